@@ -1,0 +1,1 @@
+"""Engines only move batches: the protocol (base) and one engine a file."""

@@ -1,0 +1,1 @@
+"""Sources and sinks, one format a file; publication that survives a crash; rewriting; quarantine."""

@@ -1,0 +1,143 @@
+"""What a source offers and what a sink takes.
+
+A new format is one file beside this one with a `Format`, one row in `FORMATS` (`__init__.py`), one test file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from minimize.pointer import Pointer
+
+Unit = Literal["byte", "row"]
+Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One field as the policy declares it to a source.
+
+    type      the policy's word: `string`, `decimal(10,2)`, …
+    required  must be there and not null, or the record is quarantined (`missing_field`)
+    optional  a columnar source may lack the column
+    needed    somebody reads its values; what is not needed is checked where that costs no decoding, and never decoded
+    """
+
+    key: str
+    pointer: Pointer
+    type: str
+    required: bool = False
+    optional: bool = False
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are."""
+
+    fields: tuple[Declared, ...]
+    never: tuple[Pointer, ...] = ()
+    subject: Pointer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record that could not be processed: a stable code and a pointer to it, never a value."""
+
+    position: int
+    unit: Unit
+    field: str | None
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How many records carry an undeclared path, and up to ten distinct subjects that do (in memory only)."""
+
+    records: int
+    subjects: frozenset[str] = frozenset()
+
+    def __add__(self, other: Carried) -> Carried:
+        subjects = self.subjects
+        if len(subjects) < 10:
+            subjects = frozenset(sorted(subjects | other.subjects)[:10])
+        return Carried(self.records + other.records, subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some records of a part: the good ones as Arrow, the others as rejects. `read` counts both."""
+
+    records: pa.RecordBatch
+    read: int
+    rejects: Sequence[Reject] = ()
+    undeclared: Mapping[Pointer, Carried] = field(default_factory=dict)
+    positions: pa.Int64Array | None = None
+    """Where each good record stands in its part, in the unit of the source; None where nobody asked."""
+
+
+class Part(Protocol):
+    """One file of a source, or data in memory."""
+
+    @property
+    def name(self) -> str:
+        """The path relative to the source's root, as receipts and quarantine show it."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` of the bytes as they are stored."""
+        ...
+
+    def read(self) -> Iterator[Chunk]:
+        """The records, in bounded chunks, in order; every chunk has the source's schema. Raises SourceError."""
+        ...
+
+
+class Source(Protocol):
+    """Records bound to a request: checked against the policy before anything is read."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The needed columns, nested as the source has them, declared parts only; the type of every chunk's records
+        (dictionary-encoded where that is cheaper to read)."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The files, sorted by name."""
+        ...
+
+
+class Format(Protocol):
+    """A way to read files: binds files to a request."""
+
+    def __call__(self, files: Sequence[Path], root: Path, request: Request) -> Source:
+        """The bound source. Raises SchemaError with the whole diff, before anything is decoded."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes released batches; what it wrote is described by `close`."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes one scrubbed batch of the sink's schema."""
+        ...
+
+    def close(self) -> Sequence[Written]:
+        """Finishes the files and says what they hold."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One file that a sink finished: its path relative to the output folder, its rows, its digest."""
+
+    path: str
+    rows: int
+    digest: str

@@ -1,0 +1,93 @@
+"""JSON Pointer (RFC 6901), with `*` for every element of a list or every key of a map.
+
+A field's key in a policy is a column name or a pointer; both become a `Pointer`. A literal star is `~2`.
+
+>>> Pointer.parse("/apps/*/name").parts == ("apps", STAR, "name")
+True
+>>> str(Pointer.parse("plain.name"))
+'/plain.name'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+
+class Star(Enum):
+    """The part of a pointer that stands for every element or key."""
+
+    STAR = "*"
+
+    def __repr__(self) -> str:
+        return "STAR"
+
+
+STAR = Star.STAR
+Part = str | Star
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where a value stands in a record, from the top-level name down."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def parse(cls, key: str) -> Pointer:
+        """A column name, or (with a leading slash) an RFC 6901 pointer.
+
+        Raises ValueError for an empty key, a first part that is a star, and a bad `~` escape.
+        """
+        return _parse(key)
+
+    def __str__(self) -> str:
+        return "".join("/" + ("*" if part is STAR else _escape(str(part))) for part in self.parts)
+
+    @property
+    def top(self) -> str:
+        """The name of the top-level column."""
+        return str(self.parts[0])
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the pointer is a plain column."""
+        return len(self.parts) == 1
+
+    @property
+    def stars(self) -> tuple[Pointer, ...]:
+        """The prefixes that end in a star, outermost first: the lists (or maps) that the value stands in."""
+        return tuple(Pointer(self.parts[: index + 1]) for index, part in enumerate(self.parts) if part is STAR)
+
+    def within(self, other: Pointer) -> bool:
+        """Whether this pointer is `other` or stands below it."""
+        return self.parts[: len(other.parts)] == other.parts
+
+
+def _escape(part: str) -> str:
+    return "~2" if part == "*" else part.replace("~", "~0").replace("/", "~1")
+
+
+@lru_cache(maxsize=4096)
+def _parse(key: str) -> Pointer:
+    if not key:
+        raise ValueError("a field's key is empty")
+    if not key.startswith("/"):
+        return Pointer((key,))
+    parts = tuple(_unescape(part) for part in key[1:].split("/"))
+    if parts[0] is STAR or not parts[0]:
+        raise ValueError("a pointer starts with the name of a column")
+    return Pointer(parts)
+
+
+def _unescape(part: str) -> Part:
+    if part == "*":
+        return STAR
+    if any(follow not in "012" for follow in _after_tilde(part)):
+        raise ValueError("a pointer escapes only ~0 (tilde), ~1 (slash) and ~2 (star)")
+    return part.replace("~2", "*").replace("~1", "/").replace("~0", "~")
+
+
+def _after_tilde(part: str) -> list[str]:
+    return [part[index + 1 : index + 2] or " " for index, char in enumerate(part) if char == "~"]

@@ -1,0 +1,104 @@
+"""What a policy says, typed: fields, features, levels, purposes, retention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from minimize.pointer import Pointer
+from minimize.policy.condition import Condition
+from minimize.techniques import Step
+
+Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
+Holder = Literal["admin", "user", "developer"]
+DROP: Literal["drop"] = "drop"
+
+Do = Literal["drop"] | tuple[Step, ...]
+"""Drop, or a chain of steps; `keep` is a chain of one `Keep`."""
+
+
+class Model(BaseModel):
+    """The manners of every record of a policy or pipeline: frozen, and no key that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class FeatureModel(Model):
+    """An optional kind of collection, off unless a setting turns it on."""
+
+    about: str = ""
+    retention: timedelta | None = None
+    holders: tuple[Holder, ...] = ()
+
+
+class Case(Model):
+    """One way to treat a value, and the condition under which it is taken."""
+
+    when: Condition
+    do: Do
+
+
+class Field(Model):
+    """One field: what it is, when it may be collected, and what becomes of it."""
+
+    key: str
+    type: str
+    role: Role = "plain"
+    do: Do = DROP
+    cases: tuple[Case, ...] = ()
+    otherwise: Do = DROP
+    feature: str | None = None
+    level: str | None = None
+    purposes: tuple[str, ...] = ()
+    collect_if: Condition | None = None
+    from_: tuple[str, ...] = ()
+    in_aggregates: tuple[Step, ...] = ()
+    required: bool = False
+    optional: bool = False
+    about: str = ""
+    unit: str = ""
+    line: int | None = None
+
+    @property
+    def pointer(self) -> Pointer:
+        """Where the value stands in a record (and in the output)."""
+        return Pointer.parse(self.key)
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether a setting or a condition decides about it."""
+        return bool(self.feature or self.level or self.collect_if)
+
+
+class Records(Model):
+    """What may become of whole records."""
+
+    collect_if: Condition | None = None
+    feature: str | None = None
+    level: str | None = None
+
+
+class Policy(Model):
+    """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
+
+    policy: str
+    version: int
+    owner: str = ""
+    purposes: tuple[str, ...]
+    tenant: str | None = None
+    subject: str | None = None
+    time: str | None = None
+    record: str | None = None
+    retention: timedelta | None = None
+    levels: tuple[str, ...] = ()
+    features: Mapping[str, FeatureModel] = {}
+    fields: Mapping[str, Field]
+    never: tuple[Pointer, ...] = ()
+    records: Records = Records()
+    path: Path | None = None
+    digest: str = ""
+    """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""

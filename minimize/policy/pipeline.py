@@ -1,0 +1,99 @@
+"""What a pipeline says, typed: a policy, a purpose, where data comes from and goes to, and the aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from minimize.aggregates import Measure
+from minimize.policy.condition import Condition
+from minimize.policy.model import Model, Policy
+
+CategoryName = Literal["identified", "pseudonymized", "aggregated"]
+
+
+class SourceModel(Model):
+    """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date."""
+
+    path: str
+    format: Literal["ndjson", "csv", "parquet"]
+
+
+class Deduplicate(Model):
+    """Of the records of one day that agree in these fields only the earliest stays."""
+
+    by: tuple[str, ...]
+    per: Literal["day"] = "day"
+
+
+class RecordsModel(Model):
+    """The records output."""
+
+    must_be: CategoryName | None = None
+    partition_by: tuple[str, ...] = ()
+    collect_if: Condition | None = None
+    deduplicate: Deduplicate | None = None
+
+
+class Key(Model):
+    """One group key: a field in its released form, a time possibly at a coarser unit."""
+
+    field: str
+    to: str | None = None
+
+
+class Suppress(Model):
+    """Groups with fewer distinct subjects than `below` are absent."""
+
+    below: int = 10
+    counting: str | None = None
+    """A field's key; the policy's subject where nothing is said."""
+    related: Literal["accepted"] | None = None
+
+
+class Round(Model):
+    """Counts are rounded to the nearest multiple."""
+
+    counts_to: int
+
+
+class AggregateModel(Model):
+    """Counts and statistics per group, small groups suppressed."""
+
+    group_by: Mapping[str, Key]
+    measures: Mapping[str, Measure]
+    suppress: Suppress = Suppress()
+    round: Round | None = None
+    late: timedelta | None = None
+    must_be: CategoryName | None = None
+
+
+class QuarantineModel(Model):
+    """Shares of the rows read; None is no limit."""
+
+    fail_above: float | None = None
+    stop_above: float | None = None
+
+
+class Pipeline(Model):
+    """One scheduled job."""
+
+    pipeline: str
+    policy: Policy
+    """Loaded from the file that the pipeline names."""
+    purpose: str
+    source: SourceModel
+    settings: str | None = None
+    output: str
+    records: RecordsModel | None = RecordsModel()
+    aggregates: Mapping[str, AggregateModel] = {}
+    quarantine: QuarantineModel = QuarantineModel()
+    path: Path | None = None
+    digest: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from."""
+        return Path() if self.path is None else self.path.parent

@@ -1,0 +1,48 @@
+"""What the gate asks of collection settings, however they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        ("tenant_id", pa.string()),
+        ("subject", pa.string()),
+        ("setting", pa.string()),
+        ("value", pa.string()),
+        ("holder", pa.string()),
+        ("valid_from", pa.timestamp("us", "UTC")),
+        ("recorded_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+class Settings(Protocol):
+    """Who turned which feature on or off, when; as seen at one run time."""
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the rows in a canonical order."""
+        ...
+
+    def feature_on(
+        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
+
+        Takes tenants and subjects (string, dictionary-encoded or not) and event times (timestamp) as they came in, equally
+        long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
+        """
+        ...
+
+    def level_at_least(
+        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the level in force is this one or higher, at event time and at the run's `at`."""
+        ...
+
+
+HoldersByFeature = Mapping[str, Sequence[str]]

@@ -1,0 +1,179 @@
+"""What a technique is: a frozen set of parameters, the types it takes and gives, and a way through whole columns.
+
+A new technique is one file beside this one with one class, one row in `TECHNIQUES` (`__init__.py`), one test file, and one
+rule in `verify` written without looking at the class. The class states, as class variables, its name, the type families it
+takes, what it leaves of the value, and its source; `gives` names the output type or raises `TypeRefused`; `apply` takes a
+plain (never dictionary-encoded) array to an equally long array and a mask of what it could not treat. `treat` below is how
+everybody calls it: it does the work per distinct value where the column is dictionary-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
+Family = Literal[
+    "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
+]
+
+
+class TypeRefused(Exception):
+    """A technique does not take this type; `takes` names the families it does take."""
+
+    def __init__(self, takes: tuple[Family, ...]) -> None:
+        self.takes = takes
+        super().__init__(f"takes {', '.join(takes)}")
+
+
+class KeySource(Protocol):
+    """Where a technique gets key bytes from (a keyring)."""
+
+    def bytes_of(self, name: str, version: int | None = None) -> bytes:
+        """The key's bytes, ≥ 32; the newest version where none is given. Raises KeyringError."""
+        ...
+
+    def version_of(self, name: str) -> int:
+        """The newest version of a key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a technique may know beside the values.
+
+    field    the field's key in the policy: the domain of keyed techniques
+    at       the run's time, aware UTC
+    keys     the keyring; only techniques that name a key ask for it
+    columns  companions by field key, as they came in, one value per value of the array: what `reads` asked for
+    time     the event times (timestamp), one per value, where the technique asked for them
+    """
+
+    field: str
+    at: datetime
+    keys: KeySource | None = None
+    columns: Mapping[str, pa.Array] = field(default_factory=dict)
+    time: pa.Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """What came out, and where a value could not be treated (null there; no mask means nowhere)."""
+
+    values: pa.Array
+    untreated: pa.BooleanArray | None = None
+
+
+class Step(BaseModel):
+    """What techniques and `top` share: everything that can be said without data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    takes: ClassVar[tuple[Family, ...]]
+    leaves: ClassVar[Leaves]
+    source: ClassVar[str]
+    about: ClassVar[str]
+    """One line for the table in the README and for `plan`."""
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """The output type for an input type. Raises TypeRefused."""
+        if family(type_) not in self.takes:
+            raise TypeRefused(self.takes)
+        return plain(type_)
+
+    def reads(self) -> frozenset[str]:
+        """The keys of the fields it reads beside its own (`per`, `at`)."""
+        return frozenset()
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether it reads the event time."""
+        return False
+
+    @property
+    def key_names(self) -> frozenset[str]:
+        """The names of the keys it needs."""
+        return frozenset()
+
+
+class Technique(Step):
+    """A step that treats a column as soon as it sees it."""
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """Equally many values of the type that `gives` names; null stays null."""
+        raise TypeError(f"{type(self).__name__} has no apply")
+
+
+def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
+    """Applies a technique, per distinct value where the array is dictionary-encoded and nothing but the value decides.
+
+    Gives a dictionary-encoded array for one, with duplicates merged, so that equal results share one entry.
+    """
+    if not pa.types.is_dictionary(values.type):
+        return technique.apply(values, context)
+    if technique.reads() or technique.needs_time:
+        return technique.apply(values.dictionary_decode(), context)
+    return spread(technique.apply(values.dictionary, context), values.indices)
+
+
+def spread(treated: Treated, indices: pa.Array) -> Treated:
+    """Results per dictionary entry, spread over the rows' indices: merged, and encoded where the type allows."""
+    untreated = None if treated.untreated is None else pc.fill_null(treated.untreated.take(indices), False)
+    if pa.types.is_nested(treated.values.type) or pa.types.is_boolean(treated.values.type):
+        return Treated(treated.values.take(indices), untreated)
+    if not (pa.types.is_string(treated.values.type) or pa.types.is_binary(treated.values.type)):
+        return Treated(treated.values.take(indices), untreated)
+    merged = treated.values.dictionary_encode()
+    return Treated(pa.DictionaryArray.from_arrays(merged.indices.take(indices), merged.dictionary), untreated)
+
+
+def family(type_: pa.DataType) -> Family | None:
+    """The policy's word for an Arrow type, or None for one that no policy names (time, duration, interval, null)."""
+    kind = plain(type_)
+    for test, word in _FAMILIES:
+        if test(kind):
+            return word
+    return None
+
+
+def plain(type_: pa.DataType) -> pa.DataType:
+    """The type behind a dictionary encoding; other types as they are."""
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+_FAMILIES: tuple[tuple[Callable[[pa.DataType], bool], Family], ...] = (
+    (lambda t: pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t), "string"),
+    (pa.types.is_integer, "integer"),
+    (pa.types.is_floating, "double"),
+    (pa.types.is_decimal, "decimal"),
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_timestamp, "timestamp"),
+    (pa.types.is_date, "date"),
+    (
+        lambda t: (
+            pa.types.is_binary(t)
+            or pa.types.is_large_binary(t)
+            or pa.types.is_fixed_size_binary(t)
+            or pa.types.is_binary_view(t)
+        ),
+        "binary",
+    ),
+    (
+        lambda t: (
+            pa.types.is_list(t)
+            or pa.types.is_large_list(t)
+            or pa.types.is_fixed_size_list(t)
+            or pa.types.is_list_view(t)
+        ),
+        "list",
+    ),
+    (pa.types.is_struct, "struct"),
+    (pa.types.is_map, "map"),
+)

@@ -1,0 +1,43 @@
+"""`keep`: the value as it is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+
+
+class Keep(Technique):
+    """The value as it is.
+
+    Takes any type and gives it unchanged; null stays null. Leaves everything.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> Keep().apply(pa.array(["a", None]), Context("f", datetime.now(UTC))).values.to_pylist()
+    ['a', None]
+    """
+
+    name: ClassVar[str] = "keep"
+    takes: ClassVar[tuple[Family, ...]] = (
+        "string",
+        "integer",
+        "double",
+        "decimal",
+        "boolean",
+        "timestamp",
+        "date",
+        "binary",
+        "list",
+        "struct",
+        "map",
+    )
+    leaves: ClassVar[Leaves] = "everything"
+    source: ClassVar[str] = "—"
+    about: ClassVar[str] = "the value as it is"
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The same array."""
+        return Treated(values)

@@ -1,0 +1,1 @@
+"""`top`: the most frequent values by subjects; the rest is `other`."""
