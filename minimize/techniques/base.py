@@ -9,8 +9,9 @@ everybody calls it: it does the work per distinct value where the column is dict
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol
 
@@ -58,7 +59,7 @@ class Context:
     field: str
     at: datetime
     keys: KeySource | None = None
-    columns: Mapping[str, pa.Array] = field(default_factory=dict)
+    columns: Mapping[str, pa.Array] = dataclasses.field(default_factory=dict)
     time: pa.Array | None = None
 
 
