@@ -1,4 +1,4 @@
-"""A Plan: a policy bound to a schema and a purpose, by names. Every check that needs no data is made here.
+"""What a plan holds: per field what becomes of it and why, per output its category and schema.
 
 A plan knows neither key bytes nor settings nor rows; engines bind those.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -16,6 +16,9 @@ from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel, Pipeline
 from minimize.techniques import Leaves, Step
+
+if TYPE_CHECKING:
+    from minimize.aggregates.table import Definition
 
 Action = Literal["keep", "drop", "gate", "generalize"]
 Category = Literal["identified", "pseudonymized", "aggregated"]
@@ -36,6 +39,7 @@ class FieldPlan:
     inputs    the raw leaves it is made from: itself, or those of `from`
     takes     the type of its leaf as it comes in (a struct of the inputs for `from`)
     gives     the type of its leaf as it leaves; None when it is absent from the output
+    measured  the type that aggregates see instead, of a field with `in_aggregates`
     branches  in order, the first whose condition holds decides; the last has no condition
     """
 
@@ -57,14 +61,32 @@ class FieldPlan:
         """The field's key in the policy."""
         return self.field.key
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step of every branch, in order."""
+        return tuple(step for branch in self.branches for step in branch.steps or ())
+
+    def as_json(self) -> dict[str, Any]:
+        """The field as `plan --json` prints it."""
+        words: Any = self.technique[0] if len(self.technique) == 1 else list(self.technique) or None
+        return {
+            "action": self.action,
+            "technique": words,
+            "why": self.why,
+            "leaves": self.leaves,
+            "category": self.category,
+            "role": self.field.role,
+            "type": None if self.gives is None else str(self.gives),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class AggregatePlan:
-    """One aggregate, checked: its model, and the schema of its table."""
+    """One aggregate, checked: its model, and what its tally needs."""
 
     name: str
     model: AggregateModel
-    schema: pa.Schema
+    definition: Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +103,30 @@ class Plan:
 
     policy: Policy
     pipeline: Pipeline | None
-    purpose: str
+    purpose: str | None
     source: pa.Schema
     fields: Mapping[str, FieldPlan]
     aggregates: Mapping[str, AggregatePlan]
     outputs: Mapping[str, OutputPlan]
     keys: frozenset[str]
     """The names of the keys that a run needs."""
+    reveals: Mapping[str, str]
+    """Per field with a condition: what its outcome reveals."""
     digest: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `plan --json` prints it."""
+        return {
+            "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
+            "purpose": self.purpose,
+            "fields": {key: field.as_json() for key, field in self.fields.items()},
+            "outputs": {name: {"category": output.category} for name, output in self.outputs.items()},
+            "keys": sorted(self.keys),
+            "reveals": dict(self.reveals),
+            "digest": self.digest,
+        }
+
+    def _repr_html_(self) -> str:
+        from minimize.plan.html import table
+
+        return table(self)

@@ -1,0 +1,61 @@
+"""What an engine is given, what it gives back, and the protocol between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from minimize.aggregates.table import AggregateResult
+from minimize.io.base import Carried, Reject, Sink, Source, Written
+from minimize.plan import Plan
+from minimize.pointer import Pointer
+from minimize.settings.base import Settings
+from minimize.stage import Counts
+from minimize.techniques.base import KeySource
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A plan bound to keys, settings and a time.
+
+    row_key  secret bytes for the last tie between rows that agree in everything else
+    """
+
+    plan: Plan
+    at: datetime
+    keys: KeySource | None = None
+    settings: Settings | None = None
+    row_key: bytes = b""
+
+
+class Quarantine(Protocol):
+    """Takes what could not be processed."""
+
+    def add(self, source: str, rejects: Sequence[Reject]) -> None:
+        """Takes the rejects of one part."""
+        ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one batch date; outcomes of several workers add up."""
+
+    read: int = 0
+    written: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    undeclared: dict[Pointer, Carried] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    rows_by_part: Counter[str] = field(default_factory=Counter)
+    files: list[Written] = field(default_factory=list)
+    aggregates: Mapping[str, AggregateResult] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Moves the batches of one source through a job: records to the sink, rejects to the quarantine, tallies to tables."""
+
+    def __call__(self, job: Job, source: Source, sink: Sink | None, quarantine: Quarantine) -> Outcome:
+        """Runs the job over one source (one batch date). Raises nothing that carries a value."""
+        ...

@@ -1,0 +1,126 @@
+"""Policy × schema × purpose → Plan, or everything that stands against it, at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import rfc8785
+
+from minimize.errors import Finding, PolicyError, RefusedError
+from minimize.plan import category
+from minimize.plan.aggregates import plan_aggregates
+from minimize.plan.fields import fault, plan_field
+from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
+from minimize.plan.refusals import refusals
+from minimize.plan.schema import records_schema
+from minimize.plan.words import condition_text
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A plan as far as it could be made, faults of configuration (exit 2), and refusals (exit 3)."""
+
+    plan: Plan
+    faults: tuple[Finding, ...]
+    refused: tuple[Finding, ...]
+
+
+def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Plan:
+    """The plan for a source with this schema (the needed columns, as `Source.schema` has them).
+
+    A purpose of None is nobody's: fields that list purposes are dropped. Raises PolicyError with all faults of configuration,
+    then RefusedError with all refusals.
+    """
+    examined = examine(policy, source, purpose=purpose, pipeline=pipeline)
+    if examined.faults:
+        raise PolicyError(_counted(len(examined.faults), "fault"), findings=examined.faults)
+    if examined.refused:
+        raise RefusedError(_counted(len(examined.refused), "refusal"), findings=examined.refused)
+    return examined.plan
+
+
+def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Examined:
+    """The plan with what stands against it, raising nothing: for `lint`, which reports it all."""
+    faults = list(_purpose_faults(policy, purpose))
+    fields = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
+    aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, source, faults)
+    plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
+    return Examined(plan, tuple(faults), tuple(refusals(plan)))
+
+
+def _purpose_faults(policy: Policy, purpose: str | None) -> list[Finding]:
+    if purpose is None or purpose in policy.purposes:
+        return []
+    hint = f"it lists {', '.join(policy.purposes)}"
+    return [fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)]
+
+
+def _plan(
+    policy: Policy,
+    pipeline: Pipeline | None,
+    purpose: str | None,
+    source: pa.Schema,
+    fields: Mapping[str, FieldPlan],
+    aggregates: Mapping[str, AggregatePlan],
+) -> Plan:
+    plan = Plan(
+        policy=policy,
+        pipeline=pipeline,
+        purpose=purpose,
+        source=source,
+        fields=fields,
+        aggregates=aggregates,
+        outputs=_outputs(policy, pipeline, source, fields, aggregates),
+        keys=frozenset(name for field in fields.values() for name in _keys(field)),
+        reveals=_reveals(fields),
+        digest="",
+    )
+    return _digested(plan)
+
+
+def _keys(field: FieldPlan) -> list[str]:
+    steps = (*field.steps, *(field.field.in_aggregates if field.measured is not None else ()))
+    return [name for step in steps for name in step.key_names]
+
+
+def _outputs(
+    policy: Policy,
+    pipeline: Pipeline | None,
+    source: pa.Schema,
+    fields: Mapping[str, FieldPlan],
+    aggregates: Mapping[str, AggregatePlan],
+) -> dict[str, OutputPlan]:
+    outputs = {name: OutputPlan("aggregated", plan.definition.schema) for name, plan in aggregates.items()}
+    if pipeline is not None and pipeline.records is None:
+        return outputs
+    released = [field for field in fields.values() if field.category is not None]
+    level = category.records(field.category for field in released if field.category is not None)
+    return {"records": OutputPlan(level, records_schema(source, released, policy)), **outputs}
+
+
+def _reveals(fields: Mapping[str, FieldPlan]) -> dict[str, str]:
+    """What the outcome of each condition tells whoever sees whether a value is there."""
+    reveals = {}
+    for key, field in fields.items():
+        if field.gives is None:
+            continue
+        conditions = [branch.when for branch in field.branches if branch.when is not None]
+        if field.field.collect_if is not None:
+            conditions.insert(0, field.field.collect_if)
+        if conditions:
+            reveals[key] = "whether " + ", or whether ".join(condition_text(condition) for condition in conditions)
+    return reveals
+
+
+def _digested(plan: Plan) -> Plan:
+    body = plan.as_json() | {"schema": {name: str(output.schema) for name, output in plan.outputs.items()}}
+    return replace(plan, digest="sha256:" + hashlib.sha256(rfc8785.dumps(body)).hexdigest())
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}, nothing was read"

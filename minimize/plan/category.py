@@ -1,0 +1,49 @@
+"""The category of a column and of an output: a function of the fields and of their linkage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from minimize.plan.model import Category
+from minimize.policy.model import Role
+from minimize.techniques import Leaves
+
+ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
+_REVEALING: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
+
+
+def least(chain: Iterable[Leaves]) -> Leaves:
+    """What a chain leaves: no more than its least revealing step.
+
+    >>> least(["everything", "guessable"])
+    'guessable'
+    """
+    return min(chain, key=_REVEALING.index, default="everything")
+
+
+def most(branches: Iterable[Leaves]) -> Leaves:
+    """What a field leaves whose branches leave these."""
+    return max(branches, key=_REVEALING.index, default="nothing")
+
+
+def column(role: Role, leaves: Leaves) -> Category:
+    """The category of a released column.
+
+    >>> column("identifier", "linkable"), column("identifier", "guessable"), column("free_text", "nothing")
+    ('pseudonymized', 'identified', 'identified')
+    """
+    if role == "free_text":
+        return "identified"
+    if role == "identifier" and _REVEALING.index(leaves) >= _REVEALING.index("guessable"):
+        return "identified"
+    return "pseudonymized"
+
+
+def records(columns: Iterable[Category]) -> Category:
+    """The category of a records output: the highest of its columns, and never less than pseudonymized."""
+    return max([*columns, "pseudonymized"], key=ORDER.index)
+
+
+def above(category: Category, limit: Category | None) -> bool:
+    """Whether a category exceeds what an output may be."""
+    return limit is not None and ORDER.index(category) > ORDER.index(limit)

@@ -1,0 +1,134 @@
+"""What becomes of each field: its branches, its types from step to step, what it leaves, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from minimize.errors import Finding
+from minimize.nested import leaf_type
+from minimize.plan import category
+from minimize.plan.model import Action, Branch, FieldPlan
+from minimize.plan.request import for_purpose, is_released
+from minimize.plan.words import condition_text, duration
+from minimize.pointer import Pointer
+from minimize.policy.model import Do, Field, Policy
+from minimize.techniques import Leaves, Step, TypeRefused, plain
+
+
+def plan_field(
+    policy: Policy, field: Field, source: pa.Schema, purpose: str | None, faults: list[Finding]
+) -> FieldPlan:
+    """The field under this purpose; what does not fit goes to `faults`."""
+    branches = branches_of(field) if for_purpose(field, purpose) else (Branch(None, None),)
+    inputs = tuple(Pointer.parse(key) for key in field.from_) or (field.pointer,)
+    measured_steps = field.in_aggregates if for_purpose(field, purpose) else ()
+    released = any(branch.steps is not None for branch in branches)
+    takes = _takes(field, inputs, source) if released or measured_steps else pa.null()
+    gives = _gives(policy, field, takes, branches, faults) if released else None
+    measured = _through(policy, field, takes, measured_steps, faults) if measured_steps else None
+    leaves = _leaves(branches) if released else None
+    return FieldPlan(
+        field=field,
+        pointer=field.pointer,
+        inputs=inputs,
+        takes=takes,
+        gives=gives,
+        measured=measured,
+        action=_action(field, branches, released),
+        technique=_words(branches),
+        why="; ".join(_why(policy, field, purpose, released)),
+        leaves=leaves,
+        category=None if leaves is None else category.column(field.role, leaves),
+        branches=branches,
+    )
+
+
+def branches_of(field: Field) -> tuple[Branch, ...]:
+    """The cases in order, then what happens otherwise; one unconditional branch for a field without cases."""
+    if not field.cases:
+        return (Branch(None, _steps(field.do)),)
+    return (*(Branch(case.when, _steps(case.do)) for case in field.cases), Branch(None, _steps(field.otherwise)))
+
+
+def _steps(do: Do) -> tuple[Step, ...] | None:
+    return None if do == "drop" else do
+
+
+def _takes(field: Field, inputs: Sequence[Pointer], source: pa.Schema) -> pa.DataType:
+    if not field.from_:
+        return plain(leaf_type(source, field.pointer))
+    children = [(key, plain(leaf_type(source, pointer))) for key, pointer in zip(field.from_, inputs, strict=True)]
+    return pa.struct(children)
+
+
+def _gives(
+    policy: Policy, field: Field, takes: pa.DataType, branches: Sequence[Branch], faults: list[Finding]
+) -> pa.DataType:
+    types = [_through(policy, field, takes, branch.steps, faults) for branch in branches if branch.steps is not None]
+    if len(set(types)) > 1:
+        names = ", ".join(sorted({str(type_) for type_ in types}))
+        faults.append(
+            fault(policy, field, "P102", f"its cases give different types: {names}", "all cases give one type")
+        )
+    return types[0]
+
+
+def _through(
+    policy: Policy, field: Field, type_: pa.DataType, steps: Sequence[Step], faults: list[Finding]
+) -> pa.DataType:
+    for step in steps:
+        try:
+            type_ = step.gives(type_)
+        except TypeRefused as refused:
+            message = f"`{step.name}` does not take {type_}"
+            faults.append(fault(policy, field, "P101", message, f"it takes {', '.join(refused.takes)}"))
+            break
+    return type_
+
+
+def _leaves(branches: Sequence[Branch]) -> Leaves:
+    return category.most(
+        category.least(step.leaves for step in branch.steps) for branch in branches if branch.steps is not None
+    )
+
+
+def _words(branches: Sequence[Branch]) -> tuple[str, ...]:
+    words = [name for branch in branches for name in ([s.name for s in branch.steps] if branch.steps else ["drop"])]
+    return tuple(words if len(branches) == 1 else dict.fromkeys(words))
+
+
+def _action(field: Field, branches: Sequence[Branch], released: bool) -> Action:
+    if not released:
+        return "drop"
+    if field.is_gated:
+        return "gate"
+    return "keep" if set(_words(branches)) == {"keep"} else "generalize"
+
+
+def _why(policy: Policy, field: Field, purpose: str | None, released: bool) -> Iterator[str]:
+    if not for_purpose(field, purpose):
+        yield f"only for {', '.join(field.purposes)}"
+    elif not released:
+        yield "for aggregates only" if field.in_aggregates else "the policy drops it"
+    if released and field.feature:
+        yield f"collected where feature {field.feature} is on"
+    if released and field.level:
+        yield f"collected from level {field.level} on"
+    if released and field.collect_if is not None:
+        yield f"collected if {condition_text(field.collect_if)}"
+    if released and field.cases:
+        yield f"by case: {', '.join(condition_text(case.when) for case in field.cases)}"
+    feature = policy.features.get(field.feature or "")
+    if released and feature is not None and feature.retention is not None:
+        yield f"gone {duration(feature.retention)} after the event"
+    if released and not field.is_gated and not field.cases and is_released(field):
+        yield "named by the policy"
+
+
+def fault(policy: Policy, field: Field | None, code: str, message: str, hint: str = "") -> Finding:
+    """A fault of a field, with the place where the policy names it."""
+    file = None if policy.path is None else str(policy.path)
+    key, line = (None, None) if field is None else (field.key, field.line)
+    return Finding(code, message, hint=hint, file=file, line=line, field=key)

@@ -1,0 +1,76 @@
+"""What the policy or its promise forbids, found without data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from minimize.errors import Finding
+from minimize.plan import category
+from minimize.plan.model import AggregatePlan, Plan
+
+
+def refusals(plan: Plan) -> Iterator[Finding]:
+    """Every refusal of a plan, each with what would lift it."""
+    if plan.pipeline is None:
+        return
+    yield from _too_identified(plan)
+    yield from _partitions(plan)
+    for aggregate in plan.aggregates.values():
+        yield from _over_in_aggregates(plan, aggregate)
+    yield from _related(plan)
+
+
+def _too_identified(plan: Plan) -> Iterator[Finding]:
+    limits = {name: model.must_be for name, model in (plan.pipeline.aggregates if plan.pipeline else {}).items()}
+    if plan.pipeline is not None and plan.pipeline.records is not None:
+        limits["records"] = plan.pipeline.records.must_be
+    for name, output in plan.outputs.items():
+        if category.above(output.category, limits.get(name)):
+            culprits = [
+                key
+                for key, field in plan.fields.items()
+                if category.above(field.category or "aggregated", limits[name])
+            ]
+            hint = (
+                f"drop, pseudonymize or generalize {', '.join(culprits)}"
+                if culprits
+                else "records are at least pseudonymized"
+            )
+            yield _refused(plan, "R001", f"output {name} is {output.category} and must be {limits[name]}", hint)
+
+
+def _partitions(plan: Plan) -> Iterator[Finding]:
+    if plan.pipeline is None or plan.pipeline.records is None:
+        return
+    for key in plan.pipeline.records.partition_by:
+        field = plan.fields.get(key)
+        if field is None or field.field.role != "plain" or field.gives is None:
+            hint = "a partition's value stands in every path: only released fields of role plain"
+            yield _refused(plan, "R002", "it cannot be partitioned by", hint, key)
+
+
+def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
+    for name, measure in aggregate.model.measures.items():
+        field = plan.fields.get(measure.of or "")
+        if field is not None and field.measured is not None and measure.name in ("min", "max", "quantile"):
+            message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
+            yield _refused(
+                plan, "R003", message, "it would release single values: use mean, sum or a histogram", field.key
+            )
+
+
+def _related(plan: Plan) -> Iterator[Finding]:
+    from minimize.aggregates.table import related
+
+    accepted = {name for name, plan_ in plan.aggregates.items() if plan_.model.suppress.related == "accepted"}
+    definitions = {name: plan_.definition for name, plan_ in plan.aggregates.items()}
+    for coarse, fine in related(definitions):
+        if coarse not in accepted and fine not in accepted:
+            message = f"aggregates {coarse} and {fine} give small groups away by difference"
+            hint = "make their keys differ, share no measure, or say `suppress: {related: accepted}` once somebody has looked"
+            yield _refused(plan, "R004", message, hint)
+
+
+def _refused(plan: Plan, code: str, message: str, hint: str, field: str | None = None) -> Finding:
+    path = None if plan.pipeline is None else plan.pipeline.path
+    return Finding(code, message, hint=hint, file=None if path is None else str(path), field=field)

@@ -1,0 +1,110 @@
+"""What a plan asks of a source: which fields, which of them anybody reads, and what must not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from minimize.io.base import Declared, Request
+from minimize.pointer import Pointer
+from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import AggregateModel, Pipeline
+
+
+def request(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> Request:
+    """The declared fields of a policy, as a source needs them under this purpose."""
+    needed = needed_fields(policy, purpose, pipeline)
+    always = {policy.tenant, policy.subject, policy.time}
+    declared = tuple(
+        Declared(
+            key=key,
+            pointer=field.pointer,
+            type=field.type,
+            required=field.required or key in always,
+            optional=field.optional and key not in always,
+            needed=key in needed,
+        )
+        for key, field in policy.fields.items()
+        if not field.from_
+    )
+    subject = None if policy.subject is None else Pointer.parse(policy.subject)
+    return Request(declared, policy.never, subject)
+
+
+def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> frozenset[str]:
+    """The keys of the fields whose values somebody reads."""
+    named = {policy.tenant, policy.subject, policy.time}
+    named |= {key for key, field in policy.fields.items() if field.required}
+    if pipeline is not None:
+        named |= _named_by(pipeline, policy)
+    if policy.records.collect_if is not None:
+        named |= set(_read_by(policy.records.collect_if))
+    leaving = [field for field in policy.fields.values() if leaves_house(field, purpose)]
+    for field in leaving:
+        named |= {field.key, *_read_by_field(field)}
+    return frozenset(_with_inputs(policy, {key for key in named if key is not None}))
+
+
+def leaves_house(field: Field, purpose: str | None) -> bool:
+    """Whether any form of the field can leave under this purpose, in records or in aggregates."""
+    return for_purpose(field, purpose) and (is_released(field) or bool(field.in_aggregates))
+
+
+def for_purpose(field: Field, purpose: str | None) -> bool:
+    """Whether the field may be used for this purpose; a field that lists purposes never without one."""
+    return not field.purposes or purpose in field.purposes
+
+
+def is_released(field: Field) -> bool:
+    """Whether any branch of the field lets something through to the records."""
+    if field.cases:
+        return field.otherwise != "drop" or any(case.do != "drop" for case in field.cases)
+    return field.do != "drop"
+
+
+def _named_by(pipeline: Pipeline, policy: Policy) -> set[str | None]:
+    named: set[str | None] = set()
+    if pipeline.records is not None:
+        if pipeline.records.collect_if is not None:
+            named |= set(_read_by(pipeline.records.collect_if))
+        if pipeline.records.deduplicate is not None:
+            named |= {*pipeline.records.deduplicate.by, policy.record}
+    for model in pipeline.aggregates.values():
+        named |= {model.suppress.counting}
+        named |= set(_named_by_aggregate(model))
+    return named
+
+
+def _named_by_aggregate(model: AggregateModel) -> Iterator[str]:
+    yield from (key.field for key in model.group_by.values())
+    yield from (measure.of for measure in model.measures.values() if measure.of is not None)
+
+
+def _read_by_field(field: Field) -> Iterator[str]:
+    for condition in (field.collect_if, *(case.when for case in field.cases)):
+        if condition is not None:
+            yield from _read_by(condition)
+    for chain in (field.do, field.otherwise, *(case.do for case in field.cases), field.in_aggregates):
+        if chain != "drop":
+            for step in chain:
+                yield from step.reads()
+
+
+def _read_by(condition: Condition) -> Iterator[str]:
+    return (atom.field for atom in atoms(condition) if isinstance(atom, Equals))
+
+
+def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
+    """The keys, and for derived fields and fields read by a gate whatever decides about them, transitively."""
+    seen: set[str] = set()
+    open_ = sorted(keys)
+    while open_:
+        key = open_.pop()
+        if key in seen or key not in policy.fields:
+            continue
+        seen.add(key)
+        field = policy.fields[key]
+        open_.extend(field.from_)
+        if field.collect_if is not None:
+            open_.extend(_read_by(field.collect_if))
+    yield from seen

@@ -1,0 +1,86 @@
+"""The schema of the records output: the policy's order, nested as the source has it, kept leaves only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from minimize.plan.model import FieldPlan
+from minimize.pointer import STAR, Part
+from minimize.policy.model import Policy
+
+Metadata = Mapping[str, str]
+
+
+def records_schema(source: pa.Schema, fields: Sequence[FieldPlan], policy: Policy) -> pa.Schema:
+    """The released fields as columns, with metadata that says what was done to each."""
+    released = [field for field in fields if field.gives is not None]
+    columns = []
+    for top in dict.fromkeys(field.pointer.top for field in released):
+        below = [field for field in released if field.pointer.top == top]
+        columns.append(_column(source, top, below))
+    return pa.schema(columns, metadata={"minimize:policy": f"{policy.policy}/{policy.version}"})
+
+
+def _column(source: pa.Schema, top: str, below: Sequence[FieldPlan]) -> pa.Field:
+    leaves = {field.pointer.parts[1:]: field.gives for field in below}
+    metadata = field_metadata(below[0]) if leaves.get(()) is not None else _nested_metadata(below)
+    type_ = leaves.get(()) or _rebuilt(source.field(top).type, leaves)
+    return pa.field(top, type_, metadata=metadata)
+
+
+def _rebuilt(type_: pa.DataType, leaves: Mapping[tuple[Part, ...], pa.DataType]) -> pa.DataType:
+    """The type with only these leaves (paths below it), each of its new type."""
+    if () in leaves:
+        return leaves[()]
+    if pa.types.is_struct(type_):
+        return pa.struct([_child(type_.field(name), leaves, name) for name in _names(type_, leaves)])
+    inner = _below(leaves, STAR)
+    if pa.types.is_map(type_):
+        return pa.map_(type_.key_type, _rebuilt(type_.item_type, inner))
+    if pa.types.is_large_list(type_):
+        return pa.large_list(_rebuilt(type_.value_type, inner))
+    return pa.list_(_rebuilt(type_.value_type, inner))
+
+
+def _names(type_: pa.DataType, leaves: Mapping[tuple[Part, ...], pa.DataType]) -> list[str]:
+    return [str(name) for name in dict.fromkeys(path[0] for path in leaves)]
+
+
+def _child(child: pa.Field, leaves: Mapping[tuple[Part, ...], pa.DataType], name: str) -> pa.Field:
+    return pa.field(name, _rebuilt(child.type, _below(leaves, name)))
+
+
+def _below(leaves: Mapping[tuple[Part, ...], pa.DataType], part: Part) -> dict[tuple[Part, ...], pa.DataType]:
+    return {path[1:]: type_ for path, type_ in leaves.items() if path[0] == part}
+
+
+def field_metadata(field: FieldPlan) -> Metadata:
+    """What stands beside a column: field, technique, what it leaves, category, and the names of its keys."""
+    keys = sorted(name for step in field.steps for name in step.key_names)
+    metadata = {
+        "minimize:field": field.key,
+        "minimize:technique": ",".join(field.technique),
+        "minimize:leaves": field.leaves or "nothing",
+        "minimize:category": field.category or "pseudonymized",
+    }
+    return {**metadata, **({"minimize:key": ",".join(dict.fromkeys(keys))} if keys else {})}
+
+
+def _nested_metadata(below: Sequence[FieldPlan]) -> Metadata:
+    """The same for a column of several leaves: each key once per leaf, behind the leaf's pointer."""
+    return {f"{key}{field.pointer}": value for field in below for key, value in field_metadata(field).items()}
+
+
+def with_key_versions(schema: pa.Schema, versions: Mapping[str, int]) -> pa.Schema:
+    """The schema with every key name in its metadata as `name/version`."""
+    return pa.schema([_versioned(field, versions) for field in schema], metadata=schema.metadata)
+
+
+def _versioned(field: pa.Field, versions: Mapping[str, int]) -> pa.Field:
+    metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    for key, value in metadata.items():
+        if key.startswith("minimize:key"):
+            metadata[key] = ",".join(f"{name}/{versions[name]}" for name in value.split(","))
+    return field.with_metadata(metadata or None)

@@ -1,0 +1,48 @@
+"""Conditions and durations in words, as a reviewer reads them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition in words.
+
+    >>> condition_text(AnyOf((Equals("owner_type", ("corporate",)), All((Feature("inventory"), Equals("managed", (True,)))))))
+    'owner_type is corporate or (feature inventory is on and managed is true)'
+    """
+    match condition:
+        case All(of):
+            return " and ".join(_bracketed(part) for part in of)
+        case AnyOf(of):
+            return " or ".join(_bracketed(part) for part in of)
+        case Feature(name):
+            return f"feature {name} is on"
+        case Level(name):
+            return f"level is {name} or higher"
+        case Equals(key, values):
+            return f"{key} is {' or '.join(_scalar(value) for value in values)}"
+
+
+def duration(span: timedelta) -> str:
+    """A duration as policies write it.
+
+    >>> duration(timedelta(hours=24)), duration(timedelta(hours=36)), duration(timedelta(minutes=90))
+    ('1d', '36h', '90m')
+    """
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _bracketed(condition: Condition) -> str:
+    text = condition_text(condition)
+    return f"({text})" if isinstance(condition, All | AnyOf) else text
+
+
+def _scalar(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
