@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
-from minimize.aggregates.base import Measure, MeasureTally
+from typing import Any
 
-__all__ = ["MEASURES", "Measure", "MeasureTally"]
+from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, Terms
+from minimize.aggregates.count import Count
+from minimize.aggregates.count_distinct import CountDistinct
+from minimize.aggregates.histogram import Histogram
+from minimize.aggregates.max import Max
+from minimize.aggregates.mean import Mean
+from minimize.aggregates.min import Min
+from minimize.aggregates.quantile import Quantile
+from minimize.aggregates.share import Share
+from minimize.aggregates.sum import Sum
 
-MEASURES: dict[str, type[Measure]] = {}
+__all__ = ["MEASURES", "Measure", "MeasureRefused", "MeasureTally", "Terms", "measure_from"]
+
+MEASURES: dict[str, type[Measure]] = {
+    kind.name: kind for kind in (Count, CountDistinct, Sum, Mean, Min, Max, Quantile, Share, Histogram)
+}
+
+
+def measure_from(word: str, argument: Any = None) -> Measure:
+    """The measure that a pipeline means by a word and what stands beside it: nothing, a field's key, or parameters.
+
+    Raises KeyError for an unknown word, and pydantic's ValidationError for parameters that it does not take.
+
+    >>> measure_from("count_distinct", "device_id")
+    CountDistinct(of='device_id')
+    >>> measure_from("quantile", {"of": "free_storage_bytes", "q": 0.5})
+    Quantile(of='free_storage_bytes', q=0.5)
+    """
+    kind = MEASURES[word]
+    if argument is None:
+        return kind.model_validate({})
+    return kind.model_validate(argument if isinstance(argument, dict) else {"of": argument})

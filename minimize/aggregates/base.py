@@ -1,11 +1,15 @@
-"""What a measure is: a tally per group that is exact, mergeable, and settles with every small part hidden.
+"""What a measure is: a tally per group that is exact and mergeable, whatever the batches.
 
 A new measure is one file beside this one with one class and its tally, one row in `MEASURES` (`__init__.py`), one test file.
+The table (`table.py`) hands out the codes of groups and subjects, leaves out rows without a value, and makes a measure null
+where fewer than `below` subjects contribute a value; a measure cares for its own arithmetic, and for cells finer than a group.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,35 +19,90 @@ from pydantic import BaseModel, ConfigDict
 Codes = npt.NDArray[np.int64]
 
 
+class MeasureRefused(Exception):
+    """A measure does not take fields of this type; `takes` names what it does take."""
+
+    def __init__(self, takes: str) -> None:
+        self.takes = takes
+        super().__init__(f"takes {takes}")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every measure of an aggregate: the threshold of subjects, and the multiple that counts are rounded to."""
+
+    below: int = 10
+    counts_to: int | None = None
+
+    def rounded(self, counts: Codes) -> Codes:
+        """Counts at the nearest multiple of `counts_to`, a tie at the even multiple.
+
+        >>> Terms(counts_to=10).rounded(np.array([4, 5, 15, 16])).tolist()
+        [0, 0, 20, 20]
+        """
+        if self.counts_to is None:
+            return counts
+        whole, rest = np.divmod(counts, self.counts_to)
+        up = (2 * rest > self.counts_to) | ((2 * rest == self.counts_to) & (whole % 2 == 1))
+        return np.asarray((whole + up) * self.counts_to, np.int64)
+
+
 class MeasureTally(Protocol):
     """One measure of all groups. Groups and subjects are dense codes that the aggregate hands out and keeps over batches."""
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes equally long columns in: the group, the value (None for a measure over rows), the subject of each row."""
+        """Takes equally long columns in: the group, the value, the subject (-1 for none) of each row.
+
+        Values are plain or dictionary-encoded and hold no null; a measure over rows gets None.
+        """
         ...
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in; `groups[i]` and `subjects[i]` are our codes for its code i."""
+    def merge(self, other: Any, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally of its class in; `groups[i]` and `subjects[i]` are our codes for its code i."""
         ...
 
     def settle(self, groups: int) -> pa.Array:
-        """One value per group code below `groups`; null where fewer than `below` subjects stand behind it."""
+        """One value per group code below `groups`, of the type that the measure `gives`."""
         ...
 
 
 class Measure(BaseModel):
     """A word of `measures:` with its parameters. `of` is the key of the field that it is over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: ClassVar[str]
     about: ClassVar[str]
+    by_rank: ClassVar[bool] = False
+    """Whether values in open bins take part, by their rank."""
     of: str | None = None
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
-        """The type of its column, for the type of the field it is over. Raises TypeRefused."""
-        raise TypeError(f"{type(self).__name__} has no gives")
+        """The type of its column, for the (plain) type of the field it is over. Raises MeasureRefused."""
+        raise MeasureRefused("nothing")
 
-    def start(self, type_: pa.DataType | None, below: int, counts_to: int | None) -> MeasureTally:
-        """An empty tally for values of this type."""
-        raise TypeError(f"{type(self).__name__} has no start")
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally for values of this (plain) type."""
+        raise MeasureRefused("nothing")
+
+
+def required(type_: pa.DataType | None, takes: str, *tests: Callable[[pa.DataType], bool]) -> pa.DataType:
+    """The type, where one of the tests holds for it. Raises MeasureRefused."""
+    if type_ is None or not any(test(type_) for test in tests):
+        raise MeasureRefused(takes)
+    return type_
+
+
+def is_number(type_: pa.DataType) -> bool:
+    """Whether values can be added up: integers, doubles, decimals."""
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def is_ordered(type_: pa.DataType) -> bool:
+    """Whether values have a smallest and a largest that mean something: numbers and times."""
+    return is_number(type_) or bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
+
+
+def is_scalar(type_: pa.DataType) -> bool:
+    """Whether values can be told apart as wholes: everything that is not nested."""
+    return not (pa.types.is_nested(type_) or pa.types.is_null(type_) or pa.types.is_dictionary(type_))

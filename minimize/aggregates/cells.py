@@ -1,0 +1,78 @@
+"""Sums of integers per cell of a sparse matrix of codes: the one data structure behind counts, distinct counts and sums."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from minimize.aggregates.base import Codes
+from minimize.aggregates.codes import pack, unpack
+
+Weights = npt.NDArray[np.int64]
+
+
+class Cells:
+    """Per (row, column) the sums of some integers. Takes batches in at a cost that stays near-linear in what it has seen.
+
+    >>> cells = Cells()
+    >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
+    >>> [part.tolist() for part in cells.settle()]
+    [[0, 1], [7, 7], [[2], [1]]]
+    """
+
+    def __init__(self, width: int = 1) -> None:
+        self._keys: Codes = np.empty(0, np.int64)
+        self._sums: Weights = np.empty((0, width), np.int64)
+        self._pending: list[tuple[Codes, Weights]] = []
+        self._waiting = 0
+
+    def add(self, rows: Codes, columns: Codes, weights: Weights | None = None) -> None:
+        """Adds to the cells of equally long codes: one, or these integers."""
+        self._put(*reduced(pack(rows, columns), np.ones((len(rows), 1), np.int64) if weights is None else weights))
+
+    def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
+        """Adds other cells; `rows[i]` and `columns[i]` are our codes for their code i (None: the same codes)."""
+        theirs, across, sums = other.settle()
+        self.add(theirs if rows is None else rows[theirs], across if columns is None else columns[across], sums)
+
+    def settle(self) -> tuple[Codes, Codes, Weights]:
+        """Rows, columns and sums of the cells that were seen, ordered by row, then column."""
+        self._compact()
+        return (*unpack(self._keys), self._sums)
+
+    def per_row(self, rows: int) -> Codes:
+        """How many columns each row has: the distinct count."""
+        return np.bincount(self.settle()[0], minlength=rows).astype(np.int64)
+
+    def sums_per_row(self, rows: int) -> Codes:
+        """The first sum of each row, over its columns."""
+        theirs, _, sums = self.settle()
+        total = np.zeros(rows, np.int64)
+        np.add.at(total, theirs, sums[:, 0])
+        return total
+
+    def _put(self, keys: Codes, sums: Weights) -> None:
+        self._pending.append((keys, sums))
+        self._waiting += len(keys)
+        if self._waiting > len(self._keys):
+            self._compact()
+
+    def _compact(self) -> None:
+        if not self._pending:
+            return
+        keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
+        sums = np.concatenate([self._sums, *(sums for _, sums in self._pending)])
+        self._keys, self._sums = reduced(keys, sums)
+        self._pending, self._waiting = [], 0
+
+
+def reduced(keys: Codes, weights: Weights) -> tuple[Codes, Weights]:
+    """Each distinct key once, in order, and the sums of its weights."""
+    if not len(keys):
+        return keys, weights
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    return keys[starts], np.add.reduceat(weights[order], starts, axis=0)

@@ -1,0 +1,84 @@
+"""Values as dense integer codes that stay the same over batches, whatever dictionaries the batches bring."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes
+
+_LOW = np.int64(0xFFFFFFFF)
+_SHIFT = np.int64(32)
+
+
+def pack(high: Codes, low: Codes) -> Codes:
+    """Two codes as one integer; both below 2**31."""
+    return (high << _SHIFT) | low
+
+
+def unpack(packed: Codes) -> tuple[Codes, Codes]:
+    """The two codes that `pack` put together."""
+    return packed >> _SHIFT, packed & _LOW
+
+
+def settled(type_: pa.DataType) -> pa.DataType:
+    """The plain type that values of this type are kept in: no dictionary, no large or view layout."""
+    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    return kind
+
+
+class Codebook:
+    """Hands out a code for each distinct value; null is a value, NaN equals NaN, and -0.0 is 0.0.
+
+    >>> book = Codebook(pa.string())
+    >>> book.encode(pa.array(["b", None, "b"])).tolist(), book.encode(pa.array(["a", "b"])).tolist()
+    ([0, 1, 0], [2, 0])
+    """
+
+    def __init__(self, type_: pa.DataType) -> None:
+        self._values = pa.array([], settled(type_))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def values(self) -> pa.Array:
+        """The value of each code."""
+        return self._values
+
+    def encode(self, values: pa.Array) -> Codes:
+        """The code of each value, new codes for new values."""
+        encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode(null_encoding="encode")
+        codes = self.codes(encoded.dictionary)
+        if not encoded.indices.null_count:
+            return codes[_numbers(encoded.indices)]
+        nothing = self.codes(pa.nulls(1, self._values.type))
+        indices = _numbers(pc.fill_null(encoded.indices.cast(pa.int64()), len(codes)))
+        return np.concatenate([codes, nothing])[indices]
+
+    def codes(self, distinct: pa.Array) -> Codes:
+        """The code of each of (mostly) distinct values, new codes for new values."""
+        values = _canonical(distinct, self._values.type)
+        found = pc.index_in(values, value_set=self._values)
+        codes = _numbers(found.fill_null(-1))
+        if not found.null_count:
+            return codes
+        missing = values.filter(found.is_null())
+        new = missing.unique()
+        codes[codes < 0] = _numbers(pc.index_in(missing, value_set=new)) + len(self._values)
+        self._values = pa.concat_arrays([self._values, new])
+        return codes
+
+
+def _numbers(codes: pa.Array) -> Codes:
+    return np.array(codes.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _canonical(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    plain = values if values.type == type_ else values.cast(type_)
+    return pc.add(plain, pa.scalar(0.0, type_)) if pa.types.is_floating(type_) else plain

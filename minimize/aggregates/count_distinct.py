@@ -1,0 +1,79 @@
+"""`count_distinct`: the distinct values of a field in a group."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
+from minimize.aggregates.cells import Cells
+from minimize.aggregates.codes import Codebook
+
+
+class CountDistinct(Measure):
+    """The number of distinct values of a field, nulls not counted; subjects are counted as given, not as pseudonyms.
+
+    Takes every type that is not nested. Gives int64, rounded where the aggregate says so.
+    """
+
+    name: ClassVar[str] = "count_distinct"
+    about: ClassVar[str] = "the number of distinct values"
+    of: str
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """Always int64. Raises MeasureRefused for nested fields."""
+        required(type_, "every type that is not nested", is_scalar)
+        return pa.int64()
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        return DistinctTally(required(type_, "every type that is not nested", is_scalar), terms)
+
+
+class DistinctTally:
+    """Distinct values per group."""
+
+    def __init__(self, type_: pa.DataType, terms: Terms) -> None:
+        self._terms = terms
+        self._values = Codebook(type_)
+        self._seen = Cells()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self._seen.add(groups, self._values.encode(values))
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        self._seen.merge(other._seen, groups, self._values.codes(other._values.values))
+
+    def settle(self, groups: int) -> pa.Array:
+        """Distinct values per group."""
+        return pa.array(self._terms.rounded(self._seen.per_row(groups)), pa.int64())
+
+
+class SubjectTally:
+    """Distinct subjects per group: what `count_distinct` of the field that the aggregate counts by comes to."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._seen = Cells()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in; a row without a subject does not count."""
+        there = subjects >= 0
+        self._seen.add(groups[there], subjects[there])
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        self._seen.merge(other._seen, groups, subjects)
+
+    def settle(self, groups: int) -> pa.Array:
+        """Distinct subjects per group, rounded."""
+        return pa.array(self._terms.rounded(self.distinct(groups)), pa.int64())
+
+    def distinct(self, groups: int) -> Codes:
+        """Distinct subjects per group, exact: what thresholds are held against; never to be shown."""
+        return np.asarray(self._seen.per_row(groups), np.int64)

@@ -1,0 +1,44 @@
+"""The smallest or largest value per group: what `min` and `max` share."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes
+
+Side = Literal["min", "max"]
+
+
+class ExtremeTally:
+    """One extreme value per group; NaN is no value here."""
+
+    def __init__(self, type_: pa.DataType, side: Side) -> None:
+        self._side: Side = side
+        self._best = pa.table({"group": pa.array([], pa.int64()), "value": pa.array([], type_)})
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        theirs = groups[other._best["group"].to_numpy()]
+        self._take(pa.table({"group": theirs, "value": other._best["value"]}))
+
+    def settle(self, groups: int) -> pa.Array:
+        """The extreme of each group, null where it has no value."""
+        places = np.full(groups, -1, np.int64)
+        places[self._best["group"].to_numpy()] = np.arange(len(self._best))
+        return self._best["value"].combine_chunks().take(pa.array(places, mask=places < 0))
+
+    def _take(self, rows: pa.Table) -> None:
+        if pa.types.is_floating(rows.schema.field("value").type):
+            rows = rows.filter(pc.invert(pc.is_nan(rows["value"])))
+        grouped = pa.concat_tables([self._best, rows]).group_by("group", use_threads=False)
+        best = grouped.aggregate([("value", self._side)])
+        self._best = pa.table({"group": best["group"], "value": best[f"value_{self._side}"]})

@@ -1,0 +1,84 @@
+"""`histogram`: how often each value of a field stands in a group."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
+from minimize.aggregates.cells import Cells
+from minimize.aggregates.codes import Codebook, pack, unpack
+
+_TAKES = "every type that is not nested"
+
+
+class Histogram(Measure):
+    """The values of a group, each with its number of rows: a list of (value, count), ordered by value, nulls not counted.
+
+    Takes every type that is not nested. A cell that fewer than `below` distinct subjects stand behind has a null count; counts
+    are rounded where the aggregate says so.
+    """
+
+    name: ClassVar[str] = "histogram"
+    about: ClassVar[str] = "each value and its number of rows; the count of a small cell is null"
+    of: str
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """A list of structs of value and count. Raises MeasureRefused."""
+        kind = required(type_, _TAKES, is_scalar)
+        return pa.list_(pa.struct([("value", kind), ("count", pa.int64())]))
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        return HistogramTally(required(type_, _TAKES, is_scalar), terms)
+
+
+class HistogramTally:
+    """Rows per cell (a group and a value) and subject."""
+
+    def __init__(self, type_: pa.DataType, terms: Terms) -> None:
+        self._type = type_
+        self._terms = terms
+        self._values = Codebook(type_)
+        self._cells = Codebook(pa.int64())
+        self._rows = Cells()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            cells = self._cells.encode(pa.array(pack(groups, self._values.encode(values))))
+            self._rows.add(cells, subjects + 1)
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        theirs, values = unpack(other._cells.values.to_numpy())
+        cells = pack(groups[theirs], self._values.codes(other._values.values)[values])
+        self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), np.append(0, subjects + 1))
+
+    def settle(self, groups: int) -> pa.Array:
+        """The cells of each group, ordered by value."""
+        rows, values = unpack(self._cells.values.to_numpy())
+        by_value = pc.sort_indices(self._values.values).to_numpy().astype(np.int64)
+        ranks = np.empty(len(by_value), np.int64)
+        ranks[by_value] = np.arange(len(by_value))
+        order = np.lexsort((ranks[values], rows))
+        cells = pa.StructArray.from_arrays(
+            [self._values.values.take(pa.array(values[order])).cast(self._type), self._counts().take(pa.array(order))],
+            fields=list(self.type.value_type),
+        )
+        offsets = np.searchsorted(rows[order], np.arange(groups + 1))
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self.type)
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type of the column."""
+        return pa.list_(pa.struct([("value", self._type), ("count", pa.int64())]))
+
+    def _counts(self) -> pa.Array:
+        cells, subjects, _ = self._rows.settle()
+        distinct = np.bincount(cells[subjects > 0], minlength=len(self._cells))
+        counts = self._terms.rounded(self._rows.sums_per_row(len(self._cells)))
+        return pc.if_else(pa.array(distinct >= self._terms.below), pa.array(counts), pa.nulls(len(counts), pa.int64()))

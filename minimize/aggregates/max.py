@@ -1,0 +1,31 @@
+"""`max`: the largest value of a field."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+from minimize.aggregates.base import Measure, MeasureTally, Terms, is_ordered, required
+from minimize.aggregates.extreme import ExtremeTally
+
+_TAKES = "numbers, timestamps, dates"
+
+
+class Max(Measure):
+    """The largest value, as released.
+
+    Takes numbers, timestamps and dates, and gives the same type. Null where fewer than `below` subjects contribute a value.
+    """
+
+    name: ClassVar[str] = "max"
+    about: ClassVar[str] = "the largest released value"
+    of: str
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """The field's type. Raises MeasureRefused."""
+        return required(type_, _TAKES, is_ordered)
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        return ExtremeTally(self.gives(type_), "max")

@@ -1,0 +1,59 @@
+"""`mean`: the exact sum of a field over its values, rounded once."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import pyarrow as pa
+
+from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_number, required
+from minimize.aggregates.cells import Cells
+from minimize.aggregates.exact import ExactSums
+
+
+class Mean(Measure):
+    """The mean of the values that are not null.
+
+    Takes numbers. Gives a double: the exact sum, divided and rounded once. Null where fewer than `below` subjects contribute a
+    value.
+    """
+
+    name: ClassVar[str] = "mean"
+    about: ClassVar[str] = "the exact mean, rounded once"
+    of: str
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """Always double. Raises MeasureRefused."""
+        required(type_, "numbers", is_number)
+        return pa.float64()
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        kind = required(type_, "numbers", is_number)
+        return MeanTally(10**kind.scale if pa.types.is_decimal(kind) else 1)
+
+
+class MeanTally:
+    """Exact sums and counts per group; `unit` is what one of a decimal's units is a fraction of."""
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit
+        self._sums = ExactSums()
+        self._counts = Cells()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self._sums.add(groups, values)
+            self._counts.add(groups, groups * 0)
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        self._sums.merge(other._sums, groups)
+        self._counts.merge(other._counts, groups)
+
+    def settle(self, groups: int) -> pa.Array:
+        """The mean of each group, null where it has no value."""
+        totals, counts = self._sums.totals(groups), self._counts.sums_per_row(groups).tolist()
+        means = [total.over(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)]
+        return pa.array(means, pa.float64())

@@ -1,0 +1,102 @@
+"""`quantile`: the value at a rank."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_ordered, required
+from minimize.aggregates.cells import Cells
+from minimize.aggregates.codes import Codebook
+
+_TAKES = "numbers, timestamps, dates"
+
+
+class Quantile(Measure):
+    """The smallest value that at least a share `q` of the values do not exceed: always a value that is there.
+
+    Takes numbers, timestamps and dates, and gives the same type. Values in open bins take part by their rank; a result in an open
+    bin is null. Null where fewer than `below` subjects contribute a value.
+    Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
+    """
+
+    name: ClassVar[str] = "quantile"
+    about: ClassVar[str] = "the value at a rank (inverse of the distribution, type 1)"
+    by_rank: ClassVar[bool] = True
+    of: str
+    q: float = Field(ge=0, le=1)
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """The field's type. Raises MeasureRefused."""
+        return required(type_, _TAKES, is_ordered)
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        return QuantileTally(self.gives(type_), self.q)
+
+
+class QuantileTally:
+    """Counts per group and value. Ranks (doubles) may come in place of values of another numeric type."""
+
+    def __init__(self, type_: pa.DataType, q: float) -> None:
+        self._type = type_
+        self._q = q
+        self._book: Codebook | None = None
+        self._counts = Cells()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self._counts.add(groups, self._values(values.type).encode(values))
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        if other._book is not None:
+            values = other._book.values
+            self._counts.merge(other._counts, groups, self._values(values.type).codes(values))
+
+    def settle(self, groups: int) -> pa.Array:
+        """The quantile of each group, null where it has no value or the result is in an open bin."""
+        book = self._values(self._type)
+        order = pc.sort_indices(book.values).to_numpy().astype(np.int64)
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order))
+        rows, codes, counts = self._counts.settle()
+        chosen = _at_share(rows, ranks[codes], counts[:, 0], self._q, groups)
+        places = np.append(order, 0)[chosen]
+        return self._closed(book.values.take(pa.array(places, mask=chosen < 0)))
+
+    def _values(self, type_: pa.DataType) -> Codebook:
+        if self._book is None:
+            self._book = Codebook(type_)
+        return self._book
+
+    def _closed(self, values: pa.Array) -> pa.Array:
+        if pa.types.is_floating(values.type):
+            values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
+        return values.cast(self._type)
+
+
+def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:
+    """Per row the rank at which the counts, added up by rank, reach a share `q` of the row; -1 for a row without counts."""
+    order = np.lexsort((ranks, rows))
+    rows, ranks, running = rows[order], ranks[order], np.cumsum(counts[order])
+    starts = np.searchsorted(rows, np.arange(groups))
+    ends = np.searchsorted(rows, np.arange(groups), side="right")
+    before = np.concatenate([[0], running])
+    total = before[ends] - before[starts]
+    wanted = before[starts] + _wanted(q, total)
+    found = np.append(ranks, -1)[np.minimum(np.searchsorted(running, wanted), len(ranks))]
+    return np.where(total > 0, found, -1)
+
+
+def _wanted(q: float, totals: Codes) -> Codes:
+    """Which value, counted from 1, first reaches the share: in whole numbers, of the decimal that `q` is written as."""
+    share = Fraction(repr(q))
+    return np.array([max(1, ceil(share * total)) for total in totals.tolist()], np.int64)

@@ -1,0 +1,111 @@
+"""`share`: the part of a group's values that are one of some values."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator
+
+from minimize.aggregates.base import Codes, Measure, MeasureRefused, MeasureTally, Terms, required
+from minimize.aggregates.cells import Cells
+
+Scalar = bool | int | float | str
+_TAKES = "strings, booleans, integers, doubles"
+
+
+class Share(Measure):
+    """The share of the rows with a value whose value is one of those named (`is`).
+
+    Takes strings, booleans, integers, doubles. Gives a double between 0 and 1. Null unless both sides, the rows that have one
+    of the values and the rows that have another, hold at least `below` distinct subjects: 0 or 1 would tell everyone's value.
+    """
+
+    name: ClassVar[str] = "share"
+    about: ClassVar[str] = "the share of the values that are one of those named"
+    of: str
+    is_: tuple[Scalar, ...] = Field(alias="is", min_length=1)
+
+    @field_validator("is_", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return (value,) if isinstance(value, bool | int | float | str) else value
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """Always double. Raises MeasureRefused for another type, and where a named value is of another type than the field."""
+        self._values(required(type_, _TAKES, _is_named))
+        return pa.float64()
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        return ShareTally(self._values(required(type_, _TAKES, _is_named)), terms)
+
+    def _values(self, type_: pa.DataType) -> pa.Array:
+        kinds = _kinds(type_)
+        if not all(type(value) in kinds for value in self.is_):
+            raise MeasureRefused("values of the field's own type")
+        return pa.array(self.is_, type_)
+
+
+class ShareTally:
+    """Rows per group and subject, on either side."""
+
+    def __init__(self, named: pa.Array, terms: Terms) -> None:
+        self._named = named
+        self._terms = terms
+        self._having, self._others = Cells(), Cells()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is None:
+            return
+        hits = _is_in(values, self._named)
+        for side, cells in ((hits, self._having), (~hits, self._others)):
+            cells.add(groups[side], subjects[side] + 1)
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        shifted = np.append(0, subjects + 1)
+        self._having.merge(other._having, groups, shifted)
+        self._others.merge(other._others, groups, shifted)
+
+    def settle(self, groups: int) -> pa.Array:
+        """The share of each group, null where a side is small."""
+        having, others = self._having.sums_per_row(groups), self._others.sums_per_row(groups)
+        enough = self._enough(self._having, groups) & self._enough(self._others, groups)
+        return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~enough)
+
+    def _enough(self, cells: Cells, groups: int) -> npt.NDArray[np.bool_]:
+        rows, subjects, _ = cells.settle()
+        distinct: Codes = np.bincount(rows[subjects > 0], minlength=groups)
+        enough: npt.NDArray[np.bool_] = distinct >= max(self._terms.below, 1)
+        return enough
+
+
+def _is_in(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:
+    if pa.types.is_dictionary(values.type):
+        indices: Codes = values.indices.to_numpy(zero_copy_only=False)
+        return _is_in(values.dictionary, named)[indices]
+    return np.asarray(pc.is_in(values, value_set=named.cast(values.type)).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _kinds(type_: pa.DataType) -> tuple[type, ...]:
+    if pa.types.is_boolean(type_):
+        return (bool,)
+    if pa.types.is_integer(type_):
+        return (int,)
+    return (int, float) if pa.types.is_floating(type_) else (str,)
+
+
+def _is_named(type_: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_boolean,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_string,
+        pa.types.is_large_string,
+    )
+    return any(test(type_) for test in tests)

@@ -1,0 +1,67 @@
+"""`sum`: the exact sum of a field, rounded once."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from typing import ClassVar, Self
+
+import pyarrow as pa
+
+from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_number, required
+from minimize.aggregates.exact import ExactSums, Total
+
+
+class Sum(Measure):
+    """The sum of the values that are not null.
+
+    Takes numbers. Gives int64 for integers, double for doubles, a decimal of 38 digits (76 for a wide one) for decimals: exact,
+    doubles rounded once. Null where fewer than `below` subjects contribute a value, and where the sum does not fit the type.
+    """
+
+    name: ClassVar[str] = "sum"
+    about: ClassVar[str] = "the exact sum"
+    of: str
+
+    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+        """int64, double or decimal. Raises MeasureRefused."""
+        kind = required(type_, "numbers", is_number)
+        if pa.types.is_decimal256(kind):
+            return pa.decimal256(76, kind.scale)
+        if pa.types.is_decimal(kind):
+            return pa.decimal128(38, kind.scale)
+        return pa.int64() if pa.types.is_integer(kind) else pa.float64()
+
+    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+        """An empty tally."""
+        return SumTally(self.gives(type_))
+
+
+class SumTally:
+    """Exact sums per group."""
+
+    def __init__(self, gives: pa.DataType) -> None:
+        self._gives = gives
+        self._sums = ExactSums()
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self._sums.add(groups, values)
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        self._sums.merge(other._sums, groups)
+
+    def settle(self, groups: int) -> pa.Array:
+        """The sum of each group."""
+        return pa.array([_as(total, self._gives) for total in self._sums.totals(groups)], self._gives)
+
+
+def _as(total: Total, type_: pa.DataType) -> int | float | Decimal | None:
+    if pa.types.is_floating(type_):
+        return total.over(1)
+    if pa.types.is_decimal(type_):
+        if abs(total.integer) >= 10**type_.precision:
+            return None
+        return Decimal(total.integer).scaleb(-type_.scale, Context(prec=type_.precision))
+    return total.integer if -(2**63) <= total.integer < 2**63 else None
