@@ -1,0 +1,67 @@
+"""The `minimize` command: its verbs, loaded when they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+import click
+
+from minimize.cli.failure import guarded
+from minimize.cli.log import FORMATS, set_up
+
+VERBS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("minimize.cli.init", "A policy in which every field found is dropped, ready to edit."),
+    "lint": ("minimize.cli.lint", "All faults and risky choices, each with a stable code."),
+    "plan": ("minimize.cli.plan", "Field by field: kept, dropped, gated or generalized, and why."),
+    "run": ("minimize.cli.run", "Minimize the records of a pipeline into Parquet, with a receipt."),
+    "verify": ("minimize.cli.verify", "Re-check an output against its receipts and their policies."),
+    "sample": ("minimize.cli.sample", "Generated sample data."),
+    "schema": ("minimize.cli.schema", "The JSON Schema of policy or pipeline files, for editors."),
+    "keys": ("minimize.cli.keys", "Make, extend and list keyrings."),
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported only when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order of use."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(VERBS[cmd_name][0]).command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="minimize", prog_name="minimize")
+@click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    envvar="MINIMIZE_LOG_FORMAT",
+    default="text",
+    help="Of the log on stderr.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done, too.")
+def group(log_format: str, verbose: bool) -> None:
+    """Collect what is allowed, keep it coarse, prove it with a receipt.
+
+    Exit codes: 0 done (or nothing to do); 1 a check failed; 2 usage or configuration; 3 refused by policy; 4 done, but
+    quarantine above its limit.
+    """
+    set_up(log_format, verbose)
+
+
+def main() -> None:
+    """The entry point of the `minimize` command."""
+    guarded(group)

@@ -1,0 +1,26 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def as_json(command: F) -> F:
+    """`--json`: results for machines."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def keys(command: F) -> F:
+    """`--keys FILE`: the keyring."""
+    text = "The keyring (else MINIMIZE_KEYS, else minimize.yaml)."
+    return click.option("--keys", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
+
+
+def pipeline(command: F) -> F:
+    """The argument PIPELINE: a folder or its pipeline.yaml."""
+    return click.argument("pipeline", type=click.Path())(command)

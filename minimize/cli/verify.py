@@ -1,0 +1,29 @@
+"""`minimize verify`: an output against its receipts, independently of the run."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from minimize.cli import options
+from minimize.cli.findings import show
+
+
+@click.command()
+@click.argument("output", type=click.Path(file_okay=False))
+@options.keys
+@click.option("--public-key", type=click.Path(dir_okay=False), metavar="FILE", help="A public key (PEM) instead.")
+@options.as_json
+def command(output: str, keys: str | None, public_key: str | None, as_json: bool) -> int:
+    """Re-check the set in force of OUTPUT against the chain of receipts and the policies they carry."""
+    from minimize.verification import check
+
+    findings = check(output, keys=keys, public_key=public_key)
+    failed = any(finding.severity == "error" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": not failed, "findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        show(findings)
+        click.echo("not verified" if failed else "verified")
+    return 1 if failed else 0

@@ -1,0 +1,83 @@
+"""`columns.md`: what each column of each output means, its unit and form, and what a null in it can mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from minimize.plan.model import FieldPlan, OutputPlan, Plan
+from minimize.plan.words import condition_text, duration
+from minimize.techniques import Step
+
+
+def columns_page(plan: Plan) -> str:
+    """The page as Markdown, one table an output."""
+    policy = plan.policy
+    lines = [f"# {policy.policy}, version {policy.version}", "", f"Purpose: {plan.purpose or 'none given'}.", ""]
+    for name, output in plan.outputs.items():
+        lines += [
+            f"## {name} ({output.category})",
+            "",
+            "| column | type | meaning | form | null means |",
+            "|---|---|---|---|---|",
+        ]
+        lines += _records(plan) if name == "records" else _aggregate(plan, name, output)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _records(plan: Plan) -> Iterator[str]:
+    for field in plan.fields.values():
+        if field.gives is not None:
+            yield _line(field.key, str(field.gives), _meaning(field), _form(field), "; ".join(_nulls(plan, field)))
+
+
+def _aggregate(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
+    aggregate = plan.aggregates[name]
+    below = aggregate.model.suppress.below
+    for key, group in aggregate.model.group_by.items():
+        form = f"start of {group.to}" if group.to else "as released"
+        yield _line(
+            key, str(output.schema.field(key).type), f"group: {group.field}", form, "a group of its own: no value"
+        )
+    for key, measure in aggregate.model.measures.items():
+        of = f" of {measure.of}" if measure.of else ""
+        rounded = aggregate.model.round
+        form = f"counts to the nearest {rounded.counts_to}" if rounded else "exact"
+        null = f"fewer than {below} subjects behind it" if measure.of else "never null"
+        yield _line(key, str(output.schema.field(key).type), f"{measure.name}{of}", form, null)
+
+
+def _meaning(field: FieldPlan) -> str:
+    text = field.field.about or field.key
+    return f"{text} ({field.field.unit})" if field.field.unit else text
+
+
+def _form(field: FieldPlan) -> str:
+    parts = []
+    for branch in field.branches:
+        form = "absent" if branch.steps is None else " → ".join(_step(step) for step in branch.steps)
+        parts.append(f"{condition_text(branch.when)}: {form}" if branch.when is not None else form)
+    return "; otherwise ".join(["; ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+
+
+def _step(step: Step) -> str:
+    given = step.model_dump(exclude_unset=True)
+    words = ", ".join(f"{key} {value}" for key, value in given.items() if isinstance(value, str | int | float))
+    return f"{step.name} ({words})" if words else step.name
+
+
+def _nulls(plan: Plan, field: FieldPlan) -> Iterator[str]:
+    yield "no value arrived"
+    if field.field.is_gated:
+        yield "collection was not on"
+    feature = plan.policy.features.get(field.field.feature or "")
+    if feature is not None and feature.retention is not None:
+        yield f"older than {duration(feature.retention)}"
+    if any(branch.steps is None for branch in field.branches):
+        yield "dropped in this case"
+    if field.leaves != "everything":
+        yield "could not be treated"
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
