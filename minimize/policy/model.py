@@ -102,3 +102,5 @@ class Policy(Model):
     path: Path | None = None
     digest: str = ""
     """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""
+    lines: Mapping[tuple[str, ...], int] = {}
+    """Where the file's keys stand, by their path of at most three keys."""

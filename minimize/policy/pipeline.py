@@ -11,6 +11,7 @@ from minimize.aggregates import Measure
 from minimize.policy.condition import Condition
 from minimize.policy.model import Model, Policy
 
+TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
 
 
@@ -41,7 +42,7 @@ class Key(Model):
     """One group key: a field in its released form, a time possibly at a coarser unit."""
 
     field: str
-    to: str | None = None
+    to: TimeUnit | None = None
 
 
 class Suppress(Model):
@@ -92,6 +93,8 @@ class Pipeline(Model):
     quarantine: QuarantineModel = QuarantineModel()
     path: Path | None = None
     digest: str = ""
+    lines: Mapping[tuple[str, ...], int] = {}
+    """Where the file's keys stand, by their path of at most three keys."""
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,56 @@
+"""Faults of policy and pipeline files: the table of their codes, and the list in which one file's faults are collected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from minimize.errors import Finding
+
+FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "P001": "a file that cannot be read, or is not YAML",
+        "P002": "a key that stands twice, also in two spellings",
+        "P003": "YAML that a policy does not use: anchors, aliases, merge keys, tags",
+        "P004": "a key that is not known",
+        "P005": "a key that is missing",
+        "P006": "a value of the wrong kind",
+        "P007": "a word that is not in its list (role, type, holder, unit …)",
+        "P008": "a purpose that is not known, or that the policy does not list",
+        "P009": "a purpose that nobody may have: profiling, advertising, marketing, sale",
+        "P010": "a name (field, feature, level) that is not declared",
+        "P011": "a technique or measure that is not known",
+        "P012": "an unkeyed hash",
+        "P013": "a parameter that does not fit its technique or measure",
+        "P014": "a secret that would be kept or read",
+        "P015": "a reserved or unusable name",
+        "P016": "a condition that cannot be read, or reads from another list",
+        "P017": "something that needs the policy's `time` or `subject`",
+        "P018": "fields that stand in each other's way",
+        "P019": "a file that another one refers to and that is not there",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The faults of one file, in the order in which they were found."""
+
+    file: str | None = None
+    found: list[Finding] = field(default_factory=list)
+
+    def add(self, code: str, message: str, *, line: int | None = None, key: str | None = None, hint: str = "") -> None:
+        """Takes down one fault; `key` is the field's key."""
+        self.found.append(Finding(code, message, "error", hint, self.file, line, key))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is not known: the nearest one, or the whole list where it is short."""
+    words = sorted(set(known))
+    folded = {candidate.lower(): candidate for candidate in words}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{folded[near[0]]}`?"
+    return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""

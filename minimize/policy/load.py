@@ -1,0 +1,137 @@
+"""Loading policies and pipelines: from files or from plain mappings, typed, with every fault reported at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from minimize.errors import Finding, PolicyError
+from minimize.policy.faults import Faults
+from minimize.policy.fields import steps_of
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.pipelines import PipelineReader
+from minimize.policy.policies import policy_of
+from minimize.policy.purposes import house_purposes
+from minimize.policy.scope import Scope
+from minimize.policy.yaml import Node, node_from, parse
+
+T = TypeVar("T")
+
+
+def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
+    """The policy in a file, or in a folder's `policy.yaml`.
+
+    Takes the path, and purposes beside the closed list and the nearest `minimize.yaml`.
+    Raises PolicyError with every fault as a finding, or where the file cannot be read.
+    """
+    faults = Faults()
+    read = _read_policy(_file(path, "policy.yaml"), tuple(purposes), faults)
+    return _sound(read.policy, faults.found, "policy")
+
+
+def policy_from(mapping: Mapping[str, Any], purposes: Sequence[str] = (), folder: str | Path = ".") -> Policy:
+    """The policy in a mapping, as a file would say it; `folder` is where its relative paths start.
+
+    Raises PolicyError with every fault as a finding.
+
+    >>> policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"a": {"type": "string"}}}).policy
+    'p'
+    """
+    faults = Faults()
+    policy, _ = policy_of(node_from(mapping), Path(folder), faults, tuple(purposes), {})
+    return _sound(policy, faults.found, "policy")
+
+
+def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
+    """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
+
+    Raises PolicyError with every fault of both files as a finding, or where a file cannot be read.
+    """
+    file = _file(path, "pipeline.yaml")
+    faults = Faults(str(file))
+    opened = _open(file, faults)
+    if opened is None:
+        return _sound(None, faults.found, "pipeline")
+    house = (*purposes, *house_purposes(file.parent, faults))
+    pipeline = _pipeline(opened, file, house, faults)
+    return _sound(pipeline, faults.found, "pipeline")
+
+
+def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
+    """The files that a policy's steps refer to (hierarchies), each once, in the policy's order."""
+    steps = (step for field in policy.fields.values() for step in steps_of(field))
+    files = (getattr(step, "hierarchy", None) for step in steps)
+    return tuple(dict.fromkeys(Path(file) for file in files if isinstance(file, str | Path)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    root: Node
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    policy: Policy | None
+    scope: Scope
+
+
+def _file(path: str | Path, name: str) -> Path:
+    return Path(path) / name if Path(path).is_dir() else Path(path)
+
+
+def _open(file: Path, faults: Faults) -> _Opened | None:
+    content, problem = _bytes(file)
+    if problem:
+        faults.add("P001", problem)
+        return None
+    text = content.decode("utf-8-sig", errors="replace")
+    root = parse(text, faults)
+    return None if root is None else _Opened(root, f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def _bytes(file: Path) -> tuple[bytes, str]:
+    try:
+        content = file.read_bytes()
+        content.decode("utf-8")
+    except FileNotFoundError:
+        return b"", "there is no such file"
+    except OSError:
+        return b"", "the file cannot be read"
+    except UnicodeDecodeError:
+        return b"", "the file is not UTF-8"
+    return content, ""
+
+
+def _read_policy(file: Path, purposes: tuple[str, ...], faults: Faults) -> _Read:
+    own = Faults(str(file))
+    nothing = _Read(None, Scope(own, file.parent, None, {}))
+    opened = _open(file, own)
+    if opened is not None:
+        house = (*purposes, *house_purposes(file.parent, own))
+        nothing = _Read(*policy_of(opened.root, file.parent, own, house, {"path": file, "digest": opened.digest}))
+    faults.found.extend(own.found)
+    return nothing
+
+
+def _pipeline(opened: _Opened, file: Path, house: tuple[str, ...], faults: Faults) -> Pipeline | None:
+    named = opened.root.get("policy")
+    if named is None or not isinstance(named.value, str):
+        policy, scope = None, Scope(faults, file.parent, None, {})
+    else:
+        read = _read_policy(_file(file.parent / named.value, "policy.yaml"), house, faults)
+        policy, scope = read.policy, read.scope
+    return PipelineReader.over(policy, scope, faults, house)(opened.root, {"path": file, "digest": opened.digest})
+
+
+def _sound(thing: T | None, findings: Sequence[Finding], noun: str) -> T:
+    files = {finding.file: index for index, finding in reversed(list(enumerate(findings)))}
+    unique = sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line or 0))
+    if thing is None or unique:
+        count = len(unique)
+        raise PolicyError(f"the {noun} has {count} fault{'' if count == 1 else 's'}", findings=unique)
+    return thing

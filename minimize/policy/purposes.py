@@ -1,0 +1,85 @@
+"""The closed list of purposes, a house's additions to it, and the words that no house may add."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from minimize.policy.faults import Faults, did_you_mean
+from minimize.policy.yaml import parse
+
+PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
+# fmt: off
+_STEMS = (
+    "profil", "advert", "market", "promot", "monetis", "monetiz", "commerciali", "retarget", "lookalike", "resale",
+    "resell", "personalis", "personaliz", "werbung", "verkauf", "vermarkt", "publicit",
+)
+_WORDS = frozenset({
+    "ad", "ads", "adtech", "sale", "sales", "sell", "selling", "seller", "sold", "target", "targets", "targeting",
+    "targeted", "upsell", "upselling", "leads", "broker", "brokers", "brokerage", "broking", "rent", "rental",
+    "trade", "trading",
+})
+# fmt: on
+
+
+def is_refused(purpose: str) -> bool:
+    """Whether a purpose is profiling, advertising, marketing or sale, or another word for one of them.
+
+    >>> is_refused("targeted-ads"), is_refused("ReSale"), is_refused("operations")
+    (True, True, False)
+    """
+    folded = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", purpose).lower()
+    words = re.findall(r"[^\W\d_]+", folded)
+    return any(word in _WORDS for word in words) or any(stem in "".join(words) for stem in _STEMS)
+
+
+def check_purpose(purpose: str, house: Iterable[str], faults: Faults, line: int | None, key: str | None = None) -> bool:
+    """Whether a purpose may be had; takes down a fault where not."""
+    if is_refused(purpose):
+        hint = "profiling, advertising, marketing and sale are refused, by whatever name"
+        faults.add("P009", f"the purpose `{purpose}` is refused", line=line, key=key, hint=hint)
+        return False
+    known = (*PURPOSES, *house)
+    if purpose not in known:
+        hint = did_you_mean(purpose, known) or "a house adds its own under `purposes:` in minimize.yaml"
+        faults.add("P008", f"the purpose `{purpose}` is not known", line=line, key=key, hint=hint)
+        return False
+    return True
+
+
+def house_file(start: Path) -> Path | None:
+    """The nearest `minimize.yaml` upwards from a folder, else from the current folder (`pipelines/` included)."""
+    here = Path.cwd()
+    places = [folder / "minimize.yaml" for folder in _upwards(start)]
+    for folder in _upwards(here):
+        places += [folder / "minimize.yaml", folder / "pipelines" / "minimize.yaml"]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _upwards(folder: Path) -> tuple[Path, ...]:
+    whole = folder.resolve()
+    return (whole, *whole.parents)
+
+
+def house_purposes(start: Path, faults: Faults) -> tuple[str, ...]:
+    """The purposes that the house adds in its `minimize.yaml`; faults stand under that file's name."""
+    file = house_file(start)
+    if file is None:
+        return ()
+    own = Faults(str(file))
+    listed = _listed(file, own)
+    good = tuple(name for name, line in listed if check_purpose(name, [name], own, line))
+    faults.found.extend(own.found)
+    return good
+
+
+def _listed(file: Path, faults: Faults) -> list[tuple[str, int | None]]:
+    root = parse(file.read_text(encoding="utf-8", errors="replace"), faults)
+    node = None if root is None else root.get("purposes")
+    if node is None:
+        return []
+    if not node.is_list or not all(isinstance(item.value, str) for item in node.items):
+        faults.add("P006", "`purposes` wants a list of words", line=node.line)
+        return []
+    return [(str(item.value), item.line) for item in node.items]
