@@ -1,0 +1,47 @@
+"""Receipts: what a run read, dropped, generalized, suppressed, wrote and removed; signed, and chained per output."""
+
+from __future__ import annotations
+
+from minimize.receipt.chain import check_chain
+from minimize.receipt.force import check_history, in_force, quarantine_in_force
+from minimize.receipt.model import (
+    Digest,
+    FieldReceipt,
+    FileRef,
+    GatedBy,
+    Input,
+    Kind,
+    Output,
+    OutputFile,
+    PolicyRef,
+    Quarantine,
+    Rows,
+    Signature,
+)
+from minimize.receipt.receipt import FORMAT, Receipt
+from minimize.receipt.words import canonical, new_run_id, sha256_text, time_text
+
+__all__ = [
+    "FORMAT",
+    "Digest",
+    "FieldReceipt",
+    "FileRef",
+    "GatedBy",
+    "Input",
+    "Kind",
+    "Output",
+    "OutputFile",
+    "PolicyRef",
+    "Quarantine",
+    "Receipt",
+    "Rows",
+    "Signature",
+    "canonical",
+    "check_chain",
+    "check_history",
+    "in_force",
+    "new_run_id",
+    "quarantine_in_force",
+    "sha256_text",
+    "time_text",
+]

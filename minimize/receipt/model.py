@@ -1,0 +1,136 @@
+"""The parts of a receipt, in the order in which its JSON shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from minimize.receipt.words import time_text
+
+Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate"]
+_OMIT: Final = {"omit": True}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """The policy that a run followed; the digest is over the file's bytes."""
+
+    name: str
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The digest of a plan or of settings."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file that was read: its path relative to the source's root."""
+
+    path: str
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What became of the rows read. They balance: `read` is the sum of the others."""
+
+    read: int = 0
+    written: int = 0
+    gated: int = 0
+    quarantined: int = 0
+    suppressed: int = 0
+    deduplicated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GatedBy:
+    """Why whole rows were gated; the sum is `rows.gated`."""
+
+    setting: int = 0
+    condition: int = 0
+    retention: int = 0
+    erased: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReceipt:
+    """What was done to one field, as counts of non-null values of written records as they came in."""
+
+    did: str | tuple[str, ...]
+    values: int = 0
+    changed: int = 0
+    gated: int = 0
+    unparsable: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One file of an output: its path relative to the output folder."""
+
+    path: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """One file that was replaced or removed."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What was written under one name. The counts in the middle are for aggregates."""
+
+    category: str
+    rows: int
+    groups_suppressed: int | None = field(default=None, metadata=_OMIT)
+    rows_suppressed: int | None = field(default=None, metadata=_OMIT)
+    too_late: int | None = field(default=None, metadata=_OMIT)
+    files: tuple[OutputFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """How many records could not be processed, by stable code, and the files that point to them."""
+
+    rows: int = 0
+    by_code: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[OutputFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An Ed25519 signature over the canonical JSON of everything else; `value` is base64."""
+
+    algorithm: str
+    key: str
+    value: str
+
+
+def jsonable(value: Any) -> Any:
+    """A part as JSON: dataclasses as objects in their order, times as text, tuples as lists."""
+    if is_dataclass(value):
+        return {
+            part.name: jsonable(getattr(value, part.name))
+            for part in fields(value)
+            if not (part.metadata.get("omit") and getattr(value, part.name) is None)
+        }
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, Mapping):
+        return {key: jsonable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(each) for each in value]
+    return value

@@ -1,0 +1,173 @@
+"""A Receipt: counts, digests and key ids of one change to an output; no values."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, Literal, Protocol, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from minimize.errors import CheckFailed, OutputError, VerificationError
+from minimize.keys import Verifier
+from minimize.receipt.balance import imbalances
+from minimize.receipt.model import (
+    Digest,
+    FieldReceipt,
+    FileRef,
+    GatedBy,
+    Input,
+    Kind,
+    Output,
+    PolicyRef,
+    Quarantine,
+    Rows,
+    Signature,
+    jsonable,
+)
+from minimize.receipt.show import html, summary
+from minimize.receipt.words import canonical, sha256_text
+
+FORMAT: Final = 1
+
+
+class Signer(Protocol):
+    """Who signs: a keyring."""
+
+    def sign(self, content: bytes) -> tuple[str, bytes]:
+        """The id of the signing key, and its signature over the content."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What one run (or expiry, correction, deletion …) did to an output.
+
+    sequence   1 for the first receipt of an output, one more for each that follows
+    previous   the digest of the receipt before; None for the first
+    plan       the digest of the plan's canonical form
+    replaces   files that this one's files stand in for
+    removes    files that are gone without another in their place
+    files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
+    """
+
+    receipt: Literal[1] = FORMAT
+    kind: Kind = "run"
+    run_id: str
+    sequence: int
+    previous: str | None = None
+    pipeline: str
+    purpose: str
+    engine: str
+    at: datetime
+    at_given: bool = False
+    started: datetime
+    finished: datetime
+    dates: tuple[str, ...] = ()
+    policy: PolicyRef
+    plan: Digest
+    settings: Digest | None = None
+    keys: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    rows: Rows = field(default_factory=Rows)
+    gated_by: GatedBy = field(default_factory=GatedBy)
+    fields: Mapping[str, FieldReceipt] = field(default_factory=dict)
+    undeclared: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    replaces: tuple[FileRef, ...] = ()
+    removes: tuple[FileRef, ...] = ()
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    files: Mapping[str, str] = field(default_factory=dict)
+    signature: Signature | None = None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Receipt:
+        """The receipt that this JSON says. What a later version added is kept: digest and signature cover it.
+
+        Raises OutputError where it is no receipt.
+        """
+        raw, receipt = _parsed(text)
+        if raw is None or receipt is None:
+            raise OutputError("this is no receipt that this version can read")
+        object.__setattr__(receipt, "_raw", raw)
+        return receipt
+
+    def as_json(self) -> dict[str, Any]:
+        """The receipt as the JSON object of its file; as it was read, where it was read."""
+        raw = getattr(self, "_raw", None)
+        return jsonable(self) if raw is None else copy.deepcopy(raw)
+
+    def to_json(self) -> str:
+        """The text of `receipt.json`."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` of the canonical bytes, signature included: the `previous` of the next receipt."""
+        return sha256_text(canonical(self.as_json()))
+
+    def check(self) -> None:
+        """Raises CheckFailed where the receipt does not balance."""
+        faults = imbalances(self)
+        if faults:
+            raise CheckFailed(f"the receipt of {self.run_id} does not balance: {'; '.join(faults)}")
+
+    def signed(self, signer: Signer) -> Self:
+        """The receipt with its signature. Raises CheckFailed where it does not balance, KeyringError without a signing key."""
+        self.check()
+        key, value = signer.sign(self._unsigned())
+        return replace(self, signature=Signature("ed25519", key, base64.b64encode(value).decode("ascii")))
+
+    def verify(self, verifier: Verifier) -> None:
+        """Raises VerificationError where the signature is missing or not one of the verifier's."""
+        value = _decoded(self.signature)
+        if self.signature is None or value is None:
+            raise VerificationError(f"the receipt of {self.run_id} is not signed")
+        if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
+            raise VerificationError(f"the signature of the receipt of {self.run_id} is not by a key that is known here")
+
+    def summary(self) -> str:
+        """What happened, as a few lines for people."""
+        return summary(self)
+
+    def _unsigned(self) -> bytes:
+        return canonical({key: value for key, value in self.as_json().items() if key != "signature"})
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+
+def _parsed(text: str | bytes) -> tuple[dict[str, Any] | None, Receipt | None]:
+    try:
+        raw = json.loads(text, object_pairs_hook=_once)
+        canonical(raw)
+        return raw, _adapter().validate_json(json.dumps(raw), strict=True)
+    except (ValueError, ValidationError, RecursionError):
+        return None, None
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Receipt]:
+    return TypeAdapter(Receipt)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _decoded(signature: Signature | None) -> bytes | None:
+    if signature is None or signature.algorithm != "ed25519":
+        return None
+    try:
+        return base64.b64decode(signature.value, validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,115 @@
+"""A receipt for people: a few lines of text, and small tables for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from minimize.receipt.model import FieldReceipt, Output
+
+if TYPE_CHECKING:
+    from minimize.receipt.receipt import Receipt
+
+_FATES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
+_TABLE = (
+    "<table><caption style='text-align:left'>{caption}</caption>"
+    "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+)
+
+
+def summary(receipt: Receipt) -> str:
+    """What happened, as lines of text without a newline at the end."""
+    return "\n".join([_title(receipt), *_lines(receipt)])
+
+
+def html(receipt: Receipt) -> str:
+    """What happened, as tables; every text in them is escaped."""
+    parts = [
+        f"<p>{escape(_title(receipt))}</p>",
+        _table("rows", ("read", *_FATES), [[_number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]]),
+        _table(
+            "fields",
+            ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
+            [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
+        ),
+        _table(
+            "outputs",
+            ("output", "category", "rows", "files", "groups suppressed"),
+            [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
+        ),
+    ]
+    return "<div>" + "".join(parts) + "</div>"
+
+
+def _title(receipt: Receipt) -> str:
+    dates = f" for {', '.join(receipt.dates)}" if receipt.dates else ""
+    return f"{receipt.pipeline}: {receipt.kind} {receipt.run_id}{dates}, purpose {receipt.purpose}"
+
+
+def _lines(receipt: Receipt) -> Iterable[str]:
+    rows = receipt.rows
+    fates = " + ".join(f"{_number(getattr(rows, name))} {name}" for name in _FATES)
+    yield f"  {_number(rows.read)} rows read = {fates}"
+    if rows.gated:
+        yield f"  gated by {_named(_reasons(receipt))}"
+    if receipt.quarantine.rows:
+        yield f"  quarantined as {_named(receipt.quarantine.by_code.items())}"
+    for name, output in receipt.outputs.items():
+        yield f"  {name}: {_output_line(output)}"
+    for name, each in receipt.fields.items():
+        yield f"  {name}: {_field_line(each)}"
+    if receipt.undeclared:
+        yield f"  undeclared, dropped: {_named(receipt.undeclared.items())}"
+
+
+def _reasons(receipt: Receipt) -> list[tuple[str, int]]:
+    return [(name, getattr(receipt.gated_by, name)) for name in ("setting", "condition", "retention", "erased")]
+
+
+def _named(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {_number(count)}" for name, count in counts if count)
+
+
+def _output_line(output: Output) -> str:
+    text = f"{_number(output.rows)} rows in {_plural(len(output.files), 'file')}, {output.category}"
+    if output.groups_suppressed:
+        text += (
+            f"; {_plural(output.groups_suppressed, 'group')} suppressed ({_number(output.rows_suppressed or 0)} rows)"
+        )
+    return text + (f"; {_number(output.too_late)} too late" if output.too_late else "")
+
+
+def _field_line(each: FieldReceipt) -> str:
+    text = f"{_did(each)}, {_number(each.changed)} of {_plural(each.values, 'value')} changed"
+    others = _named([("gated", each.gated), ("unparsable", each.unparsable), ("dropped", each.dropped)])
+    return text + (f"; {others}" if others else "")
+
+
+def _did(each: FieldReceipt) -> str:
+    return each.did if isinstance(each.did, str) else " → ".join(each.did)
+
+
+def _field_cells(each: FieldReceipt) -> list[str]:
+    return [_did(each), *(_number(n) for n in (each.values, each.changed, each.gated, each.unparsable, each.dropped))]
+
+
+def _output_cells(output: Output) -> list[str]:
+    suppressed = "" if output.groups_suppressed is None else _number(output.groups_suppressed)
+    return [output.category, _number(output.rows), _number(len(output.files)), suppressed]
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{_number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
+    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    return _TABLE.format(caption=escape(caption), head=cells, body="".join(lines))

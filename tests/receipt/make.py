@@ -1,0 +1,75 @@
+"""A receipt to start from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from minimize.keys import Keyring, new_keyring
+from minimize.receipt import (
+    Digest,
+    FieldReceipt,
+    GatedBy,
+    Input,
+    Output,
+    OutputFile,
+    PolicyRef,
+    Quarantine,
+    Receipt,
+    Rows,
+)
+
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def keyring_in(folder: Path) -> Keyring:
+    return new_keyring(folder / "demo.keys", ["device"], now=AT)
+
+
+def receipt(**changes: Any) -> Receipt:
+    """The receipt that the documentation shows."""
+    files = (OutputFile("records/date=2026-11-24/r1-0.parquet", 950, "sha256:01"),)
+    parts: dict[str, Any] = {
+        "run_id": "20261125T000000Z-0123456789ab",
+        "sequence": 1,
+        "pipeline": "device_telemetry",
+        "purpose": "service_maintenance",
+        "engine": "local",
+        "at": AT,
+        "started": AT,
+        "finished": AT,
+        "dates": ("2026-11-24",),
+        "policy": PolicyRef("device_telemetry", 1, "sha256:aa"),
+        "plan": Digest("sha256:bb"),
+        "settings": Digest("sha256:cc"),
+        "keys": ("device/1",),
+        "versions": {"minimize": "0.1.0", "pyarrow": "26.0.1"},
+        "inputs": (Input("2026-11-24/a.ndjson.gz", "sha256:dd", 1000),),
+        "rows": Rows(1000, 950, 30, 20),
+        "gated_by": GatedBy(condition=28, retention=2),
+        "fields": {"ip_address": FieldReceipt("truncate_ip", 950, 948, 0, 2)},
+        "undeclared": {"/new_thing": 12},
+        "outputs": {
+            "records": Output("pseudonymized", 950, files=files),
+            "fleet_by_version": Output("aggregated", 0, 7, 33, 0),
+        },
+        "quarantine": Quarantine(20, {"malformed": 15, "wrong_type": 5}),
+    }
+    return Receipt(**{**parts, **changes})
+
+
+def small(sequence: int, previous: str | None = None, **changes: Any) -> Receipt:
+    """A receipt that reads nothing and writes nothing, unless told."""
+    empty: dict[str, Any] = {"inputs": (), "rows": Rows(), "gated_by": GatedBy(), "quarantine": Quarantine()}
+    run_id = f"20261125T00000{sequence}Z-0123456789ab"
+    return receipt(**{**empty, "outputs": {}, "run_id": run_id, "sequence": sequence, "previous": previous, **changes})
+
+
+def chain(keyring: Keyring, *parts: dict[str, Any]) -> list[Receipt]:
+    """Signed receipts, each with the digest of the one before."""
+    made: list[Receipt] = []
+    for sequence, changes in enumerate(parts, start=1):
+        previous = made[-1].digest if made else None
+        made.append(small(sequence, previous, **changes).signed(keyring))
+    return made

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import CheckFailed, OutputError, VerificationError
+from minimize.keys import Keyring, PublicKeys
+from minimize.receipt import GatedBy, Output, OutputFile, Quarantine, Receipt, Rows, Signature, canonical, sha256_text
+
+from .make import keyring_in, receipt
+
+ORDER = [
+    *(
+        "receipt",
+        "kind",
+        "run_id",
+        "sequence",
+        "previous",
+        "pipeline",
+        "purpose",
+        "engine",
+        "at",
+        "at_given",
+        "started",
+    ),
+    *("finished", "dates", "policy", "plan", "settings", "keys", "versions", "inputs", "rows", "gated_by", "fields"),
+    *("undeclared", "outputs", "replaces", "removes", "quarantine", "files", "signature"),
+]
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    return keyring_in(tmp_path)
+
+
+def test_the_json_has_its_names_in_order() -> None:
+    assert list(receipt().as_json()) == ORDER
+
+
+def test_the_json_nests_as_documented() -> None:
+    shown = receipt().as_json()
+    assert shown["at"] == "2026-11-25T00:00:00Z"
+    assert shown["policy"] == {"name": "device_telemetry", "version": 1, "digest": "sha256:aa"}
+    assert shown["rows"] == {
+        "read": 1000,
+        "written": 950,
+        "gated": 30,
+        "quarantined": 20,
+        "suppressed": 0,
+        "deduplicated": 0,
+    }
+    assert shown["gated_by"] == {"setting": 0, "condition": 28, "retention": 2, "erased": 0}
+    assert list(shown["fields"]["ip_address"].items())[:5] == [
+        ("did", "truncate_ip"),
+        ("values", 950),
+        ("changed", 948),
+        ("gated", 0),
+        ("unparsable", 2),
+    ]
+    assert list(shown["outputs"]["records"]) == ["category", "rows", "files"]
+    assert list(shown["outputs"]["fleet_by_version"]) == [
+        "category",
+        "rows",
+        "groups_suppressed",
+        "rows_suppressed",
+        "too_late",
+        "files",
+    ]
+    assert shown["quarantine"] == {"rows": 20, "by_code": {"malformed": 15, "wrong_type": 5}, "files": []}
+
+
+def test_a_receipt_survives_its_json(keyring: Keyring) -> None:
+    signed = receipt(dates=("2026-11-24", "2026-11-25")).signed(keyring)
+    again = Receipt.from_json(signed.to_json())
+    assert again == signed
+    assert again.digest == signed.digest
+    assert again.to_json() == signed.to_json()
+
+
+def test_a_chain_of_techniques_survives_its_json() -> None:
+    one = receipt().fields["ip_address"]
+    made = receipt(fields={"ip_address": replace(one, did=("truncate_ip", "map"))})
+    assert Receipt.from_json(made.to_json()).fields == made.fields
+
+
+def test_fractions_of_a_second_are_kept() -> None:
+    made = receipt(started=datetime(2026, 11, 25, 1, 2, 3, 450, tzinfo=UTC))
+    assert made.as_json()["started"] == "2026-11-25T01:02:03.000450Z"
+    assert Receipt.from_json(made.to_json()).started == made.started
+
+
+def test_the_signature_is_over_the_canonical_json_of_everything_else(keyring: Keyring) -> None:
+    import base64
+
+    shown = receipt().signed(keyring).as_json()
+    signature = shown.pop("signature")
+    assert signature["algorithm"] == "ed25519"
+    assert signature["key"] == "signing/1"
+    assert keyring.verify_signature(canonical(shown), base64.b64decode(signature["value"]), "signing/1")
+
+
+def test_a_signed_receipt_is_known_by_keyring_and_public_key(keyring: Keyring) -> None:
+    signed = Receipt.from_json(receipt().signed(keyring).to_json())
+    signed.verify(keyring)
+    signed.verify(PublicKeys(keyring.public_key_pem()))
+    assert signed.signature is not None
+
+
+def test_the_digest_covers_the_signature(keyring: Keyring) -> None:
+    signed = receipt().signed(keyring)
+    assert signed.digest == sha256_text(canonical(signed.as_json()))
+    assert signed.digest != receipt().digest
+
+
+def test_an_unsigned_receipt_is_refused(keyring: Keyring) -> None:
+    with pytest.raises(VerificationError, match="is not signed"):
+        receipt().verify(keyring)
+
+
+@pytest.mark.parametrize("value", ["!", "AAAA"])
+def test_a_signature_that_is_none_is_refused(keyring: Keyring, value: str) -> None:
+    with pytest.raises(VerificationError):
+        receipt(signature=Signature("ed25519", "signing/1", value)).verify(keyring)
+
+
+def test_another_algorithm_is_refused(keyring: Keyring) -> None:
+    signed = receipt().signed(keyring)
+    assert signed.signature is not None
+    with pytest.raises(VerificationError, match="is not signed"):
+        replace(signed, signature=replace(signed.signature, algorithm="none")).verify(keyring)
+
+
+def test_an_edited_receipt_is_refused(keyring: Keyring) -> None:
+    text = receipt().signed(keyring).to_json().replace('"values": 950', '"values": 951')
+    with pytest.raises(VerificationError, match="not by a key that is known here"):
+        Receipt.from_json(text).verify(keyring)
+
+
+def test_a_changed_copy_does_not_keep_what_was_read(keyring: Keyring) -> None:
+    signed = Receipt.from_json(receipt().signed(keyring).to_json())
+    changed = replace(signed, purpose="operations")
+    assert changed.as_json()["purpose"] == "operations"
+    with pytest.raises(VerificationError):
+        changed.verify(keyring)
+
+
+def test_what_a_later_version_adds_is_kept_and_signed(keyring: Keyring) -> None:
+    import base64
+
+    shown = receipt().as_json() | {"lineage": {"of": ["later"]}}
+    shown["rows"]["merged"] = 0
+    del shown["signature"]
+    key, value = keyring.sign(canonical(shown))
+    shown["signature"] = {"algorithm": "ed25519", "key": key, "value": base64.b64encode(value).decode()}
+    read = Receipt.from_json(json.dumps(shown))
+    read.verify(keyring)
+    assert read.as_json() == shown
+    assert read.digest == sha256_text(canonical(shown))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"receipt": 1, "receipt": 1}',
+        "\ud800".encode("utf-8", "surrogatepass"),
+        receipt().to_json().replace('"sequence": 1,', '"sequence": "1",'),
+        receipt().to_json().replace('"sequence": 1,', '"sequence": 1, "sequence": 1,'),
+        receipt().to_json().replace('"sequence": 1,', '"sequence": 99999999999999999999,'),
+        receipt().to_json().replace('"receipt": 1,', '"receipt": 2,'),
+        receipt().to_json().replace('"run",', '"party",'),
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_receipt_is_refused_without_showing_it(text: str | bytes) -> None:
+    with pytest.raises(OutputError, match="no receipt") as caught:
+        Receipt.from_json(text)
+    assert caught.value.__context__ is None
+
+
+def test_the_documented_receipt_balances(keyring: Keyring) -> None:
+    receipt().check()
+    assert receipt().signed(keyring).signature is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": Rows(1000, 949, 30, 20)},
+        {"rows": Rows(999, 949, 30, 20)},
+        {"gated_by": GatedBy(condition=28, retention=1)},
+        {"quarantine": Quarantine(19, {"malformed": 19})},
+        {"quarantine": Quarantine(20, {"malformed": 15})},
+        {"quarantine": Quarantine(20, {"malformed": 20}, (OutputFile("quarantine/a.parquet", 19, "sha256:0"),))},
+        {"outputs": {"records": Output("pseudonymized", 950)}},
+        {"outputs": {"records": Output("pseudonymized", 1, files=(OutputFile("records/a.parquet", 1, "sha256:0"),))}},
+        {"inputs": (*receipt().inputs, *receipt().inputs)},
+        {"rows": Rows(1000, 970, 10, 20), "gated_by": GatedBy(condition=20, retention=-10)},
+    ],
+)
+def test_a_receipt_that_does_not_balance_is_never_signed(keyring: Keyring, changes: dict[str, object]) -> None:
+    with pytest.raises(CheckFailed, match="does not balance"):
+        receipt(**changes).check()
+    with pytest.raises(CheckFailed, match="does not balance"):
+        receipt(**changes).signed(keyring)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from minimize.receipt import FieldReceipt, GatedBy, Output, Quarantine, Rows
+
+from .make import receipt, small
+
+
+def test_the_summary_says_what_happened() -> None:
+    assert receipt().summary().splitlines() == [
+        "device_telemetry: run 20261125T000000Z-0123456789ab for 2026-11-24, purpose service_maintenance",
+        "  1,000 rows read = 950 written + 30 gated + 20 quarantined + 0 suppressed + 0 deduplicated",
+        "  gated by condition 28, retention 2",
+        "  quarantined as malformed 15, wrong_type 5",
+        "  records: 950 rows in 1 file, pseudonymized",
+        "  fleet_by_version: 0 rows in 0 files, aggregated; 7 groups suppressed (33 rows)",
+        "  ip_address: truncate_ip, 948 of 950 values changed; unparsable 2",
+        "  undeclared, dropped: /new_thing 12",
+    ]
+
+
+def test_the_summary_of_an_empty_run_is_short() -> None:
+    made = small(1, fields={}, undeclared={}, gated_by=GatedBy(), rows=Rows(), quarantine=Quarantine(), dates=())
+    assert len(made.summary().splitlines()) == 2
+
+
+def test_a_chain_and_late_rows_are_told() -> None:
+    made = receipt(
+        fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1)},
+        outputs={"fleet": Output("aggregated", 0, 0, 0, 2)},
+    )
+    assert "os: truncate_version → map, 1 of 1 value changed" in made.summary()
+    assert "2 too late" in made.summary()
+
+
+def test_the_tables_show_balance_fields_and_outputs() -> None:
+    shown = receipt()._repr_html_()
+    for text in ("<td>1,000</td>", "<td>ip_address</td>", "<td>truncate_ip</td>", "<td>pseudonymized</td>"):
+        assert text in shown
+
+
+def test_every_text_in_the_tables_is_escaped() -> None:
+    evil = "<script>alert(1)</script>"
+    made = receipt(
+        pipeline=evil,
+        purpose=evil,
+        dates=(evil,),
+        fields={evil: FieldReceipt(evil)},
+        outputs={evil: Output(evil, 0)},
+    )
+    assert "<script" not in made._repr_html_()
+    assert "&lt;script&gt;" in made._repr_html_()
