@@ -1,1 +1,94 @@
-"""Generated sample data, seeded: the same name, rows and seed give the same bytes."""
+"""Generated sample data, seeded: the same name, rows, seed and dates give the same bytes (with the same Faker).
+
+Nobody in it exists: documentation addresses, numbers of the ranges kept for fiction, IMEIs of the test range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from minimize.errors import ConfigurationError
+from minimize.samples import collection
+from minimize.samples.base import Dataset, Kind, Slice
+from minimize.samples.device_telemetry import DeviceTelemetry
+from minimize.samples.usage_events import UsageEvents
+from minimize.samples.write import WRITERS, Records
+
+__all__ = ["DATASETS", "DATES", "FORMATS", "NAMES", "generate"]
+
+DATASETS: dict[str, Kind] = {"device_telemetry": DeviceTelemetry, "usage_events": UsageEvents}
+NAMES = tuple(DATASETS)
+FORMATS = tuple(WRITERS)
+DATES = (date(2026, 11, 23), date(2026, 11, 24))
+SEED = 7
+PART_ROWS = 100_000
+WORKERS = 2
+
+
+def generate(
+    name: str,
+    rows: int,
+    out: Path | str,
+    *,
+    seed: int = SEED,
+    dates: Sequence[date] = DATES,
+    format: str = "ndjson.gz",
+) -> list[Path]:
+    """Writes so many records, spread over the batch dates, and the settings they were collected under.
+
+    Takes a name of `NAMES`, a format of `FORMATS`. Gives the files written: `{date}/part-00000.ndjson.gz` …, `settings.csv`;
+    parts of the same dates that lay there are replaced. Raises ConfigurationError for an unknown name or format, for
+    rows or dates that are none, and where Faker is not installed.
+    """
+    _check(name, rows, dates, format)
+    kind, folder, days = DATASETS[name], Path(out), sorted(set(dates))
+    per_day = -(-rows // len(days))
+    dataset = kind(per_day, seed)
+    for day in days:
+        _empty(folder / day.isoformat())
+
+    def written(part: Slice) -> Path:
+        path = folder / part.day.isoformat() / f"part-{part.start // PART_ROWS:05}.{format}"
+        random = np.random.default_rng([seed, part.day.toordinal(), part.start])
+        WRITERS[format](Records(dataset.records(part, random), kind.schema, dataset.faults, random), path)
+        return path
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        paths = list(pool.map(written, _slices(rows, days)))
+    return [*paths, _settings(dataset, days, folder, seed)]
+
+
+def _settings(dataset: Dataset, days: Sequence[date], folder: Path, seed: int) -> Path:
+    path, random = folder / "settings.csv", np.random.default_rng([seed, 3])
+    collection.write(list(dataset.settings(collection.Clock(days[0], days[-1]), random)), path, random)
+    return path
+
+
+def _slices(rows: int, days: Sequence[date]) -> Iterator[Slice]:
+    """Each day's share of the rows, in parts of `PART_ROWS`; a day without rows has one empty part."""
+    for index, day in enumerate(days):
+        of = rows // len(days) + (index < rows % len(days))
+        for start in range(0, max(of, 1), PART_ROWS):
+            yield Slice(day, start, min(PART_ROWS, of - start), of)
+
+
+def _empty(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("part-*"):
+        path.unlink()
+
+
+def _check(name: str, rows: int, dates: Sequence[date], format_: str) -> None:
+    for what, word, known in (("dataset", name, NAMES), ("format", format_, FORMATS)):
+        if word not in known:
+            near = get_close_matches(word, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
+            raise ConfigurationError(f"no such {what} of samples", hint=hint)
+    if rows < 1 or not dates:
+        raise ConfigurationError("a sample needs at least one row and one date")
