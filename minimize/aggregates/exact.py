@@ -51,7 +51,9 @@ class ExactSums:
         self._cells = Cells(width=2)
 
     def add(self, groups: Codes, values: pa.Array) -> None:
-        """Adds plain values without nulls to their groups."""
+        """Adds values without nulls to their groups."""
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
         if pa.types.is_floating(values.type):
             self._add_doubles(groups, values.to_numpy(zero_copy_only=False).astype(np.float64))
         elif pa.types.is_decimal(values.type):

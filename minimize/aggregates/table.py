@@ -1,0 +1,168 @@
+"""An aggregate as a tally: batches in, one table out, small groups absent.
+
+Nothing that leaves here depends on how the records were cut into batches, or in which order they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes, MeasureTally, Terms
+from minimize.aggregates.codes import Codebook
+from minimize.aggregates.count import CountTally
+from minimize.aggregates.count_distinct import SubjectTally
+from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
+from minimize.aggregates.groups import GroupBook
+from minimize.aggregates.related import related
+from minimize.aggregates.view import View, Views, present, views
+from minimize.errors import PolicyError
+from minimize.nested import leaf
+from minimize.stage import Batch
+
+__all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults", "related"]
+
+_Field = tuple[str, bool]
+"""A field's key, and whether its values take part by rank: then those in open bins do, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateResult:
+    """The table, and what was left out of it.
+
+    rows_seen          records; with a key below a list, pairs of a record and a group that it is in
+    rows_suppressed    those of `rows_seen` that are in an absent group
+    groups_suppressed  the absent groups
+    rows_outside       records that are in no group, because the list that is grouped by has no element; not in `rows_seen`
+    """
+
+    table: pa.Table
+    rows_seen: int
+    rows_suppressed: int
+    groups_suppressed: int
+    rows_outside: int = 0
+
+
+class AggregateTally:
+    """Tallies one aggregate. Raises PolicyError with all faults of the definition."""
+
+    def __init__(self, definition: Definition) -> None:
+        wrong = faults(definition)
+        if wrong:
+            raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
+        self._definition = definition
+        self._groups = GroupBook(list(definition.keys.values()))
+        self._subjects: Codebook | None = None
+        self._rows = CountTally(Terms())
+        self._standing = SubjectTally(Terms())
+        self._contributors: dict[_Field, SubjectTally] = {}
+        self._measures = {name: self._start(each) for name, each in definition.measures.items()}
+        self._outside = 0
+
+    def observe(self, batch: Batch) -> None:
+        """Takes one batch in, after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
+        if not batch.raw.num_rows:
+            return
+        seen = views(self._definition, self._groups, batch, self._encode_subjects(batch))
+        self._outside += seen.outside
+        self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
+        self._standing.observe(seen.rows.groups, None, seen.rows.subjects)
+        for field, names in self._by_field():
+            self._observe_field(seen, field, names)
+
+    def merge(self, other: Self) -> None:
+        """Takes in what another tally of the same definition has seen."""
+        groups, subjects = self._groups.merge(other._groups), self._merge_subjects(other)
+        self._outside += other._outside
+        self._rows.merge(other._rows, groups, subjects)
+        self._standing.merge(other._standing, groups, subjects)
+        for field, contributors in other._contributors.items():
+            self._contributing(field).merge(contributors, groups, subjects)
+        for name, tally in other._measures.items():
+            self._measures[name].merge(tally, groups, subjects)
+
+    def settle(self) -> AggregateResult:
+        """The table of the groups that stand, ordered by their keys, nulls last."""
+        rows = self._rows.settle(len(self._groups)).to_numpy()
+        standing = self._standing.distinct(len(self._groups)) >= self._definition.below
+        table = self._table().filter(pa.array(standing))
+        keys = [(name, "ascending") for name in self._definition.keys]
+        if keys:
+            table = table.take(pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys))
+        return AggregateResult(
+            table.combine_chunks(), int(rows.sum()), int(rows[~standing].sum()), int((~standing).sum()), self._outside
+        )
+
+    def _start(self, each: Measured) -> MeasureTally:
+        if self._definition.counts_subjects(each):
+            return SubjectTally(self._definition.terms)
+        return each.measure.start(each.plain, self._definition.terms)
+
+    def _table(self) -> pa.Table:
+        groups = len(self._groups)
+        columns = self._groups.columns()
+        for name, each in self._definition.measures.items():
+            columns.append(self._hidden(each, self._measures[name].settle(groups), groups))
+        schema = self._definition.schema
+        return pa.table(
+            [column.cast(type_) for column, type_ in zip(columns, schema.types, strict=True)], schema=schema
+        )
+
+    def _hidden(self, each: Measured, values: pa.Array, groups: int) -> pa.Array:
+        field = self._field(each)
+        if field is None:
+            return values
+        enough = self._contributing(field).distinct(groups) >= self._definition.below
+        return pc.if_else(pa.array(enough), values, pa.nulls(groups, values.type))
+
+    def _by_field(self) -> Iterator[tuple[_Field | None, list[str]]]:
+        fields: dict[_Field | None, list[str]] = {}
+        for name, each in self._definition.measures.items():
+            fields.setdefault(self._field(each), []).append(name)
+        yield from fields.items()
+
+    def _field(self, each: Measured) -> _Field | None:
+        key = each.measure.of
+        return None if key is None or self._definition.counts_subjects(each) else (key, each.measure.by_rank)
+
+    def _observe_field(self, seen: Views, field: _Field | None, names: list[str]) -> None:
+        view, values = (seen.rows, None) if field is None else _valued(seen, field)
+        if field is not None:
+            self._contributing(field).observe(view.groups, None, view.subjects)
+        for name in names:
+            self._measures[name].observe(view.groups, values, view.subjects)
+
+    def _contributing(self, field: _Field) -> SubjectTally:
+        return self._contributors.setdefault(field, SubjectTally(Terms()))
+
+    def _encode_subjects(self, batch: Batch) -> Codes:
+        values = leaf(batch.raw, self._definition.counting).values
+        if self._subjects is None:
+            self._subjects = Codebook(values.type)
+        codes = self._subjects.encode(values)
+        there = present(values)
+        return codes if there is None else np.where(there, codes, -1)
+
+    def _merge_subjects(self, other: Self) -> Codes:
+        if other._subjects is None:
+            return np.empty(0, np.int64)
+        if self._subjects is None:
+            self._subjects = Codebook(other._subjects.values.type)
+        return self._subjects.codes(other._subjects.values)
+
+
+def _valued(seen: Views, field: _Field) -> tuple[View, pa.Array]:
+    """The rows that have a value of a field, and the values."""
+    key, by_rank = field
+    batch = seen.batch
+    leaves = batch.measured if key in batch.measured else batch.released
+    leaves = batch.ranks if by_rank and key in batch.ranks else leaves
+    view = seen.at(star_of(key))
+    values = view.values(leaves[key])
+    there = present(values)
+    return (view, values) if there is None else (view.where(there), values.filter(pa.array(there)))
