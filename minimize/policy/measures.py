@@ -35,7 +35,7 @@ class MeasureReader:
             self.fault("P011", f"there is no measure `{word}`", line, did_you_mean(word, MEASURES))
             return None
         node = _spelled_out(parameters)
-        shape = Shape(f"`{word}`", key=self.aggregate, code="P013", strict=False)
+        shape = Shape(f"`{word}`", key=self.aggregate, code="P013", parameters=True)
         measure = None if node is None else build(kind, node, self.scope.faults, shape)
         if node is None:
             self.fault("P013", f"`{word}` wants the key of a field, or parameters", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Shape:
     what      the noun for messages
     key       the field that it is about
     code      the code of a misfit
+    parameters  whether these are the parameters of a technique or measure: null is a value then
     """
 
     what: str
@@ -39,7 +41,7 @@ class Shape:
     hidden: frozenset[str] = frozenset()
     key: str | None = None
     code: str = "P006"
-    strict: bool = True
+    parameters: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -50,8 +52,8 @@ def build(kind: type[M], node: Node, faults: Faults, shape: Shape) -> M | None:
         return None
     values = {**shape.given, **_read(_known(kind, shape), node, faults, shape)}
     model, errors = _attempt(kind, values, shape)
-    for error in errors:
-        _report(kind, error, node, faults, shape)
+    for error in _first_of_each(kind, errors, node, shape):
+        _report(error, node, faults, shape)
     if model is None and shape.stand_ins:
         wrong = {str(error["loc"][0]) for error in errors if error["loc"]}
         good = {name: value for name, value in values.items() if name not in wrong}
@@ -77,46 +79,67 @@ def _read(known: Mapping[str, str], node: Node, faults: Faults, shape: Shape) ->
         if word not in known:
             hint = did_you_mean(word, known)
             faults.add("P004", f"{shape.what} has no key `{word}`", line=below.line, key=shape.key, hint=hint)
-        elif below.value is not None or not shape.strict:
+        elif shape.parameters:
+            values[known[word]] = below.plain()
+        elif below.value is None:
+            hint = "give it a value, or leave the key out"
+            faults.add("P006", f"`{word}` is empty", line=below.line, key=shape.key, hint=hint)
+        else:
             value = shape.readers[word](below) if word in shape.readers else below.plain()
-            if value is not None or not shape.strict:
-                values[known[word]] = value
+            values |= {} if value is None else {known[word]: value}
     return values
 
 
 def _attempt(kind: type[M], values: Mapping[str, Any], shape: Shape) -> tuple[M | None, Sequence[Mapping[str, Any]]]:
     try:
-        return kind.model_validate(dict(values), strict=shape.strict or None, context=dict(shape.context)), ()
+        if shape.parameters:
+            return kind.model_validate_json(json.dumps(values), strict=True, context=dict(shape.context)), ()
+        return kind.model_validate(dict(values), strict=True), ()
     except ValidationError as error:
         errors = [dict(one) for one in error.errors(include_url=False, include_context=True, include_input=False)]
     return None, errors
 
 
-def _report(kind: type[BaseModel], error: Mapping[str, Any], node: Node, faults: Faults, shape: Shape) -> None:
+def _first_of_each(
+    kind: type[BaseModel], errors: Sequence[Mapping[str, Any]], node: Node, shape: Shape
+) -> list[Mapping[str, Any]]:
+    """One error a place (a union gives one for each of its members), with the place in the file's words."""
     back = {alias: word for word, alias in _known(kind, shape).items()}
-    path = [back.get(str(part), part) if index == 0 else part for index, part in enumerate(error["loc"])]
-    if error["type"] == "missing" and path and _said(node, path):
+    found: dict[tuple[str | int, ...], Mapping[str, Any]] = {}
+    for error in errors:
+        words = [back.get(str(part), part) if index == 0 else part for index, part in enumerate(error["loc"])]
+        path = tuple(words) if error["type"] == "missing" else node.reached(words)
+        found.setdefault(path, {**error, "path": path})
+    return list(found.values())
+
+
+def _report(error: Mapping[str, Any], node: Node, faults: Faults, shape: Shape) -> None:
+    path = error["path"]
+    if error["type"] == "missing" and _said(node, path):
         return
-    line = node.at(path).line
+    place = node.at(path)
     name = ".".join(str(part) for part in path)
-    said = str(node.at(path).value) if node.at(path).is_scalar else ""
-    code, message, hint = _told(error, name, said, shape)
-    faults.add(code, message, line=line, key=shape.key, hint=hint)
+    code, message, hint = _told(error, name, str(place.value) if place.is_scalar else "", shape)
+    faults.add(code, message, line=place.line, key=shape.key, hint=hint)
 
 
 def _said(node: Node, path: Sequence[Any]) -> bool:
     """Whether the key stands there after all: then its own fault is taken down already."""
-    return len(path) == 1 and node.get(str(path[0])) is not None
+    return len(path) == 1 and str(path[0]) in node.entries
 
 
 def _told(error: Mapping[str, Any], name: str, said: str, shape: Shape) -> tuple[str, str, str]:
     if error["type"] == "missing":
-        return "P005" if shape.strict else "P013", f"{shape.what} wants `{name}`", ""
+        return "P013" if shape.parameters else "P005", f"{shape.what} wants `{name}`", ""
     if error["type"] == "extra_forbidden":
         return shape.code, f"{shape.what} has no key `{name}`", ""
     about = f"`{name}` of {shape.what}" if name else shape.what
     if error["type"] == "literal_error":
         expected = re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
-        return "P007" if shape.strict else shape.code, f"{about}: this word is not known", did_you_mean(said, expected)
+        return (
+            shape.code if shape.parameters else "P007",
+            f"{about}: this word is not known",
+            did_you_mean(said, expected),
+        )
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return shape.code, f"{about}: {message}", ""

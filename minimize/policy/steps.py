@@ -71,7 +71,7 @@ class StepReader:
             self.fault("P013", f"`{word}` wants its parameters by name", line, ", ".join(_words(kind)))
             return None
         context = {"folder": self.scope.folder}
-        shape = Shape(f"`{word}`", key=self.key, code="P013", strict=False, context=context)
+        shape = Shape(f"`{word}`", key=self.key, code="P013", parameters=True, context=context)
         return build(kind, node, self.scope.faults, shape)
 
     def unknown(self, word: str, line: int | None) -> None:

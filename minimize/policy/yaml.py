@@ -64,14 +64,28 @@ class Node:
             return tuple(node.plain() for node in self.value)
         return self.value
 
-    def at(self, path: Sequence[str | int]) -> Node:
-        """The node that a path of keys and positions leads to, as far as it goes."""
-        node = self
+    def below(self, part: str | int) -> Node | None:
+        """The node under a key or at a position."""
+        if self.is_mapping:
+            return self.entries.get(str(part))
+        return self.items[part] if isinstance(part, int) and part < len(self.items) else None
+
+    def reached(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
+        """As much of a path of keys and positions as is there."""
+        found: list[str | int] = []
+        node: Node | None = self
         for part in path:
-            below = node.entries.get(str(part)) if node.is_mapping else dict(enumerate(node.items)).get(_position(part))
-            if below is None:
+            node = None if node is None else node.below(part)
+            if node is None:
                 break
-            node = below
+            found.append(part)
+        return tuple(found)
+
+    def at(self, path: Sequence[str | int]) -> Node:
+        """The node that a path leads to, as far as it goes."""
+        node = self
+        for part in self.reached(path):
+            node = node.below(part) or node
         return node
 
     def lines(self, depth: int = 3) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -81,10 +95,6 @@ class Node:
                 yield (key,), node.line
             if depth > 1:
                 yield from (((key, *path), line) for path, line in node.lines(depth - 1))
-
-
-def _position(part: str | int) -> int:
-    return part if isinstance(part, int) else -1
 
 
 def node_from(value: Any) -> Node:
