@@ -26,7 +26,7 @@ DATASETS: dict[str, Kind] = {"device_telemetry": DeviceTelemetry, "usage_events"
 NAMES = tuple(DATASETS)
 FORMATS = tuple(WRITERS)
 DATES = (date(2026, 11, 23), date(2026, 11, 24))
-SEED = 7
+SEED = 1
 PART_ROWS = 100_000
 WORKERS = 2
 
@@ -37,17 +37,17 @@ def generate(
     out: Path | str,
     *,
     seed: int = SEED,
-    dates: Sequence[date] = DATES,
+    dates: Sequence[date | str] = (),
     format: str = "ndjson.gz",
 ) -> list[Path]:
     """Writes so many records, spread over the batch dates, and the settings they were collected under.
 
-    Takes a name of `NAMES`, a format of `FORMATS`. Gives the files written: `{date}/part-00000.ndjson.gz` …, `settings.csv`;
-    parts of the same dates that lay there are replaced. Raises ConfigurationError for an unknown name or format, for
-    rows or dates that are none, and where Faker is not installed.
+    Takes a name of `NAMES`, a format of `FORMATS`, dates as such or as YYYY-MM-DD (none: `DATES`). Gives the files
+    written: `{date}/part-00000.ndjson.gz` …, `settings.csv`; parts of the same dates that lay there are replaced.
+    Raises ConfigurationError for an unknown name or format, what is no date, fewer rows than none, and without Faker.
     """
-    _check(name, rows, dates, format)
-    kind, folder, days = DATASETS[name], Path(out), sorted(set(dates))
+    _check(name, rows, format)
+    kind, folder, days = DATASETS[name], Path(out), _days(dates)
     per_day = -(-rows // len(days))
     dataset = kind(per_day, seed)
     for day in days:
@@ -84,11 +84,24 @@ def _empty(folder: Path) -> None:
         path.unlink()
 
 
-def _check(name: str, rows: int, dates: Sequence[date], format_: str) -> None:
+def _check(name: str, rows: int, format_: str) -> None:
     for what, word, known in (("dataset", name, NAMES), ("format", format_, FORMATS)):
         if word not in known:
             near = get_close_matches(word, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
             raise ConfigurationError(f"no such {what} of samples", hint=hint)
-    if rows < 1 or not dates:
-        raise ConfigurationError("a sample needs at least one row and one date")
+    if rows < 0:
+        raise ConfigurationError("a sample has no fewer rows than none")
+
+
+def _days(dates: Sequence[date | str]) -> list[date]:
+    days = {day if isinstance(day, date) else _day(day) for day in dates or DATES}
+    return sorted(days)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ConfigurationError("a sample's date is not one", hint="YYYY-MM-DD")

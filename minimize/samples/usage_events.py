@@ -137,7 +137,7 @@ class UsageEvents:
 
     def _session(self, user: Ints, events: Ints, random: Random) -> list[pa.StringArray]:
         count = len(user)
-        sessions = values.guids(np.random.default_rng(int(events.min())), 1 + count // 3)
+        sessions = values.guids(random, 1 + count // 3)
         pages = texts(
             [
                 f"https://user{number}@portal.example:443/{feature}?id={number}"

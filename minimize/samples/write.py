@@ -32,6 +32,8 @@ class Records:
 
     def table(self) -> pa.Table:
         """The clean records as a table: a columnar file cannot hold a spoilt one."""
+        if not len(self.lines):
+            return self.schema.empty_table()
         clean = text(pc.binary_join_element_wise(self.lines, "", "\n"))
         options = pa.json.ParseOptions(explicit_schema=_readable(self.schema), unexpected_field_behavior="ignore")
         return pa.json.read_json(pa.py_buffer(clean), parse_options=options).cast(self.schema)
