@@ -1,0 +1,80 @@
+"""What sources with columns share: a request bound to a schema, and decoded columns made into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.io.base import Carried, Chunk, Declared, Request, Unit
+from minimize.io.fit import check, forbidden, undeclared
+from minimize.io.project import project
+from minimize.io.rows import Fault, Mask, carried, faults
+from minimize.io.shape import pruned, tree
+from minimize.pointer import Pointer
+
+ROWS = 262_144
+"""The most rows of a chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A request that fits a schema.
+
+    schema    the needed columns, declared parts only
+    never     what must not arrive and has a place in the source
+    extra     what the source has and nobody declared
+    required  the fields whose nulls are still to be looked for
+    """
+
+    request: Request
+    schema: pa.Schema
+    never: tuple[Pointer, ...]
+    extra: tuple[Pointer, ...]
+    required: tuple[Declared, ...]
+
+    def chunk(
+        self,
+        records: pa.RecordBatch,
+        first: int,
+        known: Sequence[Fault] = (),
+        carry: Mapping[Pointer, Carried] | None = None,
+        unit: Unit = "row",
+    ) -> Chunk:
+        """Decoded records as a chunk: the good ones pruned to the schema, the others as rejects.
+
+        Takes the position of the first record, faults that the reader found, and what the records carry undeclared, where
+        the reader knows it without looking.
+        """
+        found = faults(records, self.required, self.never, known)
+        good = np.ones(records.num_rows, bool)
+        good[found.rows] = False
+        kept, places = project(records, self.schema), np.arange(first, first + records.num_rows)
+        if len(found.rows):
+            kept = kept.filter(pa.array(good))
+        return Chunk(
+            records=kept,
+            read=records.num_rows,
+            rejects=found.rejects(places, unit),
+            undeclared=self.look(records, good) if carry is None else carry,
+            positions=pa.array(places[good], pa.int64()),
+        )
+
+    def look(self, records: pa.RecordBatch, good: Mask) -> dict[Pointer, Carried]:
+        """What the good ones of these records carry that nobody declared."""
+        counted = {pointer: carried(records, pointer, self.request.subject, good) for pointer in self.extra}
+        return {pointer: carry for pointer, carry in counted.items() if carry.records}
+
+
+def bind(schema: pa.Schema, request: Request, where: str | None = None) -> Bound:
+    """A request bound to a schema. Raises SchemaError with the whole diff."""
+    check(schema, request, where)
+    return Bound(
+        request=request,
+        schema=pruned(schema, tree(request)),
+        never=tuple(forbidden(schema, request)),
+        extra=tuple(undeclared(schema, request)),
+        required=tuple(field for field in request.fields if field.required),
+    )

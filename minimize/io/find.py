@@ -1,0 +1,127 @@
+"""Which files a source path names, by batch date, and how their names may be shown.
+
+A path is a file, a folder (all files below it), or a pattern with `*`, `?`, `**` and `{date}`, which stands for a calendar
+day `YYYY-MM-DD`. Its root is the longest folder without any of these; names are shown relative to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePath
+from urllib.parse import unquote
+
+DATE = "{date}"
+_WILD = re.compile(r"[*?{\[]")
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_HIVE = re.compile(r"([^=/]+)=(.*)")
+Shown = Callable[[str, str], str | None]
+"""Takes a hive partition's field and value; gives what to show instead of the value, or None to show it."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files of a source path: their root, and the files of each batch date (None where the path has no `{date}`)."""
+
+    root: Path
+    files: Mapping[date | None, Sequence[Path]]
+
+    @property
+    def dated(self) -> bool:
+        """Whether files are grouped by batch date."""
+        return None not in self.files
+
+
+def find(pattern: str, base: Path) -> Found:
+    """The files that a path names, relative to a folder; sorted by path, hidden files left out.
+
+    Gives no groups where nothing matches a `{date}` path, and one empty group where nothing matches another.
+    """
+    root, rest = split(pattern, base)
+    if not rest:
+        return Found(root if root.is_dir() else root.parent, {None: sorted(_under(root))})
+    matches = [(day, path) for path in _under(root) for day in _days(_regex(rest), path.relative_to(root).as_posix())]
+    groups: dict[date | None, list[Path]] = {} if DATE in rest else {None: []}
+    for day, path in sorted(matches, key=lambda match: (match[0] or date.min, match[1])):
+        groups.setdefault(day, []).append(path)
+    return Found(root, groups)
+
+
+def split(pattern: str, base: Path) -> tuple[Path, str]:
+    """The root of a path, and the rest of it as a pattern ('' where the path has neither wildcard nor `{date}`)."""
+    parts = PurePath(pattern).parts
+    wild = next((index for index, part in enumerate(parts) if _WILD.search(part)), None)
+    if wild is None:
+        return _resolved(base / pattern), ""
+    return _resolved(base.joinpath(*parts[:wild])), "/".join(parts[wild:])
+
+
+def name_of(path: Path, root: Path, shown: Shown | None = None) -> str:
+    """A file's name relative to the root, with `/`.
+
+    `shown` decides about hive partitions: it takes field and value and gives the text to show instead of the value (a keyed
+    hash), or None to show the value as it is. Without `shown` names are as on disk.
+    """
+    parts = path.relative_to(root).parts
+    return "/".join(part if shown is None else _part(part, shown) for part in parts)
+
+
+def hive(path: Path, root: Path) -> dict[str, str | None]:
+    """The hive partitions of a file below the root, percent-decoded; None is the partition of no value."""
+    folders = path.relative_to(root).parts[:-1]
+    found = (match for match in map(_HIVE.fullmatch, folders) if match)
+    return {unquote(match[1]): None if match[2] == _NO_VALUE else unquote(match[2]) for match in found}
+
+
+def _part(part: str, shown: Shown) -> str:
+    match = _HIVE.fullmatch(part)
+    instead = None if match is None else shown(unquote(match[1]), unquote(match[2]))
+    return part if match is None or instead is None else f"{match[1]}=#{instead}"
+
+
+def _resolved(path: Path) -> Path:
+    return Path(*path.parts).absolute()
+
+
+def _under(root: Path) -> Iterator[Path]:
+    if root.is_file():
+        yield root
+    elif root.is_dir():
+        yield from (path for path in root.rglob("*") if not _hidden(path.relative_to(root)) and path.is_file())
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in path.parts)
+
+
+def _regex(rest: str) -> re.Pattern[str]:
+    """The pattern as an expression over a relative path. A folder that it names stands for all files below."""
+    parts = rest.split("/")
+    text = "".join("(?:.+/)?" if part == "**" else _segment(part) + "/" for part in parts[:-1])
+    last = ".+" if parts[-1] == "**" else _segment(parts[-1]) + "(?:/.+)?"
+    return re.compile(text + last, re.DOTALL)
+
+
+def _segment(part: str) -> str:
+    pieces = re.split(r"(\{date\}|\*|\?)", part)
+    known = {DATE: f"({_DAY})", "*": "[^/]*", "?": "[^/]", "": ""}
+    return "".join(known.get(piece, re.escape(piece)) for piece in pieces)
+
+
+def _days(regex: re.Pattern[str], name: str) -> list[date | None]:
+    """The batch date of a name: one, none at all, or [None] for a pattern without dates. Dates in one path must agree."""
+    match = regex.fullmatch(name)
+    if match is None:
+        return []
+    days = set(match.groups())
+    return [None] if not days else [day for day in map(_day, days) if day is not None and len(days) == 1]
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

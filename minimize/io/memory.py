@@ -1,0 +1,150 @@
+"""Data in memory as a source: pandas, pyarrow, and whatever speaks the Arrow PyCapsule interface (Polars, DuckDB, …).
+
+Data that can be read only once stays lazy, and its source can be read once. A part in memory has no stored bytes, so
+its digest is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
+from minimize.io.base import Chunk, Part, Request
+from minimize.io.columnar import ROWS, Bound, bind
+from minimize.io.part import steady
+
+NAME = "memory"
+_HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or anything with __arrow_c_stream__"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Data in memory: its schema, a way to open it, and whether that works more than once."""
+
+    schema: pa.Schema
+    open: Callable[[], Iterator[pa.RecordBatch]]
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPart:
+    """The one part of data in memory."""
+
+    bound: Bound
+    data: Data
+    name: str = NAME
+    digest: str = ""
+
+    def read(self) -> Iterator[Chunk]:
+        """The records in bounded chunks. Raises SourceError where data that is read once was read before."""
+        first = 0
+        for batch in _sliced(self.data.open()):
+            yield self.bound.chunk(batch, first)
+            first += batch.num_rows
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySource:
+    """Data in memory, bound to a request. `again` says whether it can be read more than once."""
+
+    schema: pa.Schema
+    parts: Sequence[Part]
+    again: bool
+
+
+def memory(data: Any, request: Request) -> MemorySource:
+    """Data in memory as a source.
+
+    Takes pandas, pyarrow and any object of the Arrow PyCapsule interface; pandas' index is not data. Raises SchemaError with
+    the whole diff, and ConfigurationError for what is no table.
+    """
+    taken = take(data)
+    bound = bind(taken.schema, request)
+    return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.again)
+
+
+def take(data: Any) -> Data:
+    """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table."""
+    if isinstance(data, pa.RecordBatch):
+        return Data(data.schema, lambda: iter([data]), again=True)
+    if isinstance(data, pa.Table):
+        return Data(data.schema, lambda: iter(data.to_batches()), again=True)
+    if isinstance(data, pa.RecordBatchReader):
+        return Data(data.schema, _Once(lambda: data), again=False)
+    if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
+        return take(_from_pandas(data))
+    if hasattr(data, "__arrow_c_stream__"):
+        return _from_stream(data)
+    if hasattr(data, "__arrow_c_array__"):
+        return take(_table_of(data))
+    raise ConfigurationError(f"data of the type {type(data).__name__} cannot be read", hint=_HINT)
+
+
+class _Once:
+    """Opens a reader the first time, and refuses the second."""
+
+    def __init__(self, reader: Callable[[], pa.RecordBatchReader]) -> None:
+        self._reader: Callable[[], pa.RecordBatchReader] | None = reader
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        reader, self._reader = self._reader, None
+        if reader is None:
+            raise SourceError("this data can be read only once", hint="give a table, or a new reader")
+        return _batches(reader())
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    return steady(reader, SourceError("the data in memory could not be read to its end"))
+
+
+def _from_stream(data: Any) -> Data:
+    """A foreign object. Frames can be opened again and again; of anything else only the first stream is sure."""
+    reader = _opened(data)
+    if type(data).__module__.split(".")[0] == "polars":
+        return Data(reader.schema, lambda: _batches(_opened(data)), again=True)
+    return Data(reader.schema, _Once(lambda: reader), again=False)
+
+
+def _opened(data: Any) -> pa.RecordBatchReader:
+    with suppress(Exception):
+        return pa.RecordBatchReader.from_stream(data)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+
+
+def _table_of(data: Any) -> pa.RecordBatch:
+    with suppress(Exception):
+        return pa.record_batch(data)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    """A data frame's columns, its index left out. A column that holds values of several types is an error of the schema."""
+    columns = [_column(frame.iloc[:, index]) for index in range(frame.shape[1])]
+    names = [str(name) for name in frame.columns]
+    mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
+    if mixed:
+        message = "holds values of more than one type"
+        hint = "convert it to one type, or leave the column out"
+        raise SchemaError(
+            "columns in memory are not of one type",
+            findings=[Finding("S005", message, field=name, hint=hint) for name in mixed],
+        )
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _column(series: Any) -> pa.Array | pa.ChunkedArray | None:
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if batch.num_rows:
+            yield from (batch.slice(first, ROWS) for first in range(0, batch.num_rows, ROWS))

@@ -1,0 +1,73 @@
+"""What files share as parts of a source: a name, a digest of the stored bytes, and errors that say which file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from minimize.errors import SourceError
+from minimize.io.base import Part
+from minimize.io.find import Shown, name_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """One file of a source."""
+
+    path: Path
+    root: Path
+    shown: Shown | None = None
+    """Says for a hive partition what to show instead of its value; None shows names as they are on disk."""
+
+    @cached_property
+    def name(self) -> str:
+        """The path relative to the source's root."""
+        return name_of(self.path, self.root, self.shown)
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` of the stored bytes, read once. Raises SourceError."""
+        with suppress(OSError), self.path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        raise unreadable(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """Files bound to a request."""
+
+    schema: pa.Schema
+    parts: Sequence[Part]
+
+
+def unreadable(name: str) -> SourceError:
+    """The error of a file that cannot be opened."""
+    return SourceError(f"{name} cannot be read", hint="is it there, and may you read it?")
+
+
+def damaged(name: str) -> SourceError:
+    """The error of a file whose bytes do not decode."""
+    return SourceError(f"{name} is damaged: it does not decode to its end", hint="fetch the file again")
+
+
+def steady(things: Iterator[T], error: SourceError) -> Iterator[T]:
+    """The things of an iterator; where it fails, this error instead of its own, whose text may hold values."""
+    while True:
+        got: list[T] | None = None
+        with suppress(Exception):
+            got = [*islice(things, 1)]
+        if got is None:
+            raise error
+        if not got:
+            return
+        yield got[0]
