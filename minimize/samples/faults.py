@@ -61,7 +61,7 @@ def spoil(lines: pa.StringArray, faults: Faults, random: Random) -> pa.BinaryArr
     count = len(lines)
     fatal, harmless = int(count * FATAL_SHARE), int(count * HARMLESS_SHARE)
     rows = random.permutation(count)[: fatal + harmless]
-    kinds = [*_in_turn(faults.fatal(), fatal), *_in_turn(faults.harmless(), harmless)]
+    kinds = [*_in_turn(faults.fatal(), fatal, random), *_in_turn(faults.harmless(), harmless, random)]
     return _replace(lines, dict(zip(rows.tolist(), kinds, strict=True)))
 
 
@@ -73,8 +73,9 @@ def _replace(lines: pa.StringArray, kinds: Mapping[int, Fault]) -> pa.BinaryArra
     return pc.replace_with_mask(lines.cast(pa.binary()), pa.array(mask), pa.array(spoilt, pa.binary()))
 
 
-def _in_turn(faults: Sequence[Fault], count: int) -> list[Fault]:
-    return [faults[index % len(faults)] for index in range(count)] if faults else []
+def _in_turn(faults: Sequence[Fault], count: int, random: Random) -> list[Fault]:
+    start = int(random.integers(0, 1000))
+    return [faults[(start + index) % len(faults)] for index in range(count)] if faults else []
 
 
 def _line(record: Any) -> bytes:

@@ -1,0 +1,66 @@
+# make run       sets up .venv, makes sample data of yesterday, runs the main pipeline on it
+# make test      everything fast            make test-all  everything
+# make check     ruff, mypy, import-linter  make clean     removes .venv and what was made
+SHELL := /bin/sh
+VENV  := .venv
+BIN   := $(VENV)/bin
+ROWS  := 20000
+PYTEST_ARGS :=
+
+.PHONY: run test test-all check clean
+.DEFAULT_GOAL := run
+
+# Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
+run: $(VENV)/.run-ready
+	@set -eu; \
+	date=$$($(BIN)/python -c 'from datetime import UTC, datetime, timedelta; print((datetime.now(UTC) - timedelta(days=1)).date())'); \
+	data=out/sample_data/$$date; \
+	if [ ! -e "$$data/settings.csv" ]; then \
+		echo "making sample data: $$data"; \
+		$(BIN)/python sample_data/generate.py device_telemetry --rows $(ROWS) --date "$$date" --out "$$data" > /dev/null; \
+	fi; \
+	if [ -z "$${MINIMIZE_KEYS:-}" ] && ! grep -q '^keys:' pipelines/minimize.yaml; then \
+		MINIMIZE_KEYS=out/demo.keys; export MINIMIZE_KEYS; \
+		if [ ! -e "$$MINIMIZE_KEYS" ]; then \
+			$(BIN)/minimize keys new "$$MINIMIZE_KEYS" --name device --name user --name session > /dev/null; \
+		fi; \
+		echo "no keyring is set (MINIMIZE_KEYS): using out/demo.keys, made for this demonstration"; \
+	fi; \
+	$(BIN)/minimize run pipelines/device_telemetry --date "$$date" \
+		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
+
+test: $(VENV)/.test-ready
+	$(BIN)/pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(VENV)/.test-ready
+	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+
+check: $(VENV)/.test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) out dist build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "minimize wants Python 3.11 or newer, and none was found (tried python3 and python3.11 to python3.14)" >&2; \
+	exit 1
+
+# Stamps: what was installed is installed again only when pyproject.toml or constraints.txt has changed.
+$(VENV)/.run-ready: pyproject.toml | $(BIN)/python
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[samples]'
+	@touch $@
+
+$(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) for tests (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -U 'pip>=25.1'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[samples]' --group dev
+	@touch $@ $(VENV)/.run-ready
