@@ -10,14 +10,19 @@ everybody calls it: it does the work per distinct value where the column is dict
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
+
+from minimize.techniques.distinct import decoded, distinct, pick
+from minimize.techniques.memo import Memo
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
 Family = Literal[
@@ -54,6 +59,7 @@ class Context:
     keys     the keyring; only techniques that name a key ask for it
     columns  companions by field key, as they came in, one value per value of the array: what `reads` asked for
     time     the event times (timestamp), one per value, where the technique asked for them
+    memo     what keyed techniques have computed before, kept by the caller from batch to batch (optional)
     """
 
     field: str
@@ -61,6 +67,7 @@ class Context:
     keys: KeySource | None = None
     columns: Mapping[str, pa.Array] = dataclasses.field(default_factory=dict)
     time: pa.Array | None = None
+    memo: Memo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +118,54 @@ class Technique(Step):
         """Equally many values of the type that `gives` names; null stays null."""
         raise TypeError(f"{type(self).__name__} has no apply")
 
+    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
+        """The same for a dictionary-encoded array: per entry, unless other columns decide, too."""
+        if self.reads() or self.needs_time:
+            return self.apply(decoded(values), context)
+        return spread(self.apply(values.dictionary, context), values.indices)
+
 
 def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
     """Applies a technique, per distinct value where the array is dictionary-encoded and nothing but the value decides.
 
     Gives a dictionary-encoded array for one, with duplicates merged, so that equal results share one entry.
     """
-    if not pa.types.is_dictionary(values.type):
-        return technique.apply(values, context)
-    if technique.reads() or technique.needs_time:
-        return technique.apply(values.dictionary_decode(), context)
-    return spread(technique.apply(values.dictionary, context), values.indices)
+    if pa.types.is_dictionary(values.type):
+        return technique.apply_encoded(values, context)
+    return technique.apply(values, context)
+
+
+def each_distinct(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> Treated:
+    """Applies a function to each distinct value (a Python loop, hence never over rows); None is: could not be treated."""
+    found = distinct(values)
+    words = found.words.to_pylist()
+    results = [None if word is None else of(word) for word in words]
+    failed = [result is None and word is not None for result, word in zip(results, words, strict=True)]
+    return Treated(pick(pa.array(results, gives), found.codes), untreated_at(failed, found.codes))
+
+
+def untreated_at(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:
+    """The mask of rows whose distinct value failed, or None where none did."""
+    if not any(failed):
+        return None
+    return pc.fill_null(pa.array(failed, pa.bool_()).take(codes), False)
+
+
+def mask_of(failed: npt.NDArray[np.bool_]) -> pa.BooleanArray | None:
+    """The mask of what could not be treated, or None where nothing failed."""
+    return pa.array(failed) if failed.any() else None
 
 
 def spread(treated: Treated, indices: pa.Array) -> Treated:
     """Results per dictionary entry, spread over the rows' indices: merged, and encoded where the type allows."""
     untreated = None if treated.untreated is None else pc.fill_null(treated.untreated.take(indices), False)
-    if pa.types.is_nested(treated.values.type) or pa.types.is_boolean(treated.values.type):
-        return Treated(treated.values.take(indices), untreated)
-    if not (pa.types.is_string(treated.values.type) or pa.types.is_binary(treated.values.type)):
-        return Treated(treated.values.take(indices), untreated)
+    if family(treated.values.type) not in ("string", "binary") or treated.values.type.id in _VIEWS:
+        return Treated(pick(treated.values, indices), untreated)
     merged = treated.values.dictionary_encode()
     return Treated(pa.DictionaryArray.from_arrays(merged.indices.take(indices), merged.dictionary), untreated)
+
+
+_VIEWS = (pa.string_view().id, pa.binary_view().id)
 
 
 def family(type_: pa.DataType) -> Family | None:

@@ -1,0 +1,159 @@
+"""`bin`: half-open intervals of one width, or between edges."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import ConfigDict, Field, model_validator
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, TypeRefused, family, untreated_at
+from minimize.techniques.distinct import distinct
+from minimize.techniques.intervals import Edges, Even, Interval, Intervals, is_short
+from minimize.techniques.lattice import Lattice, nearest_double, shortest
+from minimize.techniques.numeric import Doubles, Number, doubles, fits, integers, nulls, number_of
+
+As = Literal["lower", "middle", "label"]
+
+
+class Bin(Technique):
+    """Half-open intervals `[a, b)`, of one width or between edges: their lower bound, their middle, or a label.
+
+    Takes numbers; `lower` gives the same type (which must hold the bounds), `middle` a double, `label` text. With edges, what
+    is below the first or not below the last is in an open bin: null as a number (not untreated), `< a` or `>= b` as a label.
+    Null stays null; NaN, infinities and bounds outside the type's range cannot be treated. Leaves nothing finer than the
+    bin. Source: ISO/IEC 20889:2018, generalization.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> context = Context("f", datetime.now(UTC))
+    >>> Bin(width=10).apply(pa.array([87.0, -3.0]), context).values.to_pylist()
+    [80.0, -10.0]
+    >>> Bin(edges=[0, 18, 65], **{"as": "label"}).apply(pa.array([17, 70]), context).values.to_pylist()
+    ['[0, 18)', '>= 65']
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: ClassVar[str] = "bin"
+    takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "ISO/IEC 20889:2018"
+    about: ClassVar[str] = "half-open intervals: lower bound, middle or label"
+
+    width: Number | None = Field(None, gt=0)
+    origin: Number = Decimal(0)
+    edges: tuple[Number, ...] | None = Field(None, min_length=1)
+    as_: As = Field("lower", alias="as")
+
+    @model_validator(mode="after")
+    def _width_or_edges(self) -> Self:
+        if (self.width is None) == (self.edges is None):
+            raise ValueError("bin takes either width or edges")
+        if self.edges is not None and list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("bin: edges rise strictly")
+        if self.edges is not None and self.origin != 0:
+            raise ValueError("bin: origin goes with width, not with edges")
+        if not all(is_short(number) for number in (self.width or Decimal(1), self.origin, *(self.edges or ()))):
+            raise ValueError("bin: width, origin and edges have at most 14 digits")
+        if isinstance(self._intervals, Even) and not self._intervals.lattice.is_exact:
+            raise ValueError("bin: width and origin are too far apart in size")
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether some values fall into bins without a bound on one side."""
+        return self.edges is not None
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """The same type, double or text. Raises TypeRefused also where `lower` has bounds that the type cannot hold."""
+        given = super().gives(type_)
+        if self.as_ != "lower":
+            return pa.float64() if self.as_ == "middle" else pa.string()
+        bounds = self.edges[:-1] if self.edges is not None else (self.width or Decimal(0), self.origin)
+        if not pa.types.is_floating(given) and not all(self._has_place(bound, given) for bound in bounds):
+            raise TypeRefused(tuple(word for word in self.takes if word != family(given)))
+        return given
+
+    def _has_place(self, bound: Decimal, type_: pa.DataType) -> bool:
+        """Edges must fit; width and origin need only have no more decimals than the type."""
+        scale = type_.scale if pa.types.is_decimal(type_) else 0
+        return fits(bound, type_ if self.is_open else pa.decimal256(76, scale))
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The bins."""
+        given = self.gives(values.type)
+        bins, codes = _binned(values, self._intervals)
+        intervals = [None if index is None else self._intervals.interval(index) for index in bins]
+        results = [None if interval is None else self._result(interval, given) for interval in intervals]
+        failed = [
+            result is None and not (interval is not None and _is_open(interval))
+            for result, interval in zip(results, intervals, strict=True)
+        ]
+        return Treated(pa.array(results, given).take(codes), untreated_at(failed, codes))
+
+    def _result(self, interval: Interval, given: pa.DataType) -> Any:
+        if self.as_ == "label":
+            return str(interval)
+        number = self._number(interval)
+        return None if number is None else number_of(number, given)
+
+    def _number(self, interval: Interval) -> Fraction | None:
+        if interval.lower is None or interval.upper is None:
+            return None
+        return (interval.lower + interval.upper) / 2 if self.as_ == "middle" else interval.lower
+
+    def ranks(self, values: pa.Array) -> pa.DoubleArray:
+        """For quantiles: the released number (the lower bound for labels), -inf and +inf in the open bins, null for null."""
+        bins, codes = _binned(values, self._intervals)
+        ranks = [None if index is None else self._rank(self._intervals.interval(index)) for index in bins]
+        return pa.array(ranks, pa.float64()).take(codes)
+
+    def _rank(self, interval: Interval) -> float | None:
+        if interval.lower is None:
+            return -math.inf
+        number = self._number(interval)
+        return math.inf if number is None else nearest_double(number)
+
+    @cached_property
+    def _intervals(self) -> Even | Edges:
+        if self.edges is not None:
+            return Edges.of(self.edges)
+        return Even(Lattice.of(self.width or Decimal(1), self.origin))
+
+
+def _is_open(interval: Interval) -> bool:
+    return interval.lower is None or interval.upper is None
+
+
+def _binned(values: pa.Array, intervals: Intervals) -> tuple[list[int | None], pa.Array]:
+    """The intervals that occur (None: not a number), and each value's place among them, null for null."""
+    if pa.types.is_decimal(values.type):
+        found = distinct(values)
+        return [
+            None if word is None else intervals.find_one(Fraction(word)) for word in found.words.to_pylist()
+        ], found.codes
+    null = nulls(values)
+    numbers = np.where(null, 0.0, _as_doubles(values))
+    hard = intervals.hard(numbers)
+    easy = pa.array(np.where(hard, 0, intervals.find(numbers)), mask=hard | ~np.isfinite(numbers)).dictionary_encode()
+    far = distinct(values.filter(pa.array(hard)))
+    places = np.asarray(easy.indices.fill_null(len(easy.dictionary)).to_numpy(zero_copy_only=False), np.int64)
+    places[hard] = far.numbers() + len(easy.dictionary) + 1
+    exact = [intervals.find_one(_exact(number)) for number in far.words.to_pylist()]
+    return [*easy.dictionary.to_pylist(), None, *exact], pa.array(places, mask=null)
+
+
+def _as_doubles(values: pa.Array) -> Doubles:
+    if pa.types.is_floating(values.type):
+        return doubles(values)
+    return integers(values).astype(np.float64)
+
+
+def _exact(number: float | int) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else shortest(number)

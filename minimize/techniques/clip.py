@@ -1,0 +1,79 @@
+"""`clip`: top and bottom coding."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Leaves,
+    Technique,
+    Treated,
+    TypeRefused,
+    each_distinct,
+    family,
+)
+from minimize.techniques.numeric import Number, doubles, finite, fits
+
+
+class Clip(Technique):
+    """Values outside take the bound (top and bottom coding).
+
+    Takes numbers, gives the same type; a bound must be a number of that type. Null stays null; NaN, and an infinity without
+    a bound on its side, cannot be treated. Leaves the values inside as they are, so guessable; a top code hides the maximum.
+    Source: Hundepool et al., Statistical Disclosure Control (2012), §3.2.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> Clip(min=0, max=100).apply(pa.array([-3, 7, 120]), Context("f", datetime.now(UTC))).values.to_pylist()
+    [0, 7, 100]
+    """
+
+    name: ClassVar[str] = "clip"
+    takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
+    leaves: ClassVar[Leaves] = "guessable"
+    source: ClassVar[str] = "Hundepool et al. 2012, §3.2"
+    about: ClassVar[str] = "values outside take the bound"
+
+    min: Number | None = Field(None)
+    max: Number | None = Field(None)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("clip takes min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("clip: min is above max")
+        return self
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """The same type. Raises TypeRefused also where the type cannot hold a bound."""
+        given = super().gives(type_)
+        if not all(fits(bound, given) for bound in (self.min, self.max) if bound is not None):
+            raise TypeRefused(tuple(word for word in self.takes if word != family(given)))
+        return given
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The values, or the bound."""
+        if pa.types.is_decimal(values.type):
+            return each_distinct(values, self._clipped, values.type)
+        if pa.types.is_floating(values.type):
+            return self._of_doubles(values)
+        bounds = [pa.scalar(int(bound), values.type) if bound is not None else None for bound in (self.min, self.max)]
+        low = values if bounds[0] is None else pc.max_element_wise(values, bounds[0], skip_nulls=False)
+        return Treated(low if bounds[1] is None else pc.min_element_wise(low, bounds[1], skip_nulls=False))
+
+    def _clipped(self, value: Decimal) -> Decimal:
+        low = value if self.min is None else max(value, self.min)
+        return low if self.max is None else min(low, self.max)
+
+    def _of_doubles(self, values: pa.Array) -> Treated:
+        low, high = (None if bound is None else float(bound) for bound in (self.min, self.max))
+        return finite(values, np.clip(doubles(values), low, high))

@@ -1,0 +1,54 @@
+"""`email_domain`: the domain of an e-mail address."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
+from minimize.techniques.hostname import hostname
+
+
+class EmailDomain(Technique):
+    """The domain of an e-mail address, in lower case.
+
+    Takes text, gives text. Null stays null; what is no plain address with a dotted domain cannot be treated (display names,
+    address literals). Leaves nothing of the mailbox; a domain with one mailbox still names its owner.
+    Source: RFC 5321 §4.1.2, RFC 5322 §3.4.1.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> addresses = pa.array(["John@Contoso.com", "at home"])
+    >>> EmailDomain().apply(addresses, Context("f", datetime.now(UTC))).values.to_pylist()
+    ['contoso.com', None]
+    """
+
+    name: ClassVar[str] = "email_domain"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "RFC 5321, RFC 5322"
+    about: ClassVar[str] = "the domain of an e-mail address, in lower case"
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for what is no text."""
+        super().gives(type_)
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The domains."""
+        return each_distinct(values, _domain, pa.string())
+
+
+def _domain(address: str) -> str | None:
+    mailbox, at, domain = address.strip().rpartition("@")
+    if not at or not _is_mailbox(mailbox) or "." not in domain.rstrip("."):
+        return None
+    return hostname(domain)
+
+
+def _is_mailbox(mailbox: str) -> bool:
+    """A dot-atom or a quoted string; more is not told apart from free text."""
+    if len(mailbox) > 1 and mailbox[0] == mailbox[-1] == '"':
+        return True
+    return bool(mailbox) and not any(char.isspace() or char in '@<>"(),;:\\[]' for char in mailbox)

@@ -1,0 +1,61 @@
+"""`keep_host`: the host of a URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import ClassVar
+
+import pyarrow as pa
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
+from minimize.techniques.hostname import hostname
+
+
+class KeepHost(Technique):
+    """The host of a URL, in lower case, without user, port, path, query and fragment.
+
+    Takes text, gives text. Null stays null; what has no `//` and no valid host cannot be treated: a bare word is never
+    passed on as a host. An IPv6 host loses its brackets. Leaves the value guessable: a host can be a person's own device.
+    Source: RFC 3986 §3.2.2.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> urls = pa.array(["https://ann:pw@Mail.Example.com:8443/inbox?id=7", "Ann"])
+    >>> KeepHost().apply(urls, Context("f", datetime.now(UTC))).values.to_pylist()
+    ['mail.example.com', None]
+    """
+
+    name: ClassVar[str] = "keep_host"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    leaves: ClassVar[Leaves] = "guessable"
+    source: ClassVar[str] = "RFC 3986"
+    about: ClassVar[str] = "the host of a URL, without user, port and path"
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for what is no text."""
+        super().gives(type_)
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The hosts."""
+        return each_distinct(values, _host, pa.string())
+
+
+_AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)")
+_HOST_PORT = re.compile(r"(?:\[(?P<literal>[^\[\]]*)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
+
+
+def _host(url: str) -> str | None:
+    found = _AUTHORITY.match(url)
+    host = _HOST_PORT.fullmatch(found["authority"].rpartition("@")[2]) if found else None
+    if host is None:
+        return None
+    return hostname(host["name"]) if host["name"] else _address(host["literal"])
+
+
+def _address(literal: str) -> str | None:
+    try:
+        return str(ipaddress.IPv6Address(literal.partition("%")[0]))
+    except ValueError:
+        return None

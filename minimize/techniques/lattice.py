@@ -1,0 +1,97 @@
+"""Multiples of a step, exactly: which one a double has reached, on the shortest decimal that reads back the same double.
+
+Points of a lattice are the decimals `(k * step + origin) / 10**scale` with whole `step` and `origin`. As long as the
+numerator has at most 15 digits, two different points are two different doubles, the division is correctly rounded, and
+comparing a double with a point's double is comparing their shortest decimals; so everything is exact without leaving numpy.
+What lies further out is `hard` and is worked out one distinct value at a time with fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from minimize.techniques.numeric import Doubles
+
+Whole = npt.NDArray[np.int64]
+EXACT = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """The points `(k * step + origin) / 10**scale`."""
+
+    step: int
+    origin: int
+    scale: int
+
+    @classmethod
+    def of(cls, step: Decimal, origin: Decimal = Decimal(0)) -> Lattice:
+        """The lattice of these decimals, with the smallest scale that holds both."""
+        scale = max(_scale(step), _scale(origin))
+        return cls(int(Fraction(step) * 10**scale), int(Fraction(origin) * 10**scale), scale)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether step and origin are short enough (14 digits at the common scale) for exact work near the origin."""
+        return max(self.step, abs(self.origin)) < EXACT // 10
+
+    def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
+        """Where a finite number is too far out for exact work in doubles."""
+        limit = EXACT - 2 * self.step - abs(self.origin)
+        return np.isfinite(numbers) & ~(np.abs(numbers) * float(10**self.scale) < max(limit, 0))
+
+    def floor(self, numbers: Doubles) -> Whole:
+        """The `k` of the last point that is not above; 0 for what is not finite or is hard."""
+        usable = np.where(np.isfinite(numbers) & ~self.hard(numbers), numbers, 0.0)
+        guess = np.floor((usable * float(10**self.scale) - self.origin) / self.step).astype(np.int64)
+        guess -= usable < self.at(guess)
+        return guess + (usable >= self.at(guess + 1))
+
+    def at(self, index: Whole) -> Doubles:
+        """The doubles of these points."""
+        return (index * self.step + self.origin) / float(10**self.scale)
+
+    def floor_one(self, number: Fraction) -> int:
+        """The `k` of the last point that is not above one exact number."""
+        return int((number * 10**self.scale - self.origin) // self.step)
+
+    def point(self, index: int) -> Fraction:
+        """One point, exactly."""
+        return Fraction(index * self.step + self.origin, 10**self.scale)
+
+
+def shortest(number: float) -> Fraction:
+    """The shortest decimal that reads back the same double."""
+    return Fraction(repr(float(number)))
+
+
+def nearest_double(number: Fraction) -> float | None:
+    """The double nearest to an exact number, or None beyond the largest."""
+    try:
+        return float(number)
+    except OverflowError:
+        return None
+
+
+def _scale(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -int(exponent))
+
+
+def fraction_text(number: Fraction) -> str:
+    """A decimal number in its shortest form, without exponent.
+
+    >>> fraction_text(Fraction(80)), fraction_text(Fraction(-1, 2)), fraction_text(Fraction(1, 8))
+    ('80', '-0.5', '0.125')
+    """
+    scale = 0
+    while (number * 10**scale).denominator != 1:
+        scale += 1
+    digits = str(abs(int(number * 10**scale))).rjust(scale + 1, "0")
+    whole, part = (digits[:-scale], "." + digits[-scale:]) if scale else (digits, "")
+    return ("-" if number < 0 else "") + whole + part

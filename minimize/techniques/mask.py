@@ -1,0 +1,58 @@
+"""`mask`: a fixed mark and the last (or first) characters."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+
+MARK = "****"
+
+
+class Mask(Technique):
+    """A fixed mark and the last (or first) characters, so that the length does not show.
+
+    Takes text, gives text. Null stays null; a value no longer than the kept characters (code points) is the mark alone.
+    Leaves the value guessable: whoever knows the candidates finds the ones that end alike.
+    Source: the last-digits practice of payment receipts (PCI DSS v4.0, requirement 3.4).
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> Mask(keep_last=4).apply(pa.array(["+33612345678", "12"]), Context("f", datetime.now(UTC))).values.to_pylist()
+    ['****5678', '****']
+    """
+
+    name: ClassVar[str] = "mask"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    leaves: ClassVar[Leaves] = "guessable"
+    source: ClassVar[str] = "PCI DSS v4.0, 3.4"
+    about: ClassVar[str] = "a fixed mark and the last (or first) characters"
+
+    keep_last: int | None = Field(None, ge=1)
+    keep_first: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.keep_last is None) == (self.keep_first is None):
+            raise ValueError("mask takes either keep_last or keep_first")
+        return self
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for what is no text."""
+        super().gives(type_)
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The mark and the kept characters."""
+        text = values.cast(pa.string())
+        long = pc.greater(pc.utf8_length(text), self.keep_last or self.keep_first)
+        return Treated(pc.if_else(long, self._masked(text), MARK))
+
+    def _masked(self, text: pa.Array) -> pa.Array:
+        if self.keep_last is not None:
+            return pc.binary_join_element_wise(MARK, pc.utf8_slice_codeunits(text, -self.keep_last), "")
+        return pc.binary_join_element_wise(pc.utf8_slice_codeunits(text, 0, self.keep_first), MARK, "")

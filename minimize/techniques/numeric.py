@@ -1,0 +1,107 @@
+"""Numbers: parameters as exact decimals, columns as doubles, and which type can hold which number."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+
+from minimize.techniques.base import Treated, mask_of
+
+Number = Annotated[Decimal, Field(ge=Decimal("-1e18"), le=Decimal("1e18"))]
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64] | npt.NDArray[np.uint64]
+
+
+def fits(number: Decimal | Fraction, type_: pa.DataType) -> bool:
+    """Whether a column of this numeric type can hold the number exactly (doubles hold all, by rounding)."""
+    if pa.types.is_floating(type_):
+        return True
+    scaled = Fraction(number) * (10**type_.scale if pa.types.is_decimal(type_) else 1)
+    low, high = _range(type_)
+    return scaled.denominator == 1 and low <= scaled <= high
+
+
+def _range(type_: pa.DataType) -> tuple[int, int]:
+    if pa.types.is_decimal(type_):
+        return -(10**type_.precision) + 1, 10**type_.precision - 1
+    limits = np.iinfo(type_.to_pandas_dtype())
+    return int(limits.min), int(limits.max)
+
+
+def is_whole(number: Decimal) -> bool:
+    """Whether a number has no fraction."""
+    return number == number.to_integral_value()
+
+
+def doubles(values: pa.Array) -> Doubles:
+    """A column of floating numbers as doubles, NaN for null.
+
+    A narrower float is read by its shortest decimal, so that a 32-bit 48.8566 is 48.8566 and not 48.856601715087891.
+    """
+    if pa.types.is_float64(values.type):
+        return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
+    narrow = np.asarray(values.to_numpy(zero_copy_only=False))
+    kind = np.float16 if pa.types.is_float16(values.type) else np.float32
+    found, back = np.unique(narrow.astype(kind), return_inverse=True)
+    return np.asarray(found.astype(np.str_).astype(np.float64)[back], np.float64)
+
+
+def integers(values: pa.Array) -> Integers:
+    """A column of integers as 64-bit ones, 0 for null."""
+    wide = pa.uint64() if pa.types.is_uint64(values.type) else pa.int64()
+    filled = values.cast(wide).fill_null(0)
+    return np.asarray(filled.to_numpy(zero_copy_only=False))
+
+
+def floored(numbers: Integers, step: int, origin: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
+    """The last `k * step + origin` that is not above each integer, and where that is below what 64 bits can hold."""
+    width, offset = np.asarray(step, numbers.dtype), np.asarray(-origin % step, numbers.dtype)
+    low = numbers - (numbers % width + offset) % width
+    return low, low > numbers
+
+
+def finite(values: pa.Array, results: Doubles) -> Treated:
+    """Results as floats of the column's type; what is not finite there becomes null, untreated unless it was null before."""
+    kind = values.type.to_pandas_dtype()
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(results.astype(kind))
+    given = pa.array(np.where(bad, 0.0, results).astype(kind), values.type, mask=bad)
+    return Treated(given, mask_of(bad & ~nulls(values)))
+
+
+def nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
+    """Where a column is null."""
+    return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
+
+
+def decimal_of(number: Fraction, type_: pa.DataType) -> Decimal | None:
+    """An exact number as a decimal of this type, or None where it has no place there."""
+    if not fits(number, type_):
+        return None
+    digits = int(number * 10**type_.scale)
+    return Decimal(f"{digits}E{-type_.scale}")
+
+
+def number_of(number: Fraction, type_: pa.DataType) -> Decimal | int | float | None:
+    """An exact number as a value of this numeric type, or None where it has no place there."""
+    if pa.types.is_decimal(type_):
+        return decimal_of(number, type_)
+    if pa.types.is_integer(type_):
+        return int(number) if fits(number, type_) else None
+    return float_of(number, type_)
+
+
+def float_of(number: Fraction, type_: pa.DataType) -> float | None:
+    """The nearest float of this width, or None beyond the largest."""
+    try:
+        with np.errstate(over="ignore"):
+            narrow = float(type_.to_pandas_dtype()(float(number)))
+    except OverflowError:
+        return None
+    return narrow if np.isfinite(narrow) else None

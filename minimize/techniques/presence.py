@@ -1,0 +1,50 @@
+"""`presence`: true where a value is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+
+
+class Presence(Technique):
+    """True where a value is; null where it is null, so that a gated and an absent value look alike.
+
+    Takes any type, gives boolean; NaN, an empty text and an empty list are values. Leaves nothing of the value.
+    Source: GDPR Art. 5(1)(c), data minimisation.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> Presence().apply(pa.array(["a", None]), Context("f", datetime.now(UTC))).values.to_pylist()
+    [True, None]
+    """
+
+    name: ClassVar[str] = "presence"
+    takes: ClassVar[tuple[Family, ...]] = (
+        "string",
+        "integer",
+        "double",
+        "decimal",
+        "boolean",
+        "timestamp",
+        "date",
+        "binary",
+        "list",
+        "struct",
+        "map",
+    )
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "GDPR Art. 5(1)(c)"
+    about: ClassVar[str] = "true where a value is"
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Boolean. Raises TypeRefused for a type that no policy names."""
+        super().gives(type_)
+        return pa.bool_()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """True or null."""
+        return Treated(pc.if_else(pc.is_valid(values), True, pa.scalar(None, pa.bool_())))

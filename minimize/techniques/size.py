@@ -1,0 +1,46 @@
+"""`size`: how many elements a list or map has."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+
+
+class Size(Technique):
+    """The number of elements of a list or of keys of a map.
+
+    Takes list or map, gives int32; null stays null, an empty list is 0. Leaves nothing of the elements; a large number can
+    be rare, so bin or clip it where that matters.
+    Source: GDPR Art. 5(1)(c), data minimisation.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> Size().apply(pa.array([["a", "b"], [], None]), Context("f", datetime.now(UTC))).values.to_pylist()
+    [2, 0, None]
+    """
+
+    name: ClassVar[str] = "size"
+    takes: ClassVar[tuple[Family, ...]] = ("list", "map")
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "GDPR Art. 5(1)(c)"
+    about: ClassVar[str] = "the number of elements"
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """int32. Raises TypeRefused for what is neither list nor map."""
+        super().gives(type_)
+        return pa.int32()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The lengths."""
+        return Treated(pc.list_value_length(_as_list(values)).cast(pa.int32()))
+
+
+def _as_list(values: pa.Array) -> pa.Array:
+    """A map as the list of its entries; lists as they are."""
+    if not pa.types.is_map(values.type):
+        return values
+    return values.cast(pa.list_(pa.struct([values.type.key_field, values.type.item_field])))

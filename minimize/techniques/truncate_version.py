@@ -1,0 +1,52 @@
+"""`truncate_version`: the leading parts of a version number."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import ClassVar
+
+import pyarrow as pa
+from pydantic import Field
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
+
+
+class TruncateVersion(Technique):
+    """The leading parts of a version number.
+
+    Takes text, gives text. Only the leading digits and dots are read; fewer parts stay as they are. Null stays null; a value
+    without a leading digit cannot be treated. Leaves nothing of the build, which can be rare enough to name a device.
+    Source: Semantic Versioning 2.0.0, items 2 and 11.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> versions = pa.array(["10.0.19045.3803", "17", "beta"])
+    >>> TruncateVersion(parts=2).apply(versions, Context("f", datetime.now(UTC))).values.to_pylist()
+    ['10.0', '17', None]
+    """
+
+    name: ClassVar[str] = "truncate_version"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "SemVer 2.0.0"
+    about: ClassVar[str] = "the leading parts of a version number"
+
+    parts: int = Field(ge=1, le=16)
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for what is no text."""
+        super().gives(type_)
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The leading parts."""
+        return each_distinct(values, self._truncated, pa.string())
+
+    def _truncated(self, version: str) -> str | None:
+        found = self._leading.match(version)
+        return found.group() if found else None
+
+    @cached_property
+    def _leading(self) -> re.Pattern[str]:
+        return re.compile(rf"[0-9]+(?:\.[0-9]+){{0,{self.parts - 1}}}")
