@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from minimize.engines.base import Job, Outcome, Quarantine
-from minimize.engines.passes import observers, way_through
+from minimize.engines.passes import observers, through, way_through
 from minimize.io.base import Carried, Chunk, Sink, Source
-from minimize.stage import Batch, Stage
+from minimize.stage import Batch
 from minimize.stages.release import Release
 
 
@@ -38,13 +38,6 @@ def batches(source: Source) -> Iterator[Batch]:
     for part in source.parts:
         for chunk in part.read():
             yield Batch(chunk.records)
-
-
-def through(stages: tuple[Stage, ...], batch: Batch) -> Batch:
-    """The batch behind all the stages."""
-    for stage in stages:
-        batch = stage(batch)
-    return batch
 
 
 def _take_note(outcome: Outcome, part: str, chunk: Chunk) -> None:

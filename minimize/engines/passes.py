@@ -49,11 +49,15 @@ def ranked(plan: Plan) -> frozenset[str]:
     return frozenset(measure.of for measure in measures if measure.name == "quantile" and measure.of is not None)
 
 
+def through(stages: tuple[Stage, ...], batch: Batch) -> Batch:
+    """The batch behind all the stages."""
+    for stage in stages:
+        batch = stage(batch)
+    return batch
+
+
 def _after(stages: tuple[Stage, ...], batches: Iterable[Batch]) -> Iterable[Batch]:
-    for batch in batches:
-        for stage in stages:
-            batch = stage(batch)
-        yield batch
+    return (through(stages, batch) for batch in batches)
 
 
 def _deduplicates(plan: Plan) -> bool:

@@ -2,17 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-import pyarrow as pa
-
+from minimize.aggregates import Measure
+from minimize.aggregates.definition import UNITS, Definition, GroupKey, Measured
+from minimize.aggregates.definition import faults as definition_faults
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
-from minimize.policy.pipeline import Pipeline
+from minimize.pointer import Pointer
+from minimize.policy.pipeline import AggregateModel, Key, Pipeline
+from minimize.techniques.base import Step
+
+_NULL_ENDS = ("sum", "mean")
 
 
 def plan_aggregates(
-    pipeline: Pipeline, fields: Mapping[str, FieldPlan], source: pa.Schema, faults: list[Finding]
+    pipeline: Pipeline, fields: Mapping[str, FieldPlan], faults: list[Finding]
 ) -> dict[str, AggregatePlan]:
     """Each aggregate with its definition; what does not fit goes to `faults`."""
-    return {}
+    plans = {}
+    for name, model in pipeline.aggregates.items():
+        found = list(_faults(pipeline, name, model, fields))
+        if not found:
+            definition = _definition(pipeline, name, model, fields)
+            found = [_placed(pipeline, name, finding) for finding in definition_faults(definition)]
+            plans[name] = AggregatePlan(name, model, definition)
+        faults.extend(found)
+    return {name: plan for name, plan in plans.items() if not faults}
+
+
+def counting(pipeline: Pipeline, model: AggregateModel) -> str | None:
+    """The key of the field whose distinct values are the subjects."""
+    return model.suppress.counting or pipeline.policy.subject
+
+
+def _definition(pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> Definition:
+    subject = counting(pipeline, model)
+    return Definition(
+        name=name,
+        keys={label: GroupKey(key.field, fields[key.field].gives, key.to) for label, key in model.group_by.items()},
+        measures={label: Measured(measure, _seen(measure, fields)) for label, measure in model.measures.items()},
+        below=model.suppress.below,
+        counting=Pointer.parse(subject or ""),
+        counts_to=None if model.round is None else model.round.counts_to,
+    )
+
+
+def _seen(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:
+    field = fields.get(measure.of or "")
+    return None if field is None else field.measured or field.gives
+
+
+def _faults(pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> Iterator[Finding]:
+    if counting(pipeline, model) is None:
+        yield _fault(pipeline, name, "P110", "there is no subject to count", "the policy names one with `subject:`")
+    for label, key in model.group_by.items():
+        yield from _key_faults(pipeline, name, label, key, fields)
+    for label, measure in model.measures.items():
+        yield from _measure_faults(pipeline, name, label, measure, fields, counting(pipeline, model))
+
+
+def _key_faults(
+    pipeline: Pipeline, name: str, label: str, key: Key, fields: Mapping[str, FieldPlan]
+) -> Iterator[Finding]:
+    field = fields.get(key.field)
+    if field is None or field.gives is None:
+        hint = "group keys are always the released form: release the field, or group by another"
+        yield _fault(pipeline, name, "P111", f"{label}: {key.field} is not released for this purpose", hint, key.field)
+        return
+    released = released_unit(field)
+    if key.to is not None and released is not None and UNITS.index(key.to) < UNITS.index(released):
+        message = f"{label}: {key.to} is finer than {released}, to which {key.field} is released"
+        yield _fault(pipeline, name, "P112", message, f"group by {released} or coarser", key.field)
+
+
+def _measure_faults(
+    pipeline: Pipeline,
+    name: str,
+    label: str,
+    measure: Measure,
+    fields: Mapping[str, FieldPlan],
+    subject: str | None,
+) -> Iterator[Finding]:
+    if measure.of is None or (measure.name == "count_distinct" and measure.of == subject):
+        return
+    field = fields.get(measure.of)
+    if field is None or (field.gives is None and field.measured is None):
+        hint = "release the field, or give it `in_aggregates`"
+        yield _fault(pipeline, name, "P113", f"{label}: {measure.of} is not there for aggregates", hint, measure.of)
+    elif measure.name in _NULL_ENDS and _ends_open(field):
+        message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open"
+        hint = "give the field `in_aggregates` (as clip), or use a quantile"
+        yield _fault(pipeline, name, "P114", message, hint, measure.of)
+
+
+def released_unit(field: FieldPlan) -> str | None:
+    """The unit to which a time field is cut in every branch, as far as the plan knows; the finest of them."""
+    units = [step.to for step in field.steps if step.name == "truncate_time" and hasattr(step, "to")]
+    return min(units, key=lambda unit: UNITS.index(unit), default=None)
+
+
+def _ends_open(field: FieldPlan) -> bool:
+    steps = field.field.in_aggregates if field.measured is not None else field.steps
+    return any(has_open_ends(step) for step in steps)
+
+
+def has_open_ends(step: Step) -> bool:
+    """Whether a step has bins without an end."""
+    return bool(getattr(step, "is_open", False))
+
+
+def _fault(pipeline: Pipeline, name: str, code: str, message: str, hint: str = "", field: str | None = None) -> Finding:
+    file = None if pipeline.path is None else str(pipeline.path)
+    line = pipeline.lines.get(("aggregates", name))
+    return Finding(code, f"aggregate {name}: {message}", hint=hint, file=file, line=line, field=field)
+
+
+def _placed(pipeline: Pipeline, name: str, finding: Finding) -> Finding:
+    return _fault(pipeline, name, finding.code, finding.message, finding.hint, finding.field)

@@ -48,7 +48,7 @@ def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline:
     """The plan with what stands against it, raising nothing: for `lint`, which reports it all."""
     faults = list(_purpose_faults(policy, purpose))
     fields = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
-    aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, source, faults)
+    aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
     plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
     return Examined(plan, tuple(faults), tuple(refusals(plan)))
 

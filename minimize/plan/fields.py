@@ -15,6 +15,7 @@ from minimize.plan.words import condition_text, duration
 from minimize.pointer import Pointer
 from minimize.policy.model import Do, Field, Policy
 from minimize.techniques import Leaves, Step, TypeRefused, plain
+from minimize.techniques.top import Top
 
 
 def plan_field(
@@ -28,6 +29,7 @@ def plan_field(
     takes = _takes(field, inputs, source) if released or measured_steps else pa.null()
     gives = _gives(policy, field, takes, branches, faults) if released else None
     measured = _through(policy, field, takes, measured_steps, faults) if measured_steps else None
+    faults.extend(_misplaced(policy, field))
     leaves = _leaves(branches) if released else None
     return FieldPlan(
         field=field,
@@ -86,6 +88,18 @@ def _through(
             faults.append(fault(policy, field, "P101", message, f"it takes {', '.join(refused.takes)}"))
             break
     return type_
+
+
+def _misplaced(policy: Policy, field: Field) -> Iterator[Finding]:
+    tops = [step for branch in branches_of(field) for step in branch.steps or () if isinstance(step, Top)]
+    if len(tops) > 1:
+        yield fault(policy, field, "P103", "it has more than one `top`", "one field, one `top`")
+    if tops and policy.subject is None:
+        yield fault(policy, field, "P104", "`top` counts subjects, and the policy names none", "say `subject: FIELD`")
+    if any(isinstance(step, Top) for step in field.in_aggregates):
+        yield fault(policy, field, "P105", "`top` cannot stand in `in_aggregates`", "put it under `do`")
+    if field.from_ and not field.pointer.is_flat:
+        yield fault(policy, field, "P106", "a derived field cannot be nested", "give it a plain name")
 
 
 def _leaves(branches: Sequence[Branch]) -> Leaves:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
+from minimize.aggregates.definition import Definition
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel, Pipeline
 from minimize.techniques import Leaves, Step
-
-if TYPE_CHECKING:
-    from minimize.aggregates.table import Definition
 
 Action = Literal["keep", "drop", "gate", "generalize"]
 Category = Literal["identified", "pseudonymized", "aggregated"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from minimize.aggregates.related import related
 from minimize.errors import Finding
 from minimize.plan import category
 from minimize.plan.model import AggregatePlan, Plan
@@ -60,8 +61,6 @@ def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Findin
 
 
 def _related(plan: Plan) -> Iterator[Finding]:
-    from minimize.aggregates.table import related
-
     accepted = {name for name, plan_ in plan.aggregates.items() if plan_.model.suppress.related == "accepted"}
     definitions = {name: plan_.definition for name, plan_ in plan.aggregates.items()}
     for coarse, fine in related(definitions):

@@ -1,0 +1,205 @@
+"""A policy bound to a schema and a purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from minimize.errors import Finding, PolicyError, RefusedError
+from minimize.plan import bind
+from tests.plan.make import pipeline_plan, plan, policy, schema
+
+PHONE = {"type": "string", "role": "identifier"}
+COUNT = {"events": "count"}
+
+
+def codes(findings: tuple[Finding, ...]) -> set[str]:
+    return {finding.code for finding in findings}
+
+
+def faults(folder: Path, extra: dict[str, Any] | None = None, **more: Any) -> set[str]:
+    with pytest.raises(PolicyError) as caught:
+        pipeline_plan(folder, extra, **more)
+    return codes(caught.value.findings)
+
+
+def refusals(folder: Path, extra: dict[str, Any] | None = None, **more: Any) -> set[str]:
+    with pytest.raises(RefusedError) as caught:
+        pipeline_plan(folder, extra, **more)
+    return codes(caught.value.findings)
+
+
+@pytest.mark.parametrize(
+    ("field", "action"),
+    [
+        ({"type": "string", "do": "keep"}, "keep"),
+        ({"type": "string", "do": "drop"}, "drop"),
+        ({"type": "string"}, "drop"),
+        ({"type": "string", "do": {"mask": {"keep_last": 4}}}, "generalize"),
+        ({"type": "string", "do": "keep", "feature": "usage"}, "gate"),
+        ({"type": "string", "do": "keep", "purposes": ["customer_support"]}, "drop"),
+    ],
+)
+def test_the_action_says_what_becomes_of_a_field(field: dict[str, Any], action: str) -> None:
+    made = plan({"x": field}, features={"usage": {"about": "how often"}})
+    assert made.fields["x"].action == action
+
+
+def test_the_columns_stand_in_the_policys_order_and_dropped_ones_are_absent() -> None:
+    made = plan({"a": {"type": "string", "do": "drop"}, "b": {"type": "integer", "do": "keep"}})
+    assert made.outputs["records"].schema.names == [*schema(policy()).names, "b"]
+
+
+def test_a_column_says_what_was_done_to_it() -> None:
+    field = plan().outputs["records"].schema.field("device_id")
+    assert field.metadata[b"minimize:technique"] == b"pseudonymize"
+    assert field.metadata[b"minimize:key"] == b"device"
+    assert field.metadata[b"minimize:category"] == b"pseudonymized"
+
+
+def test_a_nested_column_holds_the_kept_leaves_only() -> None:
+    fields = {
+        "/apps/*/name": {"type": "string", "do": "keep"},
+        "/apps/*/managed": {"type": "boolean", "do": "drop"},
+    }
+    made = policy(fields)
+    apps = pa.list_(pa.struct([("name", pa.string()), ("managed", pa.bool_())]))
+    bound = bind(made, schema(made).append(pa.field("apps", apps)), purpose="service_maintenance")
+    assert bound.outputs["records"].schema.field("apps").type == pa.list_(pa.struct([("name", pa.string())]))
+
+
+def test_a_pseudonym_alone_is_pseudonymized() -> None:
+    assert plan().outputs["records"].category == "pseudonymized"
+
+
+def test_an_identifier_beside_it_makes_the_output_identified() -> None:
+    made = plan({"user_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    assert made.outputs["records"].category == "identified"
+
+
+def test_a_masked_identifier_is_identified() -> None:
+    assert plan({"phone": PHONE | {"do": {"mask": {"keep_last": 4}}}}).fields["phone"].category == "identified"
+
+
+def test_every_technique_that_does_not_take_its_type_is_reported_at_once() -> None:
+    with pytest.raises(PolicyError) as caught:
+        plan({"a": {"type": "integer", "do": {"truncate_ip": {}}}, "b": {"type": "string", "do": {"round": {"to": 1}}}})
+    assert [finding.field for finding in caught.value.findings] == ["a", "b"]
+    assert codes(caught.value.findings) == {"P101"}
+
+
+def test_cases_of_different_types_are_a_fault() -> None:
+    field = {"type": "integer", "cases": [{"if": {"owner_type": "a"}, "do": "keep"}], "otherwise": {"presence": {}}}
+    with pytest.raises(PolicyError) as caught:
+        plan({"x": field})
+    assert codes(caught.value.findings) == {"P102"}
+
+
+def test_a_column_that_only_cases_drop_is_absent() -> None:
+    field = PHONE | {"cases": [{"if": {"owner_type": "a"}, "do": "drop"}], "otherwise": "drop"}
+    assert "phone" not in plan({"phone": field}).outputs["records"].schema.names
+
+
+def test_a_purpose_that_the_policy_does_not_list_is_a_fault() -> None:
+    with pytest.raises(PolicyError) as caught:
+        plan(purpose="operations")
+    assert codes(caught.value.findings) == {"P100"}
+
+
+def test_the_digest_changes_with_the_plan_and_only_then() -> None:
+    assert plan().digest == plan().digest
+    assert plan().digest != plan({"x": {"type": "string", "do": "keep"}}).digest
+
+
+def test_the_keys_that_a_run_needs_are_named() -> None:
+    assert plan().keys == {"device"}
+
+
+def test_a_condition_says_what_its_outcome_reveals() -> None:
+    made = plan({"x": {"type": "string", "do": "keep", "collect_if": {"owner_type": "corporate"}}})
+    assert made.reveals == {"x": "whether owner_type is corporate"}
+
+
+def test_an_output_above_what_it_must_be_is_refused(tmp_path: Path) -> None:
+    extra = {"phone": PHONE | {"do": "keep"}}
+    assert refusals(tmp_path, extra, records={"must_be": "pseudonymized"}) == {"R001"}
+
+
+def test_records_cannot_be_less_than_pseudonymized(tmp_path: Path) -> None:
+    assert refusals(tmp_path, records={"must_be": "aggregated"}) == {"R001"}
+
+
+def test_a_partition_takes_only_plain_released_fields(tmp_path: Path) -> None:
+    assert refusals(tmp_path, records={"partition_by": ["ip_address"]}) == {"R002"}
+
+
+@pytest.mark.parametrize("measure", [{"min": "battery"}, {"max": "battery"}, {"quantile": {"of": "battery", "q": 0.5}}])
+def test_single_values_of_a_field_for_aggregates_are_refused(tmp_path: Path, measure: dict[str, Any]) -> None:
+    battery = {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 0, "max": 100}}}
+    aggregates = {"a": {"group_by": {"tenant": "tenant_id"}, "measures": {"m": measure}}}
+    assert refusals(tmp_path, {"battery": battery}, aggregates=aggregates) == {"R003"}
+
+
+def related(**suppress: Any) -> dict[str, Any]:
+    fine = {"group_by": {"tenant": "tenant_id", "owner": "owner_type"}, "measures": COUNT, "suppress": suppress}
+    return {"coarse": {"group_by": {"tenant": "tenant_id"}, "measures": COUNT}, "fine": fine}
+
+
+def test_aggregates_that_give_each_others_small_groups_away_are_refused(tmp_path: Path) -> None:
+    assert refusals(tmp_path, aggregates=related()) == {"R004"}
+
+
+def test_unless_somebody_has_looked(tmp_path: Path) -> None:
+    assert set(pipeline_plan(tmp_path, aggregates=related(related="accepted")).aggregates) == {"coarse", "fine"}
+
+
+def aggregate(**body: Any) -> dict[str, Any]:
+    return {"a": {"group_by": {"tenant": "tenant_id"}, "measures": COUNT} | body}
+
+
+def test_a_group_key_must_be_released(tmp_path: Path) -> None:
+    extra = {"x": {"type": "string", "do": "drop"}}
+    assert faults(tmp_path, extra, aggregates=aggregate(group_by={"x": "x"})) == {"P111"}
+
+
+def test_a_time_key_is_no_finer_than_the_released_time(tmp_path: Path) -> None:
+    assert faults(tmp_path, aggregates=aggregate(group_by={"t": {"event_time": "minute"}})) == {"P112"}
+
+
+def test_a_time_key_keeps_the_sources_type(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path, aggregates=aggregate(group_by={"t": {"event_time": "day"}}))
+    assert made.outputs["a"].schema.field("t").type == pa.timestamp("us", "UTC")
+
+
+def test_a_measure_over_a_dropped_field_is_a_fault(tmp_path: Path) -> None:
+    extra = {"x": {"type": "double", "do": "drop"}}
+    assert faults(tmp_path, extra, aggregates=aggregate(measures={"m": {"mean": "x"}})) == {"P113"}
+
+
+@pytest.mark.parametrize("measure", ["sum", "mean"])
+def test_a_mean_over_open_bins_is_a_fault(tmp_path: Path, measure: str) -> None:
+    extra = {"x": {"type": "double", "do": {"bin": {"edges": [1, 2]}}}}
+    assert faults(tmp_path, extra, aggregates=aggregate(measures={"m": {measure: "x"}})) == {"P114"}
+
+
+def test_distinct_subjects_are_counted_though_the_subject_is_dropped(tmp_path: Path) -> None:
+    extra = {"device_id": {"type": "string", "role": "identifier", "do": "drop"}}
+    made = pipeline_plan(tmp_path, extra, aggregates=aggregate(measures={"n": {"count_distinct": "device_id"}}))
+    assert made.outputs["a"].schema.names == ["tenant", "n"]
+
+
+def test_configuration_faults_come_before_refusals(tmp_path: Path) -> None:
+    extra = {"phone": PHONE | {"do": "keep"}}
+    records = {"must_be": "pseudonymized"}
+    found = faults(tmp_path, extra, records=records, aggregates=aggregate(measures={"m": {"mean": "nothing"}}))
+    assert found
+    assert not any(code.startswith("R") for code in found)
+
+
+def test_a_plan_shows_as_a_table_with_everything_escaped() -> None:
+    page = plan({"x": {"type": "string", "do": "keep", "collect_if": {"owner_type": "<b>"}}})._repr_html_()
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
