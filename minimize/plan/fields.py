@@ -15,7 +15,6 @@ from minimize.plan.words import condition_text, duration
 from minimize.pointer import Pointer
 from minimize.policy.model import Do, Field, Policy
 from minimize.techniques import Leaves, Step, TypeRefused, plain
-from minimize.techniques.top import Top
 
 
 def plan_field(
@@ -91,12 +90,12 @@ def _through(
 
 
 def _misplaced(policy: Policy, field: Field) -> Iterator[Finding]:
-    tops = [step for branch in branches_of(field) for step in branch.steps or () if isinstance(step, Top)]
+    tops = [step for branch in branches_of(field) for step in branch.steps or () if step.name == "top"]
     if len(tops) > 1:
         yield fault(policy, field, "P103", "it has more than one `top`", "one field, one `top`")
     if tops and policy.subject is None:
         yield fault(policy, field, "P104", "`top` counts subjects, and the policy names none", "say `subject: FIELD`")
-    if any(isinstance(step, Top) for step in field.in_aggregates):
+    if any(step.name == "top" for step in field.in_aggregates):
         yield fault(policy, field, "P105", "`top` cannot stand in `in_aggregates`", "put it under `do`")
     if field.from_ and not field.pointer.is_flat:
         yield fault(policy, field, "P106", "a derived field cannot be nested", "give it a plain name")
