@@ -1,0 +1,236 @@
+"""The JSON Schema (2020-12) of both files, for editors and for whoever writes policies with a program.
+
+Every technique with its parameters and every measure comes from the tables, so that a new one is in the schema by itself.
+What needs two places at once (a name that must be declared, a purpose of the house) is the loader's to find.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from minimize.policy.durations import PATTERN
+from minimize.policy.fields import TYPES
+from minimize.policy.model import Holder, Role
+from minimize.policy.pipeline import CategoryName
+from minimize.policy.pipelines import RESERVED, UNITS
+from minimize.policy.policies import NAME
+from minimize.policy.schema_words import (
+    Schema,
+    any_of,
+    list_of,
+    mapping,
+    one_of,
+    ref,
+    text,
+    whole,
+    words_of_measures,
+    words_of_techniques,
+)
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema(kind: Literal["policy", "pipeline"]) -> Schema:
+    """The schema of a policy or a pipeline file.
+
+    >>> json_schema("policy")["required"]
+    ['policy', 'version', 'purposes', 'fields']
+    """
+    body, definitions = (_policy(), _policy_parts()) if kind == "policy" else (_pipeline(), _pipeline_parts())
+    return {"$schema": DIALECT, "title": f"minimize {kind}", **body, "$defs": {**_shared_parts(), **definitions}}
+
+
+def _policy() -> Schema:
+    return mapping(
+        "For one dataset: which fields may be kept, for which purposes, in what form, for how long.",
+        {
+            "policy": text("The policy's name.", pattern=_whole(NAME)),
+            "version": whole("Raised with every change that matters."),
+            "owner": text("Who answers for it."),
+            "purposes": ref("purposes"),
+            "tenant": text("The field that names the tenant."),
+            "subject": text("The field that names whom a record is about: what is counted, found and erased."),
+            "time": text("The field that holds the event time."),
+            "record": text("The field that names the record."),
+            "retention": ref("duration"),
+            "levels": list_of(text("A level."), "Ordered and cumulative; the first is always on."),
+            "features": _named(any_of(ref("feature"), {"type": "null"}), "Optional kinds of collection."),
+            "fields": {
+                "type": "object",
+                "description": "By column name, or by JSON Pointer for nested data.",
+                "additionalProperties": ref("field"),
+                "minProperties": 1,
+            },
+            "never": list_of(text("A column or pointer."), "What must not even arrive."),
+            "records": ref("records"),
+        },
+        required=("policy", "version", "purposes", "fields"),
+    )
+
+
+def _policy_parts() -> dict[str, Schema]:
+    return {
+        "feature": mapping(
+            "An optional kind of collection, off unless a setting turns it on.",
+            {
+                "about": text("What is collected."),
+                "retention": ref("duration"),
+                "holders": {"type": "array", "items": one_of(get_args(Holder)), "description": "Who may turn it on."},
+            },
+        ),
+        "records": mapping("When a whole record may be collected.", _gate()),
+        "type": any_of(
+            one_of([word for word in TYPES if word != "decimal"], "The type of the value."),
+            text("A decimal of p digits, s of them after the point.", pattern=r"^decimal\(\s*\d+\s*,\s*\d+\s*\)$"),
+        ),
+        "field": _field(),
+        "case": mapping("One way to treat a value.", {"if": ref("condition"), "do": ref("do")}, required=("if", "do")),
+        "do": {**any_of({"const": "drop"}, ref("chain")), "description": "Drop, one technique, or several in order."},
+        "chain": any_of(ref("technique"), list_of(ref("technique"), "Techniques, applied in order.")),
+        "technique": words_of_techniques(),
+    }
+
+
+def _field() -> Schema:
+    return mapping(
+        "What a field is, when it may be collected, and what becomes of it. A field without `do` is dropped.",
+        {
+            "type": ref("type"),
+            "role": one_of(get_args(Role), "What the field is; `plain` where nothing is said."),
+            "do": ref("do"),
+            "cases": list_of(ref("case"), "The first whose condition holds decides."),
+            "otherwise": {**ref("do"), "description": "What becomes of the rest; `drop` where nothing is said."},
+            **_gate(),
+            "purposes": ref("purposes"),
+            "from": list_of(text("A field."), "The fields from which this one is made."),
+            "in_aggregates": {**ref("chain"), "description": "What aggregates see instead; records never do."},
+            "required": {"type": "boolean", "description": "A record without it is quarantined."},
+            "optional": {"type": "boolean", "description": "A columnar source may lack it."},
+            "about": text("What it means."),
+            "unit": text("The unit of its values."),
+        },
+    ) | {"anyOf": [{"required": ["type"]}, {"required": ["from"]}], "not": {"required": ["do", "cases"]}}
+
+
+def _gate() -> dict[str, Schema]:
+    return {
+        "feature": text("Collected only where this feature is on."),
+        "level": text("Collected only at this level or a higher one."),
+        "collect_if": ref("condition"),
+    }
+
+
+def _shared_parts() -> dict[str, Schema]:
+    values = any_of({"type": ["string", "number", "boolean"]}, list_of({"type": ["string", "number", "boolean"]}))
+    names = any_of(text("A name."), list_of(text("A name."), "Any of them."))
+    return {
+        "duration": text("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=PATTERN),
+        "purposes": list_of(text("A purpose."), "From the closed list, or one that the house adds."),
+        "condition": {
+            "type": "object",
+            "description": "All keys must hold; a list of values means any; null never matches; there is no `not`.",
+            "properties": {
+                "any": list_of(ref("condition"), "At least one of them."),
+                "all": list_of(ref("condition"), "Every one of them."),
+                "feature": names,
+                "level": names,
+            },
+            "additionalProperties": values,
+            "minProperties": 1,
+        },
+    }
+
+
+def _pipeline() -> Schema:
+    aggregates = _named(ref("aggregate"), "Counts and statistics per group, by name.")
+    aggregates["propertyNames"]["not"] = {"enum": list(RESERVED)}
+    return mapping(
+        "One scheduled job: a policy, a purpose, where data comes from and goes to.",
+        {
+            "pipeline": text("The pipeline's name.", pattern=_whole(NAME)),
+            "policy": text("The policy's file, relative to this one."),
+            "purpose": text("The purpose of every run; the policy must list it."),
+            "source": ref("source"),
+            "settings": text("The collection settings, relative to this file."),
+            "output": text("The output folder, relative to this file."),
+            "records": any_of(ref("records"), {"type": "boolean", "description": "`false` writes none."}),
+            "aggregates": aggregates,
+            "quarantine": ref("quarantine"),
+        },
+        required=("pipeline", "policy", "purpose", "source", "output"),
+    )
+
+
+def _pipeline_parts() -> dict[str, Schema]:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    by = list_of(text("A field."), "Records that agree in all of them are one.")
+    deduplicate = mapping("Of equal records of a day the earliest stays.", {"by": by, "per": {"const": "day"}}, ("by",))
+    return {
+        "source": mapping(
+            "Where records come from.",
+            {
+                "path": text("A file, folder or glob; `{date}` stands for the batch date."),
+                "format": one_of(("ndjson", "csv", "parquet")),
+            },
+            required=("path", "format"),
+        ),
+        "records": mapping(
+            "The records output.",
+            {
+                "must_be": _category(),
+                "partition_by": list_of(text("A field."), "Levels of folders below `date=`."),
+                "collect_if": ref("condition"),
+                "deduplicate": deduplicate,
+            },
+        ),
+        "aggregate": _aggregate(),
+        "measure": words_of_measures(),
+        "quarantine": mapping(
+            "Shares of the rows read; none is no limit.",
+            {
+                "fail_above": {**share, "description": "Above it the run says so (exit 4)."},
+                "stop_above": {**share, "description": "Above it nothing is published."},
+            },
+        ),
+    }
+
+
+def _aggregate() -> Schema:
+    timed = {
+        "type": "object",
+        "description": "A time, at a unit no finer than the released one.",
+        "additionalProperties": one_of(UNITS),
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    columns = {"type": "object", "propertyNames": {"not": {"const": "date"}}}
+    suppress = {
+        "below": whole("A group with fewer subjects is absent."),
+        "counting": text("The field that is counted; the policy's subject where nothing is said."),
+        "related": {"const": "accepted", "description": "Somebody looked at what related aggregates give away."},
+    }
+    return mapping(
+        "Counts and statistics per group, small groups suppressed.",
+        {
+            "group_by": {**columns, "additionalProperties": any_of(text("A field."), timed)},
+            "measures": {**columns, "additionalProperties": ref("measure"), "minProperties": 1},
+            "suppress": mapping("Which groups are too small to show.", suppress),
+            "round": mapping("Counts are rounded.", {"counts_to": whole("The multiple.")}, required=("counts_to",)),
+            "late": ref("duration"),
+            "must_be": _category(),
+        },
+        required=("group_by", "measures"),
+    )
+
+
+def _category() -> Schema:
+    return one_of(get_args(CategoryName), "The most that the output may be.")
+
+
+def _named(value: Schema, about: str) -> Schema:
+    names = {"pattern": _whole(NAME)}
+    return {"type": "object", "description": about, "propertyNames": names, "additionalProperties": value}
+
+
+def _whole(pattern: str) -> str:
+    return f"^{pattern}$"
