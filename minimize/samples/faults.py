@@ -60,9 +60,9 @@ def spoil(lines: pa.StringArray, faults: Faults, random: Random) -> pa.BinaryArr
     """The lines as bytes, some of them spoilt: `FATAL_SHARE` for good, `HARMLESS_SHARE` a little. Loops over those only."""
     count = len(lines)
     fatal, harmless = int(count * FATAL_SHARE), int(count * HARMLESS_SHARE)
-    rows = random.permutation(count)[: fatal + harmless]
+    rows = random.permutation(count)
     kinds = [*_in_turn(faults.fatal(), fatal, random), *_in_turn(faults.harmless(), harmless, random)]
-    return _replace(lines, dict(zip(rows.tolist(), kinds, strict=True)))
+    return _replace(lines, dict(zip(rows.tolist(), kinds, strict=False)))
 
 
 def _replace(lines: pa.StringArray, kinds: Mapping[int, Fault]) -> pa.BinaryArray:

@@ -1,0 +1,30 @@
+"""Slices of a day, and when their records arrive."""
+
+from datetime import date
+
+import numpy as np
+
+from minimize.samples.base import DAY, TENANTS, Slice, delayed
+
+
+def test_a_slice_begins_at_midnight_utc() -> None:
+    assert Slice(date(1970, 1, 3), 0, 1, 1).midnight == 2 * DAY
+
+
+def test_tenants_are_distinct_and_always_the_same() -> None:
+    assert len(set(TENANTS)) == 6
+    assert TENANTS[0] == "91b9fd63-473d-5eb2-8da9-5d2ecc407171"
+
+
+def test_some_events_are_late_and_a_few_too_old_to_keep() -> None:
+    events = np.arange(20_000) * 1000
+    after, _ = delayed(events, np.random.default_rng(1))
+    days = (events - after) // DAY
+    assert 0.01 < np.mean((days > 0) & (days < 4)) < 0.03
+    assert 0 < np.mean(days >= 40) < 0.005
+
+
+def test_records_arrive_out_of_order_but_all_of_them() -> None:
+    _, arrival = delayed(np.arange(1000) * 1000, np.random.default_rng(1))
+    assert sorted(arrival.tolist()) == list(range(1000))
+    assert arrival.tolist() != list(range(1000))

@@ -1,0 +1,60 @@
+"""A few lines are spoilt."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.samples.faults import FATAL_SHARE, HARMLESS_SHARE, Faults, spoil
+
+FAULTS = Faults(("id",), {"n": "one"}, "time", {"contacts": []}, {"strange": 1})
+RECORD = {"id": "a", "n": 1, "time": "2026-11-24T00:00:00Z"}
+
+
+def spoilt(count: int = 2000, faults: Faults = FAULTS) -> list[bytes]:
+    lines = pa.array([json.dumps(RECORD, separators=(",", ":"))] * count, pa.string())
+    after: list[bytes] = spoil(lines, faults, np.random.default_rng(1)).to_pylist()
+    return after
+
+
+def test_every_line_stays_where_it_was() -> None:
+    after = spoilt()
+    assert len(after) == 2000
+    assert after.count(json.dumps(RECORD, separators=(",", ":")).encode()) == 2000 - int(2000 * FATAL_SHARE) - int(
+        2000 * HARMLESS_SHARE
+    )
+
+
+def test_fewer_than_one_in_a_hundred_is_lost() -> None:
+    assert FATAL_SHARE < 0.01
+
+
+def test_no_line_holds_a_line_break() -> None:
+    assert not any(b"\n" in line for line in spoilt())
+
+
+@pytest.mark.parametrize("fault", range(len(FAULTS.fatal())))
+def test_each_fatal_fault_makes_another_line(fault: int) -> None:
+    made = FAULTS.fatal()[fault](dict(RECORD))
+    assert made != json.dumps(RECORD, separators=(",", ":")).encode()
+
+
+def test_all_kinds_are_seen_among_a_few_thousand() -> None:
+    after = spoilt(4000)
+    assert any(b"contacts" in line for line in after)
+    assert any(b"\xff" in line for line in after)
+    assert any(line.startswith(b"[") for line in after)
+    assert any(line.count(b'"id"') == 2 for line in after)
+    assert any(b'"id"' not in line for line in after)
+    assert any(not line.endswith((b"}", b"]")) for line in after)
+    assert any(b"strange" in line for line in after)
+
+
+def test_a_small_sample_is_left_alone() -> None:
+    assert len(set(spoilt(50))) == 1
+
+
+def test_a_dataset_without_strange_fields_has_no_harmless_faults() -> None:
+    quiet = Faults(("id",), {}, "time", {}, {})
+    assert len(spoilt(1000, quiet)) == 1000

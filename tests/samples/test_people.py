@@ -1,0 +1,55 @@
+"""Pools of invented people."""
+
+import re
+import sys
+from ipaddress import ip_address, ip_network
+
+import numpy as np
+import pytest
+
+from minimize.errors import ConfigurationError
+from minimize.samples.people import DOCUMENTATION, addresses, owned, people, phones
+
+FICTION = r"\+1[0-9]{3}55501[0-9]{2}|\+447700900[0-9]{3}|\+3363998[0-9]{4}"
+
+
+def test_the_same_seed_gives_the_same_people() -> None:
+    assert people(3, 4) == people(3, 4)
+    assert people(3, 4) != people(4, 4)
+
+
+def test_mail_addresses_are_ascii_and_at_the_domain() -> None:
+    made = people(1, 20).addresses("alpine.example")
+    assert all(re.fullmatch(r"[a-z0-9]+\.[a-z0-9]+@alpine\.example", address) for address in made)
+
+
+def test_notes_hold_what_redaction_looks_for() -> None:
+    notes = "\n".join(people(1, 10).notes)
+    assert "@mail.example" in notes
+    assert "+1202555" in notes
+    assert "203.0.113." in notes
+
+
+def test_telephone_numbers_are_kept_for_fiction() -> None:
+    assert all(re.fullmatch(FICTION, number) for number in phones())
+
+
+def test_addresses_are_kept_for_documentation() -> None:
+    networks = [ip_network(text) for text in (*DOCUMENTATION, "2001:db8::/32")]
+    for text in addresses(np.random.default_rng(1), 100):
+        if text in ("n/a", "unknown"):
+            continue
+        address = ip_address(re.sub(r"\]:443$|^\[|%en0$", "", text))
+        plain = getattr(address, "ipv4_mapped", None) or address
+        assert any(plain in network for network in networks)
+
+
+def test_things_are_named_after_their_owners() -> None:
+    assert owned(["Carol"], ["phone", "laptop"]) == ["Carol's phone", "Carol's laptop"]
+
+
+def test_without_faker_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faker", None)
+    with pytest.raises(ConfigurationError) as refused:
+        people(1, 1)
+    assert "minimize[samples]" in refused.value.hint

@@ -1,0 +1,62 @@
+"""Columns of generated values."""
+
+import re
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.samples import values
+
+
+@pytest.fixture(name="random")
+def _random() -> values.Random:
+    return np.random.default_rng(1)
+
+
+def test_guids_are_of_version_4_and_distinct(random: values.Random) -> None:
+    made = values.guids(random, 500).to_pylist()
+    assert len(set(made)) == 500
+    assert {UUID(text).version for text in made} == {4}
+    assert all(str(UUID(text)) == text for text in made)
+
+
+def test_imeis_are_of_the_test_range_and_end_in_their_check_digit(random: values.Random) -> None:
+    made = values.imeis(random, 200).to_pylist()
+    assert all(re.fullmatch("00101700[0-9]{7}", text) for text in made)
+    assert all(_luhn(text) for text in made)
+
+
+def test_macs_are_locally_administered(random: values.Random) -> None:
+    assert all(re.fullmatch("02(:[0-9a-f]{2}){5}", text) for text in values.macs(random, 100).to_pylist())
+
+
+def test_serial_numbers_are_as_long_as_asked(random: values.Random) -> None:
+    assert {len(text) for text in values.serials(random, 50, 16).to_pylist()} == {16}
+
+
+def test_times_are_iso_8601_in_utc() -> None:
+    text = values.times(np.array([1_764_000_000_123])).to_pylist()[0]
+    assert text.endswith("Z")
+    assert datetime.fromisoformat(text).timestamp() == 1_764_000_000.123
+
+
+def test_days_are_iso_8601_dates() -> None:
+    assert values.days(np.array([0, 20_000])).to_pylist() == ["1970-01-01", "2024-10-04"]
+
+
+def test_skewed_picks_prefer_the_first_and_stay_in_the_pool(random: values.Random) -> None:
+    counts = np.bincount(values.codes(random, 5000, 10, 1.2), minlength=10)
+    assert len(counts) == 10
+    assert counts[0] > counts[9] > 0
+
+
+def test_only_leaves_nulls_elsewhere() -> None:
+    assert values.only(pa.array(["a", "b"]), np.array([False, True])).to_pylist() == [None, "b"]
+
+
+def _luhn(text: str) -> bool:
+    doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(text)]
+    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0
