@@ -1,0 +1,65 @@
+"""Where a released value differs from the one that came in: per distinct value where the column is dictionary-encoded."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.techniques import family, plain
+
+
+def changed(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
+    """Per value whether it was changed. Null that came in is not; a value that left as null, or as another type, is.
+
+    >>> changed(pa.array(["a", "b", None]), pa.array(["a", None, None])).to_pylist()
+    [False, True, False]
+    """
+    if raw is released:
+        return _never(raw)
+    if family(raw.type) != family(released.type):
+        return raw.is_valid()
+    if pa.types.is_dictionary(raw.type):
+        return _by_entry(raw, released)
+    if pa.types.is_dictionary(released.type):
+        released = released.dictionary_decode()
+    return pc.and_(_differs(raw, released).fill_null(True), raw.is_valid())
+
+
+def _by_entry(raw: pa.DictionaryArray, released: pa.Array) -> pa.BooleanArray:
+    """Both sides as the place of their value among the entries that came in."""
+    out = released if pa.types.is_dictionary(released.type) else released.dictionary_encode()
+    entries = raw.dictionary
+    before = pc.index_in(entries, value_set=entries).take(raw.indices)
+    after = pc.index_in(out.dictionary.cast(entries.type), value_set=entries).take(out.indices)
+    return pc.and_(pc.not_equal(before, after).fill_null(True), raw.is_valid())
+
+
+def _differs(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
+    """Per pair whether the values differ, null where one of them is."""
+    if pa.types.is_struct(raw.type):
+        return _structs_differ(raw, released)
+    if pa.types.is_nested(raw.type):
+        return _never(raw) if raw.equals(released) else pa.repeat(pa.scalar(True), len(raw))
+    if pa.types.is_floating(raw.type):
+        same = pc.and_(pc.is_nan(raw), pc.is_nan(released))
+        return pc.and_not(pc.not_equal(raw, released), same)
+    return pc.not_equal(raw, released.cast(raw.type) if plain(released.type) != raw.type else released)
+
+
+def _structs_differ(raw: pa.StructArray, released: pa.StructArray) -> pa.BooleanArray:
+    if len(raw.type.fields) != len(released.type.fields):
+        return raw.is_valid()
+    pairs = zip(raw.flatten(), released.flatten(), strict=True)
+    return reduce(pc.or_, (_parts_differ(one, other) for one, other in pairs))
+
+
+def _parts_differ(one: pa.Array, other: pa.Array) -> pa.BooleanArray:
+    if family(one.type) != family(other.type):
+        return pa.repeat(pa.scalar(True), len(one))
+    return pc.or_(_differs(one, other).fill_null(False), pc.xor(one.is_null(), other.is_null()))
+
+
+def _never(raw: pa.Array) -> pa.BooleanArray:
+    return pa.repeat(pa.scalar(False), len(raw))

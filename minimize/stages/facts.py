@@ -1,0 +1,119 @@
+"""What is known of one batch before anything is released: leaves, settings, ages and gates, each worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.nested import Leaf, leaf
+from minimize.pointer import Pointer
+from minimize.policy.condition import All, Condition, Feature, Level
+from minimize.policy.model import Field, Policy
+from minimize.settings.base import Settings
+from minimize.stages.conditions import Mode, everywhere, truth
+from minimize.stages.places import RECORD
+
+T = TypeVar("T")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """The facts of one batch, as `conditions.Facts` asks for them.
+
+    settings  None where nobody said anything: features are off, the level is the first one
+    at        the run's time, aware UTC
+    """
+
+    raw: pa.RecordBatch
+    policy: Policy
+    settings: Settings | None
+    at: datetime
+    known: dict[Hashable, Any] = field(default_factory=dict)
+
+    def leaf(self, place: Pointer) -> Leaf:
+        """The raw values at a place; for `RECORD` one (null) value per record."""
+        if place == RECORD:
+            return Leaf(pa.nulls(self.raw.num_rows))
+        return self._once(("leaf", place), lambda: leaf(self.raw, place))
+
+    def setting(self, atom: Feature | Level) -> pa.BooleanArray:
+        """Per record: whether the level is set, or the feature is on and its retention has not passed."""
+        return self._once(atom, lambda: self._level(atom.name) if isinstance(atom, Level) else self._feature(atom.name))
+
+    def opens(self, key: str, place: Pointer, mode: Mode) -> pa.BooleanArray:
+        """Whether a field's gate is open, and the gates of all that it is made from."""
+        return self._once(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
+
+    def past(self, retention: timedelta | None) -> pa.BooleanArray:
+        """Per record: whether it is as old as this, or has no event time to say so; never where there is no retention."""
+        if retention is None:
+            return everywhere(False, self, RECORD)
+        times = self.times()
+        if times is None:
+            return everywhere(True, self, RECORD)
+        limit = ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * PER_SECOND[times.type.unit] // 1_000_000
+        return pc.less_equal(times.cast(pa.int64()), limit).fill_null(True)
+
+    def times(self) -> pa.TimestampArray | None:
+        """The event times; None where the policy has none."""
+        if self.policy.time is None:
+            return None
+        values = self.leaf(Pointer.parse(self.policy.time)).values
+        return values.cast(pa.timestamp("ms", "UTC")) if pa.types.is_date(values.type) else values
+
+    def kept(self, keep: pa.BooleanArray) -> BatchFacts:
+        """The facts of the records that are kept; what was asked of the settings need not be asked again."""
+        known: dict[Hashable, Any] = {
+            key: value.filter(keep) for key, value in self.known.items() if isinstance(key, Feature | Level)
+        }
+        return BatchFacts(self.raw.filter(keep), self.policy, self.settings, self.at, known)
+
+    def _once(self, key: Hashable, work: Callable[[], T]) -> T:
+        if key not in self.known:
+            self.known[key] = work()
+        found: T = self.known[key]
+        return found
+
+    def _opens(self, field: Field, place: Pointer, mode: Mode) -> pa.BooleanArray:
+        found = truth(gate_of(field), self, place, mode)
+        for key in field.from_:
+            found = pc.and_(found, self.opens(key, place, mode))
+        return found
+
+    def _feature(self, name: str) -> pa.BooleanArray:
+        known, tenants = self.policy.features.get(name), self._tenants()
+        if self.settings is None or tenants is None or known is None:
+            return everywhere(False, self, RECORD)
+        on = self.settings.feature_on(name, known.holders, tenants, self._subjects(), self.times())
+        return on if known.retention is None else pc.and_not(on, self.past(known.retention))
+
+    def _level(self, name: str) -> pa.BooleanArray:
+        levels, tenants = self.policy.levels, self._tenants()
+        if name not in levels or name == levels[0] or self.settings is None or tenants is None:
+            return everywhere(name in levels[:1], self, RECORD)
+        return self.settings.level_at_least(name, levels, tenants, self._subjects(), self.times())
+
+    def _tenants(self) -> pa.Array | None:
+        return None if self.policy.tenant is None else self.leaf(Pointer.parse(self.policy.tenant)).values
+
+    def _subjects(self) -> pa.Array | None:
+        return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
+
+
+def gate_of(field: Field) -> All:
+    """Everything that a field's own gate wants."""
+    wanted: list[Condition] = []
+    if field.feature is not None:
+        wanted.append(Feature(field.feature))
+    if field.level is not None:
+        wanted.append(Level(field.level))
+    if field.collect_if is not None:
+        wanted.append(field.collect_if)
+    return All(tuple(wanted))
