@@ -1,0 +1,68 @@
+"""Judging a policy or a pipeline: risky choices, and what has no effect, each with a stable code (`RULES`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from minimize.errors import Finding, Severity
+from minimize.policy.lint import aggregates, conditions, fields, paths, settings
+from minimize.policy.lint.paths import policies_in
+from minimize.policy.lint.rules import RULES, Rule
+from minimize.policy.lint.subject import SettingRow, Subject
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.scope import pointer_of
+
+__all__ = ["RULES", "Rule", "SettingRow", "lint", "policies_in", "severity_rank", "worst"]
+
+_CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
+    fields.kept,
+    fields.left,
+    fields.plain,
+    fields.pseudonyms,
+    paths.against_source,
+    paths.across_tree,
+    settings.features,
+    settings.gates,
+    settings.retention,
+    settings.rows,
+    conditions.reads,
+    conditions.values,
+    aggregates.measures,
+    aggregates.suppression,
+    aggregates.related,
+)
+
+
+def lint(
+    judged: Policy | Pipeline,
+    *,
+    columns: Sequence[str] | None = None,
+    settings_rows: Iterable[SettingRow] | None = None,
+    siblings: Sequence[Policy] = (),
+) -> list[Finding]:
+    """What is risky in a policy, or in a pipeline and its policy, or has no effect.
+
+    Takes, where they are known: the columns and pointers of the source, the settings' (setting, holder, value) rows, and
+    the other policies of the tree. Gives each finding once, by file and line.
+    """
+    policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
+    seen = None if columns is None else frozenset(filter(None, map(pointer_of, columns)))
+    rows = None if settings_rows is None else tuple(settings_rows)
+    subject = Subject(policy, pipeline, seen, rows, siblings)
+    found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
+    return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
+
+
+def severity_rank(severity: Severity) -> int:
+    """How grave: an error is above a warning."""
+    return {"warning": 1, "error": 2}[severity]
+
+
+def worst(findings: Iterable[Finding]) -> Severity | None:
+    """The gravest severity among findings; None where there are none.
+
+    >>> worst([Finding("L001", "…", "warning"), Finding("L002", "…")])
+    'error'
+    """
+    return max((finding.severity for finding in findings), key=severity_rank, default=None)

@@ -1,0 +1,81 @@
+"""What lint says about fields by themselves: what is kept, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from minimize.errors import Finding
+from minimize.policy.fields import is_dropped, steps_of, ways_of
+from minimize.policy.lint.subject import Subject
+from minimize.policy.model import Do, Field
+from minimize.policy.roles import surely
+from minimize.techniques import Step
+
+_PSEUDONYMS = ("pseudonymize", "tokenize")
+
+
+def kept(subject: Subject) -> Iterator[Finding]:
+    """L001, L002, L004, L006: kept as it is, whatever the role says."""
+    told = {
+        "quasi": ("L001", "the quasi-identifier is kept as it is", "make it coarser: truncate, round, bin, generalize"),
+        "free_text": ("L002", "free text is kept as it is; it can hold anything", "drop it, or `redact` or `presence`"),
+        "identifier": ("L004", "the identifier is kept as it is", "`pseudonymize` it, `mask` it, or drop it"),
+        "sensitive": ("L006", "the sensitive value is kept as it is", "make it coarser, or drop it"),
+    }
+    for field in subject.fields:
+        if field.role in told and any(leaves(way) == "everything" for way in ways_of(field)):
+            code, message, hint = told[field.role]
+            yield subject.finding(code, message + _when(field), field=field, hint=hint)
+
+
+def left(subject: Subject) -> Iterator[Finding]:
+    """L003, L005: what can be guessed or reversed from what is kept."""
+    for field in subject.fields:
+        guessable = {leaves(way) for way in ways_of(field)} & {"guessable", "reversible"}
+        if guessable and field.role == "free_text":
+            yield subject.finding(
+                "L003", "what no pattern finds stays in the text", field=field, hint="prefer `presence`"
+            )
+        elif guessable and field.role == "identifier":
+            hint = "`pseudonymize` where it only has to join; the category is identified"
+            yield subject.finding(
+                "L005", f"the identifier is {min(guessable)} from what is kept", field=field, hint=hint
+            )
+
+
+def plain(subject: Subject) -> Iterator[Finding]:
+    """L007: a personal name and a plain role."""
+    for field in subject.fields:
+        role = surely(field.pointer)
+        if role is not None and field.role == "plain" and not is_dropped(field):
+            message = "the name looks personal, and the role is plain"
+            yield subject.finding("L007", message, field=field, hint=f"say `role: {role}`")
+
+
+def pseudonyms(subject: Subject) -> Iterator[Finding]:
+    """L010, L011: pseudonyms that link too far, or cannot be found again."""
+    tenant = subject.policy.tenant
+    for field in subject.fields:
+        for step in dict.fromkeys(step for step in steps_of(field) if step.name in _PSEUDONYMS):
+            per = getattr(step, "per", None)
+            if per is None:
+                hint = f"say `per: {tenant}`" if tenant else "say `per:` and the field that names the tenant"
+                yield subject.finding("L010", f"`{step.name}` has no `per`", field=field, hint=hint)
+            elif per != tenant:
+                hint = "only tenants can be listed when somebody has to be found again"
+                yield subject.finding("L011", f"`{step.name}` is per `{per}`, not per tenant", field=field, hint=hint)
+
+
+def leaves(way: Do) -> str:
+    """What a chain leaves of a value: the least that any of its steps does."""
+    order = ("nothing", "linkable", "guessable", "reversible", "everything")
+    left_by: list[str] = ["nothing"] if isinstance(way, str) else [_leaves(step) for step in way]
+    return min(left_by, key=order.index)
+
+
+def _leaves(step: Step) -> str:
+    return step.leaves
+
+
+def _when(field: Field) -> str:
+    return " in some cases" if field.cases else ""

@@ -1,0 +1,92 @@
+"""What lint says about names: against the source's columns, and across the policies of a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from minimize.errors import Finding, PolicyError
+from minimize.pointer import STAR, Part, Pointer
+from minimize.policy.fields import ways_of
+from minimize.policy.lint.subject import Subject
+from minimize.policy.load import load_policy
+from minimize.policy.model import Field, Policy
+
+
+def against_source(subject: Subject) -> Iterator[Finding]:
+    """L020, L021: paths that the source does not have, and what was probably meant."""
+    if subject.columns is None:
+        return
+    columns = {part for column in subject.columns for part in _prefixes(column)}
+    folded = {_folded(column): column for column in sorted(columns, key=str)}
+    for field in subject.fields:
+        if field.from_ or field.pointer in columns:
+            continue
+        meant = folded.get(_folded(field.pointer))
+        if meant is not None:
+            message = "the source spells this differently, so that nothing is read"
+            yield subject.finding("L021", message, field=field, hint=f"did you mean `{_shown(meant)}`?")
+        elif not field.optional:
+            hint = "correct the path, or say `optional: true`"
+            yield subject.finding("L020", "the source has nothing here", field=field, hint=hint)
+
+
+def across_tree(subject: Subject) -> Iterator[Finding]:
+    """L022: the same name, treated differently elsewhere."""
+    for other in subject.siblings:
+        if _is_same(other, subject.policy):
+            continue
+        theirs = {field.pointer: field for field in other.fields.values()}
+        for field in subject.fields:
+            twin = theirs.get(field.pointer)
+            if twin is not None and _treatment(twin) != _treatment(field):
+                message = f"the policy `{other.policy}` treats a field of this name differently"
+                yield subject.finding("L022", message, field=field, hint=f"{_told(twin)} there, {_told(field)} here")
+
+
+def policies_in(tree: Path) -> list[Policy]:
+    """The policies of a tree of pipelines: its own and those of the folders right below. Faulty ones are left out."""
+    files = sorted([*tree.glob("policy.yaml"), *tree.glob("*/policy.yaml")])
+    return [policy for policy in map(_sound, files) if policy is not None]
+
+
+def _sound(file: Path) -> Policy | None:
+    try:
+        return load_policy(file)
+    except PolicyError:
+        return None
+
+
+def _prefixes(pointer: Pointer) -> list[Pointer]:
+    return [Pointer(pointer.parts[:length]) for length in range(1, len(pointer.parts) + 1)]
+
+
+def _folded(pointer: Pointer) -> tuple[str, ...]:
+    """The path without case, and without what joins words."""
+    return tuple(_plain(part) for part in pointer.parts)
+
+
+def _plain(part: Part) -> str:
+    return "*" if part is STAR else re.sub(r"[\s_.-]+", "", str(part)).casefold()
+
+
+def _shown(pointer: Pointer) -> str:
+    return pointer.top if pointer.is_flat and not pointer.top.startswith("/") else str(pointer)
+
+
+def _is_same(one: Policy, other: Policy) -> bool:
+    if one.path is not None and other.path is not None:
+        return one.path.resolve() == other.path.resolve()
+    return one is other or one.policy == other.policy
+
+
+def _treatment(field: Field) -> tuple[object, ...]:
+    return field.role, field.do, field.cases, field.otherwise, field.feature, field.level
+
+
+def _told(field: Field) -> str:
+    """In a few words, what becomes of a field."""
+    ways = [way if isinstance(way, str) else "+".join(step.name for step in way) for way in ways_of(field)]
+    gates = [gate for gate in (field.feature, field.level) if gate]
+    return " or ".join(dict.fromkeys(ways)) + f" ({', '.join([field.role, *gates])})"

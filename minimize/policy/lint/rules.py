@@ -1,0 +1,61 @@
+"""The table of what lint looks for: a stable code, how grave it is, and one line about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from minimize.errors import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of lint."""
+
+    code: str
+    severity: Severity
+    about: str
+
+
+_RULES = (
+    Rule("L001", "warning", "a quasi-identifier is kept as it is"),
+    Rule("L002", "error", "free text is kept as it is"),
+    Rule("L003", "warning", "free text is kept in part: what no pattern finds stays"),
+    Rule("L004", "warning", "an identifier is kept as it is"),
+    Rule("L005", "warning", "an identifier can be guessed or reversed from what is kept"),
+    Rule("L006", "warning", "a sensitive value is kept as it is"),
+    Rule("L007", "warning", "a field looks personal by its name, and its role is plain"),
+    Rule("L010", "warning", "a pseudonym without `per`: it links a subject across tenants"),
+    Rule("L011", "warning", "a pseudonym per something that cannot be enumerated, so that it cannot be found again"),
+    Rule("L020", "warning", "a path of the policy that matches nothing in the source"),
+    Rule("L021", "error", "a path of the policy that differs from the source's in case or spelling alone"),
+    Rule("L022", "warning", "a field of the same name is treated differently by another policy of the tree"),
+    Rule("L030", "warning", "a feature that no field uses"),
+    Rule("L031", "warning", "levels that no field uses"),
+    Rule("L032", "warning", "a gate without effect: the first level, or a field that is dropped anyway"),
+    Rule("L033", "error", "a gate that never opens: the policy names no tenant"),
+    Rule("L034", "warning", "a purpose without effect: the policy does not list it"),
+    Rule("L035", "warning", "a setting without effect: no feature has its name"),
+    Rule("L036", "warning", "a setting without effect: this holder may not turn the feature on"),
+    Rule("L037", "warning", "a setting whose value is not known, and counts as off"),
+    Rule("L038", "warning", "a level that the policy does not have, and that counts as the first"),
+    Rule("L039", "warning", "a feature that no setting turns on"),
+    Rule("L040", "warning", "no retention"),
+    Rule("L041", "warning", "retention above 30 days"),
+    Rule("L042", "error", "retention without effect: the policy names no event time"),
+    Rule("L043", "warning", "a feature is kept for longer than the policy"),
+    Rule("L050", "error", "a condition reads a secret or an identifier"),
+    Rule("L051", "warning", "a condition reads a field that the output does not hold"),
+    Rule("L052", "warning", "a condition asks for a value that the field's type never has"),
+    Rule("L060", "error", "a sum or mean over values that are not generalized wants `clip`"),
+    Rule("L061", "warning", "small groups are not suppressed, or only below a low threshold"),
+    Rule("L062", "error", "a minimum or maximum over raw values is somebody's value"),
+    Rule("L063", "error", "a minimum, maximum or quantile over a field with `in_aggregates`"),
+    Rule("L064", "warning", "related aggregates are accepted"),
+    Rule("L065", "error", "related aggregates give small groups away by difference"),
+    Rule("L066", "warning", "counts are not rounded, though related aggregates are accepted"),
+)
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})
+"""By code, in the order in which documentation prints them."""

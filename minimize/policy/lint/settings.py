@@ -1,0 +1,126 @@
+"""What lint says about features, levels, purposes, retention and settings: above all, what has no effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from minimize.errors import Finding
+from minimize.policy.condition import Feature, Level, atoms
+from minimize.policy.faults import did_you_mean
+from minimize.policy.fields import is_dropped
+from minimize.policy.lint.subject import Subject
+from minimize.policy.model import FeatureModel
+from minimize.policy.policies import NAME
+
+LONGEST = timedelta(days=30)
+
+
+def features(subject: Subject) -> Iterator[Finding]:
+    """L030, L031, L039: features and levels that change nothing."""
+    named = {atom.name for atom in _atoms(subject) if isinstance(atom, Feature)}
+    for name in subject.policy.features:
+        if name not in named:
+            hint = "name it in a field's `feature`, or remove it"
+            yield subject.finding("L030", f"no field uses the feature `{name}`", at=f"features.{name}", hint=hint)
+        elif subject.settings is not None and not _is_turned_on(name, subject):
+            yield subject.finding("L039", f"no setting turns the feature `{name}` on", at=f"features.{name}")
+    if subject.policy.levels and not any(isinstance(atom, Level) for atom in _atoms(subject)):
+        yield subject.finding("L031", "no field uses a level", at="levels", hint="name one in a field's `level`")
+
+
+def gates(subject: Subject) -> Iterator[Finding]:
+    """L032, L033, L034: gates and purposes that change nothing, or let nothing through."""
+    policy = subject.policy
+    for field in subject.fields:
+        if is_dropped(field) and not field.in_aggregates and field.is_gated:
+            yield subject.finding("L032", "the field is dropped, so that its gate has no effect", field=field)
+        elif field.level is not None and (field.level,) == policy.levels[:1]:
+            hint = "the first level is always on"
+            yield subject.finding("L032", f"the level `{field.level}` has no effect", field=field, hint=hint)
+        for purpose in field.purposes:
+            if purpose not in policy.purposes:
+                message = f"the policy does not list the purpose `{purpose}`"
+                yield subject.finding("L034", message, field=field, hint="list it, or remove it here")
+    if policy.tenant is None and next(_atoms(subject), None) is not None:
+        message = "settings are a tenant's, and the policy names none: every feature is off"
+        yield subject.finding("L033", message, at="features", hint="say `tenant: FIELD`")
+
+
+def retention(subject: Subject) -> Iterator[Finding]:
+    """L040, L041, L042, L043: how long."""
+    policy = subject.policy
+    if policy.retention is None:
+        yield subject.finding("L040", "the policy says no retention", at="policy", hint="say `retention: 30d`")
+    elif policy.retention > LONGEST:
+        message = f"retention is {policy.retention.days} days"
+        yield subject.finding("L041", message, at="retention", hint="telemetry is kept for 30 days at most")
+    limited = {name: feature.retention for name, feature in policy.features.items() if feature.retention is not None}
+    if policy.time is None and (policy.retention is not None or limited):
+        message = "retention counts from the event time, and the policy names none"
+        yield subject.finding("L042", message, at="retention", hint="say `time: FIELD`")
+    for name, longest in limited.items():
+        if policy.retention is not None and longest > policy.retention:
+            message = f"the feature `{name}` is kept for longer than the records that hold it"
+            yield subject.finding("L043", message, at=f"features.{name}")
+
+
+def rows(subject: Subject) -> Iterator[Finding]:
+    """L035 to L038: settings that change nothing. Each kind of row is told once."""
+    for setting, holder, value in dict.fromkeys(subject.settings or ()):
+        if setting == "level":
+            yield from _level_row(subject, value)
+        elif setting not in subject.policy.features:
+            hint = did_you_mean(setting, subject.policy.features)
+            message = f"a setting names the feature {_shown(setting)}, which the policy does not have"
+            yield subject.finding("L035", message, at="features", hint=hint)
+        else:
+            yield from _feature_row(subject, setting, holder, value)
+
+
+def _shown(setting: str) -> str:
+    """The name in quotes, if it looks like one: settings are configuration, but nobody checked them."""
+    return f"`{setting}`" if re.fullmatch(NAME, setting) else "(not a name)"
+
+
+def _level_row(subject: Subject, value: str) -> Iterator[Finding]:
+    if not subject.policy.levels:
+        yield subject.finding("L035", "settings have a level, and the policy has none", at="policy")
+    elif value not in subject.policy.levels:
+        hint = f"one of {', '.join(subject.policy.levels)}"
+        yield subject.finding("L038", "a level of the settings is not one of the policy's", at="levels", hint=hint)
+
+
+def _feature_row(subject: Subject, name: str, holder: str, value: str) -> Iterator[Finding]:
+    if value not in ("on", "off"):
+        message = f"a value of the setting `{name}` is neither `on` nor `off`, and counts as off"
+        yield subject.finding("L037", message, at=f"features.{name}")
+    elif value == "on" and not _may(subject.policy.features[name], holder):
+        message = f"`{name}` is turned on by somebody who may not"
+        hint = f"only {', '.join(subject.policy.features[name].holders)} may"
+        yield subject.finding("L036", message, at=f"features.{name}", hint=hint)
+
+
+def _may(feature: FeatureModel, holder: str) -> bool:
+    return not feature.holders or holder in feature.holders
+
+
+def _is_turned_on(name: str, subject: Subject) -> bool:
+    feature = subject.policy.features[name]
+    return any(
+        (setting, value) == (name, "on") and _may(feature, holder) for setting, holder, value in subject.settings or ()
+    )
+
+
+def _atoms(subject: Subject) -> Iterator[Feature | Level]:
+    """Every feature and level that something asks for."""
+    records = subject.policy.records
+    for feature, level in [
+        (records.feature, records.level),
+        *((field.feature, field.level) for field in subject.fields),
+    ]:
+        yield from [] if feature is None else [Feature(feature)]
+        yield from [] if level is None else [Level(level)]
+    for condition, _ in subject.conditions():
+        yield from (atom for atom in atoms(condition) if isinstance(atom, Feature | Level))

@@ -1,0 +1,68 @@
+"""What lint looks at: a policy, perhaps its pipeline, and what is known about source, settings and tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from minimize.errors import Finding
+from minimize.pointer import Pointer
+from minimize.policy.condition import Condition
+from minimize.policy.fields import is_dropped
+from minimize.policy.lint.rules import RULES
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
+
+SettingRow = tuple[str, str, str]
+"""Setting, holder, value, as the settings have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is linted; None where nothing is known."""
+
+    policy: Policy
+    pipeline: Pipeline | None = None
+    columns: frozenset[Pointer] | None = None
+    settings: tuple[SettingRow, ...] | None = None
+    siblings: Sequence[Policy] = ()
+
+    def finding(self, code: str, message: str, *, field: Field | None = None, at: str = "", hint: str = "") -> Finding:
+        """A finding about a field, or about a key of the policy's head."""
+        path = self.policy.path
+        line = self.policy.lines.get(tuple(at.split("."))) if field is None else field.line
+        key = None if field is None else field.key
+        return Finding(code, message, RULES[code].severity, hint, None if path is None else str(path), line, key)
+
+    def in_pipeline(self, code: str, message: str, *at: str, hint: str = "") -> Finding:
+        """A finding about a key of the pipeline."""
+        pipeline = self.pipeline
+        path = None if pipeline is None else pipeline.path
+        lines = {} if pipeline is None else pipeline.lines
+        line = next((lines[at[:length]] for length in range(len(at), 0, -1) if at[:length] in lines), None)
+        name = at[1] if len(at) > 1 and at[0] == "aggregates" else None
+        return Finding(code, message, RULES[code].severity, hint, None if path is None else str(path), line, name)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The policy's fields."""
+        return tuple(self.policy.fields.values())
+
+    def is_held(self, key: str) -> bool:
+        """Whether the records hold the field, in a run for the pipeline's purpose."""
+        field = self.policy.fields.get(key)
+        if field is None or is_dropped(field):
+            return False
+        purpose = None if self.pipeline is None else self.pipeline.purpose
+        return not field.purposes or purpose is None or purpose in field.purposes
+
+    def conditions(self) -> Iterator[tuple[Condition, Field | None]]:
+        """Every condition of the policy and the pipeline, and the field that it belongs to (None: whole records)."""
+        for field in self.fields:
+            if field.collect_if is not None:
+                yield field.collect_if, field
+            yield from ((case.when, field) for case in field.cases)
+        records = None if self.pipeline is None else self.pipeline.records
+        for whole in (self.policy.records.collect_if, None if records is None else records.collect_if):
+            if whole is not None:
+                yield whole, None
