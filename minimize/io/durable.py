@@ -1,0 +1,110 @@
+"""Bytes that are on the disk when we say so, and their digest, taken while they are written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from minimize.io.failpoints import fail_point
+
+CHUNK = 1 << 20
+
+
+class HashingFile(io.RawIOBase):
+    """A new file that hashes what is written to it and is on the disk once it is closed.
+
+    Takes a path where nothing stands (its folder must be there). Raises FileExistsError where something does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file: BinaryIO = path.open("xb", buffering=CHUNK)
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Takes bytes in, all of them."""
+        view = memoryview(data).cast("B")
+        self._hash.update(view)
+        self._file.write(view)
+        self._size += len(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self._size
+
+    def close(self) -> None:
+        """Brings the bytes to the disk."""
+        if not self.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        super().close()
+
+    def abandon(self) -> None:
+        """Closes the file without caring for its bytes."""
+        self._file.close()
+        super().close()
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` of the bytes written so far."""
+        return "sha256:" + self._hash.hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """`sha256:` of a file's bytes."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings a folder's entries to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(root: Path) -> None:
+    """Brings the entries of a folder, and of every folder below, to the disk, deepest first."""
+    for folder, _, _ in os.walk(root, topdown=False):
+        sync_folder(Path(folder))
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, each on the disk when this returns. The umask decides who may enter."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)
+
+
+def write_file(path: Path, content: bytes, written: str | None = None) -> None:
+    """Writes a small file whole or not at all. `written` names the fail point before it takes its name."""
+    half = path.with_name(path.name + ".tmp")
+    with half.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if written is not None:
+        fail_point(written)
+    half.replace(path)
+    sync_folder(path.parent)
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder and what is below, where it is there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+        sync_folder(folder.parent)

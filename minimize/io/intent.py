@@ -1,0 +1,131 @@
+"""What a publication has decided to do, on the disk before it is done: the commit point, and the way forward or back.
+
+Under `runs/<run id>/` a publication has `staging/`, a twin of the output folder with the new partitions; `intent.json`, once
+it is decided; `receipt.json`, once it is done; and `replaced/` for what was moved aside. Whoever comes next finds either an
+intent, and does the rest of it, or neither intent nor receipt, and removes the folder. Every step can be done again.
+
+Whether a partition was swapped already is read off its files: names carry the run id and are never used again, so a
+partition that holds the files the intent lists is the new one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from minimize.errors import OutputError
+from minimize.io.durable import make_folder, remove_tree, sync_folder, write_file
+from minimize.io.exchange import Exchange
+from minimize.io.failpoints import fail_point
+from minimize.io.history import INTENT, RECEIPT, RUNS
+
+STAGING: Final = "staging"
+REPLACED: Final = "replaced"
+SUCCESS: Final = "_SUCCESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is to be done: partitions to swap in, with the files each then holds; partitions to remove; the receipt."""
+
+    run_id: str
+    swaps: Mapping[str, tuple[str, ...]]
+    removes: tuple[str, ...]
+    receipt: str
+    intent: int = 1
+
+    def write(self, run: Path) -> None:
+        """Brings the intent to the disk: from here on the publication counts."""
+        fail_point("intent.before")
+        write_file(run / INTENT, json.dumps(asdict(self)).encode(), "intent.written")
+        fail_point("intent.after")
+
+    @classmethod
+    def read(cls, run: Path) -> Intent:
+        """The intent that stands in a run's folder. Raises OutputError where it cannot be read."""
+        try:
+            said = json.loads((run / INTENT).read_bytes())
+            swaps = {path: tuple(files) for path, files in said["swaps"].items()}
+            return cls(said["run_id"], swaps, tuple(said["removes"]), said["receipt"], said["intent"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            place = f"{RUNS}/{run.name}/{INTENT}"
+        raise OutputError(f"{place} cannot be read", hint="restore it from a backup; nothing was changed")
+
+
+def listing(folder: Path) -> tuple[str, ...]:
+    """The files below a folder, by their path within it, `_SUCCESS` left out."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return tuple(sorted(path for path in found if path.rpartition("/")[2] != SUCCESS))
+
+
+def recover(output: Path, exchange: Exchange) -> None:
+    """Rolls what was begun forward where an intent stands, else back. Does nothing where all is settled.
+
+    Takes an output folder whose lock is held. Raises OutputError where the files that an intent needs are gone.
+    """
+    for run in sorted(path for path in (output / RUNS).glob("*") if path.is_dir()):
+        if (run / INTENT).exists():
+            roll_forward(output, Intent.read(run), exchange)
+        elif not (run / RECEIPT).exists():
+            roll_back(run)
+
+
+def roll_back(run: Path) -> None:
+    """Removes a run's folder; nothing outside it was touched."""
+    fail_point("back.before")
+    remove_tree(run)
+    fail_point("back.after")
+
+
+def roll_forward(output: Path, intent: Intent, exchange: Exchange) -> None:
+    """Does what is left of an intent."""
+    run = output / RUNS / intent.run_id
+    for turn, (path, files) in enumerate(intent.swaps.items()):
+        fail_point("swap.before", turn)
+        _swap(output, run, path, files, exchange, turn)
+        fail_point("swap.after", turn)
+    for turn, path in enumerate(intent.removes):
+        fail_point("remove.before", turn)
+        _move_aside(output, run, path)
+        fail_point("remove.after", turn)
+    fail_point("receipt.before")
+    write_file(run / RECEIPT, intent.receipt.encode(), "receipt.written")
+    fail_point("receipt.after")
+    _clean(run)
+
+
+def _swap(output: Path, run: Path, path: str, files: tuple[str, ...], exchange: Exchange, turn: int) -> None:
+    new, target = run / STAGING / path, output / path
+    if target.is_dir() and listing(target) == files:
+        return
+    if not new.is_dir() or listing(new) != files:
+        raise OutputError(f"the files that {RUNS}/{run.name} was to publish are gone", hint="restore it from a backup")
+    make_folder(target.parent)
+    if not target.exists() or not exchange(new, target):
+        _move_aside(output, run, path)
+        fail_point("swap.between", turn)
+        new.rename(target)
+    sync_folder(target.parent)
+    sync_folder(new.parent)
+
+
+def _move_aside(output: Path, run: Path, path: str) -> None:
+    target, aside = output / path, run / REPLACED / path
+    if target.exists():
+        make_folder(aside.parent)
+        target.rename(aside)
+        sync_folder(aside.parent)
+        sync_folder(target.parent)
+
+
+def _clean(run: Path) -> None:
+    fail_point("clean.before")
+    remove_tree(run / STAGING)
+    fail_point("clean.between")
+    remove_tree(run / REPLACED)
+    (run / INTENT).unlink()
+    sync_folder(run)
+    fail_point("clean.after")

@@ -1,0 +1,81 @@
+"""Where things may stand: names of outputs, dates and runs; and what may not lie beside them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from minimize.errors import OutputError
+from minimize.io.history import RUNS, known_runs
+from minimize.io.intent import listing
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def check_apart(folder: Path, source: Path | None) -> None:
+    """Raises OutputError where output folder and source lie within each other."""
+    if source is None:
+        return
+    out, root = folder.resolve(), source.resolve()
+    if out.is_relative_to(root):
+        raise OutputError("the output folder lies inside the source", hint="write to a folder beside it")
+    if root.is_relative_to(out):
+        raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
+
+
+def check_place(folder: Path, name: str, on: str | None) -> None:
+    """Whether an output of this name and date may be written to this output folder.
+
+    Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder holds what no run wrote,
+    or undated data that a dated partition would stand beside.
+    """
+    if not _NAME.fullmatch(name) or name == RUNS or (on is not None and not is_date(on)):
+        raise OutputError("an output is named like a column, its date as YYYY-MM-DD")
+    root = folder / name
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
+    files = listing(root) if root.is_dir() else ()
+    runs = known_runs(folder)
+    foreign = sum(not _is_ours(path, runs) for path in files)
+    if foreign:
+        hint = "move them away, or write to another folder"
+        raise OutputError(f"{name}/ holds files that no run wrote: {foreign}", hint=hint)
+    if on is not None and any(not path.startswith("date=") for path in files):
+        raise OutputError(f"{name}/ holds data without a date", hint="write dated outputs to another folder")
+
+
+def can_be_run_id(text: str) -> bool:
+    """Whether this can name a run's folder and files."""
+    return bool(_RUN_ID.fullmatch(text))
+
+
+def is_date(text: str) -> bool:
+    """Whether this is a date as folders name it.
+
+    >>> is_date("2026-11-24"), is_date("2026-11-31"), is_date("20261124")
+    (True, False, False)
+    """
+    try:
+        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def place_of(path: str) -> tuple[str, str | None]:
+    """The output and the date that a file belongs to.
+
+    >>> place_of("records/date=2026-11-24/tenant_id=7/run-0.parquet"), place_of("records/run-0.parquet")
+    (('records', '2026-11-24'), ('records', None))
+    """
+    name, first = PurePosixPath(path).parts[:2]
+    return name, first.removeprefix("date=") if first.startswith("date=") else None
+
+
+def _is_ours(path: str, runs: frozenset[str]) -> bool:
+    """Whether a file is named as those of a run that was published."""
+    name = PurePosixPath(path)
+    return name.suffix == ".parquet" and any(name.stem == run or name.stem.startswith(f"{run}-") for run in runs)

@@ -1,0 +1,226 @@
+"""Publication that survives a crash: staged, decided, swapped in partition by partition, and told in a receipt.
+
+    with open_output(folder) as output:                      lock; what an earlier process began is finished or undone
+        with output.begin(run_id) as staging:
+            sink = staging.sink("records", "2026-11-24", schema)
+            ...
+            staging.publish(receipt, {"policy.yaml": ...})   otherwise leaving the block undoes it
+
+A partition folder holds data files and an empty `_SUCCESS`, nothing else: engines read all the rest. Folders that are made
+here follow the umask, except the output folder itself, which only its owner may enter until he says otherwise (0700).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from minimize.errors import OutputError
+from minimize.io import intent as steps
+from minimize.io.base import Written
+from minimize.io.durable import make_folder, sync_tree, write_file
+from minimize.io.exchange import Exchange, exchange
+from minimize.io.failpoints import fail_point
+from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
+from minimize.io.intent import REPLACED, STAGING, SUCCESS, Intent, listing
+from minimize.io.places import can_be_run_id, check_apart, check_place
+from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
+from minimize.io.quarantine import Quarantine
+from minimize.io.sink import ParquetSink
+from minimize.receipt import Receipt
+
+QUARANTINE: Final = "quarantine"
+LOCK: Final = ".lock"
+
+
+@contextmanager
+def open_output(
+    folder: Path, *, source: Path | None = None, create: bool = True, exchange: Exchange = exchange
+) -> Iterator[Output]:
+    """Opens an output folder for writing: one process at a time, everything begun before settled.
+
+    Takes the folder, and the source's root where there is one. Raises OutputError where the folder is not there
+    (`create=False`), another process has it open, or folder and source lie within each other.
+    """
+    folder = Path(os.path.abspath(folder))
+    check_apart(folder, source)
+    _prepare(folder, create)
+    with (folder / RUNS / LOCK).open("a") as lock:
+        _lock(lock.fileno(), folder)
+        steps.recover(folder, exchange)
+        yield Output(folder, exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output folder that is ours until the block ends."""
+
+    folder: Path
+    exchange: Exchange = exchange
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """What was published so far, by sequence."""
+        return receipts(self.folder)
+
+    def begin(self, run_id: str) -> Staging:
+        """A place for the files of a run. Raises OutputError for an id that was used before or cannot name a folder."""
+        run = self.folder / RUNS / run_id
+        if not can_be_run_id(run_id) or run.exists():
+            raise OutputError("a run id is letters, digits and dashes, and is used once")
+        make_folder(run / STAGING)
+        fail_point("begin.after")
+        return Staging(self, run_id)
+
+
+@dataclass(slots=True)
+class Staging:
+    """The files of one run before they are published: a twin of the output folder under `runs/<run id>/staging`."""
+
+    output: Output
+    run_id: str
+    _partitions: list[str] = field(default_factory=list)
+    _sinks: list[ParquetSink] = field(default_factory=list)
+    _published: bool = False
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return self.output.folder / RUNS / self.run_id
+
+    @property
+    def root(self) -> Path:
+        """Where files are staged; a sink in another process writes below it."""
+        return self.run / STAGING
+
+    def place(self, name: str, date: str | None) -> str:
+        """Says that this run decides about a partition, whole; gives its folder relative to `root`.
+
+        What the partition holds now is replaced by what is staged, or removed if nothing is. Takes the batch date, or None
+        where the output has none and is replaced whole. Raises OutputError as `check_place` does.
+        """
+        path = name if date is None else f"{name}/date={date}"
+        if path not in self._partitions:
+            check_place(self.output.folder, name, date)
+            self._partitions.append(path)
+        return path
+
+    def sink(self, name: str, date: str | None, schema: pa.Schema, *, part: int = 0, **options: Any) -> ParquetSink:
+        """A sink for one partition; `part` tells the sinks of one partition apart. Options: those of `ParquetSink`."""
+        sink = ParquetSink(self.root, self.place(name, date), f"{self.run_id}-{part}", schema, **options)
+        self._sinks.append(sink)
+        return sink
+
+    def quarantine(self, date: str | None) -> Quarantine:
+        """The quarantine of one date; without rejects its partition is removed, not left empty."""
+        place = self.place(QUARANTINE, date)
+        sink = ParquetSink(self.root, place, self.run_id, QUARANTINE_SCHEMA, empty=False)
+        self._sinks.append(sink)
+        return Quarantine(sink, self.run_id)
+
+    def standing(self) -> tuple[str, ...]:
+        """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes."""
+        folders = ((path, self.output.folder / path) for path in self._partitions)
+        return tuple(f"{path}/{file}" for path, folder in folders if folder.is_dir() for file in listing(folder))
+
+    def keep(self, path: str) -> None:
+        """Takes a file that stands over into the new partition, as it is."""
+        new = self.root / path
+        make_folder(new.parent)
+        os.link(self.output.folder / path, new)
+
+    def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
+        """Publishes what is staged, all of it or (before the commit point) nothing.
+
+        Takes the run's receipt, and the files that stand beside it, by name. Raises OutputError where the receipt does
+        not list what was staged or does not follow the receipt before it.
+        """
+        staged = {path: listing(self.root / path) for path in sorted(self._partitions)}
+        swaps = {path: files for path, files in staged.items() if files}
+        removes = tuple(path for path in sorted(self._partitions) if path not in swaps)
+        self._check(receipt, swaps)
+        for turn, path in enumerate(swaps):
+            fail_point("success.before", turn)
+            (self.root / path / SUCCESS).touch()
+            fail_point("success.after", turn)
+        self._attach(attachments or {})
+        sync_tree(self.run)
+        intent = Intent(self.run_id, swaps, removes, receipt.to_json())
+        intent.write(self.run)
+        self._published = True
+        steps.roll_forward(self.output.folder, intent, self.output.exchange)
+
+    def discard(self) -> None:
+        """Undoes what was staged. Does nothing once it is published."""
+        if not self._published and self.run.exists():
+            for sink in self._sinks:
+                sink.abandon()
+            steps.roll_back(self.run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def _attach(self, attachments: Mapping[str, bytes]) -> None:
+        for name, content in attachments.items():
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or path.parts[:1] in _TAKEN or not path.parts:
+                raise OutputError("a file beside a receipt has a name of its own, below the run's folder")
+            make_folder((self.run / path).parent)
+            write_file(self.run / path, content)
+        fail_point("attach.after")
+
+    def _check(self, receipt: Receipt, swaps: Mapping[str, Sequence[str]]) -> None:
+        """A receipt that says something else than what was done must not be published."""
+        before = self.output.receipts()
+        head = (before[-1].sequence, before[-1].digest) if before else (0, None)
+        if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
+            raise OutputError("the receipt does not follow the one before it")
+        staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
+        standing = set(self.standing())
+        written = [file.path for each in receipt.outputs.values() for file in each.files]
+        written += [file.path for file in receipt.quarantine.files]
+        if {*written} != staged - standing:
+            raise OutputError("the receipt does not list the files that were staged")
+        if {file.path for file in (*receipt.replaces, *receipt.removes)} != standing - staged:
+            raise OutputError("the receipt does not list the files that are replaced")
+
+
+_TAKEN: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))
+
+
+def _prepare(folder: Path, create: bool) -> None:
+    if not create and not (folder / RUNS).is_dir():
+        raise OutputError("there is no output folder here", hint="`minimize run` makes one")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("the output is a file", hint="name a folder")
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder / RUNS)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    """The system lets go of the lock when the process ends, however it ends."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        taken = True
+    else:
+        taken = False
+    if taken:
+        raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+
+
+__all__ = ["QUARANTINE", "Output", "Staging", "Written", "check_apart", "open_output"]

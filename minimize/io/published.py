@@ -1,0 +1,118 @@
+"""Reading an output folder: its receipts, the files in force, and their rows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.errors import OutputError
+from minimize.io.history import RUNS, is_unsettled
+from minimize.io.history import receipts as read_receipts
+from minimize.io.places import place_of
+from minimize.io.publish import QUARANTINE, open_output
+from minimize.io.stored import Stored, open_stored
+from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
+
+Dates = str | date | Iterable[str | date] | None
+KEY: Final = b"minimize:key"
+DATE: Final = "date"
+
+
+def receipts(output: Path) -> tuple[Receipt, ...]:
+    """All receipts of an output, by sequence, a publication that a crash interrupted finished or undone first.
+
+    Raises OutputError where there is no output, or a publication is going on.
+    """
+    if not (output / RUNS).is_dir():
+        raise OutputError("there is no output here", hint="name the folder that holds `runs`")
+    if is_unsettled(output):
+        with open_output(output, create=False):
+            pass
+    return read_receipts(output)
+
+
+def standing(output: Path, name: str = "records", dates: Dates = None) -> tuple[OutputFile, ...]:
+    """The files in force of one output (or of `quarantine`), by path, of all dates or of these.
+
+    Raises OutputError for a name that nothing was published under.
+    """
+    said = receipts(output)
+    force = {**in_force(said), QUARANTINE: quarantine_in_force(said)}
+    if name not in force:
+        close = difflib.get_close_matches(name, force, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(force))}"
+        raise OutputError("there is no output of that name", hint=hint)
+    wanted = _wanted(dates)
+    return tuple(file for file in force[name] if wanted is None or place_of(file.path)[1] in wanted)
+
+
+def files(output: Path, name: str = "records", dates: Dates = None) -> list[str]:
+    """The paths of the files in force, for DuckDB, Polars or Spark. Raises OutputError as `standing` does."""
+    return [str(output / file.path) for file in standing(output, name, dates)]
+
+
+def read(output: Path, name: str = "records", dates: Dates = None, *, mixed_keys: bool = False) -> pa.Table:
+    """The rows in force.
+
+    Gives the output's columns with their field metadata, those that are folders included, and `date` (date32) last where
+    the output is partitioned by it, as other readers of such folders do. Where dates differ in columns, null fills up.
+    Raises OutputError where nothing stands, files are damaged, columns changed their type, or one column was made with
+    two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same).
+    """
+    found = standing(output, name, dates)
+    if not found:
+        raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
+    opened = [open_stored(output, file.path) for file in found]
+    if not mixed_keys:
+        check_keys(opened)
+    table = _together([_dated(each) for each in opened])
+    if table is None:
+        raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
+    return table
+
+
+def check_keys(opened: Sequence[Stored]) -> None:
+    """Raises OutputError where a column was made with two keys or key versions."""
+    seen: dict[str, set[bytes]] = {}
+    for each in opened:
+        for path, key in _keys("", each.whole):
+            seen.setdefault(path, set()).add(key)
+    mixed = sorted(path for path, keys in seen.items() if len(keys) > 1)
+    if mixed:
+        message = f"made with more than one key or key version, so that equal values differ: {', '.join(mixed)}"
+        raise OutputError(message, hint="read dates of one key version, or say mixed_keys=True")
+
+
+def _keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]:
+    for each in fields:
+        path = f"{above}/{each.name}" if above else each.name
+        if each.metadata and KEY in each.metadata:
+            yield path, each.metadata[KEY]
+        if pa.types.is_nested(each.type):
+            yield from _keys(path, (each.type.field(index) for index in range(each.type.num_fields)))
+
+
+def _dated(each: Stored) -> pa.Table:
+    table, on = each.table(), place_of(each.path)[1]
+    if on is None:
+        return table
+    return table.append_column(DATE, pa.repeat(pa.scalar(date.fromisoformat(on)), table.num_rows))
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table | None:
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+
+
+def _wanted(dates: Dates) -> frozenset[str] | None:
+    if dates is None:
+        return None
+    each = [dates] if isinstance(dates, str | date) else dates
+    return frozenset(one if isinstance(one, str) else one.isoformat() for one in each)

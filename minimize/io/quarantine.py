@@ -1,0 +1,60 @@
+"""Quarantine: one row per record that could not be processed, with a stable code and a pointer to it. Never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.io.base import Reject, Sink, Written
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("field", pa.string()),
+        pa.field("code", pa.string(), nullable=False),
+    ]
+)
+
+
+class Quarantine:
+    """Writes rejects of a run's parts to a sink of `SCHEMA`. A byte position counts in the decompressed stream."""
+
+    def __init__(self, sink: Sink, run_id: str) -> None:
+        self._sink, self._run_id = sink, run_id
+        self._by_code: dict[str, int] = {}
+
+    def write(self, source: str, rejects: Iterable[Reject]) -> None:
+        """Takes the rejects of one part, named by its path relative to the source's root."""
+        rows = [*rejects]
+        if not rows:
+            return
+        for reject in rows:
+            self._by_code[reject.code] = self._by_code.get(reject.code, 0) + 1
+        self._sink.write(_batch(self._run_id, source, rows))
+
+    def close(self) -> Sequence[Written]:
+        """Finishes the file, if there is one, and says what it holds."""
+        return self._sink.close()
+
+    @property
+    def by_code(self) -> dict[str, int]:
+        """How many records were written, by code, codes sorted."""
+        return dict(sorted(self._by_code.items()))
+
+
+def _batch(run_id: str, source: str, rows: Sequence[Reject]) -> pa.RecordBatch:
+    columns = [
+        [run_id] * len(rows),
+        [source] * len(rows),
+        [reject.position for reject in rows],
+        [reject.unit for reject in rows],
+        [reject.field for reject in rows],
+        [reject.code for reject in rows],
+    ]
+    arrays = [pa.array(values, each.type) for values, each in zip(columns, SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

@@ -1,0 +1,135 @@
+"""Files in force through a Stage, published in their own place, told in a receipt.
+
+Expiry, correction, deletion and key rotation are this with different stages. What the stage leaves alone in a partition is
+linked over, so that a partition changes in one step; a file of which nothing is left goes, and so does its partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from minimize.errors import OutputError
+from minimize.io.base import Written
+from minimize.io.durable import digest_of
+from minimize.io.places import place_of
+from minimize.io.publish import QUARANTINE, Output, Staging
+from minimize.io.sink import Encryption, ParquetSink
+from minimize.io.stored import open_stored
+from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
+from minimize.scrub import scrub
+from minimize.stage import Batch, Counts, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What a rewrite did, for its receipt.
+
+    written   the new files, by output name (`quarantine` among them where its files were given)
+    replaces  the files that they stand in for
+    removes   the files of which nothing was left
+    read      rows of the files given
+    counts    what the stage counted
+    """
+
+    written: Mapping[str, tuple[Written, ...]] = field(default_factory=dict)
+    replaces: tuple[FileRef, ...] = ()
+    removes: tuple[FileRef, ...] = ()
+    read: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+    def __add__(self, other: Rewritten) -> Rewritten:
+        names = {**self.written, **other.written}
+        return Rewritten(
+            {name: (*self.written.get(name, ()), *other.written.get(name, ())) for name in names},
+            (*self.replaces, *other.replaces),
+            (*self.removes, *other.removes),
+            self.read + other.read,
+            self.counts + other.counts,
+        )
+
+
+def rewrite(
+    output: Output,
+    run_id: str,
+    files: Sequence[str],
+    stage: Stage,
+    receipt: Callable[[Rewritten], Receipt],
+    attachments: Mapping[str, bytes] | None = None,
+    *,
+    encryption: Encryption | None = None,
+) -> Receipt:
+    """Puts files in force through a stage and publishes what comes out in their place.
+
+    Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
+    folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
+    by name, in their place; schema and field metadata stay. Raises OutputError for a file that is not in force or whose
+    bytes are not those that its receipt tells, before anything is written.
+    """
+    force = _force(output)
+    chosen = [_checked(output, path, force) for path in sorted(set(files))]
+    if not chosen:
+        raise OutputError("there is nothing to rewrite", hint="name files that are in force")
+    with output.begin(run_id) as staging:
+        _keep_others(staging, force, {file.path for file in chosen})
+        done = Rewritten()
+        for number, file in enumerate(chosen):
+            done += _rewritten(staging, file, number, stage, encryption)
+        made = receipt(done)
+        staging.publish(made, attachments)
+    return made
+
+
+def _force(output: Output) -> dict[str, OutputFile]:
+    said = output.receipts()
+    found = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
+    return {file.path: file for file in found}
+
+
+def _checked(output: Output, path: str, force: Mapping[str, OutputFile]) -> OutputFile:
+    """A file that was changed behind our back must not come under a new signature."""
+    if path not in force:
+        raise OutputError("a file that is to be rewritten is not in force", hint="`minimize verify` lists what is")
+    full = output.folder / path
+    if not full.is_file() or digest_of(full) != force[path].digest:
+        raise OutputError(f"{path} is not what its receipt tells", hint="`minimize verify` checks all files")
+    return force[path]
+
+
+def _keep_others(staging: Staging, force: Mapping[str, OutputFile], chosen: set[str]) -> None:
+    places = {place_of(path) for path in chosen}
+    for name, on in sorted(places, key=str):
+        staging.place(name, on)
+    for path in force.keys() - chosen:
+        if place_of(path) in places:
+            staging.keep(path)
+
+
+def _rewritten(
+    staging: Staging, file: OutputFile, number: int, stage: Stage, encryption: Encryption | None
+) -> Rewritten:
+    stored = open_stored(staging.output.folder, file.path)
+    folder, counts, read = str(PurePosixPath(file.path).parent), Counts(), 0
+    sink = ParquetSink(
+        staging.root, folder, f"{staging.run_id}-{number}", stored.schema, empty=False, encryption=encryption
+    )
+    for batch in stored.batches():
+        result = stage(Batch(raw=batch))
+        sink.write(scrub(_leaving(result, stored.schema), stored.schema))
+        counts, read = counts + result.counts, read + batch.num_rows
+    written, gone = tuple(sink.close()), (FileRef(file.path, file.digest),)
+    if not written:
+        return Rewritten(removes=gone, read=read, counts=counts)
+    return Rewritten({place_of(file.path)[0]: written}, replaces=gone, read=read, counts=counts)
+
+
+def _leaving(result: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    """The columns of the file, as the stage leaves them; those that are folders stay what they are."""
+    arrays = [result.released.get(name, result.raw[name]) for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, names=schema.names)
+
+
+__all__ = ["QUARANTINE", "Rewritten", "rewrite"]

@@ -1,0 +1,259 @@
+"""Parquet files: zstd, row groups of about a million rows, dictionaries as they come, digests taken while writing."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import SchemaError
+from minimize.io.base import Written
+from minimize.io.durable import HashingFile, make_folder, sync_folder
+from minimize.io.failpoints import fail_point
+from minimize.io.hive import check_key, nowhere, split
+from minimize.scrub import scrub
+
+WHOLE: Final = b"minimize:schema"
+"""The file metadata that holds the whole schema where some columns are folders."""
+
+
+class Encryption(Protocol):
+    """The seam for encrypting columns: off unless an implementation is given."""
+
+    def properties(self, path: str, schema: pa.Schema) -> Any:
+        """The `FileEncryptionProperties` for one file, by its path relative to the output folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How files are written.
+
+    row_group  rows of a row group, about
+    buffered   bytes that wait, at most about, before a row group is written early
+    level      of zstd
+    open       files that are open at once, at most, where partitions have folders of their own
+    """
+
+    row_group: int = 1_000_000
+    buffered: int = 256 << 20
+    level: int = 1
+    open: int = 64
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Batches of one folder that wait until they make a row group."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.batches.append(batch)
+        self.rows += batch.num_rows
+        self.bytes += batch.nbytes
+
+
+class ParquetSink:
+    """Writes released batches under `root`/`folder`, as `stem`.parquet; `close` says what stands there.
+
+    Takes batches whose columns are those of `schema`, plain or dictionary-encoded; what the first batch has of a column is
+    how the column is written. Readers see the plain schema with its field metadata. With `partition_by` those columns
+    become folders, with as many files as it takes. Without rows it leaves an empty, typed file, or none (`empty=False`).
+    Raises SchemaError for columns that are not those of the schema. Leaves what the batches show.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        folder: str,
+        stem: str,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+        empty: bool = True,
+        shape: Shape | None = None,
+        encryption: Encryption | None = None,
+    ) -> None:
+        for name in partition_by:
+            check_key(name, schema.field(name).type)
+        self.schema = schema
+        self._partition_by, self._empty, self._shape = tuple(partition_by), empty, shape or Shape()
+        self._root, self._folder, self._stem, self._encryption = root, folder, stem, encryption
+        self._columns = [each for each in schema if each.name not in partition_by]
+        self._stored: pa.Schema | None = None
+        self._waiting: dict[str, _Waiting] = {}
+        self._open: dict[str, _File] = {}
+        self._counts: dict[str, int] = {}
+        self._written: list[Written] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes one scrubbed batch of the sink's schema."""
+        if batch.num_rows == 0:
+            return
+        for folder, rows in self._split(_in_order(batch, self.schema)):
+            self._waiting.setdefault(folder, _Waiting()).add(self._fitted(rows))
+        while self._is_full():
+            self._flush(max(self._waiting, key=lambda folder: self._waiting[folder].rows))
+
+    def close(self) -> Sequence[Written]:
+        """Finishes the files and says what they hold, by path."""
+        for folder in [*self._waiting]:
+            self._flush(folder)
+        if self._empty and not self._written and not self._open:
+            self._file(nowhere(self._partition_by))
+        for folder in [*self._open]:
+            self._finish(folder)
+        return tuple(sorted(self._written, key=lambda written: written.path))
+
+    def abandon(self) -> None:
+        """Lets go of what is open; the files are worth nothing."""
+        for file in self._open.values():
+            file.abandon()
+        self._open.clear()
+        self._waiting.clear()
+
+    def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+        if not self._partition_by:
+            yield "", batch
+            return
+        for folder, rows in split(batch, self._partition_by):
+            yield folder, scrub(rows)
+
+    def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self._stored is None:
+            self._stored = pa.schema([_stored(each, batch.column(each.name)) for each in self._columns])
+        arrays = [_fit(column, each) for column, each in zip(batch.columns, self._stored, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._stored)
+
+    def _is_full(self) -> bool:
+        rows = sum(each.rows for each in self._waiting.values())
+        return (
+            rows >= self._shape.row_group or sum(each.bytes for each in self._waiting.values()) >= self._shape.buffered
+        )
+
+    def _flush(self, folder: str) -> None:
+        waiting = self._waiting.pop(folder)
+        self._file(folder).write(pa.Table.from_batches(waiting.batches).combine_chunks(), self._shape.row_group)
+
+    def _file(self, folder: str) -> _File:
+        file = self._open.pop(folder, None)
+        if file is None:
+            if len(self._open) >= self._shape.open:
+                self._finish(next(iter(self._open)))
+            file = self._opened(folder)
+        self._open[folder] = file
+        return file
+
+    def _opened(self, folder: str) -> _File:
+        count = self._counts[folder] = self._counts.get(folder, 0) + 1
+        name = self._stem if count == 1 else f"{self._stem}-{count - 1}"
+        path = "/".join(part for part in (self._folder, folder, f"{name}.parquet") if part)
+        stored = self._stored or pa.schema(self._columns)
+        properties = None if self._encryption is None else self._encryption.properties(path, stored)
+        return _File(self._root, path, stored, self._metadata(), self._shape.level, properties)
+
+    def _metadata(self) -> dict[bytes, bytes]:
+        """What the file says of its columns: the plain schema, and with folders the whole of it."""
+        plain = pa.schema(self._columns, self.schema.metadata)
+        said = {**(self.schema.metadata or {}), b"ARROW:schema": _text(plain)}
+        return {**said, WHOLE: _text(self.schema)} if self._partition_by else said
+
+    def _finish(self, folder: str) -> None:
+        self._written.append(self._open.pop(folder).close())
+
+
+class _File:
+    """One Parquet file on its way."""
+
+    def __init__(
+        self, root: Path, path: str, stored: pa.Schema, metadata: dict[bytes, bytes], level: int, encryption: Any
+    ) -> None:
+        self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
+        make_folder(self._full.parent)
+        self._file = HashingFile(self._full)
+        self._writer = pq.ParquetWriter(
+            self._file,
+            stored,
+            compression="zstd",
+            compression_level=level,
+            store_schema=False,
+            encryption_properties=encryption,
+        )
+        fail_point("file.opened")
+
+    def write(self, table: pa.Table, row_group: int) -> None:
+        """Takes rows in, as row groups of about the same size."""
+        groups = max(1, round(table.num_rows / row_group))
+        self._writer.write_table(table, row_group_size=-(-table.num_rows // groups))
+        self._rows += table.num_rows
+        fail_point("file.group")
+
+    def close(self) -> Written:
+        self._writer.add_key_value_metadata(self._metadata)
+        self._writer.close()
+        self._file.close()
+        sync_folder(self._full.parent)
+        fail_point("file.closed")
+        return Written(self._path, self._rows, self._file.digest)
+
+    def abandon(self) -> None:
+        self._writer.close()
+        self._file.abandon()
+
+
+def _text(schema: pa.Schema) -> bytes:
+    return base64.b64encode(schema.serialize().to_pybytes())
+
+
+def _in_order(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if set(batch.schema.names) != set(schema.names):
+        raise SchemaError("a batch does not have the columns of its output")
+    return batch if batch.schema.names == schema.names else batch.select(schema.names)
+
+
+def _stored(plain: pa.Field, column: pa.Array) -> pa.Field:
+    """The field as it is written: a column of text that comes as a dictionary stays one."""
+    if pa.types.is_dictionary(column.type) and _is_text(plain.type):
+        return pa.field(plain.name, pa.dictionary(pa.int32(), plain.type), plain.nullable)
+    return plain.remove_metadata()
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return any(test(type_) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+
+
+def _fit(column: pa.Array, wanted: pa.Field) -> pa.Array:
+    if column.type == wanted.type:
+        return column
+    fitted = _converted(column, wanted.type) if _decoded(column.type) == _decoded(wanted.type) else None
+    if fitted is None:
+        raise SchemaError(f"the column {wanted.name} comes in another type than its output has")
+    return fitted
+
+
+def _converted(column: pa.Array, type_: pa.DataType) -> pa.Array | None:
+    try:
+        if not pa.types.is_dictionary(type_):
+            return column.cast(type_)
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        return pa.DictionaryArray.from_arrays(coded.indices.cast(type_.index_type), coded.dictionary)
+    except pa.ArrowException:
+        return None
+
+
+def _decoded(type_: pa.DataType) -> pa.DataType:
+    """The type without dictionaries at any depth."""
+    if pa.types.is_dictionary(type_):
+        return type_.value_type
+    if pa.types.is_struct(type_):
+        return pa.struct([each.with_type(_decoded(each.type)) for each in type_.fields])
+    if pa.types.is_list(type_):
+        return pa.list_(type_.value_field.with_type(_decoded(type_.value_type)))
+    return pa.map_(type_.key_type, _decoded(type_.item_type)) if pa.types.is_map(type_) else type_

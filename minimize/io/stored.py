@@ -1,0 +1,84 @@
+"""Reading back what a sink wrote: the file's columns, and those that became folders."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import OutputError
+from minimize.io.hive import value_of
+from minimize.io.sink import WHOLE
+
+ROWS = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One file of an output.
+
+    path    relative to the output folder
+    schema  of the file, as its readers see it
+    whole   the same with the columns that are folders, in the output's order
+    """
+
+    path: str
+    file: pq.ParquetFile
+    schema: pa.Schema
+    whole: pa.Schema
+
+    def table(self) -> pa.Table:
+        """All of it, columns that are folders included. Raises OutputError for a damaged file."""
+        return pa.Table.from_batches(self.batches(), self.whole)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The same, in bounded batches."""
+        folders = dict(value_of(part) for part in PurePosixPath(self.path).parts[:-1] if "=" in part)
+        rows = self.file.iter_batches(ROWS)
+        while (batch := _next(rows, self.path)) is not None:
+            yield self._widened(batch, folders)
+
+    def _widened(self, batch: pa.RecordBatch, folders: dict[str, str | None]) -> pa.RecordBatch:
+        arrays = [
+            batch.column(each.name)
+            if each.name in batch.schema.names
+            else _repeated(folders[each.name], each.type, batch.num_rows)
+            for each in self.whole
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.whole)
+
+
+def open_stored(output: Path, path: str) -> Stored:
+    """Opens one file. Raises OutputError where it is gone or is no Parquet file."""
+    file = _opened(output / path)
+    if file is None:
+        raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
+    schema = file.schema_arrow
+    said = (file.metadata.metadata or {}).get(WHOLE)
+    whole = schema if said is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
+    return Stored(path, file, schema, whole)
+
+
+def _opened(path: Path) -> pq.ParquetFile | None:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _next(rows: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | None:
+    try:
+        return next(rows, None)
+    except (OSError, pa.ArrowException):
+        damaged = True
+    if damaged:
+        raise OutputError(f"{path} is damaged", hint="`minimize verify` checks all files")
+    return None
+
+
+def _repeated(value: str | None, type_: pa.DataType, rows: int) -> pa.Array:
+    return pa.nulls(rows, type_) if value is None else pa.repeat(pa.scalar(value).cast(type_), rows)
