@@ -1,3 +1,94 @@
-"""Data minimization for device telemetry."""
+"""Data minimization for device telemetry: collect what is allowed, keep it coarse, prove it with a receipt.
+
+The rooms of the house, from the door down; each may use what stands below it:
+
+    cli · pandas                            thin faces: parse, one call, print; the data frame accessor
+    job · minimizer · inspection            pipeline → receipt; data in memory; what can be said before a run
+    verification                            an output re-checked, sharing no code with the techniques
+    engines                                 they only move batches
+    stages                                  gate → deduplicate → generalize → release
+    plan                                    policy × schema × purpose, and every check that needs no data
+    policy                                  policy and pipeline files: model, load, lint
+    techniques · aggregates · samples       one technique a file; measures as tallies; generated data
+    settings                                who may be collected when
+    io                                      sources, sinks, crash-safe publication, quarantine
+    receipt · keys                          signed and chained accounts; the keyring
+    scrub · stage · nested                  no hidden bytes; a batch on its way; leaves of nested columns
+    pointer · times · errors                JSON Pointer; aware UTC; the tree of errors
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minimize.errors import MinimizeError, VerificationError
+    from minimize.inspection import lint, plan_for
+    from minimize.job.job import run
+    from minimize.keys import Keyring
+    from minimize.minimizer import Minimizer, apply, prepare
+    from minimize.plan import Plan
+    from minimize.policy.load import load_pipeline, load_policy
+    from minimize.policy.model import Policy
+    from minimize.policy.pipeline import Pipeline
+    from minimize.reading import files, read
+    from minimize.receipt import Receipt
+    from minimize.verification import verify
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Keyring",
+    "MinimizeError",
+    "Minimizer",
+    "Pipeline",
+    "Plan",
+    "Policy",
+    "Receipt",
+    "VerificationError",
+    "apply",
+    "files",
+    "lint",
+    "load_pipeline",
+    "load_policy",
+    "plan_for",
+    "prepare",
+    "read",
+    "run",
+    "verify",
+]
+
+_HOMES = {
+    "Keyring": "minimize.keys",
+    "MinimizeError": "minimize.errors",
+    "Minimizer": "minimize.minimizer",
+    "Pipeline": "minimize.policy.pipeline",
+    "Plan": "minimize.plan",
+    "Policy": "minimize.policy.model",
+    "Receipt": "minimize.receipt",
+    "VerificationError": "minimize.errors",
+    "apply": "minimize.minimizer",
+    "files": "minimize.reading",
+    "lint": "minimize.inspection",
+    "load_pipeline": "minimize.policy.load",
+    "load_policy": "minimize.policy.load",
+    "plan_for": "minimize.inspection",
+    "prepare": "minimize.minimizer",
+    "read": "minimize.reading",
+    "run": "minimize.job",
+    "verify": "minimize.verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for, so that `import minimize` stays cheap."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'minimize' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import pyarrow as pa
+
 from minimize.aggregates.table import AggregateResult
-from minimize.io.base import Carried, Reject, Sink, Source, Written
+from minimize.io.base import Carried, Reject, Sink, Source
 from minimize.plan import Plan
+from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
 from minimize.settings.base import Settings
 from minimize.stage import Counts
@@ -30,11 +33,18 @@ class Job:
     settings: Settings | None = None
     row_key: bytes = b""
 
+    @property
+    def records_schema(self) -> pa.Schema:
+        """The schema of the records output, with the version of every key that was used."""
+        names = self.plan.keys if self.keys is not None else ()
+        versions = {name: self.keys.version_of(name) for name in names if self.keys is not None}
+        return with_key_versions(self.plan.outputs["records"].schema, versions)
+
 
 class Quarantine(Protocol):
     """Takes what could not be processed."""
 
-    def add(self, source: str, rejects: Sequence[Reject]) -> None:
+    def write(self, source: str, rejects: Iterable[Reject]) -> None:
         """Takes the rejects of one part."""
         ...
 
@@ -49,7 +59,6 @@ class Outcome:
     undeclared: dict[Pointer, Carried] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     rows_by_part: Counter[str] = field(default_factory=Counter)
-    files: list[Written] = field(default_factory=list)
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict)
 
 

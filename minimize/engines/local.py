@@ -15,18 +15,18 @@ def run(job: Job, source: Source, sink: Sink | None, quarantine: Quarantine) -> 
     """Runs the job over one source: settles what must see everything first, then writes and tallies."""
     stages = way_through(job, lambda: batches(source))
     tallies = observers(job.plan)
-    release = None if sink is None else Release(job.plan, job.keys)
+    release = None if sink is None else Release(job.plan, schema=job.records_schema)
     outcome = Outcome()
     for part in source.parts:
         for chunk in part.read():
             _take_note(outcome, part.name, chunk)
-            quarantine.add(part.name, chunk.rejects)
+            quarantine.write(part.name, chunk.rejects)
             batch = through(stages, Batch(chunk.records))
             outcome.counts += batch.counts
             for tally in tallies.values():
                 tally.observe(batch)
             if sink is not None and release is not None:
-                released = release(batch)
+                released = release.columns(batch)
                 outcome.written += released.num_rows
                 sink.write(released)
     outcome.aggregates = {name: tally.settle() for name, tally in tallies.items()}

@@ -1,0 +1,60 @@
+"""The way back: minimized batches as the kind of data that came in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import pyarrow as pa
+
+Batches = Iterator[pa.RecordBatch]
+GiveBack = Callable[[pa.Schema, Batches], Any]
+
+
+def way_back(data: Any) -> GiveBack:
+    """How to give batches back as the kind of `data`: pandas, pyarrow, Polars, DuckDB; a Table for any other kind."""
+    if isinstance(data, pa.RecordBatchReader):
+        return pa.RecordBatchReader.from_batches
+    if isinstance(data, pa.RecordBatch):
+        return _one_batch
+    package = type(data).__module__.split(".")[0].lstrip("_")
+    return {"pandas": _pandas_like(data), "polars": _polars_like(data), "duckdb": _duckdb}.get(package, _table)
+
+
+def _table(schema: pa.Schema, batches: Batches) -> pa.Table:
+    return pa.Table.from_batches(batches, schema=schema)
+
+
+def _one_batch(schema: pa.Schema, batches: Batches) -> pa.RecordBatch:
+    table = _table(schema, batches).combine_chunks()
+    found = table.to_batches()
+    return (
+        found[0]
+        if found
+        else schema.empty_table().to_batches()[0]
+        if schema.names
+        else pa.record_batch([], schema=schema)
+    )
+
+
+def _pandas_like(data: Any) -> GiveBack:
+    def give(schema: pa.Schema, batches: Batches) -> Any:
+        pandas = import_module("pandas")
+        arrow_backed = any(isinstance(kind, pandas.ArrowDtype) for kind in data.dtypes)
+        return _table(schema, batches).to_pandas(types_mapper=pandas.ArrowDtype if arrow_backed else None)
+
+    return give
+
+
+def _polars_like(data: Any) -> GiveBack:
+    def give(schema: pa.Schema, batches: Batches) -> Any:
+        polars = import_module("polars")
+        frame = polars.from_arrow(_table(schema, batches))
+        return frame.lazy() if type(data).__name__ == "LazyFrame" else frame
+
+    return give
+
+
+def _duckdb(schema: pa.Schema, batches: Batches) -> Any:
+    return import_module("duckdb").from_arrow(_table(schema, batches))

@@ -1,0 +1,130 @@
+"""The account of a run: what the engine counted, as the parts of a receipt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+
+from minimize.engines.base import Outcome
+from minimize.engines.undeclared import shown
+from minimize.io.base import Carried, Source, Written
+from minimize.job.given import Day, Given
+from minimize.plan import Plan
+from minimize.plan.model import FieldPlan
+from minimize.pointer import Pointer
+from minimize.receipt import FieldReceipt, GatedBy, Input, Output, OutputFile, Quarantine, Rows
+from minimize.stage import Counts, FieldCounts
+
+VERSIONS = ("minimize", "pyarrow", "numpy")
+
+
+def rows(plan: Plan, outcomes: Iterable[Outcome]) -> Rows:
+    """What became of the rows read. They follow the records output; without one, the first aggregate."""
+    found = list(outcomes)
+    counts = total(found)
+    read = sum(outcome.read for outcome in found)
+    quarantined = sum(outcome.rejects.total() for outcome in found)
+    gated = sum(counts.gated.values())
+    reached = read - quarantined - gated - counts.deduplicated
+    if "records" in plan.outputs:
+        written, suppressed = sum(outcome.written for outcome in found), 0
+    else:
+        suppressed = _suppressed_by_first(plan, found)
+        written = reached - suppressed
+    return Rows(read, written, gated, quarantined, suppressed, counts.deduplicated)
+
+
+def total(outcomes: Iterable[Outcome]) -> Counts:
+    """The counts of all stages over all batch dates."""
+    return sum((outcome.counts for outcome in outcomes), Counts())
+
+
+def gated_by(counts: Counts) -> GatedBy:
+    """Why whole rows were gated."""
+    return GatedBy(
+        **{reason: counts.gated.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
+    )
+
+
+def fields(plan: Plan, counts: Counts) -> dict[str, FieldReceipt]:
+    """What was done to each field."""
+    return {key: _field(field, counts.fields.get(key)) for key, field in plan.fields.items()}
+
+
+def inputs(given: Given, outcomes: Mapping[Day, Outcome]) -> tuple[Input, ...]:
+    """The files that were read."""
+    return tuple(
+        Input(part.name, part.digest, outcomes[day].rows_by_part[part.name])
+        for day, source in given.sources.items()
+        for part in source.parts
+    )
+
+
+def undeclared(plan: Plan, outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Undeclared paths, counted, with names shown only where they cannot be values."""
+    merged: dict[Pointer, Carried] = {}
+    for outcome in outcomes:
+        for pointer, carried in outcome.undeclared.items():
+            merged[pointer] = merged.get(pointer, Carried(0)) + carried
+    return shown(merged, [field.pointer for field in plan.fields.values()])
+
+
+def outputs(plan: Plan, outcomes: Sequence[Outcome], files: Mapping[str, Sequence[Written]]) -> dict[str, Output]:
+    """What was written under each name."""
+    return {name: _output(plan, name, outcomes, files.get(name, ())) for name in plan.outputs}
+
+
+def quarantine(outcomes: Iterable[Outcome], files: Iterable[Written]) -> Quarantine:
+    """What could not be processed, by code."""
+    by_code: Counter[str] = Counter()
+    for outcome in outcomes:
+        by_code.update(outcome.rejects)
+    return Quarantine(by_code.total(), dict(sorted(by_code.items())), tuple(map(_file, files)))
+
+
+def key_ids(given: Given) -> tuple[str, ...]:
+    """The keys that were used, as `name/version`."""
+    names = sorted(given.plan.keys) if given.plan is not None else []
+    return tuple(f"{name}/{given.keys.version_of(name)}" for name in names)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what decides about bytes."""
+    return {name: version(name) for name in VERSIONS}
+
+
+def parts_of(source: Source) -> int:
+    """How many files a source has."""
+    return len(source.parts)
+
+
+def _field(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt:
+    did = field.technique[0] if len(field.technique) == 1 else field.technique
+    found = counts or FieldCounts()
+    return FieldReceipt(did, found.values, found.changed, found.gated, found.unparsable, found.dropped)
+
+
+def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[Written]) -> Output:
+    written = tuple(map(_file, files))
+    count = sum(file.rows for file in written)
+    if name == "records":
+        return Output(plan.outputs[name].category, count, files=written)
+    results = [outcome.aggregates[name] for outcome in outcomes]
+    return Output(
+        plan.outputs[name].category,
+        count,
+        groups_suppressed=sum(result.groups_suppressed for result in results),
+        rows_suppressed=sum(result.rows_suppressed for result in results),
+        too_late=0,
+        files=written,
+    )
+
+
+def _suppressed_by_first(plan: Plan, outcomes: Sequence[Outcome]) -> int:
+    first = next(iter(plan.aggregates), None)
+    return 0 if first is None else sum(outcome.aggregates[first].rows_suppressed for outcome in outcomes)
+
+
+def _file(written: Written) -> OutputFile:
+    return OutputFile(written.path, written.rows, written.digest)

@@ -1,0 +1,158 @@
+"""What a run was asked, resolved: pipeline, time, keyring, settings, and the sources of each batch date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError, Finding, KeyringError, RefusedError, SchemaError
+from minimize.io import open_source
+from minimize.io.base import Request, Source
+from minimize.io.find import DATE, Found, find, split
+from minimize.keys import Keyring, find_keyring
+from minimize.plan import Plan, bind, request
+from minimize.policy.load import load_pipeline
+from minimize.policy.pipeline import Pipeline
+from minimize.settings.load import SettingsRows, load_settings
+from minimize.techniques import plain
+from minimize.times import day, moment
+
+Day = date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Everything that stands before the first byte is read."""
+
+    pipeline: Pipeline
+    at: datetime
+    at_given: bool
+    keys: Keyring
+    settings: SettingsRows | None
+    output: Path
+    sources: Mapping[Day, Source]
+    root: Path | None
+    plan: Plan | None
+    """None where there is nothing to do: no input for any date asked."""
+
+
+def resolve(
+    pipeline: Pipeline | str | PathLike[str],
+    *,
+    date: date | str | None,
+    at: datetime | str | None,
+    input: str | PathLike[str] | None,  # noqa: A002
+    settings: Any,
+    output: str | PathLike[str] | None,
+    keys: Keyring | str | PathLike[str] | None,
+) -> Given:
+    """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals."""
+    job = as_pipeline(pipeline)
+    when, was_given = _at(at, output)
+    keyring = _keyring(keys, job)
+    rows = load_job_settings(settings, job)
+    sources = open_sources(job, input, None if date is None else day(date))
+    plan = None if not sources else bind_all(job, sources)
+    if plan is not None:
+        for name in sorted(plan.keys):
+            keyring.bytes_of(name)
+    target = Path(output) if output is not None else job.folder / job.output
+    root = found_files(job, input, None if date is None else day(date)).root if sources else None
+    return Given(job, when, was_given, keyring, rows, target, sources, root, plan)
+
+
+def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
+    """The pipeline, loaded where a path is given."""
+    return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(Path(pipeline))
+
+
+def open_sources(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -> dict[Day, Source]:
+    """A bound source per batch date that has files. Raises SchemaError where a file does not fit the policy."""
+    asked = request(job.policy, job.purpose, job)
+    found = found_files(job, instead, only)
+    if only is not None and not found.dated:
+        raise ConfigurationError("a date was given, and the source has no {date}", hint="leave --date out")
+    days = [when for when in sorted_days(found.files) if only in (None, when) and found.files[when]]
+    return {when: _open(job, found, when, asked) for when in days}
+
+
+def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -> Found:
+    """The files of the pipeline's source, or of what stands in for it.
+
+    What stands in for a source with `{date}` is a path with `{date}`, a folder that is laid out as the source's root is, or
+    files of one batch, whose date is given.
+    """
+    if instead is None:
+        return find(job.source.path, job.folder)
+    path, rest = str(instead), split(job.source.path, job.folder)[1]
+    if DATE in path or DATE not in rest:
+        return find(path, Path.cwd())
+    below = find(f"{path}/{rest}", Path.cwd())
+    return below if below.files else _one_batch(find(path, Path.cwd()), only)
+
+
+def _one_batch(found: Found, only: Day) -> Found:
+    files = found.files.get(None, ())
+    if files and only is None:
+        raise ConfigurationError(
+            "the pipeline works by date, and the input says none", hint="give --date, or a {date} path"
+        )
+    return Found(found.root, {only: files})
+
+
+def sorted_days(days: Iterable[Day]) -> list[Day]:
+    """Batch dates in order; the one of a source without dates stands alone."""
+    return sorted(days, key=lambda each: each or date.min)
+
+
+def bind_all(job: Pipeline, sources: Mapping[Day, Source]) -> Plan:
+    """The one plan of all batch dates. Raises SchemaError where two dates have different types."""
+    first, *others = sources.values()
+    for other in others:
+        _same(first.schema, other.schema)
+    return bind(job.policy, first.schema, purpose=job.purpose, pipeline=job)
+
+
+def load_job_settings(settings: Any, job: Pipeline) -> SettingsRows | None:
+    """The settings that were given, else those that the pipeline names, else none: every feature is off."""
+    if settings is not None:
+        return load_settings(settings)
+    return None if job.settings is None else load_settings(job.folder / job.settings)
+
+
+def _open(job: Pipeline, found: Found, when: Day, asked: Request) -> Source:
+    return open_source(job.source.format, found.files[when], found.root, asked)
+
+
+def _at(at: datetime | str | None, output: str | PathLike[str] | None) -> tuple[datetime, bool]:
+    now = datetime.now(UTC)
+    asked = moment(at)
+    if asked is not None and asked < now and output is None:
+        hint = "give --output DIR: a run as of an earlier time does not replace what stands"
+        raise RefusedError("--at lies before now", hint=hint)
+    return asked or now, asked is not None
+
+
+def _keyring(keys: Keyring | str | PathLike[str] | None, job: Pipeline) -> Keyring:
+    found = find_keyring(keys, job.folder)
+    if found is None:
+        hint = "make one with `minimize keys new FILE`, then --keys FILE or MINIMIZE_KEYS"
+        raise KeyringError("no keyring, and every run signs its receipt", hint=hint)
+    return found
+
+
+def _same(first: pa.Schema, other: pa.Schema) -> None:
+    differing = [
+        name
+        for name in first.names
+        if name not in other.names or plain(first.field(name).type) != plain(other.field(name).type)
+    ]
+    if differing:
+        findings = [Finding("S010", "has another type on another batch date", field=name) for name in differing]
+        raise SchemaError("the batch dates disagree about their columns", findings=findings, hint="run them one by one")

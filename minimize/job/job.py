@@ -1,0 +1,227 @@
+"""`run`: pipeline → receipt. Everything is checked before the first byte is read, and published at once or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from os import PathLike
+from typing import Any, Final
+
+from minimize.engines import ENGINES
+from minimize.engines.base import Job, Outcome
+from minimize.errors import ConfigurationError, RefusedError, StoppedError
+from minimize.io.base import Written
+from minimize.io.publish import Output, Staging, open_output
+from minimize.job import account
+from minimize.job.beside import beside
+from minimize.job.given import Day, Given, resolve
+from minimize.keys import Keyring
+from minimize.plan import Plan
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Digest, FileRef, PolicyRef, Receipt, new_run_id, sha256_text
+
+log = logging.getLogger("minimize")
+Progress = Callable[[int, int], None]
+NOTHING: Final = 0
+"""The sequence of a receipt that was not published, because there was nothing to do."""
+
+
+def run(
+    pipeline: Pipeline | str | PathLike[str],
+    *,
+    date: date | str | None = None,
+    at: datetime | str | None = None,
+    engine: str = "local",
+    input: str | PathLike[str] | None = None,  # noqa: A002
+    settings: Any = None,
+    output: str | PathLike[str] | None = None,
+    keys: Keyring | str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
+
+    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date (all dates found where none is given); the time of the
+    run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring.
+    Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
+    Raises PolicyError, SchemaError, KeyringError, OutputError (2), RefusedError (3) before anything is read, SourceError for
+    damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
+    """
+    started = datetime.now(UTC)
+    move = _engine(engine)
+    given = resolve(pipeline, date=date, at=at, input=input, settings=settings, output=output, keys=keys)
+    if given.plan is None:
+        return _nothing(given, engine, started)
+    with open_output(given.output, source=given.root) as folder:
+        _check_at(given, folder)
+        return _published(given, given.plan, folder, move, _Run(engine, started, progress or _quiet))
+
+
+def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
+    """What to say where the share of quarantined rows is above the pipeline's `fail_above`; nothing otherwise."""
+    limit = pipeline.quarantine.fail_above
+    share = receipt.rows.quarantined / receipt.rows.read if receipt.rows.read else 0.0
+    if limit is None or share <= limit:
+        return ""
+    return f"done, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    engine: str
+    started: datetime
+    progress: Progress
+
+
+def _published(given: Given, plan: Plan, folder: Output, move: Any, how: _Run) -> Receipt:
+    run_id = new_run_id(how.started)
+    with folder.begin(run_id) as staging:
+        outcomes, files = _moved(given, plan, staging, move, how.progress)
+        _check_quarantine(given.pipeline, list(outcomes.values()))
+        attachments = beside(given.pipeline, plan)
+        receipt = _receipt(given, plan, folder, staging, outcomes, files, attachments, how)
+        signed = receipt.signed(given.keys)
+        staging.publish(signed, attachments)
+    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id})
+    return signed
+
+
+def _moved(
+    given: Given, plan: Plan, staging: Staging, move: Any, progress: Progress
+) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
+    settings = None if given.settings is None else given.settings.at(given.at)
+    job = Job(plan, given.at, given.keys, settings, row_key=given.keys.subkey("subject", "rows"))
+    outcomes: dict[Day, Outcome] = {}
+    files: dict[str, list[Written]] = {}
+    for done, (day, source) in enumerate(given.sources.items()):
+        progress(done, len(given.sources))
+        outcomes[day] = _one_date(job, source, _text(day), staging, move, files)
+    return outcomes, files
+
+
+def _one_date(
+    job: Job, source: Any, day: str | None, staging: Staging, move: Any, files: dict[str, list[Written]]
+) -> Outcome:
+    quarantine = staging.quarantine(day)
+    sink = _records_sink(job, day, staging)
+    outcome: Outcome = move(job, source, sink, quarantine)
+    if sink is not None:
+        files.setdefault("records", []).extend(sink.close())
+    files.setdefault("quarantine", []).extend(quarantine.close())
+    for name, result in outcome.aggregates.items():
+        table = staging.sink(name, day, result.table.schema)
+        for batch in result.table.to_batches():
+            table.write(batch)
+        files.setdefault(name, []).extend(table.close())
+    return outcome
+
+
+def _records_sink(job: Job, day: str | None, staging: Staging) -> Any:
+    records = None if job.plan.pipeline is None else job.plan.pipeline.records
+    if records is None:
+        return None
+    return staging.sink("records", day, job.records_schema, partition_by=records.partition_by)
+
+
+def _receipt(
+    given: Given,
+    plan: Plan,
+    folder: Output,
+    staging: Staging,
+    outcomes: Mapping[Day, Outcome],
+    files: Mapping[str, Sequence[Written]],
+    attachments: Mapping[str, bytes],
+    how: _Run,
+) -> Receipt:
+    chain = folder.receipts()
+    found = list(outcomes.values())
+    counts = account.total(found)
+    return Receipt(
+        run_id=staging.run_id,
+        sequence=chain[-1].sequence + 1 if chain else 1,
+        previous=chain[-1].digest if chain else None,
+        pipeline=given.pipeline.pipeline,
+        purpose=given.pipeline.purpose,
+        engine=how.engine,
+        at=given.at,
+        at_given=given.at_given,
+        started=how.started,
+        finished=datetime.now(UTC),
+        dates=tuple(day.isoformat() for day in outcomes if day is not None),
+        policy=PolicyRef(plan.policy.policy, plan.policy.version, plan.policy.digest),
+        plan=Digest(plan.digest),
+        settings=None if given.settings is None else Digest(given.settings.digest),
+        keys=account.key_ids(given),
+        versions=account.versions(),
+        inputs=account.inputs(given, outcomes),
+        rows=account.rows(plan, found),
+        gated_by=account.gated_by(counts),
+        fields=account.fields(plan, counts),
+        undeclared=account.undeclared(plan, found),
+        outputs=account.outputs(plan, found, files),
+        replaces=_replaced(chain, staging),
+        quarantine=account.quarantine(found, files.get("quarantine", ())),
+        files={name: sha256_text(content) for name, content in attachments.items()},
+    )
+
+
+def _replaced(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:
+    """The files that stand in the partitions of this run, with the digests that their receipts gave them."""
+    known = {
+        file.path: file.digest
+        for receipt in chain
+        for part in (*receipt.outputs.values(), receipt.quarantine)
+        for file in part.files
+    }
+    return tuple(FileRef(path, known[path]) for path in staging.standing())
+
+
+def _nothing(given: Given, engine: str, started: datetime) -> Receipt:
+    policy = given.pipeline.policy
+    log.info("nothing to do", extra={"code": "I002"})
+    return Receipt(
+        run_id=new_run_id(started),
+        sequence=NOTHING,
+        pipeline=given.pipeline.pipeline,
+        purpose=given.pipeline.purpose,
+        engine=engine,
+        at=given.at,
+        at_given=given.at_given,
+        started=started,
+        finished=datetime.now(UTC),
+        policy=PolicyRef(policy.policy, policy.version, policy.digest),
+        plan=Digest(""),
+    )
+
+
+def _check_at(given: Given, folder: Output) -> None:
+    """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
+    days = {_text(day) for day in given.sources}
+    for receipt in folder.receipts():
+        if receipt.at > given.at and (not receipt.dates or days & set(receipt.dates)):
+            hint = "give a later --at, or write to another folder"
+            raise RefusedError(f"a receipt of these dates is as of a later time ({receipt.run_id})", hint=hint)
+
+
+def _check_quarantine(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> None:
+    limit = pipeline.quarantine.stop_above
+    read = sum(outcome.read for outcome in outcomes)
+    quarantined = sum(outcome.rejects.total() for outcome in outcomes)
+    if limit is not None and read and quarantined / read > limit:
+        hint = "look at the source; what stood before still stands"
+        raise StoppedError(f"{quarantined} of {read} rows would be in quarantine: more than {limit:.2%}", hint=hint)
+
+
+def _engine(name: str) -> Any:
+    if name not in ENGINES:
+        raise ConfigurationError(f"there is no engine {name}", hint=f"choose {' or '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def _text(day: Day) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _quiet(done: int, of: int) -> None:
+    """Progress that nobody watches."""

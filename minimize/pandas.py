@@ -1,0 +1,31 @@
+"""The data frame accessor: `import minimize.pandas`, then `frame.minimize(policy, …)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from minimize.minimizer import apply
+
+
+@pd.api.extensions.register_dataframe_accessor("minimize")
+class Accessor:
+    """Minimizes the data frame that it stands on.
+
+    >>> frame = pd.DataFrame({"version": ["10.0.19045", None]})
+    >>> from minimize.policy.load import policy_from
+    >>> field = {"type": "string", "do": {"truncate_version": {"parts": 2}}}
+    >>> frame.minimize(policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"version": field}}))
+      version
+    0    10.0
+    1     NaN
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    def __call__(self, policy: Any, **options: Any) -> pd.DataFrame:
+        """A new data frame as the policy lets it leave. Takes the options of `minimize.apply`, raises what it raises."""
+        released: pd.DataFrame = apply(policy, self._frame, **options)
+        return released

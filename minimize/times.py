@@ -1,0 +1,47 @@
+"""Times and dates as callers write them: aware UTC inside, ISO 8601 outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from minimize.errors import ConfigurationError
+
+
+def moment(given: datetime | str | None) -> datetime | None:
+    """An aware time in UTC; a text is ISO 8601, a date alone its midnight in UTC. Raises ConfigurationError.
+
+    >>> moment("2026-11-25T01:00:00+01:00")
+    datetime.datetime(2026, 11, 25, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    if given is None:
+        return None
+    parsed = _parsed(given) if isinstance(given, str) else given
+    if parsed is None:
+        raise ConfigurationError("this is no time", hint="write ISO 8601, as in 2026-11-25T00:00:00Z")
+    if parsed.tzinfo is None and not (isinstance(given, str) and len(given) == len("2026-11-25")):
+        raise ConfigurationError("a time without a zone", hint="add Z for UTC, or an offset")
+    return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+
+
+def day(given: date | str) -> date:
+    """A calendar day; a text is YYYY-MM-DD. Raises ConfigurationError.
+
+    >>> day("2026-11-24")
+    datetime.date(2026, 11, 24)
+    """
+    if isinstance(given, date):
+        return given
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        found = None
+    if found is None:
+        raise ConfigurationError("this is no date", hint="write YYYY-MM-DD")
+    return found
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

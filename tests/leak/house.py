@@ -1,0 +1,166 @@
+"""A small house with a canary in every field that is dropped, gated, generalized or malformed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.leak.canary import Canary
+
+AT = "2026-11-25T00:00:00Z"
+DAY = "2026-11-24"
+_TIME = datetime(2026, 11, 24, 13, 37, 42, 123457, UTC)
+
+CANARIES = (
+    Canary("dropped text", "CANARY-dropped-5e1f77"),
+    Canary("dropped number", 7_405_112_633_911_021),
+    Canary("undeclared value", "CANARY-undeclared-9a2b"),
+    Canary("undeclared name", "canary@undeclared.example"),
+    Canary("forbidden", "CANARY-forbidden-77aa12"),
+    Canary("mistyped", "CANARY-mistyped-31c0de"),
+    Canary("bad time", "CANARY-badtime-0b5e55"),
+    Canary("malformed line", "CANARY-malformed-f00d4e"),
+    Canary("gated by feature", 48.856613371337),
+    Canary("gated by level", "CANARY-level-66b1f0"),
+    Canary("gated by condition", "CANARY-condition-8d8d11"),
+    Canary("gated element", "CANARY-element-4c4c22"),
+    Canary("gated record", "CANARY-record-2222ab"),
+    Canary("case dropped", "+12025550147777"),
+    Canary("masked", "+12025550149999123"),
+    Canary("pseudonymized", "CANARY-device-d3v1c3"),
+    Canary("tokenized", "CANARY-token-70k3n5"),
+    Canary("truncated address", "203.0.113.177"),
+    Canary("truncated time", int(_TIME.timestamp()) * 1_000_000 + 123457),
+    Canary("binned", 87.123456789012),
+    Canary("rounded", 2.352213371337),
+    Canary("other than top", "CANARY-rare-model-1a1a"),
+    Canary("redacted", "canary.person@leak.example"),
+    Canary("other purpose", "CANARY-purpose-5d5d5d"),
+    Canary("past retention", "CANARY-retention-abcdef"),
+    Canary("unparsable", "CANARY-unparsable-not-an-ip"),
+)
+VALUE = {canary.place: canary.value for canary in CANARIES}
+
+POLICY: dict[str, Any] = {
+    "policy": "leak",
+    "version": 1,
+    "purposes": ["service_maintenance", "customer_support"],
+    "tenant": "tenant_id",
+    "subject": "device_id",
+    "time": "event_time",
+    "record": "event_id",
+    "retention": "30d",
+    "levels": ["required", "full"],
+    "features": {"location": {"about": "position", "retention": "24h"}, "inventory": {"about": "applications"}},
+    "never": ["/contacts"],
+    "records": {"collect_if": {"kind": "wanted"}},
+    "fields": {
+        "event_id": {"type": "string", "role": "identifier", "do": "drop"},
+        "tenant_id": {"type": "string", "do": "keep"},
+        "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
+        "device_id": {
+            "type": "string",
+            "role": "identifier",
+            "do": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
+        },
+        "kind": {"type": "string", "do": "keep"},
+        "owner_type": {"type": "string", "do": "keep"},
+        "note": {"type": "string", "role": "free_text", "do": "drop"},
+        "serial": {"type": "integer", "role": "identifier", "do": "drop"},
+        "latitude": {"type": "double", "role": "quasi", "feature": "location", "do": {"round": {"to": 0.1}}},
+        "longitude": {"type": "double", "role": "quasi", "do": {"round": {"to": 0.1}}},
+        "user_name": {"type": "string", "role": "identifier", "level": "full", "do": "keep"},
+        "department": {"type": "string", "do": "keep", "collect_if": {"owner_type": "corporate"}},
+        "phone": {
+            "type": "string",
+            "role": "identifier",
+            "cases": [{"if": {"owner_type": "personal"}, "do": {"mask": {"keep_last": 2}}}],
+            "otherwise": "drop",
+        },
+        "ticket": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "ticket", "per": "tenant_id"}}},
+        "ip": {"type": "string", "role": "quasi", "do": {"truncate_ip": {"v4": 24, "v6": 48}}},
+        "battery": {"type": "double", "do": {"bin": {"width": 10}}, "in_aggregates": {"round": {"to": 5}}},
+        "model": {"type": "string", "role": "quasi", "do": {"top": {"keep": 2, "other": "other"}}},
+        "comment": {"type": "string", "role": "free_text", "do": {"redact": {"patterns": ["email"]}}},
+        "support_id": {"type": "string", "do": "keep", "purposes": ["customer_support"]},
+        "/apps/*/name": {
+            "type": "string",
+            "do": "keep",
+            "collect_if": {"any": [{"owner_type": "corporate"}, {"/apps/*/managed": True}]},
+        },
+        "/apps/*/managed": {"type": "boolean", "do": "drop"},
+    },
+}
+
+PIPELINE: dict[str, Any] = {
+    "pipeline": "leak",
+    "policy": "policy.yaml",
+    "purpose": "service_maintenance",
+    "source": {"path": "in/{date}/*.ndjson.gz", "format": "ndjson"},
+    "settings": "settings.csv",
+    "output": "out",
+    "records": {"deduplicate": {"by": ["device_id", "model", "kind"]}},
+    "aggregates": {
+        "by_model": {
+            "group_by": {"day": {"event_time": "day"}, "model": "model"},
+            "measures": {"events": "count", "devices": {"count_distinct": "device_id"}, "battery": {"mean": "battery"}},
+        }
+    },
+}
+
+SETTINGS = """tenant_id,subject,setting,value,holder,valid_from,recorded_at
+acme,,location,off,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
+acme,,inventory,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
+"""
+
+
+def build(folder: Path) -> Path:
+    """Writes pipeline, policy, settings and a day of records; gives the pipeline's folder."""
+    (folder / "policy.yaml").write_text(json.dumps(POLICY))
+    (folder / "pipeline.yaml").write_text(json.dumps(PIPELINE))
+    (folder / "settings.csv").write_text(SETTINGS)
+    (folder / "in" / DAY).mkdir(parents=True)
+    lines = [json.dumps(record, ensure_ascii=False).encode() for record in records()]
+    lines.append(b'{"note": "' + str(VALUE["malformed line"]).encode() + b'"')
+    (folder / "in" / DAY / "part-0.ndjson.gz").write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
+    return folder
+
+
+def records() -> list[dict[str, Any]]:
+    """Thirty plain records, and one for each canary that needs a record of its own."""
+    plain = [record(number) for number in range(30)]
+    special = [
+        {"note": VALUE["dropped text"], "serial": VALUE["dropped number"]},
+        {"new_thing": VALUE["undeclared value"], str(VALUE["undeclared name"]): 1},
+        {"contacts": [VALUE["forbidden"]]},
+        {"serial": VALUE["mistyped"]},
+        {"event_time": VALUE["bad time"]},
+        {"latitude": VALUE["gated by feature"], "longitude": VALUE["rounded"]},
+        {"user_name": VALUE["gated by level"]},
+        {"owner_type": "personal", "department": VALUE["gated by condition"], "phone": VALUE["masked"]},
+        {"owner_type": "personal", "apps": [{"name": VALUE["gated element"], "managed": False}]},
+        {"kind": "unwanted", "owner_type": VALUE["gated record"], "model": VALUE["gated record"]},
+        {"owner_type": "corporate", "phone": VALUE["case dropped"]},
+        {"device_id": VALUE["pseudonymized"], "ticket": VALUE["tokenized"], "ip": VALUE["truncated address"]},
+        {"event_time": _TIME.isoformat(), "battery": VALUE["binned"], "model": VALUE["other than top"]},
+        {"comment": f"write to {VALUE['redacted']} please", "support_id": VALUE["other purpose"]},
+        {"event_time": "2026-09-01T00:00:00Z", "owner_type": VALUE["past retention"]},
+        {"ip": VALUE["unparsable"]},
+    ]
+    return plain + [record(100 + number) | changes for number, changes in enumerate(special)]
+
+
+def record(number: int) -> dict[str, Any]:
+    return {
+        "event_id": f"e{number}",
+        "tenant_id": "acme",
+        "event_time": f"2026-11-24T{number % 24:02}:10:00Z",
+        "device_id": f"device-{number}",
+        "kind": "wanted",
+        "owner_type": "corporate",
+        "model": f"model {number % 2}",
+        "apps": [{"name": "Mail", "managed": True}],
+    }

@@ -1,0 +1,111 @@
+"""Of a whole run nothing that was planted is found: in files, on stdout and stderr, in logs, in errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.leak.canary import Canary
+from tests.leak.house import AT, CANARIES, DAY, VALUE, build
+from tests.leak.sweep import found
+
+
+def minimize(folder: Path, *words: str, code: int = 0) -> bytes:
+    """Runs the command in a process of its own and gives everything that it printed."""
+    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys"), "MINIMIZE_LOG_FORMAT": "json"}
+    done = subprocess.run(
+        [sys.executable, "-m", "minimize", *words], capture_output=True, env=env, cwd=folder, check=False
+    )
+    assert done.returncode == code, done.stderr.decode()
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A house in which a run was made."""
+    folder = build(tmp_path_factory.mktemp("house"))
+    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def printed(house: Path) -> bytes:
+    """What the run printed."""
+    return minimize(house, "--verbose", "run", ".", "--at", AT, "--output", "out")
+
+
+def test_every_canary_stands_in_the_input(house: Path) -> None:
+    numbers = {"truncated time"}
+    places = {canary.place for canary in CANARIES} - numbers
+    assert found(CANARIES, house / "in") >= places
+
+
+def test_no_canary_stands_in_any_file_of_the_output(house: Path, printed: bytes) -> None:
+    assert printed
+    assert sorted(path.suffix for path in (house / "out").rglob("*.parquet")) == [".parquet"] * 3
+    assert found(CANARIES, house / "out") == set()
+
+
+def test_no_canary_is_printed(printed: bytes) -> None:
+    assert found(CANARIES, printed) == set()
+
+
+def test_the_rows_balance_though_nothing_is_told_of_them(house: Path, printed: bytes) -> None:
+    import minimize as library
+
+    table = library.read(house / "out")
+    assert b'"code": "I001"' in printed
+    assert table.num_rows > 30
+
+
+def test_no_canary_is_printed_by_verify_plan_and_lint(house: Path, printed: bytes) -> None:
+    assert printed
+    said = (
+        minimize(house, "verify", "out")
+        + minimize(house, "plan", ".")
+        + minimize(house, "lint", ".", "--fail-on", "never")
+    )
+    said += minimize(house, "plan", ".", "--preview", "100", "--at", AT)
+    assert found(CANARIES, said) == set()
+
+
+@pytest.mark.parametrize(
+    "words", [["run", ".", "--at", AT, "--output", "other"], ["run", ".", "--json", "--at", AT, "--output", "other"]]
+)
+def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path, words: list[str]) -> None:
+    folder = build(tmp_path)
+    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    file = folder / "in" / DAY / "part-0.ndjson.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    said = minimize(folder, *words, code=2)
+    assert found(CANARIES, said) == set()
+    assert found(CANARIES, folder / "other") == set()
+    assert not list((folder / "other").rglob("*.parquet"))
+
+
+def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(house: Path, printed: bytes) -> None:
+    assert printed
+    code = (
+        "import sys, minimize.stages.gate as gate\n"
+        "def fail(self, batch):\n"
+        "    raise ValueError(f'cannot treat {batch.raw.to_pylist()}')\n"
+        "gate.Gate.__call__ = fail\n"
+        f"sys.argv = ['minimize', 'run', '.', '--at', '{AT}', '--output', 'failed']\n"
+        "from minimize.cli import main; main()\n"
+    )
+    env = {**os.environ, "MINIMIZE_KEYS": str(house / "keys")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=house, check=False)
+    assert done.returncode == 2
+    assert b"E900" in done.stderr
+    assert found(CANARIES, done.stdout + done.stderr) == set()
+    assert found(CANARIES, house / "failed") == set()
+
+
+def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path, printed: bytes) -> None:
+    """The control: what is kept on purpose is found in the very same output."""
+    assert printed
+    assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], house / "out") == {"kept"}
