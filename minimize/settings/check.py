@@ -1,0 +1,120 @@
+"""Settings as they are given, checked: every faulty row at once, by file and line, never by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import Finding, PolicyError
+from minimize.settings.base import SCHEMA
+from minimize.settings.columns import moments
+from minimize.settings.rows import SettingsRows, microseconds_of
+
+_MUST_BE = ("tenant_id", "setting", "holder")
+_TIMES = ("valid_from", "recorded_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Columns of text (or, for times, timestamps) as they were read; `lines` where they come from a text file."""
+
+    table: pa.Table
+    file: str | None = None
+    lines: Sequence[int] | None = None
+
+    def place(self, row: int) -> tuple[int | None, str]:
+        """The line of a row, and words for it where there are no lines."""
+        return (None, f"row {row + 1}: ") if self.lines is None else (self.lines[row], "")
+
+    def fault(self, code: str, what: str, row: int | None = None, hint: str = "", field: str | None = None) -> Finding:
+        """A finding about a row, or about the whole."""
+        line, where = (None, "") if row is None else self.place(row)
+        return Finding(code, f"{where}{what}", hint=hint, file=self.file, line=line, field=field)
+
+
+def checked(given: Given) -> SettingsRows:
+    """The rows. Raises PolicyError with every fault."""
+    refuse(list(_wrong_columns(given)), given.file)
+    texts = {name: _text(given.table, name) for name in SCHEMA.names if name not in _TIMES}
+    times = {name: _moments(given.table[name].combine_chunks()) for name in _TIMES}
+    faults = [*_empty(given, texts), *_timeless(given, times)]
+    refuse(sorted(faults, key=lambda fault: fault.line or 0), given.file)
+    texts["value"] = pc.fill_null(texts["value"], "")
+    texts["subject"] = pc.if_else(
+        pc.equal(texts["subject"], ""), pa.nulls(len(texts["subject"]), pa.string()), texts["subject"]
+    )
+    columns = {**texts, **{name: column.cast(pa.timestamp("us", "UTC")) for name, column in times.items()}}
+    return SettingsRows(pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA), given.lines, given.file)
+
+
+def refuse(faults: Sequence[Finding], file: str | None) -> None:
+    """Raises PolicyError where there are faults."""
+    if faults:
+        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PolicyError(f"{count} in the settings{'' if file is None else f' {file}'}", findings=faults)
+
+
+def _wrong_columns(given: Given) -> Iterator[Finding]:
+    names = given.table.column_names
+    for name in SCHEMA.names:
+        if names.count(name) > 1 or (name not in names and name != "subject"):
+            yield given.fault("S002", f"settings have no column {name}, or several", field=name)
+        elif name in names and not _is_readable(name, _plain(given.table.schema.field(name).type)):
+            yield given.fault("S006", f"the column {name} is of a type that settings do not have", field=name)
+
+
+def _is_readable(name: str, type_: pa.DataType) -> bool:
+    """Numbers with a fraction are no names: 7.0 would be another subject than 7."""
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return True
+    if name in _TIMES:
+        return bool(pa.types.is_timestamp(type_))
+    return bool(pa.types.is_integer(type_) or pa.types.is_null(type_))
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def _text(table: pa.Table, name: str) -> pa.Array:
+    if name not in table.column_names:
+        return pa.nulls(table.num_rows, pa.string())
+    return table[name].combine_chunks().cast(pa.string())
+
+
+def _moments(column: pa.Array) -> pa.Array:
+    """Times as microseconds, null where there is none; text is ISO 8601 with an offset, a timestamp without zone is UTC."""
+    if pa.types.is_timestamp(_plain(column.type)):
+        return pa.array(moments(column), pa.int64(), mask=np.asarray(column.is_null()))
+    encoded = column.cast(pa.string()).dictionary_encode()
+    read = [_moment(text) for text in encoded.dictionary.to_pylist()]  # distinct texts only
+    return pa.array(read, pa.int64()).take(encoded.indices)
+
+
+def _moment(text: str) -> int | None:
+    try:
+        return microseconds_of(datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _empty(given: Given, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+    for name in _MUST_BE:
+        for row in _rows(pc.fill_null(pc.equal(texts[name], ""), True)):
+            yield given.fault("S003", f"{name} is empty", row, field=name)
+
+
+def _timeless(given: Given, times: dict[str, pa.Array]) -> Iterator[Finding]:
+    for name in _TIMES:
+        for row in _rows(times[name].is_null()):
+            hint = "write it like 2026-11-24T08:00:00+00:00"
+            yield given.fault("S004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
+
+
+def _rows(where: pa.Array) -> list[int]:
+    return [int(row) for row in np.flatnonzero(where.to_numpy(zero_copy_only=False))]

@@ -1,0 +1,56 @@
+"""Columns of records as numbers: who (as an index into those whom settings name) and when (microseconds)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.settings.timeline import Bools, Integers
+
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_MICROSECONDS_A_DAY = 86_400_000_000
+_FURTHEST = np.iinfo(np.int64).max
+
+
+def index(values: pa.Array, known: pa.Array) -> Integers:
+    """Where each value stands among the known strings, -1 for nowhere. Integers are compared in decimal."""
+    if pa.types.is_dictionary(values.type):
+        entries = np.append(index(values.dictionary, known), -1)
+        indices = pc.fill_null(values.indices.cast(pa.int64()), len(values.dictionary))
+        return np.asarray(entries[indices.to_numpy()], np.int64)
+    found = pc.index_in(_text(values), value_set=known, skip_nulls=True).fill_null(-1)
+    return np.array(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def moments(times: pa.Array) -> Integers:
+    """Timestamps or dates as whole microseconds since 1970, rounded down; what stands for null is any number."""
+    if pa.types.is_dictionary(times.type):
+        times = times.dictionary_decode()
+    if pa.types.is_date(times.type):
+        return _plain(times.cast(pa.date32()).cast(pa.int32())) * _MICROSECONDS_A_DAY
+    ticks, rate = _plain(times.cast(pa.int64())), _PER_SECOND[times.type.unit]
+    if rate > 1_000_000:
+        return ticks // (rate // 1_000_000)
+    factor = 1_000_000 // rate
+    return np.clip(ticks, -(_FURTHEST // factor), _FURTHEST // factor) * factor
+
+
+def valid(values: pa.Array) -> Bools | None:
+    """Where a value is; None for everywhere."""
+    if pa.types.is_dictionary(values.type) and values.dictionary.null_count:
+        values = values.dictionary_decode()
+    return np.array(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_) if values.null_count else None
+
+
+def _plain(numbers: pa.Array) -> Integers:
+    return np.array(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _text(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if kind == pa.string():
+        return values
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_integer(kind):
+        return values.cast(pa.string())
+    return pa.nulls(len(values), pa.string())

@@ -1,0 +1,86 @@
+"""The rows of a settings file, checked, and what they come to at a run's time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.settings.base import SCHEMA
+from minimize.settings.seen import SeenSettings
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A setting that a holder gave a value, and the first line on which that stands (None for data in memory)."""
+
+    setting: str
+    holder: str
+    value: str
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsRows:
+    """Settings as they were recorded, in no particular order.
+
+    table  the rows, of the schema of settings; an empty subject is null
+    lines  the line of each row in its file
+    file   where they were read from
+    """
+
+    table: pa.Table
+    lines: Sequence[int] | None = None
+    file: str | None = None
+
+    def at(self, run_at: datetime) -> SeenSettings:
+        """The settings as a run at this time sees them: rows that were recorded later are not there."""
+        moment = pa.scalar(microseconds_of(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
+        seen = pc.less_equal(self.table["recorded_at"], moment)
+        table = self.table.filter(seen)
+        lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
+        return SeenSettings(table.combine_chunks(), microseconds_of(run_at), digest(table), lines)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over all rows in a canonical order."""
+        return digest(self.table)
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """The distinct (setting, holder, value) with the first line of each: what lint looks at."""
+        lines = range(self.table.num_rows) if self.lines is None else self.lines
+        table = self.table.select(["setting", "holder", "value"]).append_column("line", pa.array(lines, pa.int64()))
+        first = table.group_by(["setting", "holder", "value"], use_threads=False).aggregate([("line", "min")])
+        kinds = [Kind(row["setting"], row["holder"], row["value"], row["line_min"]) for row in first.to_pylist()]
+        if self.lines is None:
+            kinds = [Kind(kind.setting, kind.holder, kind.value, None) for kind in kinds]
+        return tuple(sorted(kinds, key=lambda kind: (kind.setting, kind.holder, kind.value)))
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware time. Raises ValueError for a naive one."""
+    if moment.utcoffset() is None:
+        raise ValueError("a time without offset from UTC")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def digest(table: pa.Table) -> str:
+    """`sha256:` over the rows, ordered and written in one way."""
+    total = hashlib.sha256()
+    for line in sorted(_canonical(table)):
+        total.update(line.encode() + b"\n")
+    return f"sha256:{total.hexdigest()}"
+
+
+def _canonical(table: pa.Table) -> Iterator[str]:
+    names = SCHEMA.names
+    moments = {name: table[name].cast(pa.int64()) for name in ("valid_from", "recorded_at")}
+    columns = [moments.get(name, table[name]).to_pylist() for name in names]
+    return (json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))

@@ -1,0 +1,209 @@
+"""Collection settings as one run sees them: on or off, and levels, for whole columns of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.settings.base import SCHEMA
+from minimize.settings.columns import index, moments, valid
+from minimize.settings.timeline import Bools, Changes, Integers, Timeline
+
+LEVEL = "level"
+"""The setting whose values are levels; every other setting is a feature."""
+
+_OFF, _ON, _IGNORED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One row that decided, and its line where it was read from a file."""
+
+    tenant_id: str
+    subject: str | None
+    setting: str
+    value: str
+    holder: str
+    valid_from: datetime
+    recorded_at: datetime
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose state is asked for, one per record: the tenant, the subject with rows of its own (-1: none), and who is known."""
+
+    tenants: Integers
+    subjects: Integers | None
+    valid: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """What a setting came to for whole tenants, and for the subjects that have rows of their own."""
+
+    tenants: Timeline
+    subjects: Timeline
+
+    def at(self, asked: _Asked, when: Integers) -> tuple[Integers, Integers]:
+        """The masks in force: the tenant's, and the subject's own."""
+        own = np.zeros(len(when), np.int64)
+        if asked.subjects is not None:
+            rows = np.flatnonzero(asked.subjects >= 0)
+            own[rows] = self.subjects.at(asked.subjects[rows], when[rows])
+        return self.tenants.at(asked.tenants, when), own
+
+
+class SeenSettings:
+    """Who turned which feature on or off, when, as seen at one run time."""
+
+    def __init__(self, rows: pa.Table, at: int, digest: str, lines: pa.Array | None = None) -> None:
+        self._rows = rows
+        self._at = at
+        self._digest = digest
+        self._lines = lines
+        self._tenants, self._tenant = _coded(rows["tenant_id"])
+        self._subjects, self._subject = _coded(rows["subject"])
+        self._holder = _coded(rows["holder"])[1]
+        own = self._subject >= 0
+        self._pairs, places = np.unique(_pair(self._tenant[own], self._subject[own]), return_inverse=True)
+        self._entity = self._tenant.copy()
+        self._entity[own] = places
+        self._own = own
+        self._histories: dict[tuple[str, tuple[str, ...]], _History] = {}
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the rows that are seen, in a canonical order."""
+        return self._digest
+
+    def feature_on(
+        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
+
+        Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as they came in, equally
+        long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
+        """
+        history = self._history((feature, tuple(sorted(holders))), lambda rows: self._feature_classes(rows, holders))
+        return self._both(history, _is_on, self._asked(tenants, subjects), times)
+
+    def level_at_least(
+        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the level in force is this one or higher, at event time and at the run's `at`.
+
+        The first level always is. Raises ValueError where the level is none of the levels.
+        """
+        wanted = tuple(levels).index(level)
+        if wanted == 0:
+            return pa.array(np.ones(len(tenants), np.bool_))
+        history = self._history((LEVEL, tuple(levels)), lambda rows: self._level_classes(rows, levels))
+        lower = np.int64((1 << wanted) - 1)
+        return self._both(history, lambda wide, own: _reaches(wide, own, lower), self._asked(tenants, subjects), times)
+
+    def why(
+        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+    ) -> tuple[SettingRow, ...]:
+        """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], setting))
+        whose = pc.is_null(self._rows["subject"])
+        if subject is not None:
+            whose = pc.or_kleene(whose, pc.equal(self._rows["subject"], subject))
+        before = pc.less_equal(self._rows["valid_from"], pa.scalar(when, SCHEMA.field("valid_from").type))
+        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, whose), before))
+        latest: dict[tuple[str, str], SettingRow] = {}
+        for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at, -_height(row.value, levels))):
+            latest[row.subject or "", row.holder] = row
+        return tuple(latest[key] for key in sorted(latest))
+
+    def _listed(self, chosen: pa.ChunkedArray) -> list[SettingRow]:
+        numbers = pa.array(np.arange(self._rows.num_rows)) if self._lines is None else self._lines
+        table = self._rows.append_column("line", numbers).filter(chosen)
+        return [
+            SettingRow(**{**row, "line": None if self._lines is None else row["line"]}) for row in table.to_pylist()
+        ]
+
+    def _feature_classes(self, rows: Integers, holders: Sequence[str]) -> Integers:
+        table = self._rows.take(pa.array(rows))
+        permitted = np.ones(len(rows), np.bool_)
+        if holders:
+            permitted = index(table["holder"].combine_chunks(), pa.array(holders, pa.string())) >= 0
+        counts = permitted & (~self._own[rows] | (set(holders) == {"user"}))
+        is_on = index(table["value"].combine_chunks(), pa.array(["on"])) >= 0
+        return np.where(is_on, np.where(counts, _ON, _IGNORED), _OFF).astype(np.int64)
+
+    def _level_classes(self, rows: Integers, levels: Sequence[str]) -> Integers:
+        values = self._rows["value"].take(pa.array(rows)).combine_chunks()
+        return np.maximum(index(values, pa.array(levels, pa.string())), 0)
+
+    def _history(self, key: tuple[str, tuple[str, ...]], classes: Callable[[Integers], Integers]) -> _History:
+        if key not in self._histories:
+            rows = np.flatnonzero(pc.equal(self._rows["setting"], key[0]).to_numpy())
+            changes = Changes(
+                self._entity[rows],
+                self._holder[rows],
+                moments(self._rows["valid_from"].combine_chunks())[rows],
+                moments(self._rows["recorded_at"].combine_chunks())[rows],
+                classes(rows),
+            )
+            own = self._own[rows]
+            self._histories[key] = _History(Timeline.of(changes.take(~own)), Timeline.of(changes.take(own)))
+        return self._histories[key]
+
+    def _asked(self, tenants: pa.Array, subjects: pa.Array | None) -> _Asked:
+        known = [
+            there for there in (valid(tenants), None if subjects is None else valid(subjects)) if there is not None
+        ]
+        codes = index(tenants, self._tenants)
+        everyone = np.logical_and.reduce([codes >= 0, *known])
+        if subjects is None or not len(self._pairs):
+            return _Asked(codes, None, everyone)
+        wanted = _pair(codes, index(subjects, self._subjects))
+        places = np.minimum(np.searchsorted(self._pairs, wanted), len(self._pairs) - 1)
+        return _Asked(codes, np.where(self._pairs[places] == wanted, places, -1), everyone)
+
+    def _both(self, history: _History, holds: _Holds, asked: _Asked, times: pa.Array | None) -> pa.BooleanArray:
+        """Whether it holds at the run's time and, by itself, at the event's."""
+        now = np.full(len(asked.tenants), self._at, np.int64)
+        answer = asked.valid & holds(*history.at(asked, now))
+        if times is not None:
+            answer &= holds(*history.at(asked, moments(times)))
+            there = valid(times)
+            answer = answer if there is None else answer & there
+        return pa.array(answer)
+
+
+_Holds = Callable[[Integers, Integers], Bools]
+
+
+def _is_on(wide: Integers, own: Integers) -> Bools:
+    either: Integers = wide | own
+    return np.asarray((either & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
+
+
+def _reaches(wide: Integers, own: Integers, lower: np.int64) -> Bools:
+    return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
+
+
+def _height(value: str, levels: Sequence[str]) -> int:
+    if value in levels:
+        return tuple(levels).index(value)
+    return int(value == "on")
+
+
+def _coded(values: pa.ChunkedArray) -> tuple[pa.Array, Integers]:
+    """The distinct values, and for each row the place of its value among them, -1 for null."""
+    column = values.combine_chunks()
+    distinct = column.drop_null().unique()
+    return distinct, index(column, distinct)
+
+
+def _pair(tenants: Integers, subjects: Integers) -> Integers:
+    """A tenant and a subject as one integer, -1 where either is nobody."""
+    return np.where((tenants >= 0) & (subjects >= 0), (tenants << np.int64(32)) | subjects, -1)

@@ -1,0 +1,103 @@
+"""What a setting came to over time: changes by several holders, added up once, looked up for whole columns.
+
+A setting's values fall into a few classes (off, on; or the levels). A timeline knows for every entity (a tenant, or a
+subject of one) and every moment which classes the holders' latest rows are in, as a bit mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The rows of one setting as numbers, equally long: who, by which holder, from when, recorded when, to which class."""
+
+    entities: Integers
+    holders: Integers
+    valid_from: Integers
+    recorded_at: Integers
+    classes: Integers
+
+    def take(self, places: Integers | Bools) -> Changes:
+        """Some of the rows, in this order."""
+        return Changes(
+            self.entities[places],
+            self.holders[places],
+            self.valid_from[places],
+            self.recorded_at[places],
+            self.classes[places],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The classes in force per entity from each moment on.
+
+    moments  the distinct moments at which anything changes, ascending
+    slots    entity and moment as one ascending integer
+    masks    bit c is set where a holder's latest row is of class c
+    """
+
+    moments: Integers
+    slots: Integers
+    masks: Integers
+
+    @classmethod
+    def of(cls, changes: Changes) -> Timeline:
+        """The timeline of a setting. Of rows that agree in all but their class the lowest counts, in whatever order they come."""
+        kept = _latest(changes)
+        moments = np.unique(kept.valid_from)
+        slots = kept.entities * (len(moments) + 1) + np.searchsorted(moments, kept.valid_from) + 1
+        masks = _masks(kept, slots)
+        order = np.argsort(slots, kind="stable")
+        last = _last_of_each(slots[order])
+        return cls(moments, slots[order][last], masks[last])
+
+    def at(self, entities: Integers, moments: Integers) -> Integers:
+        """The mask in force for each entity (-1: none) at each moment; 0 where nothing was said."""
+        if not len(self.slots):
+            return np.zeros(len(entities), np.int64)
+        width = len(self.moments) + 1
+        asked = entities * width + np.searchsorted(self.moments, moments, side="right")
+        place = np.searchsorted(self.slots, asked, side="right") - 1
+        said = (place >= 0) & (entities >= 0) & (self.slots[place] // width == entities)
+        return np.where(said, self.masks[place], 0)
+
+
+def _latest(changes: Changes) -> Changes:
+    """Per entity, holder and `valid_from` the row that counts; ordered by entity, holder, `valid_from`."""
+    order = np.lexsort((-changes.classes, changes.recorded_at, changes.valid_from, changes.holders, changes.entities))
+    rows = changes.take(order)
+    return rows.take(_last_of_each(rows.entities, rows.holders, rows.valid_from))
+
+
+def _masks(rows: Changes, slots: Integers) -> Integers:
+    """The mask after each row, in the order of the slots: a row enters its class and leaves the class of the one before it."""
+    count = int(rows.classes.max(initial=0)) + 1
+    enters = np.zeros((len(rows.classes), count), np.int64)
+    enters[np.arange(len(rows.classes)), rows.classes] = 1
+    follows = np.zeros(len(rows.classes), np.bool_)
+    follows[1:] = (rows.entities[1:] == rows.entities[:-1]) & (rows.holders[1:] == rows.holders[:-1])
+    steps = enters.copy()
+    steps[1:] -= enters[:-1] * follows[1:, None]
+    order = np.argsort(slots, kind="stable")
+    standing = np.cumsum(steps[order], axis=0)
+    entities = rows.entities[order]
+    starts = np.searchsorted(entities, entities)
+    before = np.vstack([np.zeros((1, count), np.int64), standing])[starts]
+    masks: Integers = ((standing - before) > 0) @ (np.int64(1) << np.arange(count, dtype=np.int64))
+    return masks
+
+
+def _last_of_each(*columns: Integers) -> Bools:
+    """Where a run of equal rows ends."""
+    ends = np.ones(len(columns[0]), np.bool_)
+    ends[:-1] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return ends
