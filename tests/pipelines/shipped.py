@@ -1,0 +1,104 @@
+"""Running the shipped pipelines through the command line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+ROOT = Path(__file__).parents[2]
+PIPELINES = ROOT / "pipelines"
+NAMES = tuple(sorted(path.parent.name for path in PIPELINES.glob("*/pipeline.yaml")))
+AT = "2026-11-25T00:00:00Z"
+COMMAND = Path(sys.executable).parent / "minimize"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and how it ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Its output for machines."""
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run of one pipeline: its output folder and what the command said."""
+
+    output: Path
+    done: Done
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """The receipt, as `run --json` prints it."""
+        receipt: dict[str, Any] = self.done.json
+        return receipt
+
+    def table(self, name: str = "records") -> pa.Table:
+        """One output, read as anybody would."""
+        return ds.dataset(self.output / name, partitioning="hive").to_table()
+
+    def rows(self, name: str = "records") -> list[dict[str, Any]]:
+        """One output's rows."""
+        rows: list[dict[str, Any]] = self.table(name).to_pylist()
+        return rows
+
+
+@dataclass
+class Runs:
+    """The runs of this session, each made when it is first asked for."""
+
+    folder: Path
+    keys: Path
+    made: dict[str, Ran] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Ran:
+        if name not in self.made:
+            output = self.folder / name
+            arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json"]
+            self.made[name] = Ran(output, minimize(*arguments, keys=self.keys))
+        return self.made[name]
+
+
+def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Done:
+    """Runs the command with a keyring and nothing else set."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MINIMIZE_")}
+    environment |= {} if keys is None else {"MINIMIZE_KEYS": str(keys)}
+    done = subprocess.run(
+        [str(COMMAND), *arguments], capture_output=True, text=True, cwd=cwd, env=environment, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def new_keys(path: Path) -> Path:
+    """A keyring with every key that the shipped pipelines name."""
+    done = minimize("keys", "new", str(path), "--name", "device", "--name", "user", "--name", "session")
+    assert done.code == 0, done.stderr
+    return path
+
+
+def sample(dataset: str) -> Iterator[dict[str, Any]]:
+    """The committed records that are whole objects, duplicates of a key and wrong types included."""
+    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
+        for line in gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
