@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from minimize.policy.aggregate import RESERVED, UNITS
 from minimize.policy.durations import PATTERN
 from minimize.policy.fields import TYPES
 from minimize.policy.model import Holder, Role
 from minimize.policy.pipeline import CategoryName
-from minimize.policy.pipelines import RESERVED, UNITS
 from minimize.policy.policies import NAME
 from minimize.policy.schema_words import (
     Schema,
