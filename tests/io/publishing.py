@@ -1,0 +1,172 @@
+"""An output folder in two versions, old and new, for the tests of publication; and how a process that makes it is killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from minimize.io.base import Reject, Written
+from minimize.io.durable import digest_of
+from minimize.io.exchange import Exchange, exchange, no_exchange
+from minimize.io.failpoints import VARIABLE
+from minimize.io.history import RUNS, receipts
+from minimize.io.intent import listing
+from minimize.io.publish import Output, Staging, open_output
+from minimize.receipt import (
+    Digest,
+    FileRef,
+    Kind,
+    OutputFile,
+    PolicyRef,
+    Quarantine,
+    Receipt,
+    in_force,
+    quarantine_in_force,
+)
+from minimize.receipt import Output as OutputReceipt
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+RECORDS = pa.schema([pa.field("device", pa.string(), metadata={"minimize:key": "device/1"}), pa.field("n", pa.int64())])
+FLEET = pa.schema([pa.field("version", pa.string()), pa.field("devices", pa.int64())])
+
+
+def rows(schema: pa.Schema, word: str, count: int) -> pa.RecordBatch:
+    return pa.record_batch([[f"{word}{number}" for number in range(count)], [*range(count)]], schema=schema)
+
+
+def receipt_for(
+    output: Output,
+    run_id: str,
+    written: Mapping[str, tuple[Written, ...]],
+    replaces: tuple[str, ...] = (),
+    removes: tuple[str, ...] = (),
+    kind: Kind = "run",
+) -> Receipt:
+    said = output.receipts()
+    files = {
+        name: tuple(OutputFile(each.path, each.rows, each.digest) for each in each_of)
+        for name, each_of in written.items()
+    }
+    quarantine = files.pop("quarantine", ())
+    return Receipt(
+        kind=kind,
+        run_id=run_id,
+        sequence=len(said) + 1,
+        previous=said[-1].digest if said else None,
+        pipeline="p",
+        purpose="operations",
+        engine="local",
+        at=NOW,
+        started=NOW,
+        finished=NOW,
+        policy=PolicyRef("p", 1, "sha256:0"),
+        plan=Digest("sha256:0"),
+        outputs={
+            name: OutputReceipt("pseudonymized", sum(f.rows for f in each), files=each) for name, each in files.items()
+        },
+        quarantine=Quarantine(sum(file.rows for file in quarantine), {}, quarantine),
+        replaces=tuple(FileRef(path, digest_of(output.folder / path)) for path in replaces),
+        removes=tuple(FileRef(path, digest_of(output.folder / path)) for path in removes),
+    )
+
+
+@dataclass
+class Making:
+    """One run being made, its files noted for the receipt."""
+
+    output: Output
+    staging: Staging
+    written: dict[str, tuple[Written, ...]]
+
+    def put(self, name: str, date: str | None, schema: pa.Schema, *batches: pa.RecordBatch, **options: Any) -> None:
+        sink = self.staging.sink(name, date, schema, **options)
+        for batch in batches:
+            sink.write(batch)
+        self.written[name] = (*self.written.get(name, ()), *sink.close())
+
+    def reject(self, date: str | None, *rejects: Reject) -> None:
+        quarantine = self.staging.quarantine(date)
+        quarantine.write("a.ndjson", rejects)
+        self.written["quarantine"] = (*self.written.get("quarantine", ()), *quarantine.close())
+
+    def publish(self, attachments: Mapping[str, bytes] | None = None) -> Receipt:
+        receipt = receipt_for(self.output, self.staging.run_id, self.written, self.staging.standing())
+        self.staging.publish(receipt, attachments)
+        return receipt
+
+
+def making(output: Output, run_id: str) -> Making:
+    return Making(output, output.begin(run_id), {})
+
+
+def old(folder: Path, exchange: Exchange = exchange) -> None:
+    with open_output(folder, exchange=exchange) as output:
+        made = making(output, "run1")
+        for day in ("2026-11-23", "2026-11-24"):
+            made.put("records", day, RECORDS, rows(RECORDS, "old", 2))
+        made.put("fleet", "2026-11-24", FLEET, rows(FLEET, "old", 1))
+        made.reject("2026-11-24", Reject(1, "byte", None, "malformed"))
+        made.publish({"policy.yaml": b"old"})
+
+
+def new(folder: Path, exchange: Exchange = exchange) -> None:
+    with open_output(folder, exchange=exchange) as output:
+        made = making(output, "run2")
+        for day in ("2026-11-24", "2026-11-25"):
+            made.put("records", day, RECORDS, *[rows(RECORDS, "new", 3)] * 3)
+        made.put("fleet", "2026-11-24", FLEET, rows(FLEET, "new", 2))
+        made.reject("2026-11-24")
+        made.publish({"policy.yaml": b"new", "hierarchies/os.csv": b"a;b"})
+
+
+def recovered(folder: Path, exchange: Exchange = exchange) -> None:
+    with open_output(folder, create=False, exchange=exchange):
+        pass
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Every file below the output folder with its digest, the lock aside."""
+    return {path: digest_of(folder / path) for path in listing(folder) if path != f"{RUNS}/.lock"}
+
+
+def check_whole(folder: Path) -> None:
+    """Exactly the files in force stand, with the bytes of their receipts; each partition says that it is whole."""
+    said = receipts(folder)
+    force = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
+    found = {path: digest for path, digest in snapshot(folder).items() if not path.startswith(f"{RUNS}/")}
+    assert found == {file.path: file.digest for file in force}
+    partitions = {(folder / path).parent for path in found}
+    assert all((partition / "_SUCCESS").stat().st_size == 0 for partition in partitions)
+    runs = {path.split("/")[1] for path in listing(folder) if path.startswith(f"{RUNS}/") and path.count("/") > 1}
+    assert runs == {receipt.run_id for receipt in said}
+
+
+def _child(point: str | None, act: Callable[..., None], folder: Path, atomic: bool) -> None:
+    if point is not None:
+        os.environ[VARIABLE] = point
+    act(folder, exchange if atomic else no_exchange)
+
+
+def start(act: Callable[..., None], folder: Path, point: str | None = None, atomic: bool = True) -> BaseProcess:
+    """A process of its own that does this and dies at that point."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "tests.io.publishing"])
+    process = context.Process(target=_child, args=(point, act, folder, atomic))
+    process.start()
+    return process
+
+
+def dies_at(point: str, act: Callable[..., None], folder: Path, atomic: bool = True) -> bool:
+    """Whether the process came to the point and died there; it must end well otherwise."""
+    process = start(act, folder, point, atomic)
+    process.join()
+    assert process.exitcode in (0, 137)
+    return process.exitcode == 137
