@@ -90,19 +90,29 @@ def _read(known: Mapping[str, str], node: Node, faults: Faults, shape: Shape) ->
     return values
 
 
-def _attempt(kind: type[M], values: Mapping[str, Any], shape: Shape) -> tuple[M | None, Sequence[Mapping[str, Any]]]:
+Errors = Sequence[Mapping[str, Any]]
+_SEQUENCES = ("tuple_type", "list_type", "set_type", "frozen_set_type")
+
+
+def _attempt(kind: type[M], values: Mapping[str, Any], shape: Shape) -> tuple[M | None, Errors]:
+    if not shape.parameters:
+        return _caught(lambda: kind.model_validate(dict(values), strict=True))
+    text, context = json.dumps(values), dict(shape.context)
+    model, errors = _caught(lambda: kind.model_validate_json(text, strict=True, context=context))
+    if errors and all(error["type"] in _SEQUENCES for error in errors):
+        # a validator that runs first hands on a Python list, which a strict tuple does not take; nothing else is coerced
+        return _caught(lambda: kind.model_validate_json(text, context=context))
+    return model, errors
+
+
+def _caught(validate: Callable[[], M]) -> tuple[M | None, Errors]:
     try:
-        if shape.parameters:
-            return kind.model_validate_json(json.dumps(values), strict=True, context=dict(shape.context)), ()
-        return kind.model_validate(dict(values), strict=True), ()
+        return validate(), ()
     except ValidationError as error:
-        errors = [dict(one) for one in error.errors(include_url=False, include_context=True, include_input=False)]
-    return None, errors
+        return None, [dict(one) for one in error.errors(include_url=False, include_input=False)]
 
 
-def _first_of_each(
-    kind: type[BaseModel], errors: Sequence[Mapping[str, Any]], node: Node, shape: Shape
-) -> list[Mapping[str, Any]]:
+def _first_of_each(kind: type[BaseModel], errors: Errors, node: Node, shape: Shape) -> list[Mapping[str, Any]]:
     """One error a place (a union gives one for each of its members), with the place in the file's words."""
     back = {alias: word for word, alias in _known(kind, shape).items()}
     found: dict[tuple[str | int, ...], Mapping[str, Any]] = {}

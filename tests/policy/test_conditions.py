@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.pointer import Pointer
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
+from minimize.policy.conditions import ConditionReader
+from minimize.policy.faults import Faults
+from minimize.policy.scope import Scope
+from minimize.policy.yaml import node_from
+
+TYPES = {"owner": "string", "/apps/*/managed": "boolean", "/tags/*/x": "string", "/apps": "list", "/feature": "string"}
+
+
+def read(condition: Any, key: str | None = "/apps/*/name") -> tuple[Condition | None, list[str]]:
+    keys = {Pointer.parse(key): key for key in TYPES}
+    scope = Scope(Faults(), Path(), keys, TYPES, ("inventory", "usage"), ("basic", "full"))
+    return ConditionReader(scope, key)(node_from(condition)), [fault.code for fault in scope.faults.found]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"owner": "corporate"}, Equals("owner", ("corporate",))),
+        ({"/owner": "corporate"}, Equals("owner", ("corporate",))),
+        ({"owner": ["corporate", "shared"]}, Equals("owner", ("corporate", "shared"))),
+        ({"feature": "inventory"}, Feature("inventory")),
+        ({"feature": ["inventory", "usage"]}, AnyOf((Feature("inventory"), Feature("usage")))),
+        ({"level": "full"}, Level("full")),
+        ({"/feature": "x"}, Equals("/feature", ("x",))),
+        ({"owner": "a", "feature": "usage"}, All((Equals("owner", ("a",)), Feature("usage")))),
+        ({"any": [{"owner": "a"}, {"level": "full"}]}, AnyOf((Equals("owner", ("a",)), Level("full")))),
+        ({"all": [{"level": "full"}, {"/apps/*/managed": True}]}, All((Level("full"), Equals("/apps/*/managed", (True,))))),
+    ],
+)  # fmt: skip
+def test_a_condition_reads_as_it_is_meant(written: Any, meant: Condition) -> None:
+    assert read(written) == (meant, [])
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ({"not": {"owner": "a"}}, "P016"),
+        ({"owner": None}, "P016"),
+        ({"owner": []}, "P016"),
+        ({"owner": ["a", None]}, "P016"),
+        ({"owner": {"a": "b"}}, "P016"),
+        ({"any": []}, "P016"),
+        ({"any": {"owner": "a"}}, "P016"),
+        ({"feature": True}, "P016"),
+        ({"/apps": "x"}, "P016"),
+        ({"/tags/*/x": "a"}, "P016"),
+        ({}, "P016"),
+        ("owner", "P016"),
+        ({"ownr": "a"}, "P010"),
+        ({"feature": "invntory"}, "P010"),
+        ({"level": "basc"}, "P010"),
+        ({"any": [{"owner": "a"}, {"ownr": "a"}]}, "P010"),
+    ],
+)
+def test_a_condition_that_cannot_be_meant_is_a_fault(written: Any, code: str) -> None:
+    assert read(written) == (None, [code])
+
+
+def test_a_record_cannot_read_from_a_list() -> None:
+    assert read({"/apps/*/managed": True}, key=None) == (None, ["P016"])
+
+
+def test_every_fault_of_a_condition_is_told() -> None:
+    _, codes = read({"ownr": "a", "feature": "x", "owner": None})
+    assert codes == ["P010", "P010", "P016"]
+
+
+def test_nothing_is_known_to_be_wrong_where_the_policy_could_not_be_read(write: Callable[[str, str], Path]) -> None:
+    scope = Scope(Faults(), Path(), None, {})
+    assert ConditionReader(scope)(node_from({"anything": 1, "feature": "f"})) == All(
+        (Equals("anything", (1,)), Feature("f"))
+    )

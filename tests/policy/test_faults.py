@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from minimize.policy.faults import FAULTS, Faults, did_you_mean
+
+
+def test_the_nearest_word_is_suggested_whatever_its_case() -> None:
+    assert did_you_mean("Retenton", ["retention", "records"]) == "did you mean `retention`?"
+
+
+def test_a_short_list_is_shown_where_nothing_is_near() -> None:
+    assert did_you_mean("zzz", ["b", "a"]) == "one of a, b"
+
+
+def test_a_long_list_is_not_shown() -> None:
+    assert did_you_mean("zzz", [f"field{i}" for i in range(100)]) == ""
+
+
+def test_a_fault_stands_under_its_file_and_line() -> None:
+    faults = Faults("p.yaml")
+    faults.add("P004", "no such key", line=3, key="f", hint="h")
+    assert str(faults.found[0]) == "p.yaml:3: error P004 [f] no such key (hint: h)"
+
+
+def test_codes_are_a_table_in_order() -> None:
+    assert list(FAULTS) == [f"P{number:03}" for number in range(1, len(FAULTS) + 1)]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minimize.policy.faults import Faults
+from minimize.policy.purposes import PURPOSES, check_purpose, house_file, house_purposes, is_refused
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        "profiling", "user_profiling", "profile", "advertising", "advertisement", "ads", "targeted-ads", "AdTargeting",
+        "marketing", "direct_marketing", "remarketing", "sale", "sales", "resale", "data_sale", "sold", "selling",
+        "targeting", "monetization", "cross-sell", "Data Broker", "promotions", "SALE", "adsMeasurement",
+    ],
+)  # fmt: skip
+def test_profiling_advertising_marketing_and_sale_are_refused_by_any_word(purpose: str) -> None:
+    assert is_refused(purpose)
+
+
+@pytest.mark.parametrize(
+    "purpose", [*PURPOSES, "capacity_planning", "fraud_prevention", "wholesome", "administration", "uploads"]
+)
+def test_honest_words_are_not_refused(purpose: str) -> None:
+    assert not is_refused(purpose)
+
+
+def test_a_purpose_of_the_house_is_known() -> None:
+    faults = Faults()
+    assert check_purpose("capacity_planning", ["capacity_planning"], faults, 1)
+    assert faults.found == []
+
+
+def test_an_unknown_purpose_is_a_fault_with_a_suggestion() -> None:
+    faults = Faults()
+    assert not check_purpose("custmer_support", [], faults, 7)
+    assert [(f.code, f.line, f.hint) for f in faults.found] == [("P008", 7, "did you mean `customer_support`?")]
+
+
+def test_a_house_cannot_add_a_refused_purpose(write: Write, tmp_path: Path) -> None:
+    write("minimize.yaml", "purposes: [capacity_planning, marketing]\n")
+    faults = Faults()
+    assert house_purposes(tmp_path, faults) == ("capacity_planning",)
+    assert [(f.code, f.file) for f in faults.found] == [("P009", str(tmp_path / "minimize.yaml"))]
+
+
+def test_the_nearest_house_file_upwards_counts(write: Write, tmp_path: Path) -> None:
+    write("minimize.yaml", "purposes: [far]\n")
+    write("a/minimize.yaml", "purposes: [near]\n")
+    write("a/b/policy.yaml", "")
+    assert house_purposes(tmp_path / "a" / "b", Faults()) == ("near",)
+
+
+def test_else_the_current_folder_is_searched_with_its_pipelines(
+    write: Write, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write("pipelines/minimize.yaml", "purposes: [house]\n")
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert house_file(elsewhere) == file.resolve()
+
+
+def test_house_purposes_that_are_no_list_are_a_fault(write: Write, tmp_path: Path) -> None:
+    write("minimize.yaml", "purposes: 3\n")
+    faults = Faults()
+    assert house_purposes(tmp_path, faults) == ()
+    assert [(f.code, f.line) for f in faults.found] == [("P006", 1)]
+
+
+def test_a_house_file_without_purposes_adds_none(write: Write, tmp_path: Path) -> None:
+    write("minimize.yaml", "ledger: ledger.db\n")
+    faults = Faults()
+    assert (house_purposes(tmp_path, faults), faults.found) == ((), [])

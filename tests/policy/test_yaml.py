@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from minimize.policy.faults import Faults
+from minimize.policy.yaml import Node, node_from, parse
+
+
+def nodes(text: str) -> tuple[Node, list[tuple[str, int | None]]]:
+    faults = Faults("f.yaml")
+    root = parse(text, faults)
+    assert root is not None
+    return root, [(fault.code, fault.line) for fault in faults.found]
+
+
+def test_on_and_off_and_yes_stay_strings() -> None:
+    root, _ = nodes("a: on\nb: off\nc: yes\nd: true")
+    assert root.plain() == {"a": "on", "b": "off", "c": "yes", "d": True}
+
+
+def test_on_stays_a_string_even_where_the_file_asks_for_yaml_1_1() -> None:
+    root, _ = nodes("%YAML 1.1\n---\na: on\nb: off\n")
+    assert root.plain() == {"a": "on", "b": "off"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e9", 1e9),
+        ("0x1f", 31),
+        ("0o17", 15),
+        ("-7", -7),
+        ("+7", 7),
+        ("007", 7),
+        ("0.1", 0.1),
+        ("-.inf", float("-inf")),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(text: str, value: float) -> None:
+    root, _ = nodes(f"a: {text}")
+    assert root.plain() == {"a": value}
+
+
+def test_dates_and_times_stay_text() -> None:
+    root, _ = nodes("a: 2026-11-24\nb: 12:30:00\n")
+    assert root.plain() == {"a": "2026-11-24", "b": "12:30:00"}
+
+
+def test_keys_are_always_text() -> None:
+    root, _ = nodes("true: a\n1: b\n")
+    assert root.plain() == {"true": "a", "1": "b"}
+
+
+def test_a_null_is_none() -> None:
+    root, _ = nodes("a:\nb: ~\nc: null\n")
+    assert root.plain() == {"a": None, "b": None, "c": None}
+
+
+def test_a_node_knows_the_line_of_its_key() -> None:
+    root, _ = nodes("a:\n  - x\n  -\n    b: 1\n")
+    assert [root.at(path).line for path in (["a"], ["a", 0], ["a", 1, "b"], ["a", 1, "b", "none"])] == [1, 2, 4, 4]
+
+
+def test_a_key_that_stands_twice_is_a_fault_and_the_first_one_counts() -> None:
+    root, faults = nodes("a: 1\nb: 2\na: 3\n")
+    assert (root.plain(), faults) == ({"a": 1, "b": 2}, [("P002", 3)])
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &x 1\nb: *x\n", "a: &x {c: 1}\n<<: *x\n", "a: !!binary aGk=\n", "? [a]\n: 1\n", "~: 1\n"]
+)
+def test_aliases_merge_keys_tags_and_odd_keys_are_faults(text: str) -> None:
+    _, faults = nodes(text)
+    assert {code for code, _ in faults} == {"P003"}
+
+
+def test_nested_aliases_do_not_multiply() -> None:
+    lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 30)]
+    _, faults = nodes("\n".join(lines))
+    assert len(faults) <= 90
+
+
+@pytest.mark.parametrize("text", ["a: [1,", "a: b: c", "--- 1\n--- 2\n", "\ta: 1", "a: \x01"])
+def test_what_is_not_one_yaml_document_is_one_fault(text: str) -> None:
+    faults = Faults("f.yaml")
+    assert parse(text, faults) is None
+    assert [fault.code for fault in faults.found] == ["P001"]
+
+
+def test_an_empty_document_is_an_empty_mapping() -> None:
+    root, _ = nodes("# nothing\n")
+    assert root.plain() == {}
+
+
+def test_plain_data_becomes_nodes_without_lines() -> None:
+    root = node_from({"a": [1, {"b": None}], True: "x"})
+    assert root.plain() == {"a": (1, {"b": None}), "true": "x"}
+    assert root.at(["a"]).line is None
+
+
+def test_lines_are_listed_down_to_a_depth() -> None:
+    root, _ = nodes("a:\n  b:\n    c:\n      d: 1\n")
+    assert dict(root.lines(3)) == {("a",): 1, ("a", "b"): 2, ("a", "b", "c"): 3}
