@@ -1,0 +1,94 @@
+"""`age`: how long ago, in completed units."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, family, mask_of
+from minimize.techniques.distinct import decoded
+from minimize.techniques.periods import Ticks, months, ticks, ticks_per_second
+
+RUN = "run"
+
+
+class Age(Technique):
+    """Completed days, months or years from the value to the run's time, or to another field.
+
+    Takes timestamp (one without zone is UTC) and date, gives int32. A month is complete when its day and time of day come
+    again: from 31 January one is complete on 1 March. Where one of the two is a date, both are taken as UTC dates. Null
+    stays null; what lies ahead, and a value whose other field is null, cannot be treated. Leaves nothing finer than the
+    unit, as long as the time it counts to is not published as finely. Source: ISO 8601-1:2019, calendar durations.
+
+    >>> import pyarrow as pa
+    >>> from datetime import date, datetime, UTC
+    >>> context = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
+    >>> Age(unit="years").apply(pa.array([date(2020, 11, 25), date(2020, 11, 26)]), context).values.to_pylist()
+    [6, 5]
+    """
+
+    name: ClassVar[str] = "age"
+    takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "ISO 8601"
+    about: ClassVar[str] = "completed days, months or years until the run or another field"
+
+    unit: Literal["days", "months", "years"]
+    at: str = RUN
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """int32. Raises TypeRefused for what is no time."""
+        super().gives(type_)
+        return pa.int32()
+
+    def reads(self) -> frozenset[str]:
+        """The field that it counts to, unless that is the run."""
+        return frozenset() if self.at == RUN else frozenset({self.at})
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The ages."""
+        until = self._until(values, context)
+        by_day = pa.types.is_date(values.type) or pa.types.is_date(until.type)
+        born, now = _clock(values, by_day=by_day), _clock(until, by_day=by_day)
+        ages = _days(born, now) if self.unit == "days" else _months(born, now) // (12 if self.unit == "years" else 1)
+        missing = values.is_null().to_numpy(zero_copy_only=False)
+        bad = until.is_null().to_numpy(zero_copy_only=False) | (ages < 0) | (ages > np.iinfo(np.int32).max)
+        given = pa.array(np.where(bad | missing, 0, ages).astype(np.int32), mask=bad | missing)
+        return Treated(given, mask_of(bad & ~missing))
+
+    def _until(self, values: pa.Array, context: Context) -> pa.Array:
+        if self.at == RUN:
+            return pa.repeat(_scalar(context.at), len(values))
+        until = decoded(context.columns[self.at])
+        return until if family(until.type) in self.takes else pa.nulls(len(values), pa.timestamp("us"))
+
+
+Clock = tuple[Ticks, Ticks]
+"""Seconds since 1970, and nanoseconds into the second."""
+
+
+def _days(born: Clock, now: Clock) -> Ticks:
+    days: Ticks = (now[0] - born[0] - (now[1] < born[1])) // 86_400
+    return days
+
+
+def _months(born: Clock, now: Clock) -> Ticks:
+    (first, since), (last, until) = months(born[0]), months(now[0])
+    early = (until < since) | ((until == since) & (now[1] < born[1]))
+    whole: Ticks = last - first - early
+    return whole
+
+
+def _scalar(at: datetime) -> pa.Scalar:
+    return pa.scalar(at, pa.timestamp("us", tz="UTC"))
+
+
+def _clock(times: pa.Array, *, by_day: bool) -> Clock:
+    per = ticks_per_second(times.type)
+    seconds, rest = np.divmod(ticks(times), per)
+    if by_day:
+        return seconds - seconds % 86_400, np.zeros_like(rest)
+    return seconds, rest * (1_000_000_000 // per)

@@ -1,0 +1,56 @@
+"""`h3`: the H3 cell of a position."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import ClassVar
+
+import pyarrow as pa
+from pydantic import Field
+
+from minimize.errors import ConfigurationError
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, mask_of
+from minimize.techniques.distinct import cross, distinct
+from minimize.techniques.position import is_position, positions
+
+
+class H3(Technique):
+    """The identifier of the H3 cell that a position lies in.
+
+    Takes a struct of two numbers, latitude and longitude in degrees (`from: [LATITUDE, LONGITUDE]`), gives text. Null where
+    one of the two is null; what is out of range cannot be treated. Leaves nothing finer than the cell, whose size depends on
+    the resolution (7: about 5 km², 9: about 0.1 km²). Raises ConfigurationError where the `h3` extra is not installed.
+    Source: Uber, H3: hexagonal hierarchical spatial index (2018).
+
+    >>> H3(resolution=7).name
+    'h3'
+    """
+
+    name: ClassVar[str] = "h3"
+    takes: ClassVar[tuple[Family, ...]] = ("struct",)
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "H3 (Uber, 2018)"
+    about: ClassVar[str] = "the H3 cell of a position"
+
+    resolution: int = Field(ge=0, le=15)
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for what is no pair of numbers."""
+        is_position(super().gives(type_), self.takes)
+        if find_spec("h3") is None:
+            raise ConfigurationError("`h3` needs the h3 package", hint="pip install 'minimize[h3]'")
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The cells, one distinct position at a time, because the index takes one at a time."""
+        from h3 import latlng_to_cell
+
+        where = positions(values)
+        latitudes, longitudes = (
+            distinct(pa.array(part, mask=~where.good)) for part in (where.latitude, where.longitude)
+        )
+        pairs = cross([latitudes, longitudes])
+        north, east = (found.words.to_numpy(zero_copy_only=False) for found in (latitudes, longitudes))
+        points = zip(north[pairs.parts[0]].tolist(), east[pairs.parts[1]].tolist(), strict=True)
+        cells = [latlng_to_cell(latitude, longitude, self.resolution) for latitude, longitude in points]
+        return Treated(pa.array(cells, pa.string()).take(pairs.codes), mask_of(where.bad))

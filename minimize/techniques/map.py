@@ -1,0 +1,56 @@
+"""`map`: a table from values to words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import pyarrow as pa
+from pydantic import BeforeValidator, Field
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
+
+
+def _word(value: Any) -> Any:
+    """How a value of a policy is written as text; what is neither text, integer nor boolean is left for the check to refuse."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+Word = Annotated[str, BeforeValidator(_word)]
+
+
+class Map(Technique):
+    """A table from values to words; what is not in it becomes `otherwise`.
+
+    Takes text, integer (written in decimal) and boolean (`true`, `false`), gives text. Null stays null. With `otherwise:
+    null` a value that is not in the table becomes null by decision, so it does not count as untreated. Leaves what the
+    table tells apart: guessable where it gives few values the same word. Source: ISO/IEC 20889:2018, generalization.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> owners = Map(values={"Corporate": "work", "Personal": "own"}, otherwise="other")
+    >>> owners.apply(pa.array(["Personal", "Unknown"]), Context("f", datetime.now(UTC))).values.to_pylist()
+    ['own', 'other']
+    """
+
+    name: ClassVar[str] = "map"
+    takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "boolean")
+    leaves: ClassVar[Leaves] = "guessable"
+    source: ClassVar[str] = "ISO/IEC 20889:2018"
+    about: ClassVar[str] = "a table from values to words"
+
+    values: Mapping[Word, Word] = Field(min_length=1)
+    otherwise: Word | None = None
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for other types than text, integer and boolean."""
+        super().gives(type_)
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The words."""
+        return Treated(
+            each_distinct(values, lambda value: self.values.get(_word(value), self.otherwise), pa.string()).values
+        )

@@ -1,0 +1,113 @@
+"""The start of the calendar unit that an instant or a date falls into: UTC or a zone's wall clock, for every Arrow resolution.
+
+>>> import pyarrow as pa
+>>> starts(pa.array([1_700_000_000], pa.timestamp("s")), "day", "UTC").cast(pa.int64()).to_pylist()
+[1699920000]
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Unit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
+UTC_NAMES = frozenset({"UTC", "Etc/UTC", "Z", "+00:00"})
+Ticks = npt.NDArray[np.int64]
+
+_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_MONDAY = 4 * 86_400
+"""1970-01-05, the first Monday, in seconds."""
+
+
+def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
+    """The start of each one's unit, in the same type; null for null, and where the type cannot hold the start.
+
+    Weeks are ISO weeks. On a clock that goes back, the hour that comes twice keeps its occurrence, and a day begins with the
+    earlier one; where midnight is skipped, the day begins after the gap. Dates have no zone.
+    """
+    if pa.types.is_date(times.type):
+        return _dates(times, unit)
+    utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
+    found = _floor(utc, unit) if zone in UTC_NAMES else _in_zone(utc, unit, zone)
+    return found.cast(pa.int64()).cast(times.type)
+
+
+def days(times: pa.Array) -> Ticks:
+    """The UTC day of each instant or date as days since 1970, 0 for null."""
+    return np.floor_divide(ticks(times), ticks_per_second(times.type) * 86_400)
+
+
+def ticks(times: pa.Array) -> Ticks:
+    """Instants or dates as integers of their own resolution, 0 for null."""
+    whole = times.cast(pa.int32()) if pa.types.is_date32(times.type) else times
+    filled = whole.cast(pa.int64()).fill_null(0)
+    scale = 86_400 if pa.types.is_date32(times.type) else 1
+    return np.asarray(filled.to_numpy(zero_copy_only=False), np.int64) * scale
+
+
+def ticks_per_second(type_: pa.DataType) -> int:
+    """How many of `ticks` are a second."""
+    if pa.types.is_date(type_):
+        return 1_000 if pa.types.is_date64(type_) else 1
+    return _TICKS[type_.unit]
+
+
+def months(seconds: Ticks) -> tuple[Ticks, Ticks]:
+    """For instants in seconds since 1970: the month since 1970, and the seconds since that month began."""
+    month = seconds.astype("datetime64[s]").astype("datetime64[M]")
+    return month.astype(np.int64), seconds - month.astype("datetime64[s]").astype(np.int64)
+
+
+def _naive(times: pa.Array) -> pa.Array:
+    return times.cast(pa.int64()).cast(pa.timestamp(times.type.unit))
+
+
+def _dates(dates: pa.Array, unit: Unit) -> pa.Array:
+    found = _floor(dates.cast(pa.timestamp("s")), unit)
+    seconds = found.cast(pa.int64())
+    if pa.types.is_date64(dates.type):
+        return pc.multiply(seconds, 1_000).cast(dates.type)
+    return pc.divide(seconds, 86_400).cast(pa.int32()).cast(dates.type)
+
+
+def _floor(times: pa.Array, unit: Unit) -> pa.Array:
+    """On the clock that the values show, whatever it is."""
+    values = ticks(times)
+    per = ticks_per_second(times.type)
+    if unit in _SECONDS:
+        width, first = _SECONDS[unit] * per, (_MONDAY * per if unit == "week" else 0)
+        low = values - (values - first) % width
+    else:
+        low = _month_starts(np.floor_divide(values, per), _MONTHS[unit]) * per
+    beyond = low > values
+    null = np.asarray(times.is_null().to_numpy(zero_copy_only=False))
+    return pa.array(np.where(null | beyond, 0, low), mask=null | beyond).cast(times.type)
+
+
+def _month_starts(seconds: Ticks, every: int) -> Ticks:
+    month, _ = months(seconds)
+    first = (month - month % every).astype("datetime64[M]")
+    return first.astype("datetime64[s]").astype(np.int64)
+
+
+def _in_zone(utc: pa.Array, unit: Unit, zone: str) -> pa.Array:
+    wall = _floor(pc.local_timestamp(_zoned(utc, zone)), unit)
+    early = _instants(wall, zone, "earliest")
+    if unit not in ("minute", "hour"):
+        return early
+    late = _instants(wall, zone, "latest")
+    return pc.if_else(pc.less_equal(late, utc), late, early)
+
+
+def _zoned(utc: pa.Array, zone: str) -> pa.Array:
+    return utc.cast(pa.timestamp(utc.type.unit, tz="UTC")).cast(pa.timestamp(utc.type.unit, tz=zone))
+
+
+def _instants(wall: pa.Array, zone: str, ambiguous: str) -> pa.Array:
+    return _naive(pc.assume_timezone(wall, zone, ambiguous=ambiguous, nonexistent="latest"))

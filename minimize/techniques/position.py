@@ -1,0 +1,44 @@
+"""Positions: a struct of latitude and longitude in degrees, as two numpy columns and a word on each pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.techniques.base import Family, TypeRefused, family
+from minimize.techniques.distinct import decoded
+from minimize.techniques.numeric import Doubles
+
+_NUMBERS = ("double", "integer", "decimal")
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Latitudes and longitudes (0 where there is none), which pairs are positions, and which are there but out of range."""
+
+    latitude: Doubles
+    longitude: Doubles
+    good: npt.NDArray[np.bool_]
+    bad: npt.NDArray[np.bool_]
+
+
+def is_position(type_: pa.DataType, takes: tuple[Family, ...]) -> None:
+    """Raises TypeRefused where a struct is no pair of numbers."""
+    if type_.num_fields != 2 or any(family(type_.field(place).type) not in _NUMBERS for place in (0, 1)):
+        raise TypeRefused(takes)
+
+
+def positions(values: pa.StructArray) -> Positions:
+    """The pairs; a null pair, and one with a null in it, is neither good nor bad."""
+    latitude, longitude = (_degrees(child) for child in values.flatten())
+    there = ~(np.asarray(latitude.is_null()) | np.asarray(longitude.is_null()))
+    north, east = (np.asarray(part.fill_null(0.0).to_numpy(zero_copy_only=False)) for part in (latitude, longitude))
+    good = there & (np.abs(north) <= 90) & (np.abs(east) <= 180)
+    return Positions(np.where(good, north, 0.0), np.where(good, east, 0.0), good, there & ~good)
+
+
+def _degrees(child: pa.Array) -> pa.Array:
+    return decoded(child).cast(pa.float64())

@@ -1,0 +1,109 @@
+"""What a keyed technique hashes besides the value: its domain and its scope, as length-prefixed bytes, and values in one form.
+
+Every part is prefixed with its length, so that no two lists of parts are the same bytes; a text and a byte string that look
+alike are different parts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import KeyringError
+from minimize.techniques.base import Context, KeySource, family
+from minimize.techniques.distinct import Distinct, cross, distinct
+
+
+def prefixed(*parts: bytes) -> bytes:
+    """The parts, each after its length as eight bytes.
+
+    >>> prefixed(b"a", b"") == bytes(7) + b"\\x01a" + bytes(8)
+    True
+    """
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+
+
+def canonical(value: Any, *, fold: bool = False) -> bytes:
+    """One form for what people mean by the same value: text in NFC without outer spaces, integers in decimal.
+
+    Byte strings stay as they are. Case is kept unless `fold` asks for case folding.
+    """
+    if isinstance(value, bytes):
+        return b"b" + value
+    text = str(value).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if fold:
+        text = unicodedata.normalize("NFC", text.casefold())
+    return b"t" + text.encode("utf-8", "surrogatepass")
+
+
+def canonicals(words: pa.Array, *, fold: bool = False) -> list[bytes]:
+    """The canonical forms of distinct words, empty for null (no form of a value is empty)."""
+    readable = words if family(words.type) in ("string", "integer", "binary") else words.cast(pa.string())
+    return [b"" if word is None else canonical(word, fold=fold) for word in readable.to_pylist()]
+
+
+def companion(context: Context, key: str) -> Part:
+    """A companion column as a part of the scope."""
+    found = distinct(context.columns[key])
+    return Part(canonicals(found.words), found.codes)
+
+
+def keyring(context: Context) -> KeySource:
+    """The context's keyring. Raises KeyringError where there is none."""
+    if context.keys is None:
+        raise KeyringError(
+            f"`{context.field}` needs a key, and no keyring was given", hint="--keys FILE or MINIMIZE_KEYS"
+        )
+    return context.keys
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """The distinct combinations of a value and its scope.
+
+    words      the distinct values
+    scopes     the distinct scopes, each a list of canonical parts
+    pairs      per combination its word and its scope
+    codes      per row its combination, null where the value or a part of its scope is null
+    untreated  where the value is there, but a part of its scope is null
+    """
+
+    words: pa.Array
+    scopes: tuple[tuple[bytes, ...], ...]
+    pairs: tuple[list[int], list[int]]
+    codes: pa.Array
+    untreated: pa.BooleanArray | None
+
+
+def scoped(values: pa.Array, parts: Sequence[Part]) -> Scoped:
+    """Each value with its scope."""
+    found = distinct(values)
+    if not parts:
+        every = list(range(len(found.words)))
+        return Scoped(found.words, ((),), (every, [0] * len(every)), found.codes, None)
+    scopes = cross([part.as_distinct() for part in parts])
+    columns = [[part.forms[code] for code in codes] for part, codes in zip(parts, scopes.parts, strict=True)]
+    listed = tuple(zip(*columns, strict=True))
+    pairs = cross([found, Distinct(pa.array(range(len(listed)), pa.int64()), scopes.codes)])
+    missing = pc.and_(scopes.codes.is_null(), found.codes.is_valid())
+    every_pair = (pairs.parts[0].tolist(), pairs.parts[1].tolist())
+    return Scoped(found.words, listed, every_pair, pairs.codes, missing if pc.any(missing).as_py() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a scope, by distinct form: the forms, and each row's place among them (null for null)."""
+
+    forms: Sequence[bytes]
+    codes: pa.Array
+
+    def as_distinct(self) -> Distinct:
+        """The part as a column of places."""
+        return Distinct(pa.array(range(len(self.forms)), pa.int64()), self.codes)

@@ -1,0 +1,77 @@
+"""`shift_dates`: every time of one subject moved by the same secret number of days."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, mask_of
+from minimize.techniques.distinct import distinct, numbers
+from minimize.techniques.mac import Mac
+from minimize.techniques.periods import ticks_per_second
+from minimize.techniques.scope import canonicals, keyring, prefixed
+
+
+class ShiftDates(Technique):
+    """Moved by a whole number of days that is the same for every time of one `per` value, never 0, at most `max_days`.
+
+    Takes timestamp and date, gives the same type. All fields with the same key, `per` and `max_days` move together, so that
+    order and distances within one `per` value stay. Null stays null; a null `per`, and what would leave the type's range,
+    cannot be treated. Leaves the time guessable: one known date of a subject gives away all of them, and distances,
+    weekday rhythms and seasons remain. Source: Hripcsak et al., JAMIA 23 (2016), shifting dates; HMAC of RFC 2104.
+
+    >>> ShiftDates(key="dates", per="device_id", max_days=30).reads() == {"device_id"}
+    True
+    """
+
+    name: ClassVar[str] = "shift_dates"
+    takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
+    leaves: ClassVar[Leaves] = "guessable"
+    source: ClassVar[str] = "Hripcsak et al. 2016"
+    about: ClassVar[str] = "moved by a secret number of days, the same for one `per` value"
+
+    key: str = Field(min_length=1)
+    per: str = Field(min_length=1)
+    max_days: int = Field(ge=1, le=36_500)
+
+    def reads(self) -> frozenset[str]:
+        """The field whose values move together."""
+        return frozenset({self.per})
+
+    @property
+    def key_names(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The moved times. Raises KeyringError where the key is missing."""
+        found = distinct(context.columns[self.per])
+        mac = self._mac(context)
+        shifts = pa.array([self._shift(mac, form) for form in canonicals(found.words)], pa.int64())
+        by_row = shifts.take(found.codes)
+        return _moved(values, numbers(by_row.fill_null(0)), numbers(by_row.is_null().cast(pa.int64())) == 1)
+
+    def _mac(self, context: Context) -> Mac:
+        beginning = prefixed(b"minimize shift_dates 1", self.per.encode(), str(self.max_days).encode())
+        return Mac.keyed(keyring(context).bytes_of(self.key)).after(beginning)
+
+    def _shift(self, mac: Mac, form: bytes) -> int:
+        """From -max_days to -1 and from 1 to max_days, all equally likely."""
+        place = int.from_bytes(mac.digest(prefixed(form)), "big") % (2 * self.max_days) - self.max_days
+        return place if place < 0 else place + 1
+
+
+def _moved(values: pa.Array, days: np.ndarray[tuple[int], np.dtype[np.int64]], unknown: np.ndarray) -> Treated:
+    narrow = pa.types.is_date32(values.type)
+    whole = (values.cast(pa.int32()) if narrow else values).cast(pa.int64())
+    per_day = 1 if narrow else 86_400 * ticks_per_second(values.type)
+    limit = np.iinfo(np.int32 if narrow else np.int64)
+    was, by = numbers(whole.fill_null(0)), days * per_day
+    beyond = np.where(by > 0, was > limit.max - by, was < limit.min - by)
+    null = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
+    bad = (unknown | beyond) & ~null
+    moved = pa.array(np.where(bad | null, 0, was + by), mask=bad | null)
+    return Treated((moved.cast(pa.int32()) if narrow else moved).cast(values.type), mask_of(bad))

@@ -1,0 +1,111 @@
+"""`truncate_ip`: the network part of an address."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ConfigDict, Field
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct, untreated_at
+from minimize.techniques.distinct import distinct, pick
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class TruncateIp(Technique):
+    """The network part of an IPv4 or IPv6 address, the rest zero.
+
+    Takes text, gives text: the address, or with `as: network` the network in CIDR notation. An IPv4 address mapped into IPv6
+    counts as IPv4; brackets, port and zone id are taken off; IPv6 is written as RFC 5952 says. Null stays null; what is no
+    address cannot be treated. Leaves nothing of the host; a network can still be one household's, /64 nearly always is.
+    Source: RFC 4291, RFC 4632, RFC 5952.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> addresses = pa.array(["203.0.113.77", "[2001:db8:1:2::3]:443", "lobby"])
+    >>> TruncateIp().apply(addresses, Context("f", datetime.now(UTC))).values.to_pylist()
+    ['203.0.113.0', '2001:db8:1::', None]
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: ClassVar[str] = "truncate_ip"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "RFC 4632, RFC 5952"
+    about: ClassVar[str] = "the network part of an IP address"
+
+    v4: int = Field(24, ge=0, lt=32)
+    v6: int = Field(48, ge=0, lt=128)
+    as_: Literal["address", "network"] = Field("address", alias="as")
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """Text. Raises TypeRefused for what is no text."""
+        super().gives(type_)
+        return pa.string()
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The networks: plain IPv4 by its first three numbers where the rest is cut anyway, all else one by one."""
+        if self.v4 > _OCTETS:
+            return each_distinct(values, self._truncated, pa.string())
+        found = distinct(values)
+        heads, plain = _heads(found.words.cast(pa.string()))
+        quick = distinct(heads)
+        networks = pa.array([self._of_head(head) for head in quick.words.to_pylist()], pa.string()).take(quick.codes)
+        slow = each_distinct(found.words.filter(pc.invert(plain)), self._truncated, pa.string())
+        words = pc.replace_with_mask(networks, pc.invert(plain), slow.values)
+        lost = pc.and_(words.is_null(), found.words.is_valid()).to_pylist()
+        return Treated(pick(words, found.codes), untreated_at(lost, found.codes))
+
+    def _of_head(self, head: str) -> str | None:
+        return self._truncated(f"{head}.0")
+
+    def _truncated(self, text: str) -> str | None:
+        address = _address(text)
+        if address is None:
+            return None
+        bits = self.v4 if address.version == 4 else self.v6
+        shift = address.max_prefixlen - bits
+        network = type(address)(int(address) >> shift << shift)
+        return f"{network}/{bits}" if self.as_ == "network" else str(network)
+
+
+_OCTETS = 24
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN = rf"^(?P<head>{_OCTET}\.{_OCTET}\.{_OCTET})\.{_OCTET}$"
+_BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.ASCII)
+_V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)
+
+
+def _heads(words: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The first three numbers of plain IPv4 addresses, and which words are such."""
+    plain = pc.fill_null(pc.match_substring_regex(words, _PLAIN), False)
+    kept = pc.if_else(plain, words, pa.scalar(None, pa.string()))
+    parts = pc.split_pattern(kept, ".", max_splits=1, reverse=True)
+    heads = parts.flatten().take(pa.array(np.arange(0, 2 * pc.sum(plain).as_py(), 2)) if pc.any(plain).as_py() else [])
+    return pc.replace_with_mask(pa.nulls(len(words), pa.string()), plain, heads), plain
+
+
+def _address(text: str) -> Address | None:
+    """The address in a text, without brackets, port and zone id; a mapped IPv4 address as IPv4."""
+    bare = text.strip()
+    found = _BRACKETED.fullmatch(bare) or _V4_PORT.fullmatch(bare)
+    if found and int((found["port"] or ":0").lstrip(":")) > 65_535:
+        return None
+    address = _parsed((found["address"] if found else bare).partition("%"))
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _parsed(parts: tuple[str, str, str]) -> Address | None:
+    """An address with an optional zone id, which only IPv6 has and which is not empty."""
+    text, percent, zone = parts
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return None if percent and (address.version == 4 or not zone) else address

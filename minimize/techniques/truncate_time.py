@@ -1,0 +1,62 @@
+"""`truncate_time`: the start of a unit of time."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import AfterValidator
+
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, TypeRefused
+from minimize.techniques.periods import Unit, starts
+
+
+def _known_zone(name: str) -> str:
+    known = True
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:
+        raise ValueError("this zone is not in the IANA time zone database")
+    return name
+
+
+class TruncateTime(Technique):
+    """The start of the minute, hour, day, ISO week, month, quarter or year that an instant or a date falls into.
+
+    Takes timestamp (every resolution; one without zone is UTC) and date, gives the same type. A date takes `day` and coarser.
+    With a zone, units are those of its wall clock: an hour that comes twice when clocks go back keeps its occurrence, and a
+    day that begins in a gap begins after it. Null stays null; what has no start within the type's range cannot be treated.
+    Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> times = pa.array([datetime(2026, 11, 25, 13, 59, 7)])
+    >>> TruncateTime(to="week").apply(times, Context("f", datetime.now(UTC))).values.to_pylist()
+    [datetime.datetime(2026, 11, 23, 0, 0)]
+    """
+
+    name: ClassVar[str] = "truncate_time"
+    takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "ISO 8601"
+    about: ClassVar[str] = "the start of the minute, hour, day, week, month, quarter or year"
+
+    to: Unit
+    zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """The same type. Raises TypeRefused also for a date and a unit that is finer than a day."""
+        given = super().gives(type_)
+        if pa.types.is_date(given) and self.to in ("minute", "hour"):
+            raise TypeRefused(("timestamp",))
+        return given
+
+    def apply(self, values: pa.Array, context: Context) -> Treated:
+        """The starts."""
+        found = starts(values, self.to, self.zone)
+        lost = pc.and_(found.is_null(), values.is_valid())
+        return Treated(found, lost if pc.any(lost).as_py() else None)
