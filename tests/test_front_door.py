@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -37,10 +38,11 @@ def run(*command: str | Path, cwd: Path, code: int = 0, **variables: str) -> str
 
 def copy_checkout(target: Path) -> Path:
     """What a clone holds, without what was made in the checkout."""
-    listed = run("git", "ls-files", "-z", "--", *SHIPPED, cwd=ROOT).split("\0")
-    for name in filter(None, listed):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes((ROOT / name).read_bytes())
+    for name in SHIPPED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, target / name)
     return target
 
 
@@ -48,6 +50,7 @@ def copy_checkout(target: Path) -> Path:
 def _bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The commands of a fresh environment in which a wheel was installed."""
     folder = tmp_path_factory.mktemp("wheel")
+    (folder / "source").mkdir()
     source = copy_checkout(folder / "source")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", source, cwd=folder)
     wheel = next((folder / "dist").glob("*.whl"))
