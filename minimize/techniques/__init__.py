@@ -33,6 +33,7 @@ from minimize.techniques.round import Round
 from minimize.techniques.shift_dates import ShiftDates
 from minimize.techniques.size import Size
 from minimize.techniques.tokenize import Tokenize
+from minimize.techniques.top import Top
 from minimize.techniques.truncate_ip import TruncateIp
 from minimize.techniques.truncate_time import TruncateTime
 from minimize.techniques.truncate_version import TruncateVersion
@@ -69,6 +70,7 @@ TECHNIQUES: dict[str, type[Step]] = {
         TruncateVersion,
         Generalize,
         Map,
+        Top,
         Grid,
         H3,
         KeepHost,
