@@ -21,6 +21,8 @@ from minimize.samples.values import Ints, Random, chance, only
 
 CHECKINS = 3
 """A day."""
+LARGEST = 300_000
+"""Devices; larger samples have more check-ins a device."""
 
 VERSIONS = (
     ("10.0.19045.3803", "10.0.22631.4460", "10.0.26100.2314", "10.0.19044.1288"),
@@ -89,7 +91,7 @@ class DeviceTelemetry:
     def __init__(self, per_day: int, seed: int) -> None:
         random = np.random.default_rng([seed, 1])
         who = people(seed)
-        self.fleet: Fleet = fleet(max(1, -(-per_day // CHECKINS)), who, random)
+        self.fleet: Fleet = fleet(min(LARGEST, max(1, -(-per_day // CHECKINS))), who, random)
         self._notes = texts(who.notes)
         self._addresses = texts(addresses(random))
         self._inventories = inventories(len(self.fleet.ids), random)

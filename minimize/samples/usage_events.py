@@ -19,6 +19,8 @@ from minimize.samples.values import Ints, Random, chance, only
 
 PER_USER = 12
 """Events a day."""
+LARGEST = 300_000
+"""Users; larger samples have more events a user."""
 
 KINDS = (
     "app_launch", "enrollment_call", "sdk_action", "page_view", "page_action", "crash",
@@ -59,7 +61,7 @@ class UsageEvents:
 
     def __init__(self, per_day: int, seed: int) -> None:
         random = np.random.default_rng([seed, 2])
-        count = max(1, -(-per_day // PER_USER))
+        count = min(LARGEST, max(1, -(-per_day // PER_USER)))
         self._who = people(seed)
         self.users = values.guids(random, count)
         self.tenants = values.codes(random, count, len(TENANTS), 0.6)

@@ -81,5 +81,12 @@ def test_users_opt_out_of_what_their_administrator_turned_on(dataset: DeviceTele
     assert {row.subject for row in own} <= set(dataset.fleet.ids.to_pylist())
 
 
+def test_a_large_sample_has_a_bounded_population(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{DeviceTelemetry.__module__}.LARGEST", 7)
+    dataset = DeviceTelemetry(10_000, 1)
+    assert len(dataset.fleet.ids) == 7
+    assert len(dataset.records(Slice(DAY, 9_000, 50, 10_000), np.random.default_rng(1))) == 50
+
+
 def _time(record: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(record["event_time"]).astimezone(UTC)

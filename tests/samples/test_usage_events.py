@@ -60,3 +60,10 @@ def test_only_the_developer_turns_the_kit_on(dataset: UsageEvents) -> None:
 def test_every_level_is_in_force_somewhere(dataset: UsageEvents) -> None:
     rows = dataset.settings(Clock(DAY, DAY), np.random.default_rng(1))
     assert {row.value for row in rows if row.setting == "level"} == {"required", "basic", "enhanced", "full"}
+
+
+def test_a_large_sample_has_a_bounded_population(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{UsageEvents.__module__}.LARGEST", 7)
+    dataset = UsageEvents(10_000, 1)
+    assert len(dataset.users) == 7
+    assert len(dataset.records(Slice(DAY, 9_000, 50, 10_000), np.random.default_rng(1))) == 50
