@@ -46,10 +46,10 @@ def doubles(values: pa.Array) -> Doubles:
     """
     if pa.types.is_float64(values.type):
         return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
-    narrow = np.asarray(values.to_numpy(zero_copy_only=False))
-    kind = np.float16 if pa.types.is_float16(values.type) else np.float32
-    found, back = np.unique(narrow.astype(kind), return_inverse=True)
-    return np.asarray(found.astype(np.str_).astype(np.float64)[back], np.float64)
+    kind, bits = (np.float16, np.uint16) if pa.types.is_float16(values.type) else (np.float32, np.uint32)
+    narrow = np.asarray(values.to_numpy(zero_copy_only=False)).astype(kind)
+    found, back = np.unique(narrow.view(bits), return_inverse=True)
+    return np.asarray(found.view(kind).astype(np.str_).astype(np.float64)[back], np.float64)
 
 
 def integers(values: pa.Array) -> Integers:

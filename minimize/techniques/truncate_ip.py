@@ -87,7 +87,8 @@ def _heads(words: pa.Array) -> tuple[pa.Array, pa.Array]:
     plain = pc.fill_null(pc.match_substring_regex(words, _PLAIN), False)
     kept = pc.if_else(plain, words, pa.scalar(None, pa.string()))
     parts = pc.split_pattern(kept, ".", max_splits=1, reverse=True)
-    heads = parts.flatten().take(pa.array(np.arange(0, 2 * pc.sum(plain).as_py(), 2)) if pc.any(plain).as_py() else [])
+    firsts = np.arange(0, 2 * (len(words) - kept.null_count), 2)
+    heads = parts.flatten().take(pa.array(firsts))
     return pc.replace_with_mask(pa.nulls(len(words), pa.string()), plain, heads), plain
 
 
