@@ -56,9 +56,10 @@ def test_a_null_is_none() -> None:
     assert root.plain() == {"a": None, "b": None, "c": None}
 
 
-def test_a_node_knows_the_line_of_its_key() -> None:
+@pytest.mark.parametrize(("path", "line"), [(["a"], 1), (["a", 0], 2), (["a", 1, "b"], 4), (["a", 1, "b", "none"], 4)])
+def test_a_node_knows_the_line_of_its_key(path: list[str | int], line: int) -> None:
     root, _ = nodes("a:\n  - x\n  -\n    b: 1\n")
-    assert [root.at(path).line for path in (["a"], ["a", 0], ["a", 1, "b"], ["a", 1, "b", "none"])] == [1, 2, 4, 4]
+    assert root.at(path).line == line
 
 
 def test_a_key_that_stands_twice_is_a_fault_and_the_first_one_counts() -> None:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from minimize.errors import Finding
+from minimize.policy.model import Policy
+
+PolicyIn = Callable[[str], Policy]
+FaultsIn = Callable[[str], list[Finding]]
+
+
+def test_a_field_in_two_spellings_is_a_fault(faults_in: FaultsIn) -> None:
+    found = faults_in("fields:\n  a: {type: string}\n  /a: {type: string}\n")
+    assert [(fault.code, fault.field, fault.line) for fault in found] == [("P002", "/a", 6)]
+
+
+def test_a_released_field_cannot_stand_below_a_released_one(faults_in: FaultsIn) -> None:
+    found = faults_in("fields:\n  apps: {type: list, do: keep}\n  /apps/*/name: {type: string, do: keep}\n")
+    assert [(fault.code, fault.field) for fault in found] == [("P018", "/apps/*/name")]
+
+
+def test_a_dropped_container_hides_nobody(policy_in: PolicyIn) -> None:
+    policy = policy_in("fields:\n  labels: {type: map, do: drop}\n  /labels/*: {type: string, do: keep}\n")
+    assert list(policy.fields) == ["labels", "/labels/*"]
+
+
+@pytest.mark.parametrize("never", ["/contacts", "/contacts/*"])
+def test_what_must_never_arrive_cannot_be_kept(faults_in: FaultsIn, never: str) -> None:
+    found = faults_in(f"never: [{never}]\nfields:\n  /contacts/*/name: {{type: string, do: keep}}\n")
+    assert [fault.code for fault in found] == ["P018"]
+
+
+def test_the_event_time_is_a_time(faults_in: FaultsIn) -> None:
+    assert [fault.code for fault in faults_in("time: t\nfields:\n  t: {type: string}\n")] == ["P017"]
+
+
+def test_a_secret_makes_no_field(faults_in: FaultsIn) -> None:
+    text = "fields:\n  s: {type: double, role: secret}\n  c: {from: [s], do: keep}\n"
+    assert [fault.code for fault in faults_in(text)] == ["P014"]
+
+
+def test_a_derived_field_makes_no_other(faults_in: FaultsIn) -> None:
+    text = "fields:\n  a: {type: double}\n  b: {from: [a], do: keep}\n  c: {from: [b], do: keep}\n"
+    assert [fault.code for fault in faults_in(text)] == ["P018"]
+
+
+def test_a_derived_field_is_nobodys_subject(faults_in: FaultsIn) -> None:
+    text = "subject: b\nfields:\n  a: {type: double}\n  b: {from: [a], do: keep}\n"
+    assert [(fault.code, fault.line) for fault in faults_in(text)] == [("P018", 4)]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from minimize.errors import Finding
+from minimize.pointer import Pointer
+from minimize.policy.condition import Equals
+from minimize.policy.load import load_policy
+from minimize.policy.model import Policy
+
+PolicyIn = Callable[[str], Policy]
+FaultsIn = Callable[[str], list[Finding]]
+FIELDS = "fields:\n  a: {type: string, do: keep}\n"
+
+
+def test_the_head_is_typed(policy_in: PolicyIn) -> None:
+    policy = policy_in("owner: me\nretention: 2w\nlevels: [required, full]\nnever: [/sms/*, password]\n" + FIELDS)
+    assert (policy.policy, policy.version, policy.owner) == ("p", 1, "me")
+    assert policy.purposes == ("operations", "customer_support")
+    assert policy.retention == timedelta(days=14)
+    assert policy.levels == ("required", "full")
+    assert policy.never == (Pointer.parse("/sms/*"), Pointer.parse("password"))
+
+
+def test_features_have_holders_and_retention(policy_in: PolicyIn) -> None:
+    policy = policy_in("features:\n  a: {about: x, retention: 24h, holders: [user]}\n  b:\n" + FIELDS)
+    assert policy.features["a"].retention == timedelta(days=1)
+    assert (policy.features["a"].holders, policy.features["b"].holders) == (("user",), ())
+
+
+def test_a_field_named_in_the_head_is_spelled_as_it_is_declared(policy_in: PolicyIn) -> None:
+    assert policy_in("tenant: /a\n" + FIELDS).tenant == "a"
+
+
+def test_whole_records_may_be_gated(policy_in: PolicyIn) -> None:
+    policy = policy_in("features: {f: {}}\nrecords: {feature: f, collect_if: {a: x}}\n" + FIELDS)
+    assert (policy.records.feature, policy.records.collect_if) == ("f", Equals("a", ("x",)))
+
+
+def test_lines_of_the_file_are_at_hand(policy_in: PolicyIn) -> None:
+    policy = policy_in("retention: 30d\n" + FIELDS)
+    assert (policy.lines["retention",], policy.lines["fields", "a"]) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("retention: 0d", "P006"),
+        ("retention: 30", "P006"),
+        ("retention:", "P006"),
+        ("levels: basic", "P006"),
+        ("levels: [a, 1]", "P006"),
+        ("levels: [a, a]", "P002"),
+        ("features: [a]", "P006"),
+        ("features: {a: 3}", "P006"),
+        ("features: {level: {}}", "P015"),
+        ("features: {a b: {}}", "P015"),
+        ("features: {a: {holders: [root]}}", "P007"),
+        ("features: {a: {retention: forever}}", "P006"),
+        ("never: contacts", "P006"),
+        ("never: [/*]", "P006"),
+        ("records: {feature: f}", "P010"),
+        ("records: {collect_if: {b: 1}}", "P010"),
+        ("records: 3", "P006"),
+        ("tenant: b", "P010"),
+        ("subject: [a]", "P006"),
+        ("owner: 3", "P006"),
+        ("digest: x", "P004"),
+    ],
+)
+def test_a_fault_of_the_head_stands_at_its_line(faults_in: FaultsIn, text: str, code: str) -> None:
+    assert [(fault.code, fault.line) for fault in faults_in(text + "\n" + FIELDS)] == [(code, 4)]
+
+
+@pytest.mark.parametrize(
+    ("head", "codes"),
+    [
+        ("", ["P005", "P005", "P005"]),
+        ("policy: a b\nversion: 1\npurposes: [operations]", ["P015"]),
+        ("policy: p\nversion: 0\npurposes: [operations]", ["P006"]),
+        ("policy: p\nversion: true\npurposes: [operations]", ["P006"]),
+        ("policy: p\nversion: 1.5\npurposes: [operations]", ["P006"]),
+        ("policy: p\nversion: '1'\npurposes: [operations]", ["P006"]),
+        ("policy: p\nversion: 1\npurposes: []", ["P006"]),
+        ("policy: p\nversion: 1\npurposes: [operations, data_sale]", ["P009"]),
+        ("policy: p\nversion: 1\npurposes: [operations, oprations]", ["P008"]),
+    ],
+)
+def test_name_version_and_purposes_must_be_there(write: Callable[..., str], head: str, codes: list[str]) -> None:
+    path = write("policy.yaml", head + "\n" + FIELDS)
+    with pytest.raises(Exception, match="fault") as caught:
+        load_policy(path)
+    assert [fault.code for fault in getattr(caught.value, "findings", ())] == codes
+
+
+@pytest.mark.parametrize("text", ["fields: {}", "fields: [a]", "fields: {a: }"])
+def test_fields_must_be_there(faults_in: FaultsIn, text: str) -> None:
+    assert [fault.code for fault in faults_in(text)] == ["P006"]
+
+
+def test_a_field_of_a_list_cannot_stand_for_the_record(faults_in: FaultsIn) -> None:
+    text = "subject: /a/*/b\nfields:\n  /a/*/b: {type: string}\n"
+    assert [fault.code for fault in faults_in(text)] == ["P018"]
