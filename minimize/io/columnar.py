@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.io.base import Carried, Chunk, Declared, Request, Unit
@@ -38,28 +39,28 @@ class Bound:
     def chunk(
         self,
         records: pa.RecordBatch,
-        first: int,
+        positions: npt.NDArray[np.int64],
         known: Sequence[Fault] = (),
         carry: Mapping[Pointer, Carried] | None = None,
         unit: Unit = "row",
     ) -> Chunk:
         """Decoded records as a chunk: the good ones pruned to the schema, the others as rejects.
 
-        Takes the position of the first record, faults that the reader found, and what the records carry undeclared, where
+        Takes the records' positions, faults that the reader found, and what the records carry undeclared, where
         the reader knows it without looking.
         """
         found = faults(records, self.required, self.never, known)
         good = np.ones(records.num_rows, bool)
         good[found.rows] = False
-        kept, places = project(records, self.schema), np.arange(first, first + records.num_rows)
+        kept = project(records, self.schema)
         if len(found.rows):
             kept = kept.filter(pa.array(good))
         return Chunk(
             records=kept,
             read=records.num_rows,
-            rejects=found.rejects(places, unit),
+            rejects=found.rejects(positions, unit),
             undeclared=self.look(records, good) if carry is None else carry,
-            positions=pa.array(places[good], pa.int64()),
+            positions=pa.array(positions[good], pa.int64()),
         )
 
     def look(self, records: pa.RecordBatch, good: Mask) -> dict[Pointer, Carried]:

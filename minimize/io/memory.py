@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
@@ -44,7 +45,7 @@ class MemoryPart:
         """The records in bounded chunks. Raises SourceError where data that is read once was read before."""
         first = 0
         for batch in _sliced(self.data.open()):
-            yield self.bound.chunk(batch, first)
+            yield self.bound.chunk(batch, np.arange(first, first + batch.num_rows))
             first += batch.num_rows
 
 

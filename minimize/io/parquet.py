@@ -94,7 +94,7 @@ class ParquetPart:
                 pointer: _named(carried, foot.single(pointer), records, self.bound.request.subject, foot.rows(group))
                 for pointer, carried in carry.items()
             }
-            yield look.bound.chunk(records, first, known, named)
+            yield look.bound.chunk(records, np.arange(first, first + records.num_rows), known, named)
             carry, first = {}, first + records.num_rows
 
     def _batches(self, opened: pq.ParquetFile, foot: Footer, group: int, look: _Look) -> Iterator[pa.RecordBatch]:

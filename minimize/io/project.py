@@ -85,7 +85,7 @@ def _list(values: pa.Array, type_: pa.DataType) -> pa.Array:
     inner, lengths = elements(values)
     array = pa.LargeListArray if pa.types.is_large_list(type_) else pa.ListArray
     width = pa.int64() if pa.types.is_large_list(type_) else pa.int32()
-    return array.from_arrays(_offsets(lengths, width), narrow(inner, type_.value_type), type_, mask=values.is_null())
+    return array.from_arrays(offsets(lengths, width), narrow(inner, type_.value_type), type_, mask=values.is_null())
 
 
 def _map(values: pa.Array, type_: pa.MapType) -> pa.Array:
@@ -93,8 +93,8 @@ def _map(values: pa.Array, type_: pa.MapType) -> pa.Array:
     keys, items = inner.field(0), inner.field(1) if inner.type.num_fields > 1 else pa.nulls(len(inner))
     if pa.types.is_null(type_.item_type):
         keys = pa.repeat(pa.scalar("", type_.key_type), len(inner))
-    offsets = _offsets(lengths, pa.int32())
-    held = pa.MapArray.from_arrays(offsets, narrow(keys, type_.key_type), narrow(items, type_.item_type), type_)
+    ends = offsets(lengths, pa.int32())
+    held = pa.MapArray.from_arrays(ends, narrow(keys, type_.key_type), narrow(items, type_.item_type), type_)
     return held if values.null_count == 0 else _with_nulls(held, values)
 
 
@@ -103,7 +103,8 @@ def _with_nulls(held: pa.MapArray, values: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(held.type, len(held), [_validity(values), held.buffers()[1]], children=[entries])
 
 
-def _offsets(lengths: pa.Array, width: pa.DataType) -> pa.Array:
+def offsets(lengths: pa.Array, width: pa.DataType) -> pa.Array:
+    """The offsets of lists that have these lengths and stand one after the other."""
     ends = pc.cumulative_sum(lengths.cast(pa.int64()))
     return pa.concat_arrays([pa.array([0], pa.int64()), ends]).cast(width)
 

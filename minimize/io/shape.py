@@ -12,17 +12,21 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from minimize.io.base import Declared, Request
-from minimize.io.types import accepts, arrow_type, is_list, plain
-from minimize.pointer import STAR, Part
+from minimize.io.types import arrow_type, is_list, plain
+from minimize.pointer import STAR, Part, Pointer
 
 HOLLOW_MAP = pa.map_(pa.string(), pa.null())
 
 
 @dataclass(slots=True)
 class Node:
-    """One place in a record: the field declared there, if any, and what is declared below it."""
+    """One place in a record: the field declared there, if any, and what is declared below it.
+
+    `mapped` says that what stands under a star here is a map's items, not a list's elements.
+    """
 
     declared: Declared | None = None
+    mapped: bool = False
     children: dict[Part, Node] = field(default_factory=dict)
 
     @property
@@ -32,26 +36,20 @@ class Node:
             child.needed for child in self.children.values()
         )
 
-    @property
-    def optional(self) -> bool:
-        """Whether all that is declared here and below may be missing."""
-        return (self.declared is None or self.declared.optional) and all(
-            child.optional for child in self.children.values()
-        )
-
     def child(self, part: Part) -> Node | None:
         """What is declared for this part: by name, or by a star."""
         return self.children.get(part)
 
 
-def tree(request: Request) -> Node:
-    """The declared fields as a tree, in the request's order."""
+def tree(request: Request, maps: frozenset[Pointer] = frozenset()) -> Node:
+    """The declared fields as a tree, in the request's order. `maps` are containers known to be maps, beside those declared so."""
     root = Node()
     for declared in request.fields:
         node = root
-        for part in declared.pointer.parts:
+        for depth, part in enumerate(declared.pointer.parts, 1):
             node = node.children.setdefault(part, Node())
-        node.declared = declared
+            node.mapped = node.mapped or Pointer(declared.pointer.parts[:depth]) in maps
+        node.declared, node.mapped = declared, node.mapped or declared.type == "map"
     return root
 
 
@@ -90,20 +88,15 @@ def prune(type_: pa.DataType, node: Node) -> pa.DataType:
 def stated(node: Node) -> pa.DataType:
     """The type of a needed node as the policy states it: for sources that have no types of their own.
 
-    What stands under a star is a list, unless the container is itself declared as a map.
+    What stands under a star is a list, unless the container is a map.
     """
     parts = {part: child for part, child in node.children.items() if child.needed}
     if not parts:
         return arrow_type(node.declared.type) if node.declared else pa.null()
     if STAR in parts:
         below = stated(parts[STAR])
-        return pa.map_(pa.string(), below) if is_map(node) else pa.list_(below)
+        return pa.map_(pa.string(), below) if node.mapped else pa.list_(below)
     return pa.struct([pa.field(str(part), stated(child)) for part, child in parts.items()])
-
-
-def is_map(node: Node) -> bool:
-    """Whether the policy declares the container at this node as a map."""
-    return node.declared is not None and node.declared.type == "map"
 
 
 def pruned(schema: pa.Schema, root: Node) -> pa.Schema:
@@ -136,8 +129,3 @@ def _hollow(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_map(kind):
         return HOLLOW_MAP
     return _list_of(kind, pa.null()) if listy(kind) else kind
-
-
-def fits(type_: pa.DataType, declared: Declared) -> bool:
-    """Whether a source's type is what the policy declares."""
-    return accepts(declared.type, type_)

@@ -1,0 +1,112 @@
+"""Files as blocks of whole lines: decompressed as a stream, in bounded memory, with the byte position of each block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from minimize.errors import SourceError
+from minimize.io.part import damaged, unreadable
+
+BLOCK = 1 << 20
+LIMIT = 16 << 20
+"""The longest line, in bytes without its end, that is a record."""
+BLANK = b" \t\r"
+BOM = b"\xef\xbb\xbf"
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
+
+
+class Stream(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some whole lines, or the place of one that is too long."""
+
+    position: int
+    data: bytes
+    too_large: bool = False
+
+
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[Stream]:
+    """A file's bytes, decompressed by its name's ending (.gz, .zst; several members are one stream). Raises SourceError."""
+    stream = None
+    try:
+        stream = pa.input_stream(str(path), compression=_CODECS.get(path.suffix.lower()), buffer_size=1 << 16)
+    except (OSError, pa.ArrowException):
+        stream = None
+    if stream is None:
+        raise unreadable(name)
+    with stream:
+        yield _Whole(stream, damaged(name))
+
+
+class _Whole:
+    """A stream that says which file it is when its bytes do not decode to their end."""
+
+    def __init__(self, stream: BinaryIO, error: SourceError) -> None:
+        self._stream, self._error = stream, error
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (OSError, pa.ArrowException):
+            pass
+        raise self._error
+
+
+def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT) -> Iterator[Block]:
+    """A stream cut at line ends into blocks of about this size; a byte order mark at its start is left out.
+
+    A line above the limit is told by its position and never held whole.
+    """
+    position, held, skipping = 0, b"", False
+    for data in _reads(stream, min(size, limit)):
+        if not position and not held and data.startswith(BOM):
+            position, data = len(BOM), data[len(BOM) :]
+        if skipping:
+            past = data.find(b"\n") + 1
+            position, data, skipping = position + (past or len(data)), data[past:] if past else b"", not past
+        held += data
+        end = held.rfind(b"\n") + 1
+        yield from _whole(position, held[:end], limit)
+        position, held = position + end, held[end:]
+        if len(held) > limit:
+            yield Block(position, b"", too_large=True)
+            position, held, skipping = position + len(held), b"", True
+    yield from _whole(position, held, limit)
+
+
+def _whole(position: int, data: bytes, limit: int) -> Iterator[Block]:
+    """Whole lines as a block; only the first of them can be too long, for it alone was begun in an earlier read."""
+    first = data.find(b"\n") if len(data) > limit else 0
+    if first > limit:
+        yield Block(position, b"", too_large=True)
+        position, data = position + first + 1, data[first + 1 :]
+    if data:
+        yield Block(position, data)
+
+
+def _reads(stream: Stream, size: int) -> Iterator[bytes]:
+    while data := stream.read(size):
+        yield data
+
+
+def lines(block: Block) -> Iterator[tuple[int, bytes]]:
+    """The lines of a block, each with its position; blank lines left out."""
+    position = block.position
+    for line in block.data.split(b"\n"):
+        if line.strip(BLANK):
+            yield position, line
+        position += len(line) + 1

@@ -1,0 +1,66 @@
+"""Chunks put together, and what a part carries undeclared kept bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.io.base import Carried, Chunk
+from minimize.io.project import rows_only
+from minimize.pointer import STAR, Pointer
+
+PATHS = 1000
+"""How many distinct undeclared paths of a part are told apart."""
+REST: Final = Pointer((STAR,))
+"""Where the others are counted."""
+
+
+def joined(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
+    """Chunks of one part as one, in order."""
+    if len(chunks) == 1:
+        return chunks[0]
+    places = [chunk.positions for chunk in chunks if chunk.positions is not None]
+    return Chunk(
+        records=_records([chunk.records for chunk in chunks], schema),
+        read=sum(chunk.read for chunk in chunks),
+        rejects=tuple(chain.from_iterable(chunk.rejects for chunk in chunks)),
+        undeclared=added(chunk.undeclared for chunk in chunks),
+        positions=pa.concat_arrays([pa.array([], pa.int64()), *places]),
+    )
+
+
+def added(carried: Iterator[Mapping[Pointer, Carried]]) -> dict[Pointer, Carried]:
+    """What several chunks carry undeclared, together."""
+    together: dict[Pointer, Carried] = {}
+    for one in carried:
+        for pointer, carry in one.items():
+            together[pointer] = together.get(pointer, Carried(0)) + carry
+    return together
+
+
+def bounded(chunks: Iterator[Chunk], paths: int = PATHS) -> Iterator[Chunk]:
+    """The chunks of a part, in which only so many undeclared paths are told apart: the rest counts under `/*`."""
+    known: set[Pointer] = set()
+    for chunk in chunks:
+        new = sorted(set(chunk.undeclared) - known, key=str)
+        known.update(new[: max(0, paths - len(known))])
+        within = {pointer: carry for pointer, carry in chunk.undeclared.items() if pointer in known}
+        beyond = [{REST: carry} for pointer, carry in chunk.undeclared.items() if pointer not in known]
+        if beyond:
+            chunk = Chunk(
+                chunk.records, chunk.read, chunk.rejects, added(iter([within, *beyond])), positions=chunk.positions
+            )
+        yield chunk
+
+
+def _records(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    if not schema.names:
+        return rows_only(sum(batch.num_rows for batch in batches))
+    columns = [
+        pa.concat_arrays([pa.array([], field.type), *(batch.column(index) for batch in batches)])
+        for index, field in enumerate(schema)
+    ]
+    return pa.record_batch(columns, schema=schema)
