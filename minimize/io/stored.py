@@ -22,7 +22,7 @@ class Stored:
     """One file of an output.
 
     path    relative to the output folder
-    schema  of the file, as its readers see it
+    schema  of the file, as its readers see it, and what it says of the whole
     whole   the same with the columns that are folders, in the output's order
     """
 
@@ -59,8 +59,10 @@ def open_stored(output: Path, path: str) -> Stored:
         raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
     schema = file.schema_arrow
     said = (file.metadata.metadata or {}).get(WHOLE)
-    whole = schema if said is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
-    return Stored(path, file, schema, whole)
+    if said is None:
+        return Stored(path, file, schema, schema)
+    whole = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
+    return Stored(path, file, schema.with_metadata({**(schema.metadata or {}), WHOLE: said}), whole)
 
 
 def _opened(path: Path) -> pq.ParquetFile | None:

@@ -19,6 +19,7 @@ from minimize.io.exchange import Exchange, exchange, no_exchange
 from minimize.io.failpoints import VARIABLE
 from minimize.io.history import RUNS, receipts
 from minimize.io.intent import listing
+from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging, open_output
 from minimize.receipt import (
     Digest,
@@ -143,7 +144,8 @@ def check_whole(folder: Path) -> None:
     force = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
     found = {path: digest for path, digest in snapshot(folder).items() if not path.startswith(f"{RUNS}/")}
     assert found == {file.path: file.digest for file in force}
-    partitions = {(folder / path).parent for path in found}
+    places = {place_of(path) for path in found}
+    partitions = [folder / name if date is None else folder / name / f"date={date}" for name, date in places]
     assert all((partition / "_SUCCESS").stat().st_size == 0 for partition in partitions)
     runs = {path.split("/")[1] for path in listing(folder) if path.startswith(f"{RUNS}/") and path.count("/") > 1}
     assert runs == {receipt.run_id for receipt in said}

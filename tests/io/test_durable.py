@@ -1,0 +1,53 @@
+"""Files and folders that are there when we say so."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.io.durable import HashingFile, digest_of, make_folder, remove_tree, write_file
+
+
+@given(st.lists(st.binary(max_size=50)))
+def test_the_digest_is_that_of_all_that_was_written(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("f") / "x"
+    file = HashingFile(path)
+    for part in parts:
+        assert file.write(memoryview(part)) == len(part)
+    assert file.tell() == sum(map(len, parts))
+    file.close()
+    assert path.read_bytes() == b"".join(parts)
+    assert file.digest == digest_of(path) == "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"precious")
+    with pytest.raises(FileExistsError):
+        HashingFile(tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b"precious"
+
+
+def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
+    for content in (b"one", b"two"):
+        write_file(tmp_path / "x", content)
+    assert (tmp_path / "x").read_bytes() == b"two"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_folders_are_made_with_those_above_and_twice_is_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a/b/c")
+    assert (tmp_path / "a/b/c").is_dir()
+
+
+def test_a_tree_is_removed_and_none_is_no_matter(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a/b")
+    for _ in range(2):
+        remove_tree(tmp_path / "a")
+    assert [*tmp_path.iterdir()] == []

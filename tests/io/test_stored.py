@@ -1,0 +1,45 @@
+"""Files read back batch by batch, with the columns that are folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from minimize.errors import OutputError
+from minimize.io.sink import ParquetSink
+from minimize.io.stored import open_stored
+
+SCHEMA = pa.schema([("n", pa.int64()), ("tenant", pa.string()), ("flag", pa.bool_()), ("day", pa.date32())])
+
+
+def test_folders_come_back_as_columns_of_their_type(tmp_path: Path) -> None:
+    sink = ParquetSink(tmp_path, "records", "run-0", SCHEMA, partition_by=["tenant", "flag", "day"])
+    sink.write(pa.record_batch([[1], ["a/b"], [True], pa.array([7], pa.date32())], schema=SCHEMA))
+    [written] = sink.close()
+    stored = open_stored(tmp_path, written.path)
+    assert stored.schema.names == ["n"]
+    assert stored.whole.equals(SCHEMA)
+    assert [batch.to_pylist() for batch in stored.batches()] == [stored.table().to_pylist()]
+    assert stored.table().column("tenant").to_pylist() == ["a/b"]
+    assert (
+        stored.table().select(["flag", "day"]).to_pydict()
+        == pa.table({"flag": [True], "day": pa.array([7], pa.date32())}).to_pydict()
+    )
+
+
+def test_batches_are_bounded(tmp_path: Path) -> None:
+    schema = pa.schema([("n", pa.int64())])
+    sink = ParquetSink(tmp_path, "records", "run-0", schema)
+    sink.write(pa.record_batch([range(300_000)], schema=schema))
+    [written] = sink.close()
+    sizes = [batch.num_rows for batch in open_stored(tmp_path, written.path).batches()]
+    assert sum(sizes) == 300_000
+    assert max(sizes) <= 1 << 17
+
+
+def test_a_file_that_is_gone_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        open_stored(tmp_path, "records/none.parquet")
+    assert caught.value.__context__ is None
