@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.pointer import Pointer
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature
+from minimize.stages.conditions import could_hold, holds, matches, must_hold
+from minimize.stages.facts import BatchFacts
+from minimize.stages.places import RECORD
+from tests.stages.make import APPS, AT, Said, plan_of, records
+
+COLUMNS = {"owner": pa.string(), "apps": APPS}
+FIELDS = {
+    "owner": {"type": "string", "do": "keep"},
+    "/apps/*/name": {"type": "string", "do": "keep"},
+    "/apps/*/managed": {"type": "boolean", "do": "keep"},
+}
+RAW = records(
+    COLUMNS,
+    {"owner": "corporate", "apps": [{"name": "a", "managed": True}, {"name": "b", "managed": False}]},
+    {"owner": None, "apps": [{"name": "c", "managed": None}, {"name": "d", "managed": True}]},
+    {"owner": "personal", "apps": []},
+)
+NAMES = Pointer.parse("/apps/*/name")
+LISTS = Pointer.parse("/apps")
+CORPORATE = Equals("owner", ("corporate",))
+MANAGED = Equals("/apps/*/managed", (True,))
+
+
+def facts(raw: pa.RecordBatch = RAW, said: Said | None = None, **fields: Any) -> BatchFacts:
+    plan = plan_of({**FIELDS, **fields}, columns=COLUMNS, features={"inventory": {"about": "apps"}})
+    return BatchFacts(raw, plan.policy, said, AT)
+
+
+@pytest.mark.parametrize(
+    ("array", "wanted", "found"),
+    [
+        (pa.array(["a", "b", None]), ("a",), [True, False, False]),
+        (pa.array(["a", "b", None, "a"]).dictionary_encode(), ("a", "c"), [True, False, False, True]),
+        (pa.array([True, False, None]), (False,), [False, True, False]),
+        (pa.array([1, 2, None], pa.int8()), (1.0, 300), [True, False, False]),
+        (pa.array([0.5, float("nan"), 2.0]), (2, 0.5), [True, False, True]),
+        (pa.array([Decimal("1.50")], pa.decimal128(5, 2)), (1.5,), [True]),
+        (pa.array([date(2026, 1, 2)]), ("2026-01-02",), [True]),
+        (
+            pa.array([datetime(2026, 1, 2, tzinfo=UTC)], pa.timestamp("ns", "UTC")),
+            ("2026-01-02T01:00:00+01:00",),
+            [True],
+        ),
+        (pa.array([1767312000], pa.timestamp("s")), ("2026-01-02",), [True]),
+    ],
+)
+def test_values_compare_by_the_type_of_the_field(array: pa.Array, wanted: tuple[Any, ...], found: list[bool]) -> None:
+    assert matches(array, wanted).to_pylist() == found
+
+
+@pytest.mark.parametrize(
+    ("array", "wanted"),
+    [
+        (pa.array(["True", "1"]), (True, 1)),
+        (pa.array([True]), (1, "true")),
+        (pa.array([1]), (True, "1", 1.5)),
+        (pa.array([float("nan")]), (float("nan"),)),
+        (pa.array([datetime(2026, 1, 2, tzinfo=UTC)], pa.timestamp("s", "UTC")), ("soon", "2026-01-02T00:00:00.5Z")),
+        (pa.array([b"a"]), ("a",)),
+    ],
+)
+def test_values_of_another_type_never_match(array: pa.Array, wanted: tuple[Any, ...]) -> None:
+    assert not any(matches(array, wanted).to_pylist())
+
+
+def test_a_null_among_the_entries_of_a_dictionary_never_matches() -> None:
+    array = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", None]))
+    assert matches(array, ("a",)).to_pylist() == [True, False]
+
+
+def test_a_condition_on_the_record_is_spread_to_its_elements() -> None:
+    assert holds(CORPORATE, facts(), NAMES).to_pylist() == [True, True, False, False]
+
+
+def test_a_condition_on_the_element_decides_element_by_element() -> None:
+    assert holds(MANAGED, facts(), NAMES).to_pylist() == [True, False, False, True]
+
+
+def test_all_wants_every_part_and_any_wants_one() -> None:
+    assert holds(All((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, False, False, False]
+    assert holds(AnyOf((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, True, False, True]
+
+
+def test_all_of_nothing_holds_and_any_of_nothing_does_not() -> None:
+    assert holds(All(()), facts(), RECORD).to_pylist() == [True] * 3
+    assert holds(AnyOf(()), facts(), RECORD).to_pylist() == [False] * 3
+
+
+def test_a_feature_holds_where_it_is_on() -> None:
+    raw = records(COLUMNS, {"tenant_id": "t"}, {"tenant_id": "u"})
+    said = Said({"t": ["inventory"]})
+    assert holds(Feature("inventory"), facts(raw, said), RECORD).to_pylist() == [True, False]
+
+
+def test_a_field_whose_gate_is_closed_reads_as_null() -> None:
+    gated = facts(said=Said(), owner={"type": "string", "do": "keep", "feature": "inventory"})
+    assert holds(CORPORATE, gated, RECORD).to_pylist() == [False] * 3
+
+
+def test_what_an_element_could_say_is_taken_as_said() -> None:
+    assert could_hold(All((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, False, False]
+    assert could_hold(AnyOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, True, True]
+
+
+def test_an_element_cannot_say_what_its_own_gate_closes() -> None:
+    managed = {"type": "boolean", "do": "keep", "collect_if": {"owner": "corporate"}}
+    assert could_hold(MANAGED, facts(**{"/apps/*/managed": managed}), LISTS).to_pylist() == [True, False, False]
+
+
+def test_what_an_element_may_say_is_not_sure() -> None:
+    assert must_hold(AnyOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, False, False]
+
+
+conditions = st.recursive(
+    st.sampled_from([CORPORATE, MANAGED, Equals("/apps/*/name", ("a", "d"))]),
+    lambda inner: (
+        st.builds(All, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(AnyOf, st.lists(inner, max_size=3).map(tuple))
+    ),
+    max_leaves=6,
+)
+
+
+@given(conditions)
+def test_what_holds_for_an_element_could_hold_and_what_must_hold_does(condition: Condition) -> None:
+    known = facts()
+    could, must = (mode(condition, known, LISTS).to_pylist() for mode in (could_hold, must_hold))
+    for row, held in zip([0, 0, 1, 1], holds(condition, known, NAMES).to_pylist(), strict=True):
+        assert must[row] <= held <= could[row]

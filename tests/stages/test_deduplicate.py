@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.errors import ConfigurationError
+from minimize.plan import Plan
+from minimize.stage import Batch
+from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
+from tests.stages.make import APPS, deduplicating, gated, plan_of, records
+
+DAY = datetime(2026, 11, 24, tzinfo=UTC)
+KEY = b"k" * 32
+COLUMNS = {"n": pa.int64(), "id": pa.string()}
+
+
+def at(hour: float) -> datetime:
+    return DAY + timedelta(hours=hour)
+
+
+def plan(*by: str, record: str | None = None) -> Plan:
+    fields = {"n": {"type": "integer", "do": "keep"}, "id": {"type": "string", "do": "drop"}}
+    rule = deduplicating(*by).pipeline
+    assert rule is not None
+    assert rule.records is not None
+    more = {} if record is None else {"record": record}
+    return plan_of(fields, columns=COLUMNS, pipeline=rule.records, **more)
+
+
+def events(*rows: dict[str, Any]) -> pa.RecordBatch:
+    return records(COLUMNS, *rows)
+
+
+def settled(rule: Plan, *batches: pa.RecordBatch) -> Deduplicate:
+    tally = DeduplicateTally.of(rule, KEY)
+    for batch in batches:
+        tally.observe(Batch(batch))
+    return tally.settle()
+
+
+def kept(rule: Plan, raw: pa.RecordBatch) -> list[int]:
+    found: list[int] = settled(rule, raw)(Batch(raw)).raw["n"].to_pylist()
+    return found
+
+
+def test_two_check_ins_on_one_day_become_the_earlier_one() -> None:
+    raw = events({"event_time": at(16), "n": 1}, {"event_time": at(8), "n": 2})
+    batch = settled(plan("device_id"), raw)(Batch(raw))
+    assert batch.raw["n"].to_pylist() == [2]
+    assert batch.counts.deduplicated == 1
+
+
+def test_days_are_of_universal_time() -> None:
+    raw = events({"event_time": at(23.9), "n": 1}, {"event_time": at(24), "n": 2}, {"event_time": at(25), "n": 3})
+    assert kept(plan("device_id"), raw) == [1, 2]
+
+
+def test_records_that_differ_in_one_of_the_fields_are_no_duplicates() -> None:
+    rows = [
+        {"tenant_id": t, "device_id": d, "event_time": at(1), "n": i} for i, (t, d) in enumerate(["ab", "ac", "bb"])
+    ]
+    assert kept(plan("tenant_id", "device_id"), events(*rows)) == [0, 1, 2]
+
+
+def test_null_is_a_value_like_another() -> None:
+    rows = [
+        {"device_id": device, "event_time": at(hour), "n": hour} for hour, device in enumerate([None, "", None, ""])
+    ]
+    assert kept(plan("device_id"), events(*rows)) == [0, 1]
+
+
+def test_at_the_same_time_the_smaller_record_stays() -> None:
+    raw = events(*({"event_time": at(1), "id": id_, "n": n} for n, id_ in enumerate(["b", None, "a", "c"])))
+    assert kept(plan("device_id", record="id"), raw) == [2]
+
+
+def test_without_a_record_field_the_keyed_digest_decides_the_same_way_in_any_order() -> None:
+    rows = [{"event_time": at(1), "n": n} for n in range(6)]
+    assert kept(plan("device_id"), events(*rows)) == kept(plan("device_id"), events(*reversed(rows)))
+
+
+def test_another_key_may_decide_otherwise() -> None:
+    raw = events(*({"event_time": at(1), "n": n} for n in range(8)))
+    winners = set()
+    for number in range(16):
+        tally = DeduplicateTally.of(plan("device_id"), bytes([number]) * 32)
+        tally.observe(Batch(raw))
+        winners |= set(tally.settle()(Batch(raw)).raw["n"].to_pylist())
+    assert len(winners) > 1
+
+
+def test_of_records_that_are_equal_in_everything_one_stays_in_every_pass() -> None:
+    raw = events(*[{"event_time": at(1), "n": 7}] * 5)
+    stage = settled(plan("device_id"), raw.slice(0, 2), raw.slice(2))
+    for cut in (1, 3, 5):
+        parts = [stage(Batch(raw.slice(0, cut))), stage(Batch(raw.slice(cut)))]
+        assert [part.raw.num_rows for part in parts if part.raw.num_rows] == [1]
+
+
+def test_the_masks_of_the_gate_lose_the_same_rows() -> None:
+    rule = deduplicating("device_id").pipeline
+    assert rule is not None
+    name = {"type": "string", "do": "keep", "collect_if": {"/apps/*/managed": True}}
+    fields = {"/apps/*/name": name, "/apps/*/managed": {"type": "boolean", "do": "drop"}}
+    bound = plan_of(fields, columns={"apps": APPS}, pipeline=rule.records)
+    apps = [{"name": "a", "managed": True}, {"name": "b", "managed": False}]
+    raw = records({"apps": APPS}, {"event_time": at(2), "apps": apps}, {"event_time": at(1), "apps": apps[::-1]})
+    batch = gated(bound, raw)
+    assert settled(bound, raw)(batch).closed["/apps/*/name"].to_pylist() == [True, False]
+
+
+def test_encoding_does_not_matter() -> None:
+    raw = events(*({"device_id": d, "event_time": at(1), "n": n} for n, d in enumerate(["a", "b", None, "a"])))
+    encoded = raw.set_column(1, "device_id", raw["device_id"].dictionary_encode())
+    assert kept(plan("device_id"), raw) == kept(plan("device_id"), encoded)
+
+
+def test_nothing_seen_lets_nothing_through() -> None:
+    raw = events({"n": 1})
+    assert settled(plan("device_id"))(Batch(raw)).raw.num_rows == 0
+
+
+def test_an_empty_batch_goes_through() -> None:
+    assert settled(plan("device_id"), events())(Batch(events())).counts.deduplicated == 0
+
+
+def test_a_record_without_event_time_has_a_day_of_its_own() -> None:
+    raw = events({"event_time": None, "n": 1}, {"event_time": at(1), "n": 2}, {"event_time": None, "n": 1})
+    assert sorted(kept(plan("device_id"), raw)) == [1, 2]
+
+
+def test_a_list_element_is_nothing_to_go_by() -> None:
+    rule = deduplicating("/apps/*/name").pipeline
+    assert rule is not None
+    bound = plan_of({"/apps/*/name": {"type": "string"}}, columns={"apps": APPS}, pipeline=rule.records)
+    with pytest.raises(ConfigurationError):
+        DeduplicateTally.of(bound, KEY)
+
+
+def test_neither_tally_nor_stage_prints_key_or_records() -> None:
+    tally = DeduplicateTally.of(plan("device_id"), KEY)
+    tally.observe(Batch(events({"event_time": at(1), "id": "canary-id"})))
+    assert "kkkk" not in repr(tally.rule)
+    assert "canary" not in repr(tally.found) + repr(tally.rule)
+
+
+rows = st.fixed_dictionaries(
+    {
+        "device_id": st.sampled_from(["a", "b", None]),
+        "event_time": st.sampled_from([at(1), at(2), at(30), None]),
+        "n": st.integers(0, 2),
+        "id": st.sampled_from(["x", "y", None]),
+    }
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(rows, min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(1, 5), st.booleans())
+def test_neither_batches_nor_order_matter(drawn: list[dict[str, Any]], random: Any, size: int, by_record: bool) -> None:
+    rule = plan("device_id", record="id" if by_record else None)
+    raw = events(*drawn)
+    expected = settled(rule, raw)(Batch(raw))
+    shuffled = events(*random.sample(drawn, len(drawn)))
+    parts = [shuffled.slice(start, size) for start in range(0, len(drawn), size)]
+    one, other = DeduplicateTally.of(rule, KEY), DeduplicateTally.of(rule, KEY)
+    for index, part in enumerate(parts):
+        (one if index % 2 else other).observe(Batch(part))
+    one.merge(other)
+    stage = one.settle()
+    found = [stage(Batch(part)) for part in random.sample(parts, len(parts))]
+    assert sum(part.counts.deduplicated for part in found) == expected.counts.deduplicated
+    order = [(name, "ascending") for name in ("device_id", "event_time", "n", "id")]
+    assert pa.Table.from_batches([part.raw for part in found]).sort_by(order) == pa.table(expected.raw).sort_by(order)
