@@ -131,7 +131,8 @@ def _earliest(groups: Indices, times: Indices, ranks: Indices) -> Indices:
     order = np.lexsort((ranks, times, groups))
     _, leaders = _runs(groups[order])
     first = order[leaders]
-    return order[(times[order] == times[first]) & (ranks[order] == ranks[first])]
+    rows: Indices = order[(times[order] == times[first]) & (ranks[order] == ranks[first])]
+    return rows
 
 
 def _runs(ordered: npt.NDArray[Any]) -> tuple[Indices, Indices]:

@@ -63,7 +63,7 @@ def plan_of(
         "fields": {**BASE, **fields},
         **policy,
     }
-    read = policy_from(body)
+    read = policy_from({word: said for word, said in body.items() if said is not None})
     source = SourceModel(path="x", format="parquet")
     bound = None
     if pipeline is not None:

@@ -34,8 +34,8 @@ CORPORATE = Equals("owner", ("corporate",))
 MANAGED = Equals("/apps/*/managed", (True,))
 
 
-def facts(raw: pa.RecordBatch = RAW, said: Said | None = None, **fields: Any) -> BatchFacts:
-    plan = plan_of({**FIELDS, **fields}, columns=COLUMNS, features={"inventory": {"about": "apps"}})
+def facts(raw: pa.RecordBatch = RAW, said: Said | None = None, fields: dict[str, Any] | None = None) -> BatchFacts:
+    plan = plan_of({**FIELDS, **(fields or {})}, columns=COLUMNS, features={"inventory": {"about": "apps"}})
     return BatchFacts(raw, plan.policy, said, AT)
 
 
@@ -106,7 +106,7 @@ def test_a_feature_holds_where_it_is_on() -> None:
 
 
 def test_a_field_whose_gate_is_closed_reads_as_null() -> None:
-    gated = facts(said=Said(), owner={"type": "string", "do": "keep", "feature": "inventory"})
+    gated = facts(said=Said(), fields={"owner": {"type": "string", "do": "keep", "feature": "inventory"}})
     assert holds(CORPORATE, gated, RECORD).to_pylist() == [False] * 3
 
 
@@ -117,7 +117,7 @@ def test_what_an_element_could_say_is_taken_as_said() -> None:
 
 def test_an_element_cannot_say_what_its_own_gate_closes() -> None:
     managed = {"type": "boolean", "do": "keep", "collect_if": {"owner": "corporate"}}
-    assert could_hold(MANAGED, facts(**{"/apps/*/managed": managed}), LISTS).to_pylist() == [True, False, False]
+    assert could_hold(MANAGED, facts(fields={"/apps/*/managed": managed}), LISTS).to_pylist() == [True, False, False]
 
 
 def test_what_an_element_may_say_is_not_sure() -> None:

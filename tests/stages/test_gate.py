@@ -52,7 +52,7 @@ def test_a_record_is_counted_once_by_the_first_reason() -> None:
         features=FEATURES,
         records={"feature": "usage", "collect_if": {"kind": "crash"}},
     )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"tenant_id": "off", "kind": "launch", "event_time": before(days=2)},
         {"tenant_id": "off", "kind": "launch"},
         {"tenant_id": "on", "kind": "launch"},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ OWNER = {"owner": {"type": "string", "do": "keep"}}
 MANAGED = {"/apps/*/managed": {"type": "boolean", "do": "drop"}}
 
 
-def released(columns: dict[str, pa.DataType], fields: dict[str, object], raw: pa.RecordBatch) -> pa.RecordBatch:
+def released(columns: dict[str, pa.DataType], fields: dict[str, Any], raw: pa.RecordBatch) -> pa.RecordBatch:
     plan = plan_of(fields, columns=columns)
     return Release(plan).columns(Generalize(plan, None, AT)(gated(plan, raw)))
 
@@ -58,14 +59,19 @@ def test_an_element_whose_condition_fails_is_removed_and_nothing_tells() -> None
         "/apps/*/name": {"type": "string", "do": "keep", "collect_if": {"owner": "corporate"}},
     }
     one = [{"name": "a", "managed": True}]
-    rows = [{"owner": owner, "apps": apps} for owner in ("corporate", "personal") for apps in (one, [], None)]
+    rows: list[dict[str, Any]] = [
+        {"owner": owner, "apps": apps} for owner in ("corporate", "personal") for apps in (one, [], None)
+    ]
     out = left(plan_of(fields, columns=LISTS), records(LISTS, *rows))
     assert [row["apps"] for row in out] == [[{"name": "a"}], [], None, None, None, None]
 
 
 def test_an_element_whose_case_drops_it_is_removed_too() -> None:
     name = {"type": "string", "cases": [{"if": {"/apps/*/managed": True}, "do": "keep"}], "otherwise": "drop"}
-    rows = [{"apps": [{"name": "a", "managed": True}, {"name": "b", "managed": False}]}, {"apps": [{"name": "c"}]}]
+    rows: list[dict[str, Any]] = [
+        {"apps": [{"name": "a", "managed": True}, {"name": "b", "managed": False}]},
+        {"apps": [{"name": "c"}]},
+    ]
     out = left(plan_of({**MANAGED, "/apps/*/name": name}, columns=LISTS), records(LISTS, *rows))
     assert [row["apps"] for row in out] == [[{"name": "a"}], None]
 
@@ -77,7 +83,9 @@ def test_without_cases_nothing_is_dropped_by_a_case() -> None:
 def test_the_last_case_decides_where_none_held() -> None:
     cases = pa.array([0, 1, -1], pa.int8())
     branches = (Branch(None, None), Branch(None, ()), Branch(None, None))
-    assert dropped_by_case(branches, cases).to_pylist() == [True, False, True]
+    dropped = dropped_by_case(branches, cases)
+    assert dropped is not None
+    assert dropped.to_pylist() == [True, False, True]
 
 
 def test_a_value_that_is_withheld_for_two_reasons_is_withheld_once() -> None:

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from minimize.stages.changed import changed
+
+WORDS = pa.array(["a", "b", None, "a"])
+PLACE = pa.struct([("lat", pa.float64()), ("lon", pa.float64())])
+
+
+@pytest.mark.parametrize("raw", [WORDS, WORDS.dictionary_encode()])
+@pytest.mark.parametrize("encode", [False, True])
+def test_a_value_that_differs_or_left_as_null_was_changed(raw: pa.Array, encode: bool) -> None:
+    out = pa.array(["a", "x", None, None])
+    assert changed(raw, out.dictionary_encode() if encode else out).to_pylist() == [False, True, False, True]
+
+
+def test_an_entry_that_stands_twice_in_a_dictionary_is_one_value() -> None:
+    raw = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", "a"]))
+    assert changed(raw, pa.array(["a", "a"])).to_pylist() == [False, False]
+
+
+def test_another_family_of_type_is_a_change_of_every_value() -> None:
+    assert changed(pa.array([1.0, None]), pa.array(["1.0", None])).to_pylist() == [True, False]
+
+
+def test_text_of_another_width_is_the_same_text() -> None:
+    assert changed(pa.array(["a", "b"], pa.large_string()), pa.array(["a", "c"])).to_pylist() == [False, True]
+
+
+def test_not_a_number_is_equal_to_itself() -> None:
+    assert changed(pa.array([float("nan"), 1.0]), pa.array([float("nan"), 2.0])).to_pylist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("released", "found"),
+    [
+        ([{"lat": 1.0, "lon": 2.0}, None, None], [False, True, False]),
+        ([{"lat": 1.0, "lon": 2.5}, {"lat": None, "lon": 3.0}, None], [True, False, False]),
+        ([{"lat": None, "lon": 2.0}, {"lat": 0.0, "lon": 3.0}, None], [True, True, False]),
+    ],
+)
+def test_a_struct_was_changed_where_a_part_of_it_was(released: list[Any], found: list[bool]) -> None:
+    raw = pa.array([{"lat": 1.0, "lon": 2.0}, {"lat": None, "lon": 3.0}, None], PLACE)
+    assert changed(raw, pa.array(released, PLACE)).to_pylist() == found
+
+
+def test_a_struct_of_other_parts_was_changed() -> None:
+    assert changed(pa.array([{"a": 1}]), pa.array([{"a": 1, "b": 2}])).to_pylist() == [True]
+    assert changed(pa.array([{"a": 1}]), pa.array([{"a": "1"}])).to_pylist() == [True]
+
+
+def test_lists_are_compared_as_a_whole() -> None:
+    raw = pa.array([[1], None])
+    assert changed(raw, pa.array([[1], None])).to_pylist() == [False, False]
+    assert changed(raw, pa.array([[2], None])).to_pylist() == [True, False]
