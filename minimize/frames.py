@@ -15,11 +15,16 @@ GiveBack = Callable[[pa.Schema, Batches], Any]
 def way_back(data: Any) -> GiveBack:
     """How to give batches back as the kind of `data`: pandas, pyarrow, Polars, DuckDB; a Table for any other kind."""
     if isinstance(data, pa.RecordBatchReader):
-        return pa.RecordBatchReader.from_batches
+        return _reader
     if isinstance(data, pa.RecordBatch):
         return _one_batch
     package = type(data).__module__.split(".")[0].lstrip("_")
-    return {"pandas": _pandas_like(data), "polars": _polars_like(data), "duckdb": _duckdb}.get(package, _table)
+    ways: dict[str, GiveBack] = {"pandas": _pandas_like(data), "polars": _polars_like(data), "duckdb": _duckdb}
+    return ways.get(package, _table)
+
+
+def _reader(schema: pa.Schema, batches: Batches) -> pa.RecordBatchReader:
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _table(schema: pa.Schema, batches: Batches) -> pa.Table:

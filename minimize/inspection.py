@@ -18,7 +18,7 @@ from minimize.engines.passes import through, way_through
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.io import declared_schema
 from minimize.io.discover import discover
-from minimize.job.given import as_pipeline, bind_all, load_job_settings, open_sources, resolve
+from minimize.job.given import as_pipeline, bind_all, found_files, load_job_settings, open_sources, resolve, veil
 from minimize.plan import Plan, bind, request
 from minimize.plan.bind import examine
 from minimize.plan.model import FieldPlan
@@ -38,7 +38,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = No
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
     job = as_pipeline(pipeline)
-    sources = open_sources(job, input, None)
+    sources = open_sources(job, found_files(job, input, None), None, veil(job, None))
     if sources:
         return bind_all(job, sources)
     asked = request(job.policy, job.purpose, job)
@@ -70,9 +70,9 @@ def preview_rows(
         raise ConfigurationError("this plan has no pipeline", hint="a preview reads the pipeline's source")
     given = resolve(plan.pipeline, date=None, at=at, input=input, settings=settings, output="unused", keys=keys)
     job = Job(plan, given.at, given.keys, None if given.settings is None else given.settings.at(given.at), b"")
-    release = Release(plan, given.keys)
+    release = Release(plan, schema=job.records_schema)
     found = list(_first(job, given.sources, release, rows))
-    return pa.Table.from_batches(found, schema=release.schema).slice(0, rows)
+    return pa.Table.from_batches(found, schema=job.records_schema).slice(0, rows)
 
 
 def lint(pipeline: PathOrPipeline) -> list[Finding]:
@@ -126,7 +126,7 @@ def _first(job: Job, sources: Mapping[Any, Any], release: Release, rows: int) ->
     for source in sources.values():
         stages = way_through(job, lambda source=source: batches(source))
         for batch in batches(source):
-            released = release(through(stages, batch))
+            released = release.columns(through(stages, batch))
             yield released
             left -= released.num_rows
             if left <= 0:

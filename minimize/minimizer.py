@@ -26,7 +26,7 @@ from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
-from minimize.settings.load import SettingsRows, load_settings
+from minimize.settings import SettingsRows, load_settings
 from minimize.stage import Batch
 from minimize.stages.release import Release
 from minimize.times import moment
@@ -97,8 +97,8 @@ class Minimizer:
         when = moment(at) or datetime.now(UTC)
         settings = None if self.settings is None else self.settings.at(when)
         job = Job(self.plan, when, self.keys, settings, row_key=_row_key(self.keys))
-        release = Release(self.plan, self.keys)
-        return way_back(data)(release.schema, _released(job, source, release))
+        release = Release(self.plan, schema=job.records_schema)
+        return way_back(data)(job.records_schema, _released(job, source, release))
 
 
 def _released(job: Job, source: Source, release: Release) -> Iterator[pa.RecordBatch]:
@@ -107,10 +107,16 @@ def _released(job: Job, source: Source, release: Release) -> Iterator[pa.RecordB
     held = list(chunks) if needs_passes(job.plan) else None
     stages = way_through(job, lambda: (Batch(chunk.records) for chunk in held or ()))
     for chunk in chunks if held is None else held:
-        yield release(through(stages, Batch(chunk.records)))
+        yield _plain(release.columns(through(stages, Batch(chunk.records))), job.records_schema)
     if rejects:
         counted = ", ".join(f"{code} {count}" for code, count in sorted(rejects.items()))
         log.warning("%d records left out: %s", rejects.total(), counted, extra={"code": "W010"})
+
+
+def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with every dictionary decoded, as callers expect their columns."""
+    columns = [column.cast(type_) for column, type_ in zip(batch.columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _chunks(source: Source, rejects: Counter[str]) -> Iterator[Chunk]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job
 from minimize.plan import Plan
+from minimize.pointer import Pointer
 from minimize.stage import Batch, Stage
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.gate import Gate
@@ -75,10 +76,8 @@ def _tops(plan: Plan) -> Mapping[str, Top]:
 
 
 def _settle_tops(job: Job, stages: tuple[Stage, ...], batches: Batches) -> dict[str, Technique]:
-    tallies = {
-        key: TopTally.of(job.plan.fields[key].pointer, key, job.plan.policy, top)
-        for key, top in _tops(job.plan).items()
-    }
+    subject = Pointer.parse(job.plan.policy.subject or "_")
+    tallies = {key: TopTally(key, job.plan.fields[key].pointer, subject, top) for key, top in _tops(job.plan).items()}
     if not tallies:
         return {}
     prefix = Generalize(job.plan, job.keys, job.at, until_tally=True)

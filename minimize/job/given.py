@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Finding, KeyringError, RefusedError, SchemaError
-from minimize.io import open_source
-from minimize.io.base import Request, Source
-from minimize.io.find import DATE, Found, find, split
+from minimize.io import FORMATS
+from minimize.io.base import Source
+from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.settings.load import SettingsRows, load_settings
+from minimize.settings import SettingsRows, load_settings
 from minimize.techniques import plain
 from minimize.times import day, moment
 
@@ -37,7 +39,7 @@ class Given:
     settings: SettingsRows | None
     output: Path
     sources: Mapping[Day, Source]
-    root: Path | None
+    root: Path
     plan: Plan | None
     """None where there is nothing to do: no input for any date asked."""
 
@@ -57,14 +59,15 @@ def resolve(
     when, was_given = _at(at, output)
     keyring = _keyring(keys, job)
     rows = load_job_settings(settings, job)
-    sources = open_sources(job, input, None if date is None else day(date))
+    only = None if date is None else day(date)
+    found = found_files(job, input, only)
+    sources = open_sources(job, found, only, veil(job, keyring))
     plan = None if not sources else bind_all(job, sources)
     if plan is not None:
         for name in sorted(plan.keys):
             keyring.bytes_of(name)
     target = Path(output) if output is not None else job.folder / job.output
-    root = found_files(job, input, None if date is None else day(date)).root if sources else None
-    return Given(job, when, was_given, keyring, rows, target, sources, root, plan)
+    return Given(job, when, was_given, keyring, rows, target, sources, found.root, plan)
 
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
@@ -72,14 +75,27 @@ def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
     return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(Path(pipeline))
 
 
-def open_sources(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -> dict[Day, Source]:
+def open_sources(job: Pipeline, found: Found, only: Day, shown: Shown) -> dict[Day, Source]:
     """A bound source per batch date that has files. Raises SchemaError where a file does not fit the policy."""
-    asked = request(job.policy, job.purpose, job)
-    found = found_files(job, instead, only)
     if only is not None and not found.dated:
         raise ConfigurationError("a date was given, and the source has no {date}", hint="leave --date out")
+    asked = request(job.policy, job.purpose, job)
     days = [when for when in sorted_days(found.files) if only in (None, when) and found.files[when]]
-    return {when: _open(job, found, when, asked) for when in days}
+    bound = FORMATS[job.source.format]
+    return {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
+
+
+def veil(job: Pipeline, keyring: Keyring | None) -> Shown:
+    """How a hive partition of the source is shown in names: the values of plain fields as they are, others as a keyed hash."""
+    key = b"" if keyring is None else keyring.subkey("subject", "paths")
+
+    def shown(name: str, value: str) -> str | None:
+        field = job.policy.fields.get(name)
+        if field is not None and field.role == "plain":
+            return None
+        return hmac.new(key, f"{name}={value}".encode(), hashlib.sha256).hexdigest()[:16] if key else "?"
+
+    return shown
 
 
 def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -> Found:
@@ -124,10 +140,6 @@ def load_job_settings(settings: Any, job: Pipeline) -> SettingsRows | None:
     if settings is not None:
         return load_settings(settings)
     return None if job.settings is None else load_settings(job.folder / job.settings)
-
-
-def _open(job: Pipeline, found: Found, when: Day, asked: Request) -> Source:
-    return open_source(job.source.format, found.files[when], found.root, asked)
 
 
 def _at(at: datetime | str | None, output: str | PathLike[str] | None) -> tuple[datetime, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from os import PathLike
@@ -168,13 +168,14 @@ def _receipt(
 
 def _replaced(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:
     """The files that stand in the partitions of this run, with the digests that their receipts gave them."""
-    known = {
-        file.path: file.digest
-        for receipt in chain
-        for part in (*receipt.outputs.values(), receipt.quarantine)
-        for file in part.files
-    }
+    known = {path: digest for receipt in chain for path, digest in _files_of(receipt)}
     return tuple(FileRef(path, known[path]) for path in staging.standing())
+
+
+def _files_of(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    for output in receipt.outputs.values():
+        yield from ((file.path, file.digest) for file in output.files)
+    yield from ((file.path, file.digest) for file in receipt.quarantine.files)
 
 
 def _nothing(given: Given, engine: str, started: datetime) -> Receipt:
