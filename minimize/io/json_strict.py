@@ -120,7 +120,7 @@ def build(value: Any, node: Node, type_: pa.DataType) -> Any:
 
 def convert(value: Any, word: str) -> Any:
     """A JSON value as Arrow takes it for a policy's type; None where it is of another type, or no time."""
-    reader = _VALUES.get(family(word))
+    reader = _VALUES.get(word) or _VALUES.get(family(word))
     return None if reader is None else reader(value, word)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -39,16 +39,21 @@ class Block:
 
 
 @contextmanager
-def opened(path: Path, name: str) -> Iterator[Stream]:
+def stored(path: Path, name: str) -> Iterator[pa.NativeFile]:
     """A file's bytes, decompressed by its name's ending (.gz, .zst; several members are one stream). Raises SourceError."""
     stream = None
-    try:
+    with suppress(OSError, pa.ArrowException):
         stream = pa.input_stream(str(path), compression=_CODECS.get(path.suffix.lower()), buffer_size=1 << 16)
-    except (OSError, pa.ArrowException):
-        stream = None
     if stream is None:
         raise unreadable(name)
     with stream:
+        yield stream
+
+
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[Stream]:
+    """The same, as a stream whose errors say which file it is and nothing of what is in it."""
+    with stored(path, name) as stream:
         yield _Whole(stream, damaged(name))
 
 
@@ -59,10 +64,8 @@ class _Whole:
         self._stream, self._error = stream, error
 
     def read(self, size: int, /) -> bytes:
-        try:
+        with suppress(OSError, pa.ArrowException):
             return self._stream.read(size)
-        except (OSError, pa.ArrowException):
-            pass
         raise self._error
 
 

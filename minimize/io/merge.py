@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 import pyarrow as pa
 
-from minimize.io.base import Carried, Chunk
+from minimize.io.base import Carried, Chunk, Reject
 from minimize.io.project import rows_only
 from minimize.pointer import STAR, Pointer
 
@@ -30,6 +31,14 @@ def joined(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
         undeclared=added(chunk.undeclared for chunk in chunks),
         positions=pa.concat_arrays([pa.array([], pa.int64()), *places]),
     )
+
+
+def with_rejects(chunk: Chunk, more: Sequence[Reject]) -> Chunk:
+    """A chunk with records that were rejected before it was made, in order of position."""
+    if not more:
+        return chunk
+    rejects = sorted([*chunk.rejects, *more], key=lambda reject: reject.position)
+    return replace(chunk, read=chunk.read + len(more), rejects=tuple(rejects))
 
 
 def added(carried: Iterator[Mapping[Pointer, Carried]]) -> dict[Pointer, Carried]:

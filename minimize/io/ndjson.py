@@ -31,7 +31,7 @@ from minimize.pointer import Part, Pointer
 
 CHUNK = 8 << 20
 """About how many bytes of text make a chunk."""
-FEW = 4096
+FEW = 1 << 14
 """Bytes below which lines in doubt are read one by one."""
 PEEK = 1000
 """How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
@@ -48,7 +48,8 @@ def ndjson(files: Sequence[Path], root: Path, request: Request, *, shown: Shown 
         extra=(),
         required=tuple(field for field in request.fields if field.required),
     )
-    return FileSource(bound.schema, [NdjsonPart(part, Lines(bound, shape)) for part in parts])
+    reader = Lines(bound, shape, explicit(shape) if applies(shape) else None)
+    return FileSource(bound.schema, [NdjsonPart(part, reader) for part in parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Lines:
 
     bound: Bound
     root: Node
+    types: pa.Schema | None
+    """What Arrow's parser is told; None where it cannot read these fields."""
     few: int = FEW
 
     def chunk(self, block: Block) -> Chunk:
@@ -102,9 +105,9 @@ class Lines:
 
     def _pieces(self, block: Block) -> Iterator[Chunk]:
         """The block whole, or else its halves, down to a few lines that are read one by one."""
-        if not applies(self.root):
+        if self.types is None:
             yield self.strictly(block)
-        elif (found := fast(block, self.bound, self.root, explicit(self.root))) is not None:
+        elif (found := fast(block, self.bound, self.root, self.types)) is not None:
             yield found
         elif len(halves := _halves(block, self.few)) == 1:
             yield self.strictly(block)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -177,7 +178,7 @@ def test_an_undeclared_path_is_counted_at_its_top_and_null_is_absent(tmp_path: P
         ]
     )
     (chunk,) = chunks(tmp_path, data)
-    counted = {str(pointer): (carry.records, carry.subjects) for pointer, carry in chunk.undeclared.items()}
+    counted = {str(pointer): (carry.records, set(carry.subjects)) for pointer, carry in chunk.undeclared.items()}
     assert counted == {
         "/new": (2, {"a", "b"}),
         "/apps/*/vendor": (1, {"a"}),
@@ -235,7 +236,7 @@ def test_a_damaged_file_stops_the_reading_and_is_named(tmp_path: Path, ending: s
     whole = pack(b"\n".join(line(id=f"{CANARY}{number}") for number in range(1000)))
     path = write(tmp_path, whole[:-9] if damage == "cut" else whole + b"junk of another kind", f"a.ndjson{ending}")
     request = Request((declared("id", "string"),))
-    with pytest.raises(SourceError, match="a.ndjson") as caught:
+    with pytest.raises(SourceError, match=r"a\.ndjson") as caught:
         list(ndjson([path], tmp_path, request).parts[0].read())
     assert caught.value.exit_code == 2
     assert CANARY not in f"{caught.value!r}{caught.value.__context__!r}"
@@ -243,7 +244,7 @@ def test_a_damaged_file_stops_the_reading_and_is_named(tmp_path: Path, ending: s
 
 def test_a_file_that_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
     source = ndjson([tmp_path / "none.ndjson"], tmp_path, Request((declared("id", "string"),)))
-    with pytest.raises(SourceError, match="none.ndjson"):
+    with pytest.raises(SourceError, match=r"none\.ndjson"):
         list(source.parts[0].read())
 
 
@@ -360,7 +361,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
 @given(everything)
 def test_the_fast_reader_gives_what_the_strict_reader_gives(lines: Lines, data: bytes) -> None:
     block = Block(0, data)
-    assert meaning(Lines(lines.bound, lines.root, few=64).chunk(block)) == meaning(lines.strictly(block))
+    assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.strictly(block))
 
 
 @settings(max_examples=100, deadline=None)
