@@ -14,9 +14,12 @@ def base32(joined: bytes, width: int) -> pa.StringArray:
     >>> base32(b"fooba" + b"12345", 5).to_pylist()
     ['mzxw6ytb', 'gezdgnbv']
     """
-    fives = np.frombuffer(joined, np.uint8).reshape(-1, 5).astype(np.uint64)
-    whole = (fives << np.arange(32, -1, -8, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
-    letters = _ALPHABET[(whole[:, None] >> np.arange(35, -1, -5, dtype=np.uint64)) & np.uint64(31)]
+    eights = np.zeros((len(joined) // 5, 8), np.uint8)
+    eights[:, 3:] = np.frombuffer(joined, np.uint8).reshape(-1, 5)
+    whole = eights.view(">u8").ravel().astype(np.uint64)
+    letters = np.empty((len(whole), 8), np.uint8)
+    for place in range(8):
+        letters[:, place] = _ALPHABET[(whole >> np.uint64(35 - 5 * place)).astype(np.uint8) & 31]
     count, length = len(joined) // width, width // 5 * 8
     offsets = np.arange(count + 1, dtype=np.int32) * np.int32(length)
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(letters.tobytes()))

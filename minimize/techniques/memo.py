@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 
 class Memo:
@@ -23,7 +23,7 @@ class Memo:
         """What is known of a scope: a dictionary to read from, not to write to."""
         return self._known.get(scope, {})
 
-    def learn(self, scope: bytes, found: Sequence[tuple[bytes, bytes]]) -> None:
+    def learn(self, scope: bytes, found: Mapping[bytes, bytes]) -> None:
         """Takes in what was computed for a scope."""
         with self._lock:
             if self._held + len(found) > self.limit:

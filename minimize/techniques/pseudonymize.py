@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from itertools import groupby
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -102,14 +102,17 @@ class Pseudonymize(Technique):
         return per if self.rotate is None else (*per, _periods(context, self.rotate))
 
     def _pseudonyms(self, found: Scoped, context: Context) -> pa.StringArray:
+        """One for each combination of value and scope, worked out scope by scope."""
         forms = canonicals(found.words, fold=self.fold)
         words, scopes = found.pairs
-        macs = [self._mac(scope, context) for scope in found.scopes]
-        digests: list[bytes] = [b""] * len(words)
-        order = sorted(range(len(words)), key=scopes.__getitem__) if len(macs) > 1 else range(len(words))
-        for scope, places in groupby(order, key=scopes.__getitem__):
-            _fill(digests, [(place, forms[words[place]]) for place in places], macs[scope], context.memo)
-        return base32(b"".join(digests), WIDTH)
+        order = np.argsort(scopes, kind="stable")
+        runs = np.split(order, np.flatnonzero(np.diff(scopes[order])) + 1) if len(order) else []
+        hashes: list[bytes] = []
+        for run in runs:
+            mac = self._mac(found.scopes[scopes[run[0]]], context)
+            hashes += _hashes([forms[word] for word in words[run].tolist()], mac, context.memo)
+        rows = np.frombuffer(b"".join(hashes), f"V{WIDTH}")
+        return base32(rows[np.argsort(order)].tobytes(), WIDTH)
 
     def _mac(self, scope: Iterable[bytes], context: Context) -> Mac:
         """Keyed, with domain and scope taken in: which parts there are, then the parts."""
@@ -119,19 +122,16 @@ class Pseudonymize(Technique):
         return Mac.keyed(keyring(context).bytes_of(self.key)).after(beginning)
 
 
-def _fill(digests: list[bytes], wanted: list[tuple[int, bytes]], mac: Mac, memo: Memo | None) -> None:
-    """The hashes of one scope's values, at their places: from memory where they are known."""
+def _hashes(forms: list[bytes], mac: Mac, memo: Memo | None) -> list[bytes]:
+    """The hashes of one scope's values, from memory where they are known."""
+    if memo is None:
+        return [digest[:WIDTH] for digest in mac.digests(forms)]
     scope = mac.digest(b"")
-    known = {} if memo is None else memo.known(scope)
-    fresh: list[tuple[bytes, bytes]] = []
-    for place, form in wanted:
-        digest = known.get(form)
-        if digest is None:
-            digest = mac.digest(prefixed(form))[:WIDTH]
-            fresh.append((form, digest))
-        digests[place] = digest
-    if memo is not None and fresh:
-        memo.learn(scope, fresh)
+    known = memo.known(scope)
+    fresh = [form for form in forms if form not in known]
+    found = dict(zip(fresh, (digest[:WIDTH] for digest in mac.digests(fresh)), strict=True))
+    memo.learn(scope, found)
+    return [known.get(form) or found[form] for form in forms]
 
 
 def _periods(context: Context, unit: Rotation) -> Part:

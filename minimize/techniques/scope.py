@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import KeyringError
 from minimize.techniques.base import Context, KeySource, family
-from minimize.techniques.distinct import Distinct, cross, distinct
+from minimize.techniques.distinct import Codes, Distinct, cross, distinct
 
 
 def prefixed(*parts: bytes) -> bytes:
@@ -45,8 +46,19 @@ def canonical(value: Any, *, fold: bool = False) -> bytes:
 
 def canonicals(words: pa.Array, *, fold: bool = False) -> list[bytes]:
     """The canonical forms of distinct words, empty for null (no form of a value is empty)."""
-    readable = words if family(words.type) in ("string", "integer", "binary") else words.cast(pa.string())
-    return [b"" if word is None else canonical(word, fold=fold) for word in readable.to_pylist()]
+    if family(words.type) == "binary":
+        return [b"" if word is None else canonical(word) for word in words.to_pylist()]
+    texts = words.cast(pa.large_string())
+    if not fold and pc.all(pc.string_is_ascii(texts)).as_py() is not False:
+        tag, glue = pa.scalar("t", pa.large_string()), pa.scalar("", pa.large_string())
+        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, _BLANKS), glue).fill_null("")
+        plain: list[bytes] = forms.cast(pa.large_binary()).to_pylist()
+        return plain
+    return [b"" if word is None else canonical(word, fold=fold) for word in texts.to_pylist()]
+
+
+_BLANKS = "".join(char for char in map(chr, range(128)) if char.isspace())
+"""What `str.strip` takes off an ASCII text."""
 
 
 def companion(context: Context, key: str) -> Part:
@@ -77,7 +89,7 @@ class Scoped:
 
     words: pa.Array
     scopes: tuple[tuple[bytes, ...], ...]
-    pairs: tuple[list[int], list[int]]
+    pairs: tuple[Codes, Codes]
     codes: pa.Array
     untreated: pa.BooleanArray | None
 
@@ -86,15 +98,15 @@ def scoped(values: pa.Array, parts: Sequence[Part]) -> Scoped:
     """Each value with its scope."""
     found = distinct(values)
     if not parts:
-        every = list(range(len(found.words)))
-        return Scoped(found.words, ((),), (every, [0] * len(every)), found.codes, None)
+        every = np.arange(len(found.words))
+        return Scoped(found.words, ((),), (every, np.zeros_like(every)), found.codes, None)
     scopes = cross([part.as_distinct() for part in parts])
     columns = [[part.forms[code] for code in codes] for part, codes in zip(parts, scopes.parts, strict=True)]
     listed = tuple(zip(*columns, strict=True))
     pairs = cross([found, Distinct(pa.array(range(len(listed)), pa.int64()), scopes.codes)])
     missing = pc.and_(scopes.codes.is_null(), found.codes.is_valid())
-    every_pair = (pairs.parts[0].tolist(), pairs.parts[1].tolist())
-    return Scoped(found.words, listed, every_pair, pairs.codes, missing if pc.any(missing).as_py() else None)
+    both = (pairs.parts[0], pairs.parts[1])
+    return Scoped(found.words, listed, both, pairs.codes, missing if pc.any(missing).as_py() else None)
 
 
 @dataclass(frozen=True, slots=True)

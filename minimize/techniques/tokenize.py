@@ -91,7 +91,7 @@ class Tokenize(Technique):
         words = found.words.to_pylist()
         results = [
             None if words[word] is None else of(cipher, words[word], scopes[scope])
-            for word, scope in zip(*found.pairs, strict=True)
+            for word, scope in zip(found.pairs[0].tolist(), found.pairs[1].tolist(), strict=True)
         ]
         return found, pa.array(results, pa.string())
 

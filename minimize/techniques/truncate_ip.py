@@ -50,20 +50,23 @@ class TruncateIp(Technique):
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
-        """The networks: plain IPv4 by its first three numbers where the rest is cut anyway, all else one by one."""
-        if self.v4 > _OCTETS:
-            return each_distinct(values, self._truncated, pa.string())
+        """The networks: plain IPv4 by its four numbers, all else one by one."""
         found = distinct(values)
-        heads, plain = _heads(found.words.cast(pa.string()))
-        quick = distinct(heads)
-        networks = pa.array([self._of_head(head) for head in quick.words.to_pylist()], pa.string()).take(quick.codes)
-        slow = each_distinct(found.words.filter(pc.invert(plain)), self._truncated, pa.string())
-        words = pc.replace_with_mask(networks, pc.invert(plain), slow.values)
-        lost = pc.and_(words.is_null(), found.words.is_valid()).to_pylist()
+        texts = found.words.cast(pa.string())
+        plain = pc.fill_null(pc.match_substring_regex(texts, _PLAIN), False)
+        rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string())
+        words = pc.replace_with_mask(texts, plain, self._of_plain(texts.filter(plain)))
+        words = pc.replace_with_mask(words, pc.invert(plain), rest.values)
+        lost = pc.and_(words.is_null(), texts.is_valid()).to_pylist()
         return Treated(pick(words, found.codes), untreated_at(lost, found.codes))
 
-    def _of_head(self, head: str) -> str | None:
-        return self._truncated(f"{head}.0")
+    def _of_plain(self, quads: pa.StringArray) -> pa.StringArray:
+        """The networks of plain IPv4 addresses, number by number."""
+        octets = pc.split_pattern(quads, ".").flatten().cast(pa.uint8()).to_numpy().reshape(-1, 4)
+        kept = octets & np.frombuffer(((2**32 - 1) >> (32 - self.v4) << (32 - self.v4)).to_bytes(4, "big"), np.uint8)
+        parts = [_DECIMALS.take(pa.array(kept[:, place])) for place in range(4)]
+        networks = pc.binary_join_element_wise(*parts, ".")
+        return pc.binary_join_element_wise(networks, f"/{self.v4}", "") if self.as_ == "network" else networks
 
     def _truncated(self, text: str) -> str | None:
         address = _address(text)
@@ -75,21 +78,11 @@ class TruncateIp(Technique):
         return f"{network}/{bits}" if self.as_ == "network" else str(network)
 
 
-_OCTETS = 24
+_DECIMALS = pa.array([str(number) for number in range(256)])
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_PLAIN = rf"^(?P<head>{_OCTET}\.{_OCTET}\.{_OCTET})\.{_OCTET}$"
+_PLAIN = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 _BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.ASCII)
 _V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)
-
-
-def _heads(words: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The first three numbers of plain IPv4 addresses, and which words are such."""
-    plain = pc.fill_null(pc.match_substring_regex(words, _PLAIN), False)
-    kept = pc.if_else(plain, words, pa.scalar(None, pa.string()))
-    parts = pc.split_pattern(kept, ".", max_splits=1, reverse=True)
-    firsts = np.arange(0, 2 * (len(words) - kept.null_count), 2)
-    heads = parts.flatten().take(pa.array(firsts))
-    return pc.replace_with_mask(pa.nulls(len(words), pa.string()), plain, heads), plain
 
 
 def _address(text: str) -> Address | None:
