@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,10 +87,12 @@ class Making:
     output: Output
     staging: Staging
     written: dict[str, tuple[Written, ...]]
+    pause: float = 0
 
     def put(self, name: str, date: str | None, schema: pa.Schema, *batches: pa.RecordBatch, **options: Any) -> None:
         sink = self.staging.sink(name, date, schema, **options)
         for batch in batches:
+            time.sleep(self.pause)
             sink.write(batch)
         self.written[name] = (*self.written.get(name, ()), *sink.close())
 
@@ -104,8 +107,8 @@ class Making:
         return receipt
 
 
-def making(output: Output, run_id: str) -> Making:
-    return Making(output, output.begin(run_id), {})
+def making(output: Output, run_id: str, pause: float = 0) -> Making:
+    return Making(output, output.begin(run_id), {}, pause)
 
 
 def old(folder: Path, exchange: Exchange = exchange) -> None:
@@ -118,14 +121,18 @@ def old(folder: Path, exchange: Exchange = exchange) -> None:
         made.publish({"policy.yaml": b"old"})
 
 
-def new(folder: Path, exchange: Exchange = exchange) -> None:
+def new(folder: Path, exchange: Exchange = exchange, pause: float = 0) -> None:
     with open_output(folder, exchange=exchange) as output:
-        made = making(output, "run2")
+        made = making(output, "run2", pause)
         for day in ("2026-11-24", "2026-11-25"):
             made.put("records", day, RECORDS, *[rows(RECORDS, "new", 3)] * 3)
         made.put("fleet", "2026-11-24", FLEET, rows(FLEET, "new", 2))
         made.reject("2026-11-24")
         made.publish({"policy.yaml": b"new", "hierarchies/os.csv": b"a;b"})
+
+
+def new_slowly(folder: Path, exchange: Exchange = exchange) -> None:
+    new(folder, exchange, pause=0.02)
 
 
 def recovered(folder: Path, exchange: Exchange = exchange) -> None:
@@ -160,7 +167,7 @@ def _child(point: str | None, act: Callable[..., None], folder: Path, atomic: bo
 def start(act: Callable[..., None], folder: Path, point: str | None = None, atomic: bool = True) -> BaseProcess:
     """A process of its own that does this and dies at that point."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.io.publishing"])
+    context.set_forkserver_preload(["__main__", "tests.io.publishing", "tests.io.warm"])
     process = context.Process(target=_child, args=(point, act, folder, atomic))
     process.start()
     return process

@@ -1,0 +1,14 @@
+"""Imported once by the server that the killed processes are forked from, so that each need not start from nothing."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pyarrow as pa
+
+from minimize.errors import OutputError
+from minimize.receipt import Receipt
+
+pa.array([1])  # pyarrow imports pandas here, where it is installed
+with contextlib.suppress(OutputError):
+    Receipt.from_json("{}")
