@@ -29,7 +29,7 @@ class Share(Measure):
     of: str
     is_: tuple[Scalar, ...] = Field(alias="is", min_length=1)
 
-    @field_validator("is_", mode="before")
+    @field_validator("is_", mode="before", json_schema_input_type=Scalar | tuple[Scalar, ...])
     @classmethod
     def _several(cls, value: object) -> object:
         return (value,) if isinstance(value, bool | int | float | str) else value

@@ -29,7 +29,6 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "P016": "a condition that cannot be read, or reads from another list",
         "P017": "something that needs the policy's `time` or `subject`",
         "P018": "fields that stand in each other's way",
-        "P019": "a file that another one refers to and that is not there",
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from minimize.policy.policies import policy_of
 from minimize.policy.purposes import house_purposes
 from minimize.policy.scope import Scope
 from minimize.policy.yaml import Node, node_from, parse
+from minimize.techniques.generalize import Generalize
 
 T = TypeVar("T")
 
@@ -64,8 +66,7 @@ def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
     """The files that a policy's steps refer to (hierarchies), each once, in the policy's order."""
     steps = (step for field in policy.fields.values() for step in steps_of(field))
-    files = (getattr(step, "hierarchy", None) for step in steps)
-    return tuple(dict.fromkeys(Path(file) for file in files if isinstance(file, str | Path)))
+    return tuple(dict.fromkeys(step.file for step in steps if isinstance(step, Generalize)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ class _Read:
 
 def _file(path: str | Path, name: str) -> Path:
     return Path(path) / name if Path(path).is_dir() else Path(path)
+
+
+def _straight(path: Path) -> Path:
+    """The path without `..`, where that leads to the same file (behind a link it may not)."""
+    short = Path(os.path.normpath(path))
+    return short if short.exists() and short.samefile(path) else path
 
 
 def _open(file: Path, faults: Faults) -> _Opened | None:
@@ -123,7 +130,7 @@ def _pipeline(opened: _Opened, file: Path, house: tuple[str, ...], faults: Fault
     if named is None or not isinstance(named.value, str):
         policy, scope = None, Scope(faults, file.parent, None, {})
     else:
-        read = _read_policy(_file(file.parent / named.value, "policy.yaml"), house, faults)
+        read = _read_policy(_file(_straight(file.parent / named.value), "policy.yaml"), house, faults)
         policy, scope = read.policy, read.scope
     return PipelineReader.over(policy, scope, faults, house)(opened.root, {"path": file, "digest": opened.digest})
 

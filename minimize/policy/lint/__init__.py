@@ -23,6 +23,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     paths.against_source,
     paths.across_tree,
     settings.features,
+    settings.sources,
     settings.gates,
     settings.retention,
     settings.rows,

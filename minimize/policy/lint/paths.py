@@ -37,9 +37,9 @@ def across_tree(subject: Subject) -> Iterator[Finding]:
     for other in subject.siblings:
         if _is_same(other, subject.policy):
             continue
-        theirs = {field.pointer: field for field in other.fields.values()}
+        theirs = {_folded(field.pointer): field for field in other.fields.values()}
         for field in subject.fields:
-            twin = theirs.get(field.pointer)
+            twin = theirs.get(_folded(field.pointer))
             if twin is not None and _treatment(twin) != _treatment(field):
                 message = f"the policy `{other.policy}` treats a field of this name differently"
                 yield subject.finding("L022", message, field=field, hint=f"{_told(twin)} there, {_told(field)} here")

@@ -30,6 +30,18 @@ def features(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("L031", "no field uses a level", at="levels", hint="name one in a field's `level`")
 
 
+def sources(subject: Subject) -> Iterator[Finding]:
+    """L035, L039: settings that nobody asks for, and gates that nobody can open."""
+    if subject.pipeline is None:
+        return
+    asked = next(_atoms(subject), None) is not None
+    if asked and subject.pipeline.settings is None and subject.settings is None:
+        message = "the policy asks for settings, and the pipeline names none: every feature is off"
+        yield subject.in_pipeline("L039", message, "pipeline", hint="say `settings: FILE`, or give it to the run")
+    if not asked and subject.pipeline.settings is not None:
+        yield subject.in_pipeline("L035", "the pipeline names settings, and no field asks for any", "settings")
+
+
 def gates(subject: Subject) -> Iterator[Finding]:
     """L032, L033, L034: gates and purposes that change nothing, or let nothing through."""
     policy = subject.policy
