@@ -18,7 +18,7 @@ def changed(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
     """
     if raw is released:
         return _never(raw)
-    if family(raw.type) != family(released.type):
+    if not _comparable(raw.type, released.type):
         return raw.is_valid()
     if pa.types.is_dictionary(raw.type):
         return _by_entry(raw, released)
@@ -45,7 +45,7 @@ def _differs(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
     if pa.types.is_floating(raw.type):
         same = pc.and_(pc.is_nan(raw), pc.is_nan(released))
         return pc.and_not(pc.not_equal(raw, released), same)
-    return pc.not_equal(raw, released.cast(raw.type) if plain(released.type) != raw.type else released)
+    return pc.not_equal(raw, released.cast(raw.type))
 
 
 def _structs_differ(raw: pa.StructArray, released: pa.StructArray) -> pa.BooleanArray:
@@ -56,9 +56,15 @@ def _structs_differ(raw: pa.StructArray, released: pa.StructArray) -> pa.Boolean
 
 
 def _parts_differ(one: pa.Array, other: pa.Array) -> pa.BooleanArray:
-    if family(one.type) != family(other.type):
+    if not _comparable(one.type, other.type):
         return pa.repeat(pa.scalar(True), len(one))
     return pc.or_(_differs(one, other).fill_null(False), pc.xor(one.is_null(), other.is_null()))
+
+
+def _comparable(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether values of both types can be equal: of one type, or text or bytes of another width, or structs."""
+    same_family = family(one) == family(other)
+    return plain(one) == plain(other) or (same_family and family(one) in ("string", "binary", "struct"))
 
 
 def _never(raw: pa.Array) -> pa.BooleanArray:

@@ -27,6 +27,10 @@ def test_another_family_of_type_is_a_change_of_every_value() -> None:
     assert changed(pa.array([1.0, None]), pa.array(["1.0", None])).to_pylist() == [True, False]
 
 
+def test_a_number_of_another_width_is_another_type() -> None:
+    assert changed(pa.array([1, None], pa.uint8()), pa.array([1000, None])).to_pylist() == [True, False]
+
+
 def test_text_of_another_width_is_the_same_text() -> None:
     assert changed(pa.array(["a", "b"], pa.large_string()), pa.array(["a", "c"])).to_pylist() == [False, True]
 
