@@ -1,0 +1,69 @@
+"""Everything that is checked of an output, and the two ways to ask for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from minimize.errors import ConfigurationError, Finding, VerificationError
+from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring
+from minimize.receipt import check_chain, check_history
+from minimize.verification.aggregates import check_aggregates
+from minimize.verification.codes import found
+from minimize.verification.evidence import Evidence, gather
+from minimize.verification.files import check_files
+from minimize.verification.quarantine import check_quarantine
+from minimize.verification.records import check_counts, check_records
+
+PathLike = str | os.PathLike[str]
+
+
+def verify(
+    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+) -> None:
+    """Re-checks the set in force of an output against its receipts and the policies they carry.
+
+    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself.
+    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
+    folder.
+    """
+    findings = check(output, keys=keys, public_key=public_key)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        noun = "finding" if len(errors) == 1 else "findings"
+        raise VerificationError(f"{len(errors)} {noun}: the output is not what its receipts say", findings=findings)
+
+
+def check(
+    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+) -> list[Finding]:
+    """All findings about an output, warnings included; see `verify`."""
+    verifier = _verifier(output, keys, public_key)
+    return list(_findings(gather(Path(output)), verifier))
+
+
+def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    yield from evidence.findings
+    yield from check_chain(evidence.receipts, verifier)
+    yield from check_history(evidence.receipts)
+    yield from check_files(evidence)
+    yield from check_quarantine(evidence)
+    yield from check_records(evidence)
+    yield from check_counts(evidence)
+    yield from check_aggregates(evidence)
+    yield found(
+        "V008",
+        "no ledger anchors the end of the chain: receipts that were cut off its end are not missed",
+        hint="compare the last receipt's digest with one that is kept elsewhere",
+    )
+
+
+def _verifier(output: PathLike, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None) -> Verifier:
+    if public_key is not None:
+        return public_key if isinstance(public_key, PublicKeys) else PublicKeys.load(public_key)
+    keyring = find_keyring(keys, output)
+    if keyring is None:
+        message = "a receipt cannot vouch for itself: a keyring or a public key is needed"
+        raise ConfigurationError(message, hint="--keys FILE, MINIMIZE_KEYS, or --public-key FILE")
+    return keyring

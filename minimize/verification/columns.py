@@ -1,0 +1,94 @@
+"""Whether a records file has the columns that the policy keeps: no others, of the right types, with the right metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.errors import Finding
+from minimize.pointer import Pointer
+from minimize.receipt import Receipt
+from minimize.verification.codes import found
+from minimize.verification.leaves import outline
+from minimize.verification.policy import FieldView, PolicyView
+from minimize.verification.rules import family_of, given_family
+
+_KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
+_STILL_NAMES: Final = frozenset({"keep", "mask", "tokenize", "redact", "clip", "round", "truncate_ip", "email_domain"})
+_ORDER: Final = ("aggregated", "pseudonymized", "identified")
+
+
+def check_columns(
+    schema: pa.Schema, hive: frozenset[str], policy: PolicyView, receipt: Receipt, place: str
+) -> Iterator[Finding]:
+    """V020 to V024 for one file. `hive` are the columns that stand in its path."""
+    there = dict(outline(schema, released(policy).keys()))
+    for pointer, type_ in there.items():
+        view = policy.fields.get(pointer)
+        if view is None:
+            yield found("V020", "the policy does not declare it", file=place, field=str(pointer))
+        elif not view.chains:
+            yield found("V021", "the policy drops it", file=place, field=view.key)
+        else:
+            yield from _type(view, type_, place)
+            yield from _metadata(view, schema.field(pointer.top), receipt, place)
+    for pointer, view in released(policy).items():
+        if pointer not in there and not view.optional and pointer.top not in hive:
+            yield found("V022", "the policy keeps it", file=place, field=view.key)
+
+
+def check_category(category: str, schema: pa.Schema, policy: PolicyView, place: str) -> Iterator[Finding]:
+    """V025: no column and no records output is shown in a lower category than it has."""
+    for pointer, view in released(policy).items():
+        if pointer.top not in schema.names or not _names_somebody(view):
+            continue
+        if category != "identified":
+            yield found("V025", f"it is identified, the output only {category}", file=place, field=view.key)
+        if _told(schema.field(pointer.top), view, "category") != "identified":
+            yield found("V025", "it is identified, and its metadata does not say so", file=place, field=view.key)
+    if category not in _ORDER[1:]:
+        yield found("V025", "records are pseudonymized at least", file=place)
+
+
+def released(policy: PolicyView) -> Mapping[Pointer, FieldView]:
+    """The fields that the records show under the purpose of the run."""
+    return {pointer: view for pointer, view in policy.fields.items() if view.chains}
+
+
+def _names_somebody(view: FieldView) -> bool:
+    kept = any(all(step.word in _STILL_NAMES for step in chain) for chain in view.chains)
+    return view.role == "free_text" or (view.role == "identifier" and kept)
+
+
+def _type(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:
+    wanted = {given_family(chain, view.type) for chain in view.chains}
+    if family_of(type_) not in wanted:
+        yield found("V023", f"{type_} where {' or '.join(sorted(wanted))} is due", file=place, field=view.key)
+    narrow = any(chain[-1].word in ("age", "size") for chain in view.chains)
+    if narrow and type_ != pa.int32():
+        yield found("V023", f"{type_} where int32 is due", file=place, field=view.key)
+    if view.type.startswith("decimal(") and pa.types.is_decimal(type_):
+        digits = tuple(int(part) for part in view.type[8:-1].split(","))
+        if (type_.precision, type_.scale) != digits:
+            yield found("V023", f"{type_} where {view.type} is due", file=place, field=view.key)
+
+
+def _metadata(view: FieldView, column: pa.Field, receipt: Receipt, place: str) -> Iterator[Finding]:
+    told = _told(column, view, "technique")
+    if told != ",".join(view.words):
+        yield found("V024", "it does not name the technique", file=place, field=view.key)
+    if any(step.word in _KEYED for chain in view.chains for step in chain):
+        keys = (_told(column, view, "key") or "").split(",")
+        if not set(keys) <= set(receipt.keys):
+            yield found("V024", "it does not name a key of the receipt", file=place, field=view.key)
+    if not _told(column, view, "category"):
+        yield found("V024", "it does not name a category", file=place, field=view.key)
+
+
+def _told(column: pa.Field, view: FieldView, what: str) -> str | None:
+    metadata = column.metadata or {}
+    name = f"minimize:{what}" if view.pointer.is_flat else f"minimize:{what}{view.pointer}"
+    value = metadata.get(name.encode())
+    return None if value is None else value.decode()

@@ -1,0 +1,60 @@
+"""Whether a condition holds, as far as an output can tell: true, false, or None for what it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from minimize.pointer import Pointer
+
+
+def holds(condition: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
+    """The condition over a record of which these values are shown as they came in; null never matches.
+
+    >>> holds({"kind": ["a", "b"], "feature": "usage"}, {Pointer(("kind",)): "c"})
+    False
+    >>> holds({"kind": ["a", "b"], "feature": "usage"}, {Pointer(("kind",)): "a"}) is None
+    True
+    """
+    return _every(_entry(str(word), below, shown) for word, below in condition.items())
+
+
+def fields_of(condition: Mapping[str, Any]) -> Iterator[Pointer]:
+    """The fields that a condition reads."""
+    for word, below in condition.items():
+        if word in ("any", "all"):
+            for part in below:
+                yield from fields_of(part)
+        elif word not in ("feature", "level"):
+            yield Pointer.parse(str(word))
+
+
+def _entry(word: str, below: Any, shown: Mapping[Pointer, Any]) -> bool | None:
+    if word == "any":
+        return _some(holds(part, shown) for part in below)
+    if word == "all":
+        return _every(holds(part, shown) for part in below)
+    pointer = Pointer.parse(word)
+    if word in ("feature", "level") or pointer not in shown:
+        return None
+    value = shown[pointer]
+    return any(_same(value, wanted) for wanted in (below if isinstance(below, list) else [below]))
+
+
+def _every(parts: Iterable[bool | None]) -> bool | None:
+    found = set(parts)
+    return False if False in found else None if None in found else True
+
+
+def _some(parts: Iterable[bool | None]) -> bool | None:
+    found = set(parts)
+    return True if True in found else None if None in found else False
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    if value is None or isinstance(value, bool) != isinstance(wanted, bool):
+        return False
+    if isinstance(value, Decimal) and isinstance(wanted, int | float):
+        return value == Decimal(repr(wanted))
+    return bool(value == wanted)

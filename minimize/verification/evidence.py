@@ -1,0 +1,144 @@
+"""What an output folder says about itself: its runs, their receipts and policies, and who wrote which file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from minimize.errors import Finding, OutputError
+from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force, sha256_text
+from minimize.verification.codes import found
+from minimize.verification.policy import PolicyView, Unreadable, document, policy_view
+
+QUARANTINE: Final = "quarantine"
+RUNS: Final = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One receipt, its folder, and what its policy and pipeline say (None where they cannot be read)."""
+
+    receipt: Receipt
+    folder: Path
+    policy: PolicyView | None
+    pipeline: Mapping[str, Any] | None
+
+    @property
+    def place(self) -> str:
+        """The receipt's path, relative to the output folder."""
+        return f"{RUNS}/{self.folder.name}/receipt.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One file of the set in force, under its output's name, and the run that wrote it."""
+
+    name: str
+    file: OutputFile
+    run: Run
+
+    @property
+    def date(self) -> str | None:
+        """The date of its partition."""
+        return next((part[5:] for part in PurePosixPath(self.file.path).parts if part.startswith("date=")), None)
+
+    @property
+    def root(self) -> str:
+        """The folder of its partition, relative to the output folder."""
+        return self.name if self.date is None else f"{self.name}/date={self.date}"
+
+    @property
+    def hive(self) -> frozenset[str]:
+        """The names of the columns that stand in its path."""
+        parts = PurePosixPath(self.file.path).parts[1:-1]
+        return frozenset(part.partition("=")[0] for part in parts if "=" in part and not part.startswith("date="))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that is checked."""
+
+    output: Path
+    runs: tuple[Run, ...]
+    standing: tuple[Standing, ...]
+    names: frozenset[str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """The receipts, by sequence."""
+        return tuple(run.receipt for run in self.runs)
+
+
+def gather(output: Path) -> Evidence:
+    """What the folder holds. Raises OutputError where there is no folder."""
+    if not output.is_dir():
+        raise OutputError(f"there is no output folder {output}")
+    read = [_run(folder) for folder in sorted((output / RUNS).glob("*")) if folder.is_dir()]
+    runs = tuple(sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence))
+    findings = [finding for _, findings in read for finding in findings]
+    if not runs:
+        findings.append(found("V001", "no receipt is here that can be read", file=RUNS))
+    receipts = [run.receipt for run in runs]
+    names = frozenset(in_force(receipts)) | {QUARANTINE}
+    return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings))
+
+
+def _run(folder: Path) -> tuple[Run | None, list[Finding]]:
+    path = folder / "receipt.json"
+    place = f"{RUNS}/{folder.name}/receipt.json"
+    if not path.is_file():
+        return None, [found("V007", "no receipt: a publication was not finished here", file=place)]
+    try:
+        receipt = Receipt.from_json(path.read_bytes())
+    except (OutputError, OSError):
+        return None, [found("V001", "the receipt cannot be read", file=place)]
+    if receipt.run_id != folder.name:
+        return None, [found("V001", "the receipt is that of another run", file=place)]
+    return _with_files(receipt, folder)
+
+
+def _with_files(receipt: Receipt, folder: Path) -> tuple[Run, list[Finding]]:
+    findings = list(_attachments(receipt, folder))
+    policy, pipeline = None, None
+    try:
+        policy = policy_view((folder / "policy.yaml").read_bytes(), receipt.purpose)
+        pipeline = document((folder / "pipeline.yaml").read_bytes())
+    except (OSError, Unreadable):
+        findings.append(found("V010", "policy and pipeline cannot be read", file=f"{RUNS}/{folder.name}"))
+    if policy is not None and (policy.name, policy.version) != (receipt.policy.name, receipt.policy.version):
+        findings.append(
+            found("V010", "the policy has another name or version", file=f"{RUNS}/{folder.name}/policy.yaml")
+        )
+    return Run(receipt, folder, policy, pipeline), findings
+
+
+def _attachments(receipt: Receipt, folder: Path) -> Iterator[Finding]:
+    """Every file beside the receipt has its digest in it, and every digest its file."""
+    digests = {**receipt.files, "policy.yaml": receipt.policy.digest}
+    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    del there["receipt.json"]
+    for name in sorted(digests.keys() | there.keys() | {"pipeline.yaml"}):
+        place = f"{RUNS}/{folder.name}/{name}"
+        if name not in there:
+            yield found("V010", "missing", file=place)
+        elif name not in digests:
+            yield found("V010", "its digest is not in the receipt", file=place)
+        elif sha256_text(there[name].read_bytes()) != digests[name]:
+            yield found("V010", "another digest than the receipt says", file=place)
+
+
+def _standing(runs: Sequence[Run]) -> Iterator[Standing]:
+    writers = {file.path: run for run in runs for file in _written(run.receipt)}
+    receipts = [run.receipt for run in runs]
+    for name, files in {**in_force(receipts), QUARANTINE: quarantine_in_force(receipts)}.items():
+        for file in files:
+            yield Standing(name, file, writers[file.path])
+
+
+def _written(receipt: Receipt) -> Iterator[OutputFile]:
+    for output in receipt.outputs.values():
+        yield from output.files
+    yield from receipt.quarantine.files

@@ -1,0 +1,102 @@
+"""Whether the files of the set in force are there, as their receipts say, and no others."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import Finding
+from minimize.verification.codes import found
+from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
+
+SUCCESS: Final = "_SUCCESS"
+
+
+def check_files(evidence: Evidence) -> Iterator[Finding]:
+    """V011 to V017: places, presence, digests, rows, `_SUCCESS`, and files that nobody put in force."""
+    for standing in evidence.standing:
+        misplaced = list(_place(standing))
+        yield from misplaced or _file(evidence.output, standing)
+    for root in sorted({standing.root for standing in evidence.standing if standing.name != QUARANTINE}):
+        if not (evidence.output / root / SUCCESS).is_file():
+            yield found("V015", f"no {SUCCESS}", file=root)
+    yield from _strangers(evidence)
+
+
+def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
+    """The file as Parquet, or None where it is not there or is none (which `check_files` reports)."""
+    if any(True for _ in _place(standing)):
+        return None
+    try:
+        return pq.ParquetFile(evidence.output / standing.file.path)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _place(standing: Standing) -> Iterator[Finding]:
+    path = PurePosixPath(standing.file.path)
+    receipt, where = standing.run.receipt, standing.file.path
+    if path.is_absolute() or ".." in path.parts or path.parts[0] != standing.name or len(path.parts) < 2:
+        yield found("V016", f"a file outside {standing.name}", file=standing.run.place)
+    elif path.stem != receipt.run_id and not path.stem.startswith(f"{receipt.run_id}-"):
+        yield found("V016", "the name does not carry the id of the run that wrote it", file=where)
+    elif standing.date is not None and not _is_date(standing.date):
+        yield found("V016", "the partition is no date", file=where)
+    elif standing.name in ("records", QUARANTINE) and receipt.dates and standing.date not in receipt.dates:
+        yield found("V016", "the partition is no date of the run", file=where)
+
+
+def _file(output: Path, standing: Standing) -> Iterator[Finding]:
+    path, place = output / standing.file.path, standing.file.path
+    if not path.is_file() or path.is_symlink():
+        yield found("V011", "missing", file=place)
+        return
+    if _digest(path) != standing.file.digest:
+        yield found("V012", "another digest than the receipt says", file=place)
+    try:
+        rows = pq.ParquetFile(path).metadata.num_rows
+    except (OSError, pa.ArrowException):
+        rows = None
+    if rows is None:
+        yield found("V017", "no Parquet file", file=place)
+    elif rows != standing.file.rows:
+        yield found("V013", f"{rows} rows where the receipt says {standing.file.rows}", file=place)
+
+
+def _strangers(evidence: Evidence) -> Iterator[Finding]:
+    known = {standing.file.path for standing in evidence.standing}
+    success = {f"{standing.root}/{SUCCESS}" for standing in evidence.standing}
+    for name in sorted(os.listdir(evidence.output)):
+        path = evidence.output / name
+        if path.is_dir() and not path.is_symlink():
+            if name != RUNS:
+                yield from _unknown(evidence.output, path, known | success)
+        elif not name.startswith("ledger.db"):
+            yield found("V014", "no receipt put this file here", file=name)
+
+
+def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
+    for folder, _, names in sorted(os.walk(root)):
+        for name in sorted(names):
+            path = (Path(folder) / name).relative_to(output).as_posix()
+            if path not in known and name != SUCCESS:
+                yield found("V014", "no receipt put this file in force", file=path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

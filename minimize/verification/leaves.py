@@ -1,0 +1,105 @@
+"""Values out of an output's nested columns, and distinct values in forms that rules can judge."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.pointer import STAR, Part, Pointer
+
+NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+DAY: Final = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The values that a pointer names, and the row that each of them stands in."""
+
+    values: pa.Array
+    rows: pa.Array
+
+
+def outline(schema: pa.Schema, whole: Collection[Pointer]) -> Iterator[tuple[Pointer, pa.DataType]]:
+    """Every leaf of a schema. A path of `whole` is a leaf whatever it holds."""
+    for field in schema:
+        yield from _outline((field.name,), field.type, whole)
+
+
+def _outline(
+    parts: tuple[Part, ...], type_: pa.DataType, whole: Collection[Pointer]
+) -> Iterator[tuple[Pointer, pa.DataType]]:
+    pointer = Pointer(parts)
+    if pointer in whole or not pa.types.is_nested(type_):
+        yield pointer, type_
+    elif pa.types.is_struct(type_):
+        for child in type_:
+            yield from _outline((*parts, child.name), child.type, whole)
+    else:
+        inner = type_.item_type if pa.types.is_map(type_) else type_.value_type
+        yield from _outline((*parts, STAR), inner, whole)
+
+
+def at(batch: pa.RecordBatch, pointer: Pointer) -> Found:
+    """The values of a leaf of this batch."""
+    values = batch.column(pointer.top)
+    rows = pa.array(np.arange(batch.num_rows, dtype=np.int64))
+    for part in pointer.parts[1:]:
+        if part is STAR:
+            lists = _as_list(values)
+            values, rows = pc.list_flatten(lists), rows.take(pc.list_parent_indices(lists))
+        else:
+            values = pc.struct_field(values, str(part))
+    return Found(_plain(values), rows)
+
+
+def distinct(columns: Sequence[pa.Array]) -> Iterator[tuple[Any, ...]]:
+    """The distinct rows of equally long columns, in the forms of `judged`, that have something in the first one."""
+    parts = [_spread(column) for column in columns]
+    flat = [each for part in parts for each in part]
+    table = pa.table(flat, names=[str(index) for index in range(len(flat))]).filter(columns[0].is_valid())
+    unique = table.group_by(table.column_names, use_threads=False).aggregate([])
+    judges = iter(judged(unique[name].combine_chunks()) for name in table.column_names)
+    joined = [_joined([next(judges) for _ in part], column.type) for part, column in zip(parts, columns, strict=True)]
+    return zip(*joined, strict=True)
+
+
+def judged(values: pa.Array) -> list[Any]:
+    """Values as rules judge them: times as nanoseconds since 1970, doubles as the shortest decimal that reads back."""
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        return _scaled(values.cast(pa.int64()), NANOSECONDS[kind.unit])
+    if pa.types.is_date32(kind):
+        return _scaled(values.cast(pa.int32()), DAY)
+    if pa.types.is_date64(kind):
+        return _scaled(values.cast(pa.int64()), NANOSECONDS["ms"])
+    if pa.types.is_floating(kind):
+        narrow = np.dtype(kind.to_pandas_dtype()).type
+        return [None if each is None else Decimal(str(narrow(each))) for each in values.to_pylist()]
+    return list(values.to_pylist())
+
+
+def _scaled(values: pa.Array, unit: int) -> list[int | None]:
+    return [None if each is None else each * unit for each in values.to_pylist()]
+
+
+def _spread(column: pa.Array) -> list[pa.Array]:
+    """A struct's children, which can be grouped; other columns as they are."""
+    return list(column.flatten()) if pa.types.is_struct(column.type) else [column]
+
+
+def _joined(columns: list[list[Any]], type_: pa.DataType) -> list[Any]:
+    return list(zip(*columns, strict=True)) if pa.types.is_struct(type_) else columns[0]
+
+
+def _as_list(values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(values.offsets, values.items) if pa.types.is_map(values.type) else values
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

@@ -1,0 +1,185 @@
+"""A reading of its own of the policy and pipeline files that receipts carry: only what the rules about outputs need.
+
+It is kept apart from the loader on purpose: a fault there must not hide from the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from minimize.pointer import Pointer
+
+_LONE: Final[Mapping[str, str]] = {
+    "pseudonymize": "key",
+    "tokenize": "key",
+    "round": "to",
+    "truncate_time": "to",
+    "age": "unit",
+    "truncate_version": "parts",
+    "top": "keep",
+    "grid": "metres",
+    "h3": "resolution",
+    "redact": "patterns",
+    "map": "values",
+}
+"""The parameter that a lone value stands for."""
+
+
+class Unreadable(Exception):
+    """A file that is no policy or pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One word of a chain and its parameters."""
+
+    word: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BranchView:
+    """One way to treat a value; no chain drops it."""
+
+    when: Mapping[str, Any] | None
+    chain: tuple[StepView, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One field, under the purpose of the run."""
+
+    key: str
+    pointer: Pointer
+    type: str
+    role: str
+    optional: bool
+    branches: tuple[BranchView, ...]
+    collect_if: Mapping[str, Any] | None
+    measured: tuple[StepView, ...]
+
+    @property
+    def chains(self) -> tuple[tuple[StepView, ...], ...]:
+        """The chains of all branches that do not drop."""
+        return tuple(branch.chain for branch in self.branches if branch.chain is not None)
+
+    @property
+    def is_kept_as_is(self) -> bool:
+        """Whether every value that is shown is the value that came in."""
+        return bool(self.chains) and all(len(self.branches) == 1 and _is_keep(chain) for chain in self.chains)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of all branches, as a column's metadata lists them."""
+        words = [step.word for branch in self.branches for step in (branch.chain or (StepView("drop"),))]
+        return tuple(words if len(self.branches) == 1 else dict.fromkeys(words))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """A policy, under the purpose of the run."""
+
+    name: str
+    version: int
+    subject: Pointer | None
+    fields: Mapping[Pointer, FieldView]
+    never: tuple[str, ...]
+
+
+def document(content: bytes) -> Mapping[str, Any]:
+    """The mapping that a YAML file holds. Raises Unreadable."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        loaded = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
+    except (YAMLError, ValueError):
+        loaded = None
+    if not isinstance(loaded, dict):
+        raise Unreadable
+    return {_text(key): value for key, value in loaded.items()}
+
+
+def policy_view(content: bytes, purpose: str) -> PolicyView:
+    """The policy of these bytes. Raises Unreadable."""
+    raw = document(content)
+    fields = raw.get("fields")
+    if not isinstance(fields, dict):
+        raise Unreadable
+    try:
+        view = _view(raw, fields, purpose)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        view = None
+    if view is None:
+        raise Unreadable
+    return view
+
+
+def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
+    views = [_field(_text(key), each, purpose) for key, each in fields.items()]
+    subject = raw.get("subject")
+    return PolicyView(
+        name=str(raw.get("policy")),
+        version=int(raw.get("version", 0)),
+        subject=None if subject is None else Pointer.parse(_text(subject)),
+        fields={view.pointer: view for view in views},
+        never=tuple(_text(each) for each in raw.get("never") or ()),
+    )
+
+
+def chain_view(raw: Any) -> tuple[StepView, ...] | None:
+    """What `do` says: nothing for `drop`. Raises ValueError for what is no chain."""
+    if raw == "drop":
+        return None
+    steps = tuple(_step(each) for each in (raw if isinstance(raw, list) else [raw]))
+    if not steps:
+        raise ValueError("an empty chain")
+    return steps
+
+
+def _field(key: str, raw: Mapping[str, Any], purpose: str) -> FieldView:
+    pointer = Pointer.parse(key)
+    purposes = _listed(raw.get("purposes"))
+    away = bool(purposes) and purpose not in purposes
+    return FieldView(
+        key=key,
+        pointer=pointer,
+        type=str(raw.get("type", "struct" if raw.get("from") else "string")),
+        role=str(raw.get("role", "plain")),
+        optional=bool(raw.get("optional", False)),
+        branches=(BranchView(None, None),) if away else _branches(raw),
+        collect_if=raw.get("collect_if"),
+        measured=() if away else (chain_view(raw["in_aggregates"]) or () if raw.get("in_aggregates") else ()),
+    )
+
+
+def _branches(raw: Mapping[str, Any]) -> tuple[BranchView, ...]:
+    if not raw.get("cases"):
+        return (BranchView(None, chain_view(raw.get("do", "drop"))),)
+    cases = [BranchView(case["if"], chain_view(case["do"])) for case in raw["cases"]]
+    return (*cases, BranchView(None, chain_view(raw.get("otherwise", "drop"))))
+
+
+def _step(raw: Any) -> StepView:
+    if isinstance(raw, str):
+        return StepView(raw)
+    if not isinstance(raw, dict) or len(raw) != 1:
+        raise ValueError("no step")
+    ((word, given),) = raw.items()
+    if isinstance(given, dict):
+        return StepView(word, given)
+    return StepView(word, {} if given is None else {_LONE.get(word, "value"): given})
+
+
+def _is_keep(chain: Sequence[StepView]) -> bool:
+    return all(step.word == "keep" for step in chain)
+
+
+def _listed(raw: Any) -> tuple[Any, ...]:
+    return () if raw is None else tuple(raw) if isinstance(raw, list) else (raw,)
+
+
+def _text(key: object) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)

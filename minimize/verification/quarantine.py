@@ -1,0 +1,67 @@
+"""Whether quarantine holds codes and pointers, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import Finding
+from minimize.pointer import Pointer
+from minimize.verification.codes import found
+from minimize.verification.evidence import QUARANTINE, Evidence, Run, Standing
+from minimize.verification.files import readable
+
+_COLUMNS: Final = (
+    ("run_id", pa.string()),
+    ("source", pa.string()),
+    ("position", pa.int64()),
+    ("unit", pa.string()),
+    ("field", pa.string()),
+    ("code", pa.string()),
+)
+_CODES: Final = frozenset({"malformed", "wrong_type", "missing_field", "forbidden_field", "bad_time", "too_large"})
+
+
+def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
+    """V050 to V052, for every quarantine file in force."""
+    for standing in evidence.standing:
+        file = readable(evidence, standing) if standing.name == QUARANTINE else None
+        if file is not None:
+            yield from _check(standing, file)
+
+
+def _check(standing: Standing, file: pq.ParquetFile) -> Iterator[Finding]:
+    place = standing.file.path
+    schema = file.schema_arrow
+    if [(field.name, field.type) for field in schema] != [*_COLUMNS]:
+        yield found("V050", "the columns are not the six of a quarantine", file=place)
+        return
+    table = file.read()
+    for column, allowed in (
+        ("run_id", {standing.run.receipt.run_id}),
+        ("source", {each.path for each in standing.run.receipt.inputs}),
+        ("unit", {"byte", "row"}),
+        ("code", _CODES),
+        ("field", {None, *_declared(standing.run)}),
+    ):
+        strange = sum(value not in allowed for value in set(table[column].to_pylist()))
+        if strange:
+            yield found(
+                "V051", f"{strange} values that the receipt and the policy do not know", file=place, field=column
+            )
+    counted = Counter(table["code"].to_pylist())
+    by_code = standing.run.receipt.quarantine.by_code
+    if len(standing.run.receipt.quarantine.files) == 1 and dict(counted) != {k: n for k, n in by_code.items() if n}:
+        yield found("V052", "the codes are counted otherwise in the receipt", file=place)
+
+
+def _declared(run: Run) -> set[str]:
+    """Pointers that may stand in the column `field`: the policy's own words."""
+    if run.policy is None:
+        return set()
+    pointers = {*run.policy.fields, *(Pointer.parse(key) for key in run.policy.never)}
+    return {str(pointer) for pointer in pointers}
