@@ -54,6 +54,7 @@ def facts(raw: pa.RecordBatch = RAW, said: Said | None = None, fields: dict[str,
             ("2026-01-02T01:00:00+01:00",),
             [True],
         ),
+        (pa.array(["a", None], pa.string_view()), ("a",), [True, False]),
         (pa.array([1767312000], pa.timestamp("s")), ("2026-01-02",), [True]),
     ],
 )
@@ -70,6 +71,8 @@ def test_values_compare_by_the_type_of_the_field(array: pa.Array, wanted: tuple[
         (pa.array([float("nan")]), (float("nan"),)),
         (pa.array([datetime(2026, 1, 2, tzinfo=UTC)], pa.timestamp("s", "UTC")), ("soon", "2026-01-02T00:00:00.5Z")),
         (pa.array([b"a"]), ("a",)),
+        (pa.array([date(2026, 1, 2)]), (20260102, "today")),
+        (pa.array([1767312000], pa.timestamp("s")), (1767312000,)),
     ],
 )
 def test_values_of_another_type_never_match(array: pa.Array, wanted: tuple[Any, ...]) -> None:

@@ -81,6 +81,13 @@ def test_records_past_the_retention_of_their_feature_are_gated_for_it() -> None:
     assert gated(plan, raw, Said({"t": ["location"]})).counts.gated == {"retention": 1}
 
 
+def test_records_below_their_level_are_gated_by_the_setting() -> None:
+    plan = plan_of({}, levels=["required", "full"], records={"level": "full"})
+    batch = gated(plan, records({}, {"tenant_id": "t"}, {"tenant_id": "u"}), Said({"t": ["full"]}))
+    assert batch.raw["tenant_id"].to_pylist() == ["t"]
+    assert batch.counts.gated == {"setting": 1}
+
+
 def test_without_settings_a_feature_is_off() -> None:
     plan = plan_of(USES, columns=INTEGER, features=FEATURES)
     assert closed(plan, uses({}), "uses") == [True]

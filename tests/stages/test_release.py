@@ -5,12 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.plan import Branch
 from minimize.stage import Batch
 from minimize.stages.generalize import Generalize
 from minimize.stages.release import Release, dropped_by_case
-from tests.stages.make import APPS, AT, gated, left, plan_of, records
+from tests.stages.make import APPS, AT, Said, gated, left, plan_of, records
 
 LISTS = {"apps": APPS, "owner": pa.string()}
 OWNER = {"owner": {"type": "string", "do": "keep"}}
@@ -111,3 +113,36 @@ def test_an_empty_batch_gives_an_empty_batch_of_the_schema() -> None:
     plan = plan_of({**OWNER, "/apps/*/name": {"type": "string", "do": "keep"}}, columns=LISTS)
     batch: Batch = Generalize(plan, None, AT)(gated(plan, records(LISTS)))
     assert Release(plan).columns(batch).schema == plan.outputs["records"].schema
+
+
+elements = st.fixed_dictionaries(
+    {"name": st.sampled_from(["a", None]), "managed": st.sampled_from([True, False, None])}
+)
+devices = st.fixed_dictionaries(
+    {
+        "owner": st.sampled_from(["corporate", "personal", None]),
+        "tenant_id": st.sampled_from(["on", "off"]),
+        "apps": st.none() | st.lists(st.none() | elements, max_size=3),
+    }
+)
+NAME = {
+    "type": "string",
+    "collect_if": {"any": [{"owner": "corporate"}, {"all": [{"feature": "inventory"}, {"/apps/*/managed": True}]}]},
+}
+
+
+@given(st.lists(devices, max_size=6), st.integers(0, 6))
+def test_batches_do_not_matter_and_a_device_without_consent_looks_like_one_without_applications(
+    drawn: list[dict[str, Any]], cut: int
+) -> None:
+    fields = {**OWNER, **MANAGED, "/apps/*/name": {**NAME, "do": "keep"}}
+    plan = plan_of(fields, columns=LISTS, features={"inventory": {"about": "apps"}})
+    said, raw = Said({"on": ["inventory"]}), records(LISTS, *drawn)
+    rows = left(plan, raw, said)
+    assert left(plan, raw.slice(0, cut), said) + left(plan, raw.slice(cut), said) == rows
+    refused = [row["apps"] for row, device in zip(rows, drawn, strict=True) if not consents(device)]
+    assert refused == [None] * len(refused)
+
+
+def consents(device: dict[str, Any]) -> bool:
+    return bool(device["owner"] == "corporate" or device["tenant_id"] == "on")
