@@ -1,1 +1,56 @@
 """Sources and sinks, one format a file; publication that survives a crash; rewriting; quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError
+from minimize.io.base import Request, Source
+from minimize.io.csv import csv
+from minimize.io.find import Shown, find
+from minimize.io.ndjson import ndjson
+from minimize.io.parquet import parquet
+from minimize.io.shape import pruned, tree
+
+__all__ = ["FORMATS", "Reader", "declared_schema", "sources"]
+
+
+class Reader(Protocol):
+    """A format that can say how hive partitions are shown in the names of its parts."""
+
+    def __call__(self, files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> Source:
+        """The bound source. Raises SchemaError with the whole diff, before anything is decoded."""
+        ...
+
+
+FORMATS: Mapping[str, Reader] = {"ndjson": ndjson, "csv": csv, "parquet": parquet}
+"""The word that a pipeline uses, and the way to read such files."""
+
+
+def sources(
+    pattern: str,
+    kind: str,
+    base: Path,
+    request: Request,
+    dates: Collection[date] | None = None,
+    shown: Shown | None = None,
+) -> dict[date | None, Source]:
+    """The files that a path names as sources, one a batch date (None where the path has no `{date}`).
+
+    Takes a pattern relative to a folder; `dates` leaves others out. Raises SchemaError, SourceError, ConfigurationError.
+    """
+    if kind not in FORMATS:
+        raise ConfigurationError("the format of a source is unknown", hint=f"one of {', '.join(FORMATS)}")
+    found = find(pattern, base)
+    wanted = {day: files for day, files in found.files.items() if dates is None or day in dates}
+    return {day: FORMATS[kind](files, found.root, request, shown=shown) for day, files in wanted.items()}
+
+
+def declared_schema(request: Request) -> pa.Schema:
+    """The needed columns in the types that the policy declares: what a source without types of its own would have."""
+    return pruned(pa.schema([]), tree(request))
