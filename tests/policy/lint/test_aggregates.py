@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from minimize.errors import Finding
+
+LintOf = Callable[..., list[Finding]]
+FIELDS = """\
+subject: device
+time: w
+retention: 30d
+fields:
+  w: {type: timestamp, do: {truncate_time: {to: day}}}
+  device: {type: string, role: identifier}
+  os: {type: string, do: keep}
+  raw: {type: integer, do: keep}
+  binned: {type: integer, do: {bin: {width: 10}}}
+  clipped: {type: integer, do: {clip: {min: 0, max: 9}}}
+  measured: {type: integer, do: drop, in_aggregates: {clip: {min: 0, max: 9}}}
+  unclipped: {type: integer, do: drop, in_aggregates: keep}
+"""
+
+
+def told(found: list[Finding]) -> list[tuple[str, str, str | None]]:
+    return [(finding.code, finding.severity, finding.field) for finding in found]
+
+
+def aggregate(measure: str, more: str = "suppress: {below: 10}", name: str = "a", keys: str = "{os: os}") -> str:
+    return f"  {name}: {{group_by: {keys}, measures: {{n: {measure}}}, {more}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("measure", "code"),
+    [
+        ("{mean: raw}", "L060"),
+        ("{sum: raw}", "L060"),
+        ("{sum: unclipped}", "L060"),
+        ("{mean: binned}", None),
+        ("{sum: clipped}", None),
+        ("{mean: measured}", None),
+        ("{min: raw}", "L062"),
+        ("{max: clipped}", "L062"),
+        ("{max: binned}", None),
+        ("{max: measured}", "L063"),
+        ("{quantile: {of: measured, q: 0.5}}", "L063"),
+        ("{quantile: {of: raw, q: 0.5}}", None),
+        ("count", None),
+        ("{count_distinct: device}", None),
+    ],
+)
+def test_measures_are_judged_by_what_they_see(pipeline_lint_of: LintOf, measure: str, code: str | None) -> None:
+    found = told(pipeline_lint_of("aggregates:\n" + aggregate(measure), FIELDS))
+    assert found == ([] if code is None else [(code, "error", "a")])
+
+
+def test_a_finding_stands_at_the_line_of_the_aggregate(pipeline_lint_of: LintOf) -> None:
+    found = pipeline_lint_of("aggregates:\n  a:\n    group_by: {os: os}\n    measures: {n: {mean: raw}}\n", FIELDS)
+    assert [(f.code, f.line) for f in found] == [("L061", 7), ("L060", 9)]
+
+
+@pytest.mark.parametrize(
+    "more", ["suppress: {below: 9}", "suppress: {counting: device, below: 2}", "round: {counts_to: 5}"]
+)
+def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str) -> None:
+    found = told(pipeline_lint_of("aggregates:\n" + aggregate("count", more), FIELDS))
+    assert found == [("L061", "warning", "a")]
+
+
+def test_accepted_relations_are_told(pipeline_lint_of: LintOf) -> None:
+    text = "aggregates:\n" + aggregate("count", "suppress: {related: accepted}")
+    assert told(pipeline_lint_of(text, FIELDS)) == [("L064", "warning", "a"), ("L066", "warning", "a")]
+
+
+def test_related_aggregates_are_an_error(pipeline_lint_of: LintOf) -> None:
+    text = "aggregates:\n" + aggregate("count") + aggregate("count", name="b", keys="{os: os, day: {w: day}}")
+    assert told(pipeline_lint_of(text, FIELDS)) == [("L065", "error", "b")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        aggregate("{quantile: {of: raw, q: 0.5}}", name="b", keys="{os: os, day: {w: day}}"),
+        aggregate("count", name="b", keys="{day: {w: day}}"),
+        aggregate(
+            "count", "suppress: {below: 10, related: accepted}, round: {counts_to: 5}", name="b", keys="{os: os, w: w}"
+        ),
+    ],
+)
+def test_aggregates_that_share_nothing_or_were_looked_at_are_no_error(pipeline_lint_of: LintOf, other: str) -> None:
+    found = pipeline_lint_of("aggregates:\n" + aggregate("count") + other, FIELDS)
+    assert "L065" not in [finding.code for finding in found]

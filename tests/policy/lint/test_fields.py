@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from minimize.errors import Finding
+from minimize.policy.lint.fields import leaves
+from minimize.policy.load import policy_from
+
+LintOf = Callable[..., list[Finding]]
+
+
+def codes(found: list[Finding], key: str = "f") -> list[tuple[str, str]]:
+    return [(finding.code, finding.severity) for finding in found if finding.field == key]
+
+
+def one(lint_of: LintOf, field: str) -> list[tuple[str, str]]:
+    head = "tenant: tenant_id\nfields:\n  tenant_id: {type: string, do: keep}\n  os: {type: string, do: keep}\n"
+    return codes(lint_of(f"{head}  f: {field}\n"))
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("{type: string, role: quasi, do: keep}", [("L001", "warning")]),
+        ("{type: string, role: quasi, cases: [{if: {os: a}, do: keep}]}", [("L001", "warning")]),
+        ("{type: string, role: quasi, do: {truncate_version: {parts: 1}}}", []),
+        ("{type: string, role: free_text, do: keep}", [("L002", "error")]),
+        ("{type: string, role: free_text, do: {redact: {patterns: [email]}}}", [("L003", "warning")]),
+        ("{type: string, role: free_text, do: presence}", []),
+        ("{type: string, role: identifier, do: keep}", [("L004", "warning")]),
+        ("{type: string, role: identifier, do: {mask: {keep_last: 4}}}", [("L005", "warning")]),
+        ("{type: string, role: identifier, do: {tokenize: {key: k, per: tenant_id}}}", [("L005", "warning")]),
+        ("{type: string, role: identifier, do: {pseudonymize: {key: k, per: tenant_id}}}", []),
+        ("{type: string, role: identifier, do: drop}", []),
+        ("{type: string, role: sensitive, do: keep}", [("L006", "warning")]),
+        ("{type: string, role: plain, do: keep}", []),
+        ("{type: string, do: {pseudonymize: {key: k}}}", [("L010", "warning")]),
+        ("{type: string, do: {pseudonymize: {key: k, per: os}}}", [("L011", "warning")]),
+        ("{type: string, do: {tokenize: {key: k, per: os}}}", [("L011", "warning")]),
+    ],
+)
+def test_what_is_kept_is_judged_by_the_role(lint_of: LintOf, field: str, found: list[tuple[str, str]]) -> None:
+    assert one(lint_of, field) == found
+
+
+def test_a_finding_stands_at_the_fields_line_and_has_a_hint(lint_of: LintOf) -> None:
+    finding = next(
+        f for f in lint_of("fields:\n  a: {type: string}\n  f: {type: string, role: quasi, do: keep}\n") if f.field
+    )
+    assert (finding.line, finding.field) == (6, "f")
+    assert (finding.file or "").endswith("policy.yaml")
+    assert finding.hint
+
+
+def test_a_personal_name_with_a_plain_role_is_told(lint_of: LintOf) -> None:
+    found = lint_of("fields:\n  phoneNumber: {type: string, do: keep}\n  imei: {type: string, do: drop}\n")
+    assert [(f.code, f.field, f.hint) for f in found if f.field] == [("L007", "phoneNumber", "say `role: identifier`")]
+
+
+def test_a_pseudonym_per_something_where_no_tenant_is_named_is_told(lint_of: LintOf) -> None:
+    found = lint_of(
+        "fields:\n  os: {type: string, do: keep}\n  f: {type: string, do: {pseudonymize: {key: k, per: os}}}\n"
+    )
+    assert codes(found) == [("L011", "warning")]
+
+
+def test_a_chain_leaves_the_least_that_any_step_leaves() -> None:
+    fields = {
+        "f": {"type": "string", "do": ["keep", {"mask": {"keep_last": 4}}]},
+        "g": {"type": "string", "do": "drop"},
+    }
+    policy = policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields})
+    assert [leaves(field.do) for field in policy.fields.values()] == ["guessable", "nothing"]

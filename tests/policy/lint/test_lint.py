@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import Finding, Severity
+from minimize.policy.lint import lint, severity_rank, worst
+from minimize.policy.load import load_pipeline, load_policy
+
+DATA = Path(__file__).parents[1] / "data" / "device_telemetry"
+SHIPPED = sorted((Path(__file__).parents[3] / "pipelines").glob("*/pipeline.yaml"))
+
+
+def test_a_whole_pipeline_is_judged_by_file_and_line() -> None:
+    found = lint(load_pipeline(DATA))
+    assert [(f.code, f.line, f.field) for f in found] == [
+        ("L030", 14, None),
+        ("L004", 27, "phone_number"),
+        ("L005", 27, "phone_number"),
+        ("L051", 31, "/apps/*/name"),
+    ]
+
+
+def test_a_policy_is_judged_without_a_pipeline() -> None:
+    assert [f.code for f in lint(load_policy(DATA))] == ["L030", "L004", "L005", "L051"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_the_shipped_pipelines_have_no_errors(path: Path) -> None:
+    assert worst(lint(load_pipeline(path))) != "error"
+
+
+@pytest.mark.parametrize(
+    ("severities", "gravest"),
+    [([], None), (["warning"], "warning"), (["warning", "error", "warning"], "error")],
+)
+def test_the_worst_is_the_gravest(severities: list[Severity], gravest: Severity | None) -> None:
+    assert worst([Finding("L000", "…", severity) for severity in severities]) == gravest
+
+
+def test_an_error_is_above_a_warning() -> None:
+    assert severity_rank("error") > severity_rank("warning")
