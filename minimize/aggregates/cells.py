@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -30,7 +32,13 @@ class Cells:
 
     def add(self, rows: Codes, columns: Codes, weights: Weights | None = None) -> None:
         """Adds to the cells of equally long codes: one, or these integers."""
-        self._put(*reduced(pack(rows, columns), np.ones((len(rows), 1), np.int64) if weights is None else weights))
+        self._put(*(counted(rows, columns) if weights is None else summed(rows, columns, weights)))
+
+    def copy(self) -> Self:
+        """The same cells, to go on by themselves. Arrays are shared: nothing changes them in place."""
+        other = copy(self)
+        other._pending = list(self._pending)
+        return other
 
     def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
         """Adds other cells; `rows[i]` and `columns[i]` are our codes for their code i (None: the same codes)."""
@@ -68,11 +76,60 @@ class Cells:
         self._pending, self._waiting = [], 0
 
 
+def counted(rows: Codes, columns: Codes) -> tuple[Codes, Weights]:
+    """Each distinct pair once, in order, and how often it comes."""
+    grid = _grid(rows, columns)
+    if grid is None:
+        keys = np.sort(pack(rows, columns))
+        starts = _starts(keys)
+        return keys[starts], np.diff(starts, append=len(keys))[:, None].astype(np.int64)
+    counts = np.bincount(grid.places)
+    seen = np.flatnonzero(counts)
+    return grid.keys(seen), counts[seen, None].astype(np.int64)
+
+
+def summed(rows: Codes, columns: Codes, weights: Weights) -> tuple[Codes, Weights]:
+    """Each distinct pair once, in order, and the sums of its weights."""
+    grid = _grid(rows, columns)
+    if grid is None:
+        return reduced(pack(rows, columns), weights)
+    seen = np.flatnonzero(np.bincount(grid.places))
+    sums = np.zeros((grid.size, weights.shape[1]), np.int64)
+    for column in range(weights.shape[1]):
+        np.add.at(sums[:, column], grid.places, weights[:, column])
+    return grid.keys(seen), sums[seen]
+
+
 def reduced(keys: Codes, weights: Weights) -> tuple[Codes, Weights]:
     """Each distinct key once, in order, and the sums of its weights."""
-    if not len(keys):
-        return keys, weights
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    return keys[starts], np.add.reduceat(weights[order], starts, axis=0)
+    starts = _starts(keys)
+    return (keys[starts], np.add.reduceat(weights[order], starts, axis=0)) if len(keys) else (keys, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Pairs of codes as places in a small dense matrix, where counting needs no sorting."""
+
+    places: Codes
+    lowest: int
+    width: int
+    size: int
+
+    def keys(self, places: Codes) -> Codes:
+        return pack(places // self.width, places % self.width + self.lowest)
+
+
+def _grid(rows: Codes, columns: Codes) -> _Grid | None:
+    """The grid, where it is not much larger than what it has to hold."""
+    if not len(rows):
+        return None
+    lowest = int(columns.min())
+    width = int(columns.max()) - lowest + 1
+    size = (int(rows.max()) + 1) * width
+    return _Grid(rows * width + (columns - lowest), lowest, width, size) if size <= 4 * len(rows) + 4096 else None
+
+
+def _starts(keys: Codes) -> Codes:
+    return np.flatnonzero(np.concatenate([np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]]))

@@ -53,26 +53,23 @@ class Codebook:
 
     def encode(self, values: pa.Array) -> Codes:
         """The code of each value, new codes for new values."""
-        encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode(null_encoding="encode")
-        codes = self.codes(encoded.dictionary)
-        if not encoded.indices.null_count:
-            return codes[_numbers(encoded.indices)]
-        nothing = self.codes(pa.nulls(1, self._values.type))
-        indices = _numbers(pc.fill_null(encoded.indices.cast(pa.int64()), len(codes)))
-        return np.concatenate([codes, nothing])[indices]
+        if not pa.types.is_dictionary(values.type):
+            return self.codes(values)
+        codes = self.codes(values.dictionary)
+        if not values.indices.null_count:
+            return codes[_numbers(values.indices)]
+        indices = _numbers(pc.fill_null(values.indices.cast(pa.int64()), len(codes)))
+        return np.concatenate([codes, self.codes(pa.nulls(1, self._values.type))])[indices]
 
-    def codes(self, distinct: pa.Array) -> Codes:
-        """The code of each of (mostly) distinct values, new codes for new values."""
-        values = _canonical(distinct, self._values.type)
-        found = pc.index_in(values, value_set=self._values)
-        codes = _numbers(found.fill_null(-1))
-        if not found.null_count:
-            return codes
-        missing = values.filter(found.is_null())
-        new = missing.unique()
-        codes[codes < 0] = _numbers(pc.index_in(missing, value_set=new)) + len(self._values)
-        self._values = pa.concat_arrays([self._values, new])
-        return codes
+    def codes(self, values: pa.Array) -> Codes:
+        """The code of each of some plain values: one pass of Arrow's hash table over what is known and what comes."""
+        known = self._values
+        chunks = pa.chunked_array([known, _canonical(values, known.type)]).dictionary_encode(null_encoding="encode")
+        if not len(values):
+            return np.empty(0, np.int64)
+        encoded = chunks.chunk(chunks.num_chunks - 1)
+        self._values = encoded.dictionary
+        return _numbers(encoded.indices)
 
 
 def _numbers(codes: pa.Array) -> Codes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-import numpy as np
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
@@ -52,28 +51,3 @@ class DistinctTally:
     def settle(self, groups: int) -> pa.Array:
         """Distinct values per group."""
         return pa.array(self._terms.rounded(self._seen.per_row(groups)), pa.int64())
-
-
-class SubjectTally:
-    """Distinct subjects per group: what `count_distinct` of the field that the aggregate counts by comes to."""
-
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
-        self._seen = Cells()
-
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in; a row without a subject does not count."""
-        there = subjects >= 0
-        self._seen.add(groups[there], subjects[there])
-
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
-        self._seen.merge(other._seen, groups, subjects)
-
-    def settle(self, groups: int) -> pa.Array:
-        """Distinct subjects per group, rounded."""
-        return pa.array(self._terms.rounded(self.distinct(groups)), pa.int64())
-
-    def distinct(self, groups: int) -> Codes:
-        """Distinct subjects per group, exact: what thresholds are held against; never to be shown."""
-        return np.asarray(self._seen.per_row(groups), np.int64)

@@ -85,7 +85,11 @@ class Definition:
     def schema(self) -> pa.Schema:
         """The table's schema: the group's names, then the measures'. Raises MeasureRefused."""
         keys = [(name, settled(key.type)) for name, key in self.keys.items()]
-        return pa.schema(keys + [(name, each.measure.gives(each.plain)) for name, each in self.measures.items()])
+        return pa.schema(keys + [(name, self.gives(each)) for name, each in self.measures.items()])
+
+    def gives(self, measured: Measured) -> pa.DataType:
+        """The type of a measure's column. Raises MeasureRefused."""
+        return pa.int64() if self.counts_subjects(measured) else measured.measure.gives(measured.plain)
 
     def counts_subjects(self, measured: Measured) -> bool:
         """Whether a measure is over the field that the aggregate counts by: then subjects are counted as given."""
@@ -132,14 +136,10 @@ def _wrong_lists(definition: Definition) -> Iterator[_Fault]:
 
 def _wrong_measures(definition: Definition) -> Iterator[_Fault]:
     for name, each in definition.measures.items():
-        if definition.counts_subjects(each):
-            continue
         try:
-            each.measure.gives(each.plain)
-            refused = None
+            definition.gives(each)
         except MeasureRefused as error:
             refused = error.takes
-        if refused is not None:
             yield (
                 "A006",
                 f"{name}: {each.measure.name} takes {refused}",

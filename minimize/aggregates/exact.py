@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.cells import Cells, reduced
-from minimize.aggregates.codes import pack, unpack
+from minimize.aggregates.cells import Cells, summed
+from minimize.aggregates.codes import unpack
 
 _LOWEST = 1126
 """The lowest exponent of a double's mantissa as an integer is -1126 (the smallest subnormal is 2**52 at -1126)."""
@@ -101,9 +101,8 @@ class ExactSums:
         self._add_words(groups, words[:, count - 1], 64 * (count - 1))
 
     def _put(self, groups: Codes, columns: Codes, halves: npt.NDArray[np.int64]) -> None:
-        keys, sums = reduced(pack(groups, columns), halves)
-        carried = np.column_stack([sums[:, 0] + (sums[:, 1] >> 32), sums[:, 1] & 0xFFFFFFFF])
-        self._cells.add(*unpack(keys), carried)
+        keys, sums = summed(groups, columns, halves)
+        self._cells.add(*unpack(keys), np.column_stack([sums[:, 0] + (sums[:, 1] >> 32), sums[:, 1] & 0xFFFFFFFF]))
 
 
 def _halves(words: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil
 from typing import ClassVar, Self
 
 import numpy as np
@@ -99,4 +98,4 @@ def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -
 def _wanted(q: float, totals: Codes) -> Codes:
     """Which value, counted from 1, first reaches the share: in whole numbers, of the decimal that `q` is written as."""
     share = Fraction(repr(q))
-    return np.array([max(1, ceil(share * total)) for total in totals.tolist()], np.int64)
+    return np.array([max(1, -(-share.numerator * total // share.denominator)) for total in totals.tolist()], np.int64)

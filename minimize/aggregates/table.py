@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes, MeasureTally, Terms
 from minimize.aggregates.codes import Codebook
-from minimize.aggregates.count import CountTally
-from minimize.aggregates.count_distinct import SubjectTally
+from minimize.aggregates.contributors import Contributors, Field
+from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
+from minimize.aggregates.gather import Gathered
 from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.related import related
 from minimize.aggregates.view import View, Views, present, views
@@ -27,8 +28,8 @@ from minimize.stage import Batch
 
 __all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults", "related"]
 
-_Field = tuple[str, bool]
-"""A field's key, and whether its values take part by rank: then those in open bins do, too."""
+_ENOUGH = 1 << 18
+"""So many rows, and half as many as there are subjects known, are worth working off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +57,37 @@ class AggregateTally:
         if wrong:
             raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
         self._definition = definition
+        self._gathered = Gathered(definition)
         self._groups = GroupBook(list(definition.keys.values()))
         self._subjects: Codebook | None = None
         self._rows = CountTally(Terms())
-        self._standing = SubjectTally(Terms())
-        self._contributors: dict[_Field, SubjectTally] = {}
+        self._contributors = Contributors()
         self._measures = {name: self._start(each) for name, each in definition.measures.items()}
         self._outside = 0
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
-        if not batch.raw.num_rows:
-            return
-        seen = views(self._definition, self._groups, batch, self._encode_subjects(batch))
-        self._outside += seen.outside
-        self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
-        self._standing.observe(seen.rows.groups, None, seen.rows.subjects)
-        for field, names in self._by_field():
-            self._observe_field(seen, field, names)
+        self._gathered.add(batch)
+        known = 0 if self._subjects is None else len(self._subjects)
+        if self._gathered.rows >= max(_ENOUGH, known // 2):
+            self._work_off()
 
     def merge(self, other: Self) -> None:
         """Takes in what another tally of the same definition has seen."""
+        self._work_off()
+        other._work_off()
         groups, subjects = self._groups.merge(other._groups), self._merge_subjects(other)
         self._outside += other._outside
         self._rows.merge(other._rows, groups, subjects)
-        self._standing.merge(other._standing, groups, subjects)
-        for field, contributors in other._contributors.items():
-            self._contributing(field).merge(contributors, groups, subjects)
+        self._contributors.merge(other._contributors, groups, subjects)
         for name, tally in other._measures.items():
             self._measures[name].merge(tally, groups, subjects)
 
     def settle(self) -> AggregateResult:
         """The table of the groups that stand, ordered by their keys, nulls last."""
+        self._work_off()
         rows = self._rows.settle(len(self._groups)).to_numpy()
-        standing = self._standing.distinct(len(self._groups)) >= self._definition.below
+        standing = self._contributors.distinct(len(self._groups)) >= self._definition.below
         table = self._table().filter(pa.array(standing))
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
@@ -99,46 +97,49 @@ class AggregateTally:
         )
 
     def _start(self, each: Measured) -> MeasureTally:
-        if self._definition.counts_subjects(each):
-            return SubjectTally(self._definition.terms)
-        return each.measure.start(each.plain, self._definition.terms)
+        kind = Count() if self._definition.counts_subjects(each) else each.measure
+        return kind.start(each.plain, self._definition.terms)
+
+    def _work_off(self) -> None:
+        for batch in self._gathered.take():
+            if batch.raw.num_rows:
+                self._observe(batch)
+
+    def _observe(self, batch: Batch) -> None:
+        seen = views(self._definition, self._groups, batch, self._encode_subjects(batch))
+        self._outside += seen.outside
+        self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
+        partial: dict[Field, View] = {}
+        for field, names in self._by_field():
+            view, values = (seen.rows, None) if field is None else _valued(seen, field)
+            if field is not None and view is not seen.rows and view is not seen.elements:
+                partial[field] = view
+            for name in names:
+                self._measures[name].observe(view.groups, values, view.subjects)
+        self._contributors.observe(seen.rows, partial)
 
     def _table(self) -> pa.Table:
         groups = len(self._groups)
-        columns = self._groups.columns()
-        for name, each in self._definition.measures.items():
-            columns.append(self._hidden(each, self._measures[name].settle(groups), groups))
+        measures = [self._column(name, each, groups) for name, each in self._definition.measures.items()]
         schema = self._definition.schema
-        return pa.table(
-            [column.cast(type_) for column, type_ in zip(columns, schema.types, strict=True)], schema=schema
-        )
+        columns = zip([*self._groups.columns(), *measures], schema.types, strict=True)
+        return pa.table([column.cast(type_) for column, type_ in columns], schema=schema)
 
-    def _hidden(self, each: Measured, values: pa.Array, groups: int) -> pa.Array:
-        field = self._field(each)
+    def _column(self, name: str, each: Measured, groups: int) -> pa.Array:
+        if self._definition.counts_subjects(each):
+            return pa.array(self._definition.terms.rounded(self._contributors.distinct(groups)))
+        values, field = self._measures[name].settle(groups), _field(each)
         if field is None:
             return values
-        enough = self._contributing(field).distinct(groups) >= self._definition.below
+        enough = self._contributors.distinct(groups, field) >= self._definition.below
         return pc.if_else(pa.array(enough), values, pa.nulls(groups, values.type))
 
-    def _by_field(self) -> Iterator[tuple[_Field | None, list[str]]]:
-        fields: dict[_Field | None, list[str]] = {}
+    def _by_field(self) -> Iterator[tuple[Field | None, list[str]]]:
+        fields: dict[Field | None, list[str]] = {}
         for name, each in self._definition.measures.items():
-            fields.setdefault(self._field(each), []).append(name)
+            if not self._definition.counts_subjects(each):
+                fields.setdefault(_field(each), []).append(name)
         yield from fields.items()
-
-    def _field(self, each: Measured) -> _Field | None:
-        key = each.measure.of
-        return None if key is None or self._definition.counts_subjects(each) else (key, each.measure.by_rank)
-
-    def _observe_field(self, seen: Views, field: _Field | None, names: list[str]) -> None:
-        view, values = (seen.rows, None) if field is None else _valued(seen, field)
-        if field is not None:
-            self._contributing(field).observe(view.groups, None, view.subjects)
-        for name in names:
-            self._measures[name].observe(view.groups, values, view.subjects)
-
-    def _contributing(self, field: _Field) -> SubjectTally:
-        return self._contributors.setdefault(field, SubjectTally(Terms()))
 
     def _encode_subjects(self, batch: Batch) -> Codes:
         values = leaf(batch.raw, self._definition.counting).values
@@ -156,7 +157,11 @@ class AggregateTally:
         return self._subjects.codes(other._subjects.values)
 
 
-def _valued(seen: Views, field: _Field) -> tuple[View, pa.Array]:
+def _field(each: Measured) -> Field | None:
+    return None if each.measure.of is None else (each.measure.of, each.measure.by_rank)
+
+
+def _valued(seen: Views, field: Field) -> tuple[View, pa.Array]:
     """The rows that have a value of a field, and the values."""
     key, by_rank = field
     batch = seen.batch

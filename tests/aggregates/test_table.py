@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -145,7 +146,8 @@ def test_values_in_open_bins_take_part_in_a_quantile_by_rank() -> None:
 def test_counts_are_rounded_to_the_multiple_and_thresholds_are_not() -> None:
     rows = devices(13, model="a", os="x")
     result = tallied(
-        definition(below=13, counts_to=5, n=("count",), d=("count_distinct", "device"), h=("histogram", "os")), batch(rows)
+        definition(below=13, counts_to=5, n=("count",), d=("count_distinct", "device"), h=("histogram", "os")),
+        batch(rows),
     )
     assert result.table.to_pylist() == [{"model": "a", "n": 15, "d": 15, "h": [{"value": "x", "count": 15}]}]
     assert result.rows_seen == 13
@@ -161,7 +163,12 @@ def test_a_time_key_is_cut_to_its_unit_and_keeps_its_type() -> None:
 
 @pytest.mark.parametrize(
     ("unit", "start"),
-    [("week", date(2026, 11, 23)), ("month", date(2026, 11, 1)), ("quarter", date(2026, 10, 1)), ("year", date(2026, 1, 1))],
+    [
+        ("week", date(2026, 11, 23)),
+        ("month", date(2026, 11, 1)),
+        ("quarter", date(2026, 10, 1)),
+        ("year", date(2026, 1, 1)),
+    ],
 )
 def test_dates_are_cut_to_calendar_units(unit: Any, start: date) -> None:
     data = Batch(pa.record_batch({"device": ["d"]}), released={"on": pa.array([date(2026, 11, 25)])})
@@ -172,7 +179,9 @@ def test_dates_are_cut_to_calendar_units(unit: Any, start: date) -> None:
 def test_dictionaries_that_differ_between_batches_merge_by_value() -> None:
     first = batch([*devices(2, model="a"), *devices(1, model="b")], encoded=True)
     second = batch([*devices(1, model="c"), *devices(3, model="a")], encoded=True)
-    table = tallied(definition(n=("count",), d=("count_distinct", "device")), first, second, batch(devices(1, model="c"))).table
+    table = tallied(
+        definition(n=("count",), d=("count_distinct", "device")), first, second, batch(devices(1, model="c"))
+    ).table
     assert table.to_pylist() == [
         {"model": "a", "n": 5, "d": 3},
         {"model": "b", "n": 1, "d": 1},
@@ -233,7 +242,7 @@ def test_batches_order_encoding_and_merging_change_nothing(
     random.shuffle(shuffled)
     edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
     tallies = []
-    for number, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(edges)):
         tally = AggregateTally(EVERYTHING)
         tally.observe(batch(shuffled[start:end], encoded=encoded ^ bool(number % 2)))
         tallies.append(tally)
@@ -250,7 +259,9 @@ def literal(rows: Sequence[Row]) -> list[dict[str, Any]]:
     groups: dict[tuple[Any, Any], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["model"], row["good"]].append(row)
-    ordered = sorted(groups, key=lambda key: [(part is None, part or "" if n == 0 else bool(part)) for n, part in enumerate(key)])
+    ordered = sorted(
+        groups, key=lambda key: [(part is None, part or "" if n == 0 else bool(part)) for n, part in enumerate(key)]
+    )
     return [_of(key, groups[key]) for key in ordered if len(_subjects(groups[key])) >= 2]
 
 
@@ -261,7 +272,9 @@ def _of(key: tuple[Any, Any], rows: Sequence[Row]) -> dict[str, Any]:
     enough = all(len(_subjects(side)) >= 2 for side in (having, others))
     cells = [(value, [row for row in rows if row["os"] == value]) for value in ("", "x", "y")]
     parts = [
-        {"value": value, "count": _round(len(cell)) if len(_subjects(cell)) >= 2 else None} for value, cell in cells if cell
+        {"value": value, "count": _round(len(cell)) if len(_subjects(cell)) >= 2 else None}
+        for value, cell in cells
+        if cell
     ]
     return {
         "model": key[0],

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import math
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.aggregates.codes import Codebook, pack, unpack
+
+
+def test_packed_codes_come_apart_again() -> None:
+    high, low = np.array([0, 5, 2**31 - 1]), np.array([7, 0, 2**31 - 1])
+    assert [part.tolist() for part in unpack(pack(high, low))] == [high.tolist(), low.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        (pa.string(), ["b", "a", "b", None]),
+        (pa.int8(), [2, 1, 2, None]),
+        (pa.bool_(), [True, False, True, None]),
+        (pa.date32(), [date(2026, 1, 2), date(2026, 1, 1), date(2026, 1, 2), None]),
+        (pa.decimal128(5, 1), [Decimal("2.0"), Decimal("1.0"), Decimal("2.0"), None]),
+        (pa.timestamp("ns", "UTC"), [2, 1, 2, None]),
+        (pa.binary(), [b"b", b"a", b"b", None]),
+    ],
+)
+def test_equal_values_have_one_code_over_all_batches_and_encodings(type_: pa.DataType, values: list[Any]) -> None:
+    book, array = Codebook(type_), pa.array(values, type_)
+    assert book.encode(array).tolist() == [0, 1, 0, 2]
+    assert book.encode(array[::-1].dictionary_encode()).tolist() == [2, 0, 1, 0]
+    assert book.encode(array.dictionary_encode(null_encoding="encode")).tolist() == [0, 1, 0, 2]
+    assert book.values.equals(pa.array([values[0], values[1], None], type_))
+
+
+def test_a_nan_is_one_value_and_a_negative_zero_is_zero() -> None:
+    assert Codebook(pa.float64()).encode(pa.array([math.nan, -0.0, 0.0, math.nan])).tolist() == [0, 1, 1, 0]
+
+
+def test_large_and_plain_strings_are_the_same_values() -> None:
+    book = Codebook(pa.large_string())
+    assert book.encode(pa.array(["a"], pa.large_string())).tolist() == book.encode(pa.array(["a"])).tolist()
+
+
+def test_no_values_have_no_codes() -> None:
+    assert Codebook(pa.string()).encode(pa.array([], pa.string())).tolist() == []

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.aggregates.exact import ExactSums, Total
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def total(*batches: pa.Array) -> Total:
+    sums = ExactSums()
+    for batch in batches:
+        sums.add(np.zeros(len(batch), np.int64), batch)
+    return sums.totals(1)[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(finite, min_size=1, max_size=30), st.integers(0, 30))
+def test_a_sum_and_a_mean_of_doubles_are_rounded_once_wherever_it_is_cut(values: list[float], cut: int) -> None:
+    array = pa.array(values, pa.float64())
+    exact = sum(map(Fraction, values), Fraction())
+    for batches in ((array,), (array[:cut], array[cut:]), (array[cut:], array[:cut])):
+        assert total(*batches).over(len(values)) == _rounded(exact / len(values))
+        assert total(*batches).over(1) == _rounded(exact)
+
+
+def _rounded(exact: Fraction) -> float:
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
+
+
+@pytest.mark.parametrize("values", [[0.1] * 10, [1e16, 1.0, -1e16], [5e-324, 5e-324]])
+def test_sums_are_those_of_fsum(values: list[float]) -> None:
+    assert total(pa.array(values)).over(1) == math.fsum(values)
+
+
+def test_a_sum_may_pass_what_a_double_holds_on_its_way() -> None:
+    assert total(pa.array([1e308, 1e308, -1e308])).over(1) == 1e308
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([math.inf, 1.0], math.inf),
+        ([-math.inf, 1.0], -math.inf),
+        ([math.inf, -math.inf], math.nan),
+        ([math.nan, 1.0], math.nan),
+    ],
+)
+def test_infinity_and_nan_count_as_they_do_in_floating_point(values: list[float], expected: float) -> None:
+    assert total(pa.array(values)).over(1) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        (pa.int64(), [2**63 - 1] * 5),
+        (pa.int64(), [-(2**63)] * 5),
+        (pa.uint64(), [2**64 - 1] * 5),
+        (pa.int8(), [-128, 127, -1]),
+    ],
+)
+def test_sums_of_integers_do_not_overflow(type_: pa.DataType, values: list[int]) -> None:
+    assert total(pa.array(values, type_)).integer == sum(values)
+
+
+@pytest.mark.parametrize("type_", [pa.decimal128(38, 2), pa.decimal256(70, 2), pa.decimal128(5, 2)])
+def test_sums_of_decimals_are_exact_from_any_offset(type_: pa.DataType) -> None:
+    values = [Decimal("1.10"), Decimal("-999.99"), Decimal("0.01"), Decimal("-0.01"), Decimal("5.00")]
+    assert total(pa.array(values, type_)[1:4]).integer == -99999
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.decimals("-1e30", "1e30", places=3), max_size=20))
+def test_any_decimals_add_up(values: list[Any]) -> None:
+    assert total(pa.array(values, pa.decimal128(38, 3))).integer == sum(map(Fraction, values)) * 1000

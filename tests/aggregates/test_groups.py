@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.aggregates.definition import GroupKey, Unit
+from minimize.aggregates.groups import GroupBook, truncated
+
+
+def book() -> GroupBook:
+    return GroupBook([GroupKey("model", pa.string()), GroupKey("size", pa.int64())])
+
+
+def encoded(groups: GroupBook, models: list[str | None], sizes: list[int]) -> list[int]:
+    columns = [groups.encode_key(0, pa.array(models, pa.string())), groups.encode_key(1, pa.array(sizes))]
+    return list(groups.encode(columns, len(models)).tolist())
+
+
+def test_a_combination_has_one_code_over_all_batches() -> None:
+    groups = book()
+    first = encoded(groups, ["a", "a", None, "a"], [1, 2, 1, 1])
+    assert first[0] == first[3]
+    assert len(set(first)) == len(groups) == 3
+    assert encoded(groups, ["b", "a", None], [1, 2, 1])[1:] == [first[1], first[2]]
+    assert len(groups) == 4
+
+
+def test_only_combinations_that_are_seen_are_groups() -> None:
+    groups = book()
+    encoded(groups, ["a", "b", "c"], [1, 2, 3])
+    assert [column.to_pylist() for column in groups.columns()] == [["a", "b", "c"], [1, 2, 3]]
+
+
+def test_more_combinations_than_a_table_holds_are_found_all_the_same() -> None:
+    groups, count = book(), 3000
+    sizes = list(range(count))
+    assert encoded(groups, [str(size) for size in sizes], sizes) == sizes
+    assert groups.columns()[1].to_pylist() == sizes
+
+
+def test_another_books_groups_are_translated() -> None:
+    ours, theirs = book(), book()
+    ours_codes, theirs_codes = encoded(ours, ["a", "b"], [1, 2]), encoded(theirs, ["c", "b"], [3, 2])
+    translated = ours.merge(theirs)
+    assert translated[theirs_codes[1]] == ours_codes[1]
+    assert ours.columns()[0].to_pylist()[translated[theirs_codes[0]]] == "c"
+
+
+def test_without_keys_everything_is_one_group() -> None:
+    groups = GroupBook([])
+    assert len(groups) == 0
+    assert groups.encode([], 2).tolist() == [0, 0]
+    assert len(groups) == 1
+    assert np.array_equal(groups.merge(groups), [0])
+
+
+@pytest.mark.parametrize(
+    "type_", [pa.timestamp(unit, zone) for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC")]
+)
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [("hour", "2026-11-25 23:00:00"), ("day", "2026-11-25 00:00:00"), ("week", "2026-11-23 00:00:00")],
+)
+def test_times_are_cut_alike_in_every_resolution(type_: pa.DataType, unit: Unit, expected: str) -> None:
+    cut = truncated(pa.array(["2026-11-25 23:45:00"]).cast(pa.timestamp("s")).cast(type_), unit)
+    assert cut.type == type_
+    assert cut.cast(pa.timestamp("s")).cast(pa.string()).to_pylist() == [expected]
+
+
+def test_times_of_another_zone_are_cut_in_utc() -> None:
+    moment = datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
+    cut = truncated(pa.array([moment], pa.timestamp("us", "America/New_York")), "day")
+    assert cut.cast(pa.timestamp("us", "UTC")).to_pylist() == [datetime(2026, 11, 25, tzinfo=UTC)]
+    assert str(cut.type.tz) == "America/New_York"
