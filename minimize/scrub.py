@@ -235,17 +235,38 @@ def _fixed_list(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
     size, mask = array.type.list_size, _present(array, rows, alive)
     values = array.values.slice(array.offset * size, len(array) * size)
     within = None if rows is None else (rows[:, None] * size + np.arange(size)).reshape(-1)
-    child = _clean(values, within, None if mask is None else np.repeat(mask, size))
-    field = pa.field(array.type.value_field.name, child.type, array.type.value_field.nullable)
+    was = array.type.value_field
+    child = _below(was, values, within, None if mask is None else np.repeat(mask, size))
+    field = pa.field(was.name, child.type, was.nullable)
     return _build(pa.list_(field, size), _length(array, rows), mask, [], [child])
 
 
 def _struct(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
     mask = _present(array, rows, alive)
-    children = [_clean(array.field(index), rows, mask) for index in range(array.type.num_fields)]
     old = [array.type.field(index) for index in range(array.type.num_fields)]
+    children = [_below(was, array.field(index), rows, mask) for index, was in enumerate(old)]
     fields = [pa.field(was.name, child.type, was.nullable) for was, child in zip(old, children, strict=True)]
     return _build(pa.struct(fields), _length(array, rows), mask, [], children)
+
+
+def _below(field: pa.Field, array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
+    """The child of parents that may be null; where it must not be null itself it is zero or empty under a null parent."""
+    child = _clean(array, rows, alive)
+    return child if field.nullable or array.null_count else _solid(child)
+
+
+def _solid(array: pa.Array) -> pa.Array:
+    """The same with zeros and empty values for its nulls."""
+    if array.null_count == 0:
+        return array
+    if pa.types.is_dictionary(array.type):
+        values = array.dictionary if len(array.dictionary) else _solid(pa.nulls(1, array.type.value_type))
+        return pa.DictionaryArray.from_arrays(_solid(array.indices), values, ordered=array.type.ordered)
+    if not array.type.num_fields:
+        return _build(array.type, len(array), None, array.buffers()[1:])
+    is_struct = pa.types.is_struct(array.type)
+    children = [array.field(index) for index in range(array.type.num_fields)] if is_struct else [array.values]
+    return _build(array.type, len(array), None, array.buffers()[1 : array.type.num_buffers], children)
 
 
 def _dictionary(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:

@@ -253,6 +253,25 @@ def test_children_under_a_null_parent_are_null_too() -> None:
     assert clean.field(0).to_pylist() == [1, None, 3]
 
 
+@each_type
+def test_a_child_that_must_not_be_null_is_empty_under_a_null_parent(
+    type_: pa.DataType, secret: Any, open_: Any, seek: bytes
+) -> None:
+    field = pa.field("x", type_, nullable=False)
+    column = pa.array([secret, open_, secret], type_)
+    for leaky in (
+        pa.StructArray.from_arrays([column], fields=[field], mask=pa.array([True, False, True])),
+        hidden(pa.FixedSizeListArray.from_arrays(column.slice(1), type=pa.list_(field, 1)), 1),
+        pa.StructArray.from_arrays([column.slice(0, 1)], fields=[field], mask=pa.array([True])),
+    ):
+        clean = scrub(leaky)
+        clean.validate(full=True)
+        child = clean.field(0) if pa.types.is_struct(clean.type) else clean.values
+        assert child.null_count == 0
+        assert clean.to_pylist() == leaky.to_pylist()
+        assert seek not in shipped(clean)
+
+
 def test_half_floats_and_nulls_pass() -> None:
     half = pa.array(np.array([1, 2, 3], np.float16))
     assert scrub(half.slice(1)).to_pylist() == half.slice(1).to_pylist()

@@ -61,7 +61,9 @@ def open_stored(output: Path, path: str) -> Stored:
     said = (file.metadata.metadata or {}).get(WHOLE)
     if said is None:
         return Stored(path, file, schema, schema)
-    whole = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
+    told = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
+    fields = [schema.field(each.name) if each.name in schema.names else each for each in told]
+    whole = pa.schema(fields, told.metadata)
     return Stored(path, file, schema.with_metadata({**(schema.metadata or {}), WHOLE: said}), whole)
 
 

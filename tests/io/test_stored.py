@@ -29,6 +29,16 @@ def test_folders_come_back_as_columns_of_their_type(tmp_path: Path) -> None:
     )
 
 
+def test_a_unit_that_parquet_does_not_have_comes_back_as_the_next_finer(tmp_path: Path) -> None:
+    schema = pa.schema([("t", pa.timestamp("s", "UTC")), ("tenant", pa.string())])
+    sink = ParquetSink(tmp_path, "records", "run-0", schema, partition_by=["tenant"])
+    sink.write(pa.record_batch([pa.array([7], pa.timestamp("s", "UTC")), ["a"]], schema=schema))
+    [written] = sink.close()
+    table = open_stored(tmp_path, written.path).table()
+    assert table.schema.field("t").type == pa.timestamp("ms", "UTC")
+    assert table["t"].cast(pa.int64()).to_pylist() == [7000]
+
+
 def test_batches_are_bounded(tmp_path: Path) -> None:
     schema = pa.schema([("n", pa.int64())])
     sink = ParquetSink(tmp_path, "records", "run-0", schema)

@@ -1,0 +1,68 @@
+"""An intent reads back as it was written, and all its steps can be done again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import OutputError
+from minimize.io.exchange import Exchange, exchange, no_exchange
+from minimize.io.intent import Intent, listing, recover, roll_forward
+
+
+def intent() -> Intent:
+    return Intent("run2", {"records/date=2026-11-24": ("run2-0.parquet",)}, ("fleet/date=2026-11-24",), "{}\n")
+
+
+def prepared(output: Path) -> Path:
+    """A folder with one partition to swap and one to remove, staged and decided."""
+    run = output / "runs/run2"
+    for path in (
+        "records/date=2026-11-24/run1-0.parquet",
+        "fleet/date=2026-11-24/run1-0.parquet",
+        "runs/run2/staging/records/date=2026-11-24/run2-0.parquet",
+        "runs/run2/staging/records/date=2026-11-24/_SUCCESS",
+    ):
+        (output / path).parent.mkdir(parents=True, exist_ok=True)
+        (output / path).touch()
+    intent().write(run)
+    return run
+
+
+def test_an_intent_reads_back(tmp_path: Path) -> None:
+    intent().write(tmp_path)
+    assert Intent.read(tmp_path) == intent()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"run_id": "run2", "swaps": 7}'])
+def test_what_is_no_intent_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "intent.json").write_text(content)
+    with pytest.raises(OutputError) as caught:
+        Intent.read(tmp_path)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("way", [exchange, no_exchange])
+def test_forward_twice_is_forward_once(tmp_path: Path, way: Exchange) -> None:
+    run = prepared(tmp_path)
+    for _ in range(2):
+        roll_forward(tmp_path, intent(), way)
+        assert listing(tmp_path) == ("records/date=2026-11-24/run2-0.parquet", "runs/run2/receipt.json")
+        intent().write(run)
+
+
+def test_settled_runs_are_left_alone(tmp_path: Path) -> None:
+    run = prepared(tmp_path)
+    recover(tmp_path, exchange)
+    before = listing(tmp_path)
+    recover(tmp_path, exchange)
+    assert listing(tmp_path) == before
+    assert not (run / "staging").exists()
+
+
+def test_success_marks_are_not_listed(tmp_path: Path) -> None:
+    for name in ("b.parquet", "_SUCCESS", "a/c.parquet", "a/_SUCCESS"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert listing(tmp_path) == ("a/c.parquet", "b.parquet")
