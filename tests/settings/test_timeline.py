@@ -192,7 +192,9 @@ def test_an_unknown_level_is_refused() -> None:
         reaches(seen(), "no such level")
 
 
-@pytest.mark.parametrize("type_", [pa.timestamp("s"), pa.timestamp("ms", "UTC"), pa.timestamp("ns", "UTC"), pa.date32()])
+@pytest.mark.parametrize(
+    "type_", [pa.timestamp("s"), pa.timestamp("ms", "UTC"), pa.timestamp("ns", "UTC"), pa.date32()]
+)
 def test_times_of_every_unit_are_compared_alike(type_: pa.DataType) -> None:
     times = pa.array([day(4).replace(tzinfo=None), day(5).replace(tzinfo=None)]).cast(type_)
     tenants = pa.array(["t", "t"])

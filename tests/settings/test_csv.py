@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.settings import SettingsRows, load_settings
+
+HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+ROW = "t,,location,on,admin,2026-11-01T00:00:00+00:00,2026-11-01T00:00:00Z\n"
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "settings.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def faults(path: Path) -> list[tuple[str, int | None]]:
+    with pytest.raises(PolicyError) as caught:
+        load_settings(path)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert all(finding.file == str(path) for finding in caught.value.findings)
+    return [(finding.code, finding.line) for finding in caught.value.findings]
+
+
+def is_on(rows: SettingsRows) -> bool:
+    answer = rows.at(AT).feature_on("location", (), pa.array(["t"]), pa.array(["s"]), None)
+    return bool(answer[0].as_py())
+
+
+def test_a_csv_file_is_read_with_an_empty_subject_for_the_whole_tenant(tmp_path: Path) -> None:
+    rows = load_settings(str(written(tmp_path, HEADER + ROW)))
+    assert rows.table["subject"].to_pylist() == [None]
+    assert is_on(rows)
+
+
+def test_columns_come_in_any_order_after_a_byte_order_mark_with_others_beside_them(tmp_path: Path) -> None:
+    header = "\ufeffnote,recorded_at,valid_from,holder,value,setting,tenant_id\n"
+    rows = load_settings(written(tmp_path, header + ",2026-11-01T00:00Z,2026-11-01T01:00+01:00,a,on,location,t\n"))
+    assert is_on(rows)
+    assert rows.table["valid_from"].to_pylist() == rows.table["recorded_at"].to_pylist()
+
+
+def test_a_parquet_file_is_read_alike(tmp_path: Path) -> None:
+    table = load_settings(written(tmp_path, HEADER + ROW)).table
+    pq.write_table(table, tmp_path / "settings.parquet")
+    rows = load_settings(tmp_path / "settings.parquet")
+    assert rows.table.equals(table)
+    assert rows.digest == load_settings(tmp_path / "settings.csv").digest
+
+
+def test_every_faulty_row_is_named_by_its_line_at_once(tmp_path: Path) -> None:
+    text = (
+        HEADER
+        + ROW
+        + "\n"
+        + ROW.replace("t,,", ",,")
+        + ROW.replace("+00:00,", ",")
+        + ROW.replace("admin", "")
+        + ROW.replace("Z", "x")
+    )
+    assert faults(written(tmp_path, text)) == [("S003", 4), ("S004", 5), ("S003", 6), ("S004", 7)]
+
+
+def test_a_fault_after_a_value_of_several_lines_has_the_right_line(tmp_path: Path) -> None:
+    text = HEADER + ROW.replace(",on,", ',"on\nor off",') + ROW.replace("2026-11-01T00:00:00Z", "soon")
+    assert faults(written(tmp_path, text)) == [("S004", 4)]
+
+
+@pytest.mark.parametrize("time", ["2026-11-01T00:00:00", "2026-11-01", "", "2026-13-01T00:00:00Z", "1 November 2026"])
+def test_a_time_without_an_offset_is_a_fault(tmp_path: Path, time: str) -> None:
+    assert faults(written(tmp_path, HEADER + ROW.replace("2026-11-01T00:00:00Z", time))) == [("S004", 2)]
+
+
+def test_a_column_that_is_missing_or_stands_twice_is_a_fault(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, HEADER.replace(",holder", "").replace("value", "setting"))) == [("S002", None)] * 3
+    assert [code for code, _ in faults(written(tmp_path, ""))] == ["S002"] * 6
+
+
+def test_a_row_of_another_length_is_a_fault(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, HEADER + ROW + "t,,location\n")) == [("S005", 3)]
+
+
+def test_no_fault_shows_a_value(tmp_path: Path) -> None:
+    text = HEADER + ROW.replace("location", "").replace("t,,", "canary,canary,").replace("Z", "canary") + "canary\n"
+    path = written(tmp_path, text)
+    for rest in (text, text.removesuffix("canary\n")):
+        path.write_text(rest, encoding="utf-8")
+        with pytest.raises(PolicyError) as caught:
+            load_settings(path)
+        assert "canary" not in str(caught.value).replace(str(path), "")
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "missing.parquet"])
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, name: str) -> None:
+    assert faults(tmp_path / name) == [("S001", None)]
+
+
+@pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
+def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00canary")
+    assert faults(tmp_path / name) == [("S001", None)]
+
+
+def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:
+    rows = load_settings(written(tmp_path, HEADER))
+    assert (rows.table.num_rows, is_on(rows)) == (0, False)
