@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -24,15 +26,29 @@ _FIXED: Final = {"presence": "boolean", "size": "integer", "age": "integer", "gr
 def chain_rule(chain: Sequence[StepView], place: Place) -> Obeys:
     """The judge of a chain's values. Raises Unchecked where a rule lacks something."""
     *before, last = chain
-    rule = RULES.get(last.word)
-    if rule is None:
-        raise Unchecked(last.word)
-    obeys = rule(last.given, place)
+    obeys = _judge(last, place)
     if not before or last.word not in ("keep", "top", "clip"):
         return obeys
     earlier = chain_rule(before, place)
     passed = _stand_ins(last)
     return lambda value: obeys(value) and (value in passed or earlier(value))
+
+
+def _judge(step: StepView, place: Place) -> Obeys:
+    """The judge of one step: what it cannot even look at (another type) does not obey."""
+    rule, obeys = RULES.get(step.word), None
+    with suppress(KeyError, TypeError, ValueError, ArithmeticError):
+        obeys = None if rule is None else rule(step.given, place)
+    if obeys is None:
+        raise Unchecked(step.word)
+    return partial(_looked_at, obeys)
+
+
+def _looked_at(obeys: Obeys, value: Any) -> bool:
+    try:
+        return obeys(value)
+    except (TypeError, ValueError, ArithmeticError, AttributeError):
+        return False
 
 
 def _stand_ins(step: StepView) -> list[Any]:

@@ -1,0 +1,286 @@
+"""Columns, categories, cases, conditions, nesting and rare values of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from minimize.receipt import FieldReceipt, Output
+
+from .make import House, column, policy
+
+PSEUDONYMS = [f"{'a' * 24}{first}{second}" for first in "abcdefgh" for second in "abcdefgh"]
+KEEP = {"type": "string", "do": "keep"}
+DEVICE = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def records(**columns: tuple[pa.Array, str]) -> pa.Table:
+    fields = [column(values.type, words, name) for name, (values, words) in columns.items()]
+    return pa.table([values for values, _ in columns.values()], schema=pa.schema(fields))
+
+
+def texts(*values: str | None) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+def test_an_undeclared_column_is_found(house: House) -> None:
+    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
+    assert house.codes() == ["V020"]
+
+
+def test_a_dropped_column_is_found(house: House) -> None:
+    fields = {"x": KEEP, "y": {"type": "string", "do": "drop"}}
+    house.run(policy(fields), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "drop"))})
+    assert house.codes() == ["V021"]
+
+
+def test_a_column_of_another_purpose_is_found(house: House) -> None:
+    fields = {"x": KEEP, "y": {**KEEP, "purposes": ["customer_support"]}}
+    house.run(policy(fields), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
+    assert house.codes() == ["V021"]
+
+
+def test_a_missing_column_is_found_unless_it_is_optional(house: House) -> None:
+    fields = {"x": KEEP, "y": KEEP, "z": {**KEEP, "optional": True}}
+    house.run(policy(fields), {"records": records(x=(texts("a"), "keep"))})
+    assert house.codes() == ["V022"]
+
+
+def test_metadata_that_names_another_technique_is_found(house: House) -> None:
+    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "mask"))})
+    assert house.codes() == ["V024"]
+
+
+def test_metadata_that_is_missing_is_found(house: House) -> None:
+    house.run(policy({"x": KEEP}), {"records": pa.table({"x": ["a"]})})
+    assert house.codes() == ["V024", "V024"]
+
+
+def test_a_key_that_the_receipt_does_not_name_is_found(house: House) -> None:
+    field = column(pa.string(), "pseudonymize", "device", key="device/2")
+    table = pa.table([texts(PSEUDONYMS[0])], schema=pa.schema([field]))
+    house.run(policy({"device": DEVICE}), {"records": table})
+    assert house.codes() == ["V024"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"type": "string", "role": "identifier", "do": "keep"},
+        {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}}},
+        {"type": "string", "role": "free_text", "do": {"redact": {"patterns": ["email"]}}},
+    ],
+)
+def test_an_identified_column_in_a_lower_category_is_found(house: House, field: dict[str, Any]) -> None:
+    words = field["do"] if isinstance(field["do"], str) else next(iter(field["do"]))
+    house.run(policy({"x": field}), {"records": records(x=(texts("****"), words))})
+    assert house.codes() == ["V025", "V025"]
+
+
+def test_records_are_never_aggregated(house: House) -> None:
+    receipt = house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))})
+    house.receipts.clear()
+    from dataclasses import replace
+
+    output = Output("aggregated", 1, files=receipt.outputs["records"].files)
+    house.sign(replace(receipt, outputs={"records": output}))
+    assert house.codes() == ["V025"]
+
+
+CASES = {
+    "type": "string",
+    "cases": [
+        {"if": {"owner": "corporate"}, "do": "keep"},
+        {"if": {"owner": ["personal", "unknown"]}, "do": {"mask": {"keep_last": 4}}},
+    ],
+    "otherwise": "drop",
+}
+
+
+def _phones(house: House, owner: str | None, phone: str | None, shown: str = "keep") -> list[str]:
+    fields = {"owner": {"type": "string", "do": shown}, "phone": CASES}
+    columns = {"owner": (texts(owner), shown)} if shown == "keep" else {}
+    house.run(policy(fields), {"records": records(**columns, phone=(texts(phone), "keep,mask,drop"))})
+    return house.codes()
+
+
+@pytest.mark.parametrize(
+    ("owner", "phone"),
+    [("corporate", "+33612345678"), ("personal", "****5678"), ("unknown", "****5678"), ("shared", None), (None, None)],
+)
+def test_a_value_obeys_the_case_that_decides(house: House, owner: str | None, phone: str | None) -> None:
+    assert _phones(house, owner, phone) == []
+
+
+@pytest.mark.parametrize("owner", ["personal", "unknown"])
+def test_a_value_of_another_case_is_found(house: House, owner: str) -> None:
+    assert _phones(house, owner, "+33612345678") == ["V030"]
+
+
+@pytest.mark.parametrize("owner", ["shared", None])
+def test_a_value_where_every_case_drops_is_found(house: House, owner: str | None) -> None:
+    assert _phones(house, owner, "****5678") == ["V031"]
+
+
+def test_where_the_output_does_not_tell_any_case_will_do(house: House) -> None:
+    assert _phones(house, "personal", "****5678", shown="drop") == []
+
+
+def _gated(house: House, condition: dict[str, Any], shown: bool | None, value: str | None) -> list[str]:
+    fields = {"flag": {"type": "boolean", "do": "keep"}, "x": {**KEEP, "collect_if": condition}}
+    flags = pa.array([shown], pa.bool_())
+    house.run(policy(fields), {"records": records(flag=(flags, "keep"), x=(texts(value), "keep"))})
+    return house.codes()
+
+
+@pytest.mark.parametrize(
+    ("condition", "shown", "value", "codes"),
+    [
+        ({"flag": True}, True, "a", []),
+        ({"flag": True}, False, None, []),
+        ({"flag": True}, False, "a", ["V031"]),
+        ({"flag": True}, None, "a", ["V031"]),
+        ({"flag": 1}, True, "a", ["V031"]),
+        ({"flag": True, "feature": "usage"}, False, "a", ["V031"]),
+        ({"any": [{"flag": True}, {"feature": "usage"}]}, False, "a", []),
+        ({"all": [{"flag": True}, {"level": "full"}]}, False, "a", ["V031"]),
+        ({"any": [{"flag": True}, {"flag": False}]}, None, "a", ["V031"]),
+    ],
+)
+def test_a_value_stands_only_where_its_condition_can_hold(
+    house: House, condition: dict[str, Any], shown: bool | None, value: str | None, codes: list[str]
+) -> None:
+    assert _gated(house, condition, shown, value) == codes
+
+
+APPS = pa.list_(pa.struct([("name", pa.string()), ("version", pa.string())]))
+NESTED = {
+    "/apps/*/name": KEEP,
+    "/apps/*/version": {"type": "string", "do": {"truncate_version": {"parts": 2}}},
+    "/os/build": {"type": "string", "do": {"mask": {"keep_first": 1}}},
+    "/labels/*": {"type": "string", "do": {"map": {"values": {"a": "x"}}}},
+}
+
+
+def _nested(house: House, *rows: dict[str, Any], fields: dict[str, Any] | None = None) -> list[str]:
+    told = {
+        f"minimize:{key}{pointer}": value
+        for pointer, words in {"/apps/*/name": "keep", "/apps/*/version": "truncate_version"}.items()
+        for key, value in {"technique": words, "category": "pseudonymized"}.items()
+    }
+    schema = pa.schema(
+        [
+            pa.field("apps", APPS, metadata=told),
+            column(pa.struct([("build", pa.string())]), "mask", "os", "/os/build"),
+            column(pa.map_(pa.string(), pa.string()), "map", "labels", "/labels/*"),
+        ]
+    )
+    house.run(policy(fields or NESTED), {"records": pa.Table.from_pylist(list(rows), schema=schema)})
+    return house.codes()
+
+
+def _row(version: str = "1.2", build: str = "a****", label: str = "x") -> dict[str, Any]:
+    return {"apps": [{"name": "n", "version": version}], "os": {"build": build}, "labels": [("k", label)]}
+
+
+def test_nested_values_that_obey_are_accepted(house: House) -> None:
+    empty = {"apps": None, "os": None, "labels": None}
+    assert _nested(house, _row(), empty, {**_row(), "apps": []}, {**_row(), "apps": [None]}) == []
+
+
+@pytest.mark.parametrize("part", [{"version": "1.2.3"}, {"build": "abc"}, {"label": "a"}])
+def test_nested_values_that_do_not_obey_are_found(house: House, part: dict[str, str]) -> None:
+    assert _nested(house, _row(), _row(**part)) == ["V030"]
+
+
+def test_a_nested_leaf_that_is_not_declared_is_found(house: House) -> None:
+    fields = {key: each for key, each in NESTED.items() if key != "/os/build"}
+    assert _nested(house, _row(), fields=fields) == ["V020"]
+
+
+def test_a_condition_of_the_record_decides_about_nested_values(house: House) -> None:
+    names = pa.list_(pa.struct([("name", pa.string())]))
+    schema = pa.schema([column(pa.string(), "keep", "owner"), column(names, "keep", "apps", "/apps/*/name")])
+    rows = [{"owner": "corporate", "apps": [{"name": "a"}]}, {"owner": "personal", "apps": [{"name": "b"}]}]
+    fields = {"owner": KEEP, "/apps/*/name": {**KEEP, "collect_if": {"owner": "corporate"}}}
+    house.run(policy(fields), {"records": pa.Table.from_pylist(rows, schema=schema)})
+    assert house.codes() == ["V031"]
+
+
+def _models(house: House, *counts: tuple[str, int], top: dict[str, Any] | None = None, nobody: int = 0) -> list[str]:
+    fields = {"device": DEVICE, "model": {"type": "string", "do": {"top": {"keep": 5, **(top or {})}}}}
+    models = [name for name, count in counts for _ in range(count)]
+    devices: list[str | None] = [PSEUDONYMS[place] for _, count in counts for place in range(count)]
+    devices[: nobody or 0] = [None] * nobody
+    schema = pa.schema(
+        [column(pa.string(), "pseudonymize", "device", key="device/1"), column(pa.string(), "top", "model")]
+    )
+    house.run(policy(fields), {"records": pa.table([pa.array(devices), pa.array(models)], schema=schema)})
+    return house.codes()
+
+
+def test_values_of_enough_subjects_are_accepted(house: House) -> None:
+    assert _models(house, ("a", 10), ("b", 12), ("other", 10)) == []
+
+
+def test_a_value_of_too_few_subjects_is_found(house: House) -> None:
+    assert _models(house, ("a", 10), ("b", 9)) == ["V033"]
+
+
+def test_an_other_of_too_few_subjects_is_found_where_others_stand(house: House) -> None:
+    assert _models(house, ("a", 10), ("other", 9)) == ["V033"]
+
+
+def test_an_other_that_stands_alone_may_be_small(house: House) -> None:
+    assert _models(house, ("other", 3)) == []
+
+
+def test_the_threshold_is_the_policy_s(house: House) -> None:
+    assert _models(house, ("a", 3), top={"at_least": 3}) == []
+
+
+def test_a_row_without_a_pseudonym_may_be_anybody_s(house: House) -> None:
+    assert _models(house, ("a", 10), nobody=4) == []
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        FieldReceipt("keep", values=5, gated=3, unparsable=2, dropped=1),
+        FieldReceipt("keep", values=5, changed=6),
+    ],
+)
+def test_counts_that_cannot_be_are_found(house: House, counted: FieldReceipt) -> None:
+    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"x": counted})
+    assert house.codes() == ["V032"]
+
+
+def test_counts_of_an_undeclared_field_are_found(house: House) -> None:
+    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"y": FieldReceipt("keep")})
+    assert house.codes() == ["V032"]
+
+
+def test_values_in_dictionaries_are_judged_like_others(house: House) -> None:
+    field = {"type": "string", "do": {"mask": {"keep_last": 4}}}
+    values = texts("****5678", "+33612345678").dictionary_encode()
+    house.run(policy({"x": field}), {"records": records(x=(values, "mask"))})
+    assert house.codes() == ["V030"]
+
+
+def test_a_message_counts_and_never_shows_a_value(house: House) -> None:
+    from minimize.verification import check
+
+    field = {"type": "string", "do": {"mask": {"keep_last": 4}}}
+    house.run(policy({"x": field}), {"records": records(x=(texts("+33612345678", "secret"), "mask"))})
+    told = " ".join(str(finding) for finding in check(house.output, keys=house.keyring))
+    assert "2 distinct values" in told
+    assert "33612345678" not in told
+    assert "secret" not in told

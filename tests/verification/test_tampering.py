@@ -1,0 +1,320 @@
+"""What somebody may do to a published output afterwards, and how it is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from minimize.errors import ConfigurationError, KeyringError, OutputError, VerificationError
+from minimize.keys import new_keyring
+from minimize.receipt import FileRef, Receipt
+from minimize.verification import CODES, check, verify
+
+from .make import AT, House, column, policy
+
+POLICY = policy({"x": {"type": "string", "do": "keep"}}, subject=None)
+
+
+def table(*values: str) -> pa.Table:
+    return pa.table([pa.array(values)], schema=pa.schema([column(pa.string(), "keep")]))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """Three runs: a day, another day, and the first day again."""
+    made = House(tmp_path)
+    first = made.run(POLICY, {"records": table("a", "b")})
+    made.run(POLICY, {"records": table("c")}, date="2026-11-25")
+    made.remove(first)
+    made.run(POLICY, {"records": table("a")}, replaces=made.refs(first))
+    return made
+
+
+def data(house: House, turn: int) -> Path:
+    receipt = house.receipts[turn]
+    return house.output / receipt.outputs["records"].files[0].path
+
+
+def receipt_of(house: House, turn: int) -> Path:
+    return house.output / "runs" / house.receipts[turn].run_id / "receipt.json"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_an_untouched_output_is_verified(house: House) -> None:
+    assert house.codes() == []
+    verify(house.output, keys=house.keyring)
+
+
+def test_the_public_key_alone_verifies(house: House, tmp_path: Path) -> None:
+    (tmp_path / "public.pem").write_bytes(house.keyring.public_key_pem())
+    verify(house.output, public_key=tmp_path / "public.pem")
+    edit(receipt_of(house, 1), '"operations"', '"customer_support"')
+    with pytest.raises(VerificationError) as caught:
+        verify(house.output, public_key=tmp_path / "public.pem")
+    assert "V004" in [finding.code for finding in caught.value.findings]
+
+
+def test_the_end_of_the_chain_is_warned_about(house: House) -> None:
+    (finding,) = check(house.output, keys=house.keyring)
+    assert (finding.code, finding.severity) == ("V008", "warning")
+
+
+def test_without_a_key_it_refuses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    with pytest.raises(ConfigurationError, match="cannot vouch for itself") as caught:
+        verify(house.output)
+    assert caught.value.exit_code == 2
+
+
+def test_a_key_that_cannot_be_used_is_refused(house: House, tmp_path: Path) -> None:
+    with pytest.raises(KeyringError):
+        verify(house.output, keys=tmp_path / "none.keys")
+    with pytest.raises(KeyringError):
+        verify(house.output, public_key=tmp_path / "none.pem")
+
+
+def test_a_folder_that_is_not_there_is_refused(house: House) -> None:
+    with pytest.raises(OutputError):
+        verify(house.output / "none", keys=house.keyring)
+
+
+def test_another_house_s_keyring_knows_no_signature(house: House, tmp_path: Path) -> None:
+    other = new_keyring(tmp_path / "other.keys", now=AT)
+    codes = [finding.code for finding in check(house.output, keys=other)]
+    assert codes.count("V004") == 3
+
+
+def test_an_edited_receipt_is_found(house: House) -> None:
+    edit(receipt_of(house, 0), '"operations"', '"customer_support"')
+    assert {"V003", "V004"} <= set(house.codes())
+
+
+def test_a_receipt_that_is_no_json_is_found(house: House) -> None:
+    receipt_of(house, 1).write_text("{")
+    assert {"V001", "V002", "V003"} <= set(house.codes())
+
+
+def test_a_receipt_in_another_run_s_folder_is_found(house: House) -> None:
+    receipt_of(house, 1).write_bytes(receipt_of(house, 0).read_bytes())
+    assert {"V001", "V002"} <= set(house.codes())
+
+
+def test_a_run_that_is_removed_is_found(house: House) -> None:
+    shutil.rmtree(receipt_of(house, 1).parent)
+    assert {"V002", "V003", "V014"} <= set(house.codes())
+
+
+def test_a_last_run_that_is_removed_leaves_its_files_behind(house: House) -> None:
+    shutil.rmtree(receipt_of(house, 2).parent)
+    assert {"V011", "V014"} <= set(house.codes())
+
+
+def test_runs_whose_order_is_exchanged_are_found(house: House) -> None:
+    for turn, sequence in ((0, 2), (1, 1)):
+        swapped = replace(house.receipts[turn], sequence=sequence)
+        receipt_of(house, turn).write_text(swapped.to_json())
+    assert {"V003", "V004"} <= set(house.codes())
+
+
+def test_a_forged_end_is_found(house: House, tmp_path: Path) -> None:
+    forger = new_keyring(tmp_path / "forger.keys", now=AT)
+    house.keyring = forger
+    house.run(POLICY, {"records": table("z")}, date="2026-11-26")
+    house.keyring = type(forger).load(tmp_path / "k.keys")
+    assert house.codes() == ["V004"]
+
+
+def test_no_receipt_at_all_is_found(house: House) -> None:
+    shutil.rmtree(house.output / "runs")
+    assert house.codes()[0] == "V001"
+
+
+def test_a_run_folder_without_a_receipt_is_a_warning(house: House) -> None:
+    (house.output / "runs" / "20261125T000009Z-0123456789ab").mkdir()
+    findings = check(house.output, keys=house.keyring)
+    assert [(finding.code, finding.severity) for finding in findings] == [("V007", "warning"), ("V008", "warning")]
+
+
+def test_a_file_with_other_bytes_is_found(house: House) -> None:
+    pq.write_table(table("d"), data(house, 1))
+    assert house.codes() == ["V012"]
+
+
+def test_a_file_with_other_rows_is_found(house: House) -> None:
+    pq.write_table(table("d", "e"), data(house, 1))
+    assert house.codes() == ["V012", "V013"]
+
+
+def test_exchanged_files_are_found(house: House) -> None:
+    one, two = data(house, 1), data(house, 2)
+    first = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(first)
+    assert set(house.codes()) == {"V012"}
+
+
+def test_a_file_that_is_gone_is_found(house: House) -> None:
+    data(house, 1).unlink()
+    assert house.codes() == ["V011"]
+
+
+def test_a_file_that_is_no_parquet_is_found(house: House) -> None:
+    data(house, 1).write_bytes(b"PAR1")
+    assert house.codes() == ["V012", "V017"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "records/date=2026-11-25/extra.parquet",
+        "records/date=2026-11-25/.hidden",
+        "records/extra.csv",
+        "quarantine/date=2026-11-24/x.parquet",
+        "elsewhere/x.parquet",
+        "notes.txt",
+        ".staging/x",
+    ],
+)
+def test_a_file_that_nobody_put_in_force_is_found(house: House, place: str) -> None:
+    (house.output / place).parent.mkdir(parents=True, exist_ok=True)
+    (house.output / place).write_bytes(b"x")
+    assert house.codes() == ["V014"]
+
+
+def test_a_ledger_may_lie_beside(house: House) -> None:
+    (house.output / "ledger.db").write_bytes(b"")
+    (house.output / "runs" / ".lock").touch()
+    assert house.codes() == []
+
+
+def test_a_file_that_was_replaced_and_came_back_is_found(house: House) -> None:
+    pq.write_table(table("a", "b"), data(house, 0))
+    assert house.codes() == ["V014"]
+
+
+def test_a_missing_success_is_found(house: House) -> None:
+    (data(house, 1).parent / "_SUCCESS").unlink()
+    assert house.codes() == ["V015"]
+
+
+def test_a_policy_that_was_changed_is_found(house: House) -> None:
+    edit(receipt_of(house, 1).parent / "policy.yaml", '"keep"', '"size"')
+    assert "V010" in house.codes()
+
+
+def test_a_policy_that_is_gone_is_found(house: House) -> None:
+    (receipt_of(house, 1).parent / "policy.yaml").unlink()
+    assert house.codes() == ["V010", "V010"]
+
+
+@pytest.mark.parametrize("text", ["- a\n", "fields: [", "fields: {x: {do: {a: {}, b: {}}}}", "fields: {x: 1}", "\xff"])
+def test_a_policy_that_is_none_is_found(tmp_path: Path, text: str) -> None:
+    house = House(tmp_path)
+    receipt = house.run(POLICY, {"records": table("a")})
+    (house.output / "runs" / receipt.run_id / "policy.yaml").write_bytes(text.encode("latin-1"))
+    assert house.codes() == ["V010", "V010"]
+
+
+def test_a_pipeline_that_was_changed_is_found(house: House) -> None:
+    edit(receipt_of(house, 1).parent / "pipeline.yaml", '"p"', '"q"')
+    assert house.codes() == ["V010"]
+
+
+def test_a_file_beside_a_receipt_that_it_does_not_name_is_found(house: House) -> None:
+    (receipt_of(house, 1).parent / "more.txt").write_text("x")
+    assert house.codes() == ["V010"]
+
+
+def test_a_policy_of_another_version_is_found(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.run({**POLICY, "version": 2}, {"records": table("a")})
+    assert house.codes() == ["V010"]
+
+
+def _placed(tmp_path: Path, path: str) -> list[str]:
+    """An output whose (signed) receipt puts its file there."""
+    house = House(tmp_path)
+    receipt = house.run(POLICY, {"records": table("a")})
+    house.receipts.clear()
+    output = receipt.outputs["records"]
+    moved = replace(output.files[0], path=path)
+    target = house.output / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (house.output / output.files[0].path).rename(target)
+    house.sign(replace(receipt, outputs={"records": replace(output, files=(moved,))}))
+    return house.codes()
+
+
+def test_a_path_out_of_the_output_is_found(tmp_path: Path) -> None:
+    assert "V016" in _placed(tmp_path, "records/../../x.parquet")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "other/date=2026-11-24/20261125T000001Z-0123456789ab-0.parquet",
+        "records/date=2026-11-24/20261125T000009Z-0123456789ab-0.parquet",
+        "records/date=2026-11-23/20261125T000001Z-0123456789ab-0.parquet",
+        "records/date=24.11.2026/20261125T000001Z-0123456789ab-0.parquet",
+    ],
+)
+def test_a_place_that_the_receipt_cannot_mean_is_found(tmp_path: Path, path: str) -> None:
+    assert "V016" in _placed(tmp_path, path)
+
+
+def test_replacing_a_file_that_never_stood_is_found(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.run(POLICY, {"records": table("a")}, replaces=(FileRef("records/x.parquet", "sha256:0"),))
+    assert house.codes() == ["V006"]
+
+
+def test_an_imbalance_that_was_signed_is_found(tmp_path: Path) -> None:
+    import base64
+
+    from minimize.receipt import canonical
+
+    house = House(tmp_path)
+    receipt = house.run(POLICY, {"records": table("a")})
+    raw = receipt.as_json()
+    del raw["signature"]
+    raw["rows"]["read"] = 5
+    key, value = house.keyring.sign(canonical(raw))
+    raw["signature"] = {"algorithm": "ed25519", "key": key, "value": base64.b64encode(value).decode()}
+    receipt_of(house, 0).write_text(json.dumps(raw))
+    assert Receipt.from_json(json.dumps(raw)).rows.read == 5
+    assert house.codes() == ["V005"]
+
+
+def test_an_output_without_a_date_is_verified(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.run(POLICY, {"records": table("a")}, date=None)
+    assert house.codes() == []
+
+
+def test_an_empty_output_is_verified(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.run(POLICY, {"records": table()})
+    assert house.codes() == []
+
+
+def test_the_error_says_how_many_and_carries_the_findings(house: House) -> None:
+    data(house, 1).unlink()
+    with pytest.raises(VerificationError, match="1 finding:") as caught:
+        verify(house.output, keys=house.keyring)
+    assert [finding.code for finding in caught.value.findings] == ["V011", "V008"]
+    assert caught.value.exit_code == 1
+
+
+def test_every_code_is_described() -> None:
+    assert all(code.startswith("V") and text for code, text in CODES.items())
