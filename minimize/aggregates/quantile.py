@@ -79,7 +79,7 @@ class QuantileTally:
     def _closed(self, values: pa.Array) -> pa.Array:
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
-        return values.cast(self._type)
+        return values.cast(self._type, safe=False)  # a failing cast would say which value it was
 
 
 def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:

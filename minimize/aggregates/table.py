@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +22,7 @@ from minimize.aggregates.definition import Definition, GroupKey, Measured, fault
 from minimize.aggregates.gather import Gathered
 from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.related import related
+from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
 from minimize.errors import PolicyError
 from minimize.nested import leaf
@@ -39,14 +41,15 @@ class AggregateResult:
     rows_seen          records; with a key below a list, pairs of a record and a group that it is in
     rows_suppressed    those of `rows_seen` that are in an absent group
     groups_suppressed  the absent groups
-    rows_outside       records that are in no group, because the list that is grouped by has no element; not in `rows_seen`
+    records_lost       records that are in no group of the table: all of theirs are absent, or the list that is grouped by has no
+                       element (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
     """
 
     table: pa.Table
     rows_seen: int
     rows_suppressed: int
     groups_suppressed: int
-    rows_outside: int = 0
+    records_lost: int
 
 
 class AggregateTally:
@@ -63,6 +66,7 @@ class AggregateTally:
         self._rows = CountTally(Terms())
         self._contributors = Contributors()
         self._measures = {name: self._start(each) for name, each in definition.measures.items()}
+        self._undecided = Undecided()
         self._outside = 0
 
     def observe(self, batch: Batch) -> None:
@@ -80,6 +84,7 @@ class AggregateTally:
         self._outside += other._outside
         self._rows.merge(other._rows, groups, subjects)
         self._contributors.merge(other._contributors, groups, subjects)
+        self._undecided.merge(other._undecided, groups, self._standing)
         for name, tally in other._measures.items():
             self._measures[name].merge(tally, groups, subjects)
 
@@ -87,14 +92,17 @@ class AggregateTally:
         """The table of the groups that stand, ordered by their keys, nulls last."""
         self._work_off()
         rows = self._rows.settle(len(self._groups)).to_numpy()
-        standing = self._contributors.distinct(len(self._groups)) >= self._definition.below
+        standing = self._standing()
         table = self._table().filter(pa.array(standing))
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
             table = table.take(pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys))
-        return AggregateResult(
-            table.combine_chunks(), int(rows.sum()), int(rows[~standing].sum()), int((~standing).sum()), self._outside
-        )
+        seen, suppressed = int(rows.sum()), int(rows[~standing].sum())
+        lost = suppressed if self._definition.star is None else self._undecided.lost(standing) + self._outside
+        return AggregateResult(table.combine_chunks(), seen, suppressed, int((~standing).sum()), lost)
+
+    def _standing(self) -> npt.NDArray[np.bool_]:
+        return np.greater_equal(self._contributors.distinct(len(self._groups)), self._definition.below)
 
     def _start(self, each: Measured) -> MeasureTally:
         kind = Count() if self._definition.counts_subjects(each) else each.measure
@@ -117,6 +125,8 @@ class AggregateTally:
             for name in names:
                 self._measures[name].observe(view.groups, values, view.subjects)
         self._contributors.observe(seen.rows, partial)
+        if seen.rows.places is not None:
+            self._undecided.add(seen.rows.places, seen.rows.groups, self._standing)
 
     def _table(self) -> pa.Table:
         groups = len(self._groups)

@@ -61,7 +61,7 @@ def test_a_record_counts_once_in_each_of_its_distinct_values() -> None:
     data = batch(record("p", app("mail"), app("mail"), app("chat")), record("q", app("mail")))
     result = tallied(definition("/apps/*/name", n=("count",), d=("count_distinct", "device")), data)
     assert result.table.to_pylist() == [{"name": "chat", "n": 1, "d": 1}, {"name": "mail", "n": 2, "d": 2}]
-    assert (result.rows_seen, result.rows_suppressed, result.rows_outside) == (3, 0, 0)
+    assert (result.rows_seen, result.rows_suppressed, result.records_lost) == (3, 0, 0)
 
 
 def test_pairs_of_a_record_and_a_group_balance() -> None:
@@ -69,13 +69,14 @@ def test_pairs_of_a_record_and_a_group_balance() -> None:
     result = tallied(definition("/apps/*/name", below=2, n=("count",)), data)
     assert result.table.to_pylist() == [{"name": "mail", "n": 2}]
     assert (result.rows_seen, result.rows_suppressed, result.groups_suppressed) == (3, 1, 1)
+    assert result.records_lost == 1  # the one without an app
 
 
 def test_a_record_without_an_element_is_in_no_group() -> None:
     empty = batch(record("p"), {"device": "q", "apps": None})
     result = tallied(definition("/apps/*/name", n=("count",)), empty, batch(record("r", app("mail"))))
     assert result.table.to_pylist() == [{"name": "mail", "n": 1}]
-    assert result.rows_outside == 2
+    assert result.records_lost == 2
 
 
 def test_a_null_element_is_a_group_value() -> None:
@@ -88,7 +89,7 @@ def test_an_element_that_a_gate_removed_is_in_no_group() -> None:
     closed = {"/apps/*/name": pa.array([False, True, True])}
     result = tallied(definition("/apps/*/name", n=("count",)), data.with_(closed=closed))
     assert result.table.to_pylist() == [{"name": "mail", "n": 1}]
-    assert result.rows_outside == 1
+    assert result.records_lost == 1
 
 
 def test_gated_elements_of_one_batch_leave_those_of_the_next_alone() -> None:

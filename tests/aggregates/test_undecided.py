@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.aggregates import undecided as module
+from minimize.aggregates.undecided import Undecided
+
+GROUPS = 6
+batches = st.lists(st.lists(st.sets(st.integers(0, GROUPS - 1), min_size=1), max_size=6), max_size=6)
+
+
+def filled(records: list[list[set[int]]], standing: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Undecided:
+    undecided = Undecided()
+    for batch in records:
+        pairs = [(number, group) for number, groups in enumerate(batch) for group in groups]
+        numbers, groups_ = (np.array([pair[place] for pair in pairs], np.int64) for place in (0, 1))
+        undecided.add(numbers, groups_, lambda: standing)
+    return undecided
+
+
+@settings(max_examples=80, deadline=None)
+@given(batches, st.sets(st.integers(0, GROUPS - 1)), st.sets(st.integers(0, GROUPS - 1)), st.sampled_from([0, 3, 1000]))
+def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
+    records: list[list[set[int]]], early: set[int], late: set[int], limit: int
+) -> None:
+    before, after = (np.isin(np.arange(GROUPS), list(found)) for found in (early, early | late))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_ENOUGH", limit)
+        ours, theirs = filled(records[::2], before), filled(records[1::2], before)
+        ours.merge(theirs, np.arange(GROUPS), lambda: before)
+    assert ours.lost(after) == sum(not groups & (early | late) for batch in records for groups in batch)
