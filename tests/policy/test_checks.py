@@ -49,3 +49,33 @@ def test_a_derived_field_makes_no_other(faults_in: FaultsIn) -> None:
 def test_a_derived_field_is_nobodys_subject(faults_in: FaultsIn) -> None:
     text = "subject: b\nfields:\n  a: {type: double}\n  b: {from: [a], do: keep}\n"
     assert [(fault.code, fault.line) for fault in faults_in(text)] == [("P018", 4)]
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("{pseudonymize: {key: k, per: tenant}}", None),
+        ("{pseudonymize: {key: k, per: tennt}}", "P010"),
+        ("{pseudonymize: {key: k, per: /tenant}}", "P010"),
+        ("{pseudonymize: {key: k, per: /list/*/x}}", "P018"),
+        ("{pseudonymize: {key: k, rotate: month}}", "P017"),
+        ("{pseudonymize: {key: k, rotate: fortnight}}", "P013"),
+        ("{pseudonymize: {per: tenant}}", "P013"),
+    ],
+)
+def test_what_a_step_reads_must_be_there(faults_in: FaultsIn, policy_in: PolicyIn, step: str, code: str | None) -> None:
+    text = (
+        "fields:\n  tenant: {type: string, do: keep}\n  /list/*/x: {type: string}\n"
+        f"  f: {{type: string, do: {step}}}\n"
+    )
+    if code is None:
+        assert policy_in(text).fields["f"].do != "drop"
+    else:
+        assert [(fault.code, fault.field, fault.line) for fault in faults_in(text)] == [(code, "f", 7)]
+
+
+def test_a_step_that_asks_for_the_time_is_fine_where_the_policy_names_one(policy_in: PolicyIn) -> None:
+    text = (
+        "time: t\nfields:\n  t: {type: timestamp}\n  f: {type: string, do: {pseudonymize: {key: k, rotate: month}}}\n"
+    )
+    assert policy_in(text).time == "t"

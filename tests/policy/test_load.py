@@ -137,3 +137,38 @@ def test_a_byte_order_mark_is_no_character(write: Write) -> None:
 
 def test_a_policy_without_hierarchies_refers_to_no_files() -> None:
     assert hierarchy_files(load_policy(DATA)) == ()
+
+
+def test_hierarchies_are_found_beside_the_policy(write: Write, tmp_path: Path) -> None:
+    write("tree/countries.csv", "France;Europe;*\nJapan;Asia;*\n")
+    generalize = "{type: string, do: {generalize: {hierarchy: tree/countries.csv, level: 1}}}"
+    text = GOOD + f"  b: {generalize}\n  c: {generalize}\n"
+    assert hierarchy_files(load_policy(write("policy.yaml", text))) == (tmp_path / "tree" / "countries.csv",)
+
+
+def test_a_hierarchy_that_is_not_there_is_a_fault_of_its_field(write: Write) -> None:
+    text = GOOD + "  b: {type: string, do: {generalize: {hierarchy: nowhere.csv, level: 1}}}\n"
+    with pytest.raises(PolicyError) as caught:
+        load_policy(write("policy.yaml", text))
+    assert [(f.code, f.field, f.line) for f in caught.value.findings] == [("P013", "b", 6)]
+
+
+def test_the_path_of_a_policy_elsewhere_is_shown_straight(write: Write, tmp_path: Path) -> None:
+    write("a/policy.yaml", GOOD)
+    text = "pipeline: p\npolicy: ../a/policy.yaml\npurpose: operations\nsource: {path: x, format: csv}\noutput: o\n"
+    assert load_pipeline(write("b/pipeline.yaml", text)).policy.path == tmp_path / "a" / "policy.yaml"
+
+
+def test_a_path_through_a_link_is_left_as_it_is(write: Write, tmp_path: Path) -> None:
+    write("real/a/policy.yaml", GOOD)
+    text = "pipeline: p\npolicy: ../a/policy.yaml\npurpose: operations\nsource: {path: x, format: csv}\noutput: o\n"
+    write("real/b/pipeline.yaml", text)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "b")
+    assert load_pipeline(tmp_path / "link").policy.path == tmp_path / "link" / ".." / "a" / "policy.yaml"
+
+
+def test_a_folder_in_place_of_a_file_is_a_fault_of_configuration(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").mkdir()
+    with pytest.raises(PolicyError) as caught:
+        load_policy(tmp_path)
+    assert [f.code for f in caught.value.findings] == ["P001"]

@@ -31,7 +31,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     conditions.values,
     aggregates.measures,
     aggregates.suppression,
-    aggregates.related,
+    aggregates.accepted,
 )
 
 

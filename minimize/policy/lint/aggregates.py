@@ -1,9 +1,8 @@
-"""What lint says about aggregates: values that show through, groups that are too small, tables that tell by difference."""
+"""What lint says about aggregates: values that show through, groups that are too small, what somebody accepted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 
 from minimize.aggregates import Measure
 from minimize.errors import Finding
@@ -18,7 +17,7 @@ LEAST = 10
 
 
 def measures(subject: Subject) -> Iterator[Finding]:
-    """L060, L062, L063: measures that one subject's value can move, or that are somebody's value."""
+    """L060, L062: measures that one subject's value can move, or that are somebody's value."""
     for name, aggregate in _aggregates(subject):
         for column, measure in aggregate.measures.items():
             field = subject.policy.fields.get(measure.of or "")
@@ -32,62 +31,33 @@ def _measure(subject: Subject, place: tuple[str, str], measure: Measure, field: 
     if measure.name in ("sum", "mean") and not _is_bounded(field):
         hint = "say `in_aggregates: {clip: {min: …, max: …}}`"
         yield subject.in_pipeline("L060", f"{about}, whose values are not generalized", *at, hint=hint)
-    if measure.name in ("min", "max", "quantile") and field.in_aggregates:
-        hint = "it would be a value that no record shows"
-        yield subject.in_pipeline("L063", f"{about}, which has `in_aggregates`", *at, hint=hint)
-    elif measure.name in ("min", "max") and _is_raw(field):
+    if measure.name in ("min", "max") and _is_raw(field):
         yield subject.in_pipeline("L062", f"{about} is somebody's value", *at, hint="make the field coarser")
 
 
 def suppression(subject: Subject) -> Iterator[Finding]:
-    """L061, L064, L066: thresholds, and what somebody has accepted."""
+    """L061: groups that are too small."""
     for name, aggregate in _aggregates(subject):
-        said = "suppress" in aggregate.model_fields_set
-        if not said or aggregate.suppress.below < LEAST:
-            message = (
-                f"groups are suppressed below {aggregate.suppress.below} subjects"
-                if said
-                else "nothing is said of small groups"
-            )
-            yield subject.in_pipeline(
-                "L061", message, "aggregates", name, "suppress", hint=f"say `suppress: {{below: {LEAST}}}`"
-            )
+        below = aggregate.suppress.below if "suppress" in aggregate.model_fields_set else None
+        if below is None or below < LEAST:
+            message = "nothing is said of small groups" if below is None else f"groups show from {below} subjects on"
+            hint = f"say `suppress: {{below: {LEAST}}}`"
+            yield subject.in_pipeline("L061", message, "aggregates", name, "suppress", hint=hint)
+
+
+def accepted(subject: Subject) -> Iterator[Finding]:
+    """L063, L064: related aggregates that somebody has accepted."""
+    for name, aggregate in _aggregates(subject):
         if aggregate.suppress.related == "accepted":
             message = "related aggregates are accepted: differences between them may show small groups"
-            yield subject.in_pipeline("L064", message, "aggregates", name, "suppress")
+            yield subject.in_pipeline("L063", message, "aggregates", name, "suppress")
             if aggregate.round is None:
-                hint = "say `round: {counts_to: 5}`"
-                yield subject.in_pipeline(
-                    "L066", "counts of related aggregates are exact", "aggregates", name, hint=hint
-                )
-
-
-def related(subject: Subject) -> Iterator[Finding]:
-    """L065: one aggregate's keys are among another's, over a shared measure."""
-    for (name, one), (other_name, other) in combinations(_aggregates(subject), 2):
-        if "accepted" in (one.suppress.related, other.suppress.related):
-            continue
-        if _are_nested(one, other) and _shared(one, other):
-            message = f"`{name}` and `{other_name}` share a measure, and the keys of one are among the other's"
-            hint = "drop one, or say `suppress: {related: accepted}` once somebody has looked"
-            yield subject.in_pipeline("L065", message, "aggregates", other_name, hint=hint)
+                message = "counts of related aggregates are exact"
+                yield subject.in_pipeline("L064", message, "aggregates", name, hint="say `round: {counts_to: 5}`")
 
 
 def _aggregates(subject: Subject) -> list[tuple[str, AggregateModel]]:
     return [] if subject.pipeline is None else list(subject.pipeline.aggregates.items())
-
-
-def _are_nested(one: AggregateModel, other: AggregateModel) -> bool:
-    keys, others = ({key.field for key in aggregate.group_by.values()} for aggregate in (one, other))
-    return keys <= others or others <= keys
-
-
-def _shared(one: AggregateModel, other: AggregateModel) -> bool:
-    return bool(_measured(one) & _measured(other))
-
-
-def _measured(aggregate: AggregateModel) -> set[tuple[str, str | None]]:
-    return {(measure.name, measure.of) for measure in aggregate.measures.values()}
 
 
 def _is_bounded(field: Field) -> bool:

@@ -51,10 +51,8 @@ _RULES = (
     Rule("L060", "error", "a sum or mean over values that are not generalized wants `clip`"),
     Rule("L061", "warning", "small groups are not suppressed, or only below a low threshold"),
     Rule("L062", "error", "a minimum or maximum over raw values is somebody's value"),
-    Rule("L063", "error", "a minimum, maximum or quantile over a field with `in_aggregates`"),
-    Rule("L064", "warning", "related aggregates are accepted"),
-    Rule("L065", "error", "related aggregates give small groups away by difference"),
-    Rule("L066", "warning", "counts are not rounded, though related aggregates are accepted"),
+    Rule("L063", "warning", "related aggregates are accepted"),
+    Rule("L064", "warning", "counts are not rounded, though related aggregates are accepted"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})

@@ -43,8 +43,8 @@ def aggregate(measure: str, more: str = "suppress: {below: 10}", name: str = "a"
         ("{min: raw}", "L062"),
         ("{max: clipped}", "L062"),
         ("{max: binned}", None),
-        ("{max: measured}", "L063"),
-        ("{quantile: {of: measured, q: 0.5}}", "L063"),
+        ("{max: measured}", "L062"),
+        ("{quantile: {of: measured, q: 0.5}}", None),
         ("{quantile: {of: raw, q: 0.5}}", None),
         ("count", None),
         ("{count_distinct: device}", None),
@@ -70,24 +70,4 @@ def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str)
 
 def test_accepted_relations_are_told(pipeline_lint_of: LintOf) -> None:
     text = "aggregates:\n" + aggregate("count", "suppress: {related: accepted}")
-    assert told(pipeline_lint_of(text, FIELDS)) == [("L064", "warning", "a"), ("L066", "warning", "a")]
-
-
-def test_related_aggregates_are_an_error(pipeline_lint_of: LintOf) -> None:
-    text = "aggregates:\n" + aggregate("count") + aggregate("count", name="b", keys="{os: os, day: {w: day}}")
-    assert told(pipeline_lint_of(text, FIELDS)) == [("L065", "error", "b")]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        aggregate("{quantile: {of: raw, q: 0.5}}", name="b", keys="{os: os, day: {w: day}}"),
-        aggregate("count", name="b", keys="{day: {w: day}}"),
-        aggregate(
-            "count", "suppress: {below: 10, related: accepted}, round: {counts_to: 5}", name="b", keys="{os: os, w: w}"
-        ),
-    ],
-)
-def test_aggregates_that_share_nothing_or_were_looked_at_are_no_error(pipeline_lint_of: LintOf, other: str) -> None:
-    found = pipeline_lint_of("aggregates:\n" + aggregate("count") + other, FIELDS)
-    assert "L065" not in [finding.code for finding in found]
+    assert told(pipeline_lint_of(text, FIELDS)) == [("L063", "warning", "a"), ("L064", "warning", "a")]
