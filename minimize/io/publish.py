@@ -12,6 +12,7 @@ here follow the umask, except the output folder itself, which only its owner may
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TextIO
 
 import pyarrow as pa
 
@@ -52,8 +53,7 @@ def open_output(
     """
     folder = Path(os.path.abspath(folder))
     check_apart(folder, source)
-    _prepare(folder, create)
-    with (folder / RUNS / LOCK).open("a") as lock:
+    with _lock_file(folder, create) as lock:
         _lock(lock.fileno(), folder)
         steps.recover(folder, exchange)
         yield Output(folder, exchange)
@@ -200,15 +200,20 @@ class Staging:
 _TAKEN: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))
 
 
-def _prepare(folder: Path, create: bool) -> None:
+def _lock_file(folder: Path, create: bool) -> TextIO:
     if not create and not (folder / RUNS).is_dir():
         raise OutputError("there is no output folder here", hint="`minimize run` makes one")
     if folder.exists() and not folder.is_dir():
         raise OutputError("the output is a file", hint="name a folder")
-    if not folder.exists():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    make_folder(folder / RUNS)
+    try:
+        if not folder.exists():
+            make_folder(folder.parent)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder / RUNS)
+        return (folder / RUNS / LOCK).open("a")
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "unknown error")
+    raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
 
 
 def _lock(handle: int, folder: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from minimize.errors import SchemaError
 from minimize.io.base import Written
-from minimize.io.durable import HashingFile, make_folder, sync_folder
+from minimize.io.durable import HashingFile, sync_folder
 from minimize.io.failpoints import fail_point
 from minimize.io.hive import check_key, nowhere, split
 from minimize.scrub import scrub
@@ -66,7 +66,8 @@ class ParquetSink:
     Takes batches whose columns are those of `schema`, plain or dictionary-encoded; what the first batch has of a column is
     how the column is written. Readers see the plain schema with its field metadata. With `partition_by` those columns
     become folders, with as many files as it takes. Without rows it leaves an empty, typed file, or none (`empty=False`).
-    Raises SchemaError for columns that are not those of the schema. Leaves what the batches show.
+    Files and their folders are on the disk after `close`; the folders above are the caller's to see to. Raises SchemaError
+    for columns that are not those of the schema. Leaves what the batches show.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class _File:
         self, root: Path, path: str, stored: pa.Schema, metadata: dict[bytes, bytes], level: int, encryption: Any
     ) -> None:
         self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
-        make_folder(self._full.parent)
+        self._full.parent.mkdir(parents=True, exist_ok=True)
         self._file = HashingFile(self._full)
         self._writer = pq.ParquetWriter(
             self._file,
@@ -191,9 +192,18 @@ class _File:
     def write(self, table: pa.Table, row_group: int) -> None:
         """Takes rows in, as row groups of about the same size."""
         groups = max(1, round(table.num_rows / row_group))
-        self._writer.write_table(table, row_group_size=-(-table.num_rows // groups))
+        if not self._took(table, -(-table.num_rows // groups)):
+            raise SchemaError("a column holds a value that Parquet has no place for", hint="a time may be out of range")
         self._rows += table.num_rows
         fail_point("file.group")
+
+    def _took(self, table: pa.Table, row_group: int) -> bool:
+        """Arrow's own errors name the value."""
+        try:
+            self._writer.write_table(table, row_group_size=row_group)
+        except pa.ArrowException:
+            return False
+        return True
 
     def close(self) -> Written:
         self._writer.add_key_value_metadata(self._metadata)

@@ -133,6 +133,14 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/runs").symlink_to("/proc/self/nothing")
+    with pytest.raises(OutputError, match="cannot be written") as caught, open_output(tmp_path / "out"):
+        pass
+    assert caught.value.__context__ is None
+
+
 @pytest.mark.parametrize(
     "stranger",
     ["notes.txt", "date=2026-11-24/part-0.parquet", "date=2026-11-24/run1.json", "date=2026-11-24/run10-0.parquet"],

@@ -164,6 +164,17 @@ def test_files_never_overwrite_each_other(tmp_path: Path) -> None:
                 made.close()
 
 
+def test_a_value_that_parquet_cannot_hold_is_not_told(tmp_path: Path) -> None:
+    schema = pa.schema([("t", pa.timestamp("s"))])
+    made = sink(tmp_path, schema)
+    made.write(pa.record_batch([pa.array([2**61 + 7], pa.timestamp("s"))], schema=schema))
+    with pytest.raises(SchemaError) as caught:
+        made.close()
+    assert str(2**61 + 7) not in str(caught.value)
+    assert caught.value.__context__ is None
+    made.abandon()
+
+
 PARTITIONED = pa.schema([pa.field("tenant", pa.string(), metadata={"about": "who"}), pa.field("n", pa.int64())])
 
 
