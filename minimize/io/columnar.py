@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.errors import SourceError
 from minimize.io.base import Carried, Chunk, Declared, Request, Unit
 from minimize.io.fit import check, forbidden, undeclared
 from minimize.io.project import project
@@ -79,3 +81,11 @@ def bind(schema: pa.Schema, request: Request, where: str | None = None) -> Bound
         extra=tuple(undeclared(schema, request)),
         required=tuple(field for field in request.fields if field.required),
     )
+
+
+def sound(chunk: Chunk, error: SourceError) -> Chunk:
+    """The chunk, if its arrays are what they say: offsets within bounds, text in UTF-8. Raises the error otherwise."""
+    with suppress(pa.ArrowException):
+        chunk.records.validate(full=True)
+        return chunk
+    raise error

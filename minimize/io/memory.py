@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
 from minimize.io.base import Chunk, Part, Request
-from minimize.io.columnar import ROWS, Bound, bind
+from minimize.io.columnar import ROWS, Bound, bind, sound
 from minimize.io.part import steady
 
 NAME = "memory"
+_UNSOUND = "the data in memory is not what its schema says"
 _HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or anything with __arrow_c_stream__"
 
 
@@ -45,7 +46,7 @@ class MemoryPart:
         """The records in bounded chunks. Raises SourceError where data that is read once was read before."""
         first = 0
         for batch in _sliced(self.data.open()):
-            yield self.bound.chunk(batch, np.arange(first, first + batch.num_rows))
+            yield sound(self.bound.chunk(batch, np.arange(first, first + batch.num_rows)), SourceError(_UNSOUND))
             first += batch.num_rows
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from minimize.errors import Finding
 from minimize.io.base import Carried, Chunk, Declared, Request
-from minimize.io.columnar import ROWS, Bound, bind
+from minimize.io.columnar import ROWS, Bound, bind, sound
 from minimize.io.find import Shown, hive
 from minimize.io.fit import refuse, unified
 from minimize.io.footer import Footer
@@ -94,7 +94,8 @@ class ParquetPart:
                 pointer: _named(carried, foot.single(pointer), records, self.bound.request.subject, foot.rows(group))
                 for pointer, carried in carry.items()
             }
-            yield look.bound.chunk(records, np.arange(first, first + records.num_rows), known, named)
+            positions = np.arange(first, first + records.num_rows)
+            yield sound(look.bound.chunk(records, positions, known, named), damaged(self.name))
             carry, first = {}, first + records.num_rows
 
     def _batches(self, opened: pq.ParquetFile, foot: Footer, group: int, look: _Look) -> Iterator[pa.RecordBatch]:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from minimize.io.find import find, hive, name_of, split
+
+DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    names = [
+        "in/2026-11-24/b.ndjson",
+        "in/2026-11-24/a.ndjson",
+        "in/2026-11-24/_SUCCESS",
+        "in/2026-11-24/.hidden",
+        "in/2026-11-25/deep/a.ndjson",
+        "in/2026-02-30/a.ndjson",
+        "in/readme.ndjson",
+        "in/_tmp/a.ndjson",
+        "hive/date=2026-11-24/tenant=a%2Fb/x.parquet",
+        "hive/date=2026-11-25/tenant=__HIVE_DEFAULT_PARTITION__/x.parquet",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def names(base: Path, pattern: str) -> dict[date | None, list[str]]:
+    found = find(pattern, base)
+    return {day: [name_of(path, found.root) for path in paths] for day, paths in found.files.items()}
+
+
+def test_files_are_grouped_by_batch_date_and_sorted(tree: Path) -> None:
+    assert names(tree, "in/{date}/*.ndjson") == {DAY: ["2026-11-24/a.ndjson", "2026-11-24/b.ndjson"]}
+
+
+def test_a_folder_that_a_pattern_names_stands_for_all_files_below(tree: Path) -> None:
+    assert names(tree, "in/{date}") == {
+        DAY: ["2026-11-24/a.ndjson", "2026-11-24/b.ndjson"],
+        NEXT: ["2026-11-25/deep/a.ndjson"],
+    }
+
+
+def test_two_stars_go_down_any_number_of_folders(tree: Path) -> None:
+    assert names(tree, "in/**/a.ndjson")[None] == [
+        "2026-02-30/a.ndjson",
+        "2026-11-24/a.ndjson",
+        "2026-11-25/deep/a.ndjson",
+    ]
+    assert names(tree, "in/{date}/**/a.ndjson") == {DAY: ["2026-11-24/a.ndjson"], NEXT: ["2026-11-25/deep/a.ndjson"]}
+    assert names(tree, "in/{date}/**") == names(tree, "in/{date}")
+
+
+def test_a_date_may_stand_within_a_name(tree: Path) -> None:
+    assert names(tree, "hive/date={date}/tenant=*/*.parquet")[DAY] == ["date=2026-11-24/tenant=a%2Fb/x.parquet"]
+
+
+def test_a_file_and_a_folder_are_one_group_without_date(tree: Path) -> None:
+    assert names(tree, "in/readme.ndjson") == {None: ["readme.ndjson"]}
+    assert len(names(tree, "in")[None]) == 5
+
+
+def test_nothing_matches_is_no_group_or_an_empty_one(tree: Path) -> None:
+    assert find("none/{date}/*", tree).files == {}
+    assert find("none/*.csv", tree).files == {None: []}
+    assert find("none.csv", tree).files == {None: []}
+    assert find("none/{date}/*", tree).dated
+    assert not find("none/*.csv", tree).dated
+
+
+def test_the_root_is_the_longest_folder_without_wildcard(tree: Path) -> None:
+    assert split("in/{date}/*.gz", tree) == (tree / "in", "{date}/*.gz")
+    assert find("in/readme.ndjson", tree).root == tree / "in"
+
+
+def test_hive_partitions_are_decoded_and_the_default_one_is_null(tree: Path) -> None:
+    first, second = find("hive", tree).files[None]
+    assert hive(first, tree / "hive") == {"date": "2026-11-24", "tenant": "a/b"}
+    assert hive(second, tree / "hive")["tenant"] is None
+
+
+def test_the_value_of_a_partition_is_shown_as_the_caller_says(tree: Path) -> None:
+    (first, _) = find("hive", tree).files[None]
+    shown = name_of(first, tree / "hive", lambda key, value: "5eed" if (key, value) == ("tenant", "a/b") else None)
+    assert shown == "date=2026-11-24/tenant=#5eed/x.parquet"
