@@ -42,7 +42,7 @@ class KeepHost(Technique):
         return each_distinct(values, _host, pa.string())
 
 
-_AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)")
+_AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)(?=[/?#\\]|\s*$)")
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[^\[\]]*)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
 
 

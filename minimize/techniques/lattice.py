@@ -43,7 +43,7 @@ class Lattice:
     def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
         """Where a finite number is too far out for exact work in doubles."""
         limit = EXACT - 2 * self.step - abs(self.origin)
-        return np.isfinite(numbers) & ~(np.abs(numbers) * float(10**self.scale) < max(limit, 0))
+        return np.isfinite(numbers) & (np.abs(numbers) >= max(limit, 0) / float(10**self.scale))
 
     def floor(self, numbers: Doubles) -> Whole:
         """The `k` of the last point that is not above; 0 for what is not finite or is hard."""

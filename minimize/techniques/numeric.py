@@ -59,13 +59,6 @@ def integers(values: pa.Array) -> Integers:
     return np.asarray(filled.to_numpy(zero_copy_only=False))
 
 
-def floored(numbers: Integers, step: int, origin: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
-    """The last `k * step + origin` that is not above each integer, and where that is below what 64 bits can hold."""
-    width, offset = np.asarray(step, numbers.dtype), np.asarray(-origin % step, numbers.dtype)
-    low = numbers - (numbers % width + offset) % width
-    return low, low > numbers
-
-
 def finite(values: pa.Array, results: Doubles) -> Treated:
     """Results as floats of the column's type; what is not finite there becomes null, untreated unless it was null before."""
     kind = values.type.to_pandas_dtype()

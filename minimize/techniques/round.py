@@ -23,7 +23,7 @@ from minimize.techniques.base import (
     mask_of,
 )
 from minimize.techniques.lattice import Lattice, nearest_double, shortest
-from minimize.techniques.numeric import Doubles, decimal_of, doubles, finite, fits, floored, integers, nulls
+from minimize.techniques.numeric import Doubles, decimal_of, doubles, finite, fits, integers, nulls
 
 
 class Round(Technique):
@@ -93,14 +93,12 @@ class Round(Technique):
         return rounded
 
     def _of_integers(self, values: pa.Array) -> Treated:
-        step = int(self.to)
-        low, fell = floored(integers(values), step, 0)
-        rest = integers(values) - low
-        up = (rest > step - rest) | ((rest == step - rest) & ((low // step) % 2 == 1))
-        limit = np.iinfo(values.type.to_pandas_dtype())
-        too_high = up & (low > np.asarray(limit.max, low.dtype) - np.asarray(step, low.dtype))
-        rounded = low + np.where(up & ~too_high, step, 0).astype(low.dtype)
-        bad = too_high | fell | (rounded < limit.min)
+        numbers, limit = integers(values), np.iinfo(values.type.to_pandas_dtype())
+        step = np.asarray(int(self.to), numbers.dtype)
+        rest = numbers % step
+        up = (rest > step - rest) | ((rest == step - rest) & ((numbers // step) % 2 == 1))
+        rounded = np.where(up, numbers + (step - rest), numbers - rest)
+        bad = np.where(up, rounded < numbers, rounded > numbers) | (rounded < limit.min) | (rounded > limit.max)
         null = nulls(values)
         given = pa.array(np.where(bad, 0, rounded), mask=bad | null).cast(values.type)
         return Treated(given, mask_of(bad & ~null))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from minimize.techniques import TypeRefused
+from minimize.techniques.bin import Bin
+
+Run = Callable[..., list[Any]]
+
+
+def binned(**parameters: Any) -> Bin:
+    return Bin.model_validate(parameters)
+
+
+def test_the_lower_bound_keeps_the_type(run: Run) -> None:
+    assert run(binned(width=10), [87.0, 80.0, 79.9, -0.5, None]) == [80.0, 80.0, 70.0, -10.0, None]
+    assert run(binned(width=10), [87, -1], pa.int8()) == [80, -10]
+    assert run(binned(width=0.5), [Decimal("1.74")], pa.decimal128(5, 2)) == [Decimal("1.50")]
+
+
+def test_the_middle_is_a_double(run: Run) -> None:
+    assert run(binned(width=5, **{"as": "middle"}), [7, -1]) == [7.5, -2.5]
+
+
+def test_labels_say_the_interval_in_the_shortest_form(run: Run) -> None:
+    assert run(binned(width=10, **{"as": "label"}), [87.0]) == ["[80, 90)"]
+    assert run(binned(width=0.25, **{"as": "label"}), [-0.1]) == ["[-0.25, 0)"]
+    assert run(binned(edges=[1e9, 4e9], **{"as": "label"}), [2 * 10**9]) == ["[1000000000, 4000000000)"]
+
+
+def test_bins_begin_at_the_origin(run: Run) -> None:
+    assert run(binned(width=10, origin=5), [4, 5, 14, 15]) == [-5, 5, 5, 15]
+    assert run(binned(width=0.2, origin=0.1), [0.1, 0.29, 0.3]) == [0.1, 0.1, 0.3]
+
+
+def test_outside_the_edges_is_null_but_not_untreated(run: Run, untreated: Run) -> None:
+    edges = binned(edges=[0, 18, 65])
+    assert run(edges, [-1, 0, 17, 18, 65, None]) == [None, 0, 0, 18, None, None]
+    assert untreated(edges, [-1, 0, 17, 18, 65, None]) == [False] * 6
+
+
+def test_labels_of_open_bins(run: Run) -> None:
+    assert run(binned(edges=[0, 18], **{"as": "label"}), [-0.5, 18.0]) == ["< 0", ">= 18"]
+
+
+def test_ranks_put_open_bins_at_the_ends() -> None:
+    ranks = binned(edges=[0, 18, 65]).ranks(pa.array([-1, 20, 70, None]))
+    assert (ranks.type, ranks.to_pylist()) == (pa.float64(), [-math.inf, 18.0, math.inf, None])
+    assert binned(width=10, **{"as": "middle"}).ranks(pa.array([87.0])).to_pylist() == [85.0]
+
+
+def test_only_edges_are_open() -> None:
+    assert binned(edges=[0, 1]).is_open
+    assert not binned(width=1).is_open
+
+
+def test_what_is_no_number_cannot_be_treated(untreated: Run) -> None:
+    values = [math.nan, math.inf, -math.inf, None, 1.0]
+    assert untreated(binned(width=10), values) == [True, True, True, False, False]
+    assert untreated(binned(edges=[0, 10]), values) == [True, True, True, False, False]
+
+
+def test_a_bound_below_the_type_cannot_be_treated(run: Run, untreated: Run) -> None:
+    assert run(binned(width=10), [-128], pa.int8()) == [None]
+    assert untreated(binned(width=10), [-128], pa.int8()) == [True]
+    assert run(binned(width=10), [-(2**63), 2**63 - 1], pa.int64()) == [None, 9223372036854775800]
+
+
+def test_bounds_that_the_type_cannot_hold_are_refused() -> None:
+    for bins in (binned(width=2.5), binned(edges=[0.5, 10])):
+        with pytest.raises(TypeRefused):
+            bins.gives(pa.int32())
+    assert binned(width=2.5, **{"as": "middle"}).gives(pa.int32()) == pa.float64()
+    assert binned(width=2.5, **{"as": "label"}).gives(pa.int32()) == pa.string()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"width": 1, "edges": [1, 2]},
+        {"width": 0},
+        {"edges": []},
+        {"edges": [2, 1]},
+        {"edges": [1, 1]},
+        {"edges": [1, 2], "origin": 1},
+        {"width": 10, "as": "upper"},
+        {"width": 1e-9, "origin": 1e9},
+    ],
+)
+def test_bad_parameters_are_refused(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Bin.model_validate(parameters)
+
+
+@example(0.30000000000000004, "0.1", "0")
+@example(0.3, "0.1", "0")
+@example(1e300, "0.1", "0")
+@example(-1e17, "10", "5")
+@given(
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
+    | st.integers(-(10**7), 10**7).map(lambda whole: whole / 100),
+    st.sampled_from(["0.1", "0.25", "1", "10", "2.5", "0.3"]),
+    st.sampled_from(["0", "5", "0.05", "-0.7"]),
+)
+def test_doubles_agree_with_fractions(run: Run, number: float, width: str, origin: str) -> None:
+    index = (Fraction(repr(number)) - Fraction(origin)) // Fraction(width)
+    lower = Fraction(origin) + index * Fraction(width)
+    assert run(binned(width=width, origin=origin), [number]) == [float(lower)]
+    assert run(binned(width=width, origin=origin, **{"as": "middle"}), [number]) == [float(lower + Fraction(width) / 2)]
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(st.integers(-50, 50), min_size=2, unique=True).map(sorted),
+)
+def test_a_bin_contains_its_value(run: Run, number: float, edges: list[int]) -> None:
+    [label] = run(binned(edges=edges, **{"as": "label"}), [number])
+    if label.startswith("<"):
+        assert number < int(label[2:])
+    elif label.startswith(">="):
+        assert number >= int(label[3:])
+    else:
+        low, high = label[1:-1].split(", ")
+        assert int(low) <= number < int(high)
+
+
+@given(st.lists(st.integers(-(2**62), 2**62)))
+def test_order_is_kept(run: Run, numbers: list[int]) -> None:
+    lowers = run(binned(width=7), sorted(numbers), pa.int64())
+    assert lowers == sorted(lowers)
+    assert all(number - 7 < lower <= number for number, lower in zip(sorted(numbers), lowers, strict=True))
