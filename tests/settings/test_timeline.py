@@ -1,298 +1,40 @@
-"""Settings against a literal reading of their sentences, row by row, in Python."""
-
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+import numpy as np
 
-import pyarrow as pa
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from minimize.settings.timeline import Changes, Timeline
 
-from minimize.settings import SCHEMA, SeenSettings, load_settings
 
-LEVELS = ("required", "basic", "enhanced", "full")
-START = datetime(2026, 11, 1, tzinfo=UTC)
+def timeline(*rows: tuple[int, int, int, int, int]) -> Timeline:
+    """Rows of entity, holder, valid from, recorded at, class."""
+    return Timeline.of(Changes(*np.array(rows, np.int64).reshape(-1, 5).T))
 
 
-class Said(NamedTuple):
-    tenant: str
-    subject: str | None
-    setting: str
-    value: str
-    holder: str
-    valid_from: int
-    recorded_at: int = 0
+def masks(line: Timeline, entity: int, *moments: int) -> list[int]:
+    return list(line.at(np.full(len(moments), entity, np.int64), np.array(moments, np.int64)).tolist())
 
 
-def day(number: int) -> datetime:
-    return START + timedelta(days=number)
+def test_before_the_first_row_nothing_is_in_force() -> None:
+    assert masks(timeline((0, 0, 5, 0, 1)), 0, 4, 5, 6) == [0, 0b10, 0b10]
 
 
-def seen(*rows: Said, at: int = 30) -> SeenSettings:
-    lists = [dict(zip(SCHEMA.names, [*row[:5], day(row[5]), day(row[6])], strict=True)) for row in rows]
-    return load_settings(pa.Table.from_pylist(lists, schema=SCHEMA)).at(day(at))
+def test_a_holders_row_takes_the_place_of_the_one_before() -> None:
+    assert masks(timeline((0, 0, 1, 0, 0), (0, 0, 3, 0, 2)), 0, 2, 3) == [0b001, 0b100]
 
 
-def is_on(
-    view: SeenSettings, *days: int, tenant: str = "t", subject: str | None = None, holders: Sequence[str] = ()
-) -> list[bool]:
-    count = len(days)
-    subjects = None if subject is None else pa.array([subject] * count)
-    times = pa.array([day(number) for number in days], pa.timestamp("us", "UTC"))
-    return list(view.feature_on("location", holders, pa.array([tenant] * count), subjects, times).to_pylist())
+def test_every_holders_class_is_in_force_beside_the_others() -> None:
+    assert masks(timeline((0, 0, 1, 0, 0), (0, 1, 2, 0, 2), (0, 0, 3, 0, 2)), 0, 1, 2, 3) == [0b001, 0b101, 0b100]
 
 
-def reaches(view: SeenSettings, level: str, number: int = 10, subject: str | None = None) -> bool:
-    subjects = None if subject is None else pa.array([subject])
-    times = pa.array([day(number)], pa.timestamp("us", "UTC"))
-    return bool(view.level_at_least(level, LEVELS, pa.array(["t"]), subjects, times)[0].as_py())
+def test_entities_do_not_touch_each_other() -> None:
+    line = timeline((0, 0, 1, 0, 0), (2, 0, 1, 0, 1))
+    assert [masks(line, entity, 9) for entity in (0, 1, 2, -1)] == [[0b01], [0], [0b10], [0]]
 
 
-def on(holder: str = "admin", start: int = 0, subject: str | None = None, value: str = "on", recorded: int = 0) -> Said:
-    return Said("t", subject, "location", value, holder, start, recorded)
+def test_a_row_recorded_later_outweighs_one_of_the_same_moment_and_the_lowest_class_any_equal() -> None:
+    assert masks(timeline((0, 0, 1, 5, 0), (0, 0, 1, 6, 1)), 0, 1) == [0b10]
+    assert masks(timeline((0, 0, 1, 5, 1), (0, 0, 1, 5, 0)), 0, 1) == [0b01]
 
 
-def off(holder: str = "admin", start: int = 0, subject: str | None = None, recorded: int = 0) -> Said:
-    return on(holder, start, subject, "off", recorded)
-
-
-def level(value: str, holder: str = "admin", start: int = 0, subject: str | None = None) -> Said:
-    return Said("t", subject, "level", value, holder, start)
-
-
-def test_nothing_said_is_off() -> None:
-    assert is_on(seen(), 1) == [False]
-
-
-def test_a_feature_is_on_from_the_moment_its_row_is_valid() -> None:
-    assert is_on(seen(on(start=5)), 4, 5, 6) == [False, True, True]
-
-
-def test_off_now_is_off_for_events_of_a_time_when_it_was_on() -> None:
-    assert is_on(seen(on(), off(start=20)), 10) == [False]
-
-
-def test_the_window_of_an_opt_out_is_never_collected() -> None:
-    assert is_on(seen(on(), off(start=10), on(start=20)), 9, 10, 19, 20) == [True, False, False, True]
-
-
-def test_a_row_recorded_after_the_run_is_not_seen() -> None:
-    assert is_on(seen(on(recorded=40), at=30), 10) == [False]
-
-
-def test_a_row_that_takes_effect_after_the_run_does_not_decide() -> None:
-    assert is_on(seen(on(start=40), at=30), 45) == [False]
-
-
-def test_off_by_any_holder_wins() -> None:
-    assert is_on(seen(on("admin"), off("user")), 10) == [False]
-    assert is_on(seen(on("admin"), off("developer")), 10, holders=("admin",)) == [False]
-
-
-def test_on_by_a_holder_who_may_not_turn_it_on_is_ignored() -> None:
-    assert is_on(seen(on("developer")), 10, holders=("admin", "user")) == [False]
-    assert is_on(seen(on("developer"), on("admin")), 10, holders=("admin", "user")) == [True]
-
-
-def test_without_holders_anyone_may_turn_a_feature_on() -> None:
-    assert is_on(seen(on("developer")), 10) == [True]
-
-
-def test_a_subjects_own_off_takes_only_that_subject_out() -> None:
-    view = seen(on(), off("user", subject="s"))
-    assert (is_on(view, 10, subject="s"), is_on(view, 10, subject="other")) == ([False], [True])
-
-
-def test_a_subjects_own_on_adds_nothing_where_others_may_hold_the_switch() -> None:
-    assert is_on(seen(on("user", subject="s")), 10, subject="s", holders=("admin", "user")) == [False]
-    assert is_on(seen(on("user", subject="s")), 10, subject="s") == [False]
-
-
-def test_where_the_user_is_the_only_holder_a_subjects_own_on_collects_that_subject() -> None:
-    view = seen(on("user", subject="s"))
-    assert is_on(view, 10, subject="s", holders=("user",)) == [True]
-    assert is_on(view, 10, subject="other", holders=("user",)) == [False]
-
-
-def test_a_tenant_wide_off_outweighs_a_subjects_own_on() -> None:
-    assert is_on(seen(on("user", subject="s"), off("admin")), 10, subject="s", holders=("user",)) == [False]
-
-
-def test_an_opt_out_by_the_user_survives_an_administrators_on() -> None:
-    view = seen(off("user", 5, subject="s"), on("admin", 6))
-    assert is_on(view, 10, subject="s") == [False]
-
-
-def test_among_rows_valid_from_the_same_moment_the_one_recorded_last_counts() -> None:
-    assert is_on(seen(off(recorded=1), on(recorded=2)), 10) == [True]
-    assert is_on(seen(off(recorded=2), on(recorded=1)), 10) == [False]
-
-
-def test_rows_that_agree_in_both_times_resolve_towards_off() -> None:
-    assert is_on(seen(on(), off()), 10) == is_on(seen(off(), on()), 10) == [False]
-    assert not reaches(seen(level("full"), level("basic")), "enhanced")
-
-
-@pytest.mark.parametrize("value", ["On", "true", "yes", "", "full", " on"])
-def test_anything_but_on_is_off(value: str) -> None:
-    assert is_on(seen(on("admin"), on("user", value=value)), 10) == [False]
-
-
-def test_another_tenants_settings_do_not_count() -> None:
-    assert is_on(seen(on()), 10, tenant="u") == [False]
-
-
-def test_a_subject_of_the_same_name_in_another_tenant_is_another_subject() -> None:
-    view = seen(on(), Said("u", "s", "location", "off", "user", 0))
-    assert is_on(view, 10, subject="s") == [True]
-
-
-def test_null_anywhere_is_off() -> None:
-    view, text, time = seen(on()), pa.string(), pa.timestamp("us", "UTC")
-    for tenant, subject, when in ((None, "s", day(9)), ("t", None, day(9)), ("t", "s", None)):
-        arrays = pa.array([tenant], text), pa.array([subject], text), pa.array([when], time)
-        assert view.feature_on("location", (), *arrays).to_pylist() == [False]
-
-
-def test_without_event_times_the_runs_time_decides_alone() -> None:
-    view = seen(on(start=20))
-    assert view.feature_on("location", (), pa.array(["t"]), None, None).to_pylist() == [True]
-
-
-def test_the_first_level_is_always_on() -> None:
-    assert reaches(seen(), "required")
-    assert not reaches(seen(), "basic")
-
-
-def test_of_levels_the_lowest_of_any_holder_counts() -> None:
-    view = seen(level("full", "admin"), level("basic", "user"))
-    assert (reaches(view, "basic"), reaches(view, "enhanced")) == (True, False)
-
-
-def test_a_level_that_is_none_counts_as_the_first() -> None:
-    assert not reaches(seen(level("full", "admin"), level("everything", "user")), "basic")
-
-
-def test_a_subjects_own_level_counts_only_where_a_tenant_wide_one_is_set() -> None:
-    assert not reaches(seen(level("full", subject="s")), "basic", subject="s")
-    view = seen(level("full"), level("basic", "user", subject="s"))
-    assert (reaches(view, "full", subject="s"), reaches(view, "full", subject="o")) == (False, True)
-
-
-def test_a_level_must_hold_at_both_times_by_itself() -> None:
-    view = seen(level("full"), level("basic", start=20))
-    assert (reaches(view, "full", 10), reaches(view, "basic", 10)) == (False, True)
-
-
-def test_an_unknown_level_is_refused() -> None:
-    with pytest.raises(ValueError, match="tuple"):
-        reaches(seen(), "no such level")
-
-
-@pytest.mark.parametrize(
-    "type_", [pa.timestamp("s"), pa.timestamp("ms", "UTC"), pa.timestamp("ns", "UTC"), pa.date32()]
-)
-def test_times_of_every_unit_are_compared_alike(type_: pa.DataType) -> None:
-    times = pa.array([day(4).replace(tzinfo=None), day(5).replace(tzinfo=None)]).cast(type_)
-    tenants = pa.array(["t", "t"])
-    assert seen(on(start=5)).feature_on("location", (), tenants, None, times).to_pylist() == [False, True]
-
-
-def test_integers_and_dictionaries_name_tenants_and_subjects_too() -> None:
-    view = seen(Said("7", None, "location", "on", "admin", 0), Said("7", "8", "location", "off", "user", 0))
-    tenants, subjects = pa.array([7, 7]), pa.array([8, 9])
-    expected = [False, True]
-    assert view.feature_on("location", (), tenants, subjects, None).to_pylist() == expected
-    encoded = tenants.cast(pa.string()).dictionary_encode(), subjects.cast(pa.string()).dictionary_encode()
-    assert view.feature_on("location", (), *encoded, None).to_pylist() == expected
-
-
-def test_why_gives_the_rows_that_decide() -> None:
-    view = seen(on(start=1), on(start=3), off("user", 2, subject="s"), off("user", 9), on(start=4, recorded=40))
-    rows = view.why("t", "location", day(5), "s")
-    assert [(row.holder, row.subject, row.value, row.valid_from) for row in rows] == [
-        ("admin", None, "on", day(3)),
-        ("user", "s", "off", day(2)),
-    ]
-
-
-# Against the literal reading.
-
-said = st.builds(
-    Said,
-    st.sampled_from(["t", "u"]),
-    st.sampled_from([None, "s", "r"]),
-    st.sampled_from(["location", "level"]),
-    st.sampled_from(["on", "off", "odd", *LEVELS]),
-    st.sampled_from(["admin", "user", "developer"]),
-    st.integers(0, 6),
-    st.integers(0, 6),
-)
-allowed = st.sampled_from([(), ("user",), ("admin",), ("admin", "user")])
-asked = st.tuples(st.sampled_from(["t", "u", "v"]), st.sampled_from(["s", "r", "q"]), st.integers(0, 7))
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(said, max_size=14), st.lists(asked, max_size=8), allowed, st.integers(0, 7), st.randoms())
-def test_columns_come_to_what_the_sentences_say_in_any_order_of_rows(
-    rows: list[Said], records: list[tuple[str, str, int]], holders: tuple[str, ...], at: int, random: Any
-) -> None:
-    shuffled = list(rows)
-    random.shuffle(shuffled)
-    view = seen(*shuffled, at=at)
-    tenants = pa.array([tenant for tenant, _, _ in records], pa.string())
-    subjects = pa.array([subject for _, subject, _ in records], pa.string())
-    times = pa.array([day(number) for _, _, number in records], pa.timestamp("us", "UTC"))
-    known = [row for row in rows if row.recorded_at <= at]
-    expected = [
-        all(literally_on(known, tenant, subject, holders, when) for when in (number, at))
-        for tenant, subject, number in records
-    ]
-    assert view.feature_on("location", holders, tenants, subjects, times).to_pylist() == expected
-    for wanted in range(len(LEVELS)):
-        reached = [
-            all(literal_level(known, tenant, subject, when) >= wanted for when in (number, at))
-            for tenant, subject, number in records
-        ]
-        assert view.level_at_least(LEVELS[wanted], LEVELS, tenants, subjects, times).to_pylist() == reached
-    assert view.digest == seen(*rows, at=at).digest
-
-
-def latest(rows: Sequence[Said], tenant: str, subject: str | None, setting: str, when: int) -> dict[str, str]:
-    """Per holder the value of the row that counts."""
-    values: dict[str, Said] = {}
-    for row in rows:
-        if (row.tenant, row.subject, row.setting) != (tenant, subject, setting) or row.valid_from > when:
-            continue
-        best = values.get(row.holder)
-        if best is None or _key(row) > _key(best):
-            values[row.holder] = row
-    return {holder: row.value for holder, row in values.items()}
-
-
-def _key(row: Said) -> tuple[int, int, int]:
-    height = int(row.value == "on") if row.setting == "location" else _number(row.value)
-    return row.valid_from, row.recorded_at, -height
-
-
-def _number(value: str) -> int:
-    return LEVELS.index(value) if value in LEVELS else 0
-
-
-def literally_on(rows: Sequence[Said], tenant: str, subject: str, holders: Sequence[str], when: int) -> bool:
-    wide, own = (latest(rows, tenant, who, "location", when) for who in (None, subject))
-    if any(value != "on" for value in (*wide.values(), *own.values())):
-        return False
-    if any(value == "on" and (not holders or holder in holders) for holder, value in wide.items()):
-        return True
-    return tuple(holders) == ("user",) and own.get("user") == "on"
-
-
-def literal_level(rows: Sequence[Said], tenant: str, subject: str, when: int) -> int:
-    wide, own = (latest(rows, tenant, who, "level", when) for who in (None, subject))
-    if not wide:
-        return 0
-    return min(_number(value) for value in (*wide.values(), *own.values()))
+def test_a_timeline_of_nothing_says_nothing() -> None:
+    assert masks(timeline(), 0, 1) == [0]

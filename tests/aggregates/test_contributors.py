@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+
+from minimize.aggregates.contributors import Contributors
+from minimize.aggregates.view import View
+
+FIELD = ("size", False)
+
+
+def view(*pairs: tuple[int, int]) -> View:
+    return View(*np.array(pairs, np.int64).reshape(-1, 2).T)
+
+
+def test_where_every_row_has_a_value_the_contributors_are_those_of_the_group() -> None:
+    found = Contributors()
+    found.observe(view((0, 1), (0, 1), (0, 2), (1, 1)), {})
+    assert found.distinct(2).tolist() == found.distinct(2, FIELD).tolist() == [2, 1]
+
+
+def test_a_field_goes_its_own_way_from_the_batch_that_lacks_a_value() -> None:
+    found = Contributors()
+    found.observe(view((0, 1)), {})
+    found.observe(view((0, 2), (0, 3)), {FIELD: view((0, 3))})
+    found.observe(view((0, 4)), {})
+    assert (found.distinct(1).tolist(), found.distinct(1, FIELD).tolist()) == ([4], [3])
+
+
+def test_merging_keeps_apart_what_either_side_had_apart() -> None:
+    ours, theirs = Contributors(), Contributors()
+    ours.observe(view((0, 0)), {})
+    theirs.observe(view((0, 0), (0, 1)), {FIELD: view((0, 1))})
+    ours.merge(theirs, np.array([0]), np.array([5, 6]))
+    assert (ours.distinct(1).tolist(), ours.distinct(1, FIELD).tolist()) == ([3], [2])
+
+
+def test_nobody_does_not_contribute() -> None:
+    found = Contributors()
+    found.observe(view((0, -1), (0, 1)), {})
+    assert found.distinct(1).tolist() == [1]

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from minimize.settings.columns import index, moments, valid
+
+KNOWN = pa.array(["a", "7"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["7", "b", None, "a"]),
+        pa.array(["7", "b", None, "a"], pa.large_string()),
+        pa.array(["7", "b", None, "a"]).dictionary_encode(),
+        pa.array(["7", "b", None, "a"]).dictionary_encode(null_encoding="encode"),
+    ],
+)
+def test_values_are_found_in_every_layout(values: pa.Array) -> None:
+    assert index(values, KNOWN).tolist() == [1, -1, -1, 0]
+
+
+def test_integers_are_found_in_decimal_and_other_types_nowhere() -> None:
+    assert index(pa.array([7, 70]), KNOWN).tolist() == [1, -1]
+    assert index(pa.array([7.0]), KNOWN).tolist() == [-1]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "type_", "expected"),
+    [
+        (1, pa.timestamp("s"), 1_000_000),
+        (1, pa.timestamp("ms", "UTC"), 1_000),
+        (1, pa.timestamp("us"), 1),
+        (1_999, pa.timestamp("ns"), 1),
+        (-1, pa.timestamp("ns"), -1),
+        (1, pa.date32(), 86_400_000_000),
+    ],
+)
+def test_times_are_whole_microseconds_rounded_down(ticks: int, type_: pa.DataType, expected: int) -> None:
+    integer = pa.int32() if pa.types.is_date32(type_) else pa.int64()
+    times = pa.array([ticks], integer).cast(type_)
+    assert moments(times).tolist() == moments(times.dictionary_encode()).tolist() == [expected]
+
+
+def test_times_beyond_what_microseconds_hold_stay_in_order() -> None:
+    far = pa.array([-(2**62), 0, 2**62], pa.int64()).cast(pa.timestamp("s"))
+    first, middle, last = moments(far).tolist()
+    assert first < middle == 0 < last
+
+
+def test_nulls_are_found_in_dictionaries_too() -> None:
+    encoded = pa.array(["a", None]).dictionary_encode(null_encoding="encode")
+    found = valid(encoded)
+    assert found is not None
+    assert found.tolist() == [True, False]
+    assert valid(pa.array(["a"])) is None
