@@ -232,7 +232,7 @@ EVERYTHING = definition(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(values, max_size=25), st.lists(st.integers(0, 25), max_size=4), st.booleans(), st.randoms())
 def test_batches_order_encoding_and_merging_change_nothing(
     rows: list[Row], cuts: list[int], encoded: bool, random: Any
