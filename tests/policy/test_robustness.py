@@ -1,0 +1,91 @@
+"""Whatever a file says, the loader answers with a policy or with faults, and the schema takes what the loader takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from minimize.errors import PolicyError
+from minimize.policy.faults import Faults
+from minimize.policy.load import policy_from
+from minimize.policy.schema import json_schema
+from minimize.policy.yaml import parse
+
+DATA = Path(__file__).parent / "data" / "device_telemetry"
+WORDS = st.sampled_from(
+    [
+        "keep",
+        "drop",
+        "round",
+        "device_id",
+        "/apps/*/name",
+        "basic",
+        "location",
+        "string",
+        "30d",
+        "day",
+        "any",
+        "of",
+        "",
+        "/",
+        "a",
+    ]
+)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 12), st.floats(-2, 2), WORDS)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(WORDS, inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+def example() -> Any:
+    root = parse((DATA / "policy.yaml").read_text(encoding="utf-8"), Faults())
+    assert root is not None
+    return json.loads(json.dumps(root.plain()))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in below for place in places(item, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
+    if not path:
+        return by
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], by)
+    return copy
+
+
+EXAMPLE = example()
+PLACES = places(EXAMPLE)[1:]
+SCHEMA = Draft202012Validator(json_schema("policy"))
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def loads(document: Any) -> bool:
+    try:
+        policy_from(document)
+    except PolicyError as error:
+        assert error.findings
+        return False
+    return True
+
+
+@FEW
+@given(st.dictionaries(WORDS, VALUES, max_size=4))
+def test_any_mapping_gives_a_policy_or_faults(document: dict[str, Any]) -> None:
+    assert not loads(document)
+
+
+@FEW
+@given(st.sampled_from(PLACES), VALUES)
+def test_what_loads_after_a_change_fits_the_schema(path: tuple[Any, ...], by: Any) -> None:
+    document = replaced(EXAMPLE, path, by)
+    assert SCHEMA.is_valid(document) or not loads(document)
