@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -36,8 +36,8 @@ class SettingsRows:
     file   where they were read from
     """
 
-    table: pa.Table
-    lines: Sequence[int] | None = None
+    table: pa.Table = field(repr=False)
+    lines: Sequence[int] | None = field(default=None, repr=False)
     file: str | None = None
 
     def at(self, run_at: datetime) -> SeenSettings:

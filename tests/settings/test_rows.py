@@ -85,3 +85,7 @@ def test_why_gives_the_lines_of_the_file(tmp_path: Path) -> None:
     )
     (row,) = loaded.at(NOON).why("t", "usage", NOON)
     assert (row.value, row.line) == ("on", 2)
+
+
+def test_rows_are_not_printed(tmp_path: Path) -> None:
+    assert "canary" not in repr(rows(tmp_path, "canary,canary,usage,on,admin,2026-11-01T00:00:00Z"))
