@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from io import BytesIO
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.io.lines import Block, blocks, lines
+
+SIZE, LIMIT = 16, 40
+
+
+def cut(data: bytes) -> list[Block]:
+    return list(blocks(BytesIO(data), SIZE, LIMIT))
+
+
+def test_blocks_end_at_line_ends_and_know_their_position() -> None:
+    data = b"first line\nsecond\nthird, a longer line\nlast"
+    found = cut(data)
+    assert b"".join(block.data for block in found) == data
+    assert [block.position for block in found] == [0, 11, 18, 39]
+    assert all(block.data.endswith(b"\n") for block in found[:-1])
+
+
+def test_a_line_above_the_limit_is_told_by_its_position_only() -> None:
+    long = b"x" * (LIMIT + 1)
+    assert cut(b"a\n" + long + b"\nb\n") == [Block(0, b"a\n"), Block(2, b"", too_large=True), Block(44, b"b\n")]
+    assert cut(b"a\n" + long * 5) == [Block(0, b"a\n"), Block(2, b"", too_large=True)]
+
+
+def test_a_line_of_exactly_the_limit_is_no_fault() -> None:
+    assert not any(block.too_large for block in cut(b"x" * LIMIT + b"\n" + b"y" * LIMIT))
+
+
+def test_a_byte_order_mark_is_left_out_at_the_start_and_nowhere_else() -> None:
+    found = cut(b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}")
+    assert found[0].position == 3
+    assert b"".join(block.data for block in found) == b"{}\n\xef\xbb\xbf{}"
+
+
+def test_blank_lines_are_no_lines() -> None:
+    assert list(lines(Block(5, b"a\n\n \t\r\nb\r\n"))) == [(5, b"a"), (12, b"b\r")]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")), max_size=12), st.booleans())
+def test_every_line_is_given_whole_or_told_too_large(texts: list[bytes], ended: bool) -> None:
+    data = b"\n".join(texts) + (b"\n" if ended else b"")
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    given_: dict[int, bytes | None] = {}
+    for block in cut(data):
+        given_.update({block.position: None} if block.too_large else dict(lines(block)))
+    expected = {}
+    for position, line in lines(Block(0, data)):
+        expected[position] = line if len(line) <= LIMIT else None
+    assert {at: line for at, line in given_.items() if at in expected} == expected
+    assert all(line is None for at, line in given_.items() if at not in expected)
