@@ -30,7 +30,8 @@ def split(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, pa.
     places, groups = _groups([codes for codes, _ in encoded])
     rest = batch.select([name for name in batch.schema.names if name not in keys])
     if len(groups) > 1:
-        rest = rest.take(pa.array(np.argsort(places, kind="stable")))
+        narrow = places.astype(np.min_scalar_type(len(groups)))
+        rest = rest.take(pa.array(np.argsort(narrow, kind="stable")))
     start = 0
     for group, rows in zip(groups, np.bincount(places, minlength=len(groups)), strict=True):
         texts = (names[code] for (_, names), code in zip(encoded, group, strict=True))
@@ -66,12 +67,12 @@ def _encoded(column: pa.Array) -> tuple[npt.NDArray[np.int64], list[str]]:
 
 
 def _groups(codes: Sequence[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each row its group, and for each group its codes, in the order of the first rows that have them."""
-    groups, first, places = np.unique(np.stack(codes, axis=1), axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[places.reshape(-1)], groups[order]
+    """For each row its group, and for each group its codes."""
+    places = first = np.zeros(len(codes[0]), np.int64)
+    for column in codes:
+        joint = places * (column.max() + 1) + column
+        _, first, places = np.unique(joint, return_index=True, return_inverse=True)
+    return places, np.stack([column[first] for column in codes], axis=1)
 
 
 def _text(value: Any) -> str:

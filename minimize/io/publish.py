@@ -26,7 +26,6 @@ import pyarrow as pa
 
 from minimize.errors import OutputError
 from minimize.io import intent as steps
-from minimize.io.base import Written
 from minimize.io.durable import make_folder, sync_tree, write_file
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.failpoints import fail_point
@@ -228,4 +227,4 @@ def _lock(handle: int, folder: Path) -> None:
         raise OutputError("another process is writing to this output folder", hint="wait until it is done")
 
 
-__all__ = ["QUARANTINE", "Output", "Staging", "Written", "check_apart", "open_output"]
+__all__ = ["QUARANTINE", "Output", "Staging", "check_apart", "open_output"]

@@ -16,7 +16,7 @@ from minimize.errors import OutputError
 from minimize.io.base import Written
 from minimize.io.durable import digest_of
 from minimize.io.places import place_of
-from minimize.io.publish import QUARANTINE, Output, Staging
+from minimize.io.publish import Output, Staging
 from minimize.io.sink import Encryption, ParquetSink
 from minimize.io.stored import open_stored
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
@@ -130,6 +130,3 @@ def _leaving(result: Batch, schema: pa.Schema) -> pa.RecordBatch:
     """The columns of the file, as the stage leaves them; those that are folders stay what they are."""
     arrays = [result.released.get(name, result.raw[name]) for name in schema.names]
     return pa.RecordBatch.from_arrays(arrays, names=schema.names)
-
-
-__all__ = ["QUARANTINE", "Rewritten", "rewrite"]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from minimize.errors import SchemaError
 from minimize.io.base import Written
-from minimize.io.durable import HashingFile, sync_folder
+from minimize.io.durable import HashingFile
 from minimize.io.failpoints import fail_point
 from minimize.io.hive import check_key, nowhere, split
 from minimize.scrub import scrub
@@ -66,7 +66,7 @@ class ParquetSink:
     Takes batches whose columns are those of `schema`, plain or dictionary-encoded; what the first batch has of a column is
     how the column is written. Readers see the plain schema with its field metadata. With `partition_by` those columns
     become folders, with as many files as it takes. Without rows it leaves an empty, typed file, or none (`empty=False`).
-    Files and their folders are on the disk after `close`; the folders above are the caller's to see to. Raises SchemaError
+    Files are on the disk after `close`; their folders are the caller's to see to, once for all sinks. Raises SchemaError
     for columns that are not those of the schema. Leaves what the batches show.
     """
 
@@ -209,7 +209,6 @@ class _File:
         self._writer.add_key_value_metadata(self._metadata)
         self._writer.close()
         self._file.close()
-        sync_folder(self._full.parent)
         fail_point("file.closed")
         return Written(self._path, self._rows, self._file.digest)
 

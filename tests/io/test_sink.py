@@ -276,7 +276,7 @@ def test_the_dictionary_of_a_filtered_column_does_not_reach_the_file(tmp_path: P
         assert (b"CANARY" in decompressed((tmp_path / name / written.path).read_bytes())) is leaks
 
 
-def test_writing_needs_no_pandas(tmp_path: Path) -> None:
+def test_the_output_half_imports_no_pandas() -> None:
     import sys
 
     code = "import sys, minimize.io.rewrite, minimize.io.published; sys.exit('pandas' in sys.modules)"
