@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from minimize.cli import options
 from minimize.cli.progress import progress
+
+if TYPE_CHECKING:
+    from minimize.receipt import Receipt
 
 
 @click.command()
@@ -30,11 +36,13 @@ def command(
     as_json: bool,
 ) -> int:
     """Minimize the records of PIPELINE into Parquet, with a receipt."""
-    from minimize.job import quarantine_exceeded, run
+    from minimize.job.job import NOTHING, quarantine_exceeded, run
+    from minimize.policy.load import load_pipeline
 
+    job = load_pipeline(pipeline)
     with progress() as advanced:
         receipt = run(
-            pipeline,
+            job,
             date=date,
             at=at,
             engine=engine,
@@ -45,10 +53,20 @@ def command(
             progress=advanced,
         )
     if as_json:
-        click.echo(receipt.to_json())
+        click.echo(receipt.to_json(), nl=False)
+    elif receipt.sequence == NOTHING:
+        click.echo("nothing to do")
     else:
         click.echo(receipt.summary())
-    exceeded = quarantine_exceeded(receipt, pipeline)
+        click.echo(_where(receipt, Path(output) if output else job.folder / job.output))
+    exceeded = quarantine_exceeded(receipt, job)
     if exceeded:
         click.echo(exceeded, err=True)
     return 4 if exceeded else 0
+
+
+def _where(receipt: Receipt, folder: Path) -> str:
+    """Where the results are, and how to look at them."""
+    names = [*receipt.outputs, *(["quarantine"] if receipt.quarantine.files else [])]
+    outputs = "\n".join(f"  {name}/" for name in names)
+    return f"results in {folder.resolve()}\n{outputs}\n  runs/{receipt.run_id}/receipt.json, columns.md"

@@ -13,5 +13,6 @@ def command(kind: str | None) -> None:
     """The JSON Schema of policy or pipeline files; both, under their names, where none is named."""
     from minimize.policy.schema import json_schema
 
-    body = json_schema(kind) if kind else {name: json_schema(name) for name in ("policy", "pipeline")}
+    both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
+    body = both[kind] if kind else both
     click.echo(json.dumps(body, indent=2))

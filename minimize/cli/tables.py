@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +18,8 @@ _WIDE = 200
 def plan_table(plan: Plan) -> None:
     """Prints the plan: a table of fields, the outputs with their category, what conditions reveal."""
     console = _console()
-    table = Table("field", "role", "action", "technique", "leaves", "why", title=_title(plan), title_justify="left")
+    heads = ("field", "role", "action", "leaves", "what happens, and why")
+    table = Table(*heads, title=_title(plan), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for field in plan.fields.values():
         table.add_row(*_cells(field))
     console.print(table)
@@ -49,6 +51,4 @@ def _title(plan: Plan) -> str:
 
 def _cells(field: FieldPlan) -> tuple[Text, ...]:
     action = Text(field.action, _COLOURS[field.action])
-    how = " → ".join(field.technique)
-    texts = (field.key, field.field.role)
-    return (*map(Text, texts), action, Text(how), Text(field.leaves or ""), Text(field.why))
+    return (Text(field.key), Text(field.field.role), action, Text(field.leaves or ""), Text(field.why))

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
-from minimize.io.base import Carried, Source, Written
+from minimize.io.base import Carried, Written
 from minimize.job.given import Day, Given
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
@@ -94,11 +94,6 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 
-def parts_of(source: Source) -> int:
-    """How many files a source has."""
-    return len(source.parts)
-
-
 def _field(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt:
     did = field.technique[0] if len(field.technique) == 1 else field.technique
     found = counts or FieldCounts()
@@ -123,7 +118,7 @@ def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[
 
 def _suppressed_by_first(plan: Plan, outcomes: Sequence[Outcome]) -> int:
     first = next(iter(plan.aggregates), None)
-    return 0 if first is None else sum(outcome.aggregates[first].rows_suppressed for outcome in outcomes)
+    return 0 if first is None else sum(outcome.aggregates[first].records_lost for outcome in outcomes)
 
 
 def _file(written: Written) -> OutputFile:

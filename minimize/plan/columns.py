@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from minimize.plan.model import FieldPlan, OutputPlan, Plan
-from minimize.plan.words import condition_text, duration
-from minimize.techniques import Step
+from minimize.plan.words import condition_text, duration, step_text
 
 
 def columns_page(plan: Plan) -> str:
@@ -55,15 +54,9 @@ def _meaning(field: FieldPlan) -> str:
 def _form(field: FieldPlan) -> str:
     parts = []
     for branch in field.branches:
-        form = "absent" if branch.steps is None else " → ".join(_step(step) for step in branch.steps)
+        form = "absent" if branch.steps is None else " → ".join(step_text(step) for step in branch.steps)
         parts.append(f"{condition_text(branch.when)}: {form}" if branch.when is not None else form)
     return "; otherwise ".join(["; ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
-
-
-def _step(step: Step) -> str:
-    given = step.model_dump(exclude_unset=True)
-    words = ", ".join(f"{key} {value}" for key, value in given.items() if isinstance(value, str | int | float))
-    return f"{step.name} ({words})" if words else step.name
 
 
 def _nulls(plan: Plan, field: FieldPlan) -> Iterator[str]:

@@ -10,8 +10,8 @@ from minimize.errors import Finding
 from minimize.nested import leaf_type
 from minimize.plan import category
 from minimize.plan.model import Action, Branch, FieldPlan
-from minimize.plan.request import for_purpose, is_released
-from minimize.plan.words import condition_text, duration
+from minimize.plan.request import for_purpose
+from minimize.plan.words import chain_text, condition_text, duration
 from minimize.pointer import Pointer
 from minimize.policy.model import Do, Field, Policy
 from minimize.techniques import Leaves, Step, TypeRefused, plain
@@ -125,19 +125,22 @@ def _why(policy: Policy, field: Field, purpose: str | None, released: bool) -> I
         yield f"only for {', '.join(field.purposes)}"
     elif not released:
         yield "for aggregates only" if field.in_aggregates else "the policy drops it"
-    if released and field.feature:
+    else:
+        yield from _gates(policy, field)
+        yield from (f"if {condition_text(case.when)}: {chain_text(case.do)}" for case in field.cases)
+        yield chain_text(field.do) if not field.cases else f"otherwise {chain_text(field.otherwise)}"
+
+
+def _gates(policy: Policy, field: Field) -> Iterator[str]:
+    if field.feature:
         yield f"collected where feature {field.feature} is on"
-    if released and field.level:
+    if field.level:
         yield f"collected from level {field.level} on"
-    if released and field.collect_if is not None:
+    if field.collect_if is not None:
         yield f"collected if {condition_text(field.collect_if)}"
-    if released and field.cases:
-        yield f"by case: {', '.join(condition_text(case.when) for case in field.cases)}"
     feature = policy.features.get(field.feature or "")
-    if released and feature is not None and feature.retention is not None:
+    if feature is not None and feature.retention is not None:
         yield f"gone {duration(feature.retention)} after the event"
-    if released and not field.is_gated and not field.cases and is_released(field):
-        yield "named by the policy"
 
 
 def fault(policy: Policy, field: Field | None, code: str, message: str, hint: str = "") -> Finding:

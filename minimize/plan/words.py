@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar
+from minimize.policy.model import Do
+from minimize.techniques import Step
 
 
 def condition_text(condition: Condition) -> str:
@@ -26,6 +28,23 @@ def condition_text(condition: Condition) -> str:
             return f"{key} is {' or '.join(_scalar(value) for value in values)}"
 
 
+def chain_text(do: Do) -> str:
+    """What is done, with its parameters.
+
+    >>> from minimize.techniques.mask import Mask
+    >>> chain_text((Mask(keep_last=4),)), chain_text("drop")
+    ('mask (keep_last 4)', 'drop')
+    """
+    return do if do == "drop" else " → ".join(step_text(step) for step in do)
+
+
+def step_text(step: Step) -> str:
+    """A step with the parameters that the policy gave it."""
+    given = step.model_dump(exclude_unset=True)
+    words = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items() if value is not None)
+    return f"{step.name} ({words})" if words else step.name
+
+
 def duration(span: timedelta) -> str:
     """A duration as policies write it.
 
@@ -42,6 +61,14 @@ def duration(span: timedelta) -> str:
 def _bracketed(condition: Condition) -> str:
     text = condition_text(condition)
     return f"({text})" if isinstance(condition, All | AnyOf) else text
+
+
+def _parameter(value: object) -> str:
+    if isinstance(value, dict):
+        return f"of {len(value)} values"
+    if isinstance(value, list | tuple):
+        return " ".join(map(_parameter, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _scalar(value: Scalar) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from minimize.receipt.model import FieldReceipt, Output
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from minimize.receipt.receipt import Receipt
 
 _FATES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
+_LABEL = 24
+_WIDTH = 120
 _TABLE = (
     "<table><caption style='text-align:left'>{caption}</caption>"
     "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -19,8 +22,9 @@ _TABLE = (
 
 
 def summary(receipt: Receipt) -> str:
-    """What happened, as lines of text without a newline at the end."""
-    return "\n".join([_title(receipt), *_lines(receipt)])
+    """What happened, as lines of text without a newline at the end: what was dropped, gated, generalized, suppressed."""
+    labelled = [(label, text) for label, text in _lines(receipt) if text]
+    return "\n".join([_title(receipt), *(_line(label, text) for label, text in labelled)])
 
 
 def html(receipt: Receipt) -> str:
@@ -47,20 +51,42 @@ def _title(receipt: Receipt) -> str:
     return f"{receipt.pipeline}: {receipt.kind} {receipt.run_id}{dates}, purpose {receipt.purpose}"
 
 
-def _lines(receipt: Receipt) -> Iterable[str]:
+def _lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     rows = receipt.rows
     fates = " + ".join(f"{_number(getattr(rows, name))} {name}" for name in _FATES)
-    yield f"  {_number(rows.read)} rows read = {fates}"
-    if rows.gated:
-        yield f"  gated by {_named(_reasons(receipt))}"
-    if receipt.quarantine.rows:
-        yield f"  quarantined as {_named(receipt.quarantine.by_code.items())}"
+    yield "rows", f"{_number(rows.read)} read = {fates}"
+    yield "rows gated by", _named(_reasons(receipt))
+    yield "quarantined as", _named(receipt.quarantine.by_code.items())
+    fields = receipt.fields
+    yield "dropped", ", ".join(name for name, each in fields.items() if each.did == "drop")
+    yield "undeclared, dropped", _named(receipt.undeclared.items())
+    yield "values gated", _of(fields, "gated")
+    yield "values dropped by case", _of(fields, "dropped")
+    yield "generalized", ", ".join(f"{name} ({_did(each)})" for name, each in fields.items() if _is_treated(each))
+    yield "could not be treated", _of(fields, "unparsable")
+    yield "kept as they are", ", ".join(name for name, each in fields.items() if each.did == "keep")
     for name, output in receipt.outputs.items():
-        yield f"  {name}: {_output_line(output)}"
-    for name, each in receipt.fields.items():
-        yield f"  {name}: {_field_line(each)}"
-    if receipt.undeclared:
-        yield f"  undeclared, dropped: {_named(receipt.undeclared.items())}"
+        yield name, _output_line(output)
+
+
+def _of(fields: Mapping[str, FieldReceipt], what: str) -> str:
+    counted = [(name, getattr(each, what), each.values) for name, each in fields.items()]
+    return ", ".join(f"{name} {_number(count)} of {_number(values)}" for name, count, values in counted if count)
+
+
+def _is_treated(each: FieldReceipt) -> bool:
+    return each.did not in ("drop", "keep")
+
+
+def _line(label: str, text: str) -> str:
+    indent = " " * (_LABEL + 2)
+    lines = wrap(text, _WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(
+        [
+            f"  {label:<{_LABEL}}{lines[0]}" if len(label) < _LABEL else f"  {label} {lines[0]}",
+            *(indent + each for each in lines[1:]),
+        ]
+    )
 
 
 def _reasons(receipt: Receipt) -> list[tuple[str, int]]:
@@ -78,12 +104,6 @@ def _output_line(output: Output) -> str:
             f"; {_plural(output.groups_suppressed, 'group')} suppressed ({_number(output.rows_suppressed or 0)} rows)"
         )
     return text + (f"; {_number(output.too_late)} too late" if output.too_late else "")
-
-
-def _field_line(each: FieldReceipt) -> str:
-    text = f"{_did(each)}, {_number(each.changed)} of {_plural(each.values, 'value')} changed"
-    others = _named([("gated", each.gated), ("unparsable", each.unparsable), ("dropped", each.dropped)])
-    return text + (f"; {others}" if others else "")
 
 
 def _did(each: FieldReceipt) -> str:

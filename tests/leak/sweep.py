@@ -43,7 +43,7 @@ def _layers(where: Path | bytes) -> Iterator[bytes]:
             yield str(path.relative_to(where)).encode()
             if path.is_file():
                 yield from _of_file(path)
-    else:
+    elif where.exists():
         yield from _of_file(where)
 
 
