@@ -18,7 +18,7 @@ from minimize.policy.pipelines import PipelineReader
 from minimize.policy.policies import policy_of
 from minimize.policy.purposes import house_purposes
 from minimize.policy.scope import Scope
-from minimize.policy.yaml import Node, node_from, parse
+from minimize.policy.yaml import Node, content_of, node_from, parse
 from minimize.techniques.generalize import Generalize
 
 T = TypeVar("T")
@@ -92,37 +92,11 @@ def _straight(path: Path) -> Path:
 
 
 def _open(file: Path, faults: Faults) -> _Opened | None:
-    content, problem = _bytes(file)
-    if problem:
-        faults.add("P001", problem)
+    content = content_of(file, faults)
+    root = None if content is None else parse(content.decode("utf-8-sig"), faults)
+    if content is None or root is None:
         return None
-    text = content.decode("utf-8-sig", errors="replace")
-    root = parse(text, faults)
-    return None if root is None else _Opened(root, f"sha256:{hashlib.sha256(content).hexdigest()}")
-
-
-def _bytes(file: Path) -> tuple[bytes, str]:
-    try:
-        content = file.read_bytes()
-        content.decode("utf-8")
-    except FileNotFoundError:
-        return b"", "there is no such file"
-    except OSError:
-        return b"", "the file cannot be read"
-    except UnicodeDecodeError:
-        return b"", "the file is not UTF-8"
-    return content, ""
-
-
-def _read_policy(file: Path, purposes: tuple[str, ...], faults: Faults) -> _Read:
-    own = Faults(str(file))
-    nothing = _Read(None, Scope(own, file.parent, None, {}))
-    opened = _open(file, own)
-    if opened is not None:
-        house = (*purposes, *house_purposes(file.parent, own))
-        nothing = _Read(*policy_of(opened.root, file.parent, own, house, {"path": file, "digest": opened.digest}))
-    faults.found.extend(own.found)
-    return nothing
+    return _Opened(root, f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
 def _pipeline(opened: _Opened, file: Path, house: tuple[str, ...], faults: Faults) -> Pipeline | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minimize.policy.faults import Faults, did_you_mean
-from minimize.policy.yaml import parse
+from minimize.policy.yaml import content_of, parse
 
 PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
 # fmt: off
@@ -75,7 +75,8 @@ def house_purposes(start: Path, faults: Faults) -> tuple[str, ...]:
 
 
 def _listed(file: Path, faults: Faults) -> list[tuple[str, int | None]]:
-    root = parse(file.read_text(encoding="utf-8", errors="replace"), faults)
+    content = content_of(file, faults)
+    root = None if content is None else parse(content.decode("utf-8-sig"), faults)
     node = None if root is None else root.get("purposes")
     if node is None:
         return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -108,6 +109,22 @@ def node_from(value: Any) -> Node:
 
 def _word(key: object) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def content_of(file: Path, faults: Faults) -> bytes | None:
+    """The bytes of a file, or None (and a fault) where it cannot be read or is not UTF-8."""
+    try:
+        content = file.read_bytes()
+        content.decode("utf-8")
+        return content
+    except FileNotFoundError:
+        problem = "there is no such file"
+    except OSError:
+        problem = "the file cannot be read"
+    except UnicodeDecodeError:
+        problem = "the file is not UTF-8"
+    faults.add("P001", problem)
+    return None
 
 
 def parse(text: str, faults: Faults) -> Node | None:

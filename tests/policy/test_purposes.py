@@ -76,3 +76,11 @@ def test_a_house_file_without_purposes_adds_none(write: Write, tmp_path: Path) -
     write("minimize.yaml", "ledger: ledger.db\n")
     faults = Faults()
     assert (house_purposes(tmp_path, faults), faults.found) == ((), [])
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"purposes: ["])
+def test_a_house_file_that_cannot_be_read_is_a_fault(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "minimize.yaml").write_bytes(content)
+    faults = Faults()
+    assert house_purposes(tmp_path, faults) == ()
+    assert [(f.code, f.file) for f in faults.found] == [("P001", str(tmp_path / "minimize.yaml"))]
