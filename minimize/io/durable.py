@@ -103,6 +103,18 @@ def write_file(path: Path, content: bytes, written: str | None = None) -> None:
     sync_folder(path.parent)
 
 
+def link_file(path: Path, new: Path) -> None:
+    """Lets a file stand at a second place, too; a copy where the file system has no links."""
+    make_folder(new.parent)
+    try:
+        os.link(path, new)
+    except OSError:
+        with path.open("rb") as source, new.open("xb") as target:
+            shutil.copyfileobj(source, target, CHUNK)
+            target.flush()
+            os.fsync(target.fileno())
+
+
 def remove_tree(folder: Path) -> None:
     """Removes a folder and what is below, where it is there."""
     if folder.exists():

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from minimize.errors import OutputError
 from minimize.io import intent as steps
-from minimize.io.durable import make_folder, sync_tree, write_file
+from minimize.io.durable import link_file, make_folder, sync_tree, write_file
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.failpoints import fail_point
 from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
@@ -131,9 +131,7 @@ class Staging:
 
     def keep(self, path: str) -> None:
         """Takes a file that stands over into the new partition, as it is."""
-        new = self.root / path
-        make_folder(new.parent)
-        os.link(self.output.folder / path, new)
+        link_file(self.output.folder / path, self.root / path)
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
         """Publishes what is staged, all of it or (before the commit point) nothing.

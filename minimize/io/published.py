@@ -67,20 +67,20 @@ def read(output: Path, name: str = "records", dates: Dates = None, *, mixed_keys
     found = standing(output, name, dates)
     if not found:
         raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
-    opened = [open_stored(output, file.path) for file in found]
     if not mixed_keys:
-        check_keys(opened)
-    table = _together([_dated(each) for each in opened])
+        check_keys(open_stored(output, file.path).whole for file in found)
+    table = _together([_dated(open_stored(output, file.path)) for file in found])
     if table is None:
         raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
     return table
 
 
-def check_keys(opened: Sequence[Stored]) -> None:
-    """Raises OutputError where a column was made with two keys or key versions."""
+def check_keys(schemas: Iterable[pa.Schema]) -> None:
+    """Takes the schemas of files that are to be read together. Raises OutputError where a column was made with two keys or
+    key versions."""
     seen: dict[str, set[bytes]] = {}
-    for each in opened:
-        for path, key in _keys("", each.whole):
+    for schema in schemas:
+        for path, key in _keys("", schema):
             seen.setdefault(path, set()).add(key)
     mixed = sorted(path for path, keys in seen.items() if len(keys) > 1)
     if mixed:

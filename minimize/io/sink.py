@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -213,7 +214,8 @@ class _File:
         return Written(self._path, self._rows, self._file.digest)
 
     def abandon(self) -> None:
-        self._writer.close()
+        with suppress(pa.ArrowException):
+            self._writer.close()
         self._file.abandon()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.durable import HashingFile, digest_of, make_folder, remove_tree, write_file
+from minimize.io.durable import HashingFile, digest_of, link_file, make_folder, remove_tree, write_file
 
 
 @given(st.lists(st.binary(max_size=50)))
@@ -51,3 +52,16 @@ def test_a_tree_is_removed_and_none_is_no_matter(tmp_path: Path) -> None:
     for _ in range(2):
         remove_tree(tmp_path / "a")
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_stands_at_a_second_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "x").write_bytes(b"content")
+    link_file(tmp_path / "x", tmp_path / "a/b/x")
+    (tmp_path / "x").unlink()
+    assert (tmp_path / "a/b/x").read_bytes() == b"content"
