@@ -11,10 +11,11 @@ from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring
 from minimize.receipt import check_chain, check_history
 from minimize.verification.aggregates import check_aggregates
 from minimize.verification.codes import found
+from minimize.verification.counts import check_counts
 from minimize.verification.evidence import Evidence, gather
 from minimize.verification.files import check_files
 from minimize.verification.quarantine import check_quarantine
-from minimize.verification.records import check_counts, check_records
+from minimize.verification.records import check_records
 
 PathLike = str | os.PathLike[str]
 

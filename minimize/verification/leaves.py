@@ -79,9 +79,16 @@ def judged(values: pa.Array) -> list[Any]:
     if pa.types.is_date64(kind):
         return _scaled(values.cast(pa.int64()), NANOSECONDS["ms"])
     if pa.types.is_floating(kind):
-        narrow = np.dtype(kind.to_pandas_dtype()).type
+        narrow = narrowed(kind)
         return [None if each is None else Decimal(str(narrow(each))) for each in values.to_pylist()]
     return list(values.to_pylist())
+
+
+def narrowed(type_: pa.DataType) -> type[np.floating[Any]]:
+    """The numpy type of a floating type's values."""
+    if type_.bit_width == 64:
+        return np.float64
+    return np.float32 if type_.bit_width == 32 else np.float16
 
 
 def _scaled(values: pa.Array, unit: int) -> list[int | None]:

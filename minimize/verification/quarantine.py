@@ -28,10 +28,17 @@ _CODES: Final = frozenset({"malformed", "wrong_type", "missing_field", "forbidde
 
 def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
     """V050 to V052, for every quarantine file in force."""
+    counted: dict[str, Counter[str]] = {}
     for standing in evidence.standing:
         file = readable(evidence, standing) if standing.name == QUARANTINE else None
-        if file is not None:
-            yield from _check(standing, file)
+        if file is None:
+            continue
+        yield from _check(standing, file)
+        if "code" in file.schema_arrow.names:
+            codes = Counter(file.read(["code"])["code"].to_pylist())
+            counted[standing.run.place] = counted.get(standing.run.place, Counter()) + codes
+    for run in evidence.runs:
+        yield from _balance(evidence, run, counted.get(run.place, Counter()))
 
 
 def _check(standing: Standing, file: pq.ParquetFile) -> Iterator[Finding]:
@@ -53,10 +60,14 @@ def _check(standing: Standing, file: pq.ParquetFile) -> Iterator[Finding]:
             yield found(
                 "V051", f"{strange} values that the receipt and the policy do not know", file=place, field=column
             )
-    counted = Counter(table["code"].to_pylist())
-    by_code = standing.run.receipt.quarantine.by_code
-    if len(standing.run.receipt.quarantine.files) == 1 and dict(counted) != {k: n for k, n in by_code.items() if n}:
-        yield found("V052", "the codes are counted otherwise in the receipt", file=place)
+
+
+def _balance(evidence: Evidence, run: Run, counted: Counter[str]) -> Iterator[Finding]:
+    """V052: what the files hold by code, against the receipt, as long as all of them stand."""
+    written = {file.path for file in run.receipt.quarantine.files}
+    standing = {each.file.path for each in evidence.standing if each.name == QUARANTINE}
+    if written and written <= standing and counted != Counter(run.receipt.quarantine.by_code):
+        yield found("V052", "the codes are counted otherwise in the receipt", file=run.place)
 
 
 def _declared(run: Run) -> set[str]:

@@ -10,9 +10,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
+from minimize.verification.leaves import narrowed
 from minimize.verification.rules.base import Given, Obeys, Place, exact, is_multiple
 
 _NUMBER: Final = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
@@ -87,7 +87,7 @@ def _is_held(value: Any, number: Fraction, type_: pa.DataType) -> bool:
     """Whether a value is how its type holds a number: exactly, or as the nearest double."""
     if not pa.types.is_floating(type_):
         return exact(value) == number
-    narrow = np.dtype(type_.to_pandas_dtype()).type
+    narrow = narrowed(type_)
     return bool(narrow(float(value)) == narrow(float(number)))
 
 
