@@ -99,6 +99,17 @@ def _open(file: Path, faults: Faults) -> _Opened | None:
     return _Opened(root, f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
+def _read_policy(file: Path, purposes: tuple[str, ...], faults: Faults) -> _Read:
+    own = Faults(str(file))
+    read = _Read(None, Scope(own, file.parent, None, {}))
+    opened = _open(file, own)
+    if opened is not None:
+        house = (*purposes, *house_purposes(file.parent, own))
+        read = _Read(*policy_of(opened.root, file.parent, own, house, {"path": file, "digest": opened.digest}))
+    faults.found.extend(own.found)
+    return read
+
+
 def _pipeline(opened: _Opened, file: Path, house: tuple[str, ...], faults: Faults) -> Pipeline | None:
     named = opened.root.get("policy")
     if named is None or not isinstance(named.value, str):
