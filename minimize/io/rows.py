@@ -40,7 +40,10 @@ def carries(values: pa.Array, parts: Sequence[Part]) -> Mask:
 
 
 def lacks(values: pa.Array, parts: Sequence[Part]) -> Mask:
-    """Per value: whether it is null, or what should stand at this path below it is. Below a star every element counts."""
+    """Per value: whether it is null, or what should stand at this path below it is.
+
+    Below a star every element counts, and an empty list lacks nothing.
+    """
     values = undressed(values)
     if not parts:
         return ~_valid(values)
@@ -49,7 +52,7 @@ def lacks(values: pa.Array, parts: Sequence[Part]) -> Mask:
         return ~_valid(values) | (below[0] if below else True)
     if _containers(values.type, parts[0]):
         inner, owner = _owned(values)
-        return _spread(lacks(inner, parts[1:]), owner, len(values))
+        return ~_valid(values) | _spread(lacks(inner, parts[1:]), owner, len(values))
     return np.ones(len(values), bool)
 
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from minimize.errors import SchemaError
+from minimize.io.base import Declared, Request
+from minimize.io.fit import check, forbidden, undeclared, unified
+from minimize.pointer import Pointer
+
+
+def request(*fields: tuple[str, str], never: tuple[str, ...] = ()) -> Request:
+    declared = tuple(Declared(key, Pointer.parse(key), word) for key, word in fields)
+    return Request(declared, tuple(map(Pointer.parse, never)))
+
+
+SCHEMA = pa.schema(
+    [
+        ("a", pa.int8()),
+        ("s", pa.struct([("x", pa.string()), ("y", pa.string())])),
+        ("l", pa.list_(pa.struct([("n", pa.int8()), ("pin", pa.string())]))),
+        ("m", pa.map_(pa.string(), pa.int8())),
+    ]
+)
+
+
+def codes(schema: pa.Schema, asked: Request) -> list[tuple[str, str | None]]:
+    with pytest.raises(SchemaError) as caught:
+        check(schema, asked, "f.parquet")
+    assert {finding.file for finding in caught.value.findings} == {"f.parquet"}
+    return [(finding.code, finding.field) for finding in caught.value.findings]
+
+
+def test_what_fits_passes() -> None:
+    check(
+        SCHEMA, request(("a", "integer"), ("/s/x", "string"), ("/l/*/n", "integer"), ("l", "list"), ("/m/*", "integer"))
+    )
+
+
+def test_every_disagreement_is_told() -> None:
+    asked = request(
+        ("a", "string"), ("/s/z", "string"), ("/a/b", "string"), ("/s/*", "string"), ("/l/n", "string"), ("q", "date")
+    )
+    assert sorted(codes(SCHEMA, asked), key=str) == [
+        ("S001", "/s/z"),
+        ("S001", "q"),
+        ("S002", "/l/n"),
+        ("S002", "/s/z"),
+        ("S002", "a"),
+    ]
+
+
+def test_a_name_that_stands_twice_is_refused() -> None:
+    assert codes(pa.schema([("a", pa.int8()), ("a", pa.int8())]), request(("a", "integer"))) == [("S003", None)]
+
+
+def test_undeclared_paths_are_told_at_their_top_without_what_must_not_arrive() -> None:
+    asked = request(("/s/x", "string"), ("/l/*/n", "integer"), never=("/m", "/l/*/pin"))
+    assert list(map(str, undeclared(SCHEMA, asked))) == ["/a", "/s/y"]
+
+
+def test_what_is_declared_whole_has_nothing_undeclared_below() -> None:
+    asked = request(("a", "integer"), ("s", "struct"), ("l", "list"), ("m", "map"))
+    assert undeclared(SCHEMA, asked) == []
+
+
+def test_what_must_not_arrive_counts_where_the_schema_has_a_place_for_it() -> None:
+    asked = request(never=("/nope", "/l/*/pin", "/m/password", "/s/*", "/a/b", "/l/pin"))
+    assert list(map(str, forbidden(SCHEMA, asked))) == ["/l/*/pin", "/m/password", "/s/*"]
+
+
+def test_files_that_disagree_about_a_family_are_refused_by_name() -> None:
+    one, other = pa.schema([("a", pa.date32())]), pa.schema([("a", pa.bool_())])
+    with pytest.raises(SchemaError) as caught:
+        unified([one, one, other], ["1", "2", "3"])
+    assert [(finding.code, finding.file) for finding in caught.value.findings] == [("S004", "3")]

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pyarrow as pa
+
+from minimize.io.base import Carried, Chunk, Reject
+from minimize.io.merge import REST, bounded, joined, with_rejects
+from minimize.pointer import Pointer
+
+A, B, C = (Pointer((name,)) for name in "abc")
+
+
+def chunk(
+    values: list[int], undeclared: dict[Pointer, Carried] | None = None, rejects: tuple[Reject, ...] = ()
+) -> Chunk:
+    return Chunk(
+        pa.record_batch({"n": pa.array(values, pa.int64())}),
+        len(values) + len(rejects),
+        rejects,
+        undeclared or {},
+        pa.array(values, pa.int64()),
+    )
+
+
+def reject(position: int) -> Reject:
+    return Reject(position, "row", None, "malformed")
+
+
+def test_chunks_in_order_are_one_chunk() -> None:
+    first = chunk([0, 1], {A: Carried(1, frozenset("x"))}, (reject(2),))
+    second = chunk([3], {A: Carried(1, frozenset("y")), B: Carried(2)})
+    both = joined([first, second], first.records.schema)
+    assert (both.records.to_pydict(), both.read, both.rejects) == ({"n": [0, 1, 3]}, 4, (reject(2),))
+    assert both.undeclared == {A: Carried(2, frozenset("xy")), B: Carried(2)}
+    assert both.positions == pa.array([0, 1, 3])
+
+
+def test_no_chunks_are_an_empty_one() -> None:
+    none = joined([], pa.schema([("n", pa.int64())]))
+    assert (none.read, none.records.num_rows, len(none.rejects)) == (0, 0, 0)
+
+
+def test_only_so_many_undeclared_paths_are_told_apart_over_all_chunks() -> None:
+    chunks = [chunk([], {A: Carried(1), B: Carried(2)}), chunk([], {C: Carried(3), A: Carried(4), B: Carried(5)})]
+    told = [found.undeclared for found in bounded(iter(chunks), paths=2)]
+    assert told == [{A: Carried(1), B: Carried(2)}, {A: Carried(4), B: Carried(5), REST: Carried(3)}]
+    assert str(REST) == "/*"
+
+
+def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
+    found = with_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
+    assert [one.position for one in found.rejects] == [1, 2, 3]
+    assert found.read == 5
