@@ -66,9 +66,17 @@ def _card(hit: str) -> int:
 
 
 def _iban(hit: str) -> int:
-    """The longest beginning, grouped or not, with right check digits, that ends where a group or the text does."""
-    ends = [index for index in range(len(hit), 14, -1) if index == len(hit) or hit[index] in " -"]
+    """As long as its country's are, grouped or not; else the whole of it where it stands in one piece."""
+    whole = re.match("[A-Za-z0-9]+", hit)
+    ends = (_end(hit, _IBAN_LENGTHS.get(hit[:2].upper(), 0)), whole.end() if whole else 0)
     return next((end for end in ends if _is_grouped_iban(hit[:end])), 0)
+
+
+def _end(hit: str, length: int) -> int:
+    """Where the first `length` letters and digits end, if a group ends there, too; else 0."""
+    places = [place for place, char in enumerate(hit, 1) if char.isalnum()]
+    end = places[length - 1] if 0 < length <= len(places) else 0
+    return end if end == len(hit) or hit[end] in " -" else 0
 
 
 def _is_grouped_iban(text: str) -> bool:
@@ -96,7 +104,7 @@ def _national(hit: str) -> int:
     return len(hit) if 9 <= len(_digits(hit)) <= 11 else 0
 
 
-def _url(hit: str) -> int:
+def _unpunctuated(hit: str) -> int:
     """Without the punctuation of the sentence that it stands in."""
     return len(hit.rstrip(".,;:!?)]}'\""))
 
@@ -109,6 +117,15 @@ def _either(*finders: Finder) -> Finder:
     return find
 
 
+_LENGTHS = (
+    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 "
+    "EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 "
+    "IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 "
+    "NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 "
+    "SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30 "
+)
+_IBAN_LENGTHS: Final[Mapping[str, int]] = MappingProxyType({word[:2]: int(word[2:]) for word in _LENGTHS.split()})
+"""From the IBAN registry (SWIFT), by country."""
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
 _GAP = r"[ .\-/]?"
@@ -117,7 +134,7 @@ _PART = r"[^\s/\\:*?\"'<>|,;()\[\]{}]"
 
 PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
     {
-        "url": _anywhere(r"(?<![\w+.-])(?:[A-Za-z][A-Za-z0-9+.-]{1,30}://|www\.)[^\s<>\"']+", _url),
+        "url": _anywhere(r"(?<![\w+.-])(?:[A-Za-z][A-Za-z0-9+.-]{1,30}://|www\.)[^\s<>\"']+", _unpunctuated),
         "email": _anywhere(rf"(?<!{_LOCAL[:-1]}])(?:{_LOCAL})++@(?:[\w-]+\.)+[^\W\d_](?:[\w-]*\w)"),
         "uuid": _anywhere(r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-])"),
         "mac": _either(
@@ -132,14 +149,14 @@ PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
         "card": _anywhere(r"(?<![\w.+-])[1-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w-]|\.[0-9])", _card),
         "imei": _anywhere(r"(?<![\w.+-])[0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{6}[ -]?[0-9](?![\w-]|\.[0-9])", _imei),
         "phone": _either(
-            _anywhere(r"(?<![\w+.])(?:\+|00)(?:[ .\-/]?[(]?[0-9][)]?){7,15}(?!\w)", _phone),
+            _anywhere(r"(?<![\w+.])(?:\+|00)(?:[ .\-/]?(?:\([0-9]{1,5}\)|[0-9])){4,15}(?!\w)", _phone),
             _anywhere(rf"(?<![\w+.])\([0-9]{{2,5}}\) ?[0-9]{{3,4}}{_GAP}[0-9]{{3,5}}(?!\w)", _phone),
-            _anywhere(r"(?<![\w+.-])[2-9][0-9]{2}([-. ])[2-9][0-9]{2}\1[0-9]{4}(?![\w-]|\.[0-9])", _phone),
+            _anywhere(r"(?<![\w+.-])[2-9][0-9]{2}([-. ])[0-9]{3}\1[0-9]{4}(?![\w-]|\.[0-9])", _phone),
             _anywhere(rf"(?<![\w+.-])0[1-9][0-9]{{0,3}}(?:{_GAP}[0-9]{{2,4}}){{2,4}}(?![\w-]|\.[0-9])", _national),
         ),
         "path": _either(
-            _anywhere(rf"(?<![A-Za-z0-9])[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*"),
-            _anywhere(rf"(?<![\\\w])\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*"),
+            _anywhere(rf"(?<![A-Za-z0-9])[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*", _unpunctuated),
+            _anywhere(rf"(?<![\\\w])\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*", _unpunctuated),
             _anywhere(rf"(?<![\w/.:@~-])(?:~[\w.-]*|\.{{1,2}})?(?:/{_PART}+){{2,}}/?"),
             _anywhere(rf"(?<![\w/.:@~-])~[\w.-]*/{_PART}+"),
         ),

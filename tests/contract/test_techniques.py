@@ -28,11 +28,22 @@ class OneKey:
         return 1
 
 
-TEXTS = ["203.0.113.77", "ann@example.com", "https://example.com/x", "10.0.19045", "", None, "Ann", "+33612345678", "a", "a"]
+TEXTS = [
+    "203.0.113.77",
+    "ann@example.com",
+    "https://example.com/x",
+    "10.0.19045",
+    "",
+    None,
+    "Ann",
+    "+33612345678",
+    "a",
+    "a",
+]
 INTEGERS = [0, 1, 5, 37, 100, None, 15, 25, 7, 7]
 FLOATS = [0.0, 48.8566, -3.25, float("nan"), float("inf"), None, 87.0, 0.25, -0.0, 87.0]
 DECIMALS = [None if value is None else Decimal(value) / 4 for value in INTEGERS]
-TIMES = [None if value is None else datetime(1969 + value, 3, 31, 23, 59, 7) for value in INTEGERS]
+TIMES = [None if value is None else datetime(1969 + value, 3, 31, 23, 59, 7, tzinfo=UTC) for value in INTEGERS]
 DATES = [None if value is None else value.date() for value in TIMES]
 BYTES = [None if value is None else f"{value:04}".encode() for value in INTEGERS]
 LISTS = [None if value is None else [value] * (value % 3) for value in INTEGERS]
@@ -61,12 +72,16 @@ def columns() -> Iterator[pa.Array]:
     yield pa.array([None if value is None else np.float16(value) for value in FLOATS], pa.float16())
     yield from (pa.array(FLOATS, kind) for kind in (pa.float32(), pa.float64()))
     yield from (pa.array(DECIMALS, kind) for kind in (pa.decimal128(12, 2), pa.decimal256(40, 2)))
-    yield from (pa.array(DECIMALS, pa.decimal128(9, 2)).cast(kind) for kind in (pa.decimal32(9, 2), pa.decimal64(12, 2)))
+    yield from (
+        pa.array(DECIMALS, pa.decimal128(9, 2)).cast(kind) for kind in (pa.decimal32(9, 2), pa.decimal64(12, 2))
+    )
     yield pa.array([None if value is None else value > 5 for value in INTEGERS])
     yield from (pa.array(TIMES, pa.timestamp(unit, zone)) for unit in ("s", "ms", "us", "ns") for zone in ZONES)
     yield from (pa.array(DATES, kind) for kind in (pa.date32(), pa.date64()))
     yield from (pa.array(BYTES, kind) for kind in (pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(4)))
-    yield from (pa.array(LISTS, kind) for kind in (pa.list_(pa.int8()), pa.large_list(pa.int8()), pa.list_view(pa.int8())))
+    yield from (
+        pa.array(LISTS, kind) for kind in (pa.list_(pa.int8()), pa.large_list(pa.int8()), pa.list_view(pa.int8()))
+    )
     yield pa.array(PAIRS, pa.list_(pa.int8(), 2))
     yield pa.array(PLACES)
     yield pa.array(PLACES, pa.struct([("latitude", pa.float32()), ("longitude", pa.float32())]))
@@ -117,7 +132,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def context(rows: slice = slice(None)) -> Context:
     tenant = pa.array(["t1", "t2", None, "t1", "t1", "t2", "t1", "t1", "t2", "t2"])[rows]
     seen = pa.array([date(2026, 11, 25)] * 9 + [None])[rows]
-    time = pa.array([datetime(2026, 11, 25)] * 8 + [None, None], pa.timestamp("us", "UTC"))[rows]
+    time = pa.array([datetime(2026, 11, 25, tzinfo=UTC)] * 8 + [None, None], pa.timestamp("us", "UTC"))[rows]
     return Context("f", AT, OneKey(), {"tenant": tenant, "seen": seen}, time)
 
 
@@ -137,7 +152,9 @@ def joined(*parts: Treated) -> tuple[list[str], list[bool]]:
     return [value for part in parts for value in listed(part)], [flag for part in parts for flag in masked(part)]
 
 
-def bound(word: str, parameters: dict[str, Any], type_: pa.DataType, folder: Path) -> tuple[Technique, pa.DataType] | None:
+def bound(
+    word: str, parameters: dict[str, Any], type_: pa.DataType, folder: Path
+) -> tuple[Technique, pa.DataType] | None:
     """The technique and what it gives; None where it refuses, or is a step without apply."""
     step = TECHNIQUES[word].model_validate(parameters, context={"folder": folder})
     try:
@@ -159,7 +176,9 @@ def test_refuses_or_keeps_its_word(word: str, parameters: dict[str, Any], name: 
     whole.values.validate(full=True)
     assert whole.values.type == given
     assert len(whole.values) == len(values)
-    assert all(out is None for out, value in zip(whole.values.to_pylist(), values.is_null().to_pylist(), strict=True) if value)
+    assert all(
+        out is None for out, value in zip(whole.values.to_pylist(), values.is_null().to_pylist(), strict=True) if value
+    )
     assert not any(flag and null for flag, null in zip(masked(whole), values.is_null().to_pylist(), strict=True))
     assert all(out == "None" for out, flag in zip(listed(whole), masked(whole), strict=True) if flag)
 

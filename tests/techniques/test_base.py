@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pyarrow as pa
+import pytest
+
+from minimize.techniques import TECHNIQUES, Context, Family, Leaves, TypeRefused, treat
+from minimize.techniques.base import each_distinct
+from minimize.techniques.keep import Keep
+from minimize.techniques.presence import Presence
+from minimize.techniques.truncate_version import TruncateVersion
+
+
+@pytest.mark.parametrize("word", TECHNIQUES)
+def test_every_technique_says_what_the_table_of_the_readme_says(word: str) -> None:
+    kind = TECHNIQUES[word]
+    assert kind.name == word
+    assert kind.source
+    assert kind.about[0].islower() or kind.about[0].isdigit() or kind.about.startswith("H3")
+    assert not kind.about.endswith(".")
+    assert kind.leaves in get_args(Leaves)
+    assert set(kind.takes) <= set(get_args(Family))
+    assert kind.__doc__
+
+
+def test_only_keep_leaves_everything() -> None:
+    assert [word for word, kind in TECHNIQUES.items() if kind.leaves == "everything"] == ["keep"]
+
+
+def test_a_refusal_names_what_is_taken() -> None:
+    with pytest.raises(TypeRefused, match="takes string"):
+        TruncateVersion(parts=1).gives(pa.int8())
+
+
+def test_a_dictionary_is_treated_by_entry_and_merged(context: Context) -> None:
+    encoded = pa.array(["10.0.1", "10.0.2", "x", None, "10.0.1"]).dictionary_encode()
+    treated = treat(TruncateVersion(parts=2), encoded, context)
+    assert treated.values.dictionary.to_pylist() == ["10.0", None] or treated.values.dictionary.to_pylist() == ["10.0"]
+    assert treated.values.to_pylist() == ["10.0", "10.0", None, None, "10.0"]
+    assert treated.untreated is not None
+    assert treated.untreated.to_pylist() == [False, False, True, False, False]
+
+
+def test_a_dictionary_of_views_can_be_kept(context: Context) -> None:
+    encoded = pa.DictionaryArray.from_arrays(pa.array([1, 0, None]), pa.array(["a", "b"], pa.string_view()))
+    assert treat(Keep(), encoded, context).values.to_pylist() == ["b", "a", None]
+    assert treat(Presence(), encoded, context).values.to_pylist() == [True, True, None]
+
+
+def test_a_loop_sees_each_distinct_value_once() -> None:
+    seen: list[str] = []
+
+    def watched(value: str) -> str:
+        seen.append(value)
+        return value
+
+    treated = each_distinct(pa.array(["a", "b", "a", None]), watched, pa.string())
+    assert seen == ["a", "b"]
+    assert treated.values.to_pylist() == ["a", "b", "a", None]

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from minimize.techniques.patterns import is_iban, is_luhn
+from minimize.techniques.redact import ALL, Redact, hits
+
+Run = Callable[..., list[Any]]
+
+FOUND = {
+    "email": ["ann@example.com", "a.b+c@mail.example.co.uk", "ANN_1@EXAMPLE.COM", "ann@bücher.example", "o'neil@example.org"],
+    "phone": ["+33612345678", "+33 6 12 34 56 78", "+1 (555) 123-4567", "0033 612345678", "+49-30-1234567", "(555) 123-4567",
+              "555-123-4567", "555.223.4567", "06 12 34 56 78", "0612345678", "030/1234567", "+1 555 0100"],
+    "ip": ["203.0.113.77", "10.0.0.1", "2001:db8::1", "::1", "fe80::1", "2001:DB8:0:0:1:0:0:1", "::ffff:203.0.113.7"],
+    "mac": ["02:00:00:00:00:00", "AA-BB-CC-DD-EE-FF", "aabb.ccdd.eeff"],
+    "imei": ["353626070676775", "35-362607-067677-5", "490154203237518"],
+    "uuid": ["b66bc706-ffff-7437-0340-032819502773", "B66BC706-FFFF-7437-0340-032819502773"],
+    "url": ["https://example.com/a?b=c#d", "http://10.0.0.1:80", "ftp://x.example/y", "www.example.com", "ms-settings://about"],
+    "path": ["/home/ann/notes.txt", "C:\\Users\\Ann Smith\\Documents\\cv.docx", "C:\\Users\\ann", "\\\\server\\share\\ann",
+             "~/notes", "/Users/ann/Library", "../ann/secret/file"],
+    "card": ["4111111111111111", "4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "6011111111111117",
+             "4222222222222"],
+    "iban": ["GB82WEST12345698765432", "GB82 WEST 1234 5698 7654 32", "DE89370400440532013000",
+             "FR7630006000011234567890189", "NO9386011117947"],
+}  # fmt: skip
+LEFT = {
+    "email": ["ann at example.com", "@ann", "ann@", "a@b", "1 @ 2.50"],
+    "phone": ["10.0.19045.3803", "2026-11-25", "2026-11-25T12:30:00Z", "0x87D1041C", "12345", "3803", "1.500.000", "0.12345678",
+              "error 404", "16:30", "1,234,567", "20261125"],
+    "ip": ["10.0.19045.3803", "12:30:45", "1.2.3", "203.0.113.256", "std::vector", "1.2.3.4.5", "::"],
+    "mac": ["02:00:00:00:00", "02:00:00:00:00:00:00", "02:00:00:00:00:0g", "20-26-11-25"],
+    "imei": ["353626070676776", "3536260706767", "3536260706767751", "1.353626070676775"],
+    "uuid": ["b66bc706-ffff-7437-0340", "b66bc706-ffff-7437-0340-0328195027730", "b66bc706ffff74370340032819502773"],
+    "url": ["example.com", "http:", "a://", "key: value", "c:/x"],
+    "path": ["and/or", "24/7", "1/2/3", "/etc", "km/h", "a / b", "\\n", "N/A"],
+    "card": ["4111111111111112", "353626070676775", "411111111111", "10.4111111111111111", "0000000000000000"],
+    "iban": ["GB82WEST12345698765431", "GB82", "XX00", "DE8937040044053201300012345678901234567890"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FOUND.items() for text in texts])
+def test_a_pattern_finds_the_whole_of_it(run: Run, name: Any, text: str) -> None:
+    sentences = [text, f"see {text}, please", f"({text})", f"{text}\nnext"]
+    marked = [sentence.replace(text, f"[{name}]") for sentence in sentences]
+    assert run(Redact(patterns=(name,)), sentences) == marked
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in LEFT.items() for text in texts])
+def test_a_pattern_leaves_alone_what_looks_alike(run: Run, name: Any, text: str) -> None:
+    sentences = [text, f"see {text}, please"]
+    assert run(Redact(patterns=(name,)), sentences) == sentences
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FOUND.items() for text in texts])
+def test_all_patterns_together_leave_nothing_and_call_most_by_name(run: Run, name: str, text: str) -> None:
+    [marked] = run(Redact(), [f"see {text} please"])
+    assert text not in marked
+    assert marked == f"see [{name}] please"
+
+
+def test_the_sentence_stays(run: Run) -> None:
+    text = "Ann (ann@example.com, +33 6 12 34 56 78) lost C:\\Users\\ann\\x.txt at https://example.com/x. IP 10.0.0.1."
+    assert run(Redact(), [text]) == ["Ann ([email], [phone]) lost [path] at [url]. IP [ip]."]
+
+
+def test_the_mark_can_be_another(run: Run) -> None:
+    assert run(Redact(patterns=("email",), mark="<…>"), ["ann@example.com"]) == ["<email>"]
+    assert run(Redact(patterns=("email",), mark="#"), ["ann@example.com"]) == ["#"]
+
+
+def test_what_comes_to_light_between_marks_is_found_too(run: Run) -> None:
+    assert run(Redact(), ["ann@example.com+33612345678"]) == ["[email][phone]"]
+
+
+def test_names_are_told_from_values() -> None:
+    assert not any(hits(name) for name in ("battery_pct", "os-version", "ipAddress", "x86_64", "deviceId2", "_SUCCESS"))
+    assert all(hits(name) for name in ("ann@example.com", "b66bc706-ffff-7437-0340-032819502773", "353626070676775"))
+    assert not hits("ann@example.com", ["phone"])
+
+
+@pytest.mark.parametrize("parameters", [{"patterns": []}, {"patterns": ["name"]}, {"mark": ""}])
+def test_bad_parameters_are_refused(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Redact.model_validate(parameters)
+
+
+def test_check_digits() -> None:
+    """ISO/IEC 7812-1 annex B and the examples of the IBAN registry."""
+    assert is_luhn("79927398713")
+    assert not any(is_luhn(f"7992739871{digit}") for digit in "012456789")
+    assert all(
+        is_iban(text) for text in ("BE68539007547034", "CH9300762011623852957", "MT84MALT011000012345MTLCAST001S")
+    )
+
+
+@given(
+    st.lists(
+        st.sampled_from([*(text for texts in FOUND.values() for text in texts), "x", " ", ".", "/", "+", "1", "@"])
+    )
+)
+def test_redacting_leaves_nothing_that_a_pattern_hits(run: Run, parts: list[str]) -> None:
+    [marked] = run(Redact(mark=" \u2588 "), ["".join(parts)])
+    assert not hits(marked, ALL)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_treated(run: Run, text: str) -> None:
+    [marked] = run(Redact(), [text.encode("utf-8", "replace").decode()])
+    assert marked is not None

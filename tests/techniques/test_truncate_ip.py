@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from minimize.techniques.truncate_ip import TruncateIp
+
+Run = Callable[..., list[Any]]
+
+
+def ip(**parameters: Any) -> TruncateIp:
+    return TruncateIp.model_validate(parameters)
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("203.0.113.77", "203.0.113.0"),
+        ("0.0.0.9", "0.0.0" + ".0"),
+        ("255.255.255.255", "255.255.255.0"),
+        ("2001:db8:1:2::3", "2001:db8:1::"),
+        ("2001:DB8:0001:0002:0003:0004:0005:0006", "2001:db8:1::"),
+        ("::ffff:203.0.113.77", "203.0.113.0"),
+        ("::FFFF:CB00:714D", "203.0.113.0"),
+        ("[2001:db8:1:2::3]:443", "2001:db8:1::"),
+        ("[2001:db8:1:2::3]", "2001:db8:1::"),
+        ("203.0.113.77:8080", "203.0.113.0"),
+        ("fe80:1:2:3::1%eth0", "fe80:1:2::"),
+        ("[fe80:1:2:3::1%25eth0]:80", "fe80:1:2::"),
+        ("[::ffff:203.0.113.77]:80", "203.0.113.0"),
+        (" 203.0.113.77 ", "203.0.113.0"),
+        ("::1", "::"),
+    ],
+)
+def test_the_network_part_stays(run: Run, address: str, kept: str) -> None:
+    assert run(ip(), [address]) == [kept]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "lobby", "203.0.113", "203.0.113.256", "203.0.113.077", "203.0.113.7.1", "203.0.113.77\n.", "203.0.113.77:99999",
+     "2001:db8::1::2", "[2001:db8::1", "203.0.113.77%eth0", "fe80::1%", "203.0.113.0/24", "٢٠٣.0.113.7", "1e3.0.0.1",
+     "[203.0.113.7]x", ":80", "12345"],
+)  # fmt: skip
+def test_garbage_cannot_be_treated(run: Run, untreated: Run, text: str) -> None:
+    for technique in (ip(), ip(v4=28)):
+        assert run(technique, [text]) == [None]
+        assert untreated(technique, [text]) == [True]
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("2001:0db8:0000:0000:0001:0000:0001:0001", "2001:db8::1:0:1:0"),
+        ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:0"),
+        ("2001:0:0:1:0:0:0:1", "2001:0:0:1::"),
+        ("ABCD:EF01:2345:6789:ABCD:EF01:2345:6789", "abcd:ef01:2345:6789:abcd:ef01:2345:0"),
+    ],
+)
+def test_rfc_5952(run: Run, address: str, text: str) -> None:
+    """Sections 4.1 to 4.3: leading zeros, the longest and first run of zeros, never a single one, lower case."""
+    assert run(ip(v6=112), [address]) == [text]
+
+
+def test_the_network_in_cidr_notation(run: Run) -> None:
+    addresses = ["203.0.113.77", "2001:db8:1:2::3", None]
+    assert run(ip(**{"as": "network"}), addresses) == ["203.0.113.0/24", "2001:db8:1::/48", None]
+    assert run(ip(v4=12, v6=0, **{"as": "network"}), addresses) == ["203.0.0.0/12", "::/0", None]
+
+
+@pytest.mark.parametrize("parameters", [{"v4": 32}, {"v6": 128}, {"v4": -1}, {"as": "text"}])
+def test_keeping_all_of_it_is_refused(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TruncateIp.model_validate(parameters)
+
+
+@given(st.lists(st.ip_addresses()), st.integers(0, 31), st.integers(0, 127))
+def test_the_address_lies_in_its_network(run: Run, addresses: list[Any], v4: int, v6: int) -> None:
+    texts = [*(str(address) for address in addresses), None]
+    networks = run(ip(v4=v4, v6=v6, **{"as": "network"}), texts)
+    kept = run(ip(v4=v4, v6=v6), texts)
+    assert run(ip(v4=v4, v6=v6), kept) == kept
+    for address, network, text in zip(addresses, networks, kept, strict=False):
+        plain = getattr(address, "ipv4_mapped", None) or address
+        assert plain in ipaddress.ip_network(network)
+        assert text == network.partition("/")[0]
