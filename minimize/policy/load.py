@@ -88,7 +88,7 @@ def _file(path: str | Path, name: str) -> Path:
 def _straight(path: Path) -> Path:
     """The path without `..`, where that leads to the same file (behind a link it may not)."""
     short = Path(os.path.normpath(path))
-    return short if short.exists() and short.samefile(path) else path
+    return short if short.exists() and path.exists() and short.samefile(path) else path
 
 
 def _open(file: Path, faults: Faults) -> _Opened | None:

@@ -119,10 +119,10 @@ def content_of(file: Path, faults: Faults) -> bytes | None:
         return content
     except FileNotFoundError:
         problem = "there is no such file"
-    except OSError:
-        problem = "the file cannot be read"
     except UnicodeDecodeError:
         problem = "the file is not UTF-8"
+    except (OSError, ValueError):
+        problem = "the file cannot be read"
     faults.add("P001", problem)
     return None
 

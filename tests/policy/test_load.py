@@ -172,3 +172,11 @@ def test_a_folder_in_place_of_a_file_is_a_fault_of_configuration(tmp_path: Path)
     with pytest.raises(PolicyError) as caught:
         load_policy(tmp_path)
     assert [f.code for f in caught.value.findings] == ["P001"]
+
+
+@pytest.mark.parametrize("named", ["nowhere/../policy.yaml", '"a\\0b"', "."])
+def test_a_policy_that_cannot_be_found_is_a_fault(write: Write, named: str) -> None:
+    text = f"pipeline: p\npolicy: {named}\npurpose: operations\nsource: {{path: x, format: csv}}\noutput: o\n"
+    with pytest.raises(PolicyError) as caught:
+        load_pipeline(write("pipeline.yaml", text))
+    assert [f.code for f in caught.value.findings] == ["P001"]
