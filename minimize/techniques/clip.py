@@ -28,7 +28,7 @@ class Clip(Technique):
 
     Takes numbers, gives the same type; a bound must be a number of that type. Null stays null; NaN, and an infinity without
     a bound on its side, cannot be treated. Leaves the values inside as they are, so guessable; a top code hides the maximum.
-    Source: Hundepool et al., Statistical Disclosure Control (2012), §3.2.
+    Source: Hundepool et al., Statistical Disclosure Control (2012), top and bottom coding.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -39,7 +39,7 @@ class Clip(Technique):
     name: ClassVar[str] = "clip"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
     leaves: ClassVar[Leaves] = "guessable"
-    source: ClassVar[str] = "Hundepool et al. 2012, §3.2"
+    source: ClassVar[str] = "Hundepool et al. 2012"
     about: ClassVar[str] = "values outside take the bound"
 
     min: Number | None = Field(None)

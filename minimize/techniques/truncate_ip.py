@@ -64,7 +64,8 @@ class TruncateIp(Technique):
         """The networks of plain IPv4 addresses, number by number."""
         octets = pc.split_pattern(quads, ".").flatten().cast(pa.uint8()).to_numpy().reshape(-1, 4)
         kept = octets & np.frombuffer(((2**32 - 1) >> (32 - self.v4) << (32 - self.v4)).to_bytes(4, "big"), np.uint8)
-        parts = [_DECIMALS.take(pa.array(kept[:, place])) for place in range(4)]
+        decimals = pa.array([str(number) for number in range(256)])
+        parts = [decimals.take(pa.array(kept[:, place])) for place in range(4)]
         networks = pc.binary_join_element_wise(*parts, ".")
         return pc.binary_join_element_wise(networks, f"/{self.v4}", "") if self.as_ == "network" else networks
 
@@ -78,7 +79,6 @@ class TruncateIp(Technique):
         return f"{network}/{bits}" if self.as_ == "network" else str(network)
 
 
-_DECIMALS = pa.array([str(number) for number in range(256)])
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _PLAIN = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 _BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.ASCII)
