@@ -34,9 +34,20 @@ def check_columns(
         else:
             yield from _type(view, type_, place)
             yield from _metadata(view, schema.field(pointer.top), receipt, place)
+    yield from _folders(hive, policy, place)
     for pointer, view in released(policy).items():
         if pointer not in there and not view.optional and pointer.top not in hive:
             yield found("V022", "the policy keeps it", file=place, field=view.key)
+
+
+def _folders(hive: frozenset[str], policy: PolicyView, place: str) -> Iterator[Finding]:
+    """Names of folders are read like columns, and by more people: only plain fields may stand there."""
+    for name in sorted(hive):
+        view = policy.fields.get(Pointer((name,)))
+        if view is None:
+            yield found("V020", "a folder is named by a field that is not declared", file=place, field=name)
+        elif not view.is_kept_as_is or view.role != "plain":
+            yield found("V021", "a folder is named by a field that is not plain and kept", file=place, field=name)
 
 
 def check_category(category: str, schema: pa.Schema, policy: PolicyView, place: str) -> Iterator[Finding]:

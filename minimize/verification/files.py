@@ -83,8 +83,9 @@ def _strangers(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
-    for folder, _, names in sorted(os.walk(root)):
-        for name in sorted(names):
+    for folder, folders, names in sorted(os.walk(root)):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = (Path(folder) / name).relative_to(output).as_posix()
             if path not in known and name != SUCCESS:
                 yield found("V014", "no receipt put this file in force", file=path)

@@ -59,7 +59,7 @@ class Judge:
         if pa.types.is_list(leaf.values.type) or pa.types.is_map(leaf.values.type):
             return
         for value, *shown in distinct([leaf.values, *beside]):
-            self._judge(value, dict(zip(asked, shown, strict=True)))
+            self._judge(value, self._certain(dict(zip(asked, shown, strict=True))))
 
     def _rule(self, chain: Sequence[StepView]) -> Obeys:
         try:
@@ -76,6 +76,11 @@ class Judge:
         return sorted(
             (each for each in asked if not each.stars and each in views and views[each].is_kept_as_is), key=str
         )
+
+    def _certain(self, shown: Mapping[Pointer, Any]) -> dict[Pointer, Any]:
+        """Values that are shown as conditions read them: a null of a gated field may have been a value."""
+        fields = self.policy.fields
+        return {each: value for each, value in shown.items() if value is not None or not fields[each].is_gated}
 
     def _judge(self, value: Any, shown: Mapping[Pointer, Any]) -> None:
         if self.view.collect_if and holds(self.view.collect_if, shown) is False:

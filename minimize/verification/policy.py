@@ -59,6 +59,7 @@ class FieldView:
     branches: tuple[BranchView, ...]
     collect_if: Mapping[str, Any] | None
     measured: tuple[StepView, ...]
+    is_gated: bool = False
 
     @property
     def chains(self) -> tuple[tuple[StepView, ...], ...]:
@@ -152,6 +153,7 @@ def _field(key: str, raw: Mapping[str, Any], purpose: str) -> FieldView:
         branches=(BranchView(None, None),) if away else _branches(raw),
         collect_if=raw.get("collect_if"),
         measured=() if away else (chain_view(raw["in_aggregates"]) or () if raw.get("in_aggregates") else ()),
+        is_gated=any(raw.get(word) for word in ("feature", "level", "collect_if")),
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minimize.keys import new_keyring
 from minimize.techniques import TECHNIQUES, Context, Technique
@@ -103,19 +105,55 @@ CASES: list[tuple[str, dict[str, Any], pa.Array]] = [
 ]
 
 
-@pytest.mark.parametrize(("word", "given", "values"), CASES, ids=lambda part: part if isinstance(part, str) else None)
+@pytest.mark.parametrize(
+    ("word", "parameters", "values"), CASES, ids=lambda part: part if isinstance(part, str) else None
+)
 def test_the_rule_accepts_what_the_technique_gives(
-    tmp_path: Path, word: str, given: dict[str, Any], values: pa.Array
+    tmp_path: Path, word: str, parameters: dict[str, Any], values: pa.Array
 ) -> None:
     keys = new_keyring(tmp_path / "k.keys", ["device"], now=AT)
     kind = TECHNIQUES[word]
     assert issubclass(kind, Technique)
-    treated = kind(**given).apply(values, Context("x", AT, keys)).values
-    obeys = chain_rule([StepView(word, given)], Place(treated.type, tmp_path))
+    treated = kind(**parameters).apply(values, Context("x", AT, keys)).values
+    obeys = chain_rule([StepView(word, parameters)], Place(treated.type, tmp_path))
     told = [value for (value,) in distinct([treated])]
     assert told
     assert [value for value in told if not obeys(value)] == []
-    assert family_of(treated.type) == given_family([StepView(word, given)], family_of(values.type))
+    assert family_of(treated.type) == given_family([StepView(word, parameters)], family_of(values.type))
+
+
+FRAGMENTS = [
+    *(
+        "alice@example.com",
+        "a.b+c@mail.example.co.uk",
+        "+33612345678",
+        "+1 (555) 010-9999",
+        "203.0.113.77",
+        "2001:db8::1",
+    ),
+    *("02:00:5e:10:00:01", "490154203237518", "b66bc706-ffff-7437-0340-032819502773", "https://example.com/a?b=c"),
+    *(
+        "/home/alice/x.txt",
+        "C:\\Users\\alice\\x",
+        "4111111111111111",
+        "DE89370400440532013000",
+        "10.0.19045",
+        "word",
+        "7",
+    ),
+]
+JOINTS = st.sampled_from([" ", ", ", ": ", "; ", "(", ") ", "\n", "<", ">", "=", '"', "'", "/", "|"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=st.lists(st.tuples(JOINTS, st.sampled_from(FRAGMENTS)), min_size=1, max_size=4))
+def test_what_was_redacted_is_accepted_however_it_was_joined(parts: list[tuple[str, str]]) -> None:
+    text = "".join(joint + fragment for joint, fragment in parts)
+    kind = TECHNIQUES["redact"]
+    assert issubclass(kind, Technique)
+    treated = kind().apply(pa.array([text]), Context("x", AT)).values
+    obeys = chain_rule([StepView("redact")], Place(pa.string(), Path()))
+    assert obeys(treated[0].as_py())
 
 
 def test_every_technique_has_a_rule() -> None:

@@ -54,6 +54,31 @@ def test_a_missing_column_is_found_unless_it_is_optional(house: House) -> None:
     assert house.codes() == ["V022"]
 
 
+def _folders(house: House, field: dict[str, Any]) -> list[str]:
+    """Records below a folder `y=1` beside their date."""
+    from dataclasses import replace
+
+    receipt = house.run(policy({"x": KEEP, "y": field}), {"records": records(x=(texts("a"), "keep"))})
+    house.receipts.clear()
+    (file,) = receipt.outputs["records"].files
+    moved = replace(file, path=file.path.replace("date=2026-11-24/", "date=2026-11-24/y=1/"))
+    (house.output / moved.path).parent.mkdir()
+    (house.output / file.path).rename(house.output / moved.path)
+    house.sign(replace(receipt, outputs={"records": replace(receipt.outputs["records"], files=(moved,))}))
+    return house.codes()
+
+
+def test_a_column_may_be_a_folder(house: House) -> None:
+    assert _folders(house, KEEP) == []
+
+
+@pytest.mark.parametrize(
+    "field", [{**KEEP, "role": "quasi"}, {**KEEP, "do": "drop"}, {**KEEP, "do": {"mask": {"keep_last": 1}}}]
+)
+def test_a_folder_that_is_named_by_another_field_is_found(house: House, field: dict[str, Any]) -> None:
+    assert _folders(house, field) == ["V021"]
+
+
 def test_metadata_that_names_another_technique_is_found(house: House) -> None:
     house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "mask"))})
     assert house.codes() == ["V024"]
@@ -159,6 +184,13 @@ def test_a_value_stands_only_where_its_condition_can_hold(
     house: House, condition: dict[str, Any], shown: bool | None, value: str | None, codes: list[str]
 ) -> None:
     assert _gated(house, condition, shown, value) == codes
+
+
+def test_a_null_of_a_gated_field_may_have_been_a_value(house: House) -> None:
+    fields = {"flag": {"type": "boolean", "do": "keep", "feature": "f"}, "x": {**KEEP, "collect_if": {"flag": True}}}
+    flags = pa.array([None], pa.bool_())
+    house.run(policy(fields), {"records": records(flag=(flags, "keep"), x=(texts("a"), "keep"))})
+    assert house.codes() == []
 
 
 APPS = pa.list_(pa.struct([("name", pa.string()), ("version", pa.string())]))

@@ -192,6 +192,19 @@ def test_a_file_that_nobody_put_in_force_is_found(house: House, place: str) -> N
     assert house.codes() == ["V014"]
 
 
+def test_a_link_to_another_folder_is_found(house: House, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (house.output / "records" / "date=2026-11-26").symlink_to(tmp_path / "elsewhere")
+    (house.output / "more").symlink_to(tmp_path / "elsewhere")
+    assert house.codes() == ["V014", "V014"]
+
+
+def test_a_file_that_became_a_link_is_found(house: House, tmp_path: Path) -> None:
+    data(house, 1).rename(tmp_path / "away.parquet")
+    data(house, 1).symlink_to(tmp_path / "away.parquet")
+    assert house.codes() == ["V011"]
+
+
 def test_a_ledger_may_lie_beside(house: House) -> None:
     (house.output / "ledger.db").write_bytes(b"")
     (house.output / "runs" / ".lock").touch()
