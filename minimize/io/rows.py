@@ -131,9 +131,15 @@ def subjects(records: pa.RecordBatch, subject: Pointer | None, mask: Mask | None
     if values is None:
         return frozenset()
     settled = narrow(values, settle(values.type))
-    chosen = settled if mask is None else settled.filter(pa.array(mask))
-    words = pc.drop_null(pc.unique(chosen)).slice(0, SUBJECTS).to_pylist()
-    return frozenset(map(_text, words))
+    return _distinct(settled if mask is None else settled.filter(pa.array(mask)))
+
+
+def _distinct(values: pa.Array, size: int = 256) -> frozenset[str]:
+    """Up to ten distinct values, looked for in ever longer beginnings: mostly the first will do."""
+    words = pc.drop_null(pc.unique(values.slice(0, size))).slice(0, SUBJECTS)
+    if len(words) == SUBJECTS or size >= len(values):
+        return frozenset(map(_text, words.to_pylist()))
+    return _distinct(values, size * 16)
 
 
 def flat(records: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
