@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from minimize.techniques.distinct import decoded, distinct, pick
+from minimize.techniques.distinct import decoded, distinct, listed, pick
 from minimize.techniques.memo import Memo
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
@@ -65,8 +65,8 @@ class Context:
     field: str
     at: datetime
     keys: KeySource | None = None
-    columns: Mapping[str, pa.Array] = dataclasses.field(default_factory=dict)
-    time: pa.Array | None = None
+    columns: Mapping[str, pa.Array] = dataclasses.field(default_factory=dict, repr=False)
+    time: pa.Array | None = dataclasses.field(default=None, repr=False)
     memo: Memo | None = None
 
 
@@ -74,8 +74,8 @@ class Context:
 class Treated:
     """What came out, and where a value could not be treated (null there; no mask means nowhere)."""
 
-    values: pa.Array
-    untreated: pa.BooleanArray | None = None
+    values: pa.Array = dataclasses.field(repr=False)
+    untreated: pa.BooleanArray | None = dataclasses.field(default=None, repr=False)
 
 
 class Step(BaseModel):
@@ -138,7 +138,7 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
 def each_distinct(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> Treated:
     """Applies a function to each distinct value (a Python loop, hence never over rows); None is: could not be treated."""
     found = distinct(values)
-    words = found.words.to_pylist()
+    words = listed(found.words)
     results = [None if word is None else of(word) for word in words]
     failed = [result is None and word is not None for result, word in zip(results, words, strict=True)]
     return Treated(pick(pa.array(results, gives), found.codes), untreated_at(failed, found.codes))

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from minimize.errors import SourceError
 
 Codes = npt.NDArray[np.int64]
 
@@ -94,6 +97,18 @@ def _first_rows(codes: Codes, count: int) -> Codes:
     kept = np.flatnonzero(codes >= 0)[::-1]
     rows[codes[kept]] = kept
     return rows
+
+
+def listed(words: pa.Array) -> list[Any]:
+    """Distinct values as Python objects. Raises SourceError where a text is not UTF-8."""
+    found: list[Any] | None = None
+    try:
+        found = words.to_pylist()
+    except UnicodeDecodeError:
+        found = None
+    if found is None:
+        raise SourceError("a text column holds bytes that are not UTF-8")
+    return found
 
 
 def numbers(values: pa.Array) -> Codes:

@@ -69,7 +69,9 @@ def _naive(times: pa.Array) -> pa.Array:
 
 
 def _dates(dates: pa.Array, unit: Unit) -> pa.Array:
-    found = _floor(dates.cast(pa.timestamp("s")), unit)
+    null = np.asarray(dates.is_null().to_numpy(zero_copy_only=False))
+    whole = np.floor_divide(ticks(dates), ticks_per_second(dates.type))
+    found = _floor(pa.array(whole, mask=null).cast(pa.timestamp("s")), unit)
     seconds = found.cast(pa.int64())
     if pa.types.is_date64(dates.type):
         return pc.multiply(seconds, 1_000).cast(dates.type)

@@ -41,4 +41,4 @@ def positions(values: pa.StructArray) -> Positions:
 
 
 def _degrees(child: pa.Array) -> pa.Array:
-    return decoded(child).cast(pa.float64())
+    return decoded(child).cast(pa.float64(), safe=False)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from minimize.errors import KeyringError
 from minimize.techniques.base import Context, KeySource, family
-from minimize.techniques.distinct import Codes, Distinct, cross, distinct
+from minimize.techniques.distinct import Codes, Distinct, cross, distinct, listed
 
 
 def prefixed(*parts: bytes) -> bytes:
@@ -54,7 +54,7 @@ def canonicals(words: pa.Array, *, fold: bool = False) -> list[bytes]:
         forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, _BLANKS), glue).fill_null("")
         plain: list[bytes] = forms.cast(pa.large_binary()).to_pylist()
         return plain
-    return [b"" if word is None else canonical(word, fold=fold) for word in texts.to_pylist()]
+    return [b"" if word is None else canonical(word, fold=fold) for word in listed(texts)]
 
 
 _BLANKS = "".join(char for char in map(chr, range(128)) if char.isspace())

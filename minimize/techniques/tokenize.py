@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, spread, untreated_at
-from minimize.techniques.distinct import pick
+from minimize.techniques.distinct import listed, pick
 from minimize.techniques.scope import Part, Scoped, companion, keyring, prefixed, scoped
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Tokenize(Technique):
         found = scoped(values, parts)
         cipher = _cipher(keyring(context).bytes_of(self.key, version))
         scopes = [[prefixed(context.field.encode(), b"per" if parts else b"", *scope)] for scope in found.scopes]
-        words = found.words.to_pylist()
+        words = listed(found.words)
         results = [
             None if words[word] is None else of(cipher, words[word], scopes[scope])
             for word, scope in zip(found.pairs[0].tolist(), found.pairs[1].tolist(), strict=True)

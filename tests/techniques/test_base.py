@@ -5,10 +5,13 @@ from typing import get_args
 import pyarrow as pa
 import pytest
 
+from minimize.errors import SourceError
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, TypeRefused, treat
 from minimize.techniques.base import each_distinct
 from minimize.techniques.keep import Keep
 from minimize.techniques.presence import Presence
+from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.techniques.tokenize import Tokenize
 from minimize.techniques.truncate_version import TruncateVersion
 
 
@@ -58,3 +61,19 @@ def test_a_loop_sees_each_distinct_value_once() -> None:
     treated = each_distinct(pa.array(["a", "b", "a", None]), watched, pa.string())
     assert seen == ["a", "b"]
     assert treated.values.to_pylist() == ["a", "b", "a", None]
+
+
+def test_a_text_that_is_not_utf_8_is_refused_without_a_trace_of_it(context: Context) -> None:
+    bytes_ = pa.array([b"secret \xff"])
+    text = pa.Array.from_buffers(pa.string(), 1, bytes_.buffers())
+    for technique in (TruncateVersion(parts=1), Pseudonymize(key="k"), Tokenize(key="k")):
+        with pytest.raises(SourceError) as caught:
+            technique.apply(text, context)
+        assert caught.value.__context__ is None
+        assert "secret" not in str(caught.value)
+
+
+def test_what_is_treated_does_not_print(context: Context) -> None:
+    treated = treat(Keep(), pa.array(["secret"]), context)
+    where = Context("f", context.at, columns={"g": pa.array(["secret"])})
+    assert "secret" not in repr(treated) + repr(where)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import TypeRefused
+from minimize.techniques import Context, TypeRefused
 from minimize.techniques.truncate_time import TruncateTime
 
 Run = Callable[..., list[Any]]
@@ -66,6 +66,13 @@ def test_dates_truncate_by_day_and_coarser(run: Run, type_: pa.DataType) -> None
         date(2024, 1, 1),
         date(1969, 10, 1),
         None,
+    ]
+
+
+def test_a_date64_that_is_not_a_whole_day_is_cut_like_any_other() -> None:
+    odd = pa.array([1_700_000_000_123], pa.int64()).cast(pa.date64())
+    assert TruncateTime(to="day").apply(odd, Context("f", utc(2026, 1, 1))).values.cast(pa.int64()).to_pylist() == [
+        1_699_920_000_000
     ]
 
 
