@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
+from minimize.errors import ConfigurationError
+from minimize.io.durable import digest_of
 from minimize.plan import Plan
 from minimize.plan.columns import columns_page
 from minimize.policy.load import hierarchy_files
@@ -9,9 +14,33 @@ from minimize.policy.pipeline import Pipeline
 
 
 def beside(pipeline: Pipeline, plan: Plan) -> dict[str, bytes]:
-    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, and the hierarchies under their own names."""
+    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, and the hierarchies as the policy names them.
+
+    Raises ConfigurationError where a file is no longer the one that was loaded.
+    """
     files = {"columns.md": columns_page(plan).encode()}
-    for name, path in (("policy.yaml", pipeline.policy.path), ("pipeline.yaml", pipeline.path)):
+    for name, path, digest in (
+        ("policy.yaml", pipeline.policy.path, pipeline.policy.digest),
+        ("pipeline.yaml", pipeline.path, pipeline.digest),
+    ):
         if path is not None:
-            files[name] = path.read_bytes()
-    return files | {f"hierarchies/{path.name}": path.read_bytes() for path in hierarchy_files(pipeline.policy)}
+            files[name] = _unchanged(path, digest)
+    return files | _hierarchies(pipeline)
+
+
+def _unchanged(path: Path, digest: str) -> bytes:
+    if digest_of(path) != digest:
+        raise ConfigurationError(f"{path.name} was changed while it was in use", hint="run again")
+    return path.read_bytes()
+
+
+def _hierarchies(pipeline: Pipeline) -> Mapping[str, bytes]:
+    folder = Path() if pipeline.policy.path is None else pipeline.policy.path.parent
+    files: dict[str, bytes] = {}
+    for path in hierarchy_files(pipeline.policy):
+        inside = path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts
+        name = path.relative_to(folder).as_posix() if inside else path.name
+        if name in files:
+            raise ConfigurationError(f"two hierarchies are called {name}", hint="give them different names")
+        files[name] = path.read_bytes()
+    return files
