@@ -194,7 +194,7 @@ class _File:
         """Takes rows in, as row groups of about the same size."""
         groups = max(1, round(table.num_rows / row_group))
         if not self._took(table, -(-table.num_rows // groups)):
-            raise SchemaError("a column holds a value that Parquet has no place for", hint="a time may be out of range")
+            raise SchemaError("a column holds what its type has no place for", hint="a null, or a time out of range")
         self._rows += table.num_rows
         fail_point("file.group")
 

@@ -128,7 +128,8 @@ def _dictionary(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
 
 
 def _codes(indices: pa.Array, rows: Rows) -> npt.NDArray[Any]:
-    codes = view(indices.buffers()[1], np.dtype(indices.type.to_pandas_dtype()))
+    sign = "u" if pa.types.is_unsigned_integer(indices.type) else "i"
+    codes = view(indices.buffers()[1], np.dtype(f"{sign}{indices.type.bit_width // 8}"))
     codes = codes[indices.offset : indices.offset + len(indices)]
     return codes if rows is None else codes[rows]
 

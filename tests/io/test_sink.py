@@ -164,13 +164,12 @@ def test_files_never_overwrite_each_other(tmp_path: Path) -> None:
                 made.close()
 
 
-def test_a_value_that_parquet_cannot_hold_is_not_told(tmp_path: Path) -> None:
-    schema = pa.schema([("t", pa.timestamp("s"))])
+def test_what_arrow_refuses_to_write_is_told_in_our_words(tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("n", pa.int64(), nullable=False)])
     made = sink(tmp_path, schema)
-    made.write(pa.record_batch([pa.array([2**61 + 7], pa.timestamp("s"))], schema=schema))
+    made.write(pa.record_batch([pa.array([None, 7])], names=["n"]))
     with pytest.raises(SchemaError) as caught:
         made.close()
-    assert str(2**61 + 7) not in str(caught.value)
     assert caught.value.__context__ is None
     made.abandon()
 
