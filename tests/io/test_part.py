@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import SourceError
+from minimize.io.part import FilePart, damaged, steady
+
+CANARY = "c4n4ry"
+
+
+def test_a_part_is_named_below_its_root_and_digested_as_stored(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "a.bin"
+    path.parent.mkdir()
+    path.write_bytes(b"stored")
+    part = FilePart(path, tmp_path)
+    assert (part.name, part.digest) == ("in/a.bin", f"sha256:{hashlib.sha256(b'stored').hexdigest()}")
+
+
+def test_the_digest_is_computed_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"stored")
+    part = FilePart(path, tmp_path)
+    first = part.digest
+    path.unlink()
+    assert part.digest == first
+
+
+def test_a_file_that_is_gone_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read") as caught:
+        _ = FilePart(tmp_path / "gone", tmp_path).digest
+    assert caught.value.exit_code == 2
+
+
+def test_an_iterator_that_fails_is_told_in_our_words_after_what_it_gave() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise ValueError(CANARY)
+
+    got = steady(failing(), damaged("a.bin"))
+    assert next(got) == 1
+    with pytest.raises(SourceError, match="damaged") as caught:
+        next(got)
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+def test_an_iterator_that_ends_ends() -> None:
+    assert list(steady(iter([1, 2]), damaged("a.bin"))) == [1, 2]
