@@ -146,9 +146,10 @@ def _counts(
 ) -> Iterator[Finding]:
     if word not in ("count", "count_distinct", "histogram"):
         return
-    counts = at(batch, Pointer((column,))).values
-    if word == "histogram":
-        counts = pc.struct_field(pc.list_flatten(counts), "count")
+    counts = _integers(at(batch, Pointer((column,))).values)
+    if counts is None:
+        yield found("V023", f"`{word}` gives no such type", file=place, field=column)
+        return
     found_counts = [count for count in pc.unique(counts).to_pylist() if count is not None]
     odd = sum(count % defined.counts_to != 0 for count in found_counts)
     if odd:
@@ -158,6 +159,14 @@ def _counts(
     small = sum(2 * count + defined.counts_to * (defined.counts_to > 1) < 2 * defined.below for count in found_counts)
     if small:
         yield found("V041", f"{small} counts below {defined.below}", file=place, field=column)
+
+
+def _integers(column: pa.Array) -> pa.Array | None:
+    """A column of counts, or the counts in a column of histograms; None where it is neither."""
+    if pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type):
+        cells = pc.list_flatten(column)
+        column = pc.struct_field(cells, "count") if cells.type.get_field_index("count") >= 0 else cells
+    return column if pa.types.is_integer(column.type) else None
 
 
 def _statistics(batch: pa.RecordBatch, column: str, word: str, view: FieldView | None, place: str) -> Iterator[Finding]:

@@ -27,6 +27,9 @@ _LONE: Final[Mapping[str, str]] = {
 """The parameter that a lone value stands for."""
 
 
+_SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
 class Unreadable(Exception):
     """A file that is no policy or pipeline."""
 
@@ -85,6 +88,9 @@ class PolicyView:
     name: str
     version: int
     subject: Pointer | None
+    time: Pointer | None
+    retention: int | None
+    """Nanoseconds."""
     fields: Mapping[Pointer, FieldView]
     never: tuple[str, ...]
 
@@ -120,11 +126,12 @@ def policy_view(content: bytes, purpose: str) -> PolicyView:
 
 def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
     views = [_field(_text(key), each, purpose) for key, each in fields.items()]
-    subject = raw.get("subject")
     return PolicyView(
         name=str(raw.get("policy")),
         version=int(raw.get("version", 0)),
-        subject=None if subject is None else Pointer.parse(_text(subject)),
+        subject=_pointer(raw.get("subject")),
+        time=_pointer(raw.get("time")),
+        retention=_nanoseconds(raw.get("retention")),
         fields={view.pointer: view for view in views},
         never=tuple(_text(each) for each in raw.get("never") or ()),
     )
@@ -177,6 +184,14 @@ def _step(raw: Any) -> StepView:
 
 def _is_keep(chain: Sequence[StepView]) -> bool:
     return all(step.word == "keep" for step in chain)
+
+
+def _pointer(key: Any) -> Pointer | None:
+    return None if key is None else Pointer.parse(_text(key))
+
+
+def _nanoseconds(length: Any) -> int | None:
+    return None if length is None else int(length[:-1]) * _SECONDS[length[-1]] * 10**9
 
 
 def _listed(raw: Any) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from minimize.verification.judge import Judge
 from minimize.verification.leaves import outline
 from minimize.verification.policy import PolicyView
 from minimize.verification.rare import Rare, watched
+from minimize.verification.retention import Retention
 from minimize.verification.rules import Place
 
 RECORDS: Final = "records"
@@ -27,7 +28,7 @@ _BATCH: Final = 1 << 17
 
 
 def check_records(evidence: Evidence) -> Iterator[Finding]:
-    """V020 to V034 for every file of the records in force, partition by partition, under the run that wrote it."""
+    """V020 to V035 for every file of the records in force, partition by partition, under the run that wrote it."""
     files = [standing for standing in evidence.standing if standing.name == RECORDS]
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
@@ -71,13 +72,18 @@ class _Partition:
 
     def _values(self, file: pq.ParquetFile, place: str) -> Iterator[Finding]:
         leaves = self._leaves(file.schema_arrow)
+        retention, past = Retention(self.policy, self.run.receipt.at), 0
+        subject = self.policy.subject if self.policy.subject in leaves else None
         for batch in file.iter_batches(_BATCH):
+            past += retention.past(batch, leaves)
             for pointer in leaves:
                 self.judges[pointer].see(batch, leaves)
             for pointer in leaves.keys() & self.rare.keys():
-                self.rare[pointer].see(batch, pointer, self.policy.subject)
+                self.rare[pointer].see(batch, pointer, subject)
         for pointer in leaves:
             yield from self.judges[pointer].told(place)
+        if past:
+            yield found("V035", f"{past} distinct times are past the policy's retention", file=place)
 
     def _leaves(self, schema: pa.Schema) -> dict[Pointer, pa.DataType]:
         views = released(self.policy)

@@ -166,3 +166,7 @@ def test_a_cell_of_a_histogram_is_no_smaller_than_a_group(
     histogram = [{"value": place, "count": count} for place, count in enumerate(cells)]
     table = fleet().set_column(4, "battery", pa.array([histogram, None], type_))
     assert codes(house, table, measures=measures) == found
+
+
+def test_a_count_of_another_type_is_found(house: House) -> None:
+    assert codes(house, fleet().set_column(2, "events", pa.array(["a", "b"]))) == ["V023"]

@@ -108,12 +108,23 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline")
     policy = {
-        "policy": "p", "version": 1, "owner": "o@example.com", "purposes": ["operations"], "retention": "30d",
-        "tenant": "tenant", "subject": "device", "time": "time", "fields": FIELDS,
+        "policy": "p",
+        "version": 1,
+        "owner": "o@example.com",
+        "purposes": ["operations"],
+        "retention": "30d",
+        "tenant": "tenant",
+        "subject": "device",
+        "time": "time",
+        "fields": FIELDS,
     }
     made = {
-        "pipeline": "p", "policy": "policy.yaml", "purpose": "operations", "output": "out",
-        "source": {"path": "in/*.ndjson", "format": "ndjson"}, "records": {"must_be": "identified"},
+        "pipeline": "p",
+        "policy": "policy.yaml",
+        "purpose": "operations",
+        "output": "out",
+        "source": {"path": "in/*.ndjson", "format": "ndjson"},
+        "records": {"must_be": "identified"},
     }
     (folder / "policy.yaml").write_text(json.dumps(policy))
     (folder / "pipeline.yaml").write_text(json.dumps(made))

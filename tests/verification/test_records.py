@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,24 @@ def test_counts_of_an_undeclared_field_are_found(house: House) -> None:
     assert house.codes() == ["V032"]
 
 
+@pytest.mark.parametrize(
+    ("do", "time", "codes"),
+    [
+        ({"truncate_time": {"to": "hour"}}, datetime(2026, 10, 26, 0, tzinfo=UTC), []),
+        ({"truncate_time": {"to": "hour"}}, datetime(2026, 10, 25, 23, tzinfo=UTC), ["V035"]),
+        ({"truncate_time": {"to": "month"}}, datetime(2026, 10, 1, tzinfo=UTC), []),
+        ({"truncate_time": {"to": "month"}}, datetime(2026, 9, 1, tzinfo=UTC), ["V035"]),
+        ("keep", datetime(2026, 10, 26, tzinfo=UTC), ["V035"]),
+        ("keep", datetime(2026, 10, 26, 0, 0, 0, 1, tzinfo=UTC), []),
+    ],
+)
+def test_rows_past_their_retention_are_found(house: House, do: Any, time: datetime, codes: list[str]) -> None:
+    written = policy({"time": {"type": "timestamp", "do": do}}, time="time", retention="30d")
+    words = do if isinstance(do, str) else "truncate_time"
+    house.run(written, {"records": records(time=(pa.array([time], pa.timestamp("us", "UTC")), words))})
+    assert house.codes() == codes
+
+
 def test_values_in_dictionaries_are_judged_like_others(house: House) -> None:
     field = {"type": "string", "do": {"mask": {"keep_last": 4}}}
     values = texts("****5678", "+33612345678").dictionary_encode()
@@ -316,3 +335,9 @@ def test_a_message_counts_and_never_shows_a_value(house: House) -> None:
     assert "2 distinct values" in told
     assert "33612345678" not in told
     assert "secret" not in told
+
+
+def test_an_event_time_of_another_type_is_found_and_nothing_else(house: House) -> None:
+    written = policy({"time": {"type": "timestamp", "do": "keep"}}, time="time", retention="30d")
+    house.run(written, {"records": records(time=(texts("2026-11-24"), "keep"))})
+    assert house.codes() == ["V023"]
