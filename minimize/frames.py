@@ -23,6 +23,12 @@ def way_back(data: Any) -> GiveBack:
     return ways.get(package, _table)
 
 
+def decoded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with every dictionary decoded, as callers expect their columns."""
+    columns = [column.cast(type_) for column, type_ in zip(batch.columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
 def _reader(schema: pa.Schema, batches: Batches) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches)
 
@@ -32,15 +38,12 @@ def _table(schema: pa.Schema, batches: Batches) -> pa.Table:
 
 
 def _one_batch(schema: pa.Schema, batches: Batches) -> pa.RecordBatch:
-    table = _table(schema, batches).combine_chunks()
-    found = table.to_batches()
-    return (
-        found[0]
-        if found
-        else schema.empty_table().to_batches()[0]
-        if schema.names
-        else pa.record_batch([], schema=schema)
-    )
+    table = _table(schema, batches)
+    return pa.RecordBatch.from_arrays([_flat(column) for column in table.columns], schema=schema)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
 
 
 def _pandas_like(data: Any) -> GiveBack:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -16,20 +17,28 @@ from minimize.engines.base import Job
 from minimize.engines.local import batches
 from minimize.engines.passes import through, way_through
 from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.frames import decoded
 from minimize.io import declared_schema
-from minimize.io.discover import discover
-from minimize.job.given import as_pipeline, bind_all, found_files, load_job_settings, open_sources, resolve, veil
-from minimize.plan import Plan, bind, request
+from minimize.io.base import Source
+from minimize.io.discover import discover, format_of
+from minimize.io.find import find, hive
+from minimize.job.given import as_pipeline, bind_all, found_files, load_job_settings, open_sources, veil
+from minimize.keys import find_keyring
+from minimize.minimizer import require_keys, row_key
+from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.model import FieldPlan
 from minimize.policy import lint as rules
 from minimize.policy.init import draft
 from minimize.policy.pipeline import Pipeline
+from minimize.settings import SettingsRows
 from minimize.settings.base import Settings
 from minimize.stages.release import Release
 from minimize.times import moment
 
 PathOrPipeline = Pipeline | str | PathLike[str]
+LOOKED_AT: Final = 3
+"""How many files of a source lint looks at."""
 
 
 def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Plan:  # noqa: A002
@@ -38,11 +47,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = No
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
     job = as_pipeline(pipeline)
-    sources = open_sources(job, found_files(job, input, None), None, veil(job, None))
-    if sources:
-        return bind_all(job, sources)
-    asked = request(job.policy, job.purpose, job)
-    return bind(job.policy, declared_schema(asked), purpose=job.purpose, pipeline=job)
+    return bind_all(job, open_sources(job, found_files(job, input, None), None, veil(job, None)))
 
 
 def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
@@ -65,21 +70,32 @@ def preview_rows(
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:
-    """The first rows as they would leave in a run."""
+    """The first rows as they would leave in a run.
+
+    Takes a pipeline's plan, how many rows, and what stands in for source, settings and keyring; a keyring is needed only
+    where the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and what `run` raises before it reads.
+    """
     if plan.pipeline is None:
         raise ConfigurationError("this plan has no pipeline", hint="a preview reads the pipeline's source")
-    given = resolve(plan.pipeline, date=None, at=at, input=input, settings=settings, output="unused", keys=keys)
-    job = Job(plan, given.at, given.keys, None if given.settings is None else given.settings.at(given.at), b"")
-    release = Release(plan, schema=job.records_schema)
-    found = list(_first(job, given.sources, release, rows))
-    return pa.Table.from_batches(found, schema=job.records_schema).slice(0, rows)
+    keyring = find_keyring(keys, plan.pipeline.folder)
+    require_keys(plan, keyring)
+    when = moment(at) or datetime.now(UTC)
+    known = load_job_settings(settings, plan.pipeline)
+    sources = open_sources(plan.pipeline, found_files(plan.pipeline, input, None), None, veil(plan.pipeline, keyring))
+    job = Job(plan, when, keyring, None if known is None else known.at(when), row_key=row_key(keyring))
+    return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
 
 def lint(pipeline: PathOrPipeline) -> list[Finding]:
-    """All faults and risky choices, worst first: those of the files, of the plan, of settings, and against the source."""
+    """All faults and risky choices, worst first: those of the files, of the plan, of settings, and against the source.
+
+    Raises PolicyError only where a file cannot be read at all.
+    """
     try:
         job = as_pipeline(pipeline)
     except PolicyError as error:
+        if any(map(_is_unreadable, error.findings)):
+            raise
         return list(error.findings)
     examined = examine(job.policy, _lint_schema(job), purpose=job.purpose, pipeline=job)
     found = [*examined.faults, *examined.refused, *_ruled(job)]
@@ -121,12 +137,12 @@ def _format_of(data: Path) -> str:
     return "ndjson"
 
 
-def _first(job: Job, sources: Mapping[Any, Any], release: Release, rows: int) -> Iterator[pa.RecordBatch]:
-    left = rows
+def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:
+    left, release = rows, Release(job.plan, schema=job.records_schema)
     for source in sources.values():
-        stages = way_through(job, lambda source=source: batches(source))
+        stages = way_through(job, partial(batches, source))
         for batch in batches(source):
-            released = release.columns(through(stages, batch))
+            released = decoded(release.columns(through(stages, batch)), job.records_schema)
             yield released
             left -= released.num_rows
             if left <= 0:
@@ -161,16 +177,34 @@ def _lint_schema(job: Pipeline) -> pa.Schema:
     return declared_schema(request(job.policy, job.purpose, job))
 
 
+def _is_unreadable(finding: Finding) -> bool:
+    return finding.code == "P001" and finding.file is not None and not os.access(finding.file, os.R_OK)
+
+
 def _ruled(job: Pipeline) -> list[Finding]:
-    columns = _columns(job)
-    rows = None if job.settings is None or not (job.folder / job.settings).exists() else load_job_settings(None, job)
+    rows, faults = _settings_of(job)
+    kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
     siblings = rules.policies_in(job.folder.parent)
-    kinds = None if rows is None else rows.kinds()
-    return rules.lint(job, columns=columns, settings_rows=kinds, siblings=siblings)
+    return [*faults, *rules.lint(job, columns=_columns(job), settings_rows=kinds, siblings=siblings)]
+
+
+def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:
+    """The settings that the pipeline names, or what is wrong with them."""
+    if job.settings is None or not (job.folder / job.settings).exists():
+        return None, ()
+    try:
+        return load_job_settings(None, job), ()
+    except PolicyError as error:
+        return None, error.findings
 
 
 def _columns(job: Pipeline) -> list[str] | None:
-    from minimize.io.find import find
-
-    files = [path for group in find(job.source.path, job.folder).files.values() for path in islice(group, 3)]
-    return sorted({name for path in files[:3] for name, _ in discover(path)}) or None
+    """What the first files of the source hold, hive partitions too; None where there is nothing to look at."""
+    found = find(job.source.path, job.folder)
+    files = [path for group in found.files.values() for path in group if format_of(path) == job.source.format][
+        :LOOKED_AT
+    ]
+    return (
+        sorted({name for path in files for name in (*hive(path, found.root), *(key for key, _ in discover(path)))})
+        or None
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -17,17 +18,19 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.engines.base import Job
-from minimize.engines.passes import needs_passes, through, way_through
-from minimize.errors import SchemaError
-from minimize.frames import way_back
-from minimize.io.base import Chunk, Source
-from minimize.io.memory import memory
+from minimize.engines.passes import passes, through, way_through
+from minimize.engines.spill import Again, spilled
+from minimize.errors import KeyringError, SchemaError
+from minimize.frames import decoded, way_back
+from minimize.io.base import Source
+from minimize.io.memory import MemorySource, memory, take
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
 from minimize.stage import Batch
+from minimize.stages.gate import Gate
 from minimize.stages.release import Release
 from minimize.times import moment
 
@@ -50,8 +53,8 @@ def apply(
     Takes a policy or its path; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
     settings (a path, table or data frame; without them every feature is off); a keyring or its path; and the time of the run
     (aware; now where nothing is said). Without a purpose, fields that list purposes are dropped.
-    Gives the kind of `data`, columns in the policy's order, rows in the order they came. A stream stays lazy unless the
-    policy has a `top`, which must see everything first: then the gated records are held in memory.
+    Gives the kind of `data`, columns in the policy's order, rows in the order they came. A stream stays lazy: nothing is read
+    before somebody asks. A `top` must see everything first; a stream is then gated and spilled to disk at the first question.
     Raises PolicyError, SchemaError, KeyringError, RefusedError, all before the first record is read.
     """
     loaded = _policy(policy)
@@ -93,37 +96,55 @@ class Minimizer:
             )
         return self._through(source, batch, at)
 
-    def _through(self, source: Source, data: Any, at: datetime | str | None) -> Any:
+    def _through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
         when = moment(at) or datetime.now(UTC)
         settings = None if self.settings is None else self.settings.at(when)
-        job = Job(self.plan, when, self.keys, settings, row_key=_row_key(self.keys))
+        job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys))
         release = Release(self.plan, schema=job.records_schema)
         return way_back(data)(job.records_schema, _released(job, source, release))
 
 
-def _released(job: Job, source: Source, release: Release) -> Iterator[pa.RecordBatch]:
+def _released(job: Job, source: MemorySource, release: Release) -> Iterator[pa.RecordBatch]:
     rejects: Counter[str] = Counter()
-    chunks = _chunks(source, rejects)
-    held = list(chunks) if needs_passes(job.plan) else None
-    stages = way_through(job, lambda: (Batch(chunk.records) for chunk in held or ()))
-    for chunk in chunks if held is None else held:
-        yield _plain(release.columns(through(stages, Batch(chunk.records))), job.records_schema)
-    if rejects:
-        counted = ", ".join(f"{code} {count}" for code, count in sorted(rejects.items()))
-        log.warning("%d records left out: %s", rejects.total(), counted, extra={"code": "W010"})
+    with _passes(job, source, rejects) as records:
+        stages = way_through(job, lambda: map(Batch, records()))
+        rejects.clear()
+        for batch in map(Batch, records()):
+            yield decoded(release.columns(through(stages, batch)), job.records_schema)
+    _tell(rejects)
 
 
-def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with every dictionary decoded, as callers expect their columns."""
-    columns = [column.cast(type_) for column, type_ in zip(batch.columns, schema.types, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+@contextmanager
+def _passes(job: Job, source: MemorySource, rejects: Counter[str]) -> Iterator[Again]:
+    """A way to read the good records as often as the job needs; data that can be read only once is gated, then spilled."""
+    if source.again or passes(job.plan) == 1:
+        yield lambda: _records(source, rejects)
+        return
+    gate = Gate(job.plan, job.settings, job.at)
+    seen: Counter[str] = Counter()
+    gated = (gate(Batch(records)).raw for records in _records(source, seen))
+    with spilled(gated, source.schema) as again:
+        yield lambda: _counted(again(), seen, rejects)
 
 
-def _chunks(source: Source, rejects: Counter[str]) -> Iterator[Chunk]:
+def _records(source: Source, rejects: Counter[str]) -> Iterator[pa.RecordBatch]:
     for part in source.parts:
         for chunk in part.read():
             rejects.update(reject.code for reject in chunk.rejects)
-            yield chunk
+            yield chunk.records
+
+
+def _counted(records: Iterator[pa.RecordBatch], seen: Counter[str], rejects: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """The records of a spill, with what was left out when it was written."""
+    rejects.update(seen)
+    return records
+
+
+def _tell(rejects: Counter[str]) -> None:
+    if rejects:
+        counted = ", ".join(f"{code} {count}" for code, count in sorted(rejects.items()))
+        data = dict(sorted(rejects.items()))
+        log.warning("%d records left out: %s", rejects.total(), counted, extra={"code": "W010", "data": data})
 
 
 def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any, keys: PathOrKeyring) -> Minimizer:
@@ -135,8 +156,6 @@ def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any
 
 def require_keys(plan: Plan, keyring: Keyring | None) -> None:
     """Raises KeyringError, before anything is read, where a key that the plan names is not there."""
-    from minimize.errors import KeyringError
-
     if keyring is None and plan.keys:
         names = ", ".join(sorted(plan.keys))
         raise KeyringError(
@@ -147,7 +166,8 @@ def require_keys(plan: Plan, keyring: Keyring | None) -> None:
             keyring.bytes_of(name)
 
 
-def _row_key(keyring: Keyring | None) -> bytes:
+def row_key(keyring: Keyring | None) -> bytes:
+    """Secret bytes for the last tie between rows that agree in everything else."""
     return b"" if keyring is None else keyring.subkey("subject", "rows")
 
 
@@ -156,13 +176,4 @@ def _policy(policy: PathOrPolicy) -> Policy:
 
 
 def _empty(schema: Any) -> pa.Table:
-    if isinstance(schema, pa.Schema):
-        return schema.empty_table()
-    return memory_schema(schema).empty_table()
-
-
-def memory_schema(data: Any) -> pa.Schema:
-    """The Arrow schema of data in memory."""
-    from minimize.io.memory import take
-
-    return take(data).schema
+    return (schema if isinstance(schema, pa.Schema) else take(schema).schema).empty_table()

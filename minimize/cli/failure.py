@@ -13,6 +13,7 @@ import click
 from minimize.errors import ConfigurationError, MinimizeError
 
 INTERNAL: Final = "E900"
+USAGE: Final = "E001"
 
 
 def guarded(command: click.Command) -> None:
@@ -23,8 +24,7 @@ def guarded(command: click.Command) -> None:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = misused(error, as_json)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; nothing was published", err=True)
         code = 130
@@ -43,6 +43,14 @@ def tell(error: MinimizeError, as_json: bool) -> int:
         click.echo(json.dumps(error.as_json(), indent=2), err=True)
     else:
         click.echo(f"error {error.code}: {error}", err=True)
+    return error.exit_code
+
+
+def misused(error: click.ClickException, as_json: bool) -> int:
+    """Prints what is wrong with a command's words (an option that is not there, a missing argument) and gives its exit code."""
+    if as_json:
+        return tell(ConfigurationError(error.format_message(), code=USAGE), as_json)
+    error.show()
     return error.exit_code
 
 

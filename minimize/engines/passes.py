@@ -39,9 +39,9 @@ def observers(plan: Plan) -> dict[str, AggregateTally]:
     return {name: AggregateTally(aggregate.definition) for name, aggregate in plan.aggregates.items()}
 
 
-def needs_passes(plan: Plan) -> bool:
-    """Whether anything must see the whole input before the first record can be written."""
-    return bool(_tops(plan)) or _deduplicates(plan)
+def passes(plan: Plan) -> int:
+    """How often the input is read: once, and once before for each thing that must see everything first."""
+    return 1 + _deduplicates(plan) + bool(_tops(plan))
 
 
 def ranked(plan: Plan) -> frozenset[str]:

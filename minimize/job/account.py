@@ -85,8 +85,7 @@ def quarantine(outcomes: Iterable[Outcome], files: Iterable[Written]) -> Quarant
 
 def key_ids(given: Given) -> tuple[str, ...]:
     """The keys that were used, as `name/version`."""
-    names = sorted(given.plan.keys) if given.plan is not None else []
-    return tuple(f"{name}/{given.keys.version_of(name)}" for name in names)
+    return tuple(f"{name}/{given.keys.version_of(name)}" for name in sorted(given.plan.keys))
 
 
 def versions() -> dict[str, str]:

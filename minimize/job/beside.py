@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from minimize.errors import ConfigurationError
@@ -34,7 +33,7 @@ def _unchanged(path: Path, digest: str) -> bytes:
     return path.read_bytes()
 
 
-def _hierarchies(pipeline: Pipeline) -> Mapping[str, bytes]:
+def _hierarchies(pipeline: Pipeline) -> dict[str, bytes]:
     folder = Path() if pipeline.policy.path is None else pipeline.policy.path.parent
     files: dict[str, bytes] = {}
     for path in hierarchy_files(pipeline.policy):

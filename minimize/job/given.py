@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, Finding, KeyringError, RefusedError, SchemaError
-from minimize.io import FORMATS
+from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, RefusedError, SchemaError
+from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source
 from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.keys import Keyring, find_keyring
@@ -40,8 +40,12 @@ class Given:
     output: Path
     sources: Mapping[Day, Source]
     root: Path
-    plan: Plan | None
-    """None where there is nothing to do: no input for any date asked."""
+    plan: Plan
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to do: no input for any date asked."""
+        return not self.sources
 
 
 def resolve(
@@ -62,10 +66,10 @@ def resolve(
     only = None if date is None else day(date)
     found = found_files(job, input, only)
     sources = open_sources(job, found, only, veil(job, keyring))
-    plan = None if not sources else bind_all(job, sources)
-    if plan is not None:
-        for name in sorted(plan.keys):
-            keyring.bytes_of(name)
+    plan = bind_all(job, sources)
+    _check_writes(plan)
+    for name in sorted(plan.keys):
+        keyring.bytes_of(name)
     target = Path(output) if output is not None else job.folder / job.output
     return Given(job, when, was_given, keyring, rows, target, sources, found.root, plan)
 
@@ -128,7 +132,13 @@ def sorted_days(days: Iterable[Day]) -> list[Day]:
 
 
 def bind_all(job: Pipeline, sources: Mapping[Day, Source]) -> Plan:
-    """The one plan of all batch dates. Raises SchemaError where two dates have different types."""
+    """The one plan of all batch dates; where there are none, of the types that the policy names.
+
+    Raises SchemaError where two dates have different types.
+    """
+    if not sources:
+        declared = declared_schema(request(job.policy, job.purpose, job))
+        return bind(job.policy, declared, purpose=job.purpose, pipeline=job)
     first, *others = sources.values()
     for other in others:
         _same(first.schema, other.schema)
@@ -140,6 +150,14 @@ def load_job_settings(settings: Any, job: Pipeline) -> SettingsRows | None:
     if settings is not None:
         return load_settings(settings)
     return None if job.settings is None else load_settings(job.folder / job.settings)
+
+
+def _check_writes(plan: Plan) -> None:
+    """A file without columns holds nothing, and few engines can read one. Raises PolicyError."""
+    records = plan.outputs.get("records")
+    if records is not None and not records.schema.names:
+        hint = "give a field a technique other than `drop`" + (", or say `records: false`" if plan.aggregates else "")
+        raise PolicyError("every field is dropped, so that no record can be written", hint=hint)
 
 
 def _at(at: datetime | str | None, output: str | PathLike[str] | None) -> tuple[datetime, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from os import PathLike
@@ -11,19 +11,20 @@ from typing import Any, Final
 
 from minimize.engines import ENGINES
 from minimize.engines.base import Job, Outcome
+from minimize.engines.passes import passes
 from minimize.errors import ConfigurationError, RefusedError, StoppedError
 from minimize.io.base import Written
 from minimize.io.publish import Output, Staging, open_output
 from minimize.job import account
 from minimize.job.beside import beside
 from minimize.job.given import Day, Given, resolve
+from minimize.job.watched import Progress, watched
 from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Digest, FileRef, PolicyRef, Receipt, new_run_id, sha256_text
 
 log = logging.getLogger("minimize")
-Progress = Callable[[int, int], None]
 NOTHING: Final = 0
 """The sequence of a receipt that was not published, because there was nothing to do."""
 
@@ -43,7 +44,7 @@ def run(
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
     Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date (all dates found where none is given); the time of the
-    run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring.
+    run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring; `progress` is told how many files were read, of how many.
     Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
     Raises PolicyError, SchemaError, KeyringError, OutputError (2), RefusedError (3) before anything is read, SourceError for
     damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
@@ -51,7 +52,7 @@ def run(
     started = datetime.now(UTC)
     move = _engine(engine)
     given = resolve(pipeline, date=date, at=at, input=input, settings=settings, output=output, keys=keys)
-    if given.plan is None:
+    if given.nothing:
         return _nothing(given, engine, started)
     with open_output(given.output, source=given.root) as folder:
         _check_at(given, folder)
@@ -94,8 +95,7 @@ def _moved(
     job = Job(plan, given.at, given.keys, settings, row_key=given.keys.subkey("subject", "rows"))
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
-    for done, (day, source) in enumerate(given.sources.items()):
-        progress(done, len(given.sources))
+    for day, source in watched(given.sources, passes(plan), progress).items():
         outcomes[day] = _one_date(job, source, _text(day), staging, move, files)
     return outcomes, files
 
@@ -192,7 +192,7 @@ def _nothing(given: Given, engine: str, started: datetime) -> Receipt:
         started=started,
         finished=datetime.now(UTC),
         policy=PolicyRef(policy.policy, policy.version, policy.digest),
-        plan=Digest(""),
+        plan=Digest(given.plan.digest),
     )
 
 
@@ -200,7 +200,7 @@ def _check_at(given: Given, folder: Output) -> None:
     """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
     days = {_text(day) for day in given.sources}
     for receipt in folder.receipts():
-        if receipt.at > given.at and (not receipt.dates or days & set(receipt.dates)):
+        if receipt.at > given.at and (None in days or not receipt.dates or days & set(receipt.dates)):
             hint = "give a later --at, or write to another folder"
             raise RefusedError(f"a receipt of these dates is as of a later time ({receipt.run_id})", hint=hint)
 

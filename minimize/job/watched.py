@@ -1,0 +1,70 @@
+"""Sources that say when a file of theirs was read to its end, for a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pyarrow as pa
+
+from minimize.io.base import Chunk, Part, Source
+
+K = TypeVar("K")
+Progress = Callable[[int, int], None]
+"""Told how many files are done, of how many; a file that is read twice counts twice."""
+
+
+@dataclass(slots=True)
+class Bar:
+    """How far a run is."""
+
+    of: int
+    tell: Progress
+    done: int = 0
+
+    def advance(self) -> None:
+        """One more file is done."""
+        self.done += 1
+        self.tell(self.done, self.of)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPart:
+    """A part that advances the bar when it was read to its end."""
+
+    part: Part
+    bar: Bar = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """As the part has it."""
+        return self.part.name
+
+    @property
+    def digest(self) -> str:
+        """As the part has it."""
+        return self.part.digest
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks."""
+        yield from self.part.read()
+        self.bar.advance()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A source whose parts are watched."""
+
+    schema: pa.Schema
+    parts: tuple[WatchedPart, ...]
+
+
+def watched(sources: Mapping[K, Source], passes: int, tell: Progress) -> dict[K, Watched]:
+    """The same sources; each file that is read to its end is told, in each of so many passes."""
+    bar = Bar(passes * sum(len(source.parts) for source in sources.values()), tell)
+    tell(0, bar.of)
+    return {
+        key: Watched(source.schema, tuple(WatchedPart(part, bar) for part in source.parts))
+        for key, source in sources.items()
+    }

@@ -1,0 +1,354 @@
+"""`run`: what a run promises about its receipt, its dates, and what it refuses before it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.errors import (
+    ConfigurationError,
+    KeyringError,
+    PolicyError,
+    RefusedError,
+    SourceError,
+    StoppedError,
+)
+from minimize.job import quarantine_exceeded
+from minimize.keys import Keyring, new_keyring
+from minimize.policy.pipeline import Pipeline
+from tests.job.house import AT, BEFORE, DAY, House, event, events
+
+LATER = AT + timedelta(hours=1)
+
+
+def sha256(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_every_row_has_one_fate(house: House) -> None:
+    old = event(1000, event_time="2026-10-01T00:00:00Z")
+    house.brings([*events(40), old, "no json", event(41, device_id=None), event(42, contacts=["x"])])
+    rows = house.run().rows
+    assert (rows.read, rows.written, rows.gated, rows.quarantined) == (44, 40, 1, 3)
+    assert (rows.suppressed, rows.deduplicated) == (0, 0)
+
+
+def test_the_receipt_says_what_was_asked(house: House) -> None:
+    house.brings(events(30))
+    receipt = house.run()
+    assert (receipt.at, receipt.at_given, receipt.dates) == (AT, True, (DAY,))
+    assert (receipt.pipeline, receipt.purpose, receipt.engine) == ("checkins", "service_maintenance", "local")
+    assert receipt.policy.digest == sha256(house.folder / "policy.yaml")
+    assert (receipt.policy.name, receipt.policy.version) == ("checkins", 3)
+    assert receipt.keys == ("device/1",)
+    assert receipt.settings is not None
+    assert receipt.settings.digest.startswith("sha256:")
+    assert set(receipt.versions) == {"minimize", "numpy", "pyarrow"}
+    assert receipt.started <= receipt.finished
+
+
+def test_the_receipt_lists_the_inputs_with_their_rows(house: House) -> None:
+    first, second = house.brings(events(30)), house.brings([*events(5, 30), "broken"], name="b")
+    inputs = {each.path: (each.digest, each.rows) for each in house.run().inputs}
+    assert inputs == {f"{DAY}/a.ndjson.gz": (sha256(first), 30), f"{DAY}/b.ndjson.gz": (sha256(second), 6)}
+
+
+def test_a_run_without_settings_says_so_and_collects_no_feature(house: House) -> None:
+    house.pipeline(settings=None)
+    house.brings(events(30))
+    receipt = house.run()
+    assert receipt.settings is None
+    assert {row["latitude"] for row in house.rows()} == {None}
+    assert receipt.fields["latitude"].gated == 30
+
+
+def test_settings_that_are_given_go_before_those_of_the_pipeline(house: House) -> None:
+    house.brings(events(30))
+    before = house.run()
+    off = house.folder / "off.csv"
+    off.write_text((house.folder / "settings.csv").read_text().replace(",on,", ",off,"))
+    after = house.run(settings=off, output=house.folder / "other")
+    assert before.settings is not None
+    assert after.settings is not None
+    assert before.settings.digest != after.settings.digest
+    assert {row["latitude"] for row in house.rows(output=house.folder / "other")} == {None}
+
+
+def test_beside_the_receipt_stand_the_files_behind_its_digests(house: House) -> None:
+    house.brings(events(30))
+    receipt = house.run()
+    run = house.out / "runs" / receipt.run_id
+    assert {path.name for path in run.iterdir()} == {"receipt.json", "policy.yaml", "pipeline.yaml", "columns.md"}
+    assert (run / "policy.yaml").read_bytes() == (house.folder / "policy.yaml").read_bytes()
+    assert {name: sha256(run / name) for name in receipt.files} == dict(receipt.files)
+    assert json.loads((run / "receipt.json").read_text())["run_id"] == receipt.run_id
+
+
+def test_the_signature_of_the_receipt_is_the_keyrings(house: House) -> None:
+    house.brings(events(30))
+    house.run()
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_a_second_run_of_a_date_follows_the_first_and_replaces_its_files(house: House) -> None:
+    house.brings([*events(30), "broken"])
+    first = house.run()
+    stood = house.files()
+    second = house.run(at=LATER)
+    assert (first.sequence, first.previous) == (1, None)
+    assert (second.sequence, second.previous) == (2, first.digest)
+    assert {file.path for file in second.replaces} == stood
+    assert not stood & house.files()
+
+
+def test_the_same_run_again_gives_the_same_rows(house: House) -> None:
+    house.brings(events(60))
+    house.run()
+    records, aggregate = house.rows(), house.rows("per_model")
+    house.run()
+    assert house.rows() == records
+    assert house.rows("per_model") == aggregate
+    assert len(records) == 60
+
+
+def test_only_the_date_that_is_given_is_replaced(house: House) -> None:
+    house.brings(events(30))
+    house.brings(events(30, 100), day=BEFORE)
+    house.run()
+    kept = {file for file in house.files() if BEFORE in file}
+    house.brings(events(7))
+    receipt = house.run(date=DAY)
+    assert receipt.dates == (DAY,)
+    assert len(house.rows(dates=DAY)) == 7
+    assert {file for file in house.files() if BEFORE in file} == kept
+    assert len(house.rows()) == 37
+
+
+def test_without_a_date_every_date_found_is_run(house: House) -> None:
+    house.brings(events(30))
+    house.brings(events(30, 100), day=BEFORE)
+    receipt = house.run()
+    assert receipt.dates == (BEFORE, DAY)
+    assert receipt.rows.read == 60
+
+
+def test_a_pipeline_without_dates_is_replaced_whole(house: House) -> None:
+    house.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    house.brings(events(30))
+    first = house.run()
+    (house.folder / "data" / DAY / "a.ndjson.gz").unlink()
+    house.brings(events(9), day=BEFORE)
+    second = house.run()
+    assert first.dates == second.dates == ()
+    assert len(house.rows()) == 9
+    assert all("date=" not in file for file in house.files())
+
+
+def test_a_date_for_a_pipeline_without_dates_is_a_mistake(house: House) -> None:
+    house.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    house.brings(events(3))
+    with pytest.raises(ConfigurationError, match=r"no \{date\}"):
+        house.run(date=DAY)
+
+
+def test_a_time_before_now_needs_a_folder_of_its_own(house: House) -> None:
+    house.brings(events(3))
+    past = datetime.now(UTC) - timedelta(days=1)
+    with pytest.raises(RefusedError, match="before now") as refused:
+        house.run(at=past, output=None)
+    assert refused.value.exit_code == 3
+    assert not house.out.exists()
+
+
+def test_a_run_as_of_now_writes_where_the_pipeline_says(house: House) -> None:
+    house.policy(retention=None)
+    house.brings(events(30))
+    receipt = house.run(at=None, output=None)
+    assert not receipt.at_given
+    assert len(house.rows()) == 30
+
+
+def test_no_run_is_as_of_a_time_before_the_dates_last_receipt(house: House) -> None:
+    house.brings(events(30))
+    house.run(at=LATER)
+    stood = house.files()
+    with pytest.raises(RefusedError, match="later time"):
+        house.run(at=AT)
+    assert house.files() == stood
+
+
+def test_another_date_may_be_run_as_of_an_earlier_time(house: House) -> None:
+    house.brings(events(30))
+    house.run(date=DAY, at=LATER)
+    house.brings(events(3), day=BEFORE)
+    assert house.run(date=BEFORE, at=AT).sequence == 2
+
+
+def test_a_run_without_dates_is_not_as_of_a_time_before_any_receipt(house: House) -> None:
+    house.brings(events(30))
+    house.run(at=LATER)
+    house.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    with pytest.raises(RefusedError, match="later time"):
+        house.run(at=AT)
+
+
+def test_without_a_keyring_nothing_is_read(house: House) -> None:
+    damaged = house.brings(events(3))
+    damaged.write_bytes(b"no gzip at all")
+    with pytest.raises(KeyringError, match="no keyring"):
+        house.run(keys=None)
+    assert not house.out.exists()
+
+
+def test_a_missing_key_is_named_before_anything_is_read(house: House) -> None:
+    damaged = house.brings(events(3))
+    damaged.write_bytes(b"no gzip at all")
+    new_keyring(house.folder / "poor.keys", (), now=AT)
+    with pytest.raises(KeyringError, match="device"):
+        house.run(keys=house.folder / "poor.keys")
+    assert not house.out.exists()
+
+
+def test_a_keyring_may_be_given_loaded(house: House) -> None:
+    house.brings(events(3))
+    assert house.run(keys=Keyring.load(house.keys)).rows.written == 3
+
+
+def test_where_there_is_no_input_nothing_is_done(house: House) -> None:
+    house.brings(events(3))
+    receipt = house.run(date="2020-02-02")
+    assert receipt.sequence == 0
+    assert receipt.rows.read == 0
+    assert not house.out.exists()
+
+
+def test_what_stands_stays_where_the_input_is_gone(house: House) -> None:
+    path = house.brings(events(9))
+    house.run()
+    path.unlink()
+    assert house.run().sequence == 0
+    assert len(house.rows()) == 9
+
+
+def test_with_nothing_to_do_faults_are_told_all_the_same(house: House) -> None:
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    with pytest.raises(RefusedError):
+        house.run()
+
+
+def test_an_empty_file_gives_an_empty_typed_partition(house: House) -> None:
+    house.brings([])
+    receipt = house.run()
+    table = minimize.read(house.out)
+    assert receipt.sequence == 1
+    assert table.num_rows == 0
+    assert {"device_id", "event_time", "latitude", "date"} <= set(table.schema.names)
+    assert str(table.schema.field("event_time").type) == "timestamp[us, tz=UTC]"
+    assert minimize.read(house.out, "per_model").num_rows == 0
+
+
+def test_above_fail_above_the_output_is_published_and_the_run_says_so(house: House) -> None:
+    house.pipeline(quarantine={"fail_above": 0.1})
+    house.brings([*events(8), "broken", "broken"])
+    receipt = house.run()
+    job = minimize.load_pipeline(house.folder)
+    assert len(house.rows()) == 8
+    assert "2 of 10 rows are in quarantine" in quarantine_exceeded(receipt, job)
+
+
+def test_at_fail_above_nothing_is_said(house: House) -> None:
+    house.pipeline(quarantine={"fail_above": 0.2})
+    house.brings([*events(8), "broken", "broken"])
+    assert quarantine_exceeded(house.run(), minimize.load_pipeline(house.folder)) == ""
+
+
+def test_above_stop_above_nothing_is_published(house: House) -> None:
+    house.pipeline(quarantine={"stop_above": 0.1})
+    house.brings([*events(8), "broken", "broken"])
+    with pytest.raises(StoppedError, match="2 of 10 rows") as stopped:
+        house.run()
+    assert stopped.value.exit_code == 4
+    assert house.files() == set()
+
+
+def test_above_stop_above_what_stood_before_stays(house: House) -> None:
+    house.pipeline(quarantine={"stop_above": 0.1})
+    house.brings(events(8))
+    house.run()
+    stood = house.files()
+    house.brings([*events(2), "broken"])
+    with pytest.raises(StoppedError):
+        house.run()
+    assert house.files() == stood
+    assert len(house.rows()) == 8
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_a_damaged_file_stops_the_run_and_leaves_nothing_behind(house: House) -> None:
+    house.brings(events(30))
+    house.run()
+    stood, runs = house.files(), {path.name for path in (house.out / "runs").iterdir()}
+    path = house.brings(events(2000), name="b")
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(SourceError) as error:
+        house.run(at=LATER)
+    assert error.value.exit_code == 2
+    assert "b.ndjson.gz" in str(error.value)
+    assert house.files() == stood
+    assert {path.name for path in (house.out / "runs").iterdir()} == runs
+
+
+def test_a_policy_that_drops_everything_writes_nothing_and_says_why(house: House) -> None:
+    house.policy(
+        {key: {"type": "string", "do": "drop"} for key in ("model", "tenant_id")}
+        | dict.fromkeys(("battery", "storage", "latitude"), None)
+        | {
+            "device_id": {"type": "string", "do": "drop"},
+            "event_time": {"type": "timestamp", "do": "drop"},
+        },
+        features=None,
+    )
+    house.pipeline(aggregates=None)
+    house.brings(events(3))
+    with pytest.raises(PolicyError, match="every field is dropped"):
+        house.run()
+    assert not house.out.exists()
+
+
+def test_an_unknown_engine_is_a_mistake(house: House) -> None:
+    with pytest.raises(ConfigurationError, match="there is no engine"):
+        house.run(engine="abacus")
+
+
+def test_a_loaded_pipeline_runs_like_its_folder_and_its_file(house: House) -> None:
+    house.brings(events(9))
+    ways: list[Pipeline | Path] = [minimize.load_pipeline(house.folder), house.folder / "pipeline.yaml"]
+    for number, given in enumerate(ways):
+        receipt = minimize.run(given, at=AT, output=house.folder / f"o{number}", keys=house.keys)
+        assert receipt.rows.written == 9
+
+
+def test_an_output_below_the_source_is_refused(house: House) -> None:
+    house.brings(events(9))
+    with pytest.raises(ConfigurationError):
+        house.run(output=house.folder / "data" / "out")
+
+
+def test_progress_is_told_file_by_file_and_pass_by_pass(house: House) -> None:
+    house.brings(events(9))
+    house.brings(events(9), day=BEFORE)
+    told: list[tuple[int, int]] = []
+    house.run(progress=lambda done, of: told.append((done, of)))
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_output_folder_is_nobody_elses(house: House) -> None:
+    house.brings(events(9))
+    house.run()
+    assert os.stat(house.out).st_mode & 0o077 == 0
