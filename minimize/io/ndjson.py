@@ -7,7 +7,7 @@ is passed over; lines may end with CRLF, and the last one needs no end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -16,18 +16,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.io.base import Carried, Chunk, Reject, Request
+from minimize.io.base import Chunk, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
 from minimize.io.json_fast import applies, explicit, fast
-from minimize.io.json_strict import Fault, Malformed, anywhere, build, fault, parse, undeclared
-from minimize.io.lines import BLOCK, LIMIT, Block, blocks, lines, opened
+from minimize.io.json_lines import Gathered
+from minimize.io.json_strict import Malformed, anywhere, parse
+from minimize.io.lines import BLOCK, Block, blocks, lines, opened
 from minimize.io.merge import bounded, joined
 from minimize.io.part import FilePart, FileSource
-from minimize.io.project import rows_only
-from minimize.io.rows import SUBJECTS
 from minimize.io.shape import Node, pruned, tree
-from minimize.pointer import Part, Pointer
+from minimize.pointer import Pointer
 
 CHUNK = 8 << 20
 """About how many bytes of text make a chunk."""
@@ -93,15 +92,15 @@ class Lines:
     def chunk(self, block: Block) -> Chunk:
         """A block as a chunk."""
         if block.too_large:
-            return Strict(self).too_large(block.position).chunk()
+            return Gathered(self.bound, self.root).too_large(block.position).chunk()
         return joined(list(self._pieces(block)), self.bound.schema)
 
     def strictly(self, block: Block) -> Chunk:
         """A block as a chunk, line by line."""
-        strict = Strict(self)
+        gathered = Gathered(self.bound, self.root)
         for position, line in lines(block):
-            strict.take(position, line)
-        return strict.chunk()
+            gathered.take(position, line)
+        return gathered.chunk()
 
     def _pieces(self, block: Block) -> Iterator[Chunk]:
         """The block whole, or else its halves, down to a few lines that are read one by one."""
@@ -114,73 +113,6 @@ class Lines:
         else:
             for half in halves:
                 yield from self._pieces(half)
-
-
-class Strict:
-    """What lines read one by one have come to."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-        self._request = lines.bound.request
-        self._records: list[Any] = []
-        self._places: list[int] = []
-        self._rejects: list[Reject] = []
-        self._extra: dict[tuple[Part, ...], tuple[int, set[str]]] = {}
-
-    def take(self, position: int, line: bytes) -> None:
-        """Takes one line in."""
-        if len(line) > LIMIT:
-            self.too_large(position)
-            return
-        record = None
-        with suppress(Malformed):
-            record = parse(line)
-        found = Fault("malformed") if record is None else fault(record, self._request, self._lines.root)
-        if found is not None or record is None:
-            self._reject(position, found or Fault("malformed"))
-        else:
-            self._keep(position, record)
-
-    def too_large(self, position: int) -> Strict:
-        """Takes note of a line that is too long."""
-        self._reject(position, Fault("too_large"))
-        return self
-
-    def chunk(self) -> Chunk:
-        """The lines as a chunk."""
-        schema = self._lines.bound.schema
-        values = pa.array(self._records, pa.struct(list(schema)))
-        carried = {Pointer(parts): Carried(count, _ten(some)) for parts, (count, some) in self._extra.items()}
-        return Chunk(
-            records=pa.RecordBatch.from_struct_array(values) if schema.names else rows_only(len(values)),
-            read=len(self._records) + len(self._rejects),
-            rejects=tuple(self._rejects),
-            undeclared=carried,
-            positions=pa.array(self._places, pa.int64()),
-        )
-
-    def _reject(self, position: int, found: Fault) -> None:
-        self._rejects.append(Reject(position, "byte", found.field, found.code))
-
-    def _keep(self, position: int, record: Mapping[str, Any]) -> None:
-        self._records.append(build(record, self._lines.root, pa.struct(list(self._lines.bound.schema))))
-        self._places.append(position)
-        subject = subject_of(record, self._request)
-        for parts in undeclared(record, self._lines.root):
-            count, some = self._extra.get(parts, (0, set()))
-            self._extra[parts] = (count + 1, some | {subject} if subject is not None and len(some) < SUBJECTS else some)
-
-
-def subject_of(record: Mapping[str, Any], request: Request) -> str | None:
-    """Whose record it is, as text."""
-    value: Any = record
-    for part in request.subject.parts if request.subject else ():
-        value = value.get(part) if isinstance(value, dict) else None
-    return None if value is None or isinstance(value, dict | list) else str(value)
-
-
-def _ten(subjects: set[str]) -> frozenset[str]:
-    return frozenset(sorted(subjects)[:SUBJECTS])
 
 
 def _halves(block: Block, few: int) -> list[Block]:
