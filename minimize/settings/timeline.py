@@ -61,14 +61,33 @@ class Timeline:
         return cls(moments, slots[order][last], masks[last])
 
     def at(self, entities: Integers, moments: Integers) -> Integers:
-        """The mask in force for each entity (-1: none) at each moment; 0 where nothing was said."""
-        if not len(self.slots):
+        """The mask in force for each entity (-1: none) at each moment; 0 where nothing was said.
+
+        Most entities do not change between the first and the last moment: theirs is looked up once.
+        """
+        if not len(self.slots) or not len(moments):
             return np.zeros(len(entities), np.int64)
+        first, last = moments.min(), moments.max()
+        everyone = np.arange(entities.max(initial=-1) + 1)
+        masks = np.append(self._at(everyone, np.full(len(everyone), first)), 0)[entities]
+        changing = np.append(self._changing(everyone, first, last), False)[entities]
+        rows = np.flatnonzero(changing)
+        masks[rows] = self._at(entities[rows], moments[rows])
+        return masks
+
+    def _at(self, entities: Integers, moments: Integers) -> Integers:
         width = len(self.moments) + 1
         asked = entities * width + np.searchsorted(self.moments, moments, side="right")
         place = np.searchsorted(self.slots, asked, side="right") - 1
-        said = (place >= 0) & (entities >= 0) & (self.slots[place] // width == entities)
+        said = (place >= 0) & (self.slots[place] // width == entities)
         return np.where(said, self.masks[place], 0)
+
+    def _changing(self, entities: Integers, first: np.int64, last: np.int64) -> Bools:
+        """Which entities have a change after the first moment, up to the last."""
+        width = len(self.moments) + 1
+        slots = [entities * width + np.searchsorted(self.moments, moment, side="right") for moment in (first, last)]
+        until_first, until_last = (np.searchsorted(self.slots, each, side="right") for each in slots)
+        return np.asarray(until_last > until_first, np.bool_)
 
 
 def _latest(changes: Changes) -> Changes:

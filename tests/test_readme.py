@@ -1,0 +1,30 @@
+"""The README says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from minimize.cli.main import VERBS
+from minimize.techniques import TECHNIQUES
+from minimize.techniques.catalogue import markdown
+
+TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_its_table_of_techniques_is_the_table_of_techniques() -> None:
+    shown = TEXT.partition("<!-- techniques -->\n")[2].partition("\n<!-- /techniques -->")[0]
+    assert shown == markdown(TECHNIQUES.values())
+
+
+def test_it_names_every_command_and_no_other() -> None:
+    block = TEXT.partition("## Commands")[2].partition("```text")[2].partition("```")[0]
+    assert set(re.findall(r"^minimize (\w+)", block, re.MULTILINE)) == set(VERBS)
+
+
+def test_every_file_and_folder_that_it_names_in_the_way_of_a_value_is_there() -> None:
+    block = TEXT.partition("## The way of a value")[2].partition("## Commands")[0]
+    named = re.findall(r"`([a-z_/]+(?:\.py|/))`", block)
+    package = Path(__file__).parents[1] / "minimize"
+    assert named
+    assert [name for name in named if not list(package.glob(f"**/{name}"))] == []
