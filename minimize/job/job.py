@@ -44,7 +44,8 @@ def run(
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
     Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date (all dates found where none is given); the time of the
-    run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring; `progress` is told how many files were read, of how many.
+    run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring;
+    `progress` is told how many files were read, of how many.
     Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
     Raises PolicyError, SchemaError, KeyringError, OutputError (2), RefusedError (3) before anything is read, SourceError for
     damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.

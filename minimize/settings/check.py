@@ -64,8 +64,13 @@ def _wrong_columns(given: Given) -> Iterator[Finding]:
     for name in SCHEMA.names:
         if names.count(name) > 1 or (name not in names and name != "subject"):
             yield given.fault("S002", f"settings have no column {name}, or several", field=name)
-        elif name in names and not _is_readable(name, _plain(given.table.schema.field(name).type)):
+        elif name in names and not _is_empty(given, name) and not _is_readable(name, _plain(given.table[name].type)):
             yield given.fault("S006", f"the column {name} is of a type that settings do not have", field=name)
+
+
+def _is_empty(given: Given, name: str) -> bool:
+    """Whether nothing is said in the whole column, whatever its type: pandas reads it as numbers."""
+    return name not in _TIMES and given.table[name].null_count == given.table.num_rows
 
 
 def _is_readable(name: str, type_: pa.DataType) -> bool:

@@ -65,6 +65,11 @@ def test_rows_are_named_by_number_where_there_are_no_lines() -> None:
     assert "canary" not in str(caught.value)
 
 
+def test_subjects_of_a_frame_in_which_nobody_is_named_are_nobody() -> None:
+    frame = pd.DataFrame({**COLUMNS, "subject": [float("nan"), float("nan")]})
+    assert load_settings(frame).digest == load_settings(pa.table({**COLUMNS, "subject": [None, None]})).digest
+
+
 def test_subjects_that_are_fractions_are_refused() -> None:
     with pytest.raises(PolicyError) as caught:
         load_settings(pa.table({**COLUMNS, "subject": [1.0, 2.0]}))

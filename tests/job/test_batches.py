@@ -1,0 +1,98 @@
+"""The same input, however it is cut and in whatever order its files come, gives the same rows and the same bits."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import minimize
+from tests.job.house import House, events, table
+
+COUNT = 500
+RECORDS = events(COUNT)
+Cut = Callable[[House, list[dict[str, Any]], int], None]
+
+
+def bits(output: Path) -> list[tuple[str, bytes | None]]:
+    """The aggregate's columns, by name, as their bytes."""
+    found = minimize.read(output, "per_model").combine_chunks()
+    ordered = found.take(pa.compute.sort_indices(found, sort_keys=[("model", "ascending"), ("day", "ascending")]))
+    arrays = [ordered[name].combine_chunks() for name in ordered.column_names]
+    return [
+        (name, None if buffer is None else buffer.to_pybytes())
+        for name, array in zip(ordered.column_names, arrays, strict=True)
+        for buffer in array.buffers()
+    ]
+
+
+def many_files(house: House, records: list[dict[str, Any]], parts: int) -> None:
+    for part in range(parts):
+        house.brings(records[part::parts], name=f"f{part:04}")
+
+
+def row_groups(house: House, records: list[dict[str, Any]], parts: int) -> None:
+    house.columns(table(records), row_group_size=max(1, len(records) // parts))
+
+
+def small_files(house: House, records: list[dict[str, Any]], parts: int) -> None:
+    for part in range(min(parts, 50)):
+        house.columns(table(records[part :: min(parts, 50)]), name=f"f{part:04}")
+
+
+def ran(house: House, cut: Cut, records: list[dict[str, Any]], parts: int) -> tuple[Any, Any, Any]:
+    shutil.rmtree(house.folder / "data", ignore_errors=True)
+    cut(house, records, parts)
+    output = house.folder / f"out-{parts}"
+    shutil.rmtree(output, ignore_errors=True)
+    receipt = house.run(output=output)
+    assert receipt.rows.written + receipt.rows.deduplicated == COUNT
+    return house.rows(output=output), bits(output), dict(receipt.fields)
+
+
+@pytest.mark.parametrize(
+    ("cut", "kind"), [(many_files, "ndjson.gz"), (row_groups, "parquet"), (small_files, "parquet")]
+)
+@pytest.mark.parametrize("deduplicate", [None, {"by": ["device_id"], "per": "day"}])
+def test_rows_and_bits_do_not_depend_on_batches(house: House, cut: Cut, kind: str, deduplicate: Any) -> None:
+    form = kind.split(".")[0]
+    records = {"must_be": "pseudonymized"} | ({} if deduplicate is None else {"deduplicate": deduplicate})
+    house.reads(form, pattern=f"data/{{date}}/*.{kind}", records=records)
+    whole = ran(house, cut, RECORDS, 1)
+    shuffled = list(RECORDS)
+    random.Random(7).shuffle(shuffled)
+    assert ran(house, cut, shuffled, 7) == whole
+    assert ran(house, cut, RECORDS[::-1], 50) == whole
+
+
+@pytest.mark.slow
+def test_rows_and_bits_are_the_same_with_a_file_for_each_record(house: House) -> None:
+    whole = ran(house, many_files, RECORDS, 1)
+    assert ran(house, many_files, RECORDS[::-1], COUNT) == whole
+
+
+def test_the_order_of_files_decides_nothing(house: House) -> None:
+    first, second = RECORDS[:200], RECORDS[200:]
+
+    def cut(order: list[list[dict[str, Any]]]) -> Cut:
+        def write(house: House, records: list[dict[str, Any]], parts: int) -> None:
+            for number, part in enumerate(order):
+                house.brings(part, name=f"f{number}")
+
+        return write
+
+    assert ran(house, cut([first, second]), RECORDS, 2) == ran(house, cut([second, first]), RECORDS, 2)
+
+
+def test_the_files_hold_what_the_receipt_says(house: House) -> None:
+    house.brings(RECORDS)
+    receipt = house.run()
+    for output in receipt.outputs.values():
+        for file in output.files:
+            assert pq.read_metadata(house.out / file.path).num_rows == file.rows

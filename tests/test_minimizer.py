@@ -1,0 +1,385 @@
+"""`apply` and `prepare`: the kind that comes in goes out, minimized."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minimize
+from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError
+from minimize.keys import Keyring, new_keyring
+from minimize.policy.load import policy_from
+from minimize.policy.model import Policy
+from tests.job.house import AT, FIELDS, POLICY, SCHEMA, SETTINGS, event, events, table
+
+ORDER = ["tenant_id", "device_id", "event_time", "model", "battery", "storage", "latitude"]
+
+
+@pytest.fixture(name="keys", scope="module")
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return new_keyring(tmp_path_factory.mktemp("keys") / "test.keys", ("device",), now=AT)
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def policy(fields: dict[str, Any] | None = None, **changes: Any) -> Policy:
+    found = {key: field for key, field in (FIELDS | (fields or {})).items() if field is not None}
+    body = POLICY | {"fields": found} | changes
+    return policy_from({key: value for key, value in body.items() if value is not None})
+
+
+STEADY = policy({"model": {"type": "string", "do": "keep"}})
+"""Without `top`: nothing has to see everything first."""
+
+
+def minimized(data: Any, keys: Keyring | None, rules: Policy = STEADY, **options: Any) -> Any:
+    return minimize.apply(rules, data, keys=keys, at=AT, **options)
+
+
+def plain_rows(data: pa.Table, keys: Keyring, rules: Policy = STEADY) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = minimized(data, keys, rules).to_pylist()
+    return rows
+
+
+def test_a_table_gives_a_table_in_the_policys_order(keys: Keyring) -> None:
+    out = minimized(table(events(20)).select([*ORDER[::-1], "event_id"]), keys)
+    assert isinstance(out, pa.Table)
+    assert out.column_names == ORDER
+    assert out.schema.field("device_id").type == pa.string()
+
+
+def test_rows_keep_their_order(keys: Keyring) -> None:
+    out = minimized(table(events(300)), keys)
+    assert out["storage"].to_pylist() == [None if n * 13 % 150 < 10 or n * 13 % 150 >= 100 else 10 for n in range(300)]
+    assert out["tenant_id"].to_pylist() == ["north", "south"] * 150
+
+
+def test_a_record_batch_gives_a_record_batch(keys: Keyring) -> None:
+    data = table(events(20)).to_batches()[0]
+    out = minimized(data, keys)
+    assert isinstance(out, pa.RecordBatch)
+    assert out.to_pylist() == plain_rows(table(events(20)), keys)
+
+
+def test_an_empty_batch_gives_an_empty_batch_with_its_types(keys: Keyring) -> None:
+    out = minimized(pa.RecordBatch.from_pylist([], SCHEMA), keys)
+    assert isinstance(out, pa.RecordBatch)
+    assert (out.num_rows, out.schema.names) == (0, ORDER)
+
+
+def test_pandas_gives_pandas(keys: Keyring) -> None:
+    out = minimized(table(events(20)).to_pandas(), keys)
+    assert isinstance(out, pd.DataFrame)
+    assert list(out.columns) == ORDER
+    assert list(out["model"]) == [event(n)["model"] for n in range(20)]
+    assert not any(isinstance(kind, pd.ArrowDtype) for kind in out.dtypes)
+
+
+def test_arrow_backed_pandas_stays_arrow_backed(keys: Keyring) -> None:
+    frame = table(events(20)).to_pandas(types_mapper=pd.ArrowDtype)
+    out = minimized(frame, keys)
+    assert all(isinstance(kind, pd.ArrowDtype) for kind in out.dtypes)
+    assert out["battery"].tolist() == minimized(table(events(20)), keys)["battery"].to_pylist()
+
+
+def test_categorical_pandas_loses_no_value_and_keeps_no_hidden_one(keys: Keyring) -> None:
+    frame = table(events(20)).to_pandas()
+    frame["model"] = frame["model"].astype("category")
+    frame["device_id"] = frame["device_id"].astype("category")
+    out = minimized(frame, keys)
+    assert list(out["model"]) == [event(n)["model"] for n in range(20)]
+    assert list(out["device_id"]) == minimized(table(events(20)), keys)["device_id"].to_pylist()
+
+
+def test_pandas_without_rows_gives_pandas_without_rows(keys: Keyring) -> None:
+    frame = table(events(2)).to_pandas(types_mapper=pd.ArrowDtype).iloc[:0]
+    assert list(minimized(frame, keys).columns) == ORDER
+
+
+def test_polars_gives_polars(keys: Keyring) -> None:
+    frame = pl.DataFrame(table(events(20)))
+    out = minimized(frame, keys)
+    assert isinstance(out, pl.DataFrame)
+    assert out.columns == ORDER
+    assert out["device_id"].to_list() == minimized(table(events(20)), keys)["device_id"].to_pylist()
+
+
+def test_duckdb_gives_a_relation(keys: Keyring) -> None:
+    data = table(events(20))
+    with duckdb.connect() as connection:
+        connection.register("checkins", data)
+        out = minimized(connection.sql("select * from checkins"), keys)
+    assert isinstance(out, duckdb.DuckDBPyRelation)
+    assert out.columns == ORDER
+    assert sorted(row[3] for row in out.fetchall()) == sorted(event(n)["model"] for n in range(20))
+
+
+def test_any_other_arrow_data_gives_a_table(keys: Keyring) -> None:
+    class Foreign:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            return table(events(20)).__arrow_c_stream__(requested_schema)
+
+    out = minimized(Foreign(), keys)
+    assert isinstance(out, pa.Table)
+    assert out.num_rows == 20
+
+
+def test_what_is_no_table_is_refused(keys: Keyring) -> None:
+    with pytest.raises(ConfigurationError, match="int"):
+        minimized(7, keys)
+
+
+class Counted:
+    """A stream that says how many of its batches were taken."""
+
+    def __init__(self, data: pa.Table, rows: int) -> None:
+        self.taken = 0
+        self.reader = pa.RecordBatchReader.from_batches(data.schema, self._batches(data.to_batches(max_chunksize=rows)))
+
+    def _batches(self, batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.taken += 1
+            yield batch
+
+
+def test_a_stream_stays_a_stream_and_is_read_only_as_far_as_asked(keys: Keyring) -> None:
+    stream = Counted(table(events(50)), 10)
+    out = minimized(stream.reader, keys)
+    assert isinstance(out, pa.RecordBatchReader)
+    assert (out.schema.names, stream.taken) == (ORDER, 0)
+    assert out.read_next_batch().num_rows == 10
+    assert stream.taken == 1
+    assert out.read_all().num_rows == 40
+
+
+def test_top_looks_at_a_whole_stream_before_its_first_row_leaves(keys: Keyring) -> None:
+    rules = policy()
+    stream = Counted(table(events(50)), 10)
+    out = minimized(stream.reader, keys, rules)
+    assert stream.taken == 0
+    first = out.read_next_batch()
+    assert stream.taken == 5
+    rows = [*first.to_pylist(), *out.read_all().to_pylist()]
+    assert rows == plain_rows(table(events(50)), keys, rules)
+
+
+def test_top_is_the_same_however_the_data_is_cut(keys: Keyring) -> None:
+    rules = policy({"model": {"type": "string", "do": {"top": {"keep": 2, "other": "other", "at_least": 3}}}})
+    data = table(events(200))
+    whole = plain_rows(data, keys, rules)
+    for size in (1, 7, 100):
+        pieces = pa.Table.from_batches(data.to_batches(max_chunksize=size))
+        assert plain_rows(pieces, keys, rules) == whole
+        assert minimized(pieces.to_reader(), keys, rules).read_all().to_pylist() == whole
+    assert {row["model"] for row in whole} < {"A", "B", "C", "other"}
+    assert "other" in {row["model"] for row in whole}
+
+
+@given(st.integers(1, 29), st.integers(0, 29))
+def test_rows_do_not_depend_on_where_data_was_cut(first: int, second: int) -> None:
+    rules = policy({"device_id": {"type": "string", "do": "drop"}, "model": {"type": "string", "do": "keep"}})
+    data = table(events(30))
+    low, high = sorted((first, second))
+    pieces = pa.concat_tables([data.slice(0, low), data.slice(low, high - low), data.slice(high)])
+    assert minimized(pieces, None, rules).equals(minimized(data, None, rules))
+
+
+def test_a_slice_is_minimized_as_what_it_shows(keys: Keyring) -> None:
+    whole = plain_rows(table(events(30)), keys)
+    assert plain_rows(table(events(30)).slice(11, 9), keys) == whole[11:20]
+    assert minimized(table(events(30)).combine_chunks().to_batches()[0].slice(11, 9), keys).to_pylist() == whole[11:20]
+
+
+def test_without_settings_every_feature_is_off(keys: Keyring) -> None:
+    assert minimized(table(events(20)), keys)["latitude"].null_count == 20
+
+
+def settings_in(kind: str, folder: Path) -> Any:
+    path = folder / "settings.csv"
+    path.write_text(SETTINGS)
+    frame = pd.read_csv(path)
+    return {"path": path, "text": str(path), "frame": frame, "table": pa.Table.from_pandas(frame)}[kind]
+
+
+@pytest.mark.parametrize("kind", ["path", "text", "frame", "table"])
+def test_settings_come_as_a_path_a_table_or_a_frame(keys: Keyring, tmp_path: Path, kind: str) -> None:
+    out = minimized(table(events(20)), keys, settings=settings_in(kind, tmp_path))
+    on = {row["tenant_id"] for row in out.to_pylist() if row["latitude"] is not None}
+    assert on == {"north"}
+
+
+def test_without_a_purpose_fields_that_list_purposes_are_dropped(keys: Keyring) -> None:
+    rules = policy({"storage": {"type": "integer", "purposes": ["customer_support"], "do": "keep"}})
+    assert "storage" not in minimized(table(events(3)), keys, rules).column_names
+    assert "storage" in minimized(table(events(3)), keys, rules, purpose="customer_support").column_names
+    assert "storage" not in minimized(table(events(3)), keys, rules, purpose="service_maintenance").column_names
+
+
+def test_a_purpose_that_the_policy_does_not_list_is_a_fault(keys: Keyring) -> None:
+    with pytest.raises(PolicyError, match="operations"):
+        minimized(table(events(3)), keys, purpose="operations")
+
+
+def test_without_its_key_nothing_is_read() -> None:
+    stream = Counted(table(events(50)), 10)
+    with pytest.raises(KeyringError, match="device"):
+        minimized(stream.reader, None)
+    assert stream.taken == 0
+
+
+def test_a_keyring_without_the_key_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    stream = Counted(table(events(50)), 10)
+    with pytest.raises(KeyringError, match="device"):
+        minimized(stream.reader, new_keyring(tmp_path / "poor.keys", (), now=AT))
+    assert stream.taken == 0
+
+
+def test_a_policy_without_keys_needs_no_keyring() -> None:
+    rules = policy({"device_id": {"type": "string", "do": "drop"}, "model": {"type": "string", "do": "keep"}})
+    assert minimized(table(events(3)), None, rules).num_rows == 3
+
+
+def test_the_keyring_is_found_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keyring
+) -> None:
+    new_keyring(tmp_path / "mine.keys", ("device",), now=AT)
+    monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "mine.keys"))
+    assert minimized(table(events(3)), None)["device_id"].null_count == 0
+
+
+def test_missing_and_mistyped_columns_come_as_one_diff(keys: Keyring) -> None:
+    data = table(events(3)).drop_columns(["model"])
+    index = data.schema.get_field_index("storage")
+    data = data.set_column(index, "storage", pa.array(["many"] * 3))
+    with pytest.raises(SchemaError) as error:
+        minimized(data, keys)
+    assert {finding.field for finding in error.value.findings} == {"model", "storage"}
+    assert "many" not in str(error.value)
+
+
+def test_a_policy_may_be_given_by_its_path(tmp_path: Path) -> None:
+    text = "{policy: p, version: 1, purposes: [operations], fields: {a: {type: integer, do: keep}}}"
+    (tmp_path / "policy.yaml").write_text(text)
+    for path in (tmp_path, tmp_path / "policy.yaml", str(tmp_path / "policy.yaml")):
+        assert minimize.apply(path, pa.table({"a": [1], "b": [2]})).to_pydict() == {"a": [1]}
+
+
+def test_records_left_out_are_logged_by_code_and_never_by_value(
+    keys: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = table([event(1), event(2, device_id=None, tenant_id="CANARY"), event(3)])
+    with caplog.at_level(logging.WARNING, "minimize"):
+        out = minimized(data, keys)
+    assert out.num_rows == 2
+    (record,) = caplog.records
+    assert record.getMessage() == "1 records left out: missing_field 1"
+    assert getattr(record, "code", None) == "W010"
+    assert "CANARY" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["table", "reader"])
+def test_with_top_records_left_out_are_counted_once(keys: Keyring, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    data = table([*events(20), event(2, device_id=None)])
+    with caplog.at_level(logging.WARNING, "minimize"):
+        out = minimized(data if kind == "table" else data.to_reader(), keys, policy())
+        assert (out if kind == "table" else out.read_all()).num_rows == 20
+    assert [record.getMessage() for record in caplog.records] == ["1 records left out: missing_field 1"]
+
+
+def test_retention_counts_from_the_time_that_is_given(keys: Keyring) -> None:
+    data = table([event(0, event_time="2026-10-26T00:00:00Z"), event(1, event_time="2026-10-26T00:00:01Z")])
+    assert minimized(data, keys).num_rows == 1
+    assert minimize.apply(STEADY, data, keys=keys, at=datetime.fromisoformat("2026-10-27T00:00:00Z")).num_rows == 2
+
+
+def test_a_prepared_policy_minimizes_batch_after_batch(keys: Keyring) -> None:
+    ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
+    rows = [row for batch in table(events(30)).to_batches(max_chunksize=7) for row in ready(batch, AT).to_pylist()]
+    assert rows == plain_rows(table(events(30)), keys)
+
+
+def test_a_prepared_policy_takes_every_kind_of_its_schema(keys: Keyring) -> None:
+    ready = minimize.prepare(STEADY, table([]), keys=keys)
+    assert isinstance(ready(table(events(3)), AT), pa.Table)
+    assert isinstance(ready(table(events(3)).to_batches()[0], AT), pa.RecordBatch)
+
+
+def test_a_prepared_policy_may_be_bound_to_a_frame(keys: Keyring) -> None:
+    frame = table(events(3)).to_pandas()
+    ready = minimize.prepare(STEADY, frame, keys=keys)
+    assert isinstance(ready(frame, AT), pd.DataFrame)
+
+
+def test_a_prepared_policy_refuses_another_schema(keys: Keyring) -> None:
+    ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
+    index = SCHEMA.get_field_index("storage")
+    other = table(events(3)).set_column(index, "storage", pa.array([1, 2, 3], pa.int8()))
+    with pytest.raises(SchemaError, match="another schema"):
+        ready(other, AT)
+
+
+def test_a_prepared_policy_wants_its_key_when_it_is_prepared() -> None:
+    with pytest.raises(KeyringError, match="device"):
+        minimize.prepare(STEADY, SCHEMA)
+
+
+def test_a_prepared_policy_serves_many_threads(keys: Keyring) -> None:
+    ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
+    batches = [table(events(40, first=40 * number)).to_batches()[0] for number in range(24)]
+    alone = [ready(batch, AT).to_pylist() for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda batch: ready(batch, AT).to_pylist(), batches * 3))
+    assert together == alone * 3
+
+
+def test_what_leaves_hides_nothing_in_its_buffers(keys: Keyring) -> None:
+    data = table([event(n, model=f"CANARY-{n}") for n in range(5)] + events(20))
+    rules = policy({"model": {"type": "string", "do": {"top": {"keep": 1, "other": "other", "at_least": 3}}}})
+    out = minimized(data, keys, rules)
+    held = b"".join(
+        buffer.to_pybytes() for column in out.columns for chunk in column.chunks for buffer in chunk.buffers() if buffer
+    )
+    assert b"CANARY" not in held
+    assert b"e1" not in held
+
+
+def test_nested_records_come_out_nested_with_what_is_kept(keys: Keyring) -> None:
+    rules = policy_from(
+        {
+            "policy": "n",
+            "version": 1,
+            "purposes": ["operations"],
+            "fields": {
+                "/apps/*/name": {"type": "string", "do": "keep", "collect_if": {"/apps/*/managed": True}},
+                "/apps/*/managed": {"type": "boolean", "do": "drop"},
+                "/os/version": {"type": "string", "do": {"truncate_version": {"parts": 1}}},
+            },
+        }
+    )
+    data = pa.table(
+        {
+            "apps": [[{"name": "mail", "managed": True}, {"name": "game", "managed": False}], [], None],
+            "os": [{"version": "10.1", "build": "x"}, None, {"version": None, "build": "y"}],
+        }
+    )
+    assert minimize.apply(rules, data).to_pylist() == [
+        {"apps": [{"name": "mail"}], "os": {"version": "10"}},
+        {"apps": [], "os": None},
+        {"apps": None, "os": None},
+    ]
