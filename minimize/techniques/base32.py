@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+Rows = npt.NDArray[np.uint8]
 _ALPHABET = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)
 
 
-def base32(joined: bytes, width: int) -> pa.StringArray:
-    """One text for each `width` bytes; `width` is a multiple of 5, so that there is no padding.
+def letters(rows: Rows) -> Rows:
+    """The letters of each row of bytes; the width of a row is a multiple of 5, so that there is no padding.
 
-    >>> base32(b"fooba" + b"12345", 5).to_pylist()
-    ['mzxw6ytb', 'gezdgnbv']
+    >>> bytes(letters(np.frombuffer(b"fooba12345", np.uint8).reshape(2, 5))[1])
+    b'gezdgnbv'
     """
-    eights = np.zeros((len(joined) // 5, 8), np.uint8)
-    eights[:, 3:] = np.frombuffer(joined, np.uint8).reshape(-1, 5)
+    eights = np.zeros((rows.size // 5, 8), np.uint8)
+    eights[:, 3:] = rows.reshape(-1, 5)
     whole = eights.view(">u8").ravel().astype(np.uint64)
-    letters = np.empty((len(whole), 8), np.uint8)
+    found = np.empty((len(whole), 8), np.uint8)
     for place in range(8):
-        letters[:, place] = _ALPHABET[(whole >> np.uint64(35 - 5 * place)).astype(np.uint8) & 31]
-    count, length = len(joined) // width, width // 5 * 8
-    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(length)
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(letters.tobytes()))
+        found[:, place] = _ALPHABET[(whole >> np.uint64(35 - 5 * place)).astype(np.uint8) & 31]
+    return found.reshape(len(rows), rows.shape[1] // 5 * 8)
+
+
+def texts(rows: Rows) -> pa.StringArray:
+    """One text for each row of letters.
+
+    >>> texts(np.frombuffer(b"abcd", np.uint8).reshape(2, 2)).to_pylist()
+    ['ab', 'cd']
+    """
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(rows.shape[1])
+    return pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows)))

@@ -80,8 +80,11 @@ class Crossed:
 
 
 def cross(columns: Sequence[Distinct]) -> Crossed:
-    """The combinations that occur, in the order of their first row."""
+    """The combinations that occur, in the order of the first column's words where each occurs once, else of their first row."""
     codes = [column.numbers() for column in columns]
+    following = _following(codes[0], codes[1:], len(columns[0].words))
+    if following is not None:
+        return Crossed((np.arange(len(columns[0].words)), *following), columns[0].codes)
     combined, valid = codes[0], codes[0] >= 0
     for column, part in zip(columns[1:], codes[1:], strict=True):
         combined, valid = combined * max(len(column.words), 1) + part, valid & (part >= 0)
@@ -89,6 +92,20 @@ def cross(columns: Sequence[Distinct]) -> Crossed:
     encoded = pa.array(np.where(valid, combined, 0), mask=~valid).dictionary_encode()
     rows = _first_rows(numbers(pc.fill_null(encoded.indices.cast(pa.int64()), -1)), len(encoded.dictionary))
     return Crossed(tuple(part[rows] for part in codes), encoded.indices)
+
+
+def _following(first: Codes, others: Sequence[Codes], count: int) -> tuple[Codes, ...] | None:
+    """What the other columns have for each word of the first, where that is one thing each and nothing is null."""
+    if not others or not count or not len(first) or min(part.min() for part in (first, *others)) < 0:
+        return None
+    found = []
+    for part in others:
+        told = np.full(count, -1)
+        told[first] = part
+        if told.min() < 0 or not np.array_equal(told[first], part):
+            return None
+        found.append(told)
+    return tuple(found)
 
 
 def _first_rows(codes: Codes, count: int) -> Codes:

@@ -1,13 +1,20 @@
-"""A bounded memory of pseudonyms already computed, so that a value that comes in every batch is hashed once."""
+"""A bounded memory of results already computed, so that a value that comes in every batch is hashed once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.uint8]
+Compute = Callable[[list[bytes]], Rows]
+"""One row of bytes for each value, all of one width."""
 
 
 class Memo:
-    """What was computed, by scope and value; it forgets everything when it holds more than `limit` values.
+    """Rows of bytes that were computed, by scope and value; it forgets everything when it holds more than `limit` values.
 
     It never changes a result, only the time it takes. It holds plain values, so it stays in its process: a pickled memo
     arrives empty, and it prints without its contents. Threads may share it.
@@ -15,22 +22,43 @@ class Memo:
 
     def __init__(self, limit: int = 1_000_000) -> None:
         self.limit = limit
+        self._places: dict[bytes, dict[bytes, int]] = {}
+        self._rows: Rows = np.empty((0, 0), np.uint8)
         self._held = 0
-        self._known: dict[bytes, dict[bytes, bytes]] = {}
         self._lock = threading.Lock()
 
-    def known(self, scope: bytes) -> dict[bytes, bytes]:
-        """What is known of a scope: a dictionary to read from, not to write to."""
-        return self._known.get(scope, {})
-
-    def learn(self, scope: bytes, found: Mapping[bytes, bytes]) -> None:
-        """Takes in what was computed for a scope."""
+    def rows(self, scope: bytes, values: list[bytes], compute: Compute) -> Rows:
+        """The row of each of some distinct values, computed where it is not known."""
         with self._lock:
-            if self._held + len(found) > self.limit:
-                self._known, self._held = {}, 0
-            if len(found) <= self.limit:
-                self._known.setdefault(scope, {}).update(found)
-                self._held += len(found)
+            known = self._places.get(scope, {})
+            places: list[int | None] = [*map(known.get, values)]
+            fresh = [value for value, place in zip(values, places, strict=True) if place is None]
+            if not fresh:
+                return self._rows[np.array(places, np.int64)]
+            made = compute(fresh)
+            if len(fresh) == len(values):
+                self._learn(scope, fresh, made)
+                return made
+            old = np.array([place is not None for place in places])
+            rows = np.empty((len(values), made.shape[1]), np.uint8)
+            rows[old] = self._rows[[place for place in places if place is not None]]
+            rows[~old] = made
+            self._learn(scope, fresh, made)
+            return rows
+
+    def _learn(self, scope: bytes, values: list[bytes], rows: Rows) -> None:
+        if self._held + len(values) > self.limit:
+            self._places, self._held = {}, 0
+        if len(values) > self.limit:
+            return
+        end = self._held + len(values)
+        if end > len(self._rows):
+            grown = np.empty((min(max(2 * end, 1024), max(self.limit, end)), rows.shape[1]), np.uint8)
+            grown[: self._held] = self._rows[: self._held] if self._held else 0
+            self._rows = grown
+        self._rows[self._held : end] = rows
+        self._places.setdefault(scope, {}).update(zip(values, range(self._held, end), strict=True))
+        self._held = end
 
     def __reduce__(self) -> tuple[type[Memo], tuple[int]]:
         return Memo, (self.limit,)
@@ -40,7 +68,3 @@ class Memo:
 
     def __len__(self) -> int:
         return self._held
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The scopes, which are keyed digests."""
-        return iter(tuple(self._known))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
 from minimize.errors import PolicyError
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, spread
-from minimize.techniques.base32 import base32
+from minimize.techniques.base32 import letters, texts
 from minimize.techniques.distinct import decoded, distinct, pick
 from minimize.techniques.mac import Mac
 from minimize.techniques.memo import Memo
@@ -23,6 +24,7 @@ from minimize.techniques.scope import Part, Scoped, canonicals, companion, keyri
 Rotation = Literal["day", "week", "month", "quarter", "year"]
 WIDTH = 20
 """Bytes of the hash that are kept: 160 bits, 32 characters. Among a billion values two agree with a chance below 1e-30."""
+LENGTH = WIDTH // 5 * 8
 
 
 class Pseudonymize(Technique):
@@ -103,35 +105,37 @@ class Pseudonymize(Technique):
 
     def _pseudonyms(self, found: Scoped, context: Context) -> pa.StringArray:
         """One for each combination of value and scope, worked out scope by scope."""
-        forms = canonicals(found.words, fold=self.fold)
+        forms = np.array(canonicals(found.words, fold=self.fold), object)
         words, scopes = found.pairs
         order = np.argsort(scopes, kind="stable")
         runs = np.split(order, np.flatnonzero(np.diff(scopes[order])) + 1) if len(order) else []
-        hashes: list[bytes] = []
+        keyed = Mac.keyed(keyring(context).bytes_of(self.key))
+        memo = Memo(limit=0) if context.memo is None else context.memo
+        rows = np.empty((len(words), LENGTH), np.uint8)
         for run in runs:
-            mac = self._mac(found.scopes[scopes[run[0]]], context)
-            hashes += _hashes([forms[word] for word in words[run].tolist()], mac, context.memo)
-        rows = np.frombuffer(b"".join(hashes), f"V{WIDTH}")
-        return base32(rows[np.argsort(order)].tobytes(), WIDTH)
+            beginning = self._beginning(found.scopes[scopes[run[0]]], context)
+            rows[run] = memo.rows(beginning, forms[words[run]].tolist(), Hashes(keyed, beginning))
+        return texts(rows)
 
-    def _mac(self, scope: Iterable[bytes], context: Context) -> Mac:
-        """Keyed, with domain and scope taken in: which parts there are, then the parts."""
+    def _beginning(self, scope: Iterable[bytes], context: Context) -> bytes:
+        """Domain and scope, before the value: which parts there are, then the parts."""
         domain = f"field:{context.field}" if self.link is None else f"link:{self.link}"
         shape = f"per:{self.per is not None} rotate:{self.rotate}"
-        beginning = prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
-        return Mac.keyed(keyring(context).bytes_of(self.key)).after(beginning)
+        return prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
 
 
-def _hashes(forms: list[bytes], mac: Mac, memo: Memo | None) -> list[bytes]:
-    """The hashes of one scope's values, from memory where they are known."""
-    if memo is None:
-        return [digest[:WIDTH] for digest in mac.digests(forms)]
-    scope = mac.digest(b"")
-    known = memo.known(scope)
-    fresh = [form for form in forms if form not in known]
-    found = dict(zip(fresh, (digest[:WIDTH] for digest in mac.digests(fresh)), strict=True))
-    memo.learn(scope, found)
-    return [known.get(form) or found[form] for form in forms]
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """Computes the pseudonyms of one scope, as rows of letters."""
+
+    keyed: Mac
+    beginning: bytes
+
+    def __call__(self, forms: list[bytes]) -> npt.NDArray[np.uint8]:
+        """One row for each form of a value."""
+        hashes = self.keyed.after(self.beginning).digests(forms)
+        whole = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, len(hashes[0]))
+        return letters(np.ascontiguousarray(whole[:, :WIDTH]))
 
 
 def _periods(context: Context, unit: Rotation) -> Part:
