@@ -3,7 +3,7 @@
 The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
-    job · minimizer · inspection            pipeline → receipt; data in memory; what can be said before a run
+    job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
     verification                            an output re-checked, sharing no code with the techniques
     engines                                 they only move batches
     stages                                  gate → deduplicate → generalize → release

@@ -10,9 +10,28 @@ from minimize.cli import options
 from minimize.cli.findings import counted, show
 
 
+def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Prints every stable code with what it means, and ends the command."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from minimize.codes import CODES
+
+    for code, about in CODES.items():
+        click.echo(f"{code}  {about}")
+    ctx.exit()
+
+
 @click.command()
 @options.pipeline
 @click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True)
+@click.option(
+    "--codes",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_codes,
+    help="List every code that a finding, an error or the log can have, and exit.",
+)
 @options.as_json
 def command(pipeline: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PIPELINE, each with a stable code."""

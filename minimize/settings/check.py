@@ -63,9 +63,9 @@ def _wrong_columns(given: Given) -> Iterator[Finding]:
     names = given.table.column_names
     for name in SCHEMA.names:
         if names.count(name) > 1 or (name not in names and name != "subject"):
-            yield given.fault("S002", f"settings have no column {name}, or several", field=name)
+            yield given.fault("C002", f"settings have no column {name}, or several", field=name)
         elif name in names and not _is_empty(given, name) and not _is_readable(name, _plain(given.table[name].type)):
-            yield given.fault("S006", f"the column {name} is of a type that settings do not have", field=name)
+            yield given.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
 
 
 def _is_empty(given: Given, name: str) -> bool:
@@ -111,14 +111,14 @@ def _moment(text: str) -> int | None:
 def _empty(given: Given, texts: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _MUST_BE:
         for row in _rows(pc.fill_null(pc.equal(texts[name], ""), True)):
-            yield given.fault("S003", f"{name} is empty", row, field=name)
+            yield given.fault("C003", f"{name} is empty", row, field=name)
 
 
 def _timeless(given: Given, times: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _TIMES:
         for row in _rows(times[name].is_null()):
             hint = "write it like 2026-11-24T08:00:00+00:00"
-            yield given.fault("S004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
+            yield given.fault("C004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
 
 
 def _rows(where: pa.Array) -> list[int]:

@@ -55,9 +55,9 @@ def _numbered(file: TextIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def _uneven(path: Path, line: int) -> Finding:
-    return Finding("S005", "a row with more or fewer values than the header has names", file=str(path), line=line)
+    return Finding("C005", "a row with more or fewer values than the header has names", file=str(path), line=line)
 
 
 def _unreadable(path: Path, kind: str) -> PolicyError:
-    finding = Finding("S001", f"settings that cannot be read as {kind}", file=str(path))
+    finding = Finding("C001", f"settings that cannot be read as {kind}", file=str(path))
     return PolicyError(f"cannot read the settings {path}", findings=[finding])

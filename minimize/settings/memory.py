@@ -15,7 +15,7 @@ def from_memory(data: Any) -> SettingsRows:
     """The rows of data in memory. Raises PolicyError with every fault, by row."""
     table = _table(data)
     if table is None:
-        finding = Finding("S001", "settings are a path, a table or a DataFrame")
+        finding = Finding("C001", "settings are a path, a table or a DataFrame")
         raise PolicyError("cannot read the settings", findings=[finding])
     return checked(Given(table))
 

@@ -66,26 +66,26 @@ def test_every_faulty_row_is_named_by_its_line_at_once(tmp_path: Path) -> None:
         + ROW.replace("admin", "")
         + ROW.replace("Z", "x")
     )
-    assert faults(written(tmp_path, text)) == [("S003", 4), ("S004", 5), ("S003", 6), ("S004", 7)]
+    assert faults(written(tmp_path, text)) == [("C003", 4), ("C004", 5), ("C003", 6), ("C004", 7)]
 
 
 def test_a_fault_after_a_value_of_several_lines_has_the_right_line(tmp_path: Path) -> None:
     text = HEADER + ROW.replace(",on,", ',"on\nor off",') + ROW.replace("2026-11-01T00:00:00Z", "soon")
-    assert faults(written(tmp_path, text)) == [("S004", 4)]
+    assert faults(written(tmp_path, text)) == [("C004", 4)]
 
 
 @pytest.mark.parametrize("time", ["2026-11-01T00:00:00", "2026-11-01", "", "2026-13-01T00:00:00Z", "1 November 2026"])
 def test_a_time_without_an_offset_is_a_fault(tmp_path: Path, time: str) -> None:
-    assert faults(written(tmp_path, HEADER + ROW.replace("2026-11-01T00:00:00Z", time))) == [("S004", 2)]
+    assert faults(written(tmp_path, HEADER + ROW.replace("2026-11-01T00:00:00Z", time))) == [("C004", 2)]
 
 
 def test_a_column_that_is_missing_or_stands_twice_is_a_fault(tmp_path: Path) -> None:
-    assert faults(written(tmp_path, HEADER.replace(",holder", "").replace("value", "setting"))) == [("S002", None)] * 3
-    assert [code for code, _ in faults(written(tmp_path, ""))] == ["S002"] * 6
+    assert faults(written(tmp_path, HEADER.replace(",holder", "").replace("value", "setting"))) == [("C002", None)] * 3
+    assert [code for code, _ in faults(written(tmp_path, ""))] == ["C002"] * 6
 
 
 def test_a_row_of_another_length_is_a_fault(tmp_path: Path) -> None:
-    assert faults(written(tmp_path, HEADER + ROW + "t,,location\n")) == [("S005", 3)]
+    assert faults(written(tmp_path, HEADER + ROW + "t,,location\n")) == [("C005", 3)]
 
 
 def test_no_fault_shows_a_value(tmp_path: Path) -> None:
@@ -100,13 +100,13 @@ def test_no_fault_shows_a_value(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing.parquet"])
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, name: str) -> None:
-    assert faults(tmp_path / name) == [("S001", None)]
+    assert faults(tmp_path / name) == [("C001", None)]
 
 
 @pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
 def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff\xfe\x00canary")
-    assert faults(tmp_path / name) == [("S001", None)]
+    assert faults(tmp_path / name) == [("C001", None)]
 
 
 def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_timestamp_without_zone_is_utc() -> None:
 def test_rows_are_named_by_number_where_there_are_no_lines() -> None:
     with pytest.raises(PolicyError) as caught:
         load_settings(pa.table({**TEXT, "valid_from": ["2026-11-01T00:00:00Z", "canary"]}))
-    assert [(finding.code, finding.line) for finding in caught.value.findings] == [("S004", None)]
+    assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C004", None)]
     assert "row 2" in str(caught.value)
     assert "canary" not in str(caught.value)
 
@@ -73,7 +73,7 @@ def test_subjects_of_a_frame_in_which_nobody_is_named_are_nobody() -> None:
 def test_subjects_that_are_fractions_are_refused() -> None:
     with pytest.raises(PolicyError) as caught:
         load_settings(pa.table({**COLUMNS, "subject": [1.0, 2.0]}))
-    assert [finding.code for finding in caught.value.findings] == ["S006"]
+    assert [finding.code for finding in caught.value.findings] == ["C006"]
 
 
 @pytest.mark.parametrize("data", [7, object(), {"tenant_id": ["t"]}])

@@ -1,0 +1,101 @@
+"""Every stable code that a finding, an error, a log line or a quarantined record can have, with one line about it.
+
+The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
+`C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
+`E` errors as a whole, `I` and `W` the log. No code changes its meaning, and none is used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from minimize.policy.faults import FAULTS
+from minimize.policy.lint import RULES
+from minimize.verification.codes import CODES as VERIFICATION
+
+_PLAN: Final = {
+    "P100": "a purpose that the policy does not list",
+    "P101": "a technique that does not take the type of its field",
+    "P102": "cases that give different types",
+    "P103": "more than one `top` in a field",
+    "P104": "`top` in a policy that names no subject",
+    "P105": "`top` in `in_aggregates`",
+    "P106": "a derived field that is nested",
+    "P110": "an aggregate without a subject to count",
+    "P111": "a group key that is not released for the purpose",
+    "P112": "a time unit finer than the released one",
+    "P113": "a measure over a field that aggregates do not see",
+    "P114": "a sum or mean over bins without an end",
+    "P120": "a gate that depends on itself",
+    "P121": "a condition or technique that reads what it cannot reach",
+    "P122": "a field that is made from another list than it stands in",
+    "P123": "more cases than can be told apart",
+}
+_REFUSALS: Final = {
+    "R001": "an output whose category is above what it must be",
+    "R002": "a partition by a field that is not plain, or not released",
+    "R003": "a minimum, maximum or quantile over a field with `in_aggregates`",
+    "R004": "related aggregates that give small groups away by difference",
+}
+_SETTINGS: Final = {
+    "C001": "settings that cannot be read",
+    "C002": "settings without a column, or with it twice",
+    "C003": "a row without tenant, setting or holder",
+    "C004": "a time that is no ISO 8601 time with an offset from UTC",
+    "C005": "a row with more or fewer values than the header has names",
+    "C006": "a column of a type that settings do not have",
+}
+_SOURCES: Final = {
+    "S001": "a declared field is missing",
+    "S002": "a declared field has another type",
+    "S003": "a column name stands twice",
+    "S004": "two files of the source disagree about a type",
+    "S005": "a column in memory holds values of more than one type",
+    "S010": "two batch dates disagree about a type",
+}
+_AGGREGATES: Final = {
+    "A001": "a group key that is nested",
+    "A002": "a unit of time for a key that is no time",
+    "A003": "one name for a group key and a measure",
+    "A004": "keys or measures of different lists",
+    "A005": "a subject that stands in a list",
+    "A006": "a measure that does not take the type of its field",
+}
+_ERRORS: Final = {
+    "E000": "an error without a kind of its own",
+    "E001": "words of the command line that are not understood",
+    "E100": "a check failed",
+    "E101": "an output does not obey its receipts and policies",
+    "E200": "what was asked cannot be done as it is written",
+    "E201": "faults in policy, pipeline or settings files",
+    "E202": "the policy and the data disagree",
+    "E203": "an input that cannot be read",
+    "E204": "a keyring that is missing, open to others, or lacks a key",
+    "E205": "an output folder that cannot be used",
+    "E300": "refused by policy",
+    "E400": "quarantine above `stop_above`; nothing was published",
+    "E900": "an error inside minimize",
+}
+_LOG: Final = {
+    "I001": "a run was published",
+    "I002": "there was nothing to do",
+    "W010": "records in memory were left out",
+}
+
+CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **FAULTS,
+        **_PLAN,
+        **{code: rule.about for code, rule in RULES.items()},
+        **_REFUSALS,
+        **_SETTINGS,
+        **_SOURCES,
+        **_AGGREGATES,
+        **VERIFICATION,
+        **_ERRORS,
+        **_LOG,
+    }
+)
+"""By code, in the order in which `minimize lint --codes` prints them."""
