@@ -20,6 +20,7 @@ from minimize.nested import leaf
 from minimize.plan.model import Plan
 from minimize.pointer import Pointer
 from minimize.stages.canonical import encoded, row_digests
+from minimize.techniques.distinct import decoded
 
 Indices = npt.NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).max
@@ -72,8 +73,7 @@ class Rule:
         """The record ids; without a `record` field they say nothing."""
         if self.record is None:
             return pa.repeat(pa.scalar(0), raw.num_rows)
-        values = leaf(raw, self.record).values
-        return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+        return decoded(leaf(raw, self.record).values)
 
 
 def best(candidates: pa.Table) -> pa.Table:
@@ -99,6 +99,7 @@ def words(digests: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 def _times(values: pa.Array) -> tuple[Indices, Indices]:
     """Event times as integers and their UTC days; a null is later than all, on a day of its own."""
+    values = decoded(values)
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp("ms"))
     times: Indices = values.cast(pa.int64()).fill_null(NO_TIME).to_numpy()

@@ -17,6 +17,7 @@ from minimize.policy.model import Field, Policy
 from minimize.settings.base import Settings
 from minimize.stages.conditions import Mode, everywhere, truth
 from minimize.stages.places import RECORD
+from minimize.techniques.distinct import decoded
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ class BatchFacts:
         """The event times; None where the policy has none."""
         if self.policy.time is None:
             return None
-        values = self.leaf(Pointer.parse(self.policy.time)).values
+        values = self._once("times", lambda: decoded(self.leaf(Pointer.parse(str(self.policy.time))).values))
         return values.cast(pa.timestamp("ms", "UTC")) if pa.types.is_date(values.type) else values
 
     def kept(self, keep: pa.BooleanArray) -> BatchFacts:

@@ -11,6 +11,7 @@ from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
 from minimize.stage import Batch
 from minimize.stages.places import place_of
+from minimize.techniques.distinct import decoded
 
 
 def raw_values(field: FieldPlan, raw: pa.RecordBatch) -> pa.Array:
@@ -49,5 +50,4 @@ def tidy(values: pa.Array) -> pa.Array:
 
 
 def _spread_plain(own: Leaf, place: Leaf) -> pa.Array:
-    values = own.values
-    return spread(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values, own, place)
+    return spread(decoded(own.values), own, place)

@@ -15,6 +15,12 @@ def test_only_the_first_of_each_group_is_a_candidate() -> None:
     assert sorted(RULE.candidates(raw)["at"].to_pylist()) == [1, 2]
 
 
+def test_event_times_may_be_dictionary_encoded() -> None:
+    raw = records({}, {"event_time": before(hours=2)}, {"event_time": before(hours=3)})
+    encoded = raw.set_column(2, "event_time", raw["event_time"].dictionary_encode())
+    assert RULE.candidates(encoded)["at"].to_pylist() == [1]
+
+
 def test_equal_records_are_one_candidate_that_knows_how_many_they_are() -> None:
     assert RULE.candidates(records({}, {}, {}, {}))["count"].to_pylist() == [3]
 

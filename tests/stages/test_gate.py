@@ -35,6 +35,13 @@ def test_every_unit_of_time_knows_the_same_age(unit: str) -> None:
     assert gated(plan_of({}, columns={"event_time": type_}, retention="24h"), raw).raw.num_rows == 1
 
 
+def test_event_times_that_are_dictionary_encoded_know_the_same_age() -> None:
+    raw = uses({"event_time": before(hours=24)}, {"event_time": before(hours=23)})
+    encoded = raw.set_column(2, "event_time", raw["event_time"].dictionary_encode())
+    plan = plan_of(USES, encoded.schema, retention="24h", features=FEATURES)
+    assert gated(plan, encoded, settings()).raw.num_rows == 1
+
+
 def test_a_record_without_event_time_is_past_any_retention() -> None:
     assert gated(plan_of({}, retention="24h"), records({}, {"event_time": None})).raw.num_rows == 0
 
