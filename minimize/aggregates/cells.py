@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.codes import pack, unpack
+from minimize.codebook import pack, unpack
 
 Weights = npt.NDArray[np.int64]
 

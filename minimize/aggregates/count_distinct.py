@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
 from minimize.aggregates.cells import Cells
-from minimize.aggregates.codes import Codebook
+from minimize.codebook import Codebook
 
 
 class CountDistinct(Measure):

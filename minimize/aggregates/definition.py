@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 from minimize.aggregates.base import Measure, MeasureRefused, Terms, is_scalar
-from minimize.aggregates.codes import settled
+from minimize.codebook import settled
 from minimize.errors import Finding
 from minimize.pointer import Pointer
 

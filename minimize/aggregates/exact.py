@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from minimize.aggregates.base import Codes
 from minimize.aggregates.cells import Cells, summed
-from minimize.aggregates.codes import unpack
+from minimize.codebook import unpack
 
 _LOWEST = 1126
 """The lowest exponent of a double's mantissa as an integer is -1126 (the smallest subnormal is 2**52 at -1126)."""

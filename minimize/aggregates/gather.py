@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from minimize.aggregates.codes import settled
 from minimize.aggregates.definition import Definition
+from minimize.codebook import settled
 from minimize.pointer import Pointer
 from minimize.stage import Batch
 

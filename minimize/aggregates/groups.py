@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.codes import Codebook, pack, unpack
 from minimize.aggregates.definition import GroupKey, Unit
+from minimize.codebook import Codebook, pack, unpack
 
 _DENSE = 1 << 22
 """Up to so many possible combinations are looked up in a table rather than sorted or hashed."""

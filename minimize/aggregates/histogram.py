@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
 from minimize.aggregates.cells import Cells
-from minimize.aggregates.codes import Codebook, pack, unpack
+from minimize.codebook import Codebook, pack, unpack
 
 _TAKES = "every type that is not nested"
 

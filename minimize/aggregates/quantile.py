@@ -12,7 +12,7 @@ from pydantic import Field
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_ordered, required
 from minimize.aggregates.cells import Cells
-from minimize.aggregates.codes import Codebook
+from minimize.codebook import Codebook
 
 _TAKES = "numbers, timestamps, dates"
 

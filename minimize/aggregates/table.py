@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes, MeasureTally, Terms
-from minimize.aggregates.codes import Codebook
 from minimize.aggregates.contributors import Contributors, Field
 from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
@@ -24,6 +23,7 @@ from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.related import related
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
+from minimize.codebook import Codebook
 from minimize.errors import PolicyError
 from minimize.nested import leaf
 from minimize.stage import Batch

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.codes import pack, unpack
 from minimize.aggregates.definition import Definition
 from minimize.aggregates.groups import GroupBook
+from minimize.codebook import pack, unpack
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.stage import Batch

@@ -6,20 +6,19 @@ steps before it gave, and settles into `Kept`, the technique that does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from minimize.codebook import Codebook, Codes, pack, unpack
 from minimize.nested import leaf, spread
 from minimize.pointer import Pointer
 from minimize.stage import Batch
 from minimize.techniques.base import Context, Family, Leaves, Step, Technique, Treated
-
-_Integers = npt.NDArray[np.int64]
 
 
 class Top(Step):
@@ -86,49 +85,59 @@ class TopTally:
         self._pointer = pointer
         self._subject = subject
         self._top = top
-        self._pairs = [pa.table({"value": pa.array([], pa.string()), "subject": pa.array([], pa.string())})]
+        self._values = Codebook(pa.string())
+        self._subjects = Codebook(pa.string())
+        self._pairs: list[Codes] = []
         self._waiting = 0
         self._settled = 0
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in."""
         values = batch.released[self._key]
-        subjects = self._subjects(batch)
-        self._add(pa.table({"value": _text(values), "subject": _text(subjects)}))
+        there = values.is_valid()
+        subjects = self._subjects_of(batch)
+        if there.false_count:
+            values, subjects = values.filter(there), subjects.filter(there)
+        self._add(pack(self._values.encode(values), self._subjects.encode(subjects)))
 
     def merge(self, other: Self) -> None:
         """Takes in what another tally of the same field has seen."""
+        values = self._values.codes(other._values.values)
+        subjects = self._subjects.codes(other._subjects.values)
         for pairs in other._pairs:
-            self._add(pairs)
+            theirs, whose = unpack(pairs)
+            self._add(pack(values[theirs], subjects[whose]))
 
     def settle(self) -> Kept:
         """The technique. It does not depend on the order of anything that was observed."""
-        return Kept(kept=chosen(self._compact(), self._top), other=self._top.other)
+        values, subjects = unpack(self._compact())
+        nobody = self._subjects.values.is_null().to_numpy(zero_copy_only=False)
+        owners = np.where(nobody[subjects], -1, subjects)
+        return Kept(kept=chosen(self._values.values.to_pylist(), values, owners, self._top), other=self._top.other)
 
-    def _subjects(self, batch: Batch) -> pa.Array:
+    def _subjects_of(self, batch: Batch) -> pa.Array:
         above = leaf(batch.raw, self._subject)
         stars = self._pointer.stars
         return spread(above.values, above, leaf(batch.raw, stars[-1])) if stars else above.values
 
-    def _add(self, pairs: pa.Table) -> None:
-        self._pairs.append(_distinct(pairs.filter(pc.is_valid(pairs["value"]))))
+    def _add(self, pairs: Codes) -> None:
+        self._pairs.append(np.unique(pairs))
         self._waiting += len(self._pairs[-1])
         if self._waiting > self._settled:
             self._compact()
 
-    def _compact(self) -> pa.Table:
-        pairs = _distinct(pa.concat_tables(self._pairs))
+    def _compact(self) -> Codes:
+        pairs = np.unique(np.concatenate([*self._pairs, np.empty(0, np.int64)]))
         self._pairs, self._waiting, self._settled = [pairs], 0, len(pairs)
         return pairs
 
 
-def chosen(pairs: pa.Table, top: Top) -> tuple[str, ...]:
-    """The values to keep, given the distinct (value, subject), most frequent first; ties in the order of the values."""
-    values, subjects = (pairs[name].combine_chunks().dictionary_encode() for name in ("value", "subject"))
-    codes = _integers(values.indices)
-    owners = _integers(pc.fill_null(subjects.indices, -1))
-    counts = np.bincount(codes[owners >= 0], minlength=len(values.dictionary))
-    names = values.dictionary.to_pylist()  # distinct values only
+def chosen(names: Sequence[str], codes: Codes, owners: Codes, top: Top) -> tuple[str, ...]:
+    """The values to keep, most frequent first; ties in the order of the values.
+
+    Takes the distinct values, and the distinct pairs of a value's place among them and a subject (-1: nobody).
+    """
+    counts = np.bincount(codes[owners >= 0], minlength=len(names))
     frequent = [code for code in np.flatnonzero(counts >= top.at_least).tolist() if names[code] != top.other]
     kept = sorted(frequent, key=lambda code: (-counts[code], names[code]))[: top.keep]
     outside = ~np.isin(codes, kept)
@@ -137,18 +146,5 @@ def chosen(pairs: pa.Table, top: Top) -> tuple[str, ...]:
     return tuple(names[code] for code in kept)
 
 
-def _distinct_of(owners: _Integers) -> int:
+def _distinct_of(owners: Codes) -> int:
     return len(np.unique(owners[owners >= 0]))
-
-
-def _integers(codes: pa.Array) -> _Integers:
-    return np.array(codes.to_numpy(zero_copy_only=False), np.int64)
-
-
-def _distinct(pairs: pa.Table) -> pa.Table:
-    return pairs.group_by(["value", "subject"], use_threads=False).aggregate([])
-
-
-def _text(values: pa.Array) -> pa.Array:
-    plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-    return plain if plain.type == pa.string() else plain.cast(pa.string())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes
+Codes = npt.NDArray[np.int64]
 
 _LOW = np.int64(0xFFFFFFFF)
 _SHIFT = np.int64(32)

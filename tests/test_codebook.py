@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.aggregates.codes import Codebook, pack, unpack
+from minimize.codebook import Codebook, pack, unpack
 
 
 def test_packed_codes_come_apart_again() -> None:
