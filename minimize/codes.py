@@ -28,6 +28,7 @@ _PLAN: Final = {
     "P112": "a time unit finer than the released one",
     "P113": "a measure over a field that aggregates do not see",
     "P114": "a sum or mean over bins without an end",
+    "P115": "an aggregate that waits for late rows, which is not available yet",
     "P120": "a gate that depends on itself",
     "P121": "a condition or technique that reads what it cannot reach",
     "P122": "a field that is made from another list than it stands in",

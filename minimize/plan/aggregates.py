@@ -56,6 +56,9 @@ def _seen(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:
 def _faults(pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> Iterator[Finding]:
     if counting(pipeline, model) is None:
         yield _fault(pipeline, name, "P110", "there is no subject to count", "the policy names one with `subject:`")
+    if model.late is not None:
+        hint = "leave it out: rows then count in the batch that brought them"
+        yield _fault(pipeline, name, "P115", "`late` is not available yet", hint)
     for label, key in model.group_by.items():
         yield from _key_faults(pipeline, name, label, key, fields)
     for label, measure in model.measures.items():

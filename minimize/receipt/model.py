@@ -62,10 +62,13 @@ class GatedBy:
 
 @dataclass(frozen=True, slots=True)
 class FieldReceipt:
-    """What was done to one field, as counts of non-null values of written records as they came in."""
+    """What was done to one field, as counts of non-null values of written records as they came in.
+
+    `values` is None where nobody counted: the field is dropped, and was not looked at.
+    """
 
     did: str | tuple[str, ...]
-    values: int = 0
+    values: int | None = 0
     changed: int = 0
     gated: int = 0
     unparsable: int = 0

@@ -71,7 +71,7 @@ def _lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
 
 def _of(fields: Mapping[str, FieldReceipt], what: str) -> str:
     counted = [(name, getattr(each, what), each.values) for name, each in fields.items()]
-    return ", ".join(f"{name} {_number(count)} of {_number(values)}" for name, count, values in counted if count)
+    return ", ".join(f"{name} {_number(count)} of {_number(values or 0)}" for name, count, values in counted if count)
 
 
 def _is_treated(each: FieldReceipt) -> bool:
@@ -111,7 +111,8 @@ def _did(each: FieldReceipt) -> str:
 
 
 def _field_cells(each: FieldReceipt) -> list[str]:
-    return [_did(each), *(_number(n) for n in (each.values, each.changed, each.gated, each.unparsable, each.dropped))]
+    values = "not counted" if each.values is None else _number(each.values)
+    return [_did(each), values, *(_number(n) for n in (each.changed, each.gated, each.unparsable, each.dropped))]
 
 
 def _output_cells(output: Output) -> list[str]:

@@ -25,6 +25,8 @@ def _fault(counted: FieldReceipt, view: FieldView | None) -> str | None:
     lost = counted.gated + counted.unparsable + counted.dropped
     if view is None:
         return "counts a field that the policy does not declare"
+    if counted.values is None:
+        return "does not count a field that is released" if view.chains else None
     if lost > counted.values or counted.changed > counted.values:
         return "more values were lost or changed than there were"
     shifts = [chain[-1].word == "shift_dates" for chain in view.chains]

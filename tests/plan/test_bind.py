@@ -185,6 +185,10 @@ def test_a_mean_over_open_bins_is_a_fault(tmp_path: Path, measure: str) -> None:
     assert faults(tmp_path, extra, aggregates=aggregate(measures={"m": {measure: "x"}})) == {"P114"}
 
 
+def test_waiting_for_late_rows_is_refused_rather_than_ignored(tmp_path: Path) -> None:
+    assert faults(tmp_path, aggregates=aggregate(late="2d")) == {"P115"}
+
+
 def test_distinct_subjects_are_counted_though_the_subject_is_dropped(tmp_path: Path) -> None:
     extra = {"device_id": {"type": "string", "role": "identifier", "do": "drop"}}
     made = pipeline_plan(tmp_path, extra, aggregates=aggregate(measures={"n": {"count_distinct": "device_id"}}))
@@ -203,3 +207,13 @@ def test_a_plan_shows_as_a_table_with_everything_escaped() -> None:
     page = plan({"x": {"type": "string", "do": "keep", "collect_if": {"owner_type": "<b>"}}})._repr_html_()
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
+
+
+def test_a_gate_that_cannot_be_worked_out_is_a_fault_and_comes_before_refusals(tmp_path: Path) -> None:
+    extra = {
+        "a": {"type": "string", "do": "keep", "collect_if": {"a": "x"}},
+        "phone": {"type": "string", "role": "identifier", "do": "keep"},
+    }
+    with pytest.raises(PolicyError) as caught:
+        pipeline_plan(tmp_path, extra, records={"must_be": "pseudonymized"})
+    assert [finding.code for finding in caught.value.findings] == ["P120"]

@@ -39,6 +39,12 @@ def test_the_tables_show_balance_fields_and_outputs() -> None:
         assert text in shown
 
 
+def test_a_dropped_field_that_nobody_looked_at_has_no_count() -> None:
+    made = receipt(fields={"mail": FieldReceipt("drop", None)})
+    assert "dropped                 mail" in made.summary()
+    assert "<td>mail</td><td>drop</td><td>not counted</td>" in made._repr_html_()
+
+
 def test_every_text_in_the_tables_is_escaped() -> None:
     evil = "<script>alert(1)</script>"
     made = receipt(

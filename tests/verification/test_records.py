@@ -289,11 +289,19 @@ def test_a_row_without_a_pseudonym_may_be_anybody_s(house: House) -> None:
     [
         FieldReceipt("keep", values=5, gated=3, unparsable=2, dropped=1),
         FieldReceipt("keep", values=5, changed=6),
+        FieldReceipt("keep", values=None),
     ],
 )
 def test_counts_that_cannot_be_are_found(house: House, counted: FieldReceipt) -> None:
     house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"x": counted})
     assert house.codes() == ["V032"]
+
+
+def test_a_dropped_field_needs_no_count(house: House) -> None:
+    declared = policy({"x": KEEP, "mail": {"type": "string", "do": "drop"}})
+    fields = {"x": FieldReceipt("keep", 1), "mail": FieldReceipt("drop", None)}
+    house.run(declared, {"records": records(x=(texts("a"), "keep"))}, fields=fields)
+    assert house.codes() == []
 
 
 def test_counts_of_an_undeclared_field_are_found(house: House) -> None:

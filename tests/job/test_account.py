@@ -1,0 +1,189 @@
+"""The account of a run: the receipt's JSON has its names, its digests, and a signature that anybody can check."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.keys import Keyring
+from minimize.receipt import Receipt
+from tests.job.house import AT, DAY, House, event, events
+
+ROWS = {"read", "written", "gated", "quarantined", "suppressed", "deduplicated"}
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NAMES = {
+    *("receipt", "kind", "run_id", "sequence", "previous", "pipeline", "purpose", "engine", "at", "at_given"),
+    *("started", "finished", "dates", "policy", "plan", "settings", "keys", "versions", "inputs", "rows"),
+    *("gated_by", "fields", "undeclared", "outputs", "replaces", "removes", "quarantine", "files", "signature"),
+}
+VERIFIER = """
+import base64, json, pathlib, sys
+import rfc8785
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+receipt = json.loads(pathlib.Path(sys.argv[1]).read_text())
+signature = receipt.pop("signature")
+key = load_pem_public_key(pathlib.Path(sys.argv[2]).read_bytes())
+key.verify(base64.b64decode(signature["value"], validate=True), rfc8785.dumps(receipt))
+print(signature["algorithm"], signature["key"])
+"""
+
+
+def told(house: House, receipt: Receipt) -> dict[str, Any]:
+    """The receipt as it stands in its file."""
+    found: dict[str, Any] = json.loads((house.out / "runs" / receipt.run_id / "receipt.json").read_text())
+    return found
+
+
+def sha256(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_receipt_has_all_its_names_and_no_others(house: House) -> None:
+    house.brings([*events(40), "no json", event(41, new_thing=1)])
+    shown = told(house, house.run())
+    assert set(shown) == NAMES
+    assert (shown["receipt"], shown["kind"], shown["sequence"], shown["previous"]) == (1, "run", 1, None)
+    assert set(shown["policy"]) == {"name", "version", "digest"}
+    assert set(shown["plan"]) == set(shown["settings"]) == {"digest"}
+    assert {frozenset(each) for each in shown["inputs"]} == {frozenset({"path", "digest", "rows"})}
+    assert set(shown["rows"]) == ROWS
+    assert set(shown["gated_by"]) == {"setting", "condition", "retention", "erased"}
+    counts = {"did", "values", "changed", "gated", "unparsable", "dropped"}
+    assert {frozenset(each) for each in shown["fields"].values()} == {frozenset(counts)}
+    assert set(shown["outputs"]["records"]) == {"category", "rows", "files"}
+    suppressed = {"groups_suppressed", "rows_suppressed", "too_late"}
+    assert set(shown["outputs"]["per_model"]) == {"category", "rows", "files"} | suppressed
+    files = [file for output in shown["outputs"].values() for file in output["files"]] + shown["quarantine"]["files"]
+    assert {frozenset(each) for each in files} == {frozenset({"path", "rows", "digest"})}
+    assert set(shown["quarantine"]) == {"rows", "by_code", "files"}
+    assert set(shown["signature"]) == {"algorithm", "key", "value"}
+
+
+def test_every_digest_is_that_of_the_bytes_it_stands_for(house: House) -> None:
+    house.brings([*events(40), "no json"])
+    shown = told(house, house.run())
+    outputs = [file for output in shown["outputs"].values() for file in output["files"]]
+    for file in [*outputs, *shown["quarantine"]["files"]]:
+        assert file["digest"] == sha256(house.out / file["path"])
+    for each in shown["inputs"]:
+        assert each["digest"] == sha256(house.folder / "data" / each["path"])
+    assert shown["policy"]["digest"] == sha256(house.folder / "policy.yaml")
+    assert all(DIGEST.fullmatch(shown[name]["digest"]) for name in ("plan", "settings"))
+
+
+def test_the_chain_is_the_digest_of_the_canonical_receipt(house: House) -> None:
+    import rfc8785
+
+    house.brings(events(40))
+    first, second = told(house, house.run()), told(house, house.run())
+    assert second["previous"] == "sha256:" + hashlib.sha256(rfc8785.dumps(first)).hexdigest()
+    assert {file["path"]: file["digest"] for file in second["replaces"]} == {
+        file["path"]: file["digest"] for output in first["outputs"].values() for file in output["files"]
+    }
+
+
+def test_a_script_without_minimize_can_check_the_signature(house: House) -> None:
+    house.brings([*events(40), event(41, größe="ü")])
+    receipt = house.run()
+    key = house.folder / "public.pem"
+    key.write_bytes(Keyring.load(house.keys).public_key_pem())
+    path = house.out / "runs" / receipt.run_id / "receipt.json"
+    words = [sys.executable, "-I", "-c", VERIFIER, str(path), str(key)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "ed25519 signing/1\n"
+    path.write_text(path.read_text().replace('"written": 41', '"written": 40'))
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 1
+
+
+def test_a_field_says_what_was_done_to_it(house: House) -> None:
+    chain = [{"clip": {"min": 0, "max": 50}}, {"round": {"to": 5}}]
+    cases = [{"if": {"tenant_id": "north"}, "do": "keep"}]
+    house.policy(
+        {
+            "storage": {"type": "integer", "do": chain},
+            "note": {"type": "string", "cases": cases, "otherwise": "drop"},
+            "agent": {"type": "string", "purposes": ["customer_support"], "do": "keep"},
+        }
+    )
+    house.brings([event(n, note="n", agent="a", storage=n) for n in range(60)])
+    fields = told(house, house.run())["fields"]
+    assert fields["event_id"]["did"] == fields["agent"]["did"] == "drop"
+    assert fields["tenant_id"]["did"] == "keep"
+    assert fields["storage"]["did"] == ["clip", "round"]
+    assert fields["note"] == {
+        "did": ["keep", "drop"],
+        "values": 60,
+        "changed": 0,
+        "gated": 0,
+        "unparsable": 0,
+        "dropped": 30,
+    }
+
+
+def test_a_field_that_is_dropped_unseen_claims_no_count(house: House) -> None:
+    hidden = {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 0, "max": 100}}}
+    house.policy({"battery": hidden})
+    house.brings(events(60))
+    fields = house.run().fields
+    assert fields["event_id"].values is None
+    assert fields["battery"].values == 60
+    assert fields["tenant_id"].values == 60
+
+
+def test_values_are_counted_as_they_came_in(house: House) -> None:
+    house.policy({"address": {"type": "string", "role": "quasi", "do": {"truncate_ip": {}}}})
+    old = event(1000, event_time="2026-10-01T00:00:00Z", address="10.0.0.1")
+    given = [event(n, address="10.0.0.1" if n % 2 else None) for n in range(40)]
+    house.brings([*given, event(40, address="nowhere"), event(41, address="10.0.0.0"), old])
+    address = house.run().fields["address"]
+    assert (address.values, address.changed, address.unparsable) == (22, 20, 1)
+
+
+def test_undeclared_paths_are_counted_by_pointer(house: House) -> None:
+    house.brings([event(n, new_thing={"a": 1}, **{f"key{n}": 1}) for n in range(12)])
+    assert house.run().undeclared == {"/*": 12, "/new_thing": 12}
+
+
+def test_the_times_of_a_receipt_are_utc(house: House) -> None:
+    house.brings(events(4))
+    shown = told(house, house.run(at="2026-11-25T02:00:00+02:00"))
+    assert shown["at"] == "2026-11-25T00:00:00Z"
+    assert all(shown[name].endswith("Z") for name in ("started", "finished"))
+    assert shown["dates"] == [DAY]
+
+
+def test_run_ids_sort_by_time_and_name_the_files(house: House) -> None:
+    house.brings(events(40))
+    receipts = [house.run(at=AT) for _ in range(3)]
+    seconds = [receipt.run_id[:16] for receipt in receipts]
+    assert seconds == sorted(seconds)
+    assert len({receipt.run_id for receipt in receipts}) == 3
+    written = [file.path for receipt in receipts for output in receipt.outputs.values() for file in output.files]
+    assert len(set(written)) == len(written)
+    for receipt in receipts:
+        assert all(receipt.run_id in file.path for output in receipt.outputs.values() for file in output.files)
+
+
+def test_the_signature_is_base64_of_an_ed25519_signature(house: House) -> None:
+    house.brings(events(4))
+    signature = told(house, house.run())["signature"]
+    assert (signature["algorithm"], signature["key"]) == ("ed25519", "signing/1")
+    assert len(base64.b64decode(signature["value"], validate=True)) == 64
+
+
+@pytest.mark.parametrize("source", ["data/{date}/*.ndjson.gz", "data/**/*.ndjson.gz"])
+def test_paths_are_relative_to_the_output_and_to_the_sources_root(house: House, source: str) -> None:
+    house.pipeline(source={"path": source, "format": "ndjson"})
+    house.brings([*events(40), "no json"])
+    shown = told(house, house.run())
+    assert [each["path"] for each in shown["inputs"]] == [f"{DAY}/a.ndjson.gz"]
+    assert {row["source"] for row in house.rows("quarantine")} == {f"{DAY}/a.ndjson.gz"}
+    assert all((house.out / file["path"]).is_file() for file in shown["outputs"]["records"]["files"])
