@@ -18,7 +18,8 @@ from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source
 from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.keys import Keyring, find_keyring
-from minimize.plan import Plan, bind, request
+from minimize.plan import Plan, request
+from minimize.plan.bind import Examined, examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows, load_settings
@@ -60,18 +61,21 @@ def resolve(
 ) -> Given:
     """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals."""
     job = as_pipeline(pipeline)
-    when, was_given = _at(at, output)
+    now, asked = datetime.now(UTC), moment(at)
     keyring = _keyring(keys, job)
     rows = load_job_settings(settings, job)
     only = None if date is None else day(date)
     found = found_files(job, input, only)
     sources = open_sources(job, found, only, veil(job, keyring))
-    plan = bind_all(job, sources)
+    examined = examine_all(job, sources)
+    plan = examined.sound()
     _check_writes(plan)
     for name in sorted(plan.keys):
         keyring.bytes_of(name)
+    examined.allowed()
+    _check_time(asked, now, output)
     target = Path(output) if output is not None else job.folder / job.output
-    return Given(job, when, was_given, keyring, rows, target, sources, found.root, plan)
+    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, found.root, plan)
 
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
@@ -132,17 +136,22 @@ def sorted_days(days: Iterable[Day]) -> list[Day]:
 
 
 def bind_all(job: Pipeline, sources: Mapping[Day, Source]) -> Plan:
-    """The one plan of all batch dates; where there are none, of the types that the policy names.
+    """The one plan of all batch dates. Raises SchemaError, PolicyError, RefusedError."""
+    return examine_all(job, sources).allowed()
+
+
+def examine_all(job: Pipeline, sources: Mapping[Day, Source]) -> Examined:
+    """The one plan of all batch dates, with what stands against it; where there are none, of the types that the policy names.
 
     Raises SchemaError where two dates have different types.
     """
     if not sources:
         declared = declared_schema(request(job.policy, job.purpose, job))
-        return bind(job.policy, declared, purpose=job.purpose, pipeline=job)
+        return examine(job.policy, declared, purpose=job.purpose, pipeline=job)
     first, *others = sources.values()
     for other in others:
         _same(first.schema, other.schema)
-    return bind(job.policy, first.schema, purpose=job.purpose, pipeline=job)
+    return examine(job.policy, first.schema, purpose=job.purpose, pipeline=job)
 
 
 def load_job_settings(settings: Any, job: Pipeline) -> SettingsRows | None:
@@ -160,13 +169,10 @@ def _check_writes(plan: Plan) -> None:
         raise PolicyError("every field is dropped, so that no record can be written", hint=hint)
 
 
-def _at(at: datetime | str | None, output: str | PathLike[str] | None) -> tuple[datetime, bool]:
-    now = datetime.now(UTC)
-    asked = moment(at)
+def _check_time(asked: datetime | None, now: datetime, output: str | PathLike[str] | None) -> None:
     if asked is not None and asked < now and output is None:
         hint = "give --output DIR: a run as of an earlier time does not replace what stands"
         raise RefusedError("--at lies before now", hint=hint)
-    return asked or now, asked is not None
 
 
 def _keyring(keys: Keyring | str | PathLike[str] | None, job: Pipeline) -> Keyring:

@@ -13,6 +13,7 @@ from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan import category
 from minimize.plan.aggregates import plan_aggregates
 from minimize.plan.fields import fault, plan_field
+from minimize.plan.gates import gate_faults
 from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
 from minimize.plan.refusals import refusals
 from minimize.plan.schema import records_schema
@@ -29,6 +30,19 @@ class Examined:
     faults: tuple[Finding, ...]
     refused: tuple[Finding, ...]
 
+    def sound(self) -> Plan:
+        """The plan, whatever is refused about it. Raises PolicyError with all faults of configuration."""
+        if self.faults:
+            raise PolicyError(_counted(len(self.faults), "fault"), findings=self.faults)
+        return self.plan
+
+    def allowed(self) -> Plan:
+        """The plan. Raises PolicyError with all faults of configuration, else RefusedError with all refusals."""
+        plan = self.sound()
+        if self.refused:
+            raise RefusedError(_counted(len(self.refused), "refusal"), findings=self.refused)
+        return plan
+
 
 def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Plan:
     """The plan for a source with this schema (the needed columns, as `Source.schema` has them).
@@ -36,12 +50,7 @@ def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pi
     A purpose of None is nobody's: fields that list purposes are dropped. Raises PolicyError with all faults of configuration,
     then RefusedError with all refusals.
     """
-    examined = examine(policy, source, purpose=purpose, pipeline=pipeline)
-    if examined.faults:
-        raise PolicyError(_counted(len(examined.faults), "fault"), findings=examined.faults)
-    if examined.refused:
-        raise RefusedError(_counted(len(examined.refused), "refusal"), findings=examined.refused)
-    return examined.plan
+    return examine(policy, source, purpose=purpose, pipeline=pipeline).allowed()
 
 
 def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Examined:
@@ -50,7 +59,7 @@ def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline:
     fields = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
     plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
-    return Examined(plan, tuple(faults), tuple(refusals(plan)))
+    return Examined(plan, (*faults, *gate_faults(plan)), tuple(refusals(plan)))
 
 
 def _purpose_faults(policy: Policy, purpose: str | None) -> list[Finding]:

@@ -60,6 +60,11 @@ class FieldPlan:
         return self.field.key
 
     @property
+    def place(self) -> Pointer:
+        """The raw leaf that has one value for each value of the field: itself, or the innermost of its inputs."""
+        return max(self.inputs, key=lambda pointer: len(pointer.stars))
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """Every step of every branch, in order."""
         return tuple(step for branch in self.branches for step in branch.steps or ())

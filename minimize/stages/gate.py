@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.plan.gates import check
 from minimize.plan.model import Branch, FieldPlan, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
 from minimize.settings.base import Settings
 from minimize.stage import Batch, Counts
-from minimize.stages.check import check
 from minimize.stages.conditions import could_hold, everywhere, holds, must_hold
 from minimize.stages.facts import BatchFacts
 from minimize.stages.places import RECORD, container, place_of

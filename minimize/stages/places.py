@@ -17,7 +17,7 @@ RECORD = Pointer(())
 
 def place_of(field: FieldPlan) -> Pointer:
     """The raw leaf that has one value for each value of the field: itself, or the innermost of its inputs."""
-    return max(field.inputs, key=lambda pointer: len(pointer.stars))
+    return field.place
 
 
 def container(star: Pointer) -> Pointer:

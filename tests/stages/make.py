@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.nested import leaf, rows_of
-from minimize.plan import Branch, Plan, bind
+from minimize.plan import Branch, Plan
+from minimize.plan.bind import examine
 from minimize.policy.load import policy_from
 from minimize.policy.pipeline import Deduplicate, Pipeline, RecordsModel, SourceModel
 from minimize.settings import load_settings
@@ -52,7 +53,7 @@ def plan_of(
     pipeline: RecordsModel | None = None,
     **policy: Any,
 ) -> Plan:
-    """A plan over these fields beside those that every policy here has."""
+    """A plan over these fields beside those that every policy here has, as far as one can be made."""
     body = {
         "policy": "p",
         "version": 1,
@@ -69,7 +70,7 @@ def plan_of(
     if pipeline is not None:
         bound = Pipeline(pipeline="p", policy=read, purpose="operations", source=source, output="out", records=pipeline)
     schema = pa.schema({**COLUMNS, **(columns or {})}.items()) if schema is None else schema
-    return bind(read, schema, purpose="operations", pipeline=bound)
+    return examine(read, schema, purpose="operations", pipeline=bound).plan
 
 
 def deduplicating(*by: str, **policy: Any) -> Plan:

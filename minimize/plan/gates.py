@@ -9,19 +9,25 @@ from minimize.plan.model import FieldPlan, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition, Equals, atoms
 from minimize.policy.model import Field, Policy
-from minimize.stages.places import RECORD, place_of
 
 MOST_CASES = 127
+_RECORD = Pointer(())
 
 
 def check(plan: Plan) -> None:
     """Raises PolicyError with everything that keeps the gates of a plan from being worked out."""
-    faults = [*circles(plan.policy), *_record_conditions(plan)]
-    for field in plan.fields.values():
-        if field.gives is not None or field.measured is not None:
-            faults.extend(_field(plan.policy, field))
+    faults = tuple(gate_faults(plan))
     if faults:
         raise PolicyError("the gates of this policy cannot be worked out, nothing was read", findings=faults)
+
+
+def gate_faults(plan: Plan) -> Iterator[Finding]:
+    """Everything that keeps the gates of a plan from being worked out."""
+    yield from circles(plan.policy)
+    yield from _record_conditions(plan)
+    for field in plan.fields.values():
+        if field.gives is not None or field.measured is not None:
+            yield from _field(plan.policy, field)
 
 
 def circles(policy: Policy) -> Iterator[Finding]:
@@ -52,11 +58,11 @@ def _record_conditions(plan: Plan) -> Iterator[Finding]:
     records = None if plan.pipeline is None else plan.pipeline.records
     for condition in (plan.policy.records.collect_if, None if records is None else records.collect_if):
         for key in _read_by(condition):
-            yield from _reachable(plan.policy, None, key, RECORD, "a condition on records")
+            yield from _reachable(plan.policy, None, key, _RECORD, "a condition on records")
 
 
 def _field(policy: Policy, field: FieldPlan) -> Iterator[Finding]:
-    place = place_of(field)
+    place = field.place
     conditions = [field.field.collect_if, *(branch.when for branch in field.branches)]
     for key in dict.fromkeys(key for condition in conditions for key in _read_by(condition)):
         yield from _reachable(policy, field.field, key, place, "its condition")

@@ -9,10 +9,10 @@ import pytest
 
 from minimize.errors import Finding, PolicyError
 from minimize.plan import Branch, Plan
+from minimize.plan.gates import check, circles
 from minimize.pointer import Pointer
 from minimize.policy.condition import Equals
 from minimize.policy.pipeline import RecordsModel
-from minimize.stages.check import check, circles
 from tests.stages.make import APPS, Beside, plan_of, with_steps
 
 KEEP = {"type": "string", "do": "keep"}
