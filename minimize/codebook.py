@@ -23,6 +23,18 @@ def unpack(packed: Codes) -> tuple[Codes, Codes]:
     return packed >> _SHIFT, packed & _LOW
 
 
+def ascending(codes: Codes) -> Codes:
+    """The distinct codes in order. Sorting integers is much faster than NumPy's hash table (`numpy.unique`).
+
+    >>> ascending(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(codes)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
 def settled(type_: pa.DataType) -> pa.DataType:
     """The plain type that values of this type are kept in: no dictionary, no large or view layout."""
     kind = type_.value_type if pa.types.is_dictionary(type_) else type_

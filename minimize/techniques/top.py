@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.codebook import Codebook, Codes, pack, unpack
+from minimize.codebook import Codebook, Codes, ascending, pack, unpack
 from minimize.nested import leaf, spread
 from minimize.pointer import Pointer
 from minimize.stage import Batch
@@ -121,13 +121,13 @@ class TopTally:
         return spread(above.values, above, leaf(batch.raw, stars[-1])) if stars else above.values
 
     def _add(self, pairs: Codes) -> None:
-        self._pairs.append(np.unique(pairs))
+        self._pairs.append(ascending(pairs))
         self._waiting += len(self._pairs[-1])
         if self._waiting > self._settled:
             self._compact()
 
     def _compact(self) -> Codes:
-        pairs = np.unique(np.concatenate([*self._pairs, np.empty(0, np.int64)]))
+        pairs = ascending(np.concatenate([*self._pairs, np.empty(0, np.int64)]))
         self._pairs, self._waiting, self._settled = [pairs], 0, len(pairs)
         return pairs
 
@@ -147,4 +147,4 @@ def chosen(names: Sequence[str], codes: Codes, owners: Codes, top: Top) -> tuple
 
 
 def _distinct_of(owners: Codes) -> int:
-    return len(np.unique(owners[owners >= 0]))
+    return len(ascending(owners[owners >= 0]))
