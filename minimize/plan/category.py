@@ -41,7 +41,12 @@ def column(role: Role, leaves: Leaves) -> Category:
 
 def records(columns: Iterable[Category]) -> Category:
     """The category of a records output: the highest of its columns, and never less than pseudonymized."""
-    return max([*columns, "pseudonymized"], key=ORDER.index)
+    return highest([*columns, "pseudonymized"])
+
+
+def highest(categories: Iterable[Category]) -> Category:
+    """The highest of some categories; a field that is made from others has that of the most telling of them."""
+    return max(categories, key=ORDER.index)
 
 
 def above(category: Category, limit: Category | None) -> bool:

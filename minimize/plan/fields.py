@@ -30,6 +30,7 @@ def plan_field(
     measured = _through(policy, field, takes, measured_steps, faults) if measured_steps else None
     faults.extend(_misplaced(policy, field))
     leaves = _leaves(branches) if released else None
+    roles = [field.role, *(policy.fields[key].role for key in field.from_)]
     return FieldPlan(
         field=field,
         pointer=field.pointer,
@@ -41,7 +42,7 @@ def plan_field(
         technique=_words(branches),
         why="; ".join(_why(policy, field, purpose, released)),
         leaves=leaves,
-        category=None if leaves is None else category.column(field.role, leaves),
+        category=None if leaves is None else category.highest(category.column(role, leaves) for role in roles),
         branches=branches,
     )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minimize.pointer import Pointer
-from minimize.policy.fields import is_dropped, overlaps, steps_of
-from minimize.policy.model import Policy
+from minimize.policy.fields import is_dropped, overlaps, steps_of, ways_of
+from minimize.policy.model import Field, Policy
 from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.yaml import Node
+
+CONTAINERS = ("list", "struct", "map")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Checks:
         self.forbidden()
         self.event_time()
         self.inputs()
+        self.containers()
 
     def spellings(self) -> None:
         """No field stands twice in two spellings."""
@@ -72,6 +75,13 @@ class Checks:
             if getattr(self.policy, word) in derived:
                 self.fault("P018", f"`{word}` names a derived field", self.line(word), getattr(self.policy, word))
 
+    def containers(self) -> None:
+        """Of a list, a struct or a map only its presence or size can leave: what stands in it is named leaf by leaf."""
+        for key, field in self.policy.fields.items():
+            if any(self.scope.types.get(name) in CONTAINERS for name in field.from_ or (key,)) and keeps_whole(field):
+                hint = "`presence` or `size`; what is to be kept of it has a pointer of its own"
+                self.fault("P018", f"`{key}` would keep a container whole", field.line, key, hint)
+
     def is_secret(self, key: str) -> bool:
         """Whether a declared field is a secret."""
         field = self.policy.fields.get(key)
@@ -84,3 +94,9 @@ class Checks:
     def fault(self, code: str, message: str, line: int | None, key: str | None = None, hint: str = "") -> None:
         """Takes down a fault."""
         self.scope.faults.add(code, message, line=line, key=key, hint=hint)
+
+
+def keeps_whole(field: Field) -> bool:
+    """Whether any way of a field begins with something else than being reduced to its presence or size."""
+    chains = [*ways_of(field), *([field.in_aggregates] if field.in_aggregates else [])]
+    return any(not isinstance(way, str) and way[0].name not in ("presence", "size") for way in chains)

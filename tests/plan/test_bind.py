@@ -84,6 +84,12 @@ def test_a_masked_identifier_is_identified() -> None:
     assert plan({"phone": PHONE | {"do": {"mask": {"keep_last": 4}}}}).fields["phone"].category == "identified"
 
 
+@pytest.mark.parametrize(("do", "category"), [("keep", "identified"), ("presence", "pseudonymized")])
+def test_what_is_made_from_an_identifier_and_keeps_it_is_identified(do: str, category: str) -> None:
+    made = plan({"phone": PHONE | {"do": "drop"}, "made": {"from": ["phone"], "do": do}})
+    assert made.fields["made"].category == category
+
+
 def test_every_technique_that_does_not_take_its_type_is_reported_at_once() -> None:
     with pytest.raises(PolicyError) as caught:
         plan({"a": {"type": "integer", "do": {"truncate_ip": {}}}, "b": {"type": "string", "do": {"round": {"to": 1}}}})
@@ -185,8 +191,14 @@ def test_a_mean_over_open_bins_is_a_fault(tmp_path: Path, measure: str) -> None:
     assert faults(tmp_path, extra, aggregates=aggregate(measures={"m": {measure: "x"}})) == {"P114"}
 
 
-def test_waiting_for_late_rows_is_refused_rather_than_ignored(tmp_path: Path) -> None:
-    assert faults(tmp_path, aggregates=aggregate(late="2d")) == {"P115"}
+def test_late_rows_can_be_waited_for_where_the_time_is_released_at_a_day_or_finer(tmp_path: Path) -> None:
+    assert set(pipeline_plan(tmp_path, aggregates=aggregate(late="2d")).aggregates) == {"a"}
+
+
+@pytest.mark.parametrize("do", ["drop", {"truncate_time": {"to": "week"}}])
+def test_late_rows_cannot_be_waited_for_by_a_coarser_time(tmp_path: Path, do: Any) -> None:
+    extra = {"event_time": {"type": "timestamp", "role": "quasi", "do": do}}
+    assert faults(tmp_path, extra, aggregates=aggregate(late="2d")) == {"P115"}
 
 
 def test_distinct_subjects_are_counted_though_the_subject_is_dropped(tmp_path: Path) -> None:

@@ -17,8 +17,27 @@ def test_a_field_in_two_spellings_is_a_fault(faults_in: FaultsIn) -> None:
 
 
 def test_a_released_field_cannot_stand_below_a_released_one(faults_in: FaultsIn) -> None:
-    found = faults_in("fields:\n  apps: {type: list, do: keep}\n  /apps/*/name: {type: string, do: keep}\n")
+    found = faults_in("fields:\n  apps: {type: list, do: size}\n  /apps/*/name: {type: string, do: keep}\n")
     assert [(fault.code, fault.field) for fault in found] == [("P018", "/apps/*/name")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "device: {type: struct, do: keep}\n  /device/serial: {type: string, do: drop, required: true}",
+        "apps: {type: list, do: keep}",
+        "labels: {type: map, cases: [{if: {os: x}, do: size}], otherwise: keep}\n  os: {type: string, do: drop}",
+        "apps: {type: list, do: drop, in_aggregates: keep}",
+        "apps: {type: list, do: drop}\n  whole: {from: [apps], do: keep}",
+    ],
+)
+def test_a_container_is_not_kept_whole(faults_in: FaultsIn, fields: str) -> None:
+    assert "P018" in [fault.code for fault in faults_in(f"fields:\n  {fields}\n")]
+
+
+@pytest.mark.parametrize("way", ["size", "presence", "[size, {bin: {width: 10}}]", "drop"])
+def test_a_container_may_be_reduced_to_presence_or_size(policy_in: PolicyIn, way: str) -> None:
+    assert list(policy_in(f"fields:\n  apps: {{type: list, do: {way}}}\n").fields) == ["apps"]
 
 
 def test_a_dropped_container_hides_nobody(policy_in: PolicyIn) -> None:

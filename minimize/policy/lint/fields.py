@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from minimize.errors import Finding
 from minimize.policy.fields import is_dropped, steps_of, ways_of
 from minimize.policy.lint.subject import Subject
-from minimize.policy.model import Do, Field
+from minimize.policy.model import Do, Field, Role
 from minimize.policy.roles import surely
 from minimize.techniques import Step
 
@@ -23,9 +23,9 @@ def kept(subject: Subject) -> Iterator[Finding]:
         "sensitive": ("L006", "the sensitive value is kept as it is", "make it coarser, or drop it"),
     }
     for field in subject.fields:
-        if field.role in told and any(leaves(way) == "everything" for way in ways_of(field)):
-            code, message, hint = told[field.role]
-            yield subject.finding(code, message + _when(field), field=field, hint=hint)
+        if any(leaves(way) == "everything" for way in ways_of(field)):
+            for code, message, hint in (told[role] for role in _roles(subject, field) if role in told):
+                yield subject.finding(code, message + _when(field), field=field, hint=hint)
 
 
 def left(subject: Subject) -> Iterator[Finding]:
@@ -71,6 +71,12 @@ def leaves(way: Do) -> str:
     order = ("nothing", "linkable", "guessable", "reversible", "everything")
     left_by: list[str] = ["nothing"] if isinstance(way, str) else [_leaves(step) for step in way]
     return min(left_by, key=order.index)
+
+
+def _roles(subject: Subject, field: Field) -> Iterator[Role]:
+    """Its own role, and the roles of what it is made from; each once."""
+    inputs = (subject.policy.fields.get(key) for key in field.from_)
+    yield from dict.fromkeys([field.role, *(found.role for found in inputs if found is not None)])
 
 
 def _leaves(step: Step) -> str:

@@ -45,6 +45,11 @@ def test_what_is_kept_is_judged_by_the_role(lint_of: LintOf, field: str, found: 
     assert one(lint_of, field) == found
 
 
+def test_a_field_that_keeps_its_inputs_is_judged_by_their_roles(lint_of: LintOf) -> None:
+    found = lint_of("fields:\n  lat: {type: double, role: quasi, do: drop}\n  f: {from: [lat], do: keep}\n")
+    assert codes(found) == [("L001", "warning")]
+
+
 def test_a_finding_stands_at_the_fields_line_and_has_a_hint(lint_of: LintOf) -> None:
     finding = next(
         f for f in lint_of("fields:\n  a: {type: string}\n  f: {type: string, role: quasi, do: keep}\n") if f.field
