@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +23,7 @@ from minimize.frames import decoded
 from minimize.io import declared_schema
 from minimize.io.base import Source
 from minimize.io.discover import discover, format_of
-from minimize.io.find import find, hive
+from minimize.io.find import DATE, find, hive
 from minimize.job.given import as_pipeline, bind_all, found_files, load_job_settings, open_sources, veil
 from minimize.keys import find_keyring
 from minimize.minimizer import require_keys, row_key
@@ -29,7 +31,7 @@ from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.model import FieldPlan
 from minimize.policy import lint as rules
-from minimize.policy.init import draft
+from minimize.policy.init import draft, name_from
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
 from minimize.settings.base import Settings
@@ -37,6 +39,7 @@ from minimize.stages.release import Release
 from minimize.times import moment
 
 PathOrPipeline = Pipeline | str | PathLike[str]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 LOOKED_AT: Final = 3
 """How many files of a source lint looks at."""
 
@@ -103,13 +106,15 @@ def lint(pipeline: PathOrPipeline) -> list[Finding]:
 
 
 def init(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
-    """Writes a policy in which every field of the data is dropped, and a pipeline for it; never over existing files."""
-    target = Path(folder)
-    source = Path(data).absolute()
-    files = {
-        target / "policy.yaml": draft(discover(source), target.name),
-        target / "pipeline.yaml": _PIPELINE.format(name=target.name, path=source, format=_format_of(source)),
-    }
+    """Writes a policy in which every field of the data is dropped, and a pipeline for it; never over existing files.
+
+    Takes a file, or a folder of files of one format, laid out by date or not. Gives the paths that were written. Raises
+    SourceError where there is nothing to look at, ConfigurationError where a file exists.
+    """
+    target, source = Path(folder), _pattern_of(Path(data).absolute())
+    name = name_from(target.absolute().name)
+    pipeline = _PIPELINE.format(name=name, path=json.dumps(source), format=format_of(Path(source)) or "ndjson")
+    files = {target / "policy.yaml": draft(discover(source), name), target / "pipeline.yaml": pipeline}
     standing = [path for path in files if path.exists()]
     if standing:
         raise ConfigurationError(f"{standing[0]} exists", hint="choose another folder; nothing was written")
@@ -122,19 +127,31 @@ def init(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
 _PIPELINE = """pipeline: {name}
 policy: policy.yaml
 purpose: operations
-source: {{path: "{path}", format: {format}}}
+source: {{path: {path}, format: {format}}}
 output: out
 records: {{must_be: pseudonymized}}
 quarantine: {{fail_above: 0.01}}
 """
 
 
-def _format_of(data: Path) -> str:
-    names = [data.name] if data.is_file() else [path.name for path in sorted(data.rglob("*")) if path.is_file()]
-    for word, endings in (("parquet", (".parquet",)), ("csv", (".csv", ".csv.gz", ".csv.zst"))):
-        if names and names[0].endswith(endings):
-            return word
-    return "ndjson"
+def _pattern_of(data: Path) -> str:
+    """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
+    found = find(str(data), Path.cwd())
+    first = next((path for path in found.files.get(None, ()) if format_of(path)), None)
+    if first is None or not data.is_dir():
+        return str(data)
+    return "/".join([str(data), *_folders(first.relative_to(data).parts[:-1]), "**", f"*{_ending(first)}"])
+
+
+def _folders(parts: Sequence[str]) -> list[str]:
+    """The folders down to the one that has a date in its name, as a pattern; none where there is no such folder."""
+    dated = next((number for number, part in enumerate(parts) if _DAY.search(part)), None)
+    return [] if dated is None else [*("*" for _ in parts[:dated]), _DAY.sub(DATE, parts[dated], count=1)]
+
+
+def _ending(path: Path) -> str:
+    """The suffix, with that of a compression behind it."""
+    return "".join(path.suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else path.suffixes[-1:])
 
 
 def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:

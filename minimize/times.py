@@ -24,11 +24,13 @@ def moment(given: datetime | str | None) -> datetime | None:
 
 
 def day(given: date | str) -> date:
-    """A calendar day; a text is YYYY-MM-DD. Raises ConfigurationError.
+    """A calendar day; a text is YYYY-MM-DD, a time counts by its day in UTC. Raises ConfigurationError.
 
     >>> day("2026-11-24")
     datetime.date(2026, 11, 24)
     """
+    if isinstance(given, datetime):
+        return given.date() if given.tzinfo is None else given.astimezone(UTC).date()
     if isinstance(given, date):
         return given
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -29,7 +30,7 @@ def guarded(command: click.Command) -> None:
         click.echo("stopped; nothing was published", err=True)
         code = 130
     except BrokenPipeError:
-        code = 0
+        code = unread()
     except MinimizeError as error:
         code = tell(error, as_json)
     except Exception as error:  # whatever it is, its message may carry a value: only its place is told
@@ -52,6 +53,12 @@ def misused(error: click.ClickException, as_json: bool) -> int:
         return tell(ConfigurationError(error.format_message(), code=USAGE), as_json)
     error.show()
     return error.exit_code
+
+
+def unread() -> int:
+    """Whoever read our output (`head`, a pager) has seen enough: nothing more is written, and that is no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def unforeseen(error: Exception) -> MinimizeError:

@@ -41,11 +41,16 @@ def draft(schema: Sequence[tuple[str, str]], name: str) -> str:
     leaves = {pointer: type_ for key, type_ in schema if (pointer := pointer_of(key)) is not None}
     roles = "\n".join(_head_line(word, leaves) for word in _GUESSES)
     retention = "# retention: 30d                         # counts from `time`"
-    head = _HEAD.format(name=_name(name), roles=roles, retention=retention)
+    head = _HEAD.format(name=name_from(name), roles=roles, retention=retention)
     return head + "".join(_field_line(pointer, type_) for pointer, type_ in leaves.items())
 
 
-def _name(text: str) -> str:
+def name_from(text: str) -> str:
+    """A name that a policy or pipeline may have, as close to a text as that can be.
+
+    >>> name_from("2026 check-ins")
+    'p_2026_check-ins'
+    """
     words = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:60]
     return words if re.fullmatch(NAME, words) else f"p_{words}".rstrip("_")
 

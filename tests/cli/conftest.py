@@ -1,0 +1,34 @@
+"""A house and the command, for every test of the command line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command, command_of
+from tests.job.house import House, built
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LOG_FORMAT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return built(tmp_path)
+
+
+@pytest.fixture(name="command")
+def _command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return command_of(monkeypatch, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """The log as it was before."""
+    logger = logging.getLogger("minimize")
+    before = (logger.handlers, logger.level, logger.propagate)
+    yield
+    logger.handlers, logger.level, logger.propagate = before

@@ -1,0 +1,96 @@
+"""`minimize lint`: what it prints, and when it fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.command import Command
+from tests.job.house import House, events
+
+
+def test_only_warnings_exit_0(house: House, command: Command) -> None:
+    house.policy({"model": {"type": "string", "role": "quasi", "do": "keep"}})
+    said = command("lint", house.folder)
+    assert said.code == 0
+    assert "warning L001 model:" in said.out
+    assert "0 error(s)" in said.out
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("warning", 1), ("never", 0)])
+def test_what_fails_can_be_said(house: House, command: Command, fail_on: str, code: int) -> None:
+    house.policy({"model": {"type": "string", "role": "quasi", "do": "keep"}})
+    assert command("lint", house.folder, "--fail-on", fail_on).code == code
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 1), ("warning", 1), ("never", 0)])
+def test_an_error_fails_unless_nothing_does(house: House, command: Command, fail_on: str, code: int) -> None:
+    house.policy({"note": {"type": "string", "role": "free_text", "do": "keep"}})
+    assert command("lint", house.folder, "--fail-on", fail_on).code == code
+
+
+def test_faults_of_a_file_exit_1_and_are_findings(house: House, command: Command) -> None:
+    house.policy({"battery": {"type": "strnig"}})
+    said = command("lint", house.folder, "--json")
+    assert said.code == 1
+    (finding,) = said.json["findings"]
+    assert set(finding) == {"code", "severity", "file", "line", "field", "message", "hint"}
+    assert (finding["severity"], finding["field"]) == ("error", "battery")
+    assert finding["file"].endswith("policy.yaml")
+
+
+def test_yaml_that_cannot_be_parsed_exits_1(house: House, command: Command) -> None:
+    (house.folder / "policy.yaml").write_text("fields: [")
+    assert command("lint", house.folder).code == 1
+
+
+def test_refusals_exit_1_too(house: House, command: Command) -> None:
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    assert command("lint", house.folder).code == 1
+
+
+@pytest.mark.parametrize("gone", ["policy.yaml", "pipeline.yaml"])
+def test_a_file_that_cannot_be_read_at_all_exits_2(house: House, command: Command, gone: str) -> None:
+    (house.folder / gone).unlink()
+    said = command("lint", house.folder, "--json")
+    assert said.code == 2
+    assert said.error["faults"][0]["file"].endswith(gone)
+
+
+def test_settings_without_effect_are_found(house: House, command: Command) -> None:
+    row = "north,,loction,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (house.folder / "settings.csv").write_text((house.folder / "settings.csv").read_text() + row)
+    said = command("lint", house.folder)
+    assert "L035" in said.out
+    assert "did you mean `location`" in said.out
+
+
+def test_faulty_settings_are_findings(house: House, command: Command) -> None:
+    row = "north,,location,on,admin,yesterday,2026-01-01T00:00:00Z\n"
+    (house.folder / "settings.csv").write_text((house.folder / "settings.csv").read_text() + row)
+    said = command("lint", house.folder, "--json")
+    assert said.code == 1
+    (error,) = [finding for finding in said.json["findings"] if finding["severity"] == "error"]
+    assert (error["line"], error["field"]) == (3, "valid_from")
+    assert error["file"].endswith("settings.csv")
+
+
+def test_a_path_that_the_source_spells_otherwise_is_found(house: House, command: Command) -> None:
+    house.policy({"battery": None, "Battery": {"type": "double", "do": {"bin": {"width": 10}}}})
+    house.pipeline(aggregates=None)
+    house.brings(events(5))
+    said = command("lint", house.folder)
+    assert said.code == 1
+    assert "L021" in said.out
+    assert "did you mean `battery`" in said.out
+
+
+def test_the_gravest_come_first(house: House, command: Command) -> None:
+    house.policy(
+        {
+            "model": {"type": "string", "role": "quasi", "do": "keep"},
+            "note": {"type": "string", "role": "free_text", "do": "keep"},
+        }
+    )
+    severities = [finding["severity"] for finding in command("lint", house.folder, "--json").json["findings"]]
+    assert severities == sorted(severities)
+    assert set(severities) == {"error", "warning"}

@@ -1,0 +1,192 @@
+"""`minimize run`: exit codes and what it prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from minimize.keys import new_keyring
+from tests.cli.command import Command, Said
+from tests.job.house import AT, DAY, House, event, events
+
+WHEN = "2026-11-25T00:00:00Z"
+
+
+def ran(command: Command, house: House, *more: object) -> Said:
+    return command("run", house.folder, "--at", WHEN, "--output", house.out, "--keys", house.keys, *more)
+
+
+def test_a_run_that_is_done_exits_0_and_says_what_became_of_the_rows(house: House, command: Command) -> None:
+    house.brings([*events(40), "broken"])
+    said = ran(command, house)
+    assert said.code == 0
+    assert "41 read = 40 written" in said.out
+    assert "malformed 1" in said.out
+    assert said.err == ""
+
+
+def test_for_machines_it_prints_the_receipt(house: House, command: Command) -> None:
+    house.brings(events(40))
+    receipt = ran(command, house, "--json").json
+    assert receipt["receipt"] == 1
+    assert receipt["kind"] == "run"
+    assert receipt["rows"]["read"] == receipt["rows"]["written"] == 40
+    assert receipt["at"] == WHEN
+    assert receipt["at_given"] is True
+    assert receipt["signature"]["algorithm"] == "ed25519"
+    assert {"run_id", "sequence", "previous", "inputs", "fields", "outputs", "quarantine", "replaces"} <= set(receipt)
+
+
+def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(house: House, command: Command) -> None:
+    said = ran(command, house, "--date", DAY)
+    assert (said.code, said.out, said.err) == (0, "nothing to do\n", "")
+
+
+def test_with_nothing_to_do_machines_get_a_receipt_of_nothing(house: House, command: Command) -> None:
+    said = ran(command, house, "--json")
+    assert said.code == 0
+    assert said.json["sequence"] == 0
+
+
+def test_above_its_limit_of_quarantine_it_exits_4_with_the_output_published(house: House, command: Command) -> None:
+    house.pipeline(quarantine={"fail_above": 0.01})
+    house.brings([*events(9), "broken"])
+    said = ran(command, house)
+    assert said.code == 4
+    assert "1 of 10 rows are in quarantine" in said.err
+    assert len(house.rows()) == 9
+
+
+def test_above_stop_above_it_exits_4_with_nothing_published(house: House, command: Command) -> None:
+    house.pipeline(quarantine={"stop_above": 0.01})
+    house.brings([*events(9), "broken"])
+    said = ran(command, house, "--json")
+    assert said.code == 4
+    assert said.out == ""
+    assert said.error["code"] == "E400"
+    assert house.files() == set()
+
+
+def test_an_earlier_time_without_a_folder_is_refused_with_3(house: House, command: Command) -> None:
+    house.brings(events(9))
+    said = command("run", house.folder, "--at", WHEN, "--keys", house.keys)
+    assert said.code == 3
+    assert "--output" in said.err
+
+
+def test_a_category_above_the_promise_is_refused_with_3(house: House, command: Command) -> None:
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    house.brings(events(9))
+    said = ran(command, house, "--json")
+    assert said.code == 3
+    assert said.error["faults"]
+
+
+def test_faults_of_configuration_come_before_refusals(house: House, command: Command) -> None:
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}, "battery": {"type": "strnig"}})
+    house.brings(events(9))
+    assert ran(command, house).code == 2
+
+
+def test_without_a_keyring_it_exits_2_and_says_how_to_make_one(house: House, command: Command) -> None:
+    house.brings(events(9))
+    said = command("run", house.folder, "--at", WHEN, "--output", house.out)
+    assert said.code == 2
+    assert "minimize keys new" in said.err
+
+
+def test_a_missing_key_is_named(house: House, command: Command) -> None:
+    house.brings(events(9))
+    new_keyring(house.folder / "poor.keys", (), now=AT)
+    said = command("run", house.folder, "--at", WHEN, "--output", house.out, "--keys", "poor.keys")
+    assert said.code == 2
+    assert "device" in said.err
+
+
+def test_the_keyring_of_the_environment_is_used(
+    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    house.brings(events(9))
+    assert command("run", house.folder, "--at", WHEN, "--output", house.out).code == 0
+
+
+def test_a_damaged_file_exits_2_and_is_named(house: House, command: Command) -> None:
+    path = house.brings(events(900))
+    path.write_bytes(path.read_bytes()[:-500])
+    said = ran(command, house)
+    assert said.code == 2
+    assert "a.ndjson.gz" in said.err
+    assert house.files() == set()
+
+
+def test_a_mistake_names_file_line_field_and_what_was_meant(house: House, command: Command) -> None:
+    house.policy({"battery": {"type": "double", "do": {"bni": {"width": 10}}}})
+    said = ran(command, house)
+    assert said.code == 2
+    lines = (house.folder / "policy.yaml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if '"bni"' in text)
+    assert f"policy.yaml:{line}" in said.err
+    assert "[battery]" in said.err
+    assert "did you mean `bin`" in said.err
+
+
+def test_every_fault_is_told_at_once_to_machines(house: House, command: Command) -> None:
+    house.policy({"battery": {"type": "strnig"}, "storage": {"type": "integer", "rol": "quasi", "do": "keep"}})
+    house.pipeline(purpose="fun")
+    said = ran(command, house, "--json")
+    assert said.code == 2
+    assert {fault["field"] for fault in said.error["faults"]} >= {"battery", "storage"}
+    assert {"code", "severity", "file", "line", "field", "message", "hint"} <= set(said.error["faults"][0])
+    assert len(said.error["faults"]) >= 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--date", "24.11.2026"], ["--at", "yesterday"], ["--at", "2026-11-25T00:00:00"], ["--engine", "abacus"]]
+)
+def test_what_cannot_be_read_on_the_command_line_exits_2(house: House, command: Command, wrong: list[str]) -> None:
+    house.brings(events(3))
+    said = ran(command, house, *wrong)
+    assert said.code == 2
+    assert said.err
+
+
+def test_settings_that_are_not_there_are_a_mistake(house: House, command: Command) -> None:
+    house.brings(events(3))
+    said = ran(command, house, "--settings", "nowhere.csv")
+    assert said.code == 2
+    assert "nowhere.csv" in said.err
+
+
+def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(
+    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("CANARY")
+
+    house.brings(events(3))
+    monkeypatch.setattr("minimize.job.job.open_output", broken)
+    said = ran(command, house, "--json")
+    assert said.code == 2
+    assert said.error["code"] == "E900"
+    assert "KeyError" in said.error["message"]
+    assert "CANARY" not in said.err
+
+
+def test_no_value_of_a_record_is_printed(house: House, command: Command) -> None:
+    house.brings([event(1, device_id="CANARY-1", note="CANARY-2", event_time="CANARY-3"), '{"CANARY-4": ', event(3)])
+    said = ran(command, house, "--json")
+    assert "CANARY" not in said.out + said.err
+
+
+def test_a_log_of_lines_of_json_can_be_asked_for(house: House, command: Command) -> None:
+    import json
+
+    house.brings(events(3))
+    said = command(
+        "--log-format", "json", "run", house.folder, "--at", WHEN, "--output", house.out, "--keys", house.keys
+    )
+    (line,) = map(json.loads, said.err.splitlines())
+    assert set(line) == {"ts", "level", "code", "run_id", "msg", "data"}
+    assert (line["level"], line["code"], line["msg"]) == ("info", "I001", "published 3 rows")
+    assert line["ts"].endswith("Z")
+    assert line["run_id"] in said.out

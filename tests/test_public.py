@@ -1,0 +1,78 @@
+"""The public face: what the package offers, and that having it costs nothing."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import minimize
+
+HEAVY = ("pandas", "pyspark", "sqlalchemy", "pyarrow", "numpy", "pydantic", "polars", "duckdb", "cryptography", "rich")
+
+
+def python(text: str) -> str:
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert python(f"import sys, minimize; print(sorted({set(HEAVY)} & set(sys.modules)))") == "[]\n"
+
+
+def test_the_core_imports_no_data_frames() -> None:
+    text = "import sys, minimize; [getattr(minimize, name) for name in minimize.__all__]; "
+    assert python(text + "print(sorted({'pandas', 'polars', 'duckdb', 'rich', 'faker'} & set(sys.modules)))") == "[]\n"
+
+
+def test_the_names_are_few_and_sorted() -> None:
+    assert minimize.__all__ == sorted(minimize.__all__)
+    assert len(set(minimize.__all__)) == len(minimize.__all__) <= 20
+
+
+def test_the_names_are_what_completion_shows() -> None:
+    assert dir(minimize) == sorted([*minimize.__all__, "__version__"])
+
+
+@pytest.mark.parametrize("name", minimize.__all__)
+def test_every_name_is_there_and_says_what_it_is(name: str) -> None:
+    value = getattr(minimize, name)
+    assert inspect.getdoc(value)
+    assert callable(value)
+    assert not inspect.ismodule(value)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    name = "minimise"
+    with pytest.raises(AttributeError, match="no attribute 'minimise'"):
+        getattr(minimize, name)
+
+
+def test_no_module_of_the_package_shadows_a_public_name() -> None:
+    text = (
+        "import importlib, inspect, pkgutil, minimize\n"
+        "for module in pkgutil.walk_packages(minimize.__path__, 'minimize.'):\n"
+        "    if module.name != 'minimize.__main__':\n"
+        "        importlib.import_module(module.name)\n"
+        "print([name for name in minimize.__all__ if inspect.ismodule(getattr(minimize, name))])"
+    )
+    assert python(text) == "[]\n"
+
+
+@pytest.mark.parametrize(("module", "name"), sorted({(home, name) for name, home in minimize._HOMES.items()}))
+def test_a_name_stays_itself_whatever_was_imported_first(module: str, name: str) -> None:
+    assert getattr(import_module(module), name) is getattr(minimize, name)
+
+
+def test_the_version_is_the_distributions() -> None:
+    from importlib.metadata import version
+
+    assert minimize.__version__ == version("minimize")
+
+
+def test_star_gives_the_public_names() -> None:
+    assert python("from minimize import *; print(run.__name__, Keyring.__name__)") == "run Keyring\n"
