@@ -10,6 +10,8 @@ from minimize.settings.timeline import Bools, Integers
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MICROSECONDS_A_DAY = 86_400_000_000
+_NAMES = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 _FURTHEST = np.iinfo(np.int64).max
 
 
@@ -36,6 +38,14 @@ def moments(times: pa.Array) -> Integers:
     return np.clip(ticks, -(_FURTHEST // factor), _FURTHEST // factor) * factor
 
 
+def named(values: pa.Array) -> Bools | None:
+    """Where somebody is whom settings could name; None for everywhere."""
+    plain = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if plain != pa.string() and not any(test(plain) for test in (*_NAMES, *_BYTES)):
+        return np.zeros(len(values), np.bool_)
+    return valid(values)
+
+
 def valid(values: pa.Array) -> Bools | None:
     """Where a value is; None for everywhere."""
     if pa.types.is_dictionary(values.type) and values.dictionary.null_count:
@@ -48,9 +58,10 @@ def _plain(numbers: pa.Array) -> Integers:
 
 
 def _text(values: pa.Array) -> pa.Array:
+    """The values as the strings that settings would name them by; bytes are UTF-8. What settings cannot name is null."""
     kind = values.type
     if kind == pa.string():
         return values
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_integer(kind):
-        return values.cast(pa.string())
-    return pa.nulls(len(values), pa.string())
+    if any(test(kind) for test in _BYTES):
+        return values.cast(options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
+    return values.cast(pa.string()) if any(test(kind) for test in _NAMES) else pa.nulls(len(values), pa.string())

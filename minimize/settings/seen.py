@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.settings.base import SCHEMA
-from minimize.settings.columns import index, moments, valid
+from minimize.settings.columns import index, moments, named, valid
 from minimize.settings.timeline import Bools, Changes, Integers, Timeline
 
 LEVEL = "level"
@@ -158,7 +158,7 @@ class SeenSettings:
 
     def _asked(self, tenants: pa.Array, subjects: pa.Array | None) -> _Asked:
         known = [
-            there for there in (valid(tenants), None if subjects is None else valid(subjects)) if there is not None
+            there for there in (named(tenants), None if subjects is None else named(subjects)) if there is not None
         ]
         codes = index(tenants, self._tenants)
         everyone = np.logical_and.reduce([codes >= 0, *known])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.settings.columns import index, moments, valid
+from minimize.settings.columns import index, moments, named, valid
 
 KNOWN = pa.array(["a", "7"])
 
@@ -24,6 +24,23 @@ def test_values_are_found_in_every_layout(values: pa.Array) -> None:
 def test_integers_are_found_in_decimal_and_other_types_nowhere() -> None:
     assert index(pa.array([7, 70]), KNOWN).tolist() == [1, -1]
     assert index(pa.array([7.0]), KNOWN).tolist() == [-1]
+
+
+@pytest.mark.parametrize("type_", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(1)])
+def test_bytes_are_found_as_text(type_: pa.DataType) -> None:
+    values = pa.array([b"7", b"b", None, b"\xff"], pa.binary()).cast(type_)
+    assert index(values, KNOWN).tolist() == index(values.dictionary_encode(), KNOWN).tolist() == [1, -1, -1, -1]
+    assert index(pa.array([b"\xc3\xa9"]), pa.array(["é"])).tolist() == [0]
+
+
+@pytest.mark.parametrize("type_", [pa.float64(), pa.bool_(), pa.timestamp("us")])
+def test_whom_settings_cannot_name_is_nobody(type_: pa.DataType) -> None:
+    nobody = pa.array([1, None], pa.int64()).cast(type_)
+    for values in (nobody, nobody.dictionary_encode()):
+        found = named(values)
+        assert found is not None
+        assert not found.any()
+    assert named(pa.array([1])) is None
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,13 @@ def test_integers_and_dictionaries_name_tenants_and_subjects_too() -> None:
     assert view.feature_on("location", (), *encoded, None).to_pylist() == expected
 
 
+def test_a_subject_named_by_bytes_can_turn_its_own_off_and_one_that_nobody_can_name_is_off() -> None:
+    view = seen(on(), off("user", subject="s"))
+    tenants = pa.array(["t", "t"])
+    assert view.feature_on("location", (), tenants, pa.array([b"s", b"r"]), None).to_pylist() == [False, True]
+    assert view.feature_on("location", (), tenants, pa.array([1.0, 2.0]), None).to_pylist() == [False, False]
+
+
 def test_why_gives_the_rows_that_decide() -> None:
     view = seen(on(start=1), on(start=3), off("user", 2, subject="s"), off("user", 9), on(start=4, recorded=40))
     rows = view.why("t", "location", day(5), "s")
