@@ -28,7 +28,7 @@ _PLAN: Final = {
     "P112": "a time unit finer than the released one",
     "P113": "a measure over a field that aggregates do not see",
     "P114": "a sum or mean over bins without an end",
-    "P115": "an aggregate that waits for late rows, which is not available yet",
+    "P115": "an aggregate that waits for late rows, by a time that is not released at a day or finer",
     "P120": "a gate that depends on itself",
     "P121": "a condition or technique that reads what it cannot reach",
     "P122": "a field that is made from another list than it stands in",
@@ -83,6 +83,7 @@ _LOG: Final = {
     "I001": "a run was published",
     "I002": "there was nothing to do",
     "W010": "records in memory were left out",
+    "W011": "an aggregate was published without waiting for late rows",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -78,6 +78,8 @@ class _Run:
 
 def _published(given: Given, plan: Plan, folder: Output, move: Any, how: _Run) -> Receipt:
     run_id = new_run_id(how.started)
+    for name in (name for name, aggregate in given.pipeline.aggregates.items() if aggregate.late is not None):
+        log.warning("%s: `late` has no effect yet", name, extra={"code": "W011", "run_id": run_id})
     with folder.begin(run_id) as staging:
         outcomes, files = _moved(given, plan, staging, move, how.progress)
         _check_quarantine(given.pipeline, list(outcomes.values()))

@@ -57,12 +57,20 @@ def _faults(pipeline: Pipeline, name: str, model: AggregateModel, fields: Mappin
     if counting(pipeline, model) is None:
         yield _fault(pipeline, name, "P110", "there is no subject to count", "the policy names one with `subject:`")
     if model.late is not None:
-        hint = "leave it out: rows then count in the batch that brought them"
-        yield _fault(pipeline, name, "P115", "`late` is not available yet", hint)
+        yield from _late_faults(pipeline, name, fields)
     for label, key in model.group_by.items():
         yield from _key_faults(pipeline, name, label, key, fields)
     for label, measure in model.measures.items():
         yield from _measure_faults(pipeline, name, label, measure, fields, counting(pipeline, model))
+
+
+def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> Iterator[Finding]:
+    key = pipeline.policy.time
+    field = fields.get(key or "")
+    unit = None if field is None else released_unit(field)
+    if field is None or field.gives is None or (unit is not None and UNITS.index(unit) > UNITS.index("day")):
+        hint = "release the event time at a day or finer, or leave `late` out"
+        yield _fault(pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key)
 
 
 def _key_faults(

@@ -32,6 +32,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.measures,
     aggregates.suppression,
     aggregates.accepted,
+    aggregates.late,
 )
 
 

@@ -53,6 +53,7 @@ _RULES = (
     Rule("L062", "error", "a minimum or maximum over raw values is somebody's value"),
     Rule("L063", "warning", "related aggregates are accepted"),
     Rule("L064", "warning", "counts are not rounded, though related aggregates are accepted"),
+    Rule("L065", "warning", "late rows are not waited for yet: each batch date publishes what it brought"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})

@@ -71,3 +71,8 @@ def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str)
 def test_accepted_relations_are_told(pipeline_lint_of: LintOf) -> None:
     text = "aggregates:\n" + aggregate("count", "suppress: {related: accepted}")
     assert told(pipeline_lint_of(text, FIELDS)) == [("L063", "warning", "a"), ("L064", "warning", "a")]
+
+
+def test_waiting_for_late_rows_has_no_effect_yet(pipeline_lint_of: LintOf) -> None:
+    text = "aggregates:\n" + aggregate("count", "suppress: {below: 10}, late: 2d")
+    assert told(pipeline_lint_of(text, FIELDS)) == [("L065", "warning", "a")]
