@@ -1,0 +1,45 @@
+"""Who is measured: one script a contender, each run in its own process, and the table of them.
+
+A contender is a function `run(given, out)` in a file of its own. Those of one job write the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Job = Literal["a", "b", "ingest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One contender: `module` is its script, None for the command line of minimize itself.
+
+    same_result  whether its output must equal ours (a plain copy and a lenient reader do less, and say so)
+    """
+
+    name: str
+    job: Job
+    module: str | None
+    same_result: bool = True
+
+
+CONTENDERS = (
+    Contender("minimize", "a", None),
+    Contender("kernels", "a", "records_kernels"),
+    Contender("copy all", "a", "copy_all", same_result=False),
+    Contender("copy needed", "a", "copy_needed", same_result=False),
+    Contender("duckdb join", "a", "records_duckdb"),
+    Contender("duckdb row", "a", "records_duckdb_row"),
+    Contender("polars", "a", "records_polars"),
+    Contender("minimize", "b", None),
+    Contender("duckdb plain", "b", "fleet_duckdb_plain"),
+    Contender("duckdb tuned", "b", "fleet_duckdb"),
+    Contender("polars plain", "b", "fleet_polars_plain"),
+    Contender("polars tuned", "b", "fleet_polars"),
+    Contender("minimize", "ingest", "ingest_minimize"),
+    Contender("duckdb lenient", "ingest", "ingest_duckdb_lenient", same_result=False),
+    Contender("polars lenient", "ingest", "ingest_polars_lenient", same_result=False),
+    Contender("duckdb strict", "ingest", "ingest_duckdb"),
+    Contender("polars strict", "ingest", "ingest_polars"),
+)

@@ -1,0 +1,31 @@
+"""The aggregate in DuckDB as one would first write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.contenders.fleet_sql import BIN, KEYS, closed, view
+from benchmarks.given import Given
+
+STATEMENT = f"""
+    SELECT * EXCLUDE (contributing, storage_median, storage_p95, storing),
+        {closed("storage_median")}, {closed("storage_p95")}
+    FROM (
+        SELECT {KEYS}, count(*) AS events, count(DISTINCT device_id) AS devices,
+            count(DISTINCT device_id) FILTER (battery_pct IS NOT NULL) AS contributing,
+            count(DISTINCT device_id) FILTER (free_storage_bytes IS NOT NULL) AS storing,
+            CASE WHEN contributing >= 10 THEN avg(least(greatest(battery_pct, 0), 100)) FILTER (battery_pct IS NOT NULL) END AS battery_mean,
+            CASE WHEN storing >= 10 THEN quantile_disc({BIN}, 0.5) END AS storage_median,
+            CASE WHEN storing >= 10 THEN quantile_disc({BIN}, 0.95) END AS storage_p95
+        FROM events GROUP BY {KEYS} HAVING devices >= 10
+    )
+"""
+
+
+def run(given: Given, out: Path) -> None:
+    """One statement."""
+    with duckdb.connect() as database:
+        view(database, given, out)
+        database.execute(f"COPY ({STATEMENT}) TO '{out / 'fleet.parquet'}' (FORMAT parquet, COMPRESSION zstd)")

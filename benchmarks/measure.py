@@ -1,0 +1,130 @@
+"""One contender, one process, one measurement: wall and CPU seconds, and the most memory that its processes held at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.contenders import Contender
+from benchmarks.contenders.ingest import KEEP
+from benchmarks.data.fleet import AT
+from benchmarks.given import Given
+from benchmarks.places import HERE, JOBS
+
+EVERY = 0.05
+"""Seconds between two looks at the memory of a process and its children."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Failed(Exception):
+    """A contender that did not come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run took."""
+
+    wall: float
+    cpu: float
+    megabytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What several runs took: medians, and the smallest and largest."""
+
+    runs: tuple[Run, ...]
+
+    def of(self, what: str) -> float:
+        """The median of `wall`, `cpu` or `megabytes`."""
+        return median(getattr(run, what) for run in self.runs)
+
+    def spread(self, what: str) -> tuple[float, float]:
+        """The smallest and the largest."""
+        values = [getattr(run, what) for run in self.runs]
+        return min(values), max(values)
+
+
+def command(contender: Contender, given: Given, out: Path) -> list[str]:
+    """How a contender is called."""
+    if contender.module is not None:
+        return [sys.executable, "-m", "benchmarks.contenders", contender.module, str(given.folder), str(out)]
+    options = {
+        "--input": given.devices / "*.parquet",
+        "--settings": given.settings,
+        "--keys": given.keys,
+        "--at": AT.isoformat(),
+        "--output": out,
+    }
+    pipeline = JOBS / f"job_{contender.job}"
+    return [sys.executable, "-m", "minimize", "run", str(pipeline), *(str(word) for pair in options.items() for word in pair)]
+
+
+def once(words: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> Run:
+    """Runs a command to its end. Raises Failed with the end of what it said."""
+    with log.open("wb") as said:
+        start = time.perf_counter()
+        child = subprocess.Popen(words, stdout=said, stderr=said, cwd=HERE.parent, env={**os.environ, **(extra or {})})
+        watch = Watch(child.pid)
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+    peak = max(watch.stop(), usage.ru_maxrss * 1024)
+    if child.returncode:
+        raise Failed(f"{' '.join(words[:5])}: exit {child.returncode}\n{log.read_text(errors='replace')[-2000:]}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, peak / 1e6)
+
+
+def kept(contender: Contender, given: Given, out: Path) -> Run:
+    """The warm-up: the outcome stays, to be compared."""
+    shutil.rmtree(out, ignore_errors=True)
+    return once(command(contender, given, out), out.with_suffix(".log"), {KEEP: "1"})
+
+
+def timed(contender: Contender, given: Given, out: Path) -> Run:
+    """A measured run; what it wrote is removed."""
+    shutil.rmtree(out, ignore_errors=True)
+    run = once(command(contender, given, out), out.with_suffix(".log"))
+    shutil.rmtree(out, ignore_errors=True)
+    return run
+
+
+class Watch:
+    """Looks at the memory of a process and of those that it starts, and remembers the most.
+
+    Pages that processes share are counted once for each of them: with workers the figure is an upper bound.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._most, self._done = pid, 0, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """The most bytes seen."""
+        self._done.set()
+        self._thread.join()
+        return self._most
+
+    def _look(self) -> None:
+        while not self._done.wait(EVERY):
+            self._most = max(self._most, _held(self._pid))
+
+
+def _held(pid: int) -> int:
+    """The resident bytes of a process and its descendants; 0 for one that is gone."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        own = int((folder / "statm").read_text().split()[1]) * _PAGE
+        children = [word for task in folder.glob("task/*/children") for word in task.read_text().split()]
+    except OSError:
+        return 0
+    return own + sum(_held(int(child)) for child in children)

@@ -1,0 +1,8 @@
+"""Where things stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HERE = Path(__file__).parent
+JOBS = HERE / "jobs"
