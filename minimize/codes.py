@@ -55,6 +55,7 @@ _SOURCES: Final = {
     "S004": "two files of the source disagree about a type",
     "S005": "a column in memory holds values of more than one type",
     "S010": "two batch dates disagree about a type",
+    "S011": "a column is not as it was prepared",
 }
 _AGGREGATES: Final = {
     "A001": "a group key that is nested",

@@ -19,7 +19,7 @@ def way_back(data: Any) -> GiveBack:
     if isinstance(data, pa.RecordBatch):
         return _one_batch
     package = type(data).__module__.split(".")[0].lstrip("_")
-    ways: dict[str, GiveBack] = {"pandas": _pandas_like(data), "polars": _polars_like(data), "duckdb": _duckdb}
+    ways: dict[str, GiveBack] = {"pandas": _pandas_like(data), "polars": _polars, "duckdb": _duckdb}
     return ways.get(package, _table)
 
 
@@ -55,13 +55,8 @@ def _pandas_like(data: Any) -> GiveBack:
     return give
 
 
-def _polars_like(data: Any) -> GiveBack:
-    def give(schema: pa.Schema, batches: Batches) -> Any:
-        polars = import_module("polars")
-        frame = polars.from_arrow(_table(schema, batches))
-        return frame.lazy() if type(data).__name__ == "LazyFrame" else frame
-
-    return give
+def _polars(schema: pa.Schema, batches: Batches) -> Any:
+    return import_module("polars").from_arrow(_table(schema, batches))
 
 
 def _duckdb(schema: pa.Schema, batches: Batches) -> Any:

@@ -7,6 +7,7 @@ and the log says how many were, by code.
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,11 @@ import pyarrow as pa
 from minimize.engines.base import Job
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import Again, spilled
-from minimize.errors import KeyringError, SchemaError
+from minimize.errors import ConfigurationError, KeyringError
 from minimize.frames import decoded, way_back
 from minimize.io.base import Source
 from minimize.io.memory import MemorySource, memory, take
+from minimize.io.prepared import as_prepared
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_policy
@@ -88,13 +90,13 @@ class Minimizer:
     keys: Keyring | None
 
     def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
-        """The batch as the policy lets it leave, in the kind it came in. Raises SchemaError for another schema."""
+        """The batch as the policy lets it leave, in the kind it came in.
+
+        Takes columns in any order; any kind of string stands for another, encoded or not, and a column that holds nothing
+        for any type. Raises SchemaError for another schema.
+        """
         source = memory(batch, request(self.plan.policy, self.plan.purpose))
-        if source.schema != self.plan.source:
-            raise SchemaError(
-                "the batch has another schema than the one that was prepared", hint="prepare for this schema"
-            )
-        return self._through(source, batch, at)
+        return self._through(as_prepared(source, self.plan.source), batch, at)
 
     def _through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
         when = moment(at) or datetime.now(UTC)
@@ -107,7 +109,7 @@ class Minimizer:
 def _released(job: Job, source: MemorySource, release: Release) -> Iterator[pa.RecordBatch]:
     rejects: Counter[str] = Counter()
     with _passes(job, source, rejects) as records:
-        stages = way_through(job, lambda: map(Batch, records()))
+        stages = way_through(job, lambda _: map(Batch, records()))
         rejects.clear()
         for batch in map(Batch, records()):
             yield decoded(release.columns(through(stages, batch)), job.records_schema)
@@ -172,7 +174,11 @@ def row_key(keyring: Keyring | None) -> bytes:
 
 
 def _policy(policy: PathOrPolicy) -> Policy:
-    return policy if isinstance(policy, Policy) else load_policy(str(policy))
+    if isinstance(policy, Policy):
+        return policy
+    if not isinstance(policy, str | PathLike):
+        raise ConfigurationError(f"a {type(policy).__name__} is no policy", hint="give a policy or the path of one")
+    return load_policy(os.fspath(policy))
 
 
 def _empty(schema: Any) -> pa.Table:

@@ -48,10 +48,6 @@ def test_a_batch_without_columns_stays_a_batch() -> None:
     assert out.schema.names == []
 
 
-def test_a_lazy_frame_stays_lazy() -> None:
-    assert isinstance(back(pl.LazyFrame({"a": [1]}), BATCHES), pl.LazyFrame)
-
-
 def test_classic_pandas_comes_back_classic() -> None:
     out = back(pd.DataFrame({"a": [1]}), BATCHES)
     assert out["a"].dtype == "int64"

@@ -330,8 +330,35 @@ def test_a_prepared_policy_refuses_another_schema(keys: Keyring) -> None:
     ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
     index = SCHEMA.get_field_index("storage")
     other = table(events(3)).set_column(index, "storage", pa.array([1, 2, 3], pa.int8()))
-    with pytest.raises(SchemaError, match="another schema"):
+    with pytest.raises(SchemaError, match="another schema") as error:
         ready(other, AT)
+    assert [finding.field for finding in error.value.findings] == ["storage"]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "categories", "polars", "large", "reversed", "nothing"])
+def test_a_prepared_policy_takes_what_says_the_same(keys: Keyring, kind: str) -> None:
+    ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
+    data = table(events(9))
+    index = SCHEMA.get_field_index("model")
+    frame = data.to_pandas()
+    given: dict[str, Any] = {
+        "pandas": frame,
+        "categories": frame.assign(model=frame["model"].astype("category")),
+        "polars": pl.DataFrame(data),
+        "large": data.set_column(index, "model", data["model"].cast(pa.large_string())),
+        "reversed": data.select(data.column_names[::-1]),
+        "nothing": data.set_column(index, "model", pa.nulls(9)),
+    }
+    out = ready(given[kind], AT)
+    expected = [None] * 9 if kind == "nothing" else data["model"].to_pylist()
+    assert list(out["model"].to_pylist() if isinstance(out, pa.Table) else out["model"]) == expected
+    assert list(out.columns if not isinstance(out, pa.Table) else out.column_names) == ORDER
+
+
+@pytest.mark.parametrize("wrong", [{"policy": "p"}, None, 7])
+def test_what_is_no_policy_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no policy"):
+        minimize.apply(wrong, table(events(1)))
 
 
 def test_a_prepared_policy_wants_its_key_when_it_is_prepared() -> None:

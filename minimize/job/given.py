@@ -80,7 +80,13 @@ def resolve(
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
     """The pipeline, loaded where a path is given."""
-    return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(Path(pipeline))
+    if isinstance(pipeline, Pipeline):
+        return pipeline
+    if not isinstance(pipeline, str | PathLike):
+        raise ConfigurationError(
+            f"a {type(pipeline).__name__} is no pipeline", hint="give a pipeline or the path of one"
+        )
+    return load_pipeline(Path(pipeline))
 
 
 def open_sources(job: Pipeline, found: Found, only: Day, shown: Shown) -> dict[Day, Source]:

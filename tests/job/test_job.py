@@ -7,6 +7,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -332,6 +333,12 @@ def test_a_loaded_pipeline_runs_like_its_folder_and_its_file(house: House) -> No
     for number, given in enumerate(ways):
         receipt = minimize.run(given, at=AT, output=house.folder / f"o{number}", keys=house.keys)
         assert receipt.rows.written == 9
+
+
+def test_what_is_no_pipeline_is_refused(house: House) -> None:
+    wrong: Any = minimize.load_policy(house.folder)
+    with pytest.raises(ConfigurationError, match="a Policy is no pipeline"):
+        minimize.run(wrong, keys=house.keys)
 
 
 def test_an_output_below_the_source_is_refused(house: House) -> None:
