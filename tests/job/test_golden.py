@@ -1,0 +1,180 @@
+"""What a reviewer of collection asks of whole runs: one record in, what of it came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import RefusedError
+from tests.job.house import AT, DAY, House
+
+POLICY = Path(__file__).parents[2] / "pipelines" / "device_telemetry" / "policy.yaml"
+HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+NUMBER = "+33612345678"
+MAIL = {"name": "Mail", "version": "1.2.3", "managed": True}
+GAME = {"name": "Game", "version": "9.9.9", "managed": False}
+
+
+def says(setting: str, value: str = "on", holder: str = "admin", subject: str = "", since: str = "2026-01-01") -> str:
+    return f"t,{subject},{setting},{value},{holder},{since}T00:00:00Z,{since}T00:00:00Z\n"
+
+
+def checkin(**more: Any) -> dict[str, Any]:
+    usual = {"event_id": "e", "tenant_id": "t", "device_id": "d", "event_time": "2026-11-24T22:15:00Z"}
+    return {"owner_type": "personal", "device_type": "android", **usual, **more}
+
+
+class Golden:
+    """The policy of the shipped check-ins over one record and the settings that a test names."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    def out(self, record: dict[str, Any], *settings: str, purpose: str = "service_maintenance") -> dict[str, Any]:
+        """What became of one record; nothing where it did not leave."""
+        self.house.says(
+            "pipeline",
+            {
+                "pipeline": "golden",
+                "policy": str(POLICY),
+                "purpose": purpose,
+                "source": {"path": "data/{date}/*.ndjson.gz", "format": "ndjson"},
+                "settings": "settings.csv",
+                "output": "out",
+                "records": {"must_be": "identified"},
+            },
+        )
+        (self.house.folder / "settings.csv").write_text(HEAD + "".join(settings))
+        self.house.brings([record])
+        self.house.run(at=AT)
+        rows = self.house.rows(mixed_keys=True)
+        return rows[0] if rows else {}
+
+    def phone(self, **more: Any) -> Any:
+        return self.out(checkin(phone_number=NUMBER, **more), purpose="customer_support")["phone_number"]
+
+
+@pytest.fixture(name="golden")
+def _golden(house: House) -> Golden:
+    return Golden(house)
+
+
+def test_a_personal_phone_number_is_its_last_four_digits(golden: Golden) -> None:
+    assert golden.phone(owner_type="personal") == "****5678"
+
+
+def test_a_corporate_phone_number_is_whole(golden: Golden) -> None:
+    assert golden.phone(owner_type="corporate") == NUMBER
+
+
+@pytest.mark.parametrize("owner", ["corporate", "personal"])
+def test_a_dedicated_device_has_no_phone_number(golden: Golden, owner: str) -> None:
+    assert golden.phone(owner_type=owner, device_type="android_dedicated") is None
+
+
+@pytest.mark.parametrize("owner", ["unknown", None])
+def test_a_device_of_nobody_known_has_no_phone_number(golden: Golden, owner: str | None) -> None:
+    assert golden.phone(owner_type=owner) is None
+
+
+def test_for_another_purpose_there_is_no_phone_number_at_all(golden: Golden) -> None:
+    assert "phone_number" not in golden.out(checkin(phone_number=NUMBER))
+
+
+def test_without_the_locate_action_there_is_no_position(golden: Golden) -> None:
+    row = golden.out(checkin(latitude=48.8566, longitude=2.3522))
+    assert (row["latitude"], row["longitude"]) == (None, None)
+
+
+def test_with_the_locate_action_the_position_is_coarse(golden: Golden) -> None:
+    row = golden.out(checkin(latitude=48.8566, longitude=2.3522), says("location"))
+    assert (row["latitude"], row["longitude"]) == (48.9, 2.4)
+
+
+@pytest.mark.parametrize(("when", "expected"), [("2026-11-24T00:00:00Z", None), ("2026-11-24T00:00:01Z", 48.9)])
+def test_a_position_is_gone_at_twenty_four_hours(golden: Golden, when: str, expected: float | None) -> None:
+    assert golden.out(checkin(latitude=48.8566, event_time=when), says("location"))["latitude"] == expected
+
+
+def test_a_position_from_before_the_action_is_never_collected(golden: Golden) -> None:
+    record = checkin(latitude=48.8566, event_time="2026-11-24T06:00:00Z")
+    late = says("location").replace("2026-01-01T00:00:00Z", "2026-11-24T07:00:00Z")
+    assert golden.out(record, late)["latitude"] is None
+
+
+def test_without_the_inventory_a_personal_device_shows_no_application(golden: Golden) -> None:
+    assert golden.out(checkin(apps=[MAIL, GAME]))["apps"] is None
+
+
+def test_with_the_inventory_a_personal_device_shows_managed_applications(golden: Golden) -> None:
+    row = golden.out(checkin(apps=[MAIL, GAME]), says("app_inventory"))
+    assert row["apps"] == [{"name": "Mail", "version": "1.2"}]
+
+
+def test_a_corporate_device_shows_all_applications(golden: Golden) -> None:
+    row = golden.out(checkin(apps=[MAIL, GAME], owner_type="corporate"))
+    assert [app["name"] for app in row["apps"]] == ["Mail", "Game"]
+
+
+def test_neither_length_nor_emptiness_tells_what_was_gated(golden: Golden) -> None:
+    for apps in ([], [GAME], [GAME, GAME], None):
+        assert golden.out(checkin(apps=apps))["apps"] is None
+
+
+def test_an_opt_out_of_the_person_survives_an_on_of_the_administrator(golden: Golden) -> None:
+    record = checkin(portal_opens=3)
+    out = says("usage", "off", "user", "d")
+    assert golden.out(record, says("usage"))["portal_opens"] == 3
+    assert golden.out(record, says("usage"), out)["portal_opens"] is None
+    assert golden.out(record, out, says("usage", since="2026-11-01"))["portal_opens"] is None
+    assert golden.out(checkin(portal_opens=3, device_id="e"), says("usage"), out)["portal_opens"] == 3
+
+
+def test_an_opt_out_in_between_is_never_collected_however_late_it_comes(golden: Golden) -> None:
+    settings = (
+        says("usage"),
+        says("usage", "off", since="2026-11-20"),
+        says("usage", since="2026-11-23"),
+    )
+    for day, expected in (("19", 3), ("20", None), ("22", None), ("23", 3)):
+        record = checkin(portal_opens=3, event_time=f"2026-11-{day}T12:00:00Z")
+        assert golden.out(record, *settings)["portal_opens"] == expected, day
+
+
+def test_what_may_not_arrive_is_quarantined_with_all_of_its_record(golden: Golden) -> None:
+    assert golden.out(checkin(contacts=[])) == {}
+
+
+def test_a_device_is_pseudonymous_only_while_nobody_stands_beside_it(house: House) -> None:
+    house.policy({"model": {"type": "string", "role": "identifier", "do": "keep"}})
+    house.pipeline(aggregates=None, settings=None)
+    house.brings([checkin(model="Ann")])
+    with pytest.raises(RefusedError):
+        house.run()
+
+
+@pytest.mark.parametrize(("level", "seen"), [("basic", False), ("enhanced", False), ("full", True)])
+def test_names_addresses_and_mail_are_never_there_below_the_full_level(house: House, level: str, seen: bool) -> None:
+    personal = ("user_name", "ip", "mail")
+    gated = {name: {"type": "string", "role": "identifier", "level": "full", "do": "keep"} for name in personal}
+    house.policy(gated, levels=["required", "basic", "enhanced", "full"])
+    house.pipeline(aggregates=None, records={"must_be": "identified"})
+    (house.folder / "settings.csv").write_text(HEAD + says("level", level))
+    values = dict(zip(personal, ("Ann", "203.0.113.7", "ann@mail.example"), strict=True))
+    house.brings([checkin(model="A", battery=1.0, storage=1, latitude=1.0, **values)])
+    receipt = house.run()
+    (row,) = house.rows()
+    assert [row[name] is not None for name in personal] == [seen] * 3
+    assert json.dumps(receipt.as_json()).count("ann@mail.example") == 0
+
+
+def test_of_several_levels_the_lowest_counts(house: House) -> None:
+    house.policy({"note": {"type": "string", "level": "full", "do": "keep"}}, levels=["required", "basic", "full"])
+    house.pipeline(aggregates=None)
+    (house.folder / "settings.csv").write_text(HEAD + says("level", "full") + says("level", "basic", "user", "d"))
+    house.brings([checkin(note="x"), checkin(note="x", device_id="e")])
+    house.run(date=DAY)
+    assert sorted(str(row["note"]) for row in house.rows()) == ["None", "x"]
