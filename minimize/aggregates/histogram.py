@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,12 +19,13 @@ _TAKES = "every type that is not nested"
 class Histogram(Measure):
     """The values of a group, each with its number of rows: a list of (value, count), ordered by value, nulls not counted.
 
-    Takes every type that is not nested. A cell that fewer than `below` distinct subjects stand behind has a null count; counts
-    are rounded where the aggregate says so.
+    Takes every type that is not nested. Of cells that fewer than `below` distinct subjects stand behind nothing is shown, not
+    even their values: where a group has such cells, one last cell has neither value nor count. Counts are rounded where the
+    aggregate says so.
     """
 
     name: ClassVar[str] = "histogram"
-    about: ClassVar[str] = "each value and its number of rows; the count of a small cell is null"
+    about: ClassVar[str] = "each value and its number of rows; small cells are one cell without value and count"
     of: str
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
@@ -59,17 +61,23 @@ class HistogramTally:
         self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), np.append(0, subjects + 1))
 
     def settle(self, groups: int) -> pa.Array:
-        """The cells of each group, ordered by value."""
+        """The cells of each group, ordered by value; what small cells hold stands in one last cell without value and count."""
         rows, values = unpack(self._cells.values.to_numpy())
-        by_value = pc.sort_indices(self._values.values).to_numpy().astype(np.int64)
-        ranks = np.empty(len(by_value), np.int64)
-        ranks[by_value] = np.arange(len(by_value))
-        order = np.lexsort((ranks[values], rows))
+        large = self._large()
+        order = np.lexsort((self._ranks()[values], rows))
+        order = order[large[order]]
+        hidden = np.unique(rows[~large])
+        owners = np.concatenate([rows[order], hidden])
+        places = pa.array(np.argsort(owners, kind="stable"))
+        nothing = pa.nulls(len(hidden), pa.int64())
         cells = pa.StructArray.from_arrays(
-            [self._values.values.take(pa.array(values[order])).cast(self._type), self._counts().take(pa.array(order))],
+            [
+                self._values.values.take(_joined(values[order], nothing).take(places)).cast(self._type),
+                _joined(self._counts()[order], nothing).take(places),
+            ],
             fields=list(self.type.value_type),
         )
-        offsets = np.searchsorted(rows[order], np.arange(groups + 1))
+        offsets = np.searchsorted(np.sort(owners), np.arange(groups + 1))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self.type)
 
     @property
@@ -77,8 +85,22 @@ class HistogramTally:
         """The type of the column."""
         return pa.list_(pa.struct([("value", self._type), ("count", pa.int64())]))
 
-    def _counts(self) -> pa.Array:
+    def _ranks(self) -> Codes:
+        """Where each value stands among all of them, in order."""
+        by_value = pc.sort_indices(self._values.values).to_numpy().astype(np.int64)
+        ranks = np.empty(len(by_value), np.int64)
+        ranks[by_value] = np.arange(len(by_value))
+        return ranks
+
+    def _large(self) -> npt.NDArray[np.bool_]:
+        """The cells that enough subjects stand behind."""
         cells, subjects, _ = self._rows.settle()
         distinct = np.bincount(cells[subjects > 0], minlength=len(self._cells))
-        counts = self._terms.rounded(self._rows.sums_per_row(len(self._cells)))
-        return pc.if_else(pa.array(distinct >= self._terms.below), pa.array(counts), pa.nulls(len(counts), pa.int64()))
+        return np.asarray(distinct >= self._terms.below, np.bool_)
+
+    def _counts(self) -> Codes:
+        return self._terms.rounded(self._rows.sums_per_row(len(self._cells)))
+
+
+def _joined(numbers: Codes, nothing: pa.Array) -> pa.Array:
+    return pa.concat_arrays([pa.array(numbers, pa.int64()), nothing])

@@ -271,11 +271,10 @@ def _of(key: tuple[Any, Any], rows: Sequence[Row]) -> dict[str, Any]:
     others = [row for row in rows if row["os"] == "y"]
     enough = all(len(_subjects(side)) >= 2 for side in (having, others))
     cells = [(value, [row for row in rows if row["os"] == value]) for value in ("", "x", "y")]
-    parts = [
-        {"value": value, "count": _round(len(cell)) if len(_subjects(cell)) >= 2 else None}
-        for value, cell in cells
-        if cell
-    ]
+    large = [(value, cell) for value, cell in cells if len(_subjects(cell)) >= 2]
+    rest = len(large) < sum(bool(cell) for _, cell in cells)
+    parts: list[Row] = [{"value": value, "count": _round(len(cell))} for value, cell in large]
+    parts += [{"value": None, "count": None}] if rest else []
     return {
         "model": key[0],
         "good": key[1],
