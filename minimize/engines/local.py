@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 
 from minimize.engines.base import Job, Outcome, Quarantine
 from minimize.engines.passes import observers, through, way_through
@@ -13,7 +14,7 @@ from minimize.stages.release import Release
 
 def run(job: Job, source: Source, sink: Sink | None, quarantine: Quarantine) -> Outcome:
     """Runs the job over one source: settles what must see everything first, then writes and tallies."""
-    stages = way_through(job, lambda: batches(source))
+    stages = way_through(job, partial(batches, source))
     tallies = observers(job.plan)
     release = None if sink is None else Release(job.plan, schema=job.records_schema)
     outcome = Outcome()
@@ -33,9 +34,9 @@ def run(job: Job, source: Source, sink: Sink | None, quarantine: Quarantine) -> 
     return outcome
 
 
-def batches(source: Source) -> Iterator[Batch]:
-    """The good records of a source, for a pass that only looks."""
-    for part in source.parts:
+def batches(source: Source, keys: Collection[str] | None = None) -> Iterator[Batch]:
+    """The good records of a source, with no more than these fields where some are named: for a pass that only looks."""
+    for part in (source if keys is None else source.only(keys)).parts:
         for chunk in part.read():
             yield Batch(chunk.records)
 

@@ -7,10 +7,12 @@ the most frequent values among the records that remain.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job
 from minimize.plan import Plan
+from minimize.plan.request import fields_read_for
 from minimize.pointer import Pointer
 from minimize.stage import Batch, Stage
 from minimize.stages.deduplicate import DeduplicateTally
@@ -19,7 +21,8 @@ from minimize.stages.generalize import Generalize
 from minimize.techniques.base import Technique
 from minimize.techniques.top import Top, TopTally
 
-Batches = Callable[[], Iterable[Batch]]
+Batches = Callable[[frozenset[str] | None], Iterable[Batch]]
+"""The good records of a source, with no more than these fields where some are named."""
 
 
 def way_through(job: Job, batches: Batches) -> tuple[Stage, ...]:
@@ -27,10 +30,10 @@ def way_through(job: Job, batches: Batches) -> tuple[Stage, ...]:
     stages: tuple[Stage, ...] = (Gate(job.plan, job.settings, job.at),)
     duplicates = _duplicates(job)
     if duplicates is not None:
-        for batch in _after(stages, batches()):
+        for batch in _after(stages, batches(None)):
             duplicates.observe(batch)
         stages = (*stages, duplicates.settle())
-    settled = _settle_tops(job, stages, batches)
+    settled = _settle_tops(job, stages, batches) if duplicates is not None else _settle_tops_alone(job, batches)
     return (*stages, Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan)))
 
 
@@ -75,13 +78,21 @@ def _tops(plan: Plan) -> Mapping[str, Top]:
     return {key: step for key, field in plan.fields.items() for step in field.steps if isinstance(step, Top)}
 
 
+def _settle_tops_alone(job: Job, batches: Batches) -> dict[str, Technique]:
+    """Settles them over batches that hold only what they need: nothing before them looks at whole records."""
+    plan = replace(job.plan, fields={key: job.plan.fields[key] for key in _tops(job.plan)})
+    read = fields_read_for(plan.policy, plan.fields, plan.pipeline)
+    narrow = replace(job, plan=plan)
+    return _settle_tops(narrow, (Gate(plan, job.settings, job.at),), lambda _: batches(read))
+
+
 def _settle_tops(job: Job, stages: tuple[Stage, ...], batches: Batches) -> dict[str, Technique]:
     subject = Pointer.parse(job.plan.policy.subject or "_")
     tallies = {key: TopTally(key, job.plan.fields[key].pointer, subject, top) for key, top in _tops(job.plan).items()}
     if not tallies:
         return {}
     prefix = Generalize(job.plan, job.keys, job.at, until_tally=True)
-    for batch in _after((*stages, prefix), batches()):
+    for batch in _after((*stages, prefix), batches(None)):
         for tally in tallies.values():
             tally.observe(batch)
     return {key: tally.settle() for key, tally in tallies.items()}

@@ -5,8 +5,8 @@ A new format is one file beside this one with a `Format`, one row in `FORMATS` (
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -43,6 +43,11 @@ class Request:
     fields: tuple[Declared, ...]
     never: tuple[Pointer, ...] = ()
     subject: Pointer | None = None
+
+    def only(self, keys: Collection[str]) -> Request:
+        """The same request of which nobody reads more than these fields. What is checked stays the same."""
+        fields = (replace(each, needed=each.needed and (each.required or each.key in keys)) for each in self.fields)
+        return replace(self, fields=tuple(fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,10 @@ class Source(Protocol):
     @property
     def parts(self) -> Sequence[Part]:
         """The files, sorted by name."""
+        ...
+
+    def only(self, keys: Collection[str]) -> Source:
+        """The same records with no more than these fields (by key) and what is required, for a pass that needs no others."""
         ...
 
 

@@ -18,7 +18,7 @@ from minimize.io.rows import Fault, Mask, carried, faults
 from minimize.io.shape import pruned, tree
 from minimize.pointer import Pointer
 
-ROWS = 262_144
+ROWS = 1_048_576
 """The most rows of a chunk."""
 
 

@@ -51,7 +51,7 @@ def parquet(files: Sequence[Path], root: Path, request: Request, *, shown: Shown
     bound_parts = [
         ParquetPart(part, replace(bound, schema=schema), encoded) for part, bound in zip(parts, bounds, strict=True)
     ]
-    return FileSource(schema, bound_parts)
+    return FileSource(schema, bound_parts, lambda keys: parquet(files, root, request.only(keys), shown=shown))
 
 
 def footer(part: FilePart) -> Footer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +48,12 @@ class FileSource:
 
     schema: pa.Schema
     parts: Sequence[Part]
+    narrow: Callable[[Collection[str]], FileSource] | None = None
+    """Binds the files again, to fewer fields; None where that saves nothing."""
+
+    def only(self, keys: Collection[str]) -> FileSource:
+        """The same records with no more than these fields and what is required."""
+        return self if self.narrow is None else self.narrow(keys)
 
 
 def unreadable(name: str) -> SourceError:

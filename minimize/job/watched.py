@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -56,15 +56,26 @@ class WatchedPart:
 class Watched:
     """A source whose parts are watched."""
 
-    schema: pa.Schema
-    parts: tuple[WatchedPart, ...]
+    source: Source = field(repr=False)
+    bar: Bar = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As the source has it."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> tuple[WatchedPart, ...]:
+        """The source's parts, watched."""
+        return tuple(WatchedPart(part, self.bar) for part in self.source.parts)
+
+    def only(self, keys: Collection[str]) -> Watched:
+        """The source with fewer fields, watched."""
+        return Watched(self.source.only(keys), self.bar)
 
 
 def watched(sources: Mapping[K, Source], passes: int, tell: Progress) -> dict[K, Watched]:
     """The same sources; each file that is read to its end is told, in each of so many passes."""
     bar = Bar(passes * sum(len(source.parts) for source in sources.values()), tell)
     tell(0, bar.of)
-    return {
-        key: Watched(source.schema, tuple(WatchedPart(part, bar) for part in source.parts))
-        for key, source in sources.items()
-    }
+    return {key: Watched(source, bar) for key, source in sources.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from minimize.io.base import Declared, Request
 from minimize.pointer import Pointer
@@ -43,6 +43,17 @@ def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None
     for field in leaving:
         named |= {field.key, *_read_by_field(field)}
     return frozenset(_with_inputs(policy, {key for key in named if key is not None}))
+
+
+def fields_read_for(policy: Policy, keys: Iterable[str], pipeline: Pipeline | None = None) -> frozenset[str]:
+    """The keys of all fields that are read to gate the records and to make some fields."""
+    conditions = [policy.records.collect_if]
+    if pipeline is not None and pipeline.records is not None:
+        conditions.append(pipeline.records.collect_if)
+    named = {key for condition in conditions if condition is not None for key in _read_by(condition)}
+    for key in keys:
+        named |= {key, *_read_by_field(policy.fields[key])}
+    return frozenset(_with_inputs(policy, named | {key for key in (policy.tenant, policy.subject, policy.time) if key}))
 
 
 def leaves_house(field: Field, purpose: str | None) -> bool:
