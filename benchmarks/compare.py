@@ -34,8 +34,12 @@ def _records(database: duckdb.DuckDBPyConnection, ours: Path, theirs: Path) -> s
 
 def _fingerprint(database: duckdb.DuckDBPyConnection, folder: Path) -> Mapping[str, int]:
     """Sums of hashes over all rows, whatever their order: of the whole row, and of each column by itself."""
-    database.execute(f"CREATE OR REPLACE TEMP VIEW found AS SELECT * FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = false)")
-    database.register("hexed", _hexed(database.sql("SELECT DISTINCT device_id FROM found").to_arrow_table()["device_id"]))
+    database.execute(
+        f"CREATE OR REPLACE TEMP VIEW found AS SELECT * FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = false)"
+    )
+    database.register(
+        "hexed", _hexed(database.sql("SELECT DISTINCT device_id FROM found").to_arrow_table()["device_id"])
+    )
     columns = {name: name for name in KEPT} | {
         "event_time": "epoch_ms(event_time)",
         "device_id": "coalesce(spelled, 'none')",
@@ -59,16 +63,26 @@ def _fleet(database: duckdb.DuckDBPyConnection, ours: Path, theirs: Path) -> str
     """Group by group: all exact, the mean to the last digits (only ours is accumulated exactly)."""
     for name, folder in (("ours", ours), ("theirs", theirs)):
         source = f"read_parquet('{folder}/**/*.parquet', hive_partitioning = false)"
-        database.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * REPLACE (epoch_ms(day) AS day) FROM {source}")
+        database.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * REPLACE (epoch_ms(day) AS day) FROM {source}"
+        )
     same = " AND ".join(f"ours.{key} IS NOT DISTINCT FROM theirs.{key}" for key in KEYS.split(", "))
     exact = ("events", "devices", "storage_median", "storage_p95")
     off = " OR ".join(
         [f"ours.{name} IS DISTINCT FROM theirs.{name}" for name in exact]
-        + ["(ours.battery_mean IS NULL) <> (theirs.battery_mean IS NULL)", "abs(ours.battery_mean - theirs.battery_mean) > 1e-9"]
+        + [
+            "(ours.battery_mean IS NULL) <> (theirs.battery_mean IS NULL)",
+            "abs(ours.battery_mean - theirs.battery_mean) > 1e-9",
+        ]
     )
-    counts = f"SELECT count(*), count(*) FILTER ({off}), count(ours.events), count(theirs.events) FROM ours FULL JOIN theirs ON {same}"
+    counted = f"count(*), count(*) FILTER ({off}), count(ours.events), count(theirs.events)"
+    counts = f"SELECT {counted} FROM ours FULL JOIN theirs ON {same}"
     every, wrong, mine, peers = database.sql(counts).fetchall()[0]
-    return None if every == mine == peers and not wrong else f"of {every} groups {mine} are ours, {peers} theirs, {wrong} differ"
+    return (
+        None
+        if every == mine == peers and not wrong
+        else f"of {every} groups {mine} are ours, {peers} theirs, {wrong} differ"
+    )
 
 
 def _ingest(database: duckdb.DuckDBPyConnection, ours: Path, theirs: Path) -> str | None:

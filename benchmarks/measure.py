@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class Figure:
 
     def of(self, what: str) -> float:
         """The median of `wall`, `cpu` or `megabytes`."""
-        return median(getattr(run, what) for run in self.runs)
+        return float(median(getattr(run, what) for run in self.runs))
 
     def spread(self, what: str) -> tuple[float, float]:
         """The smallest and the largest."""
@@ -65,22 +65,28 @@ def command(contender: Contender, given: Given, out: Path) -> list[str]:
         "--output": out,
     }
     pipeline = JOBS / f"job_{contender.job}"
-    return [sys.executable, "-m", "minimize", "run", str(pipeline), *(str(word) for pair in options.items() for word in pair)]
+    return [
+        sys.executable,
+        "-m",
+        "minimize",
+        "run",
+        str(pipeline),
+        *(str(word) for pair in options.items() for word in pair),
+    ]
 
 
 def once(words: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> Run:
     """Runs a command to its end. Raises Failed with the end of what it said."""
-    with log.open("wb") as said:
-        start = time.perf_counter()
-        child = subprocess.Popen(words, stdout=said, stderr=said, cwd=HERE.parent, env={**os.environ, **(extra or {})})
-        watch = Watch(child.pid)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-    peak = max(watch.stop(), usage.ru_maxrss * 1024)
-    if child.returncode:
-        raise Failed(f"{' '.join(words[:5])}: exit {child.returncode}\n{log.read_text(errors='replace')[-2000:]}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, peak / 1e6)
+    call = [sys.executable, "-I", "-S", str(HERE / "launch.py"), str(log), *words]
+    environment = {**os.environ, **(extra or {})}
+    with subprocess.Popen(call, stdout=subprocess.PIPE, cwd=HERE.parent, env=environment) as launcher:
+        watch = Watch(launcher.pid)
+        told, _ = launcher.communicate()
+        seen = watch.stop()
+    took = json.loads(told)
+    if took["exit"]:
+        raise Failed(f"{' '.join(words[:5])}: exit {took['exit']}\n{log.read_text(errors='replace')[-2000:]}")
+    return Run(took["wall"], took["cpu"], max(seen, took["most"]) / 1e6)
 
 
 def kept(contender: Contender, given: Given, out: Path) -> Run:
@@ -98,7 +104,7 @@ def timed(contender: Contender, given: Given, out: Path) -> Run:
 
 
 class Watch:
-    """Looks at the memory of a process and of those that it starts, and remembers the most.
+    """Looks at the memory of all that a process starts, itself left out, and remembers the most.
 
     Pages that processes share are counted once for each of them: with workers the figure is an upper bound.
     """
@@ -116,15 +122,21 @@ class Watch:
 
     def _look(self) -> None:
         while not self._done.wait(EVERY):
-            self._most = max(self._most, _held(self._pid))
+            self._most = max(self._most, sum(map(_held, _children(self._pid))))
 
 
 def _held(pid: int) -> int:
     """The resident bytes of a process and its descendants; 0 for one that is gone."""
-    folder = Path(f"/proc/{pid}")
     try:
-        own = int((folder / "statm").read_text().split()[1]) * _PAGE
-        children = [word for task in folder.glob("task/*/children") for word in task.read_text().split()]
-    except OSError:
+        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError):
         return 0
-    return own + sum(_held(int(child)) for child in children)
+    return own + sum(map(_held, _children(pid)))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        lists = [task.read_text() for task in Path(f"/proc/{pid}").glob("task/*/children")]
+    except OSError:
+        return []
+    return [int(word) for words in lists for word in words.split()]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contenders import Job
 from benchmarks.goals import Figures
+from benchmarks.measure import Figure
 
-TITLES: dict[Job, str] = {"a": "Records, Parquet to Parquet", "b": "Aggregate, Parquet to table", "ingest": "NDJSON to Arrow"}
+TITLES: dict[Job, str] = {
+    "a": "Records, Parquet to Parquet",
+    "b": "Aggregate, Parquet to table",
+    "ingest": "NDJSON to Arrow",
+}
 MEASURES = {"cpu": "CPU seconds", "wall": "wall seconds", "megabytes": "peak memory, MB"}
 OURS, THEIRS = "#1b6ca8", "#b8c4ce"
 
@@ -35,11 +41,14 @@ def plot(figures: Figures, path: Path, note: str) -> None:
     pyplot.close(figure)
 
 
-def _bars(axis: object, found: list[tuple[str, object]], what: str) -> None:
+def _bars(axis: Any, found: list[tuple[str, Figure]], what: str) -> None:
     names = [name for name, _ in found]
     values = [figure.of(what) for _, figure in found]
     spreads = [figure.spread(what) for _, figure in found]
-    error = [[v - low for v, (low, _) in zip(values, spreads, strict=True)], [high - v for v, (_, high) in zip(values, spreads, strict=True)]]
+    error = [
+        [v - low for v, (low, _) in zip(values, spreads, strict=True)],
+        [high - v for v, (_, high) in zip(values, spreads, strict=True)],
+    ]
     colours = [OURS if name == "minimize" else THEIRS for name in names]
     axis.barh(names, values, color=colours, xerr=error, ecolor="#666666", error_kw={"linewidth": 0.8})
     for place, value in enumerate(values):

@@ -16,7 +16,8 @@ STATEMENT = f"""
         SELECT {KEYS}, count(*) AS events, count(DISTINCT device_id) AS devices,
             count(DISTINCT device_id) FILTER (battery_pct IS NOT NULL) AS contributing,
             count(DISTINCT device_id) FILTER (free_storage_bytes IS NOT NULL) AS storing,
-            CASE WHEN contributing >= 10 THEN avg(least(greatest(battery_pct, 0), 100)) FILTER (battery_pct IS NOT NULL) END AS battery_mean,
+            CASE WHEN contributing >= 10
+                THEN avg(least(greatest(battery_pct, 0), 100)) FILTER (battery_pct IS NOT NULL) END AS battery_mean,
             CASE WHEN storing >= 10 THEN quantile_disc({BIN}, 0.5) END AS storage_median,
             CASE WHEN storing >= 10 THEN quantile_disc({BIN}, 0.95) END AS storage_p95
         FROM events GROUP BY {KEYS} HAVING devices >= 10

@@ -23,7 +23,7 @@ def events(given: Given) -> pl.LazyFrame:
         "compliance_state",
         "device_id",
         "battery_pct",
-        pl.sum_horizontal(*((_STORAGE >= edge).cast(pl.Int8) for edge in EDGES), ignore_nulls=False).alias("bin"),
+        pl.sum_horizontal(*(_STORAGE.ge(edge).cast(pl.Int8) for edge in EDGES), ignore_nulls=False).alias("bin"),
     )
 
 

@@ -19,9 +19,9 @@ def view(database: duckdb.DuckDBPyConnection, given: Given, out: Path) -> None:
     database.execute("SET threads = 2; SET preserve_insertion_order = false; SET TimeZone = 'UTC'")
     database.execute(f"SET temp_directory = '{out}'")
     database.execute(
-        "CREATE TEMP VIEW events AS SELECT make_timestamptz(epoch_us(event_time) // 86400000000 * 86400000000) AS day, tenant_id, "
-        rf"regexp_extract(os_version, '^[0-9]+(\.[0-9]+)?') AS os_version, model, compliance_state, device_id, battery_pct, "
-        f"free_storage_bytes FROM read_parquet('{given.devices}/*.parquet')"
+        "CREATE TEMP VIEW events AS SELECT make_timestamptz(epoch_us(event_time) // 86400000000 * 86400000000) AS day, "
+        rf"tenant_id, regexp_extract(os_version, '^[0-9]+(\.[0-9]+)?') AS os_version, model, compliance_state, "
+        f"device_id, battery_pct, free_storage_bytes FROM read_parquet('{given.devices}/*.parquet')"
     )
 
 

@@ -34,7 +34,9 @@ def _wrong() -> str:
 
 def _missing() -> str:
     places = [(DECLARED.index(name) + 1, name) for name in REQUIRED]
-    return " ".join(f"WHEN coalesce(kinds[{place}], 'NULL') = 'NULL' THEN 'missing_field /{name}'" for place, name in places)
+    return " ".join(
+        f"WHEN coalesce(kinds[{place}], 'NULL') = 'NULL' THEN 'missing_field /{name}'" for place, name in places
+    )
 
 
 CHECKED = f"""
@@ -49,7 +51,8 @@ CHECKED = f"""
             CASE WHEN is_object THEN json_transform(line, '{_SHAPE}') END AS record
         FROM (
             SELECT line, CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END AS is_object,
-                (sum(strlen(line) + 1) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - strlen(line) - 1)::BIGINT AS position
+                (sum(strlen(line) + 1) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+                    - strlen(line) - 1)::BIGINT AS position
             FROM {_LINES}
         )
     )

@@ -21,7 +21,7 @@ from benchmarks.contenders.ingest_polars_lenient import TYPES
 from benchmarks.given import Given
 
 BLOCK = 16 << 20
-_ALLOWED = {**dict.fromkeys(DOUBLES, {pl.Float64, pl.Int64}), **dict.fromkeys(INTEGERS, {pl.Int64})}
+_ALLOWED = {**dict.fromkeys(DOUBLES, (pl.Float64, pl.Int64)), **dict.fromkeys(INTEGERS, (pl.Int64,))}
 
 
 def run(given: Given, out: Path) -> None:
@@ -75,7 +75,7 @@ _TIME = pl.col(TIME).cast(pl.String).str.to_datetime("%+", time_unit="ms", time_
 
 
 def _differs(name: str, kind: pl.DataType) -> bool:
-    return name in DECLARED and kind != pl.Null and kind not in _ALLOWED.get(name, {pl.String})
+    return name in DECLARED and kind != pl.Null and kind not in _ALLOWED.get(name, (pl.String,))
 
 
 def _judged(line: bytes, position: int) -> Reject:

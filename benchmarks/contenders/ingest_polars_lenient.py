@@ -16,5 +16,7 @@ def run(given: Given, out: Path) -> None:
     """One scan."""
     schema = {name: TYPES.get(name, pl.String) for name in DECLARED}
     lines = pl.scan_ndjson(given.clean, schema=schema)
-    timed = lines.with_columns(pl.col("event_time").str.to_datetime("%+", time_unit="ms", time_zone="UTC", strict=False))
+    timed = lines.with_columns(
+        pl.col("event_time").str.to_datetime("%+", time_unit="ms", time_zone="UTC", strict=False)
+    )
     finish([Piece(timed.collect(engine="streaming").to_arrow())], out)

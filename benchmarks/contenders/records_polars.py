@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -56,10 +58,11 @@ def _tenths(degrees: pl.Expr) -> pl.Expr:
 
 
 def _bin(storage: pl.Expr) -> pl.Expr:
-    chosen = pl.when(storage < EDGES[0]).then(None)
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    chosen: Any = pl.when(storage < EDGES[0]).then(None)
+    for low, high in pairwise(EDGES):
         chosen = chosen.when(storage < high).then(low)
-    return chosen.otherwise(None).cast(pl.Int64).alias("free_storage_bytes")
+    binned: pl.Expr = chosen.otherwise(None).cast(pl.Int64)
+    return binned.alias("free_storage_bytes")
 
 
 def _gated(feature: str, given: Given, *columns: pl.Expr) -> list[pl.Expr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -32,7 +33,11 @@ def prepared(database: duckdb.DuckDBPyConnection, given: Given, out: Path) -> No
     database.execute(f"CREATE TEMP VIEW events AS SELECT * FROM read_parquet('{given.devices}/*.parquet')")
     inner, outer = pads(key(given.keys))
     before = beginning("0" * GUID)[:-GUID]
-    for name, value in (("inner_block", inner + before), ("outer_block", outer), ("between", prefixed(b"t" * (GUID + 1))[:-GUID])):
+    for name, value in (
+        ("inner_block", inner + before),
+        ("outer_block", outer),
+        ("between", prefixed(b"t" * (GUID + 1))[:-GUID]),
+    ):
         database.execute(f"SET VARIABLE {name} = $1", [value])
     on = {feature: set(collected(given.settings, feature)) for feature in ("location", "usage")}
     everyone = sorted(on["location"] | on["usage"])
@@ -43,7 +48,7 @@ def prepared(database: duckdb.DuckDBPyConnection, given: Given, out: Path) -> No
 
 def kept(pseudonym: str) -> str:
     """The columns that leave, with this expression for the pseudonym."""
-    bins = " ".join(f"WHEN free_storage_bytes < {high} THEN {low}" for low, high in zip(EDGES, EDGES[1:], strict=False))
+    bins = " ".join(f"WHEN free_storage_bytes < {high} THEN {low}" for low, high in pairwise(EDGES))
     return rf"""
         tenant_id,
         make_timestamptz(epoch_us(event_time) // 3600000000 * 3600000000) AS event_time,

@@ -34,7 +34,9 @@ VERSIONS = ("10.0.19045.3803", "10.0.22631.4460", "10.0.26100.2314", "14.5.1", "
             "17.5.1", "17.4", "16.7.10", "15.8.3", "14", "13", "12.1", "11")  # fmt: skip
 STATES = ("compliant", "noncompliant", "inGracePeriod", "unknown", "error")
 OWNERS = ("corporate", "personal", "unknown")
-LANGUAGES = tuple(f"{tongue}-{land}" for tongue in ("en", "fr", "de", "es", "pt", "ja") for land in ("US", "FR", "DE", "BR", "JP"))
+LANGUAGES = tuple(
+    f"{tongue}-{land}" for tongue in ("en", "fr", "de", "es", "pt", "ja") for land in ("US", "FR", "DE", "BR", "JP")
+)
 CARRIERS = tuple(f"Carrier {number:02}" for number in range(40))
 APPS = tuple(f"{major}.{minor}.{patch}" for major in (4, 5, 6) for minor in range(5) for patch in range(4))
 
@@ -157,4 +159,4 @@ def _macs(random: np.random.Generator, count: int) -> pa.StringArray:
 def _zipf(random: np.random.Generator, values: int, count: int, power: float) -> Ints:
     """Few values are frequent, many are rare."""
     weights = np.cumsum(1 / np.arange(1, values + 1) ** power)
-    return np.searchsorted(weights, random.random(count) * weights[-1]).astype(np.int64)
+    return np.asarray(np.searchsorted(weights, random.random(count) * weights[-1]), np.int64)
