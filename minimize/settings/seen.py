@@ -170,13 +170,20 @@ class SeenSettings:
 
     def _both(self, history: _History, holds: _Holds, asked: _Asked, times: pa.Array | None) -> pa.BooleanArray:
         """Whether it holds at the run's time and, by itself, at the event's."""
-        now = np.full(len(asked.tenants), self._at, np.int64)
-        answer = asked.valid & holds(*history.at(asked, now))
+        answer = asked.valid & self._holding(history, holds, asked, np.array([self._at], np.int64))
         if times is not None:
-            answer &= holds(*history.at(asked, moments(times)))
+            answer &= self._holding(history, holds, asked, moments(times))
             there = valid(times)
             answer = answer if there is None else answer & there
         return pa.array(answer)
+
+    def _holding(self, history: _History, holds: _Holds, asked: _Asked, when: Integers) -> Bools:
+        """Whether it holds for each record, at one time for all or at one for each."""
+        if asked.subjects is None and len(when):
+            masks = history.tenants.steady(len(self._tenants), when.min(), when.max())
+            if masks is not None:
+                return holds(masks, np.zeros_like(masks))[asked.tenants]
+        return holds(*history.at(asked, np.broadcast_to(when, asked.tenants.shape)))
 
 
 _Holds = Callable[[Integers, Integers], Bools]

@@ -70,10 +70,21 @@ class Timeline:
         first, last = moments.min(), moments.max()
         everyone = np.arange(entities.max(initial=-1) + 1)
         masks = np.append(self._at(everyone, np.full(len(everyone), first)), 0)[entities]
-        changing = np.append(self._changing(everyone, first, last), False)[entities]
-        rows = np.flatnonzero(changing)
+        changing = np.append(self._changing(everyone, first, last), False)
+        if not changing.any():
+            return masks
+        rows = np.flatnonzero(changing[entities])
         masks[rows] = self._at(entities[rows], moments[rows])
         return masks
+
+    def steady(self, count: int, first: np.int64, last: np.int64) -> Integers | None:
+        """The mask of each of so many entities from the first moment to the last, and of nobody; None where any changes."""
+        everyone = np.arange(count)
+        if not len(self.slots):
+            return np.zeros(count + 1, np.int64)
+        if self._changing(everyone, first, last).any():
+            return None
+        return np.append(self._at(everyone, np.full(count, first)), 0)
 
     def _at(self, entities: Integers, moments: Integers) -> Integers:
         width = len(self.moments) + 1
