@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath
 from urllib.parse import unquote
+
+from minimize.errors import SourceError
 
 DATE = "{date}"
 _WILD = re.compile(r"[*?{\[]")
@@ -87,10 +90,16 @@ def _resolved(path: Path) -> Path:
 
 
 def _under(root: Path) -> Iterator[Path]:
-    if root.is_file():
+    if _is_file(root):
         yield root
     elif root.is_dir():
-        yield from (path for path in root.rglob("*") if not _hidden(path.relative_to(root)) and path.is_file())
+        yield from (path for path in root.rglob("*") if not _hidden(path.relative_to(root)) and _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_file()
+    raise SourceError(f"the folder {path.parent} cannot be looked into", hint="see who may read it")
 
 
 def _hidden(path: Path) -> bool:

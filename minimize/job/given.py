@@ -115,16 +115,20 @@ def veil(job: Pipeline, keyring: Keyring | None) -> Shown:
 def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -> Found:
     """The files of the pipeline's source, or of what stands in for it.
 
-    What stands in for a source with `{date}` is a path with `{date}`, a folder that is laid out as the source's root is, or
-    files of one batch, whose date is given.
+    What stands in for it is a pattern, a file, or a folder: laid out as the source's root is, else all that lies in it. Where
+    the source has `{date}`, a path that says none is one batch, whose date is given.
     """
     if instead is None:
         return find(job.source.path, job.folder)
     path, rest = str(instead), split(job.source.path, job.folder)[1]
-    if DATE in path or DATE not in rest:
-        return find(path, Path.cwd())
-    below = find(f"{path}/{rest}", Path.cwd())
-    return below if below.files else _one_batch(find(path, Path.cwd()), only)
+    if not path:
+        raise ConfigurationError("the input has no path", hint="name a file, a folder or a pattern")
+    if rest and Path(path).is_dir():
+        below = find(f"{path}/{rest}", Path.cwd())
+        if any(below.files.values()):
+            return below
+    found = find(path, Path.cwd())
+    return found if DATE in path or DATE not in rest else _one_batch(found, only)
 
 
 def _one_batch(found: Found, only: Day) -> Found:
@@ -172,7 +176,10 @@ def _check_writes(plan: Plan) -> None:
     records = plan.outputs.get("records")
     if records is not None and not records.schema.names:
         hint = "give a field a technique other than `drop`" + (", or say `records: false`" if plan.aggregates else "")
-        raise PolicyError("every field is dropped, so that no record can be written", hint=hint)
+        file = None if plan.policy.path is None else str(plan.policy.path)
+        message = "every field is dropped, so that no record can be written"
+        finding = Finding("P116", message, hint=hint, file=file, line=plan.policy.lines.get(("fields",)))
+        raise PolicyError(message, hint=hint, findings=[finding])
 
 
 def _check_time(asked: datetime | None, now: datetime, output: str | PathLike[str] | None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.errors import SourceError
 from minimize.io.find import find, hive, name_of, split
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
@@ -88,3 +89,14 @@ def test_the_value_of_a_partition_is_shown_as_the_caller_says(tree: Path) -> Non
     (first, _) = find("hive", tree).files[None]
     shown = name_of(first, tree / "hive", lambda key, value: "5eed" if (key, value) == ("tenant", "a/b") else None)
     assert shown == "date=2026-11-24/tenant=#5eed/x.parquet"
+
+
+def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "CANARY")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(SourceError, match="cannot be looked into") as error:
+        find("in/*.gz", tree)
+    assert "CANARY" not in str(error.value)
+    assert error.value.__context__ is None

@@ -53,6 +53,25 @@ def test_a_file_without_a_date_is_a_mistake(house: House, elsewhere: Path) -> No
         house.run(input=elsewhere / DAY / "a.ndjson.gz")
 
 
+def test_an_input_without_a_name_is_a_mistake(house: House) -> None:
+    with pytest.raises(ConfigurationError, match="no path"):
+        house.run(input="")
+
+
+def test_a_folder_stands_in_for_a_source_without_dates_by_its_pattern(house: House) -> None:
+    house.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
+    house.brings(events(5), day=".", root="other")
+    (house.folder / "other" / "settings.csv").write_text("no records")
+    receipt = house.run(input="other")
+    assert (receipt.rows.read, len(receipt.inputs)) == (5, 1)
+
+
+def test_a_folder_that_is_laid_out_otherwise_is_taken_whole(house: House) -> None:
+    house.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
+    house.brings(events(5), day="deep", root="other")
+    assert house.run(input="other").rows.read == 5
+
+
 def test_an_input_that_is_not_there_is_nothing_to_do(house: House) -> None:
     assert house.run(input="nowhere", date=DAY).sequence == 0
 
