@@ -23,10 +23,12 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MONDAY = 4 * 86_400
 """1970-01-05, the first Monday, in seconds."""
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""The first and the last second of the years 1 to 9999."""
 
 
 def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
-    """The start of each one's unit, in the same type; null for null, and where the type cannot hold the start.
+    """The start of each one's unit, in the same type; null for null, and where neither the type nor the calendar has the start.
 
     Weeks are ISO weeks. On a clock that goes back, the hour that comes twice keeps its occurrence, and a day begins with the
     earlier one; where midnight is skipped, the day begins after the gap. Dates have no zone.
@@ -35,7 +37,19 @@ def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
         return _dates(times, unit)
     utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
     found = _floor(utc, unit) if zone in UTC_NAMES else _in_zone(utc, unit, zone)
-    return found.cast(pa.int64()).cast(times.type)
+    left = pa.array(leaves_calendar(ticks(times), ticks(found), ticks_per_second(times.type)))
+    return pc.if_else(left, pa.nulls(len(found), pa.int64()), found.cast(pa.int64())).cast(times.type)
+
+
+def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray[np.bool_]:
+    """Where a time of the years 1 to 9999, which dates and clocks everywhere can hold, would become one that is not."""
+    return _in_calendar(before, per_second) & ~_in_calendar(after, per_second)
+
+
+def _in_calendar(values: Ticks, per_second: int) -> npt.NDArray[np.bool_]:
+    seconds = np.floor_divide(values, per_second)
+    within: npt.NDArray[np.bool_] = (seconds >= _FIRST) & (seconds <= _LAST)
+    return within
 
 
 def days(times: pa.Array) -> Ticks:

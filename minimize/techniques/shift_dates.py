@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, mask_of
 from minimize.techniques.distinct import distinct, numbers
 from minimize.techniques.mac import Mac
-from minimize.techniques.periods import ticks_per_second
+from minimize.techniques.periods import Ticks, leaves_calendar, ticks, ticks_per_second
 from minimize.techniques.scope import canonicals, keyring, prefixed
 
 
@@ -19,9 +20,10 @@ class ShiftDates(Technique):
     """Moved by a whole number of days that is the same for every time of one `per` value, never 0, at most `max_days`.
 
     Takes timestamp and date, gives the same type. All fields with the same key, `per` and `max_days` move together, so that
-    order and distances within one `per` value stay. Null stays null; a null `per`, and what would leave the type's range,
-    cannot be treated. Leaves the time guessable: one known date of a subject gives away all of them, and distances,
-    weekday rhythms and seasons remain. Source: Hripcsak et al., JAMIA 23 (2016), shifting dates; HMAC of RFC 2104.
+    order and distances within one `per` value stay. Null stays null; a null `per`, and what would leave the type's range or the
+    calendar (9999-12-31 stands for no end in many tables), cannot be treated. Leaves the time
+    guessable: one known date of a subject gives away all of them, and distances, weekday rhythms and seasons remain.
+    Source: Hripcsak et al., JAMIA 23 (2016), shifting dates; HMAC of RFC 2104.
 
     >>> ShiftDates(key="dates", per="device_id", max_days=30).reads() == {"device_id"}
     True
@@ -64,14 +66,21 @@ class ShiftDates(Technique):
         return place if place < 0 else place + 1
 
 
-def _moved(values: pa.Array, days: np.ndarray[tuple[int], np.dtype[np.int64]], unknown: np.ndarray) -> Treated:
-    narrow = pa.types.is_date32(values.type)
-    whole = (values.cast(pa.int32()) if narrow else values).cast(pa.int64())
-    per_day = 1 if narrow else 86_400 * ticks_per_second(values.type)
-    limit = np.iinfo(np.int32 if narrow else np.int64)
-    was, by = numbers(whole.fill_null(0)), days * per_day
-    beyond = np.where(by > 0, was > limit.max - by, was < limit.min - by)
+def _moved(values: pa.Array, days: Ticks, unknown: npt.NDArray[np.bool_]) -> Treated:
+    per_second = ticks_per_second(values.type)
+    was, by = ticks(values), days * 86_400 * per_second
+    low, high = _limits(values.type)
+    beyond = np.where(by > 0, was > high - by, was < low - by) | leaves_calendar(was, was + by, per_second)
     null = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
     bad = (unknown | beyond) & ~null
-    moved = pa.array(np.where(bad | null, 0, was + by), mask=bad | null)
-    return Treated((moved.cast(pa.int32()) if narrow else moved).cast(values.type), mask_of(bad))
+    moved = np.where(bad | null, 0, was + by)
+    if pa.types.is_date32(values.type):
+        moved = (moved // 86_400).astype(np.int32)
+    return Treated(pa.array(moved, mask=bad | null).cast(values.type), mask_of(bad))
+
+
+def _limits(type_: pa.DataType) -> tuple[int, int]:
+    """What the type can hold, in its ticks."""
+    narrow = pa.types.is_date32(type_)
+    limit, scale = np.iinfo(np.int32 if narrow else np.int64), 86_400 if narrow else 1
+    return int(limit.min) * scale, int(limit.max) * scale

@@ -29,8 +29,8 @@ class TruncateTime(Technique):
 
     Takes timestamp (every resolution; one without zone is UTC) and date, gives the same type. A date takes `day` and coarser.
     With a zone, units are those of its wall clock: an hour that comes twice when clocks go back keeps its occurrence, and a
-    day that begins in a gap begins after it. Null stays null; what has no start within the type's range cannot be treated.
-    Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
+    day that begins in a gap begins after it. Null stays null; what has no start within the type's range, or in year 1 or later,
+    cannot be treated. Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC

@@ -77,3 +77,13 @@ def test_order_and_distance_are_kept(run: Run, times: list[datetime], device: st
     moved = run(SHIFT, sorted(times), pa.timestamp("us"), device=pa.array([device] * len(times), pa.string()))
     assert moved == sorted(moved)
     assert len({new - old for new, old in zip(moved, sorted(times), strict=True)}) <= 1
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("us", "UTC")])
+def test_what_would_leave_the_calendar_cannot_be_treated(run: Run, untreated: Run, kind: pa.DataType) -> None:
+    ends = pa.array([date(9999, 12, 31), date(1, 1, 1)] * 40).cast(kind)
+    devices = [str(number // 2) for number in range(80)]
+    moved, lost = run(SHIFT, ends, device=devices), untreated(SHIFT, ends, device=devices)
+    assert sum(lost) == 40
+    assert [value is None for value in moved] == lost
+    assert all(one != other for one, other in zip(lost[::2], lost[1::2], strict=True))

@@ -146,3 +146,11 @@ def test_truncating_twice_is_truncating_once_and_agrees_with_zoneinfo(
     assert start(once.astimezone(ZoneInfo(zone)).replace(tzinfo=None), unit) == start(
         aware.astimezone(ZoneInfo(zone)).replace(tzinfo=None), unit
     )
+
+
+def test_what_begins_before_the_calendar_cannot_be_treated(run: Run, untreated: Run) -> None:
+    first = pa.array([wall_clock(1, 1, 1), wall_clock(1, 1, 2)], pa.timestamp("us"))
+    technique = TruncateTime(to="day", zone="Europe/Paris")
+    assert [value is None for value in run(technique, first)] == [True, False]
+    assert untreated(technique, first) == [True, False]
+    assert run(TruncateTime(to="year"), first) == [wall_clock(1, 1, 1)] * 2
