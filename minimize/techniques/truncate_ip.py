@@ -21,8 +21,9 @@ class TruncateIp(Technique):
     """The network part of an IPv4 or IPv6 address, the rest zero.
 
     Takes text, gives text: the address, or with `as: network` the network in CIDR notation. An IPv4 address mapped into IPv6
-    counts as IPv4; brackets, port and zone id are taken off; IPv6 is written as RFC 5952 says. Null stays null; what is no
-    address cannot be treated. Leaves nothing of the host; a network can still be one household's, /64 nearly always is.
+    counts as IPv4, and one inside a 6to4 address loses its host bits, too; brackets, port and zone id are taken off; IPv6 is
+    written as RFC 5952 says. Null stays null; what is no address cannot be treated. Leaves nothing of the host; a network can
+    still be one household's, /64 nearly always is.
     Source: RFC 4291, RFC 4632, RFC 5952.
 
     >>> import pyarrow as pa
@@ -74,9 +75,13 @@ class TruncateIp(Technique):
         if address is None:
             return None
         bits = self.v4 if address.version == 4 else self.v6
-        shift = address.max_prefixlen - bits
+        shift = address.max_prefixlen - min(bits, self._carried(address))
         network = type(address)(int(address) >> shift << shift)
         return f"{network}/{bits}" if self.as_ == "network" else str(network)
+
+    def _carried(self, address: Address) -> int:
+        """The bits of which nothing shows more of an IPv4 address than `v4` allows: 6to4 has one behind its first 16."""
+        return 16 + self.v4 if getattr(address, "sixtofour", None) else address.max_prefixlen
 
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

@@ -90,3 +90,18 @@ def test_the_address_lies_in_its_network(run: Run, addresses: list[Any], v4: int
         plain = getattr(address, "ipv4_mapped", None) or address
         assert plain in ipaddress.ip_network(network)
         assert text == network.partition("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kept"),
+    [
+        ({}, "2002:cb00:7100::"),
+        ({"v4": 16}, "2002:cb00::"),
+        ({"v4": 31, "v6": 40}, "2002:cb00:7100::"),
+        ({"as": "network"}, "2002:cb00:7100::/48"),
+    ],
+)
+def test_an_ipv4_address_inside_a_6to4_address_loses_its_host_bits(
+    run: Run, parameters: dict[str, Any], kept: str
+) -> None:
+    assert run(ip(**parameters), ["2002:cb00:714d:1::9"]) == [kept]
