@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 Row = tuple[str, ...]
@@ -78,10 +78,14 @@ def _text(content: bytes, name: str) -> str:
 
 
 def _rows(text: str) -> Iterator[Row]:
-    first = text.partition("\n")[0]
-    for row in csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ","):
-        if row:
-            yield tuple(cell.strip() for cell in row)
+    by_semicolon = any(len(row) > 1 for row in islice(_split(text, ";"), 1))
+    for row in _split(text, ";" if by_semicolon else ","):
+        yield tuple(cell.strip() for cell in row)
+
+
+def _split(text: str, delimiter: str) -> Iterator[list[str]]:
+    """The lines that are not blank; a quoted cell may hold either delimiter."""
+    return filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
 def _faults(rows: tuple[Row, ...]) -> Iterator[str]:

@@ -125,3 +125,8 @@ def test_a_label_contains_its_value(run: Run, ages: Generalize, number: int) -> 
     else:
         low, high = label.split("-")
         assert int(low) <= number <= int(high)
+
+
+@pytest.mark.parametrize("text", ['"a;x",b,*\n"c",b,*\n', '"a;x";b;*\n"c";b;*\n', '\n\r\n"a;x",b,*\r\n'])
+def test_a_quoted_cell_may_hold_either_delimiter(run: Run, folder: Path, text: str) -> None:
+    assert run(read(folder, text), ["a;x", "a"]) == ["b", "*"]
