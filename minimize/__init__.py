@@ -4,6 +4,7 @@ The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
     job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
+    verifying                               what a crash left is settled, then verification
     verification                            an output re-checked, sharing no code with the techniques
     engines                                 they only move batches
     stages                                  gate → deduplicate → generalize → release
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from minimize.policy.pipeline import Pipeline
     from minimize.reading import files, read
     from minimize.receipt import Receipt
-    from minimize.verification import verify
+    from minimize.verifying import verify
 
 __version__ = "0.1.0"
 
@@ -77,7 +78,7 @@ _HOMES = {
     "prepare": "minimize.minimizer",
     "read": "minimize.reading",
     "run": "minimize.job",
-    "verify": "minimize.verification",
+    "verify": "minimize.verifying",
 }
 
 

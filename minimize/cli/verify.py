@@ -17,7 +17,7 @@ from minimize.cli.findings import show
 @options.as_json
 def command(output: str, keys: str | None, public_key: str | None, as_json: bool) -> int:
     """Re-check the set in force of OUTPUT against the chain of receipts and the policies they carry."""
-    from minimize.verification import check
+    from minimize.verifying import check
 
     findings = check(output, keys=keys, public_key=public_key)
     failed = any(finding.severity == "error" for finding in findings)

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.errors import OutputError
-from minimize.io.history import RUNS, is_unsettled
+from minimize.io.history import RUNS, is_unsettled, known_runs
 from minimize.io.history import receipts as read_receipts
 from minimize.io.places import place_of
 from minimize.io.publish import QUARANTINE, open_output
@@ -30,10 +30,19 @@ def receipts(output: Path) -> tuple[Receipt, ...]:
     """
     if not (output / RUNS).is_dir():
         raise OutputError("there is no output here", hint="name the folder that holds `runs`")
+    settle(output)
+    return read_receipts(output)
+
+
+def settle(output: Path) -> frozenset[str]:
+    """Finishes what a crash interrupted after it was decided; gives the ids of the runs that were published.
+
+    Raises OutputError where a publication is going on, or cannot be finished.
+    """
     if is_unsettled(output):
         with open_output(output, create=False):
             pass
-    return read_receipts(output)
+    return known_runs(output)
 
 
 def standing(output: Path, name: str = "records", dates: Dates = None) -> tuple[OutputFile, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minimize.errors import ConfigurationError, Finding, VerificationError
@@ -29,7 +29,11 @@ def verify(
     Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
     folder.
     """
-    findings = check(output, keys=keys, public_key=public_key)
+    require(check(output, keys=keys, public_key=public_key))
+
+
+def require(findings: Sequence[Finding]) -> None:
+    """Raises VerificationError with all findings where one of them is an error."""
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         noun = "finding" if len(errors) == 1 else "findings"
@@ -40,7 +44,11 @@ def check(
     output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`."""
-    verifier = _verifier(output, keys, public_key)
+    return found_by(output, verifier_for(output, keys, public_key))
+
+
+def found_by(output: PathLike, verifier: Verifier) -> list[Finding]:
+    """All findings about an output, its signatures checked by this keyring or these public keys."""
     return list(_findings(gather(Path(output)), verifier))
 
 
@@ -60,7 +68,10 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     )
 
 
-def _verifier(output: PathLike, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None) -> Verifier:
+def verifier_for(
+    output: PathLike, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None
+) -> Verifier:
+    """Who checks signatures: the public key, else the keyring that is given or found. Raises ConfigurationError without."""
     if public_key is not None:
         return public_key if isinstance(public_key, PublicKeys) else PublicKeys.load(public_key)
     keyring = find_keyring(keys, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from importlib import import_module
 
 import pyarrow as pa
 
@@ -12,3 +13,6 @@ from minimize.receipt import Receipt
 pa.array([1])  # pyarrow imports pandas here, where it is installed
 with contextlib.suppress(OutputError):
     Receipt.from_json("{}")
+
+for room in ("minimize.cli.main", "minimize.cli.run", "minimize.job.job", "minimize.policy.load", "ruamel.yaml"):
+    import_module(room)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ NAMES = ("records", "per_model", "quarantine")
 AT = "2026-11-25T00:00:00Z"
 DECIDED = FAIL_POINTS.index("intent.after")
 """From this point on the new output counts; only a way back has points behind it."""
+POINTS = [point for point in FAIL_POINTS if not point.startswith("back.")]
 ATOMIC = ("swap.between",)
 """Not passed where the system can exchange two folders in one step."""
 
@@ -112,6 +114,9 @@ def listed(versions: Versions, out: Path) -> None:
     minimize.files(out, "per_model")
 
 
+Follow = Callable[[Versions, Path], None]
+
+
 def check(versions: Versions, out: Path) -> dict[str, Any]:
     """What stands is whole, the same to receipts and to engines, and signed for."""
     found = state(out)
@@ -122,24 +127,41 @@ def check(versions: Versions, out: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("follow", [verified, read, listed])
-@pytest.mark.parametrize("point", [point for point in FAIL_POINTS if not point.startswith("back.")])
-def test_killed_at_a_step_it_is_old_or_new(
-    versions: Versions, out: Path, point: str, follow: Callable[[Versions, Path], None]
-) -> None:
+def old_or_new(versions: Versions, out: Path, point: str, follow: Follow) -> None:
     code = ended(command(versions, out), point)
     assert code == KILLED or (code == 0 and point in ATOMIC)
     follow(versions, out)
-    expected = versions.new if FAIL_POINTS.index(point) >= DECIDED else versions.old
-    assert check(versions, out) == expected
+    assert check(versions, out) == (versions.new if FAIL_POINTS.index(point) >= DECIDED else versions.old)
 
 
-@pytest.mark.parametrize("point", [point for point in FAIL_POINTS if not point.startswith("back.")])
+@pytest.mark.parametrize(("point", "follow"), list(zip(POINTS, cycle([verified, read, listed]))))
+def test_killed_at_a_step_it_is_old_or_new(versions: Versions, out: Path, point: str, follow: Follow) -> None:
+    old_or_new(versions, out, point, follow)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("follow", [verified, read, listed])
+@pytest.mark.parametrize("point", POINTS)
+def test_whatever_follows_a_kill_finds_old_or_new(versions: Versions, out: Path, point: str, follow: Follow) -> None:
+    old_or_new(versions, out, point, follow)
+
+
+@pytest.mark.parametrize("point", ["file.group", "swap.after", "receipt.after"])
 def test_the_same_command_again_gives_the_new(versions: Versions, out: Path, point: str) -> None:
+    again_gives_the_new(versions, out, point)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_the_same_command_again_gives_the_new_after_any_step(versions: Versions, out: Path, point: str) -> None:
+    again_gives_the_new(versions, out, point)
+
+
+def again_gives_the_new(versions: Versions, out: Path, point: str) -> None:
     ended(command(versions, out), point)
     assert ended(command(versions, out)) == 0
     assert check(versions, out) == versions.new
-    assert {path.name for path in (out / "runs").glob("*/*") if path.is_dir()} == set()
+    assert not [path for path in (out / "runs").glob("*/*") if path.is_dir()]
 
 
 @pytest.mark.parametrize("point", ["back.before", "back.after"])
@@ -162,14 +184,12 @@ def test_a_first_run_that_is_killed_leaves_nothing_that_can_be_read(versions: Ve
 
 
 def killed_at_random(versions: Versions, out: Path, seed: int) -> bool:
-    """Starts the command, kills it some time later, and checks what then stands; whether it was in time."""
+    """Starts the command, kills it some time later, and checks what then stands. Gives whether it was in time."""
     process = start(command(versions, out))
     time.sleep(random.Random(seed).uniform(0, 0.25))
     process.kill()
     process.join()
     check(versions, out)
-    assert ended(command(versions, out)) == 0
-    assert check(versions, out) == versions.new
     return process.exitcode != 0
 
 
@@ -182,3 +202,6 @@ def test_killed_at_any_moment_it_is_old_or_new(versions: Versions, out: Path, se
 def test_killed_at_fifty_moments_it_is_old_or_new(versions: Versions, tmp_path: Path) -> None:
     outs = [shutil.copytree(versions.house.out, tmp_path / str(seed)) for seed in range(50)]
     assert sum(killed_at_random(versions, out, 100 + seed) for seed, out in enumerate(outs)) >= 20
+    for out in outs:
+        assert ended(command(versions, out)) == 0
+        assert check(versions, out) == versions.new

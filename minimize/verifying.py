@@ -1,0 +1,42 @@
+"""`verify`: what a crash left half way is settled first, then the output is re-checked.
+
+The checks themselves (`verification/`) share no code with what publishes; this is where the two meet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from minimize.errors import Finding
+from minimize.io.published import settle
+from minimize.keys import Keyring, PublicKeys
+from minimize.verification.check import PathLike, found_by, require, verifier_for
+
+TRIES: Final = 3
+
+
+def verify(
+    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+) -> None:
+    """Re-checks the set in force of an output against its receipts and the policies they carry.
+
+    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself.
+    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
+    folder or where another process is publishing into it.
+    """
+    require(check(output, keys=keys, public_key=public_key))
+
+
+def check(
+    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+) -> list[Finding]:
+    """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
+    verifier = verifier_for(output, keys, public_key)
+    findings: list[Finding] = []
+    for _ in range(TRIES):
+        before = settle(Path(output))
+        findings = found_by(output, verifier)
+        if settle(Path(output)) == before:
+            break
+    return findings

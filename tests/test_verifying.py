@@ -1,0 +1,69 @@
+"""`verify` on an output that is being written, or that a crash left half way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize import verifying
+from minimize.errors import OutputError, VerificationError
+from minimize.io.publish import open_output
+from minimize.verification.check import found_by
+from tests.job.house import House, built, events
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    house = built(tmp_path)
+    house.brings(events(40))
+    house.run()
+    return house
+
+
+def test_an_output_is_verified_while_a_run_is_at_work(house: House) -> None:
+    with open_output(house.out) as output, output.begin("20261125T000000Z-000000000000"):
+        findings = verifying.check(house.out, keys=house.keys)
+    assert [finding.code for finding in findings if finding.severity == "error"] == []
+    assert "V007" in {finding.code for finding in findings}
+
+
+def test_while_a_publication_swaps_its_files_in_nothing_is_said(house: House) -> None:
+    with open_output(house.out) as output, output.begin("20261125T000000Z-000000000000") as staging:
+        (staging.run / "intent.json").write_text("{}")
+        with pytest.raises(OutputError, match="another process") as caught:
+            minimize.verify(house.out, keys=house.keys)
+        (staging.run / "intent.json").unlink()
+    assert caught.value.exit_code == 2
+
+
+def test_an_output_that_changed_meanwhile_is_looked_at_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def slow(output: Any, verifier: Any) -> Any:
+        looked.append(len(minimize.files(output)))
+        if len(looked) == 1:
+            house.run()
+            return []
+        return found_by(output, verifier)
+
+    monkeypatch.setattr(verifying, "found_by", slow)
+    assert [finding.code for finding in verifying.check(house.out, keys=house.keys)] == ["V008"]
+    assert len(looked) == 2
+
+
+def test_what_does_not_hold_is_raised_with_its_findings(house: House) -> None:
+    next(house.out.rglob("*.parquet")).unlink()
+    with pytest.raises(VerificationError) as caught:
+        minimize.verify(house.out, keys=house.keys)
+    assert caught.value.exit_code == 1
+    assert "V011" in {finding.code for finding in caught.value.findings}
+
+
+def test_without_a_key_nothing_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    with pytest.raises(minimize.MinimizeError) as caught:
+        minimize.verify(house.out)
+    assert caught.value.exit_code == 2
