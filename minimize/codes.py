@@ -29,6 +29,7 @@ _PLAN: Final = {
     "P113": "a measure over a field that aggregates do not see",
     "P114": "a sum or mean over bins without an end",
     "P115": "an aggregate that waits for late rows, by a time that is not released at a day or finer",
+    "P116": "every field is dropped, so that no record can be written",
     "P120": "a gate that depends on itself",
     "P121": "a condition or technique that reads what it cannot reach",
     "P122": "a field that is made from another list than it stands in",

@@ -32,6 +32,7 @@ from minimize.plan.bind import examine
 from minimize.plan.model import FieldPlan
 from minimize.policy import lint as rules
 from minimize.policy.init import draft, name_from
+from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
 from minimize.settings.base import Settings
@@ -94,14 +95,10 @@ def lint(pipeline: PathOrPipeline) -> list[Finding]:
 
     Raises PolicyError only where a file cannot be read at all.
     """
-    try:
-        job = as_pipeline(pipeline)
-    except PolicyError as error:
-        if any(map(_is_unreadable, error.findings)):
-            raise
-        return list(error.findings)
-    examined = examine(job.policy, _lint_schema(job), purpose=job.purpose, pipeline=job)
-    found = [*examined.faults, *examined.refused, *_ruled(job)]
+    job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
+    if any(map(_is_unreadable, faults)):
+        raise PolicyError("a file cannot be read", findings=faults)
+    found = [*faults, *([] if job is None else _judged(job, faults))]
     return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
 
 
@@ -190,6 +187,14 @@ def _closed_by(plan: Plan, field: FieldPlan, settings: Settings | None, tenant: 
             yield f"level is below {field.field.level}"
 
 
+def _judged(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
+    """What is to be said of a pipeline; of one with faults only what they cannot have brought about."""
+    if faults:
+        return rules.despite(faults, rules.lint(job, columns=_columns(job)))
+    examined = examine(job.policy, _lint_schema(job), purpose=job.purpose, pipeline=job)
+    return [*examined.faults, *examined.refused, *_ruled(job)]
+
+
 def _lint_schema(job: Pipeline) -> pa.Schema:
     return declared_schema(request(job.policy, job.purpose, job))
 
@@ -207,8 +212,12 @@ def _ruled(job: Pipeline) -> list[Finding]:
 
 def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:
     """The settings that the pipeline names, or what is wrong with them."""
-    if job.settings is None or not (job.folder / job.settings).exists():
+    if job.settings is None:
         return None, ()
+    if not (job.folder / job.settings).exists():
+        file, line = None if job.path is None else str(job.path), job.lines.get(("settings",))
+        message, hint = "the settings that the pipeline names are not there", "a run wants them, or --settings PATH"
+        return None, [Finding("L039", message, "warning", hint, file, line)]
     try:
         return load_job_settings(None, job), ()
     except PolicyError as error:

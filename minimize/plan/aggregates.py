@@ -70,7 +70,9 @@ def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan])
     unit = None if field is None else released_unit(field)
     if field is None or field.gives is None or (unit is not None and UNITS.index(unit) > UNITS.index("day")):
         hint = "release the event time at a day or finer, or leave `late` out"
-        yield _fault(pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key)
+        yield _fault(
+            pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key, "late"
+        )
 
 
 def _key_faults(
@@ -79,12 +81,20 @@ def _key_faults(
     field = fields.get(key.field)
     if field is None or field.gives is None:
         hint = "group keys are always the released form: release the field, or group by another"
-        yield _fault(pipeline, name, "P111", f"{label}: {key.field} is not released for this purpose", hint, key.field)
+        yield _fault(
+            pipeline,
+            name,
+            "P111",
+            f"{label}: {key.field} is not released for this purpose",
+            hint,
+            key.field,
+            "group_by",
+        )
         return
     released = released_unit(field)
     if key.to is not None and released is not None and UNITS.index(key.to) < UNITS.index(released):
         message = f"{label}: {key.to} is finer than {released}, to which {key.field} is released"
-        yield _fault(pipeline, name, "P112", message, f"group by {released} or coarser", key.field)
+        yield _fault(pipeline, name, "P112", message, f"group by {released} or coarser", key.field, "group_by")
 
 
 def _measure_faults(
@@ -100,11 +110,13 @@ def _measure_faults(
     field = fields.get(measure.of)
     if field is None or (field.gives is None and field.measured is None):
         hint = "release the field, or give it `in_aggregates`"
-        yield _fault(pipeline, name, "P113", f"{label}: {measure.of} is not there for aggregates", hint, measure.of)
+        yield _fault(
+            pipeline, name, "P113", f"{label}: {measure.of} is not there for aggregates", hint, measure.of, "measures"
+        )
     elif measure.name in _NULL_ENDS and _ends_open(field):
         message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open"
         hint = "give the field `in_aggregates` (as clip), or use a quantile"
-        yield _fault(pipeline, name, "P114", message, hint, measure.of)
+        yield _fault(pipeline, name, "P114", message, hint, measure.of, "measures")
 
 
 def released_unit(field: FieldPlan) -> str | None:
@@ -123,9 +135,11 @@ def has_open_ends(step: Step) -> bool:
     return bool(getattr(step, "is_open", False))
 
 
-def _fault(pipeline: Pipeline, name: str, code: str, message: str, hint: str = "", field: str | None = None) -> Finding:
+def _fault(
+    pipeline: Pipeline, name: str, code: str, message: str, hint: str = "", field: str | None = None, at: str = ""
+) -> Finding:
     file = None if pipeline.path is None else str(pipeline.path)
-    line = pipeline.lines.get(("aggregates", name))
+    line = pipeline.line_of("aggregates", name, at)
     return Finding(code, f"aggregate {name}: {message}", hint=hint, file=file, line=line, field=field)
 
 

@@ -37,7 +37,9 @@ def _too_identified(plan: Plan) -> Iterator[Finding]:
                 if culprits
                 else "records are at least pseudonymized"
             )
-            yield _refused(plan, "R001", f"output {name} is {output.category} and must be {limits[name]}", hint)
+            message = f"output {name} is {output.category} and must be {limits[name]}"
+            at = ("records", "must_be") if name == "records" else ("aggregates", name, "must_be")
+            yield _refused(plan, "R001", message, hint, at=at)
 
 
 def _partitions(plan: Plan) -> Iterator[Finding]:
@@ -47,7 +49,7 @@ def _partitions(plan: Plan) -> Iterator[Finding]:
         field = plan.fields.get(key)
         if field is None or field.field.role != "plain" or field.gives is None:
             hint = "a partition's value stands in every path: only released fields of role plain"
-            yield _refused(plan, "R002", "it cannot be partitioned by", hint, key)
+            yield _refused(plan, "R002", "it cannot be partitioned by", hint, key, at=("records", "partition_by"))
 
 
 def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
@@ -55,9 +57,8 @@ def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Findin
         field = plan.fields.get(measure.of or "")
         if field is not None and field.measured is not None and measure.name in ("min", "max", "quantile"):
             message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
-            yield _refused(
-                plan, "R003", message, "it would release single values: use mean, sum or a histogram", field.key
-            )
+            hint = "it would release single values: use mean, sum or a histogram"
+            yield _refused(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
 
 
 def _related(plan: Plan) -> Iterator[Finding]:
@@ -67,9 +68,15 @@ def _related(plan: Plan) -> Iterator[Finding]:
         if coarse not in accepted and fine not in accepted:
             message = f"aggregates {coarse} and {fine} give small groups away by difference"
             hint = "make their keys differ, share no measure, or say `suppress: {related: accepted}` once somebody has looked"
-            yield _refused(plan, "R004", message, hint)
+            yield _refused(plan, "R004", message, hint, at=("aggregates", fine))
 
 
-def _refused(plan: Plan, code: str, message: str, hint: str, field: str | None = None) -> Finding:
-    path = None if plan.pipeline is None else plan.pipeline.path
-    return Finding(code, message, hint=hint, file=None if path is None else str(path), field=field)
+def _refused(
+    plan: Plan, code: str, message: str, hint: str, field: str | None = None, *, at: tuple[str, ...]
+) -> Finding:
+    if plan.pipeline is None:
+        return Finding(code, message, hint=hint, field=field)
+    path = plan.pipeline.path
+    return Finding(
+        code, message, hint=hint, file=None if path is None else str(path), line=plan.pipeline.line_of(*at), field=field
+    )

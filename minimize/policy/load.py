@@ -14,7 +14,7 @@ from minimize.policy.faults import Faults
 from minimize.policy.fields import steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.pipelines import PipelineReader
+from minimize.policy.pipelines import NOBODY, PipelineReader
 from minimize.policy.policies import policy_of
 from minimize.policy.purposes import house_purposes
 from minimize.policy.scope import Scope
@@ -53,14 +53,23 @@ def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
 
     Raises PolicyError with every fault of both files as a finding, or where a file cannot be read.
     """
+    pipeline, found = examine_pipeline(path, purposes)
+    return _sound(pipeline, found, "pipeline")
+
+
+def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pipeline | None, list[Finding]]:
+    """The pipeline as far as it can be read, with every fault of both files: for `lint`, which goes on to judge the rest.
+
+    Where there are faults, what is faulty is left out or stands in its most careful form; never run that.
+    """
     file = _file(path, "pipeline.yaml")
     faults = Faults(str(file))
     opened = _open(file, faults)
     if opened is None:
-        return _sound(None, faults.found, "pipeline")
+        return None, faults.found
     house = (*purposes, *house_purposes(file.parent, faults))
     pipeline = _pipeline(opened, file, house, faults)
-    return _sound(pipeline, faults.found, "pipeline")
+    return None if pipeline is None or pipeline.policy is NOBODY else pipeline, _in_order(faults.found)
 
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
@@ -120,9 +129,14 @@ def _pipeline(opened: _Opened, file: Path, house: tuple[str, ...], faults: Fault
     return PipelineReader.over(policy, scope, faults, house)(opened.root, {"path": file, "digest": opened.digest})
 
 
-def _sound(thing: T | None, findings: Sequence[Finding], noun: str) -> T:
+def _in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """Each once, by file and line."""
     files = {finding.file: index for index, finding in reversed(list(enumerate(findings)))}
-    unique = sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line or 0))
+    return sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line or 0))
+
+
+def _sound(thing: T | None, findings: Sequence[Finding], noun: str) -> T:
+    unique = _in_order(findings)
     if thing is None or unique:
         count = len(unique)
         raise PolicyError(f"the {noun} has {count} fault{'' if count == 1 else 's'}", findings=unique)

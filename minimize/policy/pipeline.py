@@ -100,3 +100,8 @@ class Pipeline(Model):
     def folder(self) -> Path:
         """The folder that relative paths start from."""
         return Path() if self.path is None else self.path.parent
+
+    def line_of(self, *path: str) -> int | None:
+        """Where a key stands in the file, or the nearest one above it."""
+        found = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((line for line in found if line is not None), None)

@@ -13,7 +13,10 @@ from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.scope import pointer_of
 
-__all__ = ["RULES", "Rule", "SettingRow", "lint", "policies_in", "severity_rank", "worst"]
+__all__ = ["RULES", "Rule", "SettingRow", "despite", "lint", "policies_in", "severity_rank", "worst"]
+
+_OF_THE_WHOLE = frozenset({"L011", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042"})
+"""What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
 
 _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     fields.kept,
@@ -54,6 +57,16 @@ def lint(
     subject = Subject(policy, pipeline, seen, rows, siblings)
     found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
+
+
+def despite(faults: Iterable[Finding], found: Iterable[Finding]) -> list[Finding]:
+    """Of what was found in files with faults, what holds whatever becomes of the faults."""
+    faulty = {(fault.file, fault.field) for fault in faults if fault.field is not None}
+    return [
+        finding
+        for finding in found
+        if finding.code not in _OF_THE_WHOLE and (finding.file, finding.field) not in faulty
+    ]
 
 
 def severity_rank(severity: Severity) -> int:

@@ -38,8 +38,7 @@ class Subject:
         """A finding about a key of the pipeline."""
         pipeline = self.pipeline
         path = None if pipeline is None else pipeline.path
-        lines = {} if pipeline is None else pipeline.lines
-        line = next((lines[at[:length]] for length in range(len(at), 0, -1) if at[:length] in lines), None)
+        line = None if pipeline is None else pipeline.line_of(*at)
         name = at[1] if len(at) > 1 and at[0] == "aggregates" else None
         return Finding(code, message, RULES[code].severity, hint, None if path is None else str(path), line, name)
 
