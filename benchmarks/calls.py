@@ -79,7 +79,7 @@ def starts() -> dict[str, float]:
 
 def goals(calls: dict[str, float]) -> list[dict[str, Any]]:
     """What of it stands against what; imports are counted above a bare interpreter."""
-    bare = calls["python"]
+    bare = calls.get("python", 0.0)
     pairs = (
         ("prepared", "round trip", 0.0, PREPARED),
         ("import minimize", "import pyarrow", bare, IMPORT),
