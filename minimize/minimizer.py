@@ -24,7 +24,7 @@ from minimize.engines.spill import Again, spilled
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.frames import decoded, way_back
 from minimize.io.base import Source
-from minimize.io.memory import MemorySource, memory, take
+from minimize.io.memory import MemorySource, memory
 from minimize.io.prepared import as_prepared
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
@@ -77,7 +77,7 @@ def prepare(
     Takes what `apply` takes, and a pyarrow Schema (or data that has one). Gives a Minimizer, safe to call from many threads.
     """
     loaded = _policy(policy)
-    bound = memory(_empty(schema), request(loaded, purpose))
+    bound = memory(schema.empty_table() if isinstance(schema, pa.Schema) else schema, request(loaded, purpose))
     return _bound(loaded, bound.schema, purpose, settings, keys)
 
 
@@ -109,7 +109,7 @@ class Minimizer:
 def _released(job: Job, source: MemorySource, release: Release) -> Iterator[pa.RecordBatch]:
     rejects: Counter[str] = Counter()
     with _passes(job, source, rejects) as records:
-        stages = way_through(job, lambda _: map(Batch, records()))
+        stages = way_through(job, lambda _: [map(Batch, records())])
         rejects.clear()
         for batch in map(Batch, records()):
             yield decoded(release.columns(through(stages, batch)), job.records_schema)
@@ -179,7 +179,3 @@ def _policy(policy: PathOrPolicy) -> Policy:
     if not isinstance(policy, str | PathLike):
         raise ConfigurationError(f"a {type(policy).__name__} is no policy", hint="give a policy or the path of one")
     return load_policy(os.fspath(policy))
-
-
-def _empty(schema: Any) -> pa.Table:
-    return (schema if isinstance(schema, pa.Schema) else take(schema).schema).empty_table()

@@ -60,7 +60,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records on their way through the stages.
+    """Some records on their way through the stages; printed, it shows its counts and no value.
 
     raw       the declared columns as the source gave them, whole records that were gated already filtered out
     closed    per field key: a boolean leaf array, true where the value must not pass (gate, level, condition, retention);
@@ -74,13 +74,13 @@ class Batch:
     counts    what the stages did to these records
     """
 
-    raw: pa.RecordBatch
-    closed: Mapping[str, pa.BooleanArray] = field(default_factory=dict)
-    cases: Mapping[str, pa.Int8Array] = field(default_factory=dict)
-    hollow: Mapping[str, pa.BooleanArray] = field(default_factory=dict)
-    released: Mapping[str, pa.Array] = field(default_factory=dict)
-    measured: Mapping[str, pa.Array] = field(default_factory=dict)
-    ranks: Mapping[str, pa.DoubleArray] = field(default_factory=dict)
+    raw: pa.RecordBatch = field(repr=False)
+    closed: Mapping[str, pa.BooleanArray] = field(default_factory=dict, repr=False)
+    cases: Mapping[str, pa.Int8Array] = field(default_factory=dict, repr=False)
+    hollow: Mapping[str, pa.BooleanArray] = field(default_factory=dict, repr=False)
+    released: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    measured: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    ranks: Mapping[str, pa.DoubleArray] = field(default_factory=dict, repr=False)
     counts: Counts = field(default_factory=Counts)
 
     def with_(self, **changes: Any) -> Batch:

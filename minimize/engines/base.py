@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -11,7 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from minimize.aggregates.table import AggregateResult
-from minimize.io.base import Carried, Reject, Sink, Source
+from minimize.io.base import Carried, Chunk, Reject, Sink, Source
 from minimize.plan import Plan
 from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
@@ -56,15 +56,39 @@ class Outcome:
     read: int = 0
     written: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
-    undeclared: dict[Pointer, Carried] = field(default_factory=dict)
+    undeclared: dict[Pointer, Carried] = field(default_factory=dict, repr=False)
     counts: Counts = field(default_factory=Counts)
     rows_by_part: Counter[str] = field(default_factory=Counter)
-    aggregates: Mapping[str, AggregateResult] = field(default_factory=dict)
+    aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
+
+    def take(self, part: str, chunk: Chunk) -> None:
+        """Takes note of what was read of a part."""
+        self.read += chunk.read
+        self.rows_by_part[part] += chunk.read
+        self.rejects.update(reject.code for reject in chunk.rejects)
+        self._carry(chunk.undeclared)
+
+    def add(self, other: Outcome) -> None:
+        """Takes in what came of other parts."""
+        self.read += other.read
+        self.written += other.written
+        self.rejects.update(other.rejects)
+        self._carry(other.undeclared)
+        self.counts += other.counts
+        self.rows_by_part.update(other.rows_by_part)
+
+    def _carry(self, undeclared: Mapping[Pointer, Carried]) -> None:
+        for pointer, carried in undeclared.items():
+            self.undeclared[pointer] = self.undeclared.get(pointer, Carried(0)) + carried
+
+
+Sinks = Callable[[int], Sink]
+"""Opens the sink of a share, by its number; called before any of them is written to."""
 
 
 class Engine(Protocol):
-    """Moves the batches of one source through a job: records to the sink, rejects to the quarantine, tallies to tables."""
+    """Moves the batches of one source through a job: records to sinks, rejects to the quarantine, tallies to tables."""
 
-    def __call__(self, job: Job, source: Source, sink: Sink | None, quarantine: Quarantine) -> Outcome:
+    def __call__(self, job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -> Outcome:
         """Runs the job over one source (one batch date). Raises nothing that carries a value."""
         ...

@@ -65,7 +65,7 @@ class Carried:
     """How many records carry an undeclared path, and up to ten distinct subjects that do (in memory only)."""
 
     records: int
-    subjects: frozenset[str] = frozenset()
+    subjects: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __add__(self, other: Carried) -> Carried:
         subjects = self.subjects
@@ -76,12 +76,15 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some records of a part: the good ones as Arrow, the others as rejects. `read` counts both."""
+    """Some records of a part: the good ones as Arrow, the others as rejects. `read` counts both.
 
-    records: pa.RecordBatch
+    What is printed of a chunk holds no value, and no name that could be one.
+    """
+
+    records: pa.RecordBatch = field(repr=False)
     read: int
     rejects: Sequence[Reject] = ()
-    undeclared: Mapping[Pointer, Carried] = field(default_factory=dict)
+    undeclared: Mapping[Pointer, Carried] = field(default_factory=dict, repr=False)
     positions: pa.Int64Array | None = None
     """Where each good record stands in its part, in the unit of the source; None where nobody asked."""
 

@@ -69,13 +69,17 @@ def memory(data: Any, request: Request) -> MemorySource:
     Takes pandas, pyarrow and any object of the Arrow PyCapsule interface; pandas' index is not data. Raises SchemaError with
     the whole diff, and ConfigurationError for what is no table.
     """
-    taken = take(data)
+    named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
+    taken = take(data, named)
     bound = bind(taken.schema, request)
     return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.again)
 
 
-def take(data: Any) -> Data:
-    """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table."""
+def take(data: Any, named: Collection[str] | None = None) -> Data:
+    """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table.
+
+    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error.
+    """
     if isinstance(data, pa.RecordBatch):
         return Data(data.schema, lambda: iter([data]), again=True)
     if isinstance(data, pa.Table):
@@ -83,7 +87,7 @@ def take(data: Any) -> Data:
     if isinstance(data, pa.RecordBatchReader):
         return Data(data.schema, _Once(lambda: data), again=False)
     if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
-        return take(_from_pandas(data))
+        return take(_from_pandas(data, named))
     if hasattr(data, "__arrow_c_stream__"):
         return _from_stream(data)
     if hasattr(data, "__arrow_c_array__"):
@@ -128,10 +132,13 @@ def _table_of(data: Any) -> pa.RecordBatch:
     raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
 
 
-def _from_pandas(frame: Any) -> pa.Table:
+def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
     """A data frame's columns, its index left out. A column that holds values of several types is an error of the schema."""
-    columns = [_column(frame.iloc[:, index]) for index in range(frame.shape[1])]
     names = [str(name) for name in frame.columns]
+    columns = [
+        _column(frame.iloc[:, index]) if named is None or name in named else _presence(frame.iloc[:, index])
+        for index, name in enumerate(names)
+    ]
     mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
     if mixed:
         message = "holds values of more than one type"
@@ -141,6 +148,12 @@ def _from_pandas(frame: Any) -> pa.Table:
             findings=[Finding("S005", message, field=name, hint=hint) for name in mixed],
         )
     return pa.Table.from_arrays(columns, names=names)
+
+
+def _presence(series: Any) -> pa.Array:
+    """Where a column has values: all that is counted of one that nobody declared."""
+    there = np.asarray(series.notna(), np.bool_)
+    return pa.array(there, mask=~there)
 
 
 def _column(series: Any) -> pa.Array | pa.ChunkedArray | None:

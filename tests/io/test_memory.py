@@ -134,6 +134,19 @@ def test_a_column_of_mixed_types_is_named_and_its_values_are_not() -> None:
     assert CANARY not in f"{caught.value!s}{caught.value.__context__!r}{caught.value.__cause__!r}"
 
 
+def test_a_column_that_nobody_declared_is_neither_looked_into_nor_named() -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "n": [1, 2], "apps": [[], []], CANARY: [None, 1], "x": [1, "y"]})
+    (chunk,) = memory(frame, REQUEST).parts[0].read()
+    assert [chunk.undeclared[Pointer((name,))].records for name in (CANARY, "x")] == [1, 2]
+
+
+def test_what_is_printed_of_a_chunk_holds_no_value_and_no_name_of_a_column() -> None:
+    frame = pd.DataFrame({"id": [CANARY, "b"], "n": [1, 2], "apps": [[], []], CANARY: [1, 2]})
+    (chunk,) = memory(frame, REQUEST).parts[0].read()
+    assert CANARY not in repr(chunk)
+    assert CANARY not in repr(chunk.undeclared[Pointer((CANARY,))])
+
+
 @pytest.mark.parametrize("data", [[{"id": "a"}], {"id": ["a"]}, "text", None, pa.array([1]), pl.Series([1])])
 def test_what_is_no_table_is_refused_with_a_hint(data: Any) -> None:
     with pytest.raises(ConfigurationError, match="DataFrame"):
