@@ -21,6 +21,8 @@ from benchmarks.places import HERE, JOBS
 
 EVERY = 0.05
 """Seconds between two looks at the memory of a process and its children."""
+TWO = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"}
+"""Threads of Polars and of Arrow, whatever the machine has; DuckDB and the kernels say so themselves."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -78,7 +80,7 @@ def command(contender: Contender, given: Given, out: Path) -> list[str]:
 def once(words: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> Run:
     """Runs a command to its end. Raises Failed with the end of what it said."""
     call = [sys.executable, "-I", "-S", str(HERE / "launch.py"), str(log), *words]
-    environment = {**os.environ, **(extra or {})}
+    environment = {**os.environ, **TWO, **(extra or {})}
     with subprocess.Popen(call, stdout=subprocess.PIPE, cwd=HERE.parent, env=environment) as launcher:
         watch = Watch(launcher.pid)
         told, _ = launcher.communicate()
