@@ -1,9 +1,10 @@
 """CSV as a source (RFC 4180): plain, .gz or .zst; a header names the columns; UTF-8; a position is the record's number from 0.
 
 An empty cell is null, quoted or not, whatever the column's type. A record with more or fewer cells than the header, or with
-bytes that are not UTF-8, is malformed; a cell that does not read as its declared type is `wrong_type`, or `bad_time`.
-Booleans are `true` and `false`; for the rest see `text`. Blank lines are no records. A quote that is never closed, or a record
-too long for a block, stops the reading, for nothing after it can be told apart.
+bytes that are not UTF-8 or are NUL, is malformed; a cell that does not read as its declared type is `wrong_type`, or
+`bad_time`. Booleans are `true` and `false`; for the rest see `text`. Blank lines are no records, and before the header they
+are nothing. A last cell that runs into a quote that is never closed, or a record too long for a block, stops the reading,
+for nothing after it can be told apart.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from minimize.errors import SourceError
-from minimize.io.base import Chunk, Code, Declared, Reject, Request
+from minimize.io.base import Chunk, Code, Declared, Part, Reject, Request
 from minimize.io.columnar import Bound, bind
 from minimize.io.find import Shown
 from minimize.io.lines import BOM, opened, stored
@@ -31,6 +33,7 @@ from minimize.io.rows import Fault, Mask
 from minimize.io.shape import pruned, tree
 from minimize.io.text import read
 from minimize.io.types import arrow_type
+from minimize.io.utf8 import BROKEN, Utf8
 
 BLOCK = 8 << 20
 """How many bytes are read at a time: a record must not be longer."""
@@ -50,7 +53,7 @@ def header(part: FilePart) -> tuple[list[str], bool]:
         start = stream.read(HEADER).removeprefix(BOM)
     with suppress(stdlib.Error):
         rows = stdlib.reader(StringIO(start.decode("utf-8", "replace"), newline=""))
-        names = next(rows, [])
+        names = next(filter(None, rows), [])
         if not any("\ufffd" in name for name in names):
             return names, any(map(bool, rows))
     raise SourceError(f"the header of {part.name} cannot be read", hint="is the file CSV, in UTF-8?")
@@ -75,16 +78,29 @@ class CsvPart:
         """`sha256:` of the stored bytes."""
         return self.file.digest
 
+    @property
+    def size(self) -> int:
+        """Stored bytes."""
+        return self.file.size
+
+    def pieces(self) -> Sequence[Part]:
+        """Itself: it is read from its beginning."""
+        return (self,)
+
     def read(self) -> Iterator[Chunk]:
         """The records, about 8 MiB of text a chunk. Raises SourceError."""
         if not self.filled:
             return
         with stored(self.file.path, self.name) as stream:
+            text = Utf8(stream)
             ragged: list[int] = []
-            first = 0
-            for batch in steady(_batches(stream, self.names, ragged), damaged(self.name)):
+            first, runs_on = 0, False
+            for batch in steady(_batches(text, self.names, ragged), damaged(self.name)):
                 places, rejects, first = _placed(batch.num_rows, first, ragged)
+                runs_on = _runs_on(batch) if batch.num_rows else runs_on
                 yield with_rejects(self._chunk(batch, places), rejects)
+            if text.quotes % 2 and runs_on:
+                raise SourceError(f"a quote in {self.name} is never closed", hint="is the file whole?")
             if ragged:
                 none = self._chunk(_nothing(self.names), np.array([], np.int64))
                 yield with_rejects(none, [_ragged(row) for row in ragged])
@@ -113,7 +129,12 @@ def _unchecked(request: Request) -> Bound:
     return Bound(request, pa.schema([]), (), (), ())
 
 
-def _batches(stream: pa.NativeFile, names: Sequence[str], ragged: list[int]) -> Iterator[pa.RecordBatch]:
+def _runs_on(batch: pa.RecordBatch) -> bool:
+    """Whether the last cell goes over a line end: then it may have swallowed records."""
+    return b"\n" in (batch.columns[-1][-1].as_py() or b"")
+
+
+def _batches(stream: Utf8, names: Sequence[str], ragged: list[int]) -> Iterator[pa.RecordBatch]:
     """The cells as bytes. Numbers of records with another number of cells go to `ragged`, counted from 0."""
 
     def skip(row: pv.InvalidRow) -> str:
@@ -151,27 +172,11 @@ def _ragged(row: int) -> Reject:
 
 def _decoded(batch: pa.RecordBatch) -> tuple[list[pa.StringArray], Mask]:
     """The cells as text, and the records of which a cell is not UTF-8."""
+    texts = [cells.cast(pa.string()) for cells in batch.columns]
     broken = np.zeros(batch.num_rows, bool)
-    texts = []
-    for column in batch.columns:
-        text, bad = _text(column)
-        texts.append(text)
-        broken |= bad
+    for text in texts:
+        broken |= np.asarray(pc.match_substring(text, BROKEN).fill_null(False))
     return texts, broken
-
-
-def _text(cells: pa.BinaryArray) -> tuple[pa.StringArray, Mask]:
-    with suppress(pa.ArrowException):
-        return cells.cast(pa.string()), np.zeros(len(cells), bool)
-    encoded = cells.dictionary_encode()
-    found = pa.array([_utf8(cell) for cell in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-    return found, np.asarray(found.is_null()) & np.asarray(cells.is_valid())
-
-
-def _utf8(cell: bytes) -> str | None:
-    with suppress(UnicodeDecodeError):
-        return cell.decode("utf-8")
-    return None
 
 
 def _code(field: Declared) -> Code:

@@ -151,3 +151,28 @@ def test_every_record_is_good_or_rejected(tmp_path_factory: pytest.TempPathFacto
         range(len(rows))
     )
     assert CANARY not in repr([chunk.rejects for chunk in found])
+
+
+def test_a_ragged_record_that_is_not_utf8_is_malformed_like_any_other(tmp_path: Path) -> None:
+    found = chunks(tmp_path, HEADER + b"a,1,,,,\nb,\xe9\n\xed\xa0\x80,1,,,,\nc,1,,,,\0\nd,1,,,,\xc3\xa9\n")
+    assert [(one.position, one.code) for chunk in found for one in chunk.rejects] == [
+        (1, "malformed"),
+        (2, "malformed"),
+        (3, "malformed"),
+    ]
+    assert [row["id"] for chunk in found for row in chunk.records.to_pylist()] == ["a", "d"]
+
+
+def test_blank_lines_before_the_header_are_nothing(tmp_path: Path) -> None:
+    (chunk,) = chunks(tmp_path, b"\n\r\n" + HEADER + b"\na,1,,,,\nb\nc,2,,,,\n")
+    assert [(one.position, one.code) for one in chunk.rejects] == [(1, "malformed")]
+    assert chunk.records.column("n").to_pylist() == [1, 2]
+
+
+def test_a_last_cell_that_swallowed_records_stops_the_reading(tmp_path: Path) -> None:
+    swallowed = CANARY.encode() + b",1,,,,\n"
+    with pytest.raises(SourceError, match="never closed") as caught:
+        chunks(tmp_path, HEADER + b'a,1,,,,"\n' + swallowed)
+    assert CANARY not in f"{caught.value!r}{caught.value.__context__!r}"
+    assert sum(chunk.read for chunk in chunks(tmp_path, HEADER + b'a,1,,,,"\n' + swallowed + b'"\n')) == 1
+    assert sum(chunk.read for chunk in chunks(tmp_path, HEADER + b'a,1,,,,5"\nb,1,,,,\n')) == 2
