@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pyarrow as pa
 
 from minimize.errors import Finding
-from minimize.pointer import Pointer
+from minimize.pointer import STAR, Pointer
 from minimize.receipt import Receipt
 from minimize.verification.codes import found
 from minimize.verification.leaves import outline
@@ -17,6 +18,7 @@ from minimize.verification.rules import family_of, given_family
 
 _KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
 _STILL_NAMES: Final = frozenset({"keep", "mask", "tokenize", "redact", "clip", "round", "truncate_ip", "email_domain"})
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _ORDER: Final = ("aggregated", "pseudonymized", "identified")
 
 
@@ -28,7 +30,7 @@ def check_columns(
     for pointer, type_ in there.items():
         view = policy.fields.get(pointer)
         if view is None:
-            yield found("V020", "the policy does not declare it", file=place, field=str(pointer))
+            yield found("V020", "the policy does not declare it", file=place, field=_shown(pointer, policy))
         elif not view.chains:
             yield found("V021", "the policy drops it", file=place, field=view.key)
         else:
@@ -40,12 +42,27 @@ def check_columns(
             yield found("V022", "the policy keeps it", file=place, field=view.key)
 
 
+def _shown(pointer: Pointer, policy: PolicyView) -> str:
+    """A path that nobody declared, with a star for each part that does not look like a name: names can be values."""
+    declared = {each.parts[:length] for each in policy.fields for length in range(1, len(each.parts) + 1)}
+    parts = [
+        part if part is STAR or pointer.parts[: place + 1] in declared or _NAME.fullmatch(part) else STAR
+        for place, part in enumerate(pointer.parts)
+    ]
+    return str(Pointer(tuple(parts)))
+
+
 def _folders(hive: frozenset[str], policy: PolicyView, place: str) -> Iterator[Finding]:
     """Names of folders are read like columns, and by more people: only plain fields may stand there."""
     for name in sorted(hive):
         view = policy.fields.get(Pointer((name,)))
         if view is None:
-            yield found("V020", "a folder is named by a field that is not declared", file=place, field=name)
+            yield found(
+                "V020",
+                "a folder is named by a field that is not declared",
+                file=place,
+                field=_shown(Pointer((name,)), policy),
+            )
         elif not view.is_kept_as_is or view.role != "plain":
             yield found("V021", "a folder is named by a field that is not plain and kept", file=place, field=name)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.receipt import FieldReceipt, Output
+from minimize.verification.check import check
 
 from .make import House, column, policy
 
@@ -35,6 +36,13 @@ def texts(*values: str | None) -> pa.Array:
 def test_an_undeclared_column_is_found(house: House) -> None:
     house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
     assert house.codes() == ["V020"]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("kind", "/kind"), ("ann@example.com", "/*"), ("+33612345678", "/*")])
+def test_an_undeclared_column_is_shown_only_where_it_looks_like_a_name(house: House, name: str, shown: str) -> None:
+    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), **{name: (texts("b"), "keep")})})
+    findings = check(house.output, keys=house.keyring)
+    assert [finding.field for finding in findings if finding.code == "V020"] == [shown]
 
 
 def test_a_dropped_column_is_found(house: House) -> None:
