@@ -34,6 +34,7 @@ from minimize.settings import SettingsRows, load_settings
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from minimize.stages.release import Release
+from minimize.stages.withheld import withheld, withheld_schema
 from minimize.times import moment
 
 log = logging.getLogger("minimize")
@@ -124,8 +125,8 @@ def _passes(job: Job, source: MemorySource, rejects: Counter[str]) -> Iterator[A
         return
     gate = Gate(job.plan, job.settings, job.at)
     seen: Counter[str] = Counter()
-    gated = (gate(Batch(records)).raw for records in _records(source, seen))
-    with spilled(gated, source.schema) as again:
+    gated = (withheld(gate(Batch(records)), job.plan) for records in _records(source, seen))
+    with spilled(gated, withheld_schema(source.schema, job.plan)) as again:
         yield lambda: _counted(again(), seen, rejects)
 
 
