@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import click
 import pyarrow as pa
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -12,43 +18,92 @@ from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
 
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
-_WIDE = 200
+_WIDE, _ENDLESS = 200, 100_000
+_NAME = 30
+"""How wide the names of fields may be before they go on in the next line."""
 
 
 def plan_table(plan: Plan) -> None:
     """Prints the plan: a table of fields, the outputs with their category, what conditions reveal."""
-    console = _console()
-    heads = ("field", "role", "action", "leaves", "what happens, and why")
-    table = Table(*heads, title=_title(plan), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for field in plan.fields.values():
-        table.add_row(*_cells(field))
-    console.print(table)
-    for name, output in plan.outputs.items():
-        columns = ", ".join(output.schema.names)
-        console.print(Text.assemble((name, "bold"), f": {output.category}; columns {columns}"))
-    for key, what in plan.reveals.items():
-        console.print(Text.assemble("whether ", (key, "bold"), f" is there reveals {what}"))
-    if plan.keys:
-        console.print(f"keys needed: {', '.join(sorted(plan.keys))}")
+    _show(_title(plan), _fields(plan), *_outputs(plan), *_reveals(plan), *_keys(plan))
 
 
 def rows_table(rows: pa.Table) -> None:
-    """Prints rows as they would leave."""
-    table = Table(*rows.column_names, title="as they would leave", title_justify="left")
+    """Prints rows as they would leave: one a line where there is room, else one below the other."""
+    title = Text("\nas they would leave" if rows.num_rows else "\nno row would leave", "bold")
+    wide = _table(*rows.column_names)
     for row in rows.to_pylist():
-        table.add_row(*(Text("null", "dim") if value is None else Text(str(value)) for value in row.values()))
-    _console().print(table)
+        wide.add_row(*map(_value, row.values()))
+    if not rows.num_rows or _console(_ENDLESS).measure(wide).maximum <= _console().width:
+        _show(title, wide)
+    else:
+        _show(title, *(_tall(number, row) for number, row in enumerate(rows.to_pylist(), start=1)))
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDE)
+def _tall(number: int, row: dict[str, Any]) -> Table:
+    table = _table(f"row {number}", "")
+    for name, value in row.items():
+        table.add_row(Text(name), _value(value))
+    return table
 
 
-def _title(plan: Plan) -> str:
-    return f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
+def _value(value: Any) -> Text:
+    return Text("null", "dim") if value is None else Text(str(value))
+
+
+def _show(*parts: RenderableType) -> None:
+    console = _console()
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as printed:
+        console.print(*parts, sep="\n")
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+def _console(width: int | None = None) -> Console:
+    console = Console(highlight=False, width=width)
+    return console if console.is_terminal or width else Console(width=_WIDE, highlight=False)
+
+
+def _table(*heads: str) -> Table:
+    return Table(*heads, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _title(plan: Plan) -> Text:
+    return Text(f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}", "bold")
+
+
+def _fields(plan: Plan) -> Table:
+    table = _table()
+    table.add_column("field", overflow="fold", max_width=_NAME)
+    for head in ("role", "action", "leaves"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("what happens, and why")
+    for field in plan.fields.values():
+        table.add_row(*_cells(field))
+    return table
 
 
 def _cells(field: FieldPlan) -> tuple[Text, ...]:
     action = Text(field.action, _COLOURS[field.action])
     return (Text(field.key), Text(field.field.role), action, Text(field.leaves or ""), Text(field.why))
+
+
+def _outputs(plan: Plan) -> Iterator[RenderableType]:
+    for name, output in plan.outputs.items():
+        yield Text.assemble((name, "bold"), ": ", (output.category, "bold"))
+        yield Padding(Text(", ".join(output.schema.names)), (0, 0, 0, 2))
+
+
+def _reveals(plan: Plan) -> Iterator[RenderableType]:
+    """Conditions that reveal the same stand together."""
+    if plan.reveals:
+        yield Text("\nwhat can be told from whether a value is there:")
+    for what, keys in groupby(sorted(plan.reveals, key=plan.reveals.__getitem__), plan.reveals.__getitem__):
+        yield Padding(Text.assemble((", ".join(keys), "bold"), f": {what}"), (0, 0, 0, 2))
+
+
+def _keys(plan: Plan) -> Iterator[Text]:
+    if plan.keys:
+        yield Text(f"\nkeys needed: {', '.join(sorted(plan.keys))}")

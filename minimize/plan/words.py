@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar
@@ -68,7 +69,8 @@ def _parameter(value: object) -> str:
         return f"of {len(value)} values"
     if isinstance(value, list | tuple):
         return " ".join(map(_parameter, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return re.sub(r"^(-?[1-9]\d*)0{9}$", r"\1e9", text)
 
 
 def _scalar(value: Scalar) -> str:

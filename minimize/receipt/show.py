@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _FATES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL = 24
-_WIDTH = 120
+_WIDTH = 100
 _TABLE = (
     "<table><caption style='text-align:left'>{caption}</caption>"
     "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -53,7 +53,8 @@ def _title(receipt: Receipt) -> str:
 
 def _lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     rows = receipt.rows
-    fates = " + ".join(f"{_number(getattr(rows, name))} {name}" for name in _FATES)
+    counts = {name: getattr(rows, name) for name in _FATES}
+    fates = " + ".join(f"{_number(count)} {name}" for name, count in counts.items() if count or name == "written")
     yield "rows", f"{_number(rows.read)} read = {fates}"
     yield "rows gated by", _named(_reasons(receipt))
     yield "quarantined as", _named(receipt.quarantine.by_code.items())

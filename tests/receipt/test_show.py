@@ -8,7 +8,7 @@ from .make import receipt, small
 def test_the_summary_says_what_happened() -> None:
     assert receipt().summary().splitlines() == [
         "device_telemetry: run 20261125T000000Z-0123456789ab for 2026-11-24, purpose service_maintenance",
-        "  rows                    1,000 read = 950 written + 30 gated + 20 quarantined + 0 suppressed + 0 deduplicated",
+        "  rows                    1,000 read = 950 written + 30 gated + 20 quarantined",
         "  rows gated by           condition 28, retention 2",
         "  quarantined as          malformed 15, wrong_type 5",
         "  undeclared, dropped     /new_thing 12",

@@ -1,0 +1,78 @@
+"""Plans and rows on a terminal of 80 or 100 columns, and in a pipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pyarrow as pa
+import pytest
+
+from minimize.cli.tables import plan_table, rows_table
+from minimize.plan import Plan
+from tests.plan.make import pipeline_plan
+
+LONG = "/hardware_of_the_device/a_name_that_is_longer_than_its_column"
+
+
+@pytest.fixture(name="plan")
+def _plan(tmp_path: Path) -> Plan:
+    gated = {"type": "string", "do": "keep", "collect_if": {"owner_type": "corporate"}}
+    return pipeline_plan(
+        tmp_path, {"model": gated, "carrier": gated, LONG.strip("/").replace("/", "_"): {"type": "string"}}
+    )
+
+
+@pytest.fixture(name="wide", params=[80, 100])
+def _wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A terminal of so many columns."""
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    return int(request.param)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return click.unstyle(capsys.readouterr().out).splitlines()
+
+
+def test_a_plan_fits_the_terminal(plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_table(plan)
+    assert max(map(len, lines(capsys))) <= wide
+
+
+def test_no_name_is_cut_short(plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_table(plan)
+    assert not [line for line in lines(capsys) if "…" in line]
+
+
+def test_rows_that_do_not_fit_stand_one_below_the_other(wide: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rows_table(pa.table({f"column_{number}": ["some text", None] for number in range(20)}))
+    shown = lines(capsys)
+    assert [line.split()[:2] for line in shown if "column_19" in line] == [["column_19", "some"], ["column_19", "null"]]
+    assert max(map(len, shown)) <= wide
+
+
+def test_rows_that_fit_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    rows_table(pa.table({"a": ["x", None], "b": [1, 2]}))
+    assert [line.split() for line in lines(capsys) if line.strip() and "─" not in line] == [
+        ["as", "they", "would", "leave"],
+        ["a", "b"],
+        ["x", "1"],
+        ["null", "2"],
+    ]
+
+
+def test_no_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    rows_table(pa.table({"a": pa.array([], pa.string())}))
+    assert "no row would leave" in lines(capsys)
+
+
+def test_in_a_pipe_no_line_ends_in_blanks(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_table(plan)
+    assert not [line for line in lines(capsys) if line.endswith(" ")]
+
+
+def test_conditions_that_reveal_the_same_stand_together(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_table(plan)
+    assert "  model, carrier: whether owner_type is corporate" in lines(capsys)
