@@ -7,12 +7,11 @@ import binascii
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.keys import Verifier
@@ -35,6 +34,10 @@ from minimize.receipt.show import html, summary
 from minimize.receipt.words import canonical, sha256_text
 
 FORMAT: Final = 1
+
+
+_SIGNATURE: Final = {part.name for part in fields(Signature)}
+"""Nothing else may stand in a signature: it is the one place that is not signed."""
 
 
 class Signer(Protocol):
@@ -65,10 +68,10 @@ class Receipt:
     pipeline: str
     purpose: str
     engine: str
-    at: datetime
+    at: AwareDatetime
     at_given: bool = False
-    started: datetime
-    finished: datetime
+    started: AwareDatetime
+    finished: AwareDatetime
     dates: tuple[str, ...] = ()
     policy: PolicyRef
     plan: Digest
@@ -128,7 +131,7 @@ class Receipt:
     def verify(self, verifier: Verifier) -> None:
         """Raises VerificationError where the signature is missing or not one of the verifier's."""
         value = _decoded(self.signature)
-        if self.signature is None or value is None:
+        if self.signature is None or value is None or set(self.as_json()["signature"]) != _SIGNATURE:
             raise VerificationError(f"the receipt of {self.run_id} is not signed")
         if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
             raise VerificationError(f"the signature of the receipt of {self.run_id} is not by a key that is known here")

@@ -17,6 +17,7 @@ from minimize.verification.codes import found
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
 
 SUCCESS: Final = "_SUCCESS"
+LOCK: Final = ".lock"
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:
@@ -24,10 +25,11 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
     for standing in evidence.standing:
         misplaced = list(_place(standing))
         yield from misplaced or _file(evidence.output, standing)
-    for root in sorted({standing.root for standing in evidence.standing if standing.name != QUARANTINE}):
+    for root in sorted({standing.root for standing in evidence.standing}):
         if not (evidence.output / root / SUCCESS).is_file():
             yield found("V015", f"no {SUCCESS}", file=root)
     yield from _strangers(evidence)
+    yield from _beside_runs(evidence.output / RUNS)
 
 
 def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
@@ -72,12 +74,11 @@ def _file(output: Path, standing: Standing) -> Iterator[Finding]:
 
 def _strangers(evidence: Evidence) -> Iterator[Finding]:
     known = {standing.file.path for standing in evidence.standing}
-    success = {f"{standing.root}/{SUCCESS}" for standing in evidence.standing}
     for name in sorted(os.listdir(evidence.output)):
         path = evidence.output / name
         if path.is_dir() and not path.is_symlink():
             if name != RUNS:
-                yield from _unknown(evidence.output, path, known | success)
+                yield from _unknown(evidence.output, path, known)
         elif not name.startswith("ledger.db"):
             yield found("V014", "no receipt put this file here", file=name)
 
@@ -87,8 +88,21 @@ def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *links]):
             path = (Path(folder) / name).relative_to(output).as_posix()
-            if path not in known and name != SUCCESS:
+            if name == SUCCESS and _is_empty(output / path):
+                continue
+            if path not in known:
                 yield found("V014", "no receipt put this file in force", file=path)
+
+
+def _beside_runs(runs: Path) -> Iterator[Finding]:
+    """Between the runs stands an empty lock, and nothing else."""
+    for path in sorted(runs.iterdir() if runs.is_dir() else ()):
+        if path.is_symlink() or not (path.is_dir() or (path.name == LOCK and _is_empty(path))):
+            yield found("V014", "no run put this file here", file=f"{RUNS}/{path.name}")
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
 
 
 def _digest(path: Path) -> str:

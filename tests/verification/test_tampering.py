@@ -329,5 +329,31 @@ def test_the_error_says_how_many_and_carries_the_findings(house: House) -> None:
     assert caught.value.exit_code == 1
 
 
+def test_a_success_mark_that_holds_something_is_found(house: House) -> None:
+    (data(house, 1).parent / "_SUCCESS").write_text("what nobody should keep here")
+    assert house.codes() == ["V014"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".lock"])
+def test_a_file_between_the_runs_is_found(house: House, name: str) -> None:
+    (house.output / "runs" / name).write_text("what nobody should keep here")
+    assert house.codes() == ["V014"]
+
+
+def test_the_empty_lock_between_the_runs_is_accepted(house: House) -> None:
+    (house.output / "runs" / ".lock").touch()
+    assert house.codes() == []
+
+
+def test_more_in_a_signature_than_itself_is_found(house: House) -> None:
+    edit(receipt_of(house, 2), '"algorithm"', '"more": "unsigned", "algorithm"')
+    assert house.codes() == ["V004"]
+
+
+def test_a_time_without_a_zone_is_no_receipt(house: House) -> None:
+    edit(receipt_of(house, 2), '"at": "2026-11-25T00:00:00Z"', '"at": "2026-11-25T00:00:00"')
+    assert "V001" in house.codes()
+
+
 def test_every_code_is_described() -> None:
     assert all(code.startswith("V") and text for code, text in CODES.items())
