@@ -16,7 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.engines.base import Job
-from minimize.engines.local import batches
+from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.frames import decoded
@@ -154,7 +154,7 @@ def _ending(path: Path) -> str:
 def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:
     left, release = rows, Release(job.plan, schema=job.records_schema)
     for source in sources.values():
-        stages = way_through(job, partial(batches, source))
+        stages = way_through(job, partial(batches_of, source))
         for batch in batches(source):
             released = decoded(release.columns(through(stages, batch)), job.records_schema)
             yield released

@@ -1,49 +1,106 @@
-"""The local engine: one process, one batch after another, memory bounded by a chunk."""
+"""The local engine: one process, a thread a processor, each reading, treating and writing its share of the input."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from functools import partial
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from minimize.engines.base import Job, Outcome, Quarantine
+from minimize.aggregates.table import AggregateTally
+from minimize.engines.base import Job, Outcome, Quarantine, Sinks
 from minimize.engines.passes import observers, through, way_through
-from minimize.io.base import Carried, Chunk, Sink, Source
-from minimize.stage import Batch
+from minimize.engines.shares import Share, shares, side_by_side
+from minimize.io.base import Reject, Sink, Source
+from minimize.stage import Batch, Stage
 from minimize.stages.release import Release
 
 
-def run(job: Job, source: Source, sink: Sink | None, quarantine: Quarantine) -> Outcome:
+def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -> Outcome:
     """Runs the job over one source: settles what must see everything first, then writes and tallies."""
-    stages = way_through(job, partial(batches, source))
-    tallies = observers(job.plan)
-    release = None if sink is None else Release(job.plan, schema=job.records_schema)
-    outcome = Outcome()
-    for part in source.parts:
-        for chunk in part.read():
-            _take_note(outcome, part.name, chunk)
-            quarantine.write(part.name, chunk.rejects)
-            batch = through(stages, Batch(chunk.records))
-            outcome.counts += batch.counts
-            for tally in tallies.values():
-                tally.observe(batch)
-            if sink is not None and release is not None:
-                released = release.columns(batch)
-                outcome.written += released.num_rows
-                sink.write(released)
-    outcome.aggregates = {name: tally.settle() for name, tally in tallies.items()}
-    return outcome
+    stages = way_through(job, lambda keys: batches_of(source, keys))
+    worker = Worker(job, stages, OneAtATime(quarantine))
+    cut = shares(source.parts)
+    opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
+    first, *others = side_by_side(worker, opened)
+    for other in others:
+        first.merge(other)
+    return first.settle()
 
 
-def batches(source: Source, keys: Collection[str] | None = None) -> Iterator[Batch]:
-    """The good records of a source, with no more than these fields where some are named: for a pass that only looks."""
-    for part in (source if keys is None else source.only(keys)).parts:
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Takes a share of the pieces through the stages, into the share's sink and tallies."""
+
+    job: Job
+    stages: tuple[Stage, ...]
+    quarantine: Quarantine
+
+    def __call__(self, share: tuple[Share, Sink | None]) -> Done:
+        """What came of the share."""
+        parts, sink = share
+        release = None if sink is None else Release(self.job.plan, schema=self.job.records_schema)
+        done = Done(tallies=observers(self.job.plan))
+        for part in parts:
+            for chunk in part.read():
+                done.outcome.take(part.name, chunk)
+                self.quarantine.write(part.name, chunk.rejects)
+                batch = through(self.stages, Batch(chunk.records))
+                done.observe(batch)
+                if sink is not None and release is not None:
+                    sink.write(release.columns(batch))
+        return done
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a share: counts, and tallies that have not settled."""
+
+    tallies: Mapping[str, AggregateTally]
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def observe(self, batch: Batch) -> None:
+        """Takes in a batch behind all stages."""
+        self.outcome.counts += batch.counts
+        self.outcome.written += batch.raw.num_rows
+        for tally in self.tallies.values():
+            tally.observe(batch)
+
+    def merge(self, other: Done) -> None:
+        """Takes in what came of another share."""
+        self.outcome.add(other.outcome)
+        for name, tally in other.tallies.items():
+            self.tallies[name].merge(tally)
+
+    def settle(self) -> Outcome:
+        """What came of all shares."""
+        self.outcome.aggregates = {name: tally.settle() for name, tally in self.tallies.items()}
+        return self.outcome
+
+
+class OneAtATime:
+    """A quarantine that several threads may write to."""
+
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
+        self._lock = threading.Lock()
+
+    def write(self, source: str, rejects: Iterable[Reject]) -> None:
+        """Takes the rejects of one part."""
+        with self._lock:
+            self._quarantine.write(source, rejects)
+
+
+def batches_of(source: Source, keys: Collection[str] | None = None) -> list[Iterable[Batch]]:
+    """The good records of a source in shares, with no more than these fields where some are named: for a look only."""
+    return [_batches(share) for share in shares((source if keys is None else source.only(keys)).parts)]
+
+
+def batches(source: Source) -> Iterator[Batch]:
+    """The good records of a source, one batch after another."""
+    return _batches(source.parts)
+
+
+def _batches(share: Share) -> Iterator[Batch]:
+    for part in share:
         for chunk in part.read():
             yield Batch(chunk.records)
-
-
-def _take_note(outcome: Outcome, part: str, chunk: Chunk) -> None:
-    outcome.read += chunk.read
-    outcome.rows_by_part[part] += chunk.read
-    outcome.rejects.update(reject.code for reject in chunk.rejects)
-    for pointer, carried in chunk.undeclared.items():
-        outcome.undeclared[pointer] = outcome.undeclared.get(pointer, Carried(0)) + carried

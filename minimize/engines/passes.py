@@ -6,35 +6,50 @@ the most frequent values among the records that remain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job
+from minimize.engines.shares import side_by_side
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.pointer import Pointer
-from minimize.stage import Batch, Stage
+from minimize.stage import Batch, Stage, Tally
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from minimize.techniques.base import Technique
 from minimize.techniques.top import Top, TopTally
 
-Batches = Callable[[frozenset[str] | None], Iterable[Batch]]
-"""The good records of a source, with no more than these fields where some are named."""
+Shares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
+"""The good records of a source in shares, with no more than these fields where some are named."""
+T = TypeVar("T", bound=Tally[Any])
 
 
-def way_through(job: Job, batches: Batches) -> tuple[Stage, ...]:
-    """The stages of a job, everything settled. Calls `batches` once for each pass that must come first."""
-    stages: tuple[Stage, ...] = (Gate(job.plan, job.settings, job.at),)
-    duplicates = _duplicates(job)
-    if duplicates is not None:
-        for batch in _after(stages, batches(None)):
-            duplicates.observe(batch)
-        stages = (*stages, duplicates.settle())
-    settled = _settle_tops(job, stages, batches) if duplicates is not None else _settle_tops_alone(job, batches)
-    return (*stages, Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan)))
+def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
+    """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
+    gate = Gate(job.plan, job.settings, job.at)
+    if not _deduplicates(job.plan):
+        return (gate, _generalize(job, _settled_alone(job, shares)))
+    duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key), (gate,), shares(None)).settle()
+    return (gate, duplicates, _generalize(job, _settled(job, (gate, duplicates), shares(None))))
+
+
+def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> T:
+    """One tally of all shares, each of which is observed by itself, behind these stages."""
+
+    def observe(share: Iterable[Batch]) -> T:
+        tally = start()
+        for batch in share:
+            tally.observe(through(stages, batch))
+        return tally
+
+    first, *others = side_by_side(observe, shares)
+    for other in others:
+        first.merge(other)
+    return first
 
 
 def observers(plan: Plan) -> dict[str, AggregateTally]:
@@ -60,39 +75,49 @@ def through(stages: tuple[Stage, ...], batch: Batch) -> Batch:
     return batch
 
 
-def _after(stages: tuple[Stage, ...], batches: Iterable[Batch]) -> Iterable[Batch]:
-    return (through(stages, batch) for batch in batches)
+def _generalize(job: Job, settled: Mapping[str, Technique]) -> Generalize:
+    return Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan))
 
 
 def _deduplicates(plan: Plan) -> bool:
     return plan.pipeline is not None and plan.pipeline.records is not None and bool(plan.pipeline.records.deduplicate)
 
 
-def _duplicates(job: Job) -> DeduplicateTally | None:
-    if not _deduplicates(job.plan):
-        return None
-    return DeduplicateTally.of(job.plan, job.row_key)
-
-
-def _tops(plan: Plan) -> Mapping[str, Top]:
+def _tops(plan: Plan) -> dict[str, Top]:
     return {key: step for key, field in plan.fields.items() for step in field.steps if isinstance(step, Top)}
 
 
-def _settle_tops_alone(job: Job, batches: Batches) -> dict[str, Technique]:
+class Tallies:
+    """The tallies of all fields with a `top`, as one."""
+
+    def __init__(self, plan: Plan) -> None:
+        subject = Pointer.parse(plan.policy.subject or "_")
+        self._each = {key: TopTally(key, plan.fields[key].pointer, subject, top) for key, top in _tops(plan).items()}
+
+    def observe(self, batch: Batch) -> None:
+        """Takes one batch in."""
+        for tally in self._each.values():
+            tally.observe(batch)
+
+    def merge(self, other: Tallies) -> None:
+        """Takes in what others have seen."""
+        for key, tally in self._each.items():
+            tally.merge(other._each[key])
+
+    def settle(self) -> dict[str, Technique]:
+        """The technique that each settled into, by field."""
+        return {key: tally.settle() for key, tally in self._each.items()}
+
+
+def _settled(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
+    prefix = Generalize(job.plan, job.keys, job.at, until_tally=True)
+    return tallied(lambda: Tallies(job.plan), (*stages, prefix), shares).settle()
+
+
+def _settled_alone(job: Job, shares: Shares) -> dict[str, Technique]:
     """Settles them over batches that hold only what they need: nothing before them looks at whole records."""
     plan = replace(job.plan, fields={key: job.plan.fields[key] for key in _tops(job.plan)})
-    read = fields_read_for(plan.policy, plan.fields, plan.pipeline)
-    narrow = replace(job, plan=plan)
-    return _settle_tops(narrow, (Gate(plan, job.settings, job.at),), lambda _: batches(read))
-
-
-def _settle_tops(job: Job, stages: tuple[Stage, ...], batches: Batches) -> dict[str, Technique]:
-    subject = Pointer.parse(job.plan.policy.subject or "_")
-    tallies = {key: TopTally(key, job.plan.fields[key].pointer, subject, top) for key, top in _tops(job.plan).items()}
-    if not tallies:
+    if not plan.fields:
         return {}
-    prefix = Generalize(job.plan, job.keys, job.at, until_tally=True)
-    for batch in _after((*stages, prefix), batches(None)):
-        for tally in tallies.values():
-            tally.observe(batch)
-    return {key: tally.settle() for key, tally in tallies.items()}
+    read = fields_read_for(plan.policy, plan.fields, plan.pipeline)
+    return _settled(replace(job, plan=plan), (Gate(plan, job.settings, job.at),), shares(read))

@@ -102,6 +102,15 @@ class Part(Protocol):
         """`sha256:` of the bytes as they are stored."""
         ...
 
+    @property
+    def size(self) -> int:
+        """Stored bytes, about; 0 for data in memory."""
+        ...
+
+    def pieces(self) -> Sequence[Part]:
+        """The same records as pieces that can be read side by side, in order; itself where it cannot be cut."""
+        ...
+
     def read(self) -> Iterator[Chunk]:
         """The records, in bounded chunks, in order; every chunk has the source's schema. Raises SourceError."""
         ...

@@ -41,6 +41,11 @@ class MemoryPart:
     data: Data
     name: str = NAME
     digest: str = ""
+    size: int = 0
+
+    def pieces(self) -> Sequence[Part]:
+        """Itself."""
+        return (self,)
 
     def read(self) -> Iterator[Chunk]:
         """The records in bounded chunks. Raises SourceError where data that is read once was read before."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.io.base import Chunk, Request
+from minimize.io.base import Chunk, Part, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
 from minimize.io.json_fast import applies, explicit, fast
@@ -67,6 +67,15 @@ class NdjsonPart:
     def digest(self) -> str:
         """`sha256:` of the stored bytes."""
         return self.file.digest
+
+    @property
+    def size(self) -> int:
+        """Stored bytes."""
+        return self.file.size
+
+    def pieces(self) -> Sequence[Part]:
+        """Itself: it is read from its beginning."""
+        return (self,)
 
     def read(self) -> Iterator[Chunk]:
         """The records, about 8 MiB of text a chunk. Raises SourceError."""

@@ -63,11 +63,12 @@ def footer(part: FilePart) -> Footer:
 
 @dataclass(frozen=True, slots=True)
 class ParquetPart:
-    """One Parquet file bound to a request; `encoded` are the columns to read as dictionaries."""
+    """One Parquet file bound to a request, or one of its row groups; `encoded` are the columns to read as dictionaries."""
 
     file: FilePart
     bound: Bound
     encoded: tuple[str, ...]
+    group: int | None = None
 
     @property
     def name(self) -> str:
@@ -79,12 +80,23 @@ class ParquetPart:
         """`sha256:` of the stored bytes."""
         return self.file.digest
 
+    @property
+    def size(self) -> int:
+        """Stored bytes; of a row group its share."""
+        return self.file.size if self.group is None else self.file.size // max(footer(self.file).groups, 1)
+
+    def pieces(self) -> Sequence[ParquetPart]:
+        """Its row groups."""
+        groups = footer(self.file).groups if self.group is None else 1
+        return (self,) if groups < 2 else [replace(self, group=group) for group in range(groups)]
+
     def read(self) -> Iterator[Chunk]:
-        """The records, at most 262,144 a chunk, never across row groups. Raises SourceError."""
+        """The records, at most `ROWS` a chunk, never across row groups. Raises SourceError."""
         foot, first = footer(self.file), 0
         with pq.ParquetFile(self.file.path, read_dictionary=list(self.encoded), pre_buffer=True) as opened:
             for group in range(foot.groups):
-                yield from self._group(opened, foot, group, first)
+                if self.group in (None, group):
+                    yield from self._group(opened, foot, group, first)
                 first += foot.rows(group)
 
     def _group(self, opened: pq.ParquetFile, foot: Footer, group: int, first: int) -> Iterator[Chunk]:

@@ -35,6 +35,13 @@ class FilePart:
         return name_of(self.path, self.root, self.shown)
 
     @cached_property
+    def size(self) -> int:
+        """Stored bytes. Raises SourceError."""
+        with suppress(OSError):
+            return self.path.stat().st_size
+        raise unreadable(self.name)
+
+    @cached_property
     def digest(self) -> str:
         """`sha256:` of the stored bytes, read once. Raises SourceError."""
         with suppress(OSError), self.path.open("rb") as file:

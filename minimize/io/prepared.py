@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -57,6 +57,15 @@ class Recast:
     def digest(self) -> str:
         """As the part has it."""
         return self.part.digest
+
+    @property
+    def size(self) -> int:
+        """As the part has it."""
+        return self.part.size
+
+    def pieces(self) -> Sequence[Part]:
+        """Itself."""
+        return (self,)
 
     def read(self) -> Iterator[Chunk]:
         """The part's chunks, of the schema."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from os import PathLike
 from typing import Any, Final
@@ -15,6 +15,7 @@ from minimize.engines.passes import passes
 from minimize.errors import ConfigurationError, RefusedError, StoppedError
 from minimize.io.base import Written
 from minimize.io.publish import Output, Staging, open_output
+from minimize.io.sink import ParquetSink
 from minimize.job import account
 from minimize.job.beside import beside
 from minimize.job.given import Day, Given, resolve
@@ -107,9 +108,9 @@ def _one_date(
     job: Job, source: Any, day: str | None, staging: Staging, move: Any, files: dict[str, list[Written]]
 ) -> Outcome:
     quarantine = staging.quarantine(day)
-    sink = _records_sink(job, day, staging)
-    outcome: Outcome = move(job, source, sink, quarantine)
-    if sink is not None:
+    sinks = _Sinks(job, day, staging)
+    outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
+    for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("quarantine", []).extend(quarantine.close())
     for name, result in outcome.aggregates.items():
@@ -120,11 +121,21 @@ def _one_date(
     return outcome
 
 
-def _records_sink(job: Job, day: str | None, staging: Staging) -> Any:
-    records = None if job.plan.pipeline is None else job.plan.pipeline.records
-    if records is None:
-        return None
-    return staging.sink("records", day, job.records_schema, partition_by=records.partition_by)
+@dataclass(slots=True)
+class _Sinks:
+    """Opens the sinks of one batch date's records, a file for each share."""
+
+    job: Job
+    day: str | None
+    staging: Staging
+    opened: list[ParquetSink] = field(default_factory=list)
+
+    def __call__(self, number: int) -> ParquetSink:
+        records = self.job.plan.pipeline.records if self.job.plan.pipeline is not None else None
+        by = () if records is None else records.partition_by
+        sink = self.staging.sink("records", self.day, self.job.records_schema, part=number, partition_by=by)
+        self.opened.append(sink)
+        return sink
 
 
 def _receipt(

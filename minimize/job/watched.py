@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -45,6 +45,16 @@ class WatchedPart:
     def digest(self) -> str:
         """As the part has it."""
         return self.part.digest
+
+    @property
+    def size(self) -> int:
+        """As the part has it."""
+        return self.part.size
+
+    def pieces(self) -> Sequence[Part]:
+        """The part's pieces; the last of them advances the bar."""
+        *others, last = self.part.pieces()
+        return (*others, WatchedPart(last, self.bar))
 
     def read(self) -> Iterator[Chunk]:
         """The part's chunks."""
