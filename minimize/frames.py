@@ -10,6 +10,8 @@ import pyarrow as pa
 
 Batches = Iterator[pa.RecordBatch]
 GiveBack = Callable[[pa.Schema, Batches], Any]
+_NULLABLE = {f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+"""Arrow's integers, and the types of pandas that know a null beside them: as doubles, large ones would change."""
 
 
 def way_back(data: Any) -> GiveBack:
@@ -49,8 +51,15 @@ def _flat(column: pa.ChunkedArray) -> pa.Array:
 def _pandas_like(data: Any) -> GiveBack:
     def give(schema: pa.Schema, batches: Batches) -> Any:
         pandas = import_module("pandas")
-        arrow_backed = any(isinstance(kind, pandas.ArrowDtype) for kind in data.dtypes)
-        return _table(schema, batches).to_pandas(types_mapper=pandas.ArrowDtype if arrow_backed else None)
+        table = _table(schema, batches)
+        if any(isinstance(kind, pandas.ArrowDtype) for kind in data.dtypes):
+            return table.to_pandas(types_mapper=pandas.ArrowDtype)
+        frame = table.to_pandas()
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if pa.types.is_integer(column.type) and column.null_count:
+                dtype = pandas.api.types.pandas_dtype(_NULLABLE[str(column.type)])
+                frame[name] = column.to_pandas(types_mapper=lambda _, dtype=dtype: dtype)
+        return frame
 
     return give
 

@@ -64,3 +64,11 @@ def test_decoding_gives_the_schemas_types_also_below_lists() -> None:
     out = decoded(batch, schema)
     assert out.schema == schema
     assert out.to_pylist() == batch.to_pylist()
+
+
+def test_integers_beside_nulls_stay_what_they_are_in_pandas() -> None:
+    large = 2**53 + 1
+    batch = pa.record_batch({"whole": pa.array([large, None], pa.int64()), "full": pa.array([1, 2], pa.int64())})
+    frame = way_back(pd.DataFrame({"a": [1]}))(batch.schema, iter([batch]))
+    assert frame["whole"].tolist()[0] == large
+    assert str(frame["full"].dtype) == "int64"

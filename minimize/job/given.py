@@ -123,6 +123,9 @@ def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -
     path, rest = str(instead), split(job.source.path, job.folder)[1]
     if not path:
         raise ConfigurationError("the input has no path", hint="name a file, a folder or a pattern")
+    root, wild = split(path, Path.cwd())
+    if not wild and not root.exists():
+        raise ConfigurationError("there is no file or folder at the input's path", hint="is it written right?")
     if rest and Path(path).is_dir():
         below = find(f"{path}/{rest}", Path.cwd())
         if any(below.files.values()):

@@ -72,8 +72,13 @@ def test_a_folder_that_is_laid_out_otherwise_is_taken_whole(house: House) -> Non
     assert house.run(input="other").rows.read == 5
 
 
-def test_an_input_that_is_not_there_is_nothing_to_do(house: House) -> None:
-    assert house.run(input="nowhere", date=DAY).sequence == 0
+def test_an_input_that_is_not_there_is_a_mistake(house: House) -> None:
+    with pytest.raises(ConfigurationError, match="no file or folder"):
+        house.run(input="nowhere", date=DAY)
+
+
+def test_a_pattern_that_matches_nothing_is_nothing_to_do(house: House) -> None:
+    assert house.run(input="nowhere/*.ndjson", date=DAY).sequence == 0
 
 
 def test_an_input_is_relative_to_where_one_stands(
