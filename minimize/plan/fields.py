@@ -21,9 +21,10 @@ def plan_field(
     policy: Policy, field: Field, source: pa.Schema, purpose: str | None, faults: list[Finding]
 ) -> FieldPlan:
     """The field under this purpose; what does not fit goes to `faults`."""
-    branches = branches_of(field) if for_purpose(field, purpose) else (Branch(None, None),)
+    only_for = _only_for(policy, field, purpose)
+    branches = (Branch(None, None),) if only_for else branches_of(field)
     inputs = tuple(Pointer.parse(key) for key in field.from_) or (field.pointer,)
-    measured_steps = field.in_aggregates if for_purpose(field, purpose) else ()
+    measured_steps = () if only_for else field.in_aggregates
     released = any(branch.steps is not None for branch in branches)
     takes = _takes(field, inputs, source) if released or measured_steps else pa.null()
     gives = _gives(policy, field, takes, branches, faults) if released else None
@@ -40,7 +41,7 @@ def plan_field(
         measured=measured,
         action=_action(field, branches, released),
         technique=_words(branches),
-        why="; ".join(_why(policy, field, purpose, released)),
+        why="; ".join(_why(policy, field, only_for, released)),
         leaves=leaves,
         category=None if leaves is None else category.highest(category.column(role, leaves) for role in roles),
         branches=branches,
@@ -121,9 +122,15 @@ def _action(field: Field, branches: Sequence[Branch], released: bool) -> Action:
     return "keep" if set(_words(branches)) == {"keep"} else "generalize"
 
 
-def _why(policy: Policy, field: Field, purpose: str | None, released: bool) -> Iterator[str]:
-    if not for_purpose(field, purpose):
-        yield f"only for {', '.join(field.purposes)}"
+def _only_for(policy: Policy, field: Field, purpose: str | None) -> tuple[str, ...]:
+    """The purposes that the field, or one that it is made from, is for, where this one is none of them."""
+    parts = (field, *(policy.fields[key] for key in field.from_))
+    return next((part.purposes for part in parts if not for_purpose(part, purpose)), ())
+
+
+def _why(policy: Policy, field: Field, only_for: Sequence[str], released: bool) -> Iterator[str]:
+    if only_for:
+        yield f"only for {', '.join(only_for)}"
     elif not released:
         yield "for aggregates only" if field.in_aggregates else "the policy drops it"
     else:

@@ -15,12 +15,17 @@ Metadata = Mapping[str, str]
 
 def records_schema(source: pa.Schema, fields: Sequence[FieldPlan], policy: Policy) -> pa.Schema:
     """The released fields as columns, with metadata that says what was done to each."""
-    released = [field for field in fields if field.gives is not None]
+    released = [field for field in fields if field.gives is not None and _has_place(field)]
     columns = []
     for top in dict.fromkeys(field.pointer.top for field in released):
         below = [field for field in released if field.pointer.top == top]
         columns.append(_column(source, top, below))
     return pa.schema(columns, metadata={"minimize:policy": f"{policy.policy}/{policy.version}"})
+
+
+def _has_place(field: FieldPlan) -> bool:
+    """What is made from several fields stands beside the source's columns and never in one (else it is a fault, P106)."""
+    return field.pointer.is_flat or not field.field.from_
 
 
 def _column(source: pa.Schema, top: str, below: Sequence[FieldPlan]) -> pa.Field:

@@ -125,7 +125,8 @@ def policy_view(content: bytes, purpose: str) -> PolicyView:
 
 
 def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
-    views = [_field(_text(key), each, purpose) for key, each in fields.items()]
+    declared = {Pointer.parse(_text(key)): each for key, each in fields.items()}
+    views = [_field(_text(key), each, _away(each, declared, purpose)) for key, each in fields.items()]
     return PolicyView(
         name=str(raw.get("policy")),
         version=int(raw.get("version", 0)),
@@ -147,10 +148,15 @@ def chain_view(raw: Any) -> tuple[StepView, ...] | None:
     return steps
 
 
-def _field(key: str, raw: Mapping[str, Any], purpose: str) -> FieldView:
+def _away(raw: Mapping[str, Any], declared: Mapping[Pointer, Any], purpose: str) -> bool:
+    """Whether the field, or one that it is made from, is for other purposes only."""
+    parts = (raw, *(declared[Pointer.parse(_text(name))] for name in _listed(raw.get("from"))))
+    purposes = (_listed(part.get("purposes")) for part in parts)
+    return any(each and purpose not in each for each in purposes)
+
+
+def _field(key: str, raw: Mapping[str, Any], away: bool) -> FieldView:
     pointer = Pointer.parse(key)
-    purposes = _listed(raw.get("purposes"))
-    away = bool(purposes) and purpose not in purposes
     return FieldView(
         key=key,
         pointer=pointer,

@@ -229,3 +229,26 @@ def test_a_gate_that_cannot_be_worked_out_is_a_fault_and_comes_before_refusals(t
     with pytest.raises(PolicyError) as caught:
         pipeline_plan(tmp_path, extra, records={"must_be": "pseudonymized"})
     assert [finding.code for finding in caught.value.findings] == ["P120"]
+
+
+POSITION = {
+    "lat": {"type": "double", "do": "drop", "purposes": ["customer_support"]},
+    "lon": {"type": "double", "do": "drop"},
+}
+
+
+@pytest.mark.parametrize(("purpose", "action"), [("customer_support", "generalize"), ("service_maintenance", "drop")])
+def test_what_is_made_from_a_field_is_for_no_more_purposes_than_that(purpose: str, action: str) -> None:
+    made = plan(POSITION | {"cell": {"from": ["lat", "lon"], "do": {"grid": {}}}}, purpose=purpose)
+    assert made.fields["cell"].action == action
+    assert ("cell" in made.outputs["records"].schema.names) == (action != "drop")
+    assert (made.fields["cell"].why == "only for customer_support") == (action == "drop")
+
+
+def test_a_derived_field_inside_a_column_is_a_fault() -> None:
+    fields = {"/p/*/lat": {"type": "double"}, "/p/*/lon": {"type": "double"}}
+    made = policy(fields | {"/p/*/cell": {"from": ["/p/*/lat", "/p/*/lon"], "do": {"grid": {}}}})
+    places = pa.list_(pa.struct([("lat", pa.float64()), ("lon", pa.float64())]))
+    with pytest.raises(PolicyError) as caught:
+        bind(made, schema(made).append(pa.field("p", places)), purpose="service_maintenance")
+    assert codes(caught.value.findings) == {"P106"}
