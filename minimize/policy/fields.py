@@ -112,6 +112,8 @@ class FieldReader:
         good = tuple(key for key in found if key is not None)
         if not node.items:
             self.fault("P006", "`from` wants a list of fields", node.line)
+        if len(set(good)) < len(good):
+            self.fault("P018", "`from` names a field twice", node.line)
         for key in good:
             pointer = pointer_of(key)
             if own is not None and pointer is not None and pointer.stars != own.stars:
@@ -141,6 +143,10 @@ class FieldReader:
                 self.fault(
                     "P010", f"`{step.name}` names `{text}`, which is declared as `{key}`", line, f"write `{key}`"
                 )
+            word = self.scope.types.get(key or "")
+            if step.reads_only and word in TYPES and word not in step.reads_only:
+                hint = f"it takes {', '.join(step.reads_only)}"
+                self.fault("P018", f"`{step.name}` reads `{text}`, which is {word}", line, hint)
             if own is not None and pointer is not None and pointer.stars != own.stars[: len(pointer.stars)]:
                 self.fault("P018", f"`{step.name}` reads `{text}`, which stands in another list", line)
 

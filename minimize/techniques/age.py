@@ -48,6 +48,11 @@ class Age(Technique):
         """The field that it counts to, unless that is the run."""
         return frozenset() if self.at == RUN else frozenset({self.at})
 
+    @property
+    def reads_only(self) -> tuple[Family, ...]:
+        """The other field is a time, too."""
+        return self.takes
+
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The ages."""
         until = self._until(values, context)

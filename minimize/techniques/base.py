@@ -101,6 +101,11 @@ class Step(BaseModel):
         return frozenset()
 
     @property
+    def reads_only(self) -> tuple[Family, ...] | None:
+        """The type families that the fields it reads must be of; None where any will do."""
+        return None
+
+    @property
     def needs_time(self) -> bool:
         """Whether it reads the event time."""
         return False

@@ -140,3 +140,12 @@ def test_inputs_from_another_list_are_a_fault(faults_in: FaultsIn) -> None:
 def test_overlaps_are_pairs_of_a_field_and_one_below_it() -> None:
     keys = ["a", "/a/b", "/a/*/c", "d", "/e/f"]
     assert list(overlaps({Pointer.parse(key): key for key in keys})) == [("a", "/a/b"), ("a", "/a/*/c")]
+
+
+@pytest.mark.parametrize(
+    "text", ["{type: date, do: {age: {unit: days, at: other}}}", "{from: [other, other], do: presence}"]
+)
+def test_a_step_reads_a_field_of_the_right_type_and_a_derived_one_is_made_from_several(
+    faults_in: FaultsIn, text: str
+) -> None:
+    assert codes(faults_in(field(text))) == ["P018"]
