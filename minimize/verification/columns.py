@@ -98,8 +98,8 @@ def _type(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:
     if narrow and type_ != pa.int32():
         yield found("V023", f"{type_} where int32 is due", file=place, field=view.key)
     if view.type.startswith("decimal(") and pa.types.is_decimal(type_):
-        digits = tuple(int(part) for part in view.type[8:-1].split(","))
-        if (type_.precision, type_.scale) != digits:
+        precision, scale = (int(part) for part in view.type[8:-1].split(","))
+        if type_.scale > scale or type_.precision - type_.scale > precision - scale:
             yield found("V023", f"{type_} where {view.type} is due", file=place, field=view.key)
 
 

@@ -74,7 +74,8 @@ RIGHT: dict[str, Case] = {
         {"truncate_time": {"to": "day", "zone": "America/Sao_Paulo"}},
         *(US, "timestamp", [time("2018-11-04T03:00")]),
     ),
-    "age": ({"age": {"unit": "years"}}, pa.int32(), "date", [0, 6]),
+    "age": ({"age": {"unit": "years"}}, pa.int32(), "date", [0, 6, 425, 2025]),
+    "age in days until": ({"age": {"unit": "days", "at": "f"}}, pa.int32(), "date", [0, 3_652_058]),
     "truncate_ip": ({"truncate_ip": {}}, TEXT, "string", ["203.0.113.0", "2001:db8:1::"]),
     "truncate_ip network": (
         {"truncate_ip": {"v4": 16, "as": "network"}},
@@ -267,6 +268,10 @@ def test_a_column_of_another_type_is_found(
     tmp_path: Path, do: Any, type_: pa.DataType, declared: str, words: str
 ) -> None:
     assert single(tmp_path, do, pa.nulls(2, type_), declared, words) == ["V023"]
+
+
+def test_a_decimal_may_be_narrower_than_declared(tmp_path: Path) -> None:
+    assert single(tmp_path, "keep", pa.array([Decimal("1.5")], pa.decimal128(5, 1)), "decimal(10,2)", "keep") == []
 
 
 def _sub(folder: Path, name: str) -> Path:

@@ -12,7 +12,9 @@ import pyarrow as pa
 from minimize.verification.rules.base import Given, Obeys, Place
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OLDEST: Final = {"days": 150_000, "months": 5_000, "years": 420}
+_IN_A_YEAR: Final = {"days": 365.2425, "months": 12, "years": 1}
+_OLDEST, _LONGEST = 2_100, 9_999
+"""Years: of what began in year 1 until a run, and between any two days of the calendar."""
 
 
 def time_starts(given: Given, place: Place) -> Obeys:
@@ -41,7 +43,8 @@ def starts_of(unit: str, zone: tzinfo) -> Obeys:
 
 def ages(given: Given, place: Place) -> Obeys:
     """Completed units: not below zero, and not beyond what the calendar gives."""
-    oldest = _OLDEST[str(given["unit"])]
+    years = _OLDEST if given.get("at", "run") == "run" else _LONGEST
+    oldest = years * _IN_A_YEAR[str(given["unit"])]
     return lambda value: 0 <= value <= oldest
 
 
