@@ -42,6 +42,8 @@ def _differs(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
         return _structs_differ(raw, released)
     if pa.types.is_nested(raw.type):
         return _never(raw) if raw.equals(released) else pa.repeat(pa.scalar(True), len(raw))
+    if pa.types.is_float16(raw.type):
+        return _differs(raw.cast(pa.float32()), released.cast(pa.float32()))
     if pa.types.is_floating(raw.type):
         same = pc.and_(pc.is_nan(raw), pc.is_nan(released))
         return pc.and_not(pc.not_equal(raw, released), same)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -61,3 +62,12 @@ def test_lists_are_compared_as_a_whole() -> None:
     raw = pa.array([[1], None])
     assert changed(raw, pa.array([[1], None])).to_pylist() == [False, False]
     assert changed(raw, pa.array([[2], None])).to_pylist() == [True, False]
+
+
+def test_half_floats_are_compared_too() -> None:
+    raw = pa.array([np.float16(0.25), np.float16("nan"), None], pa.float16())
+    assert changed(raw, pa.array([np.float16(0.5), np.float16("nan"), None], pa.float16())).to_pylist() == [
+        True,
+        False,
+        False,
+    ]
