@@ -132,7 +132,7 @@ def build(folder: Path) -> Path:
 def records() -> list[dict[str, Any]]:
     """Thirty plain records, and one for each canary that needs a record of its own."""
     plain = [record(number) for number in range(30)]
-    special = [
+    special: list[dict[str, Any]] = [
         {"note": VALUE["dropped text"], "serial": VALUE["dropped number"]},
         {"new_thing": VALUE["undeclared value"], str(VALUE["undeclared name"]): 1},
         {"contacts": [VALUE["forbidden"]]},
