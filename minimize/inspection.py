@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -29,13 +28,12 @@ from minimize.keys import find_keyring
 from minimize.minimizer import require_keys, row_key
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
-from minimize.plan.model import FieldPlan
+from minimize.plan.effective import effective as for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.init import draft, name_from
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
-from minimize.settings.base import Settings
 from minimize.stages.release import Release
 from minimize.times import moment
 
@@ -60,9 +58,7 @@ def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, sett
         raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
     rows = load_job_settings(settings, plan.pipeline)
     when = moment(at) or datetime.now(UTC)
-    now = None if rows is None else rows.at(when)
-    fields = {key: _effective(plan, field, now, tenant, when) for key, field in plan.fields.items()}
-    return replace(plan, fields=fields)
+    return for_tenant(plan, None if rows is None else rows.at(when), tenant, when)
 
 
 def preview_rows(
@@ -161,30 +157,6 @@ def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.Re
             left -= released.num_rows
             if left <= 0:
                 return
-
-
-def _effective(plan: Plan, field: FieldPlan, settings: Settings | None, tenant: str, at: datetime) -> FieldPlan:
-    closed = [] if field.action == "drop" else list(_closed_by(plan, field, settings, tenant))
-    if not closed:
-        return field
-    why = f"{' and '.join(closed)} for this tenant at {at:%Y-%m-%dT%H:%M:%SZ}"
-    return replace(field, action="drop", technique=("drop",), why=why, leaves=None)
-
-
-def _closed_by(plan: Plan, field: FieldPlan, settings: Settings | None, tenant: str) -> Iterator[str]:
-    tenants = pa.array([tenant], pa.string())
-    if field.field.feature is not None:
-        holders = plan.policy.features[field.field.feature].holders
-        on = settings is not None and settings.feature_on(field.field.feature, holders, tenants, None, None)[0].as_py()
-        if not on:
-            yield f"feature {field.field.feature} is off"
-    if field.field.level is not None:
-        reached = field.field.level == plan.policy.levels[0] or (
-            settings is not None
-            and settings.level_at_least(field.field.level, plan.policy.levels, tenants, None, None)[0].as_py()
-        )
-        if not reached:
-            yield f"level is below {field.field.level}"
 
 
 def _judged(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:

@@ -37,7 +37,8 @@ def command(
         plan = effective(plan, tenant, at=at, settings=settings)
     rows = preview_rows(plan, preview, at=at, input=input_, settings=settings, keys=keys) if preview else None
     if as_json:
-        body = plan.as_json() | ({"preview": rows.to_pylist()} if rows is not None else {})
+        body = plan.as_json() | ({"tenant": tenant, "at": at} if tenant is not None else {})
+        body |= {} if rows is None else {"preview": rows.to_pylist()}
         click.echo(json.dumps(body, indent=2, default=str))
         return
     plan_table(plan)

@@ -99,7 +99,7 @@ def _outputs(plan: Plan) -> Iterator[RenderableType]:
 def _reveals(plan: Plan) -> Iterator[RenderableType]:
     """Conditions that reveal the same stand together."""
     if plan.reveals:
-        yield Text("\nwhat can be told from whether a value is there:")
+        yield Text("\nwhat can be told from whether a value (or a record) is there:")
     for what, keys in groupby(sorted(plan.reveals, key=plan.reveals.__getitem__), plan.reveals.__getitem__):
         yield Padding(Text.assemble((", ".join(keys), "bold"), f": {what}"), (0, 0, 0, 2))
 

@@ -18,8 +18,12 @@ from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
 from minimize.plan.refusals import refusals
 from minimize.plan.schema import records_schema
 from minimize.plan.words import condition_text
+from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
+
+RECORDS = "records"
+"""Under this name a plan says what it reveals that a record is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +59,21 @@ def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pi
 
 def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Examined:
     """The plan with what stands against it, raising nothing: for `lint`, which reports it all."""
-    faults = list(_purpose_faults(policy, purpose))
+    faults = list(_purpose_faults(policy, purpose, pipeline))
     fields = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
     plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
     return Examined(plan, (*faults, *gate_faults(plan)), tuple(refusals(plan)))
 
 
-def _purpose_faults(policy: Policy, purpose: str | None) -> list[Finding]:
+def _purpose_faults(policy: Policy, purpose: str | None, pipeline: Pipeline | None) -> list[Finding]:
     if purpose is None or purpose in policy.purposes:
         return []
-    hint = f"it lists {', '.join(policy.purposes)}"
-    return [fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)]
+    hint = did_you_mean(purpose, policy.purposes)
+    found = fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)
+    if pipeline is None or pipeline.path is None:
+        return [found]
+    return [replace(found, file=str(pipeline.path), line=pipeline.line_of("purpose"))]
 
 
 def _plan(
@@ -86,7 +93,7 @@ def _plan(
         aggregates=aggregates,
         outputs=_outputs(policy, pipeline, source, fields, aggregates),
         keys=frozenset(name for field in fields.values() for name in _keys(field)),
-        reveals=_reveals(fields),
+        reveals=_reveals(policy, pipeline, fields),
         digest="",
     )
     return _digested(plan)
@@ -112,18 +119,20 @@ def _outputs(
     return {"records": OutputPlan(level, records_schema(source, released, policy)), **outputs}
 
 
-def _reveals(fields: Mapping[str, FieldPlan]) -> dict[str, str]:
-    """What the outcome of each condition tells whoever sees whether a value is there."""
-    reveals = {}
+def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, FieldPlan]) -> dict[str, str]:
+    """What the outcome of each condition tells whoever sees whether a value, or a record, is there."""
+    records = None if pipeline is None else pipeline.records
+    whole = [policy.records.collect_if, None if records is None else records.collect_if]
+    found = {RECORDS: [condition for condition in whole if condition is not None]}
     for key, field in fields.items():
-        if field.gives is None:
-            continue
-        conditions = [branch.when for branch in field.branches if branch.when is not None]
-        if field.field.collect_if is not None:
-            conditions.insert(0, field.field.collect_if)
-        if conditions:
-            reveals[key] = "whether " + ", or whether ".join(condition_text(condition) for condition in conditions)
-    return reveals
+        if field.gives is not None:
+            gates = [] if field.field.collect_if is None else [field.field.collect_if]
+            found[key] = [*gates, *(branch.when for branch in field.branches if branch.when is not None)]
+    return {
+        key: "whether " + ", or whether ".join(condition_text(condition) for condition in conditions)
+        for key, conditions in found.items()
+        if conditions
+    }
 
 
 def _digested(plan: Plan) -> Plan:

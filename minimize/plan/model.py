@@ -114,7 +114,7 @@ class Plan:
     keys: frozenset[str]
     """The names of the keys that a run needs."""
     reveals: Mapping[str, str]
-    """Per field with a condition: what its outcome reveals."""
+    """Per field with a condition, and under `records` for whole records: what the outcome reveals."""
     digest: str
 
     def as_json(self) -> dict[str, Any]:

@@ -252,3 +252,8 @@ def test_a_derived_field_inside_a_column_is_a_fault() -> None:
     with pytest.raises(PolicyError) as caught:
         bind(made, schema(made).append(pa.field("p", places)), purpose="service_maintenance")
     assert codes(caught.value.findings) == {"P106"}
+
+
+def test_conditions_on_whole_records_reveal_something_too(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path, records={"collect_if": {"owner_type": "corporate"}})
+    assert dict(made.reveals) == {"records": "whether owner_type is corporate"}
