@@ -84,7 +84,7 @@ def fleet(rows: int, seed: int) -> Fleet:
         tenants=tenants,
         states=random.choice(len(STATES), count, p=(0.88, 0.06, 0.03, 0.02, 0.01)),
         places=random.uniform((-55, -175), (65, 175), (count, 2)),
-        addresses=addresses(random, max(100, rows // 10)),
+        addresses=addresses(random, max(100, count)),
     )
 
 

@@ -21,12 +21,14 @@ from minimize.keys import new_keyring
 
 FILES, GROUP, SLICE = 5, 1 << 20, 1 << 17
 SEED = 20261125
+EDITION = 2
+"""Goes up whenever other data would come from the same seed, so that what was made before is not taken for it."""
 FEATURES = ("location", "usage")
 
 
 def devices(folder: Path, rows: int, times: int = 1) -> Given:
     """Parquet files of so many rows, and `times` as many files of the same size and fleet, with settings and a keyring."""
-    given = Given(folder / f"devices-{rows}x{times}")
+    given = Given(folder / f"devices-{EDITION}-{rows}x{times}")
     if not given.done:
         with given.made():
             members = fleet(rows, SEED)
@@ -41,7 +43,7 @@ def devices(folder: Path, rows: int, times: int = 1) -> Given:
 
 def lines(folder: Path, count: int) -> Given:
     """One NDJSON file of so many lines."""
-    given = Given(folder / f"lines-{count}")
+    given = Given(folder / f"lines-{EDITION}-{count}")
     if not given.done:
         with given.made(), given.lines.open("wb") as file, given.clean.open("wb") as clean:
             members = fleet(count, SEED)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
+PER_NETWORK = 25
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _DASHED = [*range(8), *range(9, 13), *range(14, 18), *range(19, 23), *range(24, 36)]
 
@@ -63,12 +64,16 @@ def sometimes(values: pa.Array, random: np.random.Generator, share: float) -> pa
 
 
 def addresses(random: np.random.Generator, count: int, v6: float = 0.15) -> pa.StringArray:
-    """IP addresses in their canonical form, some of them IPv6."""
-    octets = [numbers(random.integers(1, 255, count)) for _ in range(4)]
-    words = [pick(_WORDS, random.integers(0, len(_WORDS), count)) for _ in range(3)]
-    four = pc.binary_join_element_wise(*octets, ".")
-    six = joined("2001:db8:", words[0], ":", words[1], "::", words[2])
-    return pc.if_else(pa.array(random.random(count) < v6), six, four)
+    """IP addresses in their canonical form, some of them IPv6, a few dozen in a network."""
+    networks = -(-count // PER_NETWORK)
+    octets = [numbers(random.integers(1, 255, networks)) for _ in range(3)]
+    four = joined(*(part for octet in octets for part in (octet, ".")))
+    six = joined("2001:db8:", pick(_WORDS, random.integers(0, len(_WORDS), networks)), ":")
+    network = random.integers(0, networks, count)
+    hosts = [pick(_WORDS, random.integers(0, len(_WORDS), count)) for _ in range(2)]
+    full = joined(pick(six, network), hosts[0], "::", hosts[1])
+    short = joined(pick(four, network), numbers(random.integers(1, 255, count)))
+    return pc.if_else(pa.array(random.random(count) < v6), full, short)
 
 
 _WORDS = [f"{word:x}" for word in range(1, 65_536)]

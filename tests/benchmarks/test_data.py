@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.data.fleet import SCHEMA, events, fleet
-from benchmarks.data.generate import devices, lines
+from benchmarks.data.generate import EDITION, devices, lines
 from benchmarks.data.lines import rendered
 from benchmarks.given import Given
 
@@ -52,7 +52,7 @@ def test_data_that_stands_is_found_again(tmp_path: Path) -> None:
 
 
 def test_data_half_made_is_made_anew(tmp_path: Path) -> None:
-    half = Given(tmp_path / "lines-100")
+    half = Given(tmp_path / f"lines-{EDITION}-100")
     half.folder.mkdir()
     half.lines.write_text("{")
     assert lines(tmp_path, 100).lines.read_bytes().count(b"\n") == 100
