@@ -1,7 +1,8 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and how a result is printed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,6 +14,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def as_json(command: F) -> F:
     """`--json`: results for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def show(body: Any, as_json: bool, text: str) -> None:
+    """Prints a result: as JSON for machines, else its text."""
+    click.echo(json.dumps(body, indent=2, default=str) if as_json else text)
 
 
 def keys(command: F) -> F:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from minimize.cli import options
+
 
 @click.command()
 @click.argument("name")
@@ -14,9 +16,10 @@ import click
 @click.option(
     "--format", "format_", type=click.Choice(["ndjson.gz", "ndjson", "parquet"]), default="ndjson.gz", show_default=True
 )
-def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str) -> None:
+@options.as_json
+def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str, as_json: bool) -> None:
     """Generated sample data NAME (device_telemetry, usage_events), the same for the same seed."""
     from minimize.samples import generate
 
-    for path in generate(name, rows, out, seed=seed, dates=dates, format=format_):
-        click.echo(str(path))
+    files = [str(path) for path in generate(name, rows, out, seed=seed, dates=dates, format=format_)]
+    options.show({"files": files}, as_json, "\n".join(files))

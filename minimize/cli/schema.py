@@ -6,11 +6,14 @@ import json
 
 import click
 
+from minimize.cli import options
+
 
 @click.command()
 @click.argument("kind", type=click.Choice(["policy", "pipeline"]), required=False)
-def command(kind: str | None) -> None:
-    """The JSON Schema of policy or pipeline files; both, under their names, where none is named."""
+@options.as_json
+def command(kind: str | None, as_json: bool) -> None:
+    """The JSON Schema of policy or pipeline files; both, under their names, where none is named. It is always JSON."""
     from minimize.policy.schema import json_schema
 
     both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
