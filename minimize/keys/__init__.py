@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from minimize.keys.create import add_key, new_keyring
-from minimize.keys.find import find_keyring, house_file
+from minimize.keys.find import find_keyring
 from minimize.keys.keyring import KeyLine, Keyring
 from minimize.keys.signing import PublicKeys, Verifier
 
-__all__ = ["KeyLine", "Keyring", "PublicKeys", "Verifier", "add_key", "find_keyring", "house_file", "new_keyring"]
+__all__ = ["KeyLine", "Keyring", "PublicKeys", "Verifier", "add_key", "find_keyring", "new_keyring"]

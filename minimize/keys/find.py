@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from minimize.errors import KeyringError
+from minimize.house import house_file
 from minimize.keys.keyring import Keyring
 
 VARIABLE: Final = "MINIMIZE_KEYS"
-HOUSE: Final = "minimize.yaml"
 
 
 def find_keyring(
@@ -31,20 +31,6 @@ def find_keyring(
         return Keyring.load(named)
     path = _of_house(start)
     return None if path is None else Keyring.load(path)
-
-
-def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
-    """The nearest `minimize.yaml` upwards from a folder, else from the current one; each folder's `pipelines/` counts."""
-    here = Path.cwd()
-    candidates = [*(_upwards(Path(start)) if start is not None else ()), *_upwards(here)]
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _upwards(start: Path) -> Iterator[Path]:
-    folder = start.absolute()
-    for each in (folder, *folder.parents):
-        yield each / HOUSE
-        yield each / "pipelines" / HOUSE
 
 
 def _of_house(start: str | os.PathLike[str] | None) -> Path | None:

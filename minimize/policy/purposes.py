@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from minimize.house import house_file
 from minimize.policy.faults import Faults, did_you_mean
 from minimize.policy.yaml import content_of, parse
 
@@ -46,20 +47,6 @@ def check_purpose(purpose: str, house: Iterable[str], faults: Faults, line: int 
         faults.add("P008", f"the purpose `{purpose}` is not known", line=line, key=key, hint=hint)
         return False
     return True
-
-
-def house_file(start: Path) -> Path | None:
-    """The nearest `minimize.yaml` upwards from a folder, else from the current folder (`pipelines/` included)."""
-    here = Path.cwd()
-    places = [folder / "minimize.yaml" for folder in _upwards(start)]
-    for folder in _upwards(here):
-        places += [folder / "minimize.yaml", folder / "pipelines" / "minimize.yaml"]
-    return next((place for place in places if place.is_file()), None)
-
-
-def _upwards(folder: Path) -> tuple[Path, ...]:
-    whole = folder.resolve()
-    return (whole, *whole.parents)
 
 
 def house_purposes(start: Path, faults: Faults) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.keys import Keyring, find_keyring, house_file, new_keyring
+from minimize.house import house_file
+from minimize.keys import Keyring, find_keyring, new_keyring
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 

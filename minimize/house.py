@@ -1,0 +1,23 @@
+"""Where the house's file is: `minimize.yaml`, which holds what belongs to no single pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+HOUSE: Final = "minimize.yaml"
+
+
+def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
+    """The nearest `minimize.yaml` upwards from a folder, else from the current one; each folder's `pipelines/` counts."""
+    starts = ([start] if start is not None else []) + [Path.cwd()]
+    candidates = (path for each in starts for path in _upwards(Path(os.path.abspath(each))))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _upwards(start: Path) -> Iterator[Path]:
+    for each in (start, *start.parents):
+        yield each / HOUSE
+        yield each / "pipelines" / HOUSE
