@@ -36,9 +36,13 @@ class Job:
     @property
     def records_schema(self) -> pa.Schema:
         """The schema of the records output, with the version of every key that was used."""
+        return self.output_schema("records")
+
+    def output_schema(self, name: str) -> pa.Schema:
+        """The schema of an output, with the version of every key that was used."""
         names = self.plan.keys if self.keys is not None else ()
         versions = {name: self.keys.version_of(name) for name in names if self.keys is not None}
-        return with_key_versions(self.plan.outputs["records"].schema, versions)
+        return with_key_versions(self.plan.outputs[name].schema, versions)
 
 
 class Quarantine(Protocol):

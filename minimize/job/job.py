@@ -114,7 +114,7 @@ def _one_date(
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("quarantine", []).extend(quarantine.close())
     for name, result in outcome.aggregates.items():
-        table = staging.sink(name, day, result.table.schema)
+        table = staging.sink(name, day, job.output_schema(name))
         for batch in result.table.to_batches():
             table.write(batch)
         files.setdefault(name, []).extend(table.close())

@@ -16,7 +16,7 @@ from minimize.plan.fields import fault, plan_field
 from minimize.plan.gates import gate_faults
 from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
 from minimize.plan.refusals import refusals
-from minimize.plan.schema import records_schema
+from minimize.plan.schema import aggregate_schema, records_schema
 from minimize.plan.words import condition_text
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Policy
@@ -111,7 +111,10 @@ def _outputs(
     fields: Mapping[str, FieldPlan],
     aggregates: Mapping[str, AggregatePlan],
 ) -> dict[str, OutputPlan]:
-    outputs = {name: OutputPlan("aggregated", plan.definition.schema) for name, plan in aggregates.items()}
+    outputs = {
+        name: OutputPlan("aggregated", aggregate_schema(plan.definition.schema, plan.model, fields, policy))
+        for name, plan in aggregates.items()
+    }
     if pipeline is not None and pipeline.records is None:
         return outputs
     released = [field for field in fields.values() if field.category is not None]

@@ -1,4 +1,7 @@
-"""The schema of the records output: the policy's order, nested as the source has it, kept leaves only."""
+"""The schemas of outputs, with metadata that says what was done to each column.
+
+Records stand in the policy's order, nested as the source has them, kept leaves only; aggregates have groups, then measures.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from minimize.aggregates import Measure
 from minimize.plan.model import FieldPlan
 from minimize.pointer import STAR, Part
 from minimize.policy.model import Policy
+from minimize.policy.pipeline import AggregateModel
 
 Metadata = Mapping[str, str]
 
@@ -19,8 +24,34 @@ def records_schema(source: pa.Schema, fields: Sequence[FieldPlan], policy: Polic
     columns = []
     for top in dict.fromkeys(field.pointer.top for field in released):
         below = [field for field in released if field.pointer.top == top]
-        columns.append(_column(source, top, below))
-    return pa.schema(columns, metadata={"minimize:policy": f"{policy.policy}/{policy.version}"})
+        columns.append(_column(source, top, below, _said(policy)))
+    return pa.schema(columns, metadata=_said(policy))
+
+
+def aggregate_schema(
+    plain: pa.Schema, model: AggregateModel, fields: Mapping[str, FieldPlan], policy: Policy
+) -> pa.Schema:
+    """An aggregate's columns: a group says what was done to its field, a measure what it is of."""
+    aggregated = {"minimize:category": "aggregated"}
+    groups = {name: field_metadata(fields[key.field]) for name, key in model.group_by.items()}
+    measures = {name: _measure_metadata(measure, fields) for name, measure in model.measures.items()}
+    columns = [
+        column.with_metadata({**_said(policy), **{**groups, **measures}[column.name], **aggregated}) for column in plain
+    ]
+    return pa.schema(columns, metadata=_said(policy))
+
+
+def _said(policy: Policy) -> Metadata:
+    return {"minimize:policy": f"{policy.policy}/{policy.version}"}
+
+
+def _measure_metadata(measure: Measure, fields: Mapping[str, FieldPlan]) -> Metadata:
+    """Only a histogram shows values of its field, and so their key."""
+    told = {"minimize:measure": measure.name}
+    if measure.of is None:
+        return told
+    shown = _key_metadata(fields[measure.of]) if measure.name == "histogram" else {}
+    return {**told, "minimize:field": measure.of, **shown}
 
 
 def _has_place(field: FieldPlan) -> bool:
@@ -28,11 +59,11 @@ def _has_place(field: FieldPlan) -> bool:
     return field.pointer.is_flat or not field.field.from_
 
 
-def _column(source: pa.Schema, top: str, below: Sequence[FieldPlan]) -> pa.Field:
+def _column(source: pa.Schema, top: str, below: Sequence[FieldPlan], said: Metadata) -> pa.Field:
     leaves = {field.pointer.parts[1:]: field.gives for field in below}
     metadata = field_metadata(below[0]) if leaves.get(()) is not None else _nested_metadata(below)
     type_ = leaves.get(()) or _rebuilt(source.field(top).type, leaves)
-    return pa.field(top, type_, metadata=metadata)
+    return pa.field(top, type_, metadata={**said, **metadata})
 
 
 def _rebuilt(type_: pa.DataType, leaves: Mapping[tuple[Part, ...], pa.DataType]) -> pa.DataType:
@@ -63,14 +94,18 @@ def _below(leaves: Mapping[tuple[Part, ...], pa.DataType], part: Part) -> dict[t
 
 def field_metadata(field: FieldPlan) -> Metadata:
     """What stands beside a column: field, technique, what it leaves, category, and the names of its keys."""
-    keys = sorted(name for step in field.steps for name in step.key_names)
-    metadata = {
+    return {
         "minimize:field": field.key,
         "minimize:technique": ",".join(field.technique),
         "minimize:leaves": field.leaves or "nothing",
         "minimize:category": field.category or "pseudonymized",
+        **_key_metadata(field),
     }
-    return {**metadata, **({"minimize:key": ",".join(dict.fromkeys(keys))} if keys else {})}
+
+
+def _key_metadata(field: FieldPlan) -> Metadata:
+    keys = sorted({name for step in field.steps for name in step.key_names})
+    return {"minimize:key": ",".join(keys)} if keys else {}
 
 
 def _nested_metadata(below: Sequence[FieldPlan]) -> Metadata:
