@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ class Bound:
     request: Request
     schema: pa.Schema
     never: tuple[Pointer, ...]
-    extra: tuple[Pointer, ...]
+    extra: tuple[Pointer, ...] = field(repr=False)
     required: tuple[Declared, ...]
 
     def chunk(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ _HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader
 class Data:
     """Data in memory: its schema, a way to open it, and whether that works more than once."""
 
-    schema: pa.Schema
+    schema: pa.Schema = field(repr=False)
     open: Callable[[], Iterator[pa.RecordBatch]]
     again: bool
 
