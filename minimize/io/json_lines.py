@@ -11,7 +11,7 @@ import pyarrow as pa
 from minimize.io.base import Carried, Chunk, Reject, Request
 from minimize.io.columnar import Bound
 from minimize.io.json_strict import Fault, Malformed, build, fault, parse, undeclared
-from minimize.io.lines import LIMIT
+from minimize.io.lines import LIMIT, length
 from minimize.io.project import rows_only
 from minimize.io.rows import SUBJECTS
 from minimize.io.shape import Node
@@ -30,7 +30,7 @@ class Gathered:
 
     def take(self, position: int, line: bytes) -> None:
         """Takes one line in."""
-        if len(line) > LIMIT:
+        if length(line) > LIMIT:
             self.too_large(position)
             return
         record = None

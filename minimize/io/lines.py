@@ -85,7 +85,7 @@ def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT) -> Iterator[Bl
         end = held.rfind(b"\n") + 1
         yield from _whole(position, held[:end], limit)
         position, held = position + end, held[end:]
-        if len(held) > limit:
+        if length(held) > limit:
             yield Block(position, b"", too_large=True)
             position, held, skipping = position + len(held), b"", True
     yield from _whole(position, held, limit)
@@ -94,7 +94,7 @@ def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT) -> Iterator[Bl
 def _whole(position: int, data: bytes, limit: int) -> Iterator[Block]:
     """Whole lines as a block; only the first of them can be too long, for it alone was begun in an earlier read."""
     first = data.find(b"\n") if len(data) > limit else 0
-    if first > limit:
+    if first > 0 and length(data[:first]) > limit:
         yield Block(position, b"", too_large=True)
         position, data = position + first + 1, data[first + 1 :]
     if data:
@@ -104,6 +104,11 @@ def _whole(position: int, data: bytes, limit: int) -> Iterator[Block]:
 def _reads(stream: Stream, size: int) -> Iterator[bytes]:
     while data := stream.read(size):
         yield data
+
+
+def length(line: bytes) -> int:
+    """The bytes of a line without the carriage return that may belong to its end."""
+    return len(line) - line.endswith(b"\r")
 
 
 def lines(block: Block) -> Iterator[tuple[int, bytes]]:
