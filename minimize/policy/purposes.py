@@ -14,12 +14,12 @@ PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_an
 # fmt: off
 _STEMS = (
     "profil", "advert", "market", "promot", "monetis", "monetiz", "commerciali", "retarget", "lookalike", "resale",
-    "resell", "personalis", "personaliz", "werbung", "verkauf", "vermarkt", "publicit",
+    "resell", "personalis", "personaliz", "audience", "sponsor", "leadgen", "werbung", "verkauf", "vermarkt", "publicit",
 )
 _WORDS = frozenset({
     "ad", "ads", "adtech", "sale", "sales", "sell", "selling", "seller", "sold", "target", "targets", "targeting",
     "targeted", "upsell", "upselling", "leads", "broker", "brokers", "brokerage", "broking", "rent", "rental",
-    "trade", "trading",
+    "trade", "trading", "promo", "scoring", "vente", "ventes",
 })
 # fmt: on
 

@@ -18,6 +18,7 @@ Write = Callable[[str, str], Path]
         "profiling", "user_profiling", "profile", "advertising", "advertisement", "ads", "targeted-ads", "AdTargeting",
         "marketing", "direct_marketing", "remarketing", "sale", "sales", "resale", "data_sale", "sold", "selling",
         "targeting", "monetization", "cross-sell", "Data Broker", "promotions", "SALE", "adsMeasurement",
+        "lead_generation", "sponsored_content", "audience_building", "customer_scoring", "promo",
     ],
 )  # fmt: skip
 def test_profiling_advertising_marketing_and_sale_are_refused_by_any_word(purpose: str) -> None:
