@@ -51,8 +51,8 @@ def _bars(axis: Any, found: list[tuple[str, Figure]], what: str) -> None:
     ]
     colours = [OURS if name == "minimize" else THEIRS for name in names]
     axis.barh(names, values, color=colours, xerr=error, ecolor="#666666", error_kw={"linewidth": 0.8})
-    for place, value in enumerate(values):
-        axis.text(value, place, f" {value:,.1f}" if value < 100 else f" {value:,.0f}", va="center", fontsize=8)
+    for place, (value, (_, high)) in enumerate(zip(values, spreads, strict=True)):
+        axis.text(high, place, f" {value:,.1f}" if value < 100 else f" {value:,.0f}", va="center", fontsize=8)
     axis.invert_yaxis()
     axis.margins(x=0.18)
     axis.spines[["top", "right"]].set_visible(False)
