@@ -1,0 +1,223 @@
+"""Aggregates of whole runs against the same figures worked out by DuckDB from the raw records."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from math import isclose
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+import minimize
+from tests.job.house import AT, House
+
+BELOW = 4
+SCHEMA = pa.schema(
+    [
+        ("tenant_id", pa.string()),
+        ("device_id", pa.string()),
+        ("event_time", pa.timestamp("us", "UTC")),
+        ("bought", pa.date32()),
+        ("version", pa.string()),
+        ("battery", pa.float64()),
+        ("storage", pa.int64()),
+        ("price", pa.decimal128(12, 2)),
+        ("ok", pa.bool_()),
+        ("apps", pa.list_(pa.struct([("name", pa.string()), ("size", pa.int64())]))),
+    ]
+)
+FIELDS: dict[str, Any] = {
+    "tenant_id": {"type": "string", "do": "keep"},
+    "device_id": {"type": "string", "role": "identifier", "do": "drop"},
+    "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
+    "bought": {"type": "date", "do": "keep"},
+    "version": {"type": "string", "do": {"truncate_version": {"parts": 1}}},
+    "battery": {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 10, "max": 90}}},
+    "storage": {"type": "integer", "do": {"bin": {"edges": [100, 400, 700]}}},
+    "price": {"type": "decimal(12,2)", "do": {"clip": {"min": 0, "max": 500}}},
+    "ok": {"type": "boolean", "do": "keep"},
+    "/apps/*/name": {"type": "string", "do": "keep"},
+    "/apps/*/size": {"type": "integer", "do": "keep"},
+}
+POLICY: dict[str, Any] = {
+    "policy": "figures",
+    "version": 1,
+    "purposes": ["operations"],
+    "tenant": "tenant_id",
+    "subject": "device_id",
+    "time": "event_time",
+    "retention": "30d",
+    "fields": FIELDS,
+}
+FLEET: dict[str, Any] = {
+    "group_by": {"week": {"event_time": "week"}, "month": {"bought": "month"}, "version": "version"},
+    "measures": {
+        "events": "count",
+        "devices": {"count_distinct": "device_id"},
+        "tenants": {"count_distinct": "tenant_id"},
+        "battery": {"mean": "battery"},
+        "drained": {"sum": "battery"},
+        "median": {"quantile": {"of": "storage", "q": 0.5}},
+        "price": {"sum": "price"},
+        "p90": {"quantile": {"of": "price", "q": 0.9}},
+        "cheapest": {"min": "price"},
+        "dearest": {"max": "price"},
+        "fine": {"share": {"of": "ok", "is": True}},
+    },
+    "suppress": {"below": BELOW},
+}
+APPS: dict[str, Any] = {
+    "group_by": {"tenant": "tenant_id", "app": "/apps/*/name"},
+    "measures": {
+        "records": "count",
+        "devices": {"count_distinct": "device_id"},
+        "size": {"sum": "/apps/*/size"},
+        "price": {"max": "price"},
+    },
+    "suppress": {"below": BELOW},
+}
+FLEET_SQL = """
+    with clean as (
+        select date_trunc('week', event_time) as week, date_trunc('month', bought)::date as month,
+               split_part(version, '.', 1) as version, device_id, tenant_id, ok,
+               case when battery < 10 then 10 when battery > 90 then 90 else battery end as battery,
+               case when price < 0 then 0 when price > 500 then 500 else price end as price,
+               case when storage < 100 then -1 when storage < 400 then 100 when storage < 700 then 400
+                    when storage >= 700 then 999 end as storage
+        from raw)
+    select week, month, version, $measures from clean group by all having devices >= $below
+"""
+APPS_SQL = """
+    with elements as (
+        select n, tenant_id as tenant, device_id, price, unnest(apps, recursive := true)
+        from (select *, row_number() over () as n from raw)),
+    once as (
+        select tenant, name, n, any_value(device_id) as device_id, any_value(price) as price
+        from elements group by all),
+    records as (
+        select tenant, name as app, count(*) as records, count(distinct device_id) as devices, $price as price
+        from (select tenant, name, n, device_id, price from once) group by all having devices >= $below),
+    sizes as (select tenant, name as app, $size as size from elements group by all)
+    select r.tenant, r.app, records, devices, size, price
+    from records r join sizes s on r.tenant = s.tenant and r.app is not distinct from s.app
+"""
+DOUBLES = ("battery", "drained", "fine")
+"""What another engine adds up in another order, or divides."""
+
+
+def few(value: str, measure: str) -> str:
+    """A measure that is null where fewer subjects than allowed have a value."""
+    return f"case when count(distinct device_id) filter ({value} is not null) >= {BELOW} then {measure} end"
+
+
+MEASURES = {
+    "events": "count(*)",
+    "devices": "count(distinct device_id)",
+    "tenants": few("tenant_id", "count(distinct tenant_id)"),
+    "battery": few("battery", "avg(battery)"),
+    "drained": few("battery", "sum(battery)"),
+    "median": few("storage", "nullif(nullif(quantile_disc(storage, 0.5), -1), 999)"),
+    "price": few("price", "sum(price)"),
+    "p90": few("price", "quantile_disc(price, 0.9)"),
+    "cheapest": few("price", "min(price)"),
+    "dearest": few("price", "max(price)"),
+    "fine": f"""case when count(distinct device_id) filter (ok) >= {BELOW}
+                      and count(distinct device_id) filter (not ok) >= {BELOW}
+                then (count(*) filter (ok))::double / count(ok) end""",
+}
+
+
+def records(seed: int, count: int) -> pa.Table:
+    """Random check-ins, of which every value but the required may be missing."""
+    chance = random.Random(seed)
+
+    def maybe(value: Any) -> Any:
+        return None if chance.random() < 0.15 else value
+
+    rows = [
+        {
+            "tenant_id": chance.choice(["north", "south"]),
+            "device_id": f"d{chance.randrange(25)}",
+            "event_time": AT - timedelta(seconds=chance.randrange(20 * 86400)),
+            "bought": maybe(date(2026, 1, 1) + timedelta(days=chance.randrange(90))),
+            "version": maybe(chance.choice(["10.0.1", "10.1", "11.2", "9.9"])),
+            "battery": maybe(chance.uniform(0, 100)),
+            "storage": maybe(chance.randrange(1000)),
+            "price": maybe(Decimal(chance.randrange(-2000, 70000)) / 100),
+            "ok": maybe(chance.random() < 0.6),
+            "apps": maybe(
+                [
+                    {"name": maybe(chance.choice("abcde")), "size": maybe(chance.randrange(9))}
+                    for _ in range(chance.randrange(4))
+                ]
+            ),
+        }
+        for _ in range(count)
+    ]
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def worked_out(raw: pa.Table, query: str) -> list[dict[str, Any]]:
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.register("raw", raw)
+        found: list[dict[str, Any]] = connection.sql(query.replace("$below", str(BELOW))).to_arrow_table().to_pylist()
+        return found
+
+
+def fleet(raw: pa.Table) -> list[dict[str, Any]]:
+    measures = ", ".join(f"{sql} as {name}" for name, sql in MEASURES.items())
+    return worked_out(raw, FLEET_SQL.replace("$measures", measures))
+
+
+def apps(raw: pa.Table) -> list[dict[str, Any]]:
+    price, size = few("price", "least(greatest(max(price), 0), 500)"), few("size", "sum(size)")
+    return worked_out(raw, APPS_SQL.replace("$price", price).replace("$size", size))
+
+
+def ordered(rows: list[dict[str, Any]], keys: list[str]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: [str(row[key]) for key in keys])
+
+
+def run(house: House, seed: int, count: int) -> pa.Table:
+    """Runs a house over random check-ins, and gives them."""
+    house.says("policy", POLICY)
+    house.reads("parquet", aggregates={"fleet": FLEET, "apps": APPS}, settings=None, purpose="operations")
+    raw = records(seed, count)
+    house.columns(raw)
+    house.run()
+    minimize.verify(house.out, keys=house.keys)
+    return raw
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 60), (2, 300), (3, 900)])
+def test_figures_are_those_that_another_engine_works_out(house: House, seed: int, count: int) -> None:
+    raw = run(house, seed, count)
+    found = [{name: row[name] for name in [*FLEET["group_by"], *MEASURES]} for row in house.rows("fleet")]
+    expected = fleet(raw)
+    keys = list(FLEET["group_by"])
+    found, expected = ordered(found, keys), ordered(expected, keys)
+    assert [without(row) for row in found] == [without(row) for row in expected]
+    for name in DOUBLES:
+        assert all(close(one[name], other[name]) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(("seed", "count"), [(4, 100), (5, 600)])
+def test_figures_of_a_list_are_those_that_another_engine_works_out(house: House, seed: int, count: int) -> None:
+    raw = run(house, seed, count)
+    names, keys = [*APPS["group_by"], *APPS["measures"]], list(APPS["group_by"])
+    found = [{name: row[name] for name in names} for row in house.rows("apps")]
+    expected = [{name: row[name] for name in names} for row in apps(raw)]
+    assert ordered(found, keys) == ordered(expected, keys)
+
+
+def without(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in DOUBLES}
+
+
+def close(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else isclose(one, other, rel_tol=1e-12)
