@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.techniques import TECHNIQUES
 from tests.job.house import AT, TIME, House, event
 
 KEYED = object()
@@ -19,6 +20,7 @@ KEYED = object()
 DEVICE = {"key": "device", "per": "tenant_id"}
 HIERARCHY = "Nexus 5X;Nexus;*\nPixel;Pixel;*\n"
 
+CHAIN = [{"clip": {"max": 50}}, {"bin": {"width": 20}}]
 Case = tuple[str, Any, Any, Any]
 CASES: tuple[Case, ...] = (
     ("string", "a", "keep", "a"),
@@ -46,7 +48,7 @@ CASES: tuple[Case, ...] = (
     ("integer", 3, {"map": {"values": {3: "three"}}}, "three"),
     ("double", 48.8566, {"round": {"to": 0.1}}, 48.9),
     ("double", 87.0, {"bin": {"width": 10, "as": "middle"}}, 85.0),
-    ("double", 87.0, [{"clip": {"max": 50}}, {"bin": {"width": 20}}], 40.0),
+    ("double", 87.0, CHAIN, 40.0),
     ("decimal(8,2)", 2.5, {"round": {"to": 1}}, Decimal("2.00")),
     ("boolean", True, {"map": {"values": {True: "yes", False: "no"}}}, "yes"),
     ("boolean", False, "presence", True),
@@ -227,3 +229,24 @@ def test_an_integer_finds_its_line_in_a_hierarchy(house: House) -> None:
     house.run()
     minimize.verify(house.out, keys=house.keys)
     assert sorted(row["storage"] for row in house.rows()) == ["*", "0-9", "10-19"]
+
+
+def first(do: Any) -> str:
+    """The word of what is done first."""
+    step = do[0] if isinstance(do, list) else do
+    return step if isinstance(step, str) else next(iter(step))
+
+
+@pytest.mark.parametrize("names_somebody", [False, True])
+def test_an_identifier_has_the_category_that_its_technique_gives_and_verification_says_so_too(
+    house: House, names_somebody: bool
+) -> None:
+    (house.folder / "models.csv").write_text(HIERARCHY)
+    guessed = [TECHNIQUES[first(do)].leaves in ("guessable", "reversible", "everything") for _, _, do, _ in CASES]
+    chosen = [case for case, known in zip(CASES, guessed, strict=True) if known == names_somebody and case[2] != CHAIN]
+    house.policy({f"c{n}": {"type": w, "role": "identifier", "do": do} for n, (w, _, do, _) in enumerate(chosen)})
+    house.pipeline(aggregates=None, settings=None, records={"must_be": "identified"})
+    house.brings([event(0, **{f"c{n}": value for n, (_, value, _, _) in enumerate(chosen)})])
+    receipt = house.run()
+    minimize.verify(house.out, keys=house.keys)
+    assert receipt.outputs["records"].category == ("identified" if names_somebody else "pseudonymized")
