@@ -1,32 +1,47 @@
-"""A plan as a table in a notebook."""
+"""A plan as tables in a notebook."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from minimize.plan.model import FieldPlan, Plan
 
-_HEAD = ("field", "role", "action", "technique", "leaves", "category", "why")
+_LEFT = "text-align:left;vertical-align:top"
+_HEAD = ("field", "role", "action", "technique", "leaves", "category", "what happens, and why")
 
 
 def table(plan: Plan) -> str:
-    """The plan as HTML, every text escaped."""
-    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _HEAD)
-    rows = "".join(_row(field) for field in plan.fields.values())
-    outputs = ", ".join(f"{escape(name)}: {output.category}" for name, output in plan.outputs.items())
-    purpose = escape(plan.purpose or "no purpose")
-    caption = f"{escape(plan.policy.policy)} version {plan.policy.version}, for {purpose}. Outputs: {outputs}"
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    """The plan as HTML, every text escaped: the fields, the outputs, what conditions reveal."""
+    title = f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
+    keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
+    outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
+    parts = [
+        _paragraph(title),
+        _table("fields", _HEAD, map(_cells, plan.fields.values())),
+        _table("outputs", ("output", "category", "columns"), outputs),
+        _table("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
+        _paragraph(keys),
+    ]
+    return "<div>" + "".join(parts) + "</div>"
 
 
-def _row(field: FieldPlan) -> str:
-    cells = (
-        field.key,
-        field.field.role,
-        field.action,
-        " → ".join(field.technique),
-        field.leaves or "",
-        field.category or "",
-        field.why,
-    )
-    return "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in cells) + "</tr>"
+def _cells(field: FieldPlan) -> Sequence[str]:
+    technique = " → ".join(field.technique)
+    return field.key, field.field.role, field.action, technique, field.leaves or "", field.category or "", field.why
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [_row("td", row) for row in rows]
+    if not lines:
+        return ""
+    body = f"<thead>{_row('th', head)}</thead><tbody>{''.join(lines)}</tbody>"
+    return f"<table><caption style='text-align:left'>{escape(caption)}</caption>{body}</table>"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{tag} style='{_LEFT}'>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 _FATES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL = 24
 _WIDTH = 100
-_TABLE = (
-    "<table><caption style='text-align:left'>{caption}</caption>"
-    "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-)
+_TABLE = "<table><caption style='text-align:left'>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def summary(receipt: Receipt) -> str:
@@ -31,16 +28,19 @@ def html(receipt: Receipt) -> str:
     """What happened, as tables; every text in them is escaped."""
     parts = [
         f"<p>{escape(_title(receipt))}</p>",
-        _table("rows", ("read", *_FATES), [[_number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]]),
+        _table("rows", ("read", *_FATES), [[_number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]], 0),
+        _table("why, and what nobody declared", ("", "rows"), [[what, _number(n)] for what, n in _causes(receipt)], 1),
         _table(
             "fields",
             ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
             [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
+            2,
         ),
         _table(
             "outputs",
             ("output", "category", "rows", "files", "groups suppressed"),
             [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
+            2,
         ),
     ]
     return "<div>" + "".join(parts) + "</div>"
@@ -94,6 +94,12 @@ def _reasons(receipt: Receipt) -> list[tuple[str, int]]:
     return [(name, getattr(receipt.gated_by, name)) for name in ("setting", "condition", "retention", "erased")]
 
 
+def _causes(receipt: Receipt) -> Iterable[tuple[str, int]]:
+    yield from ((f"gated by {name}", count) for name, count in _reasons(receipt) if count)
+    yield from ((f"quarantined as {code}", count) for code, count in receipt.quarantine.by_code.items())
+    yield from ((f"undeclared {name}, dropped", count) for name, count in receipt.undeclared.items())
+
+
 def _named(counts: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name} {_number(count)}" for name, count in counts if count)
 
@@ -129,9 +135,17 @@ def _plural(count: int, noun: str) -> str:
     return f"{_number(count)} {noun}{'' if count == 1 else 's'}"
 
 
-def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
+    """A table whose first columns (so many) are words; the others are numbers."""
     if not rows:
         return ""
-    lines = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
-    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    return _TABLE.format(caption=escape(caption), head=cells, body="".join(lines))
+    body = "".join(_row("td", row, words) for row in rows)
+    return _TABLE.format(caption=escape(caption), head=_row("th", head, words), body=body)
+
+
+def _row(tag: str, cells: Sequence[str], words: int) -> str:
+    sides = ["left" if place < words else "right" for place in range(len(cells))]
+    shown = (
+        f"<{tag} style='text-align:{side}'>{escape(cell)}</{tag}>" for cell, side in zip(cells, sides, strict=True)
+    )
+    return f"<tr>{''.join(shown)}</tr>"
