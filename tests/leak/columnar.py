@@ -36,9 +36,12 @@ SAID = {canary.place: str(canary.value) for canary in MORE}
 PLANTED = (*CANARIES, *MORE)
 _NAMES = (
     *(key for key in POLICY["fields"] if not key.startswith("/")),
-    *("contacts", "new_thing", VALUE["undeclared name"]),
+    *("contacts", "new_thing", VALUE["undeclared name"], VALUE["undeclared name of one subject"]),
 )
-_APPS = pa.list_(pa.struct([("name", pa.string()), ("managed", pa.bool_()), ("inside", pa.string())]))
+_INNER = str(VALUE["undeclared name in an element"])
+_APPS = pa.list_(
+    pa.struct([("name", pa.string()), ("managed", pa.bool_()), ("inside", pa.string()), (_INNER, pa.int64())])
+)
 _TYPES: dict[Any, pa.DataType] = {
     "serial": pa.int64(),
     "latitude": pa.float64(),

@@ -19,6 +19,8 @@ CANARIES = (
     Canary("dropped number", 7_405_112_633_911_021),
     Canary("undeclared value", "CANARY-undeclared-9a2b"),
     Canary("undeclared name", "canary@undeclared.example"),
+    Canary("undeclared name of one subject", "CANARY_name_44bd"),
+    Canary("undeclared name in an element", "CANARY_inner_91ce"),
     Canary("forbidden", "CANARY-forbidden-77aa12"),
     Canary("mistyped", "CANARY-mistyped-31c0de"),
     Canary("bad time", "CANARY-badtime-0b5e55"),
@@ -135,6 +137,8 @@ def records() -> list[dict[str, Any]]:
     special: list[dict[str, Any]] = [
         {"note": VALUE["dropped text"], "serial": VALUE["dropped number"]},
         {"new_thing": VALUE["undeclared value"], str(VALUE["undeclared name"]): 1},
+        {str(VALUE["undeclared name of one subject"]): "x"},
+        {"apps": [{"name": "Mail", "managed": True, str(VALUE["undeclared name in an element"]): 1}]},
         {"contacts": [VALUE["forbidden"]]},
         {"serial": VALUE["mistyped"]},
         {"event_time": VALUE["bad time"]},
