@@ -100,8 +100,11 @@ def check_keys(schemas: Iterable[pa.Schema]) -> None:
 def _keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]:
     for each in fields:
         path = f"{above}/{each.name}" if above else each.name
-        if each.metadata and KEY in each.metadata:
-            yield path, each.metadata[KEY]
+        for name, value in (each.metadata or {}).items():
+            if name == KEY:
+                yield path, value
+            elif name.startswith(KEY + b"/"):
+                yield name.removeprefix(KEY).decode(), value
         if pa.types.is_nested(each.type):
             yield from _keys(path, (each.type.field(index) for index in range(each.type.num_fields)))
 
@@ -115,9 +118,16 @@ def _dated(each: Stored) -> pa.Table:
 
 def _together(tables: Sequence[pa.Table]) -> pa.Table | None:
     try:
-        return pa.concat_tables(tables, promote_options="default")
+        table = pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
+    return _date_last(table)
+
+
+def _date_last(table: pa.Table) -> pa.Table:
+    if DATE not in table.column_names:
+        return table
+    return table.select([*(name for name in table.column_names if name != DATE), DATE])
 
 
 def _wanted(dates: Dates) -> frozenset[str] | None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pyarrow as pa
+
+from minimize.aggregates import Measure
+from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan
 from minimize.plan.words import condition_text, duration, step_text
 
@@ -42,8 +46,20 @@ def _aggregate(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
         of = f" of {measure.of}" if measure.of else ""
         rounded = aggregate.model.round
         form = f"counts to the nearest {rounded.counts_to}" if rounded else "exact"
-        null = f"fewer than {below} subjects behind it" if measure.of else "never null"
+        counts = measure.of is None or aggregate.definition.counts_subjects(aggregate.definition.measures[key])
+        null = "never null" if counts else "; ".join(_null_measures(plan, measure, below))
         yield _line(key, str(output.schema.field(key).type), f"{measure.name}{of}", form, null)
+
+
+def _null_measures(plan: Plan, measure: Measure, below: int) -> Iterator[str]:
+    yield f"fewer than {below} subjects behind it"
+    field = plan.fields.get(measure.of or "")
+    if measure.name == "quantile" and field is not None and _is_open(field):
+        yield "it lies in an open bin"
+    elif measure.name == "share":
+        yield f"fewer than {below} subjects on one of its sides"
+    elif measure.name == "histogram":
+        yield f"a null count: fewer than {below} subjects have the value"
 
 
 def _meaning(field: FieldPlan) -> str:
@@ -70,6 +86,13 @@ def _nulls(plan: Plan, field: FieldPlan) -> Iterator[str]:
         yield "dropped in this case"
     if field.leaves != "everything":
         yield "could not be treated"
+    if _is_open(field):
+        yield "it lies in an open bin"
+
+
+def _is_open(field: FieldPlan) -> bool:
+    """Whether open bins are null in it; as labels they are not."""
+    return any(map(has_open_ends, field.steps)) and not pa.types.is_string(field.gives)
 
 
 def _line(*cells: str) -> str:

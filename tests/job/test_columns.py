@@ -9,7 +9,7 @@ import pytest
 import minimize
 from minimize.errors import OutputError
 from minimize.keys import add_key
-from tests.job.house import AGGREGATES, AT, BEFORE, DAY, House, events
+from tests.job.house import AGGREGATES, AT, BEFORE, DAY, House, event, events
 
 BY_DEVICE = {
     "group_by": {"tenant": "tenant_id"},
@@ -87,3 +87,47 @@ def test_a_measure_that_shows_no_value_joins_across_key_versions(house: House) -
     add_key(house.keys, "device", now=AT)
     house.run(date=BEFORE)
     assert minimize.read(house.out, "per_model").num_rows > 0
+
+
+def test_nested_pseudonyms_of_two_key_versions_are_not_mixed(house: House) -> None:
+    nested = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
+    device = {"type": "string", "role": "identifier", "do": "drop"}
+    house.policy({"/apps/*/user": nested, "device_id": device})
+    for day in (DAY, BEFORE):
+        house.brings([event(n, apps=[{"user": "a"}, {"user": "b"}]) for n in range(4)], day=day)
+    house.run(date=DAY)
+    assert minimize.read(house.out).num_rows == 4
+    add_key(house.keys, "device", now=AT)
+    house.run(date=BEFORE)
+    with pytest.raises(OutputError, match=r"/apps/[*]/user"):
+        minimize.read(house.out)
+    assert minimize.read(house.out, mixed_keys=True).num_rows == 8
+
+
+def test_the_date_stands_last_though_dates_differ_in_columns(house: House) -> None:
+    house.brings(events(4))
+    house.brings(events(4, 100), day=BEFORE)
+    house.run(date=BEFORE)
+    house.policy({"later": {"type": "string", "do": "keep"}})
+    house.run(date=DAY)
+    assert minimize.read(house.out).column_names[-2:] == ["later", "date"]
+
+
+def test_the_meaning_of_nulls_names_open_bins_and_small_sides(house: House) -> None:
+    aggregate = AGGREGATES["per_model"] | {
+        "measures": {
+            "devices": {"count_distinct": "device_id"},
+            "storage": {"quantile": {"of": "storage", "q": 0.5}},
+            "north": {"share": {"of": "tenant_id", "is": "north"}},
+            "tenants": {"histogram": "tenant_id"},
+        }
+    }
+    house.pipeline(aggregates={"per_model": aggregate})
+    house.brings(events(30))
+    page = (house.out / "runs" / house.run().run_id / "columns.md").read_text()
+    lines = {line.split(" | ")[0].removeprefix("| "): line for line in page.partition("## per_model")[2].splitlines()}
+    assert "never null" in lines["devices"]
+    assert "open bin" in lines["storage"]
+    assert "on one of its sides" in lines["north"]
+    assert "a null count" in lines["tenants"]
+    assert "open bin" in next(line for line in page.splitlines() if line.startswith("| storage"))
