@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.cli import main
+from minimize.cli import entry
 
 if __name__ == "__main__":
-    main()
+    entry()

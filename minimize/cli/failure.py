@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
-from types import TracebackType
 from typing import Final
 
 import click
 
-from minimize.errors import ConfigurationError, MinimizeError
+from minimize.errors import ConfigurationError, MinimizeError, unforeseen
 
-INTERNAL: Final = "E900"
 USAGE: Final = "E001"
 
 
@@ -59,18 +56,3 @@ def unread() -> int:
     """Whoever read our output (`head`, a pager) has seen enough: nothing more is written, and that is no failure."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def unforeseen(error: Exception) -> MinimizeError:
-    """What may be said of an error that nobody foresaw: its type and the place in this library, never its message."""
-    place = _place(error.__traceback__)
-    message = f"an error inside minimize: {type(error).__name__} {place}; nothing was published"
-    return ConfigurationError(message, code=INTERNAL, hint="please report it with this line; it holds no values")
-
-
-def _place(trace: TracebackType | None) -> str:
-    frames = [frame for frame in traceback.extract_tb(trace) if "minimize" in frame.filename]
-    if not frames:
-        return "at an unknown place"
-    last = frames[-1]
-    return f"in {last.filename.rpartition('minimize/')[2]}:{last.lineno} ({last.name})"

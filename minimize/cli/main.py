@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from typing import Final
 
 import click
@@ -62,6 +64,28 @@ def group(log_format: str, verbose: bool) -> None:
     set_up(log_format, verbose)
 
 
+def entry() -> None:
+    """The `minimize` command, in a process of its own.
+
+    Arrow imports pandas, where that is installed, at the first list that becomes an array: half a second for what no command
+    uses. Here it is told that there is none.
+    """
+    sys.meta_path.insert(0, Without("pandas"))
+    main()
+
+
+class Without(MetaPathFinder):
+    """Finds a package missing."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """Nothing to say of other modules. Raises ModuleNotFoundError for the package."""
+        if fullname == self._package:
+            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
+
+
 def main() -> None:
-    """The entry point of the `minimize` command."""
+    """Runs the command line and exits."""
     guarded(group)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from minimize.stage import Counts
 from minimize.techniques.base import KeySource
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A plan bound to keys, settings and a time.
 
@@ -33,7 +34,7 @@ class Job:
     settings: Settings | None = None
     row_key: bytes = b""
 
-    @property
+    @cached_property
     def records_schema(self) -> pa.Schema:
         """The schema of the records output, with the version of every key that was used."""
         return self.output_schema("records")
