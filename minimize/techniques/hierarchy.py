@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from math import inf
 from pathlib import Path
 
 Row = tuple[str, ...]
@@ -133,21 +134,40 @@ def _unnested(rows: tuple[Row, ...]) -> Iterator[str]:
 _INTERVAL = re.compile(
     r"(?:(?P<a>\d+)\s*[-–]\s*(?P<b>\d+)|\[(?P<low>-?\d+),\s*(?P<high>-?\d+)(?P<end>[\])]))", re.ASCII
 )
+_OPEN = re.compile(r"(?:(?P<word><=?|>=?|≤|≥)\s*(?P<bound>-?\d+)|(?P<least>-?\d+)\s*\+)", re.ASCII)
+_MASKED = re.compile(r"(\d+)\*+", re.ASCII)
+Span = tuple[float, float]
 
 
 def _spills(row: Row) -> bool:
-    """Whether an interval of whole numbers on this line fails to contain a number or interval that is finer."""
+    """Whether a label of whole numbers on this line (an interval, or digits and stars) fails to contain what is finer."""
     spans = [span for span in (_span(label) for label in row) if span is not None]
-    return any(not (outer[0] <= inner[0] and inner[1] <= outer[1]) for inner, outer in pairwise(spans))
+    outside = any(not (outer[0] <= inner[0] and inner[1] <= outer[1]) for inner, outer in pairwise(spans))
+    return outside or any(_is_masked_otherwise(inner, outer) for inner, outer in pairwise(row))
 
 
-def _span(label: str) -> tuple[int, int] | None:
-    """The whole numbers that a label spans, if that is what it says: `20`, `20-29`, `[20, 30)`."""
+def _is_masked_otherwise(inner: str, outer: str) -> bool:
+    """Whether digits followed by stars (`130**`) are other digits than those of the finer label."""
+    found = _MASKED.fullmatch(outer)
+    return found is not None and inner[:1].isdigit() and not inner.startswith(found[1])
+
+
+def _span(label: str) -> Span | None:
+    """The whole numbers that a label spans, if that is what it says: `20`, `20-29`, `[20, 30)`, `< 20`, `65+`."""
     if re.fullmatch(r"-?\d+", label, re.ASCII):
         return int(label), int(label)
+    opened = _OPEN.fullmatch(label)
+    if opened is not None:
+        return _open_span(opened["word"] or "≥", int(opened["bound"] or opened["least"]))
     found = _INTERVAL.fullmatch(label)
     if found is None:
         return None
     if found["a"]:
         return int(found["a"]), int(found["b"])
     return int(found["low"]), int(found["high"]) - (found["end"] == ")")
+
+
+def _open_span(word: str, bound: int) -> Span:
+    if word.startswith(("<", "≤")):
+        return -inf, bound - (word == "<")
+    return bound + (word == ">"), inf

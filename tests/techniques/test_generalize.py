@@ -91,11 +91,23 @@ def test_a_copy_knows_as_much(run: Run, ages: Generalize) -> None:
         ("20;15-19;*\n", "line 1: an interval does not contain"),
         ("20;[10, 20);*\n", "line 1: an interval does not contain"),
         ("20;20-24;0-22;*\n", "line 1: an interval does not contain"),
+        ("20;< 20;*\n", "line 1: an interval does not contain"),
+        ("20;21+;*\n", "line 1: an interval does not contain"),
+        ("20;>= 10;10-30;*\n", "line 1: an interval does not contain"),
+        ("13053;1485*;*\n", "line 1: an interval does not contain"),
+        ("13053;1305*;14***;*\n", "line 1: an interval does not contain"),
     ],
 )
 def test_a_hierarchy_that_does_not_hold_together_is_refused(folder: Path, text: str, fault: str) -> None:
     with pytest.raises(ValidationError, match=fault.replace("(", r"\(")):
         read(folder, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["20;<= 20;< 30;*\n", "20;20+;*\n", "20;> 19;≥ 10;*\n", "13053;1305*;130**;*\n", "-5;< 0;*\n"]
+)
+def test_a_hierarchy_may_have_open_intervals_and_digits_with_stars(folder: Path, text: str) -> None:
+    assert read(folder, text).level == 1
 
 
 def test_a_message_names_lines_and_not_values(folder: Path) -> None:
