@@ -1,4 +1,4 @@
-"""Parquet files: zstd, row groups of about a million rows, dictionaries as they come, digests taken while writing."""
+"""Parquet files: zstd, row groups of half a million rows or more, dictionaries as they come, digests taken while writing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Shape:
     open       files that are open at once, at most, where partitions have folders of their own
     """
 
-    row_group: int = 1_000_000
+    row_group: int = 500_000
     buffered: int = 256 << 20
     level: int = 1
     open: int = 64
@@ -142,7 +142,8 @@ class ParquetSink:
 
     def _flush(self, folder: str) -> None:
         waiting = self._waiting.pop(folder)
-        self._file(folder).write(pa.Table.from_batches(waiting.batches).combine_chunks(), self._shape.row_group)
+        table = pa.Table.from_batches(waiting.batches)
+        self._file(folder).write(table if len(waiting.batches) == 1 else table.combine_chunks(), self._shape.row_group)
 
     def _file(self, folder: str) -> _File:
         file = self._open.pop(folder, None)
