@@ -17,11 +17,16 @@ A message names file, field, rule, count and a hint; it never carries a value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from itertools import islice
+from types import TracebackType
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
+T = TypeVar("T")
 Severity = Literal["error", "warning"]
+INTERNAL: Final = "E900"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +137,34 @@ class StoppedError(MinimizeError):
 
     exit_code = 4
     default_code = "E400"
+
+
+def quietly(work: Callable[[], T]) -> T:
+    """What the work gives. An error that nobody foresaw can carry values: in its place one of ours is raised, without it."""
+    try:
+        return work()
+    except MinimizeError:
+        raise
+    except Exception as error:
+        told = unforeseen(error)
+    raise told
+
+
+def each_quietly(items: Iterator[T]) -> Iterator[T]:
+    """The items, each of them made quietly."""
+    while made := quietly(lambda: list(islice(items, 1))):
+        yield from made
+
+
+def unforeseen(error: Exception) -> MinimizeError:
+    """What may be said of an error that nobody foresaw: its type and the place in this library, never its message."""
+    message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; nothing was published"
+    return ConfigurationError(message, code=INTERNAL, hint="please report it with this line; it holds no values")
+
+
+def _place(trace: TracebackType | None) -> str:
+    frames = [frame for frame in traceback.extract_tb(trace) if "minimize" in frame.filename]
+    if not frames:
+        return "at an unknown place"
+    last = frames[-1]
+    return f"in {last.filename.rpartition('minimize/')[2]}:{last.lineno} ({last.name})"

@@ -21,7 +21,7 @@ import pyarrow as pa
 from minimize.engines.base import Job
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import Again, spilled
-from minimize.errors import ConfigurationError, KeyringError
+from minimize.errors import ConfigurationError, KeyringError, each_quietly
 from minimize.frames import decoded, way_back
 from minimize.io.base import Source
 from minimize.io.memory import MemorySource, memory
@@ -104,7 +104,7 @@ class Minimizer:
         settings = None if self.settings is None else self.settings.at(when)
         job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys))
         release = Release(self.plan, schema=job.records_schema)
-        return way_back(data)(job.records_schema, _released(job, source, release))
+        return way_back(data)(job.records_schema, each_quietly(_released(job, source, release)))
 
 
 def _released(job: Job, source: MemorySource, release: Release) -> Iterator[pa.RecordBatch]:

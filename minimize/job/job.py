@@ -12,7 +12,7 @@ from typing import Any, Final
 from minimize.engines import ENGINES
 from minimize.engines.base import Job, Outcome
 from minimize.engines.passes import passes
-from minimize.errors import ConfigurationError, RefusedError, StoppedError
+from minimize.errors import ConfigurationError, RefusedError, StoppedError, quietly
 from minimize.io.base import Written
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.sink import ParquetSink
@@ -56,9 +56,10 @@ def run(
     given = resolve(pipeline, date=date, at=at, input=input, settings=settings, output=output, keys=keys)
     if given.nothing:
         return _nothing(given, engine, started)
-    with open_output(given.output, source=given.root) as folder:
+    with open_output(given.output, source=given.fence) as folder:
         _check_at(given, folder)
-        return _published(given, given.plan, folder, move, _Run(engine, started, progress or _quiet))
+        how = _Run(engine, started, progress or _quiet)
+        return quietly(lambda: _published(given, given.plan, folder, move, how))
 
 
 def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:

@@ -23,7 +23,9 @@ from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from tests.leak.held import AT, PLANTED, PURPOSE, plant, policy, table
+from tests.leak.house import CANARIES, build
 from tests.leak.sweep import found
+from tests.leak.test_run import minimize as minimize_command
 
 POLICY = policy()
 TABLE = table()
@@ -103,6 +105,29 @@ def test_an_error_about_a_file_of_settings_shows_nothing_planted(name: str, tmp_
     with pytest.raises(minimize.MinimizeError) as caught:
         apply(TABLE, settings=tmp_path / "settings.csv")
     assert found(PLANTED.values(), "\n".join(whole(caught.value)).encode()) == set()
+
+
+def reveals(self: Gate, batch: Batch) -> Batch:
+    raise ValueError(f"cannot treat {batch.raw.to_pylist()}")
+
+
+@pytest.mark.parametrize("data", [TABLE, TABLE.to_reader(max_chunksize=1)], ids=["table", "stream"])
+def test_an_error_that_nobody_foresaw_shows_nothing_planted(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gate, "__call__", reveals)
+    with pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
+        apply(data)
+    assert found(PLANTED.values(), "\n".join(whole(caught.value)).encode()) == set()
+
+
+def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(tmp_path)
+    minimize_command(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    monkeypatch.setattr(Gate, "__call__", reveals)
+    with pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
+        minimize.run(folder, at=AT, output=tmp_path / "out", keys=tmp_path / "keys")
+    assert found(CANARIES, "\n".join(whole(caught.value)).encode()) == set()
 
 
 def test_what_stands_behind_an_error_would_be_found() -> None:
