@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +28,7 @@ class Kind:
     line: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SettingsRows:
     """Settings as they were recorded, in no particular order.
 
@@ -42,13 +43,26 @@ class SettingsRows:
 
     def at(self, run_at: datetime) -> SeenSettings:
         """The settings as a run at this time sees them: rows that were recorded later are not there."""
+        if microseconds_of(run_at) >= self._last:
+            return self._everything.as_of(microseconds_of(run_at))
         moment = pa.scalar(microseconds_of(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
         return SeenSettings(table.combine_chunks(), microseconds_of(run_at), digest(table), lines)
 
-    @property
+    @cached_property
+    def _last(self) -> int:
+        """When the last row was recorded: a run after that sees all of them."""
+        last = pc.max(self.table["recorded_at"]).as_py()
+        return microseconds_of(_EPOCH) if last is None else microseconds_of(last)
+
+    @cached_property
+    def _everything(self) -> SeenSettings:
+        lines = None if self.lines is None else pa.array(self.lines, pa.int64())
+        return SeenSettings(self.table.combine_chunks(), self._last, self.digest, lines)
+
+    @cached_property
     def digest(self) -> str:
         """`sha256:` over all rows in a canonical order."""
         return digest(self.table)

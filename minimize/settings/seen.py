@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,6 +77,12 @@ class SeenSettings:
         self._entity[own] = places
         self._own = own
         self._histories: dict[tuple[str, tuple[str, ...]], _History] = {}
+
+    def as_of(self, at: int) -> SeenSettings:
+        """The same rows as a run at another time sees them; what was worked out of them is shared."""
+        other = copy(self)
+        other._at = at
+        return other
 
     @property
     def digest(self) -> str:
