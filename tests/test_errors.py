@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from minimize.errors import PolicyError, each_quietly, quietly, unforeseen
+
+
+def failing(value: str) -> Iterator[int]:
+    yield 1
+    raise ValueError(value)
+
+
+def test_what_was_foreseen_is_raised_as_it_is() -> None:
+    error = PolicyError("a fault")
+
+    def work() -> None:
+        raise error
+
+    with pytest.raises(PolicyError) as caught:
+        quietly(work)
+    assert caught.value is error
+
+
+def test_of_what_nobody_foresaw_only_kind_and_place_are_told() -> None:
+    items = each_quietly(failing("a value"))
+    assert next(items) == 1
+    with pytest.raises(Exception, match="ValueError") as caught:
+        next(items)
+    assert "a value" not in str(caught.value)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+
+
+def test_items_are_made_one_at_a_time_and_none_is_lost() -> None:
+    numbers = iter(range(3))
+    items = each_quietly(numbers)
+    assert (next(items), next(numbers)) == (0, 1)
+    assert list(items) == [2]
+
+
+def test_an_error_without_a_trace_has_no_place() -> None:
+    assert "KeyError at an unknown place" in str(unforeseen(KeyError("a value")))
