@@ -37,19 +37,20 @@ def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
         return _dates(times, unit)
     utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
     found = _floor(utc, unit) if zone in UTC_NAMES else _in_zone(utc, unit, zone)
-    left = pa.array(leaves_calendar(ticks(times), ticks(found), ticks_per_second(times.type)))
-    return pc.if_else(left, pa.nulls(len(found), pa.int64()), found.cast(pa.int64())).cast(times.type)
+    whole = found.cast(pa.int64())
+    left = leaves_calendar(ticks(times), ticks(found), ticks_per_second(times.type))
+    if left.any():
+        whole = pc.if_else(pa.array(left), pa.nulls(len(whole), pa.int64()), whole)
+    return whole.cast(times.type)
 
 
 def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray[np.bool_]:
     """Where a time of the years 1 to 9999, which dates and clocks everywhere can hold, would become one that is not."""
-    return _in_calendar(before, per_second) & ~_in_calendar(after, per_second)
-
-
-def _in_calendar(values: Ticks, per_second: int) -> npt.NDArray[np.bool_]:
-    seconds = np.floor_divide(values, per_second)
-    within: npt.NDArray[np.bool_] = (seconds >= _FIRST) & (seconds <= _LAST)
-    return within
+    low, high = max(_FIRST * per_second, -(2**63)), min((_LAST + 1) * per_second - 1, 2**63 - 1)
+    if not len(after) or (after.min() >= low and after.max() <= high):
+        return np.zeros(len(after), np.bool_)
+    left: npt.NDArray[np.bool_] = (before >= low) & (before <= high) & ((after < low) | (after > high))
+    return left
 
 
 def days(times: pa.Array) -> Ticks:
