@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Any
@@ -33,8 +33,10 @@ from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
+from minimize.stages.generalize import memos_of
 from minimize.stages.release import Release
 from minimize.stages.withheld import withheld, withheld_schema
+from minimize.techniques.memo import Memo
 from minimize.times import moment
 
 log = logging.getLogger("minimize")
@@ -89,6 +91,7 @@ class Minimizer:
     plan: Plan
     settings: SettingsRows | None
     keys: Keyring | None
+    memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
 
     def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
         """The batch as the policy lets it leave, in the kind it came in.
@@ -102,7 +105,7 @@ class Minimizer:
     def _through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
         when = moment(at) or datetime.now(UTC)
         settings = None if self.settings is None else self.settings.at(when)
-        job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys))
+        job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys), memos=self.memos)
         release = Release(self.plan, schema=job.records_schema)
         return way_back(data)(job.records_schema, each_quietly(_released(job, source, release)))
 
@@ -154,7 +157,7 @@ def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any
     plan = bind(policy, schema, purpose=purpose)
     keyring = find_keyring(keys, None if policy.path is None else policy.path.parent)
     require_keys(plan, keyring)
-    return Minimizer(plan, None if settings is None else load_settings(settings), keyring)
+    return Minimizer(plan, None if settings is None else load_settings(settings), keyring, memos_of(plan))
 
 
 def require_keys(plan: Plan, keyring: Keyring | None) -> None:

@@ -19,12 +19,14 @@ from minimize.pointer import Pointer
 from minimize.settings.base import Settings
 from minimize.stage import Counts
 from minimize.techniques.base import KeySource
+from minimize.techniques.memo import Memo
 
 
 @dataclass(frozen=True)
 class Job:
     """A plan bound to keys, settings and a time.
 
+    memos    per field with a key, pseudonyms that were computed before
     row_key  secret bytes for the last tie between rows that agree in everything else
     """
 
@@ -33,6 +35,7 @@ class Job:
     keys: KeySource | None = None
     settings: Settings | None = None
     row_key: bytes = b""
+    memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
 
     @cached_property
     def records_schema(self) -> pa.Schema:

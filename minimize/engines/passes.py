@@ -76,7 +76,7 @@ def through(stages: tuple[Stage, ...], batch: Batch) -> Batch:
 
 
 def _generalize(job: Job, settled: Mapping[str, Technique]) -> Generalize:
-    return Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan))
+    return Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan), memos=job.memos)
 
 
 def _deduplicates(plan: Plan) -> bool:

@@ -24,6 +24,7 @@ from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Digest, FileRef, PolicyRef, Receipt, new_run_id, sha256_text
+from minimize.stages.generalize import memos_of
 
 log = logging.getLogger("minimize")
 NOTHING: Final = 0
@@ -97,7 +98,7 @@ def _moved(
     given: Given, plan: Plan, staging: Staging, move: Any, progress: Progress
 ) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
     settings = None if given.settings is None else given.settings.at(given.at)
-    job = Job(plan, given.at, given.keys, settings, row_key=given.keys.subkey("subject", "rows"))
+    job = Job(plan, given.at, given.keys, settings, row_key=given.keys.subkey("subject", "rows"), memos=memos_of(plan))
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
     for day, source in watched(given.sources, passes(plan), progress).items():

@@ -35,6 +35,7 @@ class Generalize:
     at           the run's time, aware UTC
     settled      per field with a step that is a tally: the technique that it settled into
     ranks        the fields of which a quantile is wanted
+    memos        per field with a key what was computed before; see `memos_of`
     until_tally  pass one: only fields with a tally, and of their chains only what stands before it
 
     Raises ConfigurationError where a tally has not settled.
@@ -46,11 +47,9 @@ class Generalize:
     settled: Mapping[str, Technique] = field(default_factory=dict)
     ranks: Collection[str] = frozenset()
     until_tally: bool = False
-    memos: Mapping[str, Memo] = field(init=False, repr=False)
+    memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        keyed = [key for key, plan in self.plan.fields.items() if any(step.key_names for step in _all_steps(plan))]
-        object.__setattr__(self, "memos", {key: Memo() for key in keyed})
         if not self.until_tally and not set(self._tallies()) <= set(self.settled):
             raise ConfigurationError("a step that must see everything first has not settled")
 
@@ -139,6 +138,11 @@ class _Made:
     measured: pa.Array | None
     ranks: pa.DoubleArray | None
     counts: FieldCounts
+
+
+def memos_of(plan: Plan) -> dict[str, Memo]:
+    """An empty memory for each field with a key, for as long as plan and keyring stay."""
+    return {key: Memo() for key, field in plan.fields.items() if any(step.key_names for step in _all_steps(field))}
 
 
 def count(raw: pa.Array, closed: pa.BooleanArray | None, out: Branched | None) -> FieldCounts:
