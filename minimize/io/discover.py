@@ -43,7 +43,8 @@ Found = list[tuple[str, str]]
 def discover(source: Any) -> Found:
     """The paths of a file, a folder, a pattern or data in memory, each with a policy's type word, in order of appearance.
 
-    A flat column comes by its name, anything below one as a pointer. Raises SourceError, ConfigurationError.
+    Where a policy has no word for a type, Arrow's stands there. A flat column comes by its name, anything below one as a
+    pointer. Raises SourceError, ConfigurationError.
     """
     if not isinstance(source, str | Path):
         return _columns(take(source).schema)
@@ -76,7 +77,7 @@ def _leaves(type_: pa.DataType, parts: tuple[Part, ...]) -> Iterator[tuple[tuple
         for part, below in steps(kind):
             yield from _leaves(below.type, (*parts, part))
     elif not pa.types.is_null(kind):
-        yield parts, word_of(kind) or "string"
+        yield parts, word_of(kind) or str(kind)
     else:
         yield parts, "string"
 

@@ -27,15 +27,26 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The files of a source path: their root, and the files of each batch date (None where the path has no `{date}`)."""
+    """The files of a source path: their root, and the files of each batch date (None where the path has no `{date}`).
+
+    beside  which names in the root are the source's, where it is files in one folder; None where it goes deeper
+    """
 
     root: Path
     files: Mapping[date | None, Sequence[Path]]
+    beside: re.Pattern[str] | None = None
 
     @property
     def dated(self) -> bool:
         """Whether files are grouped by batch date."""
         return None not in self.files
+
+    def fence(self, folder: Path) -> Path | None:
+        """The folder that an output must stay away from; None where it lies beside the source's files and cannot be one."""
+        inside, root = folder.resolve(), self.root.resolve()
+        if self.beside is None or root.is_relative_to(inside) or not inside.is_relative_to(root):
+            return self.root
+        return self.root if self.beside.fullmatch(inside.relative_to(root).parts[0]) else None
 
 
 def find(pattern: str, base: Path) -> Found:
@@ -45,12 +56,13 @@ def find(pattern: str, base: Path) -> Found:
     """
     root, rest = split(pattern, base)
     if not rest:
-        return Found(root if root.is_dir() else root.parent, {None: sorted(_under(root))})
+        alone = None if root.is_dir() else re.compile(re.escape(root.name))
+        return Found(root if root.is_dir() else root.parent, {None: sorted(_under(root))}, alone)
     matches = [(day, path) for path in _under(root) for day in _days(_regex(rest), path.relative_to(root).as_posix())]
     groups: dict[date | None, list[Path]] = {} if DATE in rest else {None: []}
     for day, path in sorted(matches, key=lambda match: (match[0] or date.min, match[1])):
         groups.setdefault(day, []).append(path)
-    return Found(root, groups)
+    return Found(root, groups, None if "/" in rest or rest == "**" else re.compile(_segment(rest), re.DOTALL))
 
 
 def split(pattern: str, base: Path) -> tuple[Path, str]:

@@ -40,7 +40,7 @@ class Given:
     settings: SettingsRows | None
     output: Path
     sources: Mapping[Day, Source]
-    root: Path
+    fence: Path | None
     plan: Plan
 
     @property
@@ -75,7 +75,7 @@ def resolve(
     examined.allowed()
     _check_time(asked, now, output)
     target = Path(output) if output is not None else job.folder / job.output
-    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, found.root, plan)
+    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, found.fence(target), plan)
 
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
@@ -140,7 +140,7 @@ def _one_batch(found: Found, only: Day) -> Found:
         raise ConfigurationError(
             "the pipeline works by date, and the input says none", hint="give --date, or a {date} path"
         )
-    return Found(found.root, {only: files})
+    return Found(found.root, {only: files}, found.beside)
 
 
 def sorted_days(days: Iterable[Day]) -> list[Day]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from minimize.pointer import Pointer
-from minimize.policy.fields import DECIMAL, TYPES
+from minimize.policy.fields import DECIMAL, MAX_DIGITS, TYPES
 from minimize.policy.policies import NAME
 from minimize.policy.roles import perhaps
 from minimize.policy.scope import pointer_of
@@ -74,7 +74,10 @@ def _field_line(pointer: Pointer, type_: str) -> str:
     remark = f"  # {role}?" if role else ""
     if pointer.top == "date":
         return f"  # {_key(pointer)}: `date` is the name of the partition; rename the field at its source\n"
-    return f"  {_key(pointer)}: {{type: {_type(type_)}, do: drop}}{remark}\n"
+    word = _type(type_)
+    if word is None:
+        return f"  # {_key(pointer)}: no type of a policy stands for {_shown(type_)}; it is dropped, as all that is not named\n"
+    return f"  {_key(pointer)}: {{type: {word}, do: drop}}{remark}\n"
 
 
 def _key(pointer: Pointer) -> str:
@@ -91,7 +94,14 @@ def _escaped(char: str) -> str:
     return char if char.isprintable() else f"\\U{ord(char):08x}"
 
 
-def _type(type_: str) -> str:
-    if re.fullmatch(DECIMAL, type_):
-        return f'"{type_}"'
-    return type_ if type_ in TYPES and type_ != "decimal" else "string"
+def _type(type_: str) -> str | None:
+    """The word as it stands in the file; None for one that no field may have."""
+    digits = re.fullmatch(DECIMAL, type_)
+    if digits:
+        return f'"{type_}"' if 1 <= int(digits[1]) <= MAX_DIGITS and int(digits[2]) <= int(digits[1]) else None
+    return type_ if type_ in TYPES and type_ != "decimal" else None
+
+
+def _shown(type_: str) -> str:
+    """The type's name, one word."""
+    return re.sub(r"[^\w,()]+", " ", type_).strip()

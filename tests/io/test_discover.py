@@ -79,7 +79,7 @@ def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
         ("/l/*/y", "binary"),
         ("m", "map"),
         ("d", "decimal(5,2)"),
-        ("t", "string"),
+        ("t", "time32[s]"),
     ]
     assert discover(tmp_path) == expected
     assert discover(table) == expected

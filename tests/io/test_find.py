@@ -100,3 +100,27 @@ def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monke
         find("in/*.gz", tree)
     assert "CANARY" not in str(error.value)
     assert error.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "apart"),
+    [
+        ("in/readme.ndjson", "in/out", True),
+        ("in/readme.ndjson", "in/readme.ndjson", False),
+        ("in/readme.ndjson", "in", False),
+        ("in/readme.ndjson", ".", False),
+        ("in/*.ndjson", "in/out", True),
+        ("in/*", "in/out", False),
+        ("in/**", "in/out", False),
+        ("in", "in/out", False),
+        ("in/{date}/*.gz", "in/out", False),
+        ("in/{date}/*.gz", "out", True),
+    ],
+)
+def test_an_output_may_lie_beside_files_but_never_where_it_could_be_read(
+    tree: Path, source: str, output: str, apart: bool
+) -> None:
+    found = find(source, tree)
+    fence = found.fence(tree / output)
+    inside = fence is not None and ((tree / output).is_relative_to(fence) or fence.is_relative_to(tree / output))
+    assert inside is not apart

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,8 +53,11 @@ def test_a_field_named_as_the_partition_becomes_a_remark(write: Callable[[str, s
     assert list(load_policy(write("policy.yaml", text)).fields) == ["a"]
 
 
-def test_a_type_that_no_policy_names_becomes_a_string() -> None:
-    assert "a: {type: string, do: drop}" in draft([("/a", "null")], "found")
+@pytest.mark.parametrize("type_", ["time64[us]", "decimal(39,2)", "duration[ns]"])
+def test_a_type_that_no_policy_names_is_left_out_and_told(type_: str, write: Callable[[str, str], Path]) -> None:
+    text = draft([("/a", type_), ("/b", "string")], "found")
+    assert "# a: no type of a policy stands for" in text
+    assert list(load_policy(write("policy.yaml", text)).fields) == ["b"]
 
 
 def test_the_name_becomes_one_that_a_policy_may_have(write: Callable[[str, str], Path]) -> None:
