@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -19,11 +19,15 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 
 @dataclass(frozen=True, slots=True)
 class GroupKey:
-    """One group key: a field (its key in the policy) in its released form and type, a time possibly cut to a coarser unit."""
+    """One group key: a field (its key in the policy) in its released form and type, a time possibly cut to a coarser unit.
+
+    `cut` gives the starts of the unit on the clock that the field is released by; without it that clock is UTC.
+    """
 
     key: str
     type: pa.DataType
     to: Unit | None = None
+    cut: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False)
 
     @property
     def pointer(self) -> Pointer:

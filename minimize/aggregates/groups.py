@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -21,7 +22,7 @@ class GroupBook:
     """Hands out a code for each combination of key values that is seen."""
 
     def __init__(self, keys: Sequence[GroupKey]) -> None:
-        self._units = [key.to for key in keys]
+        self._cuts = [None if key.to is None else key.cut or partial(truncated, unit=key.to) for key in keys]
         self._books = [Codebook(key.type) for key in keys]
         self._steps = [Codebook(pa.int64()) for _ in keys] or [Codebook(pa.int64())]
 
@@ -30,12 +31,11 @@ class GroupBook:
 
     def encode_key(self, position: int, values: pa.Array) -> Codes:
         """The codes of one key's released values, times cut to the key's unit."""
-        unit = self._units[position]
-        if unit is None:
+        cut = self._cuts[position]
+        if cut is None:
             return self._books[position].encode(values)
         encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode(null_encoding="encode")
-        cut = truncated(encoded.dictionary, unit)
-        return self._books[position].encode(pa.DictionaryArray.from_arrays(encoded.indices, cut))
+        return self._books[position].encode(pa.DictionaryArray.from_arrays(encoded.indices, cut(encoded.dictionary)))
 
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
         """The group of each row, given each key's codes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from minimize.aggregates import Measure
 from minimize.aggregates.definition import UNITS, Definition, GroupKey, Measured
@@ -12,6 +13,8 @@ from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.pointer import Pointer
 from minimize.policy.pipeline import AggregateModel, Key, Pipeline
 from minimize.techniques.base import Step
+from minimize.techniques.periods import starts
+from minimize.techniques.truncate_time import TruncateTime
 
 _NULL_ENDS = ("sum", "mean")
 
@@ -40,12 +43,19 @@ def _definition(pipeline: Pipeline, name: str, model: AggregateModel, fields: Ma
     subject = counting(pipeline, model)
     return Definition(
         name=name,
-        keys={label: GroupKey(key.field, fields[key.field].gives, key.to) for label, key in model.group_by.items()},
+        keys={label: _group(key, fields[key.field]) for label, key in model.group_by.items()},
         measures={label: Measured(measure, _seen(measure, fields)) for label, measure in model.measures.items()},
         below=model.suppress.below,
         counting=Pointer.parse(subject or ""),
         counts_to=None if model.round is None else model.round.counts_to,
     )
+
+
+def _group(key: Key, field: FieldPlan) -> GroupKey:
+    """A time that is released by a zone's clock is grouped by the same clock."""
+    zone = next((step.zone for step in field.steps if isinstance(step, TruncateTime)), "UTC")
+    cut = None if key.to is None or zone == "UTC" else partial(starts, unit=key.to, zone=zone)
+    return GroupKey(key.field, field.gives, key.to, cut)
 
 
 def _seen(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import isclose
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from tests.job.house import AT, House
+from tests.job.house import AT, House, event
 
 BELOW = 4
 SCHEMA = pa.schema(
@@ -221,3 +221,17 @@ def without(row: dict[str, Any]) -> dict[str, Any]:
 
 def close(one: float | None, other: float | None) -> bool:
     return one == other if one is None or other is None else isclose(one, other, rel_tol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [("day", "2026-11-23T23:00:00Z"), ("week", "2026-11-22T23:00:00Z"), ("month", "2026-10-31T23:00:00Z")],
+)
+def test_a_time_that_is_released_by_a_zones_clock_is_grouped_by_the_same(house: House, to: str, expected: str) -> None:
+    house.policy({"event_time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour", "zone": "Europe/Paris"}}}})
+    aggregate = {"group_by": {"start": {"event_time": to}}, "measures": {"n": "count"}, "suppress": {"below": 1}}
+    house.pipeline(aggregates={"days": aggregate})
+    house.brings([event(n, event_time=f"2026-11-24T{n:02}:30:00Z") for n in range(22)])
+    house.run()
+    assert [(row["start"], row["n"]) for row in house.rows("days")] == [(datetime.fromisoformat(expected), 22)]
+    minimize.verify(house.out, keys=house.keys)
