@@ -21,6 +21,15 @@ class Generalize(Technique):
     value that the file does not list becomes the root. Null stays null. Leaves nothing finer than the level.
     Raises (ValidationError) for a file that cannot be read or does not hold together.
     Source: Sweeney, IJUFKS 10 (2002), generalization hierarchies.
+
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "models.csv").write_text("Nexus 5X;Nexus;*\\nPixel 2;Pixel;*\\n")
+    ...     models = Generalize.model_validate({"hierarchy": "models.csv", "level": 1}, context={"folder": folder})
+    >>> models.apply(pa.array(["Nexus 5X", "iPhone"]), Context("f", datetime.now(UTC))).values.to_pylist()
+    ['Nexus', '*']
     """
 
     name: ClassVar[str] = "generalize"

@@ -22,8 +22,11 @@ class H3(Technique):
     the resolution (7: about 5 km², 9: about 0.1 km²). Raises ConfigurationError where the `h3` extra is not installed.
     Source: Uber, H3: hexagonal hierarchical spatial index (2018).
 
-    >>> H3(resolution=7).name
-    'h3'
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> places = pa.array([{"latitude": 48.8566, "longitude": 2.3522}, {"latitude": 91.0, "longitude": 0.0}])
+    >>> H3(resolution=7).apply(places, Context("f", datetime.now(UTC))).values.to_pylist()
+    ['871fb4662ffffff', None]
     """
 
     name: ClassVar[str] = "h3"

@@ -25,8 +25,16 @@ class ShiftDates(Technique):
     guessable: one known date of a subject gives away all of them, and distances, weekday rhythms and seasons remain.
     Source: Hripcsak et al., JAMIA 23 (2016), shifting dates; HMAC of RFC 2104.
 
-    >>> ShiftDates(key="dates", per="device_id", max_days=30).reads() == {"device_id"}
-    True
+    >>> import pyarrow as pa
+    >>> from datetime import date, datetime, UTC
+    >>> class Keys:
+    ...     def bytes_of(self, name, version=None):
+    ...         return bytes(32)
+    >>> context = Context("f", datetime.now(UTC), Keys(), {"device_id": pa.array(["d", "d", None])})
+    >>> days = pa.array([date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 9)])
+    >>> first, second, lost = ShiftDates(key="dates", per="device_id", max_days=30).apply(days, context).values.to_pylist()
+    >>> first == date(2026, 3, 1), second - first, lost
+    (False, datetime.timedelta(days=4), None)
     """
 
     name: ClassVar[str] = "shift_dates"

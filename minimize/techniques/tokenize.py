@@ -28,8 +28,17 @@ class Tokenize(Technique):
     shows in steps of 16 bytes. Null stays null; a null `per` cannot be treated. Leaves the value reversible.
     Source: RFC 5297 (AES-SIV), RFC 5869 (HKDF), RFC 4648 §5.
 
-    >>> Tokenize(key="support").key_names == {"support"}
-    True
+    >>> import pyarrow as pa
+    >>> from datetime import datetime, UTC
+    >>> class Keys:
+    ...     def bytes_of(self, name, version=None):
+    ...         return bytes(32)
+    >>> context, technique = Context("f", datetime.now(UTC), Keys()), Tokenize(key="support")
+    >>> tokens = technique.apply(pa.array(["+33612345678", None]), context).values
+    >>> [len(token) if token else None for token in tokens.to_pylist()]
+    [43, None]
+    >>> technique.detokenize(tokens, context).values.to_pylist()
+    ['+33612345678', None]
     """
 
     name: ClassVar[str] = "tokenize"

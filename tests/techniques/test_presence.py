@@ -5,6 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.techniques import TypeRefused
 from minimize.techniques.presence import Presence
@@ -20,6 +22,11 @@ def test_nan_empty_lists_and_false_are_values(run: Run) -> None:
     assert run(Presence(), [float("nan"), None]) == [True, None]
     assert run(Presence(), [[], None]) == [True, None]
     assert run(Presence(), [False, None]) == [True, None]
+
+
+@given(values=st.lists(st.none() | st.floats(), min_size=1))
+def test_nothing_but_nulls_is_told_apart(run: Run, values: list[float | None]) -> None:
+    assert run(Presence(), values, pa.float64()) == [None if value is None else True for value in values]
 
 
 def test_it_never_says_false(run: Run) -> None:
