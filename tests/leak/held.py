@@ -15,6 +15,7 @@ from tests.leak.canary import Canary
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 PURPOSE = "operations"
 PLANTED: dict[str, Canary] = {}
+"""All that was planted so far, by place; other modules plant more."""
 
 
 def plant(place: str, value: str | int | float | None = None) -> Any:
@@ -154,3 +155,8 @@ def table() -> pa.Table:
     pandas = {"index_columns": [], "columns": [], "creator": plant("metadata for pandas")}
     metadata = {"from": plant("metadata of the schema"), "pandas": json.dumps(pandas)}
     return pa.table(list(made.values()), pa.schema(fields, metadata))
+
+
+TABLE = table()
+IN_TABLE = dict(PLANTED)
+"""What was planted in the table alone."""

@@ -16,10 +16,10 @@ import pyarrow.ipc as ipc
 import pytest
 
 import minimize
-from tests.leak.held import AT, FIELDS, PLANTED, PURPOSE, policy, table
+from tests.leak.held import AT, FIELDS, PURPOSE, TABLE, policy
+from tests.leak.held import IN_TABLE as PLANTED
 from tests.leak.sweep import found
 
-TABLE = table()
 NO_MAPS = TABLE.drop_columns(["labels"])
 POLICY = policy()
 WITHOUT_MAPS = policy({key: field for key, field in FIELDS.items() if key != "/labels/*"})
