@@ -5,15 +5,16 @@ The checks themselves (`verification/`) share no code with what publishes; this 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from minimize.errors import Finding
+from minimize.errors import Finding, OutputError
 from minimize.io.published import settle
-from minimize.keys import Keyring, PublicKeys
+from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.verification.check import PathLike, found_by, require, verifier_for
 
-TRIES: Final = 3
+TRIES: Final = 5
 
 
 def verify(
@@ -33,10 +34,21 @@ def check(
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
     verifier = verifier_for(output, keys, public_key)
-    findings: list[Finding] = []
     for _ in range(TRIES):
         before = settle(Path(output))
-        findings = found_by(output, verifier)
-        if settle(Path(output)) == before:
-            break
-    return findings
+        findings = _looked(output, verifier)
+        if findings is not None and (not _failed(findings) or settle(Path(output)) == before):
+            return findings
+    raise OutputError("the output was written to while it was checked", hint="wait until that is done")
+
+
+def _looked(output: PathLike, verifier: Verifier) -> list[Finding] | None:
+    """The findings; None where a file went away while it was looked at."""
+    try:
+        return found_by(output, verifier)
+    except FileNotFoundError:
+        return None
+
+
+def _failed(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)

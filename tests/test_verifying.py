@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import minimize
 from minimize import verifying
 from minimize.errors import OutputError, VerificationError
+from minimize.io import published
 from minimize.io.publish import open_output
 from minimize.verification.check import found_by
 from tests.job.house import House, built, events
@@ -30,7 +32,8 @@ def test_an_output_is_verified_while_a_run_is_at_work(house: House) -> None:
     assert "V007" in {finding.code for finding in findings}
 
 
-def test_while_a_publication_swaps_its_files_in_nothing_is_said(house: House) -> None:
+def test_while_a_publication_swaps_its_files_in_nothing_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "WAITS", 2)
     with open_output(house.out) as output, output.begin("20261125T000000Z-000000000000") as staging:
         (staging.run / "intent.json").write_text("{}")
         with pytest.raises(OutputError, match="another process") as caught:
@@ -46,12 +49,33 @@ def test_an_output_that_changed_meanwhile_is_looked_at_again(house: House, monke
         looked.append(len(minimize.files(output)))
         if len(looked) == 1:
             house.run()
-            return []
+            raise FileNotFoundError
         return found_by(output, verifier)
 
     monkeypatch.setattr(verifying, "found_by", slow)
     assert [finding.code for finding in verifying.check(house.out, keys=house.keys)] == ["V008"]
     assert len(looked) == 2
+
+
+def test_an_output_that_never_rests_is_not_judged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(output: Any, verifier: Any) -> Any:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(verifying, "found_by", gone)
+    with pytest.raises(OutputError, match="while it was checked"):
+        verifying.check(house.out, keys=house.keys)
+
+
+def test_readers_never_see_a_run_half_way(house: House) -> None:
+    with ThreadPoolExecutor(1) as writer:
+        runs = writer.submit(lambda: [house.run() for _ in range(4)])
+        looked = 0
+        while not runs.done() or not looked:
+            assert minimize.read(house.out).num_rows == 40
+            assert minimize.read(house.out, "per_model").num_rows > 0
+            minimize.verify(house.out, keys=house.keys)
+            looked += 1
+        runs.result()
 
 
 def test_what_does_not_hold_is_raised_with_its_findings(house: House) -> None:

@@ -213,6 +213,18 @@ def _lock_file(folder: Path, create: bool) -> TextIO:
     raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process has an output folder open for writing."""
+    try:
+        with (folder / RUNS / LOCK).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _lock(handle: int, folder: Path) -> None:
     """The system lets go of the lock when the process ends, however it ends."""
     try:
@@ -225,4 +237,4 @@ def _lock(handle: int, folder: Path) -> None:
         raise OutputError("another process is writing to this output folder", hint="wait until it is done")
 
 
-__all__ = ["QUARANTINE", "Output", "Staging", "check_apart", "open_output"]
+__all__ = ["QUARANTINE", "Output", "Staging", "check_apart", "is_locked", "open_output"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,19 +15,22 @@ from minimize.errors import OutputError
 from minimize.io.history import RUNS, is_unsettled, known_runs
 from minimize.io.history import receipts as read_receipts
 from minimize.io.places import place_of
-from minimize.io.publish import QUARANTINE, open_output
+from minimize.io.publish import QUARANTINE, is_locked, open_output
 from minimize.io.stored import Stored, open_stored
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
 
 Dates = str | date | Iterable[str | date] | None
 KEY: Final = b"minimize:key"
 DATE: Final = "date"
+WAIT_S: Final = 0.02
+WAITS: Final = 250
+"""How long a publication that is going on is waited for."""
 
 
 def receipts(output: Path) -> tuple[Receipt, ...]:
     """All receipts of an output, by sequence, a publication that a crash interrupted finished or undone first.
 
-    Raises OutputError where there is no output, or a publication is going on.
+    Raises OutputError where there is no output, or a publication does not end.
     """
     if not (output / RUNS).is_dir():
         raise OutputError("there is no output here", hint="name the folder that holds `runs`")
@@ -37,8 +41,12 @@ def receipts(output: Path) -> tuple[Receipt, ...]:
 def settle(output: Path) -> frozenset[str]:
     """Finishes what a crash interrupted after it was decided; gives the ids of the runs that were published.
 
-    Raises OutputError where a publication is going on, or cannot be finished.
+    A publication that is going on is waited for, some seconds. Raises OutputError where it does not end, or cannot be finished.
     """
+    for _ in range(WAITS):
+        if not is_unsettled(output) or not is_locked(output):
+            break
+        time.sleep(WAIT_S)
     if is_unsettled(output):
         with open_output(output, create=False):
             pass
@@ -73,6 +81,16 @@ def read(output: Path, name: str = "records", dates: Dates = None, *, mixed_keys
     Raises OutputError where nothing stands, files are damaged, columns changed their type, or one column was made with
     two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same).
     """
+    before = settle(output)
+    try:
+        return _read(output, name, dates, mixed_keys)
+    except OutputError:
+        if settle(output) == before:
+            raise
+    return _read(output, name, dates, mixed_keys)
+
+
+def _read(output: Path, name: str, dates: Dates, mixed_keys: bool) -> pa.Table:
     found = standing(output, name, dates)
     if not found:
         raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
