@@ -162,7 +162,7 @@ def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.Re
 def _judged(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
     """What is to be said of a pipeline; of one with faults only what they cannot have brought about."""
     if faults:
-        return rules.despite(faults, rules.lint(job, columns=_columns(job)))
+        return rules.despite(faults, rules.lint(job, columns=_columns(job)[0]))
     examined = examine(job.policy, _lint_schema(job), purpose=job.purpose, pipeline=job)
     return [*examined.faults, *examined.refused, *_ruled(job)]
 
@@ -178,8 +178,9 @@ def _is_unreadable(finding: Finding) -> bool:
 def _ruled(job: Pipeline) -> list[Finding]:
     rows, faults = _settings_of(job)
     kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
+    columns, unseen = _columns(job)
     siblings = rules.policies_in(job.folder.parent)
-    return [*faults, *rules.lint(job, columns=_columns(job), settings_rows=kinds, siblings=siblings)]
+    return [*faults, *unseen, *rules.lint(job, columns=columns, settings_rows=kinds, siblings=siblings)]
 
 
 def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:
@@ -187,22 +188,24 @@ def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]
     if job.settings is None:
         return None, ()
     if not (job.folder / job.settings).exists():
-        file, line = None if job.path is None else str(job.path), job.lines.get(("settings",))
-        message, hint = "the settings that the pipeline names are not there", "a run wants them, or --settings PATH"
-        return None, [Finding("L039", message, "warning", hint, file, line)]
+        return None, [rules.settings_missing(job)]
     try:
         return load_job_settings(None, job), ()
     except PolicyError as error:
         return None, error.findings
 
 
-def _columns(job: Pipeline) -> list[str] | None:
-    """What the first files of the source hold, hive partitions too; None where there is nothing to look at."""
+def _columns(job: Pipeline) -> tuple[list[str] | None, Sequence[Finding]]:
+    """What the first files of the source hold, hive partitions too; None where there is nothing that can be looked at."""
+    try:
+        return _looked_at(job) or None, ()
+    except ConfigurationError as error:
+        reason = error.message
+    return None, [rules.source_unseen(job, reason)]
+
+
+def _looked_at(job: Pipeline) -> list[str]:
     found = find(job.source.path, job.folder)
-    files = [path for group in found.files.values() for path in group if format_of(path) == job.source.format][
-        :LOOKED_AT
-    ]
-    return (
-        sorted({name for path in files for name in (*hive(path, found.root), *(key for key, _ in discover(path)))})
-        or None
-    )
+    files = [path for group in found.files.values() for path in group if format_of(path) == job.source.format]
+    names = ((*hive(path, found.root), *(key for key, _ in discover(path))) for path in files[:LOOKED_AT])
+    return sorted({name for each in names for name in each})

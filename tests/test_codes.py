@@ -43,4 +43,4 @@ def test_each_letter_belongs_to_one_room() -> None:
     assert rooms("C") == {"settings"}
     assert rooms("S") == {"io", "job"}
     assert rooms("A") == {"aggregates"}
-    assert rooms("L") == {"policy", "inspection.py"}
+    assert rooms("L") == {"policy"}

@@ -8,12 +8,22 @@ from typing import Any, TypeVar
 
 import click
 
+from minimize.cli.log import FORMATS, set_up
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def as_json(command: F) -> F:
-    """`--json`: results for machines."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+    """`--json`: results for machines. With it comes `--log-format`, which may stand before the verb or behind it."""
+    log = click.option(
+        "--log-format", type=click.Choice(FORMATS), expose_value=False, callback=_logged, help="Of the log on stderr."
+    )
+    return log(click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command))
+
+
+def _logged(ctx: click.Context, _: click.Parameter, log_format: str | None) -> None:
+    if log_format is not None:
+        set_up(log_format, verbose=False)
 
 
 def show(body: Any, as_json: bool, text: str) -> None:

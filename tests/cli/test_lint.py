@@ -94,3 +94,12 @@ def test_the_gravest_come_first(house: House, command: Command) -> None:
     severities = [finding["severity"] for finding in command("lint", house.folder, "--json").json["findings"]]
     assert severities == sorted(severities)
     assert set(severities) == {"error", "warning"}
+
+
+def test_a_damaged_source_is_a_warning_of_lint(house: House, command: Command) -> None:
+    house.brings(events(5))
+    (file,) = (house.folder / "data").glob("*/*")
+    file.write_bytes(file.read_bytes()[:40])
+    said = command("lint", house.folder, "--json")
+    assert said.code == 0
+    assert "L023" in {finding["code"] for finding in said.json["findings"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from minimize.keys import new_keyring
@@ -179,8 +181,6 @@ def test_no_value_of_a_record_is_printed(house: House, command: Command) -> None
 
 
 def test_a_log_of_lines_of_json_can_be_asked_for(house: House, command: Command) -> None:
-    import json
-
     house.brings(events(3))
     said = command(
         "--log-format", "json", "run", house.folder, "--at", WHEN, "--output", house.out, "--keys", house.keys
@@ -190,3 +190,11 @@ def test_a_log_of_lines_of_json_can_be_asked_for(house: House, command: Command)
     assert (line["level"], line["code"], line["msg"]) == ("info", "I001", "published 3 rows")
     assert line["ts"].endswith("Z")
     assert line["run_id"] in said.out
+
+
+def test_the_form_of_the_log_may_be_said_behind_the_verb(house: House, command: Command) -> None:
+    house.brings(events(3))
+    said = command("run", house.folder, "--keys", house.keys, "--log-format", "json")
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    assert {line["code"] for line in lines} == {"I001"}
+    assert all(set(line) == {"ts", "level", "code", "run_id", "msg", "data"} for line in lines)

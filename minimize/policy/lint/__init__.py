@@ -6,14 +6,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from minimize.errors import Finding, Severity
 from minimize.policy.lint import aggregates, conditions, fields, paths, settings
-from minimize.policy.lint.paths import policies_in
+from minimize.policy.lint.paths import policies_in, source_unseen
 from minimize.policy.lint.rules import RULES, Rule
+from minimize.policy.lint.settings import settings_missing
 from minimize.policy.lint.subject import SettingRow, Subject
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.scope import pointer_of
 
-__all__ = ["RULES", "Rule", "SettingRow", "despite", "lint", "policies_in", "severity_rank", "worst"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "SettingRow",
+    "despite",
+    "lint",
+    "policies_in",
+    "settings_missing",
+    "severity_rank",
+    "source_unseen",
+    "worst",
+]
 
 _OF_THE_WHOLE = frozenset({"L011", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042"})
 """What is said of something that is nowhere: not to be said of a file of which parts could not be read."""

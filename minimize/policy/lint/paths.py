@@ -12,6 +12,7 @@ from minimize.policy.fields import ways_of
 from minimize.policy.lint.subject import Subject
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 
 
 def against_source(subject: Subject) -> Iterator[Finding]:
@@ -30,6 +31,13 @@ def against_source(subject: Subject) -> Iterator[Finding]:
         elif not field.optional:
             hint = "correct the path, or say `optional: true`"
             yield subject.finding("L020", "the source has nothing here", field=field, hint=hint)
+
+
+def source_unseen(pipeline: Pipeline, reason: str) -> Finding:
+    """L023: a source that nothing could be compared with."""
+    hint = "the paths of the policy were compared with nothing"
+    message = f"the source could not be looked at: {reason}"
+    return Subject(pipeline.policy, pipeline).in_pipeline("L023", message, "source", hint=hint)
 
 
 def across_tree(subject: Subject) -> Iterator[Finding]:

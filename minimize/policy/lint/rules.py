@@ -31,6 +31,7 @@ _RULES = (
     Rule("L020", "warning", "a path of the policy that matches nothing in the source"),
     Rule("L021", "error", "a path of the policy that differs from the source's in case or spelling alone"),
     Rule("L022", "warning", "a field of the same name is treated differently by another policy of the tree"),
+    Rule("L023", "warning", "the source could not be looked at, so that no path was compared with it"),
     Rule("L030", "warning", "a feature that no field uses"),
     Rule("L031", "warning", "levels that no field uses"),
     Rule("L032", "warning", "a gate without effect: the first level, or a field that is dropped anyway"),

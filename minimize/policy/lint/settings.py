@@ -12,6 +12,7 @@ from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import is_dropped
 from minimize.policy.lint.subject import Subject
 from minimize.policy.model import FeatureModel
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.policies import NAME
 
 LONGEST = timedelta(days=30)
@@ -40,6 +41,13 @@ def sources(subject: Subject) -> Iterator[Finding]:
         yield subject.in_pipeline("L039", message, "pipeline", hint="say `settings: FILE`, or give it to the run")
     if not asked and subject.pipeline.settings is not None:
         yield subject.in_pipeline("L035", "the pipeline names settings, and no field asks for any", "settings")
+
+
+def settings_missing(pipeline: Pipeline) -> Finding:
+    """L039: the pipeline's settings are not where it says."""
+    hint = "a run wants them, or --settings PATH"
+    subject = Subject(pipeline.policy, pipeline)
+    return subject.in_pipeline("L039", "the settings that the pipeline names are not there", "settings", hint=hint)
 
 
 def gates(subject: Subject) -> Iterator[Finding]:
