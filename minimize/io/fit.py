@@ -9,8 +9,10 @@ S005  a column in memory holds values of more than one type
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from typing import Final
 
 import pyarrow as pa
 
@@ -19,6 +21,9 @@ from minimize.io.base import Declared, Request
 from minimize.io.shape import Node, prune, steps, tree
 from minimize.io.types import accepts, found, plain
 from minimize.pointer import STAR, Part, Pointer
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""What looks like a name; anything else could be a value, and is not shown."""
 
 
 def check(schema: pa.Schema, request: Request, where: str | None = None) -> None:
@@ -134,7 +139,7 @@ def _meant(name: str, names: Sequence[str]) -> str:
     same = [other for other in names if other.lower() == name.lower()]
     if same:
         return f"did you mean {same[0]!r}? names are case-sensitive"
-    close = get_close_matches(name, names, 1, cutoff=0.75)
+    close = get_close_matches(name, [other for other in names if _NAME.fullmatch(other)], 1, cutoff=0.75)
     return f"did you mean {close[0]!r}?" if close else ""
 
 

@@ -74,3 +74,10 @@ def test_files_that_disagree_about_a_family_are_refused_by_name() -> None:
     with pytest.raises(SchemaError) as caught:
         unified([one, one, other], ["1", "2", "3"])
     assert [(finding.code, finding.file) for finding in caught.value.findings] == [("S004", "3")]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("phones", True), ("phone@x", False), ("+phone", False)])
+def test_a_column_that_nobody_declared_is_proposed_only_where_it_looks_like_a_name(name: str, shown: bool) -> None:
+    with pytest.raises(SchemaError) as caught:
+        check(pa.schema([(name, pa.string())]), request(("phone", "string")))
+    assert (name in str(caught.value)) == shown
