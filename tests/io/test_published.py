@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import OutputError
-from minimize.io import published
+from minimize.io import published as reading
 from minimize.io.publish import open_output
 from minimize.io.published import Dates, files, read, receipts, standing
 from tests.io.publishing import RECORDS, dies_at, making, new, old, rows
@@ -163,7 +163,7 @@ def test_reading_finishes_what_a_dead_process_began(tmp_path: Path) -> None:
 
 
 def test_reading_waits_for_a_publication_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "WAITS", 3)
+    monkeypatch.setattr(reading, "WAITS", 3)
     old(tmp_path)
     assert dies_at("swap.after", new, tmp_path)
     with (tmp_path / "runs/.lock").open("a") as lock:
