@@ -123,6 +123,10 @@ class Technique(Step):
         """Equally many values of the type that `gives` names; null stays null."""
         raise TypeError(f"{type(self).__name__} has no apply")
 
+    def apply_column(self, values: pa.Array, context: Context) -> Treated:
+        """The same for a whole plain column; a technique that finds few results may give them dictionary-encoded."""
+        return self.apply(values, context)
+
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
         """The same for a dictionary-encoded array: per entry, unless other columns decide, too."""
         if self.reads() or self.needs_time:
@@ -137,7 +141,7 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
     """
     if pa.types.is_dictionary(values.type):
         return technique.apply_encoded(values, context)
-    return technique.apply(values, context)
+    return technique.apply_column(values, context)
 
 
 def each_distinct(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> Treated:

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ConfigDict, Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct, untreated_at
-from minimize.techniques.distinct import distinct, pick
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct, mask_of
+from minimize.techniques.distinct import decoded, workable
+from minimize.techniques.hextets import leading
+from minimize.techniques.quads import parsed, written
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -51,23 +53,46 @@ class TruncateIp(Technique):
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
-        """The networks: plain IPv4 by its four numbers, all else one by one."""
-        found = distinct(values)
-        texts = found.words.cast(pa.string())
-        plain = pc.fill_null(pc.match_substring_regex(texts, _PLAIN), False)
-        rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string())
-        words = pc.replace_with_mask(texts, plain, self._of_plain(texts.filter(plain)))
-        words = pc.replace_with_mask(words, pc.invert(plain), rest.values)
-        lost = pc.and_(words.is_null(), texts.is_valid()).to_pylist()
-        return Treated(pick(words, found.codes), untreated_at(lost, found.codes))
+        """The networks: plain IPv4 and IPv6 by their leading part, all else one by one."""
+        found = self.apply_column(values, context)
+        return Treated(decoded(found.values), found.untreated)
 
-    def _of_plain(self, quads: pa.StringArray) -> pa.StringArray:
-        """The networks of plain IPv4 addresses, number by number."""
-        octets = pc.split_pattern(quads, ".").flatten().cast(pa.uint8()).to_numpy().reshape(-1, 4)
-        kept = octets & np.frombuffer(((2**32 - 1) >> (32 - self.v4) << (32 - self.v4)).to_bytes(4, "big"), np.uint8)
-        decimals = pa.array([str(number) for number in range(256)])
-        parts = [decimals.take(pa.array(kept[:, place])) for place in range(4)]
-        networks = pc.binary_join_element_wise(*parts, ".")
+    def apply_column(self, values: pa.Array, context: Context) -> Treated:
+        """The same, as indices into the distinct networks: there are few."""
+        texts = workable(values).cast(pa.string())
+        numbers, plain = parsed(texts)
+        networks = pa.array(numbers & self._mask, mask=~plain).dictionary_encode()
+        words = self._suffixed(written(networks.dictionary.to_numpy().astype(np.uint32)))
+        if plain.all():
+            return Treated(pa.DictionaryArray.from_arrays(networks.indices, words))
+        rest = self._others(texts.filter(pa.array(~plain)))
+        others = rest.values.dictionary_encode()
+        codes = np.full(len(texts), -1)
+        codes[plain] = networks.indices.filter(pa.array(plain)).to_numpy()
+        codes[~plain] = pc.fill_null(pc.add(others.indices, len(words)), -1).to_numpy()
+        lost = np.zeros(len(texts), np.bool_)
+        lost[~plain] = False if rest.untreated is None else rest.untreated.to_numpy(zero_copy_only=False)
+        encoded = pa.array(codes, pa.int32(), mask=codes < 0)
+        both = pa.concat_arrays([words, others.dictionary.cast(pa.string())])
+        return Treated(pa.DictionaryArray.from_arrays(encoded, both), mask_of(lost))
+
+    def _others(self, texts: pa.StringArray) -> Treated:
+        """Plain IPv6 by the groups that the network is in, of which there are few; all else one by one."""
+        groups = -(-self.v6 // 16)
+        if not 0 < groups < 8:
+            return each_distinct(texts, self._truncated, pa.string())
+        starts = leading(texts, groups)
+        plain = starts.is_valid()
+        few = each_distinct(starts.filter(plain), lambda start: self._truncated(f"{start}::"), pa.string())
+        rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string())
+        values = pc.replace_with_mask(pc.replace_with_mask(texts, plain, few.values), pc.invert(plain), rest.values)
+        return Treated(values, mask_of(pc.and_(values.is_null(), texts.is_valid()).to_numpy(zero_copy_only=False)))
+
+    @property
+    def _mask(self) -> np.uint32:
+        return np.uint32((2**32 - 1) >> (32 - self.v4) << (32 - self.v4))
+
+    def _suffixed(self, networks: pa.StringArray) -> pa.StringArray:
         return pc.binary_join_element_wise(networks, f"/{self.v4}", "") if self.as_ == "network" else networks
 
     def _truncated(self, text: str) -> str | None:
@@ -84,8 +109,6 @@ class TruncateIp(Technique):
         return 16 + self.v4 if getattr(address, "sixtofour", None) else address.max_prefixlen
 
 
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_PLAIN = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 _BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.ASCII)
 _V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)
 

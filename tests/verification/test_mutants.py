@@ -156,6 +156,7 @@ def test_a_broken_technique_is_found_out(
 ) -> None:
     kind = TECHNIQUES[word]
     monkeypatch.setattr(kind, "apply", mutant)
+    monkeypatch.setattr(kind, "apply_column", mutant)
     monkeypatch.setattr(
         kind, "apply_encoded", lambda self, values, context: mutant(self, values.dictionary_decode(), context)
     )

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import ipaddress
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.techniques.quads import BLOCK, parsed, written
+
+
+@given(st.lists(st.ip_addresses(v=4).map(str) | st.text(alphabet="0129.", max_size=16) | st.none(), max_size=30))
+def test_it_takes_for_an_address_what_the_standard_library_does(texts: list[str | None]) -> None:
+    numbers, fine = parsed(pa.array(texts, pa.string()))
+    assert fine.tolist() == [_number(text) is not None for text in texts]
+    assert numbers[fine].tolist() == [number for number in map(_number, texts) if number is not None]
+
+
+@given(st.lists(st.ip_addresses(v=4), max_size=30), st.integers(0, 5))
+def test_a_slice_is_read_as_itself(addresses: list[ipaddress.IPv4Address], start: int) -> None:
+    numbers, fine = parsed(pa.array([str(address) for address in addresses], pa.string()).slice(start))
+    assert numbers.tolist() == [int(address) for address in addresses[start:]]
+    assert fine.all()
+
+
+@given(st.lists(st.ip_addresses(v=4), max_size=30))
+def test_what_is_written_is_what_was_read(addresses: list[ipaddress.IPv4Address]) -> None:
+    texts = pa.array([str(address) for address in addresses], pa.string())
+    assert written(parsed(texts)[0]) == texts
+
+
+@pytest.mark.parametrize("rows", [BLOCK - 1, BLOCK, BLOCK + 1])
+def test_blocks_leave_no_seam(rows: int) -> None:
+    numbers, fine = parsed(pa.array(["10.0.0.1"] * rows))
+    assert (len(numbers), bool(fine.all()), set(numbers.tolist())) == (rows, True, {0x0A000001})
+
+
+def _number(text: str | None) -> int | None:
+    try:
+        return int(ipaddress.IPv4Address(text)) if text is not None else None
+    except ipaddress.AddressValueError:
+        return None
