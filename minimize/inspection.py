@@ -17,7 +17,7 @@ import pyarrow as pa
 from minimize.engines.base import Job
 from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
-from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError
 from minimize.frames import decoded
 from minimize.io import declared_schema
 from minimize.io.base import Source
@@ -86,15 +86,16 @@ def preview_rows(
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
 
-def lint(pipeline: PathOrPipeline) -> list[Finding]:
+def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
     """All faults and risky choices, worst first: those of the files, of the plan, of settings, and against the source.
 
+    Takes a keyring or its path, too: where one is given or found, it is asked for the keys that the policy names.
     Raises PolicyError only where a file cannot be read at all.
     """
     job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
     if any(map(_is_unreadable, faults)):
         raise PolicyError("a file cannot be read", findings=faults)
-    found = [*faults, *([] if job is None else _judged(job, faults))]
+    found = [*faults, *([] if job is None else [*_judged(job, faults), *_unlocked(job, keys)])]
     return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
 
 
@@ -165,6 +166,18 @@ def _judged(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
         return rules.despite(faults, rules.lint(job, columns=_columns(job)[0]))
     examined = examine(job.policy, _lint_schema(job), purpose=job.purpose, pipeline=job)
     return [*examined.faults, *examined.refused, *_ruled(job)]
+
+
+def _unlocked(job: Pipeline, keys: Any) -> Iterator[Finding]:
+    """Keys that the policy names and the keyring lacks; nothing where there is no keyring yet."""
+    reason = ""
+    try:
+        keyring = find_keyring(keys, job.folder)
+        known = None if keyring is None else keyring.names()
+    except KeyringError as error:
+        reason, known = error.message, ()
+    if known is not None:
+        yield from rules.keys_missing(job, known, reason)
 
 
 def _lint_schema(job: Pipeline) -> pa.Schema:

@@ -23,7 +23,13 @@ def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command()
 @options.pipeline
-@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "never"]),
+    default="error",
+    show_default=True,
+    help="What exits with 1.",
+)
 @click.option(
     "--codes",
     is_flag=True,
@@ -32,12 +38,13 @@ def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     callback=print_codes,
     help="List every code that a finding, an error or the log can have, and exit.",
 )
+@options.keys
 @options.as_json
-def command(pipeline: str, fail_on: str, as_json: bool) -> int:
+def command(pipeline: str, fail_on: str, keys: str | None, as_json: bool) -> int:
     """All faults and risky choices of PIPELINE, each with a stable code."""
     from minimize.inspection import lint
 
-    findings = lint(pipeline)
+    findings = lint(pipeline, keys=keys)
     if as_json:
         click.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
     else:

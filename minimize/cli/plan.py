@@ -12,8 +12,8 @@ from minimize.cli import options
 @click.command()
 @options.pipeline
 @click.option("--preview", type=click.IntRange(min=1), metavar="N", help="Show N rows as they would leave.")
-@click.option("--at", metavar="TIME", help="With --tenant: the settings as of this time (ISO 8601).")
-@click.option("--tenant", metavar="X", help="The effective policy of one tenant.")
+@click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not now.")
+@click.option("--tenant", metavar="X", help="What settings leave of it for one tenant.")
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @options.keys

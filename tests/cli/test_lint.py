@@ -103,3 +103,17 @@ def test_a_damaged_source_is_a_warning_of_lint(house: House, command: Command) -
     said = command("lint", house.folder, "--json")
     assert said.code == 0
     assert "L023" in {finding["code"] for finding in said.json["findings"]}
+
+
+def test_a_key_that_the_keyring_lacks_is_a_warning(house: House, command: Command) -> None:
+    command("keys", "new", "other.keys", "--name", "user")
+    said = command("lint", house.folder, "--keys", "other.keys", "--json")
+    (finding,) = [finding for finding in said.json["findings"] if finding["code"] == "L012"]
+    assert (said.code, finding["field"], finding["line"] is not None) == (0, "device_id", True)
+    assert "L012" not in command("lint", house.folder, "--keys", house.keys).out
+    assert "L012" not in command("lint", house.folder).out
+
+
+def test_a_keyring_that_cannot_be_used_is_a_warning_of_lint(house: House, command: Command) -> None:
+    said = command("lint", house.folder, "--keys", "nowhere.keys")
+    assert (said.code, "L012" in said.out) == (0, True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from minimize.errors import Finding, Severity
 from minimize.policy.lint import aggregates, conditions, fields, paths, settings
+from minimize.policy.lint.fields import keys_missing
 from minimize.policy.lint.paths import policies_in, source_unseen
 from minimize.policy.lint.rules import RULES, Rule
 from minimize.policy.lint.settings import settings_missing
@@ -19,6 +20,7 @@ __all__ = [
     "Rule",
     "SettingRow",
     "despite",
+    "keys_missing",
     "lint",
     "policies_in",
     "settings_missing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from minimize.errors import Finding
 from minimize.policy.fields import is_dropped, steps_of, ways_of
@@ -64,6 +64,16 @@ def pseudonyms(subject: Subject) -> Iterator[Finding]:
             elif per != tenant:
                 hint = "only tenants can be listed when somebody has to be found again"
                 yield subject.finding("L011", f"`{step.name}` is per `{per}`, not per tenant", field=field, hint=hint)
+
+
+def keys_missing(pipeline: Pipeline, known: Sequence[str], reason: str = "") -> Iterator[Finding]:
+    """L012: keys that fields name and a keyring lacks; `reason` says why it has none at all."""
+    subject = Subject(pipeline.policy, pipeline)
+    for field in subject.fields:
+        for name in dict.fromkeys(name for step in steps_of(field) for name in step.key_names):
+            if name not in known:
+                message = reason or f"the keyring has no key `{name}`"
+                yield subject.finding("L012", message, field=field, hint=f"minimize keys add FILE {name}")
 
 
 def leaves(way: Do) -> str:

@@ -28,6 +28,7 @@ _RULES = (
     Rule("L007", "warning", "a field looks personal by its name, and its role is plain"),
     Rule("L010", "warning", "a pseudonym without `per`: it links a subject across tenants"),
     Rule("L011", "warning", "a pseudonym per something that cannot be enumerated, so that it cannot be found again"),
+    Rule("L012", "warning", "a key that the keyring does not have, or a keyring that cannot be used"),
     Rule("L020", "warning", "a path of the policy that matches nothing in the source"),
     Rule("L021", "error", "a path of the policy that differs from the source's in case or spelling alone"),
     Rule("L022", "warning", "a field of the same name is treated differently by another policy of the tree"),
