@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from minimize.aggregates.contributors import Contributors
 from minimize.errors import OutputError
 from minimize.io import history
 from minimize.keys import Keyring
@@ -144,3 +146,23 @@ def test_a_file_that_was_replaced_and_is_put_back_is_found(house: House, out: Pa
 def test_a_partition_of_another_date_is_found(house: House, out: Path, act: Callable[[Path, Path], Any]) -> None:
     act(out / "records" / f"date={DAY}", out / "records" / "date=2026-01-01")
     assert "V014" in codes(house, out)
+
+
+def test_a_run_that_shows_small_groups_is_found_though_it_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = built(tmp_path)
+    house.brings(events(2))
+    monkeypatch.setattr(Contributors, "distinct", lambda self, groups, field=None: np.full(groups, 99))
+    house.run()
+    assert "V041" in codes(house, house.out)
+
+
+def test_a_run_that_groups_by_raw_times_is_found_though_it_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = built(tmp_path)
+    house.brings(events(40))
+    monkeypatch.setattr("minimize.aggregates.groups.truncated", lambda values, unit: values)
+    house.run()
+    assert codes(house, house.out) == {"V030"}
