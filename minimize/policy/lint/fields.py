@@ -8,6 +8,7 @@ from minimize.errors import Finding
 from minimize.policy.fields import is_dropped, steps_of, ways_of
 from minimize.policy.lint.subject import Subject
 from minimize.policy.model import Do, Field, Role
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import surely
 from minimize.techniques import Step
 
