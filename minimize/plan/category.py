@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from minimize.plan.model import Category
 from minimize.policy.model import Role
-from minimize.techniques import Leaves
+from minimize.techniques import Leaves, Step
 
 ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
+_NEAR = ("round", "bin", "clip")
 _REVEALING: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
 
 
@@ -24,6 +25,14 @@ def least(chain: Iterable[Leaves]) -> Leaves:
 def most(branches: Iterable[Leaves]) -> Leaves:
     """What a field leaves whose branches leave these."""
     return max(branches, key=_REVEALING.index, default="nothing")
+
+
+def left_of(step: Step, roles: Collection[Role]) -> Leaves:
+    """What a step leaves of a field that is made from fields of these roles.
+
+    A number that stands for one person or device is still near enough to be guessed after it was rounded.
+    """
+    return "guessable" if step.leaves == "nothing" and step.name in _NEAR and "identifier" in roles else step.leaves
 
 
 def column(role: Role, leaves: Leaves) -> Category:

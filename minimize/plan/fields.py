@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from minimize.plan.model import Action, Branch, FieldPlan
 from minimize.plan.request import for_purpose
 from minimize.plan.words import chain_text, condition_text, duration
 from minimize.pointer import Pointer
-from minimize.policy.model import Do, Field, Policy
+from minimize.policy.model import Do, Field, Policy, Role
 from minimize.techniques import Leaves, Step, TypeRefused, plain
 
 
@@ -30,8 +30,8 @@ def plan_field(
     gives = _gives(policy, field, takes, branches, faults) if released else None
     measured = _through(policy, field, takes, measured_steps, faults) if measured_steps else None
     faults.extend(_misplaced(policy, field))
-    leaves = _leaves(branches) if released else None
     roles = [field.role, *(policy.fields[key].role for key in field.from_)]
+    leaves = _leaves(branches, roles) if released else None
     return FieldPlan(
         field=field,
         pointer=field.pointer,
@@ -103,9 +103,11 @@ def _misplaced(policy: Policy, field: Field) -> Iterator[Finding]:
         yield fault(policy, field, "P106", "a derived field cannot be nested", "give it a plain name")
 
 
-def _leaves(branches: Sequence[Branch]) -> Leaves:
+def _leaves(branches: Sequence[Branch], roles: Collection[Role]) -> Leaves:
     return category.most(
-        category.least(step.leaves for step in branch.steps) for branch in branches if branch.steps is not None
+        category.least(category.left_of(step, roles) for step in branch.steps)
+        for branch in branches
+        if branch.steps is not None
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.plan.model import Branch
 from minimize.techniques import Context, Step, Technique, Treated, treat
 
 Rows = npt.NDArray[np.int64]
@@ -75,6 +76,15 @@ def technique_chain(steps: Sequence[Step], settled: Technique | None) -> list[Te
 def is_tally(step: Step) -> bool:
     """Whether a step must see everything before it can treat anything."""
     return not isinstance(step, Technique)
+
+
+def dropped_by_case(branches: Sequence[Branch], cases: pa.Int8Array | None) -> pa.BooleanArray | None:
+    """Where the deciding case drops the value; None where there are no cases."""
+    if cases is None:
+        return None
+    last = len(branches) - 1
+    dropping = [-1 if index == last else index for index, branch in enumerate(branches) if branch.steps is None]
+    return pc.is_in(cases, value_set=pa.array(dropping, pa.int8()))
 
 
 def _rows(cases: pa.Int8Array, index: int, chains: int) -> Rows:

@@ -13,7 +13,7 @@ from minimize.errors import ConfigurationError
 from minimize.nested import Leaf, leaf
 from minimize.plan.model import FieldPlan, Plan
 from minimize.stage import Batch, Counts, FieldCounts
-from minimize.stages.chain import Branched, is_tally, run_branches, run_chain, technique_chain
+from minimize.stages.chain import Branched, dropped_by_case, is_tally, run_branches, run_chain, technique_chain
 from minimize.stages.changed import changed
 from minimize.stages.places import place_of
 from minimize.stages.ranks import has_open_bin, ranked
@@ -80,7 +80,7 @@ class Generalize:
     def _field(self, plan: FieldPlan, batch: Batch) -> _Made:
         raw, closed = raw_values(plan, batch.raw), batch.closed.get(plan.key)
         values, context = without(raw, closed), self._context(plan, batch)
-        measured = None if plan.measured is None else run_chain(self._measuring(plan), values, context).values
+        measured = self._measured(plan, batch, values, context)
         if plan.gives is None:
             return _Made(None, measured, None, count(raw, closed, None))
         out = run_branches(self._chains(plan), batch.cases.get(plan.key), values, context, self._gives(plan))
@@ -94,6 +94,13 @@ class Generalize:
         if steps is None or (self.until_tally and not any(is_tally(step) for step in steps)):
             return None
         return technique_chain(steps, None if self.until_tally else self.settled.get(key))
+
+    def _measured(self, plan: FieldPlan, batch: Batch, values: pa.Array, context: Context) -> pa.Array | None:
+        """What aggregates see instead: nothing of what the deciding case drops in records that show the others."""
+        if plan.measured is None:
+            return None
+        dropped = None if plan.gives is None else dropped_by_case(plan.branches, batch.cases.get(plan.key))
+        return run_chain(self._measuring(plan), without(values, dropped), context).values
 
     def _measuring(self, plan: FieldPlan) -> Sequence[Technique]:
         return technique_chain(plan.field.in_aggregates, None)

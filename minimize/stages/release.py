@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.nested import assemble
-from minimize.plan.model import Branch, Plan
+from minimize.plan.model import Plan
 from minimize.pointer import Pointer
 from minimize.scrub import scrub
 from minimize.stage import Batch
+from minimize.stages.chain import dropped_by_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,3 @@ class Release:
             if found:
                 withheld[field.pointer] = found[0] if len(found) == 1 else pc.or_(*found)
         return withheld
-
-
-def dropped_by_case(branches: Sequence[Branch], cases: pa.Int8Array | None) -> pa.BooleanArray | None:
-    """Where the deciding case drops the value; None where there are no cases."""
-    if cases is None:
-        return None
-    last = len(branches) - 1
-    dropping = [-1 if index == last else index for index, branch in enumerate(branches) if branch.steps is None]
-    return pc.is_in(cases, value_set=pa.array(dropping, pa.int8()))

@@ -257,3 +257,9 @@ def test_a_derived_field_inside_a_column_is_a_fault() -> None:
 def test_conditions_on_whole_records_reveal_something_too(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path, records={"collect_if": {"owner_type": "corporate"}})
     assert dict(made.reveals) == {"records": "whether owner_type is corporate"}
+
+
+@pytest.mark.parametrize("technique", [{"round": {"to": 1}}, {"bin": {"width": 1}}, {"clip": {"min": 0, "max": 10**9}}])
+def test_an_identifier_that_is_a_number_is_not_hidden_by_rounding(technique: dict[str, Any]) -> None:
+    made = plan({"account": {"type": "integer", "role": "identifier", "do": technique}})
+    assert (made.fields["account"].leaves, made.outputs["records"].category) == ("guessable", "identified")

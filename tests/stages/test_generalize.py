@@ -238,3 +238,16 @@ def test_batches_do_not_matter(values: list[str | None], encoded: bool, cut: int
     whole = through(plan, raw)
     assert [value for part in parts for value in part.released["v"].to_pylist()] == whole.released["v"].to_pylist()
     assert parts[0].counts + parts[1].counts == whole.counts
+
+
+def test_aggregates_do_not_see_what_the_deciding_case_drops() -> None:
+    field = {
+        "type": "double",
+        "cases": [{"if": {"kind": "open"}, "do": {"round": {"to": 1}}}],
+        "otherwise": "drop",
+        "in_aggregates": {"clip": {"min": 0, "max": 50}},
+    }
+    columns = {"x": pa.float64(), "kind": pa.string()}
+    plan = plan_of({"x": field, "kind": {"type": "string", "do": "drop"}}, columns=columns)
+    batch = through(plan, records(columns, {"x": 70.0, "kind": "open"}, {"x": 3.0, "kind": "shut"}))
+    assert batch.measured["x"].to_pylist() == [50.0, None]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from minimize.plan import Branch
 from minimize.stage import Batch
+from minimize.stages.chain import dropped_by_case
 from minimize.stages.generalize import Generalize
-from minimize.stages.release import Release, dropped_by_case
+from minimize.stages.release import Release
 from tests.stages.make import APPS, AT, Said, gated, left, plan_of, records
 
 LISTS = {"apps": APPS, "owner": pa.string()}
