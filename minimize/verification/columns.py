@@ -17,7 +17,9 @@ from minimize.verification.policy import FieldView, PolicyView
 from minimize.verification.rules import family_of, given_family
 
 _KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
-_STILL_NAMES: Final = frozenset({"keep", "mask", "tokenize", "redact", "clip", "map", "keep_host", "shift_dates"})
+_STILL_NAMES: Final = frozenset(
+    {"keep", "mask", "tokenize", "redact", "clip", "round", "bin", "map", "keep_host", "shift_dates"}
+)
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _ORDER: Final = ("aggregated", "pseudonymized", "identified")
 
