@@ -68,7 +68,7 @@ def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
             "l": [[{"y": b"z"}]],
             "m": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8())),
             "d": pa.array([None], pa.decimal128(5, 2)),
-            "t": pa.array([1], pa.time32("s")),
+            "t": pa.array([1], pa.time32("ms")),
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
@@ -79,7 +79,7 @@ def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
         ("/l/*/y", "binary"),
         ("m", "map"),
         ("d", "decimal(5,2)"),
-        ("t", "time32[s]"),
+        ("t", "time32[ms]"),
     ]
     assert discover(tmp_path) == expected
     assert discover(table) == expected
