@@ -198,3 +198,10 @@ def test_the_form_of_the_log_may_be_said_behind_the_verb(house: House, command: 
     lines = [json.loads(line) for line in said.err.splitlines()]
     assert {line["code"] for line in lines} == {"I001"}
     assert all(set(line) == {"ts", "level", "code", "run_id", "msg", "data"} for line in lines)
+
+
+def test_a_missing_keyring_is_told_before_a_time_that_is_refused(house: House, command: Command) -> None:
+    house.brings(events(3))
+    earlier = ("run", house.folder, "--at", WHEN)
+    assert command(*earlier).code == 2
+    assert command(*earlier, "--keys", house.keys).code == 3
