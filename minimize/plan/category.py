@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterable
 from minimize.plan.model import Category
 from minimize.policy.model import Role
 from minimize.techniques import Leaves, Step
+from minimize.techniques.top import Top
 
 ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
+FEW = 10
+"""Subjects below which a value stands for few."""
 _NEAR = ("round", "bin", "clip")
 _REVEALING: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
 
@@ -30,9 +33,11 @@ def most(branches: Iterable[Leaves]) -> Leaves:
 def left_of(step: Step, roles: Collection[Role]) -> Leaves:
     """What a step leaves of a field that is made from fields of these roles.
 
-    A number that stands for one person or device is still near enough to be guessed after it was rounded.
+    A number that stands for one person or device is still near enough to be guessed after it was rounded, and a value that
+    few subjects have stands for few.
     """
-    return "guessable" if step.leaves == "nothing" and step.name in _NEAR and "identifier" in roles else step.leaves
+    near = step.name in _NEAR or (isinstance(step, Top) and step.at_least < FEW)
+    return "guessable" if step.leaves == "nothing" and near and "identifier" in roles else step.leaves
 
 
 def column(role: Role, leaves: Leaves) -> Category:

@@ -13,7 +13,7 @@ from minimize.pointer import STAR, Pointer
 from minimize.receipt import Receipt
 from minimize.verification.codes import found
 from minimize.verification.leaves import outline
-from minimize.verification.policy import FieldView, PolicyView
+from minimize.verification.policy import FieldView, PolicyView, StepView
 from minimize.verification.rules import family_of, given_family
 
 _KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
@@ -88,8 +88,12 @@ def released(policy: PolicyView) -> Mapping[Pointer, FieldView]:
 
 
 def _names_somebody(view: FieldView) -> bool:
-    kept = any(all(step.word in _STILL_NAMES for step in chain) for chain in view.chains)
+    kept = any(all(_still_names(step) for step in chain) for chain in view.chains)
     return view.role == "free_text" or (view.role == "identifier" and kept)
+
+
+def _still_names(step: StepView) -> bool:
+    return step.word in _STILL_NAMES or (step.word == "top" and int(step.given.get("at_least", 10)) < 10)
 
 
 def _type(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:

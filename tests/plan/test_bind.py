@@ -259,6 +259,13 @@ def test_conditions_on_whole_records_reveal_something_too(tmp_path: Path) -> Non
     assert dict(made.reveals) == {"records": "whether owner_type is corporate"}
 
 
+@pytest.mark.parametrize(("at_least", "category"), [(9, "identified"), (10, "pseudonymized")])
+def test_an_identifier_that_few_have_is_not_hidden_by_being_frequent(at_least: int, category: str) -> None:
+    top = {"top": {"keep": 5, "other": "other", "at_least": at_least}}
+    made = plan({"owner": {"type": "string", "role": "identifier", "do": top}})
+    assert made.outputs["records"].category == category
+
+
 @pytest.mark.parametrize("technique", [{"round": {"to": 1}}, {"bin": {"width": 1}}, {"clip": {"min": 0, "max": 10**9}}])
 def test_an_identifier_that_is_a_number_is_not_hidden_by_rounding(technique: dict[str, Any]) -> None:
     made = plan({"account": {"type": "integer", "role": "identifier", "do": technique}})
