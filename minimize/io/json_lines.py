@@ -18,15 +18,39 @@ from minimize.io.shape import Node
 from minimize.pointer import Part, Pointer
 
 
+class Extra:
+    """What records carry undeclared: how many, and up to ten subjects of each path."""
+
+    def __init__(self, request: Request, root: Node) -> None:
+        self._request, self._root = request, root
+        self._found: dict[tuple[Part, ...], tuple[int, set[str]]] = {}
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Takes a good record in."""
+        paths = undeclared(record, self._root)
+        subject = subject_of(record, self._request) if paths else None
+        for parts in paths:
+            count, some = self._found.get(parts, (0, set()))
+            self._found[parts] = (
+                count + 1,
+                some | {subject} if subject is not None and len(some) < SUBJECTS else some,
+            )
+
+    def carried(self) -> dict[Pointer, Carried]:
+        """All of it, by path."""
+        return {Pointer(parts): Carried(count, _ten(some)) for parts, (count, some) in self._found.items()}
+
+
 class Gathered:
     """What lines read one by one have come to."""
 
     def __init__(self, bound: Bound, root: Node) -> None:
         self._bound, self._root = bound, root
+        self._type = pa.struct(list(bound.schema))
         self._records: list[Any] = []
         self._places: list[int] = []
         self._rejects: list[Reject] = []
-        self._extra: dict[tuple[Part, ...], tuple[int, set[str]]] = {}
+        self._extra = Extra(bound.request, root)
 
     def take(self, position: int, line: bytes) -> None:
         """Takes one line in."""
@@ -49,14 +73,12 @@ class Gathered:
 
     def chunk(self) -> Chunk:
         """The lines as a chunk."""
-        schema = self._bound.schema
-        values = pa.array(self._records, pa.struct(list(schema)))
-        carried = {Pointer(parts): Carried(count, _ten(some)) for parts, (count, some) in self._extra.items()}
+        values = pa.array(self._records, self._type)
         return Chunk(
-            records=pa.RecordBatch.from_struct_array(values) if schema.names else rows_only(len(values)),
+            records=pa.RecordBatch.from_struct_array(values) if self._bound.schema.names else rows_only(len(values)),
             read=len(self._records) + len(self._rejects),
             rejects=tuple(self._rejects),
-            undeclared=carried,
+            undeclared=self._extra.carried(),
             positions=pa.array(self._places, pa.int64()),
         )
 
@@ -64,12 +86,9 @@ class Gathered:
         self._rejects.append(Reject(position, "byte", found.field, found.code))
 
     def _keep(self, position: int, record: Mapping[str, Any]) -> None:
-        self._records.append(build(record, self._root, pa.struct(list(self._bound.schema))))
+        self._records.append(build(record, self._root, self._type))
         self._places.append(position)
-        subject = subject_of(record, self._bound.request)
-        for parts in undeclared(record, self._root):
-            count, some = self._extra.get(parts, (0, set()))
-            self._extra[parts] = (count + 1, some | {subject} if subject is not None and len(some) < SUBJECTS else some)
+        self._extra.take(record)
 
 
 def subject_of(record: Mapping[str, Any], request: Request) -> str | None:

@@ -63,7 +63,7 @@ def fault(record: Mapping[str, Any], request: Request, root: Node) -> Fault | No
         if code is not None:
             return Fault(code, str(declared.pointer))
     for declared in request.fields:
-        if declared.required and _lacks(record, declared.pointer.parts):
+        if declared.required and lacks(record, declared.pointer.parts):
             return Fault("missing_field", str(declared.pointer))
     return None
 
@@ -149,12 +149,13 @@ def _judged(value: Any, word: str) -> Code | None:
     return "bad_time" if _is_text(value) and word in ("timestamp", "date") else "wrong_type"
 
 
-def _lacks(value: Any, parts: tuple[Part, ...]) -> bool:
+def lacks(value: Any, parts: tuple[Part, ...]) -> bool:
+    """Whether there is nothing at a path of a value whose containers are what they should be; below a star, in any element."""
     if value is None or not parts:
         return value is None
     if parts[0] is STAR:
-        return any(_lacks(item, parts[1:]) for item in (value.values() if isinstance(value, dict) else value))
-    return _lacks(value.get(parts[0]), parts[1:])
+        return any(lacks(item, parts[1:]) for item in (value.values() if isinstance(value, dict) else value))
+    return lacks(value.get(parts[0]), parts[1:])
 
 
 def anywhere(value: Any, parts: tuple[Part, ...]) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from minimize.io.base import Carried, Chunk, Reject
@@ -31,6 +32,17 @@ def joined(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
         undeclared=added(chunk.undeclared for chunk in chunks),
         positions=pa.concat_arrays([pa.array([], pa.int64()), *places]),
     )
+
+
+def ordered(chunk: Chunk) -> Chunk:
+    """The chunk with its records and its rejects in order of position."""
+    rejects = sorted(chunk.rejects, key=lambda reject: reject.position)
+    places = np.zeros(0, np.int64) if chunk.positions is None else np.asarray(chunk.positions)
+    if not (places[1:] < places[:-1]).any():
+        return replace(chunk, rejects=tuple(rejects))
+    order = np.argsort(places, kind="stable")
+    records = chunk.records.take(pa.array(order)) if chunk.records.num_columns else chunk.records
+    return replace(chunk, records=records, rejects=tuple(rejects), positions=pa.array(places[order], pa.int64()))
 
 
 def with_rejects(chunk: Chunk, more: Sequence[Reject]) -> Chunk:

@@ -1,37 +1,40 @@
 """NDJSON as a source: plain, .gz or .zst; one object a line; a position is the byte where its line begins, decompressed.
 
-Blocks go through Arrow's parser. A block in which something is in doubt is halved until the doubt stands in a few lines, and
-those are read one by one by `json_strict`, whose word is the meaning of both. A byte order mark at the start of a file
-is passed over; lines may end with CRLF, and the last one needs no end.
+Blocks go through Arrow's parser. Lines in which something is in doubt are taken out of their block and read one by one by
+`json_strict`, whose word is the meaning of both. A byte order mark at the start of a file is passed over; lines may end with
+CRLF, and the last one needs no end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from minimize.io.base import Chunk, Part, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
-from minimize.io.json_fast import applies, explicit, fast
+from minimize.io.json_fast import explicit, fast
+from minimize.io.json_hand import by_hand, by_hand_only
 from minimize.io.json_lines import Gathered
+from minimize.io.json_parse import FEW, Told, TooMany
+from minimize.io.json_scan import Places, Scanned, scan
 from minimize.io.json_strict import Malformed, anywhere, parse
-from minimize.io.lines import BLOCK, Block, blocks, lines, opened
-from minimize.io.merge import bounded, joined
+from minimize.io.lines import BLANK, BLOCK, Block, blocks, opened
+from minimize.io.lines import lines as every_line
+from minimize.io.merge import bounded, joined, ordered
 from minimize.io.part import FilePart, FileSource
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
 
 CHUNK = 8 << 20
 """About how many bytes of text make a chunk."""
-FEW = 1 << 14
-"""Bytes below which lines in doubt are read one by one."""
 PEEK = 1000
 """How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
 
@@ -47,7 +50,7 @@ def ndjson(files: Sequence[Path], root: Path, request: Request, *, shown: Shown 
         extra=(),
         required=tuple(field for field in request.fields if field.required),
     )
-    reader = Lines(bound, shape, explicit(shape) if applies(shape) else None)
+    reader = Lines(bound, shape)
     return FileSource(bound.schema, [NdjsonPart(part, reader) for part in parts])
 
 
@@ -94,43 +97,49 @@ class Lines:
 
     bound: Bound
     root: Node
-    types: pa.Schema | None
-    """What Arrow's parser is told; None where it cannot read these fields."""
     few: int = FEW
+    told: Told = field(init=False)
+    hand: bool = field(init=False)
+    """Whether something must be read by hand."""
+
+    def __post_init__(self) -> None:
+        """Prepares what Arrow's parser is told."""
+        object.__setattr__(self, "told", Told(explicit(self.root), few=self.few))
+        object.__setattr__(self, "hand", by_hand_only(self.root))
 
     def chunk(self, block: Block) -> Chunk:
         """A block as a chunk."""
         if block.too_large:
             return Gathered(self.bound, self.root).too_large(block.position).chunk()
-        return joined(list(self._pieces(block)), self.bound.schema)
+        lines = scan(block)
+        found = self._sure(lines)
+        sure = np.concatenate([np.zeros(0, np.int64), *(rows for _, rows in found)])
+        doubtful = np.setdiff1d(np.arange(len(lines.starts)), sure, assume_unique=True)
+        chunks = [chunk for chunk, _ in found]
+        if len(doubtful) or not found:
+            chunks.append(self._strictly((lines.position(row), lines.line(row)) for row in doubtful.tolist()))
+        return chunks[0] if len(chunks) == 1 else ordered(joined(chunks, self.bound.schema))
 
     def strictly(self, block: Block) -> Chunk:
         """A block as a chunk, line by line."""
+        return self._strictly(every_line(block))
+
+    def _strictly(self, some: Iterable[tuple[int, bytes]]) -> Chunk:
         gathered = Gathered(self.bound, self.root)
-        for position, line in lines(block):
-            gathered.take(position, line)
+        for position, line in some:
+            if line.strip(BLANK):
+                gathered.take(position, line)
         return gathered.chunk()
 
-    def _pieces(self, block: Block) -> Iterator[Chunk]:
-        """The block whole, or else its halves, down to a few lines that are read one by one."""
-        if self.types is None:
-            yield self.strictly(block)
-        elif (found := fast(block, self.bound, self.root, self.types)) is not None:
-            yield found
-        elif len(halves := _halves(block, self.few)) == 1:
-            yield self.strictly(block)
-        else:
-            for half in halves:
-                yield from self._pieces(half)
-
-
-def _halves(block: Block, few: int) -> list[Block]:
-    """The block cut at the line end nearest before or after its middle; itself where it is small or one line."""
-    middle = len(block.data) // 2
-    cut = block.data.rfind(b"\n", 0, middle) + 1 or block.data.find(b"\n", middle) + 1
-    if len(block.data) <= few or cut in (0, len(block.data)):
-        return [block]
-    return [Block(block.position, block.data[:cut]), Block(block.position + cut, block.data[cut:])]
+    def _sure(self, lines: Scanned) -> list[tuple[Chunk, Places]]:
+        """Chunks of lines beyond doubt, each with the indices of its lines: those of its records and of its rejects."""
+        rows = np.flatnonzero(~lines.odd)
+        if not self.hand:
+            with suppress(TooMany):
+                return list(fast(lines, rows, self.bound, self.root, self.told))
+        with suppress(TooMany):
+            return list(by_hand(lines, rows, self.bound, self.root))
+        return []
 
 
 def _maps(parts: Sequence[FilePart], request: Request) -> frozenset[Pointer]:
@@ -153,7 +162,7 @@ def _first_records(parts: Sequence[FilePart]) -> Iterator[dict[str, Any]]:
     """The records that parse among the first lines of each file."""
     for part in parts:
         with opened(part.path, part.name) as stream:
-            every = (line for block in blocks(stream) for _, line in lines(block))
+            every = (line for block in blocks(stream) for _, line in every_line(block))
             for line in islice(every, PEEK):
                 with suppress(Malformed):
                     yield parse(line)

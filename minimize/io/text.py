@@ -58,10 +58,16 @@ def read(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.boo
     if word == "string":
         return texts, np.zeros(len(texts), bool)
     shape = _SHAPES.get(word)
-    if shape is not None and pc.all(pc.match_substring_regex(texts, shape)).as_py() is not False:
-        with suppress(pa.ArrowException):
-            return _finite(texts.cast(arrow_type(word)))
-    return _one_by_one(texts, word)
+    if shape is None:
+        return _one_by_one(texts, word)
+    usual = pc.match_substring_regex(texts, shape)
+    if pc.all(usual).as_py() is not False:
+        return _cast(texts, word)
+    odd = np.flatnonzero(~np.asarray(pc.fill_null(usual, True)))
+    if len(odd) * 2 > len(texts):
+        return _one_by_one(texts, word)
+    values, bad = _cast(pc.if_else(usual, texts, None), word)
+    return _with(values, bad, odd, *_one_by_one(texts.take(pa.array(odd)), word))
 
 
 def one(text: str, word: str) -> Any:
@@ -83,6 +89,27 @@ def microseconds(text: str, word: str = "timestamp") -> int | None:
         return None
     since = start - (-offset if match[6] == "-" else offset) - _EPOCH
     return since // _MICROSECOND + int((match[4] or ".")[1:7].ljust(6, "0"))
+
+
+def _cast(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """Reads texts of the usual shape; a day that does not exist is found one by one."""
+    with suppress(pa.ArrowException):
+        return _finite(texts.cast(arrow_type(word)))
+    return _one_by_one(texts, word)
+
+
+def _with(
+    values: pa.Array,
+    bad: npt.NDArray[np.bool_],
+    places: npt.NDArray[np.int64],
+    odd: pa.Array,
+    odd_bad: npt.NDArray[np.bool_],
+) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """Values with others at some places."""
+    mask = np.zeros(len(values), bool)
+    mask[places], bad = True, bad.copy()
+    bad[places] = odd_bad
+    return pc.replace_with_mask(values, pa.array(mask), odd), bad
 
 
 def _one_by_one(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:

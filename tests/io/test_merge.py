@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from minimize.io.base import Carried, Chunk, Reject
-from minimize.io.merge import REST, bounded, joined, with_rejects
+from minimize.io.merge import REST, bounded, joined, ordered, with_rejects
 from minimize.pointer import Pointer
 
 A, B, C = (Pointer((name,)) for name in "abc")
@@ -50,3 +50,12 @@ def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
     found = with_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
     assert [one.position for one in found.rejects] == [1, 2, 3]
     assert found.read == 5
+
+
+def test_a_chunk_in_order_has_its_records_and_rejects_by_position() -> None:
+    records = pa.record_batch({"a": ["x", "y", "z"]})
+    rejects = (Reject(7, "byte", None, "malformed"), Reject(2, "byte", None, "malformed"))
+    chunk = ordered(Chunk(records, 5, rejects, positions=pa.array([0, 9, 4])))
+    assert chunk.records.column("a").to_pylist() == ["x", "z", "y"]
+    assert chunk.positions == pa.array([0, 4, 9])
+    assert [reject.position for reject in chunk.rejects] == [2, 7]

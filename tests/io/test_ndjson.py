@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from minimize.errors import SourceError
 from minimize.io.base import Chunk, Declared, Request
+from minimize.io.columnar import Bound
 from minimize.io.lines import Block
 from minimize.io.ndjson import Lines, NdjsonPart, ndjson
+from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
 
 CANARY = "c4n4ry"
@@ -337,6 +339,12 @@ odd = st.sampled_from(
 everything = st.lists(jsons | jsons | odd | st.binary(max_size=8), max_size=12).map(b"\n".join)
 
 
+def bound_of(request: Request) -> tuple[Bound, Node]:
+    shape = tree(request)
+    required = tuple(field for field in request.fields if field.required)
+    return Bound(request, pruned(pa.schema([]), shape), (), (), required), shape
+
+
 def lines_of(request: Request, folder: Path) -> Lines:
     (folder / "empty").write_bytes(b"")
     (part,) = ndjson([folder / "empty"], folder, request).parts
@@ -357,11 +365,101 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
     return lines_of(REQUEST, tmp_path_factory.mktemp("lines"))
 
 
-@settings(max_examples=400, deadline=None)
+def same(lines: Lines, data: bytes) -> None:
+    block = Block(7, data)
+    assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.strictly(block))
+
+
+@settings(max_examples=250, deadline=None)
 @given(everything)
 def test_the_fast_reader_gives_what_the_strict_reader_gives(lines: Lines, data: bytes) -> None:
-    block = Block(0, data)
-    assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.strictly(block))
+    same(lines, data)
+
+
+NUMBERS = Request(
+    fields=(
+        declared("id", "string", required=True),
+        declared("d", "decimal(6,2)"),
+        declared("big", "decimal(40,3)"),
+        declared("all", "decimal(38,38)"),
+        declared("/price/net", "decimal(4,1)", needed=False),
+        declared("/sold/*/sum", "decimal(6,2)"),
+        declared("n", "integer"),
+        declared("labels", "map", needed=False),
+    ),
+    never=(Pointer.parse("/labels/secret"), Pointer.parse("/sold/*/pin")),
+    subject=Pointer.parse("id"),
+)
+MAPS = Request(
+    fields=(
+        declared("id", "string", required=True),
+        declared("n", "integer"),
+        declared("at", "timestamp"),
+        declared("size", "map"),
+        declared("labels", "map"),
+        declared("/labels/*/v", "string"),
+        declared("/labels/*/t", "timestamp", needed=False),
+        declared("list", "list"),
+        declared("d", "decimal(76,39)"),
+    ),
+    never=(Pointer.parse("/labels/*/pin"),),
+    subject=Pointer.parse("id"),
+)
+numerals = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,7})(\.[0-9]{1,4})?([eE][-+]?[0-9]{1,2})?", fullmatch=True
+) | st.sampled_from(
+    [
+        '"1.5"',
+        "1e999",
+        "0e999",
+        "1e-999",
+        "0." + "0" * 500,
+        "1" + "0" * 60,
+        "-11",
+        "9" * 38,
+        "0.25",
+        "1e-77",
+        "1e-70000",
+        "NaN",
+        "-Infinity",
+        "null",
+        "true",
+        "[1]",
+        "9" * 39,
+    ]
+)
+plain = st.sampled_from(
+    ["1", "-7", "null", '"x"', "1.0", "1e3", "9223372036854775808", "9223372036854775807", "-0", "01"]
+)
+inner = st.sampled_from(
+    ["{}", "null", "[]", '"x"', '{"secret":1}', '{"k":null}', '{"k":1}', '{"k":"x"}', '{"k":{"j":1}}', '{"k":1,"k":1}',
+     '{"k":NaN}', '{"b":1,"a":2}', '{"k":{"v":"x","u":1}}', '{"k":{"v":1}}', '{"k":{"pin":0}}', '{"k":{"t":"x"}}',
+     '{"k":{"v":null,"t":"2026-11-24T10:00:00Z"},"j":null}', '{"k":[null,"x"]}']
+)  # fmt: skip
+members = st.one_of(
+    st.tuples(st.sampled_from(["d", "big", "all"]), numerals),
+    st.tuples(st.just("n"), plain),
+    st.tuples(st.just("price"), numerals.map('{{"net":{}}}'.format) | inner),
+    st.tuples(
+        st.just("sold"),
+        st.lists(numerals.map('{{"sum":{}}}'.format), max_size=2).map(lambda some: f"[{','.join(some)}]"),
+    ),
+    st.tuples(st.sampled_from(["labels", "size", "list", "new", "newer"]), inner),
+    st.tuples(st.sampled_from(["sold", "list", "new"]), inner.map("[{}]".format)),
+    st.tuples(st.just("at"), st.sampled_from(['"2026-11-24T10:00:00Z"', '"2026-11-24"', "5"])),
+    st.tuples(st.just("new"), numerals | plain),
+)
+rendered = st.lists(members, max_size=4).map(
+    lambda some: ("{" + ",".join(['"id":"a"', *(f'"{key}":{value}' for key, value in some)]) + "}").encode()
+)
+unlike = st.lists(rendered | rendered | rendered | odd, max_size=12).map(b"\n".join)
+
+
+@pytest.mark.parametrize("request_", [NUMBERS, MAPS], ids=["decimals", "maps"])
+@settings(max_examples=250, deadline=None)
+@given(data=unlike)
+def test_decimals_and_maps_and_what_nobody_declared_are_read_fast_as_strictly(request_: Request, data: bytes) -> None:
+    same(Lines(*bound_of(request_)), data)
 
 
 @settings(max_examples=100, deadline=None)

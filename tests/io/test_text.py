@@ -117,3 +117,11 @@ def test_a_decimal_keeps_every_digit_or_is_refused() -> None:
 
 def test_a_date_is_a_day() -> None:
     assert read(pa.array(["2026-11-24"]), "date")[0].to_pylist() == [date(2026, 11, 24)]
+
+
+def test_one_odd_time_among_many_is_read_beside_them() -> None:
+    texts = pa.array(["2026-11-24T10:00:00Z"] * 5 + ["noon", None, "2026-11-24 12:00"])
+    values, bad = read(texts, "timestamp")
+    assert bad.tolist() == [False] * 5 + [True, False, False]
+    assert values.is_null().to_pylist() == [False] * 5 + [True, True, False]
+    assert values[7].as_py().isoformat() == "2026-11-24T12:00:00+00:00"

@@ -1,0 +1,186 @@
+"""Lines of NDJSON as a table, by Arrow's parser: as many lines as it takes, and the others left out.
+
+Arrow stops at the first line that it refuses and says which row that was. The search goes on behind that row, so that each
+line is looked at once more, and what then remains is parsed. Where Arrow does not say a row (a number that does not fit), the
+lines that look like it are left out, and else the lines are halved. What is left out is in doubt, not lost: leaving out too
+many is slow, never wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pj
+
+from minimize.io.json_scan import Places, Scanned
+from minimize.io.shape import steps
+
+FEW = 1 << 13
+"""Bytes below which lines without a row to blame are all left out."""
+TRIES = 8
+"""How often what remains of a block is tried."""
+SHARE = 4
+"""One line in so many may be refused: beyond that the strict reader is as good."""
+MIXED = 20
+"""One line in so many may have a key whose values are of several kinds."""
+NO_DECIMAL = r"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]|[0-9]{39}"
+"""Numbers that Arrow must not read as decimals: of exponents it takes some for nought and dies of others, long ones overflow."""
+_ROW = re.compile(r" in row ([0-9]+)$")
+_CHANGED = re.compile(r"Column\(.*?/?([^/]*)\) changed from")
+
+
+class TooMany(Exception):
+    """So much was refused that another way is better; says nothing of what it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What Arrow's parser is told: the declared types, and what to do about anything else."""
+
+    types: pa.Schema
+    other: Literal["infer", "ignore"] = "infer"
+    few: int = FEW
+    numbers: str | None = field(init=False)
+    """A whole number's key before a number that is none, or is a long one."""
+    decimals: pa.Schema = field(init=False)
+    """The decimals alone, as the numbers that they must be: Arrow reads a decimal from a string, too."""
+
+    def __post_init__(self) -> None:
+        """Prepares the looks for numbers that do not fit, and for decimals that are none."""
+        object.__setattr__(self, "numbers", _misfits(self.types))
+        object.__setattr__(self, "decimals", pa.schema(_decimals(self.types)))
+
+    def read(self, data: bytes) -> pa.Table:
+        """The lines as a table. Raises ArrowException. What Arrow infers for `[null, "x"]` is not valid, hence the check."""
+        if self.decimals.names:
+            _read(data, self.decimals, "ignore")
+        table = _read(data, self.types, self.other)
+        table.validate()
+        return table
+
+
+def _read(data: bytes, types: pa.Schema, other: str) -> pa.Table:
+    reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    parsing = pj.ParseOptions(explicit_schema=types, unexpected_field_behavior=other)
+    return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
+
+
+def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table, Places]]:
+    """These lines as tables, each with the lines that are its rows. Raises TooMany."""
+    if told.decimals.names:
+        rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL), assume_unique=True)
+    table, stop = _attempt(lines, rows, told)
+    tries, most, suspect = TRIES, len(rows) // SHARE + 1, True
+    while table is None and (stop is not None or suspect):
+        bad = _odd_numbers(lines, rows, told) if stop is None else _refused(lines, rows, stop, told, most)
+        tries, most, suspect = tries - 1, most - len(bad), suspect and stop is not None
+        if not tries or most < 0:
+            raise TooMany
+        rows = np.setdiff1d(rows, bad, assume_unique=True)
+        table, stop = _attempt(lines, rows, told) if len(bad) else (None, None)
+    if table is not None:
+        yield table, rows
+    else:
+        yield from _halves(lines, rows, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Where Arrow stopped: the row, and the key whose values are of several kinds, if that was it."""
+
+    row: int
+    key: str | None
+
+
+def _attempt(lines: Scanned, rows: Places, told: Told) -> tuple[pa.Table | None, _Stop | None]:
+    """A table with a row for each line; or where Arrow stopped, if it says so."""
+    try:
+        table = told.read(lines.text(rows))
+    except pa.ArrowException as error:
+        return None, _stop(str(error), len(rows))
+    return (table, None) if table.num_rows == len(rows) else (None, None)
+
+
+def _stop(message: str, rows: int) -> _Stop | None:
+    row, changed = _ROW.search(message), _CHANGED.search(message)
+    if row is None or int(row[1]) >= rows:
+        return None
+    return _Stop(int(row[1]), changed[1] if changed else None)
+
+
+def _refused(lines: Scanned, rows: Places, stop: _Stop, told: Told, most: int) -> Places:
+    """The lines that Arrow refuses, from the first on, as far as it says which."""
+    found: list[int] = []
+    mixed: set[str] = set()
+    after: _Stop | None = stop
+    while after is not None and len(found) <= most:
+        found.append(int(rows[after.row]))
+        if after.key is not None and not _is_told(told.types, after.key):
+            mixed.add(after.key)
+        rows = rows[after.row + 1 :]
+        if mixed:
+            break
+        after = _attempt(lines, rows, told)[1] if len(rows) else None
+    return np.unique(np.concatenate([np.array(found, np.int64), *(_with(lines, key) for key in mixed)]))
+
+
+def _with(lines: Scanned, key: str) -> Places:
+    """The lines that have a key whose values are of several kinds. Raises TooMany where those are many."""
+    found = lines.holding(json.dumps(key, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if len(found) > len(lines.starts) // MIXED + 1:
+        raise TooMany
+    return found
+
+
+def _odd_numbers(lines: Scanned, rows: Places, told: Told) -> Places:
+    """The lines that may hold a number which does not fit: of those Arrow does not say the row."""
+    found = np.zeros(0, np.int64) if told.numbers is None else lines.matching(told.numbers)
+    return np.intersect1d(found, rows, assume_unique=True)
+
+
+def _halves(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table, Places]]:
+    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= told.few:
+        return
+    middle = len(rows) // 2
+    for half in (rows[:middle], rows[middle:]):
+        yield from tables(lines, half, told)
+
+
+def _misfits(types: pa.Schema) -> str | None:
+    names = sorted({name for name, type_ in _leaves(pa.struct(list(types))) if pa.types.is_integer(type_)})
+    if not names:
+        return None
+    keys = "|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:]) for name in names)
+    return rf'"(?:{keys})\s*:\s*-?(?:[0-9]+[.eE]|[0-9]{{19}})'
+
+
+def _leaves(type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    for part, below in steps(type_):
+        if isinstance(part, str):
+            yield part, below.type
+        yield from _leaves(below.type)
+
+
+def _decimals(fields: Iterable[pa.Field]) -> list[pa.Field]:
+    found = ((each.name, _as_numbers(each.type)) for each in fields)
+    return [pa.field(name, type_) for name, type_ in found if type_ is not None]
+
+
+def _as_numbers(type_: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_decimal(type_):
+        return pa.float64()
+    if pa.types.is_struct(type_):
+        below = _decimals(type_)
+        return pa.struct(below) if below else None
+    inner = _as_numbers(type_.value_type) if pa.types.is_list(type_) else None
+    return None if inner is None else pa.list_(inner)
+
+
+def _is_told(types: pa.Schema, name: str) -> bool:
+    return any(name == told for told, _ in _leaves(pa.struct(list(types))))

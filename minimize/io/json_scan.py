@@ -1,0 +1,124 @@
+"""The lines of a block of NDJSON as arrays, and which of them are odd: what Arrow's parser does not see, or must not see.
+
+Odd is a line that does not begin with a brace and end with one, is too long or too deep, is not UTF-8, or holds a zero
+byte. Looking costs a few passes over the bytes; lines are looked at one by one only where one is odd.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.io.json_strict import DEPTH, depth
+from minimize.io.lines import LIMIT, Block
+from minimize.io.rows import Mask
+
+_NEWLINE, _RETURN, _OPEN, _CLOSE, _LIST = b"\n\r{}["
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Lines of a block that are not empty: where they begin and end (without the line end), and which are odd."""
+
+    block: Block
+    starts: Places
+    ends: Places
+    odd: Mask
+
+    def line(self, row: int) -> bytes:
+        """One line, without its line feed."""
+        return self.block.data[self.starts[row] : self.ends[row]]
+
+    def position(self, row: int) -> int:
+        """Where a line stands in its file."""
+        return self.block.position + int(self.starts[row])
+
+    def text(self, rows: Places) -> bytes:
+        """These lines (by index, in order), one after the other; lines that follow each other are copied together."""
+        if len(rows) == len(self.starts):
+            return self.block.data
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+        firsts, lasts = np.append(rows[:1], rows[breaks]), np.append(rows[breaks - 1], rows[-1:])
+        held = memoryview(self.block.data)
+        return b"\n".join(
+            held[a:b] for a, b in zip(self.starts[firsts].tolist(), self.ends[lasts].tolist(), strict=True)
+        )
+
+    def holding(self, text: bytes) -> Places:
+        """The indices of the lines that hold these bytes."""
+        return self._at(re.finditer(re.escape(text), self.block.data))
+
+    def matching(self, pattern: str) -> Places:
+        """The indices of the lines that match an RE2 pattern; empty lines behind a line count as part of it."""
+        ends = pa.array(np.append(self.starts, len(self.block.data)), pa.int64())
+        texts = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), len(self.starts), [None, ends.buffers()[1], pa.py_buffer(self.block.data)]
+        )
+        return np.flatnonzero(np.asarray(pc.match_substring_regex(texts, pattern)))
+
+    def _at(self, matches: Iterable[re.Match[bytes]]) -> Places:
+        offsets = np.array([match.start() for match in matches], np.int64)
+        return np.unique(np.searchsorted(self.starts, offsets, side="right") - 1)
+
+
+def scan(block: Block) -> Scanned:
+    """The lines of a block, and which are odd."""
+    starts, ends = _bounds(block.data)
+    marks = np.frombuffer(block.data, np.uint8)
+    last = ends - 1
+    last -= (marks[last] == _RETURN) & (last > starts)
+    found = Scanned(block, starts, ends, (marks[starts] != _OPEN) | (marks[last] != _CLOSE) | (last - starts >= LIMIT))
+    for rows in (_zeros(found), _foreign(found), _deep(found, marks)):
+        found.odd[rows] = True
+    return found
+
+
+def _bounds(data: bytes) -> tuple[Places, Places]:
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
+    filled = ends > starts
+    return (starts, ends) if filled.all() else (starts[filled], ends[filled])
+
+
+def _zeros(lines: Scanned) -> Places:
+    """The lines that hold a zero byte, as it is or escaped."""
+    data, found = lines.block.data, np.zeros(0, np.int64)
+    if b"\0" in data:
+        found = lines.holding(b"\0")
+    return np.union1d(found, lines.holding(b"\\u0000")) if b"\\" in data and b"\\u0000" in data else found
+
+
+def _foreign(lines: Scanned) -> Places:
+    """The lines that are not UTF-8."""
+    if lines.block.data.isascii() or _is_utf8(lines.block.data):
+        return np.zeros(0, np.int64)
+    every = ((row, lines.line(row)) for row in range(len(lines.starts)))
+    return np.array([row for row, line in every if not line.isascii() and not _is_utf8(line)], np.int64)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _deep(lines: Scanned, marks: npt.NDArray[np.uint8]) -> Places:
+    """The lines that nest too deep. Where hardly more than a brace a line opens, none does."""
+    opening = (marks == _OPEN) | (marks == _LIST)
+    if np.count_nonzero(opening) - len(lines.starts) < DEPTH:
+        return np.zeros(0, np.int64)
+    places = np.flatnonzero(opening)
+    many = np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.starts) > DEPTH
+    return np.array([row for row in np.flatnonzero(many).tolist() if depth(lines.line(row)) > DEPTH], np.int64)

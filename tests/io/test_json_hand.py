@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.io.base import Chunk, Declared, Request
+from minimize.io.columnar import Bound
+from minimize.io.json_hand import by_hand, by_hand_only, untold
+from minimize.io.json_scan import scan
+from minimize.io.lines import Block
+from minimize.io.shape import pruned, tree
+from minimize.pointer import Pointer
+
+
+def declared(key: str, word: str, **more: bool) -> Declared:
+    return Declared(key, Pointer.parse(key), word, **more)
+
+
+def request(*fields: Declared) -> Request:
+    return Request(fields, (Pointer.parse("/pin"),), Pointer.parse("id"))
+
+
+ASKED = request(
+    declared("id", "string", required=True),
+    declared("labels", "map"),
+    declared("/labels/*", "integer"),
+    declared("w", "list"),
+)
+
+
+def read(data: bytes) -> tuple[Chunk, list[int]]:
+    root = tree(ASKED)
+    bound = Bound(ASKED, pruned(pa.schema([]), root), (), (), ASKED.fields[:1])
+    lines = scan(Block(0, data))
+    ((chunk, rows),) = by_hand(lines, np.flatnonzero(~lines.odd), bound, root)
+    return chunk, rows.tolist()
+
+
+def test_maps_keep_their_order_and_their_nulls_and_what_nobody_declared_is_counted() -> None:
+    chunk, rows = read(b'{"id":"a","labels":{"b":1,"a":null},"u":1}\n{"id":"b","u":"x","w":[1]}')
+    assert chunk.records.to_pylist() == [
+        {"id": "a", "labels": [("b", 1), ("a", None)], "w": None},
+        {"id": "b", "labels": None, "w": [None]},
+    ]
+    assert {str(pointer): carry.records for pointer, carry in chunk.undeclared.items()} == {"/u": 2}
+    assert rows == [0, 1]
+
+
+def test_lines_in_doubt_are_left_out() -> None:
+    data = [
+        b'{"id":"a"}',
+        b'{"id":"a","pin":1}',
+        b'{"id":"a","labels":{"k":"x"}}',
+        b'{"id":"a","u":NaN}',
+        b'{"id":"a","u":{"k":1,"k":1}}',
+        b'{"labels":{}}',
+        b'{"id":"a","w":1}',
+    ]
+    chunk, rows = read(b"\n".join(data))
+    assert (chunk.records.num_rows, rows) == (1, [0])
+
+
+def test_a_map_that_is_dropped_needs_no_hand() -> None:
+    assert by_hand_only(tree(request(declared("fine", "decimal(76,39)"))))
+    assert not by_hand_only(tree(request(declared("labels", "map", needed=False))))
+    assert by_hand_only(tree(request(declared("labels", "map"))))
+    assert by_hand_only(
+        tree(request(declared("labels", "map", needed=False), declared("/labels/*", "string", needed=False)))
+    )
+
+
+def test_columns_with_something_of_no_told_type_are_named() -> None:
+    asked = request(
+        declared("id", "string"),
+        declared("/a/b/*", "list"),
+        declared("/s/t", "date"),
+        declared("m", "map"),
+        declared("o", "struct"),
+    )
+    assert untold(tree(asked)) == {"a", "m", "o"}

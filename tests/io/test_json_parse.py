@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.io.json_parse import Told, TooMany, tables
+from minimize.io.json_scan import scan
+from minimize.io.lines import Block
+
+TYPES = pa.schema([("n", pa.int64()), ("s", pa.string()), ("d", pa.decimal128(6, 2))])
+
+
+def parsed(lines: list[bytes], told: Told | None = None) -> list[int]:
+    scanned = scan(Block(0, b"\n".join(lines)))
+    found = list(tables(scanned, np.arange(len(lines)), told or Told(TYPES, few=1)))
+    assert all(table.num_rows == len(rows) for table, rows in found)
+    return sorted(row for _, rows in found for row in rows.tolist())
+
+
+def with_bad(bad: dict[int, bytes], size: int = 40) -> list[bytes]:
+    return [bad.get(row, b'{"n":1,"s":"x"}') for row in range(size)]
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"n":"x"}', b'{"n":1,"n":1}', b'{"n":1,}', b'{"n":1.5}', b'{"n":9223372036854775808}', b'{"d":"1.5"}']
+)
+def test_the_lines_that_are_refused_are_left_out_and_no_others(line: bytes) -> None:
+    assert parsed(with_bad({0: line, 7: line, 8: line, 39: line})) == [
+        row for row in range(40) if row not in (0, 7, 8, 39)
+    ]
+
+
+def test_lines_that_are_refused_without_a_row_are_found_by_halving() -> None:
+    assert parsed(with_bad({7: b'{"u":[null,"x"]}', 21: b'{"d":1.234}'})) == [
+        row for row in range(40) if row not in (7, 21)
+    ]
+
+
+def test_lines_with_a_key_of_several_kinds_are_left_out() -> None:
+    found = parsed(with_bad({3: b'{"u":1}', 9: b'{"u":"x"}'}))
+    assert found == [row for row in range(40) if row not in (3, 9)]
+
+
+def test_many_lines_with_a_key_of_several_kinds_are_too_many() -> None:
+    with pytest.raises(TooMany):
+        parsed([b'{"u":1}', b'{"u":"x"}'] * 20)
+
+
+def test_where_other_keys_are_ignored_their_kinds_do_not_matter() -> None:
+    assert parsed([b'{"u":1}', b'{"u":"x"}'] * 20, Told(TYPES, "ignore")) == [*range(40)]
+
+
+def test_when_every_other_line_is_refused_there_are_too_many() -> None:
+    with pytest.raises(TooMany):
+        parsed([b'{"n":1}', b'{"n":"x"}'] * 20)
+
+
+def test_no_lines_are_no_tables() -> None:
+    scanned = scan(Block(0, b"{}"))
+    assert list(tables(scanned, np.zeros(0, np.int64), Told(TYPES))) == []

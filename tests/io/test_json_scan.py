@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from minimize.io import lines as module
+from minimize.io.json_scan import scan
+from minimize.io.lines import LIMIT, Block
+
+
+def odd(data: bytes) -> list[bool]:
+    return scan(Block(0, data)).odd.tolist()
+
+
+def test_lines_are_found_without_their_ends_and_empty_ones_left_out() -> None:
+    lines = scan(Block(100, b'{"a":1}\n\n{"b":2}\r\n{}'))
+    assert [lines.line(row) for row in range(3)] == [b'{"a":1}', b'{"b":2}\r', b"{}"]
+    assert [lines.position(row) for row in range(3)] == [100, 109, 118]
+    assert lines.odd.tolist() == [False, False, False]
+
+
+def test_some_lines_as_text_leave_the_others_out() -> None:
+    lines = scan(Block(0, b'{"a":1}\n{"b":2}\n{"c":3}\n{"d":4}'))
+    rows = [row for row in range(4) if row != 2]
+    assert lines.text(lines.starts.searchsorted(lines.starts[rows])) == b'{"a":1}\n{"b":2}\n{"d":4}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b" {}",
+        b"{} ",
+        b" ",
+        b"\r",
+        b"x",
+        b'"id":1}',
+        b'{"id":',
+        b'{"id":"\xff"}',
+        b"\xef\xbb\xbf{}",
+        b'{"id":"a\\u0000"}',
+        b'{"id":"a"}\x00',
+        b'{"id":"\x00"}',
+        b'{"u":' + b"[" * 128 + b"]" * 128 + b"}",
+    ],
+)
+def test_an_odd_line_is_told_and_its_neighbours_are_not(line: bytes) -> None:
+    assert odd(b'{"id":"\xc3\xa9"}\n' + line + b"\n{}") == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b'{"a":"NaN"}',
+        b'{"u":' + b"[" * 127 + b"]" * 127 + b"}",
+        b'{"a":"' + b"[" * 200 + b'"}',
+        b'{"a":"\\u00e9"}',
+    ],
+)
+def test_what_only_looks_odd_is_not(line: bytes) -> None:
+    assert odd(line) == [False]
+
+
+def test_a_line_above_the_limit_is_odd_whatever_its_end() -> None:
+    longest = b'{"a":"' + b"x" * (LIMIT - 8) + b'"}'
+    assert module.length(longest) == LIMIT
+    assert odd(longest + b"\r\n{}") == [False, False]
+    assert odd(longest[:-2] + b'x"}\r\n{}') == [True, False]
