@@ -76,14 +76,18 @@ def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table,
     if told.decimals.names:
         rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL), assume_unique=True)
     table, stop = _attempt(lines, rows, told)
-    tries, most, suspect = TRIES, len(rows) // SHARE + 1, True
-    while table is None and (stop is not None or suspect):
-        bad = _odd_numbers(lines, rows, told) if stop is None else _refused(lines, rows, stop, told, most)
-        tries, most, suspect = tries - 1, most - len(bad), suspect and stop is not None
+    tries, most = TRIES, len(rows) // SHARE + 1
+    bad = _odd_numbers(lines, rows, told) if table is None else rows[:0]
+    while table is None and (stop is not None or len(bad)):
+        if stop is not None:
+            bad = np.union1d(
+                bad, _refused(lines, np.setdiff1d(rows[stop.row :], bad, assume_unique=True), stop, told, most)
+            )
+        tries, most = tries - 1, most - len(bad)
         if not tries or most < 0:
             raise TooMany
-        rows = np.setdiff1d(rows, bad, assume_unique=True)
-        table, stop = _attempt(lines, rows, told) if len(bad) else (None, None)
+        rows, bad = np.setdiff1d(rows, bad, assume_unique=True), rows[:0]
+        table, stop = _attempt(lines, rows, told)
     if table is not None:
         yield table, rows
     else:
@@ -115,19 +119,20 @@ def _stop(message: str, rows: int) -> _Stop | None:
 
 
 def _refused(lines: Scanned, rows: Places, stop: _Stop, told: Told, most: int) -> Places:
-    """The lines that Arrow refuses, from the first on, as far as it says which."""
-    found: list[int] = []
-    mixed: set[str] = set()
+    """The lines that Arrow refuses, as far as it says which, and those that have a key whose values are of several kinds.
+
+    Takes the lines from the one on at which it stopped.
+    """
+    bad, at = rows[:0], 0
     after: _Stop | None = stop
-    while after is not None and len(found) <= most:
-        found.append(int(rows[after.row]))
+    while after is not None and len(bad) <= most and at < len(rows):
+        bad, rows = np.append(bad, rows[at]), rows[at + 1 :]
         if after.key is not None and not _is_told(told.types, after.key):
-            mixed.add(after.key)
-        rows = rows[after.row + 1 :]
-        if mixed:
-            break
+            bad = np.union1d(bad, _with(lines, after.key))
+            rows = np.setdiff1d(rows, bad, assume_unique=True)
         after = _attempt(lines, rows, told)[1] if len(rows) else None
-    return np.unique(np.concatenate([np.array(found, np.int64), *(_with(lines, key) for key in mixed)]))
+        at = 0 if after is None else after.row
+    return np.unique(bad)
 
 
 def _with(lines: Scanned, key: str) -> Places:

@@ -21,6 +21,9 @@ from minimize.io.rows import Mask
 
 _NEWLINE, _RETURN, _OPEN, _CLOSE, _LIST = b"\n\r{}["
 
+WINDOW = 1 << 16
+"""Bytes that are looked at together."""
+
 Places = npt.NDArray[np.int64]
 
 
@@ -82,12 +85,19 @@ def scan(block: Block) -> Scanned:
 
 
 def _bounds(data: bytes) -> tuple[Places, Places]:
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
+    ends = _places(np.frombuffer(data, np.uint8), _NEWLINE)
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
     filled = ends > starts
     return (starts, ends) if filled.all() else (starts[filled], ends[filled])
+
+
+def _places(marks: npt.NDArray[np.uint8], mark: int) -> Places:
+    """Where a byte stands. Looked for in windows, so that no array in between is large: fresh memory costs more than looking."""
+    windows = range(0, len(marks), WINDOW)
+    found = [np.flatnonzero(marks[at : at + WINDOW] == mark) + at for at in windows]
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def _zeros(lines: Scanned) -> Places:
@@ -116,9 +126,14 @@ def _is_utf8(data: bytes) -> bool:
 
 def _deep(lines: Scanned, marks: npt.NDArray[np.uint8]) -> Places:
     """The lines that nest too deep. Where hardly more than a brace a line opens, none does."""
-    opening = (marks == _OPEN) | (marks == _LIST)
-    if np.count_nonzero(opening) - len(lines.starts) < DEPTH:
+    windows = (marks[at : at + WINDOW] for at in range(0, len(marks), WINDOW))
+    opened = sum(np.count_nonzero(some == _OPEN) + np.count_nonzero(some == _LIST) for some in windows)
+    if opened - len(lines.starts) < DEPTH:
         return np.zeros(0, np.int64)
-    places = np.flatnonzero(opening)
-    many = np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.starts) > DEPTH
+    many = sum(_within(_places(marks, mark), lines) for mark in (_OPEN, _LIST)) > DEPTH
     return np.array([row for row in np.flatnonzero(many).tolist() if depth(lines.line(row)) > DEPTH], np.int64)
+
+
+def _within(places: Places, lines: Scanned) -> Places:
+    """How many of the places are within each line."""
+    return np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.starts)

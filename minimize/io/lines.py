@@ -13,7 +13,7 @@ import pyarrow as pa
 from minimize.errors import SourceError
 from minimize.io.part import damaged, unreadable
 
-BLOCK = 1 << 20
+BLOCK = 2 << 20
 LIMIT = 16 << 20
 """The longest line, in bytes without its end, that is a record."""
 BLANK = b" \t\r"
@@ -81,14 +81,19 @@ def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT) -> Iterator[Bl
         if skipping:
             past = data.find(b"\n") + 1
             position, data, skipping = position + (past or len(data)), data[past:] if past else b"", not past
-        held += data
-        end = held.rfind(b"\n") + 1
-        yield from _whole(position, held[:end], limit)
-        position, held = position + end, held[end:]
+        end = data.rfind(b"\n") + 1
+        whole, held = (_both(held, data, end), data[end:]) if end else (b"", held + data)
+        yield from _whole(position, whole, limit)
+        position += len(whole)
         if length(held) > limit:
             yield Block(position, b"", too_large=True)
             position, held, skipping = position + len(held), b"", True
     yield from _whole(position, held, limit)
+
+
+def _both(held: bytes, data: bytes, end: int) -> bytes:
+    """What was held and the beginning of the data, copied once."""
+    return b"".join((held, memoryview(data)[:end])) if held or end < len(data) else data
 
 
 def _whole(position: int, data: bytes, limit: int) -> Iterator[Block]:
