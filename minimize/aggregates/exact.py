@@ -27,21 +27,23 @@ _INFINITE, _MINUS_INFINITE, _NAN = _SPECIAL, _SPECIAL + 1, _SPECIAL + 2
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """An exact sum: `units` × 2**-1126, and whether it holds a NaN or an infinity (then `special` is the sum)."""
+    """An exact sum: `units` × 2**`exponent`, and whether it holds a NaN or an infinity (then `special` is the sum)."""
 
     units: int = 0
+    exponent: int = 0
     special: float | None = None
 
     @property
     def integer(self) -> int:
         """The sum of integers (or of a decimal's unscaled integers)."""
-        return self.units >> _LOWEST
+        return self.units << self.exponent if self.exponent >= 0 else self.units >> -self.exponent
 
     def over(self, count: int) -> float:
         """The sum divided by a count, rounded once."""
         if self.special is not None:
             return self.special
-        return _divide(self.units, count << _LOWEST)
+        up, down = max(self.exponent, 0), max(-self.exponent, 0)
+        return _divide(self.units << up, count << down)
 
 
 class ExactSums:
@@ -69,13 +71,16 @@ class ExactSums:
     def totals(self, groups: int) -> list[Total]:
         """The sum of each group."""
         units, special = [0] * groups, [0.0] * groups
+        rows, columns, halves = self._cells.settle()
+        lowest = int(columns[columns < _SPECIAL].min(initial=_SPECIAL)) % _SPECIAL
         # A loop over distinct (group, exponent) cells: what they hold is beyond 64 bits.
-        for group, column, (high, low) in zip(*(part.tolist() for part in self._cells.settle()), strict=True):
+        for group, column, (high, low) in zip(rows.tolist(), columns.tolist(), halves.tolist(), strict=True):
             if column >= _SPECIAL:
                 special[group] += (np.inf, -np.inf, np.nan)[column - _SPECIAL]
             else:
-                units[group] += ((high << 32) + low) << column
-        return [Total(sum_, None if odd == 0 else odd) for sum_, odd in zip(units, special, strict=True)]
+                units[group] += ((high << 32) + low) << (column - lowest)
+        exponent = lowest - _LOWEST
+        return [Total(sum_, exponent, None if odd == 0 else odd) for sum_, odd in zip(units, special, strict=True)]
 
     def _add_doubles(self, groups: Codes, values: npt.NDArray[np.float64]) -> None:
         finite = np.isfinite(values)
