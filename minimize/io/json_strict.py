@@ -73,13 +73,7 @@ def parse(line: bytes) -> dict[str, Any]:
     record = None
     try:
         if depth(line) <= DEPTH:
-            record = json.loads(
-                line.decode("utf-8"),
-                object_pairs_hook=_object,
-                parse_int=Whole,
-                parse_float=Broken,
-                parse_constant=_no_constant,
-            )
+            record = _DECODER.decode(line.decode("utf-8"))
             _check_surrogates(line, record)
     except (ValueError, RecursionError):
         record = None
@@ -205,9 +199,12 @@ def _no_constant(name: str) -> Any:
     raise ValueError("a literal that JSON does not have")
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Whole, parse_float=Broken, parse_constant=_no_constant)
+
+
 def _check_surrogates(line: bytes, record: Any) -> None:
     """Raises ValueError where half of a surrogate pair was written as an escape."""
-    if _SURROGATE.search(line):
+    if b"\\u" in line and _SURROGATE.search(line):
         json.dumps(record, ensure_ascii=False).encode("utf-8")
 
 

@@ -21,6 +21,10 @@ BOM = b"\xef\xbb\xbf"
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
+Span = tuple[int, int]
+"""From this byte to before that one."""
+
+
 class Stream(Protocol):
     """What bytes are read from."""
 
@@ -69,12 +73,57 @@ class _Whole:
         raise self._error
 
 
-def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT) -> Iterator[Block]:
-    """A stream cut at line ends into blocks of about this size; a byte order mark at its start is left out.
+def is_plain(path: Path) -> bool:
+    """Whether a file's bytes are its text, by its name: then it can be read from anywhere."""
+    return path.suffix.lower() not in _CODECS
+
+
+@contextmanager
+def between(path: Path, name: str, span: Span) -> Iterator[tuple[Stream, int]]:
+    """The lines of a plain file that begin within a span, and where the first of them does. Raises SourceError."""
+    file: BinaryIO | None = None
+    with suppress(OSError):
+        file = path.open("rb", buffering=0)
+    if file is None:
+        raise unreadable(name)
+    with file:
+        whole = _Whole(file, damaged(name))
+        start, end = (_line_from(file, whole, at) for at in span)
+        file.seek(start)
+        yield _Until(whole, end - start), start
+
+
+def _line_from(file: BinaryIO, stream: Stream, at: int) -> int:
+    """Where the first line begins that does so here or later; the end of the file where none does."""
+    if not at:
+        return 0
+    place = file.seek(at - 1)
+    while data := stream.read(1 << 16):
+        found = data.find(b"\n") + 1
+        if found:
+            return place + found
+        place += len(data)
+    return place
+
+
+class _Until:
+    """So many bytes of a stream."""
+
+    def __init__(self, stream: Stream, left: int) -> None:
+        self._stream, self._left = stream, left
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT, start: int = 0) -> Iterator[Block]:
+    """A stream cut at line ends into blocks of about this size; a byte order mark at the start of its file is left out.
 
     A line above the limit is told by its position and never held whole.
     """
-    position, held, skipping = 0, b"", False
+    position, held, skipping = start, b"", False
     for data in _reads(stream, min(size, limit)):
         if not position and not held and data.startswith(BOM):
             position, data = len(BOM), data[len(BOM) :]

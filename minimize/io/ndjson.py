@@ -8,8 +8,8 @@ CRLF, and the last one needs no end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from minimize.io.base import Chunk, Part, Request
+from minimize.io.base import Chunk, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
 from minimize.io.json_fast import explicit, fast
@@ -26,7 +26,7 @@ from minimize.io.json_lines import Gathered
 from minimize.io.json_parse import FEW, Told, TooMany
 from minimize.io.json_scan import Places, Scanned, scan
 from minimize.io.json_strict import Malformed, anywhere, parse
-from minimize.io.lines import BLANK, BLOCK, Block, blocks, opened
+from minimize.io.lines import BLANK, BLOCK, Block, Span, Stream, between, blocks, is_plain, opened
 from minimize.io.lines import lines as every_line
 from minimize.io.merge import bounded, joined, ordered
 from minimize.io.part import FilePart, FileSource
@@ -35,6 +35,8 @@ from minimize.pointer import Pointer
 
 CHUNK = 8 << 20
 """About how many bytes of text make a chunk."""
+PIECE = 64 << 20
+"""Bytes of a plain file that are read by one worker at least."""
 PEEK = 1000
 """How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
 
@@ -56,10 +58,11 @@ def ndjson(files: Sequence[Path], root: Path, request: Request, *, shown: Shown 
 
 @dataclass(frozen=True, slots=True)
 class NdjsonPart:
-    """One NDJSON file bound to a request."""
+    """One NDJSON file bound to a request, or the lines of it that begin within a span."""
 
     file: FilePart
     lines: Lines
+    span: Span | None = None
 
     @property
     def name(self) -> str:
@@ -73,22 +76,39 @@ class NdjsonPart:
 
     @property
     def size(self) -> int:
-        """Stored bytes."""
-        return self.file.size
+        """Stored bytes; of a span its own."""
+        return self.file.size if self.span is None else self.span[1] - self.span[0]
 
-    def pieces(self) -> Sequence[Part]:
-        """Itself: it is read from its beginning."""
-        return (self,)
+    def pieces(self, size: int = PIECE) -> Sequence[NdjsonPart]:
+        """Its spans, of the same sizes whoever reads them; itself where it is compressed, for then it is read from its start."""
+        if self.span is not None or not is_plain(self.file.path) or self.size <= size:
+            return (self,)
+        starts = range(0, self.size, size)
+        return [replace(self, span=(start, min(start + size, self.size))) for start in starts]
 
     def read(self) -> Iterator[Chunk]:
-        """The records, about 8 MiB of text a chunk. Raises SourceError."""
-        yield from bounded(self._chunks())
+        """The records, about 8 MiB of text a chunk, never across spans. Raises SourceError."""
+        pieces = self.pieces()
+        if len(pieces) == 1:
+            yield from bounded(self._chunks())
+        else:
+            for piece in pieces:
+                yield from piece.read()
 
     def _chunks(self) -> Iterator[Chunk]:
-        with opened(self.file.path, self.file.name) as stream:
-            found = map(self.lines.chunk, blocks(stream))
+        with self._opened() as (stream, start):
+            found = map(self.lines.chunk, blocks(stream, start=start))
             while some := list(islice(found, CHUNK // BLOCK)):
                 yield joined(some, self.lines.bound.schema)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Stream, int]]:
+        if self.span is not None:
+            with between(self.file.path, self.file.name, self.span) as found:
+                yield found
+        else:
+            with opened(self.file.path, self.file.name) as stream:
+                yield stream, 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from minimize.errors import SourceError
 from minimize.io.base import Chunk, Declared, Request
 from minimize.io.columnar import Bound
 from minimize.io.lines import Block
+from minimize.io.merge import joined
 from minimize.io.ndjson import Lines, NdjsonPart, ndjson
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
@@ -260,6 +261,40 @@ def test_many_lines_are_read_in_several_chunks_with_the_positions_of_one(tmp_pat
     places = [at for chunk in found for at in (chunk.positions or pa.array([], pa.int64())).to_pylist()]
     assert len(found) > 1
     assert places == [number for number in range(len(data)) if number == 0 or data[number - 1 : number] == b"\n"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 41, 100, 1000])
+def test_pieces_hold_each_line_once_in_order_and_where_it_stands(tmp_path: Path, size: int) -> None:
+    data = b"\xef\xbb\xbf" + b"\n".join(
+        [line(), b"", line(id="b" * 90) + b"\r", b"broken", b"\n", line(id="c"), line(id="d", u=1)]
+    )
+    (part,) = ndjson([write(tmp_path, data)], tmp_path, REQUEST).parts
+    assert isinstance(part, NdjsonPart)
+    pieces = part.pieces(size)
+    found = joined([chunk for piece in pieces for chunk in piece.read()], part.lines.bound.schema)
+    assert meaning(found) == meaning(joined(list(part.read()), part.lines.bound.schema))
+    assert sum(piece.size for piece in pieces) == len(data)
+    assert {piece.name for piece in pieces} == {"a.ndjson"}
+
+
+def test_a_piece_is_not_cut_again_and_neither_is_a_compressed_file(tmp_path: Path) -> None:
+    (part,) = ndjson([write(tmp_path, line() + b"\n" + line())], tmp_path, REQUEST).parts
+    (packed,) = ndjson([write(tmp_path, gzip.compress(line() * 9), "a.ndjson.gz")], tmp_path, REQUEST).parts
+    assert isinstance(part, NdjsonPart)
+    assert isinstance(packed, NdjsonPart)
+    piece = part.pieces(10)[0]
+    assert list(piece.pieces(10)) == [piece]
+    assert list(packed.pieces(10)) == [packed]
+
+
+def test_a_piece_of_a_file_that_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
+    path = write(tmp_path, line() + b"\n" + line())
+    (part,) = ndjson([path], tmp_path, REQUEST).parts
+    assert isinstance(part, NdjsonPart)
+    piece = part.pieces(10)[1]
+    path.unlink()
+    with pytest.raises(SourceError, match=r"a\.ndjson"):
+        list(piece.read())
 
 
 def test_the_digest_is_of_the_stored_bytes(tmp_path: Path) -> None:
