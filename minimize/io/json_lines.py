@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from minimize.io.base import Carried, Chunk, Reject, Request
 from minimize.io.columnar import Bound
-from minimize.io.json_strict import Fault, Malformed, build, fault, parse, undeclared
+from minimize.io.json_build import Seen, Wrong, reader
+from minimize.io.json_strict import Fault, Malformed, build, fault, lacks, parse, undeclared
 from minimize.io.lines import LIMIT, length
 from minimize.io.project import rows_only
 from minimize.io.rows import SUBJECTS
@@ -51,6 +52,9 @@ class Gathered:
         self._places: list[int] = []
         self._rejects: list[Reject] = []
         self._extra = Extra(bound.request, root)
+        self._read = reader(root, self._type)
+        self._never = tuple(pointer.top for pointer in bound.request.never)
+        self._required = tuple(field.pointer.parts for field in bound.request.fields if field.required)
 
     def take(self, position: int, line: bytes) -> None:
         """Takes one line in."""
@@ -60,11 +64,10 @@ class Gathered:
         record = None
         with suppress(Malformed):
             record = parse(line)
-        found = Fault("malformed") if record is None else fault(record, self._bound.request, self._root)
-        if found is not None or record is None:
-            self._reject(position, found or Fault("malformed"))
-        else:
-            self._keep(position, record)
+        if record is None:
+            self._reject(position, Fault("malformed"))
+        elif not self._taken(position, record):
+            self._judge(position, record)
 
     def too_large(self, position: int) -> Gathered:
         """Takes note of a line that is too long."""
@@ -85,10 +88,30 @@ class Gathered:
     def _reject(self, position: int, found: Fault) -> None:
         self._rejects.append(Reject(position, "byte", found.field, found.code))
 
-    def _keep(self, position: int, record: Mapping[str, Any]) -> None:
-        self._records.append(build(record, self._root, self._type))
+    def _taken(self, position: int, record: Mapping[str, Any]) -> bool:
+        """Keeps a record that is beyond doubt; False, and nothing is kept, where there is any."""
+        seen: Seen = []
+        try:
+            held = self._read(record, seen)
+        except Wrong:
+            return False
+        if any(top in record for top in self._never) or any(lacks(record, parts) for parts in self._required):
+            return False
+        self._keep(position, record, held, bool(seen))
+        return True
+
+    def _judge(self, position: int, record: Mapping[str, Any]) -> None:
+        found = fault(record, self._bound.request, self._root)
+        if found is not None:
+            self._reject(position, found)
+        else:
+            self._keep(position, record, build(record, self._root, self._type), True)
+
+    def _keep(self, position: int, record: Mapping[str, Any], held: Any, extra: bool) -> None:
+        self._records.append(held)
         self._places.append(position)
-        self._extra.take(record)
+        if extra:
+            self._extra.take(record)
 
 
 def subject_of(record: Mapping[str, Any], request: Request) -> str | None:

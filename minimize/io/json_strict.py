@@ -114,8 +114,12 @@ def build(value: Any, node: Node, type_: pa.DataType) -> Any:
 
 def convert(value: Any, word: str) -> Any:
     """A JSON value as Arrow takes it for a policy's type; None where it is of another type, or no time."""
-    reader = _VALUES.get(word) or _VALUES.get(family(word))
-    return None if reader is None else reader(value, word)
+    return convert_by(word)(value, word)
+
+
+def convert_by(word: str) -> Callable[[Any, str], Any]:
+    """What converts to a policy's type; for a container it gives None always."""
+    return _VALUES.get(word) or _VALUES.get(family(word)) or _nothing
 
 
 def _mistyped(value: Any, node: Node, declared: Declared, at: int) -> Code | None:
@@ -135,7 +139,7 @@ def _mistyped(value: Any, node: Node, declared: Declared, at: int) -> Code | Non
 
 
 def _judged(value: Any, word: str) -> Code | None:
-    container = _CONTAINERS.get(word)
+    container = CONTAINERS.get(word)
     if container is not None:
         return None if isinstance(value, container) else "wrong_type"
     if convert(value, word) is not None:
@@ -216,6 +220,10 @@ def _string(value: Any, word: str) -> str | None:
     return value if _is_text(value) else None
 
 
+def _nothing(value: Any, word: str) -> None:
+    return None
+
+
 def _read(value: Any, word: str) -> Any:
     return one(value, word) if _is_text(value) else None
 
@@ -242,7 +250,7 @@ def _decimal(value: Any, word: str) -> Decimal | None:
     return exactly(Decimal(value), *digits)
 
 
-_CONTAINERS: Mapping[str, type] = {"list": list, "struct": dict, "map": dict}
+CONTAINERS: Mapping[str, type] = {"list": list, "struct": dict, "map": dict}
 _VALUES: Mapping[str, Callable[[Any, str], Any]] = {
     "string": _string,
     "boolean": _boolean,
