@@ -83,9 +83,10 @@ _ERRORS: Final = {
 }
 _LOG: Final = {
     "I001": "a run was published",
-    "I002": "there was nothing to do",
+    "I002": "no file matches: there was nothing to do",
     "W010": "records in memory were left out",
     "W011": "an aggregate was published without waiting for late rows",
+    "W012": "more records than `fail_above` are in quarantine",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

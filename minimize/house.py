@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 HOUSE: Final = "minimize.yaml"
+HOUSE_KEYS: Final = ("keys", "ledger", "access", "recipients", "purposes")
+"""What the house's file may say."""
 
 
 def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:

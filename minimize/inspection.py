@@ -23,11 +23,11 @@ from minimize.io import declared_schema
 from minimize.io.base import Source
 from minimize.io.discover import discover, format_of
 from minimize.io.find import DATE, find, hive
-from minimize.job.given import as_pipeline, bind_all, found_files, load_job_settings, open_sources, veil
+from minimize.job.given import as_pipeline, examine_all, found_files, load_job_settings, open_sources, veil
 from minimize.keys import find_keyring
 from minimize.minimizer import require_keys, row_key
 from minimize.plan import Plan, request
-from minimize.plan.bind import examine
+from minimize.plan.bind import Examined, examine
 from minimize.plan.effective import effective as for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.init import draft, name_from
@@ -43,13 +43,18 @@ LOOKED_AT: Final = 3
 """How many files of a source lint looks at."""
 
 
-def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Plan:  # noqa: A002
+def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Plan:
     """The plan of a pipeline: bound to its source where there is one, else to the types that the policy names.
 
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
+    return examined_for(pipeline, input=input).allowed()
+
+
+def examined_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Examined:
+    """The same with what stands against it, for those who want to see the plan all the same."""
     job = as_pipeline(pipeline)
-    return bind_all(job, open_sources(job, found_files(job, input, None), None, veil(job, None)))
+    return examine_all(job, open_sources(job, found_files(job, input, None), None, veil(job, None)))
 
 
 def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
@@ -66,7 +71,7 @@ def preview_rows(
     rows: int,
     *,
     at: datetime | str | None = None,
-    input: str | PathLike[str] | None = None,  # noqa: A002
+    input: str | PathLike[str] | None = None,
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:

@@ -84,7 +84,7 @@ def prepare(
     return _bound(loaded, bound.schema, purpose, settings, keys)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Minimizer:
     """A policy bound to a schema, settings and keys; call it with a batch."""
 
@@ -92,6 +92,12 @@ class Minimizer:
     settings: SettingsRows | None
     keys: Keyring | None
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Minimizer({self.plan!r})"
+
+    def _repr_html_(self) -> str:
+        return self.plan._repr_html_()
 
     def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
         """The batch as the policy lets it leave, in the kind it came in.

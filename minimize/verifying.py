@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import Finding, OutputError
-from minimize.io.published import settle
+from minimize.io.published import receipts, settle
 from minimize.keys import Keyring, PublicKeys, Verifier
+from minimize.receipt import in_force
 from minimize.verification.check import PathLike, found_by, require, verifier_for
 
 TRIES: Final = 5
@@ -40,6 +41,14 @@ def check(
         if findings is not None and (not _failed(findings) or settle(Path(output)) == before):
             return findings
     raise OutputError("the output was written to while it was checked", hint="wait until that is done")
+
+
+def extent(output: PathLike) -> str:
+    """What a verification is about, in words: how many receipts, and what stands by them."""
+    said = receipts(Path(output))
+    standing = [file for files in in_force(said).values() for file in files]
+    rows = sum(file.rows for file in standing)
+    return f"{len(said):,} receipts, {len(standing):,} files in force, {rows:,} rows"
 
 
 def _looked(output: PathLike, verifier: Verifier) -> list[Finding] | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from typing import Final
 
 import click
 
+from minimize.cli.log import is_json
 from minimize.errors import ConfigurationError, MinimizeError, unforeseen
 
+log = logging.getLogger("minimize")
 USAGE: Final = "E001"
 
 
@@ -28,6 +31,8 @@ def guarded(command: click.Command) -> None:
         code = 130
     except BrokenPipeError:
         code = unread()
+    except SystemExit as stop:  # click leaves like this where nobody reads on
+        code = 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else stop.code
     except MinimizeError as error:
         code = tell(error, as_json)
     except Exception as error:  # whatever it is, its message may carry a value: only its place is told
@@ -39,6 +44,9 @@ def tell(error: MinimizeError, as_json: bool) -> int:
     """Prints an error on stderr and gives its exit code."""
     if as_json:
         click.echo(json.dumps(error.as_json(), indent=2), err=True)
+    elif is_json():
+        faults = [finding.as_json() for finding in error.findings]
+        log.error(error.message, extra={"code": error.code, "data": {"hint": error.hint, "faults": faults}})
     else:
         click.echo(f"error {error.code}: {error}", err=True)
     return error.exit_code

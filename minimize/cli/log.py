@@ -27,6 +27,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(body, ensure_ascii=False)
 
 
+def is_json() -> bool:
+    """Whether the log is for machines; then all of stderr is."""
+    return any(isinstance(each.formatter, JsonLines) for each in logging.getLogger("minimize").handlers)
+
+
 def set_up(log_format: str, verbose: bool) -> None:
     """Sends the library's log to stderr."""
     handler = logging.StreamHandler()

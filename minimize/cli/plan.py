@@ -30,9 +30,14 @@ def command(
 ) -> None:
     """Field by field what PIPELINE does: kept, dropped (why), generalized (how), and the category of each output."""
     from minimize.cli.tables import plan_table, rows_table
-    from minimize.inspection import effective, plan_for, preview_rows
+    from minimize.inspection import effective, examined_for, preview_rows
 
-    plan = plan_for(pipeline, input=input_)
+    if at is not None and tenant is None and not preview:
+        raise click.UsageError("--at goes with --tenant or --preview")
+    examined = examined_for(pipeline, input=input_)
+    if examined.refused and not examined.faults and not as_json:
+        plan_table(examined.plan)
+    plan = examined.allowed()
     if tenant is not None:
         plan = effective(plan, tenant, at=at, settings=settings)
     rows = preview_rows(plan, preview, at=at, input=input_, settings=settings, keys=keys) if preview else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,12 @@ import click
 
 from minimize.cli import options
 from minimize.cli.progress import progress
+from minimize.cli.width import width
 
 if TYPE_CHECKING:
     from minimize.receipt import Receipt
+
+log = logging.getLogger("minimize")
 
 
 @click.command()
@@ -57,11 +61,11 @@ def command(
     elif receipt.sequence == NOTHING:
         click.echo("nothing to do")
     else:
-        click.echo(receipt.summary())
+        click.echo(receipt.summary(width()))
         click.echo(_where(receipt, Path(output) if output else job.folder / job.output))
     exceeded = quarantine_exceeded(receipt, job)
     if exceeded:
-        click.echo(exceeded, err=True)
+        log.error(exceeded, extra={"code": "W012", "run_id": receipt.run_id})
     return 4 if exceeded else 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -48,7 +50,16 @@ def _tall(number: int, row: dict[str, Any]) -> Table:
 
 
 def _value(value: Any) -> Text:
-    return Text("null", "dim") if value is None else Text(str(value))
+    return Text("null", "dim") if value is None else Text(_plain(value))
+
+
+def _plain(value: Any) -> str:
+    """A value as people write it: times in ISO 8601, nested values as JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    return str(value)
 
 
 def _show(*parts: RenderableType) -> None:

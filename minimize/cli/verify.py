@@ -17,7 +17,7 @@ from minimize.cli.findings import show
 @options.as_json
 def command(output: str, keys: str | None, public_key: str | None, as_json: bool) -> int:
     """Re-check the set in force of OUTPUT against the chain of receipts and the policies they carry."""
-    from minimize.verifying import check
+    from minimize.verifying import check, extent
 
     findings = check(output, keys=keys, public_key=public_key)
     failed = any(finding.severity == "error" for finding in findings)
@@ -25,5 +25,5 @@ def command(output: str, keys: str | None, public_key: str | None, as_json: bool
         click.echo(json.dumps({"ok": not failed, "findings": [finding.as_json() for finding in findings]}, indent=2))
     else:
         show(findings)
-        click.echo("not verified" if failed else "verified")
+        click.echo("not verified" if failed else f"verified: {extent(output)}")
     return 1 if failed else 0

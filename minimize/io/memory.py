@@ -20,6 +20,8 @@ from minimize.io.columnar import ROWS, Bound, bind, sound
 from minimize.io.part import steady
 
 NAME = "memory"
+FEW = 65_536
+"""Rows below which batches of a table are put together."""
 _UNSOUND = "the data in memory is not what its schema says"
 _HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or anything with __arrow_c_stream__"
 
@@ -88,7 +90,7 @@ def take(data: Any, named: Collection[str] | None = None) -> Data:
     if isinstance(data, pa.RecordBatch):
         return Data(data.schema, lambda: iter([data]), again=True)
     if isinstance(data, pa.Table):
-        return Data(data.schema, lambda: iter(data.to_batches()), again=True)
+        return Data(data.schema, lambda: _gathered(data), again=True)
     if isinstance(data, pa.RecordBatchReader):
         return Data(data.schema, _Once(lambda: data), again=False)
     if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
@@ -166,6 +168,28 @@ def _column(series: Any) -> pa.Array | pa.ChunkedArray | None:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None
+
+
+def _gathered(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """A table's batches, small ones put together: each batch has a cost of its own."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in table.to_batches():
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= FEW:
+            yield _one(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _one(waiting)
+
+
+def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    table = pa.Table.from_batches(batches)
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
 
 
 def _sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

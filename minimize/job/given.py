@@ -42,6 +42,8 @@ class Given:
     sources: Mapping[Day, Source]
     fence: Path | None
     plan: Plan
+    looked_at: str
+    """The path or pattern of the input, as it was written."""
 
     @property
     def nothing(self) -> bool:
@@ -54,7 +56,7 @@ def resolve(
     *,
     date: date | str | None,
     at: datetime | str | None,
-    input: str | PathLike[str] | None,  # noqa: A002
+    input: str | PathLike[str] | None,
     settings: Any,
     output: str | PathLike[str] | None,
     keys: Keyring | str | PathLike[str] | None,
@@ -75,7 +77,9 @@ def resolve(
     examined.allowed()
     _check_time(asked, now, output)
     target = Path(output) if output is not None else job.folder / job.output
-    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, found.fence(target), plan)
+    looked_at = job.source.path if input is None else str(input)
+    fence = found.fence(target)
+    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, fence, plan, looked_at)
 
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:

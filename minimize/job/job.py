@@ -37,7 +37,7 @@ def run(
     date: date | str | None = None,
     at: datetime | str | None = None,
     engine: str = "local",
-    input: str | PathLike[str] | None = None,  # noqa: A002
+    input: str | PathLike[str] | None = None,
     settings: Any = None,
     output: str | PathLike[str] | None = None,
     keys: Keyring | str | PathLike[str] | None = None,
@@ -196,7 +196,7 @@ def _files_of(receipt: Receipt) -> Iterator[tuple[str, str]]:
 
 def _nothing(given: Given, engine: str, started: datetime) -> Receipt:
     policy = given.pipeline.policy
-    log.info("nothing to do", extra={"code": "I002"})
+    log.warning("no file matches %s", given.looked_at, extra={"code": "I002"})
     return Receipt(
         run_id=new_run_id(started),
         sequence=NOTHING,

@@ -11,6 +11,9 @@ from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan
 from minimize.plan.words import condition_text, duration, step_text
 
+COUNTS = ("count", "count_distinct", "histogram")
+"""The measures that are rounded where an aggregate rounds its counts."""
+
 
 def columns_page(plan: Plan) -> str:
     """The page as Markdown, one table an output."""
@@ -44,7 +47,7 @@ def _aggregate(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
         )
     for key, measure in aggregate.model.measures.items():
         of = f" of {measure.of}" if measure.of else ""
-        rounded = aggregate.model.round
+        rounded = aggregate.model.round if measure.name in COUNTS else None
         form = f"counts to the nearest {rounded.counts_to}" if rounded else "exact"
         counts = measure.of is None or aggregate.definition.counts_subjects(aggregate.definition.measures[key])
         null = "never null" if counts else "; ".join(_null_measures(plan, measure, below))

@@ -100,7 +100,7 @@ class OutputPlan:
     schema: pa.Schema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """A policy bound to a schema and a purpose."""
 
@@ -116,6 +116,9 @@ class Plan:
     reveals: Mapping[str, str]
     """Per field with a condition, and under `records` for whole records: what the outcome reveals."""
     digest: str
+
+    def __repr__(self) -> str:
+        return f"Plan({self.policy.policy} version {self.policy.version} for {self.purpose}, {len(self.fields)} fields)"
 
     def as_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""

@@ -91,7 +91,15 @@ class _Read:
 
 
 def _file(path: str | Path, name: str) -> Path:
-    return Path(path) / name if Path(path).is_dir() else Path(path)
+    try:
+        is_folder = Path(path).is_dir()
+    except (OSError, ValueError):  # a text that cannot be a path; its error repeats it
+        is_folder = None
+    if is_folder is None:
+        raise PolicyError(
+            "this is no path", hint="give the path of a file or folder; a policy as a mapping: `policy_from`"
+        )
+    return Path(path) / name if is_folder else Path(path)
 
 
 def _straight(path: Path) -> Path:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from minimize.house import house_file
+from minimize.house import HOUSE_KEYS, house_file
 from minimize.policy.faults import Faults, did_you_mean
 from minimize.policy.yaml import content_of, parse
 
@@ -64,6 +64,9 @@ def house_purposes(start: Path, faults: Faults) -> tuple[str, ...]:
 def _listed(file: Path, faults: Faults) -> list[tuple[str, int | None]]:
     content = content_of(file, faults)
     root = None if content is None else parse(content.decode("utf-8-sig"), faults)
+    for key, entry in ({} if root is None else root.entries).items():
+        if key not in HOUSE_KEYS:
+            faults.add("P004", f"a house file knows no `{key}`", line=entry.line, hint=did_you_mean(key, HOUSE_KEYS))
     node = None if root is None else root.get("purposes")
     if node is None:
         return []

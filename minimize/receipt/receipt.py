@@ -48,7 +48,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Receipt:
     """What one run (or expiry, correction, deletion …) did to an output.
 
@@ -136,9 +136,14 @@ class Receipt:
         if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
             raise VerificationError(f"the signature of the receipt of {self.run_id} is not by a key that is known here")
 
-    def summary(self) -> str:
-        """What happened, as a few lines for people."""
-        return summary(self)
+    def summary(self, width: int = 100) -> str:
+        """What happened, as a few lines for people, of at most so many characters where words allow."""
+        return summary(self, width)
+
+    def __repr__(self) -> str:
+        return (
+            f"Receipt({self.kind} {self.run_id} of {self.pipeline}, sequence {self.sequence}, {self.rows.written} rows)"
+        )
 
     def _unsigned(self) -> bytes:
         return canonical({key: value for key, value in self.as_json().items() if key != "signature"})

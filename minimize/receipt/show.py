@@ -18,10 +18,10 @@ _WIDTH = 100
 _TABLE = "<table><caption style='text-align:left'>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
-def summary(receipt: Receipt) -> str:
+def summary(receipt: Receipt, width: int = _WIDTH) -> str:
     """What happened, as lines of text without a newline at the end: what was dropped, gated, generalized, suppressed."""
     labelled = [(label, text) for label, text in _lines(receipt) if text]
-    return "\n".join([_title(receipt), *(_line(label, text) for label, text in labelled)])
+    return "\n".join([_title(receipt), *(_line(label, text, width) for label, text in labelled)])
 
 
 def html(receipt: Receipt) -> str:
@@ -79,9 +79,9 @@ def _is_treated(each: FieldReceipt) -> bool:
     return each.did not in ("drop", "keep")
 
 
-def _line(label: str, text: str) -> str:
+def _line(label: str, text: str, width: int) -> str:
     indent = " " * (_LABEL + 2)
-    lines = wrap(text, _WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
+    lines = wrap(text, width - len(indent), break_long_words=False, break_on_hyphens=False)
     return "\n".join(
         [
             f"  {label:<{_LABEL}}{lines[0]}" if len(label) < _LABEL else f"  {label} {lines[0]}",

@@ -18,6 +18,9 @@ from minimize.settings.rows import SettingsRows
 
 def from_file(path: Path) -> SettingsRows:
     """The rows of a settings file, Parquet by its suffix. Raises PolicyError with every fault, by line."""
+    if not path.exists():
+        finding = Finding("C001", "there is no such settings file", file=str(path), hint="is the path written right?")
+        raise PolicyError(f"cannot read the settings {path}", findings=[finding])
     if path.suffix.lower() in (".parquet", ".pq") or path.is_dir():
         return checked(_parquet(path))
     return checked(_csv(path))

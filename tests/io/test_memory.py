@@ -239,3 +239,9 @@ def test_the_schema_of_data_is_known_without_reading_it() -> None:
 def test_a_part_in_memory_has_a_name_and_no_digest() -> None:
     (part,) = memory(TABLE, REQUEST).parts
     assert (part.name, part.digest) == ("memory", "")
+
+
+def test_small_batches_of_a_table_are_put_together() -> None:
+    table = pa.concat_tables([pa.table({"a": [number]}) for number in range(100)])
+    (chunk,) = memory(table, Request((declared("a", "integer"),))).parts[0].read()
+    assert chunk.records["a"].to_pylist() == list(range(100))

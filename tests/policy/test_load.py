@@ -180,3 +180,10 @@ def test_a_policy_that_cannot_be_found_is_a_fault(write: Write, named: str) -> N
     with pytest.raises(PolicyError) as caught:
         load_pipeline(write("pipeline.yaml", text))
     assert [f.code for f in caught.value.findings] == ["P001"]
+
+
+def test_a_text_that_is_no_path_is_not_repeated() -> None:
+    text = "policy: p\n" * 500
+    with pytest.raises(PolicyError) as caught:
+        load_policy(text)
+    assert "policy: p" not in str(caught.value)

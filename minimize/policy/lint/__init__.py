@@ -50,6 +50,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.suppression,
     aggregates.accepted,
     aggregates.late,
+    aggregates.rounded,
 )
 
 

@@ -56,6 +56,16 @@ def accepted(subject: Subject) -> Iterator[Finding]:
                 yield subject.in_pipeline("L064", message, "aggregates", name, hint="say `round: {counts_to: 5}`")
 
 
+def rounded(subject: Subject) -> Iterator[Finding]:
+    """L066: exact figures that give rounded counts back."""
+    for name, aggregate in _aggregates(subject):
+        exact = [label for label, measure in aggregate.measures.items() if measure.name in ("mean", "sum", "share")]
+        if aggregate.round is not None and exact:
+            message = f"{', '.join(exact)} beside rounded counts: where values are coarse, an exact figure gives the count back"
+            hint = "leave the exact figure out, or put it into an aggregate without counts"
+            yield subject.in_pipeline("L066", message, "aggregates", name, "round", hint=hint)
+
+
 def late(subject: Subject) -> Iterator[Finding]:
     """L065: late rows, for which nobody waits yet."""
     for name, aggregate in _aggregates(subject):

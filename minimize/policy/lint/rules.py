@@ -56,6 +56,7 @@ _RULES = (
     Rule("L063", "warning", "related aggregates are accepted"),
     Rule("L064", "warning", "counts are not rounded, though related aggregates are accepted"),
     Rule("L065", "warning", "late rows are not waited for yet: each batch date publishes what it brought"),
+    Rule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})

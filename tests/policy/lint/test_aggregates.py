@@ -76,3 +76,14 @@ def test_accepted_relations_are_told(pipeline_lint_of: LintOf) -> None:
 def test_waiting_for_late_rows_has_no_effect_yet(pipeline_lint_of: LintOf) -> None:
     text = "aggregates:\n" + aggregate("count", "suppress: {below: 10}, late: 2d")
     assert told(pipeline_lint_of(text, FIELDS)) == [("L065", "warning", "a")]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [("suppress: {below: 10}, round: {counts_to: 5}", [("L066", "warning", "a")]), ("suppress: {below: 10}", [])],
+)
+def test_an_exact_figure_beside_rounded_counts_is_told(
+    pipeline_lint_of: LintOf, more: str, expected: list[tuple[str, str, str]]
+) -> None:
+    text = "aggregates:\n" + aggregate("{mean: clipped}", more)
+    assert told(pipeline_lint_of(text, FIELDS)) == expected
