@@ -56,7 +56,7 @@ class Told:
         object.__setattr__(self, "numbers", _misfits(self.types))
         object.__setattr__(self, "decimals", pa.schema(_decimals(self.types)))
 
-    def read(self, data: bytes) -> pa.Table:
+    def read(self, data: memoryview) -> pa.Table:
         """The lines as a table. Raises ArrowException. What Arrow infers for `[null, "x"]` is not valid, hence the check."""
         if self.decimals.names:
             _read(data, self.decimals, "ignore")
@@ -65,7 +65,7 @@ class Told:
         return table
 
 
-def _read(data: bytes, types: pa.Schema, other: str) -> pa.Table:
+def _read(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
     reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
     parsing = pj.ParseOptions(explicit_schema=types, unexpected_field_behavior=other)
     return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
@@ -75,7 +75,9 @@ def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table,
     """These lines as tables, each with the lines that are its rows. Raises TooMany."""
     if told.decimals.names:
         rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL), assume_unique=True)
-    table, stop = _attempt(lines, rows, told)
+    if not len(rows):
+        return
+    table, stop = _attempt(lines.text(rows), len(rows), told)
     tries, most = TRIES, len(rows) // SHARE + 1
     bad = _odd_numbers(lines, rows, told) if table is None else rows[:0]
     while table is None and (stop is not None or len(bad)):
@@ -87,7 +89,7 @@ def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table,
         if not tries or most < 0:
             raise TooMany
         rows, bad = np.setdiff1d(rows, bad, assume_unique=True), rows[:0]
-        table, stop = _attempt(lines, rows, told)
+        table, stop = _attempt(lines.text(rows), len(rows), told) if len(rows) else (None, None)
     if table is not None:
         yield table, rows
     else:
@@ -102,13 +104,13 @@ class _Stop:
     key: str | None
 
 
-def _attempt(lines: Scanned, rows: Places, told: Told) -> tuple[pa.Table | None, _Stop | None]:
-    """A table with a row for each line; or where Arrow stopped, if it says so."""
+def _attempt(data: memoryview, rows: int, told: Told) -> tuple[pa.Table | None, _Stop | None]:
+    """A table with so many rows, one for each line; or where Arrow stopped, if it says so."""
     try:
-        table = told.read(lines.text(rows))
+        table = told.read(data)
     except pa.ArrowException as error:
-        return None, _stop(str(error), len(rows))
-    return (table, None) if table.num_rows == len(rows) else (None, None)
+        return None, _stop(str(error), rows)
+    return (table, None) if table.num_rows == rows else (None, None)
 
 
 def _stop(message: str, rows: int) -> _Stop | None:
@@ -123,14 +125,20 @@ def _refused(lines: Scanned, rows: Places, stop: _Stop, told: Told, most: int) -
 
     Takes the lines from the one on at which it stopped.
     """
-    bad, at = rows[:0], 0
+    if not len(rows):
+        return rows
+    bad, at, start = rows[:0], 0, int(lines.starts[rows[0]])
+    text = bytearray(lines.text(rows))
     after: _Stop | None = stop
     while after is not None and len(bad) <= most and at < len(rows):
         bad, rows = np.append(bad, rows[at]), rows[at + 1 :]
         if after.key is not None and not _is_told(told.types, after.key):
-            bad = np.union1d(bad, _with(lines, after.key))
-            rows = np.setdiff1d(rows, bad, assume_unique=True)
-        after = _attempt(lines, rows, told)[1] if len(rows) else None
+            mixed = np.intersect1d(_with(lines, after.key), rows, assume_unique=True)
+            bad, rows = np.append(bad, mixed), np.setdiff1d(rows, mixed, assume_unique=True)
+            lines.blanked(text, mixed, start)
+        rest = memoryview(text)[int(lines.starts[rows[0]]) - start :] if len(rows) else memoryview(b"")
+        after = _attempt(rest, len(rows), told)[1] if len(rows) else None
+        rest.release()
         at = 0 if after is None else after.row
     return np.unique(bad)
 

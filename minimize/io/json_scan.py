@@ -44,16 +44,20 @@ class Scanned:
         """Where a line stands in its file."""
         return self.block.position + int(self.starts[row])
 
-    def text(self, rows: Places) -> bytes:
-        """These lines (by index, in order), one after the other; lines that follow each other are copied together."""
-        if len(rows) == len(self.starts):
-            return self.block.data
-        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-        firsts, lasts = np.append(rows[:1], rows[breaks]), np.append(rows[breaks - 1], rows[-1:])
-        held = memoryview(self.block.data)
-        return b"\n".join(
-            held[a:b] for a, b in zip(self.starts[firsts].tolist(), self.ends[lasts].tolist(), strict=True)
-        )
+    def text(self, rows: Places) -> memoryview:
+        """These lines (by index, in order) as they stand, from the first to the last; what is between them is blank."""
+        first, last = int(rows[0]), int(rows[-1])
+        held = memoryview(self.block.data)[self.starts[first] : self.ends[last]]
+        if len(rows) == last - first + 1:
+            return held
+        others = np.setdiff1d(np.arange(first, last + 1), rows, assume_unique=True)
+        return memoryview(self.blanked(bytearray(held), others, int(self.starts[first])))
+
+    def blanked(self, data: bytearray, rows: Places, start: int) -> bytearray:
+        """A copy of the block's bytes from `start` on, in which these lines are now blank."""
+        for begin, end in zip((self.starts[rows] - start).tolist(), (self.ends[rows] - start).tolist(), strict=True):
+            data[begin:end] = b" " * (end - begin)
+        return data
 
     def holding(self, text: bytes) -> Places:
         """The indices of the lines that hold these bytes."""

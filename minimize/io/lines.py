@@ -13,7 +13,8 @@ import pyarrow as pa
 from minimize.errors import SourceError
 from minimize.io.part import damaged, unreadable
 
-BLOCK = 2 << 20
+BLOCK = 8 << 20
+"""About how many bytes of text are parsed at once, and make a chunk."""
 LIMIT = 16 << 20
 """The longest line, in bytes without its end, that is a record."""
 BLANK = b" \t\r"
@@ -124,13 +125,15 @@ def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT, start: int = 0
     A line above the limit is told by its position and never held whole.
     """
     position, held, skipping = start, b"", False
-    for data in _reads(stream, min(size, limit)):
+    least = min(size, limit)
+    for data in _reads(stream, least):
+        more = len(data) == least
         if not position and not held and data.startswith(BOM):
             position, data = len(BOM), data[len(BOM) :]
         if skipping:
             past = data.find(b"\n") + 1
             position, data, skipping = position + (past or len(data)), data[past:] if past else b"", not past
-        end = data.rfind(b"\n") + 1
+        end = data.rfind(b"\n") + 1 if more else len(data)
         whole, held = (_both(held, data, end), data[end:]) if end else (b"", held + data)
         yield from _whole(position, whole, limit)
         position += len(whole)
@@ -147,16 +150,31 @@ def _both(held: bytes, data: bytes, end: int) -> bytes:
 
 def _whole(position: int, data: bytes, limit: int) -> Iterator[Block]:
     """Whole lines as a block; only the first of them can be too long, for it alone was begun in an earlier read."""
-    first = data.find(b"\n") if len(data) > limit else 0
-    if first > 0 and length(data[:first]) > limit:
+    first = _end_of(data) if len(data) > limit else 0
+    if length(data[:first]) > limit:
         yield Block(position, b"", too_large=True)
         position, data = position + first + 1, data[first + 1 :]
     if data:
         yield Block(position, data)
 
 
+def _end_of(data: bytes) -> int:
+    found = data.find(b"\n")
+    return len(data) if found < 0 else found
+
+
 def _reads(stream: Stream, size: int) -> Iterator[bytes]:
+    """A stream in reads of this size; what is shorter is the last."""
     while data := stream.read(size):
+        if len(data) < size:
+            data = b"".join((data, *_more(stream, size - len(data))))
+        yield data
+
+
+def _more(stream: Stream, left: int) -> Iterator[bytes]:
+    """So many more bytes, in as many reads as it takes: a compressed stream gives what it has."""
+    while left and (data := stream.read(left)):
+        left -= len(data)
         yield data
 
 

@@ -26,15 +26,13 @@ from minimize.io.json_lines import Gathered
 from minimize.io.json_parse import FEW, Told, TooMany
 from minimize.io.json_scan import Places, Scanned, scan
 from minimize.io.json_strict import Malformed, anywhere, parse
-from minimize.io.lines import BLANK, BLOCK, Block, Span, Stream, between, blocks, is_plain, opened
+from minimize.io.lines import BLANK, Block, Span, Stream, between, blocks, is_plain, opened
 from minimize.io.lines import lines as every_line
 from minimize.io.merge import bounded, joined, ordered
 from minimize.io.part import FilePart, FileSource
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
 
-CHUNK = 8 << 20
-"""About how many bytes of text make a chunk."""
 PIECE = 64 << 20
 """Bytes of a plain file that are read by one worker at least."""
 PEEK = 1000
@@ -87,7 +85,7 @@ class NdjsonPart:
         return [replace(self, span=(start, min(start + size, self.size))) for start in starts]
 
     def read(self) -> Iterator[Chunk]:
-        """The records, about 8 MiB of text a chunk, never across spans. Raises SourceError."""
+        """The records, a block of text a chunk, never across spans. Raises SourceError."""
         pieces = self.pieces()
         if len(pieces) == 1:
             yield from bounded(self._chunks())
@@ -97,9 +95,7 @@ class NdjsonPart:
 
     def _chunks(self) -> Iterator[Chunk]:
         with self._opened() as (stream, start):
-            found = map(self.lines.chunk, blocks(stream, start=start))
-            while some := list(islice(found, CHUNK // BLOCK)):
-                yield joined(some, self.lines.bound.schema)
+            yield from map(self.lines.chunk, blocks(stream, start=start))
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Stream, int]]:
@@ -182,7 +178,7 @@ def _first_records(parts: Sequence[FilePart]) -> Iterator[dict[str, Any]]:
     """The records that parse among the first lines of each file."""
     for part in parts:
         with opened(part.path, part.name) as stream:
-            every = (line for block in blocks(stream) for _, line in every_line(block))
+            every = (line for block in blocks(stream, 1 << 20) for _, line in every_line(block))
             for line in islice(every, PEEK):
                 with suppress(Malformed):
                     yield parse(line)

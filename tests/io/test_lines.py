@@ -18,7 +18,7 @@ def test_blocks_end_at_line_ends_and_know_their_position() -> None:
     data = b"first line\nsecond\nthird, a longer line\nlast"
     found = cut(data)
     assert b"".join(block.data for block in found) == data
-    assert [block.position for block in found] == [0, 11, 18, 39]
+    assert [block.position for block in found] == [0, 11, 18]
     assert all(block.data.endswith(b"\n") for block in found[:-1])
 
 
@@ -56,3 +56,16 @@ def test_every_line_is_given_whole_or_told_too_large(texts: list[bytes], ended: 
         expected[position] = line if len(line) <= LIMIT else None
     assert {at: line for at, line in given_.items() if at in expected} == expected
     assert all(line is None for at, line in given_.items() if at not in expected)
+
+
+class Trickle(BytesIO):
+    """A stream that gives three bytes at a time."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 0, 3))
+
+
+def test_a_stream_that_gives_little_at_a_time_is_cut_like_any_other() -> None:
+    data = b"\xef\xbb\xbffirst line\nsecond\nthird, a longer line\nlast"
+    assert list(blocks(Trickle(data), SIZE, LIMIT)) == cut(data)
+    assert len(cut(data)) < 5
