@@ -113,19 +113,22 @@ def _zeros(lines: Scanned) -> Places:
 
 
 def _foreign(lines: Scanned) -> Places:
-    """The lines that are not UTF-8."""
-    if lines.block.data.isascii() or _is_utf8(lines.block.data):
-        return np.zeros(0, np.int64)
-    every = ((row, lines.line(row)) for row in range(len(lines.starts)))
-    return np.array([row for row, line in every if not line.isascii() and not _is_utf8(line)], np.int64)
+    """The lines that are not UTF-8: where decoding stops it goes on behind that line."""
+    found: list[int] = []
+    at = len(lines.block.data) if lines.block.data.isascii() else 0
+    while (stop := _undecodable(memoryview(lines.block.data)[at:])) is not None:
+        found.append(int(np.searchsorted(lines.starts, at + stop, side="right")) - 1)
+        at = int(lines.ends[found[-1]])
+    return np.array(found, np.int64)
 
 
-def _is_utf8(data: bytes) -> bool:
+def _undecodable(data: memoryview) -> int | None:
+    """Where bytes are no UTF-8; None where they are."""
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+        str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
 
 
 def _deep(lines: Scanned, marks: npt.NDArray[np.uint8]) -> Places:

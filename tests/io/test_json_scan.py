@@ -9,7 +9,7 @@ from minimize.io.lines import LIMIT, Block
 
 
 def odd(data: bytes) -> list[bool]:
-    return scan(Block(0, data)).odd.tolist()
+    return [bool(flag) for flag in scan(Block(0, data)).odd]
 
 
 def test_lines_are_found_without_their_ends_and_empty_ones_left_out() -> None:
@@ -60,6 +60,11 @@ def test_an_odd_line_is_told_and_its_neighbours_are_not(line: bytes) -> None:
 )
 def test_what_only_looks_odd_is_not(line: bytes) -> None:
     assert odd(line) == [False]
+
+
+def test_every_line_that_is_not_utf8_is_told() -> None:
+    text = [b'{"a":"\xff"}', b'{"a":"\xc3\xa9"}', b'{"a":"\xc3"}', b'{"a":"\xed\xa0\x80"}', b"{}", b'{"a":"\xf0\x9f"}']
+    assert odd(b"\n\n".join(text)) == [True, False, True, True, False, True]
 
 
 def test_a_line_above_the_limit_is_odd_whatever_its_end() -> None:
