@@ -28,7 +28,7 @@ from minimize.io.columnar import Bound, bind
 from minimize.io.find import Shown
 from minimize.io.lines import BOM, opened, stored
 from minimize.io.merge import with_rejects
-from minimize.io.part import FilePart, FileSource, damaged, steady
+from minimize.io.part import FilePart, FileSource, OfFile, damaged, steady
 from minimize.io.rows import Fault, Mask
 from minimize.io.shape import pruned, tree
 from minimize.io.text import read
@@ -60,28 +60,12 @@ def header(part: FilePart) -> tuple[list[str], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class CsvPart:
+class CsvPart(OfFile):
     """One CSV file bound to a request."""
 
-    file: FilePart
     names: Sequence[str]
     filled: bool
     bound: Bound
-
-    @property
-    def name(self) -> str:
-        """The path relative to the source's root."""
-        return self.file.name
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` of the stored bytes."""
-        return self.file.digest
-
-    @property
-    def size(self) -> int:
-        """Stored bytes."""
-        return self.file.size
 
     def pieces(self) -> Sequence[Part]:
         """Itself: it is read from its beginning."""

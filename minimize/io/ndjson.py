@@ -29,7 +29,7 @@ from minimize.io.json_strict import Malformed, anywhere, parse
 from minimize.io.lines import BLANK, Block, Span, Stream, between, blocks, is_plain, opened
 from minimize.io.lines import lines as every_line
 from minimize.io.merge import bounded, joined, ordered
-from minimize.io.part import FilePart, FileSource
+from minimize.io.part import FilePart, FileSource, OfFile
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
 
@@ -55,22 +55,11 @@ def ndjson(files: Sequence[Path], root: Path, request: Request, *, shown: Shown 
 
 
 @dataclass(frozen=True, slots=True)
-class NdjsonPart:
+class NdjsonPart(OfFile):
     """One NDJSON file bound to a request, or the lines of it that begin within a span."""
 
-    file: FilePart
     lines: Lines
     span: Span | None = None
-
-    @property
-    def name(self) -> str:
-        """The path relative to the source's root."""
-        return self.file.name
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` of the stored bytes."""
-        return self.file.digest
 
     @property
     def size(self) -> int:

@@ -23,7 +23,7 @@ from minimize.io.columnar import ROWS, Bound, bind, sound
 from minimize.io.find import Shown, hive
 from minimize.io.fit import refuse, unified
 from minimize.io.footer import Footer
-from minimize.io.part import FilePart, FileSource, damaged, steady
+from minimize.io.part import FilePart, FileSource, OfFile, damaged, steady
 from minimize.io.project import rows_only
 from minimize.io.rows import SUBJECTS, Fault, flat, subjects
 from minimize.io.shape import pruned, tree
@@ -62,23 +62,12 @@ def footer(part: FilePart) -> Footer:
 
 
 @dataclass(frozen=True, slots=True)
-class ParquetPart:
+class ParquetPart(OfFile):
     """One Parquet file bound to a request, or one of its row groups; `encoded` are the columns to read as dictionaries."""
 
-    file: FilePart
     bound: Bound
     encoded: tuple[str, ...]
     group: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The path relative to the source's root."""
-        return self.file.name
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` of the stored bytes."""
-        return self.file.digest
 
     @property
     def size(self) -> int:

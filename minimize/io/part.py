@@ -50,6 +50,28 @@ class FilePart:
 
 
 @dataclass(frozen=True, slots=True)
+class OfFile:
+    """What every part that is a file (or some of one) has of its file."""
+
+    file: FilePart
+
+    @property
+    def name(self) -> str:
+        """The path relative to the source's root."""
+        return self.file.name
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` of the stored bytes."""
+        return self.file.digest
+
+    @property
+    def size(self) -> int:
+        """Stored bytes."""
+        return self.file.size
+
+
+@dataclass(frozen=True, slots=True)
 class FileSource:
     """Files bound to a request."""
 
