@@ -85,7 +85,8 @@ class Generalize:
             return _Made(None, measured, None, count(raw, closed, None))
         out = run_branches(self._chains(plan), batch.cases.get(plan.key), values, context, self._gives(plan))
         ranks = self._ranks(plan, batch, values, context)
-        return _Made(out.values, measured, ranks, FieldCounts() if self.until_tally else count(raw, closed, out))
+        counts = FieldCounts() if self.until_tally else count(raw, closed, out, replaced=_replaces(plan))
+        return _Made(out.values, measured, ranks, counts)
 
     def _chains(self, plan: FieldPlan) -> Chains:
         return [self._chain(plan.key, branch.steps) for branch in plan.branches]
@@ -152,8 +153,13 @@ def memos_of(plan: Plan) -> dict[str, Memo]:
     return {key: Memo() for key, field in plan.fields.items() if any(step.key_names for step in _all_steps(field))}
 
 
-def count(raw: pa.Array, closed: pa.BooleanArray | None, out: Branched | None) -> FieldCounts:
-    """What happened to the values: each in one of gated, dropped, unparsable and (changed or as it was)."""
+def count(
+    raw: pa.Array, closed: pa.BooleanArray | None, out: Branched | None, *, replaced: bool = False
+) -> FieldCounts:
+    """What happened to the values: each in one of gated, dropped, unparsable and (changed or as it was).
+
+    Where every value is `replaced` by another in any case, none is compared.
+    """
     present = raw.is_valid()
     gated = _and(present, closed)
     passed = present if closed is None else pc.and_not(present, closed)
@@ -163,7 +169,14 @@ def count(raw: pa.Array, closed: pa.BooleanArray | None, out: Branched | None) -
     left = passed if out.dropped is None else pc.and_not(passed, out.dropped)
     unparsable = _and(left, out.untreated)
     treated = left if out.untreated is None else pc.and_not(left, out.untreated)
-    return FieldCounts(present.true_count, _and(treated, changed(raw, out.values)), gated, unparsable, dropped)
+    other = treated.true_count if replaced else _and(treated, changed(raw, out.values))
+    return FieldCounts(present.true_count, other, gated, unparsable, dropped)
+
+
+def _replaces(plan: FieldPlan) -> bool:
+    """Whether every value that is treated becomes a pseudonym or a token."""
+    kept = [branch.steps for branch in plan.branches if branch.steps is not None]
+    return all(any(step.leaves in ("linkable", "reversible") for step in steps) for steps in kept)
 
 
 def _and(mask: pa.BooleanArray, other: pa.BooleanArray | None) -> int:
