@@ -57,8 +57,8 @@ def line(number: int = 0, **changes: Any) -> bytes:
         ("a.ndjson", b"\xef\xbb\xbf" + ONE + TWO[:-1], 2),
         ("a.ndjson", b"\n \t\r\n" + ONE + b"\n\n", 1),
         ("a.ndjson", b"", 0),
-        ("a.ndjson.gz", gzip.compress(ONE[:9]) + gzip.compress(ONE[9:] + TWO), 2),
-        ("a.ndjson.gz", gzip.compress(b""), 0),
+        ("a.ndjson.gz", gzip.compress(ONE[:9], mtime=0) + gzip.compress(ONE[9:] + TWO, mtime=0), 2),
+        ("a.ndjson.gz", gzip.compress(b"", mtime=0), 0),
         ("a.ndjson.zst", zstandard.compress(ONE) + zstandard.compress(TWO), 2),
     ],
 )
@@ -72,9 +72,9 @@ def test_line_ends_marks_blank_lines_and_members_are_no_matter(
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("a.ndjson.gz", gzip.compress((ONE + TWO) * 99)[:-4]),
-        ("a.ndjson.gz", gzip.compress(ONE) + gzip.compress(TWO * 99)[:-12]),
-        ("a.ndjson.gz", gzip.compress(ONE) + b"rest"),
+        ("a.ndjson.gz", gzip.compress((ONE + TWO) * 99, mtime=0)[:-4]),
+        ("a.ndjson.gz", gzip.compress(ONE, mtime=0) + gzip.compress(TWO * 99, mtime=0)[:-12]),
+        ("a.ndjson.gz", gzip.compress(ONE, mtime=0) + b"rest"),
         ("a.ndjson.gz", ONE),
         ("a.ndjson.zst", zstandard.compress((ONE + TWO) * 99)[:-3]),
     ],
