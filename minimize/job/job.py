@@ -23,7 +23,7 @@ from minimize.job.watched import Progress, watched
 from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Digest, FileRef, PolicyRef, Receipt, new_run_id, sha256_text
+from minimize.receipt import Digest, FileRef, PolicyRef, Receipt, in_force, new_run_id, sha256_text
 from minimize.stages.generalize import memos_of
 
 log = logging.getLogger("minimize")
@@ -109,6 +109,8 @@ def _moved(
 def _one_date(
     job: Job, source: Any, day: str | None, staging: Staging, move: Any, files: dict[str, list[Written]]
 ) -> Outcome:
+    for name in sorted(_standing(staging) - set(job.plan.outputs)):
+        staging.place(name, day)  # what the pipeline no longer has goes with the date that is run anew
     quarantine = staging.quarantine(day)
     sinks = _Sinks(job, day, staging)
     outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
@@ -121,6 +123,11 @@ def _one_date(
             table.write(batch)
         files.setdefault(name, []).extend(table.close())
     return outcome
+
+
+def _standing(staging: Staging) -> set[str]:
+    """The names of the outputs that stand from earlier runs."""
+    return {name for name, files in in_force(staging.output.receipts()).items() if files}
 
 
 @dataclass(slots=True)
@@ -196,7 +203,7 @@ def _files_of(receipt: Receipt) -> Iterator[tuple[str, str]]:
 
 def _nothing(given: Given, engine: str, started: datetime) -> Receipt:
     policy = given.pipeline.policy
-    log.warning("no file matches %s", given.looked_at, extra={"code": "I002"})
+    log.warning("nothing to do: no file matches %s", given.looked_at, extra={"code": "I002"})
     return Receipt(
         run_id=new_run_id(started),
         sequence=NOTHING,

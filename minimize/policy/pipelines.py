@@ -44,7 +44,8 @@ class PipelineReader:
 
     def __call__(self, root: Node, given: dict[str, Any]) -> Pipeline | None:
         """The pipeline, with stand-ins where there are faults."""
-        wants_none = "records" in root.entries and root.entries["records"].value is False
+        said = root.entries.get("records")
+        wants_none = "aggregates" in root.entries if said is None else said.value is False
         stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": SourceModel(path="", format="ndjson")}
         policy = NOBODY if self.policy is None else self.policy
         given = given | {"lines": dict(root.lines()), "policy": policy}

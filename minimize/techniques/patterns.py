@@ -158,7 +158,7 @@ PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
             _anywhere(rf"(?<![A-Za-z0-9])[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*", _unpunctuated),
             _anywhere(rf"(?<![\\\w])\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*", _unpunctuated),
             _anywhere(rf"(?<![\w/.:@~-])(?:~[\w.-]*|\.{{1,2}})?(?:/{_PART}+){{2,}}/?"),
-            _anywhere(rf"(?<![\w/.:@~-])~[\w.-]*/{_PART}+"),
+            _anywhere(rf"(?<![\w/.:@~-])~[\w.-]*(?:/{_PART}+)+/?"),
         ),
     }
 )
@@ -166,9 +166,9 @@ PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
 
 
 def find(text: str, name: Name) -> list[Span]:
-    """Where a pattern hits, from left to right, without overlaps."""
+    """Where a pattern hits, from left to right, the longest of those that begin together, without overlaps."""
     spans: list[Span] = []
-    for start, end in sorted(PATTERNS[name](text)):
+    for start, end in sorted(PATTERNS[name](text), key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1][1]:
             spans.append((start, end))
     return spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,11 +18,12 @@ from minimize.verification.columns import check_category, check_columns, release
 from minimize.verification.evidence import Evidence, Run, Standing
 from minimize.verification.files import readable
 from minimize.verification.judge import Judge
-from minimize.verification.leaves import outline
+from minimize.verification.leaves import at, outline
 from minimize.verification.policy import PolicyView
 from minimize.verification.rare import Rare, watched
 from minimize.verification.retention import Retention
 from minimize.verification.rules import Place
+from minimize.verification.shown import Seen
 
 RECORDS: Final = "records"
 _BATCH: Final = 1 << 17
@@ -30,11 +32,16 @@ _BATCH: Final = 1 << 17
 def check_records(evidence: Evidence) -> Iterator[Finding]:
     """V020 to V035 for every file of the records in force, partition by partition, under the run that wrote it."""
     files = [standing for standing in evidence.standing if standing.name == RECORDS]
+    seen: dict[str, Seen] = {}
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
         run = partition[0].run
         if run.policy is not None:
-            yield from _Partition(evidence, run, run.policy).check(partition)
+            judged = _Partition(evidence, run, run.policy)
+            yield from judged.check(partition)
+            seen.setdefault(run.receipt.run_id, Seen(run, run.policy)).add(len(partition), judged.shown)
+    for each in seen.values():
+        yield from each.contradictions()
 
 
 @dataclass(slots=True)
@@ -46,6 +53,7 @@ class _Partition:
     policy: PolicyView
     judges: dict[Pointer, Judge] = field(default_factory=dict)
     rare: dict[Pointer, Rare] = field(default_factory=dict)
+    shown: Counter[Pointer] = field(default_factory=Counter)
 
     def check(self, files: Sequence[Standing]) -> Iterator[Finding]:
         """What is wrong with these files."""
@@ -77,6 +85,8 @@ class _Partition:
         for batch in file.iter_batches(_BATCH):
             past += retention.past(batch, leaves)
             for pointer in leaves:
+                values = at(batch, pointer).values
+                self.shown[pointer] += len(values) - values.null_count
                 self.judges[pointer].see(batch, leaves)
             for pointer in leaves.keys() & self.rare.keys():
                 self.rare[pointer].see(batch, pointer, subject)

@@ -41,7 +41,7 @@ def test_for_machines_it_prints_the_receipt(house: House, command: Command) -> N
 def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(house: House, command: Command) -> None:
     said = ran(command, house, "--date", DAY)
     assert (said.code, said.out) == (0, "nothing to do\n")
-    assert said.err == "WARNING no file matches data/{date}/*.ndjson.gz\n"
+    assert said.err == "WARNING nothing to do: no file matches data/{date}/*.ndjson.gz\n"
 
 
 def test_with_nothing_to_do_machines_get_a_receipt_of_nothing(house: House, command: Command) -> None:

@@ -359,3 +359,29 @@ def test_the_output_folder_is_nobody_elses(house: House) -> None:
     house.brings(events(9))
     house.run()
     assert os.stat(house.out).st_mode & 0o077 == 0
+
+
+def test_an_output_that_the_pipeline_no_longer_has_goes_with_the_date_that_is_run_anew(house: House) -> None:
+    house.brings(events(30))
+    house.brings(events(30, 100), day=BEFORE)
+    house.run()
+    house.pipeline(aggregates=None)
+    receipt = house.run(date=DAY, at=LATER)
+    assert {f.path.split("/")[0] for f in receipt.replaces} == {"records", "per_model"}
+    assert {path.parent.name for path in (house.out / "per_model").rglob("*.parquet")} == {f"date={BEFORE}"}
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(house: House) -> None:
+    house.pipeline(records=None)
+    house.brings(events(30))
+    receipt = house.run()
+    assert set(receipt.outputs) == {"per_model"}
+    assert not (house.out / "records").exists()
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_a_pipeline_without_aggregates_writes_records_whatever_it_says_of_them(house: House) -> None:
+    house.pipeline(records=None, aggregates=None)
+    house.brings(events(30))
+    assert set(house.run().outputs) == {"records"}

@@ -113,3 +113,8 @@ def test_redacting_leaves_nothing_that_a_pattern_hits(run: Run, parts: list[str]
 def test_any_text_is_treated(run: Run, text: str) -> None:
     [marked] = run(Redact(), [text.encode("utf-8", "replace").decode()])
     assert marked is not None
+
+
+@pytest.mark.parametrize("text", ["~/john/x.txt", "~/.ssh/id_rsa", "~/a/b/c", "~john/x", "~/x"])
+def test_a_path_below_a_home_goes_whole(run: Run, text: str) -> None:
+    assert run(Redact(patterns=("path",)), [f"see {text} please"]) == ["see [path] please"]

@@ -51,6 +51,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.accepted,
     aggregates.late,
     aggregates.rounded,
+    aggregates.counted,
 )
 
 

@@ -56,6 +56,18 @@ def accepted(subject: Subject) -> Iterator[Finding]:
                 yield subject.in_pipeline("L064", message, "aggregates", name, hint="say `round: {counts_to: 5}`")
 
 
+def counted(subject: Subject) -> Iterator[Finding]:
+    """L067: thresholds held against something else than subjects."""
+    for name, aggregate in _aggregates(subject):
+        counting = aggregate.suppress.counting
+        if counting is not None and counting != subject.policy.subject:
+            message = f"groups are suppressed by counting {counting}, which is not the policy's subject"
+            hint = (
+                "count subjects, not rows: leave `counting` out, or name the field that stands for a person or device"
+            )
+            yield subject.in_pipeline("L067", message, "aggregates", name, "suppress", hint=hint)
+
+
 def rounded(subject: Subject) -> Iterator[Finding]:
     """L066: exact figures that give rounded counts back."""
     for name, aggregate in _aggregates(subject):

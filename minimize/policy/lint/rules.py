@@ -57,6 +57,7 @@ _RULES = (
     Rule("L064", "warning", "counts are not rounded, though related aggregates are accepted"),
     Rule("L065", "warning", "late rows are not waited for yet: each batch date publishes what it brought"),
     Rule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
+    Rule("L067", "warning", "small groups are told by counting another field than the subject"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})

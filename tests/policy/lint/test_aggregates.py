@@ -87,3 +87,8 @@ def test_an_exact_figure_beside_rounded_counts_is_told(
 ) -> None:
     text = "aggregates:\n" + aggregate("{mean: clipped}", more)
     assert told(pipeline_lint_of(text, FIELDS)) == expected
+
+
+def test_counting_something_else_than_the_subject_is_told(pipeline_lint_of: LintOf) -> None:
+    text = "aggregates:\n" + aggregate("count", "suppress: {below: 10, counting: os}")
+    assert told(pipeline_lint_of(text, FIELDS)) == [("L067", "warning", "a")]
