@@ -30,7 +30,7 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 -m "not slow and not spark" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.test-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
