@@ -92,7 +92,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
     return tuple((name, version(name)) for name in ("minimize", "pyarrow", "numpy"))
 
 
-def carried_out(errand: Errand[T], load: Load, attempt: str) -> T | MinimizeError:
+def carried_out(errand: Errand[Any], load: Load, attempt: str) -> Any:
     """What came of an errand, or what was wrong. Raises RuntimeError, which holds no value, where a second try may help."""
     try:
         return quietly(lambda: errand.work(errand.opened(), load, attempt))

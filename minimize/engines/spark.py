@@ -119,14 +119,11 @@ class Cluster:
         return results
 
     def _collected(self, task: Any, loads: Sequence[Load]) -> list[Any]:
-        from py4j.protocol import Py4JError
-        from pyspark.errors import PySparkException
-
         try:
             with _without_noise():
                 found: list[Any] = self.context.parallelize(loads, len(loads)).mapPartitions(task).collect()
                 return found
-        except (Py4JError, PySparkException) as error:
+        except _failures() as error:
             said = _SAID.search(str(error))
         if said is not None:
             raise ConfigurationError(said[0], code=INTERNAL, hint="please report it with this line; it holds no values")
@@ -135,12 +132,24 @@ class Cluster:
 
 def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[Any]:
     """On an executor: carries the errand out for each load."""
+    for load in loads:
+        yield carried_out(errand, load, f"{load.number:05}-t{attempt()}")
+
+
+def attempt() -> int:
+    """On an executor: the number of this attempt, which no other has."""
     from pyspark import TaskContext
 
-    task = TaskContext.get()
-    attempt = 0 if task is None else task.taskAttemptId()
-    for load in loads:
-        yield carried_out(errand, load, f"{load.number:05}-t{attempt}")
+    task: Any = TaskContext.get()
+    return int(task.taskAttemptId())
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a job on Spark fails with."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    return Py4JError, PySparkException
 
 
 def _settled(cluster: Cluster, job: Job, loads: Sequence[Load], source: Source) -> Mapping[str, Technique]:

@@ -89,7 +89,7 @@ def comma_separated(house: House) -> None:
 def aggregates_only(house: House) -> None:
     house.pipeline(records=False, aggregates=AGGREGATES | ROUNDED)
     for name in range(4):
-        house.brings(events(120, first=120 * name) + BAD, name=f"f{name}")
+        house.brings([*events(120, first=120 * name), *BAD], name=f"f{name}")
 
 
 def nothing_stays(house: House) -> None:

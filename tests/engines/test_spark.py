@@ -78,8 +78,7 @@ class Fails:
 @pytest.fixture(name="failing")
 def _failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[bool], Path]]:
     """Lets the last pass of every share fail once, or always; gives the folder with the name of the try that did."""
-    from pyspark import cloudpickle
-
+    cloudpickle: Any = import_module("pyspark.cloudpickle")
     here = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(here)
 
