@@ -20,7 +20,6 @@ from tests.sparking import want_spark
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 BAD = ['{"broken', '{"contacts": [1]}', '{"event_time": "yesterday", "tenant_id": "north", "device_id": "d1"}', "[]"]
 

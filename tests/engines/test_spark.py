@@ -126,6 +126,12 @@ def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
         spark.run(nothing, nothing, None, Nowhere())
 
 
+def test_spark_connect_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark, "_session", object)
+    with pytest.raises(ConfigurationError, match="Spark Connect"):
+        house.run(engine="spark")
+
+
 def test_importing_the_engine_does_not_import_pyspark() -> None:
     code = "import sys, minimize.engines.spark; sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
