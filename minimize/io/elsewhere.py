@@ -10,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.io.base import Written
+from minimize.io.durable import remove_tree
 from minimize.io.sink import ParquetSink
 
 ATTEMPTS: Final = "attempts"
@@ -49,3 +50,11 @@ class Elsewhere:
             path.parent.mkdir(parents=True, exist_ok=True)
             (self.root / ATTEMPTS / attempt / path.relative_to(self.root)).rename(path)
         return adopted
+
+
+def let_go(root: Path) -> None:
+    """Removes what was not adopted. Attempts that still run find their folder gone; what they write yet is in no file."""
+    attempts, gone = root / ATTEMPTS, root / f"{ATTEMPTS}-gone"
+    if attempts.exists():
+        attempts.rename(gone)
+        remove_tree(gone)

@@ -26,8 +26,8 @@ import pyarrow as pa
 
 from minimize.errors import OutputError
 from minimize.io import intent as steps
-from minimize.io.durable import link_file, make_folder, remove_tree, sync_tree, write_file
-from minimize.io.elsewhere import ATTEMPTS, Elsewhere
+from minimize.io.durable import link_file, make_folder, sync_tree, write_file
+from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.failpoints import fail_point
 from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
@@ -146,7 +146,7 @@ class Staging:
         Takes the run's receipt, and the files that stand beside it, by name. Raises OutputError where the receipt does
         not list what was staged or does not follow the receipt before it.
         """
-        remove_tree(self.root / ATTEMPTS)
+        let_go(self.root)
         staged = {path: listing(self.root / path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
         removes = tuple(path for path in sorted(self._partitions) if path not in swaps)

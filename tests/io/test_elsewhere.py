@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.io.elsewhere import ATTEMPTS, Elsewhere
+from minimize.io.elsewhere import Elsewhere, let_go
 
 SCHEMA = pa.schema([("a", pa.string()), ("n", pa.int64())])
 ROWS = pa.record_batch([pa.array(["x", "y"]), pa.array([1, 2])], schema=SCHEMA)
@@ -46,7 +46,16 @@ def test_an_attempt_without_rows_leaves_no_file(elsewhere: Elsewhere) -> None:
     assert elsewhere.sink("00000-t0").close() == ()
 
 
-def test_an_attempt_that_comes_too_late_fails(elsewhere: Elsewhere) -> None:
-    (elsewhere.root / ATTEMPTS).rmdir()
+def test_what_was_not_adopted_is_removed_and_who_comes_later_fails(elsewhere: Elsewhere) -> None:
+    sink = elsewhere.sink("00000-t0")
+    sink.write(ROWS)
+    sink.close()
+    let_go(elsewhere.root)
+    assert [*elsewhere.root.iterdir()] == []
     with pytest.raises(FileNotFoundError):
-        elsewhere.sink("00000-t0")
+        elsewhere.sink("00000-t1")
+
+
+def test_where_nobody_else_wrote_there_is_nothing_to_remove(tmp_path: Path) -> None:
+    let_go(tmp_path)
+    assert [*tmp_path.iterdir()] == []
