@@ -30,9 +30,9 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 -m "not slow and not spark" $(PYTEST_ARGS)
 
-test-all: $(VENV)/.test-ready
+test-all: $(VENV)/.spark-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
@@ -64,3 +64,7 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -U 'pip>=25.1'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[samples]' --group dev
 	@touch $@ $(VENV)/.run-ready
+
+$(VENV)/.spark-ready: $(VENV)/.test-ready
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark
+	@touch $@

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from minimize.engines.base import Job
+from minimize.engines.base import Job, row_key
 from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
 from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError
@@ -25,7 +25,7 @@ from minimize.io.discover import discover, format_of
 from minimize.io.find import DATE, find, hive
 from minimize.job.given import as_pipeline, examine_all, found_files, load_job_settings, open_sources, veil
 from minimize.keys import find_keyring
-from minimize.minimizer import require_keys, row_key
+from minimize.minimizer import require_keys
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
 from minimize.plan.effective import effective as for_tenant

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.engines.base import Job
+from minimize.engines.base import Job, row_key
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import Again, spilled
 from minimize.errors import ConfigurationError, KeyringError, each_quietly
@@ -176,11 +176,6 @@ def require_keys(plan: Plan, keyring: Keyring | None) -> None:
     for name in sorted(plan.keys):
         if keyring is not None:
             keyring.bytes_of(name)
-
-
-def row_key(keyring: Keyring | None) -> bytes:
-    """Secret bytes for the last tie between rows that agree in everything else."""
-    return b"" if keyring is None else keyring.subkey("subject", "rows")
 
 
 def _policy(policy: PathOrPolicy) -> Policy:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,11 @@ class AggregateTally:
         seen, suppressed = int(rows.sum()), int(rows[~standing].sum())
         lost = suppressed if self._definition.star is None else self._undecided.lost(standing) + self._outside
         return AggregateResult(table.combine_chunks(), seen, suppressed, int((~standing).sum()), lost)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: what was tallied, and no batch that waits."""
+        self._work_off()
+        return self.__dict__
 
     def _standing(self) -> npt.NDArray[np.bool_]:
         return np.greater_equal(self._contributors.distinct(len(self._groups)), self._definition.below)

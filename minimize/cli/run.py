@@ -22,7 +22,13 @@ log = logging.getLogger("minimize")
 @options.pipeline
 @click.option("--date", metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
 @click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="What moves the batches.",
+)
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")

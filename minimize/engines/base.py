@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from minimize.aggregates.table import AggregateResult
-from minimize.io.base import Carried, Chunk, Reject, Sink, Source
+from minimize.io.base import Carried, Chunk, Reject, Sink, Source, Written
+from minimize.io.elsewhere import Elsewhere
+from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
@@ -92,6 +94,24 @@ class Outcome:
 
 Sinks = Callable[[int], Sink]
 """Opens the sink of a share, by its number; called before any of them is written to."""
+
+
+@runtime_checkable
+class Abroad(Protocol):
+    """Sinks, or a quarantine, to which other processes write, too."""
+
+    def elsewhere(self) -> Elsewhere | None:
+        """Where they write; None where they cannot."""
+        ...
+
+    def take(self, attempt: str, written: Iterable[Written]) -> None:
+        """Takes in the files that an attempt reported."""
+        ...
+
+
+def row_key(keys: Keyring | None) -> bytes:
+    """Secret bytes for the last tie between rows that agree in everything else."""
+    return b"" if keys is None else keys.subkey("subject", "rows")
 
 
 class Engine(Protocol):

@@ -31,10 +31,10 @@ T = TypeVar("T", bound=Tally[Any])
 def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
     """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
     gate = Gate(job.plan, job.settings, job.at)
-    if not _deduplicates(job.plan):
-        return (gate, _generalize(job, _settled_alone(job, shares)))
+    if not deduplicates(job.plan):
+        return (gate, generalize(job, _settled_alone(job, shares)))
     duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key), (gate,), shares(None)).settle()
-    return (gate, duplicates, _generalize(job, _settled(job, (gate, duplicates), shares(None))))
+    return (gate, duplicates, generalize(job, _settled(job, (gate, duplicates), shares(None))))
 
 
 def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> T:
@@ -59,7 +59,7 @@ def observers(plan: Plan) -> dict[str, AggregateTally]:
 
 def passes(plan: Plan) -> int:
     """How often the input is read: once, and once before for each thing that must see everything first."""
-    return 1 + _deduplicates(plan) + bool(_tops(plan))
+    return 1 + deduplicates(plan) + bool(_tops(plan))
 
 
 def ranked(plan: Plan) -> frozenset[str]:
@@ -75,11 +75,13 @@ def through(stages: tuple[Stage, ...], batch: Batch) -> Batch:
     return batch
 
 
-def _generalize(job: Job, settled: Mapping[str, Technique]) -> Generalize:
+def generalize(job: Job, settled: Mapping[str, Technique]) -> Generalize:
+    """The stage that generalizes, everything before it settled."""
     return Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan), memos=job.memos)
 
 
-def _deduplicates(plan: Plan) -> bool:
+def deduplicates(plan: Plan) -> bool:
+    """Whether records are looked at for duplicates."""
     return plan.pipeline is not None and plan.pipeline.records is not None and bool(plan.pipeline.records.deduplicate)
 
 
@@ -109,15 +111,23 @@ class Tallies:
         return {key: tally.settle() for key, tally in self._each.items()}
 
 
+def until_tally(job: Job) -> Generalize:
+    """The stage that generalizes what the tallies of `top` look at, and nothing else."""
+    return Generalize(job.plan, job.keys, job.at, until_tally=True)
+
+
 def _settled(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
-    prefix = Generalize(job.plan, job.keys, job.at, until_tally=True)
-    return tallied(lambda: Tallies(job.plan), (*stages, prefix), shares).settle()
+    return tallied(lambda: Tallies(job.plan), (*stages, until_tally(job)), shares).settle()
 
 
 def _settled_alone(job: Job, shares: Shares) -> dict[str, Technique]:
-    """Settles them over batches that hold only what they need: nothing before them looks at whole records."""
-    plan = replace(job.plan, fields={key: job.plan.fields[key] for key in _tops(job.plan)})
-    if not plan.fields:
+    alone = only_tops(job)
+    if not alone.plan.fields:
         return {}
-    read = fields_read_for(plan.policy, plan.fields, plan.pipeline)
-    return _settled(replace(job, plan=plan), (Gate(plan, job.settings, job.at),), shares(read))
+    read = fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline)
+    return _settled(alone, (Gate(alone.plan, job.settings, job.at),), shares(read))
+
+
+def only_tops(job: Job) -> Job:
+    """The job of the fields with a `top` alone: where nothing before them looks at whole records, no more is needed."""
+    return replace(job, plan=replace(job.plan, fields={key: job.plan.fields[key] for key in _tops(job.plan)}))

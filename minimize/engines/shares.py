@@ -21,10 +21,10 @@ LEAST = 16 << 20
 Share = Sequence[Part]
 
 
-def shares(parts: Sequence[Part], workers: int | None = None) -> list[Share]:
+def shares(parts: Sequence[Part], workers: int | None = None, least: int = LEAST) -> list[Share]:
     """The parts, or their pieces, in order and in at most so many shares (as many as there are processors)."""
     size = sum(part.size for part in parts)
-    count = min(workers or len(os.sched_getaffinity(0)), size // LEAST)
+    count = min(workers or len(os.sched_getaffinity(0)), size // least)
     pieces = [piece for part in parts for piece in part.pieces()] if count > 1 else list(parts)
     if count < 2 or len(pieces) < 2:
         return [pieces]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -40,6 +40,10 @@ class FilePart:
         with suppress(OSError):
             return self.path.stat().st_size
         raise unreadable(self.name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: the name as it is shown, without what shows it, which may hold a key."""
+        return {"path": self.path, "root": self.root, "shown": None, "name": self.name}
 
     @cached_property
     def digest(self) -> str:

@@ -27,6 +27,7 @@ import pyarrow as pa
 from minimize.errors import OutputError
 from minimize.io import intent as steps
 from minimize.io.durable import link_file, make_folder, sync_tree, write_file
+from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.failpoints import fail_point
 from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
@@ -117,12 +118,18 @@ class Staging:
         self._sinks.append(sink)
         return sink
 
+    def elsewhere(
+        self, name: str, date: str | None, schema: pa.Schema, *, partition_by: Sequence[str] = ()
+    ) -> Elsewhere:
+        """Where other processes write files of one partition. What is not adopted is gone before anything is published."""
+        return Elsewhere(self.root, self.place(name, date), self.run_id, schema, tuple(partition_by))
+
     def quarantine(self, date: str | None) -> Quarantine:
         """The quarantine of one date; without rejects its partition is removed, not left empty."""
         place = self.place(QUARANTINE, date)
         sink = ParquetSink(self.root, place, self.run_id, QUARANTINE_SCHEMA, empty=False)
         self._sinks.append(sink)
-        return Quarantine(sink, self.run_id)
+        return Quarantine(sink, self.run_id, self.elsewhere(QUARANTINE, date, QUARANTINE_SCHEMA))
 
     def standing(self) -> tuple[str, ...]:
         """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes."""
@@ -139,6 +146,7 @@ class Staging:
         Takes the run's receipt, and the files that stand beside it, by name. Raises OutputError where the receipt does
         not list what was staged or does not follow the receipt before it.
         """
+        let_go(self.root)
         staged = {path: listing(self.root / path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
         removes = tuple(path for path in sorted(self._partitions) if path not in swaps)

@@ -8,6 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.io.base import Reject, Sink, Written
+from minimize.io.elsewhere import Elsewhere
 
 SCHEMA: Final = pa.schema(
     [
@@ -24,9 +25,10 @@ SCHEMA: Final = pa.schema(
 class Quarantine:
     """Writes rejects of a run's parts to a sink of `SCHEMA`. A byte position counts in the decompressed stream."""
 
-    def __init__(self, sink: Sink, run_id: str) -> None:
-        self._sink, self._run_id = sink, run_id
+    def __init__(self, sink: Sink, run_id: str, elsewhere: Elsewhere | None = None) -> None:
+        self._sink, self._run_id, self._elsewhere = sink, run_id, elsewhere
         self._by_code: dict[str, int] = {}
+        self._taken: list[Written] = []
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
         """Takes the rejects of one part, named by its path relative to the source's root."""
@@ -38,8 +40,17 @@ class Quarantine:
         self._sink.write(_batch(self._run_id, source, rows))
 
     def close(self) -> Sequence[Written]:
-        """Finishes the file, if there is one, and says what it holds."""
-        return self._sink.close()
+        """Finishes the files, if there are any, and says what they hold."""
+        return (*self._taken, *self._sink.close())
+
+    def elsewhere(self) -> Elsewhere | None:
+        """Where other processes write rejects; None where they cannot."""
+        return self._elsewhere
+
+    def take(self, attempt: str, written: Iterable[Written]) -> None:
+        """Takes in the files that another process reported."""
+        if self._elsewhere is not None:
+            self._taken.extend(self._elsewhere.adopt(attempt, written))
 
     @property
     def by_code(self) -> dict[str, int]:

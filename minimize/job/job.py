@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from os import PathLike
 from typing import Any, Final
 
 from minimize.engines import ENGINES
-from minimize.engines.base import Job, Outcome
+from minimize.engines.base import Job, Outcome, row_key
 from minimize.engines.passes import passes
 from minimize.errors import ConfigurationError, RefusedError, StoppedError, quietly
 from minimize.io.base import Written
+from minimize.io.elsewhere import Elsewhere
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.sink import ParquetSink
 from minimize.job import account
@@ -98,7 +99,7 @@ def _moved(
     given: Given, plan: Plan, staging: Staging, move: Any, progress: Progress
 ) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
     settings = None if given.settings is None else given.settings.at(given.at)
-    job = Job(plan, given.at, given.keys, settings, row_key=given.keys.subkey("subject", "rows"), memos=memos_of(plan))
+    job = Job(plan, given.at, given.keys, settings, row_key=row_key(given.keys), memos=memos_of(plan))
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
     for day, source in watched(given.sources, passes(plan), progress).items():
@@ -116,6 +117,7 @@ def _one_date(
     outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
     for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
+    files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
     for name, result in outcome.aggregates.items():
         table = staging.sink(name, day, job.output_schema(name))
@@ -132,19 +134,32 @@ def _standing(staging: Staging) -> set[str]:
 
 @dataclass(slots=True)
 class _Sinks:
-    """Opens the sinks of one batch date's records, a file for each share."""
+    """Opens the sinks of one batch date's records, a file for each share, and takes in what others wrote of them."""
 
     job: Job
     day: str | None
     staging: Staging
     opened: list[ParquetSink] = field(default_factory=list)
+    taken: list[Written] = field(default_factory=list)
 
     def __call__(self, number: int) -> ParquetSink:
-        records = self.job.plan.pipeline.records if self.job.plan.pipeline is not None else None
-        by = () if records is None else records.partition_by
-        sink = self.staging.sink("records", self.day, self.job.records_schema, part=number, partition_by=by)
+        schema, by = self.job.records_schema, self._partition_by()
+        sink = self.staging.sink("records", self.day, schema, part=number, partition_by=by)
         self.opened.append(sink)
         return sink
+
+    def elsewhere(self) -> Elsewhere:
+        """Where other processes write records."""
+        schema, by = self.job.records_schema, self._partition_by()
+        return self.staging.elsewhere("records", self.day, schema, partition_by=by)
+
+    def take(self, attempt: str, written: Iterable[Written]) -> None:
+        """Takes in the files that another process reported."""
+        self.taken.extend(self.elsewhere().adopt(attempt, written))
+
+    def _partition_by(self) -> tuple[str, ...]:
+        records = self.job.plan.pipeline.records if self.job.plan.pipeline is not None else None
+        return () if records is None else tuple(records.partition_by)
 
 
 def _receipt(

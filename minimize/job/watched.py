@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -61,6 +61,14 @@ class WatchedPart:
         yield from self.part.read()
         self.bar.advance()
 
+    def was_read(self) -> None:
+        """Says that another process read the part to its end."""
+        self.bar.advance()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the part alone, for nobody watches there."""
+        return _itself, (self.part,)
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -82,6 +90,10 @@ class Watched:
     def only(self, keys: Collection[str]) -> Watched:
         """The source with fewer fields, watched."""
         return Watched(self.source.only(keys), self.bar)
+
+
+def _itself(part: Part) -> Part:
+    return part
 
 
 def watched(sources: Mapping[K, Source], passes: int, tell: Progress) -> dict[K, Watched]:

@@ -41,5 +41,5 @@ def test_the_fields_of_quantiles_are_ranked(house: House) -> None:
     assert ranked(plan(house, None, {})) == {"storage"}
 
 
-def test_the_table_of_engines_has_the_local_one() -> None:
-    assert set(ENGINES) == {"local"}
+def test_the_table_of_engines_has_the_local_one_and_spark() -> None:
+    assert set(ENGINES) == {"local", "spark"}

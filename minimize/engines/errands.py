@@ -1,0 +1,200 @@
+"""What processes elsewhere are sent to do, one share of the input each: the stages of the local engine, and no key.
+
+An errand names the keyring's file, and who carries it out opens it. What comes back are counts, tallies and the names of
+files; an error comes back as one of ours, so that no other process prints or logs a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.engines.base import Job, row_key
+from minimize.engines.local import Done, Worker
+from minimize.engines.passes import Tallies, generalize, only_tops, through, until_tally
+from minimize.engines.shares import Share
+from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, quietly
+from minimize.io.base import Written
+from minimize.io.elsewhere import Elsewhere
+from minimize.io.quarantine import Quarantine
+from minimize.keys import Keyring
+from minimize.stage import Batch, Stage
+from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
+from minimize.stages.duplicates import Rule, best, words
+from minimize.stages.gate import Gate
+from minimize.techniques.base import Technique
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """The records that stay and that one share lets through: their digests, ascending, and how many equals it has."""
+
+    rows: npt.NDArray[Any] = field(repr=False)
+    counts: npt.NDArray[np.int64] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One share of the input, by its number; what stays of it, where duplicates were found."""
+
+    number: int
+    parts: Share
+    staying: Staying | None = None
+
+
+class Work(Protocol[T_co]):
+    """Something to be done with a share."""
+
+    def __call__(self, job: Job, load: Load, attempt: str) -> T_co:
+        """What came of it. Takes a name that no other attempt has."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Errand(Generic[T]):
+    """A job without its keys, the path of their keyring, and the work to be done."""
+
+    job: Job
+    keyring: Path | None
+    work: Work[T]
+    versions: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, job: Job, work: Work[T]) -> Errand[T]:
+        """The errand of a job. Raises ConfigurationError for keys that do not stand in a file."""
+        if not isinstance(job.keys, Keyring | None):
+            raise ConfigurationError("other processes open keys by their path", hint="give a keyring file")
+        path = None if job.keys is None else job.keys.path
+        return cls(replace(job, keys=None, row_key=b"", memos={}), path, work, _versions())
+
+    def opened(self) -> Job:
+        """The job with its keys, opened here. Raises KeyringError, and ConfigurationError where other code would run."""
+        other = [name for name, _ in {*self.versions} - {*_versions()}]
+        if other:
+            hint = "install the same versions everywhere"
+            raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
+        keys = None if self.keyring is None else Keyring.load(self.keyring)
+        return replace(self.job, keys=keys, row_key=row_key(keys))
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    """What decides about bytes."""
+    return tuple((name, version(name)) for name in ("minimize", "pyarrow", "numpy"))
+
+
+def carried_out(errand: Errand[Any], load: Load, attempt: str) -> Any:
+    """What came of an errand, or what was wrong. Raises RuntimeError, which holds no value, where a second try may help."""
+    try:
+        return quietly(lambda: errand.work(errand.opened(), load, attempt))
+    except MinimizeError as error:
+        wrong = error.with_traceback(None)
+    if wrong.code == INTERNAL:
+        raise RuntimeError(wrong.message)
+    return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of the last pass over a share, and the files that it wrote."""
+
+    attempt: str
+    done: Done
+    records: Sequence[Written]
+    rejects: Sequence[Written]
+
+
+def candidates(job: Job, load: Load, attempt: str) -> pa.Table | None:
+    """The records of a share that may stay, as digests; None where there are none."""
+    tally = DeduplicateTally.of(job.plan, job.row_key)
+    gate = Gate(job.plan, job.settings, job.at)
+    for batch in batches(load.parts):
+        tally.observe(gate(batch))
+    return best(pa.concat_tables(tally.found)).drop_columns(["at"]) if tally.found else None
+
+
+def values_seen(job: Job, load: Load, attempt: str) -> Tallies:
+    """The tallies of a share for every field with a `top`."""
+    mine = only_tops(job) if load.staying is None else job
+    stages = (*_before(mine, load), until_tally(mine))
+    tallies = Tallies(mine.plan)
+    for batch in batches(load.parts):
+        tallies.observe(through(stages, batch))
+    return tallies
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last pass: everything has settled; records and rejects are written, aggregates tallied."""
+
+    settled: dict[str, Technique]
+    records: Elsewhere | None
+    rejects: Elsewhere
+
+    def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
+        """What came of a share."""
+        records = None if self.records is None else self.records.sink(attempt)
+        rejects = self.rejects.sink(attempt)
+        stages = (*_before(job, load), generalize(job, self.settled))
+        try:
+            work = Worker(job, stages, Quarantine(rejects, self.rejects.run_id))
+            done = work((load.parts, records))
+            return Finished(attempt, done, () if records is None else records.close(), rejects.close())
+        finally:
+            for sink in (rejects, records):
+                if sink is not None:
+                    sink.abandon()
+
+
+def batches(share: Share) -> Iterator[Batch]:
+    """The good records of a share."""
+    return (Batch(chunk.records) for part in share for chunk in part.read())
+
+
+def shared_out(found: Sequence[pa.Table | None]) -> list[Staying]:
+    """What stays, by share. Of records that are equal in everything, the first share that has any keeps one.
+
+    Takes what each share found, in order.
+    """
+    tables = [table for table in found if table is not None]
+    staying = np.sort(words(best(pa.concat_tables(tables))["row"])) if tables else np.empty(0, "S16")
+    left = np.ones(staying.size, np.bool_)
+    return [_of_share(table, staying, left) for table in found]
+
+
+def _of_share(found: pa.Table | None, staying: npt.NDArray[Any], left: npt.NDArray[np.bool_]) -> Staying:
+    """What stays of one share; takes note that it is no longer left to others."""
+    if found is None:
+        return Staying(np.empty(0, "S16"), np.empty(0, np.int64))
+    rows = words(found["row"])
+    places = np.searchsorted(staying, rows)
+    mine = places < staying.size
+    mine[mine] = (staying[places[mine]] == rows[mine]) & left[places[mine]]
+    left[places[mine]] = False
+    order = np.argsort(rows[mine])
+    return Staying(rows[mine][order], found["count"].to_numpy()[mine][order])
+
+
+def merged(tallies: Iterable[Tallies]) -> dict[str, Technique]:
+    """What the tallies of all shares settle into."""
+    first, *others = tallies
+    for other in others:
+        first.merge(other)
+    return first.settle()
+
+
+def _before(job: Job, load: Load) -> tuple[Stage, ...]:
+    gate = Gate(job.plan, job.settings, job.at)
+    if load.staying is None:
+        return (gate,)
+    rule = Rule.of(job.plan, job.row_key)
+    return (gate, Deduplicate(job.plan, rule, load.staying.rows, load.staying.counts))

@@ -1,0 +1,225 @@
+"""The Spark engine: the driver hands out pieces of the input, executors take them through the stages of the local engine.
+
+Executors read with our own sources, so that positions, strict types and quarantine stay, and write below the run's staging
+folder, which they must see as the driver does, under names that no other attempt has. The driver publishes what successful
+tasks reported; retries and speculation count nothing twice. Nothing of a record goes through Spark but what tallies hold and
+the subjects of undeclared fields, and a session that would write these to its disks, or send them, in the clear is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from minimize.engines.base import Abroad, Job, Outcome, Quarantine, Sinks
+from minimize.engines.errands import (
+    Errand,
+    Finish,
+    Finished,
+    Load,
+    Work,
+    candidates,
+    carried_out,
+    merged,
+    shared_out,
+    values_seen,
+)
+from minimize.engines.passes import deduplicates, only_tops
+from minimize.engines.shares import shares
+from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
+from minimize.io.base import Source
+from minimize.plan.request import fields_read_for
+from minimize.techniques.base import Technique
+
+T = TypeVar("T")
+MASTER: Final = "MINIMIZE_SPARK_MASTER"
+TASKS: Final = 2
+"""Tasks for each processor, at most."""
+SAFE: Final = {
+    "spark.io.encryption.enabled": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.authenticate": "true",
+    "spark.rpc.message.maxSize": "1024",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+"""How a session is started where there is none."""
+_LOCAL: Final = re.compile(r"local(\[.*\])?")
+_SAID: Final = re.compile(r"an error inside minimize: .*?; nothing was published")
+
+
+def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -> Outcome:
+    """Runs the job over one source on Spark: what must see everything first in passes of its own, then the rest.
+
+    Takes the active session, else starts one on MINIMIZE_SPARK_MASTER (`local[*]`), which stays for the next batch date and
+    ends with the process. Raises ConfigurationError without pyspark or Java, or for a session that is not safe.
+    """
+    if not isinstance(quarantine, Abroad) or not isinstance(sinks, Abroad | None):
+        raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
+    cluster = Cluster(context())
+    loads = [Load(number, share) for number, share in enumerate(cluster.cut(source))]
+    if deduplicates(job.plan):
+        found = cluster.each(job, candidates, loads, source)
+        loads = [replace(load, staying=staying) for load, staying in zip(loads, shared_out(found), strict=True)]
+    settled = _settled(cluster, job, loads, source)
+    rejects = quarantine.elsewhere()
+    records = None if sinks is None else sinks.elsewhere()
+    if rejects is None:
+        raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
+    finish = Finish(dict(settled), None if records is None else records.opened(), rejects.opened())
+    return _outcome(cluster.each(job, finish, loads, source), sinks, quarantine)
+
+
+def context() -> Any:
+    """The context of the active session, or of one that is started here, if it is safe. Raises ConfigurationError."""
+    session = _session()
+    found = _quiet_context(session)
+    if found is None:
+        raise ConfigurationError("Spark Connect has no tasks of our own", hint="use a classic session")
+    check_safe(found.master, dict(found.getConf().getAll()))
+    return found
+
+
+def check_safe(master: str, settings: Mapping[str, str]) -> None:
+    """Raises ConfigurationError for a session that would write or send values in the clear."""
+    wanted = ["spark.io.encryption.enabled"]
+    if not _LOCAL.fullmatch(master):
+        wanted.append("spark.network.crypto.enabled")
+    missing = [name for name in wanted if settings.get(name, "false").lower() != "true"]
+    if missing:
+        hint = f"start it with {' and '.join(f'{name}=true' for name in missing)}"
+        raise ConfigurationError("the Spark session would hold values in the clear", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Executors, and what they can be sent to do."""
+
+    context: Any
+
+    def cut(self, source: Source) -> Sequence[Any]:
+        """The input in a share for each task."""
+        return shares(source.parts, TASKS * int(self.context.defaultParallelism), least=1)
+
+    def each(self, job: Job, work: Work[T], loads: Sequence[Load], source: Source) -> list[T]:
+        """What came of some work on each load, in their order. Raises what was wrong with the first that failed."""
+        results = self._collected(partial(_task, Errand.of(job, work)), loads)
+        for result in results:
+            if isinstance(result, MinimizeError):
+                raise result
+        for part in source.parts:
+            getattr(part, "was_read", _nobody)()
+        return results
+
+    def _collected(self, task: Any, loads: Sequence[Load]) -> list[Any]:
+        try:
+            with _without_noise():
+                found: list[Any] = self.context.parallelize(loads, len(loads)).mapPartitions(task).collect()
+                return found
+        except _failures() as error:
+            said = _SAID.search(str(error))
+        if said is not None:
+            raise ConfigurationError(said[0], code=INTERNAL, hint="please report it with this line; it holds no values")
+        raise ConfigurationError("Spark gave up on a task", hint="its log says why; it holds no values of records")
+
+
+def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[Any]:
+    """On an executor: carries the errand out for each load."""
+    for load in loads:
+        yield carried_out(errand, load, f"{load.number:05}-t{attempt()}")
+
+
+def attempt() -> int:
+    """On an executor: the number of this attempt, which no other has."""
+    from pyspark import TaskContext
+
+    task: Any = TaskContext.get()
+    return int(task.taskAttemptId())
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a job on Spark fails with."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    return Py4JError, PySparkException
+
+
+def _settled(cluster: Cluster, job: Job, loads: Sequence[Load], source: Source) -> Mapping[str, Technique]:
+    alone = only_tops(job)
+    if not alone.plan.fields:
+        return {}
+    if not deduplicates(job.plan):
+        source = source.only(fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline))
+        loads = [Load(number, share) for number, share in enumerate(cluster.cut(source))]
+    return merged(cluster.each(job, values_seen, loads, source))
+
+
+def _outcome(results: Sequence[Finished], sinks: Any, quarantine: Any) -> Outcome:
+    """Adds up what successful tasks reported, and takes in their files."""
+    for result in results:
+        quarantine.take(result.attempt, result.rejects)
+        if sinks is not None:
+            sinks.take(result.attempt, result.records)
+    if sinks is not None and not any(result.records for result in results):
+        sinks(0)
+    first, *others = (result.done for result in results)
+    for other in others:
+        first.merge(other)
+    return first.settle()
+
+
+def _session() -> Any:
+    with _without_noise():
+        kind = _session_class()
+        session = None if kind is None else kind.getActiveSession() or _started(kind)
+    if kind is None:
+        raise ConfigurationError("the Spark engine needs pyspark", hint="pip install 'minimize[spark]'")
+    if session is None:
+        hint = "it needs Java 17 or 21: is JAVA_HOME right, and the master of MINIMIZE_SPARK_MASTER there?"
+        raise ConfigurationError("Spark does not start", hint=hint)
+    return session
+
+
+def _session_class() -> Any:
+    with suppress(ImportError):
+        from pyspark.sql import SparkSession
+
+        return SparkSession
+    return None
+
+
+def _started(kind: Any) -> Any:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = kind.builder.master(os.environ.get(MASTER, "local[*]")).appName("minimize")
+    for name, value in SAFE.items():
+        builder = builder.config(name, value)
+    with suppress(Exception):
+        return builder.getOrCreate()
+    return None
+
+
+def _quiet_context(session: Any) -> Any:
+    with suppress(Exception):
+        return session.sparkContext
+    return None
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """PySpark warns of pandas 3, which nothing here uses, and leaves its sockets to the collector."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        yield
+
+
+def _nobody() -> None:
+    """Nobody watches."""

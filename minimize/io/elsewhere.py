@@ -1,0 +1,60 @@
+"""Files that other processes write for a run: each attempt in a folder of its own, and only what is adopted is staged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.io.base import Written
+from minimize.io.durable import remove_tree
+from minimize.io.sink import ParquetSink
+
+ATTEMPTS: Final = "attempts"
+"""The folder below staging in which attempts write. It is gone before anything is published: who comes too late fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """One partition of a run, for processes that see the same file system; it can be pickled.
+
+    root    where the run stages its files
+    folder  of the partition, relative to the root
+    """
+
+    root: Path
+    folder: str
+    run_id: str
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ()
+
+    def opened(self) -> Elsewhere:
+        """Itself, ready for attempts."""
+        (self.root / ATTEMPTS).mkdir(exist_ok=True)
+        return self
+
+    def sink(self, attempt: str) -> ParquetSink:
+        """A sink for one attempt, whose name no other attempt has. Without rows it leaves no file."""
+        root = self.root / ATTEMPTS / attempt
+        root.mkdir(exist_ok=True)
+        stem = f"{self.run_id}-{attempt}"
+        return ParquetSink(root, self.folder, stem, self.schema, partition_by=self.partition_by, empty=False)
+
+    def adopt(self, attempt: str, written: Iterable[Written]) -> Sequence[Written]:
+        """Stages the files that an attempt reported."""
+        adopted = [*written]
+        for path in (self.root / file.path for file in adopted):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / ATTEMPTS / attempt / path.relative_to(self.root)).rename(path)
+        return adopted
+
+
+def let_go(root: Path) -> None:
+    """Removes what was not adopted. Attempts that still run find their folder gone; what they write yet is in no file."""
+    attempts, gone = root / ATTEMPTS, root / f"{ATTEMPTS}-gone"
+    if attempts.exists():
+        attempts.rename(gone)
+        remove_tree(gone)

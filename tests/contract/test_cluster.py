@@ -1,0 +1,116 @@
+"""The Spark engine on a cluster of its own: a master and a worker in processes of their own, encrypted on the wire."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from tests.job.house import AT, House, built, events
+from tests.sparking import want_spark
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+SETTINGS = {
+    "spark.authenticate": "true",
+    "spark.authenticate.secret": "of-no-use-outside-of-this-test",
+    "spark.network.crypto.enabled": "true",
+    "spark.io.encryption.enabled": "true",
+}
+SCRIPT = """
+import sys, minimize
+from importlib import import_module
+minimize.run(sys.argv[1], engine="spark", at=sys.argv[2], output=sys.argv[3], keys=sys.argv[4])
+print("master", import_module("minimize.engines.spark").context().master)
+"""
+
+
+@pytest.fixture(name="cluster")
+def _cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which a run finds the cluster."""
+    want_spark()
+    found: Any = find_spec("pyspark")
+    home, conf = Path(found.origin).parent, tmp_path / "conf"
+    conf.mkdir()
+    (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in SETTINGS.items()))
+    port = free_port()
+    env = os.environ | {
+        "SPARK_HOME": str(home),
+        "SPARK_CONF_DIR": str(conf),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(tmp_path / "local"),
+        "SPARK_DAEMON_JAVA_OPTS": " ".join(f"-D{name}={value}" for name, value in SETTINGS.items()),
+        "PYSPARK_PYTHON": sys.executable,
+        "MINIMIZE_SPARK_MASTER": f"spark://127.0.0.1:{port}",
+    }
+    master = ["master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
+    worker = [
+        "worker.Worker",
+        "--host",
+        "127.0.0.1",
+        "--webui-port",
+        "0",
+        "-c",
+        "2",
+        "-m",
+        "1g",
+        "-d",
+        str(tmp_path / "work"),
+    ]
+    daemons = []
+    for kind, *words in (master, [*worker, env["MINIMIZE_SPARK_MASTER"]]):
+        command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *words]
+        daemons.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        wait_for(port)
+    yield env
+    for daemon in reversed(daemons):
+        daemon.terminate()
+        daemon.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Waits until somebody listens."""
+    for _ in range(300):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("the master does not listen")
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    house = built(tmp_path)
+    house.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}, "partition_by": ["tenant_id"]})
+    for name in range(4):
+        house.brings([*events(90, first=60 * name), '{"broken'], name=f"f{name}")
+    return house
+
+
+def test_executors_elsewhere_give_what_the_local_engine_gives(
+    house: House, cluster: dict[str, str], tmp_path: Path
+) -> None:
+    local = house.run(output=tmp_path / "alone")
+    words = [str(house.folder), AT.isoformat(), str(house.out), str(house.keys)]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words], env=cluster, capture_output=True, text=True, check=False, timeout=400
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"master {cluster['MINIMIZE_SPARK_MASTER']}" in done.stdout
+    for name in local.outputs:
+        assert house.rows(name) == house.rows(name, tmp_path / "alone")
+    minimize.verify(house.out, keys=house.keys)

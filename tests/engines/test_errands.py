@@ -1,0 +1,188 @@
+"""What is sent elsewhere: no key, no value in an error, and each record that stays stays once."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.engines import errands
+from minimize.engines.base import Job, row_key
+from minimize.engines.errands import Errand, Load, candidates, carried_out, shared_out
+from minimize.engines.shares import shares
+from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
+from minimize.job.given import Given, resolve
+from minimize.stages.generalize import memos_of
+from tests.job.house import AT, House, built, events
+
+
+def nothing(job: Job, load: Load, attempt: str) -> str:
+    return attempt
+
+
+@dataclass(frozen=True)
+class Raises:
+    """Work that fails."""
+
+    error: Exception
+
+    def __call__(self, job: Job, load: Load, attempt: str) -> None:
+        raise self.error
+
+
+@pytest.fixture(name="given_")
+def _given(tmp_path: Path) -> Given:
+    house = built(tmp_path)
+    house.pipeline(
+        records={"deduplicate": {"by": ["device_id"]}},
+        source={"path": "data/{date}/**", "format": "ndjson"},
+    )
+    for name in range(3):
+        house.brings(events(20), name=f"device_id=d{name}/part")
+    return resolved(house)
+
+
+def resolved(house: House) -> Given:
+    nobody: dict[str, Any] = {"date": None, "input": None, "settings": None}
+    return resolve(house.folder, at=AT, output=house.out, keys=house.keys, **nobody)
+
+
+def job_of(given_: Given) -> Job:
+    settings = None if given_.settings is None else given_.settings.at(given_.at)
+    memos = memos_of(given_.plan)
+    return Job(given_.plan, given_.at, given_.keys, settings, row_key=row_key(given_.keys), memos=memos)
+
+
+def loads_of(given_: Given) -> list[Load]:
+    (source,) = given_.sources.values()
+    return [Load(number, share) for number, share in enumerate(shares(source.parts, 3, least=1))]
+
+
+def test_no_key_is_sent(given_: Given) -> None:
+    keys = given_.keys
+    secrets = [keys.bytes_of(name) for name in keys.names()]
+    secrets += [keys.subkey("subject", purpose) for purpose in ("rows", "paths")]
+    sent = bytes(ForkingPickler.dumps((Errand.of(job_of(given_), nothing), loads_of(given_))))
+    assert keys.path.name.encode() in sent
+    for secret in secrets:
+        assert secret not in sent
+        assert base64.b64encode(secret) not in sent
+
+
+def test_the_search_would_find_a_key_that_is_sent(given_: Given) -> None:
+    job = job_of(given_)
+    assert job.row_key in bytes(ForkingPickler.dumps(job))
+
+
+def test_names_of_files_arrive_as_they_are_shown(given_: Given) -> None:
+    for load in loads_of(given_):
+        for part, sent in zip(load.parts, ForkingPickler.loads(ForkingPickler.dumps(load)).parts, strict=True):
+            assert "=#" in sent.name
+            assert sent.name == part.name
+            assert [chunk.read for chunk in sent.read()] == [20]
+
+
+def test_an_errand_opens_the_keyring_where_it_is_carried_out(given_: Given) -> None:
+    job = Errand.of(job_of(given_), nothing).opened()
+    assert (job.keys, job.row_key) != (None, b"")
+    assert job.row_key == job_of(given_).row_key
+    assert job.records_schema == job_of(given_).records_schema
+
+
+def test_a_keyring_that_is_gone_is_said(given_: Given) -> None:
+    errand = Errand.of(job_of(given_), nothing)
+    given_.keys.path.unlink()
+    assert isinstance(carried_out(errand, Load(0, ()), "a"), KeyringError)
+
+
+def test_keys_that_stand_in_no_file_are_refused(given_: Given) -> None:
+    class Elsewhere:
+        def bytes_of(self, name: str, version: int | None = None) -> bytes:
+            return bytes(32)
+
+        def version_of(self, name: str) -> int:
+            return 1
+
+    with pytest.raises(ConfigurationError, match="by their path"):
+        Errand.of(replace(job_of(given_), keys=Elsewhere()), nothing)
+
+
+def test_an_error_of_ours_comes_back(given_: Given) -> None:
+    wrong = SourceError("a.gz is damaged", hint="fetch it again")
+    found = carried_out(Errand.of(job_of(given_), Raises(wrong)), Load(0, ()), "a")
+    assert isinstance(found, MinimizeError)
+    again = ForkingPickler.loads(ForkingPickler.dumps(found))
+    assert (type(again), str(again), again.hint) == (SourceError, str(wrong), "fetch it again")
+
+
+def test_an_error_that_nobody_foresaw_is_raised_without_its_text(given_: Given) -> None:
+    errand = Errand.of(job_of(given_), Raises(ValueError("CANARY")))
+    with pytest.raises(RuntimeError, match="an error inside minimize: ValueError") as told:
+        carried_out(errand, Load(0, ()), "a")
+    assert "CANARY" not in str(told.value)
+    assert told.value.__context__ is None
+    assert told.value.__cause__ is None
+
+
+def test_other_versions_are_refused_by_name(given_: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    errand = Errand.of(job_of(given_), nothing)
+    monkeypatch.setattr(errands, "version", lambda name: "0" if name == "pyarrow" else "1")
+    found = carried_out(
+        replace(errand, versions=(("minimize", "1"), ("pyarrow", "1"), ("numpy", "1"))), Load(0, ()), "a"
+    )
+    assert isinstance(found, ConfigurationError)
+    assert "pyarrow: not the version" in str(found)
+
+
+def test_a_share_without_records_has_no_candidates(given_: Given) -> None:
+    assert candidates(Errand.of(job_of(given_), nothing).opened(), Load(0, ()), "a") is None
+    assert [(staying.rows.size, staying.counts.size) for staying in shared_out([None, None])] == [(0, 0), (0, 0)]
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=6), min_size=1, max_size=5))
+def test_of_each_group_one_record_stays_in_one_share(found: list[list[tuple[int, int]]]) -> None:
+    tables = [table_of(share) for share in found]
+    staying = [row for share in shared_out(tables) for row in share.rows.tolist()]
+    first = {
+        group: min(time for share in found for each, time in share if each == group)
+        for share in found
+        for group, _ in share
+    }
+    assert sorted(staying) == sorted(digest(group, time) for group, time in first.items())
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=6), min_size=1, max_size=5))
+def test_what_stays_of_a_share_is_ascending_and_counts_its_own_equals(found: list[list[tuple[int, int]]]) -> None:
+    for share, staying in zip(found, shared_out([table_of(share) for share in found]), strict=True):
+        assert staying.rows.tolist() == sorted(staying.rows.tolist())
+        earliest = {row: sum(digest(*each) == row for each in share) for row in staying.rows.tolist()}
+        assert dict(zip(staying.rows.tolist(), staying.counts.tolist(), strict=True)) == earliest
+
+
+def digest(group: int, time: int) -> bytes:
+    return f"row {group:04} {time:04}..".encode()[:16].ljust(16, b".")
+
+
+def table_of(share: list[tuple[int, int]]) -> pa.Table | None:
+    """What a share's tally finds: per group the earliest record."""
+    if not share:
+        return None
+    groups = sorted({group for group, _ in share})
+    times = [min(time for each, time in share if each == group) for group in groups]
+    kind = pa.binary(16)
+    return pa.table(
+        {
+            "group": pa.array([f"group {group:04}......".encode()[:16] for group in groups], kind),
+            "time": pa.array(times, pa.int64()),
+            "record": pa.array([0] * len(groups), pa.int64()),
+            "row": pa.array([digest(*each) for each in zip(groups, times, strict=True)], kind),
+            "count": pa.array([share.count(each) for each in zip(groups, times, strict=True)], pa.int64()),
+        }
+    )

@@ -1,0 +1,218 @@
+"""The Spark engine: sessions that are not safe are refused, tries that fail leave nothing, and no value is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.engines.base import Job
+from minimize.engines.errands import Finish, Finished, Load
+from minimize.engines.spark import SAFE, check_safe
+from minimize.errors import ConfigurationError, SourceError
+from minimize.io.base import Reject
+from tests.job.house import House, built, events
+from tests.sparking import want_spark
+
+spark: Any = import_module("minimize.engines.spark")
+on_spark = pytest.mark.spark
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+Start = Callable[..., None]
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    house = built(tmp_path)
+    for name in range(4):
+        house.brings(events(60, first=60 * name), name=f"f{name}")
+    return house
+
+
+@pytest.fixture(name="start")
+def _start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Starts a session with some settings in place of the active one; without any, the engine starts its own."""
+    want_spark()
+    _stop()
+
+    def start(master: str, **settings: str) -> None:
+        monkeypatch.setenv("MINIMIZE_SPARK_MASTER", master)
+        monkeypatch.setattr(spark, "SAFE", SAFE | {name.replace("_", "."): value for name, value in settings.items()})
+
+    yield start
+    _stop()
+
+
+def _stop() -> None:
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is not None:
+        session.stop()
+
+
+@dataclass(frozen=True)
+class Fails:
+    """A last pass whose first tries, or all of them, fail once everything is written."""
+
+    finish: Finish
+    marks: Path
+    always: bool = False
+
+    def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
+        done = self.finish(job, load, attempt)
+        mark = self.marks / str(load.number)
+        if self.always or not mark.exists():
+            mark.write_text(attempt)
+            raise ValueError("CANARY")
+        return done
+
+
+@pytest.fixture(name="failing")
+def _failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[bool], Path]]:
+    """Lets the last pass of every share fail once, or always; gives the folder with the name of the try that did."""
+    cloudpickle: Any = import_module("pyspark.cloudpickle")
+    here = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(here)
+
+    def failing(always: bool) -> Path:
+        marks = tmp_path / "marks"
+        marks.mkdir()
+        monkeypatch.setattr(spark, "Finish", lambda *given: Fails(Finish(*given), marks, always))
+        return marks
+
+    yield failing
+    cloudpickle.unregister_pickle_by_value(here)
+
+
+@pytest.mark.parametrize("master", ["local", "local[*]", "local[2,3]"])
+def test_a_local_session_must_encrypt_what_it_writes(master: str) -> None:
+    check_safe(master, {"spark.io.encryption.enabled": "true"})
+    with pytest.raises(ConfigurationError) as told:
+        check_safe(master, {"spark.network.crypto.enabled": "true"})
+    assert told.value.exit_code == 2
+    assert "spark.io.encryption.enabled=true" in told.value.hint
+
+
+@pytest.mark.parametrize("master", ["spark://host:7077", "yarn", "k8s://https://host", "local-cluster[2,1,1024]"])
+def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
+    check_safe(master, SAFE)
+    with pytest.raises(ConfigurationError) as told:
+        check_safe(master, {"spark.io.encryption.enabled": "true", "spark.network.crypto.enabled": "false"})
+    assert told.value.hint == "start it with spark.network.crypto.enabled=true"
+
+
+def test_without_pyspark_it_says_what_to_install(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(ConfigurationError, match=r"needs pyspark.*minimize\[spark\]"):
+        house.run(engine="spark")
+    assert house.files() == set()
+
+
+def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
+    class Nowhere:
+        def write(self, source: str, rejects: Any) -> None:
+            assert not [reject for reject in rejects if isinstance(reject, Reject)]
+
+    nothing: Any = None
+    with pytest.raises(ConfigurationError, match="below an output folder"):
+        spark.run(nothing, nothing, None, Nowhere())
+
+
+def test_spark_connect_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark, "_session", object)
+    with pytest.raises(ConfigurationError, match="Spark Connect"):
+        house.run(engine="spark")
+
+
+def test_importing_the_engine_does_not_import_pyspark() -> None:
+    code = "import sys, minimize.engines.spark; sys.exit('pyspark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@on_spark
+def test_an_unsafe_session_is_refused_before_anything_is_written(house: House, start: Start) -> None:
+    start("local[2]", spark_io_encryption_enabled="false")
+    with pytest.raises(ConfigurationError, match="in the clear") as told:
+        house.run(engine="spark")
+    assert told.value.exit_code == 2
+    assert house.files() == set()
+
+
+@on_spark
+def test_an_active_session_is_used(house: House, start: Start) -> None:
+    start("local[1]")
+    first = spark.context()
+    os.environ["MINIMIZE_SPARK_MASTER"] = "local[2]"
+    house.run(engine="spark")
+    assert spark.context() is first
+    assert first.master == "local[1]"
+
+
+@on_spark
+def test_a_master_that_is_not_there_is_said(house: House, start: Start) -> None:
+    start("nonsense")
+    with pytest.raises(ConfigurationError, match="Spark does not start"):
+        house.run(engine="spark")
+
+
+@on_spark
+def test_tries_that_failed_count_nothing_and_leave_nothing(
+    house: House, start: Start, failing: Callable[[bool], Path], tmp_path: Path
+) -> None:
+    start("local[2,3]")
+    local = house.run(output=tmp_path / "local")
+    marks = failing(False)
+    receipt = house.run(engine="spark")
+    failed = {mark.read_text() for mark in marks.iterdir()}
+    assert len(failed) == 4
+    assert not [path for path in house.files() for attempt in failed if attempt in path]
+    assert receipt.rows == local.rows
+    assert house.rows() == house.rows(output=tmp_path / "local")
+    assert house.rows("per_model") == house.rows("per_model", tmp_path / "local")
+    assert {path.name for path in (house.out / "runs" / receipt.run_id).iterdir()} >= {"receipt.json"}
+    assert not (house.out / "runs" / receipt.run_id / "staging").exists()
+    minimize.verify(house.out, keys=house.keys)
+
+
+@on_spark
+def test_a_task_that_fails_on_every_try_publishes_nothing_and_tells_no_value(
+    house: House, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    start("local[2,2]")
+    failing(True)
+    with pytest.raises(ConfigurationError) as told:
+        house.run(engine="spark")
+    assert told.value.code == "E900"
+    assert "ValueError" in str(told.value)
+    assert "CANARY" not in str(told.value) + "".join(capfd.readouterr())
+    assert told.value.__context__ is None
+    assert house.files() == set()
+
+
+@on_spark
+def test_a_damaged_file_is_said_as_the_local_engine_says_it(house: House, start: Start) -> None:
+    start("local[2]")
+    file = house.brings(events(200, first=900), name="z")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(SourceError) as local:
+        house.run()
+    with pytest.raises(SourceError) as told:
+        house.run(engine="spark")
+    assert (str(told.value), told.value.hint) == (str(local.value), local.value.hint)
+    assert house.files() == set()
+
+
+@on_spark
+def test_progress_is_told_for_every_file_in_every_pass(house: House, start: Start) -> None:
+    start("local[2]")
+    seen: list[tuple[int, int]] = []
+    house.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
+    assert seen == [(done, 8) for done in range(9)]

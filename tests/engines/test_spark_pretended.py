@@ -1,0 +1,72 @@
+"""The Spark engine without Spark: tasks in this process, pickled on their way. The contract suite has the real one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError, SourceError
+from tests.engines.pretended import Pretended
+from tests.job.house import House, built, events, table
+
+BAD = ['{"broken', '{"contacts": [1]}']
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    engine: Any = import_module("minimize.engines.spark")
+    numbers = count()
+    monkeypatch.setattr(engine, "context", Pretended)
+    monkeypatch.setattr(engine, "attempt", lambda: next(numbers))
+    return built(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [{}, {"deduplicate": {"by": ["device_id", "model"]}}, {"partition_by": ["tenant_id"]}, False],
+    ids=["plain", "deduplicated", "folders", "aggregates"],
+)
+@pytest.mark.parametrize("kind", ["ndjson", "parquet"])
+def test_it_gives_what_the_local_engine_gives(house: House, records: Any, kind: str) -> None:
+    house.pipeline(records=records)
+    if kind == "parquet":
+        house.reads(kind, records=records)
+        house.columns(table(events(200) + events(30)), row_group_size=50)
+    for number in range(3 if kind == "ndjson" else 0):
+        house.brings([*events(60, first=40 * number), *BAD], name=f"f{number}")
+    local, spark = house.run(output=house.folder / "local"), house.run(engine="spark")
+    assert (local.rows, local.fields, local.undeclared) == (spark.rows, spark.fields, spark.undeclared)
+    assert local.quarantine.by_code == spark.quarantine.by_code
+    for name in local.outputs:
+        assert house.rows(name) == house.rows(name, house.folder / "local")
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_without_rows_an_empty_file_of_the_right_type_is_left(house: House) -> None:
+    house.brings([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)])
+    receipt = house.run(engine="spark")
+    (file,) = receipt.outputs["records"].files
+    assert file.rows == 0
+    assert minimize.read(house.out).schema.names[0] == "tenant_id"
+
+
+def test_what_was_wrong_in_a_task_is_raised(house: House) -> None:
+    file = house.brings(events(200))
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(SourceError, match="damaged"):
+        house.run(engine="spark")
+    assert house.files() == set()
+
+
+def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.brings(events(20))
+    monkeypatch.setattr("minimize.stages.gate.Gate.__call__", lambda *_: 1 / 0)
+    with pytest.raises(ConfigurationError) as told:
+        house.run(engine="spark")
+    assert told.value.code == "E900"
+    assert house.files() == set()

@@ -1,0 +1,141 @@
+"""While Spark works, nothing that was planted and no key stands in its local folders, its event log or what it prints."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from minimize.keys import Keyring, new_keyring
+from tests.leak.canary import Canary
+from tests.leak.house import AT, CANARIES, build
+from tests.leak.sweep import found
+from tests.sparking import want_spark
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+SUBJECT = Canary("subject in the settings", "CANARY-subject-4e4e99")
+SINCE = "2026-01-01T00:00:00Z"
+DEFAULTS = """spark.local.dir {folder}/local
+spark.eventLog.enabled true
+spark.eventLog.compress false
+spark.eventLog.dir file://{folder}/events
+spark.broadcast.UDFCompressionThreshold 1
+spark.task.maxDirectResultSize 1
+spark.driver.extraJavaOptions -Djava.io.tmpdir={folder}/tmp
+"""
+CONTROL = """
+import sys, minimize
+from importlib import import_module
+engine = import_module("minimize.engines.spark")
+engine.check_safe, engine.SAFE = (lambda *told: None), {}
+minimize.run(sys.argv[1], engine="spark", at=sys.argv[2], output=sys.argv[3])
+"""
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    """Where Spark may write, all of it watched."""
+    want_spark()
+    folder = tmp_path / "spark"
+    for name in ("local", "events", "tmp", "conf"):
+        (folder / name).mkdir(parents=True)
+    (folder / "conf" / "spark-defaults.conf").write_text(DEFAULTS.format(folder=folder))
+    return folder
+
+
+def watched(folder: Path, words: list[str], canaries: Iterable[Canary]) -> tuple[set[str], bytes, set[str]]:
+    """Runs something; gives what was found in Spark's folders at any time, what was printed, and the files that were seen."""
+    own = {"SPARK_CONF_DIR": str(folder / "conf"), "PYSPARK_PYTHON": sys.executable, "TMPDIR": str(folder / "tmp")}
+    hits: set[str] = set()
+    seen: set[str] = set()
+    with (folder / "printed").open("wb") as printed:
+        process = subprocess.Popen(words, stdout=printed, stderr=printed, env={**os.environ, **own})
+        while process.poll() is None:
+            hits |= _swept(folder, canaries, seen)
+            time.sleep(0.05)
+    hits |= _swept(folder, canaries, seen)
+    said = (folder / "printed").read_bytes()
+    assert process.returncode == 0, said.decode()
+    return hits, said, seen
+
+
+def _swept(folder: Path, canaries: Iterable[Canary], seen: set[str]) -> set[str]:
+    """What stands there now; files come and go meanwhile. A file is looked at once for each size that it has."""
+    hits: set[str] = set()
+    for name in ("local", "events", "tmp"):
+        for path in (Path(above) / file for above, _, files in os.walk(folder / name) for file in files):
+            with suppress(OSError):
+                mark = f"{path}:{path.stat().st_size}"
+                if mark not in seen:
+                    hits |= found(canaries, path.read_bytes())
+                    seen.add(mark)
+    return hits
+
+
+@dataclass(frozen=True)
+class Secret(Canary):
+    """The bytes of a key, in the forms in which they could hide."""
+
+    raw: bytes = b""
+
+    def forms(self) -> Iterator[bytes]:
+        """As they are, in hex and in Base64."""
+        yield from (
+            self.raw,
+            self.raw.hex().encode(),
+            base64.b64encode(self.raw).rstrip(b"="),
+            repr(self.raw)[2:-1].encode(),
+        )
+
+
+def keys_of(keyring: Keyring) -> list[Canary]:
+    """Every key, and the key for rows."""
+    secrets = {name: keyring.bytes_of(name) for name in keyring.names()}
+    secrets["rows"] = keyring.subkey("subject", "rows")
+    return [Secret(f"key {name}", "", secret) for name, secret in secrets.items()]
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The house of canaries, with settings of subjects."""
+    (tmp_path / "house").mkdir()
+    house = build(tmp_path / "house")
+    with (house / "settings.csv").open("a") as settings:
+        settings.writelines(f"acme,{SUBJECT.value}-{n},location,on,admin,{SINCE},{SINCE}\n" for n in range(99))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house / "keys"))
+    monkeypatch.setenv("MINIMIZE_SPARK_MASTER", "local[2]")
+    new_keyring(house / "keys", ("device", "ticket"), now=datetime(2026, 11, 25, tzinfo=UTC))
+    return house
+
+
+def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_works(folder: Path, house: Path) -> None:
+    canaries = [*CANARIES, SUBJECT, *keys_of(Keyring.load(house / "keys"))]
+    command = str(Path(sys.executable).parent / "minimize")
+    words = [command, "run", str(house), "--engine", "spark", "--at", AT, "--output", str(house / "out")]
+    hits, said, seen = watched(folder, words, canaries)
+    assert hits == set()
+    assert found(canaries, said) == set()
+    assert found(canaries, house / "out") == set()
+    assert [path for path in seen if "/events/" in path]
+    assert [path for path in seen if "/local/" in path]
+
+
+def test_the_watch_finds_what_a_session_that_does_not_encrypt_writes(folder: Path, house: Path) -> None:
+    words = [sys.executable, "-c", CONTROL, str(house), AT, str(house / "out")]
+    hits, _, _ = watched(folder, words, [SUBJECT, *keys_of(Keyring.load(house / "keys"))])
+    assert hits == {SUBJECT.place}
+
+
+def test_the_watch_finds_a_key_in_every_form(house: Path) -> None:
+    (key, *_) = keys_of(Keyring.load(house / "keys"))
+    for form in key.forms():
+        assert found([key], b"before" + form + b"after") == {key.place}
