@@ -32,7 +32,7 @@ run: $(VENV)/.run-ready
 test: $(VENV)/.test-ready
 	$(BIN)/pytest -q -n 2 -m "not slow and not spark" $(PYTEST_ARGS)
 
-test-all: $(VENV)/.spark-ready
+test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
@@ -65,6 +65,6 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[samples]' --group dev
 	@touch $@ $(VENV)/.run-ready
 
-$(VENV)/.spark-ready: $(VENV)/.test-ready
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark
+$(VENV)/.all-ready: $(VENV)/.test-ready
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench
 	@touch $@

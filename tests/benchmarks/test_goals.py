@@ -49,6 +49,5 @@ def test_what_is_not_reached_is_marked() -> None:
 
 @pytest.mark.slow
 def test_figures_are_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     plot(FIGURES, tmp_path / "results.png", "a note")
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
