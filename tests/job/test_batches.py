@@ -15,7 +15,7 @@ import pytest
 import minimize
 from tests.job.house import House, events, table
 
-COUNT = 500
+COUNT = 1_000
 RECORDS = events(COUNT)
 Cut = Callable[[House, list[dict[str, Any]], int], None]
 
