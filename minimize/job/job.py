@@ -102,7 +102,10 @@ def _moved(
     job = Job(plan, given.at, given.keys, settings, row_key=row_key(given.keys), memos=memos_of(plan))
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
+    gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
+        for name in gone:  # what the pipeline no longer has goes with the date that is run anew
+            staging.place(name, _text(day))
         outcomes[day] = _one_date(job, source, _text(day), staging, move, files)
     return outcomes, files
 
@@ -110,8 +113,6 @@ def _moved(
 def _one_date(
     job: Job, source: Any, day: str | None, staging: Staging, move: Any, files: dict[str, list[Written]]
 ) -> Outcome:
-    for name in sorted(_standing(staging) - set(job.plan.outputs)):
-        staging.place(name, day)  # what the pipeline no longer has goes with the date that is run anew
     quarantine = staging.quarantine(day)
     sinks = _Sinks(job, day, staging)
     outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
