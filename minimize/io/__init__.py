@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError
-from minimize.io.base import Request, Source
+from minimize.io.base import Format, Request, Source
 from minimize.io.csv import csv
 from minimize.io.find import Shown, find
 from minimize.io.ndjson import ndjson
 from minimize.io.parquet import parquet
 from minimize.io.shape import pruned, tree
 
-__all__ = ["FORMATS", "Reader", "declared_schema", "sources"]
+__all__ = ["FORMATS", "declared_schema", "sources"]
 
 
-class Reader(Protocol):
-    """A format that can say how hive partitions are shown in the names of its parts."""
-
-    def __call__(self, files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> Source:
-        """The bound source. Raises SchemaError with the whole diff, before anything is decoded."""
-        ...
-
-
-FORMATS: Mapping[str, Reader] = {"ndjson": ndjson, "csv": csv, "parquet": parquet}
+FORMATS: Mapping[str, Format] = {"ndjson": ndjson, "csv": csv, "parquet": parquet}
 """The word that a pipeline uses, and the way to read such files."""
 
 

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from minimize.io.find import Shown
 from minimize.pointer import Pointer
 
 Unit = Literal["byte", "row"]
@@ -136,9 +137,9 @@ class Source(Protocol):
 
 
 class Format(Protocol):
-    """A way to read files: binds files to a request."""
+    """A way to read files: binds files to a request. `shown` says how hive partitions are shown in the names of parts."""
 
-    def __call__(self, files: Sequence[Path], root: Path, request: Request) -> Source:
+    def __call__(self, files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> Source:
         """The bound source. Raises SchemaError with the whole diff, before anything is decoded."""
         ...
 

@@ -76,6 +76,28 @@ class OfFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What a part around another has of that one."""
+
+    part: Part
+
+    @property
+    def name(self) -> str:
+        """As the part has it."""
+        return self.part.name
+
+    @property
+    def digest(self) -> str:
+        """As the part has it."""
+        return self.part.digest
+
+    @property
+    def size(self) -> int:
+        """As the part has it."""
+        return self.part.size
+
+
+@dataclass(frozen=True, slots=True)
 class FileSource:
     """Files bound to a request."""
 

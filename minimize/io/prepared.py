@@ -10,6 +10,7 @@ import pyarrow as pa
 from minimize.errors import Finding, SchemaError
 from minimize.io.base import Chunk, Part
 from minimize.io.memory import MemorySource
+from minimize.io.part import Around
 from minimize.io.types import is_string, plain
 
 
@@ -42,26 +43,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Recast:
+class Recast(Around):
     """A part whose records are cast to a schema that they can stand for."""
 
-    part: Part
     schema: pa.Schema
-
-    @property
-    def name(self) -> str:
-        """As the part has it."""
-        return self.part.name
-
-    @property
-    def digest(self) -> str:
-        """As the part has it."""
-        return self.part.digest
-
-    @property
-    def size(self) -> int:
-        """As the part has it."""
-        return self.part.size
 
     def pieces(self) -> Sequence[Part]:
         """Itself."""

@@ -152,11 +152,6 @@ def sorted_days(days: Iterable[Day]) -> list[Day]:
     return sorted(days, key=lambda each: each or date.min)
 
 
-def bind_all(job: Pipeline, sources: Mapping[Day, Source]) -> Plan:
-    """The one plan of all batch dates. Raises SchemaError, PolicyError, RefusedError."""
-    return examine_all(job, sources).allowed()
-
-
 def examine_all(job: Pipeline, sources: Mapping[Day, Source]) -> Examined:
     """The one plan of all batch dates, with what stands against it; where there are none, of the types that the policy names.
 

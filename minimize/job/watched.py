@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from minimize.io.base import Chunk, Part, Source
+from minimize.io.part import Around
 
 K = TypeVar("K")
 Progress = Callable[[int, int], None]
@@ -30,26 +31,10 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedPart:
+class WatchedPart(Around):
     """A part that advances the bar when it was read to its end."""
 
-    part: Part
     bar: Bar = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """As the part has it."""
-        return self.part.name
-
-    @property
-    def digest(self) -> str:
-        """As the part has it."""
-        return self.part.digest
-
-    @property
-    def size(self) -> int:
-        """As the part has it."""
-        return self.part.size
 
     def pieces(self) -> Sequence[Part]:
         """The part's pieces; the last of them advances the bar."""

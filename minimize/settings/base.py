@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -43,6 +43,3 @@ class Settings(Protocol):
     ) -> pa.BooleanArray:
         """Per record: whether the level in force is this one or higher, at event time and at the run's `at`."""
         ...
-
-
-HoldersByFeature = Mapping[str, Sequence[str]]

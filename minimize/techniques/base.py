@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
+EVERY: tuple[Family, ...] = get_args(Family)
+"""All families: what takes these takes any type."""
 
 
 class TypeRefused(Exception):

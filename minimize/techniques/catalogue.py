@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from minimize.techniques.base import Family, Leaves, Step
-
-EVERY = 11
-"""How many families there are: a technique that takes all of them takes `any`."""
+from minimize.techniques.base import EVERY, Family, Leaves, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Line:
     @property
     def cells(self) -> tuple[str, ...]:
         """The texts of the columns: technique, parameters, takes, about, leaves, source."""
-        takes = "any" if len(self.takes) == EVERY else ", ".join(self.takes)
+        takes = "any" if self.takes == EVERY else ", ".join(self.takes)
         return f"`{self.word}`", ", ".join(self.parameters), takes, self.about, self.leaves, self.source
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+from minimize.techniques.base import EVERY, Context, Family, Leaves, Technique, Treated
 
 
 class Keep(Technique):
@@ -21,19 +21,7 @@ class Keep(Technique):
     """
 
     name: ClassVar[str] = "keep"
-    takes: ClassVar[tuple[Family, ...]] = (
-        "string",
-        "integer",
-        "double",
-        "decimal",
-        "boolean",
-        "timestamp",
-        "date",
-        "binary",
-        "list",
-        "struct",
-        "map",
-    )
+    takes: ClassVar[tuple[Family, ...]] = EVERY
     leaves: ClassVar[Leaves] = "everything"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "the value as it is"

@@ -34,11 +34,6 @@ def _range(type_: pa.DataType) -> tuple[int, int]:
     return int(limits.min), int(limits.max)
 
 
-def is_whole(number: Decimal) -> bool:
-    """Whether a number has no fraction."""
-    return number == number.to_integral_value()
-
-
 def doubles(values: pa.Array) -> Doubles:
     """A column of floating numbers as doubles, NaN for null.
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+from minimize.techniques.base import EVERY, Context, Family, Leaves, Technique, Treated
 
 
 class Presence(Technique):
@@ -23,19 +23,7 @@ class Presence(Technique):
     """
 
     name: ClassVar[str] = "presence"
-    takes: ClassVar[tuple[Family, ...]] = (
-        "string",
-        "integer",
-        "double",
-        "decimal",
-        "boolean",
-        "timestamp",
-        "date",
-        "binary",
-        "list",
-        "struct",
-        "map",
-    )
+    takes: ClassVar[tuple[Family, ...]] = EVERY
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "true where a value is"
