@@ -46,7 +46,9 @@ def command(
     as_json: bool,
 ) -> int:
     """Minimize the records of PIPELINE into Parquet, with a receipt."""
-    from minimize.job.job import NOTHING, quarantine_exceeded, run
+    from minimize.job.job import run
+    from minimize.job.limits import quarantine_exceeded
+    from minimize.job.told import NOTHING
     from minimize.policy.load import load_pipeline
 
     job = load_pipeline(pipeline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.job.job import quarantine_exceeded, run
+from minimize.job.job import run
+from minimize.job.limits import quarantine_exceeded
 
 __all__ = ["quarantine_exceeded", "run"]

@@ -147,6 +147,11 @@ def _one_batch(found: Found, only: Day) -> Found:
     return Found(found.root, {only: files}, found.beside)
 
 
+def text_of(day: Day) -> str | None:
+    """A batch date as folders name it."""
+    return None if day is None else day.isoformat()
+
+
 def sorted_days(days: Iterable[Day]) -> list[Day]:
     """Batch dates in order; the one of a source without dates stands alone."""
     return sorted(days, key=lambda each: each or date.min)

@@ -28,7 +28,7 @@ DIES = {
     "while records are generalized": (
         "import minimize.stages.generalize as stage\nstage.Generalize.__call__ = lambda self, batch: os._exit(9)\n"
     ),
-    "before the receipt is signed": ("import minimize.job.job as job\njob.account.versions = lambda: os._exit(9)\n"),
+    "before the receipt is signed": ("import minimize.job.told as told\ntold.account.versions = lambda: os._exit(9)\n"),
 }
 GO = (
     f"sys.argv = ['minimize', '--verbose', 'run', '.', '--at', '{AT}', '--output', 'out']\n"

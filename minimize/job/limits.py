@@ -1,0 +1,40 @@
+"""What stops a run: a time before that of an earlier receipt, or too much in quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minimize.engines.base import Outcome
+from minimize.errors import RefusedError, StoppedError
+from minimize.io.publish import Output
+from minimize.job.given import Given, text_of
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Receipt
+
+
+def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
+    """What to say where the share of quarantined rows is above the pipeline's `fail_above`; nothing otherwise."""
+    limit = pipeline.quarantine.fail_above
+    share = receipt.rows.quarantined / receipt.rows.read if receipt.rows.read else 0.0
+    if limit is None or share <= limit:
+        return ""
+    return f"done, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
+
+
+def check_at(given: Given, folder: Output) -> None:
+    """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
+    days = {text_of(day) for day in given.sources}
+    for receipt in folder.receipts():
+        if receipt.at > given.at and (None in days or not receipt.dates or days & set(receipt.dates)):
+            hint = "give a later --at, or write to another folder"
+            raise RefusedError(f"a receipt of these dates is as of a later time ({receipt.run_id})", hint=hint)
+
+
+def check_quarantine(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> None:
+    """Raises StoppedError where the share of quarantined rows is above the pipeline's `stop_above`."""
+    limit = pipeline.quarantine.stop_above
+    read = sum(outcome.read for outcome in outcomes)
+    quarantined = sum(outcome.rejects.total() for outcome in outcomes)
+    if limit is not None and read and quarantined / read > limit:
+        hint = "look at the source; what stood before still stands"
+        raise StoppedError(f"{quarantined} of {read} rows would be in quarantine: more than {limit:.2%}", hint=hint)

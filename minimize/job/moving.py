@@ -1,0 +1,88 @@
+"""The records of each batch date through the engine into staged files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from minimize.engines.base import Job, Outcome, row_key
+from minimize.engines.passes import passes
+from minimize.io.base import Written
+from minimize.io.elsewhere import Elsewhere
+from minimize.io.publish import Staging
+from minimize.io.sink import ParquetSink
+from minimize.job.given import Day, Given, text_of
+from minimize.job.watched import Progress, watched
+from minimize.receipt import in_force
+from minimize.stages.generalize import memos_of
+
+
+def moved(
+    given: Given, staging: Staging, move: Any, progress: Progress
+) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
+    """Moves every batch date: what came of each, and the staged files by output name (`quarantine` among them)."""
+    plan = given.plan
+    settings = None if given.settings is None else given.settings.at(given.at)
+    job = Job(plan, given.at, given.keys, settings, row_key=row_key(given.keys), memos=memos_of(plan))
+    outcomes: dict[Day, Outcome] = {}
+    files: dict[str, list[Written]] = {}
+    gone = sorted(_standing(staging) - set(plan.outputs))
+    for day, source in watched(given.sources, passes(plan), progress).items():
+        for name in gone:  # what the pipeline no longer has goes with the date that is run anew
+            staging.place(name, text_of(day))
+        outcomes[day] = _one_date(job, source, text_of(day), staging, move, files)
+    return outcomes, files
+
+
+def _one_date(
+    job: Job, source: Any, day: str | None, staging: Staging, move: Any, files: dict[str, list[Written]]
+) -> Outcome:
+    quarantine = staging.quarantine(day)
+    sinks = _Sinks(job, day, staging)
+    outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
+    for sink in sinks.opened:
+        files.setdefault("records", []).extend(sink.close())
+    files.setdefault("records", []).extend(sinks.taken)
+    files.setdefault("quarantine", []).extend(quarantine.close())
+    for name, result in outcome.aggregates.items():
+        table = staging.sink(name, day, job.output_schema(name))
+        for batch in result.table.to_batches():
+            table.write(batch)
+        files.setdefault(name, []).extend(table.close())
+    return outcome
+
+
+def _standing(staging: Staging) -> set[str]:
+    """The names of the outputs that stand from earlier runs."""
+    return {name for name, files in in_force(staging.output.receipts()).items() if files}
+
+
+@dataclass(slots=True)
+class _Sinks:
+    """Opens the sinks of one batch date's records, a file for each share, and takes in what others wrote of them."""
+
+    job: Job
+    day: str | None
+    staging: Staging
+    opened: list[ParquetSink] = field(default_factory=list)
+    taken: list[Written] = field(default_factory=list)
+
+    def __call__(self, number: int) -> ParquetSink:
+        schema, by = self.job.records_schema, self._partition_by()
+        sink = self.staging.sink("records", self.day, schema, part=number, partition_by=by)
+        self.opened.append(sink)
+        return sink
+
+    def elsewhere(self) -> Elsewhere:
+        """Where other processes write records."""
+        schema, by = self.job.records_schema, self._partition_by()
+        return self.staging.elsewhere("records", self.day, schema, partition_by=by)
+
+    def take(self, attempt: str, written: Iterable[Written]) -> None:
+        """Takes in the files that another process reported."""
+        self.taken.extend(self.elsewhere().adopt(attempt, written))
+
+    def _partition_by(self) -> tuple[str, ...]:
+        records = self.job.plan.pipeline.records if self.job.plan.pipeline is not None else None
+        return () if records is None else tuple(records.partition_by)

@@ -1,0 +1,105 @@
+"""The receipt of a run, put together from what was given, what was staged and what the engine counted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from minimize.engines.base import Outcome
+from minimize.io.base import Written
+from minimize.io.publish import Staging
+from minimize.job import account
+from minimize.job.given import Day, Given
+from minimize.job.watched import Progress
+from minimize.receipt import Digest, FileRef, Kind, PolicyRef, Receipt, new_run_id, sha256_text
+
+log = logging.getLogger("minimize")
+NOTHING: Final = 0
+"""The sequence of a receipt that was not published, because there was nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a run was made: what kind it is, by which engine, since when, and who watches."""
+
+    kind: Kind
+    engine: str
+    started: datetime
+    progress: Progress
+
+
+def receipt_of(
+    given: Given,
+    staging: Staging,
+    outcomes: Mapping[Day, Outcome],
+    files: Mapping[str, Sequence[Written]],
+    attachments: Mapping[str, bytes],
+    how: How,
+) -> Receipt:
+    """The receipt of what is staged, not signed yet."""
+    chain = staging.output.receipts()
+    plan, found = given.plan, list(outcomes.values())
+    counts = account.total(found)
+    return Receipt(
+        kind=how.kind,
+        run_id=staging.run_id,
+        sequence=chain[-1].sequence + 1 if chain else 1,
+        previous=chain[-1].digest if chain else None,
+        pipeline=given.pipeline.pipeline,
+        purpose=given.pipeline.purpose,
+        engine=how.engine,
+        at=given.at,
+        at_given=given.at_given,
+        started=how.started,
+        finished=datetime.now(UTC),
+        dates=tuple(day.isoformat() for day in outcomes if day is not None),
+        policy=PolicyRef(plan.policy.policy, plan.policy.version, plan.policy.digest),
+        plan=Digest(plan.digest),
+        settings=None if given.settings is None else Digest(given.settings.digest),
+        keys=account.key_ids(given),
+        versions=account.versions(),
+        inputs=account.inputs(given, outcomes),
+        rows=account.rows(plan, found),
+        gated_by=account.gated_by(counts),
+        fields=account.fields(plan, counts),
+        undeclared=account.undeclared(plan, found),
+        outputs=account.outputs(plan, found, files),
+        replaces=_replaced(chain, staging),
+        quarantine=account.quarantine(found, files.get("quarantine", ())),
+        files={name: sha256_text(content) for name, content in attachments.items()},
+    )
+
+
+def nothing_done(given: Given, how: How) -> Receipt:
+    """The receipt of a run that had nothing to do; it is not published."""
+    policy = given.pipeline.policy
+    log.warning("nothing to do: no file matches %s", given.looked_at, extra={"code": "I002"})
+    return Receipt(
+        kind=how.kind,
+        run_id=new_run_id(how.started),
+        sequence=NOTHING,
+        pipeline=given.pipeline.pipeline,
+        purpose=given.pipeline.purpose,
+        engine=how.engine,
+        at=given.at,
+        at_given=given.at_given,
+        started=how.started,
+        finished=datetime.now(UTC),
+        policy=PolicyRef(policy.policy, policy.version, policy.digest),
+        plan=Digest(given.plan.digest),
+    )
+
+
+def _replaced(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:
+    """The files that stand in the partitions of this run, with the digests that their receipts gave them."""
+    known = {path: digest for receipt in chain for path, digest in _files_of(receipt)}
+    return tuple(FileRef(path, known[path]) for path in staging.standing())
+
+
+def _files_of(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    for output in receipt.outputs.values():
+        yield from ((file.path, file.digest) for file in output.files)
+    yield from ((file.path, file.digest) for file in receipt.quarantine.files)
