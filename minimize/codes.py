@@ -87,6 +87,9 @@ _LOG: Final = {
     "W010": "records in memory were left out",
     "W011": "an aggregate was published without waiting for late rows",
     "W012": "more records than `fail_above` are in quarantine",
+    "W013": "a date was run again, and files that it was made from before are gone",
+    "W014": "a pending date was left alone, because files that it was made from are gone",
+    "W015": "something that was asked for was not done",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -21,6 +21,9 @@ log = logging.getLogger("minimize")
 @click.command()
 @options.pipeline
 @click.option("--date", metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
+@click.option("--from", "since", metavar="D", help="No batch date before this one.")
+@click.option("--to", "until", metavar="D", help="No batch date after this one.")
+@click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
 @click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
 @click.option(
     "--engine",
@@ -37,6 +40,9 @@ log = logging.getLogger("minimize")
 def command(
     pipeline: str,
     date: str | None,
+    since: str | None,
+    until: str | None,
+    pending: bool,
     at: str | None,
     engine: str,
     input_: str | None,
@@ -47,7 +53,7 @@ def command(
 ) -> int:
     """Minimize the records of PIPELINE into Parquet, with a receipt."""
     from minimize.job.job import run
-    from minimize.job.limits import quarantine_exceeded
+    from minimize.job.limits import quarantine_exceeded, unfinished
     from minimize.job.told import NOTHING
     from minimize.policy.load import load_pipeline
 
@@ -56,6 +62,9 @@ def command(
         receipt = run(
             job,
             date=date,
+            since=since,
+            until=until,
+            pending=pending,
             at=at,
             engine=engine,
             input=input_,
@@ -74,7 +83,10 @@ def command(
     exceeded = quarantine_exceeded(receipt, job)
     if exceeded:
         log.error(exceeded, extra={"code": "W012", "run_id": receipt.run_id})
-    return 4 if exceeded else 0
+    undone = unfinished(receipt)
+    if undone:
+        log.error(undone, extra={"code": "W015", "run_id": receipt.run_id})
+    return 1 if undone else 4 if exceeded else 0
 
 
 def _where(receipt: Receipt, folder: Path) -> str:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from minimize.job.job import run
-from minimize.job.limits import quarantine_exceeded
+from minimize.job.limits import quarantine_exceeded, unfinished
 
-__all__ = ["quarantine_exceeded", "run"]
+__all__ = ["quarantine_exceeded", "run", "unfinished"]

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
 from minimize.io.base import Carried, Written
-from minimize.job.given import Day, Given
+from minimize.job.dates import Day
+from minimize.job.given import Given
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
@@ -54,8 +55,11 @@ def fields(plan: Plan, counts: Counts) -> dict[str, FieldReceipt]:
 
 def inputs(given: Given, outcomes: Mapping[Day, Outcome]) -> tuple[Input, ...]:
     """The files that were read."""
+    several = len(given.sources) > 1
     return tuple(
-        Input(part.name, part.digest, outcomes[day].rows_by_part[part.name])
+        Input(
+            part.name, part.digest, outcomes[day].rows_by_part[part.name], day.isoformat() if day and several else None
+        )
         for day, source in given.sources.items()
         for part in source.parts
     )

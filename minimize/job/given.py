@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,10 @@ from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyErr
 from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source
 from minimize.io.find import DATE, Found, Shown, find, split
+from minimize.io.history import RUNS
+from minimize.io.published import receipts
+from minimize.job.dates import Day, Wanted
+from minimize.job.pending import PENDING, Arrival, arrivals
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
@@ -24,9 +28,7 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows, load_settings
 from minimize.techniques import plain
-from minimize.times import day, moment
-
-Day = date | None
+from minimize.times import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Given:
     fence: Path | None
     plan: Plan
     looked_at: str
-    """The path or pattern of the input, as it was written."""
+    """What there would have been to do, in words: the path of the input as it was written."""
+    shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
+    """The batch dates that are left alone, because some of their files are gone since they ran."""
 
     @property
     def nothing(self) -> bool:
@@ -54,7 +58,7 @@ class Given:
 def resolve(
     pipeline: Pipeline | str | PathLike[str],
     *,
-    date: date | str | None,
+    wanted: Wanted,
     at: datetime | str | None,
     input: str | PathLike[str] | None,
     settings: Any,
@@ -66,9 +70,10 @@ def resolve(
     now, asked = datetime.now(UTC), moment(at)
     keyring = _keyring(keys, job)
     rows = load_job_settings(settings, job)
-    only = None if date is None else day(date)
-    found = found_files(job, input, only)
-    sources = open_sources(job, found, only, veil(job, keyring))
+    target = Path(output) if output is not None else job.folder / job.output
+    found = dated(found_files(job, input, wanted.only), wanted)
+    arrived = _arrivals(found, target, veil(job, keyring)) if wanted.pending else {}
+    sources = open_sources(job, among(found, arrived) if wanted.pending else found, veil(job, keyring))
     examined = examine_all(job, sources)
     plan = examined.sound()
     _check_writes(plan)
@@ -76,10 +81,15 @@ def resolve(
         keyring.bytes_of(name)
     examined.allowed()
     _check_time(asked, now, output)
-    target = Path(output) if output is not None else job.folder / job.output
-    looked_at = job.source.path if input is None else str(input)
+    looked_at = _looked_at(job, input, wanted)
     fence = found.fence(target)
-    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, fence, plan, looked_at)
+    shrunk = {when: each for when, each in arrived.items() if each.state == "shrunk" and when in wanted}
+    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, fence, plan, looked_at, shrunk)
+
+
+def _looked_at(job: Pipeline, input: str | PathLike[str] | None, wanted: Wanted) -> str:
+    path = job.source.path if input is None else str(input)
+    return f"nothing arrived since the last run in {path}" if wanted.pending else f"no file matches {path}"
 
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
@@ -93,14 +103,30 @@ def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
     return load_pipeline(Path(pipeline))
 
 
-def open_sources(job: Pipeline, found: Found, only: Day, shown: Shown) -> dict[Day, Source]:
-    """A bound source per batch date that has files. Raises SchemaError where a file does not fit the policy."""
-    if only is not None and not found.dated:
+def dated(found: Found, wanted: Wanted) -> Found:
+    """The files of the dates that are wanted. Raises ConfigurationError where a date was named and the source has none."""
+    if wanted.by_date and not found.dated:
         raise ConfigurationError("a date was given, and the source has no {date}", hint="leave --date out")
+    return replace(found, files={when: files for when, files in found.files.items() if when in wanted})
+
+
+def among(found: Found, arrived: Mapping[Day, Arrival]) -> Found:
+    """The files of the dates that are pending."""
+    days = {when for when, each in arrived.items() if each.state in PENDING}
+    return replace(found, files={when: files for when, files in found.files.items() if when in days})
+
+
+def open_sources(job: Pipeline, found: Found, shown: Shown) -> dict[Day, Source]:
+    """A bound source per batch date that has files. Raises SchemaError where a file does not fit the policy."""
     asked = request(job.policy, job.purpose, job)
-    days = [when for when in sorted_days(found.files) if only in (None, when) and found.files[when]]
+    days = [when for when in sorted_days(found.files) if found.files[when]]
     bound = FORMATS[job.source.format]
     return {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
+
+
+def _arrivals(found: Found, target: Path, shown: Shown) -> dict[Day, Arrival]:
+    chain = receipts(target) if (target / RUNS).is_dir() else ()
+    return arrivals(found, chain, shown)
 
 
 def veil(job: Pipeline, keyring: Keyring | None) -> Shown:

@@ -11,6 +11,7 @@ from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError, quietly
 from minimize.io.publish import Output, open_output
 from minimize.job.beside import beside
+from minimize.job.dates import Wanted
 from minimize.job.given import Given, resolve
 from minimize.job.limits import check_at, check_quarantine
 from minimize.job.moving import moved
@@ -27,6 +28,9 @@ def run(
     pipeline: Pipeline | str | PathLike[str],
     *,
     date: date | str | None = None,
+    since: date | str | None = None,
+    until: date | str | None = None,
+    pending: bool = False,
     at: datetime | str | None = None,
     engine: str = "local",
     input: str | PathLike[str] | None = None,
@@ -37,7 +41,8 @@ def run(
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
-    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date (all dates found where none is given); the time of the
+    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and the last of a span (all dates found
+    where none is given), of these only the `pending` ones: those whose inputs changed since their last receipt; the time of the
     run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring;
     `progress` is told how many files were read, of how many.
     Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
@@ -45,7 +50,9 @@ def run(
     damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
     """
     how = How("run", engine_named(engine), datetime.now(UTC), progress or _quiet)
-    return perform(resolve(pipeline, date=date, at=at, input=input, settings=settings, output=output, keys=keys), how)
+    wanted = Wanted.of(date, since, until, pending=pending)
+    given = resolve(pipeline, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys)
+    return perform(given, how)
 
 
 def perform(given: Given, how: How) -> Receipt:

@@ -21,6 +21,13 @@ def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
     return f"done, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
 
 
+def unfinished(receipt: Receipt) -> str:
+    """What to say where something that was asked for could not be done; nothing otherwise."""
+    if not receipt.skipped:
+        return ""
+    return f"{len(receipt.skipped)} of the pending dates were left alone"
+
+
 def check_at(given: Given, folder: Output) -> None:
     """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
     days = {text_of(day) for day in given.sources}

@@ -12,7 +12,8 @@ from minimize.io.base import Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.publish import Staging
 from minimize.io.sink import ParquetSink
-from minimize.job.given import Day, Given, text_of
+from minimize.job.dates import Day
+from minimize.job.given import Given, text_of
 from minimize.job.watched import Progress, watched
 from minimize.receipt import in_force
 from minimize.stages.generalize import memos_of

@@ -12,9 +12,11 @@ from minimize.engines.base import Outcome
 from minimize.io.base import Written
 from minimize.io.publish import Staging
 from minimize.job import account
-from minimize.job.given import Day, Given
+from minimize.job.dates import Day
+from minimize.job.given import Given, text_of
+from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
-from minimize.receipt import Digest, FileRef, Kind, PolicyRef, Receipt, new_run_id, sha256_text
+from minimize.receipt import Digest, FileRef, Input, Kind, PolicyRef, Receipt, new_run_id, sha256_text
 
 log = logging.getLogger("minimize")
 NOTHING: Final = 0
@@ -43,6 +45,8 @@ def receipt_of(
     chain = staging.output.receipts()
     plan, found = given.plan, list(outcomes.values())
     counts = account.total(found)
+    inputs = account.inputs(given, outcomes)
+    _tell_losses(chain, inputs, outcomes)
     return Receipt(
         kind=how.kind,
         run_id=staging.run_id,
@@ -61,7 +65,7 @@ def receipt_of(
         settings=None if given.settings is None else Digest(given.settings.digest),
         keys=account.key_ids(given),
         versions=account.versions(),
-        inputs=account.inputs(given, outcomes),
+        inputs=inputs,
         rows=account.rows(plan, found),
         gated_by=account.gated_by(counts),
         fields=account.fields(plan, counts),
@@ -69,6 +73,7 @@ def receipt_of(
         outputs=account.outputs(plan, found, files),
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
+        skipped=_skipped(given),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
 
@@ -76,7 +81,7 @@ def receipt_of(
 def nothing_done(given: Given, how: How) -> Receipt:
     """The receipt of a run that had nothing to do; it is not published."""
     policy = given.pipeline.policy
-    log.warning("nothing to do: no file matches %s", given.looked_at, extra={"code": "I002"})
+    log.warning("nothing to do: %s", given.looked_at, extra={"code": "I002"})
     return Receipt(
         kind=how.kind,
         run_id=new_run_id(how.started),
@@ -90,7 +95,27 @@ def nothing_done(given: Given, how: How) -> Receipt:
         finished=datetime.now(UTC),
         policy=PolicyRef(policy.policy, policy.version, policy.digest),
         plan=Digest(given.plan.digest),
+        skipped=_skipped(given),
     )
+
+
+def _skipped(given: Given) -> dict[str, str] | None:
+    """The pending dates that are left alone: some of what they were made from is gone."""
+    hint = "bring the files back, or run that date by --date, which replaces what it wrote"
+    for when, each in given.shrunk.items():
+        message = "%s is left alone: %d of its files are gone since it ran (%s)"
+        log.warning(message, text_of(when) or "the batch", each.lost, hint, extra={"code": "W014"})
+    return {text_of(when) or "": each.state for when, each in given.shrunk.items()} or None
+
+
+def _tell_losses(chain: Sequence[Receipt], inputs: Sequence[Input], outcomes: Mapping[Day, Outcome]) -> None:
+    """Says which of these dates were read from files before that are gone."""
+    before, read = last_inputs(chain), {each.path for each in inputs}
+    for when in outcomes:
+        lost = len(before.get(when, {}).keys() - read)
+        if lost:
+            message = "%s: %d of the files that it was made from before are gone"
+            log.warning(message, text_of(when) or "the batch", lost, extra={"code": "W013"})
 
 
 def _replaced(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:

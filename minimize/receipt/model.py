@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from minimize.receipt.words import time_text
 
 Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate"]
-_OMIT: Final = {"omit": True}
+OMIT: Final = {"omit": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,12 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One file that was read: its path relative to the source's root."""
+    """One file that was read: its path relative to the source's root, and its batch date where a run had several."""
 
     path: str
     digest: str
     rows: int
+    date: str | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ class Output:
 
     category: str
     rows: int
-    groups_suppressed: int | None = field(default=None, metadata=_OMIT)
-    rows_suppressed: int | None = field(default=None, metadata=_OMIT)
-    too_late: int | None = field(default=None, metadata=_OMIT)
+    groups_suppressed: int | None = field(default=None, metadata=OMIT)
+    rows_suppressed: int | None = field(default=None, metadata=OMIT)
+    too_late: int | None = field(default=None, metadata=OMIT)
     files: tuple[OutputFile, ...] = ()
 
 

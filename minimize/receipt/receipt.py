@@ -17,6 +17,7 @@ from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.keys import Verifier
 from minimize.receipt.balance import imbalances
 from minimize.receipt.model import (
+    OMIT,
     Digest,
     FieldReceipt,
     FileRef,
@@ -57,6 +58,7 @@ class Receipt:
     plan       the digest of the plan's canonical form
     replaces   files that this one's files stand in for
     removes    files that are gone without another in their place
+    skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone)
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     """
 
@@ -87,6 +89,7 @@ class Receipt:
     replaces: tuple[FileRef, ...] = ()
     removes: tuple[FileRef, ...] = ()
     quarantine: Quarantine = field(default_factory=Quarantine)
+    skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     files: Mapping[str, str] = field(default_factory=dict)
     signature: Signature | None = None
 

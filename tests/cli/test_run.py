@@ -206,3 +206,23 @@ def test_a_missing_keyring_is_told_before_a_time_that_is_refused(house: House, c
     earlier = ("run", house.folder, "--at", WHEN)
     assert command(*earlier).code == 2
     assert command(*earlier, "--keys", house.keys).code == 3
+
+
+def test_a_pending_date_that_lost_files_is_left_alone_and_it_exits_1(house: House, command: Command) -> None:
+    house.brings(events(9))
+    lost = house.brings(events(3, 50), name="b")
+    assert ran(command, house, "--pending").code == 0
+    lost.unlink()
+    said = ran(command, house, "--pending")
+    assert (said.code, said.out) == (1, "nothing to do\n")
+    assert "bring the files back" in said.err
+
+
+def test_pending_and_one_date_contradict_each_other(house: House, command: Command) -> None:
+    assert ran(command, house, "--pending", "--date", DAY).code == 2
+
+
+def test_a_span_of_dates_runs_those_dates(house: House, command: Command) -> None:
+    for number in (22, 23, 24):
+        house.brings(events(2, number), day=f"2026-11-{number}")
+    assert ran(command, house, "--from", "2026-11-23", "--to", DAY, "--json").json["dates"] == ["2026-11-23", DAY]

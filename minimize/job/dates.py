@@ -1,0 +1,58 @@
+"""Which batch dates a run is asked for: all that are found, one, those of a span; of these all, or what is pending."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Self
+
+from minimize.errors import ConfigurationError
+from minimize.times import day
+
+Day = dt.date | None
+"""A batch date; None is the one batch of a source without dates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The batch dates that are asked for.
+
+    only     this one
+    since    none before this one
+    until    none after this one
+    pending  of these only the ones whose inputs changed since their last receipt
+    """
+
+    only: dt.date | None = None
+    since: dt.date | None = None
+    until: dt.date | None = None
+    pending: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        date: dt.date | str | None = None,
+        since: dt.date | str | None = None,
+        until: dt.date | str | None = None,
+        *,
+        pending: bool = False,
+    ) -> Self:
+        """What was asked, as calendar days. Raises ConfigurationError where the words contradict each other."""
+        only, first, last = (None if each is None else day(each) for each in (date, since, until))
+        if only is not None and (first is not None or last is not None or pending):
+            raise ConfigurationError("one date was given, and others as well", hint="leave --date out, or the rest")
+        if first is not None and last is not None and first > last:
+            raise ConfigurationError("the span of dates ends before it begins", hint="--from is the earlier one")
+        return cls(only, first, last, pending)
+
+    @property
+    def by_date(self) -> bool:
+        """Whether a date was named, so that the source must have dates."""
+        return (self.only, self.since, self.until) != (None, None, None)
+
+    def __contains__(self, when: Day) -> bool:
+        if when is None:
+            return not self.by_date
+        if self.only is not None:
+            return when == self.only
+        return (self.since or dt.date.min) <= when <= (self.until or dt.date.max)

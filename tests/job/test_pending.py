@@ -1,0 +1,138 @@
+"""What arrived since a date's last receipt, and runs of just that."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+import minimize
+from minimize.job import unfinished
+from minimize.job.pending import Arrival, arrival
+from minimize.receipt import in_force
+from tests.job.house import AT, BEFORE, DAY, House, events
+
+FIRST = "2026-11-22"
+LATER = AT + timedelta(hours=1)
+
+
+@pytest.fixture(name="nights")
+def _nights(house: House) -> House:
+    """Two dates that were run, each by itself."""
+    house.pipeline(aggregates=None)
+    for day, first in ((BEFORE, 0), (DAY, 100)):
+        house.brings(events(20, first), day=day)
+        house.run(date=day)
+    return house
+
+
+def test_a_date_that_never_ran_is_new() -> None:
+    assert arrival({"a": "1"}, None) == Arrival("new")
+
+
+def test_the_same_files_are_the_same() -> None:
+    assert arrival({"a": "1"}, {"a": "1"}) == Arrival("same")
+
+
+def test_a_file_more_or_other_bytes_is_a_change() -> None:
+    assert arrival({"a": "1", "b": "2"}, {"a": "1"}) == Arrival("changed")
+    assert arrival({"a": "2"}, {"a": "1"}) == Arrival("changed")
+
+
+def test_a_file_less_is_no_change_but_a_loss() -> None:
+    assert arrival({"a": "1", "c": "3"}, {"a": "1", "b": "2"}) == Arrival("shrunk", 1)
+    assert arrival({}, {"a": "1", "b": "2"}) == Arrival("gone", 2)
+
+
+def test_where_nothing_arrived_there_is_nothing_to_do(nights: House) -> None:
+    assert nights.run(pending=True, at=LATER).sequence == 0
+
+
+def test_a_new_date_is_run_and_no_other(nights: House) -> None:
+    nights.brings(events(5, 200), day=FIRST)
+    receipt = nights.run(pending=True, at=LATER)
+    assert receipt.dates == (FIRST,)
+    assert len(nights.rows()) == 45
+
+
+def test_a_late_file_reopens_its_date_which_is_replaced_whole(nights: House) -> None:
+    nights.brings(events(3, 300), day=BEFORE, name="late")
+    receipt = nights.run(pending=True, at=LATER)
+    assert receipt.dates == (BEFORE,)
+    assert receipt.rows.read == 23
+    assert len(receipt.replaces) == 1
+    minimize.verify(nights.out, keys=nights.keys)
+    assert nights.run(pending=True, at=LATER).sequence == 0
+
+
+def test_several_dates_that_changed_are_one_run_and_told_apart_afterwards(nights: House) -> None:
+    for day in (BEFORE, DAY):
+        nights.brings(events(3, 300), day=day, name="late")
+    assert nights.run(pending=True, at=LATER).dates == (BEFORE, DAY)
+    nights.brings(events(1, 400), day=DAY, name="later")
+    assert nights.run(pending=True, at=LATER).dates == (DAY,)
+
+
+def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: House, caplog: pytest.LogCaptureFixture) -> None:
+    late = nights.brings(events(3, 300), day=BEFORE, name="late")
+    nights.run(pending=True, at=LATER)
+    late.unlink()
+    with caplog.at_level(logging.WARNING, "minimize"):
+        receipt = nights.run(pending=True, at=LATER)
+    assert receipt.sequence == 0
+    assert receipt.skipped == {BEFORE: "shrunk"}
+    assert unfinished(receipt) == "1 of the pending dates were left alone"
+    assert "1 of its files are gone" in caplog.text
+    assert len(nights.rows()) == 43
+
+
+def test_a_date_whose_files_are_all_gone_stands_as_it_is(nights: House) -> None:
+    (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
+    receipt = nights.run(pending=True, at=LATER)
+    assert (receipt.sequence, receipt.skipped) == (0, None)
+    assert len(nights.rows()) == 40
+
+
+def test_a_date_asked_by_name_is_run_with_what_is_left_and_the_loss_is_told(
+    nights: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    nights.brings(events(3, 300), day=BEFORE, name="b")
+    (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
+    with caplog.at_level(logging.WARNING, "minimize"):
+        assert nights.run(date=BEFORE, at=LATER).rows.read == 3
+    assert "1 of the files that it was made from before are gone" in caplog.text
+
+
+def test_a_span_limits_what_is_pending(nights: House) -> None:
+    for day in (BEFORE, DAY):
+        nights.brings(events(3, 300), day=day, name="late")
+    assert nights.run(pending=True, since=DAY, at=LATER).dates == (DAY,)
+    assert nights.run(pending=True, until=BEFORE, at=LATER).dates == (BEFORE,)
+
+
+def test_a_span_runs_its_dates(nights: House) -> None:
+    nights.brings(events(5, 200), day=FIRST)
+    assert nights.run(since=FIRST, until=BEFORE, at=LATER).dates == (FIRST, BEFORE)
+
+
+def test_a_source_without_dates_is_pending_as_a_whole(house: House) -> None:
+    house.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
+    house.brings(events(4))
+    assert house.run(pending=True).rows.read == 4
+    assert house.run(pending=True).sequence == 0
+    house.brings(events(2, 50), name="b")
+    assert house.run(pending=True).rows.read == 6
+
+
+def test_killed_between_dates_the_next_pending_run_does_the_rest(nights: House) -> None:
+    nights.brings(events(5, 200), day=FIRST)
+    nights.brings(events(3, 300), day=BEFORE, name="late")
+    nights.run(date=FIRST, at=LATER)
+    assert nights.run(pending=True, at=LATER).dates == (BEFORE,)
+    assert sum(file.rows for file in in_force(minimize_receipts(nights))["records"]) == 48
+
+
+def minimize_receipts(house: House) -> list[minimize.Receipt]:
+    paths = (house.out / "runs").glob("*/receipt.json")
+    return sorted((minimize.Receipt.from_json(path.read_bytes()) for path in paths), key=lambda each: each.sequence)
