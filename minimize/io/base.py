@@ -5,7 +5,7 @@ A new format is one file beside this one with a `Format`, one row in `FORMATS` (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -157,9 +157,38 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Indexed:
+    """The index of a file: its path relative to the output folder, its digest."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """One file that a sink finished: its path relative to the output folder, its rows, its digest."""
+    """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index if it has one."""
 
     path: str
     rows: int
     digest: str
+    index: Indexed | None = None
+
+
+class Beside(Protocol):
+    """Sees one file's row groups while they are written, and makes something that stands beside the file."""
+
+    def group(self, rows: pa.Table) -> None:
+        """Takes in the next row group."""
+        ...
+
+    def close(self, written: Written) -> Written:
+        """Finishes; gives the file with what stands beside it."""
+        ...
+
+    def abandon(self) -> None:
+        """Lets go; the file is worth nothing."""
+        ...
+
+
+Watch = Callable[[Path, str], Beside]
+"""Called for each file that is opened: with the folder that its path is relative to, and the path."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.errors import SchemaError
-from minimize.io.base import Written
+from minimize.io.base import Beside, Watch, Written
 from minimize.io.durable import HashingFile
 from minimize.io.failpoints import fail_point
 from minimize.io.hive import check_key, nowhere, split
@@ -68,7 +68,7 @@ class ParquetSink:
     how the column is written. Readers see the plain schema with its field metadata. With `partition_by` those columns
     become folders, with as many files as it takes. Without rows it leaves an empty, typed file, or none (`empty=False`).
     Files are on the disk after `close`; their folders are the caller's to see to, once for all sinks. Raises SchemaError
-    for columns that are not those of the schema. Leaves what the batches show.
+    for columns that are not those of the schema. `watch` sees each file's row groups. Leaves what the batches show.
     """
 
     def __init__(
@@ -82,11 +82,13 @@ class ParquetSink:
         empty: bool = True,
         shape: Shape | None = None,
         encryption: Encryption | None = None,
+        watch: Watch | None = None,
     ) -> None:
         for name in partition_by:
             check_key(name, schema.field(name).type)
         self.schema = schema
         self._partition_by, self._empty, self._shape = tuple(partition_by), empty, shape or Shape()
+        self._watch = watch
         self._root, self._folder, self._stem, self._encryption = root, folder, stem, encryption
         self._columns = [each for each in schema if each.name not in partition_by]
         self._stored: pa.Schema | None = None
@@ -160,7 +162,8 @@ class ParquetSink:
         path = "/".join(part for part in (self._folder, folder, f"{name}.parquet") if part)
         stored = self._stored or pa.schema(self._columns)
         properties = None if self._encryption is None else self._encryption.properties(path, stored)
-        return _File(self._root, path, stored, self._metadata(), self._shape.level, properties)
+        beside = None if self._watch is None else self._watch(self._root, path)
+        return _File(self._root, path, stored, self._metadata(), self._shape.level, properties, beside)
 
     def _metadata(self) -> dict[bytes, bytes]:
         """What the file says of its columns: the plain schema, and with folders the whole of it."""
@@ -176,8 +179,16 @@ class _File:
     """One Parquet file on its way."""
 
     def __init__(
-        self, root: Path, path: str, stored: pa.Schema, metadata: dict[bytes, bytes], level: int, encryption: Any
+        self,
+        root: Path,
+        path: str,
+        stored: pa.Schema,
+        metadata: dict[bytes, bytes],
+        level: int,
+        encryption: Any,
+        beside: Beside | None,
     ) -> None:
+        self._beside = beside
         self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
         self._full.parent.mkdir(parents=True, exist_ok=True)
         self._file = HashingFile(self._full)
@@ -194,8 +205,12 @@ class _File:
     def write(self, table: pa.Table, row_group: int) -> None:
         """Takes rows in, as row groups of about the same size."""
         groups = max(1, round(table.num_rows / row_group))
-        if not self._took(table, -(-table.num_rows // groups)):
+        size = -(-table.num_rows // groups)
+        if not self._took(table, size):
             raise SchemaError("a column holds what its type has no place for", hint="a null, or a time out of range")
+        if self._beside is not None:
+            for first in range(0, table.num_rows, size):
+                self._beside.group(table.slice(first, size))
         self._rows += table.num_rows
         fail_point("file.group")
 
@@ -212,9 +227,12 @@ class _File:
         self._writer.close()
         self._file.close()
         fail_point("file.closed")
-        return Written(self._path, self._rows, self._file.digest)
+        written = Written(self._path, self._rows, self._file.digest)
+        return written if self._beside is None else self._beside.close(written)
 
     def abandon(self) -> None:
+        if self._beside is not None:
+            self._beside.abandon()
         with suppress(pa.ArrowException):
             self._writer.close()
         self._file.abandon()
