@@ -40,6 +40,8 @@ _REFUSALS: Final = {
     "R002": "a partition by a field that is not plain, or not released",
     "R003": "a minimum, maximum or quantile over a field with `in_aggregates`",
     "R004": "related aggregates that give small groups away by difference",
+    "R011": "a source has another digest than when its records were quarantined",
+    "R012": "a source is gone since its records were quarantined",
 }
 _SETTINGS: Final = {
     "C001": "settings that cannot be read",

@@ -19,6 +19,8 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "plan": ("minimize.cli.plan", "Field by field: kept, dropped, gated or generalized, and why."),
     "run": ("minimize.cli.run", "Minimize the records of a pipeline into Parquet, with a receipt."),
     "verify": ("minimize.cli.verify", "Re-check an output against its receipts and their policies."),
+    "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),
+    "replay": ("minimize.cli.replay", "Quarantined records again, under the policy of today."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy or pipeline files, for editors."),
     "keys": ("minimize.cli.keys", "Make, extend and list keyrings."),

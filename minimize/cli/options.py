@@ -37,6 +37,22 @@ def keys(command: F) -> F:
     return click.option("--keys", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
 
 
+def engine(command: F) -> F:
+    """`--engine`: what moves the batches."""
+    kinds = click.Choice(["local", "spark"])
+    text = "What moves the batches."
+    return click.option("--engine", type=kinds, default="local", show_default=True, help=text)(command)
+
+
+def elsewhere(command: F) -> F:
+    """`--pipeline`, `--input`, `--settings`: what stands in for the places that the receipts of an output name."""
+    of, instead = "The pipeline that made it (else as its receipts say).", "Read from here instead."
+    rows = "Collection settings, CSV or Parquet, instead of the pipeline's."
+    with_settings = click.option("--settings", type=click.Path(), metavar="PATH", help=rows)(command)
+    with_input = click.option("--input", "input_", metavar="PATH", help=instead)(with_settings)
+    return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=of)(with_input)
+
+
 def pipeline(command: F) -> F:
     """The argument PIPELINE: a folder or its pipeline.yaml."""
     return click.argument("pipeline", type=click.Path())(command)

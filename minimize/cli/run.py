@@ -25,13 +25,7 @@ log = logging.getLogger("minimize")
 @click.option("--to", "until", metavar="D", help="No batch date after this one.")
 @click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
 @click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "spark"]),
-    default="local",
-    show_default=True,
-    help="What moves the batches.",
-)
+@options.engine
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -40,6 +40,17 @@ def rows_table(rows: pa.Table) -> None:
         _show(title, wide)
     else:
         _show(title, *(_tall(number, row) for number, row in enumerate(rows.to_pylist(), start=1)))
+
+
+def counts_table(rows: Sequence[Mapping[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> None:
+    """Prints rows of words and counts."""
+    table = _table(*words)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    for row in rows:
+        texts = [Text("" if row[name] is None else str(row[name])) for name in words]
+        table.add_row(*texts, *(Text(f"{row[name]:,}") for name in numbers))
+    _show(table)
 
 
 def _tall(number: int, row: dict[str, Any]) -> Table:

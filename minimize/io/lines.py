@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +181,17 @@ def _more(stream: Stream, left: int) -> Iterator[bytes]:
 def length(line: bytes) -> int:
     """The bytes of a line without the carriage return that may belong to its end."""
     return len(line) - line.endswith(b"\r")
+
+
+def lines_at(block: Block, positions: Iterable[int]) -> Iterator[Block]:
+    """The lines of a block that begin at these positions, each as a block."""
+    for position in positions:
+        begin = position - block.position
+        if block.too_large and begin == 0:
+            yield block
+        elif 0 <= begin < len(block.data):
+            end = block.data.find(b"\n", begin)
+            yield Block(position, block.data[begin:] if end < 0 else block.data[begin:end])
 
 
 def lines(block: Block) -> Iterator[tuple[int, bytes]]:

@@ -26,7 +26,7 @@ from minimize.io.json_lines import Gathered
 from minimize.io.json_parse import FEW, Told, TooMany
 from minimize.io.json_scan import Places, Scanned, scan
 from minimize.io.json_strict import Malformed, anywhere, parse
-from minimize.io.lines import BLANK, Block, Span, Stream, between, blocks, is_plain, opened
+from minimize.io.lines import BLANK, BOM, Block, Span, Stream, between, blocks, is_plain, lines_at, opened
 from minimize.io.lines import lines as every_line
 from minimize.io.merge import bounded, joined, ordered
 from minimize.io.part import FilePart, FileSource, OfFile
@@ -82,6 +82,23 @@ class NdjsonPart(OfFile):
             for piece in pieces:
                 yield from piece.read()
 
+    def at(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """The lines at these positions: of a plain file sought, of a compressed one read past. Raises SourceError."""
+        if is_plain(self.file.path):
+            for position in positions:
+                yield from self._line(position)
+            return
+        wanted = sorted(positions)
+        with self._opened() as (stream, start):
+            for block in blocks(stream, start=start):
+                yield from map(self.lines.one, lines_at(block, wanted))
+
+    def _line(self, position: int) -> Iterator[Chunk]:
+        start = 0 if position == len(BOM) else position  # the first line of a file may begin behind its mark
+        with between(self.file.path, self.file.name, (start, position + 1)) as (stream, begin):
+            for block in blocks(stream, start=begin):
+                yield from map(self.lines.one, lines_at(block, [position]))
+
     def _chunks(self) -> Iterator[Chunk]:
         with self._opened() as (stream, start):
             yield from map(self.lines.chunk, blocks(stream, start=start))
@@ -124,6 +141,10 @@ class Lines:
         if len(doubtful) or not found:
             chunks.append(self._strictly((lines.position(row), lines.line(row)) for row in doubtful.tolist()))
         return chunks[0] if len(chunks) == 1 else ordered(joined(chunks, self.bound.schema))
+
+    def one(self, line: Block) -> Chunk:
+        """A block that is one line as a chunk."""
+        return self.chunk(line) if line.too_large else self.strictly(line)
 
     def strictly(self, block: Block) -> Chunk:
         """A block as a chunk, line by line."""

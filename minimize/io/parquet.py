@@ -88,6 +88,14 @@ class ParquetPart(OfFile):
                     yield from self._group(opened, foot, group, first)
                 first += foot.rows(group)
 
+    def at(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """The row groups that these rows stand in. Raises SourceError."""
+        foot, first = footer(self.file), 0
+        for group in range(foot.groups):
+            if any(first <= position < first + foot.rows(group) for position in positions):
+                yield from replace(self, group=group).read()
+            first += foot.rows(group)
+
     def _group(self, opened: pq.ParquetFile, foot: Footer, group: int, first: int) -> Iterator[Chunk]:
         look = _look(foot, group, self.bound)
         carry = _undeclared(foot, group, self.bound.extra)

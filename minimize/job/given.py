@@ -20,15 +20,17 @@ from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.io.history import RUNS
 from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
+from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, arrivals
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Origin
 from minimize.settings import SettingsRows, load_settings
 from minimize.techniques import plain
-from minimize.times import moment
+from minimize.times import day, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Given:
     sources: Mapping[Day, Source]
     fence: Path | None
     plan: Plan
+    origin: Origin | None
     looked_at: str
     """What there would have been to do, in words: the path of the input as it was written."""
     shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
@@ -84,7 +87,8 @@ def resolve(
     looked_at = _looked_at(job, input, wanted)
     fence = found.fence(target)
     shrunk = {when: each for when, each in arrived.items() if each.state == "shrunk" and when in wanted}
-    return Given(job, asked or now, asked is not None, keyring, rows, target, sources, fence, plan, looked_at, shrunk)
+    origin, given_at = origin_of(job, input, settings, target), asked is not None
+    return Given(job, asked or now, given_at, keyring, rows, target, sources, fence, plan, origin, looked_at, shrunk)
 
 
 def _looked_at(job: Pipeline, input: str | PathLike[str] | None, wanted: Wanted) -> str:
@@ -176,6 +180,11 @@ def _one_batch(found: Found, only: Day) -> Found:
 def text_of(day: Day) -> str | None:
     """A batch date as folders name it."""
     return None if day is None else day.isoformat()
+
+
+def day_of(text: str | None) -> Day:
+    """The batch date of a folder's name; None where there is none."""
+    return None if text is None else day(text)
 
 
 def sorted_days(days: Iterable[Day]) -> list[Day]:

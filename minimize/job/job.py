@@ -49,7 +49,7 @@ def run(
     Raises PolicyError, SchemaError, KeyringError, OutputError (2), RefusedError (3) before anything is read, SourceError for
     damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
     """
-    how = How("run", engine_named(engine), datetime.now(UTC), progress or _quiet)
+    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet)
     wanted = Wanted.of(date, since, until, pending=pending)
     given = resolve(pipeline, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys)
     return perform(given, how)
@@ -85,5 +85,5 @@ def _published(given: Given, folder: Output, how: How) -> Receipt:
     return signed
 
 
-def _quiet(done: int, of: int) -> None:
+def quiet(done: int, of: int) -> None:
     """Progress that nobody watches."""

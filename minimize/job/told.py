@@ -74,6 +74,7 @@ def receipt_of(
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
         skipped=_skipped(given),
+        origin=given.origin,
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
 

@@ -30,6 +30,16 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the files of a run lay, relative to the output folder, where it does not tell by itself: the pipeline's, and what
+    was given instead of its source and settings."""
+
+    pipeline: str | None = field(default=None, metadata=OMIT)
+    input: str | None = field(default=None, metadata=OMIT)
+    settings: str | None = field(default=None, metadata=OMIT)
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """One file that was read: its path relative to the source's root, and its batch date where a run had several."""
 

@@ -24,6 +24,7 @@ from minimize.receipt.model import (
     GatedBy,
     Input,
     Kind,
+    Origin,
     Output,
     PolicyRef,
     Quarantine,
@@ -59,6 +60,7 @@ class Receipt:
     replaces   files that this one's files stand in for
     removes    files that are gone without another in their place
     skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone)
+    origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     """
 
@@ -91,6 +93,7 @@ class Receipt:
     quarantine: Quarantine = field(default_factory=Quarantine)
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     files: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, metadata=OMIT)
     signature: Signature | None = None
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -109,3 +110,18 @@ def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path,
     """The control: what is kept on purpose is found in the very same output."""
     assert printed
     assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], house / "out") == {"kept"}
+
+
+def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> None:
+    folder = build(tmp_path)
+    said = minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    said += minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
+    policy = json.loads((folder / "policy.yaml").read_text())
+    policy["fields"]["serial"] = {"type": "string", "do": "drop"}
+    (folder / "policy.yaml").write_text(json.dumps(policy))
+    said += minimize(folder, "quarantine", "show", "out", "--check")
+    said += minimize(folder, "replay", "out", "--json", "--at", AT)
+    said += minimize(folder, "verify", "out")
+    assert b'"kind": "replay"' in said
+    assert found(CANARIES, said) == set()
+    assert found(CANARIES, folder / "out") == set()

@@ -1,0 +1,79 @@
+"""`minimize replay`: what is in quarantine, under the policy of today."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from minimize.cli import options
+from minimize.cli.progress import progress
+from minimize.cli.width import width
+
+if TYPE_CHECKING:
+    from minimize.job.replay import Replayed
+
+log = logging.getLogger("minimize")
+
+
+@click.command()
+@click.argument("output", type=click.Path(file_okay=False))
+@options.elsewhere
+@click.option("--date", metavar="D", help="This batch date alone; all that have a quarantine where none is given.")
+@click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601), not before the last run of the dates.")
+@options.engine
+@options.keys
+@options.as_json
+def command(
+    output: str,
+    pipeline: str | None,
+    input_: str | None,
+    settings: str | None,
+    date: str | None,
+    at: str | None,
+    engine: str,
+    keys: str | None,
+    as_json: bool,
+) -> int:
+    """Look at the quarantined records of OUTPUT again, under the policy and settings of today.
+
+    Each date of which a record passes now is run anew, whole. A source that changed or vanished is refused.
+    """
+    from minimize.job.limits import quarantine_exceeded
+    from minimize.job.replay import replay
+
+    with progress() as advanced:
+        done = replay(
+            output,
+            date=date,
+            engine=engine,
+            progress=advanced,
+            pipeline=pipeline,
+            at=at,
+            input=input_,
+            settings=settings,
+            keys=keys,
+        )
+    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _told(done))
+    exceeded = [
+        (receipt, told)
+        for receipt, job in zip(done.receipts, done.pipelines, strict=True)
+        if (told := quarantine_exceeded(receipt, job))
+    ]
+    for receipt, told in exceeded:
+        log.error(told, extra={"code": "W012", "run_id": receipt.run_id})
+    return 4 if exceeded else 0
+
+
+def _told(done: Replayed) -> str:
+    if not done.looked_at:
+        return "nothing to do: nothing is in quarantine"
+    lines = [
+        f"{each.held.day or 'all'}: {each.rows:,} of {each.held.rows:,} quarantined records pass now"
+        for each in done.looked_at
+    ]
+    if not done.receipts:
+        return "\n".join([*lines, "nothing to do: none of them would leave quarantine"])
+    return "\n".join([*lines, *(receipt.summary(width()) for receipt in done.receipts)])

@@ -1,0 +1,153 @@
+"""Replay: what is in quarantine is looked at again under today's policy; each date of which something passes is run anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from minimize.errors import Finding, RefusedError, quietly
+from minimize.io.base import Source
+from minimize.io.find import split
+from minimize.io.positions import accepted
+from minimize.job.dates import Wanted
+from minimize.job.given import Given, day_of, resolve
+from minimize.job.job import engine_named, perform, quiet
+from minimize.job.origin import pipeline_behind, place_of
+from minimize.job.quarantined import Group, Held, held
+from minimize.job.told import How
+from minimize.job.unchanged import differences
+from minimize.job.watched import Progress
+from minimize.keys import Keyring
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Origin, Receipt
+from minimize.times import day as day_named
+
+PathLike_ = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a replay was given in place of what the receipts say: pipeline, source, settings; and the time, and the keyring."""
+
+    pipeline: PathLike_ | None = None
+    at: datetime | str | None = None
+    input: PathLike_ | None = None
+    settings: Any = None
+    keys: Keyring | PathLike_ | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """One date's quarantine under today's policy: what would be run, and which records pass now, by file."""
+
+    held: Held
+    given: Given
+    passing: Mapping[str, frozenset[int]]
+
+    @property
+    def rows(self) -> int:
+        """How many records pass now."""
+        return sum(map(len, self.passing.values()))
+
+    def groups(self) -> list[Group]:
+        """Code, field and file of each record that passes now."""
+        return [(*self.held.places[name][place], name) for name, places in self.passing.items() for place in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did: dates and counts of what was looked at, the pipeline of today, and a receipt for each date run anew."""
+
+    looked_at: Sequence[Rechecked]
+    receipts: Sequence[Receipt]
+
+    @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """The pipelines of the dates that were run anew, as they are today."""
+        return tuple(each.given.pipeline for each in self.looked_at if each.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts by date, and the receipts."""
+        dates = [
+            {"date": each.held.day, "quarantined": each.held.rows, "passing": each.rows} for each in self.looked_at
+        ]
+        return {"dates": dates, "receipts": [receipt.as_json() for receipt in self.receipts]}
+
+
+def replay(
+    output: PathLike_,
+    *,
+    date: date | str | None = None,
+    engine: str = "local",
+    progress: Progress | None = None,
+    **asked: Any,
+) -> Replayed:
+    """Looks at the quarantined records of an output again, and runs each date of which one passes now anew, whole.
+
+    Takes the output folder; a batch date (all with a quarantine where none is given); what stands in for pipeline, source,
+    settings and keyring (see `Asked`), which otherwise are those that the receipts name, as they are today.
+    Raises what `run` raises, and RefusedError where an input of such a date changed or is gone: then nothing is run.
+    """
+    name = engine_named(engine)
+    found = recheck(output, date=date, **asked)
+    receipts = []
+    for each in found:
+        if each.rows:
+            how = How("replay", name, datetime.now(UTC), progress or quiet)
+            receipts.append(perform(each.given, how))
+    return Replayed(found, receipts)
+
+
+def recheck(output: PathLike_, *, date: date | str | None = None, **asked: Any) -> list[Rechecked]:
+    """The quarantined records of an output under today's policy, read by position from the source and nothing else of it.
+
+    Takes and raises what `replay` does.
+    """
+    want, folder = Asked(**asked), Path(output)
+    standing = held(folder, None if date is None else day_named(date).isoformat())
+    found = [(each, _given(folder, each, want)) for each in standing]
+    refused = [finding for each, given in found for finding in differences(each, _source(each, given))]
+    if refused:
+        raise _changed(refused)
+    bound = [(each, given) for each, given in found if given is not None]
+    return [Rechecked(each, given, quietly(partial(_passing, each, given))) for each, given in bound]
+
+
+def _given(output: Path, each: Held, want: Asked) -> Given | None:
+    """What a run of the date would do; None where the place that its source was read from is gone."""
+    origin = each.receipt.origin or Origin()
+    source = want.input or place_of(output, origin.input)
+    if isinstance(source, Path) and not split(str(source), Path())[0].exists():
+        return None
+    return resolve(
+        pipeline_behind(output, each.receipt, want.pipeline),
+        wanted=Wanted.of(each.day),
+        at=want.at,
+        input=source,
+        settings=want.settings if want.settings is not None else place_of(output, origin.settings),
+        output=output,
+        keys=want.keys,
+    )
+
+
+def _source(each: Held, given: Given | None) -> Source | None:
+    return None if given is None else given.sources.get(day_of(each.day))
+
+
+def _passing(each: Held, given: Given) -> dict[str, frozenset[int]]:
+    source = _source(each, given)
+    parts = {part.name: part for part in (() if source is None else source.parts)}
+    return {name: accepted(parts[name], places) for name, places in each.places.items()}
+
+
+def _changed(findings: Sequence[Finding]) -> RefusedError:
+    hint = "`minimize run` reads what is there now; --date D replays another date"
+    message = (
+        f"the source is not what it was when its records were quarantined (files: {len(findings)}); nothing was run"
+    )
+    return RefusedError(message, findings=findings, hint=hint)
