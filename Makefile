@@ -30,7 +30,7 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow and not spark" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
@@ -65,6 +65,8 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[samples]' --group dev
 	@touch $@ $(VENV)/.run-ready
 
+# PostgreSQL's programs come from the system; where they cannot be had, the tests that want them say so and are skipped.
 $(VENV)/.all-ready: $(VENV)/.test-ready
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || .ci/postgres
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench
 	@touch $@

@@ -4,7 +4,7 @@ The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
     job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
-    verifying                               what a crash left is settled, then verification
+    verifying · auditing                    what a crash left is settled, then verification; the audit log
     verification                            an output re-checked, sharing no code with the techniques
     engines                                 they only move batches
     stages                                  gate → deduplicate → generalize → release
@@ -13,6 +13,7 @@ The rooms of the house, from the door down; each may use what stands below it:
     techniques · aggregates · samples       one technique a file; measures as tallies; generated data
     settings                                who may be collected when
     io                                      sources, sinks, crash-safe publication, quarantine
+    ledger                                  runs, leases, and the audit log that only grows
     receipt · keys                          signed and chained accounts; the keyring
     scrub · stage · nested                  no hidden bytes; a batch on its way; leaves of nested columns
     pointer · times · errors                JSON Pointer; aware UTC; the tree of errors

@@ -2,7 +2,7 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`E` errors as a whole, `I` and `W` the log. No code changes its meaning, and none is used again.
+`H` the audit log, `E` errors as a whole, `I` and `W` the log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import RULES
 from minimize.verification.codes import CODES as VERIFICATION
@@ -79,6 +80,7 @@ _ERRORS: Final = {
     "E203": "an input that cannot be read",
     "E204": "a keyring that is missing, open to others, or lacks a key",
     "E205": "an output folder that cannot be used",
+    "E206": "a ledger that cannot be used",
     "E300": "refused by policy",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
@@ -104,6 +106,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_SOURCES,
         **_AGGREGATES,
         **VERIFICATION,
+        **LEDGER,
         **_ERRORS,
         **_LOG,
     }

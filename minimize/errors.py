@@ -8,7 +8,8 @@
     │   ├── SchemaError              policy and data disagree; the diff is in the findings
     │   ├── SourceError              input that cannot be read (a damaged file)
     │   ├── KeyringError             a keyring that is missing, open to others or lacks a key
-    │   └── OutputError              an output folder that cannot be used
+    │   ├── OutputError              an output folder that cannot be used
+    │   └── LedgerError              a ledger that cannot be used, or an output that another run holds
     ├── RefusedError            3    refused by policy, consent or grant
     └── StoppedError            4    quarantine above `stop_above`; nothing was published
 
@@ -123,6 +124,12 @@ class OutputError(ConfigurationError):
     """An output folder that cannot be used."""
 
     default_code = "E205"
+
+
+class LedgerError(ConfigurationError):
+    """A ledger that is missing, damaged, locked, out of reach or too new; or an output that another run holds."""
+
+    default_code = "E206"
 
 
 class RefusedError(MinimizeError):

@@ -19,6 +19,21 @@ def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def house_line(house: Path, name: str) -> str | None:
+    """The text that the house's file says under a name; None where it says nothing. Raises ValueError where it is no text."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        document = YAML(typ="safe", pure=True).load(house)
+    except (YAMLError, OSError, ValueError):
+        document = False
+    said = document.get(name) if isinstance(document, dict) else document
+    if not isinstance(said, str | None) or isinstance(document, str):
+        raise ValueError(f"{name} is no text")
+    return said
+
+
 def _upwards(start: Path) -> Iterator[Path]:
     for each in (start, *start.parents):
         yield each / HOUSE

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import Server, server
 
 settings.register_profile(
     "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", name="postgres")
+def _postgres() -> Iterator[Server]:
+    """A PostgreSQL server, started when the first test asks for it."""
+    with server() as running:
+        yield running

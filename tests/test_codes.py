@@ -11,7 +11,7 @@ from minimize.codes import CODES
 
 PACKAGE = Path(codes.__file__).parent
 CODE = re.compile(r'"([A-Z]\d{3})"')
-TABLES = ("codes.py", "policy/faults.py", "policy/lint/rules.py", "verification/codes.py")
+TABLES = ("codes.py", "ledger/codes.py", "policy/faults.py", "policy/lint/rules.py", "verification/codes.py")
 
 
 def used(*, tables: bool) -> list[str]:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from minimize.cli.log import FORMATS, set_up
 
+_FILTERS: Final = {
+    "activity": "What was done (run, settings, …).",
+    "operation": "How (start, publish, …).",
+    "result": "How it ended: success, failure or refused.",
+    "actor": "Who did it.",
+    "resource": "The id of what it was done to.",
+    "correlation": "The id that belongs together: of a run, a request.",
+    "since": "From this time on (ISO 8601).",
+    "until": "Before this time.",
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -56,3 +66,19 @@ def elsewhere(command: F) -> F:
 def pipeline(command: F) -> F:
     """The argument PIPELINE: a folder or its pipeline.yaml."""
     return click.argument("pipeline", type=click.Path())(command)
+
+
+def ledger(command: F) -> F:
+    """`--ledger` and `--output`: where the ledger is."""
+    text = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
+    own = click.option(
+        "--output", type=click.Path(file_okay=False), metavar="DIR", help="An output folder that may hold it."
+    )
+    return click.option("--ledger", metavar="PATH_OR_URL", help=text)(own(command))
+
+
+def filters(command: F) -> F:
+    """Which entries of the audit log are wanted."""
+    for name, about in reversed(_FILTERS.items()):
+        command = click.option(f"--{name}", metavar=name.upper(), help=about)(command)
+    return command

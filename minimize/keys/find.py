@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import KeyringError
-from minimize.house import house_file
+from minimize.house import house_file, house_line
 from minimize.keys.keyring import Keyring
 
 VARIABLE: Final = "MINIMIZE_KEYS"
@@ -42,14 +42,8 @@ def _of_house(start: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _keys_line(house: Path) -> str | None:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        document = YAML(typ="safe", pure=True).load(house)
-    except (YAMLError, OSError, ValueError):
-        document = False
-    keys = document.get("keys") if isinstance(document, dict) else document
-    if not isinstance(keys, str | None) or isinstance(document, str):
-        raise KeyringError(f"`keys:` cannot be read from {house}", hint="write `keys: FILE`")
-    return keys
+        return house_line(house, "keys")
+    except ValueError:
+        pass
+    raise KeyringError(f"`keys:` cannot be read from {house}", hint="write `keys: FILE`")

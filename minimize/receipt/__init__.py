@@ -5,6 +5,7 @@ from __future__ import annotations
 from minimize.receipt.chain import check_chain
 from minimize.receipt.force import check_history, in_force, quarantine_in_force
 from minimize.receipt.model import (
+    AuditHead,
     Digest,
     FieldReceipt,
     FileRef,
@@ -24,6 +25,7 @@ from minimize.receipt.words import canonical, new_run_id, sha256_text, time_text
 
 __all__ = [
     "FORMAT",
+    "AuditHead",
     "Digest",
     "FieldReceipt",
     "FileRef",

@@ -125,6 +125,14 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The head of the audit log when the receipt was signed: how many entries it had, and the digest of the last."""
+
+    sequence: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """An Ed25519 signature over the canonical JSON of everything else; `value` is base64."""
 

@@ -18,6 +18,7 @@ from minimize.keys import Verifier
 from minimize.receipt.balance import imbalances
 from minimize.receipt.model import (
     OMIT,
+    AuditHead,
     Digest,
     FieldReceipt,
     FileRef,
@@ -62,6 +63,7 @@ class Receipt:
     skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone)
     origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
+    audit      the ledger's audit log as it was then; absent where the change was told to no ledger
     """
 
     receipt: Literal[1] = FORMAT
@@ -94,6 +96,7 @@ class Receipt:
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     files: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = field(default=None, metadata=OMIT)
+    audit: AuditHead | None = field(default=None, metadata=OMIT)
     signature: Signature | None = None
 
     @classmethod

@@ -14,7 +14,7 @@ from tests.job.house import House, built
 
 @pytest.fixture(name="house")
 def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LOG_FORMAT"):
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_LOG_FORMAT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return built(tmp_path)

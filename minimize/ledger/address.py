@@ -1,0 +1,112 @@
+"""Where a ledger is: what was given, then `MINIMIZE_LEDGER`, then `ledger:` of `minimize.yaml`, then a file in the output."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from minimize.errors import LedgerError
+from minimize.house import house_file, house_line
+
+VARIABLE: Final = "MINIMIZE_LEDGER"
+FILE: Final = "ledger.db"
+_SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A ledger's place: a file, or a PostgreSQL database by its URL.
+
+    path      the file; None where it is a server
+    url       the server's URL, which may hold a password: nothing prints it
+    named_by  what said so, in words
+    """
+
+    path: Path | None
+    url: str | None = field(default=None, repr=False)
+    named_by: str = "what was given"
+
+    def __str__(self) -> str:
+        return str(self.path) if self.url is None else _shown(self.url)
+
+    @property
+    def exists(self) -> bool:
+        """Whether something stands there; of a server only asking it tells."""
+        return self.path is None or os.path.lexists(self.path)
+
+
+def address_of(text: str | os.PathLike[str], named_by: str, base: Path | None = None) -> Address:
+    """The address that a path or a URL names; a path is relative to a folder (the current one). Raises LedgerError.
+
+    >>> str(address_of("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
+    'postgresql://ann@db.example:5432/house'
+    """
+    said = os.fspath(text)
+    if "://" not in said:
+        return _of_path(said, named_by, base)
+    if said.startswith(_SQLITE) and "?" not in said:
+        return _of_path(said.removeprefix(_SQLITE), named_by, base)
+    scheme = said.partition("://")[0]
+    if scheme not in _POSTGRES:
+        hint = "a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
+        raise LedgerError(f"no ledger can be had by the URL of {named_by}", hint=hint)
+    return Address(None, f"postgresql+psycopg://{said.partition('://')[2]}", named_by)
+
+
+def find_ledger(
+    explicit: str | os.PathLike[str] | None = None,
+    *,
+    start: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Address:
+    """The ledger that counts.
+
+    Takes what a flag or argument gave, the folder to look for `minimize.yaml` from, the output folder that may hold one of its
+    own, and the environment (the process's own where none is given). Raises LedgerError where nothing names one.
+    """
+    if explicit:
+        return address_of(explicit, "what was given")
+    named = (os.environ if environ is None else environ).get(VARIABLE)
+    if named:
+        return address_of(named, VARIABLE)
+    house = house_file(start)
+    said = None if house is None else _said(house)
+    if house is not None and said:
+        return address_of(said, str(house), house.parent)
+    if output is not None:
+        return Address(Path(os.path.abspath(output)) / FILE, named_by="the default, for nothing names another")
+    places = f"{VARIABLE} is not set, and {house or 'minimize.yaml (which was not found)'} has no `ledger:`"
+    raise LedgerError(
+        f"no ledger is named: {places}", hint="--ledger PATH_OR_URL, or name an output folder that has one"
+    )
+
+
+def _said(house: Path) -> str | None:
+    try:
+        return house_line(house, "ledger")
+    except ValueError:
+        pass
+    raise LedgerError(f"`ledger:` cannot be read from {house}", hint="write `ledger: PATH` or `ledger: URL`")
+
+
+def _of_path(text: str, named_by: str, base: Path | None) -> Address:
+    if not text or "\0" in text:
+        raise LedgerError(f"the ledger of {named_by} has no path", hint="name a file")
+    return Address(Path(os.path.abspath((base or Path.cwd()) / Path(text).expanduser())), named_by=named_by)
+
+
+def _shown(url: str) -> str:
+    """A URL without password and options."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a PostgreSQL database"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"postgresql://{user}{host}{port}{parts.path}"

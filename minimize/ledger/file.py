@@ -1,0 +1,81 @@
+"""The file of a ledger: made whole or not at all, its owner's alone, and never reached through a link."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from minimize.errors import LedgerError
+from minimize.ledger.address import Address
+from minimize.ledger.engine import prepare_file
+
+
+def make_file(path: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a ledger's file beside its place, filled, and gives it its name; does nothing where another process was faster.
+
+    Raises LedgerError where it cannot be made there.
+    """
+    half = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    trouble: str | None = None
+    try:
+        _make_folder(path.parent)
+        os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        prepare_file(half)
+        fill(half)
+        _name(half, path)
+    except OSError as error:
+        trouble = errno.errorcode.get(error.errno or 0, "unknown error")
+    finally:
+        for each in (half, *(half.with_name(half.name + end) for end in ("-wal", "-shm"))):
+            with contextlib.suppress(OSError):
+                each.unlink()
+    if trouble is not None:
+        raise LedgerError(f"the ledger {path} cannot be made ({trouble})", hint="see who owns its folder")
+
+
+def check_file(address: Address) -> None:
+    """Raises LedgerError where the ledger's file is missing, a link, no file, or open to group or others."""
+    assert address.path is not None
+    path = address.path
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        mode = None
+    if mode is None:
+        hint = "`minimize run` makes one; or name another with --ledger or MINIMIZE_LEDGER"
+        raise LedgerError(f"there is no ledger: looked for {path} ({address.named_by})", hint=hint)
+    if stat.S_ISLNK(mode) or not stat.S_ISREG(mode):
+        what = "a link" if stat.S_ISLNK(mode) else "no file"
+        raise LedgerError(f"the ledger {path} is {what}", hint="name the file itself")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise LedgerError(f"the ledger {path} is open to group or others", hint=f"chmod 600 {path}")
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder that is made here is its owner's alone."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _name(half: Path, path: Path) -> None:
+    """Gives the file its name where no other has it: both are a ledger, and the first counts."""
+    with half.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(half, path, follow_symlinks=False)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        if not os.path.lexists(path):
+            half.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,153 @@
+"""`minimize audit`: printed, verified, exported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minimize.keys import Keyring
+from minimize.ledger import find_ledger
+from tests.cli.command import Command
+from tests.job.house import House
+from tests.ledger.house import event, opened, tells, unguarded
+
+
+@pytest.fixture(name="ledger")
+def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ledger of three entries, which the environment names."""
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    with opened(find_ledger()) as ledger:
+        tells(ledger, Keyring.load(house.keys), event(1), event(2, result="refused"), event(3))
+    return house.folder / "ledger.db"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_log_is_printed_one_entry_a_line(command: Command) -> None:
+    said = command("audit", "log")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].split() == [
+        "2",
+        "2026-11-25T00:00:02Z",
+        "ann",
+        "settings",
+        "set:",
+        "refused",
+        "feature",
+        "location",
+    ]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_for_machines_an_entry_has_all_its_parts(command: Command) -> None:
+    entries = command("audit", "log", "--json", "--result", "refused").json["entries"]
+    assert [entry["sequence"] for entry in entries] == [2]
+    assert entries[0]["event"]["actor"]["user"] == "ann"
+    assert entries[0]["digest"].startswith("sha256:")
+    assert entries[0]["signature"]["key"] == "signing/1"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_entries_are_narrowed_down(command: Command) -> None:
+    assert len(command("audit", "log", "--since", "2026-11-25T00:00:02Z", "--json").json["entries"]) == 2
+    assert len(command("audit", "log", "--last", "1", "--json").json["entries"]) == 1
+    assert command("audit", "log", "--activity", "share").out == "no entries\n"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_alone_the_log_is_vouched_for_as_far_as_it_goes(command: Command) -> None:
+    said = command("audit", "verify", "--json")
+    assert said.code == 0
+    assert (said.json["ok"], said.json["sequence"]) == (True, 3)
+    assert [finding["code"] for finding in said.json["findings"]] == ["H009"]
+    assert "nothing says that its end was not cut off" in command("audit", "verify").out
+
+
+def test_a_head_that_was_kept_finds_that_the_end_was_cut_off(command: Command, ledger: Path) -> None:
+    kept = ledger.with_name("head.json")
+    kept.write_text(command("audit", "verify", "--json").out)
+    assert command("audit", "verify", "--head", kept, "--json").json["findings"] == []
+    unguarded(find_ledger(), "DELETE FROM audit WHERE sequence = 3")
+    said = command("audit", "verify", "--head", kept, "--json")
+    assert said.code == 1
+    assert [finding["code"] for finding in said.json["findings"]] == ["H006"]
+    assert "not verified" in command("audit", "verify", "--head", kept).out
+
+
+def test_an_older_copy_that_was_put_back_is_found(command: Command, ledger: Path, house: House) -> None:
+    older = ledger.read_bytes()
+    with opened(find_ledger()) as log:
+        tells(log, Keyring.load(house.keys), event(4))
+    kept = ledger.with_name("head.json")
+    kept.write_text(command("audit", "verify", "--json").out)
+    ledger.write_bytes(older)
+    assert command("audit", "verify").code == 0
+    assert "H006" in command("audit", "verify", "--head", kept).out
+
+
+def test_a_changed_entry_fails(command: Command, ledger: Path) -> None:
+    unguarded(find_ledger(ledger), "UPDATE audit SET event = replace(event, 'ann', 'bob') WHERE sequence = 2")
+    said = command("audit", "verify", "--json")
+    assert said.code == 1
+    assert ("H001", "audit/2") in [(finding["code"], finding["file"]) for finding in said.json["findings"]]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_public_key_is_enough(command: Command, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    (house.folder / "key.pem").write_text(command("keys", "public", house.keys).out)
+    monkeypatch.delenv("MINIMIZE_KEYS")
+    assert command("audit", "verify", "--public-key", house.folder / "key.pem").code == 0
+    said = command("audit", "verify")
+    assert (said.code, "a keyring or a public key is needed" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"sequence": 3}', '{"sequence": "3", "head": "x"}'])
+@pytest.mark.usefixtures("ledger")
+def test_a_file_without_a_head_is_refused(command: Command, house: House, content: str) -> None:
+    (house.folder / "head.json").write_text(content)
+    said = command("audit", "verify", "--head", house.folder / "head.json")
+    assert (said.code, "names no head of an audit log" in said.err) == (2, True)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_an_export_is_one_entry_a_line_in_a_file_of_its_owner(command: Command, house: House) -> None:
+    file = house.folder / "audit.ndjson"
+    assert command("audit", "export", file, "--json").json == {"file": str(file), "entries": 3}
+    assert [json.loads(line)["sequence"] for line in file.read_text().splitlines()] == [1, 2, 3]
+    assert file.stat().st_mode & 0o777 == 0o600
+    said = command("audit", "export", file)
+    assert (said.code, "was not made: File exists" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("verb", [("log",), ("verify",), ("export", "x.ndjson")])
+def test_without_a_ledger_it_is_said_where_was_looked(
+    command: Command, house: House, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    said = command("audit", *verb)
+    assert said.code == 2
+    assert "MINIMIZE_LEDGER is not set" in said.err
+    said = command("audit", *verb, "--output", house.folder)
+    assert said.code == 2
+    assert f"there is no ledger: looked for {house.folder}/ledger.db" in said.err
+    assert not (house.folder / "ledger.db").exists()
+
+
+def test_receipts_that_are_not_there_are_said(command: Command, ledger: Path) -> None:
+    said = command("audit", "verify", "--receipts", ledger.with_name("nowhere"))
+    assert (said.code, "there is no folder" in said.err) == (2, True)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_receipt_that_cannot_be_read_is_a_finding(command: Command, house: House) -> None:
+    (house.folder / "kept").mkdir()
+    (house.folder / "kept" / "receipt.json").write_text("{}")
+    said = command("audit", "verify", "--receipts", house.folder / "kept", "--json")
+    assert [(finding["code"], finding["file"]) for finding in said.json["findings"]] == [
+        ("H009", None),
+        ("H010", "receipt.json"),
+    ]

@@ -1,0 +1,42 @@
+"""A ledger on each database, and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minimize.keys import Keyring
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.ledger import Ledger
+from tests.ledger.house import keyring, opened
+
+DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(name="address", params=DATABASES)
+def _address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
+    """Where a ledger can be, on each database."""
+    return find_ledger(
+        tmp_path / "ledger.db" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
+    )
+
+
+@pytest.fixture(name="ledger")
+def _ledger(address: Address) -> Iterator[Ledger]:
+    with opened(address) as ledger:
+        yield ledger
+
+
+@pytest.fixture(name="keys")
+def _keys(tmp_path: Path) -> Keyring:
+    return keyring(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No ledger but a test's own."""
+    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS", "MINIMIZE_ACTOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)

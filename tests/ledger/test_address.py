@@ -1,0 +1,84 @@
+"""Where a ledger is, and what may be said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import LedgerError
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.address import address_of
+
+SECRET = "postgresql+psycopg://ann:hunter2@db.example:5432/house?sslpassword=hunter2&passfile=/x"
+
+
+def house(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "minimize.yaml").write_text(text)
+    return folder
+
+
+def test_what_is_given_goes_before_everything(tmp_path: Path) -> None:
+    house(tmp_path, "ledger: house.db")
+    found = find_ledger(tmp_path / "given.db", start=tmp_path, output=tmp_path, environ={"MINIMIZE_LEDGER": "env.db"})
+    assert found.path == tmp_path / "given.db"
+
+
+def test_the_environment_goes_before_the_house(tmp_path: Path) -> None:
+    house(tmp_path, "ledger: house.db")
+    found = find_ledger(start=tmp_path, output=tmp_path, environ={"MINIMIZE_LEDGER": "env.db"})
+    assert (found.path, found.named_by) == (Path.cwd() / "env.db", "MINIMIZE_LEDGER")
+
+
+def test_the_house_names_a_path_from_its_own_folder(tmp_path: Path) -> None:
+    house(tmp_path / "a", "ledger: ../out/ledger.db")
+    assert find_ledger(start=tmp_path / "a", output=tmp_path, environ={}).path == tmp_path / "out" / "ledger.db"
+
+
+def test_without_all_that_it_lies_in_the_output_folder(tmp_path: Path) -> None:
+    assert find_ledger(start=tmp_path, output=tmp_path / "out", environ={}).path == tmp_path / "out" / "ledger.db"
+
+
+def test_where_nothing_names_one_it_is_said_where_was_looked(tmp_path: Path) -> None:
+    folder = house(tmp_path / "a", "purposes: []")
+    with pytest.raises(LedgerError, match=r"MINIMIZE_LEDGER is not set.*a/minimize\.yaml has no `ledger:`"):
+        find_ledger(start=folder, environ={})
+
+
+@pytest.mark.parametrize("text", ["ledger: [a]", "ledger: 3", "ledger: {", "- a"])
+def test_a_house_that_says_no_text_is_a_fault(tmp_path: Path, text: str) -> None:
+    with pytest.raises(LedgerError, match="cannot be read from"):
+        find_ledger(start=house(tmp_path, text), output=tmp_path, environ={})
+
+
+def test_a_url_shows_neither_password_nor_options() -> None:
+    address = address_of(SECRET, "MINIMIZE_LEDGER")
+    assert str(address) == "postgresql://ann@db.example:5432/house"
+    assert "hunter2" not in repr(address)
+    assert address.url == SECRET
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_server_is_named_by_any_of_its_schemes(scheme: str) -> None:
+    assert address_of(f"{scheme}://h/d", "a test").url == "postgresql+psycopg://h/d"
+
+
+def test_a_sqlite_url_is_a_path() -> None:
+    assert address_of("sqlite:////srv/ledger.db", "a test").path == Path("/srv/ledger.db")
+
+
+@pytest.mark.parametrize("text", ["mysql://ann:hunter2@h/d", "sqlite:///a?mode=ro", "sqlite://", "http://x"])
+def test_other_urls_are_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(LedgerError, match="no ledger can be had") as raised:
+        address_of(text, "MINIMIZE_LEDGER")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_url_that_makes_no_sense_is_not_shown() -> None:
+    assert str(Address(None, "postgresql+psycopg://ann:hunter2@[::1/x")) == "a PostgreSQL database"
+
+
+def test_a_path_that_is_none_is_refused() -> None:
+    with pytest.raises(LedgerError, match="has no path"):
+        address_of("a\0b", "a test")
