@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from minimize.aggregates.days import DayTally, Reach
 from minimize.aggregates.table import AggregateResult
 from minimize.io.base import Carried, Chunk, Reject, Sink, Source, Written
 from minimize.io.elsewhere import Elsewhere
@@ -29,6 +30,7 @@ class Job:
     """A plan bound to keys, settings and a time.
 
     memos    per field with a key, pseudonyms that were computed before
+    reach    per aggregate that waits for late rows, the event days that wait for this batch
     row_key  secret bytes for the last tie between rows that agree in everything else
     """
 
@@ -38,6 +40,7 @@ class Job:
     settings: Settings | None = None
     row_key: bytes = b""
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
+    reach: Mapping[str, Reach] = field(default_factory=dict)
 
     @cached_property
     def records_schema(self) -> pa.Schema:
@@ -61,7 +64,11 @@ class Quarantine(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one batch date; outcomes of several workers add up."""
+    """What came of one batch date; outcomes of several workers add up.
+
+    aggregates  the tables of those that are complete with the batch
+    late        the tallies of those that wait for rows of other batches
+    """
 
     read: int = 0
     written: int = 0
@@ -70,6 +77,7 @@ class Outcome:
     counts: Counts = field(default_factory=Counts)
     rows_by_part: Counter[str] = field(default_factory=Counter)
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
+    late: Mapping[str, DayTally] = field(default_factory=dict, repr=False)
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Takes note of what was read of a part."""
@@ -107,6 +115,20 @@ class Abroad(Protocol):
     def take(self, attempt: str, written: Iterable[Written]) -> None:
         """Takes in the files that an attempt reported."""
         ...
+
+
+class Unkept:
+    """A quarantine for a second look at a batch: what cannot be processed was told the first time."""
+
+    def write(self, source: str, rejects: Iterable[Reject]) -> None:
+        """Lets the rejects go."""
+
+    def elsewhere(self) -> Elsewhere | None:
+        """Nowhere."""
+        return None
+
+    def take(self, attempt: str, written: Iterable[Written]) -> None:
+        """Takes nothing in: nothing was written."""
 
 
 def row_key(keys: Keyring | None) -> bytes:

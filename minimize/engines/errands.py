@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.engines.base import Job, row_key
+from minimize.engines.base import Job, Unkept, row_key
 from minimize.engines.local import Done, Worker
 from minimize.engines.passes import Tallies, generalize, only_tops, through, until_tally
 from minimize.engines.shares import Share
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, quietly
-from minimize.io.base import Written
+from minimize.io.base import Sink, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.quarantine import Quarantine
 from minimize.keys import Keyring
@@ -138,21 +138,23 @@ class Finish:
 
     settled: dict[str, Technique]
     records: Elsewhere | None
-    rejects: Elsewhere
+    rejects: Elsewhere | None
 
     def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
         """What came of a share."""
-        records = None if self.records is None else self.records.sink(attempt)
-        rejects = self.rejects.sink(attempt)
+        records, rejects = (None if each is None else each.sink(attempt) for each in (self.records, self.rejects))
         stages = (*_before(job, load), generalize(job, self.settled))
         try:
-            work = Worker(job, stages, Quarantine(rejects, self.rejects.run_id))
-            done = work((load.parts, records))
-            return Finished(attempt, done, () if records is None else records.close(), rejects.close())
+            done = Worker(job, stages, self._quarantine(rejects))((load.parts, records))
+            written = [() if sink is None else sink.close() for sink in (records, rejects)]
+            return Finished(attempt, done, *written)
         finally:
             for sink in (rejects, records):
                 if sink is not None:
                     sink.abandon()
+
+    def _quarantine(self, sink: Sink | None) -> Quarantine | Unkept:
+        return Unkept() if sink is None or self.rejects is None else Quarantine(sink, self.rejects.run_id)
 
 
 def batches(share: Share) -> Iterator[Batch]:

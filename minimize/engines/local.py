@@ -6,9 +6,10 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job, Outcome, Quarantine, Sinks
-from minimize.engines.passes import observers, through, way_through
+from minimize.engines.passes import late_observers, observers, through, way_through
 from minimize.engines.shares import Share, shares, side_by_side
 from minimize.io.base import Reject, Sink, Source
 from minimize.stage import Batch, Stage
@@ -39,7 +40,7 @@ class Worker:
         """What came of the share."""
         parts, sink = share
         release = None if sink is None else Release(self.job.plan, schema=self.job.records_schema)
-        done = Done(tallies=observers(self.job.plan))
+        done = Done(observers(self.job.plan), late_observers(self.job))
         for part in parts:
             for chunk in part.read():
                 done.outcome.take(part.name, chunk)
@@ -56,6 +57,7 @@ class Done:
     """What came of a share: counts, and tallies that have not settled."""
 
     tallies: Mapping[str, AggregateTally]
+    late: Mapping[str, DayTally] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
 
     def observe(self, batch: Batch) -> None:
@@ -64,15 +66,20 @@ class Done:
         self.outcome.written += batch.raw.num_rows
         for tally in self.tallies.values():
             tally.observe(batch)
+        for days in self.late.values():
+            days.observe(batch)
 
     def merge(self, other: Done) -> None:
         """Takes in what came of another share."""
         self.outcome.add(other.outcome)
         for name, tally in other.tallies.items():
             self.tallies[name].merge(tally)
+        for name, days in other.late.items():
+            self.late[name].merge(days)
 
     def settle(self) -> Outcome:
-        """What came of all shares."""
+        """What came of all shares. What waits for other batches does not settle yet."""
+        self.outcome.late = self.late
         self.outcome.aggregates = {name: tally.settle() for name, tally in self.tallies.items()}
         return self.outcome
 

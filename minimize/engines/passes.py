@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job
 from minimize.engines.shares import side_by_side
@@ -53,8 +54,18 @@ def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[
 
 
 def observers(plan: Plan) -> dict[str, AggregateTally]:
-    """An empty tally for each aggregate."""
-    return {name: AggregateTally(aggregate.definition) for name, aggregate in plan.aggregates.items()}
+    """An empty tally for each aggregate that is complete with its batch."""
+    complete = {name: aggregate for name, aggregate in plan.aggregates.items() if aggregate.late is None}
+    return {name: AggregateTally(aggregate.definition) for name, aggregate in complete.items()}
+
+
+def late_observers(job: Job) -> dict[str, DayTally]:
+    """An empty tally for each aggregate that waits for late rows."""
+    return {
+        name: DayTally(aggregate.definition, aggregate.late, job.reach[name])
+        for name, aggregate in job.plan.aggregates.items()
+        if aggregate.late is not None
+    }
 
 
 def passes(plan: Plan) -> int:

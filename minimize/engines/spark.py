@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from minimize.engines.base import Abroad, Job, Outcome, Quarantine, Sinks
+from minimize.engines.base import Abroad, Job, Outcome, Quarantine, Sinks, Unkept
 from minimize.engines.errands import (
     Errand,
     Finish,
@@ -71,9 +71,9 @@ def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -
     settled = _settled(cluster, job, loads, source)
     rejects = quarantine.elsewhere()
     records = None if sinks is None else sinks.elsewhere()
-    if rejects is None:
+    if rejects is None and not isinstance(quarantine, Unkept):
         raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
-    finish = Finish(dict(settled), None if records is None else records.opened(), rejects.opened())
+    finish = Finish(dict(settled), *(None if each is None else each.opened() for each in (records, rejects)))
     return _outcome(cluster.each(job, finish, loads, source), sinks, quarantine)
 
 

@@ -11,6 +11,7 @@ from minimize.engines.undeclared import shown
 from minimize.io.base import Carried, Written
 from minimize.job.dates import Day
 from minimize.job.given import Given
+from minimize.job.late import Late
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
@@ -20,8 +21,11 @@ from minimize.stage import Counts, FieldCounts
 VERSIONS = ("minimize", "pyarrow", "numpy")
 
 
-def rows(plan: Plan, outcomes: Iterable[Outcome]) -> Rows:
-    """What became of the rows read. They follow the records output; without one, the first aggregate."""
+def rows(plan: Plan, outcomes: Iterable[Outcome], late: Late) -> Rows:
+    """What became of the rows read. They follow the records output; without one, the first aggregate.
+
+    Where that one waits for late rows, a row is written when it counts in an event day, be that day published yet or not.
+    """
     found = list(outcomes)
     counts = total(found)
     read = sum(outcome.read for outcome in found)
@@ -31,7 +35,7 @@ def rows(plan: Plan, outcomes: Iterable[Outcome]) -> Rows:
     if "records" in plan.outputs:
         written, suppressed = sum(outcome.written for outcome in found), 0
     else:
-        suppressed = _suppressed_by_first(plan, found)
+        suppressed = _suppressed_by_first(plan, found, late)
         written = reached - suppressed
     return Rows(read, written, gated, quarantined, suppressed, counts.deduplicated)
 
@@ -110,7 +114,7 @@ def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[
     count = sum(file.rows for file in written)
     if name == "records":
         return Output(plan.outputs[name].category, count, files=written)
-    results = [outcome.aggregates[name] for outcome in outcomes]
+    results = [outcome.aggregates[name] for outcome in outcomes if name in outcome.aggregates]
     return Output(
         plan.outputs[name].category,
         count,
@@ -121,8 +125,10 @@ def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[
     )
 
 
-def _suppressed_by_first(plan: Plan, outcomes: Sequence[Outcome]) -> int:
+def _suppressed_by_first(plan: Plan, outcomes: Sequence[Outcome], late: Late) -> int:
     first = next(iter(plan.aggregates), None)
+    if first is not None and plan.aggregates[first].late is not None:
+        return late.outside(first)
     return 0 if first is None else sum(outcome.aggregates[first].records_lost for outcome in outcomes)
 
 

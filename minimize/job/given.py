@@ -44,6 +44,9 @@ class Given:
     settings: SettingsRows | None
     output: Path
     sources: Mapping[Day, Source]
+    found: Found
+    """The files of every batch date, also of those that are not asked for."""
+    shown: Shown
     fence: Path | None
     plan: Plan
     origin: Origin | None
@@ -74,9 +77,10 @@ def resolve(
     keyring = _keyring(keys, job)
     rows = load_job_settings(settings, job)
     target = Path(output) if output is not None else job.folder / job.output
-    found = dated(found_files(job, input, wanted.only), wanted)
-    arrived = _arrivals(found, target, veil(job, keyring)) if wanted.pending else {}
-    sources = open_sources(job, among(found, arrived) if wanted.pending else found, veil(job, keyring))
+    every, shown = found_files(job, input, wanted.only), veil(job, keyring)
+    found = dated(every, wanted)
+    arrived = _arrivals(found, target, shown) if wanted.pending else {}
+    sources = open_sources(job, among(found, arrived) if wanted.pending else found, shown)
     examined = examine_all(job, sources)
     plan = examined.sound()
     _check_writes(plan)
@@ -85,10 +89,23 @@ def resolve(
     examined.allowed()
     _check_time(asked, now, output)
     looked_at = _looked_at(job, input, wanted)
-    fence = found.fence(target)
     shrunk = {when: each for when, each in arrived.items() if each.state == "shrunk" and when in wanted}
-    origin, given_at = origin_of(job, input, settings, target), asked is not None
-    return Given(job, asked or now, given_at, keyring, rows, target, sources, fence, plan, origin, looked_at, shrunk)
+    return Given(
+        pipeline=job,
+        at=asked or now,
+        at_given=asked is not None,
+        keys=keyring,
+        settings=rows,
+        output=target,
+        sources=sources,
+        found=every,
+        shown=shown,
+        fence=every.fence(target),
+        plan=plan,
+        origin=origin_of(job, input, settings, target),
+        looked_at=looked_at,
+        shrunk=shrunk,
+    )
 
 
 def _looked_at(job: Pipeline, input: str | PathLike[str] | None, wanted: Wanted) -> str:

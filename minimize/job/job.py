@@ -13,6 +13,7 @@ from minimize.io.publish import Output, open_output
 from minimize.job.beside import beside
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, resolve
+from minimize.job.late import Late
 from minimize.job.limits import check_at, check_quarantine
 from minimize.job.moving import moved
 from minimize.job.told import How, nothing_done, receipt_of
@@ -73,13 +74,12 @@ def engine_named(name: str) -> str:
 
 def _published(given: Given, folder: Output, how: How) -> Receipt:
     run_id = new_run_id(how.started)
-    for name in (name for name, aggregate in given.pipeline.aggregates.items() if aggregate.late is not None):
-        log.warning("%s: `late` has no effect yet", name, extra={"code": "W011", "run_id": run_id})
+    late = Late.of(given, folder.receipts())
     with folder.begin(run_id) as staging:
-        outcomes, files = moved(given, staging, ENGINES[how.engine], how.progress)
+        outcomes, files = moved(given, staging, ENGINES[how.engine], late, how.progress)
         check_quarantine(given.pipeline, list(outcomes.values()))
         attachments = beside(given.pipeline, given.plan)
-        signed = receipt_of(given, staging, outcomes, files, attachments, how).signed(given.keys)
+        signed = receipt_of(given, staging, outcomes, late, files, attachments, how).signed(given.keys)
         staging.publish(signed, attachments)
     log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id})
     return signed

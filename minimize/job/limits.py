@@ -23,9 +23,13 @@ def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
 
 def unfinished(receipt: Receipt) -> str:
     """What to say where something that was asked for could not be done; nothing otherwise."""
-    if not receipt.skipped:
-        return ""
-    return f"{len(receipt.skipped)} of the pending dates were left alone"
+    parts = []
+    if receipt.skipped:
+        parts.append(f"{len(receipt.skipped)} of the pending dates were left alone")
+    for name, output in receipt.outputs.items():
+        if output.unpublished:
+            parts.append(f"{name}: {len(output.unpublished)} event days were not published")
+    return "; ".join(parts)
 
 
 def check_at(given: Given, folder: Output) -> None:

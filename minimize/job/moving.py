@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minimize.engines.base import Job, Outcome, row_key
@@ -14,13 +14,14 @@ from minimize.io.publish import Staging
 from minimize.io.sink import ParquetSink
 from minimize.job.dates import Day
 from minimize.job.given import Given, text_of
+from minimize.job.late import Late
 from minimize.job.watched import Progress, watched
 from minimize.receipt import in_force
 from minimize.stages.generalize import memos_of
 
 
 def moved(
-    given: Given, staging: Staging, move: Any, progress: Progress
+    given: Given, staging: Staging, move: Any, late: Late, progress: Progress
 ) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
     """Moves every batch date: what came of each, and the staged files by output name (`quarantine` among them)."""
     plan = given.plan
@@ -32,7 +33,11 @@ def moved(
     for day, source in watched(given.sources, passes(plan), progress).items():
         for name in gone:  # what the pipeline no longer has goes with the date that is run anew
             staging.place(name, text_of(day))
-        outcomes[day] = _one_date(job, source, text_of(day), staging, move, files)
+        outcomes[day] = _one_date(replace(job, reach=late.reach(day)), source, text_of(day), staging, move, files)
+        late.take(day, outcomes[day].late)
+    late.look(job, move)
+    for waiting in late.each:
+        files.setdefault(waiting.name, []).extend(waiting.publish(job, staging))
     return outcomes, files
 
 

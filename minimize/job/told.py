@@ -14,6 +14,7 @@ from minimize.io.publish import Staging
 from minimize.job import account
 from minimize.job.dates import Day
 from minimize.job.given import Given, text_of
+from minimize.job.late import Late
 from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
 from minimize.receipt import Digest, FileRef, Input, Kind, PolicyRef, Receipt, new_run_id, sha256_text
@@ -37,6 +38,7 @@ def receipt_of(
     given: Given,
     staging: Staging,
     outcomes: Mapping[Day, Outcome],
+    late: Late,
     files: Mapping[str, Sequence[Written]],
     attachments: Mapping[str, bytes],
     how: How,
@@ -66,11 +68,11 @@ def receipt_of(
         keys=account.key_ids(given),
         versions=account.versions(),
         inputs=inputs,
-        rows=account.rows(plan, found),
+        rows=account.rows(plan, found, late),
         gated_by=account.gated_by(counts),
         fields=account.fields(plan, counts),
         undeclared=account.undeclared(plan, found),
-        outputs=account.outputs(plan, found, files),
+        outputs=late.account(account.outputs(plan, found, files)),
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
         skipped=_skipped(given),

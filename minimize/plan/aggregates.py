@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 
 from minimize.aggregates import Measure
+from minimize.aggregates.days import Lateness
 from minimize.aggregates.definition import UNITS, Definition, GroupKey, Measured
 from minimize.aggregates.definition import faults as definition_faults
 from minimize.errors import Finding
@@ -13,7 +15,7 @@ from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.pointer import Pointer
 from minimize.policy.pipeline import AggregateModel, Key, Pipeline
 from minimize.techniques.base import Step
-from minimize.techniques.periods import starts
+from minimize.techniques.periods import local_days, starts
 from minimize.techniques.truncate_time import TruncateTime
 
 _NULL_ENDS = ("sum", "mean")
@@ -29,7 +31,7 @@ def plan_aggregates(
         if not found:
             definition = _definition(pipeline, name, model, fields)
             found = [_placed(pipeline, name, finding) for finding in definition_faults(definition)]
-            plans[name] = AggregatePlan(name, model, definition)
+            plans[name] = AggregatePlan(name, model, definition, _lateness(pipeline, model, fields))
         faults.extend(found)
     return {name: plan for name, plan in plans.items() if not faults}
 
@@ -53,9 +55,22 @@ def _definition(pipeline: Pipeline, name: str, model: AggregateModel, fields: Ma
 
 def _group(key: Key, field: FieldPlan) -> GroupKey:
     """A time that is released by a zone's clock is grouped by the same clock."""
-    zone = next((step.zone for step in field.steps if isinstance(step, TruncateTime)), "UTC")
+    zone = _zone(field)
     cut = None if key.to is None or zone == "UTC" else partial(starts, unit=key.to, zone=zone)
     return GroupKey(key.field, field.gives, key.to, cut)
+
+
+def _zone(field: FieldPlan) -> str:
+    """The clock that a time is released by."""
+    return next((step.zone for step in field.steps if isinstance(step, TruncateTime)), "UTC")
+
+
+def _lateness(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> Lateness | None:
+    """How long it waits, in whole days: a batch is a day."""
+    time = pipeline.policy.time
+    if model.late is None or time is None:
+        return None
+    return Lateness(-(-model.late // timedelta(days=1)), time, partial(local_days, zone=_zone(fields[time])))
 
 
 def _seen(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:
@@ -82,6 +97,11 @@ def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan])
         hint = "release the event time at a day or finer, or leave `late` out"
         yield _fault(
             pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key, "late"
+        )
+    if "{date}" not in pipeline.source.path:
+        hint = "write {date} where the path has the batch date, or leave `late` out"
+        yield _fault(
+            pipeline, name, "P117", "`late` waits for batches by date, and the source has none", hint, at="late"
         )
 
 

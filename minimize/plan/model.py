@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from minimize.aggregates.days import Lateness
 from minimize.aggregates.definition import Definition
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
@@ -85,11 +86,12 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True)
 class AggregatePlan:
-    """One aggregate, checked: its model, and what its tally needs."""
+    """One aggregate, checked: its model, what its tally needs, and how long it waits for late rows."""
 
     name: str
     model: AggregateModel
     definition: Definition
+    late: Lateness | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,13 +105,24 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What was written under one name. The counts in the middle are for aggregates."""
+    """What was written under one name. What stands in the middle is for aggregates.
+
+    too_late     rows of event days that were published before they came
+    too_early    rows whose clock ran so far ahead that no event day waits for them
+    event_days   per batch of the run the rows that it had of each event day that waits
+    days         per event day that was published the rows that each batch had of it
+    unpublished  event days that could not be published, and why
+    """
 
     category: str
     rows: int
     groups_suppressed: int | None = field(default=None, metadata=OMIT)
     rows_suppressed: int | None = field(default=None, metadata=OMIT)
     too_late: int | None = field(default=None, metadata=OMIT)
+    too_early: int | None = field(default=None, metadata=OMIT)
+    event_days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT)
+    days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT)
+    unpublished: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     files: tuple[OutputFile, ...] = ()
 
 

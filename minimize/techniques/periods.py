@@ -58,6 +58,19 @@ def days(times: pa.Array) -> Ticks:
     return np.floor_divide(ticks(times), ticks_per_second(times.type) * 86_400)
 
 
+def local_days(times: pa.Array, zone: str) -> pa.Date32Array:
+    """The calendar day that a zone's clock shows at each instant; a date is its own. Null for null.
+
+    >>> local_days(pa.array([1_700_000_000], pa.timestamp("s")), "Asia/Tokyo").to_pylist()
+    [datetime.date(2023, 11, 15)]
+    """
+    if pa.types.is_date(times.type):
+        return times.cast(pa.date32())
+    utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
+    wall = utc if zone in UTC_NAMES else pc.local_timestamp(_zoned(utc, zone))
+    return _floor(wall, "day").cast(pa.date32())
+
+
 def ticks(times: pa.Array) -> Ticks:
     """Instants or dates as integers of their own resolution, 0 for null."""
     whole = times.cast(pa.int32()) if pa.types.is_date32(times.type) else times

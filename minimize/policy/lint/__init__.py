@@ -49,7 +49,6 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.measures,
     aggregates.suppression,
     aggregates.accepted,
-    aggregates.late,
     aggregates.rounded,
     aggregates.counted,
 )

@@ -78,15 +78,6 @@ def rounded(subject: Subject) -> Iterator[Finding]:
             yield subject.in_pipeline("L066", message, "aggregates", name, "round", hint=hint)
 
 
-def late(subject: Subject) -> Iterator[Finding]:
-    """L065: late rows, for which nobody waits yet."""
-    for name, aggregate in _aggregates(subject):
-        if aggregate.late is not None:
-            message = "`late` has no effect yet: a row counts in the batch that brought it, however late"
-            hint = "a group that is spread over batches is suppressed in each of them by itself"
-            yield subject.in_pipeline("L065", message, "aggregates", name, "late", hint=hint)
-
-
 def _aggregates(subject: Subject) -> list[tuple[str, AggregateModel]]:
     return [] if subject.pipeline is None else list(subject.pipeline.aggregates.items())
 

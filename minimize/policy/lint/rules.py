@@ -55,7 +55,6 @@ _RULES = (
     Rule("L062", "error", "a minimum or maximum over raw values is somebody's value"),
     Rule("L063", "warning", "related aggregates are accepted"),
     Rule("L064", "warning", "counts are not rounded, though related aggregates are accepted"),
-    Rule("L065", "warning", "late rows are not waited for yet: each batch date publishes what it brought"),
     Rule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
     Rule("L067", "warning", "small groups are told by counting another field than the subject"),
 )

@@ -73,11 +73,6 @@ def test_accepted_relations_are_told(pipeline_lint_of: LintOf) -> None:
     assert told(pipeline_lint_of(text, FIELDS)) == [("L063", "warning", "a"), ("L064", "warning", "a")]
 
 
-def test_waiting_for_late_rows_has_no_effect_yet(pipeline_lint_of: LintOf) -> None:
-    text = "aggregates:\n" + aggregate("count", "suppress: {below: 10}, late: 2d")
-    assert told(pipeline_lint_of(text, FIELDS)) == [("L065", "warning", "a")]
-
-
 @pytest.mark.parametrize(
     ("more", "expected"),
     [("suppress: {below: 10}, round: {counts_to: 5}", [("L066", "warning", "a")]), ("suppress: {below: 10}", [])],

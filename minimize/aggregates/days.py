@@ -1,0 +1,126 @@
+"""Rows by the day of their event: an aggregate that waits for late rows has a tally for each event day it is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.aggregates.definition import Definition
+from minimize.aggregates.table import AggregateTally
+from minimize.nested import leaf, rows_of
+from minimize.pointer import Pointer
+from minimize.stage import Batch
+
+EARLY: Final = 7
+"""How many days an event may lie ahead of the batch that brings it: clocks of devices are not to be trusted further."""
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_NEVER: Final = np.iinfo(np.int32).min
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How long an aggregate waits.
+
+    days  how many days after the event day its last batch is
+    time  the key of the event time, as it is released
+    on    gives for released times the day that their clock shows (date32)
+    """
+
+    days: int
+    time: str
+    on: Callable[[pa.Array], pa.Array] = field(compare=False)
+
+    def reach(self, batch: date, wanted: frozenset[date] = frozenset()) -> Reach:
+        """The event days that wait for a batch, and those of them that are tallied."""
+        return Reach(batch - timedelta(self.days), batch + timedelta(EARLY), wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The first and the last event day that wait for the rows of a batch; `wanted` are the ones to be tallied."""
+
+    first: date
+    last: date
+    wanted: frozenset[date] = frozenset()
+
+
+class DayTally:
+    """Counts the rows of one batch by event day, and tallies those of the wanted days.
+
+    rows    per event day within reach the rows that it has
+    before  rows of days that no longer wait, and rows without a day
+    after   rows of days that lie too far ahead
+    days    the tally of each wanted day
+    """
+
+    def __init__(self, definition: Definition, lateness: Lateness, reach: Reach) -> None:
+        self._lateness, self._reach = lateness, reach
+        self.rows: Counter[date] = Counter()
+        self.before = self.after = 0
+        self.days = {day: AggregateTally(definition) for day in sorted(reach.wanted)}
+
+    def observe(self, batch: Batch) -> None:
+        """Takes one batch in, after its values were released."""
+        numbers = _numbers(self._lateness.on(batch.released[self._lateness.time]))
+        first, last = _number(self._reach.first), _number(self._reach.last)
+        self.before += int((numbers < first).sum())
+        self.after += int((numbers > last).sum())
+        inside = numbers[(numbers >= first) & (numbers <= last)]
+        for offset in np.flatnonzero(np.bincount(inside - first)).tolist() if inside.size else ():
+            self._observe(batch, numbers == first + offset, _day(first + offset))
+
+    def merge(self, other: Self) -> None:
+        """Takes in what another tally of the same batch has seen."""
+        self.rows.update(other.rows)
+        self.before += other.before
+        self.after += other.after
+        for day, tally in other.days.items():
+            self.days[day].merge(tally)
+
+    def _observe(self, batch: Batch, mask: npt.NDArray[np.bool_], day: date) -> None:
+        self.rows[day] += int(mask.sum())
+        if day in self.days:
+            self.days[day].observe(batch if mask.all() else picked(batch, mask))
+
+
+def picked(batch: Batch, mask: npt.NDArray[np.bool_]) -> Batch:
+    """Some of the records of a batch, by a mask over them."""
+
+    def rows(leaves: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+        return {key: values.filter(pa.array(_over(batch.raw, key, mask))) for key, values in leaves.items()}
+
+    return Batch(
+        batch.raw.filter(pa.array(mask)),
+        closed=rows(batch.closed),
+        cases=rows(batch.cases),
+        released=rows(batch.released),
+        measured=rows(batch.measured),
+        ranks=rows(batch.ranks),
+    )
+
+
+def _over(raw: pa.RecordBatch, key: str, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The mask over the values of a field: each has that of its record."""
+    pointer = Pointer.parse(key)
+    return mask[rows_of(leaf(raw, pointer), raw.num_rows)] if pointer.stars else mask
+
+
+def _numbers(days: pa.Array) -> npt.NDArray[np.int32]:
+    """Days as integers; what has none is before all others."""
+    filled = days.cast(pa.int32()).fill_null(_NEVER)
+    return np.asarray(filled.to_numpy(zero_copy_only=False), np.int32)
+
+
+def _number(day: date) -> int:
+    return day.toordinal() - _EPOCH
+
+
+def _day(number: int) -> date:
+    return date.fromordinal(number + _EPOCH)
