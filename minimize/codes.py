@@ -31,7 +31,6 @@ _PLAN: Final = {
     "P114": "a sum or mean over bins without an end",
     "P115": "an aggregate that waits for late rows, by a time that is not released at a day or finer",
     "P116": "every field is dropped, so that no record can be written",
-    "P117": "an aggregate that waits for late rows, over a source without batch dates",
     "P120": "a gate that depends on itself",
     "P121": "a condition or technique that reads what it cannot reach",
     "P122": "a field that is made from another list than it stands in",

@@ -66,9 +66,9 @@ def _zone(field: FieldPlan) -> str:
 
 
 def _lateness(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> Lateness | None:
-    """How long it waits, in whole days: a batch is a day."""
+    """How long it waits, in whole days: a batch is a day. A source without batch dates has nothing to wait for."""
     time = pipeline.policy.time
-    if model.late is None or time is None:
+    if model.late is None or time is None or "{date}" not in pipeline.source.path:
         return None
     return Lateness(-(-model.late // timedelta(days=1)), time, partial(local_days, zone=_zone(fields[time])))
 
@@ -97,11 +97,6 @@ def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan])
         hint = "release the event time at a day or finer, or leave `late` out"
         yield _fault(
             pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key, "late"
-        )
-    if "{date}" not in pipeline.source.path:
-        hint = "write {date} where the path has the batch date, or leave `late` out"
-        yield _fault(
-            pipeline, name, "P117", "`late` waits for batches by date, and the source has none", hint, at="late"
         )
 
 

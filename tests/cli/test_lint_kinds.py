@@ -107,6 +107,7 @@ KINDS = [
         HEAD,
         AGGREGATE.replace("below: 10}", "below: 10, related: accepted}  # !") + "    measures: {n: count}\n",
     ),
+    ("L065", "warning", HEAD, AGGREGATE + "    measures: {n: count}\n    late: 2d  # !\n"),
     (
         "P112",
         "error",

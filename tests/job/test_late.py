@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -273,8 +273,9 @@ def test_groups_below_a_list_wait_as_well(nights: House) -> None:
     assert found == [{"app": "mail", "devices": 6, "date": date(2026, 11, 20)}]
 
 
-def test_a_source_without_dates_has_nobody_to_wait_for(nights: House) -> None:
+def test_a_source_without_dates_has_nothing_to_wait_for(nights: House) -> None:
     nights.pipeline(aggregates=LATE, settings=None, source={"path": "data/**", "format": "ndjson"})
-    nights.brings(crowd(20))
-    with pytest.raises(minimize.MinimizeError, match="waits for batches by date"):
-        nights.run(at=at(20) + timedelta(days=1))
+    nights.brings(crowd(20) + crowd(21))
+    receipt = nights.run(at=at(21))
+    assert receipt.outputs["daily"].days is None
+    assert [row["events"] for row in minimize.read(nights.out, "daily").to_pylist()] == [5, 5]

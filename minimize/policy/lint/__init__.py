@@ -49,6 +49,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.measures,
     aggregates.suppression,
     aggregates.accepted,
+    aggregates.late,
     aggregates.rounded,
     aggregates.counted,
 )

@@ -78,6 +78,16 @@ def rounded(subject: Subject) -> Iterator[Finding]:
             yield subject.in_pipeline("L066", message, "aggregates", name, "round", hint=hint)
 
 
+def late(subject: Subject) -> Iterator[Finding]:
+    """L065: late rows, for which a source without batch dates has nothing to wait for."""
+    dated = subject.pipeline is None or "{date}" in subject.pipeline.source.path
+    for name, aggregate in _aggregates(subject):
+        if aggregate.late is not None and not dated:
+            message = "`late` waits for batches by date, and the source has none: each run counts what it reads"
+            hint = "write {date} where the path has the batch date, or leave `late` out"
+            yield subject.in_pipeline("L065", message, "aggregates", name, "late", hint=hint)
+
+
 def _aggregates(subject: Subject) -> list[tuple[str, AggregateModel]]:
     return [] if subject.pipeline is None else list(subject.pipeline.aggregates.items())
 

@@ -55,6 +55,7 @@ _RULES = (
     Rule("L062", "error", "a minimum or maximum over raw values is somebody's value"),
     Rule("L063", "warning", "related aggregates are accepted"),
     Rule("L064", "warning", "counts are not rounded, though related aggregates are accepted"),
+    Rule("L065", "warning", "late rows are not waited for: the source has no batch dates"),
     Rule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
     Rule("L067", "warning", "small groups are told by counting another field than the subject"),
 )
