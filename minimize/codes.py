@@ -2,7 +2,7 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `E` errors as a whole, `I` and `W` the log. No code changes its meaning, and none is used again.
+`H` the audit log, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -85,6 +85,14 @@ _ERRORS: Final = {
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
 }
+_DRIFT: Final = {
+    "D001": "a path that nobody declared",
+    "D002": "a declared field that stands under another name",
+    "D003": "a declared field of another type",
+    "D004": "a declared field in another container",
+    "D005": "values that the policy does not list",
+    "D006": "a declared field that does not arrive",
+}
 _LOG: Final = {
     "I001": "a run was published",
     "I002": "no file matches: there was nothing to do",
@@ -108,6 +116,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **VERIFICATION,
         **LEDGER,
         **_ERRORS,
+        **_DRIFT,
         **_LOG,
     }
 )

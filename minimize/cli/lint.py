@@ -23,13 +23,7 @@ def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command()
 @options.pipeline
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "never"]),
-    default="error",
-    show_default=True,
-    help="What exits with 1.",
-)
+@options.fail_on
 @click.option(
     "--codes",
     is_flag=True,
@@ -50,5 +44,4 @@ def command(pipeline: str, fail_on: str, keys: str | None, as_json: bool) -> int
     else:
         show(findings)
         click.echo(counted(findings))
-    failing = {"error": {"error"}, "warning": {"error", "warning"}, "never": set()}[fail_on]
-    return 1 if any(finding.severity in failing for finding in findings) else 0
+    return 1 if any(finding.severity in options.FAILING[fail_on] for finding in findings) else 0

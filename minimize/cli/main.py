@@ -17,6 +17,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("minimize.cli.init", "A policy in which every field found is dropped, ready to edit."),
     "lint": ("minimize.cli.lint", "All faults and risky choices, each with a stable code."),
     "plan": ("minimize.cli.plan", "Field by field: kept, dropped, gated or generalized, and why."),
+    "drift": ("minimize.cli.drift", "What arrives, beside what the policy declares and the last runs saw."),
     "run": ("minimize.cli.run", "Minimize the records of a pipeline into Parquet, with a receipt."),
     "verify": ("minimize.cli.verify", "Re-check an output against its receipts and their policies."),
     "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import click
@@ -52,6 +53,18 @@ def engine(command: F) -> F:
     kinds = click.Choice(["local", "spark"])
     text = "What moves the batches."
     return click.option("--engine", type=kinds, default="local", show_default=True, help=text)(command)
+
+
+FAILING: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
+)
+"""Which severities exit with 1, by what `--fail-on` says."""
+
+
+def fail_on(command: F) -> F:
+    """`--fail-on`: what exits with 1."""
+    kinds = click.Choice(list(FAILING))
+    return click.option("--fail-on", type=kinds, default="error", show_default=True, help="What exits with 1.")(command)
 
 
 def elsewhere(command: F) -> F:

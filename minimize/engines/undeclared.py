@@ -19,15 +19,21 @@ def shown(undeclared: Mapping[Pointer, Carried], declared: Iterable[Pointer]) ->
     A part that the policy does not declare is shown only if it looks like a name, no `redact` pattern hits it, and ten
     subjects carry it; else it counts under `*`.
     """
-    known = {pointer.parts[:length] for pointer in declared for length in range(1, len(pointer.parts) + 1)}
+    known = parts_of(declared)
     counts: dict[str, int] = {}
     for pointer, carried in undeclared.items():
-        text = str(_veiled(pointer, carried, known))
+        text = str(veiled(pointer, carried, known))
         counts[text] = counts.get(text, 0) + carried.records
     return dict(sorted(counts.items()))
 
 
-def _veiled(pointer: Pointer, carried: Carried, known: set[tuple[Part, ...]]) -> Pointer:
+def parts_of(declared: Iterable[Pointer]) -> set[tuple[Part, ...]]:
+    """Every declared path and everything above it."""
+    return {pointer.parts[:length] for pointer in declared for length in range(1, len(pointer.parts) + 1)}
+
+
+def veiled(pointer: Pointer, carried: Carried, known: set[tuple[Part, ...]]) -> Pointer:
+    """The path with a star for each part that may be a value; `known` are the parts that the policy says itself."""
     parts: list[Part] = []
     for index, part in enumerate(pointer.parts):
         declared = pointer.parts[: index + 1] in known

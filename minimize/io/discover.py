@@ -6,7 +6,7 @@ An object with many keys, or with keys that do not look like names, is a map: it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -67,6 +67,31 @@ def format_of(path: Path) -> str:
     return _ENDINGS.get(Path(name).suffix, "")
 
 
+def shape_of(part: FilePart, kind: str) -> Seen:
+    """What stands where in a file of a format: of NDJSON in its first lines, of Parquet and CSV as the file says.
+
+    Raises SourceError where the file cannot be read.
+    """
+    seen = Seen()
+    if kind == "parquet":
+        _take_type(seen, pa.struct(list(footer(part).schema)))
+    elif kind == "csv":
+        _take_type(seen, pa.struct([(name, pa.string()) for name in header(part)[0]]))
+    else:
+        _take_lines(seen, part)
+    return seen
+
+
+def _take_type(seen: Seen, type_: pa.DataType) -> None:
+    kind = plain(type_)
+    below = dict(steps(kind))
+    word = word_of(kind)
+    if word is not None and not pa.types.is_null(kind):
+        seen.words[word] = None
+    for part, field_ in below.items():
+        _take_type(seen.below.setdefault(part, Seen()), field_.type)
+
+
 def _columns(schema: pa.Schema) -> Found:
     return [(_key(parts), word) for column in schema for parts, word in _leaves(column.type, (column.name,))]
 
@@ -98,12 +123,16 @@ def _of_csv(part: FilePart) -> Found:
 
 def _of_ndjson(part: FilePart) -> Found:
     seen = Seen()
+    _take_lines(seen, part)
+    return [(_key(parts), word) for parts, word in seen.leaves(())]
+
+
+def _take_lines(seen: Seen, part: FilePart) -> None:
     with opened(part.path, part.name) as stream:
         every = (line for block in blocks(stream) for _, line in lines(block))
         for line in islice(every, LINES):
             with suppress(Malformed):
                 seen.take(parse(line))
-    return [(_key(parts), word) for parts, word in seen.leaves(())]
 
 
 _LOOKS = {"ndjson": _of_ndjson, "csv": _of_csv, "parquet": _of_parquet}
@@ -124,6 +153,15 @@ class Seen:
             self._below("list", ((STAR, item) for item in value))
         elif value is not None:
             self.words[_word(value)] = None
+
+    def at(self, parts: Sequence[Part]) -> Iterator[Seen]:
+        """What stands at a path; a star goes through elements and through keys."""
+        if not parts:
+            yield self
+            return
+        for part, below in self.below.items():
+            if parts[0] is STAR or part == parts[0]:
+                yield from below.at(parts[1:])
 
     def leaves(self, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], str]]:
         """The paths below, each with the word that fits all of its values, else the first that was seen."""

@@ -42,7 +42,7 @@ def draft(schema: Sequence[tuple[str, str]], name: str) -> str:
     roles = "\n".join(_head_line(word, leaves) for word in _GUESSES)
     retention = "# retention: 30d                         # counts from `time`"
     head = _HEAD.format(name=name_from(name), roles=roles, retention=retention)
-    return head + "".join(_field_line(pointer, type_) for pointer, type_ in leaves.items())
+    return head + "".join(field_line(pointer, type_) for pointer, type_ in leaves.items())
 
 
 def name_from(text: str) -> str:
@@ -58,7 +58,7 @@ def name_from(text: str) -> str:
 def _head_line(word: str, leaves: dict[Pointer, str]) -> str:
     """A key of the head, as a remark: naming a field makes records without it faulty, so that is for a person to say."""
     about = {"tenant": "whose settings count", "subject": "whom a record is about", "time": "when it happened"}
-    found = next((_key(pointer) for pointer, type_ in leaves.items() if _is_guess(word, pointer, type_)), "FIELD")
+    found = next((key_text(pointer) for pointer, type_ in leaves.items() if _is_guess(word, pointer, type_)), "FIELD")
     return f"{f'# {word}: {found}':<40}# {about.get(word, 'which record it is')}"
 
 
@@ -69,18 +69,19 @@ def _is_guess(word: str, pointer: Pointer, type_: str) -> bool:
     return re.fullmatch(_GUESSES[word], snake) is not None
 
 
-def _field_line(pointer: Pointer, type_: str) -> str:
+def field_line(pointer: Pointer, type_: str) -> str:
+    """The line of a field that is dropped, with a guess at its role."""
     role = perhaps(pointer)
     remark = f"  # {role}?" if role else ""
     if pointer.top == "date":
-        return f"  # {_key(pointer)}: `date` is the name of the partition; rename the field at its source\n"
+        return f"  # {key_text(pointer)}: `date` is the name of the partition; rename the field at its source\n"
     word = _type(type_)
     if word is None:
-        return f"  # {_key(pointer)}: no type of a policy stands for {_shown(type_)}; it is dropped, as all that is not named\n"
-    return f"  {_key(pointer)}: {{type: {word}, do: drop}}{remark}\n"
+        return f"  # {key_text(pointer)}: no type of a policy stands for {_shown(type_)}; dropped, as is all that is not named\n"
+    return f"  {key_text(pointer)}: {{type: {word}, do: drop}}{remark}\n"
 
 
-def _key(pointer: Pointer) -> str:
+def key_text(pointer: Pointer) -> str:
     """The field's key: a plain column by its name, quoted where YAML would read something else."""
     plain = pointer.is_flat and not pointer.top.startswith("/")
     text = pointer.top if plain else str(pointer)

@@ -112,6 +112,15 @@ def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path,
     assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], house / "out") == {"kept"}
 
 
+def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
+    assert printed
+    said = minimize(house, "--verbose", "drift", ".", "--fail-on", "never")
+    said += minimize(house, "--verbose", "drift", ".", "--fail-on", "never", "--json")
+    assert b"D001" in said
+    assert b"D003" in said
+    assert found(CANARIES, said) == set()
+
+
 def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> None:
     folder = build(tmp_path)
     said = minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
