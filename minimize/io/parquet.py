@@ -42,11 +42,7 @@ def parquet(files: Sequence[Path], root: Path, request: Request, *, shown: Shown
         for part, foot in zip(parts, footers, strict=True)
     ]
     together = unified([bound.schema for bound in bounds], [part.name for part in parts])
-    encoded = tuple(
-        field.name
-        for field in together
-        if _is_subject(field, request) or all(_small(foot, field.name) for foot in footers)
-    )
+    encoded = tuple(field.name for field in together if all(_small(foot, field.name) for foot in footers))
     schema = _encoded(together, encoded)
     bound_parts = [
         ParquetPart(part, replace(bound, schema=schema), encoded) for part, bound in zip(parts, bounds, strict=True)
@@ -193,14 +189,6 @@ def _named(carry: Carried, sure: bool, records: pa.RecordBatch, subject: Pointer
     lacking = rows - carry.records
     enough = not lacking or len(pc.unique(values)) - lacking > SUBJECTS
     return Carried(carry.records, subjects(records, subject)) if enough else carry
-
-
-def _is_subject(field: pa.Field, request: Request) -> bool:
-    """Whether it is the subject's column, as text: every stage works on its distinct values."""
-    pointer = request.subject
-    return (
-        pointer is not None and pointer.is_flat and pointer.top == field.name and bool(pa.types.is_string(field.type))
-    )
 
 
 def _small(foot: Footer, name: str) -> bool:

@@ -197,6 +197,7 @@ class _File:
             stored,
             compression="zstd",
             compression_level=level,
+            write_statistics=[each.name for each in stored if not pa.types.is_dictionary(each.type)],
             store_schema=False,
             encryption_properties=encryption,
         )

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from minimize.errors import SchemaError
 from minimize.scrub.buffers import Kind, Mask, Rows, build, offset_type, offsets_of, present, summed, view, wanted
 from minimize.scrub.flat import binary, binary_view, boolean, fixed, null
+from minimize.words import all_distinct
 
 
 def clean(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
@@ -116,11 +117,13 @@ def _dictionary(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
     if entries is not None:
         named = entries[codes if mask is None else np.where(mask, codes, 0)]
         mask = named if mask is None else mask & named
-    used = np.flatnonzero(_tally(codes if mask is None else codes[mask], len(array.dictionary)))
+    used = _used(codes if mask is None else codes[mask], len(array.dictionary))
     whole = len(used) == len(array.dictionary)
     values, merged = _distinct(clean(array.dictionary, None if whole else used, None))
+    if whole and merged is None and mask is None and rows is None:
+        return pa.DictionaryArray.from_arrays(fixed(array.indices, None, None), values, ordered=array.type.ordered)
     renamed = np.zeros(max(len(array.dictionary), 1), codes.dtype)
-    renamed[used] = merged
+    renamed[used] = np.arange(len(used)) if merged is None else merged
     fresh = renamed[codes if mask is None else np.where(mask, codes, 0)]
     fresh = fresh if mask is None else np.where(mask, fresh, codes.dtype.type(0))
     indices = build(array.indices.type, len(fresh), mask, [pa.py_buffer(np.ascontiguousarray(fresh))])
@@ -134,18 +137,23 @@ def _codes(indices: pa.Array, rows: Rows) -> npt.NDArray[Any]:
     return codes if rows is None else codes[rows]
 
 
-def _tally(codes: npt.NDArray[Any], entries: int) -> npt.NDArray[np.int64]:
-    return np.bincount(codes.astype(np.int64, copy=False), minlength=entries)
+def _used(codes: npt.NDArray[Any], entries: int) -> npt.NDArray[np.int64]:
+    """The entries that codes point at, in order."""
+    found = np.zeros(entries, np.bool_)
+    found[codes] = True
+    return np.flatnonzero(found)
 
 
-def _distinct(values: pa.Array) -> tuple[pa.Array, npt.NDArray[Any]]:
-    """The distinct values in order, and for each value its place among them."""
+def _distinct(values: pa.Array) -> tuple[pa.Array, npt.NDArray[Any] | None]:
+    """The distinct values in order, and for each value its place among them; None where all are distinct."""
+    if all_distinct(values):
+        return values, None
     try:
         encoded = _encodable(values).dictionary_encode()
     except pa.ArrowNotImplementedError:
-        return values, np.arange(len(values))
+        return values, None
     if len(encoded.dictionary) == len(values):
-        return values, np.arange(len(values))
+        return values, None
     places = encoded.indices.to_numpy()
     return clean(values, np.unique(places, return_index=True)[1].astype(np.int64), None), places
 

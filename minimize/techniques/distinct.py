@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import SourceError
+from minimize.words import all_distinct
 
 Codes = npt.NDArray[np.int64]
 
@@ -68,6 +69,20 @@ def decoded(values: pa.Array) -> pa.Array:
     return pick(values.dictionary, values.indices) if pa.types.is_dictionary(values.type) else values
 
 
+def merged(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same with equal entries made one."""
+    if all_distinct(values.dictionary):
+        return values
+    words = values.dictionary.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(words.indices.take(values.indices), words.dictionary)
+
+
+def apart(values: pa.DictionaryArray, there: pa.BooleanArray) -> pa.DictionaryArray:
+    """The values where they belong, null in between."""
+    places = pa.nulls(len(there), values.indices.type)
+    return pa.DictionaryArray.from_arrays(pc.replace_with_mask(places, there, values.indices), values.dictionary)
+
+
 @dataclass(frozen=True, slots=True)
 class Crossed:
     """The distinct combinations of several columns: per column the code in each combination, and each row's combination.
@@ -80,7 +95,12 @@ class Crossed:
 
 
 def cross(columns: Sequence[Distinct]) -> Crossed:
-    """The combinations that occur, in the order of the first column's words where each occurs once, else of their first row."""
+    """The combinations that occur, in the order of the first column's words where each occurs once, else of their first row.
+
+    Of one column its words are the combinations, in their order, whether they occur or not.
+    """
+    if len(columns) == 1:
+        return Crossed((np.arange(len(columns[0].words)),), columns[0].codes)
     codes = [column.numbers() for column in columns]
     following = _following(codes[0], codes[1:], len(columns[0].words))
     if following is not None:

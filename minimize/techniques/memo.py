@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.interned import Codes, Interned
 
 Rows = npt.NDArray[np.uint8]
-Compute = Callable[[list[bytes]], Rows]
-"""One row of bytes for each value, all of one width."""
+Compute = Callable[[Sequence[bytes], Codes, pa.Array], Rows]
+"""Given scopes, and for each of some texts the place of its scope and the text: one row of bytes each, all of one width."""
 
 
 class Memo:
-    """Rows of bytes that were computed, by scope and value; it forgets everything when it holds more than `limit` values.
+    """Rows of bytes that were computed, by scope and text; it forgets everything when it holds more than `limit` texts.
 
     It never changes a result, only the time it takes. It holds plain values, so it stays in its process: a pickled memo
     arrives empty, and it prints without its contents. Threads may share it.
@@ -22,43 +25,18 @@ class Memo:
 
     def __init__(self, limit: int = 1_000_000) -> None:
         self.limit = limit
-        self._places: dict[bytes, dict[bytes, int]] = {}
-        self._rows: Rows = np.empty((0, 0), np.uint8)
-        self._held = 0
-        self._lock = threading.Lock()
+        self._known: dict[pa.DataType, _Known] = {}
 
-    def rows(self, scope: bytes, values: list[bytes], compute: Compute) -> Rows:
-        """The row of each of some distinct values, computed where it is not known."""
-        with self._lock:
-            known = self._places.get(scope, {})
-            places: list[int | None] = [*map(known.get, values)]
-            fresh = [value for value, place in zip(values, places, strict=True) if place is None]
-            if not fresh:
-                return self._rows[np.array(places, np.int64)]
-            made = compute(fresh)
-            if len(fresh) == len(values):
-                self._learn(scope, fresh, made)
-                return made
-            old = np.array([place is not None for place in places])
-            rows = np.empty((len(values), made.shape[1]), np.uint8)
-            rows[old] = self._rows[[place for place in places if place is not None]]
-            rows[~old] = made
-            self._learn(scope, fresh, made)
-            return rows
+    def rows(self, texts: pa.Array, scopes: Codes, named: Sequence[bytes], compute: Compute) -> tuple[Codes, Rows]:
+        """For each text (or bytes; none is null) the place of its row, and the rows, among them some of other texts.
 
-    def _learn(self, scope: bytes, values: list[bytes], rows: Rows) -> None:
-        if self._held + len(values) > self.limit:
-            self._places, self._held = {}, 0
-        if len(values) > self.limit:
-            return
-        end = self._held + len(values)
-        if end > len(self._rows):
-            grown = np.empty((min(max(2 * end, 1024), max(self.limit, end)), rows.shape[1]), np.uint8)
-            grown[: self._held] = self._rows[: self._held] if self._held else 0
-            self._rows = grown
-        self._rows[self._held : end] = rows
-        self._places.setdefault(scope, {}).update(zip(values, range(self._held, end), strict=True))
-        self._held = end
+        Takes for each text the place of its scope among the `named`.
+        """
+        known = self._known.setdefault(texts.type, _Known(texts.type))
+        found = known.rows(texts, scopes, named, compute)
+        if len(self) > self.limit:
+            self._known = {}
+        return found
 
     def __reduce__(self) -> tuple[type[Memo], tuple[int]]:
         return Memo, (self.limit,)
@@ -67,4 +45,38 @@ class Memo:
         return f"Memo(limit={self.limit})"
 
     def __len__(self) -> int:
-        return self._held
+        return sum(map(len, self._known.values()))
+
+
+class _Known:
+    """What is remembered of texts of one type."""
+
+    def __init__(self, type_: pa.DataType) -> None:
+        self._texts = Interned(type_)
+        self._scopes: dict[bytes, int] = {}
+        self._rows: Rows = np.empty((0, 0), np.uint8)
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._done
+
+    def rows(self, texts: pa.Array, scopes: Codes, named: Sequence[bytes], compute: Compute) -> tuple[Codes, Rows]:
+        """As `Memo.rows`."""
+        with self._lock:
+            places = [self._scopes.setdefault(scope, len(self._scopes)) for scope in named]
+        codes = self._texts.codes(texts, np.array(places, np.int32)[scopes])
+        with self._lock:
+            if codes.max(initial=-1) >= self._done:
+                self._compute(compute)
+            return codes, self._rows
+
+    def _compute(self, compute: Compute) -> None:
+        scopes, texts = self._texts.scoped(self._done)
+        made, end = compute([*self._scopes], scopes, texts), self._done + len(texts)
+        if end > len(self._rows):
+            grown = np.empty((end + end // 2, made.shape[1]), np.uint8)
+            grown[: self._done] = self._rows[: self._done] if self._done else 0
+            self._rows = grown
+        self._rows[self._done : end] = made
+        self._done = end

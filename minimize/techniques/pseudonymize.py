@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.errors import PolicyError
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, spread
+from minimize.interned import dense
+from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, family
 from minimize.techniques.base32 import letters, texts
-from minimize.techniques.distinct import decoded, distinct, pick
+from minimize.techniques.distinct import Codes, apart, decoded, distinct, merged, numbers, pick
 from minimize.techniques.mac import Mac
 from minimize.techniques.memo import Memo
 from minimize.techniques.periods import starts
-from minimize.techniques.scope import Part, Scoped, canonicals, companion, keyring, prefixed, scoped
+from minimize.techniques.scope import Part, canonicals, companion, keyring, prefixed, scoped, scopes_of
 
 Rotation = Literal["day", "week", "month", "quarter", "year"]
 WIDTH = 20
@@ -76,13 +78,25 @@ class Pseudonymize(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The pseudonyms. Raises KeyringError where the key is missing."""
-        found = scoped(values, self._scope(context))
-        return Treated(pick(self._pseudonyms(found, context), found.codes), found.untreated)
+        found = self.apply_column(values, context)
+        return Treated(decoded(found.values), found.untreated)
+
+    def apply_column(self, values: pa.Array, context: Context) -> Treated:
+        """The pseudonyms, dictionary-encoded. Row by row: to look a known value up costs no more than to tell it apart."""
+        values, scopes = _as_texts(values), scopes_of(len(values), self._scope(context))
+        if not values.null_count and not scopes.codes.null_count:
+            return Treated(self._pseudonyms(values, numbers(scopes.codes), scopes.named, context))
+        there = pc.and_(values.is_valid(), scopes.codes.is_valid())
+        made = self._pseudonyms(values.filter(there), numbers(scopes.codes.filter(there)), scopes.named, context)
+        lacking = pc.and_(values.is_valid(), scopes.codes.is_null())
+        return Treated(apart(made, there), lacking if lacking.true_count else None)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
-        """The pseudonyms of a dictionary's entries, dictionary-encoded."""
+        """The pseudonyms of a dictionary's entries, once for each scope that they stand in."""
         found = scoped(values, self._scope(context))
-        return Treated(spread(Treated(self._pseudonyms(found, context)), found.codes).values, found.untreated)
+        words, scopes = found.pairs
+        made = self._pseudonyms(pick(found.words, pa.array(words)), scopes, found.scopes, context)
+        return Treated(pa.DictionaryArray.from_arrays(made.indices.take(found.codes), made.dictionary), found.untreated)
 
     def pseudonym_of(
         self,
@@ -103,20 +117,16 @@ class Pseudonymize(Technique):
         per = () if self.per is None else (companion(context, self.per),)
         return per if self.rotate is None else (*per, _periods(context, self.rotate))
 
-    def _pseudonyms(self, found: Scoped, context: Context) -> pa.StringArray:
-        """One for each combination of value and scope, worked out scope by scope."""
-        forms = np.array(canonicals(found.words, fold=self.fold), object)
-        words, scopes = found.pairs
-        order = np.argsort(scopes, kind="stable")
-        runs = np.split(order, np.flatnonzero(np.diff(scopes[order])) + 1) if len(order) else []
-        keyed = Mac.keyed(keyring(context).bytes_of(self.key))
-        known = keyed.digest(b"")  # tells keys apart, and not which they are
-        memo = Memo(limit=0) if context.memo is None else context.memo
-        rows = np.empty((len(words), LENGTH), np.uint8)
-        for run in runs:
-            beginning = self._beginning(found.scopes[scopes[run[0]]], context)
-            rows[run] = memo.rows(known + beginning, forms[words[run]].tolist(), Hashes(keyed, beginning))
-        return texts(rows)
+    def _pseudonyms(
+        self, values: pa.Array, scopes: Codes, named: Sequence[Sequence[bytes]], context: Context
+    ) -> pa.DictionaryArray:
+        """Of values that are there, each in one of the named scopes."""
+        hashes = Hashes(Mac.keyed(keyring(context).bytes_of(self.key)), self.fold)
+        memo = Memo() if context.memo is None else context.memo
+        beginnings = [self._beginning(scope, context) for scope in named]
+        codes, rows = memo.rows(_as_texts(values), scopes.astype(np.int32), hashes.named(beginnings), hashes)
+        used, places = dense(codes)
+        return merged(pa.DictionaryArray.from_arrays(pa.array(places), texts(rows[used])))
 
     def _beginning(self, scope: Iterable[bytes], context: Context) -> bytes:
         """Domain and scope, before the value: which parts there are, then the parts."""
@@ -125,18 +135,42 @@ class Pseudonymize(Technique):
         return prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
 
 
-@dataclass(frozen=True, slots=True)
 class Hashes:
-    """Computes the pseudonyms of one scope, as rows of letters."""
+    """Computes pseudonyms, as rows of letters, scope by scope: what a memo calls for texts that it does not know."""
 
-    keyed: Mac
-    beginning: bytes
+    def __init__(self, keyed: Mac, fold: bool) -> None:
+        self._keyed, self._fold = keyed, fold
+        self._key = keyed.digest(b"")
+        """Tells keys apart, and not which they are."""
 
-    def __call__(self, forms: list[bytes]) -> npt.NDArray[np.uint8]:
-        """One row for each form of a value."""
-        hashes = self.keyed.after(self.beginning).digests(forms)
+    def named(self, beginnings: Iterable[bytes]) -> list[bytes]:
+        """The beginnings as scopes that no other key or form shares."""
+        return [self._key + bytes([self._fold]) + beginning for beginning in beginnings]
+
+    def __call__(
+        self, named: Sequence[bytes], scopes: npt.NDArray[np.int32], values: pa.Array
+    ) -> npt.NDArray[np.uint8]:
+        """One row for each value."""
+        forms = np.array(canonicals(values, fold=self._fold), object)
+        order = np.argsort(scopes, kind="stable")
+        rows = np.empty((len(forms), LENGTH), np.uint8)
+        for run in np.split(order, np.flatnonzero(np.diff(scopes[order])) + 1) if len(order) else []:
+            beginning = named[scopes[run[0]]][len(self._key) + 1 :]
+            rows[run] = self._of(beginning, forms[run].tolist())
+        return rows
+
+    def _of(self, beginning: bytes, forms: list[bytes]) -> npt.NDArray[np.uint8]:
+        hashes = self._keyed.after(beginning).digests(forms)
         whole = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, len(hashes[0]))
         return letters(np.ascontiguousarray(whole[:, :WIDTH]))
+
+
+def _as_texts(values: pa.Array) -> pa.Array:
+    """Integers as they are written; texts and bytes in the layouts that a memory knows."""
+    kind = family(values.type)
+    if kind == "binary":
+        return values.cast(pa.large_binary() if pa.types.is_large_binary(values.type) else pa.binary())
+    return values.cast(pa.large_string() if pa.types.is_large_string(values.type) else pa.string())
 
 
 def _periods(context: Context, unit: Rotation) -> Part:

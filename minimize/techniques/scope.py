@@ -100,13 +100,28 @@ def scoped(values: pa.Array, parts: Sequence[Part]) -> Scoped:
     if not parts:
         every = np.arange(len(found.words))
         return Scoped(found.words, ((),), (every, np.zeros_like(every)), found.codes, None)
-    scopes = cross([part.as_distinct() for part in parts])
-    columns = [[part.forms[code] for code in codes] for part, codes in zip(parts, scopes.parts, strict=True)]
-    listed = tuple(zip(*columns, strict=True))
-    pairs = cross([found, Distinct(pa.array(range(len(listed)), pa.int64()), scopes.codes)])
+    scopes = scopes_of(len(values), parts)
+    pairs = cross([found, Distinct(pa.array(range(len(scopes.named)), pa.int64()), scopes.codes)])
     missing = pc.and_(scopes.codes.is_null(), found.codes.is_valid())
     both = (pairs.parts[0], pairs.parts[1])
-    return Scoped(found.words, listed, both, pairs.codes, missing if pc.any(missing).as_py() else None)
+    return Scoped(found.words, scopes.named, both, pairs.codes, missing if pc.any(missing).as_py() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """The scopes of a column's rows: each a list of canonical parts, and per row which it is (null where a part is)."""
+
+    named: tuple[tuple[bytes, ...], ...]
+    codes: pa.Array
+
+
+def scopes_of(rows: int, parts: Sequence[Part]) -> Scopes:
+    """What the parts say together, row by row."""
+    if not parts:
+        return Scopes(((),), pa.array(np.zeros(rows, np.int32)))
+    crossed = cross([part.as_distinct() for part in parts])
+    columns = [[part.forms[code] for code in codes] for part, codes in zip(parts, crossed.parts, strict=True)]
+    return Scopes(tuple(zip(*columns, strict=True)), crossed.codes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,22 @@ class TruncateIp(Technique):
             return each_distinct(texts, self._truncated, pa.string())
         starts = leading(texts, groups)
         plain = starts.is_valid()
-        few = each_distinct(starts.filter(plain), lambda start: self._truncated(f"{start}::"), pa.string())
+        few = self._networks(starts.filter(plain))
         rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string())
         values = pc.replace_with_mask(pc.replace_with_mask(texts, plain, few.values), pc.invert(plain), rest.values)
         return Treated(values, mask_of(pc.and_(values.is_null(), texts.is_valid()).to_numpy(zero_copy_only=False)))
+
+    def _networks(self, starts: pa.StringArray) -> Treated:
+        """The network that begins so: where it is whole groups as they are written, nothing must be worked out."""
+        found = starts.dictionary_encode()
+        words, ready = found.dictionary, pa.repeat(pa.scalar(False), len(found.dictionary))
+        if self.v6 % 16 == 0 and self.v6 <= 96:
+            ready = pc.match_substring_regex(words, _WRITTEN)
+        suffix = f"::/{self.v6}" if self.as_ == "network" else "::"
+        easy = pc.binary_join_element_wise(words.filter(ready), suffix, "")
+        hard = each_distinct(words.filter(pc.invert(ready)), lambda start: self._truncated(f"{start}::"), pa.string())
+        networks = pc.replace_with_mask(pc.replace_with_mask(words, ready, easy), pc.invert(ready), hard.values)
+        return Treated(networks.take(found.indices))
 
     @property
     def _mask(self) -> np.uint32:
@@ -109,6 +121,8 @@ class TruncateIp(Technique):
         return 16 + self.v4 if getattr(address, "sixtofour", None) else address.max_prefixlen
 
 
+_WRITTEN = "^[1-9a-f][0-9a-f]{0,3}(?::[1-9a-f][0-9a-f]{0,3})*$"
+"""Groups as RFC 5952 writes them, none of them zero."""
 _BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.ASCII)
 _V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)
 

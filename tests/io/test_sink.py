@@ -95,6 +95,15 @@ def test_files_are_zstd(tmp_path: Path) -> None:
     assert pq.read_metadata(tmp_path / written.path).row_group(0).column(0).compression == "ZSTD"
 
 
+def test_statistics_are_kept_of_numbers_and_times_and_not_of_coded_texts(tmp_path: Path) -> None:
+    made = sink(tmp_path)
+    made.write(batch("a", "b", coded=True))
+    [written] = made.close()
+    group = pq.read_metadata(tmp_path / written.path).row_group(0)
+    known = {group.column(place).path_in_schema: group.column(place).is_stats_set for place in range(group.num_columns)}
+    assert known == {name: name != "device" for name in SCHEMA.names}
+
+
 @pytest.mark.parametrize("first", [False, True])
 def test_plain_and_dictionary_batches_mix(tmp_path: Path, first: bool) -> None:
     made = sink(tmp_path)

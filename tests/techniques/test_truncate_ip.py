@@ -4,11 +4,13 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from minimize.techniques import Context
 from minimize.techniques.truncate_ip import TruncateIp
 
 Run = Callable[..., list[Any]]
@@ -106,3 +108,13 @@ def test_an_ipv4_address_inside_a_6to4_address_loses_its_host_bits(
     run: Run, parameters: dict[str, Any], kept: str
 ) -> None:
     assert run(ip(**parameters), ["2002:cb00:714d:1::9"]) == [kept]
+
+
+@pytest.mark.parametrize("bits", [16, 32, 48, 64, 80, 96, 112])
+def test_plain_addresses_become_the_networks_that_the_library_writes(bits: int, context: Context) -> None:
+    texts = ["2001:db8:1:2:3:4:5:6", "2001:DB8:0:1::", "2001:0db8::1:2:3:4:5", "fe80:0:0:1:2:3:4:5", "a:b:c:d:e:f:1::"]
+    for form in ("address", "network"):
+        step = TruncateIp.model_validate({"v6": bits, "as": form})
+        networks = [ipaddress.ip_network(f"{text}/{bits}", strict=False) for text in texts]
+        wanted = [str(each if form == "network" else each.network_address) for each in networks]
+        assert step.apply(pa.array(texts), context).values.to_pylist() == wanted

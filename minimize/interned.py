@@ -1,0 +1,266 @@
+"""Texts as dense codes that stay the same over batches: a hash table of whole columns.
+
+Arrow's own dictionary encoding begins anew with every batch. Here a text that is known costs a few machine words: blocks of
+rows are hashed, looked up and compared at once; only what is new is looked at by Arrow.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.words import EIGHT, Ints, Words, data_of, mixed, odd_numbers, offsets_of, unworded, words
+
+Codes = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
+
+BLOCK: Final = 1 << 15
+"""Rows looked at together: few enough for a processor's cache."""
+LONG: Final = 128
+"""Bytes up to which texts are kept as words; longer ones are looked up one by one."""
+FEW: Final = 16
+"""How many times more codes than rows there must be for sorting the rows to cost less than a look at all codes."""
+_FREE: Final = np.uint64(2**64 - 1)
+_HALF: Final = np.uint64(32)
+
+
+class Interned:
+    """Hands out a code for each distinct text of a scope, in the order in which they first come.
+
+    Takes texts or bytes of one type, and for each a scope below 2**31 where there are any (the same text in two scopes has
+    two codes). Nulls have the code -1. Exact: what has the same code is the same byte by byte. Threads may share it. Holds
+    plain values, so it stays in its process.
+
+    >>> known = Interned(pa.string())
+    >>> known.codes(pa.array(["b", None, "b"])).tolist(), known.codes(pa.array(["a", "b"])).tolist()
+    ([0, -1, 0], [1, 0])
+    """
+
+    def __init__(self, type_: pa.DataType) -> None:
+        self._type, self._size = type_, 0
+        self._table = _Table()
+        self._long: dict[tuple[int, bytes], int] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def codes(self, values: pa.Array, scopes: Codes | None = None) -> Codes:
+        """The code of each text, new codes for new ones."""
+        found = np.full(len(values), -1, np.int32)
+        for rows, block in _blocks(values):
+            found[rows] = self._block(block, None if scopes is None else scopes[rows])
+        return found
+
+    def values(self, first: int = 0) -> pa.Array:
+        """The text of each code, from one on."""
+        return self.scoped(first)[1]
+
+    def scoped(self, first: int = 0) -> tuple[Codes, pa.Array]:
+        """The scope and the text of each code, from one on."""
+        with self._lock:
+            keys = self._table.keys(first, self._size)
+            long = {code - first: key for key, code in self._long.items() if code >= first}
+        texts = unworded(keys, self._type)
+        scopes = (keys[:, 0] >> _HALF).astype(np.int32)
+        if not long:
+            return scopes, texts
+        rows = np.array([*long], np.int64)
+        scopes[rows] = [scope for scope, _ in long.values()]
+        mask = np.zeros(len(keys), np.bool_)
+        mask[rows] = True
+        words = pa.array([long[row][1] for row in np.sort(rows).tolist()], pa.large_binary())
+        return scopes, pc.replace_with_mask(texts, pa.array(mask), words.cast(self._type))
+
+    def _block(self, values: pa.Array, scopes: Codes | None) -> Codes:
+        offsets = offsets_of(values)
+        long = np.diff(offsets) > LONG
+        if long.any():
+            return self._mixed(values, scopes, long)
+        keys = words(data_of(values), offsets)
+        if scopes is not None:
+            keys[:, 0] |= scopes.astype(np.uint64) << _HALF
+        hashes = self._table.hashes(keys)
+        codes = self._table.find(keys, hashes)
+        if codes.min() < 0:
+            with self._lock:
+                self._learn(keys, hashes, codes)
+        return codes
+
+    def _learn(self, keys: Words, hashes: Hashes, codes: Codes) -> None:
+        """Gives codes to the rows that have none, if nobody else has done so by now."""
+        rows = np.flatnonzero(codes < 0)
+        codes[rows] = self._table.find(keys[rows], hashes[rows])
+        rows = rows[codes[rows] < 0]
+        if len(rows):
+            firsts, places = _firsts(keys[rows])
+            new = rows[firsts]
+            codes[rows] = places + np.int32(self._size)
+            self._table.add(keys[new], hashes[new], self._size)
+            self._size += len(new)
+
+    def _mixed(self, values: pa.Array, scopes: Codes | None, long: npt.NDArray[np.bool_]) -> Codes:
+        codes = np.empty(len(values), np.int32)
+        for which, one in ((~long, self._block), (long, self._one_by_one)):
+            if which.any():
+                codes[which] = one(values.filter(pa.array(which)), None if scopes is None else scopes[which])
+        return codes
+
+    def _one_by_one(self, values: pa.Array, scopes: Codes | None) -> Codes:
+        """Long texts are rare, and no words are kept of them."""
+        codes = np.empty(len(values), np.int32)
+        with self._lock:
+            for row, text in enumerate(values.cast(pa.large_binary()).to_pylist()):
+                key = (0 if scopes is None else int(scopes[row]), text)
+                if key not in self._long:
+                    self._long[key] = self._size
+                    self._size += 1
+                codes[row] = self._long[key]
+        return codes
+
+
+def dense(codes: Codes) -> tuple[npt.NDArray[np.int64], Codes]:
+    """The codes in use, in order, and for each code its place among them.
+
+    >>> [part.tolist() for part in dense(np.array([7, 2, 7], np.int32))]
+    [[2, 7], [1, 0, 1]]
+    """
+    if not len(codes) or FEW * len(codes) < int(codes.max()):
+        used, places = np.unique(codes, return_inverse=True)
+        return used.astype(np.int64), places.astype(np.int32)
+    there = np.zeros(int(codes.max()) + 1, np.bool_)
+    there[codes] = True
+    return np.flatnonzero(there), (np.cumsum(there, dtype=np.int32) - np.int32(1))[codes]
+
+
+class _Table:
+    """An open hash table: per slot a tag of the hash and a code; per code its words, which decide.
+
+    Who only looks needs no lock: what a slot points at stands there before the slot does, and arrays are replaced, not cut.
+    """
+
+    def __init__(self) -> None:
+        self._slots = np.full(1024, _FREE, np.uint64)
+        self._known: Words = np.empty((0, 1), np.uint64)
+        self._hashes: Hashes = np.empty(0, np.uint64)
+        self._odd = odd_numbers(2 + LONG // EIGHT)
+
+    def hashes(self, keys: Words) -> Hashes:
+        """A hash of each row, by multipliers that nobody outside knows."""
+        return mixed(keys, self._odd)
+
+    def find(self, keys: Words, hashes: Hashes) -> Codes:
+        """The code of each row, -1 where it is not known."""
+        slots, known = self._slots, self._known
+        at = (hashes & np.uint64(len(slots) - 1)).astype(np.int64)
+        codes = _tagged(slots, hashes, at)
+        wrong = _differing(known, codes, keys)
+        while len(wrong):
+            at[wrong] += 1
+            places = at[wrong]
+            codes[wrong] = _tagged(slots, hashes[wrong], places)
+            at[wrong] = places
+            wrong = wrong[_differing(known, codes[wrong], keys[wrong])]
+        return codes
+
+    def keys(self, first: int, end: int) -> Words:
+        """The words of the codes from one on; no text for those that are not of this table."""
+        self._reserve(end, 1)
+        found = self._known[first:end].copy()
+        found[found[:, 0] == _FREE] = 0
+        return found
+
+    def add(self, keys: Words, hashes: Hashes, first: int) -> None:
+        """Takes in distinct rows that are not known, with the codes from one on."""
+        end = first + len(keys)
+        self._reserve(end, keys.shape[1])
+        self._known[first:end, : keys.shape[1]] = keys
+        self._hashes[first:end] = hashes
+        if 2 * end > len(self._slots):
+            slots = np.full(1 << (4 * end).bit_length(), _FREE, np.uint64)
+            every = np.flatnonzero(self._known[:end, 0] != _FREE)
+            _place(slots, self._hashes[every], every)
+            self._slots = slots
+        else:
+            _place(self._slots, hashes, np.arange(first, end))
+
+    def _reserve(self, rows: int, width: int) -> None:
+        """Room for so many codes, and for texts of so many words; a code that is not of this table has a mark for words."""
+        if rows > len(self._known) or width > self._known.shape[1]:
+            grown = np.zeros((max(rows + rows // 2, 1024), max(width, self._known.shape[1])), np.uint64)
+            grown[:, 0] = _FREE
+            grown[: len(self._known), : self._known.shape[1]] = self._known
+            self._known = grown
+            self._hashes = np.concatenate([self._hashes, np.zeros(len(grown) - len(self._hashes), np.uint64)])
+
+
+def _tagged(slots: Hashes, hashes: Hashes, at: Ints) -> Codes:
+    """The first code with the tag of each hash, from these places on, which move along; -1 where there is none."""
+    last, tags = len(slots) - 1, hashes >> _HALF
+    at &= last
+    entries = slots[at]
+    others = np.flatnonzero((entries >> _HALF != tags) & (entries != _FREE))
+    while len(others):
+        at[others] = (at[others] + 1) & last
+        entries[others] = slots[at[others]]
+        others = others[(entries[others] >> _HALF != tags[others]) & (entries[others] != _FREE)]
+    return entries.astype(np.uint32).view(np.int32)
+
+
+def _differing(known: Words, codes: Codes, keys: Words) -> Ints:
+    """The rows that have a code whose words are not theirs. A text with more words than are known has another length."""
+    if not len(known):
+        return np.empty(0, np.int64)
+    width = min(known.shape[1], keys.shape[1])
+    other = known.take(codes, axis=0, mode="wrap")[:, :width] != keys[:, :width]
+    rows = np.flatnonzero(other) // width
+    return _ascending(rows[codes[rows] >= 0])
+
+
+def _place(slots: Hashes, hashes: Hashes, codes: npt.NDArray[Any]) -> None:
+    """Puts distinct rows into free slots."""
+    last = len(slots) - 1
+    entries = (hashes >> _HALF << _HALF) | codes.astype(np.uint64)
+    at, todo = (hashes & np.uint64(last)).astype(np.int64), np.arange(len(codes))
+    while len(todo):
+        free = todo[slots[at[todo]] == _FREE]
+        slots[at[free]] = entries[free]
+        todo = todo[slots[at[todo]] != entries[todo]]
+        at[todo] = (at[todo] + 1) & last
+
+
+def _firsts(keys: Words) -> tuple[Ints, Codes]:
+    """The first row of each distinct key, in order, and for each row which of these it is."""
+    encoded = _rows_as_bytes(keys).dictionary_encode()
+    places = encoded.indices.to_numpy()
+    return np.flatnonzero(np.diff(np.maximum.accumulate(places), prepend=-1)), places
+
+
+def _rows_as_bytes(keys: Words) -> pa.Array:
+    """Each row's words as bytes of a fixed number."""
+    whole = np.ascontiguousarray(keys)
+    width = whole.shape[1] * EIGHT
+    return pa.Array.from_buffers(pa.binary(width), len(whole), [None, pa.py_buffer(whole.reshape(-1))])
+
+
+def _ascending(rows: Ints) -> Ints:
+    """Rows in order, each once."""
+    return rows[np.diff(rows, prepend=-1) > 0]
+
+
+def _blocks(values: pa.Array) -> Iterator[tuple[npt.NDArray[Any] | slice, pa.Array]]:
+    """The texts that are there, in blocks, and which rows they are."""
+    if values.null_count:
+        rows = np.flatnonzero(np.asarray(values.is_valid()))
+        values = values.drop_null()
+        for start in range(0, len(values), BLOCK):
+            yield rows[start : start + BLOCK], values.slice(start, BLOCK)
+        return
+    for start in range(0, len(values), BLOCK):
+        yield slice(start, start + BLOCK), values.slice(start, BLOCK)

@@ -1,0 +1,138 @@
+"""Texts as rows of machine words, so that whole columns of them are hashed and compared at once."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Words = npt.NDArray[np.uint64]
+"""One row for each text: its length, then its bytes, eight a word, zeros behind the end."""
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+EIGHT: Final = 8
+LONGEST: Final = 256
+"""Bytes of a text up to which `all_distinct` looks at it."""
+_HALF: Final = np.uint64(32)
+
+
+def offsets_of(values: pa.Array) -> Ints:
+    """Where each text (or bytes) begins in the data, and where the last one ends."""
+    buffer, dtype = values.buffers()[1], np.dtype(np.int64 if is_wide(values.type) else np.int32)
+    if not len(values):
+        return np.zeros(1, np.int64)
+    return np.frombuffer(buffer, dtype, len(values) + 1, values.offset * dtype.itemsize).astype(np.int64)
+
+
+def data_of(values: pa.Array) -> Bytes:
+    """The bytes of all texts, one after the other."""
+    buffer = values.buffers()[2]
+    return np.empty(0, np.uint8) if buffer is None else np.frombuffer(buffer, np.uint8)
+
+
+def words(data: Bytes, offsets: Ints) -> Words:
+    """The texts between these offsets.
+
+    >>> words(np.frombuffer(b"abc", np.uint8), np.array([0, 1, 3])).tolist()
+    [[1, 97], [2, 25442]]
+    """
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    longest = int(lengths.max(initial=0))
+    rows = np.empty((len(starts), 1 + -(-longest // EIGHT)), np.uint64)
+    rows[:, 0] = lengths
+    even = longest if len(starts) and int(lengths.min()) == longest else None
+    for place, at in enumerate(range(0, longest, EIGHT), 1):
+        rows[:, place] = _word(data, starts + at, even)
+        if even is None or at + EIGHT > even:
+            rows[:, place] &= _LEFT[np.clip(lengths - at, 0, EIGHT)]
+    return rows
+
+
+def unworded(rows: Words, type_: pa.DataType) -> pa.Array:
+    """The texts again; what the upper half of the first word holds is not looked at.
+
+    >>> unworded(words(np.frombuffer(b"abc", np.uint8), np.array([0, 1, 3])), pa.string()).to_pylist()
+    ['a', 'bc']
+    """
+    lengths = (rows[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    longest = int(lengths.max(initial=0))
+    letters = np.ascontiguousarray(rows[:, 1:]).view(np.uint8)[:, :longest]
+    if len(rows) and int(lengths.min()) < longest:
+        letters = letters[np.arange(longest) < lengths[:, None]]
+    return _built(np.concatenate([[0], np.cumsum(lengths)]), np.ascontiguousarray(letters), type_)
+
+
+def _built(ends: Ints, letters: Bytes, type_: pa.DataType) -> pa.Array:
+    wide = is_wide(type_)
+    if not wide and ends[-1] > np.iinfo(np.int32).max:
+        raise OverflowError("more than two gigabytes of distinct texts")
+    offsets = pa.py_buffer(ends.astype(np.int64 if wide else np.int32))
+    return pa.Array.from_buffers(type_, len(ends) - 1, [None, offsets, pa.py_buffer(letters.reshape(-1))])
+
+
+def is_wide(type_: pa.DataType) -> bool:
+    """Whether its offsets take eight bytes."""
+    return bool(pa.types.is_large_string(type_) or pa.types.is_large_binary(type_))
+
+
+def mixed(rows: Words, odd: Words) -> Words:
+    """A hash of each row, by odd multipliers, one more than a row has words: no two rows are likely to agree."""
+    total: Words = rows[:, 0] * odd[0]
+    for place in range(1, rows.shape[1]):
+        total += rows[:, place] * odd[place]
+    total ^= total >> _HALF
+    total *= odd[-1]
+    total ^= total >> _HALF
+    return total
+
+
+def odd_numbers(count: int) -> Words:
+    """Multipliers that nobody can foresee, so that nobody can choose texts that all hash alike."""
+    return np.array([secrets.randbits(64) | 1 for _ in range(count)], np.uint64)
+
+
+def all_distinct(values: pa.Array) -> bool:
+    """Whether no two of these are equal, as far as that can be seen quickly: true is certain, false is likely to be so.
+
+    >>> all_distinct(pa.array(["a", "b"])), all_distinct(pa.array(["a", "a"]))
+    (True, False)
+    """
+    if values.null_count or not _is_text(values.type):
+        return False
+    offsets = offsets_of(values)
+    if not len(values) or np.diff(offsets).max() > LONGEST:
+        return len(values) < 2
+    rows = words(data_of(values), offsets)
+    hashes = np.sort(mixed(rows, odd_numbers(rows.shape[1] + 1)))
+    return bool((hashes[1:] != hashes[:-1]).all())
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(type_) for test in tests)
+
+
+def _word(data: Bytes, starts: Ints, even: int | None) -> Any:
+    """The eight bytes from each start, whatever they are; zeros behind the end of the data."""
+    within = int(np.searchsorted(starts, len(data) - EIGHT, side="right"))
+    if within < len(starts):
+        tail = data[starts[within] :] if starts[within] < len(data) else data[:0]
+        padded = np.concatenate([tail, np.zeros(EIGHT, np.uint8)])
+        last = np.minimum(starts[within:] - starts[within], len(tail))
+        return np.concatenate([_word(data, starts[:within], even), _windows(padded)[last]])
+    if even is not None and len(starts):
+        return np.ndarray((len(starts),), "<u8", data, int(starts[0]), (even,))
+    return _windows(data)[starts] if len(starts) else np.empty(0, np.uint64)
+
+
+def _windows(data: Bytes) -> Words:
+    """The word that begins at each byte."""
+    return np.ndarray((len(data) - EIGHT + 1,), "<u8", data, strides=(1,))
+
+
+_LEFT: Final = np.array([(1 << 8 * count) - 1 for count in range(EIGHT + 1)], np.uint64)
+"""Masks for the first so many bytes of a word."""

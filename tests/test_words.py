@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.words import all_distinct, data_of, offsets_of, unworded, words
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 3))
+def test_texts_come_back_from_their_words(texts: list[bytes], cut: int) -> None:
+    values = pa.array(texts, pa.binary()).slice(cut)
+    rows = words(data_of(values), offsets_of(values))
+    assert unworded(rows, pa.binary()).equals(pa.array(texts[cut:], pa.binary()))
+
+
+@given(st.lists(st.binary(min_size=3, max_size=3), min_size=1, max_size=20))
+def test_texts_of_one_length_have_the_words_that_they_have_among_others(texts: list[bytes]) -> None:
+    alone, mixed = (pa.array(each, pa.binary()) for each in (texts, [*texts, b"longer"]))
+    assert np.array_equal(words(data_of(alone), offsets_of(alone)), words(data_of(mixed), offsets_of(mixed))[:-1, :2])
+
+
+@given(st.lists(st.text(max_size=12), max_size=20))
+def test_only_distinct_texts_are_found_distinct(texts: list[str]) -> None:
+    assert all_distinct(pa.array(texts, pa.string())) == (len(set(texts)) == len(texts))
+
+
+@pytest.mark.parametrize("values", [pa.array([1, 2]), pa.array(["a", None]), pa.array(["a", "b" * 1000])])
+def test_what_takes_long_to_see_is_not_found_distinct(values: pa.Array) -> None:
+    assert not all_distinct(values)
