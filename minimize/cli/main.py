@@ -19,6 +19,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "plan": ("minimize.cli.plan", "Field by field: kept, dropped, gated or generalized, and why."),
     "drift": ("minimize.cli.drift", "What arrives, beside what the policy declares and the last runs saw."),
     "run": ("minimize.cli.run", "Minimize the records of a pipeline into Parquet, with a receipt."),
+    "backfill": ("minimize.cli.backfill", "Run the dates that a file names anew, under the policy of now or then."),
     "verify": ("minimize.cli.verify", "Re-check an output against its receipts and their policies."),
     "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),
     "replay": ("minimize.cli.replay", "Quarantined records again, under the policy of today."),

@@ -8,12 +8,14 @@ from minimize.errors import ConfigurationError
 from minimize.io.durable import digest_of
 from minimize.plan import Plan
 from minimize.plan.columns import columns_page
+from minimize.policy.backfill import Backfill
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
 
 
-def beside(pipeline: Pipeline, plan: Plan) -> dict[str, bytes]:
-    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, and the hierarchies as the policy names them.
+def beside(pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None) -> dict[str, bytes]:
+    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` where the run is part of one, and the
+    hierarchies as the policy names them.
 
     Raises ConfigurationError where a file is no longer the one that was loaded.
     """
@@ -24,6 +26,7 @@ def beside(pipeline: Pipeline, plan: Plan) -> dict[str, bytes]:
     ):
         if path is not None:
             files[name] = _unchanged(path, digest)
+    files |= {} if backfill is None else {"backfill.yaml": backfill.content}
     return files | _hierarchies(pipeline)
 
 

@@ -78,7 +78,7 @@ def _published(given: Given, folder: Output, how: How) -> Receipt:
     with folder.begin(run_id) as staging:
         outcomes, files = moved(given, staging, ENGINES[how.engine], late, how.progress)
         check_quarantine(given.pipeline, list(outcomes.values()))
-        attachments = beside(given.pipeline, given.plan)
+        attachments = beside(given.pipeline, given.plan, how.backfill)
         signed = receipt_of(given, staging, outcomes, late, files, attachments, how).signed(given.keys)
         staging.publish(signed, attachments)
     log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id})

@@ -17,6 +17,7 @@ from minimize.job.given import Given, text_of
 from minimize.job.late import Late
 from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
+from minimize.policy.backfill import Backfill
 from minimize.receipt import Digest, FileRef, Input, Kind, PolicyRef, Receipt, new_run_id, sha256_text
 
 log = logging.getLogger("minimize")
@@ -26,12 +27,13 @@ NOTHING: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a run was made: what kind it is, by which engine, since when, and who watches."""
+    """How a run was made: what kind it is, by which engine, since when, who watches, and the backfill it is part of."""
 
     kind: Kind
     engine: str
     started: datetime
     progress: Progress
+    backfill: Backfill | None = None
 
 
 def receipt_of(
@@ -76,6 +78,7 @@ def receipt_of(
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
         skipped=_skipped(given),
+        backfill=None if how.backfill is None else how.backfill.ref,
         origin=given.origin,
         files={name: sha256_text(content) for name, content in attachments.items()},
     )

@@ -29,6 +29,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "P016": "a condition that cannot be read, or reads from another list",
         "P017": "something that needs the policy's `time` or `subject`",
         "P018": "fields that stand in each other's way",
+        "P019": "a backfill under the policy of then, of a date that never ran",
     }
 )
 

@@ -6,6 +6,7 @@ from minimize.receipt.chain import check_chain
 from minimize.receipt.force import check_history, in_force, quarantine_in_force
 from minimize.receipt.model import (
     AuditHead,
+    BackfillRef,
     Digest,
     FieldReceipt,
     FileRef,
@@ -26,6 +27,7 @@ from minimize.receipt.words import canonical, new_run_id, sha256_text, time_text
 __all__ = [
     "FORMAT",
     "AuditHead",
+    "BackfillRef",
     "Digest",
     "FieldReceipt",
     "FileRef",

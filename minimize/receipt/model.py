@@ -23,6 +23,14 @@ class PolicyRef:
 
 
 @dataclass(frozen=True, slots=True)
+class BackfillRef:
+    """The backfill that a run was part of; the digest is over the file's bytes."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
     """The digest of a plan or of settings."""
 

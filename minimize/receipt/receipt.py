@@ -19,6 +19,7 @@ from minimize.receipt.balance import imbalances
 from minimize.receipt.model import (
     OMIT,
     AuditHead,
+    BackfillRef,
     Digest,
     FieldReceipt,
     FileRef,
@@ -62,6 +63,7 @@ class Receipt:
     removes    files that are gone without another in their place
     skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone)
     origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
+    backfill   the backfill that the run was part of
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the ledger's audit log as it was then; absent where the change was told to no ledger
     """
@@ -94,6 +96,7 @@ class Receipt:
     removes: tuple[FileRef, ...] = ()
     quarantine: Quarantine = field(default_factory=Quarantine)
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT)
+    backfill: BackfillRef | None = field(default=None, metadata=OMIT)
     files: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = field(default=None, metadata=OMIT)
     audit: AuditHead | None = field(default=None, metadata=OMIT)

@@ -1,0 +1,152 @@
+"""Backfill: the dates that a file names are run anew, one by one, each with a receipt that names the backfill.
+
+Stopped anywhere, the same command goes on where it stopped: a date that this backfill ran, from the inputs that are there, is
+done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.io.history import RUNS
+from minimize.io.published import receipts
+from minimize.job.dates import Day, Wanted
+from minimize.job.given import as_pipeline, found_files, resolve, veil
+from minimize.job.job import engine_named, perform, quiet
+from minimize.job.pending import READING, arrivals
+from minimize.job.told import How
+from minimize.job.watched import Progress
+from minimize.keys import Keyring, find_keyring
+from minimize.policy.backfill import Backfill, load_backfill
+from minimize.policy.faults import Faults
+from minimize.policy.load import load_policy
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.purposes import house_purposes
+from minimize.receipt import Receipt
+
+State = Literal["done", "due", "no input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """What a backfill did, or would do: the state of each date before it, and a receipt for each that it ran."""
+
+    backfill: Backfill
+    pipeline: Pipeline
+    dates: Mapping[date, State]
+    receipts: Sequence[Receipt] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The name, the state of each date, and the receipts."""
+        return {
+            "backfill": self.backfill.backfill,
+            "policy": self.backfill.policy,
+            "dates": {day.isoformat(): state for day, state in self.dates.items()},
+            "receipts": [receipt.as_json() for receipt in self.receipts],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What stands in for the pipeline's source, settings, output folder and keyring."""
+
+    input: str | PathLike[str] | None = None
+    settings: Any = None
+    output: str | PathLike[str] | None = None
+    keys: Keyring | str | PathLike[str] | None = None
+
+
+def backfill(
+    file: str | PathLike[str],
+    *,
+    engine: str = "local",
+    only_look: bool = False,
+    progress: Progress | None = None,
+    **instead: Any,
+) -> Backfilled:
+    """Runs the dates of a backfill file that are not done yet, one by one.
+
+    Takes the file; what stands in for the pipeline's places (see `Instead`); `only_look` runs nothing.
+    Raises PolicyError for faults of the file, and what `run` raises: then the dates before stand, and the rest is due.
+    """
+    name, asked, given = engine_named(engine), load_backfill(Path(file)), Instead(**instead)
+    job = as_pipeline(asked.pipeline_path)
+    target = Path(given.output) if given.output is not None else job.folder / job.output
+    chain = receipts(target) if (target / RUNS).is_dir() else ()
+    policies = dict(_policies(asked, job, chain, target))
+    states = _states(asked, job, chain, given)
+    found = Backfilled(asked, job, states)
+    if only_look:
+        return found
+    due = [day for day, state in states.items() if state == "due"]
+    made = [_one(asked, policies.get(day, job), day, given, name, progress or quiet) for day in due]
+    return Backfilled(asked, job, states, made)
+
+
+def _one(asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: str, progress: Progress) -> Receipt:
+    how = How("run", engine, datetime.now(UTC), progress, asked)
+    given = resolve(
+        job,
+        wanted=Wanted(day),
+        at=None,
+        input=instead.input,
+        settings=instead.settings,
+        output=instead.output,
+        keys=instead.keys,
+    )
+    return perform(given, how)
+
+
+def _states(asked: Backfill, job: Pipeline, chain: Sequence[Receipt], instead: Instead) -> dict[date, State]:
+    """What is left to do of each date."""
+    found = found_files(job, instead.input, None)
+    if not found.dated:
+        raise ConfigurationError("a backfill names dates, and the source has no {date}", hint="run it whole")
+    wanted: dict[Day, Sequence[Path]] = {when: files for when, files in found.files.items() if when in asked.wanted}
+    shown = veil(job, find_keyring(instead.keys, job.folder))
+    arrived = arrivals(replace(found, files=wanted), chain, shown)
+    last = _last(chain)
+    states: dict[date, State] = {}
+    for day in asked.wanted:
+        ran = day in last and last[day].backfill is not None and last[day].backfill == asked.ref
+        same = day in arrived and arrived[day].state == "same"
+        states[day] = "no input" if not wanted.get(day) else "done" if ran and same else "due"
+    return states
+
+
+def _policies(
+    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Path
+) -> Iterator[tuple[date, Pipeline]]:
+    """For each date the pipeline with the policy of that date's last receipt, where that is asked."""
+    if asked.policy == "now":
+        return
+    purposes, last = house_purposes(job.folder, Faults()), _last(chain, asked)
+    missing = [day for day in asked.wanted if day not in last]
+    if missing:
+        hint = "take these dates out, or say `policy: now`"
+        findings = [Finding("P019", f"{day} never ran: it has no policy of then", hint=hint) for day in missing]
+        raise PolicyError("some dates have no policy of then", findings=findings)
+    for day in asked.wanted:
+        yield day, job.model_copy(update={"policy": _policy_of(last[day], target, purposes)})
+
+
+def _policy_of(receipt: Receipt, target: Path, purposes: Sequence[str]) -> Any:
+    policy = load_policy(target / RUNS / receipt.run_id / "policy.yaml", purposes)
+    if policy.digest != receipt.policy.digest:
+        hint = "`minimize verify` says more; say `policy: now` to do without"
+        raise ConfigurationError(f"the policy beside {receipt.run_id} is not the one of its receipt", hint=hint)
+    return policy
+
+
+def _last(chain: Sequence[Receipt], but: Backfill | None = None) -> dict[date, Receipt]:
+    """The last receipt of each date that read it, other than of a backfill."""
+    own = None if but is None else but.ref
+    reading = [receipt for receipt in chain if receipt.kind in READING and (own is None or receipt.backfill != own)]
+    ordered = sorted(reading, key=lambda receipt: receipt.sequence)
+    return {date.fromisoformat(day): receipt for receipt in ordered for day in receipt.dates}

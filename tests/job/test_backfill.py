@@ -1,0 +1,142 @@
+"""Dates run anew by a file: under the policy of now or then, always today's settings, and no date twice."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.job.backfill import Backfilled, backfill
+from tests.job.house import BEFORE, DAY, SETTINGS, House, events
+
+EMPTY = "2026-11-22"
+ROUGH: dict[str, Any] = {"type": "double", "do": {"bin": {"width": 50}}}
+
+
+@pytest.fixture(name="ran")
+def _ran(house: House) -> House:
+    """Two dates that were run under a first policy, which then became coarser."""
+    house.pipeline(aggregates=None)
+    for day, first in ((BEFORE, 0), (DAY, 100)):
+        house.brings(events(20, first), day=day)
+        house.run(date=day, at=None)
+    house.policy({"battery": ROUGH}, version=4)
+    return house
+
+
+def says(house: House, **changes: Any) -> Path:
+    body = {"backfill": "coarser", "pipeline": ".", "reason": "bins were too fine", "dates": [BEFORE, DAY]}
+    file = house.folder / "backfill.yaml"
+    file.write_text(json.dumps(body | changes))
+    return file
+
+
+def filled(house: House, file: Path, **options: Any) -> Backfilled:
+    return backfill(file, output=house.out, keys=house.keys, **options)
+
+
+def widths(house: House, day: str) -> set[float]:
+    return {row["battery"] % 50 for row in house.rows(dates=day)}
+
+
+def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: House) -> None:
+    done = filled(ran, says(ran))
+    assert [receipt.dates for receipt in done.receipts] == [(BEFORE,), (DAY,)]
+    assert {receipt.backfill.name for receipt in done.receipts if receipt.backfill} == {"coarser"}
+    assert widths(ran, BEFORE) == widths(ran, DAY) == {0.0}
+    assert len(ran.rows()) == 40
+    minimize.verify(ran.out, keys=ran.keys)
+
+
+def test_the_file_stands_beside_each_receipt(ran: House) -> None:
+    file = says(ran)
+    for receipt in filled(ran, file).receipts:
+        assert (ran.out / "runs" / receipt.run_id / "backfill.yaml").read_bytes() == file.read_bytes()
+
+
+def test_the_same_backfill_does_no_date_twice(ran: House) -> None:
+    file = says(ran)
+    filled(ran, file)
+    again = filled(ran, file)
+    assert set(again.dates.values()) == {"done"}
+    assert not again.receipts
+
+
+def test_stopped_between_two_dates_it_goes_on_with_the_second(ran: House) -> None:
+    file = says(ran)
+    second = ran.folder / "data" / DAY / "a.ndjson.gz"
+    whole = second.read_bytes()
+    second.write_bytes(b"\x1f\x8bbroken")
+    with pytest.raises(minimize.MinimizeError):
+        filled(ran, file)
+    second.write_bytes(whole)
+    done = filled(ran, file)
+    assert done.dates == {date.fromisoformat(BEFORE): "done", date.fromisoformat(DAY): "due"}
+    assert [receipt.dates for receipt in done.receipts] == [(DAY,)]
+
+
+def test_a_date_whose_files_changed_since_is_due_again(ran: House) -> None:
+    file = says(ran)
+    filled(ran, file)
+    ran.brings(events(2, 300), day=DAY, name="late")
+    assert [receipt.dates for receipt in filled(ran, file).receipts] == [(DAY,)]
+
+
+def test_a_changed_file_is_another_backfill(ran: House) -> None:
+    filled(ran, says(ran))
+    assert len(filled(ran, says(ran, reason="bins were too fine, again")).receipts) == 2
+
+
+def test_dates_that_are_excluded_or_have_no_input_are_left_alone(ran: House) -> None:
+    done = filled(ran, says(ran, dates={"from": EMPTY, "to": DAY}, **{"except": [DAY]}))
+    assert done.dates == {date.fromisoformat(EMPTY): "no input", date.fromisoformat(BEFORE): "due"}
+    assert widths(ran, DAY) != {0.0}
+
+
+def test_under_the_policy_of_then_only_todays_settings_are_new(ran: House) -> None:
+    before = {row["battery"] for row in ran.rows(dates=BEFORE)}
+    assert {row["latitude"] for row in ran.rows(dates=BEFORE)} != {None}
+    off = "north,,location,off,admin,2026-01-02T00:00:00Z,2026-01-02T00:00:00Z\n"
+    (ran.folder / "settings.csv").write_text(SETTINGS + off)
+    done = filled(ran, says(ran, policy="then"))
+    assert {receipt.policy.version for receipt in done.receipts} == {3}
+    assert {row["battery"] for row in ran.rows(dates=BEFORE)} == before
+    assert {row["latitude"] for row in ran.rows(dates=BEFORE)} == {None}
+    minimize.verify(ran.out, keys=ran.keys)
+
+
+def test_then_is_before_the_backfill_itself(ran: House) -> None:
+    file = says(ran, policy="then")
+    filled(ran, file)
+    ran.brings(events(2, 300), day=DAY, name="late")
+    assert [receipt.policy.version for receipt in filled(ran, file).receipts] == [3]
+
+
+def test_a_date_that_never_ran_has_no_policy_of_then(ran: House) -> None:
+    with pytest.raises(PolicyError) as caught:
+        filled(ran, says(ran, dates=[EMPTY, DAY], policy="then"))
+    assert [finding.code for finding in caught.value.findings] == ["P019"]
+
+
+def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: House) -> None:
+    for path in ran.out.glob("runs/*/policy.yaml"):
+        path.write_text(path.read_text().replace('"version": 3', '"version": 9'))
+    with pytest.raises(ConfigurationError, match="not the one of its receipt"):
+        filled(ran, says(ran, policy="then"))
+
+
+def test_one_may_look_without_running(ran: House) -> None:
+    looked = filled(ran, says(ran), only_look=True)
+    assert set(looked.dates.values()) == {"due"}
+    assert widths(ran, DAY) != {0.0}
+
+
+def test_a_source_without_dates_has_none_to_fill(house: House) -> None:
+    house.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
+    with pytest.raises(ConfigurationError, match="names dates"):
+        filled(house, says(house))
