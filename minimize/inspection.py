@@ -34,6 +34,7 @@ from minimize.policy.init import draft, name_from
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
+from minimize.spill import Aside, find_budget
 from minimize.stages.release import Release
 from minimize.times import moment
 
@@ -87,7 +88,8 @@ def preview_rows(
     when = moment(at) or datetime.now(UTC)
     known = load_job_settings(settings, plan.pipeline)
     sources = open_sources(plan.pipeline, found_files(plan.pipeline, input, None), veil(plan.pipeline, keyring))
-    job = Job(plan, when, keyring, None if known is None else known.at(when), row_key=row_key(keyring))
+    aside = Aside(find_budget(plan.pipeline.folder))
+    job = Job(plan, when, keyring, None if known is None else known.at(when), row_key=row_key(keyring), aside=aside)
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
 

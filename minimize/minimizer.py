@@ -31,6 +31,7 @@ from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
+from minimize.spill import DEFAULT, Aside, find_budget
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import memos_of
@@ -92,6 +93,7 @@ class Minimizer:
     settings: SettingsRows | None
     keys: Keyring | None
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
+    memory: int = DEFAULT
 
     def __repr__(self) -> str:
         return f"Minimizer({self.plan!r})"
@@ -111,7 +113,8 @@ class Minimizer:
     def _through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
         when = moment(at) or datetime.now(UTC)
         settings = None if self.settings is None else self.settings.at(when)
-        job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys), memos=self.memos)
+        aside = Aside(self.memory)
+        job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys), memos=self.memos, aside=aside)
         release = Release(self.plan, schema=job.records_schema)
         return way_back(data)(job.records_schema, each_quietly(_released(job, source, release)))
 
@@ -161,9 +164,11 @@ def _tell(rejects: Counter[str]) -> None:
 
 def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any, keys: PathOrKeyring) -> Minimizer:
     plan = bind(policy, schema, purpose=purpose)
-    keyring = find_keyring(keys, None if policy.path is None else policy.path.parent)
+    folder = None if policy.path is None else policy.path.parent
+    keyring = find_keyring(keys, folder)
     require_keys(plan, keyring)
-    return Minimizer(plan, None if settings is None else load_settings(settings), keyring, memos_of(plan))
+    rows = None if settings is None else load_settings(settings)
+    return Minimizer(plan, rows, keyring, memos_of(plan), find_budget(folder))
 
 
 def require_keys(plan: Plan, keyring: Keyring | None) -> None:

@@ -20,6 +20,7 @@ from minimize.plan import Plan
 from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
 from minimize.settings.base import Settings
+from minimize.spill import Aside
 from minimize.stage import Counts
 from minimize.techniques.base import KeySource
 from minimize.techniques.memo import Memo
@@ -32,6 +33,7 @@ class Job:
     memos    per field with a key, pseudonyms that were computed before
     reach    per aggregate that waits for late rows, the event days that wait for this batch
     row_key  secret bytes for the last tie between rows that agree in everything else
+    aside    the memory that tallies may take, and where they put what does not fit
     """
 
     plan: Plan
@@ -41,6 +43,7 @@ class Job:
     row_key: bytes = b""
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
     reach: Mapping[str, Reach] = field(default_factory=dict)
+    aside: Aside = field(default_factory=Aside, repr=False)
 
     @cached_property
     def records_schema(self) -> pa.Schema:

@@ -6,6 +6,7 @@ files; an error comes back as one of ours, so that no other process prints or lo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from minimize.io.base import Sink, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.quarantine import Quarantine
 from minimize.keys import Keyring
+from minimize.spill import Aside
 from minimize.stage import Batch, Stage
 from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
 from minimize.stages.duplicates import Rule, best, words
@@ -84,7 +86,7 @@ class Errand(Generic[T]):
             hint = "install the same versions everywhere"
             raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
         keys = None if self.keyring is None else Keyring.load(self.keyring)
-        return replace(self.job, keys=keys, row_key=row_key(keys))
+        return replace(self.job, keys=keys, row_key=row_key(keys), aside=shared_aside(keys, None))
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
@@ -126,7 +128,7 @@ def values_seen(job: Job, load: Load, attempt: str) -> Tallies:
     """The tallies of a share for every field with a `top`."""
     mine = only_tops(job) if load.staying is None else job
     stages = (*_before(mine, load), until_tally(mine))
-    tallies = Tallies(mine.plan)
+    tallies = Tallies(mine.plan, job.aside)
     for batch in batches(load.parts):
         tallies.observe(through(stages, batch))
     return tallies
@@ -186,12 +188,22 @@ def _of_share(found: pa.Table | None, staying: npt.NDArray[Any], left: npt.NDArr
     return Staying(rows[mine][order], found["count"].to_numpy()[mine][order])
 
 
-def merged(tallies: Iterable[Tallies]) -> dict[str, Technique]:
+def shared_aside(keys: Keyring | None, memory: int | None) -> Aside:
+    """Space beside memory in which values have the same hashes in every process that has the keyring.
+
+    Takes the bytes that tallies may hold; None, where they travel, for what is set aside cannot.
+    """
+    secret = b"" if keys is None else keys.subkey("subject", "tallies")
+    return Aside(memory, hashlib.sha256(secret).digest())
+
+
+def merged(job: Job, tallies: Iterable[Tallies]) -> dict[str, Technique]:
     """What the tallies of all shares settle into."""
-    first, *others = tallies
-    for other in others:
-        first.merge(other)
-    return first.settle()
+    keys = job.keys if isinstance(job.keys, Keyring) else None
+    all_ = Tallies(only_tops(job).plan, shared_aside(keys, job.aside.budget.total))
+    for each in tallies:
+        all_.merge(each)
+    return all_.settle()
 
 
 def _before(job: Job, load: Load) -> tuple[Stage, ...]:

@@ -17,12 +17,14 @@ from minimize.engines.shares import side_by_side
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.pointer import Pointer
+from minimize.spill import Aside
 from minimize.stage import Batch, Stage, Tally
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from minimize.techniques.base import Technique
-from minimize.techniques.top import Top, TopTally
+from minimize.techniques.frequent import TopTally
+from minimize.techniques.top import Top
 
 Shares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
 """The good records of a source in shares, with no more than these fields where some are named."""
@@ -103,9 +105,10 @@ def _tops(plan: Plan) -> dict[str, Top]:
 class Tallies:
     """The tallies of all fields with a `top`, as one."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, aside: Aside) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
-        self._each = {key: TopTally(key, plan.fields[key].pointer, subject, top) for key, top in _tops(plan).items()}
+        tops = _tops(plan).items()
+        self._each = {key: TopTally(key, plan.fields[key].pointer, subject, top, aside) for key, top in tops}
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in."""
@@ -128,7 +131,7 @@ def until_tally(job: Job) -> Generalize:
 
 
 def _settled(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
-    return tallied(lambda: Tallies(job.plan), (*stages, until_tally(job)), shares).settle()
+    return tallied(lambda: Tallies(job.plan, job.aside), (*stages, until_tally(job)), shares).settle()
 
 
 def _settled_alone(job: Job, shares: Shares) -> dict[str, Technique]:

@@ -159,7 +159,7 @@ def _settled(cluster: Cluster, job: Job, loads: Sequence[Load], source: Source) 
     if not deduplicates(job.plan):
         source = source.only(fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline))
         loads = [Load(number, share) for number, share in enumerate(cluster.cut(source))]
-    return merged(cluster.each(job, values_seen, loads, source))
+    return merged(job, cluster.each(job, values_seen, loads, source))
 
 
 def _outcome(results: Sequence[Finished], sinks: Any, quarantine: Any) -> Outcome:

@@ -1,14 +1,14 @@
-"""Batches set aside on disk until everything was seen: in a file without a name, which only this process can read."""
+"""Batches set aside on disk until everything was seen: sealed, in a file without a name, which only this process can read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryFile
 
 import pyarrow as pa
 
 from minimize.scrub import scrub
+from minimize.spill import Vault
 
 Again = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -18,16 +18,20 @@ def spilled(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[Ag
     """Writes the batches, all of this schema, and gives a way to read them, in order, as often as wanted.
 
     The file is gone when the block ends, however it ends. What the batches do not show (values under nulls, entries of
-    dictionaries that no row uses) is not written.
+    dictionaries that no row uses) is not written, and nothing is written that is not encrypted.
     """
-    with TemporaryFile() as file:
-        with pa.ipc.new_stream(file, schema) as writer:
-            for batch in batches:
-                writer.write_batch(scrub(batch, schema))
-        yield lambda: _read(pa.PythonFile(file, "r"))
+    with Vault() as vault:
+        pieces = [vault.put(_packed(scrub(batch, schema))) for batch in batches]
+        yield lambda: (_unpacked(vault.get(piece)) for piece in pieces)
 
 
-def _read(file: pa.PythonFile) -> Iterator[pa.RecordBatch]:
-    file.seek(0)
-    with pa.ipc.open_stream(file) as stream:
-        yield from stream
+def _packed(batch: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def _unpacked(content: bytes) -> pa.RecordBatch:
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        return stream.read_next_batch()

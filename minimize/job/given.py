@@ -29,6 +29,7 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
 from minimize.settings import SettingsRows, load_settings
+from minimize.spill import find_budget
 from minimize.techniques import plain
 from minimize.times import day, moment
 
@@ -50,6 +51,8 @@ class Given:
     fence: Path | None
     plan: Plan
     origin: Origin | None
+    memory: int
+    """Bytes that tallies may take."""
     looked_at: str
     """What there would have been to do, in words: the path of the input as it was written."""
     shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
@@ -75,6 +78,7 @@ def resolve(
     job = as_pipeline(pipeline)
     now, asked = datetime.now(UTC), moment(at)
     keyring = _keyring(keys, job)
+    memory = find_budget(job.folder)
     rows = load_job_settings(settings, job)
     target = Path(output) if output is not None else job.folder / job.output
     every, shown = found_files(job, input, wanted.only), veil(job, keyring)
@@ -103,6 +107,7 @@ def resolve(
         fence=every.fence(target),
         plan=plan,
         origin=origin_of(job, input, settings, target),
+        memory=memory,
         looked_at=looked_at,
         shrunk=shrunk,
     )

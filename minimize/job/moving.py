@@ -17,6 +17,7 @@ from minimize.job.given import Given, text_of
 from minimize.job.late import Late
 from minimize.job.watched import Progress, watched
 from minimize.receipt import in_force
+from minimize.spill import Aside
 from minimize.stages.generalize import memos_of
 
 
@@ -26,14 +27,16 @@ def moved(
     """Moves every batch date: what came of each, and the staged files by output name (`quarantine` among them)."""
     plan = given.plan
     settings = None if given.settings is None else given.settings.at(given.at)
-    job = Job(plan, given.at, given.keys, settings, row_key=row_key(given.keys), memos=memos_of(plan))
+    keys, memos, aside = row_key(given.keys), memos_of(plan), Aside(given.memory)
+    job = Job(plan, given.at, given.keys, settings, row_key=keys, memos=memos, aside=aside)
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
     gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
         for name in gone:  # what the pipeline no longer has goes with the date that is run anew
             staging.place(name, text_of(day))
-        outcomes[day] = _one_date(replace(job, reach=late.reach(day)), source, text_of(day), staging, move, files)
+        each = replace(job, reach=late.reach(day), aside=aside.anew())
+        outcomes[day] = _one_date(each, source, text_of(day), staging, move, files)
         late.take(day, outcomes[day].late)
     late.look(job, move)
     for waiting in late.each:

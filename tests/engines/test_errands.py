@@ -18,6 +18,7 @@ from minimize.engines.base import Job, row_key
 from minimize.engines.errands import Errand, Load, candidates, carried_out, shared_out
 from minimize.engines.shares import shares
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
+from minimize.job.dates import Wanted
 from minimize.job.given import Given, resolve
 from minimize.stages.generalize import memos_of
 from tests.job.house import AT, House, built, events
@@ -50,8 +51,8 @@ def _given(tmp_path: Path) -> Given:
 
 
 def resolved(house: House) -> Given:
-    nobody: dict[str, Any] = {"date": None, "input": None, "settings": None}
-    return resolve(house.folder, at=AT, output=house.out, keys=house.keys, **nobody)
+    nobody: dict[str, Any] = {"input": None, "settings": None}
+    return resolve(house.folder, wanted=Wanted(), at=AT, output=house.out, keys=house.keys, **nobody)
 
 
 def job_of(given_: Given) -> Job:

@@ -18,6 +18,7 @@ import pytest
 import minimize
 from tests.leak.held import AT, FIELDS, PURPOSE, TABLE, policy
 from tests.leak.held import IN_TABLE as PLANTED
+from tests.leak.opened import named, unsealed
 from tests.leak.sweep import found
 
 NO_MAPS = TABLE.drop_columns(["labels"])
@@ -106,10 +107,18 @@ def test_neither_index_nor_attributes_of_a_frame_come_along() -> None:
     assert hits(left(frame)) == set()
 
 
+def test_nothing_planted_can_be_read_in_what_a_stream_spills(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    named(monkeypatch, tmp_path / "spill")
+    left(TABLE.to_reader(max_chunksize=1))
+    assert (tmp_path / "spill").stat().st_size > 1000
+    assert found(PLANTED.values(), tmp_path) == set()
+
+
 def test_a_stream_is_spilled_without_what_is_gated_dropped_or_hidden(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("minimize.engines.spill.TemporaryFile", lambda: (tmp_path / "spill").open("w+b"))
+    named(monkeypatch, tmp_path / "spill")
+    unsealed(monkeypatch)
     left(TABLE.to_reader(max_chunksize=1))
     words = ("gated", "undeclared", "purpose", "under a", "spare", "metadata", "element")
     gone = {place for place in PLANTED if any(word in place for word in words)}

@@ -8,9 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.pointer import Pointer
+from minimize.spill import Aside
 from minimize.stage import FieldCounts
 from minimize.stages.generalize import Generalize
-from minimize.techniques.top import Top, TopTally
+from minimize.techniques.frequent import TopTally
+from minimize.techniques.top import Top
 from tests.stages.make import AT, before, gated, plan_of, records
 
 
@@ -71,7 +73,7 @@ def test_the_most_frequent_values_are_found_in_pass_one_and_released_in_pass_two
     rows = [{"v": version, "device_id": device} for version, device in (("1.1", "a"), ("1.2", "b"), ("2.0", "c"))]
     batch = gated(plan, records({"v": pa.string()}, *rows))
     top = next(step for step in plan.fields["v"].steps if isinstance(step, Top))
-    tally = TopTally("v", Pointer.parse("v"), Pointer.parse("device_id"), top)
+    tally = TopTally("v", Pointer.parse("v"), Pointer.parse("device_id"), top, Aside())
     tally.observe(Generalize(plan, None, AT, until_tally=True)(batch))
     released = Generalize(plan, None, AT, settled={"v": tally.settle()})(batch)
     assert released.released["v"].to_pylist() == ["1", "1", "other"]

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from minimize.pointer import Pointer
+from minimize.spill import Aside
 from minimize.stage import Batch
 from minimize.techniques.base import Context, TypeRefused, treat
-from minimize.techniques.top import Kept, Top, TopTally
+from minimize.techniques.frequent import TopTally
+from minimize.techniques.top import Kept, Top
 
 Pair = tuple[str | None, str | None]
 SUBJECT = Pointer.parse("device")
@@ -28,8 +30,8 @@ def batch(pairs: Sequence[Pair], encoded: bool = False) -> Batch:
     return Batch(raw, released={"model": values.dictionary_encode() if encoded else values})
 
 
-def tally(top: Top, *batches: Batch, key: str = "model") -> TopTally:
-    seen = TopTally(key, Pointer.parse(key), SUBJECT, top)
+def tally(top: Top, *batches: Batch, key: str = "model", aside: Aside | None = None) -> TopTally:
+    seen = TopTally(key, Pointer.parse(key), SUBJECT, top, Aside() if aside is None else aside)
     for each in batches:
         seen.observe(each)
     return seen
@@ -143,7 +145,9 @@ def test_batches_order_and_merging_change_nothing_and_other_is_never_small(
     top = Top(keep=keep, other="other", at_least=at_least)
     shuffled = list(pairs)
     random.shuffle(shuffled)
-    first, second = tally(top, batch(shuffled[:cut], encoded=True)), tally(top, batch(shuffled[cut:]))
+    aside = Aside()
+    first = tally(top, batch(shuffled[:cut], encoded=True), aside=aside)
+    second = tally(top, batch(shuffled[cut:]), aside=aside)
     second.merge(first)
     one_by_one = tally(top, *(batch([pair]) for pair in pairs))
     result = second.settle()

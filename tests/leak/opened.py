@@ -1,0 +1,28 @@
+"""Ways to look at what is set aside on disk: under a name, and, as a control, without the seal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from minimize.spill.vault import TAG, Piece, Vault
+
+
+def named(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """What is set aside stands in this file, and stays."""
+    monkeypatch.setattr("minimize.spill.vault._unnamed", lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: what is set aside can be read."""
+
+    def put(vault: Vault, number: int, plain: memoryview, label: bytes) -> bytes:
+        return bytes(plain) + bytes(TAG)
+
+    def get(vault: Vault, piece: Piece, number: int, offset: int, size: int) -> bytes:
+        return os.pread(vault._file, size, offset)
+
+    monkeypatch.setattr(Vault, "_seal", put)
+    monkeypatch.setattr(Vault, "_opened", get)

@@ -1,0 +1,98 @@
+"""An accumulator gives the same rows whatever it may hold in memory, and never holds much more than it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from multiprocessing.reduction import ForkingPickler
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.spill import Accumulator, Aside, Hasher, Rows
+
+ALL = None
+"""A budget without an end."""
+hasher = Hasher(bytes(32))
+
+
+def rows(numbers: Iterable[int]) -> Rows:
+    values = pa.array(numbers, pa.int64())
+    words = np.column_stack([hasher(values), np.ones(len(values), np.uint64)])
+    return Rows(words, values.cast(pa.large_string()))
+
+
+def settled(tally: Accumulator) -> list[tuple[str, int]]:
+    found = []
+    for part in tally.settle():
+        assert part.texts is not None
+        found += list(zip(part.texts.to_pylist(), part.words[:, 2].tolist(), strict=True))
+    return found
+
+
+def tallied(aside: Aside, *batches: Iterable[int]) -> Accumulator:
+    tally = Accumulator(aside, width=3, summed=1)
+    for numbers in batches:
+        tally.add(rows(numbers))
+    return tally
+
+
+@given(st.lists(st.lists(st.integers(0, 400), max_size=200), max_size=20), st.integers(0, 20))
+def test_budget_cut_and_merging_change_nothing(batches: list[list[int]], cut: int) -> None:
+    expected = settled(tallied(Aside(ALL), [number for batch in batches for number in batch]))
+    aside = Aside(1)
+    first, second = tallied(aside, *batches[:cut]), tallied(aside, *batches[cut:])
+    second.merge(first)
+    assert settled(second) == expected
+    assert settled(second) == expected, "it can be read again"
+    assert settled(first) == []
+
+
+def test_a_partition_that_does_not_fit_is_cut_again() -> None:
+    aside = Aside(1)
+    tally = tallied(aside, *(range(start, start + 5000) for start in range(0, 60_000, 4000)))
+    assert tally._partition(0)._spilled
+    found = settled(tally)
+    assert len(found) == 61_000
+    assert sum(count for _, count in found) == 15 * 5000
+    assert sorted(int(text) for text, _ in found) == list(range(61_000))
+
+
+def test_parts_come_in_the_order_of_the_hashes() -> None:
+    tally = tallied(Aside(1), range(20_000), range(10_000, 30_000))
+    parts = [part.words for part in tally.settle() if len(part)]
+    assert len(parts) > 64
+    assert all(first[-1, 0] < second[0, 0] for first, second in pairwise(parts))
+
+
+def test_one_row_without_end_is_one_row() -> None:
+    tally = tallied(Aside(1), *([7] * 3000 for _ in range(20)))
+    assert settled(tally) == [("7", 60_000)]
+
+
+def test_what_it_holds_is_bounded_by_its_share() -> None:
+    aside = Aside(4 << 20)
+    tally = Accumulator(aside, width=3, summed=1)
+    for start in range(0, 200_000, 1000):
+        tally.add(rows(range(start, start + 1000)))
+        assert sum(part.nbytes for part in tally._held) <= (1 << 20)
+    assert max(part.nbytes for part in tally.settle()) <= (1 << 20)
+
+
+def test_within_the_budget_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    assert len(settled(tallied(Aside(), range(10_000)))) == 10_000
+
+
+def test_what_is_in_memory_may_travel_and_what_is_on_disk_may_not() -> None:
+    tally = tallied(Aside(ALL), range(3000), range(10))
+    assert settled(ForkingPickler.loads(ForkingPickler.dumps(tally))) == settled(tally)
+    with pytest.raises(TypeError, match="does not leave"):
+        ForkingPickler.dumps(tallied(Aside(1), range(3000)))
+
+
+def test_nothing_was_added_is_nothing_settled() -> None:
+    assert settled(tallied(Aside(1))) == settled(tallied(Aside(1), [])) == []
