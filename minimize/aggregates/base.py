@@ -61,8 +61,8 @@ class MeasureTally(Protocol):
         """Takes another tally of its class in; `groups[i]` and `subjects[i]` are our codes for its code i."""
         ...
 
-    def settle(self, groups: int) -> pa.Array:
-        """One value per group code below `groups`, of the type that the measure `gives`."""
+    def settle(self, groups: Codes) -> pa.Array:
+        """One value for each of some groups, ascending codes, of the type that the measure `gives`."""
         ...
 
 
@@ -84,6 +84,15 @@ class Measure(BaseModel):
     def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
         """An empty tally for values of this (plain) type."""
         raise MeasureRefused("nothing")
+
+    @property
+    def tallied_as(self) -> Measure:
+        """The measure whose tally this one can settle from, too: itself, or one that all of its kind share."""
+        return self
+
+    def settling(self, tally: MeasureTally) -> MeasureTally:
+        """A tally that has observed for `tallied_as`, settling as this measure does."""
+        return tally
 
 
 def required(type_: pa.DataType | None, takes: str, *tests: Callable[[pa.DataType], bool]) -> pa.DataType:

@@ -1,8 +1,7 @@
-"""Sums of integers per cell of a sparse matrix of codes: the one data structure behind counts, distinct counts and sums."""
+"""Sums of integers per cell of a sparse matrix of codes: what quantiles, shares and histograms are worked out from."""
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.aggregates.base import Codes
+from minimize.aggregates.dense import Dense
 from minimize.codebook import pack, unpack
 
 Weights = npt.NDArray[np.int64]
@@ -24,21 +24,26 @@ class Cells:
     [[0, 1], [7, 7], [[2], [1]]]
     """
 
-    def __init__(self, width: int = 1) -> None:
+    def __init__(self) -> None:
+        self._dense = Dense()
         self._keys: Codes = np.empty(0, np.int64)
-        self._sums: Weights = np.empty((0, width), np.int64)
+        self._sums: Weights = np.empty((0, 1), np.int64)
         self._pending: list[tuple[Codes, Weights]] = []
         self._waiting = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        sparse = [(self._keys, self._sums), *self._pending]
+        return self._dense.nbytes + sum(keys.nbytes + sums.nbytes for keys, sums in sparse)
+
     def add(self, rows: Codes, columns: Codes, weights: Weights | None = None) -> None:
         """Adds to the cells of equally long codes: one, or these integers."""
-        self._put(*(counted(rows, columns) if weights is None else summed(rows, columns, weights)))
-
-    def copy(self) -> Self:
-        """The same cells, to go on by themselves. Arrays are shared: nothing changes them in place."""
-        other = copy(self)
-        other._pending = list(self._pending)
-        return other
+        if weights is not None:
+            self._put(*summed(rows, columns, weights))
+        elif not self._dense.add(rows, columns):
+            self._empty()
+            self._put(*counted(rows, columns))
 
     def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
         """Adds other cells; `rows[i]` and `columns[i]` are our codes for their code i (None: the same codes)."""
@@ -47,12 +52,9 @@ class Cells:
 
     def settle(self) -> tuple[Codes, Codes, Weights]:
         """Rows, columns and sums of the cells that were seen, ordered by row, then column."""
+        self._empty()
         self._compact()
         return (*unpack(self._keys), self._sums)
-
-    def per_row(self, rows: int) -> Codes:
-        """How many columns each row has: the distinct count."""
-        return np.bincount(self.settle()[0], minlength=rows).astype(np.int64)
 
     def sums_per_row(self, rows: int) -> Codes:
         """The first sum of each row, over its columns."""
@@ -60,6 +62,11 @@ class Cells:
         total = np.zeros(rows, np.int64)
         np.add.at(total, theirs, sums[:, 0])
         return total
+
+    def _empty(self) -> None:
+        rows, columns, counts = self._dense.taken()
+        if len(rows):
+            self._put(pack(rows, columns), counts[:, None])
 
     def _put(self, keys: Codes, sums: Weights) -> None:
         self._pending.append((keys, sums))
@@ -69,6 +76,10 @@ class Cells:
 
     def _compact(self) -> None:
         if not self._pending:
+            return
+        if not len(self._keys) and len(self._pending) == 1:
+            ((self._keys, self._sums),) = self._pending
+            self._pending, self._waiting = [], 0
             return
         keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
         sums = np.concatenate([self._sums, *(sums for _, sums in self._pending)])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-import numpy as np
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms
+from minimize.aggregates.vector import Vector
 
 
 class Count(Measure):
@@ -34,26 +34,16 @@ class CountTally:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._rows: Codes = np.zeros(0, np.int64)
+        self._rows = Vector()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
-        self._add(np.bincount(groups, minlength=len(self._rows)).astype(np.int64))
+        self._rows.count(groups)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
-        if len(other._rows):
-            ours = np.zeros(int(groups.max()) + 1, np.int64)
-            ours[groups[: len(other._rows)]] = other._rows
-            self._add(ours)
+        self._rows.merge(other._rows, groups)
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """Rows per group."""
-        self._add(np.zeros(groups, np.int64))
-        return pa.array(self._terms.rounded(self._rows[:groups]), pa.int64())
-
-    def _add(self, rows: Codes) -> None:
-        total = np.zeros(max(len(rows), len(self._rows)), np.int64)
-        total[: len(rows)] += rows
-        total[: len(self._rows)] += self._rows
-        self._rows = total
+        return pa.array(self._terms.rounded(self._rows.of(groups)), pa.int64())

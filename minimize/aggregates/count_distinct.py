@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
-from minimize.aggregates.cells import Cells
+from minimize.aggregates.pairs import Pairs
 from minimize.codebook import Codebook
 
 
@@ -37,7 +37,7 @@ class DistinctTally:
     def __init__(self, type_: pa.DataType, terms: Terms) -> None:
         self._terms = terms
         self._values = Codebook(type_)
-        self._seen = Cells()
+        self._seen = Pairs()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
@@ -48,6 +48,6 @@ class DistinctTally:
         """Takes another tally in."""
         self._seen.merge(other._seen, groups, self._values.codes(other._values.values))
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """Distinct values per group."""
-        return pa.array(self._terms.rounded(self._seen.per_row(groups)), pa.int64())
+        return pa.array(self._terms.rounded(self._seen.distinct(groups)), pa.int64())

@@ -30,11 +30,13 @@ class ExtremeTally:
         theirs = groups[other._best["group"].to_numpy()]
         self._take(pa.table({"group": theirs, "value": other._best["value"]}))
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """The extreme of each group, null where it has no value."""
-        places = np.full(groups, -1, np.int64)
-        places[self._best["group"].to_numpy()] = np.arange(len(self._best))
-        return self._best["value"].combine_chunks().take(pa.array(places, mask=places < 0))
+        known = self._best["group"].to_numpy()
+        places = np.full(int(max(groups.max(initial=-1), known.max(initial=-1))) + 1, -1, np.int64)
+        places[known] = np.arange(len(known))
+        wanted = places[groups]
+        return self._best["value"].combine_chunks().take(pa.array(wanted, mask=wanted < 0))
 
     def _take(self, rows: pa.Table) -> None:
         if pa.types.is_floating(rows.schema.field("value").type):

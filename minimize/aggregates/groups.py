@@ -15,7 +15,9 @@ from minimize.aggregates.definition import GroupKey, Unit
 from minimize.codebook import Codebook, pack, unpack
 
 _DENSE = 1 << 22
-"""Up to so many possible combinations are looked up in a table rather than sorted or hashed."""
+"""Up to so many possible combinations are looked up in a table rather than hashed."""
+_WHOLE = 1 << 62
+"""Fewer possible combinations are integers of 64 bits."""
 
 
 class GroupBook:
@@ -39,17 +41,13 @@ class GroupBook:
 
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
         """The group of each row, given each key's codes."""
-        sizes = [len(book) for book in self._books]
-        possible = int(np.prod(sizes, dtype=object)) if sizes else 0
-        if not 0 < possible <= _DENSE:
+        sizes = tuple(max(len(book), 1) for book in self._books)
+        possible = int(np.prod(sizes, dtype=object))
+        if not columns or possible >= _WHOLE:
             return self._combine(columns or [np.zeros(rows, np.int64)])
-        mixed = np.ravel_multi_index(tuple(columns), tuple(sizes))
-        seen = np.zeros(possible, np.bool_)
-        seen[mixed] = True
-        distinct = np.flatnonzero(seen)
-        table = np.zeros(possible, np.int64)
-        table[distinct] = self._combine([part.astype(np.int64) for part in np.unravel_index(distinct, tuple(sizes))])
-        return np.asarray(table[mixed], np.int64)
+        mixed = _mixed(columns, sizes)
+        distinct, places = _dense(mixed, possible) if possible <= _DENSE else _hashed(mixed)
+        return self._combine(_unmixed(distinct, sizes)).take(places)
 
     def merge(self, other: Self) -> Codes:
         """Takes the groups of another book in; gives our code for each of its."""
@@ -59,9 +57,9 @@ class GroupBook:
         ]
         return self.encode(columns, len(other))
 
-    def columns(self) -> list[pa.Array]:
-        """Each key's value in each group."""
-        pairs = zip(self._books, self._key_codes(), strict=True)
+    def columns(self, groups: Codes | None = None) -> list[pa.Array]:
+        """Each key's value in each group, or in some."""
+        pairs = zip(self._books, self._key_codes(groups), strict=True)
         return [book.values.take(pa.array(codes)) for book, codes in pairs]
 
     def _combine(self, columns: Sequence[Codes]) -> Codes:
@@ -70,13 +68,47 @@ class GroupBook:
             groups = step.encode(pa.array(pack(groups, column)))
         return groups
 
-    def _key_codes(self) -> list[Codes]:
-        codes = np.arange(len(self), dtype=np.int64)
+    def _key_codes(self, groups: Codes | None = None) -> list[Codes]:
+        codes = np.arange(len(self), dtype=np.int64) if groups is None else groups
         columns: list[Codes] = []
         for step in reversed(self._steps):
             codes, column = unpack(step.values.to_numpy()[codes])
             columns.insert(0, column)
         return columns if self._books else []
+
+
+def _mixed(columns: Sequence[Codes], sizes: Sequence[int]) -> Codes:
+    """Each row's combination as one integer."""
+    mixed = columns[0]
+    for column, size in zip(columns[1:], sizes[1:], strict=True):
+        mixed = mixed * size
+        mixed += column
+    return mixed
+
+
+def _unmixed(mixed: Codes, sizes: Sequence[int]) -> list[Codes]:
+    """The columns that `_mixed` put together."""
+    columns: list[Codes] = []
+    for size in reversed(sizes):
+        mixed, column = np.divmod(mixed, size)
+        columns.insert(0, column)
+    return columns
+
+
+def _dense(mixed: Codes, possible: int) -> tuple[Codes, Codes]:
+    """The distinct integers, and the place of each row's among them, by a table."""
+    seen = np.zeros(possible, np.bool_)
+    seen[mixed] = True
+    distinct = np.flatnonzero(seen)
+    table = np.zeros(possible, np.int64)
+    table[distinct] = np.arange(distinct.size)
+    return distinct, table[mixed]
+
+
+def _hashed(mixed: Codes) -> tuple[Codes, Codes]:
+    """The distinct integers, and the place of each row's among them."""
+    encoded = pa.array(mixed).dictionary_encode()
+    return encoded.dictionary.to_numpy(), encoded.indices.to_numpy()
 
 
 def truncated(values: pa.Array, unit: Unit) -> pa.Array:

@@ -60,13 +60,13 @@ class HistogramTally:
         cells = pack(groups[theirs], self._values.codes(other._values.values)[values])
         self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), np.append(0, subjects + 1))
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value; what small cells hold stands in one last cell without value and count."""
         rows, values = unpack(self._cells.values.to_numpy())
         large = self._large()
         order = np.lexsort((self._ranks()[values], rows))
-        order = order[large[order]]
-        hidden = np.unique(rows[~large])
+        order = order[large[order] & np.isin(rows[order], groups)]
+        hidden = np.intersect1d(rows[~large], groups)
         owners = np.concatenate([rows[order], hidden])
         places = pa.array(np.argsort(owners, kind="stable"))
         nothing = pa.nulls(len(hidden), pa.int64())
@@ -77,7 +77,7 @@ class HistogramTally:
             ],
             fields=list(self.type.value_type),
         )
-        offsets = np.searchsorted(np.sort(owners), np.arange(groups + 1))
+        offsets = np.append(0, np.searchsorted(np.sort(owners), groups, side="right"))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self.type)
 
     @property

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_number, required
-from minimize.aggregates.cells import Cells
 from minimize.aggregates.exact import ExactSums
+from minimize.aggregates.vector import Vector
 
 
 class Mean(Measure):
@@ -39,21 +39,22 @@ class MeanTally:
     def __init__(self, unit: int) -> None:
         self._unit = unit
         self._sums = ExactSums()
-        self._counts = Cells()
+        self._counts = Vector()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
         if values is not None:
             self._sums.add(groups, values)
-            self._counts.add(groups, groups * 0)
+            self._counts.count(groups)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
         self._sums.merge(other._sums, groups)
         self._counts.merge(other._counts, groups)
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """The mean of each group, null where it has no value."""
-        totals, counts = self._sums.totals(groups), self._counts.sums_per_row(groups).tolist()
+        totals, counts = self._sums.totals(groups), self._counts.of(groups).tolist()
+        # A loop over groups: one division of whole numbers beyond 64 bits rounds once.
         means = [total.over(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)]
         return pa.array(means, pa.float64())

@@ -37,49 +37,80 @@ class Quantile(Measure):
 
     def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(self.gives(type_), self.q)
+        return QuantileTally(ValueCounts(self.gives(type_)), self.q)
+
+    @property
+    def tallied_as(self) -> Measure:
+        """The median of the field: all its quantiles are worked out from the same counts."""
+        return Quantile(of=self.of, q=0.5)
+
+    def settling(self, tally: MeasureTally) -> MeasureTally:
+        """The same counts, at this measure's rank. Takes the tally of a quantile."""
+        return QuantileTally(tally.counts, self.q) if isinstance(tally, QuantileTally) else tally
 
 
-class QuantileTally:
+class ValueCounts:
     """Counts per group and value. Ranks (doubles) may come in place of values of another numeric type."""
 
-    def __init__(self, type_: pa.DataType, q: float) -> None:
-        self._type = type_
-        self._q = q
+    def __init__(self, type_: pa.DataType) -> None:
+        self.type = type_
         self._book: Codebook | None = None
         self._counts = Cells()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def add(self, groups: Codes, values: pa.Array) -> None:
         """Takes rows in."""
-        if values is not None:
-            self._counts.add(groups, self._values(values.type).encode(values))
+        self._counts.add(groups, self._values(values.type).encode(values))
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Takes other counts in; `groups[i]` is our code for their group i."""
         if other._book is not None:
             values = other._book.values
             self._counts.merge(other._counts, groups, self._values(values.type).codes(values))
 
-    def settle(self, groups: int) -> pa.Array:
-        """The quantile of each group, null where it has no value or the result is in an open bin."""
-        book = self._values(self._type)
+    def settle(self, groups: Codes) -> tuple[pa.Array, Codes, Codes, Codes]:
+        """The distinct values in order; and of each cell of these groups the group's place, the value's, and the count."""
+        book = self._values(self.type)
         order = pc.sort_indices(book.values).to_numpy().astype(np.int64)
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
         rows, codes, counts = self._counts.settle()
-        chosen = _at_share(rows, ranks[codes], counts[:, 0], self._q, groups)
-        places = np.append(order, 0)[chosen]
-        return self._closed(book.values.take(pa.array(places, mask=chosen < 0)))
+        places = np.full(int(max(groups.max(initial=-1), rows.max(initial=-1))) + 1, -1, np.int64)
+        places[groups] = np.arange(len(groups))
+        chosen = np.flatnonzero(places[rows] >= 0)
+        return book.values.take(pa.array(order)), places[rows[chosen]], ranks[codes[chosen]], counts[chosen, 0]
 
     def _values(self, type_: pa.DataType) -> Codebook:
         if self._book is None:
             self._book = Codebook(type_)
         return self._book
 
+
+class QuantileTally:
+    """The value at a rank of each group."""
+
+    def __init__(self, counts: ValueCounts, q: float) -> None:
+        self.counts = counts
+        self._q = q
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self.counts.add(groups, values)
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        self.counts.merge(other.counts, groups)
+
+    def settle(self, groups: Codes) -> pa.Array:
+        """The quantile of each group, null where it has no value or the result is in an open bin."""
+        values, rows, ranks, counts = self.counts.settle(groups)
+        chosen = _at_share(rows, ranks, counts, self._q, len(groups))
+        return self._closed(values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0)))
+
     def _closed(self, values: pa.Array) -> pa.Array:
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
-        return values.cast(self._type, safe=False)  # a failing cast would say which value it was
+        return values.cast(self.counts.type, safe=False)  # a failing cast would say which value it was
 
 
 def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:
@@ -98,4 +129,7 @@ def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -
 def _wanted(q: float, totals: Codes) -> Codes:
     """Which value, counted from 1, first reaches the share: in whole numbers, of the decimal that `q` is written as."""
     share = Fraction(repr(q))
-    return np.array([max(1, -(-share.numerator * total // share.denominator)) for total in totals.tolist()], np.int64)
+    distinct, places = np.unique(totals, return_inverse=True)
+    # A loop over distinct totals: the products may be beyond 64 bits.
+    wanted = [max(1, -(-share.numerator * total // share.denominator)) for total in distinct.tolist()]
+    return np.array(wanted, np.int64)[places]

@@ -72,17 +72,19 @@ class ShareTally:
         self._having.merge(other._having, groups, shifted)
         self._others.merge(other._others, groups, shifted)
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """The share of each group, null where a side is small."""
-        having, others = self._having.sums_per_row(groups), self._others.sums_per_row(groups)
-        enough = self._enough(self._having, groups) & self._enough(self._others, groups)
-        return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~enough)
+        having, many = self._side(self._having, groups)
+        others, more = self._side(self._others, groups)
+        return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~(many & more))
 
-    def _enough(self, cells: Cells, groups: int) -> npt.NDArray[np.bool_]:
-        rows, subjects, _ = cells.settle()
-        distinct: Codes = np.bincount(rows[subjects > 0], minlength=groups)
-        enough: npt.NDArray[np.bool_] = distinct >= max(self._terms.below, 1)
-        return enough
+    def _side(self, cells: Cells, groups: Codes) -> tuple[Codes, npt.NDArray[np.bool_]]:
+        """The rows of each group on a side, and whether enough subjects stand there."""
+        rows, subjects, counts = cells.settle()
+        reach = int(groups.max(initial=-1)) + 1
+        distinct: Codes = np.bincount(rows[subjects > 0], minlength=reach)
+        total: Codes = np.bincount(rows, weights=counts[:, 0], minlength=reach).astype(np.int64)
+        return total[groups], distinct[groups] >= max(self._terms.below, 1)
 
 
 def _is_in(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:

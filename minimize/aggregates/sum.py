@@ -52,7 +52,7 @@ class SumTally:
         """Takes another tally in."""
         self._sums.merge(other._sums, groups)
 
-    def settle(self, groups: int) -> pa.Array:
+    def settle(self, groups: Codes) -> pa.Array:
         """The sum of each group."""
         return pa.array([_as(total, self._gives) for total in self._sums.totals(groups)], self._gives)
 

@@ -6,7 +6,7 @@ Nothing that leaves here depends on how the records were cut into batches, or in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -64,8 +64,8 @@ class AggregateTally:
         self._groups = GroupBook(list(definition.keys.values()))
         self._subjects: Codebook | None = None
         self._rows = CountTally(Terms())
-        self._contributors = Contributors()
-        self._measures = {name: self._start(each) for name, each in definition.measures.items()}
+        self._contributors = Contributors(_of_records(definition))
+        self._measures = {each: self._start(each) for each in map(_tallied, definition.measures.values())}
         self._undecided = Undecided()
         self._outside = 0
 
@@ -85,15 +85,16 @@ class AggregateTally:
         self._rows.merge(other._rows, groups, subjects)
         self._contributors.merge(other._contributors, groups, subjects)
         self._undecided.merge(other._undecided, groups, self._standing)
-        for name, tally in other._measures.items():
-            self._measures[name].merge(tally, groups, subjects)
+        for each, tally in other._measures.items():
+            self._measures[each].merge(tally, groups, subjects)
 
     def settle(self) -> AggregateResult:
         """The table of the groups that stand, ordered by their keys, nulls last."""
         self._work_off()
-        rows = self._rows.settle(len(self._groups)).to_numpy()
+        everyone = np.arange(len(self._groups))
+        rows = self._rows.settle(everyone).to_numpy()
         standing = self._standing()
-        table = self._table().filter(pa.array(standing))
+        table = self._table(np.flatnonzero(standing))
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
             table = table.take(pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys))
@@ -107,7 +108,7 @@ class AggregateTally:
         return self.__dict__
 
     def _standing(self) -> npt.NDArray[np.bool_]:
-        return np.greater_equal(self._contributors.distinct(len(self._groups)), self._definition.below)
+        return np.greater_equal(self._contributors.distinct(np.arange(len(self._groups))), self._definition.below)
 
     def _start(self, each: Measured) -> MeasureTally:
         kind = Count() if self._definition.counts_subjects(each) else each.measure
@@ -123,37 +124,41 @@ class AggregateTally:
         self._outside += seen.outside
         self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
         partial: dict[Field, View] = {}
-        for field, names in self._by_field():
-            view, values = (seen.rows, None) if field is None else _valued(seen, field)
-            if field is not None and view is not seen.rows and view is not seen.elements:
-                partial[field] = view
-            for name in names:
-                self._measures[name].observe(view.groups, values, view.subjects)
-        self._contributors.observe(seen.rows, partial)
+        lacking: dict[Field, npt.NDArray[np.bool_]] = {}
+        for field, tallies in self._by_field():
+            found = _Valued(seen.rows, None) if field is None else _valued(seen, field)
+            if field is not None and found.there is not None:
+                lacking[field] = ~found.there
+            elif field is not None and found.view is not seen.rows and found.view is not seen.elements:
+                partial[field] = found.view
+            for tally in tallies:
+                tally.observe(found.view.groups, found.values, found.view.subjects)
+        self._contributors.observe(seen.rows, partial, lacking)
         if seen.rows.places is not None:
             self._undecided.add(seen.rows.places, seen.rows.groups, self._standing)
 
-    def _table(self) -> pa.Table:
-        groups = len(self._groups)
-        measures = [self._column(name, each, groups) for name, each in self._definition.measures.items()]
+    def _table(self, groups: Codes) -> pa.Table:
+        """The columns of the groups that stand: nothing is worked out for others."""
+        measures = [self._column(each, groups) for each in self._definition.measures.values()]
         schema = self._definition.schema
-        columns = zip([*self._groups.columns(), *measures], schema.types, strict=True)
+        columns = zip([*self._groups.columns(groups), *measures], schema.types, strict=True)
         return pa.table([column.cast(type_) for column, type_ in columns], schema=schema)
 
-    def _column(self, name: str, each: Measured, groups: int) -> pa.Array:
+    def _column(self, each: Measured, groups: Codes) -> pa.Array:
         if self._definition.counts_subjects(each):
             return pa.array(self._definition.terms.rounded(self._contributors.distinct(groups)))
-        values, field = self._measures[name].settle(groups), _field(each)
+        tally = each.measure.settling(self._measures[_tallied(each)])
+        values, field = tally.settle(groups), _field(each)
         if field is None:
             return values
         enough = self._contributors.distinct(groups, field) >= self._definition.below
-        return pc.if_else(pa.array(enough), values, pa.nulls(groups, values.type))
+        return pc.if_else(pa.array(enough), values, pa.nulls(len(groups), values.type))
 
-    def _by_field(self) -> Iterator[tuple[Field | None, list[str]]]:
-        fields: dict[Field | None, list[str]] = {}
-        for name, each in self._definition.measures.items():
+    def _by_field(self) -> Iterator[tuple[Field | None, list[MeasureTally]]]:
+        fields: dict[Field | None, list[MeasureTally]] = {}
+        for each, tally in self._measures.items():
             if not self._definition.counts_subjects(each):
-                fields.setdefault(_field(each), []).append(name)
+                fields.setdefault(_field(each), []).append(tally)
         yield from fields.items()
 
     def _encode_subjects(self, batch: Batch) -> Codes:
@@ -172,12 +177,31 @@ class AggregateTally:
         return self._subjects.codes(other._subjects.values)
 
 
+def _tallied(each: Measured) -> Measured:
+    """The measure whose tally a measure settles from."""
+    return replace(each, measure=each.measure.tallied_as)
+
+
 def _field(each: Measured) -> Field | None:
     return None if each.measure.of is None else (each.measure.of, each.measure.by_rank)
 
 
-def _valued(seen: Views, field: Field) -> tuple[View, pa.Array]:
-    """The rows that have a value of a field, and the values."""
+def _of_records(definition: Definition) -> list[Field]:
+    """The fields that are measured and stand in no list."""
+    found = (_field(each) for each in definition.measures.values() if not definition.counts_subjects(each))
+    return [field for field in dict.fromkeys(found) if field is not None and star_of(field[0]) is None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Valued:
+    """The rows that have a value of a field, and the values; which of the records' rows those are, where some lack one."""
+
+    view: View
+    values: pa.Array | None
+    there: npt.NDArray[np.bool_] | None = None
+
+
+def _valued(seen: Views, field: Field) -> _Valued:
     key, by_rank = field
     batch = seen.batch
     leaves = batch.measured if key in batch.measured else batch.released
@@ -185,4 +209,6 @@ def _valued(seen: Views, field: Field) -> tuple[View, pa.Array]:
     view = seen.at(star_of(key))
     values = view.values(leaves[key])
     there = present(values)
-    return (view, values) if there is None else (view.where(there), values.filter(pa.array(there)))
+    if there is None:
+        return _Valued(view, values)
+    return _Valued(view.where(there), values.filter(pa.array(there)), there if view is seen.rows else None)

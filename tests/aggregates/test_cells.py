@@ -39,14 +39,6 @@ def listed(cells: Cells) -> list[tuple[tuple[int, int], int]]:
     ]
 
 
-def test_a_copy_goes_on_by_itself() -> None:
-    cells = Cells()
-    cells.add(np.array([0]), np.array([1]))
-    other = cells.copy()
-    other.add(np.array([0, 0]), np.array([1, 2]))
-    assert (listed(cells), listed(other)) == ([((0, 1), 1)], [((0, 1), 2), ((0, 2), 1)])
-
-
 def test_merging_translates_the_codes() -> None:
     ours, theirs = Cells(), Cells()
     ours.add(np.array([1]), np.array([0]))
@@ -58,4 +50,4 @@ def test_merging_translates_the_codes() -> None:
 def test_a_row_without_cells_counts_nothing() -> None:
     cells = Cells()
     cells.add(np.array([2, 2]), np.array([0, 1]))
-    assert (cells.per_row(4).tolist(), cells.sums_per_row(4).tolist()) == ([0, 0, 2, 0], [0, 0, 2, 0])
+    assert cells.sums_per_row(4).tolist() == [0, 0, 2, 0]

@@ -20,7 +20,7 @@ def total(*batches: pa.Array) -> Total:
     sums = ExactSums()
     for batch in batches:
         sums.add(np.zeros(len(batch), np.int64), batch)
-    return sums.totals(1)[0]
+    return sums.totals(np.arange(1))[0]
 
 
 @settings(max_examples=100, deadline=None)
@@ -31,6 +31,34 @@ def test_a_sum_and_a_mean_of_doubles_are_rounded_once_wherever_it_is_cut(values:
     for batches in ((array,), (array[:cut], array[cut:]), (array[cut:], array[:cut])):
         assert total(*batches).over(len(values)) == _rounded(exact / len(values))
         assert total(*batches).over(1) == _rounded(exact)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(finite, max_size=20), st.lists(finite, max_size=20))
+def test_sums_that_are_merged_are_those_of_all_values(ours: list[float], theirs: list[float]) -> None:
+    one, other = ExactSums(), ExactSums()
+    one.add(np.full(len(ours), 1), pa.array(ours, pa.float64()))
+    other.add(np.zeros(len(theirs), np.int64), pa.array(theirs, pa.float64()))
+    one.merge(other, np.array([1]))
+    exact = sum(map(Fraction, [*ours, *theirs]), Fraction())
+    assert one.totals(np.array([1]))[0].over(1) == _rounded(exact)
+
+
+@pytest.mark.parametrize("value", [1.7976931348623157e308, -5e-324, 0.1, -(2.0**62)])
+def test_digits_are_handed_on_long_before_they_are_full(value: float) -> None:
+    sums, times = ExactSums(), 1000
+    for _ in range(times):
+        sums.add(np.zeros(3, np.int64), pa.array([value, value, -value]))
+    assert sums.totals(np.arange(1))[0].over(times) == value
+
+
+def test_what_it_holds_grows_with_the_groups_only() -> None:
+    sums = ExactSums()
+    sums.add(np.arange(100), pa.array(np.linspace(0.0, 1.0, 100)))
+    held = sums.nbytes
+    for _ in range(50):
+        sums.add(np.arange(100), pa.array(np.linspace(0.0, 1.0, 100)))
+    assert sums.nbytes == held
 
 
 def _rounded(exact: Fraction) -> float:

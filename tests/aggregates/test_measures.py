@@ -22,7 +22,7 @@ def settled(word: str, argument: Any, values: pa.Array, below: int = 1, subjects
     tally = measure_from(word, argument).start(values.type, Terms(below))
     owners = np.array(range(len(values)) if subjects is None else subjects, np.int64)
     tally.observe(np.zeros(len(values), np.int64), values, owners)
-    return tally.settle(1).to_pylist()[0]
+    return tally.settle(np.arange(1)).to_pylist()[0]
 
 
 def quantile(q: float, values: list[Any]) -> Any:

@@ -153,7 +153,7 @@ def test_a_run_that_shows_small_groups_is_found_though_it_is_signed(
 ) -> None:
     house = built(tmp_path)
     house.brings(events(2))
-    monkeypatch.setattr(Contributors, "distinct", lambda self, groups, field=None: np.full(groups, 99))
+    monkeypatch.setattr(Contributors, "distinct", lambda self, groups, field=None: np.full(len(groups), 99))
     house.run()
     assert "V041" in codes(house, house.out)
 

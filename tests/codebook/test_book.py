@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+import pickle
+from copy import deepcopy
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from minimize.codebook import Codebook, pack, unpack
@@ -48,3 +51,46 @@ def test_large_and_plain_strings_are_the_same_values() -> None:
 
 def test_no_values_have_no_codes() -> None:
     assert Codebook(pa.string()).encode(pa.array([], pa.string())).tolist() == []
+
+
+def _many(type_: pa.DataType) -> pa.Array:
+    """More distinct values than are hashed again with each batch, each of them twice, and null."""
+    numbers = pa.array([*range(6000), None, *range(6000)])
+    return (
+        pc.binary_join_element_wise(numbers.cast(pa.string()), "e", "/")
+        if type_ == pa.string()
+        else numbers.cast(type_)
+    )
+
+
+@pytest.mark.parametrize(
+    "type_", [pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC"), pa.decimal128(21, 1)]
+)
+def test_many_values_have_one_code_each_whatever_the_batches(type_: pa.DataType) -> None:
+    book, values = Codebook(type_), _many(type_)
+    for batch in (values[5000:7000], values[:100], values, values[9000:].dictionary_encode(), values[6000:6001]):
+        codes = book.encode(batch)
+        assert book.values.take(pa.array(codes)).equals(batch.cast(type_))
+    assert len(book) == len(book.values) == len(book.values.unique()) == 6001
+
+
+def test_many_doubles_keep_one_nan_and_one_zero() -> None:
+    book = Codebook(pa.float64())
+    book.encode(pa.array(np.arange(1.0, 9000.0)))
+    assert book.encode(pa.array([math.nan, -0.0, 0.0, math.nan, None])).tolist() == [8999, 9000, 9000, 8999, 9001]
+
+
+def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along() -> None:
+    book, values = Codebook(pa.string()), _many(pa.string())
+    codes = book.encode(values)
+    sent = deepcopy(book)
+    assert sent.encode(values).tolist() == codes.tolist()
+    assert b"Digests" not in pickle.dumps(book)
+
+
+def test_it_says_how_much_it_holds() -> None:
+    book = Codebook(pa.int64())
+    book.encode(pa.array(range(10)))
+    small = book.nbytes
+    book.encode(pa.array(range(100_000)))
+    assert book.nbytes > small + 8 * 99_990

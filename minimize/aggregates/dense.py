@@ -1,0 +1,53 @@
+"""Counts in a small dense matrix of codes, where counting needs no sorting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minimize.aggregates.base import Codes
+
+_LEAST = 1 << 12
+_MOST = 1 << 23
+_PER_ROW = 4
+
+
+class Dense:
+    """Rows counted per (row, column), as long as the matrix is not much larger than what it has counted.
+
+    >>> cells = Dense()
+    >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
+    True
+    >>> [part.tolist() for part in cells.taken()]
+    [[0, 1], [7, 7], [2, 1]]
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros((0, 1), np.int64)
+        self._seen = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return int(self._counts.nbytes)
+
+    def add(self, rows: Codes, columns: Codes) -> bool:
+        """Counts equally long codes, or says that there is no room for them."""
+        if not len(rows):
+            return True
+        height = max(int(rows.max()) + 1, self._counts.shape[0])
+        width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
+        if height * width > min(_MOST, _LEAST + _PER_ROW * (self._seen + len(rows))):
+            return False
+        places = rows * width
+        places += columns
+        counts = np.bincount(places, minlength=height * width).reshape(height, width)
+        counts[: self._counts.shape[0], : self._counts.shape[1]] += self._counts
+        self._counts, self._seen = counts, self._seen + len(rows)
+        return True
+
+    def taken(self) -> tuple[Codes, Codes, Codes]:
+        """Rows, columns and counts of the cells that were seen, in order; nothing is left."""
+        rows, columns = np.nonzero(self._counts)
+        counts = self._counts[rows, columns]
+        self._counts, self._seen = np.zeros((0, 1), np.int64), 0
+        return rows, columns, counts

@@ -1,0 +1,8 @@
+"""Values as dense integer codes that stay the same over batches, and codes in pairs."""
+
+from __future__ import annotations
+
+from minimize.codebook.book import Codebook, settled
+from minimize.codebook.packed import Codes, ascending, changes, pack, unpack
+
+__all__ = ["Codebook", "Codes", "ascending", "changes", "pack", "settled", "unpack"]

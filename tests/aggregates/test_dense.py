@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.aggregates.dense import Dense
+
+cells = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=40)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(cells, max_size=4))
+def test_cells_are_counted_as_the_matrix_grows(batches: list[list[tuple[int, int]]]) -> None:
+    dense = Dense()
+    for batch in batches:
+        assert dense.add(np.array([row for row, _ in batch], np.int64), np.array([cell for _, cell in batch], np.int64))
+    rows, columns, counts = dense.taken()
+    found = zip(zip(rows.tolist(), columns.tolist(), strict=True), counts.tolist(), strict=True)
+    assert list(found) == sorted(Counter(cell for batch in batches for cell in batch).items())
+
+
+def test_there_is_no_room_for_far_codes_and_what_was_counted_stays() -> None:
+    dense = Dense()
+    assert dense.add(np.array([3]), np.array([1]))
+    assert not dense.add(np.array([0]), np.array([2**30]))
+    assert [part.tolist() for part in dense.taken()] == [[3], [1], [1]]
+
+
+def test_what_was_taken_is_gone() -> None:
+    dense = Dense()
+    dense.add(np.array([3]), np.array([1]))
+    dense.taken()
+    assert (dense.nbytes, len(dense.taken()[0])) == (0, 0)

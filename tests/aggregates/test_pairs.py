@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.aggregates.pairs import Pairs
+
+row = st.tuples(st.integers(0, 3) | st.integers(0, 2**20), st.integers(0, 3), st.integers(0, 3))
+
+
+def columns(rows: list[tuple[int, int, int]]) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    return [np.array([one[position] for one in rows], np.int64) for position in range(3)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(row, max_size=40), st.integers(0, 40))
+def test_codes_are_counted_once_in_a_group_whatever_the_batches(rows: list[tuple[int, int, int]], cut: int) -> None:
+    pairs, groups = Pairs(), sorted({group for group, _, _ in rows} | {5})
+    for part in (rows[:cut], rows[cut:]):
+        pairs.add(*columns(part))
+    assert pairs.distinct(np.array(groups)).tolist() == [
+        len({code for owner, code, _ in rows if owner == group}) for group in groups
+    ]
+    for bit in (0, 1):
+        assert pairs.distinct(np.array(groups), bit).tolist() == [
+            len({code for owner, code, lacks in rows if owner == group and not lacks & (1 << bit)}) for group in groups
+        ]
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    pairs = Pairs()
+    pairs.add(np.array([0]), np.array([1]))
+    other = pairs.copy()
+    other.add(np.array([0, 0]), np.array([1, 2]))
+    assert (pairs.distinct(np.arange(1)).tolist(), other.distinct(np.arange(1)).tolist()) == ([1], [2])
+
+
+def test_merging_translates_the_codes_and_keeps_what_rows_lack() -> None:
+    ours, theirs = Pairs(), Pairs()
+    ours.add(np.array([1]), np.array([0]))
+    theirs.add(np.array([0, 0]), np.array([1, 0]), np.array([1, 0]))
+    ours.merge(theirs, np.array([1]), np.array([9, 0]))
+    assert (ours.distinct(np.arange(2)).tolist(), ours.distinct(np.arange(2), 0).tolist()) == ([0, 2], [0, 2])
+
+
+def test_pairs_that_wait_are_put_together_once_there_are_many() -> None:
+    pairs, rows = Pairs(), np.arange(1 << 20)
+    for _ in range(3):
+        pairs.add(rows % 7, rows)
+    assert pairs.nbytes < 8 * 2 * len(rows)
+    assert int(pairs.distinct(np.arange(7)).sum()) == len(rows)
