@@ -27,9 +27,6 @@ class Vector:
         """Bytes held."""
         return int(self._sums.nbytes)
 
-    def __len__(self) -> int:
-        return len(self._sums)
-
     def count(self, groups: Codes) -> None:
         """Adds one for each row."""
         self.add(np.bincount(groups))
@@ -40,10 +37,9 @@ class Vector:
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Adds other integers; `groups[i]` is our code for their group i."""
-        if len(other):
-            ours = groups[: len(other)]
-            self._reach(int(ours.max()) + 1)
-            self._sums[ours] += other._sums
+        ours = groups[: len(other._sums)]
+        self._reach(int(ours.max(initial=-1)) + 1)
+        self._sums[ours] += other._sums[: len(ours)]
 
     def add(self, sums: Codes) -> None:
         """Adds an integer to each of the first groups."""

@@ -19,6 +19,14 @@ def test_merging_translates_the_groups() -> None:
     assert ours.of(np.arange(5)).tolist() == [1, -18, 0, 0, 10]
 
 
+def test_what_has_grown_ahead_of_its_groups_merges_all_the_same() -> None:
+    ours, theirs = Vector(), Vector()
+    for last in (39, 40):
+        theirs.count(np.array([0, last]))
+    ours.merge(theirs, np.arange(41))
+    assert ours.of(np.array([0, 39, 40])).tolist() == [2, 1, 1]
+
+
 def test_nothing_merges_into_something() -> None:
     ours = Vector()
     ours.count(np.array([0]))
