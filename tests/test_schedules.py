@@ -60,7 +60,9 @@ def test_each_calls_a_command_that_there_is_with_options_that_it_has(place: str)
     words = shlex.split(commands()[place])
     words = words[next(index for index, word in enumerate(words) if word.rpartition("/")[2] == "minimize") + 1 :]
     assert words[0] in VERBS
-    said = subprocess.run([sys.executable, "-m", "minimize", words[0], "--help"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-m", "minimize", words[0], "--help"], capture_output=True, text=True, check=True
+    )
     assert all(word in said.stdout for word in words if word.startswith("--"))
 
 

@@ -18,6 +18,8 @@ from minimize.io.base import Part
 from minimize.io.find import Shown, name_of
 
 T = TypeVar("T")
+Mark = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change of a file."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,15 @@ class FilePart:
     root: Path
     shown: Shown | None = None
     """Says for a hive partition what to show instead of its value; None shows names as they are on disk."""
+
+    def __post_init__(self) -> None:
+        """Looks at the file before anything of it is read."""
+        _ = self.seen
+
+    @cached_property
+    def seen(self) -> Mark | None:
+        """What tells whether the file is still the one that was first seen; None where there was none."""
+        return _mark(self.path)
 
     @cached_property
     def name(self) -> str:
@@ -43,14 +54,19 @@ class FilePart:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: the name as it is shown, without what shows it, which may hold a key."""
-        return {"path": self.path, "root": self.root, "shown": None, "name": self.name}
+        return {"path": self.path, "root": self.root, "shown": None, "name": self.name, "seen": self.seen}
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` of the stored bytes, read once. Raises SourceError."""
+        """`sha256:` of the stored bytes, read once. Raises SourceError, also where the file changed since it was first seen."""
+        found = None
         with suppress(OSError), self.path.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        raise unreadable(self.name)
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if found is None:
+            raise unreadable(self.name)
+        if _mark(self.path) != self.seen:
+            raise changing(self.name)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,19 @@ class FileSource:
 def unreadable(name: str) -> SourceError:
     """The error of a file that cannot be opened."""
     return SourceError(f"{name} cannot be read", hint="is it there, and may you read it?")
+
+
+def changing(name: str) -> SourceError:
+    """The error of a file that is not what it was when it was first looked at."""
+    hint = "let files arrive under another name and be renamed when they are whole; then run again"
+    return SourceError(f"{name} changed while it was read", hint=hint)
+
+
+def _mark(path: Path) -> Mark | None:
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return None
 
 
 def damaged(name: str) -> SourceError:

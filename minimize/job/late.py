@@ -137,6 +137,8 @@ class Late:
             narrow = source if deduplicates(plan) else source.only(_read(plan))
             outcome = move(replace(job, plan=plan, reach=self.reach(when)), narrow, None, Unkept())
             self.take(when, outcome.late)
+            digests = [part.digest for part in source.parts]  # which fails where one changed while it was read
+            log.debug("looked at %d files of %s again", len(digests), when)
 
     def outside(self, name: str) -> int:
         """How many rows of this run can count in no event day of an aggregate."""

@@ -49,3 +49,22 @@ def test_an_iterator_that_fails_is_told_in_our_words_after_what_it_gave() -> Non
 
 def test_an_iterator_that_ends_ends() -> None:
     assert list(steady(iter([1, 2]), damaged("a.bin"))) == [1, 2]
+
+
+def test_a_file_that_changed_since_it_was_first_seen_has_no_digest(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"stored")
+    part = FilePart(path, tmp_path)
+    path.write_bytes(b"stored and more")
+    with pytest.raises(SourceError, match=r"a\.bin changed while it was read"):
+        _ = part.digest
+
+
+def test_a_file_that_was_replaced_by_an_equal_one_is_another(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.bin", tmp_path / "b.bin"
+    path.write_bytes(b"stored")
+    other.write_bytes(b"stored")
+    part = FilePart(path, tmp_path)
+    other.rename(path)
+    with pytest.raises(SourceError, match="changed while it was read"):
+        _ = part.digest
