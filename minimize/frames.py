@@ -27,7 +27,10 @@ def way_back(data: Any) -> GiveBack:
 
 def decoded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch with every dictionary decoded, as callers expect their columns."""
-    columns = [column.cast(type_) for column, type_ in zip(batch.columns, schema.types, strict=True)]
+    columns = [
+        column if column.type == type_ else column.cast(type_)
+        for column, type_ in zip(batch.columns, schema.types, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.engines.base import Job, row_key
+from minimize.engines.base import Bound, Job
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import Again, spilled
 from minimize.errors import ConfigurationError, KeyringError, each_quietly
 from minimize.frames import decoded, way_back
 from minimize.io.base import Source
-from minimize.io.memory import MemorySource, memory
+from minimize.io.memory import Memory, MemorySource, memory
 from minimize.io.prepared import as_prepared
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
@@ -65,7 +65,7 @@ def apply(
     """
     loaded = _policy(policy)
     source = memory(data, request(loaded, purpose))
-    return _bound(loaded, source.schema, purpose, settings, keys)._through(source, data, at)
+    return _bound(loaded, source.schema, purpose, settings, keys).through(source, data, at)
 
 
 def prepare(
@@ -94,6 +94,10 @@ class Minimizer:
     keys: Keyring | None
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
     memory: int = DEFAULT
+    bound: Prepared = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bound", Prepared.of(self.plan, self.keys))
 
     def __repr__(self) -> str:
         return f"Minimizer({self.plan!r})"
@@ -107,25 +111,46 @@ class Minimizer:
         Takes columns in any order; any kind of string stands for another, encoded or not, and a column that holds nothing
         for any type. Raises SchemaError for another schema.
         """
-        source = memory(batch, request(self.plan.policy, self.plan.purpose))
-        return self._through(as_prepared(source, self.plan.source), batch, at)
+        return self.through(as_prepared(self.bound.source(batch), self.plan.source), batch, at)
 
-    def _through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
+    def through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
+        """What comes of a source, in the kind of `data`."""
         when = moment(at) or datetime.now(UTC)
         settings = None if self.settings is None else self.settings.at(when)
         aside = Aside(self.memory)
-        job = Job(self.plan, when, self.keys, settings, row_key=row_key(self.keys), memos=self.memos, aside=aside)
-        release = Release(self.plan, schema=job.records_schema)
-        return way_back(data)(job.records_schema, each_quietly(_released(job, source, release)))
+        job = Job(self.plan, when, self.keys, settings, memos=self.memos, aside=aside, bound=self.bound.stages)
+        return way_back(data)(self.bound.schema, each_quietly(_released(job, source, self.bound)))
 
 
-def _released(job: Job, source: MemorySource, release: Release) -> Iterator[pa.RecordBatch]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What stays from call to call.
+
+    source   makes data a source of the policy's request
+    stages   what the stages need of the plan; None where something must be settled first, call by call
+    schema   what leaves, with the versions of the keys
+    """
+
+    source: Memory
+    stages: Bound | None
+    schema: pa.Schema
+    release: Release
+
+    @classmethod
+    def of(cls, plan: Plan, keys: Keyring | None) -> Prepared:
+        """What stays for a plan and a keyring."""
+        schema = Job(plan, datetime.now(UTC), keys).records_schema
+        source = Memory(request(plan.policy, plan.purpose))
+        return cls(source, Bound.of(plan), schema, Release(plan, schema=schema))
+
+
+def _released(job: Job, source: MemorySource, bound: Prepared) -> Iterator[pa.RecordBatch]:
     rejects: Counter[str] = Counter()
     with _passes(job, source, rejects) as records:
         stages = way_through(job, lambda _: [map(Batch, records())])
         rejects.clear()
         for batch in map(Batch, records()):
-            yield decoded(release.columns(through(stages, batch)), job.records_schema)
+            yield decoded(bound.release.columns(through(stages, batch)), bound.schema)
     _tell(rejects)
 
 

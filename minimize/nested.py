@@ -49,8 +49,11 @@ def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
 
     A plain column is given as it is, without a copy. Raises KeyError where the records have no such path.
     """
+    index = records.schema.get_field_index(pointer.top)
+    if pointer.is_flat and index >= 0:
+        return Leaf(records.column(index))
     leaf_type(records.schema, pointer)
-    values = records.column(records.schema.get_field_index(pointer.top))
+    values = records.column(index)
     parents: list[Indices] = []
     for part in pointer.parts[1:]:
         if part is STAR:

@@ -22,8 +22,25 @@ from minimize.pointer import Pointer
 from minimize.settings.base import Settings
 from minimize.spill import Aside
 from minimize.stage import Counts
+from minimize.stages.chain import is_tally
+from minimize.stages.gates import Gates
+from minimize.stages.generalize import Fields, bound_fields
 from minimize.techniques.base import KeySource
 from minimize.techniques.memo import Memo
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What the stages of a plan without tallies need, and what does not change from call to call."""
+
+    gates: Gates
+    fields: Fields
+
+    @classmethod
+    def of(cls, plan: Plan) -> Bound | None:
+        """The plan bound; None for one with a tally, whose fields are bound when it has settled."""
+        tallies = any(is_tally(step) for field in plan.fields.values() for step in field.steps)
+        return None if tallies else cls(Gates.of(plan), bound_fields(plan, {}, frozenset()))
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class Job:
 
     memos    per field with a key, pseudonyms that were computed before
     reach    per aggregate that waits for late rows, the event days that wait for this batch
+    bound    the stages' part that depends on the plan alone, where somebody has worked it out before
     row_key  secret bytes for the last tie between rows that agree in everything else
     aside    the memory that tallies may take, and where they put what does not fit
     """
@@ -44,6 +62,7 @@ class Job:
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
     reach: Mapping[str, Reach] = field(default_factory=dict)
     aside: Aside = field(default_factory=Aside, repr=False)
+    bound: Bound | None = field(default=None, repr=False)
 
     @cached_property
     def records_schema(self) -> pa.Schema:

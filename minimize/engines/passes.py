@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
-from minimize.engines.base import Job
+from minimize.engines.base import Bound, Job
 from minimize.engines.shares import side_by_side
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
@@ -33,11 +33,19 @@ T = TypeVar("T", bound=Tally[Any])
 
 def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
     """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
+    if job.bound is not None:
+        return bound_way(job, job.bound)
     gate = Gate(job.plan, job.settings, job.at)
     if not deduplicates(job.plan):
         return (gate, generalize(job, _settled_alone(job, shares)))
     duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key), (gate,), shares(None)).settle()
     return (gate, duplicates, generalize(job, _settled(job, (gate, duplicates), shares(None))))
+
+
+def bound_way(job: Job, bound: Bound) -> tuple[Stage, ...]:
+    """The stages of a job that was bound before, whose plan has nothing to settle."""
+    gate = Gate(job.plan, job.settings, job.at, bound.gates)
+    return (gate, Generalize(job.plan, job.keys, job.at, memos=job.memos, bound=bound.fields))
 
 
 def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> T:

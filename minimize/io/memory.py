@@ -76,10 +76,30 @@ def memory(data: Any, request: Request) -> MemorySource:
     Takes pandas, pyarrow and any object of the Arrow PyCapsule interface; pandas' index is not data. Raises SchemaError with
     the whole diff, and ConfigurationError for what is no table.
     """
-    named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
-    taken = take(data, named)
-    bound = bind(taken.schema, request)
-    return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.again)
+    return Memory(request)(data)
+
+
+class Memory:
+    """Makes data in memory a source, again and again: a schema like the last one is not bound anew. Threads may share it."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
+        self._last: tuple[pa.Schema, Bound] | None = None
+
+    def __call__(self, data: Any) -> MemorySource:
+        """The data as a source, as `memory` has it."""
+        taken = take(data, self._named)
+        bound = self._bound(taken.schema)
+        return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.again)
+
+    def _bound(self, schema: pa.Schema) -> Bound:
+        last = self._last
+        if last is not None and schema.equals(last[0]):
+            return last[1]
+        bound = bind(schema, self._request)
+        self._last = (schema, bound)
+        return bound
 
 
 def take(data: Any, named: Collection[str] | None = None) -> Data:

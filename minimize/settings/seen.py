@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.settings.asked import Asked, Bounds, Known, pair
 from minimize.settings.base import SCHEMA
-from minimize.settings.columns import index, moments, named, valid
+from minimize.settings.columns import index, moments
 from minimize.settings.timeline import Bools, Changes, Integers, Timeline
 
 LEVEL = "level"
 """The setting whose values are levels; every other setting is a feature."""
 
 _OFF, _ON, _IGNORED = 0, 1, 2
+_PERIODS = 64
+"""How many answers a history remembers before it forgets them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +39,39 @@ class SettingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """Whose state is asked for, one per record: the tenant, the subject with rows of its own (-1: none), and who is known."""
-
-    tenants: Integers
-    subjects: Integers | None
-    valid: Bools
-
-
-@dataclass(frozen=True, slots=True)
 class _History:
-    """What a setting came to for whole tenants, and for the subjects that have rows of their own."""
+    """What a setting came to for whole tenants, and for the subjects that have rows of their own.
+
+    truths  what was found to hold for each tenant, by what was asked and the periods in which nothing changes
+    """
 
     tenants: Timeline
     subjects: Timeline
+    truths: dict[tuple[_Question, tuple[int, ...]], Bools] = field(default_factory=dict, compare=False)
 
-    def at(self, asked: _Asked, when: Integers) -> tuple[Integers, Integers]:
+    def at(self, asked: Asked, when: Integers) -> tuple[Integers, Integers]:
         """The masks in force: the tenant's, and the subject's own."""
         own = np.zeros(len(when), np.int64)
-        if asked.subjects is not None:
-            rows = np.flatnonzero(asked.subjects >= 0)
-            own[rows] = self.subjects.at(asked.subjects[rows], when[rows])
-        return self.tenants.at(asked.tenants, when), own
+        if asked.own is not None:
+            rows = np.flatnonzero(asked.own >= 0)
+            own[rows] = self.subjects.at(asked.own[rows], when[rows])
+        return self.tenants.at(asked.codes, when), own
+
+    def steadily(self, question: _Question, count: int, times: Sequence[Bounds]) -> Bools | None:
+        """Whether it holds in all these times, for each of so many tenants and for nobody; None where a tenant's changes."""
+        periods = [self.tenants.period(moment) for bounds in times for moment in bounds]
+        key = (question, tuple(periods))
+        known = self.truths.get(key)
+        if known is None:
+            masks = [self.tenants.steady(count, *bounds) for bounds in times]
+            found = [question.holds(mask, np.zeros_like(mask)) for mask in masks if mask is not None]
+            if len(found) < len(masks):
+                return None
+            known = np.logical_and.reduce(found)
+            if len(self.truths) >= _PERIODS:
+                self.truths.clear()
+            self.truths[key] = known
+        return known
 
 
 class SeenSettings:
@@ -72,16 +86,18 @@ class SeenSettings:
         self._subjects, self._subject = _coded(rows["subject"])
         self._holder = _coded(rows["holder"])[1]
         own = self._subject >= 0
-        self._pairs, places = np.unique(_pair(self._tenant[own], self._subject[own]), return_inverse=True)
+        pairs, places = np.unique(pair(self._tenant[own], self._subject[own]), return_inverse=True)
+        self._known = Known(self._tenants, self._subjects, pairs)
         self._entity = self._tenant.copy()
         self._entity[own] = places
         self._own = own
         self._histories: dict[tuple[str, tuple[str, ...]], _History] = {}
+        self._last: Asked | None = None
 
     def as_of(self, at: int) -> SeenSettings:
         """The same rows as a run at another time sees them; what was worked out of them is shared."""
         other = copy(self)
-        other._at = at
+        other._at, other._last = at, None
         return other
 
     @property
@@ -98,7 +114,7 @@ class SeenSettings:
         long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
         """
         history = self._history((feature, tuple(sorted(holders))), lambda rows: self._feature_classes(rows, holders))
-        return self._both(history, _is_on, self._asked(tenants, subjects), times)
+        return self._both(history, _Question(), self._asked(tenants, subjects, times))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
@@ -111,8 +127,7 @@ class SeenSettings:
         if wanted == 0:
             return pa.array(np.ones(len(tenants), np.bool_))
         history = self._history((LEVEL, tuple(levels)), lambda rows: self._level_classes(rows, levels))
-        lower = np.int64((1 << wanted) - 1)
-        return self._both(history, lambda wide, own: _reaches(wide, own, lower), self._asked(tenants, subjects), times)
+        return self._both(history, _Question(wanted), self._asked(tenants, subjects, times))
 
     def why(
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
@@ -163,46 +178,40 @@ class SeenSettings:
             self._histories[key] = _History(Timeline.of(changes.take(~own)), Timeline.of(changes.take(own)))
         return self._histories[key]
 
-    def _asked(self, tenants: pa.Array, subjects: pa.Array | None) -> _Asked:
-        known = [
-            there for there in (named(tenants), None if subjects is None else named(subjects)) if there is not None
-        ]
-        codes = index(tenants, self._tenants)
-        everyone = np.logical_and.reduce([codes >= 0, *known])
-        if subjects is None or not len(self._pairs):
-            return _Asked(codes, None, everyone)
-        wanted = _pair(codes, index(subjects, self._subjects))
-        places = np.minimum(np.searchsorted(self._pairs, wanted), len(self._pairs) - 1)
-        return _Asked(codes, np.where(self._pairs[places] == wanted, places, -1), everyone)
+    def _asked(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> Asked:
+        """Who and when; of several questions about one batch the first has it made."""
+        last = self._last
+        if last is None or last.tenants is not tenants or last.subjects is not subjects or last.times is not times:
+            self._last = last = Asked(self._known, tenants, subjects, times)
+        return last
 
-    def _both(self, history: _History, holds: _Holds, asked: _Asked, times: pa.Array | None) -> pa.BooleanArray:
+    def _both(self, history: _History, question: _Question, asked: Asked) -> pa.BooleanArray:
         """Whether it holds at the run's time and, by itself, at the event's."""
-        answer = asked.valid & self._holding(history, holds, asked, np.array([self._at], np.int64))
-        if times is not None:
-            answer &= self._holding(history, holds, asked, moments(times))
-            there = valid(times)
-            answer = answer if there is None else answer & there
-        return pa.array(answer)
-
-    def _holding(self, history: _History, holds: _Holds, asked: _Asked, when: Integers) -> Bools:
-        """Whether it holds for each record, at one time for all or at one for each."""
-        if asked.subjects is None and len(when):
-            masks = history.tenants.steady(len(self._tenants), when.min(), when.max())
-            if masks is not None:
-                return holds(masks, np.zeros_like(masks))[asked.tenants]
-        return holds(*history.at(asked, np.broadcast_to(when, asked.tenants.shape)))
+        if asked.own is None and (asked.times is None or asked.bounds is not None):
+            times = [(self._at, self._at), *(() if asked.bounds is None else (asked.bounds,))]
+            truths = history.steadily(question, len(self._tenants), times)
+            if truths is not None:
+                return asked.spread(truths)
+        now = np.broadcast_to(np.int64(self._at), asked.codes.shape)
+        whens = [when for when in (now, asked.moments) if when is not None]
+        answer = np.logical_and.reduce([question.holds(*history.at(asked, when)) for when in whens])
+        answer = answer & (asked.codes >= 0)
+        return pa.array(answer if asked.somebody is None else answer & asked.somebody)
 
 
-_Holds = Callable[[Integers, Integers], Bools]
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Whether the feature is on; or, with a level's place among the levels, whether that is reached."""
 
+    level: int | None = None
 
-def _is_on(wide: Integers, own: Integers) -> Bools:
-    either: Integers = wide | own
-    return np.asarray((either & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
-
-
-def _reaches(wide: Integers, own: Integers, lower: np.int64) -> Bools:
-    return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
+    def holds(self, wide: Integers, own: Integers) -> Bools:
+        """By the masks of tenants and of subjects."""
+        if self.level is None:
+            either: Integers = wide | own
+            return np.asarray((either & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
+        lower = np.int64((1 << self.level) - 1)
+        return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
 
 
 def _height(value: str, levels: Sequence[str]) -> int:
@@ -216,8 +225,3 @@ def _coded(values: pa.ChunkedArray) -> tuple[pa.Array, Integers]:
     column = values.combine_chunks()
     distinct = column.drop_null().unique()
     return distinct, index(column, distinct)
-
-
-def _pair(tenants: Integers, subjects: Integers) -> Integers:
-    """A tenant and a subject as one integer, -1 where either is nobody."""
-    return np.where((tenants >= 0) & (subjects >= 0), (tenants << np.int64(32)) | subjects, -1)

@@ -77,7 +77,11 @@ class Timeline:
         masks[rows] = self._at(entities[rows], moments[rows])
         return masks
 
-    def steady(self, count: int, first: np.int64, last: np.int64) -> Integers | None:
+    def period(self, moment: int) -> int:
+        """Which of the stretches between two changes a moment is in."""
+        return int(np.searchsorted(self.moments, moment, side="right"))
+
+    def steady(self, count: int, first: int, last: int) -> Integers | None:
         """The mask of each of so many entities from the first moment to the last, and of nobody; None where any changes."""
         everyone = np.arange(count)
         if not len(self.slots):
@@ -93,7 +97,7 @@ class Timeline:
         said = (place >= 0) & (self.slots[place] // width == entities)
         return np.where(said, self.masks[place], 0)
 
-    def _changing(self, entities: Integers, first: np.int64, last: np.int64) -> Bools:
+    def _changing(self, entities: Integers, first: int, last: int) -> Bools:
         """Which entities have a change after the first moment, up to the last."""
         width = len(self.moments) + 1
         slots = [entities * width + np.searchsorted(self.moments, moment, side="right") for moment in (first, last)]

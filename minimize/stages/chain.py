@@ -19,15 +19,22 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Branched:
-    """What branches gave: the values, where one could not be treated, and where one was dropped."""
+    """What branches gave: the values, where one could not be treated, and where one was dropped.
+
+    `changed` and `entries` say what a technique of its own knows about changes (see `Treated`).
+    """
 
     values: pa.Array
     untreated: pa.BooleanArray | None = None
     dropped: pa.BooleanArray | None = None
+    changed: pa.BooleanArray | None = None
+    entries: pa.Array | None = None
 
 
 def run_chain(steps: Sequence[Technique], values: pa.Array, context: Context) -> Treated:
     """The steps one after the other; a value that one of them could not treat is null from there on."""
+    if len(steps) == 1:
+        return treat(steps[0], values, context)
     untreated: pa.BooleanArray | None = None
     for step in steps:
         treated = treat(step, values, context)
@@ -51,7 +58,7 @@ def run_branches(
         if chain is None:
             return Branched(pa.nulls(len(values), gives), dropped=pa.repeat(pa.scalar(True), len(values)))
         treated = run_chain(chain, values, context)
-        return Branched(treated.values, treated.untreated)
+        return Branched(treated.values, treated.untreated, None, treated.changed, treated.entries)
     parts = [_rows(cases, index, len(chains)) for index in range(len(chains))]
     treated_parts = [
         Treated(pa.nulls(rows.size, gives)) if chain is None else _some(chain, rows, values, context)

@@ -7,7 +7,29 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.stages.chain import Branched
 from minimize.techniques import family, plain
+
+
+def changes(values: pa.Array, out: Branched, among: pa.BooleanArray | None) -> int:
+    """How many of these values (of all where no mask is given) were changed: as the technique tells, or by comparing."""
+    if values is out.values:
+        return 0
+    mask = out.changed if out.changed is not None else _told(values, out)
+    count: int = mask.true_count if among is None else pc.and_(mask, among).true_count
+    return count
+
+
+def _told(values: pa.Array, out: Branched) -> pa.BooleanArray:
+    """By the entries of the dictionary that came in, where it is known what became of each of them."""
+    if out.entries is None or not pa.types.is_dictionary(values.type):
+        return changed(values, out.values)
+    entries = changed(values.dictionary, out.entries)
+    if not entries.true_count:
+        return _never(values)
+    if entries.true_count == len(entries):
+        return values.is_valid()
+    return entries.take(values.indices).fill_null(False)
 
 
 def changed(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:

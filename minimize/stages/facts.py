@@ -59,8 +59,25 @@ class BatchFacts:
         times = self.times()
         if times is None:
             return everywhere(True, self, RECORD)
-        limit = ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * PER_SECOND[times.type.unit] // 1_000_000
-        return pc.less_equal(times.cast(pa.int64()), limit).fill_null(True)
+        return pc.less_equal(times.cast(pa.int64()), self._limit(retention, times.type)).fill_null(True)
+
+    def any_past(self, retention: timedelta | None) -> bool:
+        """Whether that is so for any record: by the earliest event time."""
+        times = None if retention is None else self.times()
+        if retention is None or times is None or times.null_count:
+            return retention is not None and self.raw.num_rows > 0
+        first = self._once("first", lambda: _first(times))
+        return first is not None and first <= self._limit(retention, times.type)
+
+    def _limit(self, retention: timedelta, type_: pa.DataType) -> int:
+        """The last event time, in the unit of the type, that is as old as this."""
+        return ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * PER_SECOND[type_.unit] // 1_000_000
+
+    def closed(self, key: str, place: Pointer, gate: All | None) -> pa.BooleanArray | None:
+        """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""
+        if gate is None:
+            return _closing(self.opens(key, place, "is"))
+        return self._once(("closed", gate, place), lambda: _closing(truth(gate, self, place, "is")))
 
     def times(self) -> pa.TimestampArray | None:
         """The event times; None where the policy has none."""
@@ -106,6 +123,16 @@ class BatchFacts:
 
     def _subjects(self) -> pa.Array | None:
         return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
+
+
+def _closing(opens: pa.BooleanArray) -> pa.BooleanArray | None:
+    return None if opens.true_count == len(opens) else pc.invert(opens)
+
+
+def _first(times: pa.TimestampArray) -> int | None:
+    """The earliest time, in its own unit, of times without nulls; None where there are none."""
+    first: int | None = pc.min(times.cast(pa.int64())).as_py()
+    return first
 
 
 def gate_of(field: Field) -> All:

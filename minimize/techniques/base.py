@@ -74,10 +74,18 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Treated:
-    """What came out, and where a value could not be treated (null there; no mask means nowhere)."""
+    """What came out, and where a value could not be treated (null there; no mask means nowhere).
+
+    Counting what was changed is cheaper for a technique that says it:
+
+    changed  where the result differs from a value that came in and could be treated; None where nobody has looked
+    entries  of a dictionary-encoded column: what became of each of the dictionary's entries
+    """
 
     values: pa.Array = dataclasses.field(repr=False)
     untreated: pa.BooleanArray | None = dataclasses.field(default=None, repr=False)
+    changed: pa.BooleanArray | None = dataclasses.field(default=None, repr=False)
+    entries: pa.Array | None = dataclasses.field(default=None, repr=False)
 
 
 class Step(BaseModel):
@@ -170,10 +178,12 @@ def mask_of(failed: npt.NDArray[np.bool_]) -> pa.BooleanArray | None:
 def spread(treated: Treated, indices: pa.Array) -> Treated:
     """Results per dictionary entry, spread over the rows' indices: merged, and encoded where the type allows."""
     untreated = None if treated.untreated is None else pc.fill_null(treated.untreated.take(indices), False)
-    if family(treated.values.type) not in ("string", "binary") or treated.values.type.id in _VIEWS:
-        return Treated(pick(treated.values, indices), untreated)
-    merged = treated.values.dictionary_encode()
-    return Treated(pa.DictionaryArray.from_arrays(merged.indices.take(indices), merged.dictionary), untreated)
+    entries = treated.values
+    if family(entries.type) not in ("string", "binary") or entries.type.id in _VIEWS:
+        return Treated(pick(entries, indices), untreated, entries=entries)
+    merged = entries.dictionary_encode()
+    values = pa.DictionaryArray.from_arrays(merged.indices.take(indices), merged.dictionary)
+    return Treated(values, untreated, entries=entries)
 
 
 _VIEWS = (pa.string_view().id, pa.binary_view().id)

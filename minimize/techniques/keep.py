@@ -29,3 +29,7 @@ class Keep(Technique):
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The same array."""
         return Treated(values)
+
+    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
+        """The same array."""
+        return Treated(values)
