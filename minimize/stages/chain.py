@@ -27,7 +27,7 @@ class Branched:
     values: pa.Array
     untreated: pa.BooleanArray | None = None
     dropped: pa.BooleanArray | None = None
-    changed: pa.BooleanArray | None = None
+    changed: int | None = None
     entries: pa.Array | None = None
 
 

@@ -15,7 +15,9 @@ def changes(values: pa.Array, out: Branched, among: pa.BooleanArray | None) -> i
     """How many of these values (of all where no mask is given) were changed: as the technique tells, or by comparing."""
     if values is out.values:
         return 0
-    mask = out.changed if out.changed is not None else _told(values, out)
+    if out.changed is not None:
+        return out.changed
+    mask = _told(values, out)
     count: int = mask.true_count if among is None else pc.and_(mask, among).true_count
     return count
 

@@ -91,5 +91,5 @@ def _has_tally(plan: FieldPlan) -> bool:
 
 
 def memos_of(plan: Plan) -> dict[str, Memo]:
-    """An empty memory for each field with a key, for as long as plan and keyring stay."""
-    return {key: Memo() for key, field in plan.fields.items() if any(step.key_names for step in all_steps(field))}
+    """An empty memory for each field with a technique, for as long as plan and keyring stay."""
+    return {key: Memo() for key, field in plan.fields.items() if all_steps(field)}

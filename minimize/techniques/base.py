@@ -23,11 +23,14 @@ from pydantic import BaseModel, ConfigDict
 
 from minimize.techniques.distinct import decoded, distinct, listed, pick
 from minimize.techniques.memo import Memo
+from minimize.techniques.recall import Recall
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
+FEW = 1024
+"""Up to so many values are treated one by one; beyond, distinct values are found first."""
 EVERY: tuple[Family, ...] = get_args(Family)
 """All families: what takes these takes any type."""
 
@@ -71,6 +74,10 @@ class Context:
     time: pa.Array | None = dataclasses.field(default=None, repr=False)
     memo: Memo | None = None
 
+    def recall(self, technique: object) -> Recall:
+        """What a technique remembers of this field: from batch to batch where the caller keeps a memory."""
+        return Recall() if self.memo is None else self.memo.recall(technique)
+
 
 @dataclass(frozen=True, slots=True)
 class Treated:
@@ -78,13 +85,13 @@ class Treated:
 
     Counting what was changed is cheaper for a technique that says it:
 
-    changed  where the result differs from a value that came in and could be treated; None where nobody has looked
+    changed  how many of the values that came in and could be treated became another; None where nobody has looked
     entries  of a dictionary-encoded column: what became of each of the dictionary's entries
     """
 
     values: pa.Array = dataclasses.field(repr=False)
     untreated: pa.BooleanArray | None = dataclasses.field(default=None, repr=False)
-    changed: pa.BooleanArray | None = dataclasses.field(default=None, repr=False)
+    changed: int | None = None
     entries: pa.Array | None = dataclasses.field(default=None, repr=False)
 
 
@@ -154,13 +161,36 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
     return technique.apply_column(values, context)
 
 
-def each_distinct(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> Treated:
-    """Applies a function to each distinct value (a Python loop, hence never over rows); None is: could not be treated."""
+def each_distinct(
+    values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: Recall | None = None
+) -> Treated:
+    """Applies a function to each distinct value (a Python loop, hence never over many rows); None is: could not be treated.
+
+    With a `recall` a value that came before is not worked out again.
+    """
+    if len(values) <= FEW:
+        return _each_of_few(values, of, gives, recall or Recall())
     found = distinct(values)
-    words = listed(found.words)
-    results = [None if word is None else of(word) for word in words]
-    failed = [result is None and word is not None for result, word in zip(results, words, strict=True)]
-    return Treated(pick(pa.array(results, gives), found.codes), untreated_at(failed, found.codes))
+    if recall is None or len(found.words) <= FEW:
+        results = _worked_out(found.words, of, gives)
+    else:
+        results = recall.words(found.words, lambda words: _worked_out(words, of, gives))
+    failed = pc.and_(results.is_null(), found.words.is_valid())
+    untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
+    return Treated(pick(results, found.codes), untreated)
+
+
+def _each_of_few(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: Recall) -> Treated:
+    """The same for few rows: looking each up is cheaper than finding the distinct ones."""
+    given = listed(values)
+    results = recall.each(given, of)
+    failed = [result is None and value is not None for result, value in zip(results, given, strict=True)]
+    changed = sum(result is not None and result != value for result, value in zip(results, given, strict=True))
+    return Treated(pa.array(results, gives), pa.array(failed, pa.bool_()) if any(failed) else None, changed)
+
+
+def _worked_out(words: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> pa.Array:
+    return pa.array([None if word is None else of(word) for word in listed(words)], gives)
 
 
 def untreated_at(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:

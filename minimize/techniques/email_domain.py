@@ -37,7 +37,7 @@ class EmailDomain(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The domains."""
-        return each_distinct(values, _domain, pa.string())
+        return each_distinct(values, _domain, pa.string(), context.recall(self))
 
 
 def _domain(address: str) -> str | None:

@@ -82,7 +82,7 @@ class Generalize(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The labels."""
-        return each_distinct(values, self._label, pa.string())
+        return each_distinct(values, self._label, pa.string(), context.recall(self))
 
     def _label(self, value: Any) -> str:
         return self._words.get(str(value), self._read.root)

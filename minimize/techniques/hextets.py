@@ -27,6 +27,15 @@ def leading(texts: pa.StringArray, groups: int) -> pa.StringArray:
     return pc.if_else(pc.and_not(whole, carrying), found, pa.nulls(len(texts), pa.string()))
 
 
+def written_out(starts: pa.StringArray) -> pa.BooleanArray:
+    """Which of some leading groups are written as RFC 5952 says, and none of them zero: no group can be left out of those.
+
+    >>> written_out(pa.array(["2001:db8:1", "2001:0db8:1", "2001:DB8:1", "2001:db8:0"])).to_pylist()
+    [True, False, False, False]
+    """
+    return pc.match_substring_regex(starts, "^[1-9a-f][0-9a-f]{0,3}(?::[1-9a-f][0-9a-f]{0,3})*$")
+
+
 @lru_cache(maxsize=8)
 def _pattern(groups: int) -> str:
     """The leading groups, then the others in full, or some, two colons, and some."""

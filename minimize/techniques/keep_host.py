@@ -39,7 +39,7 @@ class KeepHost(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The hosts."""
-        return each_distinct(values, _host, pa.string())
+        return each_distinct(values, _host, pa.string(), context.recall(self))
 
 
 _AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)(?=[/?#\\]|\s*$)")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.interned import Codes, Interned
+from minimize.techniques.recall import Recall
 
 Rows = npt.NDArray[np.uint8]
 Compute = Callable[[Sequence[bytes], Codes, pa.Array], Rows]
@@ -26,6 +27,14 @@ class Memo:
     def __init__(self, limit: int = 1_000_000) -> None:
         self.limit = limit
         self._known: dict[pa.DataType, _Known] = {}
+        self._recalls: dict[int, tuple[object, Recall]] = {}
+
+    def recall(self, technique: object) -> Recall:
+        """What this technique, and no other, remembers of single values."""
+        held = self._recalls.get(id(technique))
+        if held is None:
+            held = self._recalls.setdefault(id(technique), (technique, Recall(self.limit // 5)))
+        return held[1]
 
     def rows(self, texts: pa.Array, scopes: Codes, named: Sequence[bytes], compute: Compute) -> tuple[Codes, Rows]:
         """For each text (or bytes; none is null) the place of its row, and the rows, among them some of other texts.

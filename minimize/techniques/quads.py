@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.uint32]
 BLOCK = 32_768
-_DOT, _ZERO = b".0"
+_DOT, _ZERO = map(np.uint8, b".0")
 _NOTHING = (np.empty(0, np.uint32), np.empty(0, np.bool_))
 
 
@@ -48,19 +48,34 @@ def _in_blocks(texts: pa.StringArray) -> tuple[Numbers, Bools]:
 
 
 def _quads(texts: pa.StringArray) -> tuple[Numbers, Bools]:
-    """The same for texts with three dots each."""
+    """The same for texts with three dots each: at every byte the number that ends there is worked out, then the four are read."""
     offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4).astype(np.int64)
     data = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     offsets -= offsets[0]
-    dots = np.flatnonzero(data == _DOT).reshape(-1, 3)
-    starts = np.column_stack([offsets[:-1], dots + 1])
-    lengths = np.column_stack([dots, offsets[1:]]) - starts
     digits = data - _ZERO
-    last = len(data) - 1
-    first, second, third = (digits[np.minimum(starts + place, last)].astype(np.int32) for place in range(3))
-    values = np.where(lengths > 1, np.where(lengths > 2, first * 100 + second * 10 + third, first * 10 + second), first)
-    fine = (lengths > 0) & (lengths < 4) & (values < 256) & (first < 10)
-    fine &= (lengths < 2) | ((first > 0) & (second < 10))
-    fine &= (lengths < 3) | (third < 10)
+    dots = np.flatnonzero(data == _DOT).reshape(-1, 3)
+    ends = np.column_stack([dots, offsets[1:]])
+    lengths = ends - np.column_stack([offsets[:-1], dots + 1])
+    values = _ending(digits, offsets[:-1])[ends - 1]
+    fine = (lengths > 0) & (lengths < 4) & (values < 256) & (values >= _LEAST[np.minimum(lengths, 3)])
     whole = values.astype(np.uint32)
-    return whole[:, 0] << 24 | whole[:, 1] << 16 | whole[:, 2] << 8 | whole[:, 3], fine.all(axis=1)
+    numbers = whole[:, 0] << 24 | whole[:, 1] << 16 | whole[:, 2] << 8 | whole[:, 3]
+    others = np.flatnonzero((digits > 9) & (data != _DOT))
+    only = fine.all(axis=1)
+    only[np.searchsorted(offsets, others, side="right") - 1] = False
+    return numbers, only
+
+
+def _ending(digits: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
+    """At each byte the number of up to three digits that ends there, as far back as its text goes."""
+    is_digit = digits < 10
+    alone = digits * is_digit
+    tens, hundreds = np.zeros(len(digits), np.uint16), np.zeros(len(digits), np.uint16)
+    np.multiply(alone[:-1], np.uint16(10), out=tens[1:])
+    np.multiply(alone[:-2] * is_digit[1:-1], np.uint16(100), out=hundreds[2:])
+    tens[starts], hundreds[starts], hundreds[starts + 1] = 0, 0, 0
+    return alone + tens + hundreds
+
+
+_LEAST = np.array([0, 0, 10, 100], np.uint16)
+"""The least number of so many digits that does not begin with a zero."""

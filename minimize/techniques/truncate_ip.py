@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ConfigDict, Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct, mask_of
-from minimize.techniques.distinct import decoded, workable
-from minimize.techniques.hextets import leading
+from minimize.techniques.base import FEW, Context, Family, Leaves, Technique, Treated, each_distinct, mask_of
+from minimize.techniques.distinct import decoded, distinct, workable
+from minimize.techniques.hextets import leading, written_out
 from minimize.techniques.quads import parsed, written
+from minimize.techniques.recall import Recall
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -59,46 +60,56 @@ class TruncateIp(Technique):
 
     def apply_column(self, values: pa.Array, context: Context) -> Treated:
         """The same, as indices into the distinct networks: there are few."""
+        if len(values) <= FEW:
+            return each_distinct(values, self._truncated, pa.string(), context.recall(self))
         texts = workable(values).cast(pa.string())
         numbers, plain = parsed(texts)
-        networks = pa.array(numbers & self._mask, mask=~plain).dictionary_encode()
+        kept = numbers & self._mask
+        changed = int(np.count_nonzero((kept != numbers) & plain if self.as_ == "address" else plain))
+        networks = pa.array(kept, mask=~plain).dictionary_encode()
         words = self._suffixed(written(networks.dictionary.to_numpy().astype(np.uint32)))
         if plain.all():
-            return Treated(pa.DictionaryArray.from_arrays(networks.indices, words))
-        rest = self._others(texts.filter(pa.array(~plain)))
-        others = rest.values.dictionary_encode()
+            return Treated(pa.DictionaryArray.from_arrays(networks.indices, words), changed=changed)
+        others = self._others(texts.filter(pa.array(~plain)), context.recall(self))
         codes = np.full(len(texts), -1)
         codes[plain] = networks.indices.filter(pa.array(plain)).to_numpy()
-        codes[~plain] = pc.fill_null(pc.add(others.indices, len(words)), -1).to_numpy()
+        codes[~plain] = pc.fill_null(pc.add(others.values.indices, len(words)), -1).to_numpy()
         lost = np.zeros(len(texts), np.bool_)
-        lost[~plain] = False if rest.untreated is None else rest.untreated.to_numpy(zero_copy_only=False)
+        lost[~plain] = False if others.untreated is None else others.untreated.to_numpy(zero_copy_only=False)
         encoded = pa.array(codes, pa.int32(), mask=codes < 0)
-        both = pa.concat_arrays([words, others.dictionary.cast(pa.string())])
-        return Treated(pa.DictionaryArray.from_arrays(encoded, both), mask_of(lost))
+        both = pa.concat_arrays([words, others.values.dictionary])
+        return Treated(pa.DictionaryArray.from_arrays(encoded, both), mask_of(lost), changed + (others.changed or 0))
 
-    def _others(self, texts: pa.StringArray) -> Treated:
+    def _others(self, texts: pa.StringArray, recall: Recall) -> Treated:
+        """Everything but plain IPv4, by distinct text, dictionary-encoded."""
+        found = distinct(texts)
+        results = recall.words(found.words, self._texts)
+        merged = results.dictionary_encode()
+        failed = pc.and_(results.is_null(), found.words.is_valid())
+        changed = pc.fill_null(pc.not_equal(results, found.words), False).take(found.codes).true_count
+        untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
+        values = pa.DictionaryArray.from_arrays(merged.indices.take(found.codes), merged.dictionary)
+        return Treated(values, untreated, changed)
+
+    def _texts(self, texts: pa.StringArray) -> pa.StringArray:
         """Plain IPv6 by the groups that the network is in, of which there are few; all else one by one."""
         groups = -(-self.v6 // 16)
         if not 0 < groups < 8:
-            return each_distinct(texts, self._truncated, pa.string())
+            return each_distinct(texts, self._truncated, pa.string()).values
         starts = leading(texts, groups)
         plain = starts.is_valid()
-        few = self._networks(starts.filter(plain))
-        rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string())
-        values = pc.replace_with_mask(pc.replace_with_mask(texts, plain, few.values), pc.invert(plain), rest.values)
-        return Treated(values, mask_of(pc.and_(values.is_null(), texts.is_valid()).to_numpy(zero_copy_only=False)))
+        few = self._networks(starts.filter(plain), groups)
+        rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string()).values
+        return pc.replace_with_mask(pc.replace_with_mask(texts, plain, few), pc.invert(plain), rest)
 
-    def _networks(self, starts: pa.StringArray) -> Treated:
-        """The network that begins so: where it is whole groups as they are written, nothing must be worked out."""
-        found = starts.dictionary_encode()
-        words, ready = found.dictionary, pa.repeat(pa.scalar(False), len(found.dictionary))
-        if self.v6 % 16 == 0 and self.v6 <= 96:
-            ready = pc.match_substring_regex(words, _WRITTEN)
+    def _networks(self, starts: pa.StringArray, groups: int) -> pa.StringArray:
+        """The networks of addresses that start so: all done where whole groups are kept, written as they should be."""
+        if self.v6 % 16 or groups > 6:
+            return each_distinct(starts, lambda start: self._truncated(f"{start}::"), pa.string()).values
+        ready = written_out(starts)
         suffix = f"::/{self.v6}" if self.as_ == "network" else "::"
-        easy = pc.binary_join_element_wise(words.filter(ready), suffix, "")
-        hard = each_distinct(words.filter(pc.invert(ready)), lambda start: self._truncated(f"{start}::"), pa.string())
-        networks = pc.replace_with_mask(pc.replace_with_mask(words, ready, easy), pc.invert(ready), hard.values)
-        return Treated(networks.take(found.indices))
+        rest = each_distinct(starts.filter(pc.invert(ready)), lambda start: self._truncated(f"{start}::"), pa.string())
+        return pc.replace_with_mask(pc.binary_join_element_wise(starts, suffix, ""), pc.invert(ready), rest.values)
 
     @property
     def _mask(self) -> np.uint32:

@@ -41,7 +41,7 @@ class TruncateVersion(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The leading parts."""
-        return each_distinct(values, self._truncated, pa.string())
+        return each_distinct(values, self._truncated, pa.string(), context.recall(self))
 
     def _truncated(self, version: str) -> str | None:
         found = self._leading.match(version)

@@ -12,7 +12,7 @@ import pytest
 from minimize.errors import ConfigurationError, SchemaError, SourceError
 from minimize.io.base import Chunk, Declared, Request
 from minimize.io.columnar import ROWS
-from minimize.io.memory import memory, take
+from minimize.io.memory import Memory, MemoryPart, memory, take
 from minimize.pointer import Pointer
 
 CANARY = "c4n4ry"
@@ -245,3 +245,15 @@ def test_small_batches_of_a_table_are_put_together() -> None:
     table = pa.concat_tables([pa.table({"a": [number]}) for number in range(100)])
     (chunk,) = memory(table, Request((declared("a", "integer"),))).parts[0].read()
     assert chunk.records["a"].to_pylist() == list(range(100))
+
+
+def test_a_schema_that_comes_again_is_not_bound_anew_and_another_is() -> None:
+    again = Memory(REQUEST)
+    parts = [part for data in (TABLE, TABLE.slice(1)) for part in again(data).parts]
+    assert isinstance(parts[0], MemoryPart)
+    assert isinstance(parts[1], MemoryPart)
+    assert parts[0].bound is parts[1].bound
+    (chunk,) = [chunk for part in again(TABLE.drop_columns(["new"])).parts for chunk in part.read()]
+    assert Pointer(("new",)) not in chunk.undeclared
+    with pytest.raises(SchemaError):
+        again(TABLE.drop_columns(["id"]))

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.stages.changed import changed
+from minimize.stages.chain import Branched
+from minimize.stages.changed import changed, changes
 
 WORDS = pa.array(["a", "b", None, "a"])
 PLACE = pa.struct([("lat", pa.float64()), ("lon", pa.float64())])
@@ -71,3 +72,22 @@ def test_half_floats_are_compared_too() -> None:
         False,
         False,
     ]
+
+
+def test_what_is_known_of_each_entry_is_counted_per_value() -> None:
+    raw = pa.array(["a", "b", "a", None]).dictionary_encode()
+    for entries, count in (["x", "b"], 2), (["a", "b"], 0), (["x", "y"], 3):
+        out = Branched(raw.dictionary_decode(), entries=pa.array(entries))
+        assert changes(raw, out, None) == count
+
+
+def test_among_some_values_only_those_are_counted() -> None:
+    raw = pa.array(["a", "b", "a", None]).dictionary_encode()
+    out = Branched(raw.dictionary_decode(), entries=pa.array(["x", "b"]))
+    assert changes(raw, out, pa.array([True, True, False, False])) == 1
+    assert changes(WORDS, Branched(pa.array(["x", "x", None, "x"])), pa.array([True, False, False, False])) == 1
+
+
+def test_what_the_technique_counted_is_not_compared() -> None:
+    assert changes(WORDS, Branched(pa.array(["x", "x", None, "x"]), changed=7), None) == 7
+    assert changes(WORDS, Branched(WORDS, changed=7), None) == 0

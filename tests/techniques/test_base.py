@@ -7,10 +7,11 @@ import pytest
 
 from minimize.errors import SourceError
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, TypeRefused, treat
-from minimize.techniques.base import each_distinct
+from minimize.techniques.base import FEW, each_distinct
 from minimize.techniques.keep import Keep
 from minimize.techniques.presence import Presence
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.techniques.recall import Recall
 from minimize.techniques.tokenize import Tokenize
 from minimize.techniques.truncate_version import TruncateVersion
 
@@ -61,6 +62,28 @@ def test_a_loop_sees_each_distinct_value_once() -> None:
     treated = each_distinct(pa.array(["a", "b", "a", None]), watched, pa.string())
     assert seen == ["a", "b"]
     assert treated.values.to_pylist() == ["a", "b", "a", None]
+
+
+@pytest.mark.parametrize("recall", [None, Recall()])
+def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: Recall | None) -> None:
+    few: list[str | None] = ["10.1", "x", None, "9.9.9"]
+    made = [each_distinct(pa.array(few * times), _short, pa.string(), recall) for times in (1, FEW)]
+    assert made[1].values.to_pylist() == made[0].values.to_pylist() * FEW == ["10", None, None, "9"] * FEW
+    assert made[0].untreated is not None
+    assert made[1].untreated is not None
+    assert made[1].untreated.to_pylist() == made[0].untreated.to_pylist() * FEW == [False, True, False, False] * FEW
+    assert made[0].changed == 2
+
+
+def test_what_is_recalled_of_many_words_is_what_was_worked_out() -> None:
+    recall, many = Recall(), pa.array([f"{number}.x" for number in range(2 * FEW)])
+    made = [each_distinct(many, _short, pa.string(), recall).values for _ in range(2)]
+    assert made[0].equals(made[1])
+    assert made[0][7].as_py() == "7"
+
+
+def _short(text: str) -> str | None:
+    return text.split(".")[0] if "." in text else None
 
 
 def test_a_text_that_is_not_utf_8_is_refused_without_a_trace_of_it(context: Context) -> None:

@@ -87,3 +87,9 @@ def test_values_neither_travel_nor_print() -> None:
     assert b"scope" not in pickle.dumps(memo)
     assert b"%" not in pickle.dumps(memo)
     assert "scope" not in repr(memo)
+
+
+def test_each_technique_recalls_what_it_worked_out_itself() -> None:
+    memo, one, other = Memo(), Double(), Double()
+    assert memo.recall(one) is memo.recall(one)
+    assert memo.recall(one) is not memo.recall(other)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from minimize.techniques import Context
+from minimize.techniques.base import FEW, Context, Treated
+from minimize.techniques.memo import Memo
 from minimize.techniques.truncate_ip import TruncateIp
 
 Run = Callable[..., list[Any]]
+CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
 
 
 def ip(**parameters: Any) -> TruncateIp:
@@ -118,3 +123,39 @@ def test_plain_addresses_become_the_networks_that_the_library_writes(bits: int, 
         networks = [ipaddress.ip_network(f"{text}/{bits}", strict=False) for text in texts]
         wanted = [str(each if form == "network" else each.network_address) for each in networks]
         assert step.apply(pa.array(texts), context).values.to_pylist() == wanted
+TEXTS = st.one_of(
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=6).map(lambda address: address.exploded),
+    st.sampled_from(
+        ["", "lobby", "1.2.3", "01.2.3.4", "1.2.3.256", "2001:db8:0:1::", "2001:DB8:1::2", "2002:c000:204::1"]
+    ),
+    st.sampled_from(
+        ["::ffff:1.2.3.4", "[2001:db8:1::2]:80", "1.2.3.4:80", "fe80::1%eth0", "1:2:3:4:5:6:7:8", "2001:db8::"]
+    ),
+    st.none(),
+)
+
+
+@given(
+    st.lists(TEXTS, min_size=1, max_size=8),
+    st.sampled_from([16, 40, 48, 96, 112, 0]),
+    st.sampled_from(["address", "network"]),
+)
+def test_many_rows_are_treated_as_few_are(texts: list[str | None], v6: int, as_: str) -> None:
+    technique, memo = ip(v6=v6, **{"as": as_}), Memo()
+    few = technique.apply_column(pa.array(texts, pa.string()), CONTEXT)
+    times = FEW // len(texts) + 1
+    for context in (CONTEXT, replace(CONTEXT, memo=memo), replace(CONTEXT, memo=memo)):
+        many = technique.apply_column(pa.array(texts * times, pa.string()), context)
+        assert many.values.to_pylist() == few.values.to_pylist() * times
+        assert _marks(many) == _marks(few) * times
+        assert many.changed == (few.changed or 0) * times
+
+
+def test_what_was_changed_is_counted_where_it_could_be_treated() -> None:
+    treated = ip().apply_column(pa.array(["1.2.3.4", "1.2.3.0", "2001:db8::", "lobby", None]), CONTEXT)
+    assert treated.changed == 1
+
+
+def _marks(treated: Treated) -> list[bool]:
+    return [False] * len(treated.values) if treated.untreated is None else treated.untreated.to_pylist()
