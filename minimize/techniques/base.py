@@ -169,7 +169,7 @@ def each_distinct(
     With a `recall` a value that came before is not worked out again.
     """
     if len(values) <= FEW:
-        return _each_of_few(values, of, gives, recall or Recall())
+        return _each_of_few(values, of, gives, Recall() if recall is None else recall)
     found = distinct(values)
     if recall is None or len(found.words) <= FEW:
         results = _worked_out(found.words, of, gives)

@@ -12,11 +12,31 @@ import numpy as np
 import pyarrow as pa
 from pydantic import ConfigDict, Field, model_validator
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, TypeRefused, family, untreated_at
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Leaves,
+    Technique,
+    Treated,
+    TypeRefused,
+    family,
+    mask_of,
+    untreated_at,
+)
 from minimize.techniques.distinct import distinct
 from minimize.techniques.intervals import Edges, Even, Interval, Intervals, is_short
 from minimize.techniques.lattice import Lattice, nearest_double, shortest
-from minimize.techniques.numeric import Doubles, Number, doubles, fits, integers, nulls, number_of
+from minimize.techniques.numeric import (
+    Doubles,
+    Number,
+    doubles,
+    finished,
+    fits,
+    integers,
+    nulls,
+    number_of,
+    raw_doubles,
+)
 
 As = Literal["lower", "middle", "label"]
 
@@ -87,6 +107,40 @@ class Bin(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The bins."""
+        intervals = self._intervals
+        if isinstance(intervals, Even) and self.as_ != "label" and pa.types.is_float64(values.type):
+            with np.errstate(all="ignore"):
+                found, sure = intervals.lattice.below(raw_doubles(values), middle=self.as_ == "middle")
+            return finished(values, found, sure, self._slowly)
+        if isinstance(intervals, Edges) and not pa.types.is_decimal(values.type):
+            return self._between(values, intervals)
+        return self._slowly(values)
+
+    def _between(self, values: pa.Array, edges: Edges) -> Treated:
+        """By the number of edges that are not above, few of which there are."""
+        null = nulls(values) if values.null_count else None
+        numbers = _as_doubles(values)
+        finite = np.isfinite(numbers)
+        places = edges.find(numbers).astype(np.int32)
+        if not finite.all():
+            places[~finite] = len(edges.edges) + 1
+        table = self._table(self.gives(values.type))
+        lost = ~finite if null is None else ~finite & ~null
+        return Treated(table.take(pa.array(places, mask=null)), mask_of(lost))
+
+    def _table(self, given: pa.DataType) -> pa.Array:
+        """What each interval between edges gives, and null for what is in none."""
+        if given not in self._tables:
+            intervals = map(self._intervals.interval, range(len(self.edges or ()) + 1))
+            self._tables[given] = pa.array([*(self._result(interval, given) for interval in intervals), None], given)
+        return self._tables[given]
+
+    @cached_property
+    def _tables(self) -> dict[pa.DataType, pa.Array]:
+        return {}
+
+    def _slowly(self, values: pa.Array) -> Treated:
+        """By the distinct intervals, each worked out exactly."""
         given = self.gives(values.type)
         bins, codes = _binned(values, self._intervals)
         intervals = [None if index is None else self._intervals.interval(index) for index in bins]

@@ -74,6 +74,10 @@ class Even:
         return Interval(self.lattice.point(index), self.lattice.point(index + 1))
 
 
+_MANY = 16
+"""Up to so many edges each is compared with all numbers: a search costs more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edges:
     """Interval 0 is below the first edge, the last is from the last edge on."""
@@ -91,7 +95,13 @@ class Edges:
 
     def find(self, numbers: Doubles) -> Whole:
         """How many edges are not above."""
-        return np.searchsorted(np.array([float(edge) for edge in self.edges]), numbers, side="right").astype(np.int64)
+        bounds = [float(edge) for edge in self.edges]
+        if len(bounds) > _MANY:
+            return np.searchsorted(np.array(bounds), numbers, side="right").astype(np.int64)
+        found = np.zeros(len(numbers), np.uint8)
+        for bound in bounds:
+            found += numbers >= bound
+        return found.astype(np.int64)
 
     def find_one(self, number: Fraction) -> int:
         """How many edges are not above."""

@@ -18,7 +18,11 @@ import numpy.typing as npt
 from minimize.techniques.numeric import Doubles
 
 Whole = npt.NDArray[np.int64]
+Sure = npt.NDArray[np.bool_]
 EXACT = 10**15
+_FAR = 10_000
+_BLOCK = 16_384
+"""So many numbers at a time stay in the processor's cache with all that is worked out of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,7 @@ class Lattice:
 
     def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
         """Where a finite number is too far out for exact work in doubles."""
-        limit = EXACT - 2 * self.step - abs(self.origin)
-        return np.isfinite(numbers) & (np.abs(numbers) >= max(limit, 0) / float(10**self.scale))
+        return np.isfinite(numbers) & (np.abs(numbers) >= self._limit)
 
     def floor(self, numbers: Doubles) -> Whole:
         """The `k` of the last point that is not above; 0 for what is not finite or is hard."""
@@ -56,6 +59,37 @@ class Lattice:
         """The doubles of these points."""
         return (index * self.step + self.origin) / float(10**self.scale)
 
+    def nearest(self, numbers: Doubles) -> tuple[Doubles, Sure]:
+        """The doubles of the nearest points, and where that is beyond doubt: not about halfway, not far out, finite."""
+        half, limit = self.step / float(10**self.scale) / 2, self._limit / _FAR
+        found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
+        for block in _blocks(len(numbers)):
+            some = numbers[block]
+            points = self._points(np.rint((some * float(10**self.scale) - self.origin) / self.step))
+            sure[block] = (np.abs(some - points) < half * (1 - 1 / _FAR)) & (np.abs(some) < limit)
+            found[block] = points
+        return found, sure
+
+    def below(self, numbers: Doubles, *, middle: bool = False) -> tuple[Doubles, Sure]:
+        """The doubles of the last points that are not above (or of middles to the next), and where that is beyond doubt."""
+        found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
+        for block in _blocks(len(numbers)):
+            some = numbers[block]
+            index = np.floor((some * float(10**self.scale) - self.origin) / self.step)
+            points = self._points(index)
+            sure[block] = (points <= some) & (some < self._points(index + 1)) & (np.abs(some) < self._limit)
+            found[block] = self._points(index + 0.5) if middle else points
+        return found, sure
+
+    def _points(self, index: Doubles) -> Doubles:
+        """As `at`, of whole numbers (or halves of an even one) that are doubles."""
+        return (index * self.step + self.origin) / float(10**self.scale)
+
+    @property
+    def _limit(self) -> float:
+        """From here on a number is `hard`."""
+        return max(EXACT - 2 * self.step - abs(self.origin), 0) / float(10**self.scale)
+
     def floor_one(self, number: Fraction) -> int:
         """The `k` of the last point that is not above one exact number."""
         return int((number * 10**self.scale - self.origin) // self.step)
@@ -63,6 +97,10 @@ class Lattice:
     def point(self, index: int) -> Fraction:
         """One point, exactly."""
         return Fraction(index * self.step + self.origin, 10**self.scale)
+
+
+def _blocks(count: int) -> list[slice]:
+    return [slice(first, first + _BLOCK) for first in range(0, count, _BLOCK)]
 
 
 def shortest(number: float) -> Fraction:

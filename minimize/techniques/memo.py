@@ -43,7 +43,7 @@ class Memo:
         """
         known = self._known.setdefault(texts.type, _Known(texts.type))
         found = known.rows(texts, scopes, named, compute)
-        if len(self) > self.limit:
+        if sum(map(len, self._known.values())) > self.limit:
             self._known = {}
         return found
 
@@ -54,7 +54,7 @@ class Memo:
         return f"Memo(limit={self.limit})"
 
     def __len__(self) -> int:
-        return sum(map(len, self._known.values()))
+        return sum(map(len, self._known.values())) + sum(len(recall) for _, recall in self._recalls.values())
 
 
 class _Known:

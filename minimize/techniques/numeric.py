@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated
@@ -61,6 +62,35 @@ def finite(values: pa.Array, results: Doubles) -> Treated:
         bad = ~np.isfinite(results.astype(kind))
     given = pa.array(np.where(bad, 0.0, results).astype(kind), values.type, mask=bad)
     return Treated(given, mask_of(bad & ~nulls(values)))
+
+
+def raw_doubles(values: pa.Array) -> Doubles:
+    """A column of 64-bit floats as it lies in memory; what stands at a null is any number."""
+    buffer = values.buffers()[1]
+    return np.empty(0) if buffer is None else np.frombuffer(buffer, np.float64, len(values), values.offset * 8)
+
+
+def finished(
+    values: pa.Array, results: Doubles, sure: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], Treated]
+) -> Treated:
+    """Results for 64-bit floats, where they are sure; the others are worked out slowly. What is null stays null."""
+    null = nulls(values) if values.null_count else None
+    rows = np.flatnonzero(~sure if null is None else ~(sure | null))
+    if not rows.size and null is None:
+        changed = int(np.count_nonzero(results != raw_doubles(values)))
+        return Treated(pa.Array.from_buffers(values.type, len(values), [None, pa.py_buffer(results)]), None, changed)
+    gone = np.zeros(len(values), np.bool_) if null is None else null.copy()
+    lost = np.zeros(len(values), np.bool_)
+    if rows.size:
+        slow = slowly(values.take(pa.array(rows)))
+        results[rows] = slow.values.to_numpy(zero_copy_only=False)
+        gone[rows] = nulls(slow.values)
+        lost[rows] = False if slow.untreated is None else slow.untreated.to_numpy(zero_copy_only=False)
+    results[gone] = 0.0
+    changed = int(np.count_nonzero((results != raw_doubles(values)) & ~gone))
+    valid = pa.py_buffer(np.packbits(~gone, bitorder="little"))
+    given = pa.Array.from_buffers(values.type, len(values), [valid, pa.py_buffer(results)])
+    return Treated(given, mask_of(lost), changed)
 
 
 def nulls(values: pa.Array) -> npt.NDArray[np.bool_]:

@@ -35,6 +35,10 @@ def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
     """
     if pa.types.is_date(times.type):
         return _dates(times, unit)
+    if zone in UTC_NAMES and unit in _SECONDS:
+        found = _even(times, unit)
+        if found is not None:
+            return found
     utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
     found = _floor(utc, unit) if zone in UTC_NAMES else _in_zone(utc, unit, zone)
     whole = found.cast(pa.int64())
@@ -42,6 +46,29 @@ def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
     if left.any():
         whole = pc.if_else(pa.array(left), pa.nulls(len(whole), pa.int64()), whole)
     return whole.cast(times.type)
+
+
+def _even(times: pa.TimestampArray, unit: Unit) -> pa.TimestampArray | None:
+    """By units of one length on UTC's clock; None where a start may have no place in the type or the calendar."""
+    per = ticks_per_second(times.type)
+    width, first = _SECONDS[unit] * per, (_MONDAY * per if unit == "week" else 0)
+    values = _raw(times)
+    null = np.asarray(times.is_null().to_numpy(zero_copy_only=False)) if times.null_count else None
+    if null is not None:
+        values = np.where(null, 0, values)
+    if len(values) and int(values.min()) - 2 * width < max(_FIRST * per, -(2**63)):
+        return None
+    low = np.floor_divide(values if not first else values - first, width)
+    low *= width
+    low += first
+    valid = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.Array.from_buffers(times.type, len(low), [valid, pa.py_buffer(low)])
+
+
+def _raw(times: pa.TimestampArray) -> Ticks:
+    """As they lie in memory; what stands at a null is any number."""
+    buffer = times.buffers()[1]
+    return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(times), times.offset * 8)
 
 
 def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray[np.bool_]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b32encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import ClassVar, Literal
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +20,11 @@ from minimize.interned import dense
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, family
 from minimize.techniques.base32 import letters, texts
 from minimize.techniques.distinct import Codes, apart, decoded, distinct, merged, numbers, pick
+from minimize.techniques.few import Asked, are_few, each_scoped
 from minimize.techniques.mac import Mac
 from minimize.techniques.memo import Memo
 from minimize.techniques.periods import starts
-from minimize.techniques.scope import Part, canonicals, companion, keyring, prefixed, scoped, scopes_of
+from minimize.techniques.scope import Part, canonical, canonicals, companion, keyring, prefixed, scoped, scopes_of
 
 Rotation = Literal["day", "week", "month", "quarter", "year"]
 WIDTH = 20
@@ -83,6 +86,9 @@ class Pseudonymize(Technique):
 
     def apply_column(self, values: pa.Array, context: Context) -> Treated:
         """The pseudonyms, dictionary-encoded. Row by row: to look a known value up costs no more than to tell it apart."""
+        beside = self._beside(context)
+        if are_few(values, beside):
+            return self._few(values, beside, context)
         values, scopes = _as_texts(values), scopes_of(len(values), self._scope(context))
         if not values.null_count and not scopes.codes.null_count:
             return Treated(self._pseudonyms(values, numbers(scopes.codes), scopes.named, context))
@@ -93,6 +99,10 @@ class Pseudonymize(Technique):
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
         """The pseudonyms of a dictionary's entries, once for each scope that they stand in."""
+        beside = self._beside(context)
+        if are_few(values, beside):
+            few = self._few(values, beside, context)
+            return Treated(few.values.dictionary_encode(), few.untreated)
         found = scoped(values, self._scope(context))
         words, scopes = found.pairs
         made = self._pseudonyms(pick(found.words, pa.array(words)), scopes, found.scopes, context)
@@ -113,6 +123,16 @@ class Pseudonymize(Technique):
         pseudonym: str | None = self.apply(pa.array([value], _type_of(value)), one).values[0].as_py()
         return pseudonym
 
+    def _beside(self, context: Context) -> list[pa.Array]:
+        """The columns that make the scope: `per`, and the start of the period."""
+        per = [] if self.per is None else [context.columns[self.per]]
+        return per if self.rotate is None else [*per, _starts(context, self.rotate)]
+
+    def _few(self, values: pa.Array, beside: Sequence[pa.Array], context: Context) -> Treated:
+        """The pseudonyms of few rows, one by one."""
+        version = keyring(context).version_of(self.key)
+        return each_scoped(values, beside, version, OneByOne(self, context), context.recall(self))
+
     def _scope(self, context: Context) -> tuple[Part, ...]:
         per = () if self.per is None else (companion(context, self.per),)
         return per if self.rotate is None else (*per, _periods(context, self.rotate))
@@ -128,11 +148,36 @@ class Pseudonymize(Technique):
         used, places = dense(codes)
         return merged(pa.DictionaryArray.from_arrays(pa.array(places), texts(rows[used])))
 
+    def one(self, value: Any, scope: Sequence[Any], keyed: Mac, context: Context) -> str:
+        """The pseudonym of one value, as it came in, in a scope of a `per` value and the start of a period."""
+        parts = [*scope]
+        period = [] if self.rotate is None else [_period(parts.pop(), self.rotate)]
+        beginning = self._beginning([*map(canonical, parts), *period], context)
+        (digest,) = keyed.after(beginning).digests([canonical(value, fold=self.fold)])
+        return b32encode(digest[:WIDTH]).decode().lower()
+
     def _beginning(self, scope: Iterable[bytes], context: Context) -> bytes:
         """Domain and scope, before the value: which parts there are, then the parts."""
         domain = f"field:{context.field}" if self.link is None else f"link:{self.link}"
         shape = f"per:{self.per is not None} rotate:{self.rotate}"
         return prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
+
+
+class OneByOne:
+    """Computes single pseudonyms. Raises KeyringError, when it is made, where the key is missing."""
+
+    def __init__(self, technique: Pseudonymize, context: Context) -> None:
+        self._technique, self._context = technique, context
+        self._key = keyring(context).bytes_of(technique.key)
+
+    @cached_property
+    def _keyed(self) -> Mac:
+        return Mac.keyed(self._key)
+
+    def __call__(self, asked: Asked) -> str:
+        """The pseudonym of what is asked for: key version, value, scope."""
+        _, value, *scope = asked
+        return self._technique.one(value, scope, self._keyed, self._context)
 
 
 class Hashes:
@@ -175,13 +220,18 @@ def _as_texts(values: pa.Array) -> pa.Array:
 
 def _periods(context: Context, unit: Rotation) -> Part:
     """The UTC period of the event time as a part of the scope."""
+    found = distinct(_starts(context, unit))
+    return Part([b"" if day is None else _period(day, unit) for day in found.words.to_pylist()], found.codes)
+
+
+def _starts(context: Context, unit: Rotation) -> pa.Array:
     if context.time is None:
         raise PolicyError(f"`{context.field}` rotates by event time, and the policy names no time")
-    days = starts(decoded(context.time), unit, "UTC")
-    found = distinct(days)
-    return Part(
-        [b"" if day is None else f"{unit} {day:%Y-%m-%d}".encode() for day in found.words.to_pylist()], found.codes
-    )
+    return starts(decoded(context.time), unit, "UTC")
+
+
+def _period(start: date, unit: Rotation) -> bytes:
+    return f"{unit} {start:%Y-%m-%d}".encode()
 
 
 def _type_of(value: object) -> pa.DataType:

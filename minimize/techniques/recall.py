@@ -60,6 +60,9 @@ class Recall:
         if len(words) <= self.limit:
             self._words = (words, made)
 
+    def __len__(self) -> int:
+        return len(self._each) - 1 + (0 if self._words is None else len(self._words[0]))
+
     def __reduce__(self) -> tuple[type[Recall], tuple[int]]:
         return Recall, (self.limit,)
 

@@ -23,7 +23,17 @@ from minimize.techniques.base import (
     mask_of,
 )
 from minimize.techniques.lattice import Lattice, nearest_double, shortest
-from minimize.techniques.numeric import Doubles, decimal_of, doubles, finite, fits, integers, nulls
+from minimize.techniques.numeric import (
+    Doubles,
+    decimal_of,
+    doubles,
+    finished,
+    finite,
+    fits,
+    integers,
+    nulls,
+    raw_doubles,
+)
 
 
 class Round(Technique):
@@ -58,6 +68,10 @@ class Round(Technique):
     def _halves(self) -> Lattice:
         return Lattice.of(self.to / 2)
 
+    @cached_property
+    def _multiples(self) -> Lattice:
+        return Lattice.of(self.to)
+
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also where the type cannot hold the step."""
         given = super().gives(type_)
@@ -78,6 +92,13 @@ class Round(Technique):
         return round(number / step) * step
 
     def _of_doubles(self, values: pa.Array) -> Treated:
+        if not pa.types.is_float64(values.type):
+            return self._slowly(values)
+        with np.errstate(all="ignore"):
+            found, sure = self._multiples.nearest(raw_doubles(values))
+        return finished(values, found, sure, self._slowly)
+
+    def _slowly(self, values: pa.Array) -> Treated:
         return finite(values, self._rounded(doubles(values)))
 
     def _rounded(self, numbers: Doubles) -> Doubles:

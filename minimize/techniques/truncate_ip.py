@@ -132,7 +132,6 @@ class TruncateIp(Technique):
         return 16 + self.v4 if getattr(address, "sixtofour", None) else address.max_prefixlen
 
 
-_WRITTEN = "^[1-9a-f][0-9a-f]{0,3}(?::[1-9a-f][0-9a-f]{0,3})*$"
 """Groups as RFC 5952 writes them, none of them zero."""
 _BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.ASCII)
 _V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)

@@ -58,5 +58,7 @@ class TruncateTime(Technique):
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The starts."""
         found = starts(values, self.to, self.zone)
+        if found.null_count == values.null_count:
+            return Treated(found)
         lost = pc.and_(found.is_null(), values.is_valid())
-        return Treated(found, lost if pc.any(lost).as_py() else None)
+        return Treated(found, lost)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError, PolicyError
 from minimize.techniques import Context, Memo, treat
+from minimize.techniques.base import FEW
 from minimize.techniques.pseudonymize import Pseudonymize
 
 Run = Callable[..., list[Any]]
@@ -156,3 +157,24 @@ def test_equal_exactly_where_the_canonical_values_are(run: Run, texts: list[str]
     forms = [unicodedata.normalize("NFC", text.strip()) for text in texts]
     pseudonyms = run(DEVICE, texts, pa.string())
     assert [pseudonyms.index(each) for each in pseudonyms] == [forms.index(form) for form in forms]
+
+
+@pytest.mark.parametrize(
+    "technique", [DEVICE, PER, Pseudonymize(key="device", per="tenant", rotate="month", fold=True)]
+)
+@pytest.mark.parametrize("encode", [False, True])
+def test_many_rows_get_the_pseudonyms_that_few_do(technique: Pseudonymize, encode: bool, context: Context) -> None:
+    values = pa.array(["a", " A", None, "e\u0301", "b"])
+    tenants = pa.array(["t", "u", "t", None, "t"])
+    times = pa.array([datetime(2026, month, 3, tzinfo=UTC) for month in (1, 2, 3, 4, 5)], pa.timestamp("us", "UTC"))
+    made = []
+    for times_over in (1, FEW):
+        columns = {"tenant": pa.concat_arrays([tenants] * times_over)}
+        where = replace(context, columns=columns, time=pa.concat_arrays([times] * times_over), memo=Memo())
+        given_ = pa.concat_arrays([values] * times_over)
+        made.append(treat(technique, given_.dictionary_encode() if encode else given_, where))
+    few, many = made
+    assert many.values.to_pylist() == few.values.to_pylist() * FEW
+    assert (few.untreated is None) == (many.untreated is None)
+    if few.untreated is not None and many.untreated is not None:
+        assert many.untreated.to_pylist() == few.untreated.to_pylist() * FEW

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import Context
 from minimize.techniques.base import FEW, Context, Treated
 from minimize.techniques.memo import Memo
 from minimize.techniques.truncate_ip import TruncateIp
@@ -123,6 +122,8 @@ def test_plain_addresses_become_the_networks_that_the_library_writes(bits: int, 
         networks = [ipaddress.ip_network(f"{text}/{bits}", strict=False) for text in texts]
         wanted = [str(each if form == "network" else each.network_address) for each in networks]
         assert step.apply(pa.array(texts), context).values.to_pylist() == wanted
+
+
 TEXTS = st.one_of(
     st.ip_addresses().map(str),
     st.ip_addresses(v=6).map(lambda address: address.exploded),
