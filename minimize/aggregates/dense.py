@@ -38,11 +38,11 @@ class Dense:
         width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
         if height * width > min(_MOST, _LEAST + _PER_ROW * (self._seen + len(rows))):
             return False
+        self._reach(height, width)
         places = rows * width
         places += columns
-        counts = np.bincount(places, minlength=height * width).reshape(height, width)
-        counts[: self._counts.shape[0], : self._counts.shape[1]] += self._counts
-        self._counts, self._seen = counts, self._seen + len(rows)
+        np.add.at(self._counts.reshape(-1), places, 1)
+        self._seen += len(rows)
         return True
 
     def taken(self) -> tuple[Codes, Codes, Codes]:
@@ -51,3 +51,10 @@ class Dense:
         counts = self._counts[rows, columns]
         self._counts, self._seen = np.zeros((0, 1), np.int64), 0
         return rows, columns, counts
+
+    def _reach(self, height: int, width: int) -> None:
+        tall, wide = self._counts.shape
+        if (height, width) != (tall, wide):
+            grown = np.zeros((max(height, tall * 9 // 8) if height > tall else tall, width), np.int64)
+            grown[:tall, :wide] = self._counts
+            self._counts = grown

@@ -77,20 +77,25 @@ class ExactSums:
 
     def totals(self, groups: Codes) -> list[Total]:
         """The sum of each of some groups."""
+        exponent, units = self._units(groups)
+        if not self._odd:
+            return [Total(unit, exponent) for unit in units]
+        with np.errstate(invalid="ignore"):  # infinities of both signs are no number
+            odd = np.sum([_times(digits.of(groups), _ODD[place]) for place, digits in self._odd.items()], axis=0)
+        return [
+            Total(unit, exponent, None if special == 0 else special)
+            for unit, special in zip(units, odd.tolist(), strict=True)
+        ]
+
+    def _units(self, groups: Codes) -> tuple[int, list[int]]:
+        """The power of two that all sums are multiples of, and how many."""
         lowest = min(self._windows, default=0)
         units = [0] * len(groups)
         for place, digits in self._windows.items():
             shift = 32 * (place - lowest)
             # A loop over groups: what their windows hold together is beyond 64 bits.
             units = [unit + (digit << shift) for unit, digit in zip(units, digits.of(groups).tolist(), strict=True)]
-        if not self._odd:
-            return [Total(unit, 32 * lowest) for unit in units]
-        with np.errstate(invalid="ignore"):  # infinities of both signs are no number
-            odd = np.sum([_times(digits.of(groups), _ODD[place]) for place, digits in self._odd.items()], axis=0)
-        return [
-            Total(unit, 32 * lowest, None if special == 0 else special)
-            for unit, special in zip(units, odd.tolist(), strict=True)
-        ]
+        return 32 * lowest, units
 
     def _add(self, groups: Codes, values: pa.Array) -> None:
         if pa.types.is_floating(values.type):

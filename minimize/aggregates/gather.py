@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -47,6 +47,30 @@ class Gathered:
 
     def _cut(self, leaves: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
         return {key: leaf for key, leaf in leaves.items() if key in self._keys}
+
+
+def cut(batch: Batch, definition: Definition, rows: int) -> Iterator[Batch]:
+    """The batch in slices of so many rows, whole where leaves stand in lists. Slices share their dictionaries."""
+    total = batch.raw.num_rows
+    if total <= rows or not _is_flat(definition):
+        yield from [batch] if total else []
+        return
+    for first in range(0, total, rows):
+        yield Batch(
+            batch.raw.slice(first, rows),
+            released=_slices(batch.released, first, rows),
+            measured=_slices(batch.measured, first, rows),
+            ranks=_slices(batch.ranks, first, rows),
+        )
+
+
+def _slices(leaves: Mapping[str, pa.Array], first: int, rows: int) -> dict[str, pa.Array]:
+    return {key: leaf.slice(first, rows) for key, leaf in leaves.items()}
+
+
+def _is_flat(definition: Definition) -> bool:
+    measured = [each.star for each in definition.measures.values()]
+    return not any([definition.star, *measured])
 
 
 def _together(batches: Sequence[Batch]) -> Batch:

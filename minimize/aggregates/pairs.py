@@ -34,6 +34,7 @@ class Pairs:
         self._keys: Codes = np.empty(0, np.int64)
         self._pending: list[Codes] = []
         self._waiting = 0
+        self._known: dict[int | None, Codes] = {}
 
     @property
     def nbytes(self) -> int:
@@ -52,7 +53,7 @@ class Pairs:
     def copy(self) -> Self:
         """The same pairs, to go on by themselves. Arrays are shared: nothing changes them in place."""
         other = copy(self)
-        other._pending = list(self._pending)
+        other._pending, other._known = list(self._pending), {}
         return other
 
     def merge(self, other: Self, groups: Codes, codes: Codes) -> None:
@@ -72,16 +73,24 @@ class Pairs:
 
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
         """How many distinct codes some groups have, or have in a row that does not lack what the bit stands for."""
+        counts = self._counts(bit)
+        reach = int(groups.max(initial=-1)) + 1
+        return np.pad(counts, (0, max(0, reach - len(counts))))[groups]
+
+    def _counts(self, bit: int | None) -> Codes:
+        """The distinct codes of each group, kept until more rows come."""
         keys = self.settle()
-        pairs = keys >> BITS
-        starts = np.flatnonzero(changes(pairs))
-        owners = pairs[starts] >> _CODE
-        if bit is not None and len(starts):
-            owners = owners[np.bitwise_and.reduceat(keys, starts) & (1 << bit) == 0]
-        counts = np.bincount(owners, minlength=int(groups.max(initial=-1)) + 1)
-        return np.asarray(counts[groups], np.int64)
+        if bit not in self._known:
+            pairs = keys >> BITS
+            starts = np.flatnonzero(changes(pairs))
+            owners = pairs[starts] >> _CODE
+            if bit is not None and len(starts):
+                owners = owners[np.bitwise_and.reduceat(keys, starts) & (1 << bit) == 0]
+            self._known[bit] = np.bincount(owners).astype(np.int64)
+        return self._known[bit]
 
     def _put(self, keys: Codes) -> None:
+        self._known = {}
         self._pending.append(keys)
         self._waiting += len(keys)
         if self._waiting > max(_WAITING, len(self._keys)):

@@ -18,7 +18,7 @@ from minimize.aggregates.base import Codes, MeasureTally, Terms
 from minimize.aggregates.contributors import Contributors, Field
 from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
-from minimize.aggregates.gather import Gathered
+from minimize.aggregates.gather import Gathered, cut
 from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.related import related
 from minimize.aggregates.undecided import Undecided
@@ -30,6 +30,8 @@ from minimize.stage import Batch
 
 __all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults", "related"]
 
+_AT_ONCE = 1 << 18
+"""So many rows are worked off at once: what that takes stays small, and near the processor."""
 _ENOUGH = 1 << 18
 """So many rows, and half as many as there are subjects known, are worth working off."""
 
@@ -116,8 +118,8 @@ class AggregateTally:
 
     def _work_off(self) -> None:
         for batch in self._gathered.take():
-            if batch.raw.num_rows:
-                self._observe(batch)
+            for part in cut(batch, self._definition, _AT_ONCE):
+                self._observe(part)
 
     def _observe(self, batch: Batch) -> None:
         seen = views(self._definition, self._groups, batch, self._encode_subjects(batch))

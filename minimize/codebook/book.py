@@ -39,13 +39,14 @@ class Codebook:
         self._known = [pa.array([], self._type)]
         self._size = 0
         self._lookup: _Lookup | None = None
+        self._last: tuple[pa.Array, Codes] | None = None
 
     def __len__(self) -> int:
         return self._size
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: the values, and no secret."""
-        return {**self.__dict__, "_lookup": None, "_known": [self.values]}
+        return {**self.__dict__, "_lookup": None, "_last": None, "_known": [self.values]}
 
     @property
     def values(self) -> pa.Array:
@@ -63,7 +64,7 @@ class Codebook:
         """The code of each value, new codes for new values."""
         if not pa.types.is_dictionary(values.type):
             return self.codes(values)
-        codes, indices = self.codes(values.dictionary), values.indices
+        codes, indices = self._entries(values.dictionary), values.indices
         if indices.null_count:
             codes = np.concatenate([codes, self.codes(pa.nulls(1, self._type))])
             indices = pc.fill_null(indices.cast(pa.int64()), len(codes) - 1)
@@ -76,6 +77,12 @@ class Codebook:
             return np.empty(0, np.int64)
         plain = _canonical(values, self._type)
         return self._all_again(plain) if self._is_small(plain) else self._looked_up(plain)
+
+    def _entries(self, dictionary: pa.Array) -> Codes:
+        """The codes of a dictionary, which slices of a column share; what has a code keeps it."""
+        if self._last is None or not _same(self._last[0], dictionary):
+            self._last = dictionary, self.codes(dictionary)
+        return self._last[1]
 
     def _is_small(self, values: pa.Array) -> bool:
         return self._lookup is None and (len(self) + len(values) <= _FEW or not digestible(self._type))
@@ -121,6 +128,16 @@ class _Lookup:
         high, low = np.zeros(len(values), np.uint64), np.full(len(values), 2**64 - 1, np.uint64)
         high[there], low[there] = self._digests.of(values.drop_null())
         return high, low
+
+
+def _same(one: pa.Array, other: pa.Array) -> bool:
+    """Whether two arrays are the same bytes in memory; holding the one keeps the bytes from being others."""
+    return one is other or _place(one) == _place(other)
+
+
+def _place(values: pa.Array) -> tuple[object, ...]:
+    buffers = [None if buffer is None else buffer.address for buffer in values.buffers()]
+    return values.type, values.offset, len(values), *buffers
 
 
 def _numbers(codes: pa.Array) -> Codes:

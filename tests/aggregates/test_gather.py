@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from minimize.aggregates import measure_from
 from minimize.aggregates.definition import Definition, GroupKey, Measured
-from minimize.aggregates.gather import Gathered
+from minimize.aggregates.gather import Gathered, cut
+from minimize.aggregates.table import AggregateTally
 from minimize.pointer import Pointer
 from minimize.stage import Batch
 
@@ -52,3 +55,33 @@ def test_what_was_taken_is_gone() -> None:
     kept = Gathered(WHAT)
     kept.add(batch(pa.array(["a"])))
     assert (kept.rows, len(kept.take()), kept.rows, kept.take()) == (1, 1, 0, [])
+
+
+def test_a_large_batch_is_cut_into_slices_that_share_their_dictionary() -> None:
+    whole = batch(pa.array(["a", "b", "a", "c", "a"]).dictionary_encode())
+    parts = list(cut(whole, WHAT, 2))
+    assert [part.released["model"].to_pylist() for part in parts] == [["a", "b"], ["a", "c"], ["a"]]
+    assert [part.raw.num_rows for part in parts] == [2, 2, 1]
+    assert all(part.released["model"].dictionary.equals(whole.released["model"].dictionary) for part in parts)
+
+
+def test_a_batch_with_leaves_in_lists_stays_whole_and_an_empty_one_goes() -> None:
+    in_list = replace(WHAT, keys={"app": GroupKey("/apps/*/name", pa.string())})
+    whole = batch(pa.array(["a", "b", "c"]))
+    assert list(cut(whole, in_list, 2)) == [whole]
+    assert list(cut(batch(pa.array([], pa.string())), WHAT, 2)) == []
+
+
+def test_more_rows_than_are_worked_off_at_once_count_as_they_do_in_parts() -> None:
+    rows = 1 << 19
+    columns = {"where": pa.StructArray.from_arrays([pa.array([str(n % 97) for n in range(rows)])], names=["device"])}
+    released = {"model": pa.array(["a", "b", None]).take(pa.array([n % 3 for n in range(rows)])).dictionary_encode()}
+    released["size"] = pa.array([n / 7 if n % 5 else None for n in range(rows)])
+    whole = Batch(pa.record_batch(columns), released=released)
+    what = replace(WHAT, counting=Pointer.parse("/where/device"))
+    one, other = AggregateTally(what), AggregateTally(what)
+    one.observe(whole)
+    for part in cut(whole, what, 100_000):
+        other.observe(part)
+    assert one.settle().table.equals(other.settle().table)
+    assert one.settle().table.num_rows == 3

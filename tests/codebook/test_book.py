@@ -94,3 +94,13 @@ def test_it_says_how_much_it_holds() -> None:
     small = book.nbytes
     book.encode(pa.array(range(100_000)))
     assert book.nbytes > small + 8 * 99_990
+
+
+def test_slices_of_a_column_share_the_codes_of_its_dictionary_and_another_dictionary_has_its_own() -> None:
+    book, column = Codebook(pa.string()), pa.array(["a", "b", "c", "b"]).dictionary_encode()
+    assert [book.encode(column.slice(at, 2)).tolist() for at in (0, 2)] == [[0, 1], [2, 1]]
+    for text in ("xyz", "zyx"):
+        other = pa.array(list(text)).dictionary_encode()
+        codes = book.encode(other)
+        assert book.values.take(pa.array(codes)).to_pylist() == list(text)
+        del other
