@@ -1,31 +1,93 @@
-"""`read` and `files`: the set in force of an output, for notebooks and for other engines."""
+"""`read` and `files`: the set in force of an output, for notebooks and for other engines; and where subjects are in it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from minimize.errors import OutputError
 from minimize.io import published
-from minimize.io.published import Dates
+from minimize.io.history import RUNS
+from minimize.io.index.lens import Value
+from minimize.io.index.seek import Place
+from minimize.io.index.seek import find as places
+from minimize.io.published import Dates, Subjects
+from minimize.keys import find_keyring
+from minimize.pointer import Pointer
+from minimize.receipt import OutputFile
 
 PathLike_ = str | PathLike[str]
 
 
 def read(
-    output: PathLike_, name: str = "records", *, dates: Dates = None, keys: Any = None, mixed_keys: bool = False
+    output: PathLike_,
+    name: str = "records",
+    *,
+    dates: Dates = None,
+    keys: Any = None,
+    mixed_keys: bool = False,
+    subjects: Collection[Value] | None = None,
 ) -> pa.Table:
     """The rows of an output that are in force, with `date` (date32) last where it is partitioned by date.
 
-    Takes the output folder, the output's name, batch dates (all where none is given), and the keyring (nothing that is
-    written today needs one to be read). Refuses, as OutputError, to mix two versions of a key, whose pseudonyms do not join;
-    `mixed_keys=True` reads them all the same.
+    Takes the output folder, the output's name, batch dates (all where none is given), and the keyring. `subjects` are
+    released values of the subject's column (pseudonyms, where it has those: every candidate, of every key version, period and
+    `per`); then only their records are given, and with the keyring the indexes say which row groups to read. Refuses, as
+    OutputError, to mix two versions of a key, whose pseudonyms do not join; `mixed_keys=True` reads them all the same.
     """
-    return published.read(Path(output), name, dates, mixed_keys=mixed_keys)
+    folder = Path(output)
+    wanted = None if subjects is None else Subjects([*subjects], find_keyring(keys, folder), _pointers(folder))
+    return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted)
 
 
 def files(output: PathLike_, name: str = "records", *, dates: Dates = None) -> list[str]:
     """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError where there is no such output."""
     return published.files(Path(output), name, dates)
+
+
+def find(output: PathLike_, subjects: Collection[Value], *, dates: Dates = None, keys: Any = None) -> list[Place]:
+    """The files of records that may hold these released values of the subject's column, and which of their row groups.
+
+    None is missed; a row group may be named in vain. `groups` is None where a file has no index, or no keyring is there to
+    open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
+    """
+    folder = Path(output)
+    return places(folder, published.standing(folder, "records", dates), subjects, find_keyring(keys, folder))
+
+
+def _pointers(output: Path) -> Callable[[OutputFile], Pointer]:
+    """Where each file of records has its subject, by the policy that its run carries."""
+    known: dict[str, Pointer | None] = {}
+    runs = {
+        file.path: receipt.run_id
+        for receipt in published.receipts(output)
+        if "records" in receipt.outputs
+        for file in receipt.outputs["records"].files
+    }
+
+    def pointer(file: OutputFile) -> Pointer:
+        run = runs[file.path]
+        if run not in known:
+            known[run] = _subject(output / RUNS / run / "policy.yaml")
+        found = known[run]
+        if found is None:
+            raise OutputError(f"the policy of {RUNS}/{run} names no subject", hint="nothing can be found by it")
+        return found
+
+    return pointer
+
+
+def _subject(policy: Path) -> Pointer | None:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        said = YAML(typ="safe", pure=True).load(policy)
+    except (YAMLError, OSError, ValueError):
+        said = None
+    named = said.get("subject") if isinstance(said, dict) else None
+    return None if named is None else Pointer.parse(str(named))

@@ -15,6 +15,7 @@ import pytest
 import minimize
 from minimize.errors import OutputError
 from minimize.keys import add_key
+from minimize.reading import find
 from tests.job.house import AT, BEFORE, DAY, House, built, events
 
 
@@ -79,3 +80,36 @@ def test_columns_carry_their_meaning(house: House) -> None:
     assert field.type == pa.string()
     assert field.metadata is not None
     assert field.metadata[b"minimize:technique"].startswith(b"pseudonymize")
+
+
+def test_the_records_of_some_subjects_can_be_read_alone(house: House) -> None:
+    everything = minimize.read(house.out)
+    wanted = everything["device_id"].to_pylist()[:2]
+    due = everything.filter(pa.compute.is_in(everything["device_id"], value_set=pa.array(wanted)))
+    for keys in (house.keys, None):
+        found = minimize.read(house.out, subjects=wanted, keys=keys)
+        assert found.schema == everything.schema
+        assert sorted(map(str, found.to_pylist())) == sorted(map(str, due.to_pylist()))
+
+
+def test_a_subject_that_is_not_there_has_no_rows_and_all_columns(house: House) -> None:
+    found = minimize.read(house.out, subjects=["nobody", 7, b"x"], keys=house.keys)
+    assert (found.num_rows, found.schema) == (0, minimize.read(house.out).schema)
+
+
+def test_subjects_are_not_looked_for_in_aggregates_or_by_a_column_that_was_dropped(house: House) -> None:
+    with pytest.raises(OutputError, match="per_model is not about single subjects"):
+        minimize.read(house.out, "per_model", subjects=["x"], keys=house.keys)
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
+    house.pipeline(aggregates=None)
+    house.run()
+    with pytest.raises(OutputError, match="does not hold its subject"):
+        minimize.read(house.out, subjects=["x"], keys=house.keys)
+
+
+def test_files_that_may_hold_a_subject_are_named_with_their_row_groups(house: House) -> None:
+    one = minimize.read(house.out, dates=DAY)["device_id"][0].as_py()
+    [place] = find(house.out, [one], dates=DAY, keys=house.keys)
+    assert (place.file.path.split("/")[1], place.groups) == (f"date={DAY}", (0,))
+    assert find(house.out, ["nobody"], keys=house.keys) == []
+    assert [place.groups for place in find(house.out, ["nobody"])] == [None, None]

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from minimize.plan import Plan
+from minimize.plan.indexed import index_of
 from minimize.plan.model import FieldPlan
 
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
@@ -116,6 +117,8 @@ def _outputs(plan: Plan) -> Iterator[RenderableType]:
     for name, output in plan.outputs.items():
         yield Text.assemble((name, "bold"), ": ", (output.category, "bold"))
         yield Padding(Text(", ".join(output.schema.names)), (0, 0, 0, 2))
+        if name == "records" and plan.pipeline is not None:
+            yield Padding(Text(index_of(plan).why, "dim"), (0, 0, 0, 2))
 
 
 def _reveals(plan: Plan) -> Iterator[RenderableType]:

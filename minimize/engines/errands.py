@@ -144,7 +144,8 @@ class Finish:
 
     def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
         """What came of a share."""
-        records, rejects = (None if each is None else each.sink(attempt) for each in (self.records, self.rejects))
+        keys = job.keys if isinstance(job.keys, Keyring) else None
+        records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
         stages = (*_before(job, load), generalize(job, self.settled))
         try:
             done = Worker(job, stages, self._quarantine(rejects))((load.parts, records))

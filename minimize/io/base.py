@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from minimize.io.find import Shown
 from minimize.pointer import Pointer
+from minimize.receipt import FileRef
 
 Unit = Literal["byte", "row"]
 Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large"]
@@ -157,21 +158,13 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
-    """The index of a file: its path relative to the output folder, its digest."""
-
-    path: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
     """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index if it has one."""
 
     path: str
     rows: int
     digest: str
-    index: Indexed | None = None
+    index: FileRef | None = None
 
 
 class Beside(Protocol):

@@ -11,7 +11,10 @@ import pyarrow as pa
 
 from minimize.io.base import Written
 from minimize.io.durable import remove_tree
+from minimize.io.index.lens import Subkeys
+from minimize.io.index.write import Indexer
 from minimize.io.sink import ParquetSink
+from minimize.pointer import Pointer
 
 ATTEMPTS: Final = "attempts"
 """The folder below staging in which attempts write. It is gone before anything is published: who comes too late fails."""
@@ -23,6 +26,7 @@ class Elsewhere:
 
     root    where the run stages its files
     folder  of the partition, relative to the root
+    subject  the path of the column by which the files are indexed; None where they are not
     """
 
     root: Path
@@ -30,23 +34,27 @@ class Elsewhere:
     run_id: str
     schema: pa.Schema
     partition_by: tuple[str, ...] = ()
+    subject: Pointer | None = None
 
     def opened(self) -> Elsewhere:
         """Itself, ready for attempts."""
         (self.root / ATTEMPTS).mkdir(exist_ok=True)
         return self
 
-    def sink(self, attempt: str) -> ParquetSink:
-        """A sink for one attempt, whose name no other attempt has. Without rows it leaves no file."""
+    def sink(self, attempt: str, keys: Subkeys | None = None) -> ParquetSink:
+        """A sink for one attempt, whose name no other attempt has. Without rows it leaves no file, without keys no index."""
         root = self.root / ATTEMPTS / attempt
         root.mkdir(exist_ok=True)
         stem = f"{self.run_id}-{attempt}"
-        return ParquetSink(root, self.folder, stem, self.schema, partition_by=self.partition_by, empty=False)
+        watch = None if keys is None or self.subject is None else Indexer.of(keys, self.subject)
+        by = self.partition_by
+        return ParquetSink(root, self.folder, stem, self.schema, partition_by=by, empty=False, watch=watch)
 
     def adopt(self, attempt: str, written: Iterable[Written]) -> Sequence[Written]:
         """Stages the files that an attempt reported."""
         adopted = [*written]
-        for path in (self.root / file.path for file in adopted):
+        names = [name for file in adopted for name in (file.path, *(() if file.index is None else (file.index.path,)))]
+        for path in (self.root / name for name in names):
             path.parent.mkdir(parents=True, exist_ok=True)
             (self.root / ATTEMPTS / attempt / path.relative_to(self.root)).rename(path)
         return adopted

@@ -9,6 +9,7 @@ from typing import Final
 
 from minimize.errors import OutputError
 from minimize.io.history import RUNS, known_runs
+from minimize.io.index.write import INDEX, SUFFIX
 from minimize.io.intent import listing
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
@@ -40,7 +41,7 @@ def check_place(folder: Path, name: str, on: str | None) -> None:
         raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
     files = listing(root) if root.is_dir() else ()
     runs = known_runs(folder)
-    foreign = sum(not _is_ours(path, runs) for path in files)
+    foreign = sum(not _is_ours(path, runs, SUFFIX if name == INDEX else ".parquet") for path in files)
     if foreign:
         hint = "move them away, or write to another folder"
         raise OutputError(f"{name}/ holds files that no run wrote: {foreign}", hint=hint)
@@ -75,7 +76,7 @@ def place_of(path: str) -> tuple[str, str | None]:
     return name, first.removeprefix("date=") if first.startswith("date=") else None
 
 
-def _is_ours(path: str, runs: frozenset[str]) -> bool:
+def _is_ours(path: str, runs: frozenset[str], suffix: str) -> bool:
     """Whether a file is named as those of a run that was published."""
     name = PurePosixPath(path)
-    return name.suffix == ".parquet" and any(name.stem == run or name.stem.startswith(f"{run}-") for run in runs)
+    return name.suffix == suffix and any(name.stem == run or name.stem.startswith(f"{run}-") for run in runs)

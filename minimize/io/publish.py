@@ -31,14 +31,17 @@ from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.failpoints import fail_point
 from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
+from minimize.io.index.write import INDEX
 from minimize.io.intent import REPLACED, STAGING, SUCCESS, Intent, listing
 from minimize.io.places import can_be_run_id, check_apart, check_place
 from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
-from minimize.receipt import Receipt
+from minimize.pointer import Pointer
+from minimize.receipt import OutputFile, Receipt, with_indexes
 
 QUARANTINE: Final = "quarantine"
+RECORDS: Final = "records"
 LOCK: Final = ".lock"
 
 
@@ -103,14 +106,16 @@ class Staging:
     def place(self, name: str, date: str | None) -> str:
         """Says that this run decides about a partition, whole; gives its folder relative to `root`.
 
-        What the partition holds now is replaced by what is staged, or removed if nothing is. Takes the batch date, or None
-        where the output has none and is replaced whole. Raises OutputError as `check_place` does.
+        What the partition holds now is replaced by what is staged, or removed if nothing is; so are the indexes of
+        records. Takes the batch date, or None where the output has none and is replaced whole. Raises OutputError as
+        `check_place` does.
         """
-        path = name if date is None else f"{name}/date={date}"
-        if path not in self._partitions:
-            check_place(self.output.folder, name, date)
-            self._partitions.append(path)
-        return path
+        for each in (name, INDEX) if name == RECORDS else (name,):
+            path = _partition(each, date)
+            if path not in self._partitions:
+                check_place(self.output.folder, each, date)
+                self._partitions.append(path)
+        return _partition(name, date)
 
     def sink(self, name: str, date: str | None, schema: pa.Schema, *, part: int = 0, **options: Any) -> ParquetSink:
         """A sink for one partition; `part` tells the sinks of one partition apart. Options: those of `ParquetSink`."""
@@ -119,10 +124,16 @@ class Staging:
         return sink
 
     def elsewhere(
-        self, name: str, date: str | None, schema: pa.Schema, *, partition_by: Sequence[str] = ()
+        self,
+        name: str,
+        date: str | None,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+        subject: Pointer | None = None,
     ) -> Elsewhere:
         """Where other processes write files of one partition. What is not adopted is gone before anything is published."""
-        return Elsewhere(self.root, self.place(name, date), self.run_id, schema, tuple(partition_by))
+        return Elsewhere(self.root, self.place(name, date), self.run_id, schema, tuple(partition_by), subject)
 
     def quarantine(self, date: str | None) -> Quarantine:
         """The quarantine of one date; without rejects its partition is removed, not left empty."""
@@ -132,13 +143,16 @@ class Staging:
         return Quarantine(sink, self.run_id, self.elsewhere(QUARANTINE, date, QUARANTINE_SCHEMA))
 
     def standing(self) -> tuple[str, ...]:
-        """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes."""
-        folders = ((path, self.output.folder / path) for path in self._partitions)
-        return tuple(f"{path}/{file}" for path, folder in folders if folder.is_dir() for file in listing(folder))
+        """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes.
 
-    def keep(self, path: str) -> None:
-        """Takes a file that stands over into the new partition, as it is."""
-        link_file(self.output.folder / path, self.root / path)
+        Indexes go with their files and are not among them.
+        """
+        return tuple(path for path in self._there() if not _is_index(path))
+
+    def keep(self, file: OutputFile) -> None:
+        """Takes a file that stands over into the new partition, as it is, and its index."""
+        for path in _with_index(file):
+            link_file(self.output.folder / path, self.root / path)
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
         """Publishes what is staged, all of it or (before the commit point) nothing.
@@ -153,7 +167,8 @@ class Staging:
         self._check(receipt, swaps)
         for turn, path in enumerate(swaps):
             fail_point("success.before", turn)
-            (self.root / path / SUCCESS).touch()
+            if not _is_index(f"{path}/"):
+                (self.root / path / SUCCESS).touch()
             fail_point("success.after", turn)
         self._attach(attachments or {})
         sync_tree(self.run)
@@ -177,6 +192,10 @@ class Staging:
     ) -> None:
         self.discard()
 
+    def _there(self) -> tuple[str, ...]:
+        folders = ((path, self.output.folder / path) for path in self._partitions)
+        return tuple(f"{path}/{file}" for path, folder in folders if folder.is_dir() for file in listing(folder))
+
     def _attach(self, attachments: Mapping[str, bytes]) -> None:
         for name, content in attachments.items():
             path = PurePosixPath(name)
@@ -193,13 +212,25 @@ class Staging:
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
             raise OutputError("the receipt does not follow the one before it")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
-        standing = set(self.standing())
-        written = [file.path for each in receipt.outputs.values() for file in each.files]
-        written += [file.path for file in receipt.quarantine.files]
-        if {*written} != staged - standing:
+        there = set(self._there())
+        told = [file for each in receipt.outputs.values() for file in with_indexes(each)] + [*receipt.quarantine.files]
+        if {path for file in told for path in _with_index(file)} != staged - there:
             raise OutputError("the receipt does not list the files that were staged")
-        if {file.path for file in (*receipt.replaces, *receipt.removes)} != standing - staged:
+        gone = {path for path in there - staged if not _is_index(path)}
+        if {file.path for file in (*receipt.replaces, *receipt.removes)} != gone:
             raise OutputError("the receipt does not list the files that are replaced")
+
+
+def _partition(name: str, date: str | None) -> str:
+    return name if date is None else f"{name}/date={date}"
+
+
+def _is_index(path: str) -> bool:
+    return path.startswith(f"{INDEX}/")
+
+
+def _with_index(file: OutputFile) -> tuple[str, ...]:
+    return (file.path,) if file.index is None else (file.path, file.index.path)
 
 
 _TAKEN: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,13 @@ import pyarrow as pa
 from minimize.errors import OutputError
 from minimize.io.history import RUNS, is_unsettled, known_runs
 from minimize.io.history import receipts as read_receipts
+from minimize.io.index.lens import Subkeys, Value
+from minimize.io.index.rows import rows_about
+from minimize.io.index.seek import find
 from minimize.io.places import place_of
-from minimize.io.publish import QUARANTINE, is_locked, open_output
+from minimize.io.publish import QUARANTINE, RECORDS, is_locked, open_output
 from minimize.io.stored import Stored, open_stored
+from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
 
 Dates = str | date | Iterable[str | date] | None
@@ -25,6 +30,20 @@ DATE: Final = "date"
 WAIT_S: Final = 0.02
 WAITS: Final = 250
 """How long a publication that is going on is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Whose records are wanted.
+
+    values    released values of the subject's column, as they stand in files
+    keys      the keyring that opens indexes; without one all records are looked at
+    pointers  the path of the subject's column in a file of records. Raises OutputError where it has none
+    """
+
+    values: Collection[Value] = field(repr=False)
+    keys: Subkeys | None
+    pointers: Callable[[OutputFile], Pointer]
 
 
 def receipts(output: Path) -> tuple[Receipt, ...]:
@@ -73,8 +92,15 @@ def files(output: Path, name: str = "records", dates: Dates = None) -> list[str]
     return [str(output / file.path) for file in standing(output, name, dates)]
 
 
-def read(output: Path, name: str = "records", dates: Dates = None, *, mixed_keys: bool = False) -> pa.Table:
-    """The rows in force.
+def read(
+    output: Path,
+    name: str = "records",
+    dates: Dates = None,
+    *,
+    mixed_keys: bool = False,
+    subjects: Subjects | None = None,
+) -> pa.Table:
+    """The rows in force; those of some subjects alone, where they are named.
 
     Gives the output's columns with their field metadata, those that are folders included, and `date` (date32) last where
     the output is partitioned by it, as other readers of such folders do. Where dates differ in columns, null fills up.
@@ -83,20 +109,24 @@ def read(output: Path, name: str = "records", dates: Dates = None, *, mixed_keys
     """
     before = settle(output)
     try:
-        return _read(output, name, dates, mixed_keys)
+        return _read(output, name, dates, mixed_keys, subjects)
     except OutputError:
         if settle(output) == before:
             raise
-    return _read(output, name, dates, mixed_keys)
+    return _read(output, name, dates, mixed_keys, subjects)
 
 
-def _read(output: Path, name: str, dates: Dates, mixed_keys: bool) -> pa.Table:
+def _read(output: Path, name: str, dates: Dates, mixed_keys: bool, subjects: Subjects | None) -> pa.Table:
     found = standing(output, name, dates)
     if not found:
         raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
+    if subjects is not None and name != RECORDS:
+        raise OutputError(f"{name} is not about single subjects", hint="ask for records")
+    places = dict.fromkeys(found) if subjects is None else _places(output, found, subjects)
+    opened = {file: open_stored(output, file.path) for file in places}
     if not mixed_keys:
-        check_keys(open_stored(output, file.path).whole for file in found)
-    table = _together([_dated(open_stored(output, file.path)) for file in found])
+        check_keys(each.whole for each in opened.values())
+    table = _together([_dated(each, _rows(each, file, places[file], subjects)) for file, each in opened.items()])
     if table is None:
         raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
     return table
@@ -127,8 +157,20 @@ def _keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]
             yield from _keys(path, (each.type.field(index) for index in range(each.type.num_fields)))
 
 
-def _dated(each: Stored) -> pa.Table:
-    table, on = each.table(), place_of(each.path)[1]
+def _places(output: Path, found: Sequence[OutputFile], subjects: Subjects) -> dict[OutputFile, tuple[int, ...] | None]:
+    """The files that may hold their records, with the row groups that may; where none does, one that tells the columns."""
+    places = {place.file: place.groups for place in find(output, found, subjects.values, subjects.keys)}
+    return places or {found[0]: ()}
+
+
+def _rows(each: Stored, file: OutputFile, groups: tuple[int, ...] | None, subjects: Subjects | None) -> pa.Table:
+    if subjects is None:
+        return each.table()
+    return rows_about(each, subjects.pointers(file), subjects.values, groups)
+
+
+def _dated(each: Stored, table: pa.Table) -> pa.Table:
+    on = place_of(each.path)[1]
     if on is None:
         return table
     return table.append_column(DATE, pa.repeat(pa.scalar(date.fromisoformat(on)), table.num_rows))

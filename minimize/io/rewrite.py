@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 
 from minimize.errors import OutputError
 from minimize.io.base import Written
 from minimize.io.durable import digest_of
+from minimize.io.index.lens import Lens, Subkeys
+from minimize.io.index.opened import open_file, opened
+from minimize.io.index.write import Indexer
 from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging
 from minimize.io.sink import Encryption, ParquetSink
 from minimize.io.stored import open_stored
+from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
 from minimize.scrub import scrub
 from minimize.stage import Batch, Counts, Stage
@@ -61,12 +66,14 @@ def rewrite(
     attachments: Mapping[str, bytes] | None = None,
     *,
     encryption: Encryption | None = None,
+    keys: Subkeys | None = None,
 ) -> Receipt:
     """Puts files in force through a stage and publishes what comes out in their place.
 
     Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
     folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
-    by name, in their place; schema and field metadata stay. Raises OutputError for a file that is not in force or whose
+    by name, in their place; schema and field metadata stay. With `keys` what stands in for a file that has an index gets one,
+    without them none. Raises OutputError for a file that is not in force or whose
     bytes are not those that its receipt tells, before anything is written.
     """
     force = _force(output)
@@ -77,7 +84,8 @@ def rewrite(
         _keep_others(staging, force, {file.path for file in chosen})
         done = Rewritten()
         for number, file in enumerate(chosen):
-            done += _rewritten(staging, file, number, stage, encryption)
+            watch = None if file.index is None or keys is None else _indexer(output, file, keys)
+            done += _rewritten(staging, file, number, stage, {"encryption": encryption, "watch": watch})
         made = receipt(done)
         staging.publish(made, attachments)
     return made
@@ -105,17 +113,21 @@ def _keep_others(staging: Staging, force: Mapping[str, OutputFile], chosen: set[
         staging.place(name, on)
     for path in force.keys() - chosen:
         if place_of(path) in places:
-            staging.keep(path)
+            staging.keep(force[path])
 
 
-def _rewritten(
-    staging: Staging, file: OutputFile, number: int, stage: Stage, encryption: Encryption | None
-) -> Rewritten:
+def _indexer(output: Output, file: OutputFile, keys: Subkeys) -> Indexer:
+    """Who indexes what stands in for a file, by the column that the file's own index is about."""
+    with open_file(output.folder, file) as handle:
+        subject = opened(handle, file, lambda version: Lens.of(keys, version)).contents.subject
+    return Indexer.of(keys, Pointer.parse(subject))
+
+
+def _rewritten(staging: Staging, file: OutputFile, number: int, stage: Stage, options: Mapping[str, Any]) -> Rewritten:
     stored = open_stored(staging.output.folder, file.path)
     folder, counts, read = str(PurePosixPath(file.path).parent), Counts(), 0
-    sink = ParquetSink(
-        staging.root, folder, f"{staging.run_id}-{number}", stored.schema, empty=False, encryption=encryption
-    )
+    stem = f"{staging.run_id}-{number}"
+    sink = ParquetSink(staging.root, folder, stem, stored.schema, empty=False, **options)
     for batch in stored.batches():
         result = stage(Batch(raw=batch))
         sink.write(scrub(_leaving(result, stored.schema), stored.schema))

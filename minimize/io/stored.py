@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,12 +35,18 @@ class Stored:
         """All of it, columns that are folders included. Raises OutputError for a damaged file."""
         return pa.Table.from_batches(self.batches(), self.whole)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The same, in bounded batches."""
+    def batches(self, groups: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        """The same, in bounded batches; no more than these row groups where some are named."""
         folders = dict(value_of(part) for part in PurePosixPath(self.path).parts[:-1] if "=" in part)
-        rows = self.file.iter_batches(ROWS)
+        rows = self.file.iter_batches(ROWS, row_groups=groups)
         while (batch := _next(rows, self.path)) is not None:
             yield self._widened(batch, folders)
+
+    def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
+        """One column of one row group, in bounded batches."""
+        rows = self.file.iter_batches(ROWS, row_groups=[group], columns=[name])
+        while (batch := _next(rows, self.path)) is not None:
+            yield batch
 
     def _widened(self, batch: pa.RecordBatch, folders: dict[str, str | None]) -> pa.RecordBatch:
         arrays = [

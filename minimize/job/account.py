@@ -9,13 +9,14 @@ from importlib.metadata import version
 from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
 from minimize.io.base import Carried, Written
+from minimize.io.stated import files_stated, indexes_stated
 from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.late import Late
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
-from minimize.receipt import FieldReceipt, GatedBy, Input, Output, OutputFile, Quarantine, Rows
+from minimize.receipt import FieldReceipt, GatedBy, Input, Output, Quarantine, Rows
 from minimize.stage import Counts, FieldCounts
 
 VERSIONS = ("minimize", "pyarrow", "numpy")
@@ -88,7 +89,7 @@ def quarantine(outcomes: Iterable[Outcome], files: Iterable[Written]) -> Quarant
     by_code: Counter[str] = Counter()
     for outcome in outcomes:
         by_code.update(outcome.rejects)
-    return Quarantine(by_code.total(), dict(sorted(by_code.items())), tuple(map(_file, files)))
+    return Quarantine(by_code.total(), dict(sorted(by_code.items())), files_stated(files))
 
 
 def key_ids(given: Given) -> tuple[str, ...]:
@@ -110,10 +111,10 @@ def _field(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt:
 
 
 def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[Written]) -> Output:
-    written = tuple(map(_file, files))
+    written = files_stated(files)
     count = sum(file.rows for file in written)
     if name == "records":
-        return Output(plan.outputs[name].category, count, files=written)
+        return Output(plan.outputs[name].category, count, files=written, index=indexes_stated(files))
     results = [outcome.aggregates[name] for outcome in outcomes if name in outcome.aggregates]
     return Output(
         plan.outputs[name].category,
@@ -130,7 +131,3 @@ def _suppressed_by_first(plan: Plan, outcomes: Sequence[Outcome], late: Late) ->
     if first is not None and plan.aggregates[first].late is not None:
         return late.outside(first)
     return 0 if first is None else sum(outcome.aggregates[first].records_lost for outcome in outcomes)
-
-
-def _file(written: Written) -> OutputFile:
-    return OutputFile(written.path, written.rows, written.digest)

@@ -10,12 +10,16 @@ from minimize.engines.base import Job, Outcome, row_key
 from minimize.engines.passes import passes
 from minimize.io.base import Written
 from minimize.io.elsewhere import Elsewhere
+from minimize.io.index.lens import Subkeys
+from minimize.io.index.write import Indexer
 from minimize.io.publish import Staging
 from minimize.io.sink import ParquetSink
 from minimize.job.dates import Day
 from minimize.job.given import Given, text_of
 from minimize.job.late import Late
 from minimize.job.watched import Progress, watched
+from minimize.plan.indexed import index_of
+from minimize.pointer import Pointer
 from minimize.receipt import in_force
 from minimize.spill import Aside
 from minimize.stages.generalize import memos_of
@@ -36,7 +40,7 @@ def moved(
         for name in gone:  # what the pipeline no longer has goes with the date that is run anew
             staging.place(name, text_of(day))
         each = replace(job, reach=late.reach(day), aside=aside.anew())
-        outcomes[day] = _one_date(each, source, text_of(day), staging, move, files)
+        outcomes[day] = _one_date(each, source, text_of(day), staging, move, files, given.keys)
         late.take(day, outcomes[day].late)
     late.look(job, move)
     for waiting in late.each:
@@ -45,10 +49,16 @@ def moved(
 
 
 def _one_date(
-    job: Job, source: Any, day: str | None, staging: Staging, move: Any, files: dict[str, list[Written]]
+    job: Job,
+    source: Any,
+    day: str | None,
+    staging: Staging,
+    move: Any,
+    files: dict[str, list[Written]],
+    keys: Subkeys,
 ) -> Outcome:
     quarantine = staging.quarantine(day)
-    sinks = _Sinks(job, day, staging)
+    sinks = _Sinks(job, day, staging, keys)
     outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
     for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
@@ -74,23 +84,29 @@ class _Sinks:
     job: Job
     day: str | None
     staging: Staging
+    keys: Subkeys
     opened: list[ParquetSink] = field(default_factory=list)
     taken: list[Written] = field(default_factory=list)
 
     def __call__(self, number: int) -> ParquetSink:
         schema, by = self.job.records_schema, self._partition_by()
-        sink = self.staging.sink("records", self.day, schema, part=number, partition_by=by)
+        watch = None if self._subject is None else Indexer.of(self.keys, self._subject)
+        sink = self.staging.sink("records", self.day, schema, part=number, partition_by=by, watch=watch)
         self.opened.append(sink)
         return sink
 
     def elsewhere(self) -> Elsewhere:
         """Where other processes write records."""
         schema, by = self.job.records_schema, self._partition_by()
-        return self.staging.elsewhere("records", self.day, schema, partition_by=by)
+        return self.staging.elsewhere("records", self.day, schema, partition_by=by, subject=self._subject)
 
     def take(self, attempt: str, written: Iterable[Written]) -> None:
         """Takes in the files that another process reported."""
         self.taken.extend(self.elsewhere().adopt(attempt, written))
+
+    @property
+    def _subject(self) -> Pointer | None:
+        return index_of(self.job.plan).subject
 
     def _partition_by(self) -> tuple[str, ...]:
         records = self.job.plan.pipeline.records if self.job.plan.pipeline is not None else None

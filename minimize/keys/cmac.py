@@ -37,7 +37,7 @@ class Cmac:
         Takes messages as Arrow lays them out: their bytes one after another, and where each begins, with the end of the last.
         """
         lengths, tags = np.diff(offsets), np.empty((len(offsets) - 1, BLOCK), np.uint8)
-        for length in np.unique(lengths).tolist():
+        for length in _each_once(lengths).tolist():
             chosen = np.flatnonzero(lengths == length)
             for first in range(0, len(chosen), AT_ONCE):
                 some = chosen[first : first + AT_ONCE]
@@ -75,6 +75,12 @@ def _gathered(content: Bytes, starts: Offsets, length: int) -> Bytes:
         return content[first:end].reshape(len(starts), length)
     found: Bytes = content[starts[:, None] + np.arange(length)]
     return found
+
+
+def _each_once(numbers: Offsets) -> Offsets:
+    """The numbers in order, each once: by sorting, which is faster than the hash table of `np.unique`."""
+    ordered = np.sort(numbers)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _doubled(block: int) -> int:

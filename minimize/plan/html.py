@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from minimize.plan.indexed import index_of
 from minimize.plan.model import FieldPlan, Plan
 
 _LEFT = "text-align:left;vertical-align:top"
@@ -14,6 +15,7 @@ _HEAD = ("field", "role", "action", "technique", "leaves", "category", "what hap
 def table(plan: Plan) -> str:
     """The plan as HTML, every text escaped: the fields, the outputs, what conditions reveal."""
     title = f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
+    index = index_of(plan).why if plan.pipeline is not None and "records" in plan.outputs else ""
     keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
     parts = [
@@ -21,6 +23,7 @@ def table(plan: Plan) -> str:
         _table("fields", _HEAD, map(_cells, plan.fields.values())),
         _table("outputs", ("output", "category", "columns"), outputs),
         _table("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
+        _paragraph(f"records: {index}" if index else ""),
         _paragraph(keys),
     ]
     return "<div>" + "".join(parts) + "</div>"

@@ -124,11 +124,18 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
+        from minimize.plan.indexed import index_of
+
+        outputs: dict[str, dict[str, str]] = {
+            name: {"category": output.category} for name, output in self.outputs.items()
+        }
+        if self.pipeline is not None and "records" in outputs:
+            outputs["records"] |= {"index": index_of(self).why}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
             "fields": {key: field.as_json() for key, field in self.fields.items()},
-            "outputs": {name: {"category": output.category} for name, output in self.outputs.items()},
+            "outputs": outputs,
             "keys": sorted(self.keys),
             "reveals": dict(self.reveals),
             "digest": self.digest,

@@ -34,6 +34,8 @@ class RecordsModel(Model):
 
     must_be: CategoryName | None = None
     partition_by: tuple[str, ...] = ()
+    index: bool = True
+    """Whether files get an index by which subjects are found, where the records hold the subject's column."""
     collect_if: Condition | None = None
     deduplicate: Deduplicate | None = None
 

@@ -179,6 +179,7 @@ def _pipeline_parts() -> dict[str, Schema]:
             {
                 "must_be": _category(),
                 "partition_by": list_of(text("A field."), "Levels of folders below `date=`."),
+                "index": {"type": "boolean", "description": "`false`: subjects are found only by reading everything."},
                 "collect_if": ref("condition"),
                 "deduplicate": deduplicate,
             },

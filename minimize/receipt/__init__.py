@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minimize.receipt.chain import check_chain
-from minimize.receipt.force import check_history, in_force, quarantine_in_force
+from minimize.receipt.force import check_history, in_force, quarantine_in_force, with_indexes
 from minimize.receipt.model import (
     AuditHead,
     BackfillRef,
@@ -11,6 +11,7 @@ from minimize.receipt.model import (
     FieldReceipt,
     FileRef,
     GatedBy,
+    IndexFile,
     Input,
     Kind,
     Origin,
@@ -32,6 +33,7 @@ __all__ = [
     "FieldReceipt",
     "FileRef",
     "GatedBy",
+    "IndexFile",
     "Input",
     "Kind",
     "Origin",
@@ -50,4 +52,5 @@ __all__ = [
     "quarantine_in_force",
     "sha256_text",
     "time_text",
+    "with_indexes",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from minimize.errors import Finding
-from minimize.receipt.model import FileRef, OutputFile
+from minimize.receipt.model import FileRef, Output, OutputFile
 from minimize.receipt.receipt import Receipt
 
 
@@ -18,8 +19,14 @@ def in_force(receipts: Iterable[Receipt]) -> dict[str, list[OutputFile]]:
             for path in gone & files.keys():
                 del files[path]
         for name, output in receipt.outputs.items():
-            standing.setdefault(name, {}).update({file.path: file for file in output.files})
+            standing.setdefault(name, {}).update({file.path: file for file in with_indexes(output)})
     return {name: sorted(files.values(), key=lambda file: file.path) for name, files in standing.items()}
+
+
+def with_indexes(output: Output) -> list[OutputFile]:
+    """The files that were written under one name, each with its index if it has one."""
+    indexes = {index.of: FileRef(index.path, index.digest) for index in output.index or ()}
+    return [replace(file, index=indexes.get(file.path)) for file in output.files]
 
 
 def quarantine_in_force(receipts: Iterable[Receipt]) -> list[OutputFile]:

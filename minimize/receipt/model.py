@@ -95,25 +95,38 @@ class FieldReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRef:
+    """One file, by its path relative to the output folder: replaced, removed, or standing beside another."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFile:
-    """One file of an output: its path relative to the output folder."""
+    """One file of an output: its path relative to the output folder.
+
+    `index` is filled in from `Output.index` where files in force are worked out; a receipt's JSON has it there.
+    """
 
     path: str
     rows: int
     digest: str
+    index: FileRef | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)
-class FileRef:
-    """One file that was replaced or removed."""
+class IndexFile:
+    """The index of one file of records (`of`), by which subjects are found. It stands and goes with its file."""
 
     path: str
     digest: str
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What was written under one name. What stands in the middle is for aggregates.
+    """What was written under one name. What stands in the middle is for aggregates, `index` is for records.
 
     too_late     rows of event days that were published before they came
     too_early    rows whose clock ran so far ahead that no event day waits for them
@@ -132,6 +145,7 @@ class Output:
     days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT)
     unpublished: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     files: tuple[OutputFile, ...] = ()
+    index: tuple[IndexFile, ...] | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from minimize.verification.codes import found
 from minimize.verification.counts import check_counts
 from minimize.verification.evidence import Evidence, gather
 from minimize.verification.files import check_files
+from minimize.verification.index import check_indexes
 from minimize.verification.quarantine import check_quarantine
 from minimize.verification.records import check_records
 
@@ -57,6 +58,7 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_chain(evidence.receipts, verifier)
     yield from check_history(evidence.receipts)
     yield from check_files(evidence)
+    yield from check_indexes(evidence, verifier)
     yield from check_quarantine(evidence)
     yield from check_records(evidence)
     yield from check_counts(evidence)

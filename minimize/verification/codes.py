@@ -25,6 +25,8 @@ CODES: Final = MappingProxyType(
         "V015": "a partition has no _SUCCESS",
         "V016": "a file stands in a place that its receipt cannot have meant",
         "V017": "a file cannot be read as Parquet",
+        "V018": "an index does not hold what its file of records holds",
+        "V019": "indexes could not be opened, as only the keyring opens them",
         "V020": "a column that the policy does not declare",
         "V021": "a column that the policy drops",
         "V022": "a column that the policy keeps is missing",
@@ -48,7 +50,7 @@ CODES: Final = MappingProxyType(
         "V052": "a quarantine file and its receipt count differently",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019"})
 
 
 def found(code: str, message: str, *, file: str | None = None, field: str | None = None, hint: str = "") -> Finding:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.errors import Finding
+from minimize.receipt import FileRef, OutputFile
 from minimize.verification.codes import found
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
 
@@ -57,11 +58,9 @@ def _place(standing: Standing) -> Iterator[Finding]:
 
 def _file(output: Path, standing: Standing) -> Iterator[Finding]:
     path, place = output / standing.file.path, standing.file.path
+    yield from check_bytes(output, standing.file)
     if not path.is_file() or path.is_symlink():
-        yield found("V011", "missing", file=place)
         return
-    if _digest(path) != standing.file.digest:
-        yield found("V012", "another digest than the receipt says", file=place)
     try:
         rows = pq.ParquetFile(path).metadata.num_rows
     except (OSError, pa.ArrowException):
@@ -72,8 +71,18 @@ def _file(output: Path, standing: Standing) -> Iterator[Finding]:
         yield found("V013", f"{rows} rows where the receipt says {standing.file.rows}", file=place)
 
 
+def check_bytes(output: Path, file: OutputFile | FileRef) -> Iterator[Finding]:
+    """V011, V012: whether a file is there with the bytes that its receipt says."""
+    path = output / file.path
+    if not path.is_file() or path.is_symlink():
+        yield found("V011", "missing", file=file.path)
+    elif _digest(path) != file.digest:
+        yield found("V012", "another digest than the receipt says", file=file.path)
+
+
 def _strangers(evidence: Evidence) -> Iterator[Finding]:
     known = {standing.file.path for standing in evidence.standing}
+    known |= {standing.file.index.path for standing in evidence.standing if standing.file.index is not None}
     for name in sorted(os.listdir(evidence.output)):
         path = evidence.output / name
         if path.is_dir() and not path.is_symlink():

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import SchemaError
-from minimize.io.base import Indexed, Written
+from minimize.io.base import Written
 from minimize.io.sink import ParquetSink, Shape
+from minimize.receipt import FileRef
 
 SCHEMA = pa.schema([pa.field("tenant", pa.string(), False), ("n", pa.int64())])
 
@@ -26,7 +27,7 @@ class Note:
         self.groups.append(rows.column("n").to_pylist())
 
     def close(self, written: Written) -> Written:
-        return replace(written, index=Indexed(f"index/{self.path}", "sha256:0"))
+        return replace(written, index=FileRef(f"index/{self.path}", "sha256:0"))
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -55,7 +56,7 @@ def test_a_watch_sees_each_row_group_of_each_file(tmp_path: Path, partition_by: 
     for first in range(0, 30, 10):
         sink.write(batch(first, 10))
     written = sink.close()
-    assert [each.index for each in written] == [Indexed(f"index/{each.path}", "sha256:0") for each in written]
+    assert [each.index for each in written] == [FileRef(f"index/{each.path}", "sha256:0") for each in written]
     for note in notes.notes:
         file = pq.ParquetFile(tmp_path / note.path)
         groups = [file.read_row_group(group).column("n").to_pylist() for group in range(file.num_row_groups)]

@@ -59,7 +59,8 @@ def test_the_receipt_has_all_its_names_and_no_others(house: House) -> None:
     assert set(shown["gated_by"]) == {"setting", "condition", "retention", "erased"}
     counts = {"did", "values", "changed", "gated", "unparsable", "dropped"}
     assert {frozenset(each) for each in shown["fields"].values()} == {frozenset(counts)}
-    assert set(shown["outputs"]["records"]) == {"category", "rows", "files"}
+    assert set(shown["outputs"]["records"]) == {"category", "rows", "files", "index"}
+    assert {frozenset(each) for each in shown["outputs"]["records"]["index"]} == {frozenset({"path", "digest", "of"})}
     suppressed = {"groups_suppressed", "rows_suppressed", "too_late"}
     assert set(shown["outputs"]["per_model"]) == {"category", "rows", "files"} | suppressed
     files = [file for output in shown["outputs"].values() for file in output["files"]] + shown["quarantine"]["files"]

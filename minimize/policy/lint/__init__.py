@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from minimize.errors import Finding, Severity
-from minimize.policy.lint import aggregates, conditions, fields, paths, settings
+from minimize.policy.lint import aggregates, conditions, fields, paths, records, settings
 from minimize.policy.lint.fields import keys_missing
 from minimize.policy.lint.paths import policies_in, source_unseen
 from minimize.policy.lint.rules import RULES, Rule
@@ -52,6 +52,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.late,
     aggregates.rounded,
     aggregates.counted,
+    records.found_again,
 )
 
 

@@ -1,0 +1,19 @@
+"""What a sink wrote, in the words of a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from minimize.io.base import Written
+from minimize.receipt import IndexFile, OutputFile
+
+
+def files_stated(written: Iterable[Written]) -> tuple[OutputFile, ...]:
+    """The files, for an output or the quarantine."""
+    return tuple(OutputFile(each.path, each.rows, each.digest) for each in written)
+
+
+def indexes_stated(written: Iterable[Written]) -> tuple[IndexFile, ...] | None:
+    """Their indexes, for the records output; None where there are none."""
+    pairs = [(each.path, each.index) for each in written if each.index is not None]
+    return tuple(IndexFile(index.path, index.digest, path) for path, index in pairs) or None

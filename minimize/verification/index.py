@@ -1,0 +1,140 @@
+"""Whether indexes stand as receipts say, and hold what their files of records hold: read here by a reading of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from minimize.errors import Finding, KeyringError
+from minimize.keys import Keyring, Verifier
+from minimize.keys.cmac import Cmac
+from minimize.keys.seal import Seal
+from minimize.pointer import Pointer
+from minimize.receipt import FileRef, OutputFile
+from minimize.verification.codes import found
+from minimize.verification.evidence import Evidence, Standing
+from minimize.verification.files import check_bytes, readable
+from minimize.verification.leaves import at
+
+MAGIC: Final = b"MZINDEX1"
+_BLOCK: Final = 4096
+_SEAL: Final = 16
+Prefixes = npt.NDArray[np.uint64]
+
+
+class Unlike(Exception):
+    """An index that is not what it should be, in words."""
+
+
+def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    """V011, V012, V016, V018 for the index of every file of records in force; V019 where no keyring opens them."""
+    unopened = 0
+    for standing in evidence.standing:
+        if standing.file.index is None:
+            continue
+        faults = [*_place(standing, standing.file.index), *check_bytes(evidence.output, standing.file.index)]
+        yield from faults
+        if isinstance(verifier, Keyring):
+            yield from () if faults else _content(evidence, standing, standing.file.index, verifier)
+        else:
+            unopened += 1
+    if unopened:
+        yield found("V019", f"{unopened} indexes were not opened", hint="verify with the keyring")
+
+
+def _place(standing: Standing, index: FileRef) -> Iterator[Finding]:
+    due = PurePosixPath("index", *PurePosixPath(standing.file.path).parts[1:]).with_suffix(".index")
+    if standing.name != "records" or index.path != str(due):
+        yield found("V016", "an index that does not stand where its file's does", file=standing.run.place)
+
+
+def _content(evidence: Evidence, standing: Standing, index: FileRef, keys: Keyring) -> Iterator[Finding]:
+    records = readable(evidence, standing)
+    subject = None if standing.run.policy is None else standing.run.policy.subject
+    if records is None or subject is None:
+        return
+    try:
+        told = _Told(standing.file, (evidence.output / index.path).read_bytes(), keys)
+        wrong = told.against(records, subject)
+    except (Unlike, KeyringError) as error:
+        wrong = str(error)
+    if wrong:
+        yield found("V018", wrong, file=index.path)
+
+
+class _Told:
+    """What an index says, opened with the keyring. Raises Unlike, KeyringError."""
+
+    def __init__(self, of: OutputFile, content: bytes, keys: Keyring) -> None:
+        if content[:8] != MAGIC or content[-8:] != MAGIC or len(content) < 24:
+            raise Unlike("no index")
+        length, version = (int.from_bytes(content[-16:][place : place + 4], "little") for place in (0, 4))
+        one, two = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
+        self._seal, self._cmac = Seal(one + two), Cmac(keys.subkey("subject", "index/values", version))
+        self._of, self._content, self._end = of, content, len(content) - 16 - length
+        said = self._opened(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
+        self._told: Mapping[str, Any] = json.loads(said[0])
+        self._fences = np.frombuffer(said[2], "<u8")
+
+    def against(self, records: pq.ParquetFile, subject: Pointer) -> str:
+        """What it says otherwise than the file of records; nothing where they agree."""
+        if self._told["subject"] != str(subject):
+            return "it is about another column than the policy's subject"
+        if subject.top not in records.schema_arrow.names:
+            return "its file does not have the subject's column"
+        groups = [group for section in self._sections() for group in section]
+        if len(groups) != records.num_row_groups:
+            return f"{len(groups)} row groups, where the file has {records.num_row_groups}"
+        wrong = sum(not np.array_equal(told, self._due(records, n, subject)) for n, told in enumerate(groups))
+        return f"{wrong} row groups of which it says otherwise than the file" if wrong else ""
+
+    def _sections(self) -> Iterator[list[Prefixes]]:
+        """Of each section the prefixes of each of its row groups."""
+        place, fence = len(MAGIC), 0
+        for number, (_, groups, entries) in enumerate(self._told["sections"]):
+            blocks = []
+            for block, start in enumerate(range(0, entries, _BLOCK)):
+                count, width = min(_BLOCK, entries - start), -(-groups // 8)
+                size = count * (8 + width) + _SEAL
+                where = (number.to_bytes(4, "little"), block.to_bytes(4, "little"))
+                blocks.append(_block(self._opened(self._content[place : place + size], *where), count, width))
+                if self._fences[fence] != blocks[-1][0][0]:
+                    raise Unlike("its contents do not agree with its blocks")
+                place, fence = place + size, fence + 1
+            yield [_in_group(blocks, group) for group in range(groups)]
+        if place != self._end:
+            raise Unlike("bytes that belong to nothing")
+
+    def _opened(self, sealed: bytes, *words: bytes) -> bytes:
+        content = self._seal.opened(sealed, MAGIC, self._of.path.encode(), *words)
+        if content is None:
+            raise Unlike("the keyring does not open it as the index of its file")
+        return content
+
+    def _due(self, records: pq.ParquetFile, group: int, subject: Pointer) -> Prefixes:
+        batches = records.iter_batches(1 << 17, row_groups=[group], columns=[subject.top])
+        parts = [self._hashed(pc.unique(at(batch, subject).values).drop_null()) for batch in batches]
+        return np.unique(np.concatenate([np.empty(0, np.uint64), *parts]))
+
+    def _hashed(self, values: pa.Array) -> Prefixes:
+        words = [value if isinstance(value, bytes) else str(value).encode() for value in values.to_pylist()]
+        content, ends = np.frombuffer(b"".join(words), np.uint8), np.cumsum([0, *map(len, words)], dtype=np.int64)
+        return np.frombuffer(self._cmac.tags(content, ends)[:, :8].tobytes(), "<u8").astype(np.uint64)
+
+
+def _block(content: bytes, count: int, width: int) -> tuple[Prefixes, npt.NDArray[np.bool_]]:
+    prefixes = np.frombuffer(content, "<u8", count).astype(np.uint64)
+    bits = np.frombuffer(content, np.uint8, count * width, count * 8).reshape(count, width)
+    return prefixes, np.unpackbits(bits, axis=1, bitorder="little").astype(np.bool_)
+
+
+def _in_group(blocks: list[tuple[Prefixes, npt.NDArray[np.bool_]]], group: int) -> Prefixes:
+    return np.concatenate([np.empty(0, np.uint64), *(prefixes[bits[:, group]] for prefixes, bits in blocks)])

@@ -1,0 +1,61 @@
+"""Indexes hold neither subjects nor their pseudonyms, nor what they are hashed to, in any form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import minimize
+from minimize.io.index.lens import Lens
+from minimize.keys import Keyring
+from tests.job.house import House, built, event
+from tests.leak.canary import Canary
+from tests.leak.sweep import found
+
+DEVICES = [f"CANARY-device-{number:04}-5e1f77" for number in range(300)]
+
+
+@pytest.fixture(name="house", scope="module", params=["pseudonymize", "keep"])
+def _house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> House:
+    house = built(tmp_path_factory.mktemp("house"))
+    do = {"pseudonymize": {"key": "device"}} if request.param == "pseudonymize" else "keep"
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
+    house.pipeline(aggregates=None, records={})
+    house.brings(event(number, device_id=device) for number, device in enumerate(DEVICES))
+    house.run()
+    return house
+
+
+def released(house: House) -> list[str]:
+    return sorted(set(minimize.read(house.out)["device_id"].to_pylist()))
+
+
+def planted(house: House) -> list[Canary]:
+    return [Canary(value, value) for value in {*DEVICES, *released(house)}]
+
+
+def test_no_subject_and_no_released_value_is_in_an_index(house: House) -> None:
+    assert found(planted(house), house.out / "index") == set()
+
+
+def test_no_prefix_of_a_hash_is_in_an_index(house: House) -> None:
+    [path] = (house.out / "index").rglob("*.index")
+    prefixes = Lens.of(Keyring.load(house.keys)).prefixes(pa.array(released(house)))
+    assert len(prefixes) == len(DEVICES)
+    stored = path.read_bytes()
+    assert not any(word.tobytes() in stored or word.byteswap().tobytes() in stored for word in prefixes)
+
+
+def test_the_control_finds_them_where_the_index_is_not_sealed(house: House, tmp_path: Path) -> None:
+    (tmp_path / "open.index").write_bytes("\n".join(released(house)).encode())
+    assert found(planted(house), tmp_path) == set(released(house))
+
+
+def test_bytes_of_an_index_are_as_good_as_random(house: House) -> None:
+    [path] = (house.out / "index").rglob("*.index")
+    counts = np.bincount(np.frombuffer(path.read_bytes()[8:-16], np.uint8), minlength=256)
+    expected = counts.sum() / 256
+    assert float(((counts - expected) ** 2 / expected).sum()) < 400

@@ -1,0 +1,163 @@
+"""An index is checked against the file that it is of, by a reading of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from minimize.errors import Finding
+from minimize.io.base import Written
+from minimize.io.index.write import Indexer
+from minimize.keys import Keyring, PublicKeys, new_keyring
+from minimize.pointer import Pointer
+from minimize.receipt import FileRef
+from minimize.verification import check
+from minimize.verification.evidence import Evidence, Standing, gather
+from minimize.verification.index import check_indexes
+from tests.job.house import AT, House, built, events
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    house = built(tmp_path)
+    house.pipeline(aggregates=None)
+    house.brings(events(40))
+    house.run()
+    return house
+
+
+def codes(house: House, **options: Any) -> list[str]:
+    options = options or {"keys": house.keys}
+    return [finding.code for finding in check(house.out, **options) if finding.code != "V008"]
+
+
+def index_of(house: House) -> Path:
+    [path] = (house.out / "index").rglob("*.index")
+    return path
+
+
+def test_what_a_run_made_is_verified(house: House) -> None:
+    assert codes(house) == []
+
+
+def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: House) -> None:
+    public = PublicKeys(Keyring.load(house.keys).public_key_pem())
+    assert codes(house, public_key=public) == ["V019"]
+    [finding] = [each for each in check(house.out, public_key=public) if each.code == "V019"]
+    assert (finding.severity, finding.message) == ("warning", "1 indexes were not opened")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (Path.unlink, "V011"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "V012"),
+        (lambda path: path.with_name("other.index").write_bytes(b"x"), "V014"),
+        (lambda path: path.with_suffix(".parquet").write_bytes(b"x"), "V014"),
+    ],
+)
+def test_an_index_that_is_gone_or_changed_or_stands_there_besides_is_found(
+    house: House, change: Callable[[Path], object], code: str
+) -> None:
+    change(index_of(house))
+    assert codes(house) == [code]
+    assert codes(house, public_key=PublicKeys(Keyring.load(house.keys).public_key_pem())) in ([code, "V019"],)
+
+
+def indexed_by(house: House, made: Callable[[Indexer, pa.Table], Indexer | None], keys: Keyring) -> list[Finding]:
+    """What is found where the index of the records is one that was made otherwise, and told so."""
+    evidence = gather(house.out)
+    standing = next(each for each in evidence.standing if each.name == "records")
+    rows = pq.read_table(house.out / standing.file.path, partitioning=None)
+    indexer = Indexer.of(Keyring.load(house.keys), Pointer.parse("device_id"))
+    index_of(house).unlink()
+    writing = (made(indexer, rows) or indexer)(house.out, standing.file.path)
+    for group in others.get(made, lambda rows: [rows])(rows):
+        writing.group(group)
+    told = writing.close(Written(standing.file.path, standing.file.rows, standing.file.digest)).index
+    return list(check_indexes(stands_so(evidence, standing, told), keys))
+
+
+def stands_so(evidence: Evidence, standing: Standing, index: FileRef | None) -> Evidence:
+    other = replace(standing, file=replace(standing.file, index=index))
+    return replace(evidence, standing=tuple(other if each is standing else each for each in evidence.standing))
+
+
+def as_it_is(indexer: Indexer, rows: pa.Table) -> None:
+    """Nothing else."""
+
+
+def without_a_subject(indexer: Indexer, rows: pa.Table) -> None:
+    """A row is left out."""
+
+
+def with_another_group(indexer: Indexer, rows: pa.Table) -> None:
+    """One row group becomes two."""
+
+
+def by_another_column(indexer: Indexer, rows: pa.Table) -> Indexer:
+    return replace(indexer, subject=Pointer.parse("model"))
+
+
+def _fewer(rows: pa.Table) -> list[pa.Table]:
+    first = rows["device_id"][0]
+    return [rows.filter(pa.compute.not_equal(rows["device_id"], first))]
+
+
+others: dict[Any, Callable[[pa.Table], list[pa.Table]]] = {
+    without_a_subject: _fewer,
+    with_another_group: lambda rows: [rows.slice(0, 10), rows.slice(10)],
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (without_a_subject, "1 row groups of which it says otherwise than the file"),
+        (with_another_group, "2 row groups, where the file has 1"),
+        (by_another_column, "it is about another column than the policy's subject"),
+    ],
+)
+def test_an_index_that_says_otherwise_than_its_file_is_found(house: House, made: Any, message: str) -> None:
+    [finding] = indexed_by(house, made, Keyring.load(house.keys))
+    assert (finding.code, finding.severity, finding.message) == ("V018", "error", message)
+
+
+def test_the_control_is_as_it_should_be(house: House) -> None:
+    assert indexed_by(house, as_it_is, Keyring.load(house.keys)) == []
+
+
+def test_another_keyring_does_not_open_it(house: House, tmp_path: Path) -> None:
+    other = new_keyring(tmp_path / "other.keys", ("device",), now=AT)
+    [finding] = indexed_by(house, as_it_is, other)
+    assert (finding.code, finding.message) == ("V018", "the keyring does not open it as the index of its file")
+
+
+def test_an_index_in_a_place_that_is_not_its_own_is_found(house: House) -> None:
+    evidence = gather(house.out)
+    standing = next(each for each in evidence.standing if each.name == "records")
+    assert standing.file.index is not None
+    elsewhere = index_of(house).rename(index_of(house).with_name("elsewhere.index"))
+    told = FileRef(elsewhere.relative_to(house.out).as_posix(), standing.file.index.digest)
+    [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(house.keys))
+    assert finding.code == "V016"
+
+
+def test_a_file_that_is_no_index_is_found(house: House) -> None:
+    from minimize.io.durable import digest_of
+
+    evidence = gather(house.out)
+    standing = next(each for each in evidence.standing if each.name == "records")
+    assert standing.file.index is not None
+    for content in (b"", b"x" * 100):
+        index_of(house).write_bytes(content)
+        told = FileRef(standing.file.index.path, digest_of(index_of(house)))
+        [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(house.keys))
+        assert (finding.code, finding.message) == ("V018", "no index")
