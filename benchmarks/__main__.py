@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, memory, report
+from benchmarks import calls, finding, memory, report
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, Contender, Job
 from benchmarks.data import generate
@@ -21,7 +21,7 @@ from benchmarks.goals import Figures
 from benchmarks.measure import Figure, Run, kept, timed
 from benchmarks.plot import plot
 
-PARTS = ("a", "b", "ingest", "memory", "calls")
+PARTS = ("a", "b", "ingest", "memory", "calls", "finding")
 Inputs = dict[Job, Given]
 
 
@@ -67,6 +67,10 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], times: 
     if "calls" in parts:
         found["calls"] = {**calls.prepared(given["a"]), **calls.starts()}
         found["goals"] += calls.goals(found["calls"])
+    if "finding" in parts:
+        found["finding"] = finding.found(given["a"], work, runs)
+        found["goals"] += finding.goals(found["finding"])
+        click.echo("\n" + finding.lines(found["finding"]))
     click.echo("\n" + report.table(found["figures"]) + "\n\n" + report.goal_table(found["goals"]))
     (data / "results.json").write_text(json.dumps(found, indent=2) + "\n")
     if figures:

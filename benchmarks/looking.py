@@ -1,0 +1,53 @@
+"""Looks for some subjects of an output, one after another; prints CPU seconds and megabytes read for each, as JSON.
+
+Run by `finding`, in a process of its own: with the keyring (`look`), or without it (`scan`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import pyarrow.parquet as pq
+
+import minimize
+from minimize.keys import Keyring
+
+COLUMN = "device_id"
+
+
+def main(out: str, keys: str, how: str, looks: str) -> None:
+    """Takes the output folder, the keyring's file, how to look, and for how many subjects."""
+    os.environ.pop("MINIMIZE_KEYS", None)
+    keyring = Keyring.load(keys) if how == "look" else None
+    seen = _subjects(out, int(looks))
+    minimize.read(out, subjects=["nobody"], keys=Keyring.load(keys))
+    taken = [_taken(out, subject, keyring) for subject in seen]
+    sys.stdout.write(json.dumps([median(each) for each in zip(*taken, strict=True)]))
+
+
+def _subjects(out: str, count: int) -> list[str]:
+    """Some that are there, from the first file's first rows."""
+    file = pq.ParquetFile(minimize.files(out)[0])
+    values: list[str] = next(file.iter_batches(1 << 14, columns=[COLUMN])).column(0).unique().to_pylist()
+    return values[:: max(1, len(values) // count)][:count]
+
+
+def _taken(out: str, subject: str, keyring: Keyring | None) -> tuple[float, float]:
+    cpu, read = time.process_time(), _read_so_far()
+    if not minimize.read(out, subjects=[subject], keys=keyring).num_rows:
+        raise SystemExit("a subject that is there was not found")
+    return time.process_time() - cpu, (_read_so_far() - read) / 1e6
+
+
+def _read_so_far() -> int:
+    """Bytes that this process has read so far, from caches or not."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
