@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
+
+from minimize.spill import Aside, Words
 
 Codes = npt.NDArray[np.int64]
 
@@ -63,6 +65,23 @@ class MeasureTally(Protocol):
 
     def settle(self, groups: Codes) -> pa.Array:
         """One value for each of some groups, ascending codes, of the type that the measure `gives`."""
+        ...
+
+
+@runtime_checkable
+class Retiring(Protocol):
+    """A tally that grows with its subjects or values, and can do with less memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that could be set aside."""
+        ...
+
+    def set_aside(self, aside: Aside, subjects: Words) -> None:
+        """Sets them aside. Takes the hash of each code of a subject; the codes may mean something else from now on.
+
+        Before a tally settles in which something was set aside, the rest must be, too.
+        """
         ...
 
 

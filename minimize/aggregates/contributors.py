@@ -15,6 +15,7 @@ import numpy.typing as npt
 from minimize.aggregates.base import Codes
 from minimize.aggregates.pairs import BITS, Pairs
 from minimize.aggregates.view import View
+from minimize.spill import Aside, Words
 
 Field = tuple[str, bool]
 """A field's key, and whether its values take part by rank: then those in open bins do, too."""
@@ -61,6 +62,15 @@ class Contributors:
         if field is not None and field in self._apart:
             return self._apart[field].distinct(groups)
         return self._everyone.distinct(groups, None if field is None else self._bits.get(field))
+
+    def held(self, groups: Codes) -> Codes:
+        """How many subjects some groups have at least: those in memory."""
+        return self._everyone.held(groups)
+
+    def set_aside(self, aside: Aside, subjects: Words) -> None:
+        """Sets all subjects aside, by their hashes."""
+        for pairs in (self._everyone, *self._apart.values()):
+            pairs.set_aside(aside, subjects)
 
     def _of(self, field: Field) -> Pairs:
         if field not in self._apart:

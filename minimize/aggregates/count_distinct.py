@@ -9,6 +9,7 @@ import pyarrow as pa
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
 from minimize.aggregates.pairs import Pairs
 from minimize.codebook import Codebook
+from minimize.spill import Aside, Words
 
 
 class CountDistinct(Measure):
@@ -38,6 +39,16 @@ class DistinctTally:
         self._terms = terms
         self._values = Codebook(type_)
         self._seen = Pairs()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that could be set aside."""
+        return self._seen.nbytes + self._values.nbytes
+
+    def set_aside(self, aside: Aside, subjects: Words) -> None:
+        """Keeps no value: their hashes are set aside."""
+        self._seen.set_aside(aside, aside.hasher(self._values.values))
+        self._values = Codebook(self._values.values.type)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""

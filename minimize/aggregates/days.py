@@ -16,6 +16,7 @@ from minimize.aggregates.definition import Definition
 from minimize.aggregates.table import AggregateTally
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
+from minimize.spill import Aside
 from minimize.stage import Batch
 
 EARLY: Final = 7
@@ -60,11 +61,11 @@ class DayTally:
     days    the tally of each wanted day
     """
 
-    def __init__(self, definition: Definition, lateness: Lateness, reach: Reach) -> None:
+    def __init__(self, definition: Definition, lateness: Lateness, reach: Reach, aside: Aside | None = None) -> None:
         self._lateness, self._reach = lateness, reach
         self.rows: Counter[date] = Counter()
         self.before = self.after = 0
-        self.days = {day: AggregateTally(definition) for day in sorted(reach.wanted)}
+        self.days = {day: AggregateTally(definition, aside) for day in sorted(reach.wanted)}
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released."""

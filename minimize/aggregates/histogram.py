@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
-from minimize.aggregates.cells import Cells
+from minimize.aggregates.crowd import Crowd
 from minimize.codebook import Codebook, pack, unpack
+from minimize.spill import Aside, Words
 
 _TAKES = "every type that is not nested"
 
@@ -46,24 +46,34 @@ class HistogramTally:
         self._terms = terms
         self._values = Codebook(type_)
         self._cells = Codebook(pa.int64())
-        self._rows = Cells()
+        self._rows = Crowd()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that could be set aside."""
+        return self._rows.nbytes
+
+    def set_aside(self, aside: Aside, subjects: Words) -> None:
+        """Sets the subjects of all cells aside, by their hashes."""
+        self._rows.set_aside(aside, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
         if values is not None:
             cells = self._cells.encode(pa.array(pack(groups, self._values.encode(values))))
-            self._rows.add(cells, subjects + 1)
+            self._rows.add(cells, subjects)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
         theirs, values = unpack(other._cells.values.to_numpy())
         cells = pack(groups[theirs], self._values.codes(other._values.values)[values])
-        self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), np.append(0, subjects + 1))
+        self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), subjects)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value; what small cells hold stands in one last cell without value and count."""
         rows, values = unpack(self._cells.values.to_numpy())
-        large = self._large()
+        count, subjects = self._rows.settle(np.arange(len(self._cells)))
+        large = subjects >= self._terms.below
         order = np.lexsort((self._ranks()[values], rows))
         order = order[large[order] & np.isin(rows[order], groups)]
         hidden = np.intersect1d(rows[~large], groups)
@@ -73,7 +83,7 @@ class HistogramTally:
         cells = pa.StructArray.from_arrays(
             [
                 self._values.values.take(_joined(values[order], nothing).take(places)).cast(self._type),
-                _joined(self._counts()[order], nothing).take(places),
+                _joined(self._terms.rounded(count)[order], nothing).take(places),
             ],
             fields=list(self.type.value_type),
         )
@@ -91,15 +101,6 @@ class HistogramTally:
         ranks = np.empty(len(by_value), np.int64)
         ranks[by_value] = np.arange(len(by_value))
         return ranks
-
-    def _large(self) -> npt.NDArray[np.bool_]:
-        """The cells that enough subjects stand behind."""
-        cells, subjects, _ = self._rows.settle()
-        distinct = np.bincount(cells[subjects > 0], minlength=len(self._cells))
-        return np.asarray(distinct >= self._terms.below, np.bool_)
-
-    def _counts(self) -> Codes:
-        return self._terms.rounded(self._rows.sums_per_row(len(self._cells)))
 
 
 def _joined(numbers: Codes, nothing: pa.Array) -> pa.Array:

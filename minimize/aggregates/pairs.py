@@ -12,7 +12,9 @@ from typing import Self
 import numpy as np
 
 from minimize.aggregates.base import Codes
+from minimize.aggregates.beyond import Beyond
 from minimize.codebook import ascending, changes
+from minimize.spill import Aside, Words
 
 BITS = 4
 """Fields that may be told apart."""
@@ -35,10 +37,11 @@ class Pairs:
         self._pending: list[Codes] = []
         self._waiting = 0
         self._known: dict[int | None, Codes] = {}
+        self._beyond: Beyond | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes held, which could be set aside."""
         return int(self._keys.nbytes) + sum(keys.nbytes for keys in self._pending)
 
     def add(self, groups: Codes, codes: Codes, lacking: Codes | None = None) -> None:
@@ -54,6 +57,7 @@ class Pairs:
         """The same pairs, to go on by themselves. Arrays are shared: nothing changes them in place."""
         other = copy(self)
         other._pending, other._known = list(self._pending), {}
+        other._beyond = None if self._beyond is None else self._beyond.copy()
         return other
 
     def merge(self, other: Self, groups: Codes, codes: Codes) -> None:
@@ -62,6 +66,18 @@ class Pairs:
         pairs = keys >> BITS
         theirs, low = pairs >> _CODE, pairs & ((1 << _CODE) - 1)
         self.add(groups[theirs], codes[low], keys & ((1 << BITS) - 1))
+        if other._beyond is not None:
+            self._beyond = Beyond.merged(self._beyond, other._beyond, groups)
+
+    def set_aside(self, aside: Aside, hashes: Words) -> None:
+        """Sets all pairs aside; `hashes[i]` stands for code i, which may mean something else from now on."""
+        keys = self.settle()
+        if len(keys):
+            pairs = keys >> BITS
+            self._beyond = self._beyond or Beyond(aside, BITS)
+            codes, bits = pairs & ((1 << _CODE) - 1), keys & ((1 << BITS) - 1)
+            self._beyond.add(pairs >> _CODE, hashes[codes], bits)
+            self._keys, self._known = np.empty(0, np.int64), {}
 
     def settle(self) -> Codes:
         """The pairs with their bits, each once, in order."""
@@ -72,7 +88,16 @@ class Pairs:
         return self._keys
 
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
-        """How many distinct codes some groups have, or have in a row that does not lack what the bit stands for."""
+        """How many distinct codes some groups have, or have in a row that does not lack what the bit stands for.
+
+        Where some pairs are set aside, all must be.
+        """
+        if self._beyond is not None:
+            return self._beyond.distinct(groups, bit)
+        return self.held(groups, bit)
+
+    def held(self, groups: Codes, bit: int | None = None) -> Codes:
+        """The same, of what is in memory."""
         counts = self._counts(bit)
         reach = int(groups.max(initial=-1)) + 1
         return np.pad(counts, (0, max(0, reach - len(counts))))[groups]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
@@ -12,7 +13,9 @@ from pydantic import Field
 
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_ordered, required
 from minimize.aggregates.cells import Cells
+from minimize.aggregates.ranked import Ranked
 from minimize.codebook import Codebook
+from minimize.spill import Aside, Words
 
 _TAKES = "numbers, timestamps, dates"
 
@@ -56,6 +59,22 @@ class ValueCounts:
         self.type = type_
         self._book: Codebook | None = None
         self._counts = Cells()
+        self.beyond: Ranked | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that could be set aside."""
+        return self._counts.nbytes + (0 if self._book is None else self._book.nbytes)
+
+    def set_aside(self, aside: Aside) -> None:
+        """Sets all values and their counts aside, in the order of the values."""
+        if self._book is None or not len(self._book):
+            return
+        groups, codes, counts = self._counts.settle()
+        values = self._book.values
+        self.beyond = self.beyond or Ranked(aside, values.type)
+        self.beyond.add(groups, values.take(pa.array(codes)), counts[:, 0])
+        self._book, self._counts = Codebook(values.type), Cells()
 
     def add(self, groups: Codes, values: pa.Array) -> None:
         """Takes rows in."""
@@ -66,6 +85,8 @@ class ValueCounts:
         if other._book is not None:
             values = other._book.values
             self._counts.merge(other._counts, groups, self._values(values.type).codes(values))
+        if other.beyond is not None:
+            self.beyond = Ranked.merged(self.beyond, other.beyond, groups)
 
     def settle(self, groups: Codes) -> tuple[pa.Array, Codes, Codes, Codes]:
         """The distinct values in order; and of each cell of these groups the group's place, the value's, and the count."""
@@ -97,12 +118,23 @@ class QuantileTally:
         if values is not None:
             self.counts.add(groups, values)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that could be set aside."""
+        return self.counts.nbytes
+
+    def set_aside(self, aside: Aside, subjects: Words) -> None:
+        """Sets the values aside."""
+        self.counts.set_aside(aside)
+
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
         self.counts.merge(other.counts, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The quantile of each group, null where it has no value or the result is in an open bin."""
+        if self.counts.beyond is not None:
+            return self._closed(self.counts.beyond.at(partial(_wanted, self._q), groups))
         values, rows, ranks, counts = self.counts.settle(groups)
         chosen = _at_share(rows, ranks, counts, self._q, len(groups))
         return self._closed(values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0)))

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from minimize.aggregates.base import Codes, Measure, MeasureRefused, MeasureTally, Terms, required
-from minimize.aggregates.cells import Cells
+from minimize.aggregates.crowd import Crowd
+from minimize.spill import Aside, Words
 
 Scalar = bool | int | float | str
 _TAKES = "strings, booleans, integers, doubles"
@@ -56,35 +57,37 @@ class ShareTally:
     def __init__(self, named: pa.Array, terms: Terms) -> None:
         self._named = named
         self._terms = terms
-        self._having, self._others = Cells(), Cells()
+        self._having, self._others = Crowd(), Crowd()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that could be set aside."""
+        return self._having.nbytes + self._others.nbytes
+
+    def set_aside(self, aside: Aside, subjects: Words) -> None:
+        """Sets the subjects of both sides aside, by their hashes."""
+        self._having.set_aside(aside, subjects)
+        self._others.set_aside(aside, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
         if values is None:
             return
         hits = _is_in(values, self._named)
-        for side, cells in ((hits, self._having), (~hits, self._others)):
-            cells.add(groups[side], subjects[side] + 1)
+        for side, crowd in ((hits, self._having), (~hits, self._others)):
+            crowd.add(groups[side], subjects[side])
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
-        shifted = np.append(0, subjects + 1)
-        self._having.merge(other._having, groups, shifted)
-        self._others.merge(other._others, groups, shifted)
+        self._having.merge(other._having, groups, subjects)
+        self._others.merge(other._others, groups, subjects)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The share of each group, null where a side is small."""
-        having, many = self._side(self._having, groups)
-        others, more = self._side(self._others, groups)
-        return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~(many & more))
-
-    def _side(self, cells: Cells, groups: Codes) -> tuple[Codes, npt.NDArray[np.bool_]]:
-        """The rows of each group on a side, and whether enough subjects stand there."""
-        rows, subjects, counts = cells.settle()
-        reach = int(groups.max(initial=-1)) + 1
-        distinct: Codes = np.bincount(rows[subjects > 0], minlength=reach)
-        total: Codes = np.bincount(rows, weights=counts[:, 0], minlength=reach).astype(np.int64)
-        return total[groups], distinct[groups] >= max(self._terms.below, 1)
+        having, many = self._having.settle(groups)
+        others, more = self._others.settle(groups)
+        enough = np.minimum(many, more) >= max(self._terms.below, 1)
+        return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~enough)
 
 
 def _is_in(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:

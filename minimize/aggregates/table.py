@@ -14,18 +14,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes, MeasureTally, Terms
+from minimize.aggregates.base import Codes, MeasureTally, Retiring, Terms
 from minimize.aggregates.contributors import Contributors, Field
 from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
 from minimize.aggregates.gather import Gathered, cut
 from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.related import related
+from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
 from minimize.codebook import Codebook
 from minimize.errors import PolicyError
 from minimize.nested import leaf
+from minimize.spill import Aside
 from minimize.stage import Batch
 
 __all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults", "related"]
@@ -55,9 +57,9 @@ class AggregateResult:
 
 
 class AggregateTally:
-    """Tallies one aggregate. Raises PolicyError with all faults of the definition."""
+    """Tallies one aggregate, in as much memory as the run has for it. Raises PolicyError with all faults of the definition."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, aside: Aside | None = None) -> None:
         wrong = faults(definition)
         if wrong:
             raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
@@ -70,6 +72,7 @@ class AggregateTally:
         self._measures = {each: self._start(each) for each in map(_tallied, definition.measures.values())}
         self._undecided = Undecided()
         self._outside = 0
+        self._shelf = Shelf(Aside(None) if aside is None else aside)
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
@@ -83,16 +86,20 @@ class AggregateTally:
         self._work_off()
         other._work_off()
         groups, subjects = self._groups.merge(other._groups), self._merge_subjects(other)
+        self._shelf.merge(other._shelf, groups)
         self._outside += other._outside
         self._rows.merge(other._rows, groups, subjects)
         self._contributors.merge(other._contributors, groups, subjects)
-        self._undecided.merge(other._undecided, groups, self._standing)
+        self._undecided.merge(other._undecided, groups, self._standing_now)
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups, subjects)
+        self._make_room()
 
     def settle(self) -> AggregateResult:
         """The table of the groups that stand, ordered by their keys, nulls last."""
         self._work_off()
+        if self._shelf.used:
+            self._set_aside()
         everyone = np.arange(len(self._groups))
         rows = self._rows.settle(everyone).to_numpy()
         standing = self._standing()
@@ -112,6 +119,12 @@ class AggregateTally:
     def _standing(self) -> npt.NDArray[np.bool_]:
         return np.greater_equal(self._contributors.distinct(np.arange(len(self._groups))), self._definition.below)
 
+    def _standing_now(self) -> npt.NDArray[np.bool_]:
+        """The groups that stand already, as far as memory tells."""
+        groups = len(self._groups)
+        held = self._contributors.held(np.arange(groups))
+        return self._shelf.stood(groups) | np.greater_equal(held, self._definition.below)
+
     def _start(self, each: Measured) -> MeasureTally:
         kind = Count() if self._definition.counts_subjects(each) else each.measure
         return kind.start(each.plain, self._definition.terms)
@@ -120,6 +133,26 @@ class AggregateTally:
         for batch in self._gathered.take():
             for part in cut(batch, self._definition, _AT_ONCE):
                 self._observe(part)
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Sets aside what grows with subjects and values, where there is more of it than memory for it."""
+        held = sum(tally.nbytes for tally in self._retiring())
+        if self._shelf.is_full(held + (0 if self._subjects is None else self._subjects.nbytes)):
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        if self._subjects is None:
+            return
+        hashes = self._shelf.hashes(self._subjects.values)
+        self._shelf.remember(self._standing_now())
+        for tally in self._retiring():
+            tally.set_aside(self._shelf.aside, hashes)
+        self._subjects = Codebook(self._subjects.values.type)
+
+    def _retiring(self) -> Iterator[Retiring]:
+        yield self._contributors
+        yield from (tally for tally in self._measures.values() if isinstance(tally, Retiring))
 
     def _observe(self, batch: Batch) -> None:
         seen = views(self._definition, self._groups, batch, self._encode_subjects(batch))
@@ -137,7 +170,7 @@ class AggregateTally:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
         self._contributors.observe(seen.rows, partial, lacking)
         if seen.rows.places is not None:
-            self._undecided.add(seen.rows.places, seen.rows.groups, self._standing)
+            self._undecided.add(seen.rows.places, seen.rows.groups, self._standing_now)
 
     def _table(self, groups: Codes) -> pa.Table:
         """The columns of the groups that stand: nothing is worked out for others."""

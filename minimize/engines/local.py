@@ -40,7 +40,7 @@ class Worker:
         """What came of the share."""
         parts, sink = share
         release = None if sink is None else Release(self.job.plan, schema=self.job.records_schema)
-        done = Done(observers(self.job.plan), late_observers(self.job))
+        done = Done(observers(self.job), late_observers(self.job))
         for part in parts:
             for chunk in part.read():
                 done.outcome.take(part.name, chunk)

@@ -63,16 +63,16 @@ def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[
     return first
 
 
-def observers(plan: Plan) -> dict[str, AggregateTally]:
+def observers(job: Job) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
-    complete = {name: aggregate for name, aggregate in plan.aggregates.items() if aggregate.late is None}
-    return {name: AggregateTally(aggregate.definition) for name, aggregate in complete.items()}
+    complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
+    return {name: AggregateTally(aggregate.definition, job.aside) for name, aggregate in complete.items()}
 
 
 def late_observers(job: Job) -> dict[str, DayTally]:
     """An empty tally for each aggregate that waits for late rows."""
     return {
-        name: DayTally(aggregate.definition, aggregate.late, job.reach[name])
+        name: DayTally(aggregate.definition, aggregate.late, job.reach[name], job.aside)
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None
     }

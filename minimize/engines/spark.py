@@ -31,7 +31,8 @@ from minimize.engines.errands import (
     shared_out,
     values_seen,
 )
-from minimize.engines.passes import deduplicates, only_tops
+from minimize.engines.local import Done
+from minimize.engines.passes import deduplicates, late_observers, observers, only_tops
 from minimize.engines.shares import shares
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
 from minimize.io.base import Source
@@ -74,7 +75,7 @@ def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -
     if rejects is None and not isinstance(quarantine, Unkept):
         raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
     finish = Finish(dict(settled), *(None if each is None else each.opened() for each in (records, rejects)))
-    return _outcome(cluster.each(job, finish, loads, source), sinks, quarantine)
+    return _outcome(job, cluster.each(job, finish, loads, source), sinks, quarantine)
 
 
 def context() -> Any:
@@ -162,7 +163,7 @@ def _settled(cluster: Cluster, job: Job, loads: Sequence[Load], source: Source) 
     return merged(job, cluster.each(job, values_seen, loads, source))
 
 
-def _outcome(results: Sequence[Finished], sinks: Any, quarantine: Any) -> Outcome:
+def _outcome(job: Job, results: Sequence[Finished], sinks: Any, quarantine: Any) -> Outcome:
     """Adds up what successful tasks reported, and takes in their files."""
     for result in results:
         quarantine.take(result.attempt, result.rejects)
@@ -170,10 +171,10 @@ def _outcome(results: Sequence[Finished], sinks: Any, quarantine: Any) -> Outcom
             sinks.take(result.attempt, result.records)
     if sinks is not None and not any(result.records for result in results):
         sinks(0)
-    first, *others = (result.done for result in results)
-    for other in others:
-        first.merge(other)
-    return first.settle()
+    done = Done(observers(job), late_observers(job))
+    for result in results:
+        done.merge(result.done)
+    return done.settle()
 
 
 def _session() -> Any:

@@ -26,13 +26,18 @@ _FLOOR: Final = 1 << 12
 class Accumulator:
     """Each distinct row once; where rows end in counts, the sums of these.
 
-    Takes the space beside memory, the words of a row, and how many of them, at its end, are added up.
+    Takes the space beside memory, the words of a row, how many of them, at its end, are put together and `by` what, and how many,
+    at its beginning, say which row it is: a hash of two words, else words whose first tells most rows apart.
     """
 
-    def __init__(self, aside: Aside, width: int, summed: int = 0, depth: int = 0) -> None:
+    def __init__(
+        self, aside: Aside, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
+    ) -> None:
         self._aside = aside
         self._width = width
         self._summed = summed
+        self._keys = keys
+        self._by = by
         self._depth = depth
         self._share = aside.budget.share()
         self._held: list[Rows] = []
@@ -73,6 +78,14 @@ class Accumulator:
         for rows in held:
             self.add(rows)
 
+    def copy(self) -> Accumulator:
+        """The same rows, to go on by themselves. Nothing changes rows in place, and what is set aside is shared."""
+        other = self._alike(self._depth)
+        other._held, other._size = list(self._held), self._size
+        other._waiting, other._settled = self._waiting, self._settled
+        other._spilled = {part: list(pieces) for part, pieces in self._spilled.items()}
+        return other
+
     def settle(self) -> Iterator[Rows]:
         """Each row once, in the order of the hashes, in parts that fit into memory. It can be read again."""
         if not self._spilled:
@@ -84,10 +97,13 @@ class Accumulator:
             yield from self._partition(part).settle()
 
     def _partition(self, part: int) -> Accumulator:
-        inner = Accumulator(self._aside, self._width, self._summed, self._depth + 1)
+        inner = self._alike(self._depth + 1)
         for vault, piece in self._spilled.get(part, ()):
             inner.add(Rows.unpacked(vault.get(piece), self._width))
         return inner
+
+    def _alike(self, depth: int) -> Accumulator:
+        return Accumulator(self._aside, self._width, self._summed, keys=self._keys, by=self._by, depth=depth)
 
     def _room(self) -> float:
         share = self._share.bytes
@@ -96,7 +112,7 @@ class Accumulator:
     def _compact(self) -> None:
         """Puts equal rows together: rarely, so that all the sorting is about as much as sorting once."""
         if self._waiting:
-            self._held = [Rows.together(self._held).reduced(self._summed)]
+            self._held = [Rows.together(self._held).reduced(self._summed, self._keys, self._by)]
             self._settled, self._waiting = len(self._held[0]), 0
             self._size = self._held[0].nbytes
 

@@ -48,12 +48,12 @@ class Rows:
         """The rows from one place to another."""
         return type(self)(self.words[start:end], None if self.texts is None else self.texts.slice(start, end - start))
 
-    def reduced(self, summed: int = 0) -> Self:
-        """Each row once, in the order of the hashes; the last `summed` words of equal rows are added up."""
-        order, starts = _runs(self.words)
+    def reduced(self, summed: int = 0, keys: int = 2, by: np.ufunc = np.add) -> Self:
+        """Each row once, in the order of its first `keys` words; the last `summed` words of equal rows are put together."""
+        order, starts = _runs(self.words, keys)
         once = self.at(order[starts])
         if summed and len(once) < len(self):
-            sums = np.add.reduceat(self.words[:, -summed:][order], starts, axis=0)
+            sums = by.reduceat(self.words[:, -summed:][order], starts, axis=0)
             return type(self)(np.column_stack([once.words[:, :-summed], sums]), once.texts)
         return once
 
@@ -81,22 +81,23 @@ class Rows:
         return sink.getvalue()
 
 
-def _runs(words: Words) -> tuple[Places, Places]:
-    """The order of the hashes, and where in it each distinct one starts."""
-    high = words[:, 0]
-    order = np.argsort(high)
-    same, alike = _equal(words, order)
-    if not np.array_equal(same, alike):  # two hashes that have half of their bits in common
-        order = np.lexsort((words[:, 1], high))
-        same, _ = _equal(words, order)
+def _runs(words: Words, keys: int) -> tuple[Places, Places]:
+    """The order of the rows, and where in it each distinct one starts."""
+    order = np.argsort(words[:, 0])
+    alike, same = _equal(words, order, 1), _equal(words, order, keys)
+    if not np.array_equal(same, alike):  # of hashes that hardly ever happens: half of their bits in common
+        order = np.lexsort([words[:, place] for place in reversed(range(keys))])
+        same = _equal(words, order, keys)
     return order, np.flatnonzero(np.concatenate([np.ones(min(len(words), 1), np.bool_), ~same]))
 
 
-def _equal(words: Words, order: Places) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Whether each row but the first equals the one before, and whether its first word does."""
-    high, low = words[order, 0], words[order, 1]
-    alike = high[1:] == high[:-1]
-    return alike & (low[1:] == low[:-1]), alike
+def _equal(words: Words, order: Places, keys: int) -> npt.NDArray[np.bool_]:
+    """Whether each row but the first has the same first words as the one before."""
+    same = np.ones(max(len(order) - 1, 0), np.bool_)
+    for place in range(keys):
+        word = words[order, place]
+        same &= word[1:] == word[:-1]
+    return same
 
 
 def places_of(hashes: Words, known: Words) -> Places:

@@ -25,6 +25,39 @@ assert len(tally.settle().kept) == 50
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
+AGGREGATE = """
+import resource, sys
+import numpy as np
+import pyarrow as pa
+from minimize.aggregates import measure_from
+from minimize.aggregates.table import AggregateTally, Definition, GroupKey, Measured
+from minimize.pointer import Pointer
+from minimize.spill import Aside
+from minimize.stage import Batch
+
+words = {
+    "devices": ("count_distinct", "d"),
+    "serials": ("count_distinct", "s"),
+    "middle": ("quantile", {"of": "x", "q": 0.5}),
+    "share": ("share", {"of": "k", "is": "a"}),
+    "parts": ("histogram", "k"),
+    "mean": ("mean", "x"),
+}
+types = {"d": pa.string(), "s": pa.int64(), "x": pa.float64(), "k": pa.string()}
+measures = {name: Measured(measure, types[measure.of]) for name, measure in
+            ((name, measure_from(*word)) for name, word in words.items())}
+what = Definition("a", {"k": GroupKey("k", pa.string())}, measures, 10, Pointer.parse("d"))
+tally = AggregateTally(what, Aside(8 << 20))
+keys = pa.array(["a", "b", "c"])
+for start in range(0, int(sys.argv[1]), 50_000):
+    numbers = np.arange(start, start + 50_000)
+    leaves = {"k": keys.take(pa.array(numbers % 3)), "s": pa.array(numbers * 7), "x": pa.array(numbers / 3)}
+    tally.observe(Batch(pa.record_batch({"d": pa.array(numbers).cast(pa.string())}), released=leaves))
+table = tally.settle().table
+assert sum(table["devices"].to_pylist()) == sum(table["serials"].to_pylist()) == int(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
 
 def peak(code: str, subjects: int) -> int:
     done = subprocess.run([sys.executable, "-c", code, str(subjects)], capture_output=True, check=False)
@@ -35,3 +68,8 @@ def peak(code: str, subjects: int) -> int:
 @pytest.mark.slow
 def test_ten_times_the_subjects_and_values_of_a_top_take_no_more_memory() -> None:
     assert peak(TOP, 3_000_000) <= 1.10 * peak(TOP, 300_000)
+
+
+@pytest.mark.slow
+def test_ten_times_the_subjects_and_values_of_an_aggregate_take_no_more_memory() -> None:
+    assert peak(AGGREGATE, 4_000_000) <= 1.10 * peak(AGGREGATE, 400_000)

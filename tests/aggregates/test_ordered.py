@@ -1,0 +1,61 @@
+"""Values as words in the same order, and back."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.aggregates.ordered import ordered, values_of, width_of
+
+
+def decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
+    near = st.sampled_from([0, 1, -1, 2**63, -(2**63), 2**64, 2**64 - 1, -(2**64), 2**116, 2**116 + 1])
+    whole = st.integers(-(10**digits) + 1, 10**digits - 1) | near.filter(lambda number: abs(number) < 10**digits)
+    return whole.map(lambda number: Decimal(number).scaleb(-scale, Context(prec=99)))
+
+
+KINDS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
+    (pa.int8(), st.integers(-128, 127)),
+    (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+    (pa.uint64(), st.integers(0, 2**64 - 1)),
+    (pa.float32(), st.floats(width=32, allow_nan=False)),
+    (pa.float64(), st.floats(allow_nan=False)),
+    (pa.date32(), st.dates()),
+    (pa.date64(), st.dates()),
+    (pa.timestamp("ns", "UTC"), st.integers(-(2**63), 2**63 - 1)),
+    (pa.decimal32(9, 3), decimals(9, 3)),
+    (pa.decimal128(38, 4), decimals(38, 4)),
+    (pa.decimal256(70, 0), decimals(70, 0)),
+]
+
+
+@pytest.mark.parametrize(("type_", "values"), KINDS, ids=[str(type_) for type_, _ in KINDS])
+@given(st.data())
+def test_words_are_in_the_order_of_the_values_and_come_back(
+    type_: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
+) -> None:
+    column = pa.array(sorted(data.draw(st.lists(values, min_size=1, max_size=20))), type_)
+    words = ordered(column.slice(1))
+    assert words.shape == (len(column) - 1, width_of(type_))
+    rows = [tuple(row) for row in words.tolist()]
+    listed = column.to_pylist()[1:]
+    same = [first == second for first, second in pairwise(listed)]
+    for (first, second), equal in zip(pairwise(rows), same, strict=True):
+        assert first == second if equal else first < second
+    assert values_of(words, type_).equals(
+        pc.add(column.slice(1), 0) if pa.types.is_floating(type_) else column.slice(1)
+    )
+
+
+def test_nan_is_one_value_above_all() -> None:
+    low, high = np.sort(ordered(pa.array([float("inf"), float("nan")]))[:, 0]).tolist()
+    assert ordered(pa.array([float("nan")]))[0, 0] == high > low
+    assert values_of(np.array([[high]], np.uint64), pa.float64()).to_pylist() != [float("inf")]

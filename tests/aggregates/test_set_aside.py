@@ -1,0 +1,181 @@
+"""Aggregates beyond their budget: every measure gives what it gives within it, bit for bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimize.aggregates import MEASURES, measure_from
+from minimize.aggregates.table import AggregateTally, Definition, GroupKey, Measured
+from minimize.pointer import Pointer
+from minimize.spill import Accumulator, Aside
+from minimize.stage import Batch
+from tests.aggregates import test_table as table
+from tests.aggregates import test_view as view
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_fits() -> Iterator[None]:
+    """A few rows are worked off at once, and nothing is held in any case."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minimize.aggregates.table._ENOUGH", 1)
+        patch.setattr("minimize.aggregates.shelf._FLOOR", 0)
+        patch.setattr("minimize.spill.accumulator._FLOOR", 1 << 10)
+        yield
+
+
+def tallied(what: Definition, aside: Aside, *batches: Batch) -> AggregateTally:
+    tally = AggregateTally(what, aside)
+    for each in batches:
+        tally.observe(each)
+    return tally
+
+
+@settings(max_examples=25)
+@given(st.lists(table.values, max_size=25), st.lists(st.integers(0, 25), max_size=4), st.randoms())
+def test_setting_aside_and_merging_change_nothing(rows: list[table.Row], cuts: list[int], order: random.Random) -> None:
+    shuffled = list(rows)
+    order.shuffle(shuffled)
+    edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
+    aside = Aside(0)
+    tallies = [tallied(table.EVERYTHING, aside, table.batch(shuffled[start:end])) for start, end in pairwise(edges)]
+    merged = AggregateTally(table.EVERYTHING, aside)
+    for number, tally in enumerate(tallies):
+        assert tally._shelf.used == bool(rows)
+        if number % 2:
+            tally.merge(merged)
+            merged = tally
+        else:
+            merged.merge(tally)
+    one_by_one = tallied(table.EVERYTHING, aside, *(table.batch([row]) for row in shuffled)).settle()
+    result = merged.settle()
+    assert result.table.to_pylist() == table.literal(rows)
+    assert result.table.equals(one_by_one.table)
+    assert (result.rows_seen, one_by_one.rows_seen) == (len(rows), len(rows))
+
+
+TYPES = {
+    "key": pa.string(),
+    "whole": pa.int64(),
+    "unsigned": pa.uint64(),
+    "single": pa.float32(),
+    "double": pa.float64(),
+    "money": pa.decimal128(30, 2),
+    "wide": pa.decimal256(60, 3),
+    "time": pa.timestamp("us", "UTC"),
+    "day": pa.date32(),
+    "word": pa.string(),
+    "rare": pa.int32(),
+}
+OF = {
+    "quantile": ["whole", "unsigned", "single", "double", "money", "wide", "time", "day"],
+    "count_distinct": [*TYPES],
+    "histogram": ["word", "rare"],
+    "share": ["word"],
+    "sum": ["whole", "double", "money"],
+    "mean": ["double", "money"],
+    "min": ["money", "time"],
+    "max": ["double"],
+}
+
+
+def everything() -> Definition:
+    measures = {"n": Measured(measure_from("count"), None)}
+    measures["devices"] = Measured(measure_from("count_distinct", "device"), pa.string())
+    for word, fields in OF.items():
+        for field in fields:
+            measures[f"{word}_{field}"] = Measured(measure_from(word, _argument(word, field)), TYPES[field])
+    measures["tail"] = Measured(measure_from("quantile", {"of": "money", "q": 0.9}), TYPES["money"])
+    return Definition("all", {"key": GroupKey("key", TYPES["key"])}, measures, 3, Pointer.parse("device"), 5)
+
+
+def _argument(word: str, field: str) -> Any:
+    if word == "quantile":
+        return {"of": field, "q": 0.3}
+    return {"of": field, "is": ["w1", "w2"]} if word == "share" else field
+
+
+def data(rows: int, seed: int) -> Batch:
+    """Rows of many devices and values; some lack a subject or a value."""
+    draw = random.Random(seed)
+    columns: dict[str, Sequence[Any]] = {
+        "key": [draw.choice(["a", "b", "c", None, f"k{draw.randrange(300)}"]) for _ in range(rows)],
+        "whole": [draw.choice([None, draw.randrange(-(2**63), 2**63), draw.randrange(5)]) for _ in range(rows)],
+        "unsigned": [draw.randrange(2**64) for _ in range(rows)],
+        "single": [draw.choice([draw.gauss(0, 9), -0.0, float("inf")]) for _ in range(rows)],
+        "double": [draw.choice([draw.gauss(0, 1e9), 0.0, -0.0, None, float("-inf")]) for _ in range(rows)],
+        "money": [Decimal(draw.randrange(-(10**29), 10**29)).scaleb(-2) for _ in range(rows)],
+        "wide": [Decimal(draw.randrange(-(10**9), 10**9)).scaleb(-3) for _ in range(rows)],
+        "time": [draw.randrange(-(10**15), 10**15) for _ in range(rows)],
+        "day": [draw.randrange(-9000, 9000) for _ in range(rows)],
+        "word": [draw.choice(["w1", "w2", "w3", None, f"w{draw.randrange(40)}"]) for _ in range(rows)],
+        "rare": [draw.choice([None, None, 7, draw.randrange(9)]) for _ in range(rows)],
+    }
+    devices = pa.array([draw.choice([None, *(f"d{draw.randrange(4000)}" for _ in range(9))]) for _ in range(rows)])
+    released = {name: pa.array(values, TYPES[name]) for name, values in columns.items()}
+    return Batch(pa.record_batch({"device": devices}), released=released)
+
+
+def test_every_measure_over_every_type_gives_the_same_beyond_the_budget() -> None:
+    assert {*OF, "count"} == {*MEASURES}
+    batches = [data(700, seed) for seed in range(6)]
+    within = tallied(everything(), Aside(None), *batches)
+    aside = Aside(1)
+    beyond = tallied(everything(), aside, *batches[:3])
+    beyond.merge(tallied(everything(), aside, *batches[3:]))
+    assert beyond._shelf.used
+    assert not within._shelf.used
+    assert beyond._contributors._everyone._beyond is not None
+    assert beyond._contributors._everyone._beyond._pairs._spilled
+    assert beyond.settle() == within.settle()
+    assert within.settle().table.num_rows > 5
+
+
+def test_elements_of_lists_count_the_same_beyond_the_budget() -> None:
+    what = view.definition(
+        "/apps/*/name",
+        below=2,
+        n=("count",),
+        d=("count_distinct", "device"),
+        s=("sum", "/apps/*/size"),
+        w=("sum", "weight"),
+    )
+    draw = random.Random(5)
+    records = [
+        view.record(
+            f"d{draw.randrange(60)}",
+            *(view.app(f"app{draw.randrange(90)}", draw.choice([None, 3])) for _ in range(draw.randrange(3))),
+            weight=draw.choice([1, None]),
+        )
+        for _ in range(400)
+    ]
+    batches = [view.batch(*records[start : start + 50]) for start in range(0, 400, 50)]
+    aside = Aside(1)
+    beyond = tallied(what, aside, *batches[4:])
+    beyond.merge(tallied(what, aside, *batches[:4]))
+    assert beyond._shelf.used
+    assert beyond.settle() == tallied(what, Aside(None), *batches).settle()
+
+
+def test_nothing_is_set_aside_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accumulator, "add", lambda *_: pytest.fail("set aside"))
+    assert tallied(everything(), Aside(), data(2000, 1)).settle().rows_seen == 2000
+
+
+def test_what_is_in_memory_may_travel() -> None:
+    tally = tallied(everything(), Aside(None), data(500, 1))
+    assert ForkingPickler.loads(ForkingPickler.dumps(tally)).settle() == tally.settle()
+
+
+def test_tallies_under_two_keys_do_not_merge() -> None:
+    with pytest.raises(ValueError, match="two keys"):
+        tallied(everything(), Aside(0), data(50, 1)).merge(tallied(everything(), Aside(0), data(50, 2)))
