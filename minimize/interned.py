@@ -62,11 +62,12 @@ class Interned:
         """The text of each code, from one on."""
         return self.scoped(first)[1]
 
-    def scoped(self, first: int = 0) -> tuple[Codes, pa.Array]:
-        """The scope and the text of each code, from one on."""
+    def scoped(self, first: int = 0, count: int | None = None) -> tuple[Codes, pa.Array]:
+        """The scope and the text of each code, from one on, of so many at most."""
         with self._lock:
-            keys = self._table.keys(first, self._size)
-            long = {code - first: key for key, code in self._long.items() if code >= first}
+            end = self._size if count is None else min(self._size, first + count)
+            keys = self._table.keys(first, end)
+            long = {code - first: key for key, code in self._long.items() if first <= code < end}
         texts = unworded(keys, self._type)
         scopes = (keys[:, 0] >> _HALF).astype(np.int32)
         if not long:

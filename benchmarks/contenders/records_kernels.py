@@ -1,16 +1,15 @@
-"""The records job as one script over Arrow's kernels, as tight as can be by hand, without a policy and its checks.
+"""The records job as one script over Arrow's and NumPy's kernels, as tight as can be by hand, without a policy and its checks.
 
-Columns pruned before decode, texts read and written as dictionaries, everything evaluated on distinct values, a memory of
-pseudonyms, two worker processes that each read, transform and write their own files.
+Columns pruned before decode, texts read and written as dictionaries, identifiers and addresses told apart by a hash table
+that stays from batch to batch, a memory of pseudonyms and networks, two threads that each read, transform and write files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,84 +31,89 @@ from benchmarks.contenders.words import (
     pads,
 )
 from benchmarks.given import Given
+from minimize.interned import Interned, dense
 
 WORKERS, BATCH = 2, 1 << 20
 CODED = ("tenant_id", "os_version", "model", "owner_type", "compliance_state", "carrier", "os_language", "app_version")
+NUMBERS = ["event_time", "latitude", "longitude", "battery_pct", "free_storage_bytes"]
 HOUR = 3_600_000
 
 
 def run(given: Given, out: Path) -> None:
     """The top in one pass, the records in another."""
+    pa.set_cpu_count(1)
     job = Job(
         models=_models(given),
         on={feature: set(collected(given.settings, feature)) for feature in ("location", "usage")},
         secret=key(given.keys),
         out=out,
     )
-    shares = [given.files[place::WORKERS] for place in range(WORKERS)]
-    workers = [get_context("fork").Process(target=job.files, args=(share,)) for share in shares]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        if worker.exitcode:
-            raise SystemExit(worker.exitcode)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(job.file, given.files))
 
 
 def _models(given: Given) -> set[str]:
+    devices, models = Interned(pa.string()), Interned(pa.string())
     with ThreadPoolExecutor(WORKERS) as pool:
-        pairs = pa.concat_tables(pool.map(_pairs, given.files))
-    models, devices = (pairs[name].combine_chunks().dictionary_encode() for name in ("model", "device_id"))
-    both = _distinct(_whole(devices.indices) * len(models.dictionary) + _whole(models.indices))
-    counts = np.bincount(both % len(models.dictionary), minlength=len(models.dictionary)).tolist()
-    frequent = [(-count, name) for count, name in zip(counts, models.dictionary.to_pylist(), strict=True)]
+        pairs = _ascending(np.concatenate(list(pool.map(lambda path: _pairs(path, devices, models), given.files))))
+    counts = np.bincount(pairs & 0xFFFFFFFF, minlength=len(models)).tolist()
+    frequent = [(-count, name) for count, name in zip(counts, models.values().to_pylist(), strict=True)]
     return {name for count, name in sorted(frequent)[:TOP] if -count >= AT_LEAST}
 
 
-def _pairs(path: Path) -> pa.Table:
-    found = []
+def _pairs(path: Path, devices: Interned, models: Interned) -> Any:
+    """The distinct pairs of a device and a model: mostly a device has one, so that only the others are sorted out."""
+    first, others = np.full(0, -1, np.int32), [np.empty(0, np.int64)]
     with pq.ParquetFile(path, read_dictionary=["model"]) as file:
         for batch in file.iter_batches(BATCH, columns=["model", "device_id"], use_threads=False):
-            models, devices = batch["model"], batch["device_id"].dictionary_encode()
-            width = len(models.dictionary)
-            both = _distinct(_whole(devices.indices) * width + _whole(models.indices))
-            known = {
-                "model": models.dictionary.take(pa.array(both % width)),
-                "device_id": devices.dictionary.take(pa.array(both // width)),
-            }
-            found.append(pa.table(known))
-    return pa.concat_tables(found)
+            codes = devices.codes(batch["device_id"])
+            model = models.codes(batch["model"].dictionary)[_whole(batch["model"].indices)]
+            first = np.concatenate([first, np.full(max(len(devices) - len(first), 0), -1, np.int32)])
+            new = first[codes] < 0
+            first[codes[new]] = model[new]
+            other = np.flatnonzero(first[codes] != model)
+            others.append(_ascending(codes[other].astype(np.int64) << 32 | model[other]))
+    known = np.flatnonzero(first >= 0)
+    return np.concatenate([known << 32 | first[known], *others])
 
 
-@dataclass
+def _ascending(values: Any) -> Any:
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
+
+
 class Job:
-    """What a worker needs, and the pseudonyms that it remembers."""
+    """What the workers share, with the pseudonyms and networks that they remember."""
 
-    models: set[str]
-    on: dict[str, set[str]]
-    secret: bytes
-    out: Path
-    known: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    def __init__(self, models: set[str], on: dict[str, set[str]], secret: bytes, out: Path) -> None:
+        self._models, self._on, self._secret, self._out = models, on, secret, out
+        self._tenants = Interned(pa.string())
+        self._devices, self._addresses = Interned(pa.string()), Interned(pa.string())
+        self._networks = Interned(pa.string())
+        self._pseudonyms: Any = np.empty((0, WIDTH // 5 * 8), np.uint8)
+        self._network: Any = np.empty(0, np.int32)
+        self._lock = threading.Lock()
 
-    def files(self, paths: list[Path]) -> None:
-        """Reads, transforms and writes files."""
-        for path in paths:
-            writer = None
-            with pq.ParquetFile(path, read_dictionary=list(CODED), pre_buffer=True) as file:
-                for batch in file.iter_batches(BATCH, columns=list(KEPT), use_threads=False):
-                    released = self.released(batch)
-                    writer = writer or pq.ParquetWriter(self.out / path.name, released.schema, compression="zstd")
-                    writer.write_batch(released, row_group_size=BATCH)
-            if writer is not None:
-                writer.close()
+    def file(self, path: Path) -> None:
+        """Reads, transforms and writes a file."""
+        writer = None
+        with pq.ParquetFile(path, read_dictionary=list(CODED), pre_buffer=False) as file:
+            for batch in file.iter_batches(BATCH, columns=list(KEPT), use_threads=False):
+                released = self.released(batch)
+                writer = writer or pq.ParquetWriter(
+                    self._out / path.name, released.schema, compression="zstd", write_statistics=NUMBERS
+                )
+                writer.write_batch(released, row_group_size=BATCH)
+        if writer is not None:
+            writer.close()
 
     def released(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch as it leaves."""
         columns = {name: batch[name] for name in KEPT}
-        located, used = (_spread_mask(batch["tenant_id"], self.on[feature]) for feature in ("location", "usage"))
+        located, used = (_spread_mask(batch["tenant_id"], self._on[feature]) for feature in ("location", "usage"))
         columns["event_time"] = _hours(batch["event_time"])
         columns["device_id"] = self.pseudonyms(batch["tenant_id"], batch["device_id"])
-        columns["ip_address"] = _networks(batch["ip_address"])
+        columns["ip_address"] = self.networks(batch["ip_address"])
         for name in ("latitude", "longitude"):
             columns[name] = _numbers(batch[name], located, lambda values: np.rint(values * 10) / 10 + 0.0)
         columns["battery_pct"] = _numbers(batch["battery_pct"], used, lambda values: np.floor(values / 10) * 10)
@@ -119,52 +123,62 @@ class Job:
         return pa.RecordBatch.from_pydict({name: _pruned(column) for name, column in columns.items()})
 
     def _kept(self, models: pa.Array) -> pa.Array:
-        return pa.array([name if name in self.models else OTHER for name in models.to_pylist()])
+        return pa.array([name if name in self._models else OTHER for name in models.to_pylist()])
 
     def pseudonyms(self, tenants: pa.DictionaryArray, devices: pa.StringArray) -> pa.DictionaryArray:
-        """Each distinct (tenant, device) hashed once in the worker's life."""
-        coded = devices.dictionary_encode()
-        width = len(tenants.dictionary)
-        both = pa.array(_whole(coded.indices) * width + _whole(tenants.indices)).dictionary_encode()
-        pairs = _whole(both.dictionary)
-        names = coded.dictionary.take(pa.array(pairs // width))
-        hashed = self._hashed(tenants.dictionary.to_pylist(), pairs % width, names.to_pylist())
-        return pa.DictionaryArray.from_arrays(both.indices, hashed)
+        """Each distinct (tenant, device) hashed once."""
+        codes = self._devices.codes(devices, self._tenants.codes(tenants.dictionary)[_whole(tenants.indices)])
+        with self._lock:
+            known = len(self._pseudonyms)
+            if codes.max() >= known:
+                scopes, texts = self._devices.scoped(known)
+                self._pseudonyms = np.concatenate([self._pseudonyms, self._hashed(scopes, texts.to_pylist())])
+            rows = self._pseudonyms
+        used, places = dense(codes)
+        return pa.DictionaryArray.from_arrays(pa.array(places), _texts(rows[used]))
 
-    def _hashed(self, tenants: list[str], codes: Any, devices: list[str]) -> pa.StringArray:
-        inner, outer = (hashlib.sha256(pad) for pad in pads(self.secret))
+    def _hashed(self, codes: Any, devices: list[str]) -> Any:
+        inner, outer = (hashlib.sha256(pad) for pad in pads(self._secret))
+        tenants = self._tenants.values().to_pylist()
         states = [inner.copy() for _ in tenants]
         for tenant, state in zip(tenants, states, strict=True):
             state.update(beginning(tenant))
-        memory = [self.known.setdefault(tenant, {}) for tenant in tenants]
         digests = []
         for code, device in zip(codes.tolist(), devices, strict=True):
-            digest = memory[code].get(device)
-            if digest is None:
-                first, second, form = states[code].copy(), outer.copy(), b"t" + device.encode()
-                first.update(len(form).to_bytes(8, "big") + form)
-                second.update(first.digest())
-                digest = memory[code][device] = second.digest()[:WIDTH]
-            digests.append(digest)
+            first, second, form = states[code].copy(), outer.copy(), b"t" + device.encode()
+            first.update(len(form).to_bytes(8, "big") + form)
+            second.update(first.digest())
+            digests.append(second.digest()[:WIDTH])
         return _base32(digests)
 
+    def networks(self, addresses: pa.StringArray) -> pa.DictionaryArray:
+        """Each distinct address cut once."""
+        codes = self._addresses.codes(addresses)
+        with self._lock:
+            known = len(self._network)
+            if codes.max() >= known:
+                new = self._networks.codes(_cut(self._addresses.values(known)))
+                self._network = np.concatenate([self._network, new])
+            network = self._network
+        return pa.DictionaryArray.from_arrays(pa.array(network[codes]), self._networks.values())
 
-def _base32(digests: list[bytes]) -> pa.StringArray:
+
+def _base32(digests: list[bytes]) -> Any:
     """All of them at once: five bytes are eight letters of five bits."""
     eights = np.zeros((len(digests) * WIDTH // 5, 8), np.uint8)
     eights[:, 3:] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 5)
     whole = eights.view(">u8").astype(np.uint64)
     letters = _LETTERS[((whole >> _SHIFTS) & np.uint64(31)).astype(np.uint8)]
-    offsets = np.arange(len(digests) + 1, dtype=np.int32) * np.int32(WIDTH // 5 * 8)
-    return pa.StringArray.from_buffers(len(digests), pa.py_buffer(offsets), pa.py_buffer(letters.tobytes()))
+    return letters.reshape(len(digests), WIDTH // 5 * 8)
+
+
+def _texts(rows: Any) -> pa.StringArray:
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(rows.shape[1])
+    return pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows)))
 
 
 _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)
 _SHIFTS = np.arange(35, -1, -5).astype(np.uint64)
-
-
-def _distinct(values: Any) -> Any:
-    return pc.unique(pa.array(values)).to_numpy()
 
 
 def _whole(values: pa.Array) -> Any:
@@ -202,22 +216,20 @@ def _major_minor(versions: pa.Array) -> pa.Array:
     return pc.extract_regex(versions, r"^(?P<kept>[0-9]+(?:\.[0-9]+)?)").field("kept")
 
 
-def _networks(addresses: pa.StringArray) -> pa.DictionaryArray:
-    coded = addresses.dictionary_encode()
-    texts = coded.dictionary
+def _cut(texts: pa.StringArray) -> pa.StringArray:
     is_six = pc.match_substring(texts, ":")
     four = pc.replace_substring_regex(texts.filter(pc.invert(is_six)), r"[0-9]+$", "0")
     six = pc.replace_substring_regex(texts.filter(is_six), "^([^:]*:[^:]*:[^:]*):.*$", r"\1::")
-    networks = pc.replace_with_mask(pc.replace_with_mask(texts, is_six, six), pc.invert(is_six), four)
-    return _mapped(coded, lambda _: networks)
+    return pc.replace_with_mask(pc.replace_with_mask(texts, is_six, six), pc.invert(is_six), four)
 
 
 def _pruned(values: pa.Array) -> pa.Array:
     """Without dictionary entries that no row uses."""
     if not pa.types.is_dictionary(values.type):
         return values
-    codes = values.indices.fill_null(len(values.dictionary)).to_numpy(zero_copy_only=False)
-    used = np.bincount(codes, minlength=len(values.dictionary) + 1)[:-1] > 0
+    used = np.zeros(len(values.dictionary) + 1, np.bool_)
+    used[values.indices.fill_null(len(values.dictionary)).to_numpy(zero_copy_only=False)] = True
+    used = used[:-1]
     if used.all():
         return values
     places = pa.array(np.cumsum(used, dtype=np.int32) - np.int32(1))

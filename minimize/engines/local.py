@@ -11,7 +11,7 @@ from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job, Outcome, Quarantine, Sinks
 from minimize.engines.passes import late_observers, observers, through, way_through
 from minimize.engines.shares import Share, shares, side_by_side
-from minimize.io.base import Reject, Sink, Source
+from minimize.io.base import Chunk, Reject, Sink, Source
 from minimize.stage import Batch, Stage
 from minimize.stages.release import Release
 
@@ -43,13 +43,17 @@ class Worker:
         done = Done(observers(self.job), late_observers(self.job))
         for part in parts:
             for chunk in part.read():
-                done.outcome.take(part.name, chunk)
-                self.quarantine.write(part.name, chunk.rejects)
-                batch = through(self.stages, Batch(chunk.records))
-                done.observe(batch)
-                if sink is not None and release is not None:
-                    sink.write(release.columns(batch))
+                self._take(part.name, chunk, done, release, sink)
+                del chunk  # or it would stay in memory while the next one is read
         return done
+
+    def _take(self, part: str, chunk: Chunk, done: Done, release: Release | None, sink: Sink | None) -> None:
+        done.outcome.take(part, chunk)
+        self.quarantine.write(part, chunk.rejects)
+        batch = through(self.stages, Batch(chunk.records))
+        done.observe(batch)
+        if sink is not None and release is not None:
+            sink.write(release.columns(batch))
 
 
 @dataclass(slots=True)
@@ -111,3 +115,4 @@ def _batches(share: Share) -> Iterator[Batch]:
     for part in share:
         for chunk in part.read():
             yield Batch(chunk.records)
+            del chunk  # or it would stay in memory while the next one is read

@@ -55,6 +55,7 @@ def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[
         tally = start()
         for batch in share:
             tally.observe(through(stages, batch))
+            del batch  # or it would stay in memory while the next one is read
         return tally
 
     first, *others = side_by_side(observe, shares)

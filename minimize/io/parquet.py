@@ -78,7 +78,7 @@ class ParquetPart(OfFile):
     def read(self) -> Iterator[Chunk]:
         """The records, at most `ROWS` a chunk, never across row groups. Raises SourceError."""
         foot, first = footer(self.file), 0
-        with pq.ParquetFile(self.file.path, read_dictionary=list(self.encoded), pre_buffer=True) as opened:
+        with pq.ParquetFile(self.file.path, read_dictionary=list(self.encoded), pre_buffer=False) as opened:
             for group in range(foot.groups):
                 if self.group in (None, group):
                     yield from self._group(opened, foot, group, first)
@@ -104,8 +104,9 @@ class ParquetPart(OfFile):
                 for pointer, carried in carry.items()
             }
             positions = np.arange(first, first + records.num_rows)
-            yield sound(look.bound.chunk(records, positions, known, named), damaged(self.name))
             carry, first = {}, first + records.num_rows
+            yield sound(look.bound.chunk(records, positions, known, named), damaged(self.name))
+            del batch, records, positions, known  # or they would stay in memory while the next ones are read
 
     def _batches(self, opened: pq.ParquetFile, foot: Footer, group: int, look: _Look) -> Iterator[pa.RecordBatch]:
         leaves = [*foot.needed(tree(self.bound.request)), *look.leaves]
@@ -113,8 +114,7 @@ class ParquetPart(OfFile):
             rows = foot.rows(group)
             yield from (rows_only(min(ROWS, rows - at)) for at in range(0, rows, ROWS))
             return
-        batches = opened.iter_batches(ROWS, row_groups=[group], columns=foot.paths(leaves), use_threads=False)
-        yield from steady(batches, damaged(self.name))
+        yield from steady(_decoded(opened, group, foot.rows(group), foot.paths(leaves)), damaged(self.name))
 
     def _partitions(self, schema: pa.Schema) -> dict[str, pa.Scalar]:
         """The values of the declared hive partitions. Raises SchemaError where one is not of its type."""
@@ -125,6 +125,14 @@ class ParquetPart(OfFile):
             for key, value in values.items()
             if key in fields and schema.get_field_index(key) < 0
         }
+
+
+def _decoded(opened: pq.ParquetFile, group: int, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """A row group at once where it is small enough, which takes less memory than to read it step by step."""
+    if rows > ROWS:
+        yield from opened.iter_batches(ROWS, row_groups=[group], columns=columns, use_threads=False)
+    else:
+        yield from opened.read_row_group(group, columns=columns, use_threads=False).to_batches()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,15 @@ class Encryption(Protocol):
 class Shape:
     """How files are written.
 
-    row_group  rows of a row group, about
+    row_group  rows of a row group, about: a dictionary is written once for each of them
+    enough     rows that are written at once, as a row group of their own, rather than wait for more
     buffered   bytes that wait, at most about, before a row group is written early
     level      of zstd
     open       files that are open at once, at most, where partitions have folders of their own
     """
 
-    row_group: int = 500_000
+    row_group: int = 1 << 20
+    enough: int = 500_000
     buffered: int = 256 << 20
     level: int = 1
     open: int = 64
@@ -138,9 +140,8 @@ class ParquetSink:
 
     def _is_full(self) -> bool:
         rows = sum(each.rows for each in self._waiting.values())
-        return (
-            rows >= self._shape.row_group or sum(each.bytes for each in self._waiting.values()) >= self._shape.buffered
-        )
+        bytes_ = sum(each.bytes for each in self._waiting.values())
+        return rows >= min(self._shape.row_group, self._shape.enough) or bytes_ >= self._shape.buffered
 
     def _flush(self, folder: str) -> None:
         waiting = self._waiting.pop(folder)

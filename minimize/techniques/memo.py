@@ -13,6 +13,8 @@ from minimize.interned import Codes, Interned
 from minimize.techniques.recall import Recall
 
 Rows = npt.NDArray[np.uint8]
+AT_ONCE = 1 << 17
+"""Texts that are computed together, so that what is worked out on the way takes little memory."""
 Compute = Callable[[Sequence[bytes], Codes, pa.Array], Rows]
 """Given scopes, and for each of some texts the place of its scope and the text: one row of bytes each, all of one width."""
 
@@ -76,12 +78,12 @@ class _Known:
             places = [self._scopes.setdefault(scope, len(self._scopes)) for scope in named]
         codes = self._texts.codes(texts, np.array(places, np.int32)[scopes])
         with self._lock:
-            if codes.max(initial=-1) >= self._done:
+            while codes.max(initial=-1) >= self._done:
                 self._compute(compute)
             return codes, self._rows
 
     def _compute(self, compute: Compute) -> None:
-        scopes, texts = self._texts.scoped(self._done)
+        scopes, texts = self._texts.scoped(self._done, AT_ONCE)
         made, end = compute([*self._scopes], scopes, texts), self._done + len(texts)
         if end > len(self._rows):
             grown = np.empty((end + end // 2, made.shape[1]), np.uint8)

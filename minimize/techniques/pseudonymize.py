@@ -106,7 +106,8 @@ class Pseudonymize(Technique):
         found = scoped(values, self._scope(context))
         words, scopes = found.pairs
         made = self._pseudonyms(pick(found.words, pa.array(words)), scopes, found.scopes, context)
-        return Treated(pa.DictionaryArray.from_arrays(made.indices.take(found.codes), made.dictionary), found.untreated)
+        spread = pa.DictionaryArray.from_arrays(made.indices.take(found.codes), made.dictionary)
+        return Treated(merged(spread), found.untreated)
 
     def pseudonym_of(
         self,
@@ -146,7 +147,7 @@ class Pseudonymize(Technique):
         beginnings = [self._beginning(scope, context) for scope in named]
         codes, rows = memo.rows(_as_texts(values), scopes.astype(np.int32), hashes.named(beginnings), hashes)
         used, places = dense(codes)
-        return merged(pa.DictionaryArray.from_arrays(pa.array(places), texts(rows[used])))
+        return pa.DictionaryArray.from_arrays(pa.array(places), texts(rows[used]))
 
     def one(self, value: Any, scope: Sequence[Any], keyed: Mac, context: Context) -> str:
         """The pseudonym of one value, as it came in, in a scope of a `per` value and the start of a period."""

@@ -88,6 +88,15 @@ def test_a_large_batch_becomes_even_row_groups(tmp_path: Path) -> None:
     assert [meta.row_group(index).num_rows for index in range(meta.num_row_groups)] == [103, 102]
 
 
+def test_rows_that_are_enough_are_a_row_group_and_wait_for_no_others(tmp_path: Path) -> None:
+    made = sink(tmp_path, shape=Shape(row_group=100, enough=50))
+    for _ in range(2):
+        made.write(batch(*["a"] * 80))
+    [written] = made.close()
+    meta = pq.read_metadata(tmp_path / written.path)
+    assert [meta.row_group(index).num_rows for index in range(meta.num_row_groups)] == [80, 80]
+
+
 def test_files_are_zstd(tmp_path: Path) -> None:
     made = sink(tmp_path)
     made.write(batch("a"))
