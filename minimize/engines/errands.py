@@ -121,7 +121,7 @@ def candidates(job: Job, load: Load, attempt: str) -> pa.Table | None:
     gate = Gate(job.plan, job.settings, job.at)
     for batch in batches(load.parts):
         tally.observe(gate(batch))
-    return best(pa.concat_tables(tally.found)).drop_columns(["at"]) if tally.found else None
+    return next((part.drop_columns(["at"]) for part in tally.found.best()), None)
 
 
 def values_seen(job: Job, load: Load, attempt: str) -> Tallies:

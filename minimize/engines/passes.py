@@ -38,7 +38,7 @@ def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
     gate = Gate(job.plan, job.settings, job.at)
     if not deduplicates(job.plan):
         return (gate, generalize(job, _settled_alone(job, shares)))
-    duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key), (gate,), shares(None)).settle()
+    duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key, job.aside), (gate,), shares(None)).settle()
     return (gate, duplicates, generalize(job, _settled(job, (gate, duplicates), shares(None))))
 
 

@@ -14,8 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.plan.model import Plan
+from minimize.spill import Aside
 from minimize.stage import Batch, Counts
-from minimize.stages.duplicates import Rule, best, words
+from minimize.stages.candidates import Candidates
+from minimize.stages.duplicates import Rule, words
 from minimize.stages.places import kept_rows
 
 
@@ -25,39 +27,32 @@ class DeduplicateTally:
 
     plan: Plan
     rule: Rule
-    found: list[pa.Table] = field(default_factory=list, repr=False)
-    compacted: int = 0
+    found: Candidates = field(repr=False)
 
     @classmethod
-    def of(cls, plan: Plan, key: bytes) -> DeduplicateTally:
-        """An empty tally. Takes secret bytes for the keyed digests. Raises ConfigurationError (see `Rule.of`)."""
-        return cls(plan, Rule.of(plan, key))
+    def of(cls, plan: Plan, key: bytes, aside: Aside | None = None) -> DeduplicateTally:
+        """An empty tally. Takes secret bytes for the keyed digests, and the run's space beside memory (no limit to that).
+
+        Raises ConfigurationError (see `Rule.of`).
+        """
+        return cls(plan, Rule.of(plan, key), Candidates(Aside(None) if aside is None else aside))
 
     def observe(self, batch: Batch) -> None:
         """Takes in the records of a batch that the gate let through."""
         if batch.raw.num_rows:
-            self.found.append(self.rule.candidates(batch.raw))
-            self._compact()
+            self.found.add([self.rule.candidates(batch.raw)])
 
     def merge(self, other: DeduplicateTally) -> None:
         """Takes in what another tally has found."""
-        self.found.extend(other.found)
-        self._compact()
+        self.found.merge(other.found)
 
     def settle(self) -> Deduplicate:
         """The stage that lets through, of all the records seen, those that stay."""
-        if not self.found:
-            return Deduplicate(self.plan, self.rule, np.empty(0, "S16"), np.empty(0, np.int64))
-        winners = best(pa.concat_tables(self.found))
-        rows = words(winners["row"])
+        winners = [(words(part["row"]), part["count"].to_numpy()) for part in self.found.best()]
+        rows = np.concatenate([np.empty(0, "S16"), *(rows for rows, _ in winners)])
+        counts = np.concatenate([np.empty(0, np.int64), *(counts for _, counts in winners)])
         order = np.argsort(rows)
-        return Deduplicate(self.plan, self.rule, rows[order], winners["count"].to_numpy()[order])
-
-    def _compact(self) -> None:
-        """Keeps one row per group once there are twice as many as there were: memory follows the groups, not the records."""
-        if sum(table.num_rows for table in self.found) > 2 * self.compacted:
-            self.found = [best(pa.concat_tables(self.found))]
-            self.compacted = self.found[0].num_rows
+        return Deduplicate(self.plan, self.rule, rows[order], counts[order])
 
 
 @dataclass(slots=True)

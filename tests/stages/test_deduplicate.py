@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
+from minimize.spill import Aside
 from minimize.stage import Batch
 from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
 from tests.stages.make import APPS, deduplicating, gated, plan_of, records
@@ -148,6 +150,28 @@ def test_neither_tally_nor_stage_prints_key_or_records() -> None:
     tally.observe(Batch(events({"event_time": at(1), "id": "canary-id"})))
     assert "kkkk" not in repr(tally.rule)
     assert "canary" not in repr(tally.found) + repr(tally.rule)
+
+
+def test_beyond_the_budget_the_same_records_stay() -> None:
+    rule, random = plan("device_id", record="id"), Random(3)
+    raw = events(
+        *(
+            {
+                "device_id": f"d{random.randrange(3000)}",
+                "event_time": at(random.randrange(9)),
+                "n": n,
+                "id": f"id {n % 99}",
+            }
+            for n in range(6000)
+        )
+    )
+    aside = Aside(1)
+    one, other = DeduplicateTally.of(rule, KEY, aside), DeduplicateTally.of(rule, KEY, aside)
+    for start in range(0, 6000, 500):
+        (one if start % 1000 else other).observe(Batch(raw.slice(start, 500)))
+    one.merge(other)
+    assert one.found.pieces
+    assert one.settle()(Batch(raw)).raw.equals(settled(rule, raw)(Batch(raw)).raw)
 
 
 rows = st.fixed_dictionaries(
