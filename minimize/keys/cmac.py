@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -36,12 +37,11 @@ class Cmac:
 
         Takes messages as Arrow lays them out: their bytes one after another, and where each begins, with the end of the last.
         """
-        lengths, tags = np.diff(offsets), np.empty((len(offsets) - 1, BLOCK), np.uint8)
+        starts, lengths = offsets[:-1], offsets[1:] - offsets[:-1]
+        tags = np.empty((len(lengths), BLOCK), np.uint8)
         for length in _each_once(lengths).tolist():
-            chosen = np.flatnonzero(lengths == length)
-            for first in range(0, len(chosen), AT_ONCE):
-                some = chosen[first : first + AT_ONCE]
-                tags[some] = self._of(_rows(content, offsets[some], length), length)
+            for some in _portions(lengths == length):
+                tags[some] = self._of(_rows(content, starts[some], length), length)
         return tags
 
     def _of(self, rows: Words, length: int) -> Bytes:
@@ -51,6 +51,15 @@ class Cmac:
         for block in range(rows.shape[1]):
             state = _encrypted(encryptor, state ^ rows[:, block])
         return state.view(np.uint8)
+
+
+def _portions(chosen: npt.NDArray[np.bool_]) -> Iterator[slice | Offsets]:
+    """The places that are chosen, some at a time; without a list of them where all are."""
+    if chosen.all():
+        yield from (slice(first, first + AT_ONCE) for first in range(0, len(chosen), AT_ONCE))
+        return
+    places = np.flatnonzero(chosen)
+    yield from (places[first : first + AT_ONCE] for first in range(0, len(places), AT_ONCE))
 
 
 def _encrypted(encryptor: CipherContext, blocks: Words) -> Words:
@@ -79,6 +88,8 @@ def _gathered(content: Bytes, starts: Offsets, length: int) -> Bytes:
 
 def _each_once(numbers: Offsets) -> Offsets:
     """The numbers in order, each once: by sorting, which is faster than the hash table of `np.unique`."""
+    if not len(numbers) or numbers.min() == numbers.max():
+        return numbers[:1]
     ordered = np.sort(numbers)
     return ordered[np.diff(ordered, prepend=-1) > 0]
 

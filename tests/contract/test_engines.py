@@ -211,6 +211,18 @@ def test_rows_stand_in_the_order_of_the_input(tmp_path: Path) -> None:
     assert minimize.read(house.out)["event_id"].to_pylist() == [f"e{number}" for number in range(150)]
 
 
+def test_what_executors_write_is_indexed_and_everybody_is_found(tmp_path: Path) -> None:
+    house = built(tmp_path)
+    copies(house)
+    records = house.run(engine="spark").outputs["records"]
+    assert len(records.index or ()) == len(records.files) > 1
+    everything = minimize.read(house.out)
+    for subject in everything["device_id"].unique().to_pylist():
+        due = everything.filter(pa.compute.equal(everything["device_id"], subject))
+        found = minimize.read(house.out, subjects=[subject], keys=house.keys)
+        assert sorted(map(str, found.to_pylist())) == sorted(map(str, due.to_pylist()))
+
+
 def told(receipt: Receipt) -> dict[str, Any]:
     """What a receipt says that does not depend on when it was made, or in how many files."""
     outputs = {
