@@ -27,6 +27,8 @@ def way_back(data: Any) -> GiveBack:
 
 def decoded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch with every dictionary decoded, as callers expect their columns."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
     columns = [
         column if column.type == type_ else column.cast(type_)
         for column, type_ in zip(batch.columns, schema.types, strict=True)

@@ -115,7 +115,25 @@ def _all(
     yield from (fault for fault in known if fault.code == "malformed")
     yield from (Fault("forbidden_field", str(pointer), at(records, pointer)) for pointer in never)
     yield from (fault for fault in known if fault.code != "malformed")
-    yield from (Fault("missing_field", str(field.pointer), missing(records, field)) for field in required)
+    for field in required:
+        if not _is_whole(records, field.pointer):
+            yield Fault("missing_field", str(field.pointer), missing(records, field))
+
+
+def _is_whole(records: pa.RecordBatch, pointer: Pointer) -> bool:
+    """Whether a plain column is there and holds no null, which is known without looking at its values."""
+    top = column(records, pointer) if pointer.is_flat else None
+    return top is not None and top.null_count == 0 and top.type.num_fields == 0 and not _dressed(top.type)
+
+
+def _dressed(type_: pa.DataType) -> bool:
+    """Whether nulls can be where its own count does not tell."""
+    return (
+        pa.types.is_dictionary(type_)
+        or pa.types.is_run_end_encoded(type_)
+        or pa.types.is_null(type_)
+        or isinstance(type_, pa.BaseExtensionType)
+    )
 
 
 def carried(records: pa.RecordBatch, pointer: Pointer, subject: Pointer | None, good: Mask) -> Carried:

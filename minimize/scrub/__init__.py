@@ -8,6 +8,7 @@ keeps its buffers; nothing is copied.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -30,13 +31,18 @@ def scrub(data: Any, schema: pa.Schema | None = None) -> Any:
     """
     if not isinstance(data, pa.RecordBatch):
         return clean(data, None, None)
-    arrays = [clean(column, None, None) for column in data.columns]
-    names = data.schema.names
+    if not data.num_columns:
+        return data.replace_schema_metadata(None if schema is None else schema.metadata)
+    return scrubbed(data.columns, data.schema.names, schema)
+
+
+def scrubbed(columns: Sequence[pa.Array], names: Sequence[str], schema: pa.Schema | None) -> pa.RecordBatch:
+    """Columns (one at least) of these names as a batch, scrubbed as `scrub` does it."""
+    arrays = [clean(column, None, None) for column in columns]
+    if schema is not None and schema.names == names and schema.types == [array.type for array in arrays]:
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
     fields = [_field(name, array, schema) for name, array in zip(names, arrays, strict=True)]
-    metadata = None if schema is None else schema.metadata
-    if not arrays:
-        return data.replace_schema_metadata(metadata)
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, None if schema is None else schema.metadata))
 
 
 def _field(name: str, array: pa.Array, schema: pa.Schema | None) -> pa.Field:

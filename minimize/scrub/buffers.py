@@ -15,11 +15,9 @@ Kind = Callable[[Any, Rows, Mask], Any]
 """How one kind of array is cleaned: the array, the rows wanted in their order (None for all), which of these are to be there
 (None for all)."""
 
-LARGE: Final = (
-    pa.types.is_large_string,
-    pa.types.is_large_binary,
-    pa.types.is_large_list,
-    pa.types.is_large_list_view,
+LARGE: Final = frozenset(
+    type_.id
+    for type_ in (pa.large_string(), pa.large_binary(), pa.large_list(pa.null()), pa.large_list_view(pa.null()))
 )
 
 
@@ -84,4 +82,4 @@ def summed(lengths: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
 
 def offset_type(type_: pa.DataType) -> Any:
     """The type of its offsets."""
-    return np.int64 if any(test(type_) for test in LARGE) else np.int32
+    return np.int64 if type_.id in LARGE else np.int32

@@ -18,6 +18,9 @@ from minimize.words import all_distinct
 
 def clean(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
     """Any array, by its kind. Raises SchemaError for one that cannot be cleaned."""
+    common = _COMMON.get(array.type.id)
+    if common is not None:
+        return common(array, rows, alive)
     for test, kind in _KINDS:
         if test(array.type):
             return kind(array, rows, alive)
@@ -186,3 +189,12 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Kind], ...] = (
     (_any_of(pa.types.is_list_view, pa.types.is_large_list_view), _list_view),
     (pa.types.is_run_end_encoded, _run_ends),
 )
+
+_COMMON: dict[int, Kind] = {
+    **{type_.id: binary for type_ in (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())},
+    **{type_.id: fixed for type_ in (pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.date32())},
+    pa.timestamp("us").id: fixed,
+    pa.bool_().id: boolean,
+    pa.dictionary(pa.int32(), pa.string()).id: _dictionary,
+}
+"""The kinds that are met most, found without asking."""

@@ -13,6 +13,8 @@ from minimize.settings.columns import index, moments, named, valid
 from minimize.settings.timeline import Bools, Integers
 
 Bounds = tuple[int, int]
+_FEW = 8192
+"""Up to so many times it is cheaper to convert them all than to look for the first and the last before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Asked:
         """The first and the last event time in microseconds; None where there is none."""
         if self.times is None or not len(self.times) - self.times.null_count:
             return None
+        if self.moments is not None and len(self.times) <= _FEW and not self.times.null_count:
+            return int(self.moments.min()), int(self.moments.max())
         times = self.times.dictionary_decode() if pa.types.is_dictionary(self.times.type) else self.times
         found = pc.min_max(times)
         first, last = moments(pa.array([found["min"], found["max"]], times.type)).tolist()

@@ -31,10 +31,12 @@ def moments(times: pa.Array) -> Integers:
         times = times.dictionary_decode()
     if pa.types.is_date(times.type):
         return _plain(times.cast(pa.date32()).cast(pa.int32())) * _MICROSECONDS_A_DAY
-    ticks, rate = _plain(times.cast(pa.int64())), _PER_SECOND[times.type.unit]
+    ticks, rate = _plain(times.view(pa.int64())), _PER_SECOND[times.type.unit]
     if rate > 1_000_000:
         return ticks // (rate // 1_000_000)
     factor = 1_000_000 // rate
+    if factor == 1:
+        return ticks
     return np.clip(ticks, -(_FURTHEST // factor), _FURTHEST // factor) * factor
 
 
@@ -54,6 +56,8 @@ def valid(values: pa.Array) -> Bools | None:
 
 
 def _plain(numbers: pa.Array) -> Integers:
+    if not numbers.null_count:
+        return np.asarray(numbers.to_numpy(zero_copy_only=False), np.int64)
     return np.array(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), np.int64)
 
 

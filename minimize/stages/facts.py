@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -59,7 +60,7 @@ class BatchFacts:
         times = self.times()
         if times is None:
             return everywhere(True, self, RECORD)
-        return pc.less_equal(times.cast(pa.int64()), self._limit(retention, times.type)).fill_null(True)
+        return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
 
     def any_past(self, retention: timedelta | None) -> bool:
         """Whether that is so for any record: by the earliest event time."""
@@ -77,7 +78,9 @@ class BatchFacts:
         """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""
         if gate is None:
             return _closing(self.opens(key, place, "is"))
-        return self._once(("closed", gate, place), lambda: _closing(truth(gate, self, place, "is")))
+        if place.stars or not gate.of:
+            return self._once(("closed", gate, place), lambda: _closing(truth(gate, self, place, "is")))
+        return self._once(("closed", gate), lambda: _closing(reduce(pc.and_, map(self.setting, _settings(gate)))))
 
     def times(self) -> pa.TimestampArray | None:
         """The event times; None where the policy has none."""
@@ -125,14 +128,17 @@ class BatchFacts:
         return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
 
 
+def _settings(gate: All) -> list[Feature | Level]:
+    return [atom for atom in gate.of if isinstance(atom, Feature | Level)]
+
+
 def _closing(opens: pa.BooleanArray) -> pa.BooleanArray | None:
     return None if opens.true_count == len(opens) else pc.invert(opens)
 
 
 def _first(times: pa.TimestampArray) -> int | None:
     """The earliest time, in its own unit, of times without nulls; None where there are none."""
-    first: int | None = pc.min(times.cast(pa.int64())).as_py()
-    return first
+    return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
 
 
 def gate_of(field: Field) -> All:

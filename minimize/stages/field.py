@@ -19,6 +19,7 @@ from minimize.stages.ranks import has_open_bin, ranked
 from minimize.stages.raw import companion, raw_values, without
 from minimize.techniques import Context, Step, Technique
 from minimize.techniques.base import KeySource
+from minimize.techniques.keep import Keep
 from minimize.techniques.memo import Memo
 
 Chains = Sequence[Sequence[Technique] | None]
@@ -47,6 +48,7 @@ class BoundField:
     time       the key of the event time, where a step wants it
     replaces   whether every value that is treated becomes a pseudonym or a token
     counts     whether anybody counts
+    stays      whether all that is done is to keep what the gate lets through
     """
 
     plan: FieldPlan
@@ -59,6 +61,7 @@ class BoundField:
     time: str | None
     replaces: bool
     counts: bool
+    stays: bool = False
 
     @classmethod
     def of(cls, plan: FieldPlan, settled: Technique | None, time: str | None, ranks: Collection[str]) -> BoundField:
@@ -77,6 +80,7 @@ class BoundField:
             time=time if any(step.needs_time for step in steps) else None,
             replaces=_replaces(plan),
             counts=True,
+            stays=len(chains) == 1 and _keeps(chains[0]) and plan.measured is None and not is_ranked,
         )
 
     @classmethod
@@ -107,6 +111,8 @@ class BoundField:
         """What comes of the field in a batch, at the time of a run, with its keys and what it remembers."""
         key = self.plan.key
         raw, closed, cases = raw_values(self.plan, batch.raw), batch.closed.get(key), batch.cases.get(key)
+        if self.stays and closed is None:
+            return Made(raw, None, None, FieldCounts(len(raw) - raw.null_count))
         values = without(raw, closed)
         context = self._context(batch, at, keys, memos.get(key))
         measured = self._measured(values, cases, context)
@@ -145,3 +151,7 @@ def all_steps(plan: FieldPlan) -> tuple[Step, ...]:
 def _replaces(plan: FieldPlan) -> bool:
     kept = [branch.steps for branch in plan.branches if branch.steps is not None]
     return all(any(step.leaves in ("linkable", "reversible") for step in steps) for steps in kept)
+
+
+def _keeps(chain: Sequence[Technique] | None) -> bool:
+    return chain is not None and all(isinstance(step, Keep) for step in chain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from minimize.nested import assemble
 from minimize.plan.model import Plan
 from minimize.pointer import Pointer
-from minimize.scrub import scrub
+from minimize.scrub import scrub, scrubbed
 from minimize.stage import Batch
 from minimize.stages.chain import dropped_by_case
 
@@ -25,13 +25,24 @@ class Release:
     plan: Plan
     name: str = "records"
     schema: pa.Schema | None = None
+    flat: tuple[str, ...] = field(init=False, repr=False)
+    """The keys of the columns in their order, where nothing is nested; else none."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "flat", _flat(self.plan, self._schema))
+
+    @property
+    def _schema(self) -> pa.Schema:
+        return self.plan.outputs[self.name].schema if self.schema is None else self.schema
 
     def columns(self, batch: Batch) -> pa.RecordBatch:
         """The released leaves of a batch as columns of the output's schema, scrubbed.
 
         A leaf that is dictionary-encoded stays so. An element of a list goes where its gate or its case leaves nothing of it.
         """
-        schema = self.plan.outputs[self.name].schema if self.schema is None else self.schema
+        schema = self._schema
+        if self.flat:
+            return scrubbed([batch.released[key] for key in self.flat], schema.names, schema)
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
         hollow = {Pointer.parse(star): mask for star, mask in batch.hollow.items()}
@@ -42,9 +53,16 @@ class Release:
         """Per released leaf where its gate is closed or the deciding case drops it."""
         withheld = {}
         for key in batch.released:
-            field = self.plan.fields[key]
-            masks = [batch.closed.get(key), dropped_by_case(field.branches, batch.cases.get(key))]
+            plan = self.plan.fields[key]
+            masks = [batch.closed.get(key), dropped_by_case(plan.branches, batch.cases.get(key))]
             found = [mask for mask in masks if mask is not None]
             if found:
-                withheld[field.pointer] = found[0] if len(found) == 1 else pc.or_(*found)
+                withheld[plan.pointer] = found[0] if len(found) == 1 else pc.or_(*found)
         return withheld
+
+
+def _flat(plan: Plan, schema: pa.Schema) -> tuple[str, ...]:
+    keys = {
+        each.pointer.top: key for key, each in plan.fields.items() if each.gives is not None and each.pointer.is_flat
+    }
+    return tuple(keys[name] for name in schema.names) if set(schema.names) <= set(keys) else ()

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import ne
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
@@ -184,9 +185,12 @@ def _each_of_few(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType,
     """The same for few rows: looking each up is cheaper than finding the distinct ones."""
     given = listed(values)
     results = recall.each(given, of)
-    failed = [result is None and value is not None for result, value in zip(results, given, strict=True)]
-    changed = sum(result is not None and result != value for result, value in zip(results, given, strict=True))
-    return Treated(pa.array(results, gives), pa.array(failed, pa.bool_()) if any(failed) else None, changed)
+    lost = results.count(None) - given.count(None)
+    failed = (
+        [result is None and value is not None for result, value in zip(results, given, strict=True)] if lost else []
+    )
+    changed = sum(map(ne, results, given)) - lost
+    return Treated(pa.array(results, gives), pa.array(failed, pa.bool_()) if lost else None, changed)
 
 
 def _worked_out(words: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> pa.Array:

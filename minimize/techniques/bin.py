@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ConfigDict, Field, model_validator
 
@@ -36,8 +37,10 @@ from minimize.techniques.numeric import (
     nulls,
     number_of,
     raw_doubles,
+    raw_integers,
 )
 
+Nulls = npt.NDArray[np.bool_] | None
 As = Literal["lower", "middle", "label"]
 
 
@@ -124,16 +127,20 @@ class Bin(Technique):
         places = edges.find(numbers).astype(np.int32)
         if not finite.all():
             places[~finite] = len(edges.edges) + 1
-        table = self._table(self.gives(values.type))
+        table = self._table(values.type)
         lost = ~finite if null is None else ~finite & ~null
-        return Treated(table.take(pa.array(places, mask=null)), mask_of(lost))
+        made = table.take(pa.array(places, mask=null))
+        if table.type != values.type or not pa.types.is_int64(table.type):
+            return Treated(made, mask_of(lost))
+        return Treated(made, mask_of(lost), _told_apart(values, places, table, null))
 
-    def _table(self, given: pa.DataType) -> pa.Array:
-        """What each interval between edges gives, and null for what is in none."""
-        if given not in self._tables:
+    def _table(self, takes: pa.DataType) -> pa.Array:
+        """What each interval between edges gives for numbers of this type, and null for what is in none."""
+        if takes not in self._tables:
+            given = self.gives(takes)
             intervals = map(self._intervals.interval, range(len(self.edges or ()) + 1))
-            self._tables[given] = pa.array([*(self._result(interval, given) for interval in intervals), None], given)
-        return self._tables[given]
+            self._tables[takes] = pa.array([*(self._result(interval, given) for interval in intervals), None], given)
+        return self._tables[takes]
 
     @cached_property
     def _tables(self) -> dict[pa.DataType, pa.Array]:
@@ -179,6 +186,14 @@ class Bin(Technique):
         if self.edges is not None:
             return Edges.of(self.edges)
         return Even(Lattice.of(self.width or Decimal(1), self.origin))
+
+
+def _told_apart(values: pa.Array, places: npt.NDArray[np.int32], table: pa.Array, null: Nulls) -> int:
+    """How many integers another one or nothing stands for."""
+    gone = nulls(table)
+    lower = np.asarray(table.fill_null(0).to_numpy(), np.int64)
+    differs = gone[places] | (lower[places] != raw_integers(values))
+    return int(np.count_nonzero(differs if null is None else differs & ~null))
 
 
 def _is_open(interval: Interval) -> bool:

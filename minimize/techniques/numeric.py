@@ -70,6 +70,12 @@ def raw_doubles(values: pa.Array) -> Doubles:
     return np.empty(0) if buffer is None else np.frombuffer(buffer, np.float64, len(values), values.offset * 8)
 
 
+def raw_integers(values: pa.Array) -> npt.NDArray[np.int64]:
+    """The same of 64-bit integers."""
+    buffer = values.buffers()[1]
+    return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(values), values.offset * 8)
+
+
 def finished(
     values: pa.Array, results: Doubles, sure: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], Treated]
 ) -> Treated:
@@ -95,6 +101,12 @@ def finished(
 
 def nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
     """Where a column is null."""
+    if not values.null_count:
+        return np.zeros(len(values), np.bool_)
+    valid = values.buffers()[0]
+    if valid is not None:
+        bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little", count=values.offset + len(values))
+        return np.asarray(bits[values.offset :] == 0, np.bool_)
     return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
 
 

@@ -21,13 +21,32 @@ def parsed(texts: pa.StringArray) -> tuple[Numbers, Bools]:
     >>> int(numbers[0]) == 0x01020304, fine.tolist()
     (True, [True, False, False, False])
     """
-    dotted = pc.fill_null(pc.equal(pc.count_substring(texts, "."), 3), False)
-    if dotted.true_count == len(texts):
+    where = _dotted(texts)
+    if where.all():
         return _in_blocks(texts)
     numbers, fine = np.zeros(len(texts), np.uint32), np.zeros(len(texts), np.bool_)
-    where = dotted.to_numpy(zero_copy_only=False)
-    numbers[where], fine[where] = _in_blocks(texts.filter(dotted))
+    numbers[where], fine[where] = _in_blocks(texts.filter(pa.array(where)))
     return numbers, fine
+
+
+def _dotted(texts: pa.StringArray) -> Bools:
+    """Which texts have three dots."""
+    data, offsets = _bytes(texts)
+    if not len(data):
+        return np.zeros(len(texts), np.bool_)
+    dots = (data == _DOT).view(np.uint8)
+    counts = np.add.reduceat(dots, np.minimum(offsets[:-1], len(data) - 1), dtype=np.int32)
+    three: Bools = (counts == 3) & (offsets[1:] > offsets[:-1])
+    valid = np.asarray(texts.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+    return np.logical_and(three, valid)
+
+
+def _bytes(texts: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The bytes of all texts, and where in them each begins; the last one ends at the end."""
+    if not len(texts) or texts.buffers()[2] is None:
+        return np.empty(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4).astype(np.int64)
+    return np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
 def written(numbers: Numbers) -> pa.StringArray:
@@ -49,19 +68,19 @@ def _in_blocks(texts: pa.StringArray) -> tuple[Numbers, Bools]:
 
 def _quads(texts: pa.StringArray) -> tuple[Numbers, Bools]:
     """The same for texts with three dots each: at every byte the number that ends there is worked out, then the four are read."""
-    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4).astype(np.int64)
-    data = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-    offsets -= offsets[0]
+    data, offsets = _bytes(texts)
     digits = data - _ZERO
+    values = _ending(digits, offsets[:-1])
     dots = np.flatnonzero(data == _DOT).reshape(-1, 3)
-    ends = np.column_stack([dots, offsets[1:]])
-    lengths = ends - np.column_stack([offsets[:-1], dots + 1])
-    values = _ending(digits, offsets[:-1])[ends - 1]
-    fine = (lengths > 0) & (lengths < 4) & (values < 256) & (values >= _LEAST[np.minimum(lengths, 3)])
-    whole = values.astype(np.uint32)
-    numbers = whole[:, 0] << 24 | whole[:, 1] << 16 | whole[:, 2] << 8 | whole[:, 3]
+    numbers, only = np.zeros(len(texts), np.uint32), np.ones(len(texts), np.bool_)
+    start = offsets[:-1]
+    for end in (dots[:, 0], dots[:, 1], dots[:, 2], offsets[1:]):
+        value, length = values[end - 1], end - start
+        only &= (value < 256) & (length > 0) & (length < 4)
+        only &= value >= _LEAST[np.minimum(length, 3)]
+        numbers = numbers << np.uint32(8) | value
+        start = end + 1
     others = np.flatnonzero((digits > 9) & (data != _DOT))
-    only = fine.all(axis=1)
     only[np.searchsorted(offsets, others, side="right") - 1] = False
     return numbers, only
 

@@ -49,3 +49,14 @@ def test_steps_towards_aggregates_are_steps_of_the_field() -> None:
     fields = {"n": {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 0, "max": 1}}}}
     plan = plan_of(fields, columns={"n": pa.float64()})
     assert [step.name for step in all_steps(plan.fields["n"])] == ["clip"]
+
+
+def test_what_only_stays_is_given_as_it_came_in_and_counted() -> None:
+    plan = plan_of({"v": {"type": "string", "do": "keep"}}, columns=STRING)
+    field = bound_fields(plan, {}, frozenset())["v"]
+    batch = gated(plan, records(STRING, {"v": "a"}, {"v": None}))
+    made = field(batch, AT, None, {})
+    assert field.stays
+    assert made.released is not None
+    assert made.released.to_pylist() == ["a", None]
+    assert (made.counts.values, made.counts.changed) == (1, 0)

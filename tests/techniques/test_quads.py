@@ -41,3 +41,13 @@ def _number(text: str | None) -> int | None:
         return int(ipaddress.IPv4Address(text)) if text is not None else None
     except ipaddress.AddressValueError:
         return None
+
+
+def test_what_stands_behind_a_null_is_no_address() -> None:
+    texts = pa.array(["1.2.3.4", "5.6.7.8", ""])
+    hidden = pa.StringArray.from_buffers(3, *texts.buffers()[1:], pa.py_buffer(b"\x05"))
+    assert parsed(hidden)[1].tolist() == [True, False, False]
+
+
+def test_many_dots_are_not_three() -> None:
+    assert parsed(pa.array(["." * 259, "", "1.2.3.4", "." * 65_539]))[1].tolist() == [False, False, True, False]
