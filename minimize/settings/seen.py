@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,8 +98,12 @@ class SeenSettings:
     def as_of(self, at: int) -> SeenSettings:
         """The same rows as a run at another time sees them; what was worked out of them is shared."""
         other = copy(self)
-        other._at, other._last = at, None
+        other._at = at
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: without the records that were asked about last."""
+        return {**self.__dict__, "_last": None}
 
     @property
     def digest(self) -> str:

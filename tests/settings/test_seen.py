@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -303,3 +305,18 @@ def literal_level(rows: Sequence[Said], tenant: str, subject: str, when: int) ->
     if not wide:
         return 0
     return min(_number(value) for value in (*wide.values(), *own.values()))
+
+
+def test_the_records_that_were_asked_about_do_not_travel() -> None:
+    view = seen(on())
+    assert is_on(view, 10, tenant="t", subject="c4n4ry") == [True]
+    assert b"c4n4ry" not in pickle.dumps(view)
+    assert is_on(copy(view), 10, tenant="t") == [True]
+
+
+def test_what_was_found_for_one_period_is_not_taken_for_another() -> None:
+    view = seen(on(start=5), off(start=10), on(start=20))
+    for days, wanted in ((3, False), (7, True), (12, False), (25, True), (7, True), (3, False)):
+        assert is_on(view, days) == [wanted]
+    assert is_on(view, 3, 7, 12, 25) == [False, True, False, True]
+    assert is_on(view, 7, 8) == [True, True]
