@@ -4,7 +4,8 @@ The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
     job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
-    verifying · auditing                    what a crash left is settled, then verification; the audit log
+    verifying · indexing                    what a crash left is settled, then verification; the index of runs
+    anchoring · auditing                    the end of a chain of receipts beside the ledger; the audit log
     verification                            an output re-checked, sharing no code with the techniques
     engines                                 they only move batches
     stages                                  gate → deduplicate → generalize → release

@@ -81,6 +81,7 @@ _ERRORS: Final = {
     "E204": "a keyring that is missing, open to others, or lacks a key",
     "E205": "an output folder that cannot be used",
     "E206": "a ledger that cannot be used",
+    "E207": "another run holds the output",
     "E300": "refused by policy",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
@@ -102,6 +103,9 @@ _LOG: Final = {
     "W013": "a date was run again, and files that it was made from before are gone",
     "W014": "a pending date was left alone, because files that it was made from are gone",
     "W015": "something that was asked for was not done",
+    "W016": "a run was published, and the ledger could not be told of it yet",
+    "W017": "ledger and receipts disagree: receipts are gone, or the ledger is new or an older copy",
+    "W018": "an output is a copy of another, and got an identity of its own",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from minimize.anchoring import anchored
 from minimize.errors import Finding, OutputError
 from minimize.io.published import receipts, settle
 from minimize.keys import Keyring, PublicKeys, Verifier
@@ -19,25 +20,34 @@ TRIES: Final = 5
 
 
 def verify(
-    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+    output: PathLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    ledger: PathLike | None = None,
 ) -> None:
     """Re-checks the set in force of an output against its receipts and the policies they carry.
 
-    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself.
+    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. The ledger that is
+    given, else the one that counts for the output, where there is one, says where the chain of receipts ends.
     Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
     folder or where another process is publishing into it.
     """
-    require(check(output, keys=keys, public_key=public_key))
+    require(check(output, keys=keys, public_key=public_key, ledger=ledger))
 
 
 def check(
-    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+    output: PathLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    ledger: PathLike | None = None,
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
     verifier = verifier_for(output, keys, public_key)
     for _ in range(TRIES):
         before = settle(Path(output))
-        findings = _looked(output, verifier)
+        findings = _looked(Path(output), verifier, ledger)
         if findings is not None and (not _failed(findings) or settle(Path(output)) == before):
             return findings
     raise OutputError("the output was written to while it was checked", hint="wait until that is done")
@@ -51,10 +61,10 @@ def extent(output: PathLike) -> str:
     return f"{len(said):,} receipts, {len(standing):,} files in force, {rows:,} rows"
 
 
-def _looked(output: PathLike, verifier: Verifier) -> list[Finding] | None:
+def _looked(output: Path, verifier: Verifier, ledger: PathLike | None) -> list[Finding] | None:
     """The findings; None where a file went away while it was looked at."""
     try:
-        return found_by(output, verifier)
+        return anchored(output, found_by(output, verifier), verifier, ledger)
     except FileNotFoundError:
         return None
 

@@ -21,3 +21,11 @@ def _postgres() -> Iterator[Server]:
     """A PostgreSQL server, started when the first test asks for it."""
     with server() as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ledger_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One ledger for all runs that name none, so that the one of the checkout (`pipelines/minimize.yaml`) stays as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIMIZE_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.db"))
+        yield

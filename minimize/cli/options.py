@@ -21,6 +21,7 @@ _FILTERS: Final = {
     "since": "From this time on (ISO 8601).",
     "until": "Before this time.",
 }
+LEDGER: Final = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -83,11 +84,14 @@ def pipeline(command: F) -> F:
 
 def ledger(command: F) -> F:
     """`--ledger` and `--output`: where the ledger is."""
-    text = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
-    own = click.option(
-        "--output", type=click.Path(file_okay=False), metavar="DIR", help="An output folder that may hold it."
-    )
-    return click.option("--ledger", metavar="PATH_OR_URL", help=text)(own(command))
+    own = "An output folder that may hold it."
+    command = click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help=own)(command)
+    return only_ledger(command)
+
+
+def only_ledger(command: F) -> F:
+    """`--ledger`: where the ledger is."""
+    return click.option("--ledger", metavar="PATH_OR_URL", help=LEDGER)(command)
 
 
 def filters(command: F) -> F:

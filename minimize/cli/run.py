@@ -30,6 +30,7 @@ log = logging.getLogger("minimize")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")
 @options.keys
+@options.only_ledger
 @options.as_json
 def command(
     pipeline: str,
@@ -43,6 +44,7 @@ def command(
     settings: str | None,
     output: str | None,
     keys: str | None,
+    ledger: str | None,
     as_json: bool,
 ) -> int:
     """Minimize the records of PIPELINE into Parquet, with a receipt."""
@@ -65,6 +67,7 @@ def command(
             settings=settings,
             output=output,
             keys=keys,
+            ledger=ledger,
             progress=advanced,
         )
     if as_json:

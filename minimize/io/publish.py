@@ -15,12 +15,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self, TextIO, TypeVar
 
 import pyarrow as pa
 
@@ -40,6 +40,7 @@ from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, with_indexes
 
+T = TypeVar("T")
 QUARANTINE: Final = "quarantine"
 RECORDS: Final = "records"
 LOCK: Final = ".lock"
@@ -236,17 +237,31 @@ def _with_index(file: OutputFile) -> tuple[str, ...]:
 _TAKEN: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))
 
 
+def make_output(folder: Path) -> None:
+    """Makes an output folder where there is none. Raises OutputError where it cannot be made."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("the output is a file", hint="name a folder")
+    _written(_make, folder)
+
+
+def _make(folder: Path) -> None:
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder / RUNS)
+
+
 def _lock_file(folder: Path, create: bool) -> TextIO:
     if not create and not (folder / RUNS).is_dir():
         raise OutputError("there is no output folder here", hint="`minimize run` makes one")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("the output is a file", hint="name a folder")
+    make_output(folder)
+    return _written((folder / RUNS / LOCK).open, "a")
+
+
+def _written(work: Callable[..., T], *given: Any) -> T:
+    """What the work gives. Raises OutputError where it cannot write."""
     try:
-        if not folder.exists():
-            make_folder(folder.parent)
-            folder.mkdir(mode=0o700, exist_ok=True)
-        make_folder(folder / RUNS)
-        return (folder / RUNS / LOCK).open("a")
+        return work(*given)
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "unknown error")
     raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
@@ -276,4 +291,4 @@ def _lock(handle: int, folder: Path) -> None:
         raise OutputError("another process is writing to this output folder", hint="wait until it is done")
 
 
-__all__ = ["QUARANTINE", "Output", "Staging", "check_apart", "is_locked", "open_output"]
+__all__ = ["QUARANTINE", "Output", "Staging", "check_apart", "is_locked", "make_output", "open_output"]

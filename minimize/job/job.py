@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError, quietly
 from minimize.io.publish import Output, open_output
 from minimize.job.beside import beside
+from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, resolve
 from minimize.job.late import Late
@@ -20,7 +22,10 @@ from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
 from minimize.keys import Keyring
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Receipt, new_run_id
+from minimize.receipt import Receipt
+
+if TYPE_CHECKING:
+    from minimize.ledger.booking import Booking
 
 log = logging.getLogger("minimize")
 
@@ -38,19 +43,20 @@ def run(
     settings: Any = None,
     output: str | PathLike[str] | None = None,
     keys: Keyring | str | PathLike[str] | None = None,
+    ledger: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
     Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and the last of a span (all dates found
     where none is given), of these only the `pending` ones: those whose inputs changed since their last receipt; the time of the
-    run (aware; now); what stands in for the pipeline's source, settings, output folder and keyring;
+    run (aware; now); what stands in for the pipeline's source, settings, output folder, keyring and ledger;
     `progress` is told how many files were read, of how many.
     Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
-    Raises PolicyError, SchemaError, KeyringError, OutputError (2), RefusedError (3) before anything is read, SourceError for
-    damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
+    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read,
+    SourceError for damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
     """
-    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet)
+    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, ledger=ledger)
     wanted = Wanted.of(date, since, until, pending=pending)
     given = resolve(pipeline, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys)
     return perform(given, how)
@@ -60,9 +66,7 @@ def perform(given: Given, how: How) -> Receipt:
     """Does what was resolved. Gives and raises what `run` does."""
     if given.nothing:
         return nothing_done(given, how)
-    with open_output(given.output, source=given.fence) as folder:
-        check_at(given, folder)
-        return quietly(lambda: _published(given, folder, how))
+    return quietly(lambda: _performed(given, how))
 
 
 def engine_named(name: str) -> str:
@@ -72,15 +76,23 @@ def engine_named(name: str) -> str:
     return name
 
 
-def _published(given: Given, folder: Output, how: How) -> Receipt:
-    run_id = new_run_id(how.started)
-    late = Late.of(given, folder.receipts())
+def _performed(given: Given, how: How) -> Receipt:
+    with booked(given, how) as booking, open_output(given.output, source=given.fence) as folder:
+        catch_up(booking, folder.receipts())
+        check_at(given, folder)
+        return _published(given, folder, how, booking)
+
+
+def _published(given: Given, folder: Output, how: How, booking: Booking) -> Receipt:
+    run_id, late = booking.run_id, Late.of(given, folder.receipts())
     with folder.begin(run_id) as staging:
         outcomes, files = moved(given, staging, ENGINES[how.engine], late, how.progress)
         check_quarantine(given.pipeline, list(outcomes.values()))
         attachments = beside(given.pipeline, given.plan, how.backfill)
-        signed = receipt_of(given, staging, outcomes, late, files, attachments, how).signed(given.keys)
+        receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
+        signed = replace(receipt, audit=booking.head()).signed(given.keys)
         staging.publish(signed, attachments)
+    told(booking, signed)
     log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id})
     return signed
 

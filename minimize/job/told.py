@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os import PathLike
 from typing import Final
 
 from minimize.engines.base import Outcome
@@ -27,13 +28,14 @@ NOTHING: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a run was made: what kind it is, by which engine, since when, who watches, and the backfill it is part of."""
+    """How a run was made: its kind, by which engine, since when, who watches, its backfill, the ledger that was given."""
 
     kind: Kind
     engine: str
     started: datetime
     progress: Progress
     backfill: Backfill | None = None
+    ledger: str | PathLike[str] | None = None
 
 
 def receipt_of(

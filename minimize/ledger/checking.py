@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from minimize.errors import Finding, VerificationError
 from minimize.keys import Verifier
+from minimize.ledger.anchor import REBUILD
 from minimize.ledger.audit import PAGE, Wanted, as_entry, entries, entry_at, head, searched, told
 from minimize.ledger.chain import EMPTY, Entry, Head, digest_of, is_signed
 from minimize.ledger.codes import found
@@ -56,7 +57,7 @@ def check_kept(connection: Connection, kept: Kept) -> Iterator[Finding]:
 def check_receipts(
     connection: Connection, receipts: Iterable[tuple[str, Receipt]], verifier: Verifier
 ) -> Iterator[Finding]:
-    """H006 to H008, H010, H011: the log beside receipts, each with its place."""
+    """H006 to H008, H010 to H012: the log beside receipts, each with its place."""
     for place, receipt in receipts:
         if not _is_ours(receipt, verifier):
             yield found("H010", "is not signed by a key that is known here", file=place)
@@ -65,7 +66,7 @@ def check_receipts(
         else:
             kept = Kept(Head(receipt.audit.sequence, receipt.audit.head), place)
             wrong = list(check_kept(connection, kept))
-            yield from wrong or _told_of(connection, receipt, place)
+            yield from _accounted(connection, receipt, wrong) if wrong else _told_of(connection, receipt, place)
 
 
 def unanchored() -> Finding:
@@ -80,6 +81,17 @@ def published(event: dict[str, Any]) -> str | None:
     """The digest of the receipt that an event tells of."""
     changes = (change for resource in event["resources"] for change in resource["changed_properties"])
     return next((change["new"] for change in changes if change["name"] == "receipt"), None)
+
+
+def _accounted(connection: Connection, receipt: Receipt, wrong: list[Finding]) -> Iterator[Finding]:
+    """What is wrong; a warning where somebody has told the log of it since, with the very receipt."""
+    rebuilt = Wanted(correlation=receipt.run_id, operation=REBUILD)
+    for entry in entries(connection, rebuilt):
+        if published(told(entry)) == receipt.digest:
+            message = f"names an entry of an earlier log; entry {entry.sequence} of this one takes it over"
+            yield found("H012", message, file=wrong[0].file)
+            return
+    yield from wrong
 
 
 def _told_of(connection: Connection, receipt: Receipt, place: str) -> Iterator[Finding]:

@@ -20,9 +20,10 @@ CODES: Final = MappingProxyType(
         "H009": "nothing outside the audit log names its head: it is vouched for as far as it goes, and its end is not",
         "H010": "a receipt cannot be read, or is not signed by a known key, so that it says nothing about the audit log",
         "H011": "a receipt names no head of the audit log",
+        "H012": "a receipt names an entry of an earlier audit log, and this one took it over by name",
     }
 )
-_WARNINGS: Final = frozenset({"H008", "H009", "H011"})
+_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012"})
 
 
 def found(code: str, message: str, *, file: str | None = None, hint: str = "") -> Finding:

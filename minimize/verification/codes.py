@@ -17,6 +17,7 @@ CODES: Final = MappingProxyType(
         "V006": "receipts contradict each other about files",
         "V007": "a run folder without a receipt: a publication that was not finished",
         "V008": "the end of the chain is not anchored: receipts that were cut off its end are not missed",
+        "V009": "the ledger tells of another end of the chain: receipts were cut off, or the ledger is not the output's",
         "V010": "a policy, pipeline or other file beside a receipt is missing, or is not the one that the receipt names",
         "V011": "a file of the set in force is missing",
         "V012": "a file has another digest than its receipt says",

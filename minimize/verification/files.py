@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,9 @@ from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
 
 SUCCESS: Final = "_SUCCESS"
 LOCK: Final = ".lock"
+IDENTITY: Final = ".id"
+IDENTITY_BYTES: Final = 33
+IDENTITY_TEXT: Final = re.compile(rb"([0-9a-f]{32}\n)?")
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:
@@ -104,10 +108,17 @@ def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
 
 
 def _beside_runs(runs: Path) -> Iterator[Finding]:
-    """Between the runs stands an empty lock, and nothing else."""
+    """Between the runs stand an empty lock and the output's identity, and nothing else."""
     for path in sorted(runs.iterdir() if runs.is_dir() else ()):
-        if path.is_symlink() or not (path.is_dir() or (path.name == LOCK and _is_empty(path))):
+        known = path.is_dir() or (path.name == LOCK and _is_empty(path)) or _is_identity(path)
+        if path.is_symlink() or not known:
             yield found("V014", "no run put this file here", file=f"{RUNS}/{path.name}")
+
+
+def _is_identity(path: Path) -> bool:
+    if path.name != IDENTITY or not path.is_file() or path.stat().st_size > IDENTITY_BYTES:
+        return False
+    return IDENTITY_TEXT.fullmatch(path.read_bytes()) is not None
 
 
 def _is_empty(path: Path) -> bool:

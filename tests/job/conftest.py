@@ -11,6 +11,7 @@ from tests.job.house import House, built
 
 @pytest.fixture(name="house")
 def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return built(tmp_path)

@@ -22,7 +22,18 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NAMES = {
     *("receipt", "kind", "run_id", "sequence", "previous", "pipeline", "purpose", "engine", "at", "at_given"),
     *("started", "finished", "dates", "policy", "plan", "settings", "keys", "versions", "inputs", "rows"),
-    *("gated_by", "fields", "undeclared", "outputs", "replaces", "removes", "quarantine", "files", "signature"),
+    *(
+        "gated_by",
+        "fields",
+        "undeclared",
+        "outputs",
+        "replaces",
+        "removes",
+        "quarantine",
+        "files",
+        "audit",
+        "signature",
+    ),
 }
 VERIFIER = """
 import base64, json, pathlib, sys

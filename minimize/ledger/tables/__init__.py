@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
+from minimize.ledger.tables.leases import LEASES
+from minimize.ledger.tables.runs import OUTPUTS, RUNS
 
-__all__ = ["AUDIT", "METADATA", "Moment"]
+__all__ = ["AUDIT", "LEASES", "METADATA", "OUTPUTS", "RUNS", "Moment"]

@@ -1,0 +1,90 @@
+"""`minimize runs`: what was published, from the ledger's index; receipts are the truth behind it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from minimize.cli import options
+from minimize.cli.width import width
+
+if TYPE_CHECKING:
+    from minimize.ledger.runs import RunRow
+
+
+@click.group(name="runs", invoke_without_command=True)
+@click.option("--rebuild", is_flag=True, help="Make the index anew from the receipts of the outputs.")
+@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@options.only_ledger
+@click.option(
+    "--output", "outputs", type=click.Path(file_okay=False), multiple=True, metavar="DIR", help="Of this output."
+)
+@options.keys
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    rebuild: bool,
+    pipeline: str | None,
+    ledger: str | None,
+    outputs: tuple[str, ...],
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """List the runs that were published, oldest first.
+
+    --rebuild takes them from the receipts of the outputs that are named, else of those that the ledger knows on this host.
+    """
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = (ledger, outputs[0] if outputs else None)
+    elif rebuild:
+        _rebuild(ledger, outputs, keys, as_json)
+    else:
+        _list(ledger, outputs, pipeline, as_json)
+
+
+@command.command("show")
+@click.argument("run")
+@options.ledger
+@options.as_json
+@click.pass_obj
+def show(above: tuple[str | None, str | None], run: str, ledger: str | None, output: str | None, as_json: bool) -> None:
+    """Show the run whose id is (or begins with) RUN, with its receipt where that is here."""
+    from minimize.indexing import as_json as of_run
+    from minimize.indexing import show_run
+
+    row, receipt = show_run(run, ledger or above[0], output=output or above[1])
+    if as_json:
+        click.echo(json.dumps(of_run(row, receipt), indent=2))
+        return
+    click.echo(f"{_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}")
+    click.echo("  its receipt cannot be read here" if receipt is None else receipt.summary(width()))
+
+
+def _list(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
+    from minimize.indexing import list_runs
+
+    each = outputs or (None,)
+    rows = [row for output in each for row in list_runs(ledger, output=output, pipeline=pipeline)]
+    body = {"runs": [row.as_json() for row in rows]}
+    options.show(body, as_json, "\n".join(map(_line, rows)) or "no runs")
+
+
+def _rebuild(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_json: bool) -> None:
+    from minimize.indexing import rebuild
+
+    done = rebuild(outputs, ledger, keys=keys, now=datetime.now(UTC))
+    lines = [f"{each.runs:,} runs of {each.folder}; the audit log was told of {each.told:,}" for each in done]
+    body = [{"output": each.folder, "runs": each.runs, "told": each.told} for each in done]
+    options.show({"outputs": body}, as_json, "\n".join(lines))
+
+
+def _line(row: RunRow) -> str:
+    dates = ", ".join(row.dates) or "all"
+    if len(row.dates) > 3:
+        dates = f"{row.dates[0]} … {row.dates[-1]} ({len(row.dates)})"
+    counts = f"{row.read:,} read, {row.written:,} written, {row.quarantined:,} quarantined"
+    return f"{row.run_id}  {row.pipeline}  {row.kind}  {dates}  {counts}"

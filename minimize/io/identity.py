@@ -1,0 +1,56 @@
+"""The identity of an output folder: a random name in it, which stays with it wherever it is moved or mounted."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Final
+
+from minimize.errors import OutputError
+from minimize.io.durable import sync_folder
+from minimize.io.history import RUNS
+
+IDENTITY: Final = ".id"
+_TEXT: Final = re.compile(rb"[0-9a-f]{32}\n")
+
+
+def identity_of(output: Path) -> str | None:
+    """The identity of an output folder; None where it has none yet."""
+    try:
+        content = (output / RUNS / IDENTITY).read_bytes()
+    except OSError:
+        return None
+    return content.decode().strip() if _TEXT.fullmatch(content) else None
+
+
+def identified(output: Path, *, other_than: str | None = None) -> str:
+    """The identity of an output folder whose `runs` is there; it is given one where it has none, or the one it may not have.
+
+    Raises OutputError.
+    """
+    path = output / RUNS / IDENTITY
+    try:
+        return _given(path, other_than)
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "unknown error")
+    raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
+
+
+def _given(path: Path, other_than: str | None) -> str:
+    """Whoever comes while another writes it waits; where that one died half way, it is written anew."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        content = file.read()
+        if not _TEXT.fullmatch(content) or content.decode().strip() == other_than:
+            content = secrets.token_hex(16).encode() + b"\n"
+            file.seek(0)
+            file.truncate()
+            file.write(content)
+            os.fsync(file.fileno())
+            sync_folder(path.parent)
+    return content.decode().strip()

@@ -1,0 +1,94 @@
+"""A run stands in the ledger: it holds the lease on its output, and is told of before and after.
+
+Receipts are the truth: where the ledger cannot be told after publication, the next run of the output tells it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from minimize.errors import INTERNAL, LedgerError, MinimizeError, RefusedError
+from minimize.io.identity import identified, identity_of
+from minimize.io.publish import check_apart, make_output
+from minimize.job.given import Given
+from minimize.job.told import How
+from minimize.ledger import actor_of, find_ledger
+from minimize.receipt import Receipt, new_run_id
+
+if TYPE_CHECKING:
+    from minimize.ledger.booking import Booking
+    from minimize.ledger.ledger import Ledger
+
+log = logging.getLogger("minimize")
+_DISAGREE: Final[Mapping[str, str]] = {
+    "cut": "the ledger tells of later receipts of this output, which are not here: they were removed, or it is an older copy",
+    "other": "receipts of this output name entries that the audit log does not have: the ledger is new, or an older copy",
+}
+
+
+@contextmanager
+def booked(given: Given, how: How) -> Iterator[Booking]:
+    """The run in the ledger, while its block lasts. A ledger is made where there is none.
+
+    Raises LedgerError where it cannot be used (E206), or another run holds the output (E207).
+    """
+    from minimize.ledger.booking import Run, book
+    from minimize.ledger.leases import Clock, Pace
+    from minimize.ledger.ledger import open_ledger
+
+    folder = Path(os.path.abspath(given.output))
+    check_apart(folder, given.fence)
+    with open_ledger(find_ledger(how.ledger, start=given.pipeline.folder, output=folder), create=True) as ledger:
+        make_output(folder)
+        name, output = given.pipeline.pipeline, _identity(ledger, folder)
+        run = Run(new_run_id(how.started), how.kind, name, output, str(folder.resolve()), actor_of())
+        booking = book(ledger, run, given.keys, pace=Pace(), clock=Clock())
+        with booking.beating():
+            try:
+                yield booking
+            except BaseException as error:
+                _failed(booking, error)
+                raise
+
+
+def catch_up(booking: Booking, chain: Sequence[Receipt]) -> None:
+    """What a crash left untold is told now; where receipts and log disagree, that is said and told, too."""
+    state = booking.catch_up(chain).state
+    if state in _DISAGREE:
+        log.warning(_DISAGREE[state], extra={"code": "W017", "run_id": booking.run_id})
+
+
+def told(booking: Booking, receipt: Receipt) -> None:
+    """Tells the ledger of what was published; where it cannot be told, that is said, and the next run does it."""
+    try:
+        booking.published(receipt)
+    except LedgerError as error:
+        message = "published, and the ledger could not be told: %s; the next run of this output tells it"
+        log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
+
+
+def _identity(ledger: Ledger, folder: Path) -> str:
+    """The identity of an output folder. One that was copied while the other is still there gets its own."""
+    from minimize.ledger.runs import place_of
+
+    identity = identified(folder)
+    place = ledger.read(partial(place_of, output=identity))
+    if place is None or not place.is_here or identity_of(Path(place.folder)) != identity:
+        return identity
+    if os.path.samefile(place.folder, folder):
+        return identity
+    log.warning("the output is a copy of %s, and gets an identity of its own", place.folder, extra={"code": "W018"})
+    return identified(folder, other_than=identity)
+
+
+def _failed(booking: Booking, error: BaseException) -> None:
+    code = error.code if isinstance(error, MinimizeError) else INTERNAL
+    with contextlib.suppress(LedgerError):
+        booking.failed("refused" if isinstance(error, RefusedError) else "failure", code)

@@ -1,0 +1,48 @@
+"""Who a process is, so that another one on the same machine can tell whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process: its host's name, the machine (boot and process namespace; empty where unknown), its pid, when it was born."""
+
+    host: str
+    machine: str
+    pid: int
+    born: int
+
+    @classmethod
+    def ours(cls) -> Process:
+        """This process."""
+        return cls(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()) or 0)
+
+    def is_dead(self) -> bool:
+        """Whether it is known to have ended; of another machine nothing is known."""
+        if not self.machine or self.machine != _machine():
+            return False
+        return _born(self.pid) != self.born
+
+
+def _machine() -> str:
+    try:
+        return f"{_BOOT.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _born(pid: int) -> int | None:
+    """When a process was born, in ticks since the boot; None where there is none, or it only waits to be buried."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if state in "ZX" else int(fields[18])

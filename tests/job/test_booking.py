@@ -1,0 +1,374 @@
+"""A run stands in the ledger: lease, audit log, index, and a head in its receipt."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.auditing import check_audit, log_entries
+from minimize.errors import LedgerError, MinimizeError
+from minimize.indexing import list_runs, rebuild
+from minimize.io.identity import identity_of
+from minimize.ledger import find_ledger
+from minimize.ledger.audit import Wanted, told
+from minimize.ledger.booking import Booking
+from minimize.ledger.leases import holder_of
+from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.receipt import Receipt
+from minimize.verifying import check
+from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.ledger.house import unguarded
+from tests.postgres import Server
+
+ROOT = Path(__file__).parents[2]
+SLOW = """
+import sys, time
+from minimize.job import job
+from tests.job.house import AT
+moved = job.moved
+def slow(*given):
+    print("begun", flush=True)
+    time.sleep(60)
+    return moved(*given)
+job.moved = slow
+job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
+"""
+STOPPED = """
+import os, sys
+from minimize.job import job
+from tests.job.house import AT
+def stopped(*given):
+    os._exit(137)
+job.told = stopped
+job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
+"""
+
+
+@pytest.fixture(name="fed")
+def _fed(house: House) -> House:
+    house.brings(events(24))
+    return house
+
+
+def log_of(house: House, **wanted: Any) -> list[dict[str, Any]]:
+    return [told(entry) for entry in log_entries(None, Wanted(**wanted), output=house.out)]
+
+
+def operations(house: House) -> list[tuple[str, str, str]]:
+    return [(event["activity"], event["operation"], event["result"]) for event in log_of(house)]
+
+
+def codes(house: House, output: Path | None = None) -> list[str]:
+    return [finding.code for finding in check(output or house.out, keys=house.keys)]
+
+
+def starts(house: House, code: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, str(house.folder), str(house.out), str(house.keys)]
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_run_is_told_of_before_and_after(fed: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann@example.com")
+    receipt = fed.run()
+    assert operations(fed) == [("run", "start", "success"), ("run", "publish", "success")]
+    start, publish = log_of(fed)
+    assert start["correlation_id"] == publish["correlation_id"] == receipt.run_id
+    assert start["actor"]["user"] == "ann@example.com"
+    resource = publish["resources"][0]
+    assert (resource["type"], resource["id"]) == ("output", identity_of(fed.out))
+    assert {change["name"]: change["new"] for change in resource["changed_properties"]} == {
+        "receipt": receipt.digest,
+        "sequence": 1,
+    }
+
+
+def test_the_receipt_names_the_head_that_the_log_had(fed: House) -> None:
+    receipt = fed.run()
+    assert receipt.audit is not None
+    (entry,) = log_entries(None, Wanted(operation="start"), output=fed.out)
+    assert (receipt.audit.sequence, receipt.audit.head) == (entry.sequence, entry.digest)
+    assert receipt.as_json()["audit"] == {"sequence": 1, "head": entry.digest}
+
+
+def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: House) -> None:
+    fed.run()
+    assert (fed.out / "ledger.db").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in fed.out.glob("ledger.db*")) == ["ledger.db"]
+
+
+def test_another_ledger_is_used_where_one_is_named(fed: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed.run(ledger=tmp_path / "given.db")
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "given.db"))
+    fed.run()
+    assert len(list_runs()) == 2
+    assert not (fed.out / "ledger.db").exists()
+
+
+def test_runs_are_indexed(fed: House) -> None:
+    receipts = [fed.run(), fed.run()]
+    rows = list_runs(output=fed.out)
+    assert [(row.run_id, row.sequence, row.digest) for row in rows] == [
+        (receipt.run_id, receipt.sequence, receipt.digest) for receipt in receipts
+    ]
+    assert {row.folder for row in rows} == {str(fed.out)}
+
+
+def test_what_is_nothing_to_do_is_not_told(house: House) -> None:
+    assert house.run(date=BEFORE).sequence == 0
+    assert not house.out.exists()
+
+
+def test_a_run_that_is_refused_is_told_as_refused(fed: House) -> None:
+    fed.run()
+    with pytest.raises(MinimizeError):
+        fed.run(at=AT.replace(day=1))
+    assert operations(fed)[-1] == ("run", "fail", "refused")
+    change = log_of(fed)[-1]["resources"][0]["changed_properties"][0]
+    assert change == {"name": "error", "old": None, "new": "E300"}
+    assert fed.run().sequence == 2
+
+
+def test_verify_takes_the_end_of_the_chain_from_the_ledger(fed: House) -> None:
+    fed.run()
+    assert codes(fed) == []
+
+
+def test_verify_finds_receipts_that_were_cut_off(fed: House) -> None:
+    fed.run(date=DAY)
+    shutil.copytree(fed.out / "runs", older := fed.folder / "older")
+    data = {path: path.read_bytes() for path in (fed.out / "records").rglob("*") if path.is_file()}
+    fed.brings(events(24, 100), day=BEFORE)
+    fed.run(date=BEFORE)
+    shutil.rmtree(fed.out / "runs")
+    shutil.copytree(older, fed.out / "runs")
+    for path in (fed.out / "records").rglob("*"):
+        if path.is_file() and path not in data:
+            path.unlink()
+    found = [finding for finding in check(fed.out, keys=fed.keys) if finding.code == "V009"]
+    assert [finding.message for finding in found] == [
+        "the ledger tells of receipt 2, and it is not among the 1 that are here"
+    ]
+
+
+def test_receipts_that_the_ledger_misses_are_said_and_told(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+    fed.run(ledger=fed.folder / "house.db")
+    older = shutil.copytree(fed.out, fed.folder / "older")
+    fed.run(ledger=fed.folder / "house.db")
+    shutil.rmtree(fed.out)
+    older.rename(fed.out)
+    with caplog.at_level(logging.WARNING, "minimize"):
+        fed.run(ledger=fed.folder / "house.db")
+    assert "later receipts of this output, which are not here" in caplog.text
+    entries = log_entries(fed.folder / "house.db", Wanted(operation="disagree"))
+    assert [told(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
+
+
+def test_verify_says_that_no_ledger_is_there(fed: House) -> None:
+    fed.run()
+    (fed.out / "ledger.db").unlink()
+    assert codes(fed) == ["V008"]
+
+
+def test_verify_says_that_another_ledger_does_not_know_the_output(
+    fed: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed.run()
+    open_ledger(find_ledger(tmp_path / "other.db"), create=True).close()
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "other.db"))
+    assert codes(fed) == ["V009"]
+
+
+def test_verify_says_that_the_ledger_could_not_be_asked(fed: House) -> None:
+    fed.run()
+    (fed.out / "ledger.db").write_bytes(b"damaged" * 1000)
+    (finding,) = check(fed.out, keys=fed.keys)
+    assert (finding.code, "damaged" in finding.message) == ("V008", True)
+    with pytest.raises(LedgerError, match="damaged"):
+        check(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
+
+
+def test_verify_finds_an_entry_that_was_forged(fed: House) -> None:
+    fed.run()
+    unguarded(find_ledger(fed.out / "ledger.db"), "UPDATE audit SET signature = 'AAAA' WHERE operation = 'publish'")
+    assert codes(fed) == ["V009"]
+
+
+def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: House) -> None:
+    fed.run()
+    ledger = fed.out / "ledger.db"
+    older = ledger.read_bytes()
+    fed.run()
+    ledger.write_bytes(older)
+    assert [each.code for each in check_audit(output=fed.out, keys=fed.keys).findings] == ["H009"]
+    found = check_audit(output=fed.out, receipts=fed.out, keys=fed.keys)
+    assert [each.code for each in found.findings] == ["H006"]
+
+
+def test_a_ledger_that_was_lost_is_made_anew_and_that_is_said(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+    first = fed.run()
+    (fed.out / "ledger.db").unlink()
+    fed.run()
+    (fed.out / "ledger.db").unlink()
+    with caplog.at_level(logging.WARNING, "minimize"):
+        fed.run()
+    assert "the ledger is new, or an older copy" in caplog.text
+    assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
+    assert "H007" in {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings}
+    rebuild([fed.out], keys=fed.keys, now=AT)
+    assert {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
+
+
+def test_the_index_is_restored_from_receipts(fed: House) -> None:
+    fed.run()
+    fed.run()
+    before = list_runs(output=fed.out)
+    (fed.out / "ledger.db").unlink()
+    (done,) = rebuild([fed.out], keys=fed.keys, now=AT)
+    assert (done.runs, done.told) == (2, 2)
+    assert list_runs(output=fed.out) == before
+
+
+def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: House) -> None:
+    killed = starts(fed, STOPPED)
+    assert (killed.wait(60), killed.communicate()[0]) == (137, "")
+    assert len(list_runs(output=fed.out)) == 0
+    assert codes(fed) == ["V008"]
+    fed.run()
+    assert len(list_runs(output=fed.out)) == 2
+    assert [operation for _, operation, _ in operations(fed)] == ["start", "abandon", "start", "recover", "publish"]
+    assert codes(fed) == []
+
+
+def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothing(fed: House) -> None:
+    first = starts(fed, SLOW)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "begun\n"
+    with pytest.raises(
+        LedgerError, match=f"another run holds this output: .* \\(process {first.pid}\\), since "
+    ) as raised:
+        fed.run()
+    assert (raised.value.code, raised.value.exit_code) == ("E207", 2)
+    other = fed.run(output=fed.folder / "other")
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    began = time.monotonic()
+    assert fed.run().rows == other.rows
+    assert time.monotonic() - began < 20
+    assert ("run", "abandon", "failure") in operations(fed)
+
+
+def test_a_run_that_lost_its_lease_publishes_nothing(fed: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed.run()
+
+    def lost(booking: Booking) -> object:
+        booking.released()
+        return kept(booking)
+
+    kept = Booking.head
+    with monkeypatch.context() as patch:
+        patch.setattr(Booking, "head", lost)
+        with pytest.raises(LedgerError, match="the lease on the output was lost"):
+            fed.run()
+    assert len(minimize.files(fed.out)) == 1
+    assert codes(fed) == []
+
+
+def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
+    fed: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(booking: Booking, receipt: Receipt) -> None:
+        raise LedgerError("the ledger is gone")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "minimize"):
+        patch.setattr(Booking, "published", gone)
+        receipt = fed.run()
+    assert "the ledger could not be told: the ledger is gone" in caplog.text
+    assert receipt.sequence == 1
+    assert fed.run().sequence == 2
+    assert [row.sequence for row in list_runs(output=fed.out)] == [1, 2]
+
+
+def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: House) -> None:
+    (fed.folder / "bad.db").touch(0o600)
+    (fed.folder / "bad.db").write_bytes(b"damaged" * 1000)
+    with pytest.raises(LedgerError, match="damaged"):
+        fed.run(ledger=fed.folder / "bad.db")
+    assert not fed.out.exists()
+
+
+def test_a_copy_beside_its_original_goes_its_own_way(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+    ledger = fed.folder / "house.db"
+    fed.run(ledger=ledger)
+    copy = shutil.copytree(fed.out, fed.folder / "copy")
+    fed.run(ledger=ledger)
+    with caplog.at_level(logging.WARNING, "minimize"):
+        fed.run(ledger=ledger, output=copy)
+    assert "is a copy of" in caplog.text
+    assert identity_of(copy) != identity_of(fed.out)
+    for folder in (fed.out, copy):
+        assert [each.code for each in check(folder, keys=fed.keys, ledger=ledger)] == []
+
+
+def test_a_folder_that_was_moved_keeps_its_identity(fed: House) -> None:
+    ledger = fed.folder / "house.db"
+    fed.run(ledger=ledger)
+    moved = fed.out.rename(fed.folder / "moved")
+    fed.run(ledger=ledger, output=moved)
+    assert [row.folder for row in list_runs(ledger)] == [str(moved)] * 2
+
+
+@pytest.mark.postgres
+def test_on_a_server_it_is_all_the_same(fed: House, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
+    receipts = [fed.run(), fed.run()]
+    assert [row.run_id for row in list_runs()] == [receipt.run_id for receipt in receipts]
+    assert codes(fed) == []
+    assert check_audit(receipts=fed.out, keys=fed.keys).findings == ()
+    assert not (fed.out / "ledger.db").exists()
+
+
+@pytest.mark.postgres
+def test_a_server_that_restarts_in_mid_run_is_waited_for(
+    fed: House, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
+    monkeypatch.setattr("minimize.job.job.check_quarantine", lambda *given: postgres.restart())
+    fed.run()
+    assert codes(fed) == []
+
+
+@pytest.mark.postgres
+def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_published(
+    fed: House, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
+    fed.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5})
+        patch.setattr("minimize.job.job.check_quarantine", lambda *given: postgres.stop())
+        try:
+            with pytest.raises(LedgerError, match="cannot be reached"):
+                fed.run()
+        finally:
+            postgres.start()
+    assert len(minimize.files(fed.out)) == 1
+    assert fed.run().sequence == 2
+    assert codes(fed) == []
+    assert _holder(fed) is None
+
+
+def _holder(house: House) -> object:
+    with open_ledger(find_ledger(output=house.out)) as ledger:
+        assert isinstance(ledger, Ledger)
+        return ledger.read(partial(holder_of, output=str(identity_of(house.out))))
