@@ -89,6 +89,8 @@ def test_a_wheel_runs_a_pipeline_outside_the_checkout(bin_: Path, tmp_path: Path
     assert receipt["rows"]["read"] == 500
     assert receipt["rows"]["written"] > 0
     run(command, "verify", "out", "--keys", keys, cwd=tmp_path)
+    said = run(command, "audit", "verify", "--receipts", "out", "--keys", keys, "--json", cwd=tmp_path)
+    assert json.loads(said)["findings"] == []
 
 
 @pytest.mark.slow

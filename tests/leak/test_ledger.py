@@ -1,0 +1,41 @@
+"""A ledger's pages and its write-ahead log hold nothing that was planted, and the sweep would find it there."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.keys import new_keyring
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from tests.leak.house import AT, CANARIES, VALUE, build
+from tests.leak.sweep import found
+
+
+def test_no_canary_stands_in_the_ledger_of_a_run_or_of_a_failed_one(tmp_path: Path) -> None:
+    folder = build(tmp_path)
+    keys = new_keyring(folder / "keys", ["device", "ticket"], now=datetime.now(UTC))
+    ledger = tmp_path / "kept" / "ledger.db"
+    with open_ledger(find_ledger(ledger), create=True) as reader:  # keeps the write-ahead log where it is
+        minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=ledger)
+        with pytest.raises(minimize.MinimizeError, match="as of a later time"):
+            minimize.run(folder, at="2026-11-01T00:00:00Z", output=folder / "out", keys=keys, ledger=ledger)
+        assert reader.read(lambda connection: connection.in_transaction())
+        files = {path.name: path.stat().st_size for path in ledger.parent.iterdir()}
+        assert files["ledger.db-wal"] > 0
+        assert found(CANARIES, ledger.parent) == set()
+    assert found(CANARIES, ledger.parent) == set()
+
+
+def test_the_sweep_finds_what_stands_in_pages_and_in_the_write_ahead_log(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(find_ledger(path), create=True).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO outputs VALUES ('o', ?, '', '')", [VALUE["dropped text"]])
+        assert "dropped text" in found(CANARIES, path.with_name("ledger.db-wal"))
+    assert "dropped text" in found(CANARIES, path)
