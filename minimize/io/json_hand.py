@@ -6,22 +6,27 @@ so many kinds that Arrow refuses them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from minimize.io.base import Chunk
 from minimize.io.columnar import Bound
+from minimize.io.json_build import Wrong, reader
 from minimize.io.json_fast import SCALE, explicit, only, typed
 from minimize.io.json_lines import Extra
 from minimize.io.json_parse import Told, tables
 from minimize.io.json_scan import Places, Scanned
-from minimize.io.json_strict import Malformed, build, fault, lacks, parse
+from minimize.io.json_strict import Malformed, anywhere, lacks, parse
 from minimize.io.project import whole
 from minimize.io.shape import Node
 from minimize.io.types import decimal_digits
+from minimize.pointer import STAR
 
 
 def by_hand(lines: Scanned, rows: Places, bound: Bound, root: Node) -> Iterator[tuple[Chunk, Places]]:
@@ -36,6 +41,13 @@ def by_hand(lines: Scanned, rows: Places, bound: Bound, root: Node) -> Iterator[
         held = held[sure]
         places = lines.starts[held] + lines.block.position
         yield bound.chunk(taken.beside(only(records, sure)), places, carry=taken.extra.carried(), unit="byte"), held
+
+
+def needing(lines: Scanned, root: Node) -> Places:
+    """The lines that may hold something that must be read by hand: its key is there, or an escape, which may be in a key."""
+    names = (str(name) for name, node in root.children.items() if by_hand_only(node))
+    found = [lines.holding(json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")) for name in names]
+    return reduce(np.union1d, found, lines.holding(b"\\"))
 
 
 def untold(root: Node) -> frozenset[str]:
@@ -60,30 +72,61 @@ def _is_untold(node: Node) -> bool:
     return any(map(_is_untold, node.children.values()))
 
 
+def beyond(node: Node) -> Callable[[Any], bool]:
+    """Whether a value that is what this node with parts says may hold something that is not declared, null or not."""
+    below = node.children.get(STAR)
+    if below is not None:
+        return _any_beyond(beyond(below)) if below.children else lambda value: False
+    names = frozenset(map(str, node.children))
+    parts = [(str(name), beyond(child)) for name, child in node.children.items() if child.children]
+    if not parts:
+        return lambda value: not names.issuperset(value)
+    return lambda value: (
+        not names.issuperset(value)
+        or any((inner := value.get(name)) is not None and more(inner) for name, more in parts)
+    )
+
+
+def _any_beyond(more: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda items: any(item is not None and more(item) for item in items)
+
+
 class Taken:
     """What is read by hand of lines that Arrow's parser has read, too."""
 
     def __init__(self, bound: Bound, root: Node, hand: frozenset[str]) -> None:
-        self._request, self._root = bound.request, root
-        self._columns = {field.name: (field.type, list[object]()) for field in bound.schema if field.name in hand}
-        self._some = replace(
-            bound.request, fields=tuple(field for field in bound.request.fields if field.pointer.top in hand)
-        )
+        types = {field.name: field.type for field in bound.schema if field.name in hand}
+        self._columns = {name: (type_, list[object]()) for name, type_ in types.items()}
+        self._reads = [(name, reader(root.children[name], types.get(name))) for name in sorted(hand)]
+        self._never = [pointer.parts for pointer in bound.request.never]
         self._required = [field.pointer.parts for field in bound.required]
+        children = {name: node for name, node in root.children.items() if name not in hand}
+        self._beyond = beyond(Node(children={**dict.fromkeys(root.children, Node()), **children}))
         self.extra = Extra(bound.request, root)
 
     def take(self, line: bytes) -> bool:
         """Takes a line in; False, and nothing is taken, where there is doubt about it."""
-        try:
+        record, held, seen = None, dict[str, object](), list[None]()
+        with suppress(Malformed, Wrong):
             record = parse(line)
-        except Malformed:
+            held = {
+                name: None if (value := record.get(name)) is None else read(value, seen) for name, read in self._reads
+            }
+        if record is None or len(held) < len(self._reads) or self._is_faulty(record):
             return False
-        if fault(record, self._some, self._root) is not None or any(lacks(record, parts) for parts in self._required):
-            return False
-        for name, (type_, values) in self._columns.items():
-            values.append(build(record.get(name), self._root.children[name], type_))
-        self.extra.take(record)
+        for name, (_, values) in self._columns.items():
+            values.append(held[name])
+        if seen or self._beyond(record):
+            self.extra.take(record)
         return True
+
+    def _is_faulty(self, record: Mapping[str, Any]) -> bool:
+        """Whether there is what must not arrive, or something required is not there."""
+        if any(
+            parts[0] in record and any(item is not None for item in anywhere(record, parts)) for parts in self._never
+        ):
+            return True
+        return any(lacks(record, parts) for parts in self._required)
 
     def beside(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """The records with the columns that were read by hand."""

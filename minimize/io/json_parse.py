@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,8 +24,10 @@ from minimize.io.shape import steps
 
 FEW = 1 << 13
 """Bytes below which lines without a row to blame are all left out."""
+LOOK = 1 << 20
+"""About how many bytes are parsed at once."""
 TRIES = 8
-"""How often what remains of a block is tried."""
+"""How often what remains of a piece is tried."""
 SHARE = 4
 """One line in so many may be refused: beyond that the strict reader is as good."""
 MIXED = 20
@@ -46,6 +49,9 @@ class Told:
     types: pa.Schema
     other: Literal["infer", "ignore"] = "infer"
     few: int = FEW
+    look: int = LOOK
+    names: frozenset[str] = field(init=False)
+    """The keys that have a type, at whatever place."""
     numbers: str | None = field(init=False)
     """A whole number's key before a number that is none, or is a long one."""
     decimals: pa.Schema = field(init=False)
@@ -53,7 +59,9 @@ class Told:
 
     def __post_init__(self) -> None:
         """Prepares the looks for numbers that do not fit, and for decimals that are none."""
-        object.__setattr__(self, "numbers", _misfits(self.types))
+        leaves = list(_leaves(pa.struct(list(self.types))))
+        object.__setattr__(self, "names", frozenset(name for name, _ in leaves))
+        object.__setattr__(self, "numbers", _misfits(leaves))
         object.__setattr__(self, "decimals", pa.schema(_decimals(self.types)))
 
     def read(self, data: memoryview) -> pa.Table:
@@ -72,11 +80,38 @@ def _read(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
 
 
 def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table, Places]]:
-    """These lines as tables, each with the lines that are its rows. Raises TooMany."""
+    """These lines as tables, each with the lines that are its rows. Raises TooMany.
+
+    They are parsed a piece at a time, so that a line that is refused costs its piece a second look; pieces of the same columns
+    are one table.
+    """
     if told.decimals.names:
-        rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL), assume_unique=True)
-    if not len(rows):
-        return
+        rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL, rows), assume_unique=True)
+    held: pa.Table | None = None
+    taken = rows[:0]
+    for table, some in (one for piece in _pieces(lines, rows, told.look) for one in _tables(lines, piece, told)):
+        both = table if held is None else _both(held, table)
+        if both is None:
+            yield held, taken
+        held, taken = (table, some) if both is None else (both, np.append(taken, some))
+    if held is not None:
+        yield held, taken
+
+
+def _pieces(lines: Scanned, rows: Places, size: int) -> Iterator[Places]:
+    """The lines in order, in pieces of about so many bytes."""
+    if len(rows):
+        yield from np.split(rows, np.flatnonzero(np.diff(lines.starts[rows] // size)) + 1)
+
+
+def _both(one: pa.Table, other: pa.Table) -> pa.Table | None:
+    """Two tables as one; None where what nobody declared is of kinds that have nothing in common."""
+    with suppress(pa.ArrowException):
+        return pa.concat_tables([one, other], promote_options="none" if one.schema == other.schema else "permissive")
+    return None
+
+
+def _tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table, Places]]:
     table, stop = _attempt(lines.text(rows), len(rows), told)
     tries, most = TRIES, len(rows) // SHARE + 1
     bad = _odd_numbers(lines, rows, told) if table is None else rows[:0]
@@ -132,7 +167,7 @@ def _refused(lines: Scanned, rows: Places, stop: _Stop, told: Told, most: int) -
     after: _Stop | None = stop
     while after is not None and len(bad) <= most and at < len(rows):
         bad, rows = np.append(bad, rows[at]), rows[at + 1 :]
-        if after.key is not None and not _is_told(told.types, after.key):
+        if after.key is not None and after.key not in told.names:
             mixed = np.intersect1d(_with(lines, after.key), rows, assume_unique=True)
             bad, rows = np.append(bad, mixed), np.setdiff1d(rows, mixed, assume_unique=True)
             lines.blanked(text, mixed, start)
@@ -152,9 +187,8 @@ def _with(lines: Scanned, key: str) -> Places:
 
 
 def _odd_numbers(lines: Scanned, rows: Places, told: Told) -> Places:
-    """The lines that may hold a number which does not fit: of those Arrow does not say the row."""
-    found = np.zeros(0, np.int64) if told.numbers is None else lines.matching(told.numbers)
-    return np.intersect1d(found, rows, assume_unique=True)
+    """Those of the lines that may hold a number which does not fit: Arrow does not say their rows."""
+    return rows[:0] if told.numbers is None else lines.matching(told.numbers, rows)
 
 
 def _halves(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table, Places]]:
@@ -162,11 +196,11 @@ def _halves(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table
         return
     middle = len(rows) // 2
     for half in (rows[:middle], rows[middle:]):
-        yield from tables(lines, half, told)
+        yield from _tables(lines, half, told)
 
 
-def _misfits(types: pa.Schema) -> str | None:
-    names = sorted({name for name, type_ in _leaves(pa.struct(list(types))) if pa.types.is_integer(type_)})
+def _misfits(leaves: Iterable[tuple[str, pa.DataType]]) -> str | None:
+    names = sorted({name for name, type_ in leaves if pa.types.is_integer(type_)})
     if not names:
         return None
     keys = "|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:]) for name in names)
@@ -193,7 +227,3 @@ def _as_numbers(type_: pa.DataType) -> pa.DataType | None:
         return pa.struct(below) if below else None
     inner = _as_numbers(type_.value_type) if pa.types.is_list(type_) else None
     return None if inner is None else pa.list_(inner)
-
-
-def _is_told(types: pa.Schema, name: str) -> bool:
-    return any(name == told for told, _ in _leaves(pa.struct(list(types))))

@@ -63,13 +63,17 @@ class Scanned:
         """The indices of the lines that hold these bytes."""
         return self._at(re.finditer(re.escape(text), self.block.data))
 
-    def matching(self, pattern: str) -> Places:
-        """The indices of the lines that match an RE2 pattern; empty lines behind a line count as part of it."""
-        ends = pa.array(np.append(self.starts, len(self.block.data)), pa.int64())
+    def matching(self, pattern: str, rows: Places) -> Places:
+        """Those of the lines (by index, in order) that match an RE2 pattern; empty lines behind a line count as part of it."""
+        if not len(rows):
+            return rows
+        first, last = int(rows[0]), int(rows[-1])
+        ends = pa.array(np.append(self.starts[first:], len(self.block.data))[: last - first + 2], pa.int64())
         texts = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(self.starts), [None, ends.buffers()[1], pa.py_buffer(self.block.data)]
+            pa.large_binary(), last - first + 1, [None, ends.buffers()[1], pa.py_buffer(self.block.data)]
         )
-        return np.flatnonzero(np.asarray(pc.match_substring_regex(texts, pattern)))
+        found: Mask = np.asarray(pc.match_substring_regex(texts, pattern))
+        return rows[found[rows - first]]
 
     def _at(self, matches: Iterable[re.Match[bytes]]) -> Places:
         offsets = np.array([match.start() for match in matches], np.int64)
@@ -100,7 +104,7 @@ def _bounds(data: bytes) -> tuple[Places, Places]:
 def _places(marks: npt.NDArray[np.uint8], mark: int) -> Places:
     """Where a byte stands. Looked for in windows, so that no array in between is large: fresh memory costs more than looking."""
     windows = range(0, len(marks), WINDOW)
-    found = [np.flatnonzero(marks[at : at + WINDOW] == mark) + at for at in windows]
+    found = [(marks[at : at + WINDOW] == mark).nonzero()[0] + at for at in windows]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
@@ -132,9 +136,12 @@ def _undecodable(data: memoryview) -> int | None:
 
 
 def _deep(lines: Scanned, marks: npt.NDArray[np.uint8]) -> Places:
-    """The lines that nest too deep. Where hardly more than a brace a line opens, none does."""
+    """The lines that nest too deep. Where hardly more than a brace a line opens, none does.
+
+    A bit is all that a bracket and a brace differ in.
+    """
     windows = (marks[at : at + WINDOW] for at in range(0, len(marks), WINDOW))
-    opened = sum(np.count_nonzero(some == _OPEN) + np.count_nonzero(some == _LIST) for some in windows)
+    opened = sum(np.count_nonzero(some | 32 == _OPEN) for some in windows)
     if opened - len(lines.starts) < DEPTH:
         return np.zeros(0, np.int64)
     many = sum(_within(_places(marks, mark), lines) for mark in (_OPEN, _LIST)) > DEPTH

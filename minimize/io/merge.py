@@ -80,6 +80,9 @@ def bounded(chunks: Iterator[Chunk], paths: int = PATHS) -> Iterator[Chunk]:
 def _records(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     if not schema.names:
         return rows_only(sum(batch.num_rows for batch in batches))
+    batches = [batch for batch in batches if batch.num_rows] or batches
+    if len(batches) == 1:
+        return batches[0]
     columns = [
         pa.concat_arrays([pa.array([], field.type), *(batch.column(index) for batch in batches)])
         for index, field in enumerate(schema)

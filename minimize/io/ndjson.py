@@ -21,9 +21,9 @@ from minimize.io.base import Chunk, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
 from minimize.io.json_fast import explicit, fast
-from minimize.io.json_hand import by_hand, by_hand_only
+from minimize.io.json_hand import by_hand, by_hand_only, needing
 from minimize.io.json_lines import Gathered
-from minimize.io.json_parse import FEW, Told, TooMany
+from minimize.io.json_parse import FEW, LOOK, Told, TooMany
 from minimize.io.json_scan import Places, Scanned, scan
 from minimize.io.json_strict import Malformed, anywhere, parse
 from minimize.io.lines import BLANK, BOM, Block, Span, Stream, between, blocks, is_plain, lines_at, opened
@@ -120,13 +120,14 @@ class Lines:
     bound: Bound
     root: Node
     few: int = FEW
+    look: int = LOOK
     told: Told = field(init=False)
     hand: bool = field(init=False)
     """Whether something must be read by hand."""
 
     def __post_init__(self) -> None:
         """Prepares what Arrow's parser is told."""
-        object.__setattr__(self, "told", Told(explicit(self.root), few=self.few))
+        object.__setattr__(self, "told", Told(explicit(self.root), few=self.few, look=self.look))
         object.__setattr__(self, "hand", by_hand_only(self.root))
 
     def chunk(self, block: Block) -> Chunk:
@@ -160,9 +161,13 @@ class Lines:
     def _sure(self, lines: Scanned) -> list[tuple[Chunk, Places]]:
         """Chunks of lines beyond doubt, each with the indices of its lines: those of its records and of its rejects."""
         rows = np.flatnonzero(~lines.odd)
-        if not self.hand:
-            with suppress(TooMany):
-                return list(fast(lines, rows, self.bound, self.root, self.told))
+        slow = np.intersect1d(rows, needing(lines, self.root), assume_unique=True) if self.hand else rows[:0]
+        with suppress(TooMany):
+            rest = np.setdiff1d(rows, slow, assume_unique=True)
+            return [*fast(lines, rest, self.bound, self.root, self.told), *self._by_hand(lines, slow)]
+        return self._by_hand(lines, rows)
+
+    def _by_hand(self, lines: Scanned, rows: Places) -> list[tuple[Chunk, Places]]:
         with suppress(TooMany):
             return list(by_hand(lines, rows, self.bound, self.root))
         return []

@@ -29,6 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.io.alike import alike
 from minimize.io.types import arrow_type, decimal_digits, family
 
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -60,6 +61,8 @@ def read(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.boo
     shape = _SHAPES.get(word)
     if shape is None:
         return _one_by_one(texts, word)
+    if word in ("timestamp", "date") and alike(texts, shape):
+        return _cast(texts, word)
     usual = pc.match_substring_regex(texts, shape)
     if pc.all(usual).as_py() is not False:
         return _cast(texts, word)

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from minimize.io.base import Chunk, Declared, Request
 from minimize.io.columnar import Bound
-from minimize.io.json_hand import by_hand, by_hand_only, untold
+from minimize.io.json_hand import beyond, by_hand, by_hand_only, needing, untold
 from minimize.io.json_scan import scan
 from minimize.io.lines import Block
 from minimize.io.shape import pruned, tree
@@ -78,3 +78,17 @@ def test_columns_with_something_of_no_told_type_are_named() -> None:
         declared("o", "struct"),
     )
     assert untold(tree(asked)) == {"a", "m", "o"}
+
+
+def test_only_lines_that_may_have_the_key_need_a_hand() -> None:
+    data = [b'{"id":"a"}', b'{"id":"a","labels":{}}', b'{"l\\u0061bels":{}}', b'{"w":"labels"}', b'{"label":{}}']
+    assert needing(scan(Block(0, b"\n".join(data))), tree(ASKED)).tolist() == [1, 2, 3]
+
+
+def test_what_is_not_declared_is_seen_in_structs_and_lists_at_any_depth() -> None:
+    more = beyond(tree(request(*(declared(key, "string") for key in ("id", "/s/t/u", "/l/*/n", "/k/*")))))
+    declared_only = [{}, {"id": "a", "s": None}, {"s": {"t": {"u": "x"}}, "l": [None, {}, {"n": "x"}], "k": ["x"]}]
+    assert not any(map(more, declared_only))
+    assert all(
+        map(more, [{"x": None}, {"s": {"x": 1}}, {"s": {"t": {"u": "x", "v": 1}}}, {"l": [{"n": "x"}, {"m": 1}]}])
+    )

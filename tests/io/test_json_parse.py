@@ -59,3 +59,22 @@ def test_when_every_other_line_is_refused_there_are_too_many() -> None:
 def test_no_lines_are_no_tables() -> None:
     scanned = scan(Block(0, b"{}"))
     assert list(tables(scanned, np.zeros(0, np.int64), Told(TYPES))) == []
+
+
+def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> None:
+    lines = [b'{"n":1}', b'{"n":2,"u":1}', b'{"n":3,"v":{"k":1}}', b'{"n":4,"v":{"j":null}}', b'{"n":5,"u":null}']
+    ((table, rows),) = tables(scan(Block(0, b"\n".join(lines))), np.arange(5), Told(TYPES, look=8))
+    assert rows.tolist() == [0, 1, 2, 3, 4]
+    assert table["n"].to_pylist() == [1, 2, 3, 4, 5]
+    assert table["u"].to_pylist() == [None, 1, None, None, None]
+
+
+def test_pieces_whose_undeclared_values_have_nothing_in_common_are_tables_of_their_own() -> None:
+    lines = [b'{"n":1,"u":1}', b'{"n":2,"u":"x"}', b'{"n":3,"u":"y"}']
+    found = list(tables(scan(Block(0, b"\n".join(lines))), np.arange(3), Told(TYPES, look=8)))
+    assert [rows.tolist() for _, rows in found] == [[0], [1, 2]]
+
+
+def test_a_line_that_is_refused_is_looked_for_in_its_piece_alone() -> None:
+    lines = with_bad({7: b'{"n":"x"}', 21: b'{"n":1.5}', 22: b'{"n":'}, 60)
+    assert parsed(lines, Told(TYPES, few=1, look=100)) == [row for row in range(60) if row not in (7, 21, 22)]

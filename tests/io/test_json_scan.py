@@ -72,3 +72,11 @@ def test_a_line_above_the_limit_is_odd_whatever_its_end() -> None:
     assert module.length(longest) == LIMIT
     assert odd(longest + b"\r\n{}") == [False, False]
     assert odd(longest[:-2] + b'x"}\r\n{}') == [True, False]
+
+
+def test_lines_are_matched_among_those_asked_for() -> None:
+    lines = scan(Block(0, b'{"a":1}\n{"a":2}\n\n{"b":1}\n{"a":3}'))
+    assert lines.matching('"a"', np.arange(4)).tolist() == [0, 1, 3]
+    assert lines.matching('"a"', np.array([1, 2])).tolist() == [1]
+    assert lines.matching('"a"', np.array([0, 3])).tolist() == [0, 3]
+    assert lines.matching('"a"', np.zeros(0, np.int64)).tolist() == []

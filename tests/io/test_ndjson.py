@@ -403,6 +403,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
 def same(lines: Lines, data: bytes) -> None:
     block = Block(7, data)
     assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.strictly(block))
+    assert meaning(replace(lines, few=64, look=40).chunk(block)) == meaning(lines.strictly(block))
 
 
 @settings(max_examples=250, deadline=None)
