@@ -21,8 +21,10 @@ from minimize.techniques.ranking import most_frequent
 from minimize.techniques.top import Kept, Top
 
 _SUBJECT, _VALUE = 0, 1
-_LATELY: Final = 64 << 20
-"""Bytes for what came lately, at most, and an eighth of the budget."""
+_LATELY: Final = 16 << 20
+"""Bytes for what came lately, at most; no more than an eighth of the budget either."""
+_A_ROW: Final = 1 << 8
+"""Bytes for what came lately, at most, for each row of the first batch: small batches are not followed by large ones."""
 
 
 class TopTally:
@@ -48,7 +50,7 @@ class TopTally:
         values, subjects = self._there(batch.released[self._key], self._subjects_of(batch))
         if not len(values):
             return
-        pairs, names = self._recent()
+        pairs, names = self._recent(len(values))
         hashes = self._take_names(values, names)
         owned = self._aside.hasher(subjects, _SUBJECT)
         owned ^= hashes
@@ -107,10 +109,10 @@ class TopTally:
             self._names.add(Rows(hashes[new], texts.take(pa.array(new)).cast(pa.large_string())))
         return hashes[values.indices.to_numpy()] if encoded else hashes
 
-    def _recent(self) -> tuple[Recent, Recent]:
+    def _recent(self, rows: int) -> tuple[Recent, Recent]:
         if self._lately is None:
             part = self._aside.budget.part()
-            size = _LATELY if part is None else min(_LATELY, part // 8)
+            size = min(_LATELY, _A_ROW * rows, _LATELY if part is None else part // 8)
             self._lately = Recent(size), Recent(size // 8)
         return self._lately
 
