@@ -59,12 +59,14 @@ def _said(
 
 def _compared(ledger: Ledger, output: Path, chain: tuple[Receipt, ...], verifier: Verifier) -> list[Finding]:
     from minimize.ledger.anchor import is_ours, output_told, standing
+    from minimize.ledger.runs import place_of
 
     known, here = ledger.read(partial(output_told, receipts=chain)), identity_of(output)
-    if known is not None and known != here:
+    copied = here is not None and ledger.read(partial(place_of, output=here)) is not None
+    if known is not None and known != here and not copied:
         message = "the output has another identity than the ledger tells of"
         return [found("V009", message, file="runs/.id", hint="put it back; the next run of a copy gives it its own")]
-    identity = known or here
+    identity = here if copied else known or here
     if identity is None:
         return [_unknown(ledger)]
     stands = ledger.read(partial(standing, output=identity, chain=chain))

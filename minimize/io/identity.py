@@ -27,27 +27,32 @@ def identity_of(output: Path) -> str | None:
     return content.decode().strip() if _TEXT.fullmatch(content) else None
 
 
-def identified(output: Path, *, other_than: str | None = None) -> str:
+def new_identity() -> str:
+    """An identity that no output has."""
+    return secrets.token_hex(16)
+
+
+def identified(output: Path, *, other_than: str | None = None, new: str | None = None) -> str:
     """The identity of an output folder whose `runs` is there; it is given one where it has none, or the one it may not have.
 
-    Raises OutputError.
+    Takes the identity it may not have, and the one it is to get. Raises OutputError.
     """
     path = output / RUNS / IDENTITY
     try:
-        return _given(path, other_than)
+        return _given(path, other_than, new or new_identity())
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "unknown error")
     raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
 
 
-def _given(path: Path, other_than: str | None) -> str:
+def _given(path: Path, other_than: str | None, new: str) -> str:
     """Whoever comes while another writes it waits; where that one died half way, it is written anew."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         content = file.read()
         if not _TEXT.fullmatch(content) or content.decode().strip() == other_than:
-            content = secrets.token_hex(16).encode() + b"\n"
+            content = new.encode() + b"\n"
             file.seek(0)
             file.truncate()
             file.write(content)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import INTERNAL, LedgerError, MinimizeError, RefusedError
-from minimize.io.identity import identified, identity_of
+from minimize.io.identity import identified, identity_of, new_identity
 from minimize.io.publish import check_apart, make_output
 from minimize.job.given import Given
 from minimize.job.told import How
@@ -47,7 +47,7 @@ def booked(given: Given, how: How) -> Iterator[Booking]:
     check_apart(folder, given.fence)
     with open_ledger(find_ledger(how.ledger, start=given.pipeline.folder, output=folder), create=True) as ledger:
         make_output(folder)
-        name, output = given.pipeline.pipeline, _identity(ledger, folder)
+        name, output = given.pipeline.pipeline, _identity(ledger, folder, given.pipeline.pipeline)
         run = Run(new_run_id(how.started), how.kind, name, output, str(folder.resolve()), actor_of())
         booking = book(ledger, run, given.keys, pace=Pace(), clock=Clock())
         with booking.beating():
@@ -74,9 +74,9 @@ def told(booking: Booking, receipt: Receipt) -> None:
         log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
 
 
-def _identity(ledger: Ledger, folder: Path) -> str:
+def _identity(ledger: Ledger, folder: Path, pipeline: str) -> str:
     """The identity of an output folder. One that was copied while the other is still there gets its own."""
-    from minimize.ledger.runs import place_of
+    from minimize.ledger.runs import place_of, place_output
 
     identity = identified(folder)
     place = ledger.read(partial(place_of, output=identity))
@@ -85,7 +85,9 @@ def _identity(ledger: Ledger, folder: Path) -> str:
     if os.path.samefile(place.folder, folder):
         return identity
     log.warning("the output is a copy of %s, and gets an identity of its own", place.folder, extra={"code": "W018"})
-    return identified(folder, other_than=identity)
+    new = new_identity()
+    ledger.write(partial(place_output, output=new, pipeline=pipeline, folder=str(folder.resolve())))
+    return identified(folder, other_than=identity, new=new)
 
 
 def _failed(booking: Booking, error: BaseException) -> None:

@@ -320,6 +320,29 @@ def test_a_copy_beside_its_original_goes_its_own_way(fed: House, caplog: pytest.
         assert [each.code for each in check(folder, keys=fed.keys, ledger=ledger)] == []
 
 
+def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
+    fed: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = fed.folder / "house.db"
+    fed.run(ledger=ledger)
+    copy = shutil.copytree(fed.out, fed.folder / "copy")
+
+    def stopped(*given: object) -> None:
+        raise LedgerError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("minimize.job.job.catch_up", stopped)
+        with pytest.raises(LedgerError, match="stopped"):
+            fed.run(ledger=ledger, output=copy)
+    assert [each.code for each in check(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
+
+
+def test_an_identity_that_nobody_gave_is_found(fed: House) -> None:
+    fed.run()
+    (fed.out / "runs" / ".id").write_text("0" * 32 + "\n")
+    assert codes(fed) == ["V009"]
+
+
 def test_a_folder_that_was_moved_keeps_its_identity(fed: House) -> None:
     ledger = fed.folder / "house.db"
     fed.run(ledger=ledger)
