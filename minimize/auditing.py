@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, Finding, OutputError
+from minimize.io.durable import private_file
 from minimize.keys import Keyring, PublicKeys
 from minimize.ledger import find_ledger
 from minimize.ledger.chain import EMPTY, Head
@@ -80,16 +81,8 @@ def export_audit(ledger: PathLike | None, file: Path, wanted: Wanted, *, output:
     """
     from minimize.ledger.asked import exported
 
-    with opened(ledger, output) as book, os.fdopen(_new(file), "w", encoding="utf-8") as out:
+    with opened(ledger, output) as book, os.fdopen(private_file(file), "w", encoding="utf-8") as out:
         return exported(book, wanted, out)
-
-
-def _new(file: Path) -> int:
-    try:
-        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        reason = error.strerror
-    raise OutputError(f"{file} was not made: {reason}", hint="an export is never written over another file")
 
 
 def _places(folder: Path) -> Iterator[tuple[str, Receipt | Finding]]:

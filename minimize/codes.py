@@ -51,6 +51,9 @@ _SETTINGS: Final = {
     "C004": "a time that is no ISO 8601 time with an offset from UTC",
     "C005": "a row with more or fewer values than the header has names",
     "C006": "a column of a type that settings do not have",
+    "C007": "a subject that is a token of a ledger, in a file of settings",
+    "C008": "a setting, value or holder that is not known",
+    "C009": "a row that is recorded in the future",
 }
 _SOURCES: Final = {
     "S001": "a declared field is missing",

@@ -17,13 +17,14 @@ import pyarrow as pa
 from minimize.engines.base import Job, row_key
 from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
-from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError
+from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError
 from minimize.frames import decoded
 from minimize.io import declared_schema
 from minimize.io.base import Source
 from minimize.io.discover import discover, format_of
 from minimize.io.find import DATE, find, hive
-from minimize.job.given import as_pipeline, examine_all, found_files, load_job_settings, open_sources, veil
+from minimize.job.collecting import LEDGER, load_job_settings
+from minimize.job.given import as_pipeline, examine_all, found_files, open_sources, veil
 from minimize.keys import find_keyring
 from minimize.minimizer import require_keys
 from minimize.plan import Plan, request
@@ -62,7 +63,7 @@ def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, sett
     """The plan as it is for one tenant at one time: what is gated is either open or dropped, and says why."""
     if plan.pipeline is None:
         raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
-    rows = load_job_settings(settings, plan.pipeline)
+    rows = load_job_settings(settings, plan.pipeline, find_keyring(None, plan.pipeline.folder))
     when = moment(at) or datetime.now(UTC)
     return for_tenant(plan, None if rows is None else rows.at(when), tenant, when)
 
@@ -86,7 +87,7 @@ def preview_rows(
     keyring = find_keyring(keys, plan.pipeline.folder)
     require_keys(plan, keyring)
     when = moment(at) or datetime.now(UTC)
-    known = load_job_settings(settings, plan.pipeline)
+    known = load_job_settings(settings, plan.pipeline, keyring)
     sources = open_sources(plan.pipeline, found_files(plan.pipeline, input, None), veil(plan.pipeline, keyring))
     aside = Aside(find_budget(plan.pipeline.folder))
     job = Job(plan, when, keyring, None if known is None else known.at(when), row_key=row_key(keyring), aside=aside)
@@ -207,12 +208,15 @@ def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]
     """The settings that the pipeline names, or what is wrong with them."""
     if job.settings is None:
         return None, ()
-    if not (job.folder / job.settings).exists():
+    if job.settings != LEDGER and not (job.folder / job.settings).exists():
         return None, [rules.settings_missing(job)]
     try:
-        return load_job_settings(None, job), ()
+        return load_job_settings(None, job, find_keyring(None, job.folder)), ()
     except PolicyError as error:
         return None, error.findings
+    except (LedgerError, KeyringError) as error:
+        reason = error.message
+    return None, [rules.settings_missing(job, reason)]
 
 
 def _columns(job: Pipeline) -> tuple[list[str] | None, Sequence[Finding]]:

@@ -24,6 +24,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),
     "replay": ("minimize.cli.replay", "Quarantined records again, under the policy of today."),
     "runs": ("minimize.cli.runs", "What was published: list or show runs, or index them anew from receipts."),
+    "settings": ("minimize.cli.settings", "Who turned which feature on or off, when: set, show, why, import, export."),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy or pipeline files, for editors."),

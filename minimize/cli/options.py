@@ -94,6 +94,12 @@ def only_ledger(command: F) -> F:
     return click.option("--ledger", metavar="PATH_OR_URL", help=LEDGER)(command)
 
 
+def house(command: F) -> F:
+    """`--pipeline`, `--ledger`, `--output`, `--keys`: where the house's things are."""
+    text = "The pipeline whose policy and places count."
+    return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=text)(ledger(keys(command)))
+
+
 def filters(command: F) -> F:
     """Which entries of the audit log are wanted."""
     for name, about in reversed(_FILTERS.items()):

@@ -26,6 +26,8 @@ from minimize.io.base import Sink, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.quarantine import Quarantine
 from minimize.keys import Keyring
+from minimize.settings.base import Settings
+from minimize.settings.veiled import Veiled
 from minimize.spill import Aside
 from minimize.stage import Batch, Stage
 from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
@@ -87,6 +89,11 @@ class Errand(Generic[T]):
             raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
         keys = None if self.keyring is None else Keyring.load(self.keyring)
         return replace(self.job, keys=keys, row_key=row_key(keys), aside=shared_aside(keys, None))
+
+
+def _opened(settings: Settings | None, keys: Keyring | None) -> Settings | None:
+    """Settings that tell subjects by a key get it here."""
+    return settings.opened(keys) if isinstance(settings, Veiled) and keys is not None else settings
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from minimize.errors import OutputError
 from minimize.io.failpoints import fail_point
 
 CHUNK = 1 << 20
@@ -120,3 +121,12 @@ def remove_tree(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
         sync_folder(folder.parent)
+
+
+def private_file(path: Path) -> int:
+    """Opens a new file that only its owner can read, for writing. Raises OutputError where it is there or cannot be made."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = error.strerror
+    raise OutputError(f"{path} was not made: {reason}", hint="an export is never written over another file")

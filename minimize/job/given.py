@@ -19,6 +19,7 @@ from minimize.io.base import Source
 from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.io.history import RUNS
 from minimize.io.published import receipts
+from minimize.job.collecting import load_job_settings
 from minimize.job.dates import Day, Wanted
 from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, arrivals
@@ -28,7 +29,7 @@ from minimize.plan.bind import Examined, examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
-from minimize.settings import SettingsRows, load_settings
+from minimize.settings import SettingsRows
 from minimize.spill import find_budget
 from minimize.techniques import plain
 from minimize.times import day, moment
@@ -79,8 +80,8 @@ def resolve(
     now, asked = datetime.now(UTC), moment(at)
     keyring = _keyring(keys, job)
     memory = find_budget(job.folder)
-    rows = load_job_settings(settings, job)
     target = Path(output) if output is not None else job.folder / job.output
+    rows = load_job_settings(settings, job, keyring, target)
     every, shown = found_files(job, input, wanted.only), veil(job, keyring)
     found = dated(every, wanted)
     arrived = _arrivals(found, target, shown) if wanted.pending else {}
@@ -226,13 +227,6 @@ def examine_all(job: Pipeline, sources: Mapping[Day, Source]) -> Examined:
     for other in others:
         _same(first.schema, other.schema)
     return examine(job.policy, first.schema, purpose=job.purpose, pipeline=job)
-
-
-def load_job_settings(settings: Any, job: Pipeline) -> SettingsRows | None:
-    """The settings that were given, else those that the pipeline names, else none: every feature is off."""
-    if settings is not None:
-        return load_settings(settings)
-    return None if job.settings is None else load_settings(job.folder / job.settings)
 
 
 def _check_writes(plan: Plan) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from typing import Final
 
 from minimize.keys import Keyring
 
 KEY: Final = "subject"
 PURPOSE: Final = "ledger"
+_TOKEN: Final = re.compile(rf"{KEY}/(\d{{1,9}}):[0-9a-f]{{64}}")
 
 
 def subject_token(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
@@ -19,5 +21,25 @@ def subject_token(keys: Keyring, tenant: str, subject: str, version: int | None 
     Takes a version of the `subject` key, to find what was told under an older one; else the newest. Raises KeyringError.
     """
     which = keys.version_of(KEY) if version is None else version
+    return token_of(keys.subkey(KEY, PURPOSE, which), which, tenant, subject)
+
+
+def token_of(secret: bytes, version: int, tenant: str, subject: str) -> str:
+    """The token under the secret of one version of the key."""
     message = json.dumps([tenant, subject], ensure_ascii=True, separators=(",", ":")).encode("ascii")
-    return f"{KEY}/{which}:{hmac.new(keys.subkey(KEY, PURPOSE, which), message, hashlib.sha256).hexdigest()}"
+    return f"{KEY}/{version}:{hmac.digest(secret, message, hashlib.sha256).hex()}"
+
+
+def secrets_of(keys: Keyring, versions: set[int]) -> dict[int, bytes]:
+    """What tokens are made with, by version of the key. Raises KeyringError where the keyring has no such version."""
+    return {version: keys.subkey(KEY, PURPOSE, version) for version in sorted(versions)}
+
+
+def version_in(token: str) -> int | None:
+    """The version of the key that a token was made with; None for what is no token.
+
+    >>> version_in("subject/2:" + 64 * "0"), version_in("device-7")
+    (2, None)
+    """
+    found = _TOKEN.fullmatch(token)
+    return None if found is None else int(found[1])

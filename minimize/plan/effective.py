@@ -13,13 +13,13 @@ from minimize.plan.model import Branch, FieldPlan, Plan
 from minimize.plan.words import chain_text, condition_text
 from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
 from minimize.policy.model import Records
-from minimize.settings.seen import SeenSettings, SettingRow
+from minimize.settings.seen import Explained, SettingRow
 
 USER = ("user",)
 """The holders of a feature that each subject turns on alone."""
 
 
-def effective(plan: Plan, settings: SeenSettings | None, tenant: str, at: datetime) -> Plan:
+def effective(plan: Plan, settings: Explained | None, tenant: str, at: datetime) -> Plan:
     """The plan for one tenant, as its settings were at a time: what is off is dropped, and conditions ask only what is left.
 
     A subject's own settings are not looked at: what is on for the tenant may be off for a subject of it.
@@ -33,7 +33,7 @@ def effective(plan: Plan, settings: SeenSettings | None, tenant: str, at: dateti
 @dataclass(frozen=True, slots=True)
 class _Tenant:
     plan: Plan
-    settings: SeenSettings | None
+    settings: Explained | None
     name: str
     at: datetime
 

@@ -151,7 +151,7 @@ def _pipeline() -> Schema:
             "policy": text("The policy's file, relative to this one."),
             "purpose": text("The purpose of every run; the policy must list it."),
             "source": ref("source"),
-            "settings": text("The collection settings, relative to this file."),
+            "settings": text("The collection settings: a file, relative to this one, or `ledger`."),
             "output": text("The output folder, relative to this file."),
             "records": any_of(ref("records"), {"type": "boolean", "description": "`false` writes none."}),
             "aggregates": aggregates,

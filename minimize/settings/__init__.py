@@ -9,9 +9,9 @@ from minimize.settings.base import SCHEMA, Settings
 from minimize.settings.csv import from_file
 from minimize.settings.memory import from_memory
 from minimize.settings.rows import Kind, SettingsRows
-from minimize.settings.seen import SeenSettings, SettingRow
+from minimize.settings.seen import Explained, SeenSettings, SettingRow
 
-__all__ = ["SCHEMA", "Kind", "SeenSettings", "SettingRow", "Settings", "SettingsRows", "load_settings"]
+__all__ = ["SCHEMA", "Explained", "Kind", "SeenSettings", "SettingRow", "Settings", "SettingsRows", "load_settings"]
 
 
 def load_settings(settings: Any = None) -> SettingsRows:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import Finding, PolicyError
+from minimize.ledger.tokens import KEY, version_in
 from minimize.settings.base import SCHEMA
 from minimize.settings.columns import moments
 from minimize.settings.rows import SettingsRows, microseconds_of
@@ -26,6 +27,8 @@ class Given:
     table: pa.Table
     file: str | None = None
     lines: Sequence[int] | None = None
+    tokens: bool = False
+    """Whether subjects may be tokens of a ledger, which no record has."""
 
     def place(self, row: int) -> tuple[int | None, str]:
         """The line of a row, and words for it where there are no lines."""
@@ -42,7 +45,7 @@ def checked(given: Given) -> SettingsRows:
     refuse(list(_wrong_columns(given)), given.file)
     texts = {name: _text(given.table, name) for name in SCHEMA.names if name not in _TIMES}
     times = {name: _moments(given.table[name].combine_chunks()) for name in _TIMES}
-    faults = [*_empty(given, texts), *_timeless(given, times)]
+    faults = [*_empty(given, texts), *_timeless(given, times), *_tokens(given, texts)]
     refuse(sorted(faults, key=lambda fault: fault.line or 0), given.file)
     texts["value"] = pc.fill_null(texts["value"], "")
     texts["subject"] = pc.if_else(
@@ -112,6 +115,16 @@ def _empty(given: Given, texts: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _MUST_BE:
         for row in _rows(pc.fill_null(pc.equal(texts[name], ""), True)):
             yield given.fault("C003", f"{name} is empty", row, field=name)
+
+
+def _tokens(given: Given, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+    """A subject's *off* that no record matches would be one that nobody obeys."""
+    if given.tokens:
+        return
+    hint = "`minimize settings import` takes it into a ledger"
+    for row in _rows(pc.fill_null(pc.starts_with(texts["subject"], f"{KEY}/"), False)):
+        if version_in(texts["subject"][row].as_py()) is not None:
+            yield given.fault("C007", "the subject is a token of a ledger", row, hint, "subject")
 
 
 def _timeless(given: Given, times: dict[str, pa.Array]) -> Iterator[Finding]:

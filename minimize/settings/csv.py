@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -16,14 +17,17 @@ from minimize.settings.check import Given, checked, refuse
 from minimize.settings.rows import SettingsRows
 
 
-def from_file(path: Path) -> SettingsRows:
-    """The rows of a settings file, Parquet by its suffix. Raises PolicyError with every fault, by line."""
+def from_file(path: Path, *, tokens: bool = False) -> SettingsRows:
+    """The rows of a settings file, Parquet by its suffix; `tokens` lets subjects be tokens of a ledger.
+
+    Raises PolicyError with every fault, by line.
+    """
     if not path.exists():
         finding = Finding("C001", "there is no such settings file", file=str(path), hint="is the path written right?")
         raise PolicyError(f"cannot read the settings {path}", findings=[finding])
     if path.suffix.lower() in (".parquet", ".pq") or path.is_dir():
-        return checked(_parquet(path))
-    return checked(_csv(path))
+        return checked(replace(_parquet(path), tokens=tokens))
+    return checked(replace(_csv(path), tokens=tokens))
 
 
 def _parquet(path: Path) -> Given:

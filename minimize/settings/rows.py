@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.settings.base import SCHEMA
-from minimize.settings.seen import SeenSettings
+from minimize.settings.seen import Explained, SeenSettings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ class SettingsRows:
     lines: Sequence[int] | None = field(default=None, repr=False)
     file: str | None = None
 
-    def at(self, run_at: datetime) -> SeenSettings:
+    def at(self, run_at: datetime) -> Explained:
         """The settings as a run at this time sees them: rows that were recorded later are not there."""
         if microseconds_of(run_at) >= self._last:
             return self._everything.as_of(microseconds_of(run_at))

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.settings.asked import Asked, Bounds, Known, pair
-from minimize.settings.base import SCHEMA
+from minimize.settings.base import SCHEMA, Settings
 from minimize.settings.columns import index, moments
 from minimize.settings.timeline import Bools, Changes, Integers, Timeline
 
@@ -37,6 +37,20 @@ class SettingRow:
     valid_from: datetime
     recorded_at: datetime
     line: int | None
+
+
+class Explained(Settings, Protocol):
+    """Settings that can say which rows decided."""
+
+    def as_of(self, at: int) -> Explained:
+        """The same rows as a run at another time (in microseconds) sees them."""
+        ...
+
+    def why(
+        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+    ) -> tuple[SettingRow, ...]:
+        """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, add_key
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.tokens import subject_token, version_in
 from tests.ledger.house import NOW, keyring
 
 TEXT = st.text(max_size=12)
@@ -42,3 +42,10 @@ def test_an_older_version_is_still_found(keys: Keyring) -> None:
     assert subject_token(newer, "north", "device-7").startswith("subject/2:")
     with pytest.raises(KeyringError):
         subject_token(newer, "north", "device-7", 9)
+
+
+@pytest.mark.parametrize(
+    "text", ["d1", "", "subject/1", "subject/x:" + 64 * "0", "device/1:" + 64 * "0", "subject/1:0"]
+)
+def test_what_is_no_token_has_no_version(text: str) -> None:
+    assert version_in(text) is None

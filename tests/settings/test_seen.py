@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.settings import SCHEMA, SeenSettings, load_settings
+from minimize.settings import SCHEMA, Explained, load_settings
 
 LEVELS = ("required", "basic", "enhanced", "full")
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -33,13 +33,13 @@ def day(number: int) -> datetime:
     return START + timedelta(days=number)
 
 
-def seen(*rows: Said, at: int = 30) -> SeenSettings:
+def seen(*rows: Said, at: int = 30) -> Explained:
     lists = [dict(zip(SCHEMA.names, [*row[:5], day(row[5]), day(row[6])], strict=True)) for row in rows]
     return load_settings(pa.Table.from_pylist(lists, schema=SCHEMA)).at(day(at))
 
 
 def is_on(
-    view: SeenSettings, *days: int, tenant: str = "t", subject: str | None = None, holders: Sequence[str] = ()
+    view: Explained, *days: int, tenant: str = "t", subject: str | None = None, holders: Sequence[str] = ()
 ) -> list[bool]:
     count = len(days)
     subjects = None if subject is None else pa.array([subject] * count)
@@ -47,7 +47,7 @@ def is_on(
     return list(view.feature_on("location", holders, pa.array([tenant] * count), subjects, times).to_pylist())
 
 
-def reaches(view: SeenSettings, level: str, number: int = 10, subject: str | None = None) -> bool:
+def reaches(view: Explained, level: str, number: int = 10, subject: str | None = None) -> bool:
     subjects = None if subject is None else pa.array([subject])
     times = pa.array([day(number)], pa.timestamp("us", "UTC"))
     return bool(view.level_at_least(level, LEVELS, pa.array(["t"]), subjects, times)[0].as_py())

@@ -6,5 +6,6 @@ from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
 from minimize.ledger.tables.leases import LEASES
 from minimize.ledger.tables.runs import OUTPUTS, RUNS
+from minimize.ledger.tables.settings import SETTINGS
 
-__all__ = ["AUDIT", "LEASES", "METADATA", "OUTPUTS", "RUNS", "Moment"]
+__all__ = ["AUDIT", "LEASES", "METADATA", "OUTPUTS", "RUNS", "SETTINGS", "Moment"]

@@ -43,11 +43,11 @@ def sources(subject: Subject) -> Iterator[Finding]:
         yield subject.in_pipeline("L035", "the pipeline names settings, and no field asks for any", "settings")
 
 
-def settings_missing(pipeline: Pipeline) -> Finding:
+def settings_missing(pipeline: Pipeline, reason: str = "") -> Finding:
     """L039: the pipeline's settings are not where it says."""
     hint = "a run wants them, or --settings PATH"
-    subject = Subject(pipeline.policy, pipeline)
-    return subject.in_pipeline("L039", "the settings that the pipeline names are not there", "settings", hint=hint)
+    message = "the settings that the pipeline names are not there" + (f": {reason}" if reason else "")
+    return Subject(pipeline.policy, pipeline).in_pipeline("L039", message, "settings", hint=hint)
 
 
 def gates(subject: Subject) -> Iterator[Finding]:

@@ -1,0 +1,38 @@
+"""The collection settings of a pipeline: those that were given, else those that it names, in a file or in the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.keys import Keyring
+from minimize.ledger import find_ledger
+from minimize.policy.pipeline import Pipeline
+from minimize.settings import SettingsRows, load_settings
+
+LEDGER: Final = "ledger"
+"""What a pipeline says instead of a path, where its settings stand in the ledger."""
+
+
+def load_job_settings(
+    settings: Any, job: Pipeline, keys: Keyring | None = None, output: Path | None = None
+) -> SettingsRows | None:
+    """The settings that count; None where nothing names any: every feature is off.
+
+    Takes what was given instead of the pipeline's (a path, a table, `ledger`), the keyring, and the output folder that may hold
+    the ledger. Raises PolicyError, LedgerError, and KeyringError where a key that subjects are told by is not there.
+    """
+    said = job.settings if settings is None else settings
+    if said is None:
+        return None
+    if isinstance(said, str) and said == LEDGER:
+        return _of_ledger(job, keys, output)
+    return load_settings(job.folder / said if settings is None else said)
+
+
+def _of_ledger(job: Pipeline, keys: Keyring | None, output: Path | None) -> SettingsRows:
+    from minimize.ledger.ledger import open_ledger
+    from minimize.settings.ledger import from_ledger
+
+    with open_ledger(find_ledger(start=job.folder, output=output or job.folder / job.output)) as ledger:
+        return from_ledger(ledger, keys)

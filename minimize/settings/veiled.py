@@ -1,0 +1,117 @@
+"""Settings whose subjects are keyed tokens: the subjects of records become tokens before anything is asked.
+
+Only records of tenants of which some subject has a setting of its own are looked at, once for each distinct subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.keys import Keyring
+from minimize.ledger.tokens import secrets_of, token_of, version_in
+from minimize.settings.seen import SeenSettings, SettingRow
+
+NOBODY: Final = "-"
+"""Stands for a subject that has no setting of its own; no token is spelled so."""
+_REMEMBERED: Final = 1_000_000
+
+
+@dataclass
+class Veiled:
+    """Settings as one run sees them, over tokens. Holds key bytes only in this process: a pickle has none (see `opened`)."""
+
+    seen: SeenSettings
+    tokens: Mapping[str, frozenset[str]] = field(repr=False)
+    """Per tenant the tokens that have a setting of their own."""
+    secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the rows that are seen, in a canonical order."""
+        return self.seen.digest
+
+    def as_of(self, at: int) -> Veiled:
+        """The same rows as a run at another time sees them."""
+        return replace(self, seen=self.seen.as_of(at))
+
+    def feature_on(
+        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record whether the feature was on at its time and is on now; see `Settings`."""
+        return self.seen.feature_on(feature, holders, tenants, self._veiled(tenants, subjects), times)
+
+    def level_at_least(
+        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record whether the level was reached at its time and is now; see `Settings`."""
+        return self.seen.level_at_least(level, levels, tenants, self._veiled(tenants, subjects), times)
+
+    def why(
+        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+    ) -> tuple[SettingRow, ...]:
+        """The rows in force at a time; see `SeenSettings.why`."""
+        token = None if subject is None else self._token(tenant, subject)
+        return self.seen.why(tenant, setting, when, token, levels)
+
+    def opened(self, keys: Keyring) -> Veiled:
+        """The same settings with the keys that subjects are told by, in another process. Raises KeyringError."""
+        return replace(self, secrets=secrets_of(keys, self._versions), _known={})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: no key, and nobody."""
+        return {"seen": self.seen, "tokens": self.tokens, "secrets": {}, "_known": {}}
+
+    @cached_property
+    def _versions(self) -> set[int]:
+        found = {version_in(token) for tokens in self.tokens.values() for token in tokens}
+        return {version for version in found if version is not None}
+
+    def _veiled(self, tenants: pa.Array, subjects: pa.Array | None) -> pa.Array | None:
+        """The subjects as tokens, where they have a setting of their own; null stays null."""
+        if subjects is None or not self.tokens:
+            return subjects
+        own_tenants, own_subjects = _coded(tenants), _coded(subjects)
+        names, words = _texts(own_tenants.dictionary), _texts(own_subjects.dictionary)
+        concerned = np.array([name in self.tokens for name in names], np.bool_)
+        tenant, subject = _numbers(own_tenants.indices), _numbers(own_subjects.indices)
+        rows = np.flatnonzero((tenant >= 0) & (subject >= 0) & np.append(concerned, False)[tenant])
+        pairs, places = np.unique(tenant[rows] * len(words) + subject[rows], return_inverse=True)
+        found = [self._token(names[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist()]
+        codes = np.zeros(len(subjects), np.int64)
+        codes[rows] = places + 1
+        return pa.DictionaryArray.from_arrays(
+            pa.array(codes, pa.int32(), mask=subject < 0), pa.array([NOBODY, *found], pa.string())
+        )
+
+    def _token(self, tenant: str, subject: str) -> str:
+        """The token under which a subject has settings, whatever version of the key it was made with."""
+        known = self._known.get((tenant, subject))
+        if known is None:
+            made = (token_of(secret, version, tenant, subject) for version, secret in self.secrets.items())
+            known = next((token for token in made if token in self.tokens.get(tenant, ())), NOBODY)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[tenant, subject] = known
+        return known
+
+
+def _coded(values: pa.Array) -> pa.DictionaryArray:
+    return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+
+
+def _texts(words: pa.Array) -> list[str]:
+    """Distinct values as text, as settings spell them."""
+    return ["" if word is None else word for word in words.cast(pa.string()).to_pylist()]
+
+
+def _numbers(codes: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.asarray(pc.fill_null(codes.cast(pa.int64()), -1).to_numpy(zero_copy_only=False), np.int64)

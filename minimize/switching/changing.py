@@ -1,0 +1,108 @@
+"""Settings set, one by one, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from minimize.ledger import Actor, Change, Event, Resource, actor_of
+from minimize.ledger.tokens import subject_token
+from minimize.receipt import time_text
+from minimize.settings import SettingRow
+from minimize.switching.house import House
+from minimize.switching.words import check_words
+
+if TYPE_CHECKING:
+    from minimize.ledger.settings import Recorded
+
+Allowed = Callable[[Actor, Resource], None]
+"""Whether somebody may change a setting: raises RefusedError where not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A setting that somebody wants: whose, which, what, by which holder, since when (now where nothing is said)."""
+
+    tenant: str
+    setting: str
+    value: str
+    holder: str = "admin"
+    subject: str | None = None
+    valid_from: datetime | None = None
+
+
+def set_setting(wish: Wish, house: House, now: datetime, *, allowed: Allowed | None = None) -> str:
+    """Records a setting, and tells the audit log of it.
+
+    Gives what was in force by the same holder before, `nothing` where that said nothing. Raises PolicyError for words that the
+    pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises.
+    """
+    from minimize.ledger.settings import Recorded, record, recorded
+
+    check_words(wish.tenant, wish.setting, wish.value, wish.holder, house.job)
+    keys = house.keyring()
+    token = None if wish.subject is None else subject_token(keys, wish.tenant, wish.subject)
+    row = Recorded(wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now)
+    with house.opened(create=True) as ledger:
+        before = _before(recorded(ledger), row)
+        resource = _resource(row, before)
+        actor = actor_of()
+        if allowed is not None:
+            allowed(actor, resource)
+        record(ledger, [row], event_of("set", actor, now, resource), keys)
+    return before or "nothing"
+
+
+def shown(
+    house: House, now: datetime, *, tenant: str | None = None, setting: str | None = None, history: bool = False
+) -> list[SettingRow]:
+    """The settings in force (of the rows of each tenant, subject, setting and holder the one that counts now), or all rows.
+
+    Those of one tenant, or one setting, where they are named. Subjects are tokens.
+    """
+    from minimize.ledger.settings import recorded
+
+    with house.opened() as ledger:
+        rows = recorded(ledger)
+    mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
+    chosen = sorted(mine if history else _in_force(mine, now), key=lambda row: (_whose(row), row.valid_from))
+    return [SettingRow(**asdict(row), line=None) for row in chosen]
+
+
+def event_of(operation: str, actor: Actor, now: datetime, resource: Resource) -> Event:
+    """What the audit log is told of a change."""
+    return Event(
+        component="settings",
+        category="configuration",
+        activity="settings",
+        operation=operation,
+        actor=actor,
+        time=now,
+        resources=(resource,),
+    )
+
+
+def _before(rows: Sequence[Recorded], new: Recorded) -> str | None:
+    """The value of the same holder that counted until now."""
+    same = [row for row in rows if _whose(row) == _whose(new)]
+    return next((row.value for row in _in_force(same, new.recorded_at)), None)
+
+
+def _in_force(rows: Sequence[Recorded], now: datetime) -> Iterator[Recorded]:
+    latest: dict[tuple[str, ...], Recorded] = {}
+    for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at)):
+        if row.valid_from <= now and row.recorded_at <= now:
+            latest[_whose(row)] = row
+    yield from latest.values()
+
+
+def _whose(row: Recorded) -> tuple[str, ...]:
+    return row.tenant_id, row.setting, row.subject or "", row.holder
+
+
+def _resource(row: Recorded, before: str | None) -> Resource:
+    place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
+    said = Change("valid_from", None, time_text(row.valid_from))
+    return Resource(row.setting, "setting", place, (Change(row.holder, before, row.value), said))

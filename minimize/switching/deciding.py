@@ -1,0 +1,125 @@
+"""Why a value is collected or not: the rows that decide, for event time and run time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from minimize.job.collecting import LEDGER, load_job_settings
+from minimize.keys import find_keyring
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import time_text
+from minimize.settings import Explained, SettingRow, SettingsRows, load_settings
+from minimize.settings.rows import microseconds_of
+from minimize.settings.seen import LEVEL
+from minimize.switching.house import House
+from minimize.switching.words import unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What settings come to at one time, and the rows that decide it."""
+
+    time: datetime
+    holds: bool
+    rows: tuple[SettingRow, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The moment as JSON; whose a subject's own row is, the question says."""
+        rows = [{**asdict(row), "subject": None if row.subject is None else "the subject"} for row in self.rows]
+        times = ("valid_from", "recorded_at")
+        shown = [{key: time_text(value) if key in times else value for key, value in row.items()} for row in rows]
+        return {"time": time_text(self.time), "on": self.holds, "rows": shown}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Whether a value is collected: the setting has to hold when the event happened, and when the run happens."""
+
+    tenant: str
+    setting: str
+    event: Moment
+    run: Moment
+    file: str | None
+
+    @property
+    def collected(self) -> bool:
+        """Whether it is."""
+        return self.event.holds and self.run.holds
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as `settings why --json` prints it."""
+        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.collected, "settings": self.file}
+        return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
+
+
+def why(
+    tenant: str,
+    setting: str,
+    event: datetime,
+    house: House,
+    *,
+    run: datetime,
+    subject: str | None = None,
+    settings: Any = None,
+) -> Why:
+    """Why a value of that time is collected or not.
+
+    Takes a feature or a level; the event's time and the run's; the settings to look at (a path, a table, `ledger`), else the
+    pipeline's, else the ledger's. Levels, and who may turn a feature on, are the policy's: they need the pipeline.
+    Raises PolicyError for a name that the policy does not know.
+    """
+    rows = _rows(house, settings)
+    job = house.job
+    question = _Question.of(setting, job)
+    seen = rows.at(run)
+    then, now = (
+        Moment(when, question.holds(seen, when, tenant, subject), question.why(seen, when, tenant, subject))
+        for when in (event, run)
+    )
+    return Why(tenant, setting, then, now, rows.file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A feature and who may turn it on, or a level among the levels."""
+
+    name: str
+    holders: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, job: Pipeline | None) -> _Question:
+        if job is None:
+            return cls(name)
+        if name in job.policy.levels:
+            return cls(name, levels=job.policy.levels)
+        if name not in job.policy.features:
+            raise unknown(job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels)
+        return cls(name, job.policy.features[name].holders)
+
+    def holds(self, seen: Explained, when: datetime, tenant: str, subject: str | None) -> bool:
+        then, tenants = seen.as_of(microseconds_of(when)), pa.array([tenant], pa.string())
+        subjects = None if subject is None else pa.array([subject], pa.string())
+        if self.levels:
+            return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None)[0].as_py())
+        return bool(then.feature_on(self.name, self.holders, tenants, subjects, None)[0].as_py())
+
+    def why(self, seen: Explained, when: datetime, tenant: str, subject: str | None) -> tuple[SettingRow, ...]:
+        return seen.why(tenant, LEVEL if self.levels else self.name, when, subject, self.levels)
+
+
+def _rows(house: House, settings: Any) -> SettingsRows:
+    """The settings that are asked about."""
+    from minimize.settings.ledger import from_ledger
+
+    job, folder = house.job, house.folder
+    said = settings if settings is not None else None if job is None else job.settings
+    if house.ledger is None and said is not None and said != LEDGER:
+        found = load_settings(said) if settings is not None else load_job_settings(None, job) if job else None
+        return load_settings(None) if found is None else found
+    with house.opened() as ledger:
+        return from_ledger(ledger, find_keyring(house.keys, folder))

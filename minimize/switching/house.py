@@ -1,0 +1,55 @@
+"""Where the settings of a house are, and who is asked for what."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minimize.errors import KeyringError
+from minimize.job.given import as_pipeline
+from minimize.keys import Keyring, find_keyring
+from minimize.ledger import find_ledger
+from minimize.policy.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Where things are: the ledger, an output folder that may hold it, a pipeline whose policy names settings, the keyring."""
+
+    ledger: PathLike | None = None
+    output: PathLike | None = None
+    pipeline: PathLike | None = None
+    keys: Keyring | PathLike | None = None
+
+    @property
+    def job(self) -> Pipeline | None:
+        """The pipeline, loaded."""
+        return None if self.pipeline is None else as_pipeline(self.pipeline)
+
+    @property
+    def folder(self) -> Path:
+        """Where a search for the house's file starts."""
+        job = self.job
+        return Path.cwd() if job is None else job.folder
+
+    def keyring(self) -> Keyring:
+        """The keyring: changes are signed with it, and subjects are told by it. Raises KeyringError."""
+        found = find_keyring(self.keys, self.folder)
+        if found is None:
+            raise KeyringError("no keyring, and every change is signed", hint="--keys FILE or MINIMIZE_KEYS")
+        return found
+
+    def opened(self, *, create: bool = False) -> Ledger:
+        """The ledger, open. Raises LedgerError."""
+        from minimize.ledger.ledger import open_ledger
+
+        job = self.job
+        output = self.output if self.output is not None or job is None else job.folder / job.output
+        return open_ledger(find_ledger(self.ledger, start=self.folder, output=output), create=create)

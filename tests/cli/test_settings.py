@@ -1,0 +1,73 @@
+"""`minimize settings`: what it prints and how it exits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command, Said
+from tests.job.house import House, events
+
+
+@pytest.fixture(autouse=True)
+def _ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, house: House) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    house.pipeline(aggregates=None, settings="ledger")
+
+
+def said(command: Command, house: House, verb: str, *words: object) -> Said:
+    return command("settings", verb, *words, "--pipeline", house.folder)
+
+
+def test_a_setting_is_set_and_shown(house: House, command: Command) -> None:
+    first = said(command, house, "set", "north", "location", "on", "--from", "2026-11-01T00:00:00Z")
+    assert (first.code, first.out) == (0, "location of north, held by admin: on (before: nothing)\n")
+    assert said(command, house, "show").out == "north  location  on  admin  2026-11-01T00:00:00Z\n"
+
+
+def test_a_subject_is_not_printed(house: House, command: Command) -> None:
+    done = said(command, house, "set", "north", "location", "off", "--subject", "d4711", "--holder", "user")
+    assert done.out == "location of a subject of north, held by user: off (before: nothing)\n"
+    assert "d4711" not in said(command, house, "show", "--json").out
+
+
+def test_why_tells_the_rows_that_decide(house: House, command: Command) -> None:
+    said(command, house, "set", "north", "location", "on", "--from", "2026-11-01T00:00:00Z")
+    run = ("--run-at", "2099-01-01T00:00:00Z")
+    yes = said(command, house, "why", "north", "location", "2026-11-24T10:00:00Z", *run)
+    assert yes.out.startswith("location of north: collected")
+    assert "when it happened, 2026-11-24T10:00:00Z: on\n  on by admin: valid from 2026-11-01T00:00:00Z" in yes.out
+    no = said(command, house, "why", "north", "location", "2026-10-24T10:00:00Z", *run)
+    assert "when it happened, 2026-10-24T10:00:00Z: off: nobody said anything\n" in no.out
+    assert (
+        said(command, house, "why", "north", "location", "2026-10-24T10:00:00Z", *run, "--json").json["collected"]
+        is False
+    )
+
+
+def test_a_word_that_the_policy_does_not_know_exits_2(house: House, command: Command) -> None:
+    wrong = said(command, house, "set", "north", "locatoin", "on")
+    assert wrong.code == 2
+    assert "it has location" in wrong.err
+
+
+def test_a_run_follows_the_ledger(house: House, command: Command) -> None:
+    house.brings(events(40))
+    said(command, house, "set", "north", "location", "on", "--from", "2026-01-01T00:00:00Z")
+    ran = command("run", house.folder, "--output", house.out)
+    assert ran.code == 0
+    assert said(command, house, "export", house.folder / "out.csv").code == 0
+
+
+def test_a_run_without_a_ledger_says_where_it_looked(house: House, command: Command, tmp_path: Path) -> None:
+    house.brings(events(4))
+    ran = command("run", house.folder, "--output", house.out)
+    assert ran.code == 2
+    assert str(tmp_path / "ledger.db") in ran.err
+
+
+def test_rows_come_in_from_a_file(house: House, command: Command) -> None:
+    done = said(command, house, "import", house.folder / "settings.csv", "--json")
+    assert done.json == {"file": str(house.folder / "settings.csv"), "new": 1}

@@ -1,0 +1,124 @@
+"""Settings over tokens answer as settings over the subjects themselves do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.errors import KeyringError
+from minimize.keys import Keyring, new_keyring
+from minimize.keys.create import add_key
+from minimize.ledger.settings import Recorded
+from minimize.ledger.tokens import subject_token
+from minimize.settings import load_settings
+from minimize.settings.ledger import as_rows
+from minimize.settings.veiled import Veiled
+
+T0 = datetime(2026, 11, 1, tzinfo=UTC)
+AT = T0 + timedelta(days=20)
+TENANTS, SUBJECTS = ("north", "south", "east"), ("d1", "d2", "d3", None)
+ROW = st.fixed_dictionaries(
+    {
+        "tenant_id": st.sampled_from(TENANTS[:2]),
+        "subject": st.sampled_from(SUBJECTS),
+        "setting": st.sampled_from(["location", "level"]),
+        "value": st.sampled_from(["on", "off", "basic", "full"]),
+        "holder": st.sampled_from(["admin", "user"]),
+        "valid_from": st.integers(0, 15).map(lambda day: T0 + timedelta(days=day)),
+        "recorded_at": st.integers(0, 25).map(lambda day: T0 + timedelta(days=day)),
+    }
+)
+RECORDS = st.lists(
+    st.tuples(st.sampled_from((*TENANTS, None)), st.sampled_from(SUBJECTS), st.integers(0, 18)), min_size=1
+)
+
+
+@pytest.fixture(scope="module", name="keys")
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return new_keyring(tmp_path_factory.mktemp("keys") / "test.keys", now=T0)
+
+
+def tokened(rows: list[dict[str, Any]], keys: Keyring) -> list[Recorded]:
+    return [
+        Recorded(**row | {"subject": row["subject"] and subject_token(keys, row["tenant_id"], row["subject"])})
+        for row in rows
+    ]
+
+
+def columns(records: list[tuple[str | None, str | None, int]]) -> tuple[pa.Array, pa.Array, pa.Array]:
+    tenants, subjects, days = zip(*records, strict=True)
+    times = pa.array([T0 + timedelta(days=day) for day in days], pa.timestamp("us", "UTC"))
+    return pa.array(tenants, pa.string()), pa.array(subjects, pa.string()), times
+
+
+@given(st.lists(ROW, max_size=12), RECORDS, st.booleans())
+def test_they_answer_alike(keys: Keyring, rows: list[dict[str, Any]], records: list[Any], encoded: bool) -> None:
+    plain = load_settings(pa.Table.from_pylist(rows, load_settings(None).table.schema)).at(AT)
+    veiled = as_rows(tokened(rows, keys), keys, "a ledger").at(AT)
+    tenants, subjects, times = columns(records)
+    subjects = subjects.dictionary_encode() if encoded else subjects
+    for holders in ((), ("user",)):
+        asked = ("location", holders, tenants, subjects, times)
+        assert veiled.feature_on(*asked).equals(plain.feature_on(*asked))
+    level = ("full", ("required", "basic", "full"), tenants, subjects, times)
+    assert veiled.level_at_least(*level).equals(plain.level_at_least(*level))
+
+
+def own_off(keys: Keyring) -> list[Recorded]:
+    on = {"tenant_id": "north", "subject": None, "setting": "location", "value": "on", "holder": "admin"}
+    times = {"valid_from": T0, "recorded_at": T0}
+    return tokened([on | times, on | times | {"subject": "device-4711", "value": "off", "holder": "user"}], keys)
+
+
+def answers(settings: Any) -> list[bool]:
+    tenants, subjects = pa.array(["north", "north"]), pa.array(["device-4711", "d2"])
+    return list(settings.feature_on("location", (), tenants, subjects, None).to_pylist())
+
+
+def test_a_token_of_an_older_key_still_tells_its_subject(tmp_path: Path) -> None:
+    first = new_keyring(tmp_path / "test.keys", now=T0)
+    rows = own_off(first)
+    newer = add_key(first.path, "subject", now=T0)
+    assert answers(as_rows(rows, newer, "a ledger").at(AT)) == [False, True]
+
+
+def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring, tmp_path: Path) -> None:
+    other = new_keyring(tmp_path / "other.keys", now=T0)
+    newer = add_key(other.path, "subject", now=T0)
+    rows = own_off(newer)
+    with pytest.raises(KeyringError):
+        as_rows(rows, keys, "a ledger")
+
+
+def test_without_a_keyring_subjects_cannot_be_told(keys: Keyring) -> None:
+    with pytest.raises(KeyringError, match="settings of their own"):
+        as_rows(own_off(keys), None, "a ledger")
+
+
+def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> None:
+    seen = as_rows(own_off(keys), keys, "a ledger").at(AT)
+    assert isinstance(seen, Veiled)
+    assert answers(seen) == [False, True]
+    sent = pickle.dumps(seen)
+    assert all(secret not in sent for secret in seen.secrets.values())
+    assert b"device-4711" not in sent
+    assert answers(copy.deepcopy(seen).opened(keys)) == [False, True]
+
+
+def test_it_prints_nobody(keys: Keyring) -> None:
+    seen = as_rows(own_off(keys), keys, "a ledger").at(AT)
+    assert "subject/1" not in repr(seen)
+
+
+def test_why_finds_the_rows_of_the_subject(keys: Keyring) -> None:
+    seen = as_rows(own_off(keys), keys, "a ledger").at(AT)
+    assert [row.value for row in seen.why("north", "location", AT, "device-4711")] == ["on", "off"]
+    assert [row.value for row in seen.why("north", "location", AT, "d2")] == ["on"]

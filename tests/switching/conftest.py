@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.job.house import House, built
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path) -> House:
+    """A pipeline that asks the ledger for its settings."""
+    house = built(tmp_path)
+    house.pipeline(aggregates=None, settings="ledger")
+    return house
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No ledger but a test's own."""
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_ACTOR"):
+        monkeypatch.delenv(name, raising=False)

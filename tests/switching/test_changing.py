@@ -1,0 +1,105 @@
+"""Settings set and shown; every change in the audit log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import KeyringError, PolicyError, RefusedError
+from minimize.ledger import Actor, Resource
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted, told
+from minimize.switching import House, Wish, set_setting, shown
+from tests.job.house import House as Home
+
+NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
+
+
+@pytest.fixture(name="book")
+def _book(home: Home) -> House:
+    return House(ledger=home.folder / "ledger.db", pipeline=home.folder, keys=home.keys)
+
+
+def values(house: House, at: datetime = NOW, **asked: Any) -> list[tuple[str, str, str, str | None]]:
+    return [(row.tenant_id, row.setting, row.value, row.subject) for row in shown(house, at, **asked)]
+
+
+def test_what_was_set_is_shown(book: House) -> None:
+    assert set_setting(Wish("north", "location", "on"), book, NOW) == "nothing"
+    assert values(book) == [("north", "location", "on", None)]
+
+
+def test_it_says_what_was_in_force_before(book: House) -> None:
+    set_setting(Wish("north", "location", "on"), book, NOW)
+    assert set_setting(Wish("north", "location", "off"), book, NOW + timedelta(hours=1)) == "on"
+    assert set_setting(Wish("north", "location", "off", holder="user"), book, NOW + timedelta(hours=2)) == "nothing"
+
+
+def test_history_keeps_every_row_and_the_force_is_of_a_time(book: House) -> None:
+    set_setting(Wish("north", "location", "on"), book, NOW)
+    later = NOW + timedelta(days=1)
+    set_setting(Wish("north", "location", "off", valid_from=later), book, NOW + timedelta(hours=1))
+    assert [row[2] for row in values(book, later, history=True)] == ["on", "off"]
+    assert [row[2] for row in values(book, NOW + timedelta(hours=2))] == ["on"]
+    assert [row[2] for row in values(book, later)] == ["off"]
+
+
+def test_one_tenant_or_one_setting_may_be_asked_for(book: House) -> None:
+    for tenant in ("north", "south"):
+        set_setting(Wish(tenant, "location", "on"), book, NOW)
+    assert [row[0] for row in values(book, tenant="south")] == ["south"]
+    assert values(book, setting="usage") == []
+
+
+def test_a_subject_stands_there_as_a_token_only(book: House, home: Home) -> None:
+    set_setting(Wish("north", "location", "off", "user", subject="device-4711"), book, NOW)
+    assert (values(book)[0][3] or "").startswith("subject/1:")
+    assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
+
+
+def test_the_log_tells_who_changed_what_from_what_to_what(book: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
+    set_setting(Wish("north", "location", "on"), book, NOW)
+    set_setting(Wish("north", "location", "off"), book, NOW + timedelta(hours=1))
+    with book.opened() as ledger:
+        events = [told(entry) for entry in logged(ledger, Wanted(resource="settings/north/location"))]
+    assert [event["actor"]["user"] for event in events] == ["ann", "ann"]
+    changes = [event["resources"][0]["changed_properties"][0] for event in events]
+    assert changes == [{"name": "admin", "old": None, "new": "on"}, {"name": "admin", "old": "on", "new": "off"}]
+
+
+def test_whoever_may_not_change_it_changes_nothing(book: House) -> None:
+    set_setting(Wish("north", "location", "on"), book, NOW)
+
+    def nobody(actor: Actor, resource: Resource) -> None:
+        raise RefusedError("only the tenant's administrator may")
+
+    with pytest.raises(RefusedError):
+        set_setting(Wish("north", "location", "off"), book, NOW, allowed=nobody)
+    assert [row[2] for row in values(book)] == ["on"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (Wish("north", "locatoin", "on"), "C008"),
+        (Wish("north", "location", "yes"), "C008"),
+        (Wish("north", "level", "basic"), "C008"),
+        (Wish("north", "location", "on", "boss"), "C008"),
+        (Wish("", "location", "on"), "C003"),
+    ],
+)
+def test_words_that_the_policy_does_not_know_are_faults(book: House, wish: Wish, code: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        set_setting(wish, book, NOW)
+    assert [finding.code for finding in caught.value.findings] == [code]
+
+
+def test_without_a_keyring_nothing_is_changed(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyringError, match="every change is signed"):
+        set_setting(Wish("north", "location", "on"), House(ledger=home.folder / "ledger.db"), NOW)

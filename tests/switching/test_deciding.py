@@ -1,0 +1,72 @@
+"""Why a value is collected or not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.switching import House, Wish, set_setting, why
+from tests.job.house import POLICY, SETTINGS
+from tests.job.house import House as Home
+
+EVENT, RUN = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
+OFF = "north,,location,off,admin,2026-11-22T00:00:00Z,2026-11-22T00:00:00Z\n"
+OWN = "north,d3,location,off,user,2026-11-01T00:00:00Z,2026-11-01T00:00:00Z\n"
+
+
+@pytest.fixture(name="files")
+def _files(home: Home) -> House:
+    home.pipeline(aggregates=None, settings="settings.csv")
+    (home.folder / "settings.csv").write_text(SETTINGS + OFF + OWN)
+    return House(pipeline=home.folder, keys=home.keys)
+
+
+def test_it_holds_for_the_event_and_not_for_the_run(files: House) -> None:
+    found = why("north", "location", EVENT, files, run=RUN)
+    assert (found.event.holds, found.run.holds, found.collected) == (True, False, False)
+    assert [(row.value, row.line) for row in found.event.rows] == [("on", 2)]
+    assert [(row.value, row.line) for row in found.run.rows] == [("off", 3)]
+
+
+def test_a_run_before_the_change_was_recorded_collects(files: House) -> None:
+    assert why("north", "location", EVENT, files, run=datetime(2026, 11, 21, tzinfo=UTC)).collected
+
+
+def test_the_subjects_own_row_decides_for_it(files: House) -> None:
+    found = why("north", "location", EVENT, files, run=datetime(2026, 11, 21, tzinfo=UTC), subject="d3")
+    assert not found.collected
+    assert [row.value for row in found.event.rows] == ["on", "off"]
+    assert [row["subject"] for row in found.as_json()["event"]["rows"]] == [None, "the subject"]
+
+
+def test_where_nobody_said_anything_it_is_off(files: House) -> None:
+    found = why("south", "location", EVENT, files, run=RUN)
+    assert (found.collected, found.event.rows) == (False, ())
+
+
+def test_a_name_that_the_policy_does_not_know_is_a_fault(files: House) -> None:
+    with pytest.raises(PolicyError, match="no feature or level"):
+        why("north", "locatoin", EVENT, files, run=RUN)
+
+
+def test_levels_are_those_of_the_policy(home: Home) -> None:
+    home.says("policy", POLICY | {"levels": ["required", "basic", "full"]})
+    home.pipeline(aggregates=None, settings="settings.csv")
+    row = "north,,level,basic,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (home.folder / "settings.csv").write_text(SETTINGS + row)
+    house = House(pipeline=home.folder, keys=home.keys)
+    assert why("north", "basic", EVENT, house, run=RUN).collected
+    assert not why("north", "full", EVENT, house, run=RUN).collected
+    assert why("south", "required", EVENT, house, run=RUN).collected
+
+
+def test_the_ledger_answers_where_the_pipeline_asks_it(home: Home) -> None:
+    house = House(pipeline=home.folder, keys=home.keys)
+    for wish in (Wish("north", "location", "on"), Wish("north", "location", "off", "user", subject="d3")):
+        set_setting(wish, house, datetime(2026, 11, 1, tzinfo=UTC))
+    assert why("north", "location", EVENT, house, run=RUN).collected
+    found = why("north", "location", EVENT, house, run=RUN, subject="d3")
+    assert not found.collected
+    assert [row.holder for row in found.run.rows] == ["admin", "user"]
