@@ -30,6 +30,19 @@ def _anywhere(pattern: str, accept: Callable[[str], int] = len) -> Finder:
     return find
 
 
+def _from_anywhere(pattern: str, accept: Callable[[str], int]) -> Finder:
+    """The same, where what begins within a hit that is none may be one."""
+    compiled = re.compile(f"(?=({pattern}))")
+
+    def find(text: str) -> Iterator[Span]:
+        for hit in compiled.finditer(text):
+            length = accept(hit.group(1))
+            if length:
+                yield hit.start(), hit.start() + length
+
+    return find
+
+
 def _digits(text: str) -> str:
     return "".join(char for char in text if char in "0123456789")
 
@@ -59,10 +72,15 @@ def _imei(hit: str) -> int:
 
 
 def _card(hit: str) -> int:
+    """The longest that is one of what ends with a group of digits: other numbers may follow."""
+    ends = [group.end() for group in re.finditer("[0-9]+", hit)]
+    return next((end for end in reversed(ends) if _is_card(_digits(hit[:end]))), 0)
+
+
+def _is_card(digits: str) -> bool:
     """13 to 19 digits with a check digit; of 15 digits only those that an issuer gives out, the others are IMEIs."""
-    digits = _digits(hit)
     issued = len(digits) != 15 or digits.startswith(("34", "37", "1800", "2131"))
-    return len(hit) if 13 <= len(digits) <= 19 and issued and is_luhn(digits) else 0
+    return 13 <= len(digits) <= 19 and issued and is_luhn(digits)
 
 
 def _iban(hit: str) -> int:
@@ -146,7 +164,7 @@ PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
             _anywhere(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?(?!\w)", _ipv6),
         ),
         "iban": _anywhere(r"(?<!\w)[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,42}(?!\w)", _iban),
-        "card": _anywhere(r"(?<![\w.+-])[1-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w-]|\.[0-9])", _card),
+        "card": _from_anywhere(r"(?<![\w.+-])[1-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w-]|\.[0-9])", _card),
         "imei": _anywhere(r"(?<![\w.+-])[0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{6}[ -]?[0-9](?![\w-]|\.[0-9])", _imei),
         "phone": _either(
             _anywhere(r"(?<![\w+.])(?:\+|00)(?:[ .\-/]?(?:\([0-9]{1,5}\)|[0-9])){4,15}(?!\w)", _phone),

@@ -69,6 +69,19 @@ def test_the_sentence_stays(run: Run) -> None:
     assert run(Redact(), [text]) == ["Ann ([email], [phone]) lost [path] at [url]. IP [ip]."]
 
 
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("4111111111111111 7", "[card] 7"),
+        ("4111-1111-1111-1111-7", "[card]-7"),
+        ("1234 4111111111111111", "1234 [card]"),
+        ("4111 1111 1111 1111 12/29", "[card] 12/29"),
+    ],
+)
+def test_a_card_is_found_among_other_numbers(run: Run, text: str, marked: str) -> None:
+    assert run(Redact(patterns=("card",)), [text]) == [marked]
+
+
 def test_the_mark_can_be_another(run: Run) -> None:
     assert run(Redact(patterns=("email",), mark="<…>"), ["ann@example.com"]) == ["<email>"]
     assert run(Redact(patterns=("email",), mark="#"), ["ann@example.com"]) == ["#"]
