@@ -16,7 +16,7 @@ from minimize.settings import Explained, SettingRow, SettingsRows, load_settings
 from minimize.settings.rows import microseconds_of
 from minimize.settings.seen import LEVEL
 from minimize.switching.house import House
-from minimize.switching.words import unknown
+from minimize.switching.words import not_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class _Question:
         if name in job.policy.levels:
             return cls(name, levels=job.policy.levels)
         if name not in job.policy.features:
-            raise unknown(job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels)
+            raise not_in(job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels)
         return cls(name, job.policy.features[name].holders)
 
     def holds(self, seen: Explained, when: datetime, tenant: str, subject: str | None) -> bool:

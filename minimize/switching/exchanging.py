@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minimize.errors import Finding, PolicyError
 from minimize.io.durable import private_file
 from minimize.keys import Keyring
 from minimize.ledger import Change, Resource, actor_of
@@ -17,6 +16,7 @@ from minimize.ledger.tokens import subject_token, version_in
 from minimize.receipt import time_text
 from minimize.settings import SCHEMA, SettingsRows
 from minimize.settings.csv import from_file
+from minimize.settings.faults import ahead
 from minimize.switching.changing import event_of
 from minimize.switching.house import House, PathLike
 
@@ -69,9 +69,7 @@ def _check_past(rows: Sequence[Recorded], given: SettingsRows, now: datetime) ->
     lines = given.lines if given.lines is not None else range(1, len(rows) + 1)
     late = [line for row, line in zip(rows, lines, strict=True) if row.recorded_at > now]
     if late:
-        what, hint = "a row that is recorded in the future", "`valid_from` may lie ahead, `recorded_at` may not"
-        findings = [Finding("C009", what, hint=hint, file=given.file, line=line) for line in late]
-        raise PolicyError(f"{len(late)} rows are recorded in the future", findings=findings)
+        raise ahead(late, given.file)
 
 
 def _line(row: Recorded) -> tuple[str, ...]:

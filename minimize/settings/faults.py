@@ -1,0 +1,28 @@
+"""Faults of settings that somebody wants to record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minimize.errors import Finding, PolicyError
+
+
+def nameless() -> PolicyError:
+    """A setting without tenant or name."""
+    return _refused("C003", "a setting has a tenant and a name", "")
+
+
+def unknown(message: str, hint: str, file: str | None = None) -> PolicyError:
+    """A word that nobody knows: it would be a setting that changes nothing."""
+    return _refused("C008", message, hint, file)
+
+
+def ahead(lines: Sequence[int], file: str | None) -> PolicyError:
+    """Rows that are recorded in the future."""
+    what, hint = "a row that is recorded in the future", "`valid_from` may lie ahead, `recorded_at` may not"
+    findings = [Finding("C009", what, hint=hint, file=file, line=line) for line in lines]
+    return PolicyError(f"{len(lines)} rows are recorded in the future", findings=findings)
+
+
+def _refused(code: str, message: str, hint: str, file: str | None = None) -> PolicyError:
+    return PolicyError(message, hint=hint, findings=[Finding(code, message, hint=hint, file=file)])
