@@ -15,7 +15,9 @@ The rooms of the house, from the door down; each may use what stands below it:
     settings                                who may be collected when
     io                                      sources, sinks, crash-safe publication, quarantine
     ledger                                  runs, leases, and the audit log that only grows
-    receipt · keys                          signed and chained accounts; the keyring
+    receipt                                 signed and chained accounts
+    spill                                   a budget for tallies, and sealed space on disk beyond it
+    keys                                    the keyring
     scrub · stage · nested                  no hidden bytes; a batch on its way; leaves of nested columns
     pointer · times · errors                JSON Pointer; aware UTC; the tree of errors
 """
