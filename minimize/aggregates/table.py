@@ -152,6 +152,7 @@ class AggregateTally:
 
     def _retiring(self) -> Iterator[Retiring]:
         yield self._contributors
+        yield self._undecided
         yield from (tally for tally in self._measures.values() if isinstance(tally, Retiring))
 
     def _observe(self, batch: Batch) -> None:

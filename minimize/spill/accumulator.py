@@ -33,7 +33,7 @@ class Accumulator:
     def __init__(
         self, aside: Aside, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
     ) -> None:
-        self._aside = aside
+        self.aside = aside
         self._width = width
         self._summed = summed
         self._keys = keys
@@ -53,7 +53,7 @@ class Accumulator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._share = self._aside.budget.share()
+        self._share = self.aside.budget.share()
 
     def add(self, rows: Rows) -> None:
         """Takes rows in."""
@@ -103,7 +103,7 @@ class Accumulator:
         return inner
 
     def _alike(self, depth: int) -> Accumulator:
-        return Accumulator(self._aside, self._width, self._summed, keys=self._keys, by=self._by, depth=depth)
+        return Accumulator(self.aside, self._width, self._summed, keys=self._keys, by=self._by, depth=depth)
 
     def _room(self) -> float:
         share = self._share.bytes
@@ -130,7 +130,7 @@ class Accumulator:
         parts = (rows.words[:, 0] >> shift) & np.uint64(PARTITIONS - 1)
         edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
         for part in np.flatnonzero(np.diff(edges)).tolist():
-            piece = self._aside.vault.put(
+            piece = self.aside.vault.put(
                 rows.between(edges[part], edges[part + 1]).packed(), b"%d/%d" % (self._depth, part)
             )
-            self._spilled.setdefault(part, []).append((self._aside.vault, piece))
+            self._spilled.setdefault(part, []).append((self.aside.vault, piece))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from minimize.aggregates import undecided as module
 from minimize.aggregates.undecided import Undecided
+from minimize.spill import Aside
 
 GROUPS = 6
 batches = st.lists(st.lists(st.sets(st.integers(0, GROUPS - 1), min_size=1), max_size=6), max_size=6)
@@ -32,3 +33,23 @@ def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
         ours, theirs = filled(records[::2], before), filled(records[1::2], before)
         ours.merge(theirs, np.arange(GROUPS), lambda: before)
     assert ours.lost(after) == sum(not groups & (early | late) for batch in records for groups in batch)
+
+
+@settings(max_examples=80, deadline=None)
+@given(batches, st.sets(st.integers(0, GROUPS - 1)), st.lists(st.booleans(), min_size=4, max_size=4))
+def test_records_that_are_set_aside_are_lost_as_others_are(
+    records: list[list[set[int]]], late: set[int], gone: list[bool]
+) -> None:
+    nobody, after = np.zeros(GROUPS, np.bool_), np.isin(np.arange(GROUPS), list(late))
+    aside, nothing = Aside(1), np.empty((0, 2), np.uint64)
+    third = len(records) // 3
+    tallies = [filled(part, nobody) for part in (records[:third], records[third : 2 * third], records[2 * third :])]
+    for tally, first in zip(tallies, gone, strict=False):
+        if first:
+            tally.set_aside(aside, nothing)
+    ours, *others = tallies
+    for other in others:
+        ours.merge(other, np.arange(GROUPS), lambda: nobody)
+        if gone[3]:
+            ours.set_aside(aside, nothing)
+    assert ours.lost(after) == sum(not groups & late for batch in records for groups in batch)
