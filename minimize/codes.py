@@ -109,6 +109,8 @@ _LOG: Final = {
     "W016": "a run was published, and the ledger could not be told of it yet",
     "W017": "ledger and receipts disagree: receipts are gone, or the ledger is new or an older copy",
     "W018": "an output is a copy of another, and got an identity of its own",
+    "W020": "lineage could not be written or sent",
+    "W021": "metrics could not be written",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 HOUSE: Final = "minimize.yaml"
-HOUSE_KEYS: Final = ("keys", "ledger", "access", "recipients", "purposes", "memory")
+HOUSE_KEYS: Final = ("keys", "ledger", "access", "recipients", "purposes", "memory", "lineage", "metrics")
 """What the house's file may say."""
 
 

@@ -25,6 +25,7 @@ log = logging.getLogger("minimize")
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")
+@options.told
 @options.keys
 @options.as_json
 def command(
@@ -34,6 +35,8 @@ def command(
     input_: str | None,
     settings: str | None,
     output: str | None,
+    lineage: str | None,
+    metrics: str | None,
     keys: str | None,
     as_json: bool,
 ) -> int:
@@ -54,6 +57,8 @@ def command(
             settings=settings,
             output=output,
             keys=keys,
+            lineage=lineage,
+            metrics=metrics,
         )
     click.echo(json.dumps(done.as_json(), indent=2) if as_json else _told(done, look))
     exceeded = [told for receipt in done.receipts if (told := quarantine_exceeded(receipt, done.pipeline))]

@@ -68,6 +68,14 @@ def fail_on(command: F) -> F:
     return click.option("--fail-on", type=kinds, default="error", show_default=True, help="What exits with 1.")(command)
 
 
+def told(command: F) -> F:
+    """`--lineage`, `--metrics`: where others are told of a run."""
+    events = "OpenLineage events (else MINIMIZE_LINEAGE, minimize.yaml, beside the output); `off` for none."
+    text = "Prometheus metrics: a .prom file, or a folder for one (else MINIMIZE_METRICS, minimize.yaml, none)."
+    with_metrics = click.option("--metrics", type=click.Path(), metavar="PATH", help=text)(command)
+    return click.option("--lineage", type=click.Path(), metavar="FILE", help=events)(with_metrics)
+
+
 def elsewhere(command: F) -> F:
     """`--pipeline`, `--input`, `--settings`: what stands in for the places that the receipts of an output name."""
     of, instead = "The pipeline that made it (else as its receipts say).", "Read from here instead."

@@ -24,6 +24,7 @@ log = logging.getLogger("minimize")
 @click.option("--date", metavar="D", help="This batch date alone; all that have a quarantine where none is given.")
 @click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601), not before the last run of the dates.")
 @options.engine
+@options.told
 @options.keys
 @options.as_json
 def command(
@@ -34,6 +35,8 @@ def command(
     date: str | None,
     at: str | None,
     engine: str,
+    lineage: str | None,
+    metrics: str | None,
     keys: str | None,
     as_json: bool,
 ) -> int:
@@ -41,7 +44,7 @@ def command(
 
     Each date of which a record passes now is run anew, whole. A source that changed or vanished is refused.
     """
-    from minimize.job.limits import quarantine_exceeded
+    from minimize.job.limits import quarantine_exceeded, unfinished
     from minimize.job.replay import replay
 
     with progress() as advanced:
@@ -50,6 +53,8 @@ def command(
             date=date,
             engine=engine,
             progress=advanced,
+            lineage=lineage,
+            metrics=metrics,
             pipeline=pipeline,
             at=at,
             input=input_,
@@ -62,9 +67,11 @@ def command(
         for receipt, job in zip(done.receipts, done.pipelines, strict=True)
         if (told := quarantine_exceeded(receipt, job))
     ]
-    for receipt, told in exceeded:
-        log.error(told, extra={"code": "W012", "run_id": receipt.run_id})
-    return 4 if exceeded else 0
+    undone = [(receipt, told) for receipt in done.receipts if (told := unfinished(receipt))]
+    for code, some in (("W012", exceeded), ("W015", undone)):
+        for receipt, told in some:
+            log.error(told, extra={"code": code, "run_id": receipt.run_id})
+    return 1 if undone else 4 if exceeded else 0
 
 
 def _told(done: Replayed) -> str:

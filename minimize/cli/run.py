@@ -29,6 +29,7 @@ log = logging.getLogger("minimize")
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")
+@options.told
 @options.keys
 @options.only_ledger
 @options.as_json
@@ -43,6 +44,8 @@ def command(
     input_: str | None,
     settings: str | None,
     output: str | None,
+    lineage: str | None,
+    metrics: str | None,
     keys: str | None,
     ledger: str | None,
     as_json: bool,
@@ -69,6 +72,8 @@ def command(
             keys=keys,
             ledger=ledger,
             progress=advanced,
+            lineage=lineage,
+            metrics=metrics,
         )
     if as_json:
         click.echo(receipt.to_json(), nl=False)

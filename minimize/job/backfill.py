@@ -19,10 +19,12 @@ from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
 from minimize.job.given import as_pipeline, found_files, resolve, veil
 from minimize.job.job import engine_named, perform, quiet
+from minimize.job.observers import told_if_refused
 from minimize.job.pending import READING, arrivals
 from minimize.job.told import How
 from minimize.job.watched import Progress
 from minimize.keys import Keyring, find_keyring
+from minimize.observability.places import places
 from minimize.policy.backfill import Backfill, load_backfill
 from minimize.policy.faults import Faults
 from minimize.policy.load import load_policy
@@ -54,12 +56,14 @@ class Backfilled:
 
 @dataclass(frozen=True, slots=True)
 class Instead:
-    """What stands in for the pipeline's source, settings, output folder and keyring."""
+    """What stands in for the pipeline's source, settings, output folder, keyring, and places of lineage and metrics."""
 
     input: str | PathLike[str] | None = None
     settings: Any = None
     output: str | PathLike[str] | None = None
     keys: Keyring | str | PathLike[str] | None = None
+    lineage: str | PathLike[str] | None = None
+    metrics: str | PathLike[str] | None = None
 
 
 def backfill(
@@ -90,16 +94,19 @@ def backfill(
 
 
 def _one(asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: str, progress: Progress) -> Receipt:
-    how = How("run", engine, datetime.now(UTC), progress, asked)
-    given = resolve(
-        job,
-        wanted=Wanted(day),
-        at=None,
-        input=instead.input,
-        settings=instead.settings,
-        output=instead.output,
-        keys=instead.keys,
-    )
+    target = Path(instead.output) if instead.output is not None else job.folder / job.output
+    where = places(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
+    how = How("run", engine, datetime.now(UTC), progress, where, asked)
+    with told_if_refused(job, target, how):
+        given = resolve(
+            job,
+            wanted=Wanted(day),
+            at=None,
+            input=instead.input,
+            settings=instead.settings,
+            output=instead.output,
+            keys=instead.keys,
+        )
     return perform(given, how)
 
 

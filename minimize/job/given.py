@@ -50,6 +50,8 @@ class Given:
     """The files of every batch date, also of those that are not asked for."""
     shown: Shown
     fence: Path | None
+    root: Path
+    """The folder that the input lies in."""
     plan: Plan
     origin: Origin | None
     memory: int
@@ -106,6 +108,7 @@ def resolve(
         found=every,
         shown=shown,
         fence=every.fence(target),
+        root=every.root,
         plan=plan,
         origin=origin_of(job, input, settings, target),
         memory=memory,

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
@@ -14,13 +15,16 @@ from minimize.io.publish import Output, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
-from minimize.job.given import Given, resolve
+from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
 from minimize.job.limits import check_at, check_quarantine
 from minimize.job.moving import moved
+from minimize.job.observers import figures, observer_of, told_if_refused
 from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
 from minimize.keys import Keyring
+from minimize.observability import observed
+from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
 
@@ -45,20 +49,26 @@ def run(
     keys: Keyring | str | PathLike[str] | None = None,
     ledger: str | PathLike[str] | None = None,
     progress: Progress | None = None,
+    lineage: str | PathLike[str] | None = None,
+    metrics: str | PathLike[str] | None = None,
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
     Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and the last of a span (all dates found
     where none is given), of these only the `pending` ones: those whose inputs changed since their last receipt; the time of the
     run (aware; now); what stands in for the pipeline's source, settings, output folder, keyring and ledger;
-    `progress` is told how many files were read, of how many.
+    `progress` is told how many files were read, of how many; a file for lineage events, and a file or folder for metrics (`off`
+    for none).
     Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
     Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read,
     SourceError for damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
     """
-    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, ledger=ledger)
-    wanted = Wanted.of(date, since, until, pending=pending)
-    given = resolve(pipeline, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys)
+    job, wanted = as_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
+    target = Path(output) if output is not None else job.folder / job.output
+    where = places(job.folder, target, job.pipeline, lineage, metrics)
+    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=ledger)
+    with told_if_refused(job, target, how):
+        given = resolve(job, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys)
     return perform(given, how)
 
 
@@ -80,7 +90,10 @@ def _performed(given: Given, how: How) -> Receipt:
     with booked(given, how) as booking, open_output(given.output, source=given.fence) as folder:
         catch_up(booking, folder.receipts())
         check_at(given, folder)
-        return _published(given, folder, how, booking)
+        with observed(observer_of(given, how, booking.run_id), how.started) as observer:
+            receipt = quietly(lambda: _published(given, folder, how, booking))
+        observer.published(receipt)
+        return receipt
 
 
 def _published(given: Given, folder: Output, how: How, booking: Booking) -> Receipt:
@@ -93,7 +106,8 @@ def _published(given: Given, folder: Output, how: How, booking: Booking) -> Rece
         signed = replace(receipt, audit=booking.head()).signed(given.keys)
         staging.publish(signed, attachments)
     told(booking, signed)
-    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id})
+    data = figures(signed)
+    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id, "data": data})
     return signed
 
 

@@ -23,6 +23,7 @@ from minimize.job.told import How
 from minimize.job.unchanged import differences
 from minimize.job.watched import Progress
 from minimize.keys import Keyring
+from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin, Receipt
 from minimize.times import day as day_named
@@ -85,6 +86,8 @@ def replay(
     date: date | str | None = None,
     engine: str = "local",
     progress: Progress | None = None,
+    lineage: PathLike_ | None = None,
+    metrics: PathLike_ | None = None,
     **asked: Any,
 ) -> Replayed:
     """Looks at the quarantined records of an output again, and runs each date of which one passes now anew, whole.
@@ -98,7 +101,9 @@ def replay(
     receipts = []
     for each in found:
         if each.rows:
-            how = How("replay", name, datetime.now(UTC), progress or quiet)
+            job = each.given.pipeline
+            where = places(job.folder, each.given.output, job.pipeline, lineage, metrics)
+            how = How("replay", name, datetime.now(UTC), progress or quiet, where)
             receipts.append(perform(each.given, how))
     return Replayed(found, receipts)
 

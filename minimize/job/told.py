@@ -18,6 +18,7 @@ from minimize.job.given import Given, text_of
 from minimize.job.late import Late
 from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
+from minimize.observability.places import Places
 from minimize.policy.backfill import Backfill
 from minimize.receipt import Digest, FileRef, Input, Kind, PolicyRef, Receipt, new_run_id, sha256_text
 
@@ -28,12 +29,14 @@ NOTHING: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a run was made: its kind, by which engine, since when, who watches, its backfill, the ledger that was given."""
+    """How a run was made: its kind, by which engine, since when, who watches, where lineage and metrics go, its backfill, the
+    ledger that was given."""
 
     kind: Kind
     engine: str
     started: datetime
     progress: Progress
+    places: Places
     backfill: Backfill | None = None
     ledger: str | PathLike[str] | None = None
 

@@ -112,6 +112,22 @@ def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path,
     assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], house / "out") == {"kept"}
 
 
+def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail(tmp_path: Path) -> None:
+    folder = build(tmp_path)
+    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    told = ("--lineage", "told/events.ndjson", "--metrics", "told")
+    said = minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out", *told)
+    file = folder / "in" / DAY / "part-0.ndjson.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    said += minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out", *told, code=2)
+    assert b'"quarantine_share"' in said
+    assert found(CANARIES, said) == set()
+    events = (folder / "told/events.ndjson").read_text()
+    assert [event in events for event in ('"START"', '"COMPLETE"', '"FAIL"')] == [True] * 3
+    assert "minimize_last_run_success" in (folder / "told/minimize_leak.prom").read_text()
+    assert found(CANARIES, folder / "told") == set()
+
+
 def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
     assert printed
     said = minimize(house, "--verbose", "drift", ".", "--fail-on", "never")

@@ -1,0 +1,136 @@
+"""Metrics of a pipeline's last run in Prometheus' text format, for the textfile collector of node_exporter: one file a pipeline.
+
+    minimize_rows{pipeline,fate}                        rows of the last run that was published, by what became of them
+    minimize_quarantined_rows{pipeline,code}            of these the quarantined ones, by code
+    minimize_quarantine_share{pipeline}                 quarantined rows among those read, 0 to 1
+    minimize_output_rows{pipeline,output}               rows written, by output
+    minimize_undeclared_records{pipeline}               records that carry an undeclared path, summed over paths
+    minimize_run_duration_seconds{pipeline}             how long it took
+    minimize_last_success_timestamp_seconds{pipeline}   when it was finished
+    minimize_last_run_timestamp_seconds{pipeline}       when the last run ended, whatever its end
+    minimize_last_run_success{pipeline}                 1 where that was published, else 0
+
+A run that fails leaves what the last success said.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from minimize.receipt import Receipt
+
+log = logging.getLogger("minimize")
+FATES: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
+HELP: Final[Mapping[str, str]] = {
+    "minimize_rows": "Rows of the last published run, by what became of them.",
+    "minimize_quarantined_rows": "Quarantined rows of the last published run, by code.",
+    "minimize_quarantine_share": "Quarantined rows among the rows read in the last published run.",
+    "minimize_output_rows": "Rows written in the last published run, by output.",
+    "minimize_undeclared_records": "Records with an undeclared path in the last published run, summed over paths.",
+    "minimize_run_duration_seconds": "How long the last published run took.",
+    "minimize_last_success_timestamp_seconds": "When the last published run was finished.",
+    "minimize_last_run_timestamp_seconds": "When the last run ended, published or not.",
+    "minimize_last_run_success": "Whether the last run was published.",
+}
+Sample = tuple[str, Mapping[str, str], float]
+"""A metric's name, its labels, its value."""
+
+
+def of_success(receipt: Receipt) -> list[Sample]:
+    """The metrics of a run that was published."""
+    mine = {"pipeline": receipt.pipeline}
+    rows, ended = receipt.rows, receipt.finished.timestamp()
+    return [
+        *(("minimize_rows", {**mine, "fate": fate}, getattr(rows, fate)) for fate in FATES),
+        *(("minimize_quarantined_rows", {**mine, "code": code}, n) for code, n in receipt.quarantine.by_code.items()),
+        ("minimize_quarantine_share", mine, rows.quarantined / rows.read if rows.read else 0.0),
+        *(("minimize_output_rows", {**mine, "output": name}, each.rows) for name, each in receipt.outputs.items()),
+        ("minimize_undeclared_records", mine, sum(receipt.undeclared.values())),
+        ("minimize_run_duration_seconds", mine, (receipt.finished - receipt.started).total_seconds()),
+        ("minimize_last_success_timestamp_seconds", mine, ended),
+        ("minimize_last_run_timestamp_seconds", mine, ended),
+        ("minimize_last_run_success", mine, 1),
+    ]
+
+
+def of_failure(pipeline: str, at: datetime, before: str) -> list[Sample]:
+    """The metrics of a run that failed: what its file said of the last success, and when this one ended."""
+    mine = {"pipeline": pipeline}
+    kept = [sample for sample in parsed(before) if not sample[0].startswith("minimize_last_run_")]
+    return [
+        *kept,
+        ("minimize_last_run_timestamp_seconds", mine, at.timestamp()),
+        ("minimize_last_run_success", mine, 0),
+    ]
+
+
+def text_of(samples: Iterable[Sample]) -> str:
+    """The samples as text, each metric with its help and type.
+
+    >>> print(text_of([("minimize_last_run_success", {"pipeline": "p"}, 1)]), end="")
+    # HELP minimize_last_run_success Whether the last run was published.
+    # TYPE minimize_last_run_success gauge
+    minimize_last_run_success{pipeline="p"} 1
+    """
+    grouped: dict[str, list[Sample]] = {}
+    for sample in samples:
+        grouped.setdefault(sample[0], []).append(sample)
+    lines = [line for name, some in grouped.items() for line in _lines(name, some)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def parsed(text: str) -> list[Sample]:
+    """The samples of a file that was written here; other lines are passed over."""
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    return [(m["name"], _labels(m["labels"]), float(m["value"])) for m in found if m and m["name"] in HELP]
+
+
+def write(path: Path, text: str) -> None:
+    """Puts the text in place of the file at once. A failure to do so is logged, and fails no run."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")  # does not end in .prom: no collector reads it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        log.warning("metrics could not be written to %s", path.name, extra={"code": "W021"})
+        with suppress(OSError):
+            beside.unlink()
+
+
+def read(path: Path) -> str:
+    """What the file says now; nothing where it is not there."""
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text(encoding="utf-8")
+    return ""
+
+
+_LINE: Final = re.compile(r"(?P<name>[a-z_]+)\{(?P<labels>.*)\} (?P<value>[-+.\deE]+)")
+_LABEL: Final = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
+
+
+def _lines(name: str, samples: Iterable[Sample]) -> Iterator[str]:
+    yield f"# HELP {name} {HELP[name]}"
+    yield f"# TYPE {name} gauge"
+    for _, labels, value in samples:
+        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        yield f"{name}{{{inside}}} {value:.17g}"
+
+
+def _labels(text: str) -> dict[str, str]:
+    return {key: _plain(value) for key, value in _LABEL.findall(text)}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: {"n": "\n"}.get(match[1], match[1]), text)

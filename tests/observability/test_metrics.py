@@ -1,0 +1,96 @@
+"""Metrics in Prometheus' text format: what the last run did, and when the last success was."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.errors import StoppedError
+from minimize.observability.metrics import HELP, of_failure, parsed, text_of, write
+from tests.job.house import House, events
+
+LINE = re.compile(r'[a-z_]+\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\} -?[\d.e+-]+')
+
+
+def samples(path: Path) -> dict[str, float]:
+    return {f"{name} {' '.join(list(labels.values())[1:])}".strip(): n for name, labels, n in parsed(path.read_text())}
+
+
+def file(house: House) -> Path:
+    return house.folder / "collected" / "minimize_checkins.prom"
+
+
+def test_a_run_tells_its_figures(house: House) -> None:
+    house.brings([*events(30), "broken"])
+    receipt = house.run(metrics=house.folder / "collected")
+    found = samples(file(house))
+    assert (found["minimize_rows read"], found["minimize_rows written"]) == (31, 30)
+    assert found["minimize_quarantined_rows malformed"] == 1
+    assert found["minimize_quarantine_share"] == pytest.approx(1 / 31)
+    assert found["minimize_output_rows per_model"] == receipt.outputs["per_model"].rows
+    assert found["minimize_last_success_timestamp_seconds"] == receipt.finished.timestamp()
+    assert found["minimize_last_run_success"] == 1
+    assert found["minimize_run_duration_seconds"] >= 0
+
+
+def test_the_file_is_what_a_collector_reads(house: House) -> None:
+    house.brings([*events(30), "broken"])
+    house.run(metrics=house.folder / "collected")
+    lines = file(house).read_text().splitlines()
+    names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(HELP)
+    assert all(LINE.fullmatch(line) for line in lines if not line.startswith("#"))
+    assert file(house).read_text().endswith("\n")
+
+
+def test_nothing_is_written_where_nobody_says_where(house: House) -> None:
+    house.brings(events(30))
+    house.run()
+    assert list(house.folder.rglob("*.prom")) == []
+
+
+def test_a_failure_keeps_what_the_last_success_said(house: House) -> None:
+    house.brings(events(30))
+    house.run(metrics=house.folder / "collected")
+    before = samples(file(house))
+    house.pipeline(quarantine={"stop_above": 0.01})
+    house.brings([*events(9), "broken"])
+    with pytest.raises(StoppedError):
+        house.run(metrics=house.folder / "collected")
+    after = samples(file(house))
+    assert after["minimize_last_run_success"] == 0
+    assert after["minimize_last_run_timestamp_seconds"] > before["minimize_last_run_timestamp_seconds"]
+    kept = {name for name in before if not name.startswith("minimize_last_run")}
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_a_failure_without_an_earlier_success_is_told() -> None:
+    found = of_failure("p", datetime(2026, 11, 25, tzinfo=UTC), "")
+    assert [name for name, _, _ in found] == ["minimize_last_run_timestamp_seconds", "minimize_last_run_success"]
+
+
+def test_the_file_is_replaced_at_once_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.prom", "one\n")
+    write(tmp_path / "a.prom", "two\n")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.prom": "two\n"}
+
+
+def test_a_place_that_cannot_be_written_fails_no_run(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    (house.folder / "taken").write_text("")
+    house.brings(events(30))
+    receipt = house.run(metrics=house.folder / "taken" / "a.prom", lineage=house.folder / "taken" / "events.ndjson")
+    assert receipt.rows.written == 30
+    assert {getattr(record, "code", None) for record in caplog.records} >= {"W020", "W021"}
+
+
+@given(st.text(), st.floats(allow_nan=False, allow_infinity=False))
+def test_labels_and_values_come_back_as_they_were_written(label: str, value: float) -> None:
+    label = label.translate({ord(c): None for c in "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"})
+    sample = ("minimize_output_rows", {"pipeline": "p", "output": label}, value)
+    assert parsed(text_of([sample])) == [sample]
