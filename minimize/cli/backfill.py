@@ -22,11 +22,10 @@ log = logging.getLogger("minimize")
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--look", is_flag=True, help="Only say what is done and what is due; run nothing.")
 @options.engine
-@click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
-@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")
+@options.instead
 @options.told
 @options.keys
+@options.only_ledger
 @options.as_json
 def command(
     file: str,
@@ -38,6 +37,7 @@ def command(
     lineage: str | None,
     metrics: str | None,
     keys: str | None,
+    ledger: str | None,
     as_json: bool,
 ) -> int:
     """Run the dates of the backfill FILE anew, one by one; what it did before is not done again.
@@ -57,6 +57,7 @@ def command(
             settings=settings,
             output=output,
             keys=keys,
+            ledger=ledger,
             lineage=lineage,
             metrics=metrics,
         )

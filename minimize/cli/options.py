@@ -85,6 +85,15 @@ def elsewhere(command: F) -> F:
     return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=of)(with_input)
 
 
+def instead(command: F) -> F:
+    """`--input`, `--settings`, `--output`: what stands in for the places that the pipeline names."""
+    read, write = "Read from here instead of the pipeline's source.", "Write here instead."
+    rows = "Collection settings, CSV or Parquet, or `ledger`."
+    with_output = click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help=write)(command)
+    with_settings = click.option("--settings", type=click.Path(), metavar="PATH", help=rows)(with_output)
+    return click.option("--input", "input_", metavar="PATH", help=read)(with_settings)
+
+
 def pipeline(command: F) -> F:
     """The argument PIPELINE: a folder or its pipeline.yaml."""
     return click.argument("pipeline", type=click.Path())(command)

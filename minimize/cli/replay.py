@@ -26,6 +26,7 @@ log = logging.getLogger("minimize")
 @options.engine
 @options.told
 @options.keys
+@options.only_ledger
 @options.as_json
 def command(
     output: str,
@@ -38,6 +39,7 @@ def command(
     lineage: str | None,
     metrics: str | None,
     keys: str | None,
+    ledger: str | None,
     as_json: bool,
 ) -> int:
     """Look at the quarantined records of OUTPUT again, under the policy and settings of today.
@@ -60,6 +62,7 @@ def command(
             input=input_,
             settings=settings,
             keys=keys,
+            ledger=ledger,
         )
     click.echo(json.dumps(done.as_json(), indent=2) if as_json else _told(done))
     exceeded = [

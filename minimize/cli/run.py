@@ -26,9 +26,7 @@ log = logging.getLogger("minimize")
 @click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
 @click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
 @options.engine
-@click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
-@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write here instead.")
+@options.instead
 @options.told
 @options.keys
 @options.only_ledger

@@ -56,12 +56,13 @@ class Backfilled:
 
 @dataclass(frozen=True, slots=True)
 class Instead:
-    """What stands in for the pipeline's source, settings, output folder, keyring, and places of lineage and metrics."""
+    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics."""
 
     input: str | PathLike[str] | None = None
     settings: Any = None
     output: str | PathLike[str] | None = None
     keys: Keyring | str | PathLike[str] | None = None
+    ledger: str | PathLike[str] | None = None
     lineage: str | PathLike[str] | None = None
     metrics: str | PathLike[str] | None = None
 
@@ -96,7 +97,7 @@ def backfill(
 def _one(asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: str, progress: Progress) -> Receipt:
     target = Path(instead.output) if instead.output is not None else job.folder / job.output
     where = places(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
-    how = How("run", engine, datetime.now(UTC), progress, where, asked)
+    how = How("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger)
     with told_if_refused(job, target, how):
         given = resolve(
             job,
@@ -106,6 +107,7 @@ def _one(asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: st
             settings=instead.settings,
             output=instead.output,
             keys=instead.keys,
+            ledger=instead.ledger,
         )
     return perform(given, how)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,24 +16,31 @@ LEDGER: Final = "ledger"
 
 
 def load_job_settings(
-    settings: Any, job: Pipeline, keys: Keyring | None = None, output: Path | None = None
+    settings: Any,
+    job: Pipeline,
+    keys: Keyring | None = None,
+    output: Path | None = None,
+    ledger: str | PathLike[str] | None = None,
 ) -> SettingsRows | None:
     """The settings that count; None where nothing names any: every feature is off.
 
-    Takes what was given instead of the pipeline's (a path, a table, `ledger`), the keyring, and the output folder that may hold
-    the ledger. Raises PolicyError, LedgerError, and KeyringError where a key that subjects are told by is not there.
+    Takes what was given instead of the pipeline's (a path, a table, `ledger`), the keyring, the output folder that may hold the
+    ledger, and the ledger that was given. Raises PolicyError, LedgerError, and KeyringError where a key that subjects are told
+    by is not there.
     """
     said = job.settings if settings is None else settings
     if said is None:
         return None
     if isinstance(said, str) and said == LEDGER:
-        return _of_ledger(job, keys, output)
+        return _of_ledger(ledger, job, keys, output)
     return load_settings(job.folder / said if settings is None else said)
 
 
-def _of_ledger(job: Pipeline, keys: Keyring | None, output: Path | None) -> SettingsRows:
+def _of_ledger(
+    ledger: str | PathLike[str] | None, job: Pipeline, keys: Keyring | None, output: Path | None
+) -> SettingsRows:
     from minimize.ledger.ledger import open_ledger
     from minimize.settings.ledger import from_ledger
 
-    with open_ledger(find_ledger(start=job.folder, output=output or job.folder / job.output)) as ledger:
-        return from_ledger(ledger, keys)
+    with open_ledger(find_ledger(ledger, start=job.folder, output=output or job.folder / job.output)) as book:
+        return from_ledger(book, keys)

@@ -76,6 +76,7 @@ def resolve(
     settings: Any,
     output: str | PathLike[str] | None,
     keys: Keyring | str | PathLike[str] | None,
+    ledger: str | PathLike[str] | None = None,
 ) -> Given:
     """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals."""
     job = as_pipeline(pipeline)
@@ -83,7 +84,7 @@ def resolve(
     keyring = _keyring(keys, job)
     memory = find_budget(job.folder)
     target = Path(output) if output is not None else job.folder / job.output
-    rows = load_job_settings(settings, job, keyring, target)
+    rows = load_job_settings(settings, job, keyring, target, ledger)
     every, shown = found_files(job, input, wanted.only), veil(job, keyring)
     found = dated(every, wanted)
     arrived = _arrivals(found, target, shown) if wanted.pending else {}

@@ -68,7 +68,9 @@ def run(
     where = places(job.folder, target, job.pipeline, lineage, metrics)
     how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=ledger)
     with told_if_refused(job, target, how):
-        given = resolve(job, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys)
+        given = resolve(
+            job, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys, ledger=ledger
+        )
     return perform(given, how)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimize.errors import ConfigurationError
+from minimize.job.collecting import LEDGER
 from minimize.policy.faults import Faults
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
@@ -70,8 +71,8 @@ def _name_of(path: Path) -> Any:
 
 
 def _relative(place: Any, output: Path) -> str | None:
-    if not isinstance(place, str | PathLike):
-        return None
+    if not isinstance(place, str | PathLike) or place == LEDGER:
+        return LEDGER if place == LEDGER else None
     written = Path(os.path.relpath(Path(os.fspath(place)).absolute(), output.absolute())).as_posix()
     parts = [part for part in written.split("/") if part != ".."]
     return None if any("=" in part or hits(part.replace("{date}", "")) for part in parts) else written

@@ -14,6 +14,7 @@ from minimize.errors import Finding, RefusedError, quietly
 from minimize.io.base import Source
 from minimize.io.find import split
 from minimize.io.positions import accepted
+from minimize.job.collecting import LEDGER
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, day_of, resolve
 from minimize.job.job import engine_named, perform, quiet
@@ -33,13 +34,14 @@ PathLike_ = str | PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a replay was given in place of what the receipts say: pipeline, source, settings; and the time, and the keyring."""
+    """What a replay was given in place of what the receipts say: pipeline, source, settings; and time, keyring and ledger."""
 
     pipeline: PathLike_ | None = None
     at: datetime | str | None = None
     input: PathLike_ | None = None
     settings: Any = None
     keys: Keyring | PathLike_ | None = None
+    ledger: PathLike_ | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def replay(
         if each.rows:
             job = each.given.pipeline
             where = places(job.folder, each.given.output, job.pipeline, lineage, metrics)
-            how = How("replay", name, datetime.now(UTC), progress or quiet, where)
+            how = How("replay", name, datetime.now(UTC), progress or quiet, where, ledger=asked.get("ledger"))
             receipts.append(perform(each.given, how))
     return Replayed(found, receipts)
 
@@ -134,10 +136,16 @@ def _given(output: Path, each: Held, want: Asked) -> Given | None:
         wanted=Wanted.of(each.day),
         at=want.at,
         input=source,
-        settings=want.settings if want.settings is not None else place_of(output, origin.settings),
+        settings=want.settings if want.settings is not None else _settings_of(output, origin),
         output=output,
         keys=want.keys,
+        ledger=want.ledger,
     )
+
+
+def _settings_of(output: Path, origin: Origin) -> str | Path | None:
+    """The settings that were given instead of the pipeline's."""
+    return LEDGER if origin.settings == LEDGER else place_of(output, origin.settings)
 
 
 def _source(each: Held, given: Given | None) -> Source | None:

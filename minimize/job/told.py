@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Final
@@ -56,21 +56,10 @@ def receipt_of(
     counts = account.total(found)
     inputs = account.inputs(given, outcomes)
     _tell_losses(chain, inputs, outcomes)
-    return Receipt(
-        kind=how.kind,
-        run_id=staging.run_id,
-        sequence=chain[-1].sequence + 1 if chain else 1,
+    return replace(
+        _head(given, how, staging.run_id, chain[-1].sequence + 1 if chain else 1),
         previous=chain[-1].digest if chain else None,
-        pipeline=given.pipeline.pipeline,
-        purpose=given.pipeline.purpose,
-        engine=how.engine,
-        at=given.at,
-        at_given=given.at_given,
-        started=how.started,
-        finished=datetime.now(UTC),
         dates=tuple(day.isoformat() for day in outcomes if day is not None),
-        policy=PolicyRef(plan.policy.policy, plan.policy.version, plan.policy.digest),
-        plan=Digest(plan.digest),
         settings=None if given.settings is None else Digest(given.settings.digest),
         keys=account.key_ids(given),
         versions=account.versions(),
@@ -82,7 +71,6 @@ def receipt_of(
         outputs=late.account(account.outputs(plan, found, files)),
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
-        skipped=_skipped(given),
         backfill=None if how.backfill is None else how.backfill.ref,
         origin=given.origin,
         files={name: sha256_text(content) for name, content in attachments.items()},
@@ -91,12 +79,17 @@ def receipt_of(
 
 def nothing_done(given: Given, how: How) -> Receipt:
     """The receipt of a run that had nothing to do; it is not published."""
-    policy = given.pipeline.policy
     log.warning("nothing to do: %s", given.looked_at, extra={"code": "I002"})
+    return _head(given, how, new_run_id(how.started), NOTHING)
+
+
+def _head(given: Given, how: How, run_id: str, sequence: int) -> Receipt:
+    """What is known of a run before anything is read."""
+    policy = given.plan.policy
     return Receipt(
         kind=how.kind,
-        run_id=new_run_id(how.started),
-        sequence=NOTHING,
+        run_id=run_id,
+        sequence=sequence,
         pipeline=given.pipeline.pipeline,
         purpose=given.pipeline.purpose,
         engine=how.engine,

@@ -71,3 +71,13 @@ def test_a_run_without_a_ledger_says_where_it_looked(house: House, command: Comm
 def test_rows_come_in_from_a_file(house: House, command: Command) -> None:
     done = said(command, house, "import", house.folder / "settings.csv", "--json")
     assert done.json == {"file": str(house.folder / "settings.csv"), "new": 1}
+
+
+def test_a_replay_asks_the_ledger_as_the_run_did(house: House, command: Command, tmp_path: Path) -> None:
+    house.pipeline(aggregates=None)
+    file = house.brings([*events(40), "broken"])
+    said(command, house, "set", "north", "location", "on", "--from", "2026-01-01T00:00:00Z")
+    assert command("run", house.folder, "--output", house.out, "--settings", "ledger").code == 0
+    done = command("replay", house.out, "--pipeline", house.folder, "--ledger", tmp_path / "ledger.db")
+    assert (done.code, file.exists()) == (0, True)
+    assert "0 of 1 quarantined records pass now" in done.out
