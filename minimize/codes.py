@@ -85,6 +85,8 @@ _ERRORS: Final = {
     "E205": "an output folder that cannot be used",
     "E206": "a ledger that cannot be used",
     "E207": "another run holds the output",
+    "E208": "a publication that is decided, and could not be put in place yet: the next command does it",
+    "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E300": "refused by policy",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",

@@ -25,8 +25,11 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
+from minimize.system import said
+
 T = TypeVar("T")
 Severity = Literal["error", "warning"]
+SYSTEM: Final = "E209"
 INTERNAL: Final = "E900"
 
 
@@ -164,7 +167,12 @@ def each_quietly(items: Iterator[T]) -> Iterator[T]:
 
 
 def unforeseen(error: Exception) -> MinimizeError:
-    """What may be said of an error that nobody foresaw: its type and the place in this library, never its message."""
+    """What may be said of an error that nobody foresaw: its type (the system's: its name) and the place in this library, never
+    its message."""
+    if isinstance(error, OSError):
+        what, hint = said(error)
+        message = f"the system does not do what minimize asks of it: {what}, {_place(error.__traceback__)}; nothing was published"
+        return ConfigurationError(message, code=SYSTEM, hint=hint)
     message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; nothing was published"
     return ConfigurationError(message, code=INTERNAL, hint="please report it with this line; it holds no values")
 

@@ -6,13 +6,18 @@ import hashlib
 import io
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+from minimize.disk import sync, sync_folder
 from minimize.errors import OutputError
-from minimize.io.failpoints import fail_point
+from minimize.failpoints import fail_point
+from minimize.system import said
 
 CHUNK = 1 << 20
+T = TypeVar("T")
 
 
 class HashingFile(io.RawIOBase):
@@ -26,6 +31,7 @@ class HashingFile(io.RawIOBase):
         self._file: BinaryIO = path.open("xb", buffering=CHUNK)
         self._hash = hashlib.sha256()
         self._size = 0
+        self._worthless = False
 
     def writable(self) -> bool:
         """Yes."""
@@ -34,6 +40,8 @@ class HashingFile(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Takes bytes in, all of them."""
         view = memoryview(data).cast("B")
+        if self._worthless:
+            return len(view)
         self._hash.update(view)
         self._file.write(view)
         self._size += len(view)
@@ -47,13 +55,15 @@ class HashingFile(io.RawIOBase):
         """Brings the bytes to the disk."""
         if not self.closed:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            sync(self._file.fileno(), "data")
             self._file.close()
         super().close()
 
     def abandon(self) -> None:
-        """Closes the file without caring for its bytes."""
-        self._file.close()
+        """Lets the file go without caring for its bytes; what is written to it from now on goes nowhere."""
+        self._worthless = True
+        with suppress(OSError):  # what waits to be written may find no room
+            self._file.close()
         super().close()
 
     @property
@@ -62,19 +72,21 @@ class HashingFile(io.RawIOBase):
         return "sha256:" + self._hash.hexdigest()
 
 
+def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] = ()) -> T:
+    """What the work gives. Raises OutputError where the system does not let it write, and the errors excepted as they are."""
+    try:
+        return work(*given)
+    except but:
+        raise
+    except OSError as error:
+        what, hint = said(error)
+    raise OutputError(f"the output folder cannot be written: {what}", hint=hint)
+
+
 def digest_of(path: Path) -> str:
     """`sha256:` of a file's bytes."""
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Brings a folder's entries to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_tree(root: Path) -> None:
@@ -97,7 +109,7 @@ def write_file(path: Path, content: bytes, written: str | None = None) -> None:
     with half.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno(), "small")
     if written is not None:
         fail_point(written)
     half.replace(path)
@@ -113,7 +125,7 @@ def link_file(path: Path, new: Path) -> None:
         with path.open("rb") as source, new.open("xb") as target:
             shutil.copyfileobj(source, target, CHUNK)
             target.flush()
-            os.fsync(target.fileno())
+            sync(target.fileno(), "copy")
 
 
 def remove_tree(folder: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Final
 
 import pyarrow as pa
 
+from minimize.failpoints import fail_point
 from minimize.io.base import Written
-from minimize.io.durable import remove_tree
+from minimize.io.durable import remove_tree, written
 from minimize.io.index.lens import Subkeys
 from minimize.io.index.write import Indexer
 from minimize.io.sink import ParquetSink
@@ -38,7 +39,7 @@ class Elsewhere:
 
     def opened(self) -> Elsewhere:
         """Itself, ready for attempts."""
-        (self.root / ATTEMPTS).mkdir(exist_ok=True)
+        written(_made, self.root / ATTEMPTS)
         return self
 
     def sink(self, attempt: str, keys: Subkeys | None = None) -> ParquetSink:
@@ -50,14 +51,24 @@ class Elsewhere:
         by = self.partition_by
         return ParquetSink(root, self.folder, stem, self.schema, partition_by=by, empty=False, watch=watch)
 
-    def adopt(self, attempt: str, written: Iterable[Written]) -> Sequence[Written]:
+    def adopt(self, attempt: str, reported: Iterable[Written]) -> Sequence[Written]:
         """Stages the files that an attempt reported."""
-        adopted = [*written]
+        adopted = [*reported]
         names = [name for file in adopted for name in (file.path, *(() if file.index is None else (file.index.path,)))]
         for path in (self.root / name for name in names):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            (self.root / ATTEMPTS / attempt / path.relative_to(self.root)).rename(path)
+            fail_point("adopt.before")
+            written(_moved, self.root / ATTEMPTS / attempt / path.relative_to(self.root), path)
+            fail_point("adopt.after")
         return adopted
+
+
+def _made(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+
+
+def _moved(path: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(to)
 
 
 def let_go(root: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from minimize.errors import OutputError
 from minimize.receipt import Receipt
+from minimize.system import said
 
 RUNS: Final = "runs"
 RECEIPT: Final = "receipt.json"
@@ -35,6 +36,8 @@ def is_unsettled(output: Path) -> bool:
 def _read(path: Path) -> Receipt:
     try:
         return Receipt.from_json(path.read_bytes())
+    except OSError as error:
+        message, hint = said(error)
     except OutputError as error:
         message, hint = error.message, error.hint
     raise OutputError(f"{RUNS}/{path.parent.name}/{RECEIPT}: {message}", hint=hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -10,8 +9,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from minimize.errors import OutputError
-from minimize.io.durable import sync_folder
+from minimize.disk import sync, sync_folder
+from minimize.io.durable import written
 from minimize.io.history import RUNS
 
 IDENTITY: Final = ".id"
@@ -38,11 +37,7 @@ def identified(output: Path, *, other_than: str | None = None, new: str | None =
     Takes the identity it may not have, and the one it is to get. Raises OutputError.
     """
     path = output / RUNS / IDENTITY
-    try:
-        return _given(path, other_than, new or new_identity())
-    except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, "unknown error")
-    raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
+    return written(_given, path, other_than, new or new_identity())
 
 
 def _given(path: Path, other_than: str | None, new: str) -> str:
@@ -56,6 +51,6 @@ def _given(path: Path, other_than: str | None, new: str) -> str:
             file.seek(0)
             file.truncate()
             file.write(content)
-            os.fsync(file.fileno())
+            sync(file.fileno(), "identity")
             sync_folder(path.parent)
     return content.decode().strip()

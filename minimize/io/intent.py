@@ -16,15 +16,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from minimize.disk import sync_folder
 from minimize.errors import OutputError
-from minimize.io.durable import make_folder, remove_tree, sync_folder, write_file
+from minimize.failpoints import fail_point
+from minimize.io.durable import make_folder, remove_tree, write_file
 from minimize.io.exchange import Exchange
-from minimize.io.failpoints import fail_point
 from minimize.io.history import INTENT, RECEIPT, RUNS
+from minimize.system import said
 
 STAGING: Final = "staging"
 REPLACED: Final = "replaced"
 SUCCESS: Final = "_SUCCESS"
+DECIDED: Final = "E208"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +67,40 @@ def listing(folder: Path) -> tuple[str, ...]:
 def recover(output: Path, exchange: Exchange) -> None:
     """Rolls what was begun forward where an intent stands, else back. Does nothing where all is settled.
 
-    Takes an output folder whose lock is held. Raises OutputError where the files that an intent needs are gone.
+    Takes an output folder whose lock is held. Raises OutputError where the files that an intent needs are gone, or the system
+    does not let it be done (E208 where it is decided).
     """
     for run in sorted(path for path in (output / RUNS).glob("*") if path.is_dir()):
         if (run / INTENT).exists():
-            roll_forward(output, Intent.read(run), exchange)
+            finish(output, Intent.read(run), exchange)
         elif not (run / RECEIPT).exists():
             roll_back(run)
 
 
 def roll_back(run: Path) -> None:
-    """Removes a run's folder; nothing outside it was touched."""
+    """Removes a run's folder; nothing outside it was touched.
+
+    The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
+    """
     fail_point("back.before")
+    if (run / INTENT).exists():
+        (run / INTENT).unlink()
+        sync_folder(run)
+    fail_point("back.between")
     remove_tree(run)
     fail_point("back.after")
+
+
+def finish(output: Path, intent: Intent, exchange: Exchange) -> None:
+    """Does what is left of an intent. Raises OutputError (E208) where the system does not let it be done now."""
+    try:
+        return roll_forward(output, intent, exchange)
+    except OSError as error:
+        what, hint = said(error)
+    message = (
+        f"a publication that is decided could not be put in place: {what}; nothing is lost, the next command does it"
+    )
+    raise OutputError(message, code=DECIDED, hint=hint)
 
 
 def roll_forward(output: Path, intent: Intent, exchange: Exchange) -> None:
@@ -126,6 +149,8 @@ def _clean(run: Path) -> None:
     remove_tree(run / STAGING)
     fail_point("clean.between")
     remove_tree(run / REPLACED)
+    fail_point("clean.replaced")
     (run / INTENT).unlink()
+    fail_point("clean.intent")
     sync_folder(run)
     fail_point("clean.after")

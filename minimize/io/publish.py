@@ -12,24 +12,23 @@ here follow the umask, except the output folder itself, which only its owner may
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Final, Self, TextIO, TypeVar
+from typing import Any, Final, Self, TextIO
 
 import pyarrow as pa
 
 from minimize.errors import OutputError
+from minimize.failpoints import fail_point
 from minimize.io import intent as steps
-from minimize.io.durable import link_file, make_folder, sync_tree, write_file
+from minimize.io.durable import link_file, make_folder, sync_tree, write_file, written
 from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
-from minimize.io.failpoints import fail_point
 from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
 from minimize.io.index.write import INDEX
 from minimize.io.intent import REPLACED, STAGING, SUCCESS, Intent, listing
@@ -40,7 +39,6 @@ from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, with_indexes
 
-T = TypeVar("T")
 QUARANTINE: Final = "quarantine"
 RECORDS: Final = "records"
 LOCK: Final = ".lock"
@@ -59,7 +57,7 @@ def open_output(
     check_apart(folder, source)
     with _lock_file(folder, create) as lock:
         _lock(lock.fileno(), folder)
-        steps.recover(folder, exchange)
+        written(steps.recover, folder, exchange)
         yield Output(folder, exchange)
 
 
@@ -79,7 +77,8 @@ class Output:
         run = self.folder / RUNS / run_id
         if not can_be_run_id(run_id) or run.exists():
             raise OutputError("a run id is letters, digits and dashes, and is used once")
-        make_folder(run / STAGING)
+        fail_point("begin.before")
+        written(make_folder, run / STAGING)
         fail_point("begin.after")
         return Staging(self, run_id)
 
@@ -120,7 +119,11 @@ class Staging:
 
     def sink(self, name: str, date: str | None, schema: pa.Schema, *, part: int = 0, **options: Any) -> ParquetSink:
         """A sink for one partition; `part` tells the sinks of one partition apart. Options: those of `ParquetSink`."""
-        sink = ParquetSink(self.root, self.place(name, date), f"{self.run_id}-{part}", schema, **options)
+        return self.sink_in(self.place(name, date), part, schema, **options)
+
+    def sink_in(self, folder: str, part: int, schema: pa.Schema, **options: Any) -> ParquetSink:
+        """A sink for a folder within a partition that has its place already."""
+        sink = ParquetSink(self.root, folder, f"{self.run_id}-{part}", schema, **options)
         self._sinks.append(sink)
         return sink
 
@@ -153,14 +156,22 @@ class Staging:
     def keep(self, file: OutputFile) -> None:
         """Takes a file that stands over into the new partition, as it is, and its index."""
         for path in _with_index(file):
-            link_file(self.output.folder / path, self.root / path)
+            fail_point("keep.before")
+            written(link_file, self.output.folder / path, self.root / path)
+            fail_point("keep.after")
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
         """Publishes what is staged, all of it or (before the commit point) nothing.
 
         Takes the run's receipt, and the files that stand beside it, by name. Raises OutputError where the receipt does
-        not list what was staged or does not follow the receipt before it.
+        not list what was staged or does not follow the receipt before it, or where the system does not let it write; with the
+        code E208 where everything is decided, so that the next command does the rest.
         """
+        intent = written(self._decided, receipt, attachments or {})
+        self._published = True
+        steps.finish(self.output.folder, intent, self.output.exchange)
+
+    def _decided(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
         let_go(self.root)
         staged = {path: listing(self.root / path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
@@ -171,19 +182,20 @@ class Staging:
             if not _is_index(f"{path}/"):
                 (self.root / path / SUCCESS).touch()
             fail_point("success.after", turn)
-        self._attach(attachments or {})
+        self._attach(attachments)
         sync_tree(self.run)
         intent = Intent(self.run_id, swaps, removes, receipt.to_json())
         intent.write(self.run)
-        self._published = True
-        steps.roll_forward(self.output.folder, intent, self.output.exchange)
+        return intent
 
     def discard(self) -> None:
-        """Undoes what was staged. Does nothing once it is published."""
-        if not self._published and self.run.exists():
+        """Undoes what was staged, or leaves it to the next command where the system does not let it. Nothing once published."""
+        if not self._published:
             for sink in self._sinks:
                 sink.abandon()
-            steps.roll_back(self.run)
+            with suppress(OSError):
+                if self.run.exists():
+                    steps.roll_back(self.run)
 
     def __enter__(self) -> Self:
         return self
@@ -241,7 +253,7 @@ def make_output(folder: Path) -> None:
     """Makes an output folder where there is none. Raises OutputError where it cannot be made."""
     if folder.exists() and not folder.is_dir():
         raise OutputError("the output is a file", hint="name a folder")
-    _written(_make, folder)
+    written(_make, folder)
 
 
 def _make(folder: Path) -> None:
@@ -255,16 +267,7 @@ def _lock_file(folder: Path, create: bool) -> TextIO:
     if not create and not (folder / RUNS).is_dir():
         raise OutputError("there is no output folder here", hint="`minimize run` makes one")
     make_output(folder)
-    return _written((folder / RUNS / LOCK).open, "a")
-
-
-def _written(work: Callable[..., T], *given: Any) -> T:
-    """What the work gives. Raises OutputError where it cannot write."""
-    try:
-        return work(*given)
-    except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, "unknown error")
-    raise OutputError(f"the output folder cannot be written ({code})", hint="see who owns it")
+    return written((folder / RUNS / LOCK).open, "a")
 
 
 def is_locked(folder: Path) -> bool:

@@ -21,7 +21,7 @@ from minimize.io.index.opened import open_file, opened
 from minimize.io.index.write import Indexer
 from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging
-from minimize.io.sink import Encryption, ParquetSink
+from minimize.io.sink import Encryption
 from minimize.io.stored import open_stored
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
@@ -126,8 +126,7 @@ def _indexer(output: Output, file: OutputFile, keys: Subkeys) -> Indexer:
 def _rewritten(staging: Staging, file: OutputFile, number: int, stage: Stage, options: Mapping[str, Any]) -> Rewritten:
     stored = open_stored(staging.output.folder, file.path)
     folder, counts, read = str(PurePosixPath(file.path).parent), Counts(), 0
-    stem = f"{staging.run_id}-{number}"
-    sink = ParquetSink(staging.root, folder, stem, stored.schema, empty=False, **options)
+    sink = staging.sink_in(folder, number, stored.schema, empty=False, **options)
     for batch in stored.batches():
         result = stage(Batch(raw=batch))
         sink.write(scrub(_leaving(result, stored.schema), stored.schema))

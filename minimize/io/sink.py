@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.errors import SchemaError
+from minimize.failpoints import fail_point
 from minimize.io.base import Beside, Watch, Written
-from minimize.io.durable import HashingFile
-from minimize.io.failpoints import fail_point
+from minimize.io.durable import HashingFile, written
 from minimize.io.hive import check_key, nowhere, split
 from minimize.scrub import scrub
 
@@ -100,7 +100,14 @@ class ParquetSink:
         self._written: list[Written] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes one scrubbed batch of the sink's schema."""
+        """Takes one scrubbed batch of the sink's schema. Raises OutputError where the system does not let it write."""
+        written(self._take, batch, but=_OURS)
+
+    def close(self) -> Sequence[Written]:
+        """Finishes the files and says what they hold, by path. Raises OutputError where the system does not let it write."""
+        return written(self._closed, but=_OURS)
+
+    def _take(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows == 0:
             return
         for folder, rows in self._split(_in_order(batch, self.schema)):
@@ -108,15 +115,14 @@ class ParquetSink:
         while self._is_full():
             self._flush(max(self._waiting, key=lambda folder: self._waiting[folder].rows))
 
-    def close(self) -> Sequence[Written]:
-        """Finishes the files and says what they hold, by path."""
+    def _closed(self) -> Sequence[Written]:
         for folder in [*self._waiting]:
             self._flush(folder)
         if self._empty and not self._written and not self._open:
             self._file(nowhere(self._partition_by))
         for folder in [*self._open]:
             self._finish(folder)
-        return tuple(sorted(self._written, key=lambda written: written.path))
+        return tuple(sorted(self._written, key=lambda each: each.path))
 
     def abandon(self) -> None:
         """Lets go of what is open; the files are worth nothing."""
@@ -173,7 +179,8 @@ class ParquetSink:
         return {**said, WHOLE: _text(self.schema)} if self._partition_by else said
 
     def _finish(self, folder: str) -> None:
-        self._written.append(self._open.pop(folder).close())
+        self._written.append(self._open[folder].close())
+        del self._open[folder]
 
 
 class _File:
@@ -229,15 +236,19 @@ class _File:
         self._writer.close()
         self._file.close()
         fail_point("file.closed")
-        written = Written(self._path, self._rows, self._file.digest)
-        return written if self._beside is None else self._beside.close(written)
+        done = Written(self._path, self._rows, self._file.digest)
+        return done if self._beside is None else self._beside.close(done)
 
     def abandon(self) -> None:
         if self._beside is not None:
             self._beside.abandon()
-        with suppress(pa.ArrowException):
-            self._writer.close()
         self._file.abandon()
+        with suppress(pa.ArrowException, ValueError):
+            self._writer.close()
+
+
+_OURS: Final = (FileExistsError,)
+"""A name that is taken is no fault of the system's."""
 
 
 def _text(schema: pa.Schema) -> bytes:

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from minimize.disk import sync_folder
 from minimize.errors import KeyringError
 from minimize.keys.keyring import SIGNING, Keyring
-from minimize.keys.store import NAME, SHORTEST, Entry, as_bytes, locked, read_entries, sync_folder, write_new
+from minimize.keys.store import NAME, SHORTEST, Entry, as_bytes, locked, read_entries, write_new
 
 SUBJECT: Final = "subject"
 
@@ -26,7 +27,7 @@ def new_keyring(path: str | os.PathLike[str], names: Iterable[str] = (), *, now:
     content = as_bytes([_fresh(name, 1, now) for name in wanted])
     reason: str | None = None
     try:
-        write_new(target, content)
+        _name(target, content)
     except FileExistsError:
         reason = "it exists, and a keyring is never overwritten"
     except OSError as error:
@@ -60,12 +61,35 @@ def _fresh(name: str, version: int, now: datetime) -> Entry:
     return Entry(name, version, now, secrets.token_bytes(SHORTEST))
 
 
-def _replace(target: Path, content: bytes) -> None:
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    write_new(beside, content)
+def _name(target: Path, content: bytes) -> None:
+    """A new file, whole from its first moment on."""
+    beside = _beside(target)
     try:
-        beside.replace(target)
-    except OSError:
+        write_new(beside, content)
+        _link(beside, target, content)
+    finally:
         beside.unlink(missing_ok=True)
-        raise
     sync_folder(target.parent)
+
+
+def _link(beside: Path, target: Path, content: bytes) -> None:
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        write_new(target, content)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    beside = _beside(target)
+    try:
+        write_new(beside, content)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}")

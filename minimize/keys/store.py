@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from minimize.disk import sync, sync_folder
 from minimize.errors import KeyringError
 
 FORMAT: Final = 1
@@ -80,17 +81,8 @@ def write_new(path: Path, content: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno(), "keyring")
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the folder's entries durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from minimize.disk import sync, sync_folder
 from minimize.errors import LedgerError
 from minimize.ledger.address import Address
 from minimize.ledger.engine import prepare_file
@@ -66,7 +67,7 @@ def _make_folder(folder: Path) -> None:
 def _name(half: Path, path: Path) -> None:
     """Gives the file its name where no other has it: both are a ledger, and the first counts."""
     with half.open("rb") as file:
-        os.fsync(file.fileno())
+        sync(file.fileno(), "ledger")
     try:
         os.link(half, path, follow_symlinks=False)
     except FileExistsError:
@@ -74,8 +75,4 @@ def _name(half: Path, path: Path) -> None:
     except OSError:  # a file system without links
         if not os.path.lexists(path):
             half.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

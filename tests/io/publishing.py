@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.failpoints import VARIABLE
 from minimize.io.base import Reject, Written
 from minimize.io.durable import digest_of
 from minimize.io.exchange import Exchange, exchange, no_exchange
-from minimize.io.failpoints import VARIABLE
 from minimize.io.history import RUNS, receipts
 from minimize.io.intent import listing
 from minimize.io.places import place_of

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.io.failpoints import KILLED, VARIABLE
+from minimize.failpoints import KILLED, VARIABLE
 from minimize.job.backfill import backfill
 from tests.job.house import House, built
 

@@ -20,7 +20,7 @@ import pytest
 
 import minimize
 from minimize.cli.main import main
-from minimize.io.failpoints import FAIL_POINTS, KILLED, VARIABLE
+from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE
 from tests.job.house import BEFORE, DAY, House, built, events
 
 NAMES = ("records", "per_model", "quarantine")

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from minimize.failpoints import fail_point
 from minimize.io.base import Written
 from minimize.io.durable import HashingFile
 from minimize.io.index.form import BLOCK, MAGIC, TAIL, Contents, Extent, blocks_of, contents_words, place_words
@@ -76,6 +77,7 @@ class Writing:
         sealed = lens.seal.seal(contents.packed(), *contents_words(written.path, written.digest))
         file.write(sealed + TAIL.pack(len(sealed), lens.version, MAGIC))
         file.close()
+        fail_point("index.closed")
         return replace(written, index=FileRef(index_path(self.path), file.digest))
 
     def abandon(self) -> None:
@@ -101,6 +103,7 @@ class Writing:
             full.parent.mkdir(parents=True, exist_ok=True)
             self._file = HashingFile(full)
             self._file.write(MAGIC)
+            fail_point("index.opened")
         return self._file
 
 

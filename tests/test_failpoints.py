@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from minimize.io.failpoints import FAIL_POINTS, KILLED, VARIABLE, fail_point
+from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE, fail_point
 
 
 def test_nothing_happens_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +30,6 @@ def test_a_name_that_is_not_listed_is_a_mistake() -> None:
 
 @pytest.mark.parametrize(("said", "turn"), [("swap.after", 0), ("swap.after#2", 2), ("swap.after#0", 0)])
 def test_the_process_ends_at_once_where_it_is_told(said: str, turn: int) -> None:
-    code = (
-        f"from minimize.io.failpoints import fail_point\ntry: fail_point('swap.after', {turn})\nfinally: print('late')"
-    )
+    code = f"from minimize.failpoints import fail_point\ntry: fail_point('swap.after', {turn})\nfinally: print('late')"
     found = subprocess.run([sys.executable, "-c", code], env={VARIABLE: said}, capture_output=True, check=False)
     assert (found.returncode, found.stdout) == (KILLED, b"")

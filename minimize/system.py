@@ -1,0 +1,39 @@
+"""What may be said of an error of the system: its kind and its name, never its own words, which name files."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Final
+
+_ROOM: Final = "make room, and run again"
+_OWNER: Final = "see who owns it, and who may write there"
+_SAID: Final[Mapping[int, tuple[str, str]]] = {
+    errno.ENOSPC: ("the disk is full", _ROOM),
+    errno.EDQUOT: ("the quota is used up", _ROOM),
+    errno.EFBIG: ("a file grows larger than it may", "see `ulimit -f`, and what the file system allows"),
+    errno.EROFS: ("the file system is read-only", "mount it for writing, or name another folder"),
+    errno.EACCES: ("permission is denied", _OWNER),
+    errno.EPERM: ("permission is denied", _OWNER),
+    errno.EIO: ("the disk fails", "see the system's log; is the disk sound?"),
+    errno.ENOENT: ("something is gone", "is another program at work there?"),
+    errno.ESTALE: ("something is gone", "is the network's file system up?"),
+    errno.EEXIST: ("something is in the way", "is another program at work there?"),
+    errno.ENOTDIR: ("a file stands where a folder should", "move it away"),
+    errno.EISDIR: ("a folder stands where a file should", "move it away"),
+    errno.EMFILE: ("too many files are open", "see `ulimit -n`"),
+    errno.ENFILE: ("too many files are open", "see the system's log"),
+    errno.ENAMETOOLONG: ("a name is too long", "choose shorter names"),
+    errno.ENOMEM: ("memory is used up", "give it more, or lower MINIMIZE_MEMORY"),
+}
+
+
+def said(error: OSError) -> tuple[str, str]:
+    """What happened, and a hint.
+
+    >>> said(OSError(errno.ENOSPC, "No space left on device", "/srv/out/date=2026-11-24"))
+    ('the disk is full (ENOSPC)', 'make room, and run again')
+    """
+    name = errno.errorcode.get(error.errno or 0, "unknown error")
+    what, hint = _SAID.get(error.errno or 0, ("the system refuses", "see the system's log"))
+    return f"{what} ({name})", hint
