@@ -55,11 +55,11 @@ class Crowd:
 
     def settle(self, cells: Codes) -> tuple[Codes, Codes]:
         """Of some cells the rows, and the distinct subjects. Where some are set aside, all must be."""
-        rows, subjects, counts = self._cells.settle()
+        rows, subjects, _ = self._cells.settle()
         reach = int(cells.max(initial=-1)) + 1
         total = self._rows.of(cells)
         if self._beyond is not None:
             return total, self._beyond.distinct(cells)
         distinct = np.bincount(rows[subjects > 0], minlength=reach)
-        held = np.bincount(rows, weights=counts[:, 0], minlength=reach).astype(np.int64)
+        held = self._cells.sums_per_row(max(reach, int(rows.max(initial=-1)) + 1))
         return total + held[cells], distinct[cells]
