@@ -2,7 +2,8 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its meaning, and none is used again.
+`H` the audit log, `T` third parties, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its meaning, and
+none is used again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from minimize.governance.recipients.codes import CODES as RECIPIENTS
 from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import RULES
@@ -127,6 +129,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **VERIFICATION,
         **LEDGER,
         **_ERRORS,
+        **RECIPIENTS,
         **_DRIFT,
         **_LOG,
     }

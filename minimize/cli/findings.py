@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import click
 
+from minimize.cli import options
 from minimize.errors import Finding
 
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -26,3 +28,13 @@ def counted(findings: Sequence[Finding]) -> str:
     """How many of which severity."""
     errors = sum(finding.severity == "error" for finding in findings)
     return f"{errors} error(s), {len(findings) - errors} warning(s)"
+
+
+def print_all(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
+    """Prints what lint found, as JSON for machines; gives the exit code that `--fail-on` asks for."""
+    if as_json:
+        click.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        show(findings)
+        click.echo(counted(findings))
+    return 1 if any(finding.severity in options.FAILING[fail_on] for finding in findings) else 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 
 import click
 
 from minimize.cli import options
-from minimize.cli.findings import counted, show
+from minimize.cli.findings import print_all
 
 
 def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -35,13 +35,13 @@ def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @options.keys
 @options.as_json
 def command(pipeline: str, fail_on: str, keys: str | None, as_json: bool) -> int:
-    """All faults and risky choices of PIPELINE, each with a stable code."""
+    """All faults and risky choices of PIPELINE, each with a stable code.
+
+    PIPELINE may be the file of a recipient, or the folder of recipients, too.
+    """
+    from minimize.governance.recipients.lint import is_recipient
+    from minimize.governance.recipients.lint import lint as judged
     from minimize.inspection import lint
 
-    findings = lint(pipeline, keys=keys)
-    if as_json:
-        click.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
-    else:
-        show(findings)
-        click.echo(counted(findings))
-    return 1 if any(finding.severity in options.FAILING[fail_on] for finding in findings) else 0
+    found = judged(pipeline, datetime.now(UTC).date()) if is_recipient(pipeline) else lint(pipeline, keys=keys)
+    return print_all(found, fail_on, as_json)

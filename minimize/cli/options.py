@@ -117,6 +117,12 @@ def house(command: F) -> F:
     return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=text)(ledger(keys(command)))
 
 
+def recipients(command: F) -> F:
+    """`--recipients DIR`: the folder of recipients."""
+    text = "The folder of recipients (else `recipients:` of minimize.yaml, else recipients/ beside it)."
+    return click.option("--recipients", type=click.Path(file_okay=False), metavar="DIR", help=text)(command)
+
+
 def filters(command: F) -> F:
     """Which entries of the audit log are wanted."""
     for name, about in reversed(_FILTERS.items()):

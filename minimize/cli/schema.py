@@ -10,12 +10,13 @@ from minimize.cli import options
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["policy", "pipeline"]), required=False)
+@click.argument("kind", type=click.Choice(["policy", "pipeline", "recipient"]), required=False)
 @options.as_json
 def command(kind: str | None, as_json: bool) -> None:
-    """The JSON Schema of policy or pipeline files; both, under their names, where none is named. It is always JSON."""
+    """The JSON Schema of policy, pipeline or recipient files; the first two, under their names, where none is named."""
+    from minimize.governance.recipients.schema import recipient_schema
     from minimize.policy.schema import json_schema
 
     both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
-    body = both[kind] if kind else both
+    body = recipient_schema() if kind == "recipient" else both[kind] if kind else both
     click.echo(json.dumps(body, indent=2))

@@ -1,0 +1,100 @@
+"""`minimize recipient`: third parties, and what may go to them or come from them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minimize.cli import options
+from minimize.cli.findings import print_all
+
+if TYPE_CHECKING:
+    from minimize.governance.recipients import Function, Recipient, Recipients
+
+
+@click.group(name="recipient")
+def command() -> None:
+    """Third parties, each a file: what may go to them or come from them, in what form, for what, under which contract."""
+
+
+@command.command("list")
+@options.recipients
+@options.as_json
+def list_(recipients: str | None, as_json: bool) -> None:
+    """Print the recipients, and how many lines of a tenant's list go to them and come from them."""
+    known = _known(recipients)
+    found = [known.named(name) for name in known.names()]
+    body = {"folder": str(known.folder), "recipients": [_listed(known, one) for one in found]}
+    options.show(body, as_json, "\n".join(map(_line, found)) or f"no recipients in {known.folder}")
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--markdown", "kind", flag_value="markdown", default=True, help="As Markdown (what is printed anyway).")
+@click.option("--html", "kind", flag_value="html", help="As a page of HTML.")
+@options.recipients
+@options.as_json
+def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
+    """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
+    from minimize.governance.recipients.pages import html, markdown
+
+    found = _known(recipients).named(name)
+    text = html(found) if kind == "html" else markdown(found)
+    options.show(_whole(found) if as_json else None, as_json, text.rstrip("\n"))
+
+
+@command.command("lint")
+@click.argument("path", type=click.Path())
+@options.fail_on
+@options.as_json
+def lint(path: str, fail_on: str, as_json: bool) -> int:
+    """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
+    from minimize.governance.recipients import lint as judged
+
+    return print_all(judged(path, datetime.now(UTC).date()), fail_on, as_json)
+
+
+def _known(folder: str | None) -> Recipients:
+    from minimize.governance.recipients import find_recipients, load_recipients
+
+    return load_recipients(find_recipients(folder))
+
+
+def _line(found: Recipient) -> str:
+    out, back = (_rows(each) for each in (found.outbound, found.inbound))
+    return f"{found.recipient}  {found.standing}  out {out}  in {back}  {', '.join(found.functions) or 'nothing is shared'}"
+
+
+def _rows(functions: tuple[Function, ...]) -> int:
+    return sum(len(function.rows) for function in functions)
+
+
+def _listed(known: Recipients, found: Recipient) -> dict[str, Any]:
+    today = datetime.now(UTC).date()
+    contract = found.contract
+    return {
+        "recipient": found.recipient,
+        "standing": found.standing,
+        "listed": known.listed(found, today),
+        "contract": None if contract is None else contract.reference,
+        "in_force": contract is not None and contract.permits_transmission and contract.holds(today),
+        "functions": list(found.functions),
+        "outbound": _rows(found.outbound),
+        "inbound": _rows(found.inbound),
+    }
+
+
+def _whole(found: Recipient) -> dict[str, Any]:
+    from minimize.governance.recipients.pages import HEAD, sections
+
+    parts = [
+        {
+            "function": one.title,
+            "said": list(one.said),
+            "fields": [dict(zip(HEAD, line, strict=True)) for line in one.lines],
+        }
+        for one in sections(found)
+    ]
+    return {"recipient": found.recipient, "standing": found.standing, "digest": found.digest, "functions": parts}

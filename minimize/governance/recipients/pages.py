@@ -1,0 +1,130 @@
+"""The list that a tenant may read: every field of every function, its example, purpose and form, from the enforced manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+
+from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
+from minimize.plan.words import chain_text, duration
+
+HEAD = ("field", "example", "used for", "form")
+_STANDINGS = {
+    "agent": "It acts for the service, and only while it is on the list of subprocessors.",
+    "independent": "It acts for itself: nothing is shared unless the tenant's administrator agreed to it.",
+}
+_DIRECTIONS = {"outbound": "goes there", "inbound": "comes from there"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One function for readers: what is to be said above its table, and the lines of the table."""
+
+    title: str
+    said: tuple[str, ...]
+    lines: tuple[tuple[str, str, str, str], ...]
+
+
+def markdown(recipient: Recipient) -> str:
+    """The list in Markdown; whatever the file says is escaped."""
+    parts = [f"# {_marked(recipient.recipient)}", *map(_marked, _about(recipient))]
+    for section in sections(recipient):
+        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(section.lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def html(recipient: Recipient) -> str:
+    """The list as a page of HTML without scripts; whatever the file says is escaped."""
+    title = escape(recipient.recipient)
+    body = [f"<h1>{title}</h1>", *_paragraphs(_about(recipient))]
+    for section in sections(recipient):
+        body += [f"<h2>{escape(section.title)}</h2>", *_paragraphs(section.said), *_grid(section.lines)]
+    head = f'<meta charset="utf-8"><title>{title}</title>'
+    return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>"]) + "\n"
+
+
+def sections(recipient: Recipient) -> Iterator[Section]:
+    """The functions, what goes first."""
+    for function in (*recipient.outbound, *recipient.inbound):
+        title = f"{function.name}: {_DIRECTIONS[function.direction]}"
+        yield Section(title, tuple(_said(function)), tuple(_lines(function)))
+
+
+def form(field: Shared) -> str:
+    """What becomes of a field, in words.
+
+    >>> form(Shared(key="password", role="secret", passes=True))
+    'passes through; never stored, logged or counted'
+    """
+    if field.passes:
+        return "passes through; never stored, logged or counted"
+    return "not passed on" if not field.chain else chain_text(field.do)
+
+
+def _about(recipient: Recipient) -> Iterator[str]:
+    if recipient.about:
+        yield f"For {recipient.about}."
+    yield _STANDINGS[recipient.standing]
+    yield _agreed(recipient.contract)
+    if not recipient.functions:
+        yield "Nothing is shared with it, and nothing is taken from it."
+
+
+def _agreed(contract: Contract | None) -> str:
+    if contract is None or not contract.permits_transmission:
+        return "No contract permits anything to go to it."
+    until = f" until {contract.until}" if contract.until else ""
+    kept = f"; it keeps what it got for {duration(contract.retention)}" if contract.retention else ""
+    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}."
+
+
+def _said(function: Function) -> Iterator[str]:
+    if function.text:
+        yield f"{function.text} (text {function.text_version})"
+    yield f"Purpose: {function.purpose}."
+    if function.requires:
+        yield f"Must be there first: {', '.join(function.requires)}."
+
+
+def _lines(function: Function) -> Iterator[tuple[str, str, str, str]]:
+    """One line for each of the tenant's, with its fields below each other where there are several."""
+    order = {row: number for number, row in enumerate(function.rows)}
+    fields = sorted(function.fields.values(), key=lambda field: order[field.listed_as])
+    for row, group in groupby(fields, key=lambda field: field.listed_as):
+        for field in group:
+            name = field.key if row == field.key else f"{row}: {field.key}"
+            yield name, _example(field), field.about, form(field)
+
+
+def _example(field: Shared) -> str:
+    if field.example is None:
+        return ""
+    return str(field.example).lower() if isinstance(field.example, bool) else str(field.example)
+
+
+def _table(lines: Iterable[Sequence[str]]) -> str:
+    rows = [HEAD, ("---",) * len(HEAD), *([_marked(cell) for cell in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _marked(text: str) -> str:
+    """Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\|`*_[]<>#" else letter for letter in flat)
+
+
+def _paragraphs(texts: Iterable[str]) -> list[str]:
+    return [f"<p>{escape(text)}</p>" for text in texts]
+
+
+def _grid(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "<table>"
+    yield _row("th", HEAD)
+    yield from (_row("td", line) for line in lines)
+    yield "</table>"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

@@ -1,0 +1,66 @@
+"""`minimize recipient`, and what `lint` and `schema` make of recipients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+from tests.governance.recipients.house import SHIPPED, mapping, sync, write
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    write(tmp_path / "recipients", "vendor", mapping())
+    return tmp_path / "recipients"
+
+
+def test_the_list_says_what_goes_and_comes(command: Command) -> None:
+    said = command("recipient", "list", "--recipients", SHIPPED)
+    assert said.code == 0
+    assert "configmgr  independent  out 0  in 0  nothing is shared\n" in said.out
+    assert "apple  independent  out 27  in 60  push, device_enrollment" in said.out
+
+
+def test_the_list_for_machines_says_whether_a_contract_is_in_force(command: Command) -> None:
+    listed = command("recipient", "list", "--recipients", SHIPPED, "--json").json["recipients"]
+    assert {one["recipient"]: (one["in_force"], one["listed"]) for one in listed}["google"] == (True, True)
+    assert {one["recipient"]: one["in_force"] for one in listed}["configmgr"] is False
+
+
+def test_a_recipient_is_shown_as_markdown_or_html(command: Command, folder: Path) -> None:
+    plain = command("recipient", "show", "vendor", "--recipients", folder)
+    assert plain.out == command("recipient", "show", "vendor", "--markdown", "--recipients", folder).out
+    assert plain.out.startswith("# vendor\n")
+    assert command("recipient", "show", "vendor", "--html", "--recipients", folder).out.startswith("<!doctype html>")
+
+
+def test_a_recipient_is_shown_to_machines(command: Command, folder: Path) -> None:
+    shown = command("recipient", "show", "vendor", "--recipients", folder, "--json").json
+    assert shown["functions"][0]["fields"][0] == {
+        "field": "app_id",
+        "example": "com.example.mail",
+        "used for": "identifies the app",
+        "form": "keep",
+    }
+
+
+def test_a_recipient_that_is_not_there_exits_2(command: Command, folder: Path) -> None:
+    said = command("recipient", "show", "vendro", "--recipients", folder)
+    assert said.code == 2
+    assert "did you mean `vendor`" in said.err
+
+
+@pytest.mark.parametrize("verb", [("lint",), ("recipient", "lint")])
+def test_lint_judges_recipients(command: Command, folder: Path, verb: tuple[str, ...]) -> None:
+    write(folder, "vendor", mapping(functions=sync(fields={"a": "md5"})))
+    said = command(*verb, folder, "--json")
+    assert said.code == 1
+    assert "P012" in [one["code"] for one in said.json["findings"]]
+    assert command(*verb, SHIPPED / "apple.yaml").code == 0
+    assert command(*verb, SHIPPED / "apple.yaml", "--fail-on", "warning").code == 1
+
+
+def test_the_schema_of_recipients_is_printed(command: Command) -> None:
+    assert command("schema", "recipient").json["title"] == "minimize recipient"

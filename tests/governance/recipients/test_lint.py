@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.governance.recipients import Subprocessors, lint
+from minimize.governance.recipients.lint import is_recipient, judge
+from tests.governance.recipients.house import CONTRACT, FIELDS, SHIPPED, mapping, sync, vendor, write
+
+DAY = date(2026, 11, 25)
+
+
+def found(on: date = DAY, **changes: Any) -> list[tuple[str, str | None]]:
+    return [(one.code, one.field) for one in judge(vendor(**changes), Subprocessors(), on)]
+
+
+def test_of_a_careful_recipient_there_is_nothing_to_say() -> None:
+    assert found() == []
+
+
+def test_without_a_contract_nothing_goes() -> None:
+    assert found(contract=None) == [("T010", None)]
+    assert found(contract={**CONTRACT, "permits_transmission": False}) == [("T010", None)]
+
+
+def test_a_contract_that_is_over_is_told() -> None:
+    assert found(on=date(2027, 1, 1)) == [("T011", None)]
+
+
+def test_a_field_that_the_contract_does_not_permit_is_told() -> None:
+    assert found(contract={**CONTRACT, "permitted_fields": ["app_id", "token"]}) == [("T012", "device_id")]
+
+
+def test_a_contract_that_permits_more_than_goes_is_told() -> None:
+    assert found(contract={**CONTRACT, "permitted_fields": [*CONTRACT["permitted_fields"], "owner"]}) == [
+        ("T013", None)
+    ]
+
+
+def test_a_contract_without_retention_is_told() -> None:
+    assert found(contract={key: value for key, value in CONTRACT.items() if key != "retention"}) == [("T014", None)]
+
+
+def test_an_agent_off_the_list_is_told() -> None:
+    assert found(standing="agent", subprocessor="Desk") == [("T015", None)]
+
+
+def test_an_identifier_that_goes_as_it_is_is_told() -> None:
+    fields = {**FIELDS, "device_id": {"role": "identifier", "do": "keep", "about": "names it"}}
+    assert found(functions=sync(fields=fields)) == [("T020", "device_id")]
+
+
+def test_a_chain_leaves_no_more_than_its_least_revealing_step() -> None:
+    chain = [{"pseudonymize": {"key": "device"}}, "keep"]
+    fields = {**FIELDS, "device_id": {"role": "identifier", "do": chain, "about": "names it"}}
+    assert found(functions=sync(fields=fields)) == []
+
+
+def test_free_text_that_goes_as_it_is_is_told() -> None:
+    fields = {**FIELDS, "app_id": {"role": "free_text", "do": "keep", "about": "says it"}}
+    assert found(functions=sync(fields=fields)) == [("T021", "app_id")]
+
+
+def test_a_function_without_a_text_is_told() -> None:
+    assert found(functions=sync(text=None)) == [("T022", None)]
+
+
+def test_a_field_of_which_nobody_says_what_it_is_for_is_told() -> None:
+    assert found(functions=sync(fields={**FIELDS, "app_id": "keep"})) == [("T023", "app_id")]
+
+
+def test_what_only_comes_in_needs_no_contract() -> None:
+    assert found(contract=None, functions=sync(direction="inbound")) == []
+
+
+def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
+    write(tmp_path, "vendor", mapping(functions=sync(fields={"bad": "md5"})))
+    write(tmp_path, "agent", mapping(recipient="agent", standing="agent", subprocessor="Desk"))
+    write(tmp_path, "subprocessors", {"subprocessors": [{"name": "Desk", "from": "2027-01-01"}]})
+    assert [(one.code, Path(str(one.file)).stem) for one in lint(tmp_path, DAY) if one.severity == "error"] == [
+        ("T015", "agent"),
+        ("P012", "vendor"),
+    ]
+
+
+def test_the_shipped_recipients_have_no_fault() -> None:
+    assert {one.code for one in lint(SHIPPED, DAY)} == {"T020"}
+
+
+def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError):
+        lint(tmp_path / "nobody.yaml", DAY)
+
+
+def test_recipients_are_told_from_pipelines(tmp_path: Path) -> None:
+    path = write(tmp_path, "other", {"policy": "p"})
+    assert [is_recipient(each) for each in (SHIPPED, SHIPPED / "apple.yaml", SHIPPED / "subprocessors.yaml")] == [
+        True
+    ] * 3
+    assert [is_recipient(each) for each in (path, tmp_path, tmp_path / "none", SHIPPED.parent / "usage_events")] == [
+        False
+    ] * 4

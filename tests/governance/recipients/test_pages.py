@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from minimize.governance.recipients import load_recipient
+from minimize.governance.recipients.pages import html, markdown, sections
+from tests.governance.recipients.house import SHIPPED, sync, vendor
+
+EVIL = "<script>alert('x')</script> | `a` *b*\nnext"
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(tag)
+
+
+def test_each_field_has_its_example_its_use_and_its_form() -> None:
+    lines = markdown(vendor()).splitlines()
+    assert r"| app\_id | com.example.mail | identifies the app | keep |" in lines
+    assert r"| device\_id |  | names the device | pseudonymize (key device) |" in lines
+    assert "| token |  | reaches the device | passes through; never stored, logged or counted |" in lines
+    assert "| owner |  | no purpose needs it | not passed on |" in lines
+
+
+def test_purpose_text_and_contract_stand_above_the_table() -> None:
+    text = markdown(vendor())
+    assert r"Purpose: quality\_and\_security." in text
+    assert "Which apps a device has goes to the vendor. (text 1)" in text
+    assert "Contract C-1, from 2026-01-01 until 2027-01-01; it keeps what it got for 30d." in text
+
+
+def test_without_a_contract_the_list_says_so() -> None:
+    assert "No contract permits anything to go to it." in markdown(vendor(contract=None))
+
+
+def test_the_lines_of_google_are_grouped() -> None:
+    (out, back) = sections(load_recipient(SHIPPED / "google.yaml"))
+    assert sum(line[0].startswith("device data: ") for line in out.lines) == 11
+    assert out.said[-1] == "Must be there first: google_account."
+    assert len(back.lines) == 7
+
+
+def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
+    assert "Nothing is shared with it, and nothing is taken from it." in markdown(
+        load_recipient(SHIPPED / "configmgr.yaml")
+    )
+
+
+def test_what_a_file_says_becomes_no_markup() -> None:
+    fields = {"a": {"do": "keep", "about": EVIL, "example": EVIL}}
+    evil = vendor(about=EVIL, functions=sync(fields=fields, text=EVIL))
+    assert set(Tags(html(evil)).found) == {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "body",
+        "h1",
+        "h2",
+        "p",
+        "table",
+        "tr",
+        "th",
+        "td",
+    }
+    row = next(line for line in markdown(evil).splitlines() if line.startswith("| a |"))
+    assert row.replace(r"\|", "").count("|") == 5
+    assert "<script>" not in markdown(evil).replace(r"\<", "")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from minimize.errors import PolicyError
+from minimize.governance.recipients import recipient_from
+from minimize.governance.recipients.fields import words_of_fields
+from minimize.governance.recipients.model import Contract, Function, Recipient
+from minimize.governance.recipients.schema import recipient_schema
+from minimize.policy.faults import Faults
+from minimize.policy.yaml import parse
+from tests.governance.recipients.house import CONTRACT, SHIPPED, mapping, sync
+
+FILES = sorted(path for path in SHIPPED.glob("*.yaml") if path.stem != "subprocessors")
+
+
+def accepts(document: Any) -> bool:
+    return Draft202012Validator(recipient_schema()).is_valid(document)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(recipient_schema())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_shipped_files_fit(path: Path) -> None:
+    root = parse(path.read_text(encoding="utf-8"), Faults())
+    assert root is not None
+    assert accepts(json.loads(json.dumps(root.plain())))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"standing": "friend"},
+        {"functions": None},
+        {"extra": 1},
+        {"contract": {**CONTRACT, "from": "soon"}},
+        {"contract": {**CONTRACT, "retention": "30"}},
+        {"functions": sync(direction="sideways")},
+        {"functions": sync(text_version=0)},
+        {"functions": sync(fields={"a": "md5"})},
+        {"functions": sync(fields={"a": {"do": "keep", "tpye": "x"}})},
+        {"functions": sync(fields={})},
+    ],
+)
+def test_what_the_loader_refuses_does_not_fit(changes: dict[str, Any]) -> None:
+    document = mapping(**changes)
+    with pytest.raises(PolicyError):
+        recipient_from(document)
+    assert not accepts(document)
+
+
+def test_it_knows_every_key_of_the_models() -> None:
+    schema = recipient_schema()
+    parts = schema["$defs"]
+    assert set(schema["properties"]) == set(Recipient.model_fields) - {"path", "digest"}
+    assert set(parts["contract"]["properties"]) == {name.rstrip("_") for name in Contract.model_fields}
+    assert set(parts["function"]["properties"]) == set(Function.model_fields) - {"name", "line"}
+    assert set(parts["whole_field"]["properties"]) == set(words_of_fields())
