@@ -19,6 +19,7 @@ The rooms of the house, from the door down; each may use what stands below it:
     spill                                   a budget for tallies, and sealed space on disk beyond it
     keys                                    the keyring
     scrub · stage · nested                  no hidden bytes; a batch on its way; leaves of nested columns
+    stores                                  folders on disk and prefixes in object stores
     pointer · times · errors                JSON Pointer; aware UTC; the tree of errors
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import pyarrow as pa
@@ -37,6 +37,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.release import Release
+from minimize.stores import Place, absolute, options_of, relative, where, written
 from minimize.times import moment
 
 PathOrPipeline = Pipeline | str | PathLike[str]
@@ -113,9 +114,9 @@ def init(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
     Takes a file, or a folder of files of one format, laid out by date or not. Gives the paths that were written. Raises
     SourceError where there is nothing to look at, ConfigurationError where a file exists.
     """
-    target, source = Path(folder), _pattern_of(Path(data).absolute())
+    target, source = Path(folder), _pattern_of(absolute(where(data)))
     name = name_from(target.absolute().name)
-    pipeline = _PIPELINE.format(name=name, path=json.dumps(source), format=format_of(Path(source)) or "ndjson")
+    pipeline = _PIPELINE.format(name=name, path=json.dumps(source), format=format_of(where(source)) or "ndjson")
     files = {target / "policy.yaml": draft(discover(source), name), target / "pipeline.yaml": pipeline}
     standing = [path for path in files if path.exists()]
     if standing:
@@ -136,13 +137,14 @@ quarantine: {{fail_above: 0.01}}
 """
 
 
-def _pattern_of(data: Path) -> str:
+def _pattern_of(data: Place) -> str:
     """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
-    found = find(str(data), Path.cwd())
+    found = find(written(data), Path.cwd())
     first = next((path for path in found.files.get(None, ()) if format_of(path)), None)
     if first is None or not data.is_dir():
-        return str(data)
-    return "/".join([str(data), *_folders(first.relative_to(data).parts[:-1]), "**", f"*{_ending(first)}"])
+        return written(data)
+    pattern = "/".join([str(data), *_folders(relative(first, data).parts[:-1]), "**", f"*{_ending(first)}"])
+    return pattern + options_of(data)
 
 
 def _folders(parts: Sequence[str]) -> list[str]:
@@ -151,9 +153,10 @@ def _folders(parts: Sequence[str]) -> list[str]:
     return [] if dated is None else [*("*" for _ in parts[:dated]), _DAY.sub(DATE, parts[dated], count=1)]
 
 
-def _ending(path: Path) -> str:
+def _ending(path: Place) -> str:
     """The suffix, with that of a compression behind it."""
-    return "".join(path.suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else path.suffixes[-1:])
+    suffixes = PurePath(path.name).suffixes
+    return "".join(suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else suffixes[-1:])
 
 
 def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:

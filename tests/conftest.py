@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.buckets import Bucket, access, empty_bucket, store
 from tests.postgres import Server, server
 
 settings.register_profile(
@@ -21,6 +22,20 @@ def _postgres() -> Iterator[Server]:
     """A PostgreSQL server, started when the first test asks for it."""
     with server() as running:
         yield running
+
+
+@pytest.fixture(scope="session", name="s3")
+def _s3() -> Iterator[str]:
+    """Host and port of an S3 on loopback, started when the first test asks for it."""
+    with store() as host:
+        yield host
+
+
+@pytest.fixture(name="bucket")
+def _bucket(s3: str) -> Iterator[Bucket]:
+    """An empty bucket, and the credentials for it."""
+    with access():
+        yield empty_bucket(s3)
 
 
 @pytest.fixture(scope="session", autouse=True)

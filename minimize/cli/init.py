@@ -8,7 +8,7 @@ from minimize.cli import options
 
 
 @click.command()
-@click.argument("data", type=click.Path(exists=True))
+@click.argument("data", type=options.Data(exists=True))
 @click.argument("folder", type=click.Path(file_okay=False), metavar="DIR")
 @options.as_json
 def command(data: str, folder: str, as_json: bool) -> None:

@@ -25,6 +25,14 @@ LEDGER: Final = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledg
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Data(click.Path):
+    """A path on disk, which may have to exist, or the URI of an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, checked; a URI as it is."""
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 def as_json(command: F) -> F:
     """`--json`: results for machines. With it comes `--log-format`, which may stand before the verb or behind it."""
     log = click.option(

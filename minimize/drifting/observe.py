@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from minimize.drifting.listed import Listed, unlisted
 from minimize.errors import SchemaError
@@ -17,6 +16,7 @@ from minimize.io.find import Shown, hive
 from minimize.io.part import FilePart
 from minimize.io.rows import at
 from minimize.pointer import Pointer
+from minimize.stores import Place
 
 SHAPED = 20
 """Of how many files of a date the first records are looked at for the types of what they hold."""
@@ -84,8 +84,8 @@ class Observed:
 
 
 def observe(
-    files: Sequence[Path],
-    root: Path,
+    files: Sequence[Place],
+    root: Place,
     kind: str,
     request: Request,
     lists: Mapping[str, frozenset[str]],

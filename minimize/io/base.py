@@ -15,6 +15,7 @@ import pyarrow as pa
 from minimize.io.find import Shown
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef
+from minimize.stores import Place
 
 Unit = Literal["byte", "row"]
 Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large"]
@@ -140,7 +141,7 @@ class Source(Protocol):
 class Format(Protocol):
     """A way to read files: binds files to a request. `shown` says how hive partitions are shown in the names of parts."""
 
-    def __call__(self, files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> Source:
+    def __call__(self, files: Sequence[Place], root: Place, request: Request, *, shown: Shown | None = None) -> Source:
         """The bound source. Raises SchemaError with the whole diff, before anything is decoded."""
         ...
 

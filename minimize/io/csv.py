@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +33,14 @@ from minimize.io.shape import pruned, tree
 from minimize.io.text import read
 from minimize.io.types import arrow_type
 from minimize.io.utf8 import BROKEN, Utf8
+from minimize.stores import Place
 
 BLOCK = 8 << 20
 """How many bytes are read at a time: a record must not be longer."""
 HEADER = 1 << 20
 
 
-def csv(files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> FileSource:
+def csv(files: Sequence[Place], root: Place, request: Request, *, shown: Shown | None = None) -> FileSource:
     """CSV files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
     schema = pruned(pa.schema([]), tree(request))
     parts = [FilePart(path, root, shown) for path in files]
@@ -79,7 +79,7 @@ class CsvPart(OfFile):
             text = Utf8(stream)
             ragged: list[int] = []
             first, runs_on = 0, False
-            for batch in steady(_batches(text, self.names, ragged), damaged(self.name)):
+            for batch in steady(_batches(text, self.names, ragged), damaged(self.name), self.name):
                 places, rejects, first = _placed(batch.num_rows, first, ragged)
                 runs_on = _runs_on(batch) if batch.num_rows else runs_on
                 yield with_rejects(self._chunk(batch, places), rejects)

@@ -27,6 +27,7 @@ from minimize.io.shape import listy, steps
 from minimize.io.text import one
 from minimize.io.types import plain, word_of
 from minimize.pointer import STAR, Part, Pointer
+from minimize.stores import Place, Remote, written
 
 LINES = 5000
 """How many records of NDJSON are looked at."""
@@ -46,9 +47,9 @@ def discover(source: Any) -> Found:
     Where a policy has no word for a type, Arrow's stands there. A flat column comes by its name, anything below one as a
     pointer. Raises SourceError, ConfigurationError.
     """
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path | Remote):
         return _columns(take(source).schema)
-    found = find(str(source), Path.cwd())
+    found = find(written(source), Path.cwd())
     parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_of(path)]
     if not parts:
         raise SourceError(
@@ -61,7 +62,7 @@ def discover(source: Any) -> Found:
     return list(together.items())
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Place) -> str:
     """The format that a file's name says; '' for none."""
     name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
     return _ENDINGS.get(Path(name).suffix, "")

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 from minimize.disk import sync, sync_folder
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
+from minimize.stores import Place, Remote
 from minimize.system import said
 
 CHUNK = 1 << 20
@@ -83,9 +84,9 @@ def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] 
     raise OutputError(f"the output folder cannot be written: {what}", hint=hint)
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Place) -> str:
     """`sha256:` of a file's bytes."""
-    with path.open("rb") as file:
+    with path.stream() if isinstance(path, Remote) else path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,7 +1,8 @@
 """Which files a source path names, by batch date, and how their names may be shown.
 
 A path is a file, a folder (all files below it), or a pattern with `*`, `?`, `**` and `{date}`, which stands for a calendar
-day `YYYY-MM-DD`. Its root is the longest folder without any of these; names are shown relative to it.
+day `YYYY-MM-DD`. It may be the URI of an object store; `?` then begins its options and is no wildcard. Its root is the
+longest folder without any of these; names are shown relative to it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
 from minimize.errors import SourceError
+from minimize.stores import Place, Remote, absolute, is_uri, relative, where, within
 
 DATE = "{date}"
 _WILD = re.compile(r"[*?{\[]")
@@ -32,8 +34,8 @@ class Found:
     beside  which names in the root are the source's, where it is files in one folder; None where it goes deeper
     """
 
-    root: Path
-    files: Mapping[date | None, Sequence[Path]]
+    root: Place
+    files: Mapping[date | None, Sequence[Place]]
     beside: re.Pattern[str] | None = None
 
     @property
@@ -41,12 +43,12 @@ class Found:
         """Whether files are grouped by batch date."""
         return None not in self.files
 
-    def fence(self, folder: Path) -> Path | None:
+    def fence(self, folder: Place) -> Place | None:
         """The folder that an output must stay away from; None where it lies beside the source's files and cannot be one."""
-        inside, root = folder.resolve(), self.root.resolve()
-        if self.beside is None or root.is_relative_to(inside) or not inside.is_relative_to(root):
+        inside, root = resolved(folder), resolved(self.root)
+        if self.beside is None or within(root, inside) or not within(inside, root):
             return self.root
-        return self.root if self.beside.fullmatch(inside.relative_to(root).parts[0]) else None
+        return self.root if self.beside.fullmatch(relative(inside, root).parts[0]) else None
 
 
 def find(pattern: str, base: Path) -> Found:
@@ -57,36 +59,43 @@ def find(pattern: str, base: Path) -> Found:
     root, rest = split(pattern, base)
     if not rest:
         alone = None if root.is_dir() else re.compile(re.escape(root.name))
-        return Found(root if root.is_dir() else root.parent, {None: sorted(_under(root))}, alone)
-    matches = [(day, path) for path in _under(root) for day in _days(_regex(rest), path.relative_to(root).as_posix())]
-    groups: dict[date | None, list[Path]] = {} if DATE in rest else {None: []}
-    for day, path in sorted(matches, key=lambda match: (match[0] or date.min, match[1])):
+        return Found(root if root.is_dir() else root.parent, {None: _under(root)}, alone)
+    matches = [(day, path) for path in _under(root) for day in _days(_regex(rest), str(relative(path, root)))]
+    groups: dict[date | None, list[Place]] = {} if DATE in rest else {None: []}
+    for day, path in sorted(matches, key=lambda match: match[0] or date.min):
         groups.setdefault(day, []).append(path)
     return Found(root, groups, None if "/" in rest or rest == "**" else re.compile(_segment(rest), re.DOTALL))
 
 
-def split(pattern: str, base: Path) -> tuple[Path, str]:
+def split(pattern: str, base: Path) -> tuple[Place, str]:
     """The root of a path, and the rest of it as a pattern ('' where the path has neither wildcard nor `{date}`)."""
+    if is_uri(pattern):
+        return _split_uri(where(pattern))
     parts = PurePath(pattern).parts
-    wild = next((index for index, part in enumerate(parts) if _WILD.search(part)), None)
+    wild = _wild(parts)
     if wild is None:
         return _resolved(base / pattern), ""
     return _resolved(base.joinpath(*parts[:wild])), "/".join(parts[wild:])
 
 
-def name_of(path: Path, root: Path, shown: Shown | None = None) -> str:
+def resolved(place: Place) -> Place:
+    """The place without links; in a store there are none."""
+    return place if isinstance(place, Remote) else place.resolve()
+
+
+def name_of(path: Place, root: Place, shown: Shown | None = None) -> str:
     """A file's name relative to the root, with `/`.
 
     `shown` decides about hive partitions: it takes field and value and gives the text to show instead of the value (a keyed
     hash), or None to show the value as it is. Without `shown` names are as on disk.
     """
-    parts = path.relative_to(root).parts
+    parts = relative(path, root).parts
     return "/".join(part if shown is None else _part(part, shown) for part in parts)
 
 
-def hive(path: Path, root: Path) -> dict[str, str | None]:
+def hive(path: Place, root: Place) -> dict[str, str | None]:
     """The hive partitions of a file below the root, percent-decoded; None is the partition of no value."""
-    folders = path.relative_to(root).parts[:-1]
+    folders = relative(path, root).parts[:-1]
     found = (match for match in map(_HIVE.fullmatch, folders) if match)
     return {unquote(match[1]): None if match[2] == _NO_VALUE else unquote(match[2]) for match in found}
 
@@ -97,11 +106,38 @@ def _part(part: str, shown: Shown) -> str:
     return part if match is None or instead is None else f"{match[1]}=#{instead}"
 
 
-def _resolved(path: Path) -> Path:
-    return Path(*path.parts).absolute()
+def _split_uri(place: Place) -> tuple[Place, str]:
+    parts = place.key.parts if isinstance(place, Remote) else ()
+    wild = _wild(parts)
+    if wild is None or not isinstance(place, Remote):
+        return place, ""
+    return Remote(place.bucket, PurePosixPath(*parts[:wild])), "/".join(parts[wild:])
 
 
-def _under(root: Path) -> Iterator[Path]:
+def _wild(parts: Sequence[str]) -> int | None:
+    return next((index for index, part in enumerate(parts) if _WILD.search(part)), None)
+
+
+def _resolved(path: Path) -> Place:
+    return absolute(Path(*path.parts))
+
+
+def _under(root: Place) -> list[Place]:
+    """The files below, or the one that it is, by path. Raises SourceError for a bucket that is not there."""
+    found: list[Place] = [*(_objects(root) if isinstance(root, Remote) else _files(root))]
+    return sorted(found, key=lambda path: path.parts)
+
+
+def _objects(root: Remote) -> list[Remote]:
+    if root.is_file():
+        return [root]
+    found = [path for path in root.below() if not _hidden(relative(path, root))]
+    if not found and not root.has_bucket():
+        raise SourceError(f"{root.bucket} is not there", hint="is the bucket's name right, and the region or account?")
+    return found
+
+
+def _files(root: Path) -> Iterator[Path]:
     if _is_file(root):
         yield root
     elif root.is_dir():
@@ -114,7 +150,7 @@ def _is_file(path: Path) -> bool:
     raise SourceError(f"the folder {path.parent} cannot be looked into", hint="see who may read it")
 
 
-def _hidden(path: Path) -> bool:
+def _hidden(path: PurePath) -> bool:
     return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in path.parts)
 
 

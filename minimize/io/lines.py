@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
-from minimize.errors import SourceError
-from minimize.io.part import damaged, unreadable
+from minimize.io.part import broken, unreadable
+from minimize.stores import Place, Remote
 
 BLOCK = 8 << 20
 """About how many bytes of text are parsed at once, and make a chunk."""
@@ -44,11 +43,15 @@ class Block:
 
 
 @contextmanager
-def stored(path: Path, name: str) -> Iterator[pa.NativeFile]:
+def stored(path: Place, name: str) -> Iterator[pa.NativeFile]:
     """A file's bytes, decompressed by its name's ending (.gz, .zst; several members are one stream). Raises SourceError."""
     stream = None
     with suppress(OSError, pa.ArrowException):
-        stream = pa.input_stream(str(path), compression=_CODECS.get(path.suffix.lower()), buffer_size=1 << 16)
+        codec = _CODECS.get(path.suffix.lower())
+        if isinstance(path, Remote):
+            stream = path.stream(codec)
+        else:
+            stream = pa.input_stream(str(path), compression=codec, buffer_size=1 << 16)
     if stream is None:
         raise unreadable(name)
     with stream:
@@ -56,31 +59,33 @@ def stored(path: Path, name: str) -> Iterator[pa.NativeFile]:
 
 
 @contextmanager
-def opened(path: Path, name: str) -> Iterator[Stream]:
+def opened(path: Place, name: str) -> Iterator[Stream]:
     """The same, as a stream whose errors say which file it is and nothing of what is in it."""
     with stored(path, name) as stream:
-        yield _Whole(stream, damaged(name))
+        yield _Whole(stream, name)
 
 
 class _Whole:
     """A stream that says which file it is when its bytes do not decode to their end."""
 
-    def __init__(self, stream: BinaryIO, error: SourceError) -> None:
-        self._stream, self._error = stream, error
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
 
     def read(self, size: int, /) -> bytes:
-        with suppress(OSError, pa.ArrowException):
+        try:
             return self._stream.read(size)
-        raise self._error
+        except (OSError, pa.ArrowException) as caught:
+            error = broken(self._name, caught)
+        raise error
 
 
-def is_plain(path: Path) -> bool:
+def is_plain(path: Place) -> bool:
     """Whether a file's bytes are its text, by its name: then it can be read from anywhere."""
     return path.suffix.lower() not in _CODECS
 
 
 @contextmanager
-def between(path: Path, name: str, span: Span) -> Iterator[tuple[Stream, int]]:
+def between(path: Place, name: str, span: Span) -> Iterator[tuple[Stream, int]]:
     """The lines of a plain file that begin within a span, and where the first of them does. Raises SourceError."""
     file: BinaryIO | None = None
     with suppress(OSError):
@@ -88,7 +93,7 @@ def between(path: Path, name: str, span: Span) -> Iterator[tuple[Stream, int]]:
     if file is None:
         raise unreadable(name)
     with file:
-        whole = _Whole(file, damaged(name))
+        whole = _Whole(file, name)
         start, end = (_line_from(file, whole, at) for at in span)
         file.seek(start)
         yield _Until(whole, end - start), start

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from minimize.io.merge import bounded, joined, ordered
 from minimize.io.part import FilePart, FileSource, OfFile
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
+from minimize.stores import Place
 
 PIECE = 64 << 20
 """Bytes of a plain file that are read by one worker at least."""
@@ -39,7 +39,7 @@ PEEK = 1000
 """How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
 
 
-def ndjson(files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> FileSource:
+def ndjson(files: Sequence[Place], root: Place, request: Request, *, shown: Shown | None = None) -> FileSource:
     """NDJSON files as a source. Raises SourceError where the first lines of a file cannot be read."""
     parts = [FilePart(path, root, shown) for path in files]
     shape = tree(request, _maps(parts, request))

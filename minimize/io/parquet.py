@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,15 +22,16 @@ from minimize.io.columnar import ROWS, Bound, bind, sound
 from minimize.io.find import Shown, hive
 from minimize.io.fit import refuse, unified
 from minimize.io.footer import Footer
-from minimize.io.part import FilePart, FileSource, OfFile, damaged, steady
+from minimize.io.part import FilePart, FileSource, OfFile, broken, damaged, steady
 from minimize.io.project import rows_only
 from minimize.io.rows import SUBJECTS, Fault, flat, subjects
 from minimize.io.shape import pruned, tree
 from minimize.io.types import arrow_type
 from minimize.pointer import Pointer
+from minimize.stores import Place, parquet_file
 
 
-def parquet(files: Sequence[Path], root: Path, request: Request, *, shown: Shown | None = None) -> FileSource:
+def parquet(files: Sequence[Place], root: Place, request: Request, *, shown: Shown | None = None) -> FileSource:
     """Parquet files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
     parts = [FilePart(path, root, shown) for path in files]
     footers = [footer(part) for part in parts]
@@ -52,9 +52,12 @@ def parquet(files: Sequence[Path], root: Path, request: Request, *, shown: Shown
 
 def footer(part: FilePart) -> Footer:
     """What a file says of itself. Raises SourceError."""
-    with suppress(pa.ArrowException, OSError), pq.ParquetFile(part.path) as file:
-        return Footer(file.metadata, file.schema_arrow)
-    raise damaged(part.name)
+    try:
+        with parquet_file(part.path) as file:
+            return Footer(file.metadata, file.schema_arrow)
+    except (pa.ArrowException, OSError) as caught:
+        error = broken(part.name, caught)
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class ParquetPart(OfFile):
     def read(self) -> Iterator[Chunk]:
         """The records, at most `ROWS` a chunk, never across row groups. Raises SourceError."""
         foot, first = footer(self.file), 0
-        with pq.ParquetFile(self.file.path, read_dictionary=list(self.encoded), pre_buffer=False) as opened:
+        with parquet_file(self.file.path, read_dictionary=list(self.encoded)) as opened:
             for group in range(foot.groups):
                 if self.group in (None, group):
                     yield from self._group(opened, foot, group, first)
@@ -114,7 +117,8 @@ class ParquetPart(OfFile):
             rows = foot.rows(group)
             yield from (rows_only(min(ROWS, rows - at)) for at in range(0, rows, ROWS))
             return
-        yield from steady(_decoded(opened, group, foot.rows(group), foot.paths(leaves)), damaged(self.name))
+        decoded = _decoded(opened, group, foot.rows(group), foot.paths(leaves))
+        yield from steady(decoded, damaged(self.name), self.name)
 
     def _partitions(self, schema: pa.Schema) -> dict[str, pa.Scalar]:
         """The values of the declared hive partitions. Raises SchemaError where one is not of its type."""

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from minimize.errors import SourceError
 from minimize.io.base import Part
+from minimize.io.durable import digest_of
 from minimize.io.find import Shown, name_of
+from minimize.stores import Place, Remote
+from minimize.stores.reasons import Reason, why
 
 T = TypeVar("T")
-Mark = tuple[int, int, int, int]
-"""Device, inode, size and time of the last change of a file."""
+Mark = tuple[int | str, ...]
+"""Device, inode, size and time of the last change of a file; size, time and tag of an object."""
 
 
 @dataclass(frozen=True)
 class FilePart:
     """One file of a source."""
 
-    path: Path
-    root: Path
+    path: Place
+    root: Place
     shown: Shown | None = None
     """Says for a hive partition what to show instead of its value; None shows names as they are on disk."""
 
@@ -49,7 +50,7 @@ class FilePart:
     def size(self) -> int:
         """Stored bytes. Raises SourceError."""
         with suppress(OSError):
-            return self.path.stat().st_size
+            return self.path.size() if isinstance(self.path, Remote) else self.path.stat().st_size
         raise unreadable(self.name)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,8 +61,13 @@ class FilePart:
     def digest(self) -> str:
         """`sha256:` of the stored bytes, read once. Raises SourceError, also where the file changed since it was first seen."""
         found = None
-        with suppress(OSError), self.path.open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        reason = None
+        try:
+            found = digest_of(self.path)
+        except OSError as error:
+            reason = why(error)
+        if reason is not None:
+            raise lost(self.name, reason)
         if found is None:
             raise unreadable(self.name)
         if _mark(self.path) != self.seen:
@@ -138,8 +144,10 @@ def changing(name: str) -> SourceError:
     return SourceError(f"{name} changed while it was read", hint=hint)
 
 
-def _mark(path: Path) -> Mark | None:
+def _mark(path: Place) -> Mark | None:
     with suppress(OSError):
+        if isinstance(path, Remote):
+            return path.mark()
         found = path.stat()
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
     return None
@@ -150,14 +158,32 @@ def damaged(name: str) -> SourceError:
     return SourceError(f"{name} is damaged: it does not decode to its end", hint="fetch the file again")
 
 
-def steady(things: Iterator[T], error: SourceError) -> Iterator[T]:
-    """The things of an iterator; where it fails, this error instead of its own, whose text may hold values."""
+def lost(name: str, reason: Reason) -> SourceError:
+    """The error of a file whose store refused while it was read."""
+    return SourceError(f"{name} could not be read to its end: its store {reason.message}", hint=reason.hint)
+
+
+def broken(name: str, error: BaseException) -> SourceError:
+    """The error of a file that failed while it was read: damaged, or its store refused."""
+    reason = why(error)
+    return damaged(name) if reason is None else lost(name, reason)
+
+
+def steady(things: Iterator[T], error: SourceError, name: str = "") -> Iterator[T]:
+    """The things of an iterator; where it fails, this error instead of its own, whose text may hold values.
+
+    Takes the name of the file that is read, too, for the case that its store refuses.
+    """
     while True:
         got: list[T] | None = None
+        reason: Reason | None = None
         with suppress(Exception):
-            got = [*islice(things, 1)]
+            try:
+                got = [*islice(things, 1)]
+            except (OSError, pa.ArrowException) as caught:
+                reason = why(caught)
         if got is None:
-            raise error
+            raise error if reason is None else lost(name, reason)
         if not got:
             return
         yield got[0]

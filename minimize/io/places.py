@@ -11,20 +11,20 @@ from minimize.errors import OutputError
 from minimize.io.history import RUNS, known_runs
 from minimize.io.index.write import INDEX, SUFFIX
 from minimize.io.intent import listing
+from minimize.stores import Place, within
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def check_apart(folder: Path, source: Path | None) -> None:
+def check_apart(folder: Place, source: Place | None) -> None:
     """Raises OutputError where output folder and source lie within each other."""
     if source is None:
         return
-    out, root = folder.resolve(), source.resolve()
-    if out.is_relative_to(root):
+    if within(folder, source):
         raise OutputError("the output folder lies inside the source", hint="write to a folder beside it")
-    if root.is_relative_to(out):
+    if within(source, folder):
         raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
 
 

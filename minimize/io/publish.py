@@ -38,6 +38,7 @@ from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, with_indexes
+from minimize.stores import Place
 
 QUARANTINE: Final = "quarantine"
 RECORDS: Final = "records"
@@ -46,7 +47,7 @@ LOCK: Final = ".lock"
 
 @contextmanager
 def open_output(
-    folder: Path, *, source: Path | None = None, create: bool = True, exchange: Exchange = exchange
+    folder: Path, *, source: Place | None = None, create: bool = True, exchange: Exchange = exchange
 ) -> Iterator[Output]:
     """Opens an output folder for writing: one process at a time, everything begun before settled.
 

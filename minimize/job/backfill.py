@@ -31,6 +31,7 @@ from minimize.policy.load import load_policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import house_purposes
 from minimize.receipt import Receipt
+from minimize.stores import Place
 
 State = Literal["done", "due", "no input"]
 
@@ -117,7 +118,7 @@ def _states(asked: Backfill, job: Pipeline, chain: Sequence[Receipt], instead: I
     found = found_files(job, instead.input, None)
     if not found.dated:
         raise ConfigurationError("a backfill names dates, and the source has no {date}", hint="run it whole")
-    wanted: dict[Day, Sequence[Path]] = {when: files for when, files in found.files.items() if when in asked.wanted}
+    wanted: dict[Day, Sequence[Place]] = {when: files for when, files in found.files.items() if when in asked.wanted}
     shown = veil(job, find_keyring(instead.keys, job.folder))
     arrived = arrivals(replace(found, files=wanted), chain, shown)
     last = _last(chain)

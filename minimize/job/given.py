@@ -31,6 +31,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
 from minimize.settings import SettingsRows
 from minimize.spill import find_budget
+from minimize.stores import Place, options_of
 from minimize.techniques import plain
 from minimize.times import day, moment
 
@@ -49,8 +50,8 @@ class Given:
     found: Found
     """The files of every batch date, also of those that are not asked for."""
     shown: Shown
-    fence: Path | None
-    root: Path
+    fence: Place | None
+    root: Place
     """The folder that the input lies in."""
     plan: Plan
     origin: Origin | None
@@ -187,8 +188,8 @@ def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -
     root, wild = split(path, Path.cwd())
     if not wild and not root.exists():
         raise ConfigurationError("there is no file or folder at the input's path", hint="is it written right?")
-    if rest and Path(path).is_dir():
-        below = find(f"{path}/{rest}", Path.cwd())
+    if rest and not wild and root.is_dir():
+        below = find(f"{root}/{rest}{options_of(root)}", Path.cwd())
         if any(below.files.values()):
             return below
     found = find(path, Path.cwd())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from minimize.io.find import Found, Shown
 from minimize.io.part import FilePart
 from minimize.job.dates import Day
 from minimize.receipt import Receipt
+from minimize.stores import Place
 from minimize.times import day
 
 State = Literal["new", "same", "changed", "shrunk", "gone"]
@@ -62,7 +62,7 @@ def last_inputs(chain: Iterable[Receipt]) -> dict[Day, Mapping[str, str]]:
     return found
 
 
-def digests(files: Sequence[Path], root: Path, shown: Shown | None) -> dict[str, str]:
+def digests(files: Sequence[Place], root: Place, shown: Shown | None) -> dict[str, str]:
     """The files by their shown name, with their digests."""
     parts = (FilePart(path, root, shown) for path in files)
     return {part.name: part.digest for part in parts}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from minimize.observability.columns import column_lineage
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, time_text
+from minimize.stores import Place, Remote
 from minimize.techniques.redact import hits
 
 SPEC: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -47,11 +48,11 @@ class About:
     kind: str
     engine: str
     job: Pipeline
-    output: Path
+    output: Place
     namespace: str = "minimize"
     plan: Plan | None = None
     dates: tuple[str, ...] = ()
-    source: Path | None = None
+    source: Place | None = None
 
     @property
     def producer(self) -> str:
@@ -151,7 +152,7 @@ def _nominal(about: About) -> dict[str, Any]:
 
 
 def _source(about: About) -> dict[str, str]:
-    return {"namespace": "file", "name": "" if about.source is None else shown(about.source)}
+    return {"namespace": "file", "name": ""} if about.source is None else named(about.source)
 
 
 def _inputs(about: About, facets: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -171,8 +172,7 @@ def _output(about: About, name: str, facets: Mapping[str, Any]) -> dict[str, Any
         said["schema"] = _facet(about, "SchemaDatasetFacet", columns)
         said["columnLineage"] = _facet(about, "ColumnLineageDatasetFacet", lineage)
     return {
-        "namespace": "file",
-        "name": f"{shown(about.output)}/{name}",
+        **named(about.output / name),
         "facets": said,
         "outputFacets": dict(facets),
     }
@@ -195,11 +195,25 @@ def _facet(about: About, kind: str, said: Mapping[str, Any]) -> dict[str, Any]:
     return {"_producer": about.producer, "_schemaURL": url, **said}
 
 
+def named(place: Place) -> dict[str, str]:
+    """A folder as a dataset of lineage: its namespace is the file system, or the bucket.
+
+    >>> named(where("s3://house/in/tenant=north?region=eu-west-1"))
+    {'namespace': 's3://house', 'name': 'in/#'}
+    """
+    if isinstance(place, Remote):
+        return {"namespace": str(place.bucket), "name": _marked(place.parts)}
+    return {"namespace": "file", "name": shown(place)}
+
+
 def shown(path: Path) -> str:
     """A folder's path as lineage names it; a part that may be a value is a mark.
 
     >>> shown(Path("/data/tenant=north/in")), shown(Path("/data/ann@example.com"))
     ('/data/#/in', '/data/#')
     """
-    parts = path.absolute().parts[1:]
-    return "/" + "/".join("#" if "=" in part or hits(part) else part for part in parts)
+    return "/" + _marked(path.absolute().parts[1:])
+
+
+def _marked(parts: Sequence[str]) -> str:
+    return "/".join("#" if "=" in part or hits(part) else part for part in parts)

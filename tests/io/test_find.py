@@ -122,5 +122,6 @@ def test_an_output_may_lie_beside_files_but_never_where_it_could_be_read(
 ) -> None:
     found = find(source, tree)
     fence = found.fence(tree / output)
+    assert fence is None or isinstance(fence, Path)
     inside = fence is not None and ((tree / output).is_relative_to(fence) or fence.is_relative_to(tree / output))
     assert inside is not apart

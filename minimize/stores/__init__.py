@@ -1,0 +1,102 @@
+"""Places that are a folder on disk or a prefix in an object store, chosen by how they are written.
+
+address  what a URI says, and what it may not say
+remote   a path in a bucket, as far as it is like one on disk
+reasons  why a store refused, told without a word of its own message
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path, PurePosixPath
+
+import pyarrow.parquet as pq
+
+from minimize.errors import OutputError, SourceError
+from minimize.stores.address import Bucket, Fault, is_uri
+from minimize.stores.remote import Remote
+
+__all__ = [
+    "Bucket",
+    "Place",
+    "Remote",
+    "absolute",
+    "is_uri",
+    "options_of",
+    "output_at",
+    "parquet_file",
+    "relative",
+    "where",
+    "within",
+    "written",
+]
+
+Place = Path | Remote
+"""A folder or file on disk, or in an object store."""
+
+
+def where(text: str | PathLike[str] | Remote, base: Path | None = None, *, fault: Fault = SourceError) -> Place:
+    """The place that a path or a URI names; a path is relative to a folder. Raises the fault for a URI that cannot be one.
+
+    >>> str(where("s3://bucket/in/2026?region=eu-west-1")), str(where("in", Path("/data")))
+    ('s3://bucket/in/2026', '/data/in')
+    """
+    if isinstance(text, Remote):
+        return text
+    said = fspath(text)
+    if not is_uri(said):
+        return (Path() if base is None else base) / said
+    bucket, key = Bucket.of(said, fault)
+    return Remote(bucket, PurePosixPath(key))
+
+
+def output_at(text: str | PathLike[str] | Remote, base: Path | None = None) -> Place:
+    """The output that a path or a URI names. Raises OutputError."""
+    return where(text, base, fault=OutputError)
+
+
+def parquet_file(place: Place, *, read_dictionary: Sequence[str] | None = None) -> pq.ParquetFile:
+    """A Parquet file, opened; of an object the column chunks of a row group are fetched together."""
+    if isinstance(place, Remote):
+        return pq.ParquetFile(place.open(), read_dictionary=read_dictionary, pre_buffer=True)
+    return pq.ParquetFile(place, read_dictionary=read_dictionary, pre_buffer=False)
+
+
+def written(place: str | PathLike[str] | Remote) -> str:
+    """A place as it is written to be found again, the options of a URI included."""
+    return place.uri if isinstance(place, Remote) else fspath(place)
+
+
+def options_of(place: Place) -> str:
+    """The options of a URI, with `?`; '' where it says none, or the place is on disk."""
+    return place.bucket.query if isinstance(place, Remote) else ""
+
+
+def absolute(place: Place) -> Place:
+    """The place, whatever the current folder."""
+    return place if isinstance(place, Remote) else place.absolute()
+
+
+def relative(place: Place, root: Place) -> PurePosixPath:
+    """The path below a root, with `/`. Raises ValueError where it does not lie there.
+
+    >>> str(relative(where("s3://bucket/in/a/b.csv"), where("s3://bucket/in")))
+    'a/b.csv'
+    """
+    if isinstance(place, Path) and isinstance(root, Path):
+        return PurePosixPath(place.relative_to(root))
+    if isinstance(place, Remote) and isinstance(root, Remote):
+        return place.relative_to(root)
+    raise ValueError("one is on disk, the other is not")
+
+
+def within(place: Place, root: Place) -> bool:
+    """Whether a place lies at or below another.
+
+    >>> within(where("s3://bucket/in/a"), where("s3://bucket/in")), within(where("s3://bucket/in"), Path("/data"))
+    (True, False)
+    """
+    if isinstance(place, Path) and isinstance(root, Path):
+        return place.resolve().is_relative_to(root.resolve())
+    return isinstance(place, Remote) and isinstance(root, Remote) and place.is_relative_to(root)

@@ -1,0 +1,152 @@
+"""A path in a bucket: what a `pathlib.Path` can, as far as an object store can; anything else it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.stores.address import Bucket
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo, FileSystem
+
+BUFFER: Final = 8 << 20
+"""How many bytes are fetched at a time where a file is read from its start."""
+Mark = tuple[int, str, str]
+"""Size, time of the last change and tag of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An object, or what lies under a prefix. Its name is the key in the bucket, nothing decoded."""
+
+    bucket: Bucket
+    key: PurePosixPath
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self._text}"
+
+    def __lt__(self, other: Remote) -> bool:
+        return (str(self.bucket), self.key) < (str(other.bucket), other.key)
+
+    def __truediv__(self, below: str | PurePosixPath) -> Remote:
+        return Remote(self.bucket, self.key / below)
+
+    @property
+    def uri(self) -> str:
+        """What names it, options included."""
+        return f"{self}{self.bucket.query}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.name
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the key."""
+        return self.key.parts
+
+    @property
+    def suffix(self) -> str:
+        """The last ending of the name."""
+        return self.key.suffix
+
+    @property
+    def parent(self) -> Remote:
+        """What it lies under."""
+        return Remote(self.bucket, self.key.parent)
+
+    def relative_to(self, root: Remote) -> PurePosixPath:
+        """The path below a root. Raises ValueError where it does not lie there."""
+        if not self.bucket.is_same(root.bucket):
+            raise ValueError("the two lie in different buckets")
+        return self.key.relative_to(root.key)
+
+    def is_relative_to(self, root: Remote) -> bool:
+        """Whether it lies at or below a root."""
+        return self.bucket.is_same(root.bucket) and self.key.is_relative_to(root.key)
+
+    def exists(self) -> bool:
+        """Whether an object or something under the prefix is there."""
+        return self._kind() in ("File", "Directory")
+
+    def is_file(self) -> bool:
+        """Whether it is an object."""
+        return self._kind() == "File"
+
+    def is_dir(self) -> bool:
+        """Whether something lies under it."""
+        return self._kind() == "Directory"
+
+    def is_symlink(self) -> bool:
+        """A store has no links."""
+        return False
+
+    def has_bucket(self) -> bool:
+        """Whether the bucket itself is there."""
+        first = self.bucket.done(lambda _: self.bucket.path("")) or next(iter(self.key.parts), "")
+        return bool(self.bucket.done(lambda store: store.get_file_info([first])[0].type.name == "Directory"))
+
+    def size(self) -> int:
+        """Stored bytes. Raises FileNotFoundError."""
+        return self.mark()[0]
+
+    def mark(self) -> Mark:
+        """What tells whether it is still the same object. Raises FileNotFoundError."""
+        with self.open() as file:
+            said = {name.lower(): value.decode() for name, value in self.bucket.done(lambda _: file.metadata()).items()}
+            return file.size(), said.get("last-modified", ""), said.get("etag", said.get("generation", ""))
+
+    def open(self, mode: str = "rb", buffering: int = -1) -> Any:
+        """The object, to be read from anywhere. Raises FileNotFoundError."""
+        return self._done(lambda store, path: store.open_input_file(path))
+
+    def stream(self, compression: str | None = None) -> Any:
+        """The object, read from its start, decompressed. Raises FileNotFoundError."""
+        return self._done(lambda store, path: store.open_input_stream(path, compression, BUFFER))
+
+    def read_bytes(self) -> bytes:
+        """All of it. Raises FileNotFoundError."""
+        with self.open() as file:
+            return bytes(self.bucket.done(lambda _: file.read()))
+
+    def rglob(self, pattern: str) -> Iterator[Remote]:
+        """The objects below whose names match."""
+        yield from (found for found in self.below() if fnmatchcase(found.name, pattern))
+
+    def below(self) -> Sequence[Remote]:
+        """All objects below, by key."""
+        return sorted(self._as_ours(info) for info in self._listing(recursive=True) if info.type.name == "File")
+
+    def iterdir(self) -> Iterator[Remote]:
+        """What lies right below, objects and prefixes, by key."""
+        yield from sorted(self._as_ours(info) for info in self._listing(recursive=False))
+
+    def _as_ours(self, info: FileInfo) -> Remote:
+        start = self.bucket.path("")
+        return Remote(self.bucket, PurePosixPath(info.path.removeprefix(start).strip("/")))
+
+    def _listing(self, *, recursive: bool) -> list[FileInfo]:
+        from pyarrow.fs import FileSelector
+
+        selected = partial(FileSelector, allow_not_found=True, recursive=recursive)
+        found: list[FileInfo] = self._done(lambda store, path: store.get_file_info(selected(path)))
+        return found
+
+    def _kind(self) -> str:
+        return str(self._done(lambda store, path: store.get_file_info([path])[0].type.name))
+
+    def _done(self, work: Any) -> Any:
+        def on_path(store: FileSystem) -> Any:
+            return work(store, self.bucket.path(self._text))
+
+        return self.bucket.done(on_path)
+
+    @property
+    def _text(self) -> str:
+        return "" if self.key == PurePosixPath() else str(self.key)
