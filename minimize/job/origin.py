@@ -15,6 +15,7 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml import parse
 from minimize.receipt import Origin, Receipt
+from minimize.stores import is_uri
 from minimize.techniques.redact import hits
 
 FILE: Final = "pipeline.yaml"
@@ -57,9 +58,11 @@ def near_by(output: Path, name: str) -> Path | None:
     return next((path for path in files if path.is_file() and _name_of(path) == name), None)
 
 
-def place_of(output: Path, written: str | None) -> Path | None:
-    """The place that a receipt wrote down."""
-    return None if written is None else Path(os.path.normpath(output.absolute() / written))
+def place_of(output: Path, written: str | None) -> Path | str | None:
+    """The place that a receipt wrote down: a path, or the URI of an object store."""
+    if written is None or is_uri(written):
+        return written
+    return Path(os.path.normpath(output.absolute() / written))
 
 
 def _name_of(path: Path) -> Any:
@@ -73,6 +76,10 @@ def _name_of(path: Path) -> Any:
 def _relative(place: Any, output: Path) -> str | None:
     if not isinstance(place, str | PathLike) or place == LEDGER:
         return LEDGER if place == LEDGER else None
-    written = Path(os.path.relpath(Path(os.fspath(place)).absolute(), output.absolute())).as_posix()
-    parts = [part for part in written.split("/") if part != ".."]
+    if is_uri(os.fspath(place)):
+        written = os.fspath(place)
+        parts = written.partition("?")[0].split("/")[3:]
+    else:
+        written = Path(os.path.relpath(Path(os.fspath(place)).absolute(), output.absolute())).as_posix()
+        parts = [part for part in written.split("/") if part != ".."]
     return None if any("=" in part or hits(part.replace("{date}", "")) for part in parts) else written

@@ -129,7 +129,8 @@ def _given(output: Path, each: Held, want: Asked) -> Given | None:
     """What a run of the date would do; None where the place that its source was read from is gone."""
     origin = each.receipt.origin or Origin()
     source = want.input or place_of(output, origin.input)
-    if isinstance(source, Path) and not split(str(source), Path())[0].exists():
+    checked = isinstance(source, Path) or (isinstance(source, str) and not want.input)
+    if checked and not split(str(source), Path())[0].exists():
         return None
     return resolve(
         pipeline_behind(output, each.receipt, want.pipeline),

@@ -198,6 +198,7 @@ def _facet(about: About, kind: str, said: Mapping[str, Any]) -> dict[str, Any]:
 def named(place: Place) -> dict[str, str]:
     """A folder as a dataset of lineage: its namespace is the file system, or the bucket.
 
+    >>> from minimize.stores import where
     >>> named(where("s3://house/in/tenant=north?region=eu-west-1"))
     {'namespace': 's3://house', 'name': 'in/#'}
     """

@@ -24,6 +24,7 @@ from minimize.policy.purposes import check_purpose
 from minimize.policy.scope import Scope
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
+from minimize.stores import fault_in
 
 NOBODY = Policy(policy="", version=1, purposes=(), fields={})
 """Stands in for a policy that could not be read; never leaves the loader."""
@@ -99,7 +100,15 @@ class PipelineReader:
         odd = [] if source is None else [name for name in re.findall(r"\{(.*?)\}", source.path) if name != "date"]
         for name in odd:
             self.fault("P006", f"`path` has {{{name}}}; only {{date}} is known", node.at(["path"]).line)
-        return None if odd else source
+        sound = source is None or self.place(source.path, node.at(["path"]))
+        return source if sound and not odd else None
+
+    def place(self, text: str, node: Node) -> bool:
+        """Whether a path can be one; the URI of a store names no secret."""
+        wrong = fault_in(text)
+        if wrong is not None:
+            self.fault("P006", wrong.message, node.line, wrong.hint)
+        return wrong is None
 
     def records(self, node: Node) -> RecordsModel | None:
         """The records output; `false` (none) is seen to elsewhere."""

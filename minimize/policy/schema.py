@@ -169,7 +169,10 @@ def _pipeline_parts() -> dict[str, Schema]:
         "source": mapping(
             "Where records come from.",
             {
-                "path": text("A file, folder or glob; `{date}` stands for the batch date."),
+                "path": text(
+                    "A file, folder or glob, on disk or as the URI of an object store (s3://, gs://, abfs://) that "
+                    "holds no credentials; `{date}` stands for the batch date."
+                ),
                 "format": one_of(("ndjson", "csv", "parquet")),
             },
             required=("path", "format"),

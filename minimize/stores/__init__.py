@@ -22,6 +22,7 @@ __all__ = [
     "Place",
     "Remote",
     "absolute",
+    "fault_in",
     "is_uri",
     "options_of",
     "output_at",
@@ -61,6 +62,15 @@ def parquet_file(place: Place, *, read_dictionary: Sequence[str] | None = None) 
     if isinstance(place, Remote):
         return pq.ParquetFile(place.open(), read_dictionary=read_dictionary, pre_buffer=True)
     return pq.ParquetFile(place, read_dictionary=read_dictionary, pre_buffer=False)
+
+
+def fault_in(text: str) -> SourceError | OutputError | None:
+    """What is wrong with a path where it is a URI; None where nothing is."""
+    try:
+        where(text)
+    except (SourceError, OutputError) as error:
+        return error
+    return None
 
 
 def written(place: str | PathLike[str] | Remote) -> str:
