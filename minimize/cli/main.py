@@ -26,6 +26,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "runs": ("minimize.cli.runs", "What was published: list or show runs, or index them anew from receipts."),
     "settings": ("minimize.cli.settings", "Who turned which feature on or off, when: set, show, why, import, export."),
     "recipient": ("minimize.cli.recipient", "Third parties: list them, show a tenant what goes to one, lint."),
+    "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline or recipient files, for editors."),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from minimize.governance.recipients.fields import SharedReader
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
@@ -16,6 +16,8 @@ from minimize.policy.purposes import check_purpose
 from minimize.policy.scope import Scope
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
+
+MAX_VERSION: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class RecipientReader:
 
     def version(self, node: Node) -> int | None:
         """A whole number from 1."""
-        if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 1:
+        if isinstance(node.value, int) and not isinstance(node.value, bool) and 1 <= node.value <= MAX_VERSION:
             return node.value
         self.scope.faults.add("P006", "`text_version` wants a whole number from 1", line=node.line)
         return None

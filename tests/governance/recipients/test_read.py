@@ -88,7 +88,7 @@ def test_what_a_function_must_say_is_missed(key: str) -> None:
     assert codes(functions=sync(**{key: None})) == ["P005"]
 
 
-@pytest.mark.parametrize("version", [0, -1, True, "1", 1.5])
+@pytest.mark.parametrize("version", [0, -1, True, "1", 1.5, 2**60])
 def test_a_text_version_is_a_whole_number(version: object) -> None:
     assert codes(functions=sync(text_version=version)) == ["P006"]
 

@@ -1,0 +1,194 @@
+"""`minimize consent`: which tenant agreed to share what with whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from minimize.cli import options
+
+if TYPE_CHECKING:
+    from minimize.governance.consent import Shown, Why
+    from minimize.governance.consent.acting import Verb
+    from minimize.ledger.consents import Act
+    from minimize.switching import House
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _meant(command: F) -> F:
+    """TENANT RECIPIENT FUNCTION, and where things are."""
+    for name in ("function", "recipient", "tenant"):
+        command = click.argument(name)(command)
+    return options.recipients(options.house(options.as_json(command)))
+
+
+_FROM = click.option(
+    "--from", "valid_from", metavar="TIME", help="From this time on (ISO 8601); now where nothing is said."
+)
+_TEXT = click.option(
+    "--text-version", type=int, metavar="N", help="The text that was read; refused unless it is the one that counts."
+)
+
+
+@click.group(name="consent")
+def command() -> None:
+    """What tenants agreed to, for each recipient and function: bitemporal, append-only, audited.
+
+    A consent is to the text, purpose and fields that the recipient's file has when it is given; a change needs a new one.
+    """
+
+
+@command.command("request")
+@_meant
+@_FROM
+def request(**words: Any) -> None:
+    """Record that the consent of TENANT was asked for. What stands is not changed by it."""
+    _record("request", **words)
+
+
+@command.command("give")
+@_meant
+@_FROM
+@_TEXT
+@click.option("--until", metavar="TIME", help="It expires at this time (ISO 8601).")
+def give(**words: Any) -> None:
+    """Record that TENANT agreed to FUNCTION of RECIPIENT, as its file is now."""
+    _record("give", **words)
+
+
+@command.command("refuse")
+@_meant
+@_FROM
+def refuse(**words: Any) -> None:
+    """Record that TENANT refused. Whatever consent stands is over."""
+    _record("refuse", **words)
+
+
+@command.command("withdraw")
+@_meant
+@_FROM
+def withdraw(**words: Any) -> None:
+    """Record that TENANT withdrew its consent: nothing is shared any more. The recipient must be told to delete."""
+    _record("withdraw", **words)
+
+
+@command.command("expire")
+@options.house
+@options.as_json
+def expire(as_json: bool, **places: Any) -> None:
+    """Mark what has run out as expired. It held no longer anyway; this writes it down, for a nightly job."""
+    from minimize.governance.consent import expire as ended
+    from minimize.governance.consent.showing import as_json as plain
+
+    done = ended(_house(**places), _now())
+    options.show({"expired": [plain(act) for act in done]}, as_json, f"{len(done)} consent(s) marked as expired")
+
+
+@command.command("show")
+@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--recipient", metavar="NAME", help="To this recipient alone.")
+@click.option("--function", metavar="NAME", help="For this function alone.")
+@click.option("--at", metavar="TIME", help="As it was known and held at this time (ISO 8601), not now.")
+@click.option("--history", is_flag=True, help="Every act, not only those that decide.")
+@options.recipients
+@options.house
+@options.as_json
+def show(
+    tenant: str | None,
+    recipient: str | None,
+    function: str | None,
+    at: str | None,
+    history: bool,
+    recipients: str | None,
+    as_json: bool,
+    **places: Any,
+) -> None:
+    """Print for each tenant and function the act that decides, and whether there is a consent."""
+    from minimize.governance.consent import shown
+    from minimize.times import moment
+
+    named = {"tenant": tenant, "recipient": recipient, "function": function}
+    found = shown(_house(**places), moment(at) or _now(), **named, history=history, recipients=recipients)
+    text = "\n".join(map(_line, found)) or "no consents"
+    options.show({"consents": [one.as_json() for one in found]}, as_json, text)
+
+
+@command.command("why")
+@_meant
+@click.option("--at", metavar="TIME", help="At this time of sharing (ISO 8601), not now.")
+@click.option("--event", metavar="TIME", help="At the time of an event, too.")
+def why(
+    tenant: str,
+    recipient: str,
+    function: str,
+    at: str | None,
+    event: str | None,
+    recipients: str | None,
+    as_json: bool,
+    **places: Any,
+) -> None:
+    """Say whether the rows of TENANT may go to RECIPIENT by FUNCTION, as far as consent goes, and which acts decide."""
+    from minimize.governance.consent import why as decided
+    from minimize.times import moment
+
+    run, house = moment(at) or _now(), _house(**places)
+    found = decided(tenant, recipient, function, house, run=run, event=moment(event), recipients=recipients)
+    options.show(found.as_json(), as_json, _told(found))
+
+
+def _record(
+    verb: Verb,
+    *,
+    tenant: str,
+    recipient: str,
+    function: str,
+    recipients: str | None,
+    as_json: bool,
+    valid_from: str | None,
+    until: str | None = None,
+    text_version: int | None = None,
+    **places: Any,
+) -> None:
+    from minimize.governance.consent import Wish, act
+    from minimize.governance.consent.showing import as_json as plain
+    from minimize.times import moment
+
+    wish = Wish(tenant, recipient, function, text_version, moment(valid_from), moment(until))
+    done = act(verb, wish, _house(**places), _now(), recipients=recipients)
+    options.show(plain(done), as_json, _said(done))
+
+
+def _house(**places: Any) -> House:
+    from minimize.switching import House
+
+    return House(**places)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _said(act: Act) -> str:
+    until = f" until {act.expires_at:%Y-%m-%dT%H:%M:%SZ}" if act.expires_at else ""
+    whose = f"{act.tenant_id}  {act.recipient}  {act.function}"
+    return f"{whose}  {act.state}  by {act.by}, from {act.valid_from:%Y-%m-%dT%H:%M:%SZ}{until}"
+
+
+def _line(one: Shown) -> str:
+    from minimize.governance.consent.states import REASONS
+
+    if one.holds is None:
+        return f"{_said(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+    word = "valid" if one.why is None else f"no consent: {REASONS[one.why]}"
+    return f"{_said(one.act)}: {word}"
+
+
+def _told(found: Why) -> str:
+    word = "consent" if found.valid else "no consent"
+    head = f"{found.recipient} {found.function} for {found.tenant}: {word} ({found.told})"
+    acts = [(when, "nothing" if act is None else _said(act)) for when, act in found.deciding]
+    return "\n".join([head, *(f"at {when:%Y-%m-%dT%H:%M:%SZ}: {act}" for when, act in acts)])

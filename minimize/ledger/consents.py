@@ -1,0 +1,95 @@
+"""Consents in the ledger: acts recorded, and read back; each with its entry in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, func, insert, select
+
+from minimize.ledger.audit import append
+from minimize.ledger.engine import exclusive
+from minimize.ledger.event import Event, moment_text
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.tables.consents import CONSENTS
+from minimize.receipt.receipt import Signer
+
+_TICK: Final = timedelta(microseconds=1)
+_COLUMNS: Final = tuple(column for column in CONSENTS.c if column.name not in ("id", "consent"))
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act about a consent: whose, about what, which state it brings, by whom, from when, until when, recorded when.
+
+    state  requested, given, renewed, refused, withdrawn or expired
+    terms  what was asked or agreed to, as JSON
+    """
+
+    tenant_id: str
+    recipient: str
+    function: str
+    state: str
+    terms: str
+    by: str
+    valid_from: datetime
+    expires_at: datetime | None
+    recorded_at: datetime
+
+    @cached_property
+    def id(self) -> str:
+        """What names the act: a digest of all that it says."""
+        ends = "" if self.expires_at is None else moment_text(self.expires_at)
+        times = (moment_text(self.valid_from), ends, moment_text(self.recorded_at))
+        words = [self.tenant_id, self.recipient, self.function, self.state, self.terms, self.by, *times]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def record(ledger: Ledger, acts: Sequence[Act], events: Sequence[Event], signer: Signer) -> list[Act]:
+    """Records acts and tells the audit log of them, an event each, all or none.
+
+    Gives them as they were recorded: never before an earlier act about the same consent, so that a clock that was put back
+    does not make a withdrawal come before what it withdraws.
+    """
+
+    def work(connection: Connection) -> list[Act]:
+        exclusive(connection)
+        done = [_inserted(connection, act) for act in acts]
+        for event in events:
+            append(connection, event, signer)
+        return done
+
+    return ledger.write(work)
+
+
+def recorded(
+    ledger: Ledger, *, tenant: str | None = None, recipient: str | None = None, function: str | None = None
+) -> list[Act]:
+    """Every act, in the order in which they were recorded; those of one tenant, recipient or function where it is named."""
+    asked: Select[Any] = select(*_COLUMNS).order_by(CONSENTS.c.id)
+    for column, wanted in (
+        (CONSENTS.c.tenant_id, tenant),
+        (CONSENTS.c.recipient, recipient),
+        (CONSENTS.c.function, function),
+    ):
+        asked = asked if wanted is None else asked.where(column == wanted)
+    return ledger.read(lambda connection: [Act(*row) for row in connection.execute(asked)])
+
+
+def _inserted(connection: Connection, act: Act) -> Act:
+    last = connection.scalar(
+        select(func.max(CONSENTS.c.recorded_at)).where(
+            CONSENTS.c.tenant_id == act.tenant_id,
+            CONSENTS.c.recipient == act.recipient,
+            CONSENTS.c.function == act.function,
+        )
+    )
+    told = act if last is None or last < act.recorded_at else replace(act, recorded_at=last + _TICK)
+    values = {column.name: getattr(told, column.name) for column in _COLUMNS}
+    connection.execute(insert(CONSENTS).values(consent=told.id, **values))
+    return told

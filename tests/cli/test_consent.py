@@ -1,0 +1,73 @@
+"""`minimize consent`: what it prints and how it exits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.keys import new_keyring
+from tests.cli.command import Command
+from tests.governance.consent.house import NOW
+from tests.governance.recipients.house import mapping, sync, write
+
+WHOSE = ("contoso", "vendor", "sync")
+
+
+@pytest.fixture(autouse=True)
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "house.keys"))
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
+    new_keyring(tmp_path / "house.keys", now=NOW)
+    write(tmp_path / "recipients", "vendor", mapping())
+
+
+def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
+    asked = command("consent", "request", *WHOSE)
+    given = command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z", "--until", "2099-01-01T00:00:00Z")
+    assert (asked.code, given.code) == (0, 0)
+    assert given.out == (
+        "contoso  vendor  sync  given  by ann@contoso.example, from 2026-11-01T00:00:00Z until 2099-01-01T00:00:00Z\n"
+    )
+    assert command("consent", "show").out == given.out.rstrip("\n") + ": valid\n"
+    assert command("consent", "withdraw", *WHOSE).code == 0
+    assert ": no consent: withdrawn\n" in command("consent", "show").out
+    assert len(command("consent", "show", "--history", "--json").json["consents"]) == 3
+
+
+def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
+    assert command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z").code == 0
+    said = command("consent", "why", *WHOSE)
+    assert said.out.startswith("vendor sync for contoso: consent (there is a consent)\nat 2")
+    write(tmp_path / "recipients", "vendor", mapping(functions=sync(text_version=2)))
+    assert "no consent (given to another version of the text)" in command("consent", "why", *WHOSE).out
+    told = command("consent", "why", *WHOSE, "--event", "2026-10-01T00:00:00Z", "--json").json
+    assert (told["valid"], told["why"], len(told["moments"])) == (False, "other_text", 2)
+
+
+def test_what_cannot_be_agreed_to_exits_2(command: Command) -> None:
+    assert "did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc").err
+    old = command("consent", "give", *WHOSE, "--text-version", "7")
+    assert (old.code, "that is 1" in old.err) == (2, True)
+    assert command("consent", "give", *WHOSE, "--until", "soon").code == 2
+
+
+def test_a_refusal_is_recorded(command: Command) -> None:
+    assert command("consent", "refuse", *WHOSE, "--json").json["dpv"] == "ConsentRefused"
+
+
+def test_what_has_run_out_is_marked(command: Command) -> None:
+    command("consent", "give", *WHOSE, "--from", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
+    assert command("consent", "expire").out == "1 consent(s) marked as expired\n"
+    assert command("consent", "expire", "--json").json == {"expired": []}
+
+
+def test_acts_stand_in_the_audit_log(command: Command) -> None:
+    command("consent", "give", *WHOSE)
+    assert "consent" in command("audit", "log", "--activity", "consent").out
+
+
+def test_without_a_ledger_nothing_is_shown(command: Command) -> None:
+    assert command("consent", "show").code == 2

@@ -1,0 +1,80 @@
+"""Consents in the ledger, on each database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from minimize.errors import LedgerError
+from minimize.keys import Keyring
+from minimize.ledger import Address
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted
+from minimize.ledger.consents import Act, record, recorded
+from minimize.ledger.ledger import Ledger
+from tests.ledger.house import by_hand, event
+
+NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
+GIVEN = Act("north", "apple", "push", "given", "{}", "ann", NOW, NOW + timedelta(days=30), NOW)
+TICK = timedelta(microseconds=1)
+
+
+def test_acts_come_back_as_they_were_recorded(ledger: Ledger, keys: Keyring) -> None:
+    other = replace(GIVEN, tenant_id="south", state="refused", expires_at=None)
+    assert record(ledger, [GIVEN, other], [event()], keys) == [GIVEN, other]
+    assert recorded(ledger) == [GIVEN, other]
+
+
+def test_acts_of_one_tenant_recipient_or_function_can_be_had(ledger: Ledger, keys: Keyring) -> None:
+    others = [replace(GIVEN, tenant_id="south"), replace(GIVEN, recipient="google"), replace(GIVEN, function="sync")]
+    record(ledger, [GIVEN, *others], [event()], keys)
+    assert recorded(ledger, tenant="south") == [others[0]]
+    assert recorded(ledger, recipient="google") == [others[1]]
+    assert recorded(ledger, tenant="north", recipient="apple", function="sync") == [others[2]]
+
+
+def test_what_an_act_says_names_it() -> None:
+    changed = [replace(GIVEN, state="renewed"), replace(GIVEN, by="bob"), replace(GIVEN, expires_at=None)]
+    assert len({GIVEN.id, *(each.id for each in changed)}) == 4
+    assert replace(GIVEN).id == GIVEN.id
+
+
+def test_an_act_is_never_recorded_before_an_earlier_one_about_the_same(ledger: Ledger, keys: Keyring) -> None:
+    record(ledger, [GIVEN], [event()], keys)
+    put_back = replace(GIVEN, state="withdrawn", expires_at=None, recorded_at=NOW - timedelta(days=1))
+    (done,) = record(ledger, [put_back], [event(1)], keys)
+    assert done.recorded_at == NOW + TICK
+    assert recorded(ledger)[-1] == done
+
+
+def test_the_clock_of_another_consent_does_not_count(ledger: Ledger, keys: Keyring) -> None:
+    record(ledger, [GIVEN], [event()], keys)
+    other = replace(GIVEN, function="sync", recorded_at=NOW - timedelta(days=1))
+    assert record(ledger, [other], [event(1)], keys) == [other]
+
+
+def test_an_act_and_its_entry_in_the_log_are_kept_together(ledger: Ledger, keys: Keyring) -> None:
+    record(ledger, [GIVEN], [event(activity="consent")], keys)
+    assert len(logged(ledger, Wanted(activity="consent"))) == 1
+
+
+def test_without_a_signing_key_nothing_is_recorded(ledger: Ledger) -> None:
+    class Nobody:
+        def sign(self, content: bytes) -> tuple[str, bytes]:
+            raise LedgerError("nobody signs")
+
+    with pytest.raises(LedgerError, match="nobody signs"):
+        record(ledger, [GIVEN], [event()], Nobody())
+    assert recorded(ledger) == []
+
+
+@pytest.mark.parametrize("statement", ["UPDATE consents SET state = 'given'", "DELETE FROM consents"])
+def test_the_database_refuses_to_change_or_remove_an_act(
+    ledger: Ledger, address: Address, keys: Keyring, statement: str
+) -> None:
+    record(ledger, [GIVEN], [event()], keys)
+    with pytest.raises(Exception, match="append-only"):
+        by_hand(address, statement)
+    assert recorded(ledger) == [GIVEN]
