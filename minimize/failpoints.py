@@ -44,7 +44,7 @@ FAIL_POINTS: Final = (
 )
 SYNCED: Final = ("data", "small", "copy", "folder", "keyring", "ledger", "identity")
 SYNC_POINTS: Final = tuple(f"sync.{what}.{when}" for what in SYNCED for when in ("before", "after"))
-LEDGER_POINTS: Final = ("ledger.before", "ledger.after")
+LEDGER_POINTS: Final = ("lease.taken", "audit.appended", "run.indexed", "ledger.before", "ledger.after")
 OTHER_POINTS: Final = (
     "begin.before",
     "index.opened",

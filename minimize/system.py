@@ -34,6 +34,10 @@ def said(error: OSError) -> tuple[str, str]:
     >>> said(OSError(errno.ENOSPC, "No space left on device", "/srv/out/date=2026-11-24"))
     ('the disk is full (ENOSPC)', 'make room, and run again')
     """
-    name = errno.errorcode.get(error.errno or 0, "unknown error")
     what, hint = _SAID.get(error.errno or 0, ("the system refuses", "see the system's log"))
-    return f"{what} ({name})", hint
+    return f"{what} ({name_of(error)})", hint
+
+
+def name_of(error: OSError) -> str:
+    """The name of its number."""
+    return errno.errorcode.get(error.errno or 0, "unknown error")

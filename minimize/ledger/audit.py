@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
+from minimize.failpoints import fail_point
 from minimize.ledger.chain import EMPTY, Entry, Head, digest_of, signed_bytes
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Event
@@ -68,6 +69,7 @@ def append(connection: Connection, event: Event, signer: Signer) -> Head:
         **searched(said),
     }
     connection.execute(insert(AUDIT).values(**row))
+    fail_point("audit.appended")
     return new
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -46,6 +48,12 @@ def failure(error: DBAPIError, address: Address) -> LedgerError:
     return LedgerError(f"the ledger {address} {what}", hint=hint)
 
 
+def unprepared(error: sqlite3.Error, path: Path) -> LedgerError:
+    """The error to raise in the place of SQLite's own, where a file is made a ledger's."""
+    what, hint = _by_name(str(getattr(error, "sqlite_errorname", "")))
+    return LedgerError(f"the ledger {path} {what}", hint=hint)
+
+
 def is_lost(error: DBAPIError) -> bool:
     """Whether the server went away, or is not up (yet): another try may work."""
     if _sqlite(error) or _is_turned_away(error):
@@ -61,13 +69,14 @@ def _said(error: DBAPIError) -> tuple[str, str]:
     if _is_turned_away(error):
         return _TURNED_AWAY
     name = _sqlite(error)
-    for known, said in _BY_SQLITE.items():
-        if name.startswith(known):
-            return said
     for state, said in _BY_STATE.items():
         if not name and _state(error).startswith(state):
             return said
-    return _UNKNOWN
+    return _by_name(name)
+
+
+def _by_name(name: str) -> tuple[str, str]:
+    return next((said for known, said in _BY_SQLITE.items() if name.startswith(known)), _UNKNOWN)
 
 
 def _sqlite(error: DBAPIError) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
+import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,11 @@ from minimize.disk import sync, sync_folder
 from minimize.errors import LedgerError
 from minimize.ledger.address import Address
 from minimize.ledger.engine import prepare_file
+from minimize.ledger.failures import unprepared
+from minimize.system import name_of, said
+
+Seen = tuple[int, int]
+"""Device and inode of a file."""
 
 
 def make_file(path: Path, fill: Callable[[Path], None]) -> None:
@@ -22,7 +27,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     Raises LedgerError where it cannot be made there.
     """
     half = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    trouble: str | None = None
+    trouble: LedgerError | None = None
     try:
         _make_folder(path.parent)
         os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
@@ -30,13 +35,15 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
         fill(half)
         _name(half, path)
     except OSError as error:
-        trouble = errno.errorcode.get(error.errno or 0, "unknown error")
+        trouble = LedgerError(f"the ledger {path} cannot be made ({name_of(error)})", hint=said(error)[1])
+    except sqlite3.Error as error:
+        trouble = unprepared(error, path)
     finally:
         for each in (half, *(half.with_name(half.name + end) for end in ("-wal", "-shm"))):
             with contextlib.suppress(OSError):
                 each.unlink()
     if trouble is not None:
-        raise LedgerError(f"the ledger {path} cannot be made ({trouble})", hint="see who owns its folder")
+        raise trouble
 
 
 def check_file(address: Address) -> None:
@@ -55,6 +62,23 @@ def check_file(address: Address) -> None:
         raise LedgerError(f"the ledger {path} is {what}", hint="name the file itself")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise LedgerError(f"the ledger {path} is open to group or others", hint=f"chmod 600 {path}")
+
+
+def seen(address: Address) -> Seen | None:
+    """Which file stands at a ledger's place; None where none does, or where the ledger is a server."""
+    try:
+        found = None if address.path is None else os.lstat(address.path)
+    except OSError:
+        found = None
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def same_file(address: Address, before: Seen | None) -> None:
+    """Raises LedgerError where another file stands at a ledger's place than when it was opened, or none: what is written to the
+    one that is open would be lost."""
+    if seen(address) != before:
+        hint = "put it back; `minimize runs --rebuild` brings what receipts know"
+        raise LedgerError(f"the ledger {address} is gone, or another file stands in its place", hint=hint)
 
 
 def _make_folder(folder: Path) -> None:

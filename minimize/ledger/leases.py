@@ -19,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from minimize.errors import LedgerError
+from minimize.failpoints import fail_point
 from minimize.ledger.engine import exclusive
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import Process
@@ -143,6 +144,7 @@ def _taken(
         connection.execute(insert(LEASES).values(output=output, **said))
     else:
         connection.execute(update(LEASES).where(LEASES.c.output == output).values(**said))
+    fail_point("lease.taken")
     begun(connection, lease)
     return lease
 

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from minimize.errors import LedgerError
+from minimize.failpoints import fail_point
 from minimize.ledger.address import Address
 from minimize.ledger.engine import WRITES, engine_of, exclusive
 from minimize.ledger.failures import failure, is_lost
-from minimize.ledger.file import check_file, make_file
+from minimize.ledger.file import Seen, check_file, make_file, same_file, seen
 from minimize.ledger.migrate import is_current, upgrade, version_of
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Ledger:
 
     def __init__(self, address: Address, engine: Engine, patience: float) -> None:
         self.address = address
+        self._seen: Seen | None = seen(address)
         self._engine = engine
         self._patience = patience
 
@@ -76,8 +78,13 @@ class Ledger:
             with self._engine.connect().execution_options(**{WRITES: writes}) as connection:
                 with connection.begin() as transaction:
                     given = work(connection)
+                    if writes:
+                        same_file(self.address, self._seen)
+                        fail_point("ledger.before")
                     kept.clear()
                     transaction.commit()
+                    if writes:
+                        fail_point("ledger.after")
                 return [given], None, False
         except DBAPIError as error:
             return [], failure(error, self.address), bool(kept) and is_lost(error)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
+from minimize.failpoints import fail_point
 from minimize.ledger.tables import OUTPUTS, RUNS
 from minimize.receipt import Receipt, time_text
 
@@ -78,6 +79,7 @@ def index(connection: Connection, output: str, receipts: Iterable[Receipt]) -> N
     for receipt in receipts:
         connection.execute(delete(RUNS).where((RUNS.c.output == output) & (RUNS.c.run_id == receipt.run_id)))
         connection.execute(insert(RUNS).values(output=output, **_row(receipt)))
+        fail_point("run.indexed")
 
 
 def forget(connection: Connection, output: str) -> None:

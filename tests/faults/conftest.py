@@ -1,0 +1,50 @@
+"""What tests of faults share: a house, an output in two versions, a small disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.disk import Disk, mounted
+from tests.faults.versions import Versions, versions_in
+from tests.job.house import House, built, events
+
+
+@pytest.fixture(scope="session", name="versions")
+def _versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MINIMIZE_KEYS", raising=False)
+        return versions_in(tmp_path_factory.mktemp("versions"))
+
+
+@pytest.fixture(name="out")
+def _out(versions: Versions, tmp_path: Path) -> Path:
+    """An output of the old version."""
+    return versions.out(tmp_path)
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house with data, whose ledger lies in its output."""
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    house = built(tmp_path)
+    house.brings(events(40))
+    return house
+
+
+@pytest.fixture(name="disk")
+def _disk(tmp_path: Path) -> Iterator[Disk]:
+    """A file system of a few megabytes. Skips where none can be mounted; in CI it fails then."""
+    (tmp_path / "disk").mkdir()
+    try:
+        with mounted(tmp_path / "disk") as disk:
+            yield disk
+    except (OSError, subprocess.CalledProcessError):
+        if os.environ.get("CI", "").lower() in ("true", "1"):
+            pytest.fail("in CI a small disk can be mounted")
+        pytest.skip("a small disk wants somebody who may mount one (root)")
