@@ -29,6 +29,7 @@ from minimize.system import said
 
 T = TypeVar("T")
 Severity = Literal["error", "warning"]
+DECIDED: Final = "E208"
 SYSTEM: Final = "E209"
 INTERNAL: Final = "E900"
 

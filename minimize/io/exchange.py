@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from minimize.errors import OutputError
+from minimize.errors import DECIDED, OutputError
+from minimize.system import said
 
 Exchange = Callable[[Path, Path], bool]
 """Swaps two folders atomically, or says that this cannot be done here."""
@@ -23,7 +24,8 @@ _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errn
 def exchange(one: Path, other: Path) -> bool:
     """Swaps two folders of one file system in one step (Linux `renameat2`, RENAME_EXCHANGE).
 
-    Gives false where the system or the file system has no such step. Raises OutputError for any other failure.
+    Gives false where the system or the file system has no such step. Raises OutputError (E208: what is swapped is decided)
+    for any other failure.
     """
     call = _renameat2()
     if call is None:
@@ -33,7 +35,11 @@ def exchange(one: Path, other: Path) -> bool:
     code = ctypes.get_errno()
     if code in _UNSUPPORTED:
         return False
-    raise OutputError(f"a partition could not be put in place ({errno.errorcode.get(code, 'unknown error')})")
+    what, hint = said(OSError(code, ""))
+    message = (
+        f"a partition that is decided could not be put in place: {what}; nothing is lost, the next command does it"
+    )
+    raise OutputError(message, code=DECIDED, hint=hint)
 
 
 def no_exchange(one: Path, other: Path) -> bool:

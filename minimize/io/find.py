@@ -7,6 +7,7 @@ longest folder without any of these; names are shown relative to it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -60,7 +61,8 @@ def find(pattern: str, base: Path) -> Found:
     if not rest:
         alone = None if root.is_dir() else re.compile(re.escape(root.name))
         return Found(root if root.is_dir() else root.parent, {None: _under(root)}, alone)
-    matches = [(day, path) for path in _under(root) for day in _days(_regex(rest), str(relative(path, root)))]
+    files = _under(root, rest.split("/"))
+    matches = [(day, path) for path in files for day in _days(_regex(rest), str(relative(path, root)))]
     groups: dict[date | None, list[Place]] = {} if DATE in rest else {None: []}
     for day, path in sorted(matches, key=lambda match: match[0] or date.min):
         groups.setdefault(day, []).append(path)
@@ -122,9 +124,13 @@ def _resolved(path: Path) -> Place:
     return absolute(Path(*path.parts))
 
 
-def _under(root: Place) -> list[Place]:
-    """The files below, or the one that it is, by path. Raises SourceError for a bucket that is not there."""
-    found: list[Place] = [*(_objects(root) if isinstance(root, Remote) else _files(root))]
+def _under(root: Place, pattern: Sequence[str] = ("**",)) -> list[Place]:
+    """The files below that a pattern could name, or the one that the root is, by path.
+
+    Raises SourceError for a bucket that is not there, and for a folder that may hold some and is closed to us: they would be
+    missed, and nobody would know.
+    """
+    found: list[Place] = [*(_objects(root) if isinstance(root, Remote) else _files(root, pattern))]
     return sorted(found, key=lambda path: path.parts)
 
 
@@ -137,17 +143,38 @@ def _objects(root: Remote) -> list[Remote]:
     return found
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
     if _is_file(root):
         yield root
-    elif root.is_dir():
-        yield from (path for path in root.rglob("*") if not _hidden(path.relative_to(root)) and _is_file(path))
+        return
+    closed: list[OSError] = []
+    for folder, below, names in os.walk(root, onerror=closed.append):
+        here = Path(folder)
+        below[:] = [name for name in below if _leads((here / name).relative_to(root), pattern)]
+        yield from (path for path in map(here.joinpath, names) if not _hidden(Path(path.name)) and _is_file(path))
+    for error in closed:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise _shut(Path(error.filename))
+
+
+def _leads(folder: Path, pattern: Sequence[str]) -> bool:
+    """Whether files that the pattern names can be below a folder."""
+    for part, segment in zip(folder.parts, pattern, strict=False):
+        if segment == "**":
+            break
+        if not re.fullmatch(_segment(segment), part, re.DOTALL):
+            return False
+    return not _hidden(folder)
 
 
 def _is_file(path: Path) -> bool:
     with suppress(OSError):
         return path.is_file()
-    raise SourceError(f"the folder {path.parent} cannot be looked into", hint="see who may read it")
+    raise _shut(path.parent)
+
+
+def _shut(folder: Path) -> SourceError:
+    return SourceError(f"the folder {folder} cannot be looked into", hint="see who may read it")
 
 
 def _hidden(path: PurePath) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.disk import sync_folder
-from minimize.errors import OutputError
+from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
 from minimize.io.durable import make_folder, remove_tree, write_file
 from minimize.io.exchange import Exchange
@@ -27,7 +27,6 @@ from minimize.system import said
 STAGING: Final = "staging"
 REPLACED: Final = "replaced"
 SUCCESS: Final = "_SUCCESS"
-DECIDED: Final = "E208"
 
 
 @dataclass(frozen=True, slots=True)

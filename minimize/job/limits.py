@@ -38,6 +38,10 @@ def check_at(given: Given, folder: Output) -> None:
     for receipt in folder.receipts():
         if receipt.at > given.at and (None in days or not receipt.dates or days & set(receipt.dates)):
             hint = "give a later --at, or write to another folder"
+            if not given.at_given:
+                hint = (
+                    "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at"
+                )
             raise RefusedError(f"a receipt of these dates is as of a later time ({receipt.run_id})", hint=hint)
 
 

@@ -96,7 +96,7 @@ def _head(given: Given, how: How, run_id: str, sequence: int) -> Receipt:
         at=given.at,
         at_given=given.at_given,
         started=how.started,
-        finished=datetime.now(UTC),
+        finished=max(how.started, datetime.now(UTC)),  # a clock may go back
         policy=PolicyRef(policy.policy, policy.version, policy.digest),
         plan=Digest(given.plan.digest),
         skipped=_skipped(given),

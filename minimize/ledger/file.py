@@ -9,14 +9,17 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from minimize.disk import sync, sync_folder
 from minimize.errors import LedgerError
+from minimize.keys.store import locked
 from minimize.ledger.address import Address
 from minimize.ledger.engine import prepare_file
 from minimize.ledger.failures import unprepared
 from minimize.system import name_of, said
 
+_BESIDE: Final = ("-wal", "-shm")
 Seen = tuple[int, int]
 """Device and inode of a file."""
 
@@ -39,7 +42,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     except sqlite3.Error as error:
         trouble = unprepared(error, path)
     finally:
-        for each in (half, *(half.with_name(half.name + end) for end in ("-wal", "-shm"))):
+        for each in (half, *(half.with_name(half.name + end) for end in _BESIDE)):
             with contextlib.suppress(OSError):
                 each.unlink()
     if trouble is not None:
@@ -89,14 +92,19 @@ def _make_folder(folder: Path) -> None:
 
 
 def _name(half: Path, path: Path) -> None:
-    """Gives the file its name where no other has it: both are a ledger, and the first counts."""
+    """Gives the file its name where no other has it: both are a ledger, and the first counts.
+
+    What a ledger that was deleted left beside it goes first: SQLite would play its journal into the new one.
+    """
     with half.open("rb") as file:
         sync(file.fileno(), "ledger")
-    try:
-        os.link(half, path, follow_symlinks=False)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without links
-        if not os.path.lexists(path):
+    with locked(path.parent):
+        if os.path.lexists(path):
+            return
+        for end in _BESIDE:
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        try:
+            os.link(half, path, follow_symlinks=False)
+        except OSError:  # a file system without links
             half.rename(path)
-    sync_folder(path.parent)
+        sync_folder(path.parent)

@@ -99,8 +99,9 @@ def place_of(connection: Connection, output: str) -> Place | None:
 
 
 def listed(connection: Connection, output: str | None = None, pipeline: str | None = None) -> list[RunRow]:
-    """The runs of an output, or of a pipeline, or all, oldest first."""
-    asked = _asked().order_by(RUNS.c.finished, RUNS.c.sequence)
+    """The runs of an output (in their order, whatever the clock said), or of a pipeline, or all, oldest first."""
+    order = (RUNS.c.finished, RUNS.c.sequence) if output is None else (RUNS.c.sequence,)
+    asked = _asked().order_by(*order)
     asked = asked if output is None else asked.where(RUNS.c.output == output)
     asked = asked if pipeline is None else asked.where(RUNS.c.pipeline == pipeline)
     return [_as_row(row) for row in connection.execute(asked).all()]

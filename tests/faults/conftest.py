@@ -32,6 +32,7 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A house with data, whose ledger lies in its output."""
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
     house = built(tmp_path)
     house.brings(events(40))
     return house
