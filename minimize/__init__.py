@@ -3,6 +3,7 @@
 The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
+    governance                              outputs after they were written: what must go, and when
     job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
     verifying · indexing                    what a crash left is settled, then verification; the index of runs
     anchoring · auditing                    the end of a chain of receipts beside the ledger; the audit log

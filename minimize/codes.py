@@ -2,8 +2,8 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `T` third parties, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its meaning, and
-none is used again.
+`H` the audit log, `T` third parties, `G` what happened to tenants and subjects, `E` errors as a whole, `D` drift, `I` and `W` the
+log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ _AGGREGATES: Final = {
     "A005": "a subject that stands in a list",
     "A006": "a measure that does not take the type of its field",
 }
+_EVENTS: Final = {
+    "G001": "events that cannot be read",
+    "G002": "an event without a tenant",
+    "G003": "an event whose time is no ISO 8601 time with an offset from UTC",
+    "G004": "an event of no known kind",
+    "G005": "an event about a subject that names none",
+    "G006": "an event about a whole tenant that names a subject",
+}
 _ERRORS: Final = {
     "E000": "an error without a kind of its own",
     "E001": "words of the command line that are not understood",
@@ -104,6 +112,7 @@ _DRIFT: Final = {
 _LOG: Final = {
     "I001": "a run was published",
     "I002": "no file matches: there was nothing to do",
+    "I003": "what was due went from an output",
     "W010": "records in memory were left out",
     "W011": "an event day whose late rows are in was not published",
     "W012": "more records than `fail_above` are in quarantine",
@@ -126,6 +135,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_SETTINGS,
         **_SOURCES,
         **_AGGREGATES,
+        **_EVENTS,
         **VERIFICATION,
         **LEDGER,
         **_ERRORS,

@@ -30,6 +30,13 @@ from minimize.stage import Batch, Counts, Stage
 
 
 @dataclass(frozen=True, slots=True)
+class EachFile:
+    """A stage of its own for each file, by what the receipts say of it."""
+
+    of: Callable[[OutputFile], Stage]
+
+
+@dataclass(frozen=True, slots=True)
 class Rewritten:
     """What a rewrite did, for its receipt.
 
@@ -61,10 +68,11 @@ def rewrite(
     output: Output,
     run_id: str,
     files: Sequence[str],
-    stage: Stage,
+    stage: Stage | EachFile,
     receipt: Callable[[Rewritten], Receipt],
     attachments: Mapping[str, bytes] | None = None,
     *,
+    removes: Sequence[str] = (),
     encryption: Encryption | None = None,
     keys: Subkeys | None = None,
 ) -> Receipt:
@@ -72,20 +80,22 @@ def rewrite(
 
     Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
     folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
-    by name, in their place; schema and field metadata stay. With `keys` what stands in for a file that has an index gets one,
-    without them none. Raises OutputError for a file that is not in force or whose
+    by name, in their place; schema and field metadata stay. Files that are to be removed are not read. With `keys` what stands
+    in for a file that has an index gets one, without them none. Raises OutputError for a file that is not in force or whose
     bytes are not those that its receipt tells, before anything is written.
     """
     force = _force(output)
     chosen = [_checked(output, path, force) for path in sorted(set(files))]
-    if not chosen:
+    gone = [_in_force(path, force) for path in sorted(set(removes))]
+    if not chosen and not gone:
         raise OutputError("there is nothing to rewrite", hint="name files that are in force")
     with output.begin(run_id) as staging:
-        _keep_others(staging, force, {file.path for file in chosen})
-        done = Rewritten()
+        _keep_others(staging, force, {file.path for file in (*chosen, *gone)})
+        done = Rewritten(removes=tuple(FileRef(file.path, file.digest) for file in gone))
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer(output, file, keys)
-            done += _rewritten(staging, file, number, stage, {"encryption": encryption, "watch": watch})
+            each = stage.of(file) if isinstance(stage, EachFile) else stage
+            done += _rewritten(staging, file, number, each, {"encryption": encryption, "watch": watch})
         made = receipt(done)
         staging.publish(made, attachments)
     return made
@@ -99,11 +109,15 @@ def _force(output: Output) -> dict[str, OutputFile]:
 
 def _checked(output: Output, path: str, force: Mapping[str, OutputFile]) -> OutputFile:
     """A file that was changed behind our back must not come under a new signature."""
+    file, full = _in_force(path, force), output.folder / path
+    if not full.is_file() or digest_of(full) != file.digest:
+        raise OutputError(f"{path} is not what its receipt tells", hint="`minimize verify` checks all files")
+    return file
+
+
+def _in_force(path: str, force: Mapping[str, OutputFile]) -> OutputFile:
     if path not in force:
         raise OutputError("a file that is to be rewritten is not in force", hint="`minimize verify` lists what is")
-    full = output.folder / path
-    if not full.is_file() or digest_of(full) != force[path].digest:
-        raise OutputError(f"{path} is not what its receipt tells", hint="`minimize verify` checks all files")
     return force[path]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,27 +35,22 @@ class Stored:
         """All of it, columns that are folders included. Raises OutputError for a damaged file."""
         return pa.Table.from_batches(self.batches(), self.whole)
 
-    def batches(self, groups: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        """The same, in bounded batches; no more than these row groups where some are named."""
+    def batches(
+        self, groups: Sequence[int] | None = None, columns: Collection[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The same, in bounded batches; no more than these row groups, and these columns, where some are named."""
         folders = dict(value_of(part) for part in PurePosixPath(self.path).parts[:-1] if "=" in part)
-        rows = self.file.iter_batches(ROWS, row_groups=groups)
+        wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
+        there = None if columns is None else [name for name in self.schema.names if name in columns]
+        rows = self.file.iter_batches(ROWS, row_groups=groups, columns=there)
         while (batch := _next(rows, self.path)) is not None:
-            yield self._widened(batch, folders)
+            yield _widened(batch, folders, wanted)
 
     def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
         """One column of one row group, in bounded batches."""
         rows = self.file.iter_batches(ROWS, row_groups=[group], columns=[name])
         while (batch := _next(rows, self.path)) is not None:
             yield batch
-
-    def _widened(self, batch: pa.RecordBatch, folders: dict[str, str | None]) -> pa.RecordBatch:
-        arrays = [
-            batch.column(each.name)
-            if each.name in batch.schema.names
-            else _repeated(folders[each.name], each.type, batch.num_rows)
-            for each in self.whole
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.whole)
 
 
 def open_stored(output: Path, path: str) -> Stored:
@@ -71,6 +66,17 @@ def open_stored(output: Path, path: str) -> Stored:
     fields = [schema.field(each.name) if each.name in schema.names else each for each in told]
     whole = pa.schema(fields, told.metadata)
     return Stored(path, file, schema.with_metadata({**(schema.metadata or {}), WHOLE: said}), whole)
+
+
+def _widened(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        batch.column(each.name)
+        if each.name in batch.schema.names
+        else _repeated(folders[each.name], each.type, batch.num_rows)
+        for each in schema
+    ]
+    fields = [each.with_type(array.type) for each, array in zip(schema, arrays, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
 
 
 def _opened(path: Path) -> pq.ParquetFile | None:

@@ -12,15 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL, LedgerError, MinimizeError, RefusedError
 from minimize.io.identity import identified, identity_of, new_identity
 from minimize.io.publish import check_apart, make_output
-from minimize.job.given import Given
 from minimize.job.told import How
+from minimize.keys import Keyring
 from minimize.ledger import actor_of, find_ledger
+from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, new_run_id
+from minimize.stores import Place
 
 if TYPE_CHECKING:
     from minimize.ledger.booking import Booking
@@ -33,8 +35,32 @@ _DISAGREE: Final[Mapping[str, str]] = {
 }
 
 
+class Changing(Protocol):
+    """A change to an output, as far as the ledger wants to know: of which pipeline, where, by whose keys."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline that the output is of."""
+        ...
+
+    @property
+    def output(self) -> Path:
+        """The output folder."""
+        ...
+
+    @property
+    def fence(self) -> Place | None:
+        """The folder that the output must stay away from."""
+        ...
+
+    @property
+    def keys(self) -> Keyring:
+        """The keyring that signs."""
+        ...
+
+
 @contextmanager
-def booked(given: Given, how: How) -> Iterator[Booking]:
+def booked(given: Changing, how: How) -> Iterator[Booking]:
     """The run in the ledger, while its block lasts. A ledger is made where there is none.
 
     Raises LedgerError where it cannot be used (E206), or another run holds the output (E207).

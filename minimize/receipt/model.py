@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 from minimize.receipt.words import time_text
 
 Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate"]
+Way = Literal["source", "output"]
+"""What a retraction was made from."""
 OMIT: Final = {"omit": True}
 
 
@@ -178,7 +180,7 @@ def jsonable(value: Any) -> Any:
     """A part as JSON: dataclasses as objects in their order, times as text, tuples as lists."""
     if is_dataclass(value):
         return {
-            part.name: jsonable(getattr(value, part.name))
+            part.name.rstrip("_"): jsonable(getattr(value, part.name))
             for part in fields(value)
             if not (part.metadata.get("omit") and getattr(value, part.name) is None)
         }

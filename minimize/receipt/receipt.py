@@ -9,9 +9,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import Field as Alias
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.keys import Verifier
@@ -32,6 +33,7 @@ from minimize.receipt.model import (
     Quarantine,
     Rows,
     Signature,
+    Way,
     jsonable,
 )
 from minimize.receipt.show import html, summary
@@ -64,6 +66,9 @@ class Receipt:
     skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone)
     origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
     backfill   the backfill that the run was part of
+    retention  the policy whose retention was applied, where files keep the one that they were written under
+    stays      aggregates that stand as they were though records behind them are gone: per name the dates
+    from_      what a retraction was made from (`from` in JSON)
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the ledger's audit log as it was then; absent where the change was told to no ledger
     """
@@ -97,6 +102,9 @@ class Receipt:
     quarantine: Quarantine = field(default_factory=Quarantine)
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     backfill: BackfillRef | None = field(default=None, metadata=OMIT)
+    retention: PolicyRef | None = field(default=None, metadata=OMIT)
+    stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT)
+    from_: Annotated[Way | None, Alias(alias="from")] = field(default=None, metadata=OMIT)
     files: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = field(default=None, metadata=OMIT)
     audit: AuditHead | None = field(default=None, metadata=OMIT)
@@ -164,6 +172,7 @@ class Receipt:
         return html(self)
 
 
+@lru_cache(maxsize=512)
 def _parsed(text: str | bytes) -> tuple[dict[str, Any] | None, Receipt | None]:
     try:
         raw = json.loads(text, object_pairs_hook=_once)

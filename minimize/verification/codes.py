@@ -40,6 +40,7 @@ CODES: Final = MappingProxyType(
         "V033": "rare values are shown",
         "V034": "a hierarchy is missing, so that its labels could not be checked",
         "V035": "rows are shown that were past their retention when they were written",
+        "V036": "values are shown that were past the retention of their feature when they were written",
         "V040": "the columns of an aggregate are not those of its definition",
         "V041": "a group of fewer subjects than allowed is shown",
         "V042": "counts are not rounded as the aggregate says",

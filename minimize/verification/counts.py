@@ -16,12 +16,12 @@ def check_counts(evidence: Evidence) -> Iterator[Finding]:
     for run in evidence.runs:
         views = {} if run.policy is None else {view.key: view for view in run.policy.fields.values()}
         for key, counted in run.receipt.fields.items() if run.policy is not None else ():
-            fault = _fault(counted, views.get(key))
+            fault = _fault(counted, views.get(key), run.is_first)
             if fault:
                 yield found("V032", fault, file=run.place, field=key)
 
 
-def _fault(counted: FieldReceipt, view: FieldView | None) -> str | None:
+def _fault(counted: FieldReceipt, view: FieldView | None, first: bool) -> str | None:
     lost = counted.gated + counted.unparsable + counted.dropped
     if view is None:
         return "counts a field that the policy does not declare"
@@ -30,6 +30,6 @@ def _fault(counted: FieldReceipt, view: FieldView | None) -> str | None:
     if lost > counted.values or counted.changed > counted.values:
         return "more values were lost or changed than there were"
     shifts = [chain[-1].word == "shift_dates" for chain in view.chains]
-    if shifts and all(shifts) and counted.changed < counted.values - lost:
+    if first and shifts and all(shifts) and counted.changed < counted.values - lost:
         return "dates were not shifted: a shift is never nothing"
     return None

@@ -18,12 +18,21 @@ RUNS: Final = "runs"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One receipt, its folder, and what its policy and pipeline say (None where they cannot be read)."""
+    """One receipt, its folder, and what its policy and pipeline say (None where they cannot be read).
+
+    retention  the policy whose retention was applied: another than `policy` where files keep the one they were written under
+    """
 
     receipt: Receipt
     folder: Path
     policy: PolicyView | None
     pipeline: Mapping[str, Any] | None
+    retention: PolicyView | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether its files were made from a source, rather than from files that stood."""
+        return self.receipt.kind in ("run", "replay") or self.receipt.from_ == "source"
 
     @property
     def place(self) -> str:
@@ -102,17 +111,22 @@ def _run(folder: Path) -> tuple[Run | None, list[Finding]]:
 
 def _with_files(receipt: Receipt, folder: Path) -> tuple[Run, list[Finding]]:
     findings = list(_attachments(receipt, folder))
-    policy, pipeline = None, None
+    policy, pipeline, retention = None, None, None
     try:
         policy = policy_view((folder / "policy.yaml").read_bytes(), receipt.purpose)
         pipeline = document((folder / "pipeline.yaml").read_bytes())
+        retention = policy if receipt.retention is None else _retention(receipt, folder)
     except (OSError, Unreadable):
         findings.append(found("V010", "policy and pipeline cannot be read", file=f"{RUNS}/{folder.name}"))
     if policy is not None and (policy.name, policy.version) != (receipt.policy.name, receipt.policy.version):
         findings.append(
             found("V010", "the policy has another name or version", file=f"{RUNS}/{folder.name}/policy.yaml")
         )
-    return Run(receipt, folder, policy, pipeline), findings
+    return Run(receipt, folder, policy, pipeline, retention), findings
+
+
+def _retention(receipt: Receipt, folder: Path) -> PolicyView:
+    return policy_view((folder / "retention.yaml").read_bytes(), receipt.purpose)
 
 
 def _attachments(receipt: Receipt, folder: Path) -> Iterator[Finding]:

@@ -63,6 +63,8 @@ class FieldView:
     collect_if: Mapping[str, Any] | None
     measured: tuple[StepView, ...]
     is_gated: bool = False
+    features: frozenset[str] = frozenset()
+    """The features that must be on for it: its own, and those of the fields that it is made from."""
 
     @property
     def chains(self) -> tuple[tuple[StepView, ...], ...]:
@@ -93,6 +95,8 @@ class PolicyView:
     """Nanoseconds."""
     fields: Mapping[Pointer, FieldView]
     never: tuple[str, ...]
+    features: Mapping[str, int] = field(default_factory=dict)
+    """The retention of each feature that has one, in nanoseconds."""
 
 
 def document(content: bytes) -> Mapping[str, Any]:
@@ -126,7 +130,10 @@ def policy_view(content: bytes, purpose: str) -> PolicyView:
 
 def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
     declared = {Pointer.parse(_text(key)): each for key, each in fields.items()}
-    views = [_field(_text(key), each, _away(each, declared, purpose)) for key, each in fields.items()]
+    views = [
+        _field(_text(key), each, _away(each, declared, purpose), _features(each, declared))
+        for key, each in fields.items()
+    ]
     return PolicyView(
         name=str(raw.get("policy")),
         version=int(raw.get("version", 0)),
@@ -135,6 +142,7 @@ def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> Po
         retention=_nanoseconds(raw.get("retention")),
         fields={view.pointer: view for view in views},
         never=tuple(_text(each) for each in raw.get("never") or ()),
+        features={str(name): long for name, each in (raw.get("features") or {}).items() if (long := _kept_for(each))},
     )
 
 
@@ -155,7 +163,16 @@ def _away(raw: Mapping[str, Any], declared: Mapping[Pointer, Any], purpose: str)
     return any(each and purpose not in each for each in purposes)
 
 
-def _field(key: str, raw: Mapping[str, Any], away: bool) -> FieldView:
+def _features(raw: Mapping[str, Any], declared: Mapping[Pointer, Any]) -> frozenset[str]:
+    parts = (raw, *(declared[Pointer.parse(_text(name))] for name in _listed(raw.get("from"))))
+    return frozenset(str(part["feature"]) for part in parts if part.get("feature"))
+
+
+def _kept_for(feature: Any) -> int | None:
+    return _nanoseconds(feature.get("retention")) if isinstance(feature, dict) else None
+
+
+def _field(key: str, raw: Mapping[str, Any], away: bool, features: frozenset[str]) -> FieldView:
     pointer = Pointer.parse(key)
     return FieldView(
         key=key,
@@ -167,6 +184,7 @@ def _field(key: str, raw: Mapping[str, Any], away: bool) -> FieldView:
         collect_if=raw.get("collect_if"),
         measured=() if away else (chain_view(raw["in_aggregates"]) or () if raw.get("in_aggregates") else ()),
         is_gated=any(raw.get(word) for word in ("feature", "level", "collect_if")),
+        features=features,
     )
 
 

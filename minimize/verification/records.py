@@ -57,7 +57,8 @@ class _Partition:
 
     def check(self, files: Sequence[Standing]) -> Iterator[Finding]:
         """What is wrong with these files."""
-        self.rare = {view.pointer: Rare(step) for view, step in watched(self.policy)}
+        if self.run.is_first:  # what was rare is decided once, among all rows of a date
+            self.rare = {view.pointer: Rare(step) for view, step in watched(self.policy)}
         for standing in files:
             file = readable(self.evidence, standing)
             if file is not None:
@@ -80,10 +81,12 @@ class _Partition:
 
     def _values(self, file: pq.ParquetFile, place: str) -> Iterator[Finding]:
         leaves = self._leaves(file.schema_arrow)
-        retention, past = Retention(self.policy, self.run.receipt.at), 0
+        retention, past = Retention(self.policy, self.run.retention or self.policy, self.run.receipt.at), 0
+        outlived: Counter[Pointer] = Counter()
         subject = self.policy.subject if self.policy.subject in leaves else None
         for batch in file.iter_batches(_BATCH):
             past += retention.past(batch, leaves)
+            outlived.update(retention.outlived(batch, leaves))
             for pointer in leaves:
                 values = at(batch, pointer).values
                 self.shown[pointer] += len(values) - values.null_count
@@ -94,6 +97,9 @@ class _Partition:
             yield from self.judges[pointer].told(place)
         if past:
             yield found("V035", f"{past} distinct times are past the policy's retention", file=place)
+        for pointer, count in outlived.items():
+            message = f"{count} values are past the retention of their feature"
+            yield found("V036", message, file=place, field=self.policy.fields[pointer].key)
 
     def _leaves(self, schema: pa.Schema) -> dict[Pointer, pa.DataType]:
         views = released(self.policy)

@@ -33,7 +33,7 @@ class Seen:
     def contradictions(self) -> Iterator[Finding]:
         """V032, where the whole of the run still stands."""
         receipt = self.run.receipt
-        if receipt.kind not in ("run", "replay") or self.files != len(receipt.outputs["records"].files):
+        if not self.run.is_first or self.files != len(receipt.outputs["records"].files):
             return
         for pointer, shown in self.shown.items():
             view = self.policy.fields[pointer]

@@ -15,7 +15,7 @@ from minimize.io.exchange import Exchange, exchange
 from minimize.io.intent import listing
 from minimize.io.publish import open_output
 from minimize.io.published import files, read, receipts
-from minimize.io.rewrite import Rewritten, rewrite
+from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.receipt import Receipt
 from minimize.stage import Batch, Counts, Stage
 from tests.io.publishing import RECORDS, check_whole, dies_at, making, receipt_for, recovered, rows, snapshot
@@ -59,7 +59,7 @@ def source(folder: Path) -> None:
         made.publish()
 
 
-def apply(folder: Path, stage: Stage, *paths: str, exchange: Exchange = exchange) -> Rewritten:
+def apply(folder: Path, stage: Stage | EachFile, *paths: str, exchange: Exchange = exchange) -> Rewritten:
     seen: list[Rewritten] = []
     with open_output(folder, exchange=exchange) as output:
 
@@ -223,3 +223,21 @@ def test_killed_anywhere_a_rewrite_is_done_or_undone(folder: Path, point: str, d
     recovered(folder)
     check_whole(folder)
     assert snapshot(folder) == (snapshot(whole) if done else before)
+
+
+def test_a_file_that_is_to_be_removed_is_not_read(folder: Path) -> None:
+    (folder / FIRST).write_bytes(b"no parquet")
+    with open_output(folder) as output:
+
+        def receipt(done: Rewritten) -> Receipt:
+            gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
+            return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "expire")
+
+        rewrite(output, "run2", [], kept, receipt, removes=[FIRST])
+    assert listing(folder / DAY) == ("run1-1.parquet",)
+
+
+def test_each_file_can_have_a_stage_of_its_own(folder: Path) -> None:
+    stages = {FIRST: without("a1"), SECOND: without("b0")}
+    apply(folder, EachFile(lambda file: stages[file.path]), FIRST, SECOND)
+    assert sorted(read(folder)["device"].to_pylist()) == ["a0", "a2", "b1", "b2", "c0", "c1", "c2"]

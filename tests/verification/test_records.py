@@ -349,6 +349,16 @@ def test_rows_past_their_retention_are_found(house: House, do: Any, time: dateti
     assert house.codes() == codes
 
 
+@pytest.mark.parametrize(("day", "codes"), [(23, ["V036"]), (24, []), (None, [])])
+def test_values_past_the_retention_of_their_feature_are_found(house: House, day: int | None, codes: list[str]) -> None:
+    fields = {"time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour"}}}, "x": {**KEEP, "feature": "f"}}
+    written = policy(fields, time="time", features={"f": {"retention": "24h"}})
+    times = pa.array([datetime(2026, 11, day or 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    values = pa.array([None if day is None else "a"], pa.string())
+    house.run(written, {"records": records(time=(times, "truncate_time"), x=(values, "keep"))})
+    assert house.codes() == codes
+
+
 def test_values_in_dictionaries_are_judged_like_others(house: House) -> None:
     field = {"type": "string", "do": {"mask": {"keep_last": 4}}}
     values = texts("****5678", "+33612345678").dictionary_encode()

@@ -1,0 +1,140 @@
+"""The oldest instant that a released event time may stand for: the start of its unit, less the longest shift.
+
+Retention counts from there, so that nothing outlives it: a value may go earlier by as much as its time was made less precise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.io.stored import Stored
+from minimize.nested import leaf, leaf_type
+from minimize.pointer import Pointer
+from minimize.policy.fields import ways_of
+from minimize.policy.model import Policy
+from minimize.settings.columns import moments, valid
+from minimize.settings.rows import microseconds_of
+from minimize.techniques import Step
+from minimize.techniques.keep import Keep
+from minimize.techniques.shift_dates import ShiftDates
+from minimize.techniques.truncate_time import TruncateTime
+
+Moments = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+UNKNOWN: Final = np.iinfo(np.int64).min
+"""What stands for a time that is not there: as old as can be."""
+_UNITS: Final = (None, "minute", "hour", "day", "week", "month", "quarter", "year")
+_LONGEST: Final = {"minute": 0, "hour": 0, "day": 2, "week": 8, "month": 32, "quarter": 93, "year": 367}
+"""Days within which a unit ends, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How a file tells event times.
+
+    slack  by how much an event may be older than what stands there, in microseconds
+    width  by how much it may be younger
+    """
+
+    pointer: Pointer
+    slack: int
+    width: int
+
+    @classmethod
+    def of(cls, policy: Policy, schema: pa.Schema) -> Clock | None:
+        """The clock of a file that was written under a policy; None where it does not tell event times."""
+        field = None if policy.time is None else policy.fields.get(policy.time)
+        if field is None or field.pointer.stars or not _is_time(schema, field.pointer):
+            return None
+        chains = [way for way in ways_of(field) if not isinstance(way, str)]
+        widths = [_width(chain) for chain in chains]
+        if not chains or None in widths:
+            return None
+        slack = max(_shift(chain) for chain in chains)
+        return cls(field.pointer, slack, slack + max(width or 0 for width in widths))
+
+    @classmethod
+    def of_groups(cls, policy: Policy, units: Mapping[str, str | None]) -> Clock | None:
+        """The clock of an aggregate whose groups have these columns of event times, by their units; the finest counts."""
+        field = None if policy.time is None else policy.fields.get(policy.time)
+        if field is None or not units:
+            return None
+        column = min(units, key=lambda column: _UNITS.index(units[column]))
+        return cls(Pointer((column,)), max(_shift(way) for way in ways_of(field) if not isinstance(way, str)), 0)
+
+    def oldest(self, batch: pa.RecordBatch) -> Moments:
+        """Per row the oldest instant, in microseconds since 1970; `UNKNOWN` where no time stands."""
+        times = leaf(batch, self.pointer).values
+        there = valid(times)
+        found = moments(times) - self.slack
+        return found if there is None else np.where(there, found, UNKNOWN)
+
+    def extent(self, stored: Stored) -> tuple[int, int] | None:
+        """Instants between which all events of a file lie, read from it where statistics do not tell; None without any."""
+        known = self.bounds(stored) or self._read(stored)
+        return None if known is None else (known[0], known[1] + self.slack + self.width)
+
+    def _read(self, stored: Stored) -> tuple[int, int] | None:
+        found = [self.oldest(batch) for batch in stored.batches(columns=[self.pointer.top])]
+        known = [each[each != UNKNOWN] for each in found]
+        some = [each for each in known if len(each)]
+        return (min(int(each.min()) for each in some), max(int(each.max()) for each in some)) if some else None
+
+    def bounds(self, stored: Stored) -> tuple[int, int] | None:
+        """The oldest instants of a file, from the first to the last, by its statistics; None where they do not tell.
+
+        They do not where a row has no time, either.
+        """
+        name = ".".join(str(part) for part in self.pointer.parts)
+        metadata = stored.file.metadata
+        places = [place for place in range(metadata.num_columns) if metadata.schema.column(place).path == name]
+        if len(places) != 1 or not metadata.num_rows:
+            return None
+        groups = (metadata.row_group(group).column(places[0]) for group in range(metadata.num_row_groups))
+        found = [_extent(chunk) for chunk in groups]
+        known = [each for each in found if each is not None]
+        if len(known) < len(found):
+            return None
+        return min(low for low, _ in known) - self.slack, max(high for _, high in known) - self.slack
+
+
+def limit(at: datetime, retention: timedelta) -> int:
+    """The last instant that is as old as this, in microseconds since 1970."""
+    return microseconds_of(at - retention)
+
+
+def _extent(chunk: Any) -> tuple[int, int] | None:
+    told = chunk.statistics if chunk.is_stats_set else None
+    if told is None or not told.has_min_max or not told.has_null_count or told.null_count:
+        return None
+    low, high = moments(pa.array([told.min, told.max]))
+    return int(low), int(high)
+
+
+def _is_time(schema: pa.Schema, pointer: Pointer) -> bool:
+    try:
+        type_ = leaf_type(schema, pointer)
+    except KeyError:
+        return False
+    return bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
+
+
+def _width(chain: Iterable[Step]) -> int | None:
+    """How far after what stands there the event may have been; None for a step that says nothing of it."""
+    days = 0
+    for step in chain:
+        if not isinstance(step, Keep | ShiftDates | TruncateTime):
+            return None
+        days += max(1, _LONGEST[step.to]) if isinstance(step, TruncateTime) else 0
+    return days * 86_400_000_000
+
+
+def _shift(chain: Iterable[Step]) -> int:
+    return sum(step.max_days * 86_400_000_000 for step in chain if isinstance(step, ShiftDates))

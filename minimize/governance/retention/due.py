@@ -1,0 +1,154 @@
+"""Which files in force hold something that is due, and how much of it: by statistics, by index, by the columns that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.governance.retention.clock import limit
+from minimize.governance.retention.look import Orders
+from minimize.governance.retention.ordered import Asked
+from minimize.governance.retention.remains import counted
+from minimize.governance.retention.rules import wanted
+from minimize.governance.retention.whose import Whose
+from minimize.governance.retention.written import Written
+from minimize.io.index.seek import find
+from minimize.io.places import place_of
+from minimize.io.stored import Stored, open_stored
+from minimize.policy.condition import Condition, Equals, atoms
+from minimize.receipt import OutputFile
+from minimize.stage import Counts
+
+RECORDS: Final = "records"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One file that was looked at, and what of it is due.
+
+    whole   nothing of it may stay: it goes unread
+    gated   rows that go, by reason
+    values  values that go or change in rows that stay, by field
+    """
+
+    file: OutputFile
+    written: Written
+    orders: Orders = field(repr=False)
+    whole: bool = False
+    gated: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The output that it belongs to."""
+        return place_of(self.file.path)[0]
+
+    @property
+    def date(self) -> str | None:
+        """Its partition."""
+        return place_of(self.file.path)[1]
+
+    @property
+    def is_due(self) -> bool:
+        """Whether anything is."""
+        return bool(self.gated or self.values)
+
+    @property
+    def is_handed(self) -> bool:
+        """Whether values go because a device became personal."""
+        return bool(self.values.keys() & self._of_owners)
+
+    @property
+    def is_aged(self) -> bool:
+        """Whether anything goes because of its age."""
+        return bool(self.gated.get("retention") or self.values.keys() - self._of_owners)
+
+    @property
+    def _of_owners(self) -> set[str | None]:
+        return {*self.orders.reduced, self.orders.owner}
+
+    @property
+    def rows(self) -> int:
+        """How many rows go."""
+        return sum(self.gated.values())
+
+
+def look(asked: Asked, written: Written, file: OutputFile) -> Due:
+    """What of a file is due. Raises OutputError where it is damaged."""
+    stored = open_stored(asked.output, file.path)
+    orders = asked.orders(written, stored, place_of(file.path)[0])
+    if _is_past(orders, stored):
+        return Due(file, written, orders, True, {"retention": file.rows})
+    if not _can_be_past(orders, stored) and not _can_be_named(asked, orders, file):
+        return Due(file, written, orders)
+    counts = sum(_counts(orders, stored), Counts())
+    values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
+    whole = 0 < file.rows == sum(counts.gated.values())
+    return Due(file, written, orders, whole, counts.gated, {} if whole else values)
+
+
+def _is_past(orders: Orders, stored: Stored) -> bool:
+    """Whether the youngest event is past its retention."""
+    bounds, age = _bounds(orders, stored), orders.rules.age
+    return (
+        bounds is not None
+        and age is not None
+        and bounds[1] <= limit(orders.at, age)
+        and stored.file.metadata.num_rows > 0
+    )
+
+
+def _can_be_past(orders: Orders, stored: Stored) -> bool:
+    bounds, shortest = _bounds(orders, stored), orders.rules.shortest
+    if shortest is None or not orders.knows_times or not stored.file.metadata.num_rows:
+        return False
+    return bounds is None or bounds[0] <= limit(orders.at, shortest)
+
+
+def _bounds(orders: Orders, stored: Stored) -> tuple[int, int] | None:
+    if orders.clock is not None:
+        return orders.clock.bounds(stored)
+    return None if orders.born is None else (orders.born, orders.born)
+
+
+def _can_be_named(asked: Asked, orders: Orders, file: OutputFile) -> bool:
+    return any(_may_hold(asked, whose, file) for whose in (orders.erased, orders.handed))
+
+
+def _may_hold(asked: Asked, whose: Whose, file: OutputFile) -> bool:
+    if whose.wide or not whose.own:
+        return bool(whose.wide)
+    return bool(find(asked.output, [file], whose.values, asked.keys))
+
+
+def _counts(orders: Orders, stored: Stored) -> Iterator[Counts]:
+    for batch in stored.batches(columns=deciding(orders, stored.whole)):
+        verdict = orders(batch)
+        yield counted(batch, verdict, verdict.stays(batch.num_rows), orders.rules.pointers)
+
+
+def deciding(orders: Orders, schema: pa.Schema) -> list[str]:
+    """The columns that decide what is due, and those that can be."""
+    pointers = orders.rules.pointers
+    keys = {rule.key for rule in orders.rules.fields} | set(_asked_for(orders))
+    found = {pointers[key].top for key in keys if key in pointers}
+    found |= set() if orders.clock is None else {orders.clock.pointer.top}
+    for whose in (orders.erased, orders.handed):
+        found |= {place.top for place in (whose.tenant, whose.subject) if place is not None}
+    return [name for name in schema.names if name in found]
+
+
+def _asked_for(orders: Orders) -> Iterator[str]:
+    """Fields that conditions ask for, and those that change with the owner."""
+    conditions: Sequence[Condition] = [
+        *orders.rules.records,
+        *(each for rule in orders.rules.fields for each in rule.conditions),
+        *(each for key in orders.reduced for each in wanted(orders.policy.fields[key])),
+    ]
+    yield from (atom.field for each in conditions for atom in atoms(each) if isinstance(atom, Equals))
+    yield from orders.reduced
+    if orders.owner is not None:
+        yield orders.owner

@@ -1,0 +1,129 @@
+"""`expire`: what must not stand any longer goes, by event time, under today's policy and after what happened since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from minimize.errors import KeyringError, OutputError, quietly
+from minimize.governance.retention.carry import Carrying
+from minimize.governance.retention.due import Due, look
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.given import load_events
+from minimize.governance.retention.ordered import Asked
+from minimize.governance.retention.plan import Open, Plan, opens, planned
+from minimize.governance.retention.written import Reading, Written, writers
+from minimize.io.published import receipts
+from minimize.job.origin import pipeline_behind
+from minimize.keys import Keyring, find_keyring
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import OutputFile, Receipt, in_force
+from minimize.times import moment
+
+PathLike_ = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What was found due, and a receipt for each policy whose files were changed; none where nothing was."""
+
+    plan: Plan
+    receipts: tuple[Receipt, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan, and the receipts."""
+        return {**self.plan.as_json(), "receipts": [receipt.as_json() for receipt in self.receipts]}
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """An expiry that was resolved: an output, its receipts, the pipeline of today, and what is asked."""
+
+    asked: Asked
+    pipeline: Pipeline
+    chain: tuple[Receipt, ...] = field(repr=False)
+
+    def plan(self) -> Plan:
+        """What is due."""
+        return planned(self.asked.at, list(self._looked(self.asked)))
+
+    def open(self) -> list[Open]:
+        """What is open, and by when."""
+        due = self.plan().due
+        concerned = {event: self._concerned(event, due) for event in self.asked.events if event.at <= self.asked.at}
+        return opens(due, self.asked.events, concerned, self.asked.at)
+
+    def _looked(self, asked: Asked) -> Iterator[Due]:
+        for written, file in self._standing():
+            yield look(asked, written, file)
+
+    def _standing(self) -> Iterator[tuple[Written, OutputFile]]:
+        by = writers(self.chain)
+        runs = {each.run_id: each for each in by.values()}
+        reading = Reading(self.pipeline.policy.purposes)
+        known = {run: Written(self.asked.output, each, reading) for run, each in runs.items()}
+        for files in in_force(self.chain).values():
+            yield from ((known[by[file.path].run_id], file) for file in files)
+
+    def _concerned(self, event: Event, due: tuple[Due, ...]) -> int:
+        """How many files hold something that goes because of one event."""
+        alone = replace(self.asked, events=(event,))
+        looked = (look(alone, each.written, each.file) for each in due if each.gated.get("erased") or each.is_handed)
+        return sum(bool(each.gated.get("erased") or each.is_handed) for each in looked)
+
+
+def expire(
+    output: PathLike_,
+    *,
+    at: datetime | str | None = None,
+    pipeline: PathLike_ | None = None,
+    events: PathLike_ | None = None,
+    keys: Keyring | PathLike_ | None = None,
+    ledger: PathLike_ | None = None,
+    yes: bool = False,
+) -> Expired:
+    """Takes out of an output what is past its retention, and what must go after events; without `yes` only the plan is made.
+
+    Takes the output folder; the time as of which it counts (aware; now); what stands in for the pipeline that its receipts
+    name; a file of events; the keyring; the ledger. Retention is that of today's policy and counts from the oldest instant
+    that a released event time may stand for. Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3);
+    then nothing is published of what is left to do.
+    """
+    made = resolved(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
+    plan = quietly(made.plan)
+    if not yes or not plan.due:
+        return Expired(plan)
+    carrying = Carrying(made.asked, made.pipeline, at is not None, ledger)
+    return Expired(plan, quietly(lambda: carrying.out(plan)))
+
+
+def open_items(output: PathLike_, **asked: Any) -> list[Open]:
+    """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
+    return quietly(resolved(output, **asked).open)
+
+
+def resolved(
+    output: PathLike_,
+    *,
+    at: datetime | str | None = None,
+    pipeline: PathLike_ | None = None,
+    events: PathLike_ | None = None,
+    keys: Keyring | PathLike_ | None = None,
+    ledger: PathLike_ | None = None,
+) -> Expiry:
+    """What an expiry needs, found and checked; nothing is changed."""
+    folder = Path(output)
+    chain = receipts(folder)
+    if not chain:
+        raise OutputError("nothing was published here yet", hint="`minimize run` does")
+    job = pipeline_behind(folder, chain[-1], pipeline)
+    keyring = find_keyring(keys, job.folder)
+    if keyring is None:
+        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    happened = () if events is None else load_events(Path(events))
+    asked = Asked(folder, job.policy, moment(at) or datetime.now(UTC), keyring, happened)
+    return Expiry(asked, job, chain)

@@ -1,0 +1,118 @@
+"""The orders for one file of an output: today's retention, and the events, in the terms of the policy it was written under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.governance.retention.clock import Clock
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.forms import Column, pinned, rotations
+from minimize.governance.retention.look import Orders
+from minimize.governance.retention.personal import Reduced, owner_of, reduced
+from minimize.governance.retention.rules import Rules
+from minimize.governance.retention.sure import is_shown
+from minimize.governance.retention.whose import Named, Whose
+from minimize.governance.retention.written import Written
+from minimize.io.places import place_of
+from minimize.io.stored import Stored
+from minimize.keys import Keyring
+from minimize.pointer import Pointer
+from minimize.policy.model import Policy
+from minimize.settings.rows import microseconds_of
+
+_DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
+"""Days from one instant of a period to one that is in the next, or still in the same."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an expiry was asked: of which output, by which policy, as of when, after which events."""
+
+    output: Path
+    today: Policy
+    at: datetime
+    keys: Keyring = field(repr=False)
+    events: tuple[Event, ...] = ()
+
+    def orders(self, written: Written, stored: Stored, name: str) -> Orders:
+        """The orders for one file of an output."""
+        born = _born(place_of(stored.path)[1])
+        if name != "records":
+            return _of_aggregate(self, written, name, born)
+        then, schema = written.policy, stored.whole
+        orders = Orders(then, Rules.of(then, self.today, schema), self.at, Clock.of(then, schema), born)
+        happened = [event for event in self.events if event.at <= self.at]
+        return _with_events(orders, stored, happened, self.keys) if happened else orders
+
+
+def _of_aggregate(asked: Asked, written: Written, name: str, born: int | None) -> Orders:
+    """An aggregate's rows are as old as the oldest instant of their time's unit, else of their partition."""
+    rules = Rules(age=asked.today.retention)
+    clock = Clock.of_groups(written.policy, dict(_times(written, name)))
+    return Orders(written.policy, rules, asked.at, clock, born)
+
+
+def _times(written: Written, name: str) -> Iterator[tuple[str, str | None]]:
+    """The group columns of an aggregate that are event times, with their units."""
+    groups: Mapping[str, Any] = (written.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
+    for column, each in groups.items():
+        ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
+        if written.policy.time is not None and Pointer.parse(str(key)) == Pointer.parse(written.policy.time):
+            yield column, unit
+
+
+def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Orders:
+    policy, pointers = orders.policy, orders.rules.pointers
+    tenant, subject = (
+        None if key is None or key not in pointers else _named(orders, stored, key, keys)
+        for key in (policy.tenant, policy.subject)
+    )
+    erasing = [event for event in events if event.kind != "became_personal"]
+    handing = [event for event in events if event.kind == "became_personal"]
+    owner = owner_of(policy)
+    touched = {} if owner is None else dict(_reduced(policy, pointers, owner))
+    return replace(
+        orders,
+        erased=Whose.of(erasing, tenant, subject),
+        handed=Whose.of(handing, tenant, subject) if touched else Whose(),
+        reduced=touched,
+        owner=owner if owner is not None and owner in pointers and is_shown(policy.fields[owner]) else None,
+    )
+
+
+def _reduced(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Iterator[tuple[str, Reduced]]:
+    for key in pointers:
+        found = reduced(policy, key, owner)
+        if found is not None:
+            yield key, found
+
+
+def _named(orders: Orders, stored: Stored, key: str, keys: Keyring) -> Named:
+    pointer = orders.rules.pointers[key]
+    units = rotations(orders.policy, key)
+    times = tuple(_instants(orders, stored, units)) if units else ()
+    return Named(pointer, Column(orders.policy, key, pinned(keys, stored.whole, pointer), times))
+
+
+def _instants(orders: Orders, stored: Stored, units: frozenset[str]) -> Iterator[datetime]:
+    """Instants of every period that an event of the file may lie in."""
+    clock, step = orders.clock, timedelta(days=min(_DAYS[unit] for unit in units))
+    extent = None if clock is None else clock.extent(stored)
+    if extent is None:
+        return
+    first, last = (EPOCH + timedelta(microseconds=each) for each in extent)
+    while first < last + step:
+        yield min(first, last)
+        first += step
+
+
+def _born(on: str | None) -> int | None:
+    if on is None:
+        return None
+    day = date.fromisoformat(on)
+    return microseconds_of(datetime(day.year, day.month, day.day, tzinfo=UTC))

@@ -1,0 +1,157 @@
+"""The plan of an expiry: per output and date what goes and why, what stays and is said to, and which events are open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from minimize.governance.retention.due import RECORDS, Due
+from minimize.governance.retention.events import Event
+from minimize.receipt import time_text
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One output on one date: how many files go or are rewritten, how many rows go and why, how many values of which field."""
+
+    name: str
+    date: str | None
+    removed: int
+    rewritten: int
+    gated: Mapping[str, int]
+    values: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The partition as `expire --json` prints it."""
+        files = {"removed": self.removed, "rewritten": self.rewritten}
+        rows = sum(self.gated.values())
+        return {
+            "output": self.name,
+            "date": self.date,
+            "files": files,
+            "rows": rows,
+            "why": dict(self.gated),
+            "values": dict(self.values),
+        }
+
+    def __str__(self) -> str:
+        why = ", ".join(f"{count:,} {_WHY[reason]}" for reason, count in self.gated.items() if count)
+        values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
+        parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
+        told = "; ".join(part for part in parts if part)
+        return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files go, {self.rewritten} are rewritten)"
+
+
+_WHY: Mapping[str, str] = {"retention": "past their retention", "erased": "of tenants or subjects that are gone"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an expiry would do.
+
+    due     the files that hold something that is due
+    stays   aggregates that stand as they are though records behind them go: per name the dates
+    untold  partitions of which nobody can say how old their rows are
+    lost    per file events of which nobody can be found there
+    """
+
+    at: datetime
+    due: tuple[Due, ...] = field(default=(), repr=False)
+    stays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untold: tuple[str, ...] = ()
+    lost: int = 0
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """What goes, by output and date."""
+        places = sorted({(each.name, each.date) for each in self.due}, key=lambda place: (place[0], place[1] or ""))
+        return tuple(_partition(place, self.due) for place in places)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `expire --json` prints it."""
+        return {
+            "at": time_text(self.at),
+            "partitions": [each.as_json() for each in self.partitions],
+            "stays": {name: list(dates) for name, dates in self.stays.items()},
+            "untold": list(self.untold),
+            "lost": self.lost,
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.partitions), *self._notes()]) or "nothing to do: nothing is due"
+
+    def _notes(self) -> Iterator[str]:
+        for name, dates in self.stays.items():
+            yield f"{name} stays as it is for {', '.join(dates) or 'all'}: records behind it go"
+        if self.untold:
+            yield f"how old rows are cannot be told: {', '.join(self.untold)}"
+        if self.lost:
+            yield f"{self.lost} events name somebody who cannot be found in some files"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One event, or what its age alone makes due, that is not carried out: by when it must be."""
+
+    what: str
+    by: datetime
+    files: int
+    tenant: str | None = None
+    overdue: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as `expire --due --json` prints it."""
+        said = {"what": self.what, "by": time_text(self.by), "files": self.files, "overdue": self.overdue}
+        return said if self.tenant is None else {**said, "tenant_id": self.tenant}
+
+    def __str__(self) -> str:
+        whose = "" if self.tenant is None else f" of {self.tenant}"
+        late = " OVERDUE" if self.overdue else ""
+        return f"{self.what}{whose}: by {time_text(self.by)}, {self.files} files{late}"
+
+
+def planned(at: datetime, looked: Sequence[Due]) -> Plan:
+    """The plan, by all files that were looked at."""
+    due = tuple(each for each in looked if each.is_due)
+    untold = {_place(each) for each in looked if not each.orders.knows_times and each.orders.rules.shortest is not None}
+    lost = sum(len(whose.lost) for each in looked for whose in (each.orders.erased, each.orders.handed))
+    return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost)
+
+
+def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
+    """The aggregates of dates of which records go for another reason than their age, as far as they stay themselves."""
+    touched = {each.date for each in looked if each.name == RECORDS and (each.gated.get("erased") or each.is_handed)}
+    found: dict[str, set[str]] = {}
+    for each in looked:
+        if each.name != RECORDS and each.date in touched and not each.whole:
+            found.setdefault(each.name, set()).add(each.date or "")
+    return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
+
+
+def _place(each: Due) -> str:
+    return each.name if each.date is None else f"{each.name}/date={each.date}"
+
+
+def opens(due: Iterable[Due], events: Sequence[Event], concerned: Mapping[Event, int], at: datetime) -> list[Open]:
+    """What is open and by when, the most urgent first."""
+    aged = sum(each.is_aged for each in due)
+    found = [Open("retention", at, aged, overdue=True)] if aged else []
+    for event in events:
+        files = concerned.get(event, 0)
+        if files or event.at > at:
+            found.append(Open(event.kind, event.due, files, event.tenant, overdue=event.due < at and files > 0))
+    return sorted(found, key=lambda each: each.by)
+
+
+def _partition(place: tuple[str, str | None], due: Sequence[Due]) -> Partition:
+    mine = [each for each in due if (each.name, each.date) == place]
+    gated: Counter[str] = Counter()
+    values: Counter[str] = Counter()
+    for each in mine:
+        gated.update(each.gated)
+        values.update(each.values)
+    whole = sum(each.whole for each in mine)
+    return Partition(*place, whole, len(mine) - whole, dict(gated), dict(sorted(values.items())))

@@ -1,0 +1,114 @@
+"""The receipt of an expiry: counts of what went, from the plan and from the rewriting; no values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from minimize.errors import ConfigurationError
+from minimize.governance.retention.due import RECORDS, Due
+from minimize.governance.retention.plan import Plan
+from minimize.io.durable import digest_of
+from minimize.io.rewrite import Rewritten
+from minimize.io.stated import files_stated, indexes_stated
+from minimize.job import account
+from minimize.policy.model import Policy
+from minimize.receipt import FieldReceipt, GatedBy, Output, PolicyRef, Receipt, Rows, sha256_text
+from minimize.stage import Counts, FieldCounts
+
+REASONS: Final = ("retention", "erased")
+
+
+def retention_file(policy: Policy) -> bytes:
+    """The bytes of today's policy. Raises ConfigurationError where they are not those that were loaded."""
+    if policy.path is None or digest_of(policy.path) != policy.digest:
+        raise ConfigurationError("policy.yaml was changed while it was in use", hint="run again")
+    return policy.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the receipt of some files says, which one policy was written for all of them."""
+
+    chain: Sequence[Receipt]
+    run_id: str
+    group: tuple[Due, ...]
+    plan: Plan
+    today: Policy
+    at_given: bool
+    started: datetime
+
+    def receipt(self, done: Rewritten, attachments: Mapping[str, bytes]) -> Receipt:
+        """The receipt, not signed yet."""
+        last, first = self.chain[-1], self.group[0].written.receipt
+        rows = self._rows()
+        return Receipt(
+            kind="expire",
+            run_id=self.run_id,
+            sequence=last.sequence + 1,
+            previous=last.digest,
+            pipeline=first.pipeline,
+            purpose=first.purpose,
+            engine="local",
+            at=self.plan.at,
+            at_given=self.at_given,
+            started=self.started,
+            finished=datetime.now(UTC),
+            dates=tuple(sorted({each.date for each in self.group if each.date is not None})),
+            policy=first.policy,
+            plan=first.plan,
+            keys=tuple(sorted({key for each in self.group for key in each.written.receipt.keys})),
+            versions=account.versions(),
+            rows=rows,
+            gated_by=GatedBy(**self._reasons()),
+            fields=self._fields(done.counts),
+            outputs=self._outputs(done),
+            replaces=done.replaces,
+            removes=done.removes,
+            retention=PolicyRef(self.today.policy, self.today.version, self.today.digest),
+            stays=self._stays() or None,
+            files={name: sha256_text(content) for name, content in attachments.items()},
+            origin=first.origin,
+        )
+
+    @property
+    def _followed(self) -> list[Due]:
+        """The files whose rows the receipt follows: records, and where there are none the first aggregate's."""
+        records = [each for each in self.group if each.name == RECORDS]
+        return records or [each for each in self.group if each.name == self.group[0].name]
+
+    def _reasons(self) -> dict[str, int]:
+        return {reason: sum(each.gated.get(reason, 0) for each in self._followed) for reason in REASONS}
+
+    def _rows(self) -> Rows:
+        read, gated = sum(each.file.rows for each in self._followed), sum(self._reasons().values())
+        return Rows(read, read - gated, gated)
+
+    def _outputs(self, done: Rewritten) -> dict[str, Output]:
+        return {name: self._output(name, done) for name in dict.fromkeys(each.name for each in self.group)}
+
+    def _output(self, name: str, done: Rewritten) -> Output:
+        written = done.written.get(name, ())
+        files = files_stated(written)
+        category = next(each.written.receipt.outputs[name].category for each in self.group if each.name == name)
+        index = indexes_stated(written) if name == RECORDS else None
+        return Output(category, sum(file.rows for file in files), files=files, index=index)
+
+    def _fields(self, counts: Counts) -> dict[str, FieldReceipt]:
+        """What went of each field of the records that were rewritten and stay."""
+        said = self.group[0].written.receipt.fields
+        return {key: _field(each, counts.fields.get(key)) for key, each in said.items()}
+
+    def _stays(self) -> dict[str, tuple[str, ...]]:
+        dates = {each.date or "" for each in self.group if each.name == RECORDS}
+        found = {name: tuple(on for on in said if on in dates) for name, said in self.plan.stays.items()}
+        return {name: said for name, said in found.items() if said}
+
+
+def _field(said: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
+    if said.values is None:
+        return FieldReceipt(said.did, None)
+    found = counts or FieldCounts()
+    return FieldReceipt(said.did, found.values, found.changed, found.gated)

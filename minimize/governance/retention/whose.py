@@ -1,0 +1,131 @@
+"""Whose rows must go, or be treated as those of a personal device, and up to which event time: events beside a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.governance.retention.clock import UNKNOWN, Bools, Moments
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.forms import Column
+from minimize.nested import leaf, rows_of
+from minimize.pointer import Pointer
+from minimize.settings.columns import index
+from minimize.settings.rows import microseconds_of
+
+Codes = npt.NDArray[np.int64]
+NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A column of a file by which somebody is found: where it stands, and how."""
+
+    pointer: Pointer
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Events as a file shows those whom they are about.
+
+    wide    the forms of tenants with an event of their own, and until when
+    own     per form of a subject the tenants' forms that it may stand under (None: any), and until when
+    lost    events of which nobody can be found in this file
+    """
+
+    tenant: Pointer | None = None
+    subject: Pointer | None = None
+    wide: Mapping[str, int] = field(default_factory=dict, repr=False)
+    own: Mapping[tuple[str, str | None], int] = field(default_factory=dict, repr=False)
+    lost: tuple[Event, ...] = ()
+
+    @classmethod
+    def of(cls, events: Sequence[Event], tenant: Named | None, subject: Named | None) -> Whose:
+        """The events of one kind of effect, for one file."""
+        wide: dict[str, int] = {}
+        own: dict[tuple[str, str | None], int] = {}
+        lost: list[Event] = []
+        for event in events:
+            found = _own(event, tenant, subject) if event.is_of_subject else _wide(event, tenant)
+            if found is None:
+                lost.append(event)
+                continue
+            for form, of in found:
+                at = microseconds_of(event.at)
+                if event.is_of_subject:
+                    own[form, of] = max(at, own.get((form, of), UNKNOWN))
+                else:
+                    wide[form] = max(at, wide.get(form, UNKNOWN))
+        places = [None if each is None else each.pointer for each in (tenant, subject)]
+        return cls(places[0], places[1], wide, own, tuple(lost))
+
+    @property
+    def values(self) -> list[str]:
+        """The subjects' forms, as an index is asked for them."""
+        return sorted({form for form, _ in self.own})
+
+    @property
+    def tenants(self) -> list[str]:
+        """The tenants' forms that matter; the last place stands for all others."""
+        return sorted({*self.wide, *(of for _, of in self.own if of is not None)})
+
+    def concerns(self, batch: pa.RecordBatch, oldest: Moments) -> Bools:
+        """The rows that an event is about: those that may have happened before it."""
+        tenants = self._codes(batch, self.tenant, self.tenants)
+        until = np.array([*(self.wide.get(name, UNKNOWN) for name in self.tenants), UNKNOWN], np.int64)[tenants]
+        if self.own:
+            until = np.maximum(until, self._own_until(batch, tenants))
+        return np.asarray((until != UNKNOWN) & (oldest <= until), np.bool_)
+
+    def _own_until(self, batch: pa.RecordBatch, tenants: Codes) -> Moments:
+        """Per row until when an event of its subject reaches. The loop runs over distinct pairs of those who are named."""
+        subjects = self._codes(batch, self.subject, self.values)
+        until = np.full(batch.num_rows, UNKNOWN)
+        rows = np.flatnonzero(subjects != NOBODY)
+        names = self.tenants
+        pairs, places = np.unique(np.stack([subjects[rows], tenants[rows]]), axis=1, return_inverse=True)
+        found = [self._until(self.values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
+        until[rows] = np.array(found, np.int64)[places.reshape(-1)] if len(rows) else until[rows]
+        return until
+
+    def _until(self, form: str, names: Sequence[str], tenant: int) -> int:
+        of = names[tenant] if tenant != NOBODY else ""
+        return max(self.own.get((form, None), UNKNOWN), self.own.get((form, of), UNKNOWN))
+
+    def _codes(self, batch: pa.RecordBatch, place: Pointer | None, names: Sequence[str]) -> Codes:
+        if place is None or not names:
+            return np.full(batch.num_rows, NOBODY)
+        found = leaf(batch, place)
+        codes = index(found.values, pa.array(names, pa.string()))
+        if not place.stars:
+            return codes
+        rows = np.full(batch.num_rows, NOBODY)
+        np.maximum.at(rows, rows_of(found, batch.num_rows), codes)
+        return rows
+
+
+def _wide(event: Event, tenant: Named | None) -> list[tuple[str, str | None]] | None:
+    forms = None if tenant is None else tenant.column.forms(event.tenant, event.tenant)
+    return None if forms is None else [(form, None) for form in sorted(forms)]
+
+
+def _own(event: Event, tenant: Named | None, subject: Named | None) -> list[tuple[str, str | None]] | None:
+    if subject is None or event.subject is None:
+        return None
+    forms = subject.column.forms(event.subject, event.tenant)
+    return None if forms is None else list(_pairs(forms, event, tenant))
+
+
+def _pairs(forms: frozenset[str], event: Event, tenant: Named | None) -> Iterator[tuple[str, str | None]]:
+    """A subject's forms with those of its tenant; where the file does not show tenants, those of any."""
+    under = None if tenant is None else tenant.column.forms(event.tenant, event.tenant)
+    for form in sorted(forms):
+        if under is None:
+            yield form, None
+        else:
+            yield from ((form, of) for of in sorted(under))

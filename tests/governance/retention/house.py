@@ -1,0 +1,180 @@
+"""A small house of daily outputs: positions, applications, telephone numbers; tenants that close, devices that change hands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import minimize
+from minimize.governance.retention.expire import Expired, expire
+from minimize.keys import new_keyring
+from minimize.receipt import Receipt
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FIELDS: dict[str, Any] = {
+    "event_id": {"type": "string", "role": "identifier", "do": "drop"},
+    "tenant_id": {"type": "string", "do": "keep"},
+    "device_id": {
+        "type": "string",
+        "role": "identifier",
+        "do": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
+    },
+    "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
+    "owner_type": {"type": "string", "do": "keep"},
+    "note": {"type": "string", "do": "keep"},
+    "place": {"type": "string", "role": "quasi", "feature": "location", "do": "keep"},
+    "phone": {
+        "type": "string",
+        "cases": [
+            {"if": {"owner_type": "corporate"}, "do": "keep"},
+            {"if": {"owner_type": "personal"}, "do": {"mask": {"keep_last": 4}}},
+        ],
+        "otherwise": "drop",
+    },
+    "/apps/*/name": {
+        "type": "string",
+        "do": "keep",
+        "collect_if": {
+            "any": [{"owner_type": "corporate"}, {"all": [{"feature": "inventory"}, {"/apps/*/managed": True}]}]
+        },
+    },
+    "/apps/*/managed": {"type": "boolean", "do": "drop"},
+}
+POLICY: dict[str, Any] = {
+    "policy": "places",
+    "version": 1,
+    "purposes": ["service_maintenance"],
+    "tenant": "tenant_id",
+    "subject": "device_id",
+    "time": "event_time",
+    "record": "event_id",
+    "retention": "30d",
+    "features": {
+        "location": {"about": "position of a lost device", "retention": "24h"},
+        "inventory": {"about": "applications"},
+    },
+    "fields": FIELDS,
+}
+PIPELINE: dict[str, Any] = {
+    "pipeline": "places",
+    "policy": "policy.yaml",
+    "purpose": "service_maintenance",
+    "source": {"path": "data/{date}/*.ndjson", "format": "ndjson"},
+    "settings": "settings.csv",
+    "output": "out",
+    "records": {},
+    "aggregates": {
+        "daily": {
+            "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id"},
+            "measures": {"events": "count"},
+            "suppress": {"below": 2},
+        }
+    },
+}
+SETTINGS = """tenant_id,subject,setting,value,holder,valid_from,recorded_at
+north,,location,on,admin,2025-01-01T00:00:00Z,2025-01-01T00:00:00Z
+south,,location,on,admin,2025-01-01T00:00:00Z,2025-01-01T00:00:00Z
+east,,location,on,admin,2025-01-01T00:00:00Z,2025-01-01T00:00:00Z
+north,,inventory,on,admin,2025-01-01T00:00:00Z,2025-01-01T00:00:00Z
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One event; its note, place, number and application are canaries: nobody else has them."""
+
+    tenant: str
+    device: str
+    time: datetime
+    owner: str = "corporate"
+
+    @property
+    def name(self) -> str:
+        return f"{self.tenant}-{self.device}-{self.time:%y%m%d%H%M}"
+
+    @property
+    def number(self) -> str:
+        return f"+49{sum(map(ord, self.name)):05d}{self.time:%y%m%d%H%M}{self.device[-1]}"
+
+    def line(self) -> dict[str, Any]:
+        return {
+            "event_id": self.name,
+            "tenant_id": self.tenant,
+            "device_id": self.device,
+            "event_time": f"{self.time:%Y-%m-%dT%H:%M:%SZ}",
+            "owner_type": self.owner,
+            "note": f"note-{self.name}",
+            "place": f"place-{self.name}",
+            "phone": self.number,
+            "apps": [{"name": f"app-{self.name}", "managed": False}],
+        }
+
+
+@dataclass(frozen=True)
+class House:
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "test.keys"
+
+    def says(self, name: str, body: Mapping[str, Any], **changes: Any) -> None:
+        said = {key: value for key, value in {**body, **changes}.items() if value is not None}
+        (self.folder / f"{name}.yaml").write_text(json.dumps(said, indent=1))
+
+    def policy(self, fields: Mapping[str, Any] | None = None, **changes: Any) -> None:
+        found = {key: each for key, each in {**FIELDS, **(fields or {})}.items() if each is not None}
+        self.says("policy", POLICY, **{"fields": found, **changes})
+
+    def brings(self, rows: Iterable[Row], day: date | str) -> None:
+        path = self.folder / "data" / str(day) / "a.ndjson"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row.line()) + "\n" for row in rows))
+
+    def run(self, day: date | str | None = None, at: datetime | None = None, **options: Any) -> Receipt:
+        return minimize.run(self.folder, date=day, at=at, output=self.out, keys=self.keys, **options)
+
+    def expire(self, at: datetime, **options: Any) -> Expired:
+        return expire(self.out, **{"at": at, "keys": self.keys, "yes": True, **options})
+
+    def events(self, *rows: str) -> Path:
+        path = self.folder / "events.csv"
+        path.write_text("\n".join(["tenant_id,subject,event,at", *rows]) + "\n")
+        return path
+
+    def rows(self, name: str = "records") -> list[dict[str, Any]]:
+        if not minimize.files(self.out, name):
+            return []
+        found = minimize.read(self.out, name).to_pylist()
+        return sorted(found, key=str)
+
+    def verified(self) -> None:
+        minimize.verify(self.out, keys=self.keys)
+
+
+def built(folder: Path) -> House:
+    house = House(folder)
+    house.policy()
+    house.says("pipeline", PIPELINE)
+    (folder / "settings.csv").write_text(SETTINGS)
+    new_keyring(house.keys, ("device",), now=START)
+    return house
+
+
+def rows(day: date, tenants: Iterable[str] = ("north", "south", "east"), devices: int = 2) -> list[Row]:
+    """Two events a device and day, one in the morning, one late."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return [
+        Row(tenant, f"d{device}", start + timedelta(hours=hour, minutes=device), ("corporate", "personal")[device % 2])
+        for tenant in tenants
+        for device in range(devices)
+        for hour in (1, 22)
+    ]

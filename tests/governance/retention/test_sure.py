@@ -1,0 +1,71 @@
+"""Where a condition surely holds of what stands in a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.governance.retention.clock import Bools
+from minimize.governance.retention.rules import fields_of
+from minimize.governance.retention.sure import Sure, is_shown
+from minimize.pointer import Pointer
+from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, Feature
+from minimize.policy.load import policy_from
+
+POLICY = policy_from(
+    {
+        "policy": "p",
+        "version": 1,
+        "purposes": ["operations"],
+        "features": {"old": {}, "new": {}},
+        "fields": {
+            "model": {"type": "string", "do": "keep"},
+            "phone": {"type": "string", "do": {"mask": {"keep_last": 4}}},
+            "/apps/*/name": {"type": "string", "do": "keep"},
+            "/apps/*/kind": {"type": "string", "do": "keep"},
+        },
+    }
+)
+BATCH = pa.RecordBatch.from_pylist(
+    [
+        {"model": "A", "phone": "****1234", "apps": [{"name": "x", "kind": "work"}, {"name": "y", "kind": "play"}]},
+        {"model": None, "phone": None, "apps": [{"name": "z", "kind": "work"}]},
+    ]
+)
+OLD, NEW, MODEL = Feature("old"), Feature("new"), Equals("model", ("A",))
+
+
+def holds(condition: Condition, place: str = "model", **past: list[bool]) -> list[bool]:
+    def changed(atom: Atom) -> Bools | None:
+        return ~np.array(past[atom.name]) if isinstance(atom, Feature) and atom.name in past else None
+
+    sure = Sure(BATCH, POLICY, fields_of(POLICY, BATCH.schema), Pointer.parse(place), changed)
+    return list(sure.holds(condition).tolist())
+
+
+def test_what_stands_did_hold_and_does_as_long_as_no_fact_changed() -> None:
+    assert holds(All((NEW, Equals("phone", ("x",))))) == [True, True]
+
+
+def test_of_several_facts_that_all_held_only_the_one_that_changed_counts() -> None:
+    assert holds(All((OLD, NEW, MODEL)), old=[True, False]) == [False, True]
+
+
+def test_of_several_facts_of_which_any_held_only_what_the_file_shows_counts() -> None:
+    assert holds(AnyOf((OLD, NEW)), old=[True, True]) == [False, False]
+    assert holds(AnyOf((OLD, MODEL)), old=[True, True]) == [True, False]
+
+
+def test_an_element_is_judged_by_its_own_element() -> None:
+    condition: Any = AnyOf((OLD, Equals("/apps/*/kind", ("work",))))
+    assert holds(condition, "/apps/*/name", old=[True, True]) == [True, False, True]
+
+
+def test_a_record_is_spread_over_its_elements() -> None:
+    assert holds(AnyOf((OLD, MODEL)), "/apps/*/name", old=[True, True]) == [True, True, False]
+
+
+def test_only_a_value_that_is_kept_as_it_came_in_shows_anything() -> None:
+    assert [is_shown(POLICY.fields[key]) for key in ("model", "phone")] == [True, False]
