@@ -1,0 +1,136 @@
+"""The ledger's server restarted, crashed or gone, before a run, in the middle of it and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from minimize.auditing import check_audit
+from minimize.errors import LedgerError
+from minimize.indexing import list_runs
+from minimize.io.publish import Staging
+from minimize.job import booking, job
+from minimize.ledger import audit, ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.verifying import check
+from tests.job.house import House
+from tests.postgres import Server
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(name="served")
+def _served(house: House, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house that ran once, with a ledger on a server."""
+    monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
+    house.run()
+    return house
+
+
+@pytest.fixture(name="away")
+def _away(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Takes the server away until the block ends; nobody waits for it for long."""
+    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5})
+    gone = list[bool]()
+
+    def away() -> None:
+        if not gone:
+            gone.append(True)
+            postgres.stop()
+
+    yield away
+    if gone:
+        postgres.start()
+
+
+def crashes(postgres: Server) -> None:
+    """As if its power had gone for a moment."""
+    postgres.stop("immediate")
+    postgres.start()
+
+
+def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> None:
+    """Does something once, at a stage of a run."""
+    owner, name = {
+        "first look": (booking, "_identity"),
+        "everything is written": (job, "check_quarantine"),
+        "publication": (Staging, "publish"),
+        "telling": (job, "told"),
+    }[stage]
+    before, done = getattr(owner, name), list[bool]()
+
+    def acts(*given: Any, **more: Any) -> Any:
+        if not done:
+            done.append(True)
+            act()
+        return before(*given, **more)
+
+    monkeypatch.setattr(owner, name, acts)
+
+
+def is_whole(house: House, runs: int) -> None:
+    assert [row.sequence for row in list_runs(output=house.out)] == [*range(1, runs + 1)]
+    assert check(house.out, keys=house.keys) == []
+    assert check_audit(receipts=house.out, keys=house.keys).findings == ()
+
+
+@pytest.mark.parametrize("how", [Server.restart, crashes], ids=["restarted", "crashed"])
+@pytest.mark.parametrize("stage", ["first look", "everything is written", "publication", "telling"])
+def test_a_server_that_comes_back_is_waited_for(
+    served: House, postgres: Server, monkeypatch: pytest.MonkeyPatch, how: Callable[[Server], None], stage: str
+) -> None:
+    with monkeypatch.context() as patch:
+        at(patch, stage, partial(how, postgres))
+        assert served.run().sequence == 2
+    is_whole(served, 2)
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("point", ["audit.appended", "ledger.before", "ledger.after"])
+def test_a_server_that_crashes_while_something_is_kept_loses_nothing(
+    served: House, postgres: Server, monkeypatch: pytest.MonkeyPatch, point: str, turn: int
+) -> None:
+    passed = list[str]()
+
+    def crashing(name: str) -> None:
+        passed.extend([name] if name == point else [])
+        if name == point and len(passed) == turn + 1:
+            crashes(postgres)
+
+    with monkeypatch.context() as patch:
+        for module in (ledger, audit):
+            patch.setattr(module, "fail_point", crashing)
+        with suppress(
+            LedgerError
+        ):  # nobody knows whether it was kept: the run stops, or what is published is told later
+            served.run()
+    is_whole(served, served.run().sequence)
+
+
+def test_without_its_server_a_run_stops_before_it_writes(served: House, away: Callable[[], None]) -> None:
+    away()
+    with pytest.raises(LedgerError, match="cannot be reached") as told:
+        served.run()
+    assert (told.value.code, told.value.__context__) == ("E206", None)
+    assert len([*(served.out / "runs").glob("*/receipt.json")]) == 1
+
+
+def test_what_was_published_without_its_server_is_told_by_the_next_run(
+    served: House,
+    postgres: Server,
+    away: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        at(patch, "telling", away)
+        assert served.run().sequence == 2
+    assert "published, and the ledger could not be told" in caplog.text
+    postgres.start()
+    assert served.run().sequence == 3
+    is_whole(served, 3)
+    postgres.stop()
