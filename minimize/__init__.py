@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minimize.errors import MinimizeError, VerificationError
+    from minimize.governance.sharing import receive, share
     from minimize.inspection import lint, plan_for
     from minimize.job.job import run
     from minimize.keys import Keyring
@@ -62,7 +63,9 @@ __all__ = [
     "plan_for",
     "prepare",
     "read",
+    "receive",
     "run",
+    "share",
     "verify",
 ]
 
@@ -83,7 +86,9 @@ _HOMES = {
     "plan_for": "minimize.inspection",
     "prepare": "minimize.minimizer",
     "read": "minimize.reading",
+    "receive": "minimize.governance.sharing",
     "run": "minimize.job",
+    "share": "minimize.governance.sharing",
     "verify": "minimize.verifying",
 }
 

@@ -2,8 +2,8 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `T` third parties, `G` what happened to tenants and subjects, `E` errors as a whole, `D` drift, `I` and `W` the
-log. No code changes its meaning, and none is used again.
+`H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects, `E` errors as a
+whole, `D` drift, `I` and `W` the log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.governance.recipients.codes import CODES as RECIPIENTS
+from minimize.governance.sharing.codes import CODES as SHARING
 from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import RULES
@@ -98,6 +99,7 @@ _ERRORS: Final = {
     "E208": "a publication that is decided, and could not be put in place yet: the next command does it",
     "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E300": "refused by policy",
+    "E301": "nothing may leave for a third party",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
 }
@@ -138,6 +140,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_EVENTS,
         **VERIFICATION,
         **LEDGER,
+        **SHARING,
         **_ERRORS,
         **RECIPIENTS,
         **_DRIFT,

@@ -11,6 +11,7 @@
     │   ├── OutputError              an output folder that cannot be used
     │   └── LedgerError              a ledger that cannot be used, or an output that another run holds
     ├── RefusedError            3    refused by policy, consent or grant
+    │   └── NotPermitted             nothing may leave for a third party; `.reasons` says why
     └── StoppedError            4    quarantine above `stop_above`; nothing was published
 
 A message names file, field, rule, count and a hint; it never carries a value.
@@ -141,6 +142,42 @@ class RefusedError(MinimizeError):
 
     exit_code = 3
     default_code = "E300"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that keeps data from leaving: its name and code, how many tenants and rows it holds back, which fields."""
+
+    rule: str
+    code: str
+    message: str
+    tenants: int | None = None
+    rows: int | None = None
+    fields: tuple[str, ...] = ()
+    hint: str = ""
+
+    def __str__(self) -> str:
+        counted = ((self.tenants, "tenants"), (self.rows, "rows"))
+        counts = ", ".join(f"{number:,} {noun}" for number, noun in counted if number is not None)
+        return self.message + (f" ({counts})" if counts else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """The reason as a JSON object."""
+        return {**asdict(self), "fields": list(self.fields)}
+
+
+class NotPermitted(RefusedError):
+    """Nothing may leave for a third party; `.reasons` lists every rule against it."""
+
+    default_code = "E301"
+
+    def __init__(self, message: str, *, reasons: Sequence[Reason] = (), hint: str = "") -> None:
+        self.reasons: tuple[Reason, ...] = tuple(reasons)
+        super().__init__(message, hint=hint, findings=[_finding(reason) for reason in self.reasons])
+
+
+def _finding(reason: Reason) -> Finding:
+    return Finding(reason.code, str(reason), hint=reason.hint, field=", ".join(reason.fields) or None)
 
 
 class StoppedError(MinimizeError):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -37,6 +37,7 @@ from minimize.stages.gate import Gate
 from minimize.stages.generalize import memos_of
 from minimize.stages.release import Release
 from minimize.stages.withheld import withheld, withheld_schema
+from minimize.techniques.base import KeySource
 from minimize.techniques.memo import Memo
 from minimize.times import moment
 
@@ -83,6 +84,15 @@ def prepare(
     loaded = _policy(policy)
     bound = memory(schema.empty_table() if isinstance(schema, pa.Schema) else schema, request(loaded, purpose))
     return _bound(loaded, bound.schema, purpose, settings, keys)
+
+
+class Rereadable(Source, Protocol):
+    """A source that says whether it can be read more than once."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it can."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,7 +147,7 @@ class Prepared:
     release: Release
 
     @classmethod
-    def of(cls, plan: Plan, keys: Keyring | None) -> Prepared:
+    def of(cls, plan: Plan, keys: KeySource | None) -> Prepared:
         """What stays for a plan and a keyring."""
         schema = Job(plan, datetime.now(UTC), keys).records_schema
         source = Memory(request(plan.policy, plan.purpose))
@@ -146,16 +156,25 @@ class Prepared:
 
 def _released(job: Job, source: MemorySource, bound: Prepared) -> Iterator[pa.RecordBatch]:
     rejects: Counter[str] = Counter()
+    for _, columns in releasing(job, source, bound, rejects):
+        yield columns
+    tell(rejects)
+
+
+def releasing(
+    job: Job, source: Rereadable, bound: Prepared, rejects: Counter[str]
+) -> Iterator[tuple[Batch, pa.RecordBatch]]:
+    """Each batch behind the stages, beside what of it may leave; their rows are the same. Counts what was left out."""
     with _passes(job, source, rejects) as records:
         stages = way_through(job, lambda _: [map(Batch, records())])
         rejects.clear()
         for batch in map(Batch, records()):
-            yield decoded(bound.release.columns(through(stages, batch)), bound.schema)
-    _tell(rejects)
+            done = through(stages, batch)
+            yield done, decoded(bound.release.columns(done), bound.schema)
 
 
 @contextmanager
-def _passes(job: Job, source: MemorySource, rejects: Counter[str]) -> Iterator[Again]:
+def _passes(job: Job, source: Rereadable, rejects: Counter[str]) -> Iterator[Again]:
     """A way to read the good records as often as the job needs; data that can be read only once is gated, then spilled."""
     if source.again or passes(job.plan) == 1:
         yield lambda: _records(source, rejects)
@@ -180,7 +199,8 @@ def _counted(records: Iterator[pa.RecordBatch], seen: Counter[str], rejects: Cou
     return records
 
 
-def _tell(rejects: Counter[str]) -> None:
+def tell(rejects: Counter[str]) -> None:
+    """Logs how many records were left out, by code."""
     if rejects:
         counted = ", ".join(f"{code} {count}" for code, count in sorted(rejects.items()))
         data = dict(sorted(rejects.items()))
@@ -196,7 +216,7 @@ def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any
     return Minimizer(plan, rows, keyring, memos_of(plan), find_budget(folder))
 
 
-def require_keys(plan: Plan, keyring: Keyring | None) -> None:
+def require_keys(plan: Plan, keyring: KeySource | None) -> None:
     """Raises KeyringError, before anything is read, where a key that the plan names is not there."""
     if keyring is None and plan.keys:
         names = ", ".join(sorted(plan.keys))

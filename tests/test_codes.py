@@ -14,6 +14,7 @@ CODE = re.compile(r'"([A-Z]\d{3})"')
 TABLES = (
     "codes.py",
     "governance/recipients/codes.py",
+    "governance/sharing/codes.py",
     "ledger/codes.py",
     "policy/faults.py",
     "policy/lint/rules.py",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
 import re
+from collections.abc import Iterable
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from minimize.keys import Keyring
@@ -26,8 +26,14 @@ def subject_token(keys: Keyring, tenant: str, subject: str, version: int | None 
 
 def token_of(secret: bytes, version: int, tenant: str, subject: str) -> str:
     """The token under the secret of one version of the key."""
-    message = json.dumps([tenant, subject], ensure_ascii=True, separators=(",", ":")).encode("ascii")
-    return f"{KEY}/{version}:{hmac.digest(secret, message, hashlib.sha256).hex()}"
+    return f"{KEY}/{version}:{digests_of(secret, tenant, [subject])[0].hex()}"
+
+
+def digests_of(secret: bytes, tenant: str, subjects: Iterable[str]) -> list[bytes]:
+    """What the tokens of a tenant's subjects hold, in their order: 32 bytes each."""
+    before = f"[{encode_basestring_ascii(tenant)},"
+    messages = (f"{before}{encode_basestring_ascii(subject)}]".encode("ascii") for subject in subjects)
+    return [hmac.digest(secret, message, "sha256") for message in messages]
 
 
 def secrets_of(keys: Keyring, versions: set[int]) -> dict[int, bytes]:

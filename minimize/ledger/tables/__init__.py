@@ -5,8 +5,21 @@ from __future__ import annotations
 from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
 from minimize.ledger.tables.consents import CONSENTS
+from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES, RECALLS
 from minimize.ledger.tables.leases import LEASES
 from minimize.ledger.tables.runs import OUTPUTS, RUNS
 from minimize.ledger.tables.settings import SETTINGS
 
-__all__ = ["AUDIT", "CONSENTS", "LEASES", "METADATA", "OUTPUTS", "RUNS", "SETTINGS", "Moment"]
+__all__ = [
+    "AUDIT",
+    "CONSENTS",
+    "DISCLOSED",
+    "DISCLOSURES",
+    "LEASES",
+    "METADATA",
+    "OUTPUTS",
+    "RECALLS",
+    "RUNS",
+    "SETTINGS",
+    "Moment",
+]

@@ -1,0 +1,40 @@
+"""Why something may not leave, or is left out, by stable codes; a letter of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "N001": "a recipient whose manifest is empty: nothing is shared with it",
+        "N002": "a function that the manifest does not have",
+        "N003": "a function of the other direction",
+        "N004": "a field that the manifest's function does not have",
+        "N010": "a recipient without a contract",
+        "N011": "a contract that is not in force",
+        "N012": "a contract that permits no transmission",
+        "N013": "a field that the contract does not permit",
+        "N014": "an agent that is not on the list of subprocessors",
+        "N015": "something that a function requires, such as an account, and that is not there",
+        "N020": "a purpose that the policy does not list, or that the function is not for",
+        "N021": "a field that the policy does not release for the purpose",
+        "N030": "tenants without a consent",
+        "N031": "tenants that refused",
+        "N032": "tenants that withdrew their consent",
+        "N033": "tenants whose consent has expired",
+        "N034": "tenants whose consent does not hold yet",
+        "N035": "tenants that agreed to another text",
+        "N036": "tenants that agreed to another purpose",
+        "N037": "tenants that agreed when the recipient stood otherwise to us",
+        "N038": "tenants that agreed to other fields, or to another form of them",
+        "N039": "tenants whose administrator never explicitly agreed to an independent recipient",
+        "N040": "records that collection settings, conditions or retention hold back",
+        "N041": "records without a tenant, or that lack what the policy requires",
+        "N042": "nothing is left to send",
+        "N050": "a payload whose category is above what it must be",
+        "N051": "a payload that is not what was declared",
+        "N052": "tenants whose consent ended while the payload was made",
+    }
+)

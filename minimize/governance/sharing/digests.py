@@ -1,0 +1,123 @@
+"""The digest of a payload: of its values, whatever batches and buffers they came in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Fingerprint:
+    """SHA-256 over a payload, column by column: which values are there, how long they are, and their bytes.
+
+    Takes batches of one schema, in order. The same rows give the same digest, however they are cut into batches.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._parts = [[hashlib.sha256() for _ in _pieces(_none(each.type))] for each in schema]
+        self._rows = 0
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Takes the next rows in."""
+        self._rows += batch.num_rows
+        for hashes, column in zip(self._parts, batch.columns, strict=True):
+            for hashed, piece in zip(hashes, _pieces(column), strict=True):
+                hashed.update(np.ascontiguousarray(piece).data)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` of all that was taken in."""
+        names = [[each.name, str(each.type)] for each in self._schema]
+        whole = hashlib.sha256(json.dumps([self._rows, names]).encode())
+        for hashes in self._parts:
+            for each in hashes:
+                whole.update(each.digest())
+        return f"sha256:{whole.hexdigest()}"
+
+
+def digest_of(table: pa.Table) -> str:
+    """The digest of a payload that is here whole.
+
+    >>> rows = pa.table({"a": ["x", None, "y"]})
+    >>> digest_of(rows) == digest_of(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) != digest_of(rows.slice(1))
+    True
+    """
+    found = Fingerprint(table.schema)
+    for batch in table.to_batches():
+        found.take(batch)
+    return found.digest
+
+
+def _none(kind: pa.DataType) -> pa.Array:
+    return pa.array([], kind)
+
+
+def _pieces(column: pa.Array) -> Iterator[Bytes]:
+    """The parts of a column as bytes, each of which goes on where that of the batch before ended."""
+    kind = column.type
+    if kind in (pa.string_view(), pa.binary_view()):
+        column = column.cast(pa.large_binary())
+        kind = column.type
+    yield column.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
+    if pa.types.is_struct(kind):
+        for child in column.flatten():
+            yield from _pieces(child)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+        yield _lengths(pc.list_value_length(column) if not pa.types.is_map(kind) else _map_lengths(column))
+        yield from _pieces(_inner(column))
+    elif pa.types.is_boolean(kind):
+        yield column.fill_null(False).to_numpy(zero_copy_only=False).view(np.uint8)
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind) or _is_large(kind):
+        yield _lengths(pc.binary_length(column))
+        yield _bytes(column)
+    else:
+        yield _fixed(column)
+
+
+def _is_large(kind: pa.DataType) -> bool:
+    return kind in (pa.large_string(), pa.large_binary())
+
+
+def _lengths(lengths: pa.Array) -> Bytes:
+    return np.asarray(lengths.cast(pa.int64()).fill_null(0), np.int64).view(np.uint8)
+
+
+def _map_lengths(column: pa.MapArray) -> pa.Array:
+    return pa.array(np.diff(column.offsets.to_numpy()))
+
+
+def _inner(column: pa.Array) -> pa.Array:
+    if not pa.types.is_map(column.type):
+        return column.flatten()
+    first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
+    entries = pa.StructArray.from_arrays([column.keys, column.items], ["key", "value"])
+    return entries.slice(first, last - first)
+
+
+def _bytes(column: pa.Array) -> Bytes:
+    """The text of a column without what stands under nulls (in a scrubbed column nothing does)."""
+    dense = column.drop_null() if column.null_count else column
+    wide = dense.cast(pa.large_binary())
+    _, offsets, data = wide.buffers()
+    if data is None or not len(wide):
+        return np.empty(0, np.uint8)
+    ends = np.frombuffer(offsets, np.int64)[wide.offset : wide.offset + len(wide) + 1]
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+
+
+def _fixed(column: pa.Array) -> Bytes:
+    """Values of one width, null ones left out."""
+    dense = column.drop_null() if column.null_count else column
+    if pa.types.is_null(dense.type) or not len(dense):
+        return np.empty(0, np.uint8)
+    width = dense.type.bit_width // 8
+    data = dense.buffers()[1]
+    return np.frombuffer(data, np.uint8)[dense.offset * width : (dense.offset + len(dense)) * width]

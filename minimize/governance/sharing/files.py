@@ -1,0 +1,170 @@
+"""A payload as one file, Parquet, NDJSON or CSV: written aside where only its owner looks, and put in place at the end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from minimize.disk import sync_folder
+from minimize.errors import ConfigurationError, OutputError, SchemaError
+from minimize.io.durable import HashingFile, digest_of, remove_tree
+from minimize.io.sink import ParquetSink
+from minimize.receipt import time_text
+
+FORMATS: Final[Mapping[str, str]] = MappingProxyType(
+    {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
+)
+
+
+class Writer(Protocol):
+    """Writes batches to a file."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes the next batch."""
+        ...
+
+    def close(self) -> Any:
+        """Finishes the file."""
+        ...
+
+
+class Aside:
+    """A file on its way. It gets its name with `publish`, and is gone with `abandon`; its digest is taken while it is written."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        """Takes a path where nothing stands. Raises ConfigurationError for another ending, OutputError."""
+        self.path, self.format = path, format_of(path)
+        _check_free(path)
+        self._rows, self._schema = 0, schema
+        self._folder = _private(path)
+        self._file = self._folder / f"payload.{self.format}"
+        self._writer = self._open(schema)
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Takes the next rows. Raises SchemaError where the format has no way to write them."""
+        self._rows += batch.num_rows
+        done = False
+        with suppress(pa.ArrowException, ValueError, TypeError):
+            self._writer.write(batch)
+            done = True
+        if not done:
+            raise SchemaError(f"{self.format} has no way to write these values", hint="write Parquet")
+
+    def finish(self) -> tuple[str, int]:
+        """Brings the file to the disk; gives its digest and the rows that stand in it when it is read again."""
+        self._writer.close()
+        return digest_of(self._file), self._read_again()
+
+    def publish(self) -> Path:
+        """Gives the file its name. Raises OutputError where something stands there by now."""
+        reason: str | None = None
+        try:
+            os.link(self._file, self.path)
+        except OSError as error:
+            reason = error.strerror
+        if reason is not None:
+            raise OutputError(
+                f"{self.path} was not made: {reason}", hint="a payload is never written over another file"
+            )
+        sync_folder(self.path.parent)
+        self.abandon()
+        return self.path
+
+    def abandon(self) -> None:
+        """Removes what was written aside."""
+        with suppress(pa.ArrowException, OSError, SchemaError, ValueError):
+            self._writer.close()
+        remove_tree(self._folder)
+
+    def _open(self, schema: pa.Schema) -> Writer:
+        if self.format == "parquet":
+            return ParquetSink(self._folder, "", "payload", schema)
+        return Json(self._file) if self.format == "ndjson" else Csv(self._file, schema)
+
+    def _read_again(self) -> int:
+        if self.format == "parquet":
+            read = pq.read_metadata(self._file)
+            return int(read.num_rows) if read.schema.to_arrow_schema().names == self._schema.names else -1
+        if self.format == "csv":
+            return self._rows
+        with self._file.open("rb") as lines:
+            return sum(1 for _ in lines)
+
+
+class Json:
+    """NDJSON: one object a line, nulls included, times as ISO 8601, bytes as Base64."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = HashingFile(path)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes the next batch. Objects are made row by row: Arrow has no writer for JSON."""
+        lines = (json.dumps(row, ensure_ascii=False, default=_plain) for row in batch.to_pylist())
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
+
+    def close(self) -> None:
+        """Brings the file to the disk."""
+        self._file.close()
+
+
+class Csv:
+    """CSV (RFC 4180) with a header; nested columns have no place in it."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        nested = [each.name for each in schema if pa.types.is_nested(each.type)]
+        if nested:
+            raise ConfigurationError(f"{nested[0]} is nested, and CSV is not", hint="write Parquet or NDJSON")
+        self._file = HashingFile(path)
+        self._writer = pv.CSVWriter(self._file, schema)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes the next batch."""
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """Brings the file to the disk."""
+        self._writer.close()
+        self._file.close()
+
+
+def format_of(path: Path) -> str:
+    """The format that a path's ending names. Raises ConfigurationError."""
+    found = FORMATS.get(path.suffix.lower())
+    if found is None:
+        raise ConfigurationError("the payload's path names no format", hint=f"end it in {', '.join(FORMATS)}")
+    return found
+
+
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise OutputError(f"{path} is there already", hint="a payload is never written over another file")
+
+
+def _private(path: Path) -> Path:
+    """A new folder beside the path that only its owner can look into."""
+    reason: str | None = None
+    try:
+        return Path(tempfile.mkdtemp(prefix=".sharing-", dir=path.parent))
+    except OSError as error:
+        reason = error.strerror
+    raise OutputError(f"nothing can be written beside {path}: {reason}", hint="does its folder exist?")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return time_text(value) if value.tzinfo else value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,136 @@
+"""What leaves, made batch by batch: counted by tenant, fingerprinted, and held against what was declared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.engines.base import Job
+from minimize.errors import NotPermitted, each_quietly
+from minimize.governance.sharing.consented import Coded
+from minimize.governance.sharing.digests import Fingerprint
+from minimize.governance.sharing.owners import Owners
+from minimize.governance.sharing.reasons import reason
+from minimize.minimizer import Prepared, Rereadable, releasing
+from minimize.nested import leaf
+from minimize.plan import Plan
+from minimize.pointer import Pointer
+from minimize.stage import Batch
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Taker(Protocol):
+    """Takes the payload in."""
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Takes its next rows."""
+        ...
+
+
+@dataclass(slots=True)
+class Made:
+    """What was made: rows by tenant, what was held back and why, whose it is, and its fingerprint."""
+
+    schema: pa.Schema
+    fingerprint: Fingerprint
+    rows: int = 0
+    tenants: Counter[str] = field(default_factory=Counter)
+    gated: Counter[str] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=Counter)
+    emptied: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    owners: Owners = field(default_factory=Owners)
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> Made:
+        """Nothing yet, of this schema."""
+        return cls(schema, Fingerprint(schema))
+
+
+def make(job: Job, source: Rereadable, bound: Prepared, taker: Taker) -> Made:
+    """Makes the payload, and gives it to a taker. Raises NotPermitted where a batch is not what was declared."""
+    made = Made.of(bound.schema)
+    for batch, columns in each_quietly(releasing(job, source, bound, made.rejected)):
+        made.gated.update(batch.counts.gated)
+        made.closed.update({key: each.gated for key, each in batch.counts.fields.items() if each.gated})
+        kept = _filled(columns, job.plan)
+        made.emptied += 0 if kept is None else int(len(kept) - kept.sum())
+        left = columns if kept is None else columns.filter(pa.array(kept))
+        if not _is_declared(left, bound.schema):
+            raise differing("its columns are not those of the plan")
+        _count(made, batch, job.plan, kept)
+        made.fingerprint.take(left)
+        made.rows += left.num_rows
+        taker.take(left)
+    return made
+
+
+def differing(what: str) -> NotPermitted:
+    """The error of a payload that is not what was declared."""
+    message = "the payload is not what was declared, and did not leave"
+    return NotPermitted(message, reasons=[reason("differs", what)])
+
+
+def leaf_of(batch: pa.RecordBatch, key: str) -> pa.Array:
+    """The values of a field that stands once in a record."""
+    return leaf(batch, Pointer.parse(key)).values
+
+
+def _count(made: Made, batch: Batch, plan: Plan, kept: Mask | None) -> None:
+    tenant, subject = plan.policy.tenant, plan.policy.subject
+    if tenant is None:
+        return
+    tenants = _only(leaf_of(batch.raw, tenant), kept)
+    made.tenants.update(Coded.of(tenants).counts())
+    if subject is not None:
+        made.owners.take(tenants, _only(leaf_of(batch.raw, subject), kept))
+
+
+def _only(values: pa.Array, kept: Mask | None) -> pa.Array:
+    return values if kept is None else values.filter(pa.array(kept))
+
+
+def _filled(columns: pa.RecordBatch, plan: Plan) -> Mask | None:
+    """Which rows hold anything beside their tenant; None where all do."""
+    told = [name for name in columns.schema.names if name != plan.policy.tenant] or columns.schema.names
+    empty = np.ones(columns.num_rows, bool)
+    for name in told:
+        column = columns.column(name)
+        if not column.null_count:
+            return None
+        empty &= column.is_null().to_numpy(zero_copy_only=False)
+    return ~empty if empty.any() else None
+
+
+def _is_declared(batch: pa.RecordBatch, schema: pa.Schema) -> bool:
+    return bool(batch.schema.equals(schema))
+
+
+@dataclass(slots=True)
+class InMemory:
+    """Keeps the payload for the caller, who does not see it before it is recorded."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list, repr=False)
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Takes its next rows."""
+        self.batches.append(batch)
+
+    def all(self) -> Iterator[pa.RecordBatch]:
+        """Every batch, in order."""
+        return iter(self.batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Lets the payload go: a dry run counts alone."""
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Takes its next rows, and lets them go."""

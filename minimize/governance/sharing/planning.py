@@ -1,0 +1,120 @@
+"""An act planned: what of the data may leave, and every rule against it that needs no record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import Finding, PolicyError, Reason
+from minimize.governance.recipients import Function
+from minimize.governance.sharing.asked import Asked, opened, source_of
+from minimize.governance.sharing.composing import Composed, composed
+from minimize.governance.sharing.keyed import RecipientKeys
+from minimize.governance.sharing.reasons import reason
+from minimize.governance.sharing.released import entry
+from minimize.governance.sharing.standing import purpose_reasons
+from minimize.minimizer import Rereadable, require_keys
+from minimize.plan import Plan, bind, category, request
+from minimize.policy.model import Policy, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An act as far as it could be planned.
+
+    data      as it is read: an output's records, where its folder was given
+    own       the policy of the data: of what a run released only what stands there
+    function  what the manifest says; None where it does not know the function
+    plan      None where no field may leave, or the purpose is none of the policy's
+    against   the rules against all of it
+    """
+
+    data: Any = field(repr=False)
+    own: Policy
+    function: Function | None = None
+    composed: Composed | None = None
+    source: Rereadable | None = field(default=None, repr=False)
+    plan: Plan | None = None
+    against: tuple[Reason, ...] = ()
+
+
+def planned(asked: Asked, given: Any) -> Planned:
+    """The plan of an act. Raises PolicyError, SchemaError and KeyringError: faults of configuration come before refusals."""
+    data = opened(given)
+    start = entry(asked.policy, _schema(data))
+    function = asked.party.manifest
+    against = [*asked.party.against(asked.existing)]
+    if function is None:
+        return Planned(data, start.policy, against=tuple(against))
+    made = composed(start, function, asked.recipient, asked.wanted)
+    wrong = [*purpose_reasons(asked.purpose, function, asked.policy.purposes)]
+    against += [*wrong, *_missing(made, asked)]
+    if wrong or not made.sent:
+        return Planned(data, start.policy, function, made, against=tuple(against))
+    _check_reads(made, asked)
+    job = asked.pipeline(made, function)
+    source = source_of(data, request(made.policy, function.purpose, job))
+    plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
+    require_keys(plan, RecipientKeys(asked.keys))
+    against += [*_too_identified(plan, asked)]
+    return Planned(data, start.policy, function, made, source, plan, tuple(against))
+
+
+def tenants_alone(planned_: Planned) -> Rereadable:
+    """The data with nothing but its tenants, for an act that is refused whatever they agreed to."""
+    policy = planned_.own
+    fields = {key: each for key, each in policy.fields.items() if key == policy.tenant}
+    changes = {"fields": fields, "subject": None, "time": None, "record": None, "records": Records(), "never": ()}
+    return source_of(planned_.data, request(policy.model_copy(update=changes), None))
+
+
+def _missing(made: Composed, asked: Asked) -> Iterator[Reason]:
+    """Fields that were asked for and stay; where nothing at all is left, everything that stays."""
+    if asked.wanted is not None:
+        yield from made.lacking(asked.wanted)
+    elif not made.sent:
+        yield from made.lacking(None)
+    if not made.sent:
+        yield reason("nothing_left", "no field is left that policy, manifest and contract all let out")
+
+
+def _too_identified(plan: Plan, asked: Asked) -> Iterator[Reason]:
+    found = plan.outputs["records"].category
+    limit: Any = asked.must_be
+    if category.above(found, limit):
+        culprits = [key for key, each in plan.fields.items() if category.above(each.category or "aggregated", limit)]
+        yield reason("category", f"the payload is {found} and must be {limit}", fields=culprits)
+
+
+def _check_reads(made: Composed, asked: Asked) -> None:
+    """What a step of the manifest reads beside its own value must be a field of the policy."""
+    fields = made.policy.fields
+    steps = ((key, step) for key in made.sent for way in _ways(fields[key]) for step in way)
+    missing = sorted({(key, name) for key, step in steps for name in step.reads() if name not in fields})
+    if missing:
+        file = None if asked.recipient.path is None else str(asked.recipient.path)
+        found = [
+            Finding("P010", f"its technique reads `{name}`, which the policy does not name", field=key, file=file)
+            for key, name in missing
+        ]
+        raise PolicyError("the manifest reads fields that the policy does not name", findings=found)
+
+
+def _ways(each: Any) -> Iterator[Any]:
+    yield from (way for way in (each.do, each.otherwise, *(case.do for case in each.cases)) if not isinstance(way, str))
+
+
+def _schema(data: Any) -> pa.Schema:
+    """The schema of Arrow data and of a Parquet file: other kinds cannot say that a run has released them."""
+    schema = getattr(data, "schema", None)
+    if isinstance(data, str | os.PathLike) and Path(data).suffix == ".parquet":
+        with suppress(pa.ArrowException, OSError):
+            schema = pq.read_schema(Path(data))
+    return schema if isinstance(schema, pa.Schema) else pa.schema([])

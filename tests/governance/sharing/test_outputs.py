@@ -1,0 +1,120 @@
+"""The output of a pipeline is shared as it stands: nothing is done to it twice, and its pseudonyms get other names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError
+from minimize.governance.consent import terms_of
+from minimize.governance.recipients import Recipients, Subprocessors, recipient_from
+from minimize.governance.sharing.act import act
+from minimize.governance.sharing.asked import Places, resolve
+from minimize.keys import Keyring
+from minimize.ledger import find_ledger
+from minimize.ledger.consents import Act, record
+from minimize.ledger.ledger import open_ledger
+from tests.governance.sharing.house import ANN, VENDOR
+from tests.job.house import AT, FIELDS, House, built, events, table
+
+SHARED = {
+    "device_id": {"role": "identifier", "do": "keep"},
+    "event_time": {"type": "timestamp", "do": "keep"},
+    "battery": {"type": "double", "do": "keep"},
+    "latitude": {"type": "double", "do": "keep"},
+    "model": {"do": "keep"},
+}
+SYNC = {"direction": "outbound", "purpose": "service_maintenance", "text_version": 1, "text": "…", "fields": SHARED}
+CONTRACT = {**VENDOR["contract"], "permitted_fields": list(SHARED)}
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A pipeline that has run, and the consent of north."""
+    monkeypatch.chdir(tmp_path)
+    home = built(tmp_path)
+    home.pipeline(aggregates=None)
+    home.brings(events(40))
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    text = terms_of(vendor(), "sync").text
+    agreed = Act("north", "vendor", "sync", "given", text, "admin", datetime(2026, 1, 1, tzinfo=UTC), None, AT)
+    from minimize.ledger import Event
+
+    told = Event(component="t", actor=ANN, activity="consent", time=AT, operation="given", category="sharing")
+    with open_ledger(find_ledger(home.out / "ledger.db"), create=True) as ledger:
+        record(ledger, [agreed], [told], Keyring.load(home.keys))
+    return home
+
+
+def vendor(name: str = "vendor") -> Any:
+    return recipient_from({**VENDOR, "recipient": name, "contract": CONTRACT, "functions": {"sync": SYNC}})
+
+
+def shared(home: House, data: Any, **asked: Any) -> pa.Table:
+    places = Places(pipeline=home.folder, keys=home.keys, ledger=home.out / "ledger.db", recipients=_nobody(home))
+    found = resolve(vendor(), "sync", places, whens=(AT,), **asked)
+    return act(found, data, lambda: AT).wet(data, None).given
+
+
+def _nobody(home: House) -> Recipients:
+    return Recipients(home.folder, Subprocessors())
+
+
+def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: House) -> None:
+    by_folder, by_table = shared(home, home.out), shared(home, minimize.read(home.out))
+    assert by_folder.num_rows == by_table.num_rows == 20
+    assert by_folder.equals(by_table)
+
+
+def test_what_the_run_released_is_not_treated_again(home: House) -> None:
+    kept = minimize.read(home.out).to_pandas()
+    kept = kept[kept["tenant_id"] == "north"]
+    given = shared(home, home.out).to_pandas()
+    for column in ("event_time", "battery", "model"):
+        assert given[column].tolist() == kept[column].tolist()
+
+
+def test_its_pseudonyms_get_other_names_and_still_tell_devices_apart(home: House) -> None:
+    kept = minimize.read(home.out).to_pandas()
+    kept = kept[kept["tenant_id"] == "north"]["device_id"]
+    given = shared(home, home.out).to_pandas()["device_id"]
+    assert not set(kept) & set(given)
+    assert len(set(kept)) == len(set(given)) == len(set(zip(kept, given, strict=True)))
+
+
+def test_raw_records_and_their_output_give_a_recipient_the_same_pseudonyms(home: House) -> None:
+    home.policy({"model": {"type": "string", "do": "drop"}})
+    raw = shared(home, table(events(40)))
+    assert set(raw.column("device_id").to_pylist()) == set(shared(home, home.out).column("device_id").to_pylist())
+
+
+def test_collection_is_asked_again(home: House) -> None:
+    assert shared(home, home.out).column("latitude").null_count == 0
+    (home.folder / "settings.csv").write_text(
+        "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+        "north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+        "north,,location,off,admin,2026-11-24T23:00:00Z,2026-11-24T23:00:00Z\n"
+    )
+    assert shared(home, home.out).column("latitude").null_count == 20
+
+
+def test_what_today_s_policy_drops_does_not_leave(home: House) -> None:
+    home.policy({"battery": {"type": "double", "do": "drop"}})
+    assert "battery" not in shared(home, home.out).column_names
+
+
+def test_the_limit_of_the_pipeline_s_records_is_the_payload_s(home: House) -> None:
+    wide = {**FIELDS["device_id"], "do": "keep"}
+    home.policy({"device_id": wide})
+    home.pipeline(aggregates=None, records={"must_be": "identified"})
+    assert shared(home, table(events(3))).num_rows == 2
+
+
+def test_an_output_without_its_tenants_cannot_be_shared(home: House) -> None:
+    with pytest.raises(ConfigurationError, match="does not hold the tenant"):
+        shared(home, minimize.read(home.out).drop_columns(["tenant_id"]))

@@ -1,0 +1,117 @@
+"""What third parties send is kept as the inbound manifest says, and secrets go through and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import minimize
+from minimize.errors import NotPermitted
+from minimize.governance.recipients import Recipient, load_recipient, recipient_from
+from minimize.governance.sharing import receive
+from minimize.keys import Keyring
+from tests.governance.sharing.house import VENDOR, House, changed
+
+SECRET = "unlock-me-4711"
+INBOUND = {
+    "udid": {"role": "identifier", "do": {"pseudonymize": {"key": "device"}}},
+    "os_version": {"do": {"truncate_version": {"parts": 2}}},
+    "ram": {"type": "integer", "do": "drop"},
+    "UnlockToken": {"role": "secret", "do": "pass_through"},
+}
+MESSAGES = pa.table(
+    {
+        "udid": ["u-1", "u-2"],
+        "os_version": ["14.5.1", "15.0"],
+        "ram": [8, 16],
+        "UnlockToken": [SECRET, None],
+        "surprise": ["x", "y"],
+    }
+)
+PIPELINES = Path(minimize.__file__).parent.parent / "pipelines"
+
+
+@pytest.fixture(name="sender")
+def _sender() -> Recipient:
+    hook = {"direction": "inbound", "purpose": "operations", "text_version": 1, "text": "…", "fields": INBOUND}
+    return recipient_from(changed(VENDOR, "functions", {"hook": hook}))
+
+
+def received(house: House, sender: Recipient, data: Any = MESSAGES, **asked: Any) -> Any:
+    return receive(data, sender=sender, function="hook", keys=house.keys, recipients=house.recipients, **asked)
+
+
+def test_only_what_the_manifest_keeps_is_left(house: House, sender: Recipient) -> None:
+    given = received(house, sender)
+    assert given.column_names == ["udid", "os_version"]
+    assert given.column("os_version").to_pylist() == ["14.5", "15.0"]
+    assert {len(value) for value in given.column("udid").to_pylist()} == {32}
+
+
+def test_the_kind_that_comes_in_goes_out(house: House, sender: Recipient) -> None:
+    assert isinstance(received(house, sender, MESSAGES.to_pandas()), pd.DataFrame)
+
+
+def test_a_message_need_not_have_every_field(house: House, sender: Recipient) -> None:
+    assert received(house, sender, MESSAGES.select(["os_version"])).column("udid").null_count == 2
+
+
+def test_secrets_go_to_the_connector_and_nowhere_else(
+    house: House, sender: Recipient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen: list[pa.Table] = []
+    given = received(house, sender, connector=seen.append)
+    assert seen[0].to_pydict() == {"UnlockToken": [SECRET, None]}
+    assert SECRET not in str(given.to_pydict()) + str(given.schema) + caplog.text
+    assert not [path for path in house.folder.iterdir() if SECRET.encode() in path.read_bytes()]
+
+
+def test_a_stream_is_read_once_for_both(house: House, sender: Recipient) -> None:
+    seen: list[pa.Table] = []
+    given = received(house, sender, MESSAGES.to_reader(max_chunksize=1), connector=seen.append)
+    assert (given.num_rows, seen[0].num_rows) == (2, 2)
+
+
+def test_without_a_connector_secrets_are_gone(house: House, sender: Recipient) -> None:
+    assert "UnlockToken" not in received(house, sender).column_names
+
+
+@pytest.mark.parametrize(
+    ("function", "purpose", "rule"),
+    [("sink", None, "not_in_manifest"), ("hook", "customer_support", "purpose")],
+)
+def test_what_the_manifest_does_not_have_is_refused(
+    house: House, sender: Recipient, function: str, purpose: str | None, rule: str
+) -> None:
+    with pytest.raises(NotPermitted) as caught:
+        receive(
+            MESSAGES, sender=sender, function=function, purpose=purpose, keys=house.keys, recipients=house.recipients
+        )
+    assert [each.rule for each in caught.value.reasons] == [rule]
+
+
+def test_an_outbound_function_is_refused(house: House) -> None:
+    with pytest.raises(NotPermitted) as caught:
+        receive(MESSAGES, sender=house.recipient, function="sync", keys=house.keys, recipients=house.recipients)
+    assert [each.rule for each in caught.value.reasons] == ["direction"]
+
+
+def test_hardware_without_a_compliance_purpose_is_dropped_of_what_jamf_sends(keys: Keyring) -> None:
+    jamf = load_recipient(PIPELINES / "recipients/jamf.yaml")
+    (function,) = (each for each in jamf.inbound)
+    kept = set(function.shared)
+    data = pa.table({key: pa.nulls(1, pa.string()) for key, each in function.fields.items() if each.type == "string"})
+    given = minimize.receive(data, sender=jamf, function=function.name, keys=keys, recipients=PIPELINES / "recipients")
+    assert set(given.column_names) <= kept
+    assert len(kept) < len(function.fields)
+
+
+@pytest.fixture(name="keys")
+def _keys(house: House) -> Keyring:
+    return house.keys
