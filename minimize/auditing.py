@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, Finding, OutputError
-from minimize.io.durable import private_file
+from minimize.io.durable import write_private
 from minimize.keys import Keyring, PublicKeys
 from minimize.ledger import find_ledger
 from minimize.ledger.chain import EMPTY, Head
@@ -81,8 +80,8 @@ def export_audit(ledger: PathLike | None, file: Path, wanted: Wanted, *, output:
     """
     from minimize.ledger.asked import exported
 
-    with opened(ledger, output) as book, os.fdopen(private_file(file), "w", encoding="utf-8") as out:
-        return exported(book, wanted, out)
+    with opened(ledger, output) as book:
+        return write_private(file, lambda out: exported(book, wanted, out))
 
 
 def _places(folder: Path) -> Iterator[tuple[str, Receipt | Finding]]:

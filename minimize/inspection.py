@@ -19,7 +19,7 @@ from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError
 from minimize.frames import decoded
-from minimize.io import declared_schema
+from minimize.io import declared_schema, durable
 from minimize.io.base import Source
 from minimize.io.discover import discover, format_of
 from minimize.io.find import DATE, find, hive
@@ -121,10 +121,21 @@ def init(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
     standing = [path for path in files if path.exists()]
     if standing:
         raise ConfigurationError(f"{standing[0]} exists", hint="choose another folder; nothing was written")
-    target.mkdir(parents=True, exist_ok=True)
-    for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
+    durable.written(_put, target, files)
     return list(files)
+
+
+def _put(target: Path, files: Mapping[Path, str]) -> None:
+    """All of them, or none: what is there stands in the way of another try."""
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        for path, text in files.items():
+            durable.write_file(path, text.encode())
+    except OSError:
+        for path in files:
+            for each in (path, path.with_name(path.name + ".tmp")):
+                each.unlink(missing_ok=True)
+        raise
 
 
 _PIPELINE = """pipeline: {name}

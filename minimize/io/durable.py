@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 from minimize.disk import sync, sync_folder
 from minimize.errors import OutputError
@@ -143,3 +143,25 @@ def private_file(path: Path) -> int:
     except OSError as error:
         reason = error.strerror
     raise OutputError(f"{path} was not made: {reason}", hint="an export is never written over another file")
+
+
+def write_private(path: Path, fill: Callable[[TextIO], T]) -> T:
+    """Fills a new file that only its owner can read; gives what the filling gives.
+
+    It is whole and on the disk when this returns, and gone where that fails. Raises OutputError where it is there or cannot be
+    made, and what the filling raises.
+    """
+    handle, whole = private_file(path), False
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
+            given = fill(out)
+            out.flush()
+            sync(out.fileno(), "small")
+        whole = True
+        return given
+    except OSError as error:
+        what, hint = said(error)
+    finally:
+        if not whole:
+            path.unlink(missing_ok=True)
+    raise OutputError(f"{path} was not made: {what}", hint=hint)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from minimize.io.durable import private_file
+from minimize.io.durable import write_private
 from minimize.keys import Keyring
 from minimize.ledger import Change, Resource, actor_of
 from minimize.ledger.tokens import subject_token, version_in
@@ -49,11 +48,14 @@ def export_settings(file: PathLike, house: House) -> int:
 
     with house.opened() as ledger:
         rows = recorded(ledger)
-    with os.fdopen(private_file(Path(file)), "w", encoding="utf-8", newline="") as out:
+
+    def fill(out: TextIO) -> int:
         writer = csv.writer(out)
         writer.writerow(SCHEMA.names)
         writer.writerows(_line(row) for row in rows)
-    return len(rows)
+        return len(rows)
+
+    return write_private(Path(file), fill)
 
 
 def _recorded(row: dict[str, Any], keys: Keyring) -> Recorded:
