@@ -46,6 +46,7 @@ _REFUSALS: Final = {
     "R004": "related aggregates that give small groups away by difference",
     "R011": "a source has another digest than when its records were quarantined",
     "R012": "a source is gone since its records were quarantined",
+    "R021": "a policy that shows more of a field than an output has of it",
 }
 _SETTINGS: Final = {
     "C001": "settings that cannot be read",

@@ -57,7 +57,7 @@ def last_inputs(chain: Iterable[Receipt]) -> dict[Day, Mapping[str, str]]:
     """Per batch date the files that its last receipt read, with their digests."""
     found: dict[Day, Mapping[str, str]] = {}
     for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
-        if receipt.kind in READING:
+        if receipt.kind in READING or receipt.from_ == "source":
             found |= dict(_by_date(receipt))
     return found
 

@@ -100,6 +100,7 @@ def _head(given: Given, how: How, run_id: str, sequence: int) -> Receipt:
         policy=PolicyRef(policy.policy, policy.version, policy.digest),
         plan=Digest(given.plan.digest),
         skipped=_skipped(given),
+        from_="source" if how.kind == "retract" else None,
     )
 
 

@@ -25,7 +25,7 @@ from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.observability.places import Places
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Receipt
+from minimize.receipt import Kind, Receipt
 
 log = logging.getLogger("minimize")
 NOWHERE: Final = Places(None, None)
@@ -41,6 +41,7 @@ class Carrying:
     at_given: bool
     ledger: str | PathLike[str] | None = None
     fence: Path | None = None
+    kind: Kind = "expire"
 
     @property
     def output(self) -> Path:
@@ -60,13 +61,20 @@ class Carrying:
         return tuple(self._group(plan, group) for group in groups.values())
 
     def _group(self, plan: Plan, group: Sequence[Due]) -> Receipt:
-        how = How("expire", "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)
+        how = How(self.kind, "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)
         with booked(self, how) as booking, open_output(self.output, create=False) as folder:
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
             telling = Telling(
-                folder.receipts(), booking.run_id, tuple(group), plan, self.pipeline.policy, self.at_given, how.started
+                folder.receipts(),
+                booking.run_id,
+                tuple(group),
+                plan,
+                self.pipeline.policy,
+                self.at_given,
+                how.started,
+                self.kind,
             )
 
             def receipt(done: Rewritten) -> Receipt:

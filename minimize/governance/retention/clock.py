@@ -31,8 +31,17 @@ Bools = npt.NDArray[np.bool_]
 UNKNOWN: Final = np.iinfo(np.int64).min
 """What stands for a time that is not there: as old as can be."""
 _UNITS: Final = (None, "minute", "hour", "day", "week", "month", "quarter", "year")
-_LONGEST: Final = {"minute": 0, "hour": 0, "day": 2, "week": 8, "month": 32, "quarter": 93, "year": 367}
-"""Days within which a unit ends, at most."""
+HOUR: Final = 3_600_000_000
+_LONGEST: Final = {
+    "minute": HOUR // 60,
+    "hour": HOUR,
+    "day": 25 * HOUR,
+    "week": 8 * 24 * HOUR,
+    "month": 32 * 24 * HOUR,
+    "quarter": 93 * 24 * HOUR,
+    "year": 367 * 24 * HOUR,
+}
+"""Microseconds within which a unit ends, at most; summer time included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,11 @@ class Clock:
         there = valid(times)
         found = moments(times) - self.slack
         return found if there is None else np.where(there, found, UNKNOWN)
+
+    def newest(self, batch: pa.RecordBatch) -> Moments:
+        """Per row an instant that the event was not after; `UNKNOWN` where no time stands."""
+        found = self.oldest(batch)
+        return np.where(found == UNKNOWN, UNKNOWN, found + self.slack + self.width)
 
     def extent(self, stored: Stored) -> tuple[int, int] | None:
         """Instants between which all events of a file lie, read from it where statistics do not tell; None without any."""
@@ -128,12 +142,12 @@ def _is_time(schema: pa.Schema, pointer: Pointer) -> bool:
 
 def _width(chain: Iterable[Step]) -> int | None:
     """How far after what stands there the event may have been; None for a step that says nothing of it."""
-    days = 0
+    width = 0
     for step in chain:
         if not isinstance(step, Keep | ShiftDates | TruncateTime):
             return None
-        days += max(1, _LONGEST[step.to]) if isinstance(step, TruncateTime) else 0
-    return days * 86_400_000_000
+        width += _LONGEST[step.to] - 1 if isinstance(step, TruncateTime) else 0
+    return width
 
 
 def _shift(chain: Iterable[Step]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from minimize.governance.retention.clock import limit
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.ordered import Asked
-from minimize.governance.retention.remains import counted
+from minimize.governance.retention.remains import Judging, counted
 from minimize.governance.retention.rules import wanted
 from minimize.governance.retention.whose import Whose
 from minimize.governance.retention.written import Written
@@ -36,7 +36,7 @@ class Due:
 
     file: OutputFile
     written: Written
-    orders: Orders = field(repr=False)
+    orders: Judging = field(repr=False)
     whole: bool = False
     gated: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, int] = field(default_factory=dict)
@@ -67,8 +67,14 @@ class Due:
         return bool(self.gated.get("retention") or self.values.keys() - self._of_owners)
 
     @property
+    def is_changed(self) -> bool:
+        """Whether anything goes for another reason than its age."""
+        others = any(count for reason, count in self.gated.items() if reason != "retention")
+        return others or self.is_handed or (bool(self.values) and not isinstance(self.orders, Orders))
+
+    @property
     def _of_owners(self) -> set[str | None]:
-        return {*self.orders.reduced, self.orders.owner}
+        return {*self.orders.reduced, self.orders.owner} if isinstance(self.orders, Orders) else set()
 
     @property
     def rows(self) -> int:
@@ -84,7 +90,7 @@ def look(asked: Asked, written: Written, file: OutputFile) -> Due:
         return Due(file, written, orders, True, {"retention": file.rows})
     if not _can_be_past(orders, stored) and not _can_be_named(asked, orders, file):
         return Due(file, written, orders)
-    counts = sum(_counts(orders, stored), Counts())
+    counts = counts_of(orders, stored, deciding(orders, stored.whole))
     values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
     whole = 0 < file.rows == sum(counts.gated.values())
     return Due(file, written, orders, whole, counts.gated, {} if whole else values)
@@ -124,10 +130,13 @@ def _may_hold(asked: Asked, whose: Whose, file: OutputFile) -> bool:
     return bool(find(asked.output, [file], whose.values, asked.keys))
 
 
-def _counts(orders: Orders, stored: Stored) -> Iterator[Counts]:
-    for batch in stored.batches(columns=deciding(orders, stored.whole)):
-        verdict = orders(batch)
-        yield counted(batch, verdict, verdict.stays(batch.num_rows), orders.rules.pointers)
+def counts_of(judging: Judging, stored: Stored, columns: Collection[str] | None) -> Counts:
+    """What goes of a file, by reading these columns alone; all where none are named."""
+    total = Counts()
+    for batch in stored.batches(columns=columns):
+        verdict = judging(batch)
+        total += counted(batch, verdict, verdict.stays(batch.num_rows), judging.pointers)
+    return total
 
 
 def deciding(orders: Orders, schema: pa.Schema) -> list[str]:

@@ -66,6 +66,11 @@ class Orders:
     owner: str | None = None
 
     @property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """Where the fields of the file stand, by key."""
+        return self.rules.pointers
+
+    @property
     def knows_times(self) -> bool:
         """Whether ages can be told."""
         return self.clock is not None or self.born is not None

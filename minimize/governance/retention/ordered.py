@@ -68,10 +68,7 @@ def _times(written: Written, name: str) -> Iterator[tuple[str, str | None]]:
 
 def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Orders:
     policy, pointers = orders.policy, orders.rules.pointers
-    tenant, subject = (
-        None if key is None or key not in pointers else _named(orders, stored, key, keys)
-        for key in (policy.tenant, policy.subject)
-    )
+    tenant, subject = named_in(policy, orders.rules, orders.clock, stored, keys)
     erasing = [event for event in events if event.kind != "became_personal"]
     handing = [event for event in events if event.kind == "became_personal"]
     owner = owner_of(policy)
@@ -92,16 +89,24 @@ def _reduced(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Ite
             yield key, found
 
 
-def _named(orders: Orders, stored: Stored, key: str, keys: Keyring) -> Named:
-    pointer = orders.rules.pointers[key]
-    units = rotations(orders.policy, key)
-    times = tuple(_instants(orders, stored, units)) if units else ()
-    return Named(pointer, Column(orders.policy, key, pinned(keys, stored.whole, pointer), times))
+def named_in(
+    policy: Policy, rules: Rules, clock: Clock | None, stored: Stored, keys: Keyring
+) -> tuple[Named | None, Named | None]:
+    """By which columns of a file tenants and subjects are found; None where it does not have them."""
+
+    def named(key: str | None) -> Named | None:
+        if key is None or key not in rules.pointers:
+            return None
+        pointer, units = rules.pointers[key], rotations(policy, key)
+        times = tuple(_instants(clock, stored, units)) if units else ()
+        return Named(pointer, Column(policy, key, pinned(keys, stored.whole, pointer), times))
+
+    return named(policy.tenant), named(policy.subject)
 
 
-def _instants(orders: Orders, stored: Stored, units: frozenset[str]) -> Iterator[datetime]:
+def _instants(clock: Clock | None, stored: Stored, units: frozenset[str]) -> Iterator[datetime]:
     """Instants of every period that an event of the file may lie in."""
-    clock, step = orders.clock, timedelta(days=min(_DAYS[unit] for unit in units))
+    step = timedelta(days=min(_DAYS[unit] for unit in units))
     extent = None if clock is None else clock.extent(stored)
     if extent is None:
         return

@@ -10,6 +10,7 @@ from typing import Any
 
 from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.events import Event
+from minimize.governance.retention.look import Orders
 from minimize.receipt import time_text
 
 
@@ -45,7 +46,12 @@ class Partition:
         return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files go, {self.rewritten} are rewritten)"
 
 
-_WHY: Mapping[str, str] = {"retention": "past their retention", "erased": "of tenants or subjects that are gone"}
+_WHY: Mapping[str, str] = {
+    "retention": "past their retention",
+    "erased": "of tenants or subjects that are gone",
+    "setting": "switched off",
+    "condition": "whose condition does not hold",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +122,15 @@ class Open:
 def planned(at: datetime, looked: Sequence[Due]) -> Plan:
     """The plan, by all files that were looked at."""
     due = tuple(each for each in looked if each.is_due)
-    untold = {_place(each) for each in looked if not each.orders.knows_times and each.orders.rules.shortest is not None}
-    lost = sum(len(whose.lost) for each in looked for whose in (each.orders.erased, each.orders.handed))
+    asked = [(each, each.orders) for each in looked if isinstance(each.orders, Orders)]
+    untold = {_place(each) for each, said in asked if not said.knows_times and said.rules.shortest is not None}
+    lost = sum(len(whose.lost) for _, said in asked for whose in (said.erased, said.handed))
     return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost)
 
 
 def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
     """The aggregates of dates of which records go for another reason than their age, as far as they stay themselves."""
-    touched = {each.date for each in looked if each.name == RECORDS and (each.gated.get("erased") or each.is_handed)}
+    touched = {each.date for each in looked if each.name == RECORDS and each.is_changed}
     found: dict[str, set[str]] = {}
     for each in looked:
         if each.name != RECORDS and each.date in touched and not each.whole:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.governance.retention.clock import Bools
-from minimize.governance.retention.look import Orders, Verdict
+from minimize.governance.retention.look import Verdict
 from minimize.nested import assemble, leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.stage import Batch, Counts, FieldCounts
 from minimize.stages.raw import without
+
+
+class Judging(Protocol):
+    """Says of each batch of a file what must go; knows where the file's fields stand."""
+
+    @property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """Where the fields of the file stand, by key."""
+        ...
+
+    def __call__(self, batch: pa.RecordBatch) -> Verdict:
+        """The verdict on one batch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +39,14 @@ class Remains:
     that came into another form as `changed`.
     """
 
-    orders: Orders
+    orders: Judging
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch that may stand."""
         verdict = self.orders(batch.raw)
         stays = verdict.stays(batch.raw.num_rows)
-        counts = counted(batch.raw, verdict, stays, self.orders.rules.pointers)
-        left = _Left(batch.raw, verdict, stays, self.orders.rules.pointers)
+        counts = counted(batch.raw, verdict, stays, self.orders.pointers)
+        left = _Left(batch.raw, verdict, stays, self.orders.pointers)
         return Batch(raw=left.raw, released=dict(left.columns()), counts=batch.counts + counts)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from minimize.nested import leaf_type
 from minimize.pointer import Pointer
-from minimize.policy.condition import Condition, Feature, atoms
+from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import DROP, Field, Policy
 from minimize.stages.facts import gate_of
@@ -84,6 +84,22 @@ def wanted(field: Field) -> Iterator[Condition]:
     if gate.of:
         yield gate
     yield from (case.when for case in field.cases if case.do != DROP)
+
+
+def conditions_of(key: str, policy: Policy) -> Iterator[Condition]:
+    """What must hold today for a value to be collected: the gates of all that it is made from, and cases that ask settings.
+
+    Which case decided is not known: all of those must hold.
+    """
+    field = policy.fields[key]
+    gate = gate_of(field)
+    if gate.of:
+        yield gate
+    for case in field.cases:
+        if case.do != DROP and any(isinstance(atom, Feature | Level) for atom in atoms(case.when)):
+            yield case.when
+    for each in field.from_:
+        yield from conditions_of(each, policy)
 
 
 def _declaring(key: str, then: Policy, today: Policy) -> Policy:

@@ -15,10 +15,10 @@ from minimize.io.rewrite import Rewritten
 from minimize.io.stated import files_stated, indexes_stated
 from minimize.job import account
 from minimize.policy.model import Policy
-from minimize.receipt import FieldReceipt, GatedBy, Output, PolicyRef, Receipt, Rows, sha256_text
+from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, PolicyRef, Receipt, Rows, sha256_text
 from minimize.stage import Counts, FieldCounts
 
-REASONS: Final = ("retention", "erased")
+REASONS: Final = ("setting", "condition", "retention", "erased")
 
 
 def retention_file(policy: Policy) -> bytes:
@@ -39,13 +39,14 @@ class Telling:
     today: Policy
     at_given: bool
     started: datetime
+    kind: Kind = "expire"
 
     def receipt(self, done: Rewritten, attachments: Mapping[str, bytes]) -> Receipt:
         """The receipt, not signed yet."""
         last, first = self.chain[-1], self.group[0].written.receipt
         rows = self._rows()
         return Receipt(
-            kind="expire",
+            kind=self.kind,
             run_id=self.run_id,
             sequence=last.sequence + 1,
             previous=last.digest,
@@ -69,6 +70,7 @@ class Telling:
             removes=done.removes,
             retention=PolicyRef(self.today.policy, self.today.version, self.today.digest),
             stays=self._stays() or None,
+            from_="output" if self.kind == "retract" else None,
             files={name: sha256_text(content) for name, content in attachments.items()},
             origin=first.origin,
         )

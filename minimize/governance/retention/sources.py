@@ -1,0 +1,118 @@
+"""The dates of an output whose source still stands as their receipts tell, so that they can be run anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from minimize.errors import ConfigurationError
+from minimize.job.dates import Wanted
+from minimize.job.given import Given, found_files, resolve, veil
+from minimize.job.pending import READING, digests, last_inputs
+from minimize.keys import Keyring
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Receipt
+from minimize.settings import SettingsRows
+
+TAKING: Final = ("expire", "retract", "correct", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One date that can be run anew; `is_pending` where that may give something else than it gave before."""
+
+    date: str | None
+    given: Given = field(repr=False)
+    is_pending: bool
+
+
+def standing_sources(
+    job: Pipeline,
+    folder: Path,
+    chain: Sequence[Receipt],
+    at: datetime,
+    source: str | PathLike[str] | None,
+    settings: Any,
+    keys: Keyring,
+    ledger: str | PathLike[str] | None,
+) -> dict[str | None, Standing]:
+    """By date, those that can be run anew. Raises what `run` raises about policy, settings and keys."""
+    found: dict[str | None, Standing] = {}
+    for on in _standing(job, folder, chain, source, keys):
+        given = resolve(
+            job,
+            wanted=Wanted.of(on),
+            at=at,
+            input=source,
+            settings=settings,
+            output=folder,
+            keys=keys,
+            ledger=ledger,
+        )
+        last = _last(chain, on)
+        if not given.nothing and last is not None:
+            found[on] = Standing(on, given, _may_differ(given, last))
+    return found
+
+
+def _standing(
+    job: Pipeline, folder: Path, chain: Sequence[Receipt], source: str | PathLike[str] | None, keys: Keyring
+) -> Iterator[str | None]:
+    """Dates whose files have the digests of their last receipt, and of which nothing was taken since."""
+    shown = veil(job, keys)
+    for day, before in last_inputs(chain).items():
+        on = None if day is None else day.isoformat()
+        if before and not _was_taken(chain, on):
+            try:
+                files = found_files(job, source, day)
+            except ConfigurationError:
+                continue
+            if digests(files.files.get(day, ()), files.root, shown) == before:
+                yield on
+
+
+def _was_taken(chain: Sequence[Receipt], on: str | None) -> bool:
+    """Whether a run of this date would bring back what was taken for another reason than its age."""
+    last = _last(chain, on)
+    later = (each for each in chain if last is not None and each.sequence > last.sequence)
+    return any(
+        each.kind in TAKING
+        and _is_of(each, on)
+        and (each.gated_by.erased > 0 or each.stays or any(field.changed for field in each.fields.values()))
+        for each in later
+    )
+
+
+def _last(chain: Sequence[Receipt], on: str | None) -> Receipt | None:
+    """The last receipt that read a date from its source."""
+    reading = [each for each in chain if (each.kind in READING or each.from_ == "source") and _is_of(each, on)]
+    return reading[-1] if reading else None
+
+
+def _is_of(receipt: Receipt, on: str | None) -> bool:
+    return on in receipt.dates if on is not None else not receipt.dates
+
+
+def _may_differ(given: Given, last: Receipt) -> bool:
+    """Whether policy or settings are others, or a setting changed with time alone."""
+    digest = None if given.settings is None else given.settings.digest
+    before = None if last.settings is None else last.settings.digest
+    if (given.plan.digest, digest, given.plan.policy.digest) != (last.plan.digest, before, last.policy.digest):
+        return True
+    return given.settings is not None and _changed_between(given.settings, last.at, given.at)
+
+
+def _changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:
+    """Whether a row came into force in between."""
+    table = rows.table
+    for name in ("valid_from", "recorded_at"):
+        after = pc.and_(pc.greater(table[name], first), pc.less_equal(table[name], last))
+        if pc.any(after).as_py():
+            return True
+    return False

@@ -1,0 +1,154 @@
+"""`retract` over whole outputs: from the source where it stands, else from the output, and towards removal."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.errors import RefusedError
+from minimize.governance.retention.retract import Retraction, retract
+from tests.governance.retention.house import FIELDS, SETTINGS, START, House, rows
+
+FIRST = date(2026, 1, 1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+RAN = START + DAY
+SOON = RAN + timedelta(minutes=30)
+
+
+@pytest.fixture(name="ran")
+def _ran(house: House) -> House:
+    house.policy(features={"location": {"about": "position"}, "inventory": {"about": "applications"}})
+    house.brings(rows(FIRST), FIRST)
+    house.run(FIRST, RAN)
+    return house
+
+
+@pytest.fixture(name="alone")
+def _alone(ran: House) -> House:
+    """An output whose source is gone."""
+    shutil.rmtree(ran.folder / "data")
+    return ran
+
+
+def says(house: House, *changes: str) -> None:
+    (house.folder / "settings.csv").write_text(SETTINGS + "".join(f"{change}\n" for change in changes))
+
+
+def policy(house: House, fields: dict[str, Any] | None = None, **changes: Any) -> None:
+    features = {"location": {"about": "position"}, "inventory": {"about": "applications"}}
+    house.policy(fields, **{"features": features, "version": 2, **changes})
+
+
+def again(house: House, **options: Any) -> Retraction:
+    return retract(house.out, **{"at": SOON, "keys": house.keys, "yes": True, **options})
+
+
+def off(tenant: str, subject: str, since: str, holder: str = "admin") -> str:
+    return f"{tenant},{subject},location,off,{holder},{since},2026-01-02T00:10:00Z"
+
+
+def places(house: House) -> set[str]:
+    return {row["place"][6:14] for row in house.rows() if row["place"] is not None}
+
+
+def test_what_would_be_collected_today_stays(ran: House) -> None:
+    assert again(ran).is_empty
+    assert str(again(ran)).startswith("nothing to do")
+
+
+def test_a_date_whose_source_stands_is_run_anew(ran: House) -> None:
+    says(ran, off("south", "", "2026-01-01T12:00:00Z"))
+    done = again(ran)
+    assert [(receipt.kind, receipt.from_) for receipt in done.receipts] == [("retract", "source")]
+    assert places(ran) == {"north-d0", "north-d1", "east-d0-"[:8], "east-d1-"[:8]}
+    ran.verified()
+
+
+def test_without_yes_nothing_is_changed(ran: House) -> None:
+    says(ran, off("south", "", "2026-01-01T12:00:00Z"))
+    done = again(ran, yes=False)
+    assert (done.anew, done.receipts) == ((str(FIRST),), ())
+    assert len(places(ran)) == 6
+
+
+def test_without_a_source_a_value_goes_from_the_output(alone: House) -> None:
+    says(alone, off("south", "", "2026-01-02T00:10:00Z"))
+    (receipt,) = again(alone).receipts
+    assert (receipt.kind, receipt.from_, receipt.fields["place"].gated) == ("retract", "output", 4)
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    assert len(places(alone)) == 4
+    alone.verified()
+    assert again(alone).is_empty
+
+
+def test_a_value_goes_if_any_instant_of_its_hour_was_off(alone: House) -> None:
+    says(
+        alone,
+        off("south", "", "2026-01-01T22:30:00Z"),
+        "south,,location,on,admin,2026-01-01T22:31:00Z,2026-01-02T00:10:00Z",
+    )
+    again(alone)
+    assert {row["event_time"].hour for row in alone.rows() if row["place"] and row["tenant_id"] == "south"} == {1}
+
+
+def test_a_subject_that_objected_is_found_by_its_pseudonym(alone: House) -> None:
+    says(alone, off("south", "d0", "2025-12-01T00:00:00Z", "user"))
+    again(alone)
+    assert len(places(alone)) == 5
+    assert "south-d0" not in places(alone)
+
+
+def test_a_condition_that_the_output_does_not_show_to_hold_takes_the_value(alone: House) -> None:
+    policy(alone, {"/apps/*/name": {**FIELDS["/apps/*/name"], "collect_if": {"/apps/*/managed": True}}})
+    again(alone)
+    assert {row["apps"] is None for row in alone.rows()} == {True}
+    alone.verified()
+
+
+def test_a_field_that_is_dropped_today_is_emptied(alone: House) -> None:
+    policy(alone, {"note": {"type": "string", "do": "drop"}})
+    again(alone)
+    assert {row["note"] for row in alone.rows()} == {None}
+    alone.verified()
+
+
+def test_a_coarser_form_is_made_of_the_finer(alone: House) -> None:
+    policy(alone, {"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "day"}}}})
+    again(alone)
+    assert {row["event_time"].hour for row in alone.rows()} == {0}
+    alone.verified()
+    assert again(alone).is_empty
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "minute"}}}},
+        {"event_time": {**FIELDS["event_time"], "do": "keep"}},
+        {"event_id": {"type": "string", "do": "keep"}},
+    ],
+)
+def test_a_policy_that_became_finer_cannot_be_retracted_into(alone: House, field: dict[str, Any]) -> None:
+    policy(alone, field)
+    with pytest.raises(RefusedError) as error:
+        again(alone)
+    assert [(finding.code, finding.field) for finding in error.value.findings] == [("R021", next(iter(field)))]
+    assert len(places(alone)) == 6
+
+
+def test_a_source_that_changed_counts_as_gone(ran: House) -> None:
+    ran.brings(rows(FIRST)[:4], FIRST)
+    says(ran, off("south", "", "2026-01-02T00:10:00Z"))
+    assert [receipt.from_ for receipt in again(ran).receipts] == ["output"]
+    assert len(ran.rows()) == 12
+
+
+def test_what_was_taken_after_an_event_does_not_come_back_from_the_source(ran: House) -> None:
+    ran.expire(RAN, events=ran.events("east,,tenant_closed,2026-01-02T00:00:00Z"))
+    says(ran, off("south", "", "2026-01-02T00:10:00Z"))
+    assert [receipt.from_ for receipt in again(ran).receipts] == ["output"]
+    assert {row["tenant_id"] for row in ran.rows()} == {"north", "south"}
+    ran.verified()
