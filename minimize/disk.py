@@ -1,4 +1,7 @@
-"""Bringing to the disk: the one place that calls fsync, so that each call has a name at which a test can end the process."""
+"""The disk: whether something stands there, and bringing things to it.
+
+This is the one place that calls fsync, so that each call has a name at which a test can end the process.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,15 @@ import os
 from pathlib import Path
 
 from minimize.failpoints import fail_point
+
+
+def stands(path: Path) -> bool:
+    """Whether something stands at a place. Raises OSError where that cannot be seen: what cannot be seen is not gone."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def sync(handle: int, what: str) -> None:

@@ -14,6 +14,7 @@ from minimize.errors import Finding, OutputError
 from minimize.io.published import receipts, settle
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.receipt import in_force
+from minimize.system import said
 from minimize.verification.check import PathLike, found_by, require, verifier_for
 
 TRIES: Final = 5
@@ -62,11 +63,14 @@ def extent(output: PathLike) -> str:
 
 
 def _looked(output: Path, verifier: Verifier, ledger: PathLike | None) -> list[Finding] | None:
-    """The findings; None where a file went away while it was looked at."""
+    """The findings; None where a file went away while it was looked at. Raises OutputError where one may not be read."""
     try:
         return anchored(output, found_by(output, verifier), verifier, ledger)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        what, hint = said(error)
+    raise OutputError(f"the output cannot be checked: {what}", hint=hint)
 
 
 def _failed(findings: Iterable[Finding]) -> bool:

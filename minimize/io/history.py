@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from minimize.disk import stands
 from minimize.errors import OutputError
 from minimize.receipt import Receipt
 from minimize.system import said
@@ -19,18 +20,30 @@ def receipts(output: Path) -> tuple[Receipt, ...]:
 
     Raises OutputError where one cannot be read.
     """
-    found = sorted((output / RUNS).glob(f"*/{RECEIPT}"))
-    return tuple(sorted((_read(path) for path in found), key=lambda receipt: receipt.sequence))
+    found = [_read(run / RECEIPT) for run in _runs(output, RECEIPT)]
+    return tuple(sorted(found, key=lambda receipt: receipt.sequence))
 
 
 def known_runs(output: Path) -> frozenset[str]:
     """The ids of the runs that were published."""
-    return frozenset(path.parent.name for path in (output / RUNS).glob(f"*/{RECEIPT}"))
+    return frozenset(run.name for run in _runs(output, RECEIPT))
 
 
 def is_unsettled(output: Path) -> bool:
     """Whether a publication was begun and not finished: it is going on, or its process died."""
-    return any((output / RUNS).glob(f"*/{INTENT}"))
+    return bool(_runs(output, INTENT))
+
+
+def _runs(output: Path, name: str) -> list[Path]:
+    """The folders of runs in which a file of this name stands. Raises OutputError where one cannot be looked into: what cannot
+    be seen is not gone."""
+    try:
+        return [run for run in sorted((output / RUNS).iterdir()) if stands(run / name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        what, hint = said(error)
+    raise OutputError(f"{RUNS} cannot be looked into: {what}", hint=hint)
 
 
 def _read(path: Path) -> Receipt:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from minimize.disk import sync_folder
+from minimize.disk import stands, sync_folder
 from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
 from minimize.io.durable import make_folder, remove_tree, write_file
@@ -70,9 +70,9 @@ def recover(output: Path, exchange: Exchange) -> None:
     does not let it be done (E208 where it is decided).
     """
     for run in sorted(path for path in (output / RUNS).glob("*") if path.is_dir()):
-        if (run / INTENT).exists():
+        if stands(run / INTENT):
             finish(output, Intent.read(run), exchange)
-        elif not (run / RECEIPT).exists():
+        elif not stands(run / RECEIPT):
             roll_back(run)
 
 
@@ -82,7 +82,7 @@ def roll_back(run: Path) -> None:
     The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
     """
     fail_point("back.before")
-    if (run / INTENT).exists():
+    if stands(run / INTENT):
         (run / INTENT).unlink()
         sync_folder(run)
     fail_point("back.between")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from minimize.errors import MinimizeError
+from minimize.io import intent
 from tests.faults.child import Ended, Fault, ended
 from tests.job.house import AT, DAY, House, events, table
 
@@ -118,4 +122,49 @@ def test_a_file_of_ours_that_is_damaged_is_told(house: House, before: set[str], 
     found = runs(house)
     path.write_bytes(whole)
     refused(house, before, found)
+    assert runs(house).code == 0
+
+
+NOT_NEEDED = ("records/date=2*", "records/date=2*/*.parquet", "runs/2*/policy.yaml")
+"""What a replay that has nothing to do does not look at."""
+STANDING = (
+    "records/date=2*",
+    "records/date=2*/*.parquet",
+    "runs",
+    "runs/2*",
+    "runs/2*/policy.yaml",
+    "runs/2*/receipt.json",
+)
+
+
+@pytest.mark.parametrize("name", STANDING)
+@pytest.mark.parametrize("verb", ["verify", "replay"])
+def test_what_stands_and_may_not_be_read_is_not_taken_for_gone(
+    house: House, before: set[str], name: str, verb: str
+) -> None:
+    (path,) = house.out.glob(name)
+    mode = path.stat().st_mode & 0o777
+    path.chmod(0)
+    words = [verb, str(house.out), "--keys", str(house.keys), "--ledger", str(house.folder / "ledger.db")]
+    found = ended(words, house.folder / "said", Fault(obeys_modes=True))
+    path.chmod(mode)
+    assert found.code in ((0,) if verb == "replay" and name in NOT_NEEDED else (1, 2))
+    for never in ("Traceback", "E900", "E209"):
+        assert never not in found.said
+    assert house.files() == before
+    assert runs(house).code == 0
+
+
+def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(house: House, before: set[str]) -> None:
+    (run,) = (house.out / "runs").glob("2*")
+    kept = sorted(path.name for path in run.iterdir())
+
+    def unseen(path: Path) -> bool:
+        raise OSError(errno.EIO, "a disk that fails for a moment")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intent, "stands", unseen)
+        with pytest.raises(MinimizeError, match="EIO"):
+            house.run(ledger=house.folder / "ledger.db")
+    assert sorted(path.name for path in run.iterdir()) == kept
     assert runs(house).code == 0
