@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minimize.errors import Finding, LedgerError, OutputError
@@ -13,6 +12,7 @@ from minimize.io.published import receipts
 from minimize.keys import Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.receipt import Receipt
+from minimize.stores import Place
 from minimize.verification.codes import found
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ PathLike = str | os.PathLike[str]
 ALONE = "V008"
 
 
-def anchored(output: Path, findings: list[Finding], verifier: Verifier, ledger: PathLike | None) -> list[Finding]:
+def anchored(output: Place, findings: list[Finding], verifier: Verifier, ledger: PathLike | None) -> list[Finding]:
     """The findings, with what the ledger says of the chain's end in place of the warning that nothing was asked (V008).
 
     Takes the ledger that was given; else the one that counts for the output, where there is one. Raises LedgerError where one
@@ -43,7 +43,7 @@ def anchored(output: Path, findings: list[Finding], verifier: Verifier, ledger: 
 
 
 def _said(
-    address: Address, output: Path, chain: tuple[Receipt, ...], verifier: Verifier, *, given: bool
+    address: Address, output: Place, chain: tuple[Receipt, ...], verifier: Verifier, *, given: bool
 ) -> list[Finding]:
     from minimize.ledger.ledger import open_ledger
 
@@ -57,7 +57,7 @@ def _said(
     return [found(ALONE, message, hint="see to the ledger, and verify again")]
 
 
-def _compared(ledger: Ledger, output: Path, chain: tuple[Receipt, ...], verifier: Verifier) -> list[Finding]:
+def _compared(ledger: Ledger, output: Place, chain: tuple[Receipt, ...], verifier: Verifier) -> list[Finding]:
     from minimize.ledger.anchor import is_ours, output_told, standing
     from minimize.ledger.runs import place_of
 

@@ -14,6 +14,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.chain import EMPTY, Head
 from minimize.ledger.codes import found
 from minimize.receipt import Receipt
+from minimize.stores import Anywhere, Place, output_at, relative
 from minimize.verification.check import PathLike, verifier_for
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 RECEIPT: Final = "receipt.json"
 
 
-def opened(ledger: PathLike | None, output: PathLike | None = None) -> Ledger:
+def opened(ledger: PathLike | None, output: Anywhere | None = None) -> Ledger:
     """The ledger that counts, which must be there; an output folder may hold it. Raises LedgerError, which says where it was."""
     from minimize.ledger.ledger import open_ledger
 
@@ -33,7 +34,7 @@ def opened(ledger: PathLike | None, output: PathLike | None = None) -> Ledger:
 
 
 def log_entries(
-    ledger: PathLike | None, wanted: Wanted, *, output: PathLike | None = None, last: int | None = None
+    ledger: PathLike | None, wanted: Wanted, *, output: Anywhere | None = None, last: int | None = None
 ) -> list[Entry]:
     """The entries that are wanted, oldest first; the last so many of them where a number is given. Raises LedgerError."""
     from minimize.ledger.asked import logged
@@ -45,8 +46,8 @@ def log_entries(
 def check_audit(
     ledger: PathLike | None = None,
     *,
-    output: PathLike | None = None,
-    receipts: PathLike | None = None,
+    output: Anywhere | None = None,
+    receipts: Anywhere | None = None,
     head: PathLike | None = None,
     keys: Keyring | PathLike | None = None,
     public_key: PublicKeys | PathLike | None = None,
@@ -65,7 +66,7 @@ def check_audit(
     folder = output if output is not None else receipts
     verifier = verifier_for(folder or Path.cwd(), keys, public_key)
     kept = None if head is None else Kept(_kept(Path(head)), str(head))
-    places = [] if receipts is None else list(_places(Path(receipts)))
+    places = [] if receipts is None else list(_places(output_at(receipts)))
     said = [(place, each) for place, each in places if isinstance(each, Receipt)]
     with opened(ledger, folder) as book:
         result = checked(book, verifier, kept, said)
@@ -73,7 +74,7 @@ def check_audit(
     return replace(result, findings=(*result.findings, *unreadable))
 
 
-def export_audit(ledger: PathLike | None, file: Path, wanted: Wanted, *, output: PathLike | None = None) -> int:
+def export_audit(ledger: PathLike | None, file: Path, wanted: Wanted, *, output: Anywhere | None = None) -> int:
     """Writes entries to a new file that only its owner can read, one JSON object a line; gives how many.
 
     Raises OutputError where the file is there or cannot be made, LedgerError.
@@ -84,16 +85,20 @@ def export_audit(ledger: PathLike | None, file: Path, wanted: Wanted, *, output:
         return write_private(file, lambda out: exported(book, wanted, out))
 
 
-def _places(folder: Path) -> Iterator[tuple[str, Receipt | Finding]]:
+def _places(folder: Place) -> Iterator[tuple[str, Receipt | Finding]]:
     """Every receipt in or below a folder, by its place; in place of one that cannot be read, a finding."""
     if not folder.is_dir():
         raise OutputError(f"there is no folder {folder}", hint="--receipts wants an output folder, or one of receipts")
-    for path in sorted(folder.rglob(RECEIPT)):
-        place = path.relative_to(folder).as_posix()
+    for path in _named(folder):
+        place = str(relative(path, folder))
         try:
             yield place, Receipt.from_json(path.read_bytes())
         except (OutputError, OSError):
             yield place, found("H010", "cannot be read", file=place)
+
+
+def _named(folder: Place) -> list[Place]:
+    return sorted(folder.rglob(RECEIPT), key=str)
 
 
 def _kept(file: Path) -> Head:

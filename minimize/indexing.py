@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minimize.auditing import opened
@@ -14,9 +13,11 @@ from minimize.errors import ConfigurationError, KeyringError, LedgerError
 from minimize.io.history import RECEIPT, RUNS
 from minimize.io.identity import identified, identity_of
 from minimize.io.published import receipts
+from minimize.job.booking import lying
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import actor_of, find_ledger
 from minimize.receipt import Receipt, check_chain
+from minimize.stores import Anywhere, Place, local, output_at, written
 from minimize.verification.check import PathLike
 
 if TYPE_CHECKING:
@@ -34,18 +35,18 @@ class Rebuilt:
 
 
 def list_runs(
-    ledger: PathLike | None = None, *, output: PathLike | None = None, pipeline: str | None = None
+    ledger: PathLike | None = None, *, output: Anywhere | None = None, pipeline: str | None = None
 ) -> list[RunRow]:
     """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError."""
     from minimize.ledger.runs import listed
 
     with opened(ledger, output) as book:
-        identity = None if output is None else identity_of(Path(output))
+        identity = None if output is None else identity_of(output_at(output))
         return book.read(partial(listed, output=identity, pipeline=pipeline))
 
 
 def show_run(
-    run_id: str, ledger: PathLike | None = None, *, output: PathLike | None = None
+    run_id: str, ledger: PathLike | None = None, *, output: Anywhere | None = None
 ) -> tuple[RunRow, Receipt | None]:
     """One run, by the beginning of its id, and its receipt where it can be read here. Raises LedgerError, ConfigurationError."""
     from minimize.ledger.runs import named
@@ -55,11 +56,11 @@ def show_run(
     if len(found) != 1:
         what = "no run" if not found else f"{len(found)} runs"
         raise ConfigurationError(f"the ledger knows {what} whose id begins so", hint="`minimize runs` lists them")
-    return found[0], _receipt(Path(output or found[0].folder) / RUNS / found[0].run_id / RECEIPT)
+    return found[0], _receipt(output_at(output or found[0].folder) / RUNS / found[0].run_id / RECEIPT)
 
 
 def rebuild(
-    outputs: Sequence[PathLike] = (),
+    outputs: Sequence[Anywhere] = (),
     ledger: PathLike | None = None,
     *,
     keys: Keyring | PathLike | None = None,
@@ -73,35 +74,36 @@ def rebuild(
     from minimize.ledger.ledger import open_ledger
 
     first = outputs[0] if outputs else None
-    keyring = find_keyring(keys, first)
+    keyring = find_keyring(keys, local(first))
     if keyring is None:
         raise KeyringError("no keyring, and the audit log is signed", hint="--keys FILE or MINIMIZE_KEYS")
     with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
-        folders = {Path(output).resolve() for output in outputs} or _known(book)
+        folders = {lying(output) for output in outputs} or _known(book)
         if not folders:
             raise ConfigurationError("the ledger knows no output on this host", hint="name them: --output DIR")
-        return [_rebuilt(book, folder, keyring, now) for folder in sorted(folders)]
+        return [_rebuilt(book, folder, keyring, now) for folder in sorted(folders, key=written)]
 
 
-def _known(ledger: Ledger) -> set[Path]:
+def _known(ledger: Ledger) -> set[Place]:
     from minimize.ledger.runs import places
 
-    return {Path(place.folder) for place in ledger.read(places) if place.is_here and Path(place.folder).is_dir()}
+    found = (output_at(place.folder) for place in ledger.read(places) if place.is_here)
+    return {folder for folder in found if folder.is_dir()}
 
 
-def _rebuilt(ledger: Ledger, folder: Path, keyring: Keyring, now: datetime) -> Rebuilt:
+def _rebuilt(ledger: Ledger, folder: Place, keyring: Keyring, now: datetime) -> Rebuilt:
     from minimize.ledger.rebuilding import Output, rebuilt
 
     chain = receipts(folder)
     wrong = check_chain(chain, keyring)
     if wrong:
         raise LedgerError(f"the receipts in {folder} are no chain of ours; nothing was taken from them", findings=wrong)
-    output = Output(identified(folder), str(folder))
+    output = Output(identified(folder), written(folder))
     told = ledger.write(partial(rebuilt, output=output, chain=chain, signer=keyring, actor=actor_of(), now=now))
     return Rebuilt(str(folder), len(chain), told)
 
 
-def _receipt(path: Path) -> Receipt | None:
+def _receipt(path: Place) -> Receipt | None:
     try:
         return Receipt.from_json(path.read_bytes())
     except (OSError, ConfigurationError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,12 +18,14 @@ from minimize.io.published import Dates, Subjects
 from minimize.keys import find_keyring
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile
+from minimize.stores import Anywhere, local, output_at
+from minimize.stores import Place as Location
 
 PathLike_ = str | PathLike[str]
 
 
 def read(
-    output: PathLike_,
+    output: Anywhere,
     name: str = "records",
     *,
     dates: Dates = None,
@@ -39,27 +40,27 @@ def read(
     `per`); then only their records are given, and with the keyring the indexes say which row groups to read. Refuses, as
     OutputError, to mix two versions of a key, whose pseudonyms do not join; `mixed_keys=True` reads them all the same.
     """
-    folder = Path(output)
-    wanted = None if subjects is None else Subjects([*subjects], find_keyring(keys, folder), _pointers(folder))
+    folder = output_at(output)
+    wanted = None if subjects is None else Subjects([*subjects], find_keyring(keys, local(folder)), _pointers(folder))
     return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted)
 
 
-def files(output: PathLike_, name: str = "records", *, dates: Dates = None) -> list[str]:
+def files(output: Anywhere, name: str = "records", *, dates: Dates = None) -> list[str]:
     """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError where there is no such output."""
-    return published.files(Path(output), name, dates)
+    return published.files(output_at(output), name, dates)
 
 
-def find(output: PathLike_, subjects: Collection[Value], *, dates: Dates = None, keys: Any = None) -> list[Place]:
+def find(output: Anywhere, subjects: Collection[Value], *, dates: Dates = None, keys: Any = None) -> list[Place]:
     """The files of records that may hold these released values of the subject's column, and which of their row groups.
 
     None is missed; a row group may be named in vain. `groups` is None where a file has no index, or no keyring is there to
     open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
     """
-    folder = Path(output)
-    return places(folder, published.standing(folder, "records", dates), subjects, find_keyring(keys, folder))
+    folder = output_at(output)
+    return places(folder, published.standing(folder, "records", dates), subjects, find_keyring(keys, local(folder)))
 
 
-def _pointers(output: Path) -> Callable[[OutputFile], Pointer]:
+def _pointers(output: Location) -> Callable[[OutputFile], Pointer]:
     """Where each file of records has its subject, by the policy that its run carries."""
     known: dict[str, Pointer | None] = {}
     runs = {
@@ -81,12 +82,12 @@ def _pointers(output: Path) -> Callable[[OutputFile], Pointer]:
     return pointer
 
 
-def _subject(policy: Path) -> Pointer | None:
+def _subject(policy: Location) -> Pointer | None:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        said = YAML(typ="safe", pure=True).load(policy)
+        said = YAML(typ="safe", pure=True).load(policy.read_bytes())
     except (YAMLError, OSError, ValueError):
         said = None
     named = said.get("subject") if isinstance(said, dict) else None

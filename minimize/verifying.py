@@ -6,7 +6,6 @@ The checks themselves (`verification/`) share no code with what publishes; this 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from minimize.anchoring import anchored
@@ -14,6 +13,7 @@ from minimize.errors import Finding, OutputError
 from minimize.io.published import receipts, settle
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.receipt import in_force
+from minimize.stores import Anywhere, Place, output_at
 from minimize.system import said
 from minimize.verification.check import PathLike, found_by, require, verifier_for
 
@@ -21,7 +21,7 @@ TRIES: Final = 5
 
 
 def verify(
-    output: PathLike,
+    output: Anywhere,
     *,
     keys: Keyring | PathLike | None = None,
     public_key: PublicKeys | PathLike | None = None,
@@ -38,7 +38,7 @@ def verify(
 
 
 def check(
-    output: PathLike,
+    output: Anywhere,
     *,
     keys: Keyring | PathLike | None = None,
     public_key: PublicKeys | PathLike | None = None,
@@ -47,22 +47,22 @@ def check(
     """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
     verifier = verifier_for(output, keys, public_key)
     for _ in range(TRIES):
-        before = settle(Path(output))
-        findings = _looked(Path(output), verifier, ledger)
-        if findings is not None and (not _failed(findings) or settle(Path(output)) == before):
+        before = settle(output_at(output))
+        findings = _looked(output_at(output), verifier, ledger)
+        if findings is not None and (not _failed(findings) or settle(output_at(output)) == before):
             return findings
     raise OutputError("the output was written to while it was checked", hint="wait until that is done")
 
 
-def extent(output: PathLike) -> str:
+def extent(output: Anywhere) -> str:
     """What a verification is about, in words: how many receipts, and what stands by them."""
-    said = receipts(Path(output))
+    said = receipts(output_at(output))
     standing = [file for files in in_force(said).values() for file in files]
     rows = sum(file.rows for file in standing)
     return f"{len(said):,} receipts, {len(standing):,} files in force, {rows:,} rows"
 
 
-def _looked(output: Path, verifier: Verifier, ledger: PathLike | None) -> list[Finding] | None:
+def _looked(output: Place, verifier: Verifier, ledger: PathLike | None) -> list[Finding] | None:
     """The findings; None where a file went away while it was looked at. Raises OutputError where one may not be read."""
     try:
         return anchored(output, found_by(output, verifier), verifier, ledger)

@@ -12,6 +12,7 @@ import minimize
 from minimize import verifying
 from minimize.errors import OutputError, VerificationError
 from minimize.io import published
+from minimize.io.durable import write_file
 from minimize.io.publish import open_output
 from minimize.verification.check import found_by
 from tests.job.house import House, built, events
@@ -35,7 +36,7 @@ def test_an_output_is_verified_while_a_run_is_at_work(house: House) -> None:
 def test_while_a_publication_swaps_its_files_in_nothing_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "WAITS", 2)
     with open_output(house.out) as output, output.begin("20261125T000000Z-000000000000") as staging:
-        (staging.run / "intent.json").write_text("{}")
+        write_file(staging.run / "intent.json", b"{}")
         with pytest.raises(OutputError, match="another process") as caught:
             minimize.verify(house.out, keys=house.keys)
         (staging.run / "intent.json").unlink()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import click
 
 from minimize.cli import options
 from minimize.cli.tables import counts_table
+from minimize.stores import output_at
 
 
 @click.group(name="quarantine")
@@ -40,7 +40,7 @@ def show(
     from minimize.job.replay import recheck
     from minimize.times import day
 
-    found = held(Path(output), None if date is None else day(date).isoformat())
+    found = held(output_at(output), None if date is None else day(date).isoformat())
     groups = counted(found)
     if check:
         looked = recheck(output, date=date, pipeline=pipeline, input=input_, settings=settings, keys=keys)

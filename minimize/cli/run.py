@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from minimize.cli import options
 from minimize.cli.progress import progress
 from minimize.cli.width import width
+from minimize.stores import Place, Remote
 
 if TYPE_CHECKING:
     from minimize.receipt import Receipt
@@ -79,7 +79,7 @@ def command(
         click.echo("nothing to do")
     else:
         click.echo(receipt.summary(width()))
-        click.echo(_where(receipt, Path(output) if output else job.folder / job.output))
+        click.echo(_where(receipt, job.target(output or None)))
     exceeded = quarantine_exceeded(receipt, job)
     if exceeded:
         log.error(exceeded, extra={"code": "W012", "run_id": receipt.run_id})
@@ -89,8 +89,9 @@ def command(
     return 1 if undone else 4 if exceeded else 0
 
 
-def _where(receipt: Receipt, folder: Path) -> str:
+def _where(receipt: Receipt, folder: Place) -> str:
     """Where the results are, and how to look at them."""
     names = [*receipt.outputs, *(["quarantine"] if receipt.quarantine.files else [])]
     outputs = "\n".join(f"  {name}/" for name in names)
-    return f"results in {folder.resolve()}\n{outputs}\n  runs/{receipt.run_id}/receipt.json, columns.md"
+    place = folder if isinstance(folder, Remote) else folder.resolve()
+    return f"results in {place}\n{outputs}\n  runs/{receipt.run_id}/receipt.json, columns.md"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from minimize.drifting.compare import USUAL, Beside, declared_changes, new_paths, type_at
@@ -16,7 +15,7 @@ from minimize.drifting.observe import observe
 from minimize.drifting.renames import paired
 from minimize.errors import ConfigurationError, quietly
 from minimize.io.find import Found
-from minimize.io.history import RUNS
+from minimize.io.history import has_runs
 from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
 from minimize.job.given import as_pipeline, dated, found_files, text_of, veil
@@ -26,6 +25,7 @@ from minimize.plan.request import needed_fields, request
 from minimize.policy.init import field_line
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
+from minimize.stores import Place
 
 
 def drift(
@@ -49,7 +49,7 @@ def drift(
     day = _newest(found)
     if not found.files.get(day):
         raise ConfigurationError("no file matches the source", hint="give --date or --input")
-    chain = _chain(Path(output) if output is not None else job.folder / job.output)
+    chain = _chain(job.target(output))
     return quietly(lambda: _report(job, day, found, chain, keys))
 
 
@@ -129,5 +129,5 @@ def _since(change: Change, chain: Sequence[Receipt]) -> Change:
     return replace(change, since=min(dates)) if dates else change
 
 
-def _chain(output: Path) -> tuple[Receipt, ...]:
-    return receipts(output) if (output / RUNS).is_dir() else ()
+def _chain(output: Place) -> tuple[Receipt, ...]:
+    return receipts(output) if has_runs(output) else ()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -184,5 +183,5 @@ class Beside(Protocol):
         ...
 
 
-Watch = Callable[[Path, str], Beside]
+Watch = Callable[[Place, str], Beside]
 """Called for each file that is opened: with the folder that its path is relative to, and the path."""

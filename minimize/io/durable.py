@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar
 
-from minimize.disk import sync, sync_folder
+from minimize.disk import stands, sync, sync_folder
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
-from minimize.stores import Place, Remote
+from minimize.stores import Place, Remote, Upload
 from minimize.system import said
 
 CHUNK = 1 << 20
@@ -24,12 +24,13 @@ T = TypeVar("T")
 class HashingFile(io.RawIOBase):
     """A new file that hashes what is written to it and is on the disk once it is closed.
 
-    Takes a path where nothing stands (its folder must be there). Raises FileExistsError where something does.
+    Takes a path where nothing stands; folders above it are made. Raises FileExistsError where something does. In a bucket it
+    is an object once it is closed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__()
-        self._file: BinaryIO = path.open("xb", buffering=CHUNK)
+        self._file: BinaryIO | Upload = path.upload() if isinstance(path, Remote) else _new(path)
         self._hash = hashlib.sha256()
         self._size = 0
         self._worthless = False
@@ -55,15 +56,16 @@ class HashingFile(io.RawIOBase):
     def close(self) -> None:
         """Brings the bytes to the disk."""
         if not self.closed:
-            self._file.flush()
-            sync(self._file.fileno(), "data")
+            if not isinstance(self._file, Upload):
+                self._file.flush()
+                sync(self._file.fileno(), "data")
             self._file.close()
         super().close()
 
     def abandon(self) -> None:
         """Lets the file go without caring for its bytes; what is written to it from now on goes nowhere."""
         self._worthless = True
-        with suppress(OSError):  # what waits to be written may find no room
+        with suppress(OSError, OutputError):  # what waits to be written may find no room
             self._file.close()
         super().close()
 
@@ -71,6 +73,11 @@ class HashingFile(io.RawIOBase):
     def digest(self) -> str:
         """`sha256:` of the bytes written so far."""
         return "sha256:" + self._hash.hexdigest()
+
+
+def _new(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("xb", buffering=CHUNK)
 
 
 def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] = ()) -> T:
@@ -84,28 +91,42 @@ def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] 
     raise OutputError(f"the output folder cannot be written: {what}", hint=hint)
 
 
+def there(path: Place) -> bool:
+    """Whether something stands here. Raises OSError, of a bucket what a store's refusal is, where that cannot be seen."""
+    return path.exists() if isinstance(path, Remote) else stands(path)
+
+
 def digest_of(path: Place) -> str:
     """`sha256:` of a file's bytes."""
     with path.stream() if isinstance(path, Remote) else path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sync_tree(root: Path) -> None:
+def sync_tree(root: Place) -> None:
     """Brings the entries of a folder, and of every folder below, to the disk, deepest first."""
+    if isinstance(root, Remote):  # an object is there once it is put
+        return
     for folder, _, _ in os.walk(root, topdown=False):
         sync_folder(Path(folder))
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Place) -> None:
     """Makes a folder and those above it, each on the disk when this returns. The umask decides who may enter."""
+    if isinstance(folder, Remote):  # a prefix needs no making
+        return
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
         sync_folder(each.parent)
 
 
-def write_file(path: Path, content: bytes, written: str | None = None) -> None:
+def write_file(path: Place, content: bytes, written: str | None = None) -> None:
     """Writes a small file whole or not at all. `written` names the fail point before it takes its name."""
+    if isinstance(path, Remote):
+        if written is not None:
+            fail_point(written)
+        path.write_bytes(content)
+        return
     half = path.with_name(path.name + ".tmp")
     with half.open("wb") as file:
         file.write(content)
@@ -129,8 +150,21 @@ def link_file(path: Path, new: Path) -> None:
             sync(target.fileno(), "copy")
 
 
-def remove_tree(folder: Path) -> None:
+def move_file(path: Place, to: Place) -> None:
+    """Gives a file another name in its file system or bucket."""
+    if isinstance(path, Remote) and isinstance(to, Remote):
+        path.copy_to(to, path.size())
+        path.unlink()
+    elif isinstance(path, Path) and isinstance(to, Path):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
+
+
+def remove_tree(folder: Place) -> None:
     """Removes a folder and what is below, where it is there."""
+    if isinstance(folder, Remote):
+        folder.remove_tree()
+        return
     if folder.exists():
         shutil.rmtree(folder)
         sync_folder(folder.parent)

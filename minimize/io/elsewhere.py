@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from minimize.failpoints import fail_point
 from minimize.io.base import Written
-from minimize.io.durable import remove_tree, written
+from minimize.io.durable import move_file, remove_tree, written
 from minimize.io.index.lens import Subkeys
 from minimize.io.index.write import Indexer
 from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
+from minimize.stores import Place, Remote
 
 ATTEMPTS: Final = "attempts"
 """The folder below staging in which attempts write. It is gone before anything is published: who comes too late fails."""
@@ -30,7 +31,7 @@ class Elsewhere:
     subject  the path of the column by which the files are indexed; None where they are not
     """
 
-    root: Path
+    root: Place
     folder: str
     run_id: str
     schema: pa.Schema
@@ -45,7 +46,7 @@ class Elsewhere:
     def sink(self, attempt: str, keys: Subkeys | None = None) -> ParquetSink:
         """A sink for one attempt, whose name no other attempt has. Without rows it leaves no file, without keys no index."""
         root = self.root / ATTEMPTS / attempt
-        root.mkdir(exist_ok=True)
+        _made(root)
         stem = f"{self.run_id}-{attempt}"
         watch = None if keys is None or self.subject is None else Indexer.of(keys, self.subject)
         by = self.partition_by
@@ -54,26 +55,25 @@ class Elsewhere:
     def adopt(self, attempt: str, reported: Iterable[Written]) -> Sequence[Written]:
         """Stages the files that an attempt reported."""
         adopted = [*reported]
-        names = [name for file in adopted for name in (file.path, *(() if file.index is None else (file.index.path,)))]
-        for path in (self.root / name for name in names):
+        for name in [
+            name for file in adopted for name in (file.path, *(() if file.index is None else (file.index.path,)))
+        ]:
             fail_point("adopt.before")
-            written(_moved, self.root / ATTEMPTS / attempt / path.relative_to(self.root), path)
+            written(move_file, self.root / ATTEMPTS / attempt / name, self.root / name)
             fail_point("adopt.after")
         return adopted
 
 
-def _made(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
+def _made(folder: Place) -> None:
+    if isinstance(folder, Path):
+        folder.mkdir(exist_ok=True)
 
 
-def _moved(path: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(to)
-
-
-def let_go(root: Path) -> None:
+def let_go(root: Place) -> None:
     """Removes what was not adopted. Attempts that still run find their folder gone; what they write yet is in no file."""
     attempts, gone = root / ATTEMPTS, root / f"{ATTEMPTS}-gone"
-    if attempts.exists():
+    if isinstance(attempts, Remote):
+        remove_tree(attempts)
+    elif isinstance(gone, Path) and attempts.exists():
         attempts.rename(gone)
         remove_tree(gone)

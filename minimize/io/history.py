@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from minimize.disk import stands
 from minimize.errors import OutputError
 from minimize.receipt import Receipt
+from minimize.stores import Place, Remote
 from minimize.system import said
 
 RUNS: Final = "runs"
 RECEIPT: Final = "receipt.json"
 INTENT: Final = "intent.json"
+SUCCESS: Final = "_SUCCESS"
 
 
-def receipts(output: Path) -> tuple[Receipt, ...]:
+def receipts(output: Place) -> tuple[Receipt, ...]:
     """All receipts of the output, by sequence; none where nothing was published yet.
 
     Raises OutputError where one cannot be read.
     """
-    found = [_read(run / RECEIPT) for run in _runs(output, RECEIPT)]
+    found = [_read(path) for path in _named(output, RECEIPT)]
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
 
 
-def known_runs(output: Path) -> frozenset[str]:
+def known_runs(output: Place) -> frozenset[str]:
     """The ids of the runs that were published."""
-    return frozenset(run.name for run in _runs(output, RECEIPT))
+    return frozenset(path.parent.name for path in _named(output, RECEIPT))
 
 
-def is_unsettled(output: Path) -> bool:
+def is_unsettled(output: Place) -> bool:
     """Whether a publication was begun and not finished: it is going on, or its process died."""
-    return bool(_runs(output, INTENT))
+    return bool(_named(output, INTENT))
 
 
-def _runs(output: Path, name: str) -> list[Path]:
-    """The folders of runs in which a file of this name stands. Raises OutputError where one cannot be looked into: what cannot
-    be seen is not gone."""
+def has_runs(output: Place) -> bool:
+    """Whether something was published here, or begun."""
+    return (output / RUNS).is_dir()
+
+
+def _named(output: Place, name: str) -> list[Place]:
+    """The files of this name that runs have right in their folders, by run. Raises OutputError where one cannot be looked into:
+    what cannot be seen is not gone."""
+    runs = output / RUNS
+    if isinstance(runs, Remote):
+        return [path for path in runs.below() if path.name == name and len(path.relative_to(runs).parts) == 2]
     try:
-        return [run for run in sorted((output / RUNS).iterdir()) if stands(run / name)]
+        return [run / name for run in sorted(runs.iterdir()) if stands(run / name)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -46,7 +55,7 @@ def _runs(output: Path, name: str) -> list[Path]:
     raise OutputError(f"{RUNS} cannot be looked into: {what}", hint=hint)
 
 
-def _read(path: Path) -> Receipt:
+def _read(path: Place) -> Receipt:
     try:
         return Receipt.from_json(path.read_bytes())
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -12,12 +13,13 @@ from typing import Final
 from minimize.disk import sync, sync_folder
 from minimize.io.durable import written
 from minimize.io.history import RUNS
+from minimize.stores import Place, Remote
 
 IDENTITY: Final = ".id"
 _TEXT: Final = re.compile(rb"[0-9a-f]{32}\n")
 
 
-def identity_of(output: Path) -> str | None:
+def identity_of(output: Place) -> str | None:
     """The identity of an output folder; None where it has none yet."""
     try:
         content = (output / RUNS / IDENTITY).read_bytes()
@@ -31,13 +33,26 @@ def new_identity() -> str:
     return secrets.token_hex(16)
 
 
-def identified(output: Path, *, other_than: str | None = None, new: str | None = None) -> str:
+def identified(output: Place, *, other_than: str | None = None, new: str | None = None) -> str:
     """The identity of an output folder whose `runs` is there; it is given one where it has none, or the one it may not have.
 
-    Takes the identity it may not have, and the one it is to get. Raises OutputError.
+    Takes the identity it may not have, and the one it is to get. In a bucket, where nobody can wait for another, all who come
+    first give it the same: one that is made from its name. Raises OutputError.
     """
     path = output / RUNS / IDENTITY
+    if isinstance(path, Remote):
+        found = identity_of(output)
+        return found if found not in (None, other_than) else _put(path, new or _of_name(output))
     return written(_given, path, other_than, new or new_identity())
+
+
+def _of_name(output: Place) -> str:
+    return hashlib.sha256(str(output).encode()).hexdigest()[:32]
+
+
+def _put(path: Remote, identity: str) -> str:
+    path.write_bytes(f"{identity}\n".encode())
+    return identity
 
 
 def _given(path: Path, other_than: str | None, new: str) -> str:

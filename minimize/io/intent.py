@@ -11,22 +11,24 @@ partition that holds the files the intent lists is the new one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from minimize.disk import stands, sync_folder
+from minimize.disk import sync_folder
 from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
-from minimize.io.durable import make_folder, remove_tree, write_file
+from minimize.io import objects
+from minimize.io.durable import make_folder, remove_tree, there, write_file
 from minimize.io.exchange import Exchange
-from minimize.io.history import INTENT, RECEIPT, RUNS
+from minimize.io.history import INTENT, RECEIPT, RUNS, SUCCESS
+from minimize.io.index.write import INDEX
+from minimize.stores import Place, Remote
 from minimize.system import said
 
 STAGING: Final = "staging"
 REPLACED: Final = "replaced"
-SUCCESS: Final = "_SUCCESS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ class Intent:
     receipt: str
     intent: int = 1
 
-    def write(self, run: Path) -> None:
+    def write(self, run: Place) -> None:
         """Brings the intent to the disk: from here on the publication counts."""
         fail_point("intent.before")
         write_file(run / INTENT, json.dumps(asdict(self)).encode(), "intent.written")
         fail_point("intent.after")
 
     @classmethod
-    def read(cls, run: Path) -> Intent:
+    def read(cls, run: Place) -> Intent:
         """The intent that stands in a run's folder. Raises OutputError where it cannot be read."""
         try:
             said = json.loads((run / INTENT).read_bytes())
@@ -57,40 +59,54 @@ class Intent:
         raise OutputError(f"{place} cannot be read", hint="restore it from a backup; nothing was changed")
 
 
-def listing(folder: Path) -> tuple[str, ...]:
+def listing(folder: Place) -> tuple[str, ...]:
     """The files below a folder, by their path within it, `_SUCCESS` left out."""
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    if isinstance(folder, Remote):
+        found: Iterable[str] = folder.sizes()
+    else:
+        found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
     return tuple(sorted(path for path in found if path.rpartition("/")[2] != SUCCESS))
 
 
-def recover(output: Path, exchange: Exchange) -> None:
+def recover(output: Place, exchange: Exchange) -> None:
     """Rolls what was begun forward where an intent stands, else back. Does nothing where all is settled.
 
     Takes an output folder whose lock is held. Raises OutputError where the files that an intent needs are gone, or the system
     does not let it be done (E208 where it is decided).
     """
-    for run in sorted(path for path in (output / RUNS).glob("*") if path.is_dir()):
-        if stands(run / INTENT):
+    for run in _runs(output):
+        if there(run / INTENT):
             finish(output, Intent.read(run), exchange)
-        elif not stands(run / RECEIPT):
+        elif not there(run / RECEIPT):
             roll_back(run)
 
 
-def roll_back(run: Path) -> None:
+def _runs(output: Place) -> Iterator[Place]:
+    """The folders of all runs, in order; of a bucket those that still hold something."""
+    runs = output / RUNS
+    if isinstance(runs, Remote):
+        inside = (path.relative_to(runs).parts for path in runs.below())
+        yield from (runs / name for name in sorted({parts[0] for parts in inside if len(parts) > 1}))
+    else:
+        yield from sorted(path for path in runs.glob("*") if path.is_dir())
+
+
+def roll_back(run: Place) -> None:
     """Removes a run's folder; nothing outside it was touched.
 
     The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
     """
     fail_point("back.before")
-    if stands(run / INTENT):
+    if there(run / INTENT):
         (run / INTENT).unlink()
-        sync_folder(run)
+        if isinstance(run, Path):
+            sync_folder(run)
     fail_point("back.between")
     remove_tree(run)
     fail_point("back.after")
 
 
-def finish(output: Path, intent: Intent, exchange: Exchange) -> None:
+def finish(output: Place, intent: Intent, exchange: Exchange) -> None:
     """Does what is left of an intent. Raises OutputError (E208) where the system does not let it be done now."""
     try:
         return roll_forward(output, intent, exchange)
@@ -102,21 +118,33 @@ def finish(output: Path, intent: Intent, exchange: Exchange) -> None:
     raise OutputError(message, code=DECIDED, hint=hint)
 
 
-def roll_forward(output: Path, intent: Intent, exchange: Exchange) -> None:
+def roll_forward(output: Place, intent: Intent, exchange: Exchange) -> None:
     """Does what is left of an intent."""
     run = output / RUNS / intent.run_id
     for turn, (path, files) in enumerate(intent.swaps.items()):
         fail_point("swap.before", turn)
-        _swap(output, run, path, files, exchange, turn)
+        if isinstance(output, Remote):
+            mark = not f"{path}/".startswith(f"{INDEX}/")
+            objects.swap(
+                output / RUNS / intent.run_id / STAGING / path, output / path, files, intent.run_id, turn, mark=mark
+            )
+        else:
+            _swap(output, output / RUNS / intent.run_id, path, files, exchange, turn)
         fail_point("swap.after", turn)
     for turn, path in enumerate(intent.removes):
         fail_point("remove.before", turn)
-        _move_aside(output, run, path)
+        if isinstance(output, Remote):
+            objects.remove(output / path)
+        else:
+            _move_aside(output, output / RUNS / intent.run_id, path)
         fail_point("remove.after", turn)
     fail_point("receipt.before")
     write_file(run / RECEIPT, intent.receipt.encode(), "receipt.written")
     fail_point("receipt.after")
-    _clean(run)
+    if isinstance(run, Remote):
+        objects.clean(run / STAGING, run / INTENT)
+    else:
+        _clean(run)
 
 
 def _swap(output: Path, run: Path, path: str, files: tuple[str, ...], exchange: Exchange, turn: int) -> None:

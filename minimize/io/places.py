@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from minimize.errors import OutputError
@@ -28,7 +28,7 @@ def check_apart(folder: Place, source: Place | None) -> None:
         raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
 
 
-def check_place(folder: Path, name: str, on: str | None) -> None:
+def check_place(folder: Place, name: str, on: str | None) -> None:
     """Whether an output of this name and date may be written to this output folder.
 
     Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder holds what no run wrote,

@@ -12,14 +12,13 @@ here follow the umask, except the output folder itself, which only its owner may
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self
 
 import pyarrow as pa
 
@@ -29,45 +28,64 @@ from minimize.io import intent as steps
 from minimize.io.durable import link_file, make_folder, sync_tree, write_file, written
 from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
-from minimize.io.history import INTENT, RECEIPT, RUNS, receipts
+from minimize.io.history import INTENT, RECEIPT, RUNS, SUCCESS, receipts
 from minimize.io.index.write import INDEX
-from minimize.io.intent import REPLACED, STAGING, SUCCESS, Intent, listing
+from minimize.io.intent import REPLACED, STAGING, Intent, listing
+from minimize.io.lock import check_bucket, is_locked, locked, make_output
 from minimize.io.places import can_be_run_id, check_apart, check_place
 from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, with_indexes
-from minimize.stores import Place
+from minimize.stores import Place, Remote
 
 QUARANTINE: Final = "quarantine"
 RECORDS: Final = "records"
-LOCK: Final = ".lock"
+Lease = Callable[[], object]
+"""Raises LedgerError where the lease on the output was lost."""
 
 
 @contextmanager
 def open_output(
-    folder: Path, *, source: Place | None = None, create: bool = True, exchange: Exchange = exchange
+    folder: Place,
+    *,
+    source: Place | None = None,
+    create: bool = True,
+    exchange: Exchange = exchange,
+    lease: Lease | None = None,
 ) -> Iterator[Output]:
     """Opens an output folder for writing: one process at a time, everything begun before settled.
 
-    Takes the folder, and the source's root where there is one. Raises OutputError where the folder is not there
-    (`create=False`), another process has it open, or folder and source lie within each other.
+    Takes the folder, and the source's root where there is one; and, of a folder in a bucket, which nobody can lock, what tells
+    that the lease on it is still ours. Raises OutputError where the folder is not there (`create=False`), another process has it
+    open, folder and source lie within each other, or a bucket comes without a lease.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = folder if isinstance(folder, Remote) else Path(os.path.abspath(folder))
     check_apart(folder, source)
-    with _lock_file(folder, create) as lock:
-        _lock(lock.fileno(), folder)
+    with _ours(folder, lease, create):
         written(steps.recover, folder, exchange)
-        yield Output(folder, exchange)
+        yield Output(folder, exchange, lease)
+
+
+def _ours(folder: Place, lease: Lease | None, create: bool) -> AbstractContextManager[object]:
+    if isinstance(folder, Path):
+        return locked(folder, create=create)
+    if lease is None:
+        hint = "name a ledger that is not in the bucket: --ledger, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
+        raise OutputError("an output in an object store is written under a lease, which a ledger gives", hint=hint)
+    check_bucket(folder)
+    lease()
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """An output folder that is ours until the block ends."""
 
-    folder: Path
+    folder: Place
     exchange: Exchange = exchange
+    lease: Lease | None = None
 
     def receipts(self) -> tuple[Receipt, ...]:
         """What was published so far, by sequence."""
@@ -92,15 +110,16 @@ class Staging:
     run_id: str
     _partitions: list[str] = field(default_factory=list)
     _sinks: list[ParquetSink] = field(default_factory=list)
+    _kept: set[str] = field(default_factory=set)
     _published: bool = False
 
     @property
-    def run(self) -> Path:
+    def run(self) -> Place:
         """The run's folder."""
         return self.output.folder / RUNS / self.run_id
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Place:
         """Where files are staged; a sink in another process writes below it."""
         return self.run / STAGING
 
@@ -158,8 +177,15 @@ class Staging:
         """Takes a file that stands over into the new partition, as it is, and its index."""
         for path in _with_index(file):
             fail_point("keep.before")
-            written(link_file, self.output.folder / path, self.root / path)
+            self._keep(self.output.folder / path, self.root / path, path)
             fail_point("keep.after")
+
+    def _keep(self, standing: Place, new: Place, path: str) -> None:
+        """On disk as a link, for a partition is swapped whole; in a bucket it stays where it is."""
+        if isinstance(standing, Path) and isinstance(new, Path):
+            written(link_file, standing, new)
+        else:
+            self._kept.add(path)
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
         """Publishes what is staged, all of it or (before the commit point) nothing.
@@ -174,17 +200,20 @@ class Staging:
 
     def _decided(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
         let_go(self.root)
-        staged = {path: listing(self.root / path) for path in sorted(self._partitions)}
+        staged = {path: self._staged(path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
         removes = tuple(path for path in sorted(self._partitions) if path not in swaps)
         self._check(receipt, swaps)
         for turn, path in enumerate(swaps):
             fail_point("success.before", turn)
-            if not _is_index(f"{path}/"):
-                (self.root / path / SUCCESS).touch()
+            mark = self.root / path / SUCCESS
+            if isinstance(mark, Path) and not _is_index(f"{path}/"):
+                mark.touch()
             fail_point("success.after", turn)
         self._attach(attachments)
         sync_tree(self.run)
+        if self.output.lease is not None:
+            self.output.lease()
         intent = Intent(self.run_id, swaps, removes, receipt.to_json())
         intent.write(self.run)
         return intent
@@ -194,7 +223,7 @@ class Staging:
         if not self._published:
             for sink in self._sinks:
                 sink.abandon()
-            with suppress(OSError):
+            with suppress(OSError, OutputError):
                 if self.run.exists():
                     steps.roll_back(self.run)
 
@@ -205,6 +234,11 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
+
+    def _staged(self, path: str) -> tuple[str, ...]:
+        """The files that a partition is to hold, by their path within it."""
+        kept = {file.removeprefix(f"{path}/") for file in self._kept if file.startswith(f"{path}/")}
+        return tuple(sorted(kept.union(listing(self.root / path))))
 
     def _there(self) -> tuple[str, ...]:
         folders = ((path, self.output.folder / path) for path in self._partitions)
@@ -248,51 +282,6 @@ def _with_index(file: OutputFile) -> tuple[str, ...]:
 
 
 _TAKEN: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))
-
-
-def make_output(folder: Path) -> None:
-    """Makes an output folder where there is none. Raises OutputError where it cannot be made."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("the output is a file", hint="name a folder")
-    written(_make, folder)
-
-
-def _make(folder: Path) -> None:
-    if not folder.exists():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    make_folder(folder / RUNS)
-
-
-def _lock_file(folder: Path, create: bool) -> TextIO:
-    if not create and not (folder / RUNS).is_dir():
-        raise OutputError("there is no output folder here", hint="`minimize run` makes one")
-    make_output(folder)
-    return written((folder / RUNS / LOCK).open, "a")
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process has an output folder open for writing."""
-    try:
-        with (folder / RUNS / LOCK).open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _lock(handle: int, folder: Path) -> None:
-    """The system lets go of the lock when the process ends, however it ends."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        taken = True
-    else:
-        taken = False
-    if taken:
-        raise OutputError("another process is writing to this output folder", hint="wait until it is done")
 
 
 __all__ = ["QUARANTINE", "Output", "Staging", "check_apart", "is_locked", "make_output", "open_output"]

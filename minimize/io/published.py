@@ -13,16 +13,18 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.errors import OutputError
-from minimize.io.history import RUNS, is_unsettled, known_runs
+from minimize.io.history import has_runs, is_unsettled, known_runs
 from minimize.io.history import receipts as read_receipts
 from minimize.io.index.lens import Subkeys, Value
 from minimize.io.index.rows import rows_about
 from minimize.io.index.seek import find
 from minimize.io.places import place_of
 from minimize.io.publish import QUARANTINE, RECORDS, is_locked, open_output
+from minimize.io.settling import settle_in_bucket
 from minimize.io.stored import Stored, open_stored
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
+from minimize.stores import Place, Remote
 
 Dates = str | date | Iterable[str | date] | None
 KEY: Final = b"minimize:key"
@@ -46,22 +48,30 @@ class Subjects:
     pointers: Callable[[OutputFile], Pointer]
 
 
-def receipts(output: Path) -> tuple[Receipt, ...]:
+def receipts(output: Place) -> tuple[Receipt, ...]:
     """All receipts of an output, by sequence, a publication that a crash interrupted finished or undone first.
 
     Raises OutputError where there is no output, or a publication does not end.
     """
-    if not (output / RUNS).is_dir():
+    if not has_runs(output):
         raise OutputError("there is no output here", hint="name the folder that holds `runs`")
     settle(output)
     return read_receipts(output)
 
 
-def settle(output: Path) -> frozenset[str]:
+def settle(output: Place) -> frozenset[str]:
     """Finishes what a crash interrupted after it was decided; gives the ids of the runs that were published.
 
     A publication that is going on is waited for, some seconds. Raises OutputError where it does not end, or cannot be finished.
     """
+    if isinstance(output, Remote):
+        settle_in_bucket(output)
+    else:
+        _settle_on_disk(output)
+    return known_runs(output)
+
+
+def _settle_on_disk(output: Path) -> None:
     for _ in range(WAITS):
         if not is_unsettled(output) or not is_locked(output):
             break
@@ -69,10 +79,9 @@ def settle(output: Path) -> frozenset[str]:
     if is_unsettled(output):
         with open_output(output, create=False):
             pass
-    return known_runs(output)
 
 
-def standing(output: Path, name: str = "records", dates: Dates = None) -> tuple[OutputFile, ...]:
+def standing(output: Place, name: str = "records", dates: Dates = None) -> tuple[OutputFile, ...]:
     """The files in force of one output (or of `quarantine`), by path, of all dates or of these.
 
     Raises OutputError for a name that nothing was published under.
@@ -87,13 +96,13 @@ def standing(output: Path, name: str = "records", dates: Dates = None) -> tuple[
     return tuple(file for file in force[name] if wanted is None or place_of(file.path)[1] in wanted)
 
 
-def files(output: Path, name: str = "records", dates: Dates = None) -> list[str]:
+def files(output: Place, name: str = "records", dates: Dates = None) -> list[str]:
     """The paths of the files in force, for DuckDB, Polars or Spark. Raises OutputError as `standing` does."""
     return [str(output / file.path) for file in standing(output, name, dates)]
 
 
 def read(
-    output: Path,
+    output: Place,
     name: str = "records",
     dates: Dates = None,
     *,
@@ -116,7 +125,7 @@ def read(
     return _read(output, name, dates, mixed_keys, subjects)
 
 
-def _read(output: Path, name: str, dates: Dates, mixed_keys: bool, subjects: Subjects | None) -> pa.Table:
+def _read(output: Place, name: str, dates: Dates, mixed_keys: bool, subjects: Subjects | None) -> pa.Table:
     found = standing(output, name, dates)
     if not found:
         raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
@@ -157,7 +166,7 @@ def _keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]
             yield from _keys(path, (each.type.field(index) for index in range(each.type.num_fields)))
 
 
-def _places(output: Path, found: Sequence[OutputFile], subjects: Subjects) -> dict[OutputFile, tuple[int, ...] | None]:
+def _places(output: Place, found: Sequence[OutputFile], subjects: Subjects) -> dict[OutputFile, tuple[int, ...] | None]:
     """The files that may hold their records, with the row groups that may; where none does, one that tells the columns."""
     places = {place.file: place.groups for place in find(output, found, subjects.values, subjects.keys)}
     return places or {found[0]: ()}

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ from minimize.io.base import Beside, Watch, Written
 from minimize.io.durable import HashingFile, written
 from minimize.io.hive import check_key, nowhere, split
 from minimize.scrub import scrub
+from minimize.stores import Place
 
 WHOLE: Final = b"minimize:schema"
 """The file metadata that holds the whole schema where some columns are folders."""
@@ -75,7 +75,7 @@ class ParquetSink:
 
     def __init__(
         self,
-        root: Path,
+        root: Place,
         folder: str,
         stem: str,
         schema: pa.Schema,
@@ -188,7 +188,7 @@ class _File:
 
     def __init__(
         self,
-        root: Path,
+        root: Place,
         path: str,
         stored: pa.Schema,
         metadata: dict[bytes, bytes],
@@ -198,7 +198,6 @@ class _File:
     ) -> None:
         self._beside = beside
         self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
-        self._full.parent.mkdir(parents=True, exist_ok=True)
         self._file = HashingFile(self._full)
         self._writer = pq.ParquetWriter(
             self._file,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from minimize.errors import OutputError
 from minimize.io.hive import value_of
 from minimize.io.sink import WHOLE
+from minimize.stores import Place, parquet_file
 
 ROWS = 1 << 17
 
@@ -53,7 +54,7 @@ class Stored:
             yield batch
 
 
-def open_stored(output: Path, path: str) -> Stored:
+def open_stored(output: Place, path: str) -> Stored:
     """Opens one file. Raises OutputError where it is gone or is no Parquet file."""
     file = _opened(output / path)
     if file is None:
@@ -79,9 +80,9 @@ def _widened(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.S
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
 
 
-def _opened(path: Path) -> pq.ParquetFile | None:
+def _opened(path: Place) -> pq.ParquetFile | None:
     try:
-        return pq.ParquetFile(path)
+        return parquet_file(path)
     except (OSError, pa.ArrowException):
         return None
 

@@ -31,7 +31,7 @@ from minimize.policy.load import load_policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import house_purposes
 from minimize.receipt import Receipt
-from minimize.stores import Place
+from minimize.stores import Anywhere, Place, Remote
 
 State = Literal["done", "due", "no input"]
 
@@ -61,7 +61,7 @@ class Instead:
 
     input: str | PathLike[str] | None = None
     settings: Any = None
-    output: str | PathLike[str] | None = None
+    output: Anywhere | None = None
     keys: Keyring | str | PathLike[str] | None = None
     ledger: str | PathLike[str] | None = None
     lineage: str | PathLike[str] | None = None
@@ -83,7 +83,7 @@ def backfill(
     """
     name, asked, given = engine_named(engine), load_backfill(Path(file)), Instead(**instead)
     job = as_pipeline(asked.pipeline_path)
-    target = Path(given.output) if given.output is not None else job.folder / job.output
+    target = job.target(given.output)
     chain = receipts(target) if (target / RUNS).is_dir() else ()
     policies = dict(_policies(asked, job, chain, target))
     states = _states(asked, job, chain, given)
@@ -96,7 +96,7 @@ def backfill(
 
 
 def _one(asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: str, progress: Progress) -> Receipt:
-    target = Path(instead.output) if instead.output is not None else job.folder / job.output
+    target = job.target(instead.output)
     where = places(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
     how = How("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger)
     with told_if_refused(job, target, how):
@@ -131,7 +131,7 @@ def _states(asked: Backfill, job: Pipeline, chain: Sequence[Receipt], instead: I
 
 
 def _policies(
-    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Path
+    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Place
 ) -> Iterator[tuple[date, Pipeline]]:
     """For each date the pipeline with the policy of that date's last receipt, where that is asked."""
     if asked.policy == "now":
@@ -146,8 +146,12 @@ def _policies(
         yield day, job.model_copy(update={"policy": _policy_of(last[day], target, purposes)})
 
 
-def _policy_of(receipt: Receipt, target: Path, purposes: Sequence[str]) -> Any:
-    policy = load_policy(target / RUNS / receipt.run_id / "policy.yaml", purposes)
+def _policy_of(receipt: Receipt, target: Place, purposes: Sequence[str]) -> Any:
+    path = target / RUNS / receipt.run_id / "policy.yaml"
+    if isinstance(path, Remote):
+        hint = "say `policy: now`, or --output a copy of it on disk"
+        raise ConfigurationError("policies of then are not read from an object store", hint=hint)
+    policy = load_policy(path, purposes)
     if policy.digest != receipt.policy.digest:
         hint = "`minimize verify` says more; say `policy: now` to do without"
         raise ConfigurationError(f"the policy beside {receipt.run_id} is not the one of its receipt", hint=hint)

@@ -22,7 +22,7 @@ from minimize.keys import Keyring
 from minimize.ledger import actor_of, find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, new_run_id
-from minimize.stores import Place
+from minimize.stores import Anywhere, Place, Remote, output_at, within, written
 
 if TYPE_CHECKING:
     from minimize.ledger.booking import Booking
@@ -44,7 +44,7 @@ class Changing(Protocol):
         ...
 
     @property
-    def output(self) -> Path:
+    def output(self) -> Place:
         """The output folder."""
         ...
 
@@ -69,12 +69,12 @@ def booked(given: Changing, how: How) -> Iterator[Booking]:
     from minimize.ledger.leases import Clock, Pace
     from minimize.ledger.ledger import open_ledger
 
-    folder = Path(os.path.abspath(given.output))
+    folder = lying(given.output)
     check_apart(folder, given.fence)
     with open_ledger(find_ledger(how.ledger, start=given.pipeline.folder, output=folder), create=True) as ledger:
         make_output(folder)
         name, output = given.pipeline.pipeline, _identity(ledger, folder, given.pipeline.pipeline)
-        run = Run(new_run_id(how.started), how.kind, name, output, str(folder.resolve()), actor_of())
+        run = Run(new_run_id(how.started), how.kind, name, output, written(folder), actor_of())
         booking = book(ledger, run, given.keys, pace=Pace(), clock=Clock())
         with booking.beating():
             try:
@@ -100,20 +100,33 @@ def told(booking: Booking, receipt: Receipt) -> None:
         log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
 
 
-def _identity(ledger: Ledger, folder: Path, pipeline: str) -> str:
+def _identity(ledger: Ledger, folder: Place, pipeline: str) -> str:
     """The identity of an output folder. One that was copied while the other is still there gets its own."""
     from minimize.ledger.runs import place_of, place_output
 
     identity = identified(folder)
     place = ledger.read(partial(place_of, output=identity))
-    if place is None or not place.is_here or identity_of(Path(place.folder)) != identity:
+    if place is None or not place.is_here or is_same(other := output_at(place.folder), folder):
         return identity
-    if os.path.samefile(place.folder, folder):
+    if identity_of(other) != identity:
         return identity
     log.warning("the output is a copy of %s, and gets an identity of its own", place.folder, extra={"code": "W018"})
     new = new_identity()
-    ledger.write(partial(place_output, output=new, pipeline=pipeline, folder=str(folder.resolve())))
+    ledger.write(partial(place_output, output=new, pipeline=pipeline, folder=written(folder)))
     return identified(folder, other_than=identity, new=new)
+
+
+def lying(output: Anywhere) -> Place:
+    """Where an output lies, whatever the current folder, without links."""
+    place = output_at(output)
+    return place if isinstance(place, Remote) else place.resolve()
+
+
+def is_same(one: Place, other: Place) -> bool:
+    """Whether both are the same folder."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.exists() and os.path.samefile(one, other)
+    return within(one, other) and within(other, one)
 
 
 def _failed(booking: Booking, error: BaseException) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import Any, Final
 
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows, load_settings
+from minimize.stores import Anywhere
 
 LEDGER: Final = "ledger"
 """What a pipeline says instead of a path, where its settings stand in the ledger."""
@@ -19,7 +19,7 @@ def load_job_settings(
     settings: Any,
     job: Pipeline,
     keys: Keyring | None = None,
-    output: Path | None = None,
+    output: Anywhere | None = None,
     ledger: str | PathLike[str] | None = None,
 ) -> SettingsRows | None:
     """The settings that count; None where nothing names any: every feature is off.
@@ -37,10 +37,10 @@ def load_job_settings(
 
 
 def _of_ledger(
-    ledger: str | PathLike[str] | None, job: Pipeline, keys: Keyring | None, output: Path | None
+    ledger: str | PathLike[str] | None, job: Pipeline, keys: Keyring | None, output: Anywhere | None
 ) -> SettingsRows:
     from minimize.ledger.ledger import open_ledger
     from minimize.settings.ledger import from_ledger
 
-    with open_ledger(find_ledger(ledger, start=job.folder, output=output or job.folder / job.output)) as book:
+    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
         return from_ledger(book, keys)

@@ -17,7 +17,7 @@ from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyErr
 from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source
 from minimize.io.find import DATE, Found, Shown, find, split
-from minimize.io.history import RUNS
+from minimize.io.history import has_runs
 from minimize.io.published import receipts
 from minimize.job.collecting import load_job_settings
 from minimize.job.dates import Day, Wanted
@@ -31,7 +31,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
 from minimize.settings import SettingsRows
 from minimize.spill import find_budget
-from minimize.stores import Place, options_of
+from minimize.stores import Anywhere, Place, options_of
 from minimize.techniques import plain
 from minimize.times import day, moment
 
@@ -45,7 +45,7 @@ class Given:
     at_given: bool
     keys: Keyring
     settings: SettingsRows | None
-    output: Path
+    output: Place
     sources: Mapping[Day, Source]
     found: Found
     """The files of every batch date, also of those that are not asked for."""
@@ -75,7 +75,7 @@ def resolve(
     at: datetime | str | None,
     input: str | PathLike[str] | None,
     settings: Any,
-    output: str | PathLike[str] | None,
+    output: Anywhere | None,
     keys: Keyring | str | PathLike[str] | None,
     ledger: str | PathLike[str] | None = None,
 ) -> Given:
@@ -84,7 +84,7 @@ def resolve(
     now, asked = datetime.now(UTC), moment(at)
     keyring = _keyring(keys, job)
     memory = find_budget(job.folder)
-    target = Path(output) if output is not None else job.folder / job.output
+    target = job.target(output)
     rows = load_job_settings(settings, job, keyring, target, ledger)
     every, shown = found_files(job, input, wanted.only), veil(job, keyring)
     found = dated(every, wanted)
@@ -156,8 +156,8 @@ def open_sources(job: Pipeline, found: Found, shown: Shown) -> dict[Day, Source]
     return {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
 
 
-def _arrivals(found: Found, target: Path, shown: Shown) -> dict[Day, Arrival]:
-    chain = receipts(target) if (target / RUNS).is_dir() else ()
+def _arrivals(found: Found, target: Place, shown: Shown) -> dict[Day, Arrival]:
+    chain = receipts(target) if has_runs(target) else ()
     return arrivals(found, chain, shown)
 
 
@@ -245,7 +245,7 @@ def _check_writes(plan: Plan) -> None:
         raise PolicyError(message, hint=hint, findings=[finding])
 
 
-def _check_time(asked: datetime | None, now: datetime, output: str | PathLike[str] | None) -> None:
+def _check_time(asked: datetime | None, now: datetime, output: Anywhere | None) -> None:
     if asked is not None and asked < now and output is None:
         hint = "give --output DIR: a run as of an earlier time does not replace what stands"
         raise RefusedError("--at lies before now", hint=hint)

@@ -6,7 +6,6 @@ import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
@@ -27,6 +26,7 @@ from minimize.observability import observed
 from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
+from minimize.stores import Anywhere
 
 if TYPE_CHECKING:
     from minimize.ledger.booking import Booking
@@ -45,7 +45,7 @@ def run(
     engine: str = "local",
     input: str | PathLike[str] | None = None,
     settings: Any = None,
-    output: str | PathLike[str] | None = None,
+    output: Anywhere | None = None,
     keys: Keyring | str | PathLike[str] | None = None,
     ledger: str | PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -64,7 +64,7 @@ def run(
     SourceError for damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
     """
     job, wanted = as_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
-    target = Path(output) if output is not None else job.folder / job.output
+    target = job.target(output)
     where = places(job.folder, target, job.pipeline, lineage, metrics)
     how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=ledger)
     with told_if_refused(job, target, how):
@@ -89,7 +89,10 @@ def engine_named(name: str) -> str:
 
 
 def _performed(given: Given, how: How) -> Receipt:
-    with booked(given, how) as booking, open_output(given.output, source=given.fence) as folder:
+    with (
+        booked(given, how) as booking,
+        open_output(given.output, source=given.fence, lease=booking.head) as folder,
+    ):
         catch_up(booking, folder.receipts())
         check_at(given, folder)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:

@@ -19,6 +19,7 @@ from minimize.observability.metrics import FATES
 from minimize.observability.places import beside
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, new_run_id
+from minimize.stores import Place
 
 
 def observer_of(given: Given, how: How, run_id: str) -> Observer:
@@ -29,7 +30,7 @@ def observer_of(given: Given, how: How, run_id: str) -> Observer:
 
 
 @contextmanager
-def told_if_refused(job: Pipeline, output: Path, how: How) -> Iterator[None]:
+def told_if_refused(job: Pipeline, output: Place, how: How) -> Iterator[None]:
     """A run that is not resolved yet: where that is refused, it is told as a run that failed.
 
     Where there is no output yet, nothing is put beside it.
@@ -37,7 +38,7 @@ def told_if_refused(job: Pipeline, output: Path, how: How) -> Iterator[None]:
     try:
         yield
     except MinimizeError as error:
-        early = how.places.lineage == beside(output) and not output.is_dir()
+        early = isinstance(output, Path) and how.places.lineage == beside(output) and not output.is_dir()
         places = replace(how.places, lineage=None) if early else how.places
         observer = Observer(_about(job, output, how, new_run_id(how.started)), places)
         observer.began(how.started)
@@ -61,6 +62,6 @@ def figures(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _about(job: Pipeline, output: Path, how: How, run_id: str) -> About:
+def _about(job: Pipeline, output: Place, how: How, run_id: str) -> About:
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
     return About(run_id, how.kind, how.engine, job, output, namespace)

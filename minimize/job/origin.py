@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -15,13 +16,13 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml import parse
 from minimize.receipt import Origin, Receipt
-from minimize.stores import is_uri
+from minimize.stores import Place, Remote, is_uri
 from minimize.techniques.redact import hits
 
 FILE: Final = "pipeline.yaml"
 
 
-def origin_of(job: Pipeline, input: Any, settings: Any, output: Path) -> Origin | None:
+def origin_of(job: Pipeline, input: Any, settings: Any, output: Place) -> Origin | None:
     """Where the files of a run lie, relative to its output folder, as far as the output does not tell by itself.
 
     The pipeline, where it is not the one near the output; what was given instead of its source and its settings. A path that
@@ -34,7 +35,7 @@ def origin_of(job: Pipeline, input: Any, settings: Any, output: Path) -> Origin 
     return None if origin == Origin() else origin
 
 
-def pipeline_behind(output: Path, receipt: Receipt, explicit: str | PathLike[str] | None) -> Pipeline:
+def pipeline_behind(output: Place, receipt: Receipt, explicit: str | PathLike[str] | None) -> Pipeline:
     """The pipeline of an output as it is today: as given, as its receipt says, else the one near by.
 
     Raises ConfigurationError where it is not found or is another.
@@ -51,18 +52,26 @@ def pipeline_behind(output: Path, receipt: Receipt, explicit: str | PathLike[str
     return job
 
 
-def near_by(output: Path, name: str) -> Path | None:
-    """The pipeline of this name that is nearest upwards from an output folder; each folder's `pipelines/` counts."""
-    folders = Path(os.path.abspath(output)).parents
+def near_by(output: Place, name: str) -> Path | None:
+    """The pipeline of this name that is nearest upwards from an output folder, from the current one where that is in a bucket;
+    each folder's `pipelines/` counts.
+    """
+    folders = upwards(output)
     files = (path for each in folders for path in (each / FILE, *sorted(each.glob(f"pipelines/*/{FILE}"))))
     return next((path for path in files if path.is_file() and _name_of(path) == name), None)
 
 
-def place_of(output: Path, written: str | None) -> Path | str | None:
+def place_of(output: Place, written: str | None) -> Path | str | None:
     """The place that a receipt wrote down: a path, or the URI of an object store."""
     if written is None or is_uri(written):
         return written
-    return Path(os.path.normpath(output.absolute() / written))
+    return None if isinstance(output, Remote) else Path(os.path.normpath(output.absolute() / written))
+
+
+def upwards(output: Place) -> Sequence[Path]:
+    """The folders above an output; of one in a bucket the current folder and those above that."""
+    here = Path.cwd()
+    return [here, *here.parents] if isinstance(output, Remote) else Path(os.path.abspath(output)).parents
 
 
 def _name_of(path: Path) -> Any:
@@ -73,12 +82,14 @@ def _name_of(path: Path) -> Any:
     return None
 
 
-def _relative(place: Any, output: Path) -> str | None:
+def _relative(place: Any, output: Place) -> str | None:
     if not isinstance(place, str | PathLike) or place == LEDGER:
         return LEDGER if place == LEDGER else None
-    if is_uri(os.fspath(place)):
+    if isinstance(place, str) and is_uri(place):
         written = os.fspath(place)
         parts = written.partition("?")[0].split("/")[3:]
+    elif isinstance(output, Remote):  # a path on one machine tells nothing to another
+        return None
     else:
         written = Path(os.path.relpath(Path(os.fspath(place)).absolute(), output.absolute())).as_posix()
         parts = [part for part in written.split("/") if part != ".."]

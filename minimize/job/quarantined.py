@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from minimize.errors import OutputError
@@ -14,6 +13,7 @@ from minimize.io.published import receipts
 from minimize.io.quarantine import SCHEMA
 from minimize.io.stored import open_stored
 from minimize.receipt import Receipt, quarantine_in_force
+from minimize.stores import Place
 
 Group = tuple[str, str | None, str]
 """Code, field, file."""
@@ -38,7 +38,7 @@ class Held:
         return Counter((*what, source) for source, some in self.places.items() for what in some.values())
 
 
-def held(output: Path, day: str | None = None) -> list[Held]:
+def held(output: Place, day: str | None = None) -> list[Held]:
     """What stands in quarantine, a date each, in order; of one date where that is given. Raises OutputError."""
     chain = receipts(output)
     writers = {file.path: receipt for receipt in chain for file in receipt.quarantine.files}
@@ -58,7 +58,7 @@ def counted(found: list[Held]) -> list[dict[str, Any]]:
     return [{"code": code, "field": field, "file": source, "rows": count} for (code, field, source), count in ordered]
 
 
-def _held(output: Path, day: str | None, paths: list[str], writers: Mapping[str, Receipt]) -> Held:
+def _held(output: Place, day: str | None, paths: list[str], writers: Mapping[str, Receipt]) -> Held:
     places: dict[str, dict[int, tuple[str, str | None]]] = {}
     for path in paths:
         table = open_stored(output, path).table()

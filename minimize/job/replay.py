@@ -27,6 +27,7 @@ from minimize.keys import Keyring
 from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin, Receipt
+from minimize.stores import Anywhere, Place, output_at
 from minimize.times import day as day_named
 
 PathLike_ = str | PathLike[str]
@@ -83,7 +84,7 @@ class Replayed:
 
 
 def replay(
-    output: PathLike_,
+    output: Anywhere,
     *,
     date: date | str | None = None,
     engine: str = "local",
@@ -110,12 +111,12 @@ def replay(
     return Replayed(found, receipts)
 
 
-def recheck(output: PathLike_, *, date: date | str | None = None, **asked: Any) -> list[Rechecked]:
+def recheck(output: Anywhere, *, date: date | str | None = None, **asked: Any) -> list[Rechecked]:
     """The quarantined records of an output under today's policy, read by position from the source and nothing else of it.
 
     Takes and raises what `replay` does.
     """
-    want, folder = Asked(**asked), Path(output)
+    want, folder = Asked(**asked), output_at(output)
     standing = held(folder, None if date is None else day_named(date).isoformat())
     found = [(each, _given(folder, each, want)) for each in standing]
     refused = [finding for each, given in found for finding in differences(each, _source(each, given))]
@@ -125,7 +126,7 @@ def recheck(output: PathLike_, *, date: date | str | None = None, **asked: Any) 
     return [Rechecked(each, given, quietly(partial(_passing, each, given))) for each, given in bound]
 
 
-def _given(output: Path, each: Held, want: Asked) -> Given | None:
+def _given(output: Place, each: Held, want: Asked) -> Given | None:
     """What a run of the date would do; None where the place that its source was read from is gone."""
     origin = each.receipt.origin or Origin()
     source = want.input or place_of(output, origin.input)
@@ -144,7 +145,7 @@ def _given(output: Path, each: Held, want: Asked) -> Given | None:
     )
 
 
-def _settings_of(output: Path, origin: Origin) -> str | Path | None:
+def _settings_of(output: Place, origin: Origin) -> str | Path | None:
     """The settings that were given instead of the pipeline's."""
     return LEDGER if origin.settings == LEDGER else place_of(output, origin.settings)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from minimize.errors import LedgerError
 from minimize.house import house_file, house_line
+from minimize.stores import Anywhere, local
 
 VARIABLE: Final = "MINIMIZE_LEDGER"
 FILE: Final = "ledger.db"
@@ -61,8 +62,8 @@ def address_of(text: str | os.PathLike[str], named_by: str, base: Path | None = 
 def find_ledger(
     explicit: str | os.PathLike[str] | None = None,
     *,
-    start: str | os.PathLike[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
+    start: Anywhere | None = None,
+    output: Anywhere | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Address:
     """The ledger that counts.
@@ -75,13 +76,17 @@ def find_ledger(
     named = (os.environ if environ is None else environ).get(VARIABLE)
     if named:
         return address_of(named, VARIABLE)
-    house = house_file(start)
+    house = house_file(local(start))
     said = None if house is None else _said(house)
     if house is not None and said:
         return address_of(said, str(house), house.parent)
-    if output is not None:
-        return Address(Path(os.path.abspath(output)) / FILE, named_by="the default, for nothing names another")
+    folder = local(output)
+    if folder is not None:
+        return Address(Path(os.path.abspath(folder)) / FILE, named_by="the default, for nothing names another")
     places = f"{VARIABLE} is not set, and {house or 'minimize.yaml (which was not found)'} has no `ledger:`"
+    if output is not None:
+        message = f"an output in an object store has its ledger elsewhere, and none is named: {places}"
+        raise LedgerError(message, hint="--ledger PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml")
     raise LedgerError(
         f"no ledger is named: {places}", hint="--ledger PATH_OR_URL, or name an output folder that has one"
     )

@@ -1,8 +1,8 @@
 """Where lineage and metrics go: what was given, then the environment, then `minimize.yaml`, then the default.
 
 Lineage stands beside the output folder where nothing else is said (in it, every file is vouched for by a receipt), under a name
-that no source reads; metrics are written only where somebody says where. `off` turns either off. A path in `minimize.yaml` is
-relative to that file.
+that no source reads; of an output in an object store nowhere. Metrics are written only where somebody says where. `off` turns
+either off. A path in `minimize.yaml` is relative to that file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 
 from minimize.errors import ConfigurationError
 from minimize.house import house_file, house_line
+from minimize.stores import Place
 
 LINEAGE: Final = "lineage.ndjson"
 
@@ -42,7 +43,7 @@ class Places:
 
 def places(
     folder: Path,
-    output: Path,
+    output: Place,
     pipeline: str,
     lineage: str | PathLike[str] | None = None,
     metrics: str | PathLike[str] | None = None,
@@ -55,7 +56,8 @@ def places(
     """
     env = os.environ if environ is None else environ
     disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
-    named = None if disabled else _named("lineage", lineage, env, folder) or str(beside(output))
+    usual = str(beside(output)) if isinstance(output, Path) else "off"
+    named = None if disabled else _named("lineage", lineage, env, folder) or usual
     told = _named("metrics", metrics, env, folder)
     return Places(_file(named, LINEAGE, ""), _file(told, f"minimize_{pipeline}.prom", ".prom"))
 

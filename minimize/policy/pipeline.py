@@ -10,6 +10,7 @@ from typing import Literal
 from minimize.aggregates import Measure
 from minimize.policy.condition import Condition
 from minimize.policy.model import Model, Policy
+from minimize.stores import Anywhere, Place, output_at
 
 TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
@@ -102,6 +103,10 @@ class Pipeline(Model):
     def folder(self) -> Path:
         """The folder that relative paths start from."""
         return Path() if self.path is None else self.path.parent
+
+    def target(self, instead: Anywhere | None = None) -> Place:
+        """Where the output stands: as written, or what stands in for it. Raises OutputError for a URI that cannot be one."""
+        return output_at(self.output, self.folder) if instead is None else output_at(instead)
 
     def line_of(self, *path: str) -> int | None:
         """Where a key stands in the file, or the nearest one above it."""

@@ -7,23 +7,31 @@ reasons  why a store refused, told without a word of its own message
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
 from minimize.errors import OutputError, SourceError
 from minimize.stores.address import Bucket, Fault, is_uri
 from minimize.stores.remote import Remote
+from minimize.stores.upload import Upload
 
 __all__ = [
+    "Anywhere",
     "Bucket",
     "Place",
     "Remote",
+    "Upload",
     "absolute",
     "fault_in",
+    "fetched",
     "is_uri",
+    "local",
     "options_of",
     "output_at",
     "parquet_file",
@@ -35,16 +43,18 @@ __all__ = [
 
 Place = Path | Remote
 """A folder or file on disk, or in an object store."""
+Anywhere = str | PathLike[str] | Remote
+"""How a place is named: a path, a URI, or a place in a store."""
 
 
-def where(text: str | PathLike[str] | Remote, base: Path | None = None, *, fault: Fault = SourceError) -> Place:
+def where(text: Anywhere, base: Path | None = None, *, fault: Fault = SourceError) -> Place:
     """The place that a path or a URI names; a path is relative to a folder. Raises the fault for a URI that cannot be one.
 
     >>> str(where("s3://bucket/in/2026?region=eu-west-1")), str(where("in", Path("/data")))
     ('s3://bucket/in/2026', '/data/in')
     """
     if isinstance(text, Remote):
-        return text
+        return text if text.bucket.fault is fault else Remote(replace(text.bucket, fault=fault), text.key)
     said = fspath(text)
     if not is_uri(said):
         return (Path() if base is None else base) / said
@@ -52,7 +62,7 @@ def where(text: str | PathLike[str] | Remote, base: Path | None = None, *, fault
     return Remote(bucket, PurePosixPath(key))
 
 
-def output_at(text: str | PathLike[str] | Remote, base: Path | None = None) -> Place:
+def output_at(text: Anywhere, base: Path | None = None) -> Place:
     """The output that a path or a URI names. Raises OutputError."""
     return where(text, base, fault=OutputError)
 
@@ -64,6 +74,29 @@ def parquet_file(place: Place, *, read_dictionary: Sequence[str] | None = None) 
     return pq.ParquetFile(place, read_dictionary=read_dictionary, pre_buffer=False)
 
 
+def local(place: Anywhere | None) -> Path | None:
+    """The path, where it is one on disk.
+
+    >>> local("s3://house/out"), str(local("out"))
+    (None, 'out')
+    """
+    return None if place is None or isinstance(place, Remote) or is_uri(fspath(place)) else Path(place)
+
+
+@contextmanager
+def fetched(folder: Place) -> Iterator[Path]:
+    """A folder on disk: itself, or a copy that lasts as long as the block, which only its owner can read."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    with TemporaryDirectory(prefix="minimize-") as copy:
+        for place in folder.below():
+            path = Path(copy, relative(place, folder))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(place.read_bytes())
+        yield Path(copy)
+
+
 def fault_in(text: str) -> SourceError | OutputError | None:
     """What is wrong with a path where it is a URI; None where nothing is."""
     try:
@@ -73,7 +106,7 @@ def fault_in(text: str) -> SourceError | OutputError | None:
     return None
 
 
-def written(place: str | PathLike[str] | Remote) -> str:
+def written(place: Anywhere) -> str:
     """A place as it is written to be found again, the options of a URI included."""
     return place.uri if isinstance(place, Remote) else fspath(place)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -10,12 +11,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.stores.address import Bucket
+from minimize.stores.upload import Upload
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 BUFFER: Final = 8 << 20
 """How many bytes are fetched at a time where a file is read from its start."""
+ONCE: Final = 5 << 30
+"""The largest object that S3 copies in one step."""
 Mark = tuple[int, str, str]
 """Size, time of the last change and tag of an object."""
 
@@ -28,7 +32,7 @@ class Remote:
     key: PurePosixPath
 
     def __str__(self) -> str:
-        return f"{self.bucket}/{self._text}"
+        return f"{self.bucket}/{self.text}"
 
     def __lt__(self, other: Remote) -> bool:
         return (str(self.bucket), self.key) < (str(other.bucket), other.key)
@@ -60,6 +64,10 @@ class Remote:
     def parent(self) -> Remote:
         """What it lies under."""
         return Remote(self.bucket, self.key.parent)
+
+    def resolve(self) -> Remote:
+        """Itself: a store has no links."""
+        return self
 
     def relative_to(self, root: Remote) -> PurePosixPath:
         """The path below a root. Raises ValueError where it does not lie there."""
@@ -115,6 +123,52 @@ class Remote:
         with self.open() as file:
             return bytes(self.bucket.done(lambda _: file.read()))
 
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """All of it, as text. Raises FileNotFoundError, UnicodeDecodeError."""
+        return self.read_bytes().decode(encoding)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Puts an object, whole or not at all."""
+
+        def put(store: FileSystem, path: str) -> None:
+            with store.open_output_stream(path, buffer_size=0) as file:
+                file.write(content)
+
+        self._done(put)
+
+    def upload(self) -> Upload:
+        """Begins an object; it is there once what is given is closed."""
+        return Upload(self.bucket, self._done(lambda store, path: store.open_output_stream(path)))
+
+    def copy_to(self, place: Remote, size: int) -> None:
+        """Puts an object of this size at a second place of its bucket; up to 5 GiB without its bytes coming this way."""
+        to = self.bucket.path(place.text)
+
+        def copied(store: FileSystem, path: str) -> None:
+            if size <= ONCE:
+                store.copy_file(path, to)
+                return
+            with store.open_input_stream(path) as source, store.open_output_stream(to) as target:
+                while data := source.read(BUFFER):
+                    target.write(data)
+
+        self._done(copied)
+
+    def unlink(self) -> None:
+        """Removes an object; one that is gone is no fault."""
+        with suppress(FileNotFoundError):
+            self._done(lambda store, path: store.delete_file(path))
+
+    def remove_tree(self) -> None:
+        """Removes everything below; that nothing is there is no fault."""
+        with suppress(FileNotFoundError):
+            self._done(lambda store, path: store.delete_dir(path))
+
+    def sizes(self) -> dict[str, int]:
+        """The objects below by their path within, with their stored bytes."""
+        found = (info for info in self._listing(recursive=True) if info.type.name == "File")
+        return {str(self._as_ours(info).relative_to(self)): info.size for info in found}
+
     def rglob(self, pattern: str) -> Iterator[Remote]:
         """The objects below whose names match."""
         yield from (found for found in self.below() if fnmatchcase(found.name, pattern))
@@ -143,10 +197,11 @@ class Remote:
 
     def _done(self, work: Any) -> Any:
         def on_path(store: FileSystem) -> Any:
-            return work(store, self.bucket.path(self._text))
+            return work(store, self.bucket.path(self.text))
 
         return self.bucket.done(on_path)
 
     @property
-    def _text(self) -> str:
+    def text(self) -> str:
+        """The key as the bucket has it."""
         return "" if self.key == PurePosixPath() else str(self.key)

@@ -51,5 +51,5 @@ class House:
         from minimize.ledger.ledger import open_ledger
 
         job = self.job
-        output = self.output if self.output is not None or job is None else job.folder / job.output
+        output = self.output if self.output is not None or job is None else job.target()
         return open_ledger(find_ledger(self.ledger, start=self.folder, output=output), create=create)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from minimize.errors import ConfigurationError, Finding, VerificationError
 from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring
 from minimize.receipt import check_chain, check_history
+from minimize.stores import Anywhere, local, output_at
 from minimize.verification.aggregates import check_aggregates
 from minimize.verification.codes import found
 from minimize.verification.counts import check_counts
@@ -22,7 +22,7 @@ PathLike = str | os.PathLike[str]
 
 
 def verify(
-    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+    output: Anywhere, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
 ) -> None:
     """Re-checks the set in force of an output against its receipts and the policies they carry.
 
@@ -42,15 +42,15 @@ def require(findings: Sequence[Finding]) -> None:
 
 
 def check(
-    output: PathLike, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+    output: Anywhere, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`."""
     return found_by(output, verifier_for(output, keys, public_key))
 
 
-def found_by(output: PathLike, verifier: Verifier) -> list[Finding]:
+def found_by(output: Anywhere, verifier: Verifier) -> list[Finding]:
     """All findings about an output, its signatures checked by this keyring or these public keys."""
-    return list(_findings(gather(Path(output)), verifier))
+    return list(_findings(gather(output_at(output)), verifier))
 
 
 def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
@@ -71,12 +71,12 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
 
 
 def verifier_for(
-    output: PathLike, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None
+    output: Anywhere, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None
 ) -> Verifier:
     """Who checks signatures: the public key, else the keyring that is given or found. Raises ConfigurationError without."""
     if public_key is not None:
         return public_key if isinstance(public_key, PublicKeys) else PublicKeys.load(public_key)
-    keyring = find_keyring(keys, output)
+    keyring = find_keyring(keys, local(output))
     if keyring is None:
         message = "a receipt cannot vouch for itself: a keyring or a public key is needed"
         raise ConfigurationError(message, hint="--keys FILE, MINIMIZE_KEYS, or --public-key FILE")

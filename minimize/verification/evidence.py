@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from minimize.errors import Finding, OutputError
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force, sha256_text
+from minimize.stores import Place, relative
 from minimize.verification.codes import found
 from minimize.verification.policy import PolicyView, Unreadable, document, policy_view
 
@@ -24,7 +25,7 @@ class Run:
     """
 
     receipt: Receipt
-    folder: Path
+    folder: Place
     policy: PolicyView | None
     pipeline: Mapping[str, Any] | None
     retention: PolicyView | None = None
@@ -69,7 +70,7 @@ class Standing:
 class Evidence:
     """Everything that is checked."""
 
-    output: Path
+    output: Place
     runs: tuple[Run, ...]
     standing: tuple[Standing, ...]
     names: frozenset[str]
@@ -81,11 +82,11 @@ class Evidence:
         return tuple(run.receipt for run in self.runs)
 
 
-def gather(output: Path) -> Evidence:
+def gather(output: Place) -> Evidence:
     """What the folder holds. Raises OutputError where there is no folder."""
     if not output.is_dir():
         raise OutputError(f"there is no output folder {output}")
-    read = [_run(folder) for folder in sorted((output / RUNS).glob("*")) if folder.is_dir()]
+    read = [_run(folder) for folder in _folders(output / RUNS)]
     runs = tuple(sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence))
     findings = [finding for _, findings in read for finding in findings]
     if not runs:
@@ -95,7 +96,12 @@ def gather(output: Path) -> Evidence:
     return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings))
 
 
-def _run(folder: Path) -> tuple[Run | None, list[Finding]]:
+def _folders(runs: Place) -> list[Place]:
+    found: list[Place] = [*runs.iterdir()] if runs.is_dir() else []
+    return sorted((each for each in found if each.is_dir()), key=str)
+
+
+def _run(folder: Place) -> tuple[Run | None, list[Finding]]:
     path = folder / "receipt.json"
     place = f"{RUNS}/{folder.name}/receipt.json"
     if not path.is_file():
@@ -109,7 +115,7 @@ def _run(folder: Path) -> tuple[Run | None, list[Finding]]:
     return _with_files(receipt, folder)
 
 
-def _with_files(receipt: Receipt, folder: Path) -> tuple[Run, list[Finding]]:
+def _with_files(receipt: Receipt, folder: Place) -> tuple[Run, list[Finding]]:
     findings = list(_attachments(receipt, folder))
     policy, pipeline, retention = None, None, None
     try:
@@ -125,14 +131,14 @@ def _with_files(receipt: Receipt, folder: Path) -> tuple[Run, list[Finding]]:
     return Run(receipt, folder, policy, pipeline, retention), findings
 
 
-def _retention(receipt: Receipt, folder: Path) -> PolicyView:
+def _retention(receipt: Receipt, folder: Place) -> PolicyView:
     return policy_view((folder / "retention.yaml").read_bytes(), receipt.purpose)
 
 
-def _attachments(receipt: Receipt, folder: Path) -> Iterator[Finding]:
+def _attachments(receipt: Receipt, folder: Place) -> Iterator[Finding]:
     """Every file beside the receipt has its digest in it, and every digest its file."""
     digests = {**receipt.files, "policy.yaml": receipt.policy.digest}
-    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    there = {str(relative(path, folder)): path for path in folder.rglob("*") if path.is_file()}
     del there["receipt.json"]
     for name in sorted(digests.keys() | there.keys() | {"pipeline.yaml"}):
         place = f"{RUNS}/{folder.name}/{name}"

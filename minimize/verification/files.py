@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from minimize.errors import Finding
 from minimize.receipt import FileRef, OutputFile
+from minimize.stores import Place, Remote, parquet_file
 from minimize.verification.codes import found
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
 
@@ -33,8 +34,13 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
     for root in sorted({standing.root for standing in evidence.standing}):
         if not (evidence.output / root / SUCCESS).is_file():
             yield found("V015", f"no {SUCCESS}", file=root)
-    yield from _strangers(evidence)
-    yield from _beside_runs(evidence.output / RUNS)
+    known = {standing.file.path for standing in evidence.standing}
+    known |= {standing.file.index.path for standing in evidence.standing if standing.file.index is not None}
+    if isinstance(evidence.output, Remote):
+        yield from _strange_objects(evidence.output, known)
+    else:
+        yield from _strangers(evidence.output, known)
+        yield from _beside_runs(evidence.output / RUNS)
 
 
 def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
@@ -42,7 +48,7 @@ def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
     if any(True for _ in _place(standing)):
         return None
     try:
-        return pq.ParquetFile(evidence.output / standing.file.path)
+        return parquet_file(evidence.output / standing.file.path)
     except (OSError, pa.ArrowException):
         return None
 
@@ -60,13 +66,13 @@ def _place(standing: Standing) -> Iterator[Finding]:
         yield found("V016", "the partition is no date of the run", file=where)
 
 
-def _file(output: Path, standing: Standing) -> Iterator[Finding]:
+def _file(output: Place, standing: Standing) -> Iterator[Finding]:
     path, place = output / standing.file.path, standing.file.path
     yield from check_bytes(output, standing.file)
     if not path.is_file() or path.is_symlink():
         return
     try:
-        rows = pq.ParquetFile(path).metadata.num_rows
+        rows = parquet_file(path).metadata.num_rows
     except (OSError, pa.ArrowException):
         rows = None
     if rows is None:
@@ -75,7 +81,7 @@ def _file(output: Path, standing: Standing) -> Iterator[Finding]:
         yield found("V013", f"{rows} rows where the receipt says {standing.file.rows}", file=place)
 
 
-def check_bytes(output: Path, file: OutputFile | FileRef) -> Iterator[Finding]:
+def check_bytes(output: Place, file: OutputFile | FileRef) -> Iterator[Finding]:
     """V011, V012: whether a file is there with the bytes that its receipt says."""
     path = output / file.path
     if not path.is_file() or path.is_symlink():
@@ -84,14 +90,22 @@ def check_bytes(output: Path, file: OutputFile | FileRef) -> Iterator[Finding]:
         yield found("V012", "another digest than the receipt says", file=file.path)
 
 
-def _strangers(evidence: Evidence) -> Iterator[Finding]:
-    known = {standing.file.path for standing in evidence.standing}
-    known |= {standing.file.index.path for standing in evidence.standing if standing.file.index is not None}
-    for name in sorted(os.listdir(evidence.output)):
-        path = evidence.output / name
+def _strange_objects(output: Remote, known: set[str]) -> Iterator[Finding]:
+    """The same of a bucket: every object is a known file, an empty mark, the identity, or a run's own."""
+    for path, size in sorted(output.sizes().items()):
+        parts = PurePosixPath(path).parts
+        marks = parts[-1] == SUCCESS and len(parts) > 1 and size == 0
+        ours = path == f"{RUNS}/{IDENTITY}" or (parts[0] == RUNS and len(parts) > 2)
+        if path not in known and not marks and not ours:
+            yield found("V014", "no receipt put this file in force", file=path)
+
+
+def _strangers(output: Path, known: set[str]) -> Iterator[Finding]:
+    for name in sorted(os.listdir(output)):
+        path = output / name
         if path.is_dir() and not path.is_symlink():
             if name != RUNS:
-                yield from _unknown(evidence.output, path, known)
+                yield from _unknown(output, path, known)
         elif not name.startswith("ledger.db"):
             yield found("V014", "no receipt put this file here", file=name)
 
@@ -125,8 +139,8 @@ def _is_empty(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+def _digest(path: Place) -> str:
+    with path.stream() if isinstance(path, Remote) else path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 

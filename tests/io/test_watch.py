@@ -13,6 +13,7 @@ from minimize.errors import SchemaError
 from minimize.io.base import Written
 from minimize.io.sink import ParquetSink, Shape
 from minimize.receipt import FileRef
+from minimize.stores import Place
 
 SCHEMA = pa.schema([pa.field("tenant", pa.string(), False), ("n", pa.int64())])
 
@@ -37,7 +38,7 @@ class Note:
 class Notes:
     notes: list[Note] = field(default_factory=list)
 
-    def __call__(self, root: Path, path: str) -> Note:
+    def __call__(self, root: Place, path: str) -> Note:
         self.notes.append(Note(path))
         return self.notes[-1]
 

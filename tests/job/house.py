@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import minimize
 from minimize.keys import new_keyring
 from minimize.receipt import Receipt
+from minimize.stores import Anywhere
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
@@ -174,7 +175,7 @@ class House:
         given: dict[str, Any] = {"at": AT, "output": self.out, "keys": self.keys} | options
         return minimize.run(self.folder, **{name: value for name, value in given.items() if value is not None})
 
-    def rows(self, name: str = "records", output: Path | None = None, **options: Any) -> list[dict[str, Any]]:
+    def rows(self, name: str = "records", output: Anywhere | None = None, **options: Any) -> list[dict[str, Any]]:
         """What stands, sorted."""
         found = minimize.read(output or self.out, name, **options).to_pylist()
         return sorted(found, key=lambda row: sorted((key, str(value)) for key, value in row.items()))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
-from pathlib import Path
 from typing import Final
 
 from minimize.errors import OutputError, RefusedError
@@ -26,6 +25,7 @@ from minimize.keys import Keyring
 from minimize.observability.places import Places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Kind, Receipt
+from minimize.stores import Place
 
 log = logging.getLogger("minimize")
 NOWHERE: Final = Places(None, None)
@@ -40,11 +40,11 @@ class Carrying:
     pipeline: Pipeline
     at_given: bool
     ledger: str | PathLike[str] | None = None
-    fence: Path | None = None
+    fence: Place | None = None
     kind: Kind = "expire"
 
     @property
-    def output(self) -> Path:
+    def output(self) -> Place:
         """The output folder."""
         return self.asked.output
 
@@ -62,7 +62,10 @@ class Carrying:
 
     def _group(self, plan: Plan, group: Sequence[Due]) -> Receipt:
         how = How(self.kind, "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)
-        with booked(self, how) as booking, open_output(self.output, create=False) as folder:
+        with (
+            booked(self, how) as booking,
+            open_output(self.output, create=False, lease=booking.head) as folder,
+        ):
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
@@ -116,7 +119,7 @@ def _check_at(at: datetime, folder: Output, dates: set[str | None]) -> None:
             raise RefusedError(message, hint="give a later --at")
 
 
-def _check_gone(output: Path, receipt: Receipt) -> None:
+def _check_gone(output: Place, receipt: Receipt) -> None:
     """Raises OutputError where a file that was replaced or removed is still there."""
     left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
     if left:

@@ -22,6 +22,7 @@ from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring, find_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
+from minimize.stores import Anywhere, output_at
 from minimize.times import moment
 
 PathLike_ = str | PathLike[str]
@@ -77,7 +78,7 @@ class Expiry:
 
 
 def expire(
-    output: PathLike_,
+    output: Anywhere,
     *,
     at: datetime | str | None = None,
     pipeline: PathLike_ | None = None,
@@ -101,13 +102,13 @@ def expire(
     return Expired(plan, quietly(lambda: carrying.out(plan)))
 
 
-def open_items(output: PathLike_, **asked: Any) -> list[Open]:
+def open_items(output: Anywhere, **asked: Any) -> list[Open]:
     """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
     return quietly(resolved(output, **asked).open)
 
 
 def resolved(
-    output: PathLike_,
+    output: Anywhere,
     *,
     at: datetime | str | None = None,
     pipeline: PathLike_ | None = None,
@@ -116,7 +117,7 @@ def resolved(
     ledger: PathLike_ | None = None,
 ) -> Expiry:
     """What an expiry needs, found and checked; nothing is changed."""
-    folder = Path(output)
+    folder = output_at(output)
     chain = receipts(folder)
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from minimize.governance.retention.clock import Clock
@@ -23,6 +22,7 @@ from minimize.keys import Keyring
 from minimize.pointer import Pointer
 from minimize.policy.model import Policy
 from minimize.settings.rows import microseconds_of
+from minimize.stores import Place
 
 _DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 """Days from one instant of a period to one that is in the next, or still in the same."""
@@ -33,7 +33,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Asked:
     """What an expiry was asked: of which output, by which policy, as of when, after which events."""
 
-    output: Path
+    output: Place
     today: Policy
     at: datetime
     keys: Keyring = field(repr=False)

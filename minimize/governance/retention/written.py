@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 from minimize.errors import OutputError
@@ -15,6 +14,7 @@ from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.yaml import parse
 from minimize.receipt import Receipt, sha256_text
+from minimize.stores import Place, fetched
 
 POLICY: Final = "policy.yaml"
 PIPELINE: Final = "pipeline.yaml"
@@ -31,10 +31,11 @@ class Reading:
     purposes: tuple[str, ...] = ()
     known: dict[tuple[object, ...], Policy] = field(default_factory=dict, repr=False)
 
-    def policy(self, same: tuple[object, ...], path: Path, purpose: str) -> Policy:
+    def policy(self, same: tuple[object, ...], path: Place, purpose: str) -> Policy:
         """The policy of a file. Raises PolicyError."""
         if same not in self.known:
-            self.known[same] = load_policy(path, (*self.purposes, purpose))
+            with fetched(path.parent) as folder:
+                self.known[same] = load_policy(folder / path.name, (*self.purposes, purpose))
         return self.known[same]
 
 
@@ -42,7 +43,7 @@ class Reading:
 class Written:
     """The receipt that wrote a file, in its output folder."""
 
-    output: Path
+    output: Place
     receipt: Receipt
     reading: Reading = field(default_factory=Reading, repr=False)
 
@@ -71,7 +72,7 @@ class Written:
         return {name: self._content(name, digest) for name, digest in said.items() if name not in _OF_THE_RUN}
 
     @property
-    def _folder(self) -> Path:
+    def _folder(self) -> Place:
         return self.output / RUNS / self.receipt.run_id
 
     def _content(self, name: str, digest: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -21,6 +20,7 @@ from minimize.io.index.form import (
 from minimize.io.index.lens import Lens, Prefixes
 from minimize.io.index.section import Section
 from minimize.receipt import OutputFile
+from minimize.stores import Place
 
 Lenses = Callable[[int], Lens]
 """The lens of a key version. Raises KeyringError where the keyring does not have it."""
@@ -84,7 +84,7 @@ def damaged(of: OutputFile) -> OutputError:
     return OutputError(f"{place} is gone or damaged", hint="`minimize verify` checks all files")
 
 
-def open_file(output: Path, of: OutputFile) -> BinaryIO:
+def open_file(output: Place, of: OutputFile) -> BinaryIO:
     """The index's file. Raises OutputError where it is gone."""
     try:
         return (output / ("" if of.index is None else of.index.path)).open("rb", buffering=0)

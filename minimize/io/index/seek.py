@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from minimize.io.index.lens import Lens, Prefixes, Subkeys, Value
 from minimize.io.index.opened import open_file, opened
 from minimize.receipt import OutputFile
+from minimize.stores import Place as Place_
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Place:
     groups: tuple[int, ...] | None
 
 
-def find(output: Path, files: Iterable[OutputFile], values: Iterable[Value], keys: Subkeys | None) -> list[Place]:
+def find(output: Place_, files: Iterable[OutputFile], values: Iterable[Value], keys: Subkeys | None) -> list[Place]:
     """Which of the files may hold records whose subject is one of these released values.
 
     Takes the keyring; without one no index can be read, and every file may. No record is missed: a file that is not given back
@@ -32,7 +32,7 @@ def find(output: Path, files: Iterable[OutputFile], values: Iterable[Value], key
     return [place for place in _places(output, files, [*values], keys) if place.groups != ()]
 
 
-def _places(output: Path, files: Iterable[OutputFile], values: list[Value], keys: Subkeys | None) -> Iterator[Place]:
+def _places(output: Place_, files: Iterable[OutputFile], values: list[Value], keys: Subkeys | None) -> Iterator[Place]:
     known = None if keys is None else _known(values, keys)
     for file in files:
         if file.index is None or known is None:
@@ -54,7 +54,7 @@ def _known(values: list[Value], keys: Subkeys) -> Known:
     return known
 
 
-def _groups(output: Path, file: OutputFile, known: Known) -> tuple[int, ...]:
+def _groups(output: Place_, file: OutputFile, known: Known) -> tuple[int, ...]:
     with open_file(output, file) as handle:
         index = opened(handle, file, lambda version: known(version)[0])
         return index.groups_of(known(index.lens.version)[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from minimize.io.index.lens import Lens, Prefixes, Subkeys, distinct_at
 from minimize.io.index.section import Section
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef
+from minimize.stores import Place
 
 INDEX: Final = "index"
 SUFFIX: Final = ".index"
@@ -46,7 +47,7 @@ class Indexer:
         """With the newest `subject` key. Raises KeyringError."""
         return cls(Lens.of(keys), subject)
 
-    def __call__(self, root: Path, path: str) -> Writing:
+    def __call__(self, root: Place, path: str) -> Writing:
         """The index of a file that is opened."""
         return Writing(self, root, path)
 
@@ -56,7 +57,7 @@ class Writing:
     """The index of one file, on its way."""
 
     indexer: Indexer
-    root: Path
+    root: Place
     path: str
     _section: Section = field(default_factory=Section)
     _extents: list[Extent] = field(default_factory=list)
@@ -100,7 +101,6 @@ class Writing:
     def _opened(self) -> HashingFile:
         if self._file is None:
             full = self.root / index_path(self.path)
-            full.parent.mkdir(parents=True, exist_ok=True)
             self._file = HashingFile(full)
             self._file.write(MAGIC)
             fail_point("index.opened")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from minimize import stores
 
 Given = Mapping[str, Any]
 Obeys = Callable[[Any], bool]
@@ -21,7 +22,7 @@ class Place:
     """Where values stand: the type of their column, and the folder of the run that wrote them."""
 
     type: pa.DataType
-    folder: Path
+    folder: stores.Place
 
 
 Rule = Callable[[Given, Place], Obeys]

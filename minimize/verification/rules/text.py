@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from minimize.stores import within
 from minimize.verification.rules.base import Given, Obeys, Place, Unchecked
 
 MARK: Final = "****"
@@ -62,7 +63,7 @@ def _hierarchy(name: str, place: Place) -> Iterator[list[str]]:
     path = next(
         (each for each in (place.folder / name, place.folder / PurePosixPath(name).name) if each.is_file()), None
     )
-    if path is None or not path.resolve().is_relative_to(place.folder.resolve()):
+    if path is None or not within(path, place.folder):
         raise Unchecked(PurePosixPath(name).name)
     text = path.read_text(encoding="utf-8-sig")
     delimiter = ";" if text.count(";") >= text.count(",") else ","

@@ -1,0 +1,82 @@
+"""One process at a time: an output folder's lock. The system lets go of it when the process ends, however it ends.
+
+In a bucket there is none: there the ledger's lease on the output keeps others away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from minimize.errors import OutputError
+from minimize.io.durable import make_folder, written
+from minimize.io.history import RUNS
+from minimize.stores import Place, Remote
+
+LOCK: Final = ".lock"
+
+
+@contextmanager
+def locked(folder: Path, *, create: bool) -> Iterator[None]:
+    """Holds the lock of an output folder. Raises OutputError where it is not there (`create=False`), or another holds it."""
+    with _lock_file(folder, create) as lock:
+        _lock(lock.fileno())
+        yield
+
+
+def make_output(folder: Place) -> None:
+    """Makes an output folder where there is none. Raises OutputError where it cannot be made, or its bucket is missing."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("the output is a file", hint="name a folder")
+    if isinstance(folder, Remote):
+        check_bucket(folder)
+    else:
+        written(_make, folder)
+
+
+def check_bucket(folder: Remote) -> None:
+    """Raises OutputError where the bucket is not there."""
+    if not folder.has_bucket():
+        raise OutputError(
+            f"{folder.bucket} is not there", hint="make the bucket, or see that its name and region are right"
+        )
+
+
+def _make(folder: Path) -> None:
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder / RUNS)
+
+
+def _lock_file(folder: Path, create: bool) -> TextIO:
+    if not create and not (folder / RUNS).is_dir():
+        raise OutputError("there is no output folder here", hint="`minimize run` makes one")
+    make_output(folder)
+    return written((folder / RUNS / LOCK).open, "a")
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process has an output folder open for writing."""
+    try:
+        with (folder / RUNS / LOCK).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lock(handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        taken = True
+    else:
+        taken = False
+    if taken:
+        raise OutputError("another process is writing to this output folder", hint="wait until it is done")

@@ -1,0 +1,225 @@
+"""`minimize run` into a bucket may be killed anywhere: the next command rolls it on or back, and nobody runs beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import LedgerError, OutputError
+from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE
+from minimize.io import settling
+from minimize.io.identity import identity_of
+from minimize.ledger import find_ledger
+from minimize.ledger.beating import Beating
+from minimize.ledger.leases import Clock, Pace, release, take
+from minimize.ledger.ledger import open_ledger
+from minimize.receipt import new_run_id
+from minimize.stores import Remote
+from tests.buckets import Bucket
+from tests.job.house import DAY, House, events
+
+AT = "2026-11-25T00:00:00Z"
+NOT_HERE = ("back.before", "back.after", "success.before", "success.after")
+POINTS = [point for point in FAIL_POINTS if point not in NOT_HERE]
+POINTS[POINTS.index("swap.between") : POINTS.index("swap.between")] = ["swap.unmarked", "swap.copied"]
+POINTS.insert(POINTS.index("swap.after"), "swap.deleted")
+DECIDED = POINTS.index("intent.after")
+QUICK = ("file.closed", "intent.written", "swap.copied", "receipt.before")
+State = dict[str, list[str]]
+
+
+@pytest.fixture(name="out")
+def _out(house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """An output in a bucket whose first run stands, and an input that changes it."""
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
+    out = bucket.at("out")
+    house.brings([*events(30), "no json"])
+    house.run(output=out)
+    house.brings(events(40, 100))
+    return out
+
+
+def killed(house: House, out: Remote, point: str | None) -> int:
+    """The exit code of the command in a process of its own."""
+    words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
+    environ = os.environ | ({} if point is None else {VARIABLE: point})
+    command = [sys.executable, "-m", "minimize", *map(str, words)]
+    return subprocess.run(command, env=environ, capture_output=True, check=False).returncode
+
+
+def state(out: Remote) -> State:
+    found = {name: [str(row) for row in minimize.read(out, name).to_pylist()] for name in ("records", "per_model")}
+    return found | {"quarantine": [path.rpartition("/")[2] for path in minimize.files(out, "quarantine")]}
+
+
+def lying(bucket: Bucket) -> set[str]:
+    """The data that lies in the bucket, whether it stands or not."""
+    return {key for key in bucket.keys("out/") if key.endswith((".parquet", ".index"))}
+
+
+def verified(house: House, out: Remote) -> None:
+    minimize.verify(out, keys=house.keys)
+
+
+def read(house: House, out: Remote) -> None:
+    minimize.read(out)
+
+
+def listed(house: House, out: Remote) -> None:
+    minimize.files(out, "per_model")
+
+
+def again(house: House, out: Remote) -> None:
+    house.run(output=out, date=DAY, at=AT)
+
+
+Follow = Callable[[House, Remote], None]
+
+
+def old_or_new(house: House, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
+    """Killed at a point and followed by a command, the output is all of the old one or all of the new one."""
+    old, were = state(out), lying(bucket)
+    new = [str(row) for row in house_of(house, out)]
+    assert killed(house, out, point) == KILLED
+    follow(house, out)
+    now = state(out)
+    if follow is again or POINTS.index(point) >= DECIDED:
+        assert now["records"] == new
+        assert now["quarantine"] == []
+        assert not lying(bucket) & were
+    else:
+        assert now == old
+    verified(house, out)
+    standing = {
+        path.rpartition(f"{bucket.name}/")[2] for name in ("records", "per_model") for path in minimize.files(out, name)
+    }
+    assert standing == {key for key in lying(bucket) if key.split("/")[1] in ("records", "per_model")}
+    assert bucket.keys("out/records/") == sorted(
+        [*standing_of(out, bucket, "records"), f"out/records/date={DAY}/_SUCCESS"]
+    )
+
+
+def standing_of(out: Remote, bucket: Bucket, name: str) -> list[str]:
+    return [path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(out, name)]
+
+
+def house_of(house: House, out: Remote) -> list[dict[str, Any]]:
+    """The rows that a run gives on disk."""
+    house.run(date=DAY, at=AT)
+    found: list[dict[str, Any]] = minimize.read(house.out).to_pylist()
+    return found
+
+
+@pytest.mark.parametrize(("point", "follow"), list(zip(QUICK, (verified, again, read, listed), strict=True)))
+def test_killed_at_a_step_it_is_old_or_new(
+    house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
+) -> None:
+    old_or_new(house, bucket, out, point, follow)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("point", "follow"), list(zip(POINTS, cycle([verified, read, listed, again]))))
+def test_killed_at_every_step_it_is_old_or_new(
+    house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
+) -> None:
+    old_or_new(house, bucket, out, point, follow)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["swap.before#1", "swap.copied#1", "swap.after#1", "swap.deleted#1", "clean.between"])
+def test_killed_and_killed_again_it_is_rolled_on_at_last(house: House, bucket: Bucket, out: Remote, point: str) -> None:
+    assert killed(house, out, "swap.unmarked") == KILLED
+    assert killed(house, out, point) == KILLED
+    assert killed(house, out, None) == 0
+    verified(house, out)
+    assert state(out)["quarantine"] == []
+
+
+def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
+    house: House, bucket: Bucket, out: Remote
+) -> None:
+    before = lying(bucket)
+    assert killed(house, out, "swap.between") == KILLED
+    assert before < lying(bucket)
+    assert not any(key.endswith("_SUCCESS") and "quarantine" in key for key in bucket.keys("out/index/"))
+    verified(house, out)
+    assert not before & lying(bucket)
+
+
+def test_leftovers_of_a_run_that_died_are_gone_with_the_next(house: House, bucket: Bucket, out: Remote) -> None:
+    assert killed(house, out, "file.closed") == KILLED
+    assert any("/staging/" in key for key in bucket.keys("out/"))
+    again(house, out)
+    assert not any("/staging/" in key for key in bucket.keys("out/"))
+    assert len({key.split("/")[2] for key in bucket.keys("out/runs/") if key.count("/") > 2}) == 2
+
+
+def test_a_run_beside_another_is_refused_by_the_lease(house: House, bucket: Bucket, out: Remote) -> None:
+    identity = identity_of(out)
+    assert identity is not None
+    before = bucket.keys()
+    with open_ledger(find_ledger()) as ledger:
+        run_id, clock = new_run_id(datetime.now(UTC)), Clock()
+        lease = take(ledger, identity, run_id, lambda connection, lease: None, pace=Pace(), clock=clock)
+        with Beating(ledger, lease, Pace(), clock), pytest.raises(LedgerError, match="another run holds") as caught:
+            house.run(output=out, date=DAY)
+        ledger.write(partial(release, lease=lease))
+    assert caught.value.code == "E207"
+    assert bucket.keys() == before
+    assert house.run(output=out, date=DAY).sequence == 2
+
+
+def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: House, bucket: Bucket, out: Remote) -> None:
+    words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
+    command = [sys.executable, "-m", "minimize", *map(str, words)]
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ended = [(run.communicate()[1], run.returncode) for run in both]
+    assert {code for _, code in ended} <= {0, 2}
+    assert all("another run holds this output" in said for said, code in ended if code)
+    assert any(code == 0 for _, code in ended)
+    verified(house, out)
+    receipts = [key for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]
+    assert len(receipts) == 1 + sum(code == 0 for _, code in ended)
+
+
+def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
+    house: House, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert killed(house, out, "swap.between") == KILLED
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    with pytest.raises(OutputError, match="was interrupted") as caught:
+        minimize.read(out)
+    assert "MINIMIZE_LEDGER" in caught.value.hint
+
+
+def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
+    house: House, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert killed(house, out, "swap.between") == KILLED
+    monkeypatch.setattr(settling, "WAITS", 2)
+    monkeypatch.setattr(settling, "WAIT_S", 0.01)
+    identity = identity_of(out)
+    assert identity is not None
+    with open_ledger(find_ledger()) as ledger:
+        clock, run_id = Clock(), new_run_id(datetime.now(UTC))
+        lease = take(ledger, identity, run_id, lambda connection, lease: None, pace=Pace(), clock=clock)
+        with Beating(ledger, lease, Pace(), clock), pytest.raises(OutputError, match="does not end"):
+            minimize.read(out)
+        ledger.write(partial(release, lease=lease))
+    verified(house, out)
+
+
+def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(house: House, bucket: Bucket, out: Remote) -> None:
+    told = [bucket.get(key) for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]
+    assert told
+    assert not any(str(Path.cwd()).encode() in content for content in told)

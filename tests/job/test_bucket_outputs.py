@@ -1,0 +1,239 @@
+"""Outputs in an object store: the same layout, crash-safe, under the ledger's lease."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+import minimize
+from minimize.cli.main import main
+from minimize.errors import LedgerError, OutputError, VerificationError
+from minimize.job.quarantined import held
+from minimize.job.replay import replay
+from minimize.stores import Remote
+from tests.buckets import ACCESS, Bucket
+from tests.job.house import BEFORE, DAY, House, events
+
+
+@pytest.fixture(name="ledger")
+def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ledger that is not in the bucket."""
+    path = house.folder / "house" / "ledger.db"
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(path))
+    return path
+
+
+@pytest.fixture(name="out")
+def _out(bucket: Bucket, ledger: Path) -> Remote:
+    return bucket.at("out")
+
+
+def written(house: House, out: Remote, **options: Any) -> minimize.Receipt:
+    return house.run(output=out.uri, **options)
+
+
+def names(bucket: Bucket) -> list[str]:
+    return [key.removeprefix("out/") for key in bucket.keys("out/")]
+
+
+def test_a_bucket_holds_what_a_folder_would(house: House, bucket: Bucket, out: Remote) -> None:
+    house.brings([*events(40), "no json"])
+    house.brings(events(20), day=BEFORE)
+    local = house.run()
+    receipt = written(house, out)
+    assert house.rows(output=out) == house.rows()
+    assert house.rows("per_model", output=out) == house.rows("per_model")
+    assert receipt.rows == local.rows
+    assert {
+        path.relative_to(house.out).as_posix().replace(local.run_id, "RUN")
+        for path in house.out.rglob("*")
+        if path.is_file()
+    } - {"runs/.lock"} == {name.replace(receipt.run_id, "RUN") for name in names(bucket)}
+    minimize.verify(out, keys=house.keys)
+
+
+def test_a_run_of_a_date_replaces_it_and_leaves_the_others(house: House, bucket: Bucket, out: Remote) -> None:
+    house.brings(events(40))
+    house.brings(events(20), day=BEFORE)
+    first = written(house, out)
+    house.brings(events(10, 900))
+    second = written(house, out, date=DAY)
+    assert second.sequence == 2
+    standing = [name for name in names(bucket) if name.startswith("records/") and name.endswith("parquet")]
+    assert {name.split("/")[1]: name.split("/")[2][:23] for name in standing} == {
+        f"date={BEFORE}": first.run_id[:23],
+        f"date={DAY}": second.run_id[:23],
+    }
+    assert {file.path.rpartition("/")[0] for file in second.replaces} == {
+        f"records/date={DAY}",
+        f"per_model/date={DAY}",
+    }
+    minimize.verify(out, keys=house.keys)
+
+
+def test_a_date_without_rejects_any_more_has_no_quarantine(house: House, bucket: Bucket, out: Remote) -> None:
+    house.brings([*events(20), "no json"])
+    written(house, out)
+    assert held(out)[0].rows == 1
+    house.brings(events(20))
+    written(house, out)
+    assert not [name for name in names(bucket) if name.startswith("quarantine/")]
+    assert held(out) == []
+    minimize.verify(out, keys=house.keys)
+
+
+def test_without_a_ledger_elsewhere_nothing_is_written(
+    house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    house.brings(events(5))
+    with pytest.raises(LedgerError, match="object store has its ledger elsewhere") as caught:
+        house.run(output=bucket.uri("out"))
+    assert caught.value.exit_code == 2
+    assert bucket.keys() == []
+
+
+def test_a_bucket_that_is_not_there_is_an_error_of_the_output(house: House, s3: str, out: Remote) -> None:
+    house.brings(events(5))
+    with pytest.raises(OutputError, match="s3://not-here-at-all is not there"):
+        house.run(output=Bucket(s3, "not-here-at-all").uri("out"))
+
+
+def test_a_network_that_is_gone_is_an_error_of_the_output(house: House, out: Remote) -> None:
+    house.brings(events(5))
+    with pytest.raises(OutputError, match="cannot be reached"):
+        house.run(output=Bucket("127.0.0.1:1", "house").uri("out"))
+
+
+def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(house: House, bucket: Bucket, out: Remote) -> None:
+    house.brings(events(20))
+    bucket.upload(house.folder / "data", "data/")
+    house.reads("ndjson", bucket.uri("data/{date}/*"))
+    written(house, out)
+    assert len(house.rows(output=out)) == 20
+    with pytest.raises(OutputError, match="inside the source"):
+        house.run(output=bucket.uri("data/out"))
+
+
+def test_a_replay_runs_anew_what_passes_now(house: House, bucket: Bucket, out: Remote) -> None:
+    house.policy({"storage": {"type": "string", "do": "drop"}})
+    counts = {"group_by": {"model": "model"}, "measures": {"events": "count"}, "suppress": {"below": 3}}
+    house.pipeline(aggregates={"per_model": counts})
+    house.brings(events(20))
+    house.run(output=out, at=None)
+    assert held(out)[0].rows == 20
+    house.policy()
+    found = replay(out.uri, keys=house.keys)
+    assert [receipt.kind for receipt in found.receipts] == ["replay"]
+    assert held(out) == []
+    minimize.verify(out, keys=house.keys)
+
+
+def test_tampering_in_a_bucket_is_found(house: House, bucket: Bucket, out: Remote) -> None:
+    house.brings(events(20))
+    written(house, out)
+    bucket.put(f"out/records/date={DAY}/stranger.parquet", b"x")
+    record = next(
+        name
+        for name in names(bucket)
+        if name.startswith("records/") and "stranger" not in name and name.endswith("parquet")
+    )
+    bucket.put(f"out/{record}", b"other bytes")
+    with pytest.raises(VerificationError) as caught:
+        minimize.verify(out, keys=house.keys)
+    assert {finding.code for finding in caught.value.findings} >= {"V012", "V014", "V017"}
+
+
+def test_other_engines_read_what_stands(house: House, bucket: Bucket, out: Remote, tmp_path: Path) -> None:
+    house.brings(events(40))
+    house.brings(events(20), day=BEFORE)
+    written(house, out)
+    house.brings(events(30))
+    written(house, out, date=DAY)
+    want = len(house.rows(output=out))
+    folder = bucket.download(tmp_path / "copy", "out/")
+    files = minimize.files(out)
+    assert all(path.startswith(f"s3://{bucket.name}/out/records/") for path in files)
+    assert ds.dataset(f"{bucket.name}/out/records", filesystem=out.bucket.files, format="parquet").count_rows() == want
+    counted = duckdb.execute(f"select count(*) from read_parquet('{folder}/records/**/*.parquet')")
+    assert counted.fetchall() == [(want,)]
+    options = {"aws_endpoint_url": f"http://{bucket.host}", "aws_region": "us-east-1", "aws_allow_http": "true"}
+    access = {
+        "aws_access_key_id": ACCESS["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": ACCESS["AWS_SECRET_ACCESS_KEY"],
+    }
+    assert polars.scan_parquet(files, storage_options=options | access).select(polars.len()).collect().item() == want
+    pandas_like = [
+        pq.read_table(io.BytesIO(bucket.get(path.split(bucket.name + "/")[1]))).to_pandas() for path in files
+    ]
+    assert sum(map(len, pandas_like)) == want
+
+
+def test_the_command_line_takes_a_bucket(
+    house: House, bucket: Bucket, out: Remote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.brings([*events(20), "no json"])
+    house.pipeline(output=out.uri)
+    keys = ["--keys", str(house.keys)]
+
+    def does(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["minimize", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == 0, said.err
+        return said.out
+
+    assert f"results in s3://{bucket.name}/out" in does("run", str(house.folder), *keys)
+    assert "verified: 1 receipts" in does("verify", out.uri, *keys)
+    assert "1 records in quarantine" in does("quarantine", "show", out.uri)
+    assert "checkins" in does("runs", "--output", out.uri)
+    assert "checkins" in does("runs", "show", house_run(out), "--output", out.uri)
+    assert "1 runs of" in does("runs", "--rebuild", "--output", out.uri, *keys)
+    assert does("audit", "verify", "--receipts", out.uri, *keys)
+
+
+def house_run(out: Remote) -> str:
+    return next(path.name for path in (out / "runs").iterdir() if path.is_dir())
+
+
+def test_indexes_find_subjects_in_a_bucket(house: House, bucket: Bucket, out: Remote) -> None:
+    from minimize.reading import find
+
+    house.brings(events(40))
+    written(house, out)
+    one = house.rows(output=out)[0]["device_id"]
+    assert [place.groups for place in find(out, [one], keys=house.keys)] == [(0,)]
+    assert {row["device_id"] for row in minimize.read(out, subjects=[one], keys=house.keys).to_pylist()} == {one}
+
+
+def test_credentials_are_in_nothing_that_is_published(house: House, bucket: Bucket, out: Remote) -> None:
+    house.brings([*events(20), "no json"])
+    written(house, out)
+    left = [bucket.get(key) for key in bucket.keys("")] + [
+        path.read_bytes() for path in house.folder.rglob("*") if path.is_file()
+    ]
+    secrets = [value.encode() for name, value in ACCESS.items() if "KEY" in name]
+    assert not any(secret in content for content in left for secret in secrets)
+
+
+def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_identity(
+    house: House, bucket: Bucket, out: Remote
+) -> None:
+    house.brings(events(20))
+    house.run()
+    (house.out / "runs" / ".lock").unlink()
+    bucket.upload(house.out, "out/")
+    before = bucket.get("out/runs/.id")
+    written(house, out)
+    assert bucket.get("out/runs/.id") != before
+    minimize.verify(out, keys=house.keys)
+    shutil.rmtree(house.out)
