@@ -56,6 +56,7 @@ class PipelineReader:
         self.named_policy(root)
         if pipeline is None:
             return None
+        self.place(pipeline.output, root.at(["output"]))
         pipeline = pipeline.model_copy(update={"records": None}) if wants_none else pipeline
         self.check(pipeline, root)
         return pipeline

@@ -152,7 +152,10 @@ def _pipeline() -> Schema:
             "purpose": text("The purpose of every run; the policy must list it."),
             "source": ref("source"),
             "settings": text("The collection settings: a file, relative to this one, or `ledger`."),
-            "output": text("The output folder, relative to this file."),
+            "output": text(
+                "The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
+                "credentials, which needs a ledger elsewhere."
+            ),
             "records": any_of(ref("records"), {"type": "boolean", "description": "`false` writes none."}),
             "aggregates": aggregates,
             "quarantine": ref("quarantine"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from minimize.errors import Finding, Severity
-from minimize.policy.lint import aggregates, conditions, fields, paths, records, settings
+from minimize.policy.lint import aggregates, conditions, fields, outputs, paths, records, settings
 from minimize.policy.lint.fields import keys_missing
 from minimize.policy.lint.paths import policies_in, source_unseen
 from minimize.policy.lint.rules import RULES, Rule
@@ -53,6 +53,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.rounded,
     aggregates.counted,
     records.found_again,
+    outputs.in_bucket,
 )
 
 

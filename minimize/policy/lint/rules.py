@@ -59,6 +59,7 @@ _RULES = (
     Rule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
     Rule("L067", "warning", "small groups are told by counting another field than the subject"),
     Rule("L070", "warning", "records without an index: a subject is found only by reading all of them"),
+    Rule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})

@@ -1,0 +1,74 @@
+"""`expire` over an output in an object store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date, timedelta
+
+import pytest
+
+import minimize
+from minimize.failpoints import KILLED, VARIABLE
+from minimize.governance.retention.expire import expire
+from tests.buckets import Bucket
+from tests.governance.retention.house import START, House, rows
+
+FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
+RAN = START + DAY
+
+
+@pytest.fixture(name="out")
+def _out(house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Two days in a bucket, run as they came."""
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
+    out = bucket.uri("out")
+    for number in (0, 1):
+        day = FIRST + number * DAY
+        house.brings(rows(day), day)
+        minimize.run(house.folder, date=day, at=RAN + number * DAY, output=out, keys=house.keys)
+    return out
+
+
+def test_a_value_past_its_retention_goes_from_the_bucket_and_the_rest_is_kept(
+    house: House, bucket: Bucket, out: str
+) -> None:
+    before = set(bucket.keys("out/records/"))
+    due = RAN + DAY + timedelta(hours=12)
+    expire(out, at=due, keys=house.keys, yes=True)
+    read = minimize.read(out).to_pylist()
+    assert {row["date"] for row in read} == {FIRST, FIRST + DAY}
+    assert not [row for row in read if row["date"] == FIRST and row["place"] is not None]
+    assert [row for row in read if row["date"] == FIRST + DAY and row["place"] is not None]
+    assert before - set(bucket.keys("out/records/"))
+    minimize.verify(out, keys=house.keys)
+
+
+def test_a_date_past_its_retention_goes_whole(house: House, bucket: Bucket, out: str) -> None:
+    expire(out, at=RAN + 400 * DAY, keys=house.keys, yes=True)
+    assert not bucket.keys("out/records/")
+    assert not bucket.keys("out/index/")
+    minimize.verify(out, keys=house.keys)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "swap.copied",
+        pytest.param("keep.after", marks=pytest.mark.slow),
+        pytest.param("swap.deleted", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_on_its_way_it_is_done_by_the_next_command(house: House, bucket: Bucket, out: str, point: str) -> None:
+    due = RAN + DAY + timedelta(hours=12)
+    words = ["expire", out, "--at", due.isoformat(), "--keys", str(house.keys), "--yes"]
+    command = [sys.executable, "-m", "minimize", *words]
+    ended = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
+    assert ended.returncode in (KILLED, 0)
+    minimize.verify(out, keys=house.keys)
+    expire(out, at=due, keys=house.keys, yes=True)
+    first = [row for row in minimize.read(out).to_pylist() if row["date"] == FIRST]
+    assert first
+    assert not [row for row in first if row["place"] is not None]
+    minimize.verify(out, keys=house.keys)
