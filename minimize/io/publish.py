@@ -65,7 +65,7 @@ def open_output(
     check_apart(folder, source)
     with _ours(folder, lease, create):
         written(steps.recover, folder, exchange)
-        yield Output(folder, exchange, lease)
+        yield Output(folder, exchange, lease if isinstance(folder, Remote) else None)
 
 
 def _ours(folder: Place, lease: Lease | None, create: bool) -> AbstractContextManager[object]:
@@ -86,6 +86,7 @@ class Output:
     folder: Place
     exchange: Exchange = exchange
     lease: Lease | None = None
+    """Looked at right before a publication is decided, where no lock keeps others away."""
 
     def receipts(self) -> tuple[Receipt, ...]:
         """What was published so far, by sequence."""
