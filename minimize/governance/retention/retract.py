@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from minimize.errors import Finding, KeyringError, OutputError, RefusedError, quietly
@@ -40,6 +39,7 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin, OutputFile, Receipt, in_force
 from minimize.settings import SettingsRows
+from minimize.stores import Anywhere, Place, output_at
 from minimize.times import moment
 
 PathLike_ = str | PathLike[str]
@@ -166,19 +166,19 @@ class Want:
     ledger: PathLike_ | None = None
 
 
-def retract(output: PathLike_, *, yes: bool = False, **asked: Any) -> Retraction:
+def retract(output: Anywhere, *, yes: bool = False, **asked: Any) -> Retraction:
     """Applies today's policy and settings to what stands in an output; without `yes` only the plan is made.
 
     Takes the output folder; what stands in for what its receipts name, the time as of which it counts (aware; now), keyring and
     ledger (see `Want`). Raises what `run` raises, and RefusedError (3) where the policy became finer and the source of a date
     does not stand any more; then nothing is changed.
     """
-    made = quietly(lambda: _resolved(Path(output), Want(**asked)))
+    made = quietly(lambda: _resolved(output_at(output), Want(**asked)))
     found = quietly(made.looked)
     return quietly(lambda: made.carried_out(found)) if yes and not found.is_empty else found
 
 
-def _resolved(folder: Path, want: Want) -> Retracting:
+def _resolved(folder: Place, want: Want) -> Retracting:
     chain = receipts(folder)
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ from minimize.keys import Keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
 from minimize.settings import SettingsRows
+from minimize.stores import Place
 
 TAKING: Final = ("expire", "retract", "correct", "delete")
 
@@ -34,7 +34,7 @@ class Standing:
 
 def standing_sources(
     job: Pipeline,
-    folder: Path,
+    folder: Place,
     chain: Sequence[Receipt],
     at: datetime,
     source: str | PathLike[str] | None,
@@ -62,7 +62,7 @@ def standing_sources(
 
 
 def _standing(
-    job: Pipeline, folder: Path, chain: Sequence[Receipt], source: str | PathLike[str] | None, keys: Keyring
+    job: Pipeline, folder: Place, chain: Sequence[Receipt], source: str | PathLike[str] | None, keys: Keyring
 ) -> Iterator[str | None]:
     """Dates whose files have the digests of their last receipt, and of which nothing was taken since."""
     shown = veil(job, keys)
