@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
 from minimize.ledger.audit import append
 from minimize.ledger.engine import exclusive
@@ -53,8 +53,7 @@ class Act:
 def record(ledger: Ledger, acts: Sequence[Act], events: Sequence[Event], signer: Signer) -> list[Act]:
     """Records acts and tells the audit log of them, an event each, all or none.
 
-    Gives them as they were recorded: never before an earlier act about the same consent, so that a clock that was put back
-    does not make a withdrawal come before what it withdraws.
+    Gives them as they were recorded. Which came first is told by their order in the ledger, whatever their clocks said.
     """
 
     def work(connection: Connection) -> list[Act]:
@@ -82,14 +81,10 @@ def recorded(
 
 
 def _inserted(connection: Connection, act: Act) -> Act:
-    last = connection.scalar(
-        select(func.max(CONSENTS.c.recorded_at)).where(
-            CONSENTS.c.tenant_id == act.tenant_id,
-            CONSENTS.c.recipient == act.recipient,
-            CONSENTS.c.function == act.function,
-        )
-    )
-    told = act if last is None or last < act.recorded_at else replace(act, recorded_at=last + _TICK)
+    """Two acts never have one name: what is said again in the same microsecond is told of as one later."""
+    told = act
+    while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == told.id)) is not None:
+        told = replace(told, recorded_at=told.recorded_at + _TICK)
     values = {column.name: getattr(told, column.name) for column in _COLUMNS}
     connection.execute(insert(CONSENTS).values(consent=told.id, **values))
     return told

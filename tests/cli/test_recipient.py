@@ -41,6 +41,7 @@ def test_a_recipient_is_shown_to_machines(command: Command, folder: Path) -> Non
     assert shown["functions"][0]["fields"][0] == {
         "field": "app_id",
         "example": "com.example.mail",
+        "as it leaves": "com.example.mail",
         "used for": "identifies the app",
         "form": "keep",
     }

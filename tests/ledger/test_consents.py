@@ -41,18 +41,18 @@ def test_what_an_act_says_names_it() -> None:
     assert replace(GIVEN).id == GIVEN.id
 
 
-def test_an_act_is_never_recorded_before_an_earlier_one_about_the_same(ledger: Ledger, keys: Keyring) -> None:
-    record(ledger, [GIVEN], [event()], keys)
+def test_acts_stand_in_the_order_of_recording_whatever_their_clocks_said(ledger: Ledger, keys: Keyring) -> None:
     put_back = replace(GIVEN, state="withdrawn", expires_at=None, recorded_at=NOW - timedelta(days=1))
-    (done,) = record(ledger, [put_back], [event(1)], keys)
-    assert done.recorded_at == NOW + TICK
-    assert recorded(ledger)[-1] == done
-
-
-def test_the_clock_of_another_consent_does_not_count(ledger: Ledger, keys: Keyring) -> None:
     record(ledger, [GIVEN], [event()], keys)
-    other = replace(GIVEN, function="sync", recorded_at=NOW - timedelta(days=1))
-    assert record(ledger, [other], [event(1)], keys) == [other]
+    record(ledger, [put_back], [event(1)], keys)
+    assert recorded(ledger) == [GIVEN, put_back]
+
+
+def test_what_is_said_again_in_the_same_microsecond_is_another_act(ledger: Ledger, keys: Keyring) -> None:
+    record(ledger, [GIVEN, GIVEN], [event()], keys)
+    (last,) = record(ledger, [GIVEN], [event(1)], keys)
+    assert last.recorded_at == NOW + 2 * TICK
+    assert len({each.id for each in recorded(ledger)}) == 3
 
 
 def test_an_act_and_its_entry_in_the_log_are_kept_together(ledger: Ledger, keys: Keyring) -> None:

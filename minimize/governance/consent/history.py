@@ -24,7 +24,7 @@ NOTHING: Final = -1
 
 @dataclass(frozen=True)
 class History:
-    """Acts as columns; times in microseconds since 1970 (UTC), `tenants` as places in `known`."""
+    """Acts as columns, in the order of recording; times in microseconds since 1970 (UTC), `tenants` as places in `known`."""
 
     acts: tuple[Act, ...]
     known: tuple[str, ...]
@@ -53,16 +53,14 @@ class History:
     def deciding(self, when: datetime, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant the act that decides at a time, as it was known at the run's; `NOTHING` where none does.
 
-        The latest that is valid by then decides, among equals the latest recorded. But whatever refuses, withdraws or ends
-        also ends all that was recorded before it, even what was to be valid from a later time; and where it is in doubt which
-        came first, it came last.
+        The latest that is valid by then decides, among equals the one that was recorded last. But whatever refuses, withdraws
+        or ends also ends all that was recorded before it, even what was to be valid from a later time. What was recorded before
+        is told by the ledger's order and by no clock.
         """
         began = self._seen(run) & (self.valid_from <= ticks(when))
-        latest = self._last(began & ~self.asks, self.valid_from, self.recorded_at)
-        ending = self._last(began & self.ends, self.recorded_at, self.valid_from)
-        ended = (ending != NOTHING) & (latest != NOTHING)
-        ended[ended] = self.recorded_at[ending[ended]] >= self.recorded_at[latest[ended]]
-        return np.where(ended, ending, latest)
+        latest = self._last(began & ~self.asks, self.valid_from)
+        ending = self._last(began & self.ends)
+        return np.maximum(latest, ending)
 
     def requested(self, when: datetime, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant the latest request."""
@@ -76,10 +74,10 @@ class History:
     def _seen(self, run: datetime) -> npt.NDArray[np.bool_]:
         return self.recorded_at <= ticks(run)
 
-    def _last(self, among: npt.NDArray[np.bool_], *by: Times) -> npt.NDArray[np.int64]:
-        """Of each known tenant the last of some acts: by the first of these times, then the next; what ends comes last."""
-        rows = np.flatnonzero(among)
-        order = rows[np.lexsort((self.ends[rows], *(times[rows] for times in reversed(by))))]
+    def _last(self, among: npt.NDArray[np.bool_], times: Times | None = None) -> npt.NDArray[np.int64]:
+        """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
+        order = np.flatnonzero(among)
+        order = order if times is None else order[np.argsort(times[order], kind="stable")]
         last = np.full(len(self.known), NOTHING, np.int64)
         last[self.tenants[order]] = order  # of several, the last one stays
         return last

@@ -24,5 +24,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T021": "free text that leaves as it is",
         "T022": "a function without a text that tenants could agree to",
         "T023": "a field of which nobody says what it is for",
+        "T024": "an example that is not of its field's type",
     }
 )

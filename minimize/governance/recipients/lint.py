@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import Finding, PolicyError, Severity
+from minimize.governance.recipients.examples import as_array
 from minimize.governance.recipients.folder import LIST, files_of
 from minimize.governance.recipients.load import examine_recipient, examine_subprocessors
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
@@ -80,14 +81,15 @@ class _Judged:
         return [field for function in self.recipient.outbound for field in function.shared.values()]
 
     @property
-    def sent(self) -> set[str]:
-        """What goes out in whatever way, secrets that pass through included."""
-        return {key for function in self.recipient.outbound for key in (*function.shared, *function.passing)}
+    def leaving(self) -> list[Shared]:
+        """The same and the secrets that pass through: what a contract must permit."""
+        fields = [field for function in self.recipient.outbound for field in function.fields.values()]
+        return [field for field in fields if field.chain or field.passes]
 
 
 def _contract(judged: _Judged) -> Iterator[Finding]:
     contract = judged.recipient.contract
-    if not judged.sent:
+    if not judged.leaving:
         return
     if contract is None or not contract.permits_transmission:
         yield judged.finding(
@@ -103,12 +105,13 @@ def _contract(judged: _Judged) -> Iterator[Finding]:
 
 
 def _permitted(judged: _Judged, contract: Contract) -> Iterator[Finding]:
-    for field in judged.going:
+    for field in judged.leaving:
         if not contract.permits(field.key):
             hint = "`permitted_fields` of the contract lists it, or it is dropped"
             yield judged.finding("T012", "error", "the contract does not permit this field", hint, field)
+    sent = {field.key for field in judged.leaving}
     for key in contract.permitted_fields:
-        if key not in judged.sent:
+        if key not in sent:
             yield judged.finding("T013", "warning", f"the contract permits `{key}`, which no function sends")
 
 
@@ -130,6 +133,15 @@ def _forms(judged: _Judged) -> Iterator[Finding]:
             yield judged.finding("T021", "warning", "free text goes out as it is", "`redact`, or `drop`", field)
 
 
+def _examples(judged: _Judged) -> Iterator[Finding]:
+    for function in judged.recipient.functions.values():
+        for field in function.fields.values():
+            if field.example is not None and as_array(field) is None:
+                yield judged.finding(
+                    "T024", "warning", f"the example is no {field.type}", "it shows nobody the form", field
+                )
+
+
 def _words(judged: _Judged) -> Iterator[Finding]:
     for function in judged.recipient.functions.values():
         yield from _unsaid(judged, function)
@@ -144,4 +156,4 @@ def _unsaid(judged: _Judged, function: Function) -> Iterator[Finding]:
             yield judged.finding("T023", "warning", "nobody says what this field is for", "say `about:`", field)
 
 
-_CHECKS: Final[tuple[Callable[[_Judged], Iterator[Finding]], ...]] = (_contract, _agent, _forms, _words)
+_CHECKS: Final[tuple[Callable[[_Judged], Iterator[Finding]], ...]] = (_contract, _agent, _forms, _examples, _words)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from typing import Final
 
+from minimize.governance.recipients.examples import after, before
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
 from minimize.plan.words import chain_text, duration
 
-HEAD = ("field", "example", "used for", "form")
+HEAD = ("field", "example", "as it leaves", "used for", "form")
+Line = tuple[str, str, str, str, str]
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown would not show as it is; an underscore within a word is one."""
 _STANDINGS = {
     "agent": "It acts for the service, and only while it is on the list of subprocessors.",
     "independent": "It acts for itself: nothing is shared unless the tenant's administrator agreed to it.",
@@ -24,7 +30,7 @@ class Section:
 
     title: str
     said: tuple[str, ...]
-    lines: tuple[tuple[str, str, str, str], ...]
+    lines: tuple[Line, ...]
 
 
 def markdown(recipient: Recipient) -> str:
@@ -88,20 +94,14 @@ def _said(function: Function) -> Iterator[str]:
         yield f"Must be there first: {', '.join(function.requires)}."
 
 
-def _lines(function: Function) -> Iterator[tuple[str, str, str, str]]:
+def _lines(function: Function) -> Iterator[Line]:
     """One line for each of the tenant's, with its fields below each other where there are several."""
     order = {row: number for number, row in enumerate(function.rows)}
     fields = sorted(function.fields.values(), key=lambda field: order[field.listed_as])
     for row, group in groupby(fields, key=lambda field: field.listed_as):
         for field in group:
             name = field.key if row == field.key else f"{row}: {field.key}"
-            yield name, _example(field), field.about, form(field)
-
-
-def _example(field: Shared) -> str:
-    if field.example is None:
-        return ""
-    return str(field.example).lower() if isinstance(field.example, bool) else str(field.example)
+            yield name, before(field), after(field), field.about, form(field)
 
 
 def _table(lines: Iterable[Sequence[str]]) -> str:
@@ -111,8 +111,7 @@ def _table(lines: Iterable[Sequence[str]]) -> str:
 
 def _marked(text: str) -> str:
     """Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{letter}" if letter in "\\|`*_[]<>#" else letter for letter in flat)
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _paragraphs(texts: Iterable[str]) -> list[str]:

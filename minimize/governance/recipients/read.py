@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from minimize.governance.recipients.fields import SharedReader
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
-from minimize.policy.fields import read_duration
+from minimize.pointer import Pointer
+from minimize.policy.fields import overlaps, read_duration
 from minimize.policy.policies import NAME, read_name
 from minimize.policy.purposes import check_purpose
-from minimize.policy.scope import Scope
+from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
 
@@ -100,7 +101,19 @@ class RecipientReader:
             self.scope.faults.add("P006", "`fields` wants a mapping of fields", line=node.line)
             return None
         found = {key: SharedReader(self.scope, key)(below) for key, below in node.entries.items()}
+        self.check_places(node)
         return {key: field for key, field in found.items() if field is not None}
+
+    def check_places(self, node: Node) -> None:
+        """Each field has a place of its own: not that of another in another spelling, and not within another."""
+        places: dict[Pointer, str] = {}
+        for key, below in node.entries.items():
+            pointer = pointer_of(key)
+            if pointer is not None and places.setdefault(pointer, key) != key:
+                hint = f"it is `{places[pointer]}`"
+                self.scope.faults.add("P002", f"the field `{key}` stands twice", line=below.line, key=key, hint=hint)
+        for above, key in overlaps(places):
+            self.scope.faults.add("P018", f"`{key}` stands within `{above}`", line=node.entries[key].line, key=key)
 
     def check(self, found: Recipient, root: Node) -> None:
         """An agent names its entry on the list of subprocessors; nobody else has one."""

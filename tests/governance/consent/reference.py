@@ -18,45 +18,23 @@ def verdict(history: Sequence[Act], terms: str, times: Sequence[datetime], run: 
 
 
 def _at(history: Sequence[Act], terms: str, when: datetime, run: datetime) -> str | None:
-    chosen: Act | None = None
-    asked = later = False
-    for act in history:
-        if act.recorded_at > run:
-            continue
-        if act.valid_from > when:
-            later = later or act.state in ("given", "renewed")
-        elif act.state == "requested":
-            asked = True
-        elif chosen is None or not _before(act, chosen):
-            chosen = act
-    if chosen is None:
-        return "not_yet" if later else "requested" if asked else "none"
-    for act in history:
-        ends = act.state in ("refused", "withdrawn", "expired")
-        if ends and act.recorded_at <= run and act.valid_from <= when and _outlasts(act, chosen):
-            chosen = act
-    return _said(chosen, terms, when)
-
-
-def _before(act: Act, other: Act) -> bool:
-    """Whether an act comes before another: by its time, then its recording; a consent before what ends one."""
-    if act.valid_from != other.valid_from:
-        return act.valid_from < other.valid_from
-    if act.recorded_at != other.recorded_at:
-        return act.recorded_at < other.recorded_at
-    return act.state in ("given", "renewed") and other.state not in ("given", "renewed")
-
-
-def _outlasts(ending: Act, chosen: Act) -> bool:
-    """Whether what ends a consent was recorded no earlier than it."""
-    if ending.recorded_at != chosen.recorded_at:
-        return ending.recorded_at > chosen.recorded_at
-    return chosen.state in ("given", "renewed") or ending.valid_from >= chosen.valid_from
+    known = [(place, act) for place, act in enumerate(history) if act.recorded_at <= run]
+    begun = [(place, act) for place, act in known if act.valid_from <= when]
+    consents = [(place, act) for place, act in begun if act.state in ("given", "renewed")]
+    endings = [(place, act) for place, act in begun if act.state in ("refused", "withdrawn", "expired")]
+    if not consents and not endings:
+        later = any(act.state in ("given", "renewed") for _, act in known)
+        return "not_yet" if later else "requested" if begun else "none"
+    if not consents:
+        return endings[-1][1].state
+    place, consent = max(consents, key=lambda each: (each[1].valid_from, each[0]))
+    for other, ending in endings:
+        if other > place or ending.valid_from > consent.valid_from:
+            return endings[-1][1].state
+    return _said(consent, terms, when)
 
 
 def _said(act: Act, terms: str, when: datetime) -> str | None:
-    if act.state not in ("given", "renewed"):
-        return act.state
     if act.expires_at is not None and act.expires_at <= when:
         return "expired"
     return None if act.terms == terms else "other_text"

@@ -83,12 +83,19 @@ def test_a_consent_dated_back_does_not_undo_a_withdrawal() -> None:
     assert north(act("withdrawn", -2), act("given", -5, recorded=-1)) == "withdrawn"
 
 
-def test_in_doubt_the_withdrawal_came_last() -> None:
-    assert north(act("withdrawn", -1), act("given", -1)) == "withdrawn"
+def test_a_withdrawal_by_a_clock_that_is_slow_is_one_at_once() -> None:
+    assert north(act("given", -1), act("withdrawn", -3)) == "withdrawn"
+
+
+def test_a_withdrawal_after_an_act_by_a_clock_that_is_fast_is_one_at_once() -> None:
+    acts = act("given", -3), act("requested", 5), act("withdrawn", -1)
+    assert [north(*acts, run=run) for run in (0, 6)] == ["withdrawn", "withdrawn"]
+    assert north(act("given", 5), act("withdrawn", -1), run=6) == "withdrawn"
 
 
 def test_among_equals_the_latest_recorded_counts() -> None:
-    assert north(act("withdrawn", -2, recorded=-2), act("given", -2, recorded=-1)) is None
+    assert north(act("withdrawn", -2), act("given", -2)) is None
+    assert north(act("given", -2), act("withdrawn", -2)) == "withdrawn"
 
 
 def test_with_an_events_time_a_consent_holds_at_both() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -71,12 +72,13 @@ def test_any_history_is_answered_as_a_plain_reader_does(history: list[Act], run:
     assert found == verdict(history, TERMS, times, hours(run))
 
 
-@given(st.lists(acts, max_size=6, unique_by=lambda each: each.recorded_at), st.randoms(use_true_random=False))
-def test_the_order_in_which_acts_are_read_changes_nothing(history: list[Act], dice: random.Random) -> None:
-    turned = dice.sample(history, len(history))
-    one, other = (Consents(tuple(each)).at(hours(SPAN)) for each in (history, turned))
-    tenants = pa.array(["north"])
-    assert one.valid(VENDOR, "sync", tenants).why == other.valid(VENDOR, "sync", tenants).why
+@given(st.lists(st.tuples(st.sampled_from(["north", "south", "east"]), acts), max_size=12))
+def test_acts_of_other_tenants_between_them_change_nothing(history: list[tuple[str, Act]]) -> None:
+    mixed = [replace(each, tenant_id=tenant) for tenant, each in history]
+    seen, tenants = Consents(tuple(mixed)).at(hours(SPAN)), ["north", "south", "east"]
+    own = [[each for each in mixed if each.tenant_id == tenant] for tenant in tenants]
+    found = seen.valid(VENDOR, "sync", pa.array(tenants)).why.to_pylist()
+    assert found == [verdict(each, TERMS, [hours(SPAN)], hours(SPAN)) for each in own]
 
 
 @given(st.lists(acts, max_size=6), st.integers(0, SPAN))

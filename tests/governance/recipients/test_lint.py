@@ -35,6 +35,15 @@ def test_a_field_that_the_contract_does_not_permit_is_told() -> None:
     assert found(contract={**CONTRACT, "permitted_fields": ["app_id", "token"]}) == [("T012", "device_id")]
 
 
+def test_a_secret_that_passes_through_must_be_permitted_too() -> None:
+    assert found(contract={**CONTRACT, "permitted_fields": ["app_id", "device_id"]}) == [("T012", "token")]
+
+
+def test_an_example_of_another_type_is_told() -> None:
+    fields = {**FIELDS, "size": {"type": "integer", "do": "drop", "example": "large", "about": "no purpose needs it"}}
+    assert found(functions=sync(fields=fields)) == [("T024", "size")]
+
+
 def test_a_contract_that_permits_more_than_goes_is_told() -> None:
     assert found(contract={**CONTRACT, "permitted_fields": [*CONTRACT["permitted_fields"], "owner"]}) == [
         ("T013", None)

@@ -93,6 +93,11 @@ def test_a_text_version_is_a_whole_number(version: object) -> None:
     assert codes(functions=sync(text_version=version)) == ["P006"]
 
 
+def test_a_field_stands_once_and_within_no_other() -> None:
+    assert codes(functions=sync(fields={"a": "keep", "/a": "drop"})) == ["P002"]
+    assert codes(functions=sync(fields={"/a": "presence", "/a/b": "keep"})) == ["P018"]
+
+
 def test_every_fault_is_told_at_once() -> None:
     function = {**sync(purpose="marketing", direction="sideways")["sync"], "fields": {"a": "md5", "b": {"tpye": "x"}}}
     assert sorted(codes(standing="friend", functions={"sync": function, "1": sync()["sync"]})) == [

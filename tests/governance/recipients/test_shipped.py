@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.governance.recipients import Recipient, load_recipient, load_recipients
+from minimize.governance.recipients import Recipient, load_recipient, load_recipients, recipient_from
+from minimize.policy.faults import Faults
+from minimize.policy.yaml import parse
 from tests.governance.recipients.house import SHIPPED
 
 
@@ -23,6 +25,18 @@ def lines(recipient: Recipient) -> tuple[int, int]:
 )
 def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) -> None:
     assert lines(shipped(name)) == (out, back)
+
+
+def test_the_recipient_of_the_readme_is_one() -> None:
+    text = (SHIPPED.parents[1] / "README.md").read_text()
+    block = "recipient: " + text.partition("```yaml\nrecipient: ")[2].partition("```")[0]
+    root = parse(block, Faults())
+    assert root is not None
+    found = recipient_from(root.plain())
+    assert (list(found.functions["app_sync"].shared), found.functions["app_sync"].passing) == (
+        ["app_id", "bundle_size"],
+        ("token",),
+    )
 
 
 def test_all_of_them_act_for_themselves() -> None:
