@@ -37,7 +37,7 @@ from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
-from minimize.receipt import OutputFile, Receipt, with_indexes
+from minimize.receipt import OutputFile, Receipt, in_force_below, with_indexes
 from minimize.stores import Place, Remote
 
 QUARANTINE: Final = "quarantine"
@@ -170,9 +170,11 @@ class Staging:
     def standing(self) -> tuple[str, ...]:
         """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes.
 
-        Indexes go with their files and are not among them.
+        A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes go
+        with their files and are not.
         """
-        return tuple(path for path in self._there() if not _is_index(path))
+        there = {path for path in self._there() if not _is_index(path)}
+        return tuple(sorted(there | in_force_below(self.output.receipts(), self._partitions)))
 
     def keep(self, file: OutputFile) -> None:
         """Takes a file that stands over into the new partition, as it is, and its index."""
@@ -265,8 +267,7 @@ class Staging:
         told = [file for each in receipt.outputs.values() for file in with_indexes(each)] + [*receipt.quarantine.files]
         if {path for file in told for path in _with_index(file)} != staged - there:
             raise OutputError("the receipt does not list the files that were staged")
-        gone = {path for path in there - staged if not _is_index(path)}
-        if {file.path for file in (*receipt.replaces, *receipt.removes)} != gone:
+        if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.standing()) - staged:
             raise OutputError("the receipt does not list the files that are replaced")
 
 

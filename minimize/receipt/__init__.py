@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minimize.receipt.chain import check_chain
-from minimize.receipt.force import check_history, in_force, quarantine_in_force, with_indexes
+from minimize.receipt.force import check_history, in_force, in_force_below, quarantine_in_force, with_indexes
 from minimize.receipt.model import (
     AuditHead,
     BackfillRef,
@@ -48,6 +48,7 @@ __all__ = [
     "check_chain",
     "check_history",
     "in_force",
+    "in_force_below",
     "new_run_id",
     "quarantine_in_force",
     "sha256_text",

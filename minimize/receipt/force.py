@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from minimize.errors import Finding
 from minimize.receipt.model import FileRef, Output, OutputFile
@@ -37,6 +38,13 @@ def quarantine_in_force(receipts: Iterable[Receipt]) -> list[OutputFile]:
             standing.pop(file.path, None)
         standing.update({file.path: file for file in receipt.quarantine.files})
     return sorted(standing.values(), key=lambda file: file.path)
+
+
+def in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
+    """The paths of the files that stand below these folders, quarantine among them."""
+    below = tuple(f"{folder}/" for folder in folders)
+    files = [*chain.from_iterable(in_force(receipts).values()), *quarantine_in_force(receipts)]
+    return {file.path for file in files if file.path.startswith(below)}
 
 
 def check_history(receipts: Iterable[Receipt]) -> list[Finding]:
