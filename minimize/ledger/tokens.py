@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
@@ -22,6 +22,15 @@ def subject_token(keys: Keyring, tenant: str, subject: str, version: int | None 
     """
     which = keys.version_of(KEY) if version is None else version
     return token_of(keys.subkey(KEY, PURPOSE, which), which, tenant, subject)
+
+
+def known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, known: Collection[str]) -> str | None:
+    """The token under which a subject is known already, whatever version of the key it was made with; None where it is not.
+
+    Takes the secrets of the versions that occur (see `secrets_of`, `versions_in`), and the tokens of the tenant's subjects.
+    """
+    made = (token_of(secret, version, tenant, subject) for version, secret in secrets.items())
+    return next((token for token in made if token in known), None)
 
 
 def token_of(secret: bytes, version: int, tenant: str, subject: str) -> str:
@@ -49,3 +58,8 @@ def version_in(token: str) -> int | None:
     """
     found = _TOKEN.fullmatch(token)
     return None if found is None else int(found[1])
+
+
+def versions_in(tokens: Iterable[str]) -> set[int]:
+    """The versions of the key that tokens were made with."""
+    return {version for version in map(version_in, tokens) if version is not None}

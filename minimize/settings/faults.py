@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from minimize.errors import Finding, PolicyError
 
 
-def nameless() -> PolicyError:
-    """A setting without tenant or name."""
-    return _refused("C003", "a setting has a tenant and a name", "")
+def nameless(message: str = "a setting has a tenant and a name", hint: str = "") -> PolicyError:
+    """A setting without tenant or name, or of a subject without one."""
+    return _refused("C003", message, hint)
 
 
 def unknown(message: str, hint: str, file: str | None = None) -> PolicyError:

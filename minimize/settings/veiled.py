@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +32,7 @@ class Veiled:
     tokens: Mapping[str, frozenset[str]] = field(repr=False)
     """Per tenant the tokens that have a setting of their own."""
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
-    _known: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def digest(self) -> str:
@@ -47,20 +47,23 @@ class Veiled:
         self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the feature was on at its time and is on now; see `Settings`."""
-        return self.seen.feature_on(feature, holders, tenants, self._veiled(tenants, subjects), times)
+        each = self._veiled(tenants, subjects)
+        return reduce(pc.and_, (self.seen.feature_on(feature, holders, tenants, own, times) for own in each))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the level was reached at its time and is now; see `Settings`."""
-        return self.seen.level_at_least(level, levels, tenants, self._veiled(tenants, subjects), times)
+        each = self._veiled(tenants, subjects)
+        return reduce(pc.and_, (self.seen.level_at_least(level, levels, tenants, own, times) for own in each))
 
     def why(
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
     ) -> tuple[SettingRow, ...]:
         """The rows in force at a time; see `SeenSettings.why`."""
-        token = None if subject is None else self._token(tenant, subject)
-        return self.seen.why(tenant, setting, when, token, levels)
+        tokens = [None] if subject is None else self._tokens(tenant, subject)
+        found = (row for token in tokens for row in self.seen.why(tenant, setting, when, token, levels))
+        return tuple(dict.fromkeys(found))
 
     def opened(self, keys: Keyring) -> Veiled:
         """The same settings with the keys that subjects are told by, in another process. Raises KeyringError."""
@@ -75,29 +78,36 @@ class Veiled:
         found = {version_in(token) for tokens in self.tokens.values() for token in tokens}
         return {version for version in found if version is not None}
 
-    def _veiled(self, tenants: pa.Array, subjects: pa.Array | None) -> pa.Array | None:
-        """The subjects as tokens, where they have a setting of their own; null stays null."""
+    def _veiled(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
+        """The subjects as tokens, where they have a setting of their own; null stays null.
+
+        One column, and more where a subject has several tokens: a value is collected if each of them says so.
+        """
         if subjects is None or not self.tokens:
-            return subjects
+            return [subjects]
         own_tenants, own_subjects = _coded(tenants), _coded(subjects)
         names, words = _texts(own_tenants.dictionary), _texts(own_subjects.dictionary)
         concerned = np.array([name in self.tokens for name in names], np.bool_)
         tenant, subject = _numbers(own_tenants.indices), _numbers(own_subjects.indices)
         rows = np.flatnonzero((tenant >= 0) & (subject >= 0) & np.append(concerned, False)[tenant])
         pairs, places = np.unique(tenant[rows] * len(words) + subject[rows], return_inverse=True)
-        found = [self._token(names[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist()]
+        found = [self._tokens(names[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist()]
         codes = np.zeros(len(subjects), np.int64)
         codes[rows] = places + 1
-        return pa.DictionaryArray.from_arrays(
-            pa.array(codes, pa.int32(), mask=subject < 0), pa.array([NOBODY, *found], pa.string())
-        )
+        own = pa.array(codes, pa.int32(), mask=subject < 0)
+        turns = range(max(map(len, found), default=1))
+        layers = ([NOBODY, *(tokens[min(turn, len(tokens) - 1)] for tokens in found)] for turn in turns)
+        return [pa.DictionaryArray.from_arrays(own, pa.array(layer, pa.string())) for layer in layers]
 
-    def _token(self, tenant: str, subject: str) -> str:
-        """The token under which a subject has settings, whatever version of the key it was made with."""
+    def _tokens(self, tenant: str, subject: str) -> tuple[str, ...]:
+        """The tokens under which a subject has settings, by the version of the key that they were made with.
+
+        It is one (a change takes the token that is there), unless rows with tokens were brought in from another ledger.
+        """
         known = self._known.get((tenant, subject))
         if known is None:
-            made = (token_of(secret, version, tenant, subject) for version, secret in self.secrets.items())
-            known = next((token for token in made if token in self.tokens.get(tenant, ())), NOBODY)
+            made = [token_of(secret, version, tenant, subject) for version, secret in self.secrets.items()]
+            known = tuple(token for token in made if token in self.tokens.get(tenant, ())) or (NOBODY,)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[tenant, subject] = known

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
 from minimize.receipt import time_text
 from minimize.settings import SettingRow
 from minimize.switching.house import House
-from minimize.switching.words import check_words
+from minimize.switching.words import check_subject, check_words
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
@@ -42,11 +43,13 @@ def set_setting(wish: Wish, house: House, now: datetime, *, allowed: Allowed | N
     from minimize.ledger.settings import Recorded, record, recorded
 
     check_words(wish.tenant, wish.setting, wish.value, wish.holder, house.job)
+    check_subject(wish.subject)
     keys = house.keyring()
-    token = None if wish.subject is None else subject_token(keys, wish.tenant, wish.subject)
-    row = Recorded(wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now)
     with house.opened(create=True) as ledger:
-        before = _before(recorded(ledger), row)
+        rows = recorded(ledger)
+        token = None if wish.subject is None else token_among(rows, keys, wish.tenant, wish.subject)
+        row = Recorded(wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now)
+        before = _before(rows, row)
         resource = _resource(row, before)
         actor = actor_of()
         if allowed is not None:
@@ -69,6 +72,17 @@ def shown(
     mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
     chosen = sorted(mine if history else _in_force(mine, now), key=lambda row: (_whose(row), row.valid_from))
     return [SettingRow(**asdict(row), line=None) for row in chosen]
+
+
+def token_among(rows: Sequence[Recorded], keys: Keyring, tenant: str, subject: str) -> str:
+    """The token of a subject: the one that rows have of it, else a new one.
+
+    So what is said of a subject after the key was rotated stands beside what was said before. Raises KeyringError where a version
+    that some were made with is not in the keyring.
+    """
+    known = {row.subject for row in rows if row.tenant_id == tenant and row.subject}
+    found = known_token(secrets_of(keys, versions_in(known)), tenant, subject, known)
+    return subject_token(keys, tenant, subject) if found is None else found
 
 
 def event_of(operation: str, actor: Actor, now: datetime, resource: Resource) -> Event:

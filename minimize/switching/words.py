@@ -16,7 +16,7 @@ def check_words(tenant: str, setting: str, value: str, holder: str, job: Pipelin
     """Raises PolicyError for words that nobody knows, where there is a pipeline those that its policy does not know."""
     if holder not in HOLDERS:
         raise unknown(f"there is no holder `{holder}`", f"one of {', '.join(HOLDERS)}")
-    if not tenant or not setting:
+    if not tenant.strip() or not setting.strip():
         raise nameless()
     if setting == LEVEL:
         if job is not None and value not in job.policy.levels:
@@ -26,6 +26,12 @@ def check_words(tenant: str, setting: str, value: str, holder: str, job: Pipelin
         raise not_in(job, f"the policy has no feature `{setting}`", job.policy.features)
     if value not in ("on", "off"):
         raise unknown(f"the value of {setting} is neither on nor off", "`on` or `off`")
+
+
+def check_subject(subject: str | None) -> None:
+    """Raises PolicyError for a subject without a name: it would stand for the whole tenant."""
+    if subject is not None and not subject.strip():
+        raise nameless("a subject has a name", "leave the subject out where the whole tenant is meant")
 
 
 def not_in(job: Pipeline, message: str, *known: Any) -> PolicyError:

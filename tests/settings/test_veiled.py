@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,19 @@ def test_a_token_of_an_older_key_still_tells_its_subject(tmp_path: Path) -> None
     rows = own_off(first)
     newer = add_key(first.path, "subject", now=T0)
     assert answers(as_rows(rows, newer, "a ledger").at(AT)) == [False, True]
+
+
+def test_of_two_tokens_of_a_subject_each_must_say_so(tmp_path: Path) -> None:
+    """Brought in from another ledger, they cannot be told to be one before the subject is there."""
+    first = new_keyring(tmp_path / "test.keys", now=T0)
+    newer = add_key(first.path, "subject", now=T0)
+    on, off = own_off(first)
+    for mine, other in (("off", "on"), ("on", "off"), ("on", "on")):
+        tokens = (subject_token(newer, "north", "device-4711", version) for version in (1, 2))
+        own = [replace(off, subject=token, value=value) for token, value in zip(tokens, (mine, other), strict=True)]
+        seen = as_rows([on, *own], newer, "a ledger").at(AT)
+        assert answers(seen) == [mine == other == "on", True]
+        assert [row.value for row in seen.why("north", "location", AT, "device-4711")] == ["on", mine, other]
 
 
 def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring, tmp_path: Path) -> None:

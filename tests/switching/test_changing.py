@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 
 from minimize.errors import KeyringError, PolicyError, RefusedError
+from minimize.keys import new_keyring
+from minimize.keys.create import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
-from minimize.switching import House, Wish, set_setting, shown
+from minimize.switching import House, Wish, set_setting, shown, why
 from tests.job.house import House as Home
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -58,6 +61,35 @@ def test_a_subject_stands_there_as_a_token_only(book: House, home: Home) -> None
     set_setting(Wish("north", "location", "off", "user", subject="device-4711"), book, NOW)
     assert (values(book)[0][3] or "").startswith("subject/1:")
     assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
+
+
+def test_a_change_after_the_key_was_rotated_counts(book: House, home: Home) -> None:
+    """An opt-out under the new version of the key would else stand beside the opt-in under the old one, unseen."""
+    mine = Wish("north", "location", "on", "user", subject="d1")
+    set_setting(Wish("north", "location", "on"), book, NOW)
+    set_setting(mine, book, NOW)
+    add_key(home.keys, "subject", now=NOW)
+    assert set_setting(replace(mine, value="off"), book, NOW + timedelta(hours=1)) == "on"
+    answer = why("north", "location", NOW, book, run=NOW + timedelta(hours=2), subject="d1")
+    assert (answer.event.holds, answer.run.holds) == (True, False)
+    set_setting(mine, book, NOW + timedelta(hours=3))
+    assert why("north", "location", NOW, book, run=NOW + timedelta(hours=4), subject="d1").collected
+
+
+def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(book: House, home: Home, tmp_path: Path) -> None:
+    other = add_key(new_keyring(tmp_path / "other.keys", now=NOW).path, "subject", now=NOW)
+    set_setting(Wish("north", "location", "off", "user", subject="d1"), replace(book, keys=other), NOW)
+    with pytest.raises(KeyringError):
+        set_setting(Wish("north", "location", "off", "user", subject="d2"), book, NOW)
+    assert len(values(book)) == 1
+
+
+def test_a_subject_without_a_name_is_not_the_whole_tenant(book: House) -> None:
+    """A shell variable that is empty would else switch for everybody."""
+    set_setting(Wish("north", "location", "off"), book, NOW)
+    with pytest.raises(PolicyError):
+        set_setting(Wish("north", "location", "on", subject=" "), book, NOW)
+    assert [row[2] for row in values(book, history=True)] == ["off"]
 
 
 def test_the_log_tells_who_changed_what_from_what_to_what(book: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import minimize
 from minimize.errors import OutputError, PolicyError
+from minimize.keys.create import add_key
 from minimize.settings import load_settings
 from minimize.switching import House, export_settings, import_settings
 from tests.job.house import SETTINGS, events
@@ -28,6 +29,14 @@ def test_rows_are_brought_in_once(book: House, home: Home) -> None:
     file = home.folder / "settings.csv"
     file.write_text(SETTINGS + OWN)
     assert import_settings(file, book, NOW) == 2
+    assert import_settings(file, book, NOW) == 0
+
+
+def test_after_the_key_was_rotated_the_same_rows_are_not_brought_in_again(book: House, home: Home) -> None:
+    file = home.folder / "settings.csv"
+    file.write_text(SETTINGS + OWN)
+    import_settings(file, book, NOW)
+    add_key(home.keys, "subject", now=NOW)
     assert import_settings(file, book, NOW) == 0
 
 
