@@ -31,17 +31,19 @@ def read(
     dates: Dates = None,
     keys: Any = None,
     mixed_keys: bool = False,
-    subjects: Collection[Value] | None = None,
+    subjects: Collection[Value] | Value | None = None,
 ) -> pa.Table:
     """The rows of an output that are in force, with `date` (date32) last where it is partitioned by date.
 
-    Takes the output folder, the output's name, batch dates (all where none is given), and the keyring. `subjects` are
-    released values of the subject's column (pseudonyms, where it has those: every candidate, of every key version, period and
-    `per`); then only their records are given, and with the keyring the indexes say which row groups to read. Refuses, as
-    OutputError, to mix two versions of a key, whose pseudonyms do not join; `mixed_keys=True` reads them all the same.
+    Takes the output folder, the output's name, batch dates (all where none is given), and the keyring. `subjects` is a
+    released value of the subject's column, or several (pseudonyms, where it has those: every candidate, of every key version,
+    period and `per`); then only their records are given, and with the keyring the indexes say which row groups to read.
+    Refuses, as OutputError, to mix two versions of a key, whose pseudonyms do not join; `mixed_keys=True` reads them all.
     """
     folder = output_at(output)
-    wanted = None if subjects is None else Subjects([*subjects], find_keyring(keys, local(folder)), _pointers(folder))
+    wanted = None
+    if subjects is not None:
+        wanted = Subjects(_several(subjects), find_keyring(keys, local(folder)), _pointers(folder))
     return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted)
 
 
@@ -50,14 +52,21 @@ def files(output: Anywhere, name: str = "records", *, dates: Dates = None) -> li
     return published.files(output_at(output), name, dates)
 
 
-def find(output: Anywhere, subjects: Collection[Value], *, dates: Dates = None, keys: Any = None) -> list[Place]:
+def find(
+    output: Anywhere, subjects: Collection[Value] | Value, *, dates: Dates = None, keys: Any = None
+) -> list[Place]:
     """The files of records that may hold these released values of the subject's column, and which of their row groups.
 
     None is missed; a row group may be named in vain. `groups` is None where a file has no index, or no keyring is there to
     open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
     """
-    folder = output_at(output)
-    return places(folder, published.standing(folder, "records", dates), subjects, find_keyring(keys, local(folder)))
+    folder, wanted = output_at(output), _several(subjects)
+    return places(folder, published.standing(folder, "records", dates), wanted, find_keyring(keys, local(folder)))
+
+
+def _several(subjects: Collection[Value] | Value) -> list[Value]:
+    """A value that stands alone is one value: the letters of a pseudonym would find nobody, and nobody would notice."""
+    return [subjects] if isinstance(subjects, str | int | bytes) else [*subjects]
 
 
 def _pointers(output: Location) -> Callable[[OutputFile], Pointer]:

@@ -113,3 +113,12 @@ def test_files_that_may_hold_a_subject_are_named_with_their_row_groups(house: Ho
     assert (place.file.path.split("/")[1], place.groups) == (f"date={DAY}", (0,))
     assert find(house.out, ["nobody"], keys=house.keys) == []
     assert [place.groups for place in find(house.out, ["nobody"])] == [None, None]
+
+
+def test_one_subject_alone_is_a_subject_and_not_its_letters(house: House) -> None:
+    mine = minimize.read(house.out)["device_id"][0].as_py()
+    assert minimize.read(house.out, subjects=mine, keys=house.keys).equals(
+        minimize.read(house.out, subjects=[mine], keys=house.keys)
+    )
+    assert minimize.read(house.out, subjects=mine).num_rows
+    assert find(house.out, mine, keys=house.keys) == find(house.out, [mine], keys=house.keys)

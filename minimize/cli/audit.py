@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.findings import show
+from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
     from minimize.ledger.audit import Wanted
@@ -96,7 +97,7 @@ def _wanted(since: str | None, until: str | None, **filters: str | None) -> Want
 
 def _line(entry: Entry) -> str:
     event: dict[str, Any] = json.loads(entry.event)
-    who = event["actor"]["user"] or event["actor"]["application"]
+    who = on_one_line(event["actor"]["user"] or event["actor"]["application"])
     did = f"{event['activity']} {event['operation']}: {event['result']}"
-    what = ", ".join(f"{each['type']} {each['name']}" for each in event["resources"])
+    what = on_one_line(", ".join(f"{each['type']} {each['name']}" for each in event["resources"]))
     return f"{entry.sequence:>6}  {event['time'][:19]}Z  {who}  {did}  {what}".rstrip()

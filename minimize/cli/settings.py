@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from minimize.cli import options
+from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
     from minimize.settings import SettingRow
     from minimize.switching import House, Moment, Why
+
+
+log = logging.getLogger("minimize")
+_NO_POLICY: Final = "no policy was asked who may turn it on, and which levels there are: say --pipeline"
 
 
 @click.group(name="settings")
@@ -53,7 +59,7 @@ def set_(
 
     wish = Wish(tenant, setting, value, holder, subject, moment(valid_from))
     before = set_setting(wish, _house(**places), _now())
-    whose = f"a subject of {tenant}" if subject else tenant
+    whose = f"a subject of {on_one_line(tenant)}" if subject else on_one_line(tenant)
     body = {"tenant": tenant, "setting": setting, "holder": holder, "old": before, "new": value}
     options.show(body, as_json, f"{setting} of {whose}, held by {holder}: {value} (before: {before})")
 
@@ -106,6 +112,8 @@ def why(
     if event is None:
         raise click.UsageError("AT is a time")
     run = moment(run_at) or _now()
+    if places["pipeline"] is None:
+        log.warning(_NO_POLICY, extra={"code": "W019"})
     found = decided(tenant, feature, event, _house(**places), run=run, subject=subject, settings=settings)
     options.show(found.as_json(), as_json, _told(found))
 
@@ -147,7 +155,7 @@ def _now() -> datetime:
 def _told(found: Why) -> str:
     word = "collected" if found.collected else "not collected"
     source = f" (settings: {found.file})" if found.file else ""
-    head = f"{found.setting} of {found.tenant}: {word}{source}"
+    head = f"{found.setting} of {on_one_line(found.tenant)}: {word}{source}"
     return "\n".join([head, *_moment("when it happened", found.event), *_moment("when the run is", found.run)])
 
 
@@ -165,7 +173,7 @@ def _line(row: SettingRow) -> str:
 
 def _lines(rows: Sequence[SettingRow]) -> str:
     return "\n".join(
-        f"{row.tenant_id}  {row.setting}  {row.value}  {row.holder}  {row.valid_from:%Y-%m-%dT%H:%M:%SZ}"
+        f"{on_one_line(row.tenant_id)}  {row.setting}  {row.value}  {row.holder}  {row.valid_from:%Y-%m-%dT%H:%M:%SZ}"
         + (f"  {row.subject}" if row.subject else "")
         for row in rows
     )

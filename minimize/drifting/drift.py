@@ -94,6 +94,10 @@ def _new(beside: Beside) -> Iterator[Change]:
     for path, (whole, carried) in sorted(new_paths(beside.policy, beside.seen).items(), key=lambda each: str(each[0])):
         word = type_at(beside.seen, path) if whole else None
         message = f"nobody declared it: dropped from {carried.records:,} of {beside.seen.records:,} records"
+        if not whole:
+            message = (
+                f"names that are not shown: dropped {carried.records:,} times from {beside.seen.records:,} records"
+            )
         edit = field_line(path, word or "string").rstrip("\n") if whole else ""
         yield Change("new", path, "warning", message, carried.records, is_=word, edit=edit)
 

@@ -16,7 +16,7 @@ from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
-from minimize.job.limits import check_at, check_quarantine
+from minimize.job.limits import check_at, check_quarantine, check_whose
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
 from minimize.job.told import How, nothing_done, receipt_of
@@ -94,6 +94,7 @@ def _performed(given: Given, how: How) -> Receipt:
         open_output(given.output, source=given.fence, lease=booking.head) as folder,
     ):
         catch_up(booking, folder.receipts())
+        check_whose(given, folder)
         check_at(given, folder)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:
             receipt = quietly(lambda: _published(given, folder, how, booking))

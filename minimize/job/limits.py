@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from minimize.engines.base import Outcome
-from minimize.errors import RefusedError, StoppedError
+from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.io.publish import Output
 from minimize.job.given import Given, text_of
 from minimize.policy.pipeline import Pipeline
@@ -32,6 +33,14 @@ def unfinished(receipt: Receipt) -> str:
     return "; ".join(parts)
 
 
+def check_whose(given: Given, folder: Output) -> None:
+    """No pipeline takes the place of another's dates. Raises OutputError."""
+    chain, mine = folder.receipts(), given.pipeline.pipeline
+    if chain and chain[-1].pipeline != mine:
+        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
+        raise OutputError(f"the output is one of the pipeline {chain[-1].pipeline}, and this is {mine}", hint=hint)
+
+
 def check_at(given: Given, folder: Output) -> None:
     """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
     days = {text_of(day) for day in given.sources}
@@ -51,5 +60,8 @@ def check_quarantine(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> None:
     read = sum(outcome.read for outcome in outcomes)
     quarantined = sum(outcome.rejects.total() for outcome in outcomes)
     if limit is not None and read and quarantined / read > limit:
-        hint = "look at the source; what stood before still stands"
-        raise StoppedError(f"{quarantined} of {read} rows would be in quarantine: more than {limit:.2%}", hint=hint)
+        codes = sum((outcome.rejects for outcome in outcomes), Counter[str]())
+        said = ", ".join(f"{code} {rows}" for code, rows in sorted(codes.items()))
+        hint = "`minimize drift` says what changed at the source; what stood before still stands"
+        message = f"{quarantined} of {read} rows would be in quarantine: more than {limit:.2%} ({said})"
+        raise StoppedError(message, hint=hint)

@@ -41,8 +41,8 @@ def pipeline_behind(output: Place, receipt: Receipt, explicit: str | PathLike[st
     Raises ConfigurationError where it is not found or is another.
     """
     written = place_of(output, None if receipt.origin is None else receipt.origin.pipeline)
-    path = explicit or (near_by(output, receipt.pipeline) if written is None else written)
-    if path is None or not Path(path).exists():
+    path = explicit if explicit is not None else near_by(output, receipt.pipeline) if written is None else written
+    if path is None or (explicit is None and not Path(path).exists()):
         message = f"where the pipeline {receipt.pipeline} lies is not known"
         raise ConfigurationError(message, hint="say it: --pipeline PIPELINE")
     job = load_pipeline(Path(path))

@@ -58,7 +58,7 @@ def check_file(address: Address) -> None:
     except OSError:
         mode = None
     if mode is None:
-        hint = "`minimize run` makes one; or name another with --ledger or MINIMIZE_LEDGER"
+        hint = "a run makes one, or `minimize settings set`; or name another with --ledger or MINIMIZE_LEDGER"
         raise LedgerError(f"there is no ledger: looked for {path} ({address.named_by})", hint=hint)
     if stat.S_ISLNK(mode) or not stat.S_ISREG(mode):
         what = "a link" if stat.S_ISLNK(mode) else "no file"

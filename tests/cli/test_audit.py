@@ -151,3 +151,12 @@ def test_a_receipt_that_cannot_be_read_is_a_finding(command: Command, house: Hou
         ("H009", None),
         ("H010", "receipt.json"),
     ]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_an_actor_cannot_make_lines_of_its_own(command: Command, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "eve\n     1  2026-11-25T00:00:00Z  root\x1b[2J")
+    command("settings", "set", "north", "location", "on", "--pipeline", house.folder)
+    last = command("audit", "log", "--last", "1").out
+    assert len(last.splitlines()) == 1
+    assert last.strip("\n").isprintable()

@@ -68,3 +68,9 @@ def test_a_changed_source_exits_3_with_both_digests(house: House, command: Comma
 
 def test_a_folder_without_an_output_exits_2(house: House, command: Command) -> None:
     assert command("replay", house.folder / "nowhere", "--keys", house.keys).code == 2
+
+
+def test_a_pipeline_that_is_named_and_not_there_is_said_so(house: House, command: Command) -> None:
+    prepared(house, command)
+    done = command("replay", house.out, "--pipeline", house.folder / "elsewhere", "--keys", house.keys)
+    assert (done.code, "there is no such file" in done.err, "not known" in done.err) == (2, True, False)

@@ -81,3 +81,21 @@ def test_a_replay_asks_the_ledger_as_the_run_did(house: House, command: Command,
     done = command("replay", house.out, "--pipeline", house.folder, "--ledger", tmp_path / "ledger.db")
     assert (done.code, file.exists()) == (0, True)
     assert "0 of 1 quarantined records pass now" in done.out
+
+
+def test_without_a_policy_an_answer_says_that_none_was_asked(house: House, command: Command) -> None:
+    house.policy(features={"location": {"about": "position", "holders": ["user"]}})
+    words = ("north", "location", "2026-11-24T10:00:00Z", "--subject", "d1")
+    since = ("--from", "2026-11-01", "--subject", "d1", "--holder", "user")
+    said(command, house, "set", "north", "location", "on", *since)
+    asked, alone = said(command, house, "why", *words), command("settings", "why", *words)
+    assert asked.out.startswith("location of north: collected")
+    assert not asked.err
+    assert alone.out.startswith("location of north: not collected")
+    assert "no policy was asked who may turn it on" in alone.err
+
+
+def test_a_tenant_cannot_make_lines_of_its_own(house: House, command: Command) -> None:
+    done = said(command, house, "set", "a\nnorth  location  on", "location", "off")
+    assert len(done.out.splitlines()) == 1
+    assert len(said(command, house, "show").out.splitlines()) == 1

@@ -15,6 +15,7 @@ import minimize
 from minimize.errors import (
     ConfigurationError,
     KeyringError,
+    OutputError,
     PolicyError,
     RefusedError,
     SourceError,
@@ -272,10 +273,21 @@ def test_at_fail_above_nothing_is_said(house: House) -> None:
 def test_above_stop_above_nothing_is_published(house: House) -> None:
     house.pipeline(quarantine={"stop_above": 0.1})
     house.brings([*events(8), "broken", "broken"])
-    with pytest.raises(StoppedError, match="2 of 10 rows") as stopped:
+    with pytest.raises(StoppedError, match=r"2 of 10 rows .* \(malformed 2\)") as stopped:
         house.run()
     assert stopped.value.exit_code == 4
     assert house.files() == set()
+
+
+def test_an_output_is_one_pipelines(house: House) -> None:
+    """A folder that was named by mistake would else lose its dates to another policy."""
+    house.brings(events(20))
+    house.run()
+    standing = minimize.files(house.out)
+    house.pipeline(pipeline="other")
+    with pytest.raises(OutputError, match="one of the pipeline checkins"):
+        house.run()
+    assert minimize.files(house.out) == standing
 
 
 def test_above_stop_above_what_stood_before_stays(house: House) -> None:
