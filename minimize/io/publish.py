@@ -98,9 +98,14 @@ class Output:
         if not can_be_run_id(run_id) or run.exists():
             raise OutputError("a run id is letters, digits and dashes, and is used once")
         fail_point("begin.before")
-        written(make_folder, run / STAGING)
+        staging = Staging(self, run_id)
+        try:
+            written(make_folder, staging.root)
+        except OutputError:
+            staging.discard()
+            raise
         fail_point("begin.after")
-        return Staging(self, run_id)
+        return staging
 
 
 @dataclass(slots=True)
