@@ -22,8 +22,8 @@ LOCK: Final = ".lock"
 @contextmanager
 def locked(folder: Path, *, create: bool) -> Iterator[None]:
     """Holds the lock of an output folder. Raises OutputError where it is not there (`create=False`), or another holds it."""
-    with _lock_file(folder, create) as lock:
-        _lock(lock.fileno())
+    with _lock_file(folder, create) as file:
+        lock(file.fileno())
         yield
 
 
@@ -71,12 +71,15 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _lock(handle: int) -> None:
+def lock(handle: int) -> None:
+    """Takes the lock of an open file. Raises OutputError where another process has it, or the file system knows none."""
+    if not written(_taken, handle):
+        raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+
+
+def _taken(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        taken = True
-    else:
-        taken = False
-    if taken:
-        raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+    except BlockingIOError:
+        return False
+    return True

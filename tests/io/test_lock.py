@@ -1,0 +1,35 @@
+"""One process at a time writes to an output folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import OutputError
+from minimize.io.lock import is_locked, lock
+from minimize.io.publish import open_output
+
+
+def test_a_folder_is_locked_while_it_is_open(tmp_path: Path) -> None:
+    with open_output(tmp_path / "out"):
+        assert is_locked(tmp_path / "out")
+    assert not is_locked(tmp_path / "out")
+
+
+def test_who_comes_second_is_told(tmp_path: Path) -> None:
+    second = open_output(tmp_path / "out")
+    with open_output(tmp_path / "out"), pytest.raises(OutputError, match="another process is writing") as told:
+        second.__enter__()
+    assert told.value.__context__ is None
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    with (tmp_path / "file").open("w") as file, pytest.raises(OutputError, match="ENOLCK"):
+        lock(file.fileno())
