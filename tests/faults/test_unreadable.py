@@ -163,7 +163,7 @@ def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(house: House, before
         raise OSError(errno.EIO, "a disk that fails for a moment")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intent, "stands", unseen)
+        patch.setattr(intent, "there", unseen)
         with pytest.raises(MinimizeError, match="EIO"):
             house.run(ledger=house.folder / "ledger.db")
     assert sorted(path.name for path in run.iterdir()) == kept
