@@ -10,7 +10,6 @@ import click
 
 from minimize.cli import options
 from minimize.cli.tables import counts_table
-from minimize.stores import output_at
 
 
 @click.group(name="quarantine")
@@ -38,6 +37,7 @@ def show(
     """Count the quarantined records of OUTPUT by code, field and file."""
     from minimize.job.quarantined import counted, held
     from minimize.job.replay import recheck
+    from minimize.stores import output_at
     from minimize.times import day
 
     found = held(output_at(output), None if date is None else day(date).isoformat())

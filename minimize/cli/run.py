@@ -10,10 +10,10 @@ import click
 from minimize.cli import options
 from minimize.cli.progress import progress
 from minimize.cli.width import width
-from minimize.stores import Place, Remote
 
 if TYPE_CHECKING:
     from minimize.receipt import Receipt
+    from minimize.stores import Place
 
 log = logging.getLogger("minimize")
 
@@ -91,6 +91,8 @@ def command(
 
 def _where(receipt: Receipt, folder: Place) -> str:
     """Where the results are, and how to look at them."""
+    from minimize.stores import Remote
+
     names = [*receipt.outputs, *(["quarantine"] if receipt.quarantine.files else [])]
     outputs = "\n".join(f"  {name}/" for name in names)
     place = folder if isinstance(folder, Remote) else folder.resolve()
