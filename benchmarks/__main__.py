@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, finding, memory, report
+from benchmarks import calls, expiring, finding, memory, report
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, Contender, Job
 from benchmarks.data import generate
@@ -21,7 +21,7 @@ from benchmarks.goals import Figures
 from benchmarks.measure import Figure, Run, kept, timed
 from benchmarks.plot import plot
 
-PARTS = ("a", "b", "ingest", "memory", "calls", "finding")
+PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring")
 Inputs = dict[Job, Given]
 
 
@@ -32,6 +32,9 @@ Inputs = dict[Job, Given]
 @click.option(
     "--only", multiple=True, metavar="WORD", help=f"A part ({', '.join(PARTS)}) or a contender; may be repeated."
 )
+@click.option(
+    "--files", default=5, show_default=True, help="Files of a fifth of the rows that the expiring part works on."
+)
 @click.option("--times", default=10, show_default=True, help="How much more input the memory part reads.")
 @click.option(
     "--data",
@@ -40,7 +43,7 @@ Inputs = dict[Job, Given]
     type=click.Path(path_type=Path),
     help="Where all of it is kept.",
 )
-def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], times: int, data: Path) -> None:
+def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: int, times: int, data: Path) -> None:
     """Side-by-side figures against a plain copy and the peers. Exit 1 where outputs that must be equal are not."""
     lines, data, parts = lines or max(100, rows // 10), data.absolute(), _parts(only)
     chosen = [one for one in CONTENDERS if one.job in parts and _named(one, only)]
@@ -71,6 +74,10 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], times: 
         found["finding"] = finding.found(given["a"], work, runs)
         found["goals"] += finding.goals(found["finding"])
         click.echo("\n" + finding.lines(found["finding"]))
+    if "expiring" in parts:
+        found["expiring"] = expiring.expired(given["a"], work, files, runs)
+        found["goals"] += expiring.goals(found["expiring"])
+        click.echo("\n" + expiring.lines(found["expiring"]))
     click.echo("\n" + report.table(found["figures"]) + "\n\n" + report.goal_table(found["goals"]))
     (data / "results.json").write_text(json.dumps(found, indent=2) + "\n")
     if figures:

@@ -138,7 +138,7 @@ def _indexer(output: Output, file: OutputFile, keys: Subkeys) -> Indexer:
 
 
 def _rewritten(staging: Staging, file: OutputFile, number: int, stage: Stage, options: Mapping[str, Any]) -> Rewritten:
-    stored = open_stored(staging.output.folder, file.path)
+    stored = open_stored(staging.output.folder, file.path, encoded=True)
     folder, counts, read = str(PurePosixPath(file.path).parent), Counts(), 0
     sink = staging.sink_in(folder, number, stored.schema, empty=False, **options)
     for batch in stored.batches():

@@ -76,6 +76,8 @@ class Whose:
 
     def concerns(self, batch: pa.RecordBatch, oldest: Moments) -> Bools:
         """The rows that an event is about: those that may have happened before it."""
+        if not self.wide and not self.own:
+            return np.zeros(batch.num_rows, np.bool_)
         tenants = self._codes(batch, self.tenant, self.tenants)
         until = np.array([*(self.wide.get(name, UNKNOWN) for name in self.tenants), UNKNOWN], np.int64)[tenants]
         if self.own:
