@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterator, Sequence
-<<<<<<< HEAD
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-=======
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
->>>>>>> dec77dc (Benchmarks: expiring one feature in many files beside a copy of them)
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,21 +55,16 @@ class Stored:
             yield batch
 
 
-<<<<<<< HEAD
-def open_stored(output: Place, path: str) -> Stored:
-    """Opens one file. Raises OutputError where it is gone or is no Parquet file."""
-=======
-def open_stored(output: Path, path: str, *, encoded: bool = False) -> Stored:
+def open_stored(output: Place, path: str, *, encoded: bool = False) -> Stored:
     """Opens one file. Raises OutputError where it is gone or is no Parquet file.
 
     With `encoded` its batches have texts that were written with few distinct values as dictionaries; the schema stays plain.
     """
->>>>>>> dec77dc (Benchmarks: expiring one feature in many files beside a copy of them)
     file = _opened(output / path)
     if file is None:
         raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
     if encoded:
-        return replace(open_stored(output, path), file=pq.ParquetFile(output / path, read_dictionary=_few(file)))
+        return replace(open_stored(output, path), file=parquet_file(output / path, read_dictionary=_few(file)))
     schema = file.schema_arrow
     said = (file.metadata.metadata or {}).get(WHOLE)
     if said is None:
@@ -96,17 +86,13 @@ def _widened(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.S
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
 
 
-<<<<<<< HEAD
-def _opened(path: Place) -> pq.ParquetFile | None:
-=======
 def _few(file: pq.ParquetFile) -> list[str]:
     """The columns of text that are worth reading as dictionaries."""
     footer = Footer(file.metadata, file.schema_arrow)
     return [each.name for each in file.schema_arrow if footer.small(each.name)]
 
 
-def _opened(path: Path) -> pq.ParquetFile | None:
->>>>>>> dec77dc (Benchmarks: expiring one feature in many files beside a copy of them)
+def _opened(path: Place) -> pq.ParquetFile | None:
     try:
         return parquet_file(path)
     except (OSError, pa.ArrowException):
