@@ -1,0 +1,53 @@
+"""A house as somebody finds it who knows only the commands: a pipeline, its keyring, a ledger, and nights of data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command, command_of
+from tests.job.house import House, built
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Settings in the ledger; one aggregate that waits two days for late rows."""
+    for name in ("MINIMIZE_ACTOR", "MINIMIZE_LINEAGE", "MINIMIZE_METRICS"):
+        monkeypatch.delenv(name, raising=False)
+    house = built(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    monkeypatch.setenv("MINIMIZE_METRICS", str(tmp_path / "metrics"))
+    by_day = {"event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "day"}}}}
+    house.policy(by_day, retention="3650d", features={"location": {"about": "position of a lost device"}})
+    house.pipeline(
+        settings="ledger",
+        aggregates={
+            "per_day": {
+                "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
+                "measures": {"events": "count", "devices": {"count_distinct": "device_id"}},
+                "suppress": {"below": 3, "counting": "device_id"},
+                "late": "2d",
+            }
+        },
+        quarantine={"fail_above": 0.2, "stop_above": 0.5},
+    )
+    return house
+
+
+@pytest.fixture(name="command")
+def _command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return command_of(monkeypatch, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """The log as it was before."""
+    logger = logging.getLogger("minimize")
+    before = (logger.handlers, logger.level, logger.propagate)
+    yield
+    logger.handlers, logger.level, logger.propagate = before

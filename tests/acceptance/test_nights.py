@@ -1,0 +1,231 @@
+"""Nights as their operator sees them: through the commands, and through what other tools read afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pytest
+
+import minimize
+from tests.cli.command import Command, Said
+from tests.job.house import House, event
+
+FIRST = date(2026, 11, 10)
+CANARY = "canary"
+
+
+def day(number: int) -> str:
+    return (FIRST + timedelta(days=number)).isoformat()
+
+
+def rows(number: int, count: int, late: int = 0, first: int = 0) -> list[dict[str, Any]]:
+    """Check-ins of a night, or that came in it and are of an earlier day."""
+    return [
+        event(each, event_time=f"{day(number - late)}T{each % 24:02}:00:00Z", device_id=f"{CANARY}-{each % 9}")
+        for each in range(first, first + count)
+    ]
+
+
+def switched_on(house: House, command: Command) -> None:
+    for tenant in ("north", "south"):
+        said = command("settings", "set", tenant, "location", "on", "--from", "2026-01-01", "--pipeline", house.folder)
+        assert said.code == 0
+
+
+def pending(house: House, command: Command) -> Said:
+    return command("run", house.folder, "--pending")
+
+
+def counted(house: House) -> dict[tuple[str, str], int]:
+    return {(row["date"].isoformat(), row["tenant_id"]): row["events"] for row in house.rows("per_day")}
+
+
+def test_each_day_is_counted_once_with_its_late_rows_and_every_tool_reads_the_same(
+    house: House, command: Command
+) -> None:
+    switched_on(house, command)
+    for night in range(5):
+        house.brings(rows(night, 20), day(night))
+        if night:
+            house.brings(rows(night, 6, late=1, first=100), day(night), "late")
+        assert pending(house, command).code == 0
+    house.brings(rows(1, 4, first=200), day(1), "very_late")
+    again = command("run", house.folder, "--pending", "--json").json
+    assert again["dates"] == [day(1)]
+    assert again["outputs"]["per_day"]["too_late"] == 4
+    assert pending(house, command).out == "nothing to do\n"
+    assert counted(house) == {(day(night), tenant): 13 for night in range(3) for tenant in ("north", "south")}
+    records = house.out / "records"
+    with duckdb.connect() as engine:
+        of_duckdb = engine.execute(f"select count(*) from read_parquet('{records}/**/*.parquet')").fetchall()[0][0]
+    assert len(pd.read_parquet(records)) == pl.read_parquet(records).height == of_duckdb == 20 * 5 + 6 * 4 + 4
+    assert minimize.read(house.out).num_rows == of_duckdb
+    assert command("verify", house.out).code == 0
+    assert command("audit", "verify", "--receipts", house.out).code == 0
+
+
+def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(house: House, command: Command) -> None:
+    switched_on(house, command)
+    kept = [house.brings(rows(night, 20), day(night)) for night in range(2)][1]
+    assert pending(house, command).code == 0
+    content = kept.read_bytes()
+    kept.unlink()
+    house.brings(rows(2, 20), day(2))
+    said = pending(house, command)
+    assert said.code == 1
+    assert f"the event day {day(0)} is not published: its batch {day(1)}: gone since it ran" in said.err
+    kept.write_bytes(content)
+    house.brings(rows(3, 20), day(3))
+    assert pending(house, command).code == 0
+    assert {when for when, _ in counted(house)} == {day(0), day(1)}
+
+
+def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(house: House, command: Command) -> None:
+    switched_on(house, command)
+    mine = ("north", "location", "--subject", f"{CANARY}-1", "--holder", "user", "--pipeline", house.folder)
+    house.brings(rows(0, 40), day(0))
+
+    def located() -> int:
+        assert command("run", house.folder, "--date", day(0)).code == 0
+        return sum(row["latitude"] is not None for row in house.rows(dates=day(0)))
+
+    def says(word: str, since: str) -> None:
+        assert command("settings", "set", *mine[:2], word, *mine[2:], "--from", since).code == 0
+
+    everybody = located()
+    says("off", "2026-11-01")
+    assert located() < everybody
+    for name in ("subject", "device"):
+        assert command("keys", "add", house.keys, name).code == 0
+    says("on", "2026-11-02")
+    assert located() == everybody
+    says("off", "2026-11-03")
+    assert located() < everybody
+    why = command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", "--subject", f"{CANARY}-1")
+    assert why.out.startswith("location of north: not collected")
+    assert command("verify", house.out).code == 0
+
+
+def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(house: House, command: Command) -> None:
+    switched_on(house, command)
+    ledger, older = house.folder / "ledger.db", house.folder / "older.db"
+    house.brings(rows(0, 20), day(0))
+    assert pending(house, command).code == 0
+    shutil.copy(ledger, older)
+    head = house.folder / "head.json"
+    house.brings(rows(1, 20), day(1))
+    assert pending(house, command).code == 0
+    head.write_text(command("audit", "verify", "--json").out)
+    shutil.copy(older, ledger)
+    assert command("audit", "verify").code == 0
+    assert "vouched for as far as it goes" in command("audit", "verify").err + command("audit", "verify").out
+    for found in (("--receipts", house.out), ("--head", head)):
+        assert command("audit", "verify", *found).code == 1
+    assert command("verify", house.out).code == 1
+    ledger.unlink()
+    for words in (("run", house.folder, "--pending"), ("runs",), ("audit", "log")):
+        said = command(*words)
+        assert (said.code, "there is no ledger: looked for" in said.err) == (2, True)
+    switched_on(house, command)
+    assert command("runs", "--rebuild", "--output", house.out).code == 0
+    assert len(command("runs", "--json").json["runs"]) == 2
+    assert command("run", house.folder, "--date", day(1)).code == 0
+    assert command("verify", house.out).code == 0
+
+
+def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(house: House, command: Command) -> None:
+    switched_on(house, command)
+    bad: list[dict[str, Any] | str] = [
+        event(1, event_time=f"{CANARY} noon"),
+        event(2, battery=f"{CANARY}"),
+        f'{{"{CANARY}": ',
+    ]
+    new = [{**each, f"{CANARY}@example.org": 1} for each in rows(0, 30)]
+    house.brings([*new, *bad], day(0))
+    own = ("--subject", f"{CANARY}-1", "--holder", "user")
+    house.says("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
+    printed = [
+        command("settings", "set", "north", "location", "off", *own, "--pipeline", house.folder),
+        command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", *own[:2], "--pipeline", house.folder),
+        command("settings", "show", "--history"),
+        pending(house, command),
+        command("run", house.folder, "--date", day(0), "--json"),
+        command("--log-format", "json", "--verbose", "run", house.folder, "--date", day(0)),
+        command("backfill", "again.yaml"),
+        command("drift", house.folder),
+        command("drift", house.folder, "--json"),
+        command("quarantine", "show", house.out, "--check"),
+        command("replay", house.out),
+        command("runs"),
+        command("audit", "log", "--json"),
+        command("audit", "export", "log.ndjson"),
+        command("settings", "export", "settings.out.csv"),
+        command("verify", house.out),
+    ]
+    assert {each.code for each in printed} == {0}
+    assert not [each for each in printed if CANARY in each.out + each.err]
+    assert not [path for path in beside(house) if CANARY.encode() in path.read_bytes()]
+    assert list((house.folder / "metrics").iterdir())
+    assert list(house.folder.glob("*lineage.ndjson"))
+
+
+def beside(house: House) -> Iterator[Path]:
+    """All that was written but the data that came in."""
+    found = (path for path in house.folder.rglob("*") if path.is_file() and (house.folder / "data") not in path.parents)
+    yield from found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("run", ".", "--date", "2026-11-31"), 2, "this is no date"),
+        (("run", ".", "--from", "2026-11-20", "--to", "2026-11-18"), 2, "ends before it begins"),
+        (("run", ".", "--date", "2026-11-20", "--pending"), 2, "one date was given, and others as well"),
+        (("run", ".", "--at", "2026-01-01T00:00:00Z"), 3, "--at lies before now"),
+        (("run", ".", "--at", "2026-01-01T00:00:00"), 2, "a time without a zone"),
+        (("run", "nowhere"), 2, "there is no such file"),
+        (("backfill", "nowhere.yaml"), 2, "there is no such file"),
+        (("verify", "nowhere"), 2, "there is no output"),
+        (("replay", "nowhere"), 2, "there is no output here"),
+        (("audit", "verify", "--receipts", "nowhere"), 2, "there is no folder"),
+        (("settings", "set", "north", "loation", "on", "--pipeline", "."), 2, "no feature `loation`"),
+        (("settings", "set", "north", "location", "on", "--subject", ""), 2, "a subject has a name"),
+        (("settings", "import", "nowhere.csv"), 2, "there is no such settings file"),
+        (("runs", "--ledger", "mysql://bob:hunter2@host/db"), 2, "no ledger can be had"),
+        (("audit", "log", "--ledger", "postgresql://bob:hun@ter2@host:port/db"), 2, "cannot be read"),
+    ],
+)
+def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(
+    house: House, command: Command, words: tuple[str, ...], code: int, told: str
+) -> None:
+    switched_on(house, command)
+    house.brings(rows(0, 5), day(0))
+    said = command(*words)
+    assert (said.code, told in said.err) == (code, True)
+    assert "ter2" not in said.out + said.err
+    assert not house.files()
+    assert len(command("audit", "log", "--activity", "settings", "--json").json["entries"]) == 2
+
+
+def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(house: House, command: Command) -> None:
+    switched_on(house, command)
+    house.brings(rows(0, 20), day(0))
+    assert pending(house, command).code == 0
+    house.brings([*rows(0, 10), *(f"{CANARY} {each}" for each in range(5))], day(0))
+    said = pending(house, command)
+    assert (said.code, "done, but 5 of 15 rows are in quarantine" in said.err) == (4, True)
+    house.brings([f"{CANARY} {each}" for each in range(5)], day(0))
+    said = command("run", house.folder, "--pending", "--json")
+    assert said.code == 4
+    assert "5 of 5 rows would be in quarantine" in said.error["message"]
+    assert "malformed 5" in said.error["message"]
+    assert len(house.rows()) == 10
+    assert json.loads(command("quarantine", "show", house.out, "--json").out)["rows"] == 5
