@@ -6,7 +6,8 @@ round. It does nothing that a power cut could not do, and nothing at all where t
     FAIL_POINTS    the steps of a publication, in their order
     SYNC_POINTS    before and after each fsync, by what is brought to the disk
     LEDGER_POINTS  what is done within a transaction of the ledger, and before and after it is kept
-    OTHER_POINTS   steps that not every publication has: files that are kept, files that other processes wrote, objects in a store
+    OTHER_POINTS   steps that not every publication has: files that are kept, files that other processes wrote
+    OBJECT_POINTS  steps of a publication in an object store that one on disk does not have
 """
 
 from __future__ import annotations
@@ -54,13 +55,11 @@ OTHER_POINTS: Final = (
     "adopt.before",
     "adopt.after",
     "clean.replaced",
-    "swap.unmarked",
-    "swap.copied",
-    "swap.deleted",
     "clean.intent",
     "back.between",
 )
-POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS))
+OBJECT_POINTS: Final = ("swap.unmarked", "swap.copied", "swap.deleted")
+POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *OBJECT_POINTS))
 
 
 def fail_point(name: str, turn: int | None = None) -> None:
