@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.failpoints import FAIL_POINTS, KILLED, LEDGER_POINTS, OTHER_POINTS, POINTS, SYNC_POINTS
+from minimize.failpoints import FAIL_POINTS, KILLED, LEDGER_POINTS, OBJECT_POINTS, OTHER_POINTS, POINTS, SYNC_POINTS
 from minimize.keys import Keyring, new_keyring
 from tests.faults.child import Fault, ended
 from tests.faults.versions import Versions
@@ -15,6 +15,8 @@ from tests.io.publishing import NOW, check_whole, dies_at, new, old, recovered, 
 
 ELSEWHERE = ("sync.copy", "sync.keyring", "sync.ledger", "sync.identity", "keep", "adopt", "back", "begin.before")
 """What a run over an output that stands does not come to (or that is tried below by itself)."""
+IN_BUCKETS = OBJECT_POINTS
+"""What `tests/job/test_bucket_kills.py` tries."""
 PASSED = [p for p in (*SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS) if not p.startswith(ELSEWHERE)]
 
 
@@ -47,7 +49,7 @@ def test_killed_there_whatever_the_turn_it_is_old_or_new(versions: Versions, tmp
 
 
 def test_every_point_is_tried_somewhere() -> None:
-    assert set(PASSED) | {p for p in POINTS if p.startswith(ELSEWHERE)} | set(FAIL_POINTS) == POINTS
+    assert set(PASSED) | {p for p in POINTS if p.startswith(ELSEWHERE)} | set(FAIL_POINTS) | set(IN_BUCKETS) == POINTS
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

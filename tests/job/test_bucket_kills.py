@@ -16,7 +16,7 @@ import pytest
 
 import minimize
 from minimize.errors import LedgerError, OutputError
-from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE
+from minimize.failpoints import FAIL_POINTS, KILLED, OBJECT_POINTS, VARIABLE
 from minimize.io import settling
 from minimize.io.identity import identity_of
 from minimize.ledger import find_ledger
@@ -125,6 +125,11 @@ def test_killed_at_a_step_it_is_old_or_new(
     house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
 ) -> None:
     old_or_new(house, bucket, out, point, follow)
+
+
+def test_every_step_of_a_bucket_is_tried() -> None:
+    assert set(OBJECT_POINTS) < set(POINTS)
+    assert set(FAIL_POINTS) - set(NOT_HERE) < set(POINTS)
 
 
 @pytest.mark.slow
