@@ -11,6 +11,8 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from minimize.errors import ConfigurationError
+from minimize.governance.retention.counting import tells_of_few
+from minimize.governance.retention.written import Reading, Written
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, found_files, resolve, veil
 from minimize.job.pending import READING, digests, last_inputs
@@ -42,8 +44,12 @@ def standing_sources(
     keys: Keyring,
     ledger: str | PathLike[str] | None,
 ) -> dict[str | None, Standing]:
-    """By date, those that can be run anew. Raises what `run` raises about policy, settings and keys."""
+    """By date, those that can be run anew, and of which no aggregate would change so that the difference tells of few.
+
+    Raises what `run` raises about policy, settings and keys.
+    """
     found: dict[str | None, Standing] = {}
+    reading = Reading(job.policy.purposes)
     for on in _standing(job, folder, chain, source, keys):
         given = resolve(
             job,
@@ -57,7 +63,9 @@ def standing_sources(
         )
         last = _last(chain, on)
         if not given.nothing and last is not None:
-            found[on] = Standing(on, given, _may_differ(given, last))
+            pending = _may_differ(given, last)
+            if not pending or not tells_of_few(Written(folder, last, reading), given, on):
+                found[on] = Standing(on, given, pending)
     return found
 
 
