@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from minimize.engines.base import Bound, Job
 from minimize.engines.passes import passes, through, way_through
-from minimize.engines.spill import Again, spilled
+from minimize.engines.spill import spilled
 from minimize.errors import ConfigurationError, KeyringError, each_quietly
 from minimize.frames import decoded, way_back
 from minimize.io.base import Source
@@ -43,6 +43,8 @@ from minimize.times import moment
 
 log = logging.getLogger("minimize")
 PathOrPolicy = Policy | str | PathLike[str]
+Reading = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
+"""Reads the good records, with no more than these fields where some are named."""
 PathOrKeyring = Keyring | str | PathLike[str] | None
 
 
@@ -166,24 +168,24 @@ def releasing(
 ) -> Iterator[tuple[Batch, pa.RecordBatch]]:
     """Each batch behind the stages, beside what of it may leave; their rows are the same. Counts what was left out."""
     with _passes(job, source, rejects) as records:
-        stages = way_through(job, lambda _: [map(Batch, records())])
+        stages = way_through(job, lambda names: [map(Batch, records(names))])
         rejects.clear()
-        for batch in map(Batch, records()):
+        for batch in map(Batch, records(None)):
             done = through(stages, batch)
             yield done, decoded(bound.release.columns(done), bound.schema)
 
 
 @contextmanager
-def _passes(job: Job, source: Rereadable, rejects: Counter[str]) -> Iterator[Again]:
+def _passes(job: Job, source: Rereadable, rejects: Counter[str]) -> Iterator[Reading]:
     """A way to read the good records as often as the job needs; data that can be read only once is gated, then spilled."""
     if source.again or passes(job.plan) == 1:
-        yield lambda: _records(source, rejects)
+        yield lambda names: _records(source if names is None else source.only(names), rejects)
         return
     gate = Gate(job.plan, job.settings, job.at)
     seen: Counter[str] = Counter()
     gated = (withheld(gate(Batch(records)), job.plan) for records in _records(source, seen))
     with spilled(gated, withheld_schema(source.schema, job.plan)) as again:
-        yield lambda: _counted(again(), seen, rejects)
+        yield lambda _: _counted(again(), seen, rejects)
 
 
 def _records(source: Source, rejects: Counter[str]) -> Iterator[pa.RecordBatch]:

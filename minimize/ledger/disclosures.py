@@ -18,12 +18,11 @@ from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Event
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES
-from minimize.ledger.tokens import KEY
 from minimize.receipt import canonical
 from minimize.receipt.receipt import Signer
 
-WIDTH = 32
-"""Bytes of the digest that a subject's token holds."""
+WIDTH = 16
+"""Bytes of a subject's token."""
 _NAMED = tuple(column.name for column in DISCLOSURES.c if column.name not in ("body", "key", "signature"))
 
 
@@ -31,7 +30,7 @@ _NAMED = tuple(column.name for column in DISCLOSURES.c if column.name not in ("b
 class TenantShare:
     """What was sent of one tenant: rows, the consent that covered them, and whose they are, by keyed token.
 
-    tokens       the digests of the tokens, 32 bytes each, ascending
+    tokens       16 bytes each, ascending
     key_version  of the key that they are made with; None where nobody is named
     """
 
@@ -47,9 +46,9 @@ class TenantShare:
         return len(self.tokens) // WIDTH
 
     def listed(self) -> list[str]:
-        """The tokens, as the ledger writes them elsewhere."""
+        """The tokens as text."""
         pieces = (self.tokens[at : at + WIDTH] for at in range(0, len(self.tokens), WIDTH))
-        return [f"{KEY}/{self.key_version}:{piece.hex()}" for piece in pieces]
+        return [token_text(self.key_version or 0, piece) for piece in pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,15 @@ class Disclosure:
     def as_json(self) -> dict[str, Any]:
         """The act as the JSON object that `share log --json` gives."""
         return {**self.body, "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature}}
+
+
+def token_text(version: int, token: bytes) -> str:
+    """A subject's token as text, with the version of its key.
+
+    >>> token_text(1, bytes(16))
+    'disclosed/1:00000000000000000000000000000000'
+    """
+    return f"disclosed/{version}:{token.hex()}"
 
 
 def record(

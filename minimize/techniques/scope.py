@@ -51,13 +51,13 @@ def canonicals(words: pa.Array, *, fold: bool = False) -> list[bytes]:
     texts = words.cast(pa.large_string())
     if not fold and pc.all(pc.string_is_ascii(texts)).as_py() is not False:
         tag, glue = pa.scalar("t", pa.large_string()), pa.scalar("", pa.large_string())
-        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, _BLANKS), glue).fill_null("")
+        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, BLANKS), glue).fill_null("")
         plain: list[bytes] = forms.cast(pa.large_binary()).to_pylist()
         return plain
     return [b"" if word is None else canonical(word, fold=fold) for word in listed(texts)]
 
 
-_BLANKS = "".join(char for char in map(chr, range(128)) if char.isspace())
+BLANKS = "".join(char for char in map(chr, range(128)) if char.isspace())
 """What `str.strip` takes off an ASCII text."""
 
 

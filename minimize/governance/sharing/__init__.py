@@ -12,6 +12,7 @@ from __future__ import annotations
 from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.digests import digest_of
 from minimize.governance.sharing.handing import share
+from minimize.governance.sharing.owners import token_of
 from minimize.governance.sharing.recalling import Recall, confirm_recalls, recalls_of, request_recalls
 from minimize.governance.sharing.receiving import receive
 from minimize.governance.sharing.telling import Why, disclosure, logged, unsigned, why
@@ -28,6 +29,7 @@ __all__ = [
     "receive",
     "request_recalls",
     "share",
+    "token_of",
     "unsigned",
     "why",
 ]

@@ -98,8 +98,9 @@ def _unknown(key: str, function: Function) -> Fate:
 
 
 def _stays(field: Field) -> Field:
-    """Read where a gate or a technique asks for it, and never released."""
-    return field.model_copy(update={"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": ()})
+    """Read where a gate or a technique asks for it, and never released: who shares need not even have it at hand."""
+    changes = {"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": (), "optional": not field.required}
+    return field.model_copy(update=changes)
 
 
 def _shared(field: Field, shared: Shared, recipient: str, linked: str | None) -> Field:

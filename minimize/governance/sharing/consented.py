@@ -65,7 +65,8 @@ class Tenants:
     rows: dict[str, Counter[str]] = field(default_factory=dict)
 
     def agreed(self, batch: pa.RecordBatch, part: str) -> pa.RecordBatch:
-        """The records of tenants that agreed."""
+        """The records of tenants that agreed, their tenants dictionary-encoded: whoever comes later tells them apart again."""
+        batch = _encoded(batch, self.pointer)
         coded = Coded.of(leaf(batch, self.pointer).values)
         new = [name for name in coded.names if name not in self.verdicts]
         if new:
@@ -91,11 +92,25 @@ class Tenants:
         return found
 
 
+def _narrow(batch: pa.RecordBatch, tops: frozenset[str]) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if name in tops])
+
+
+def _encoded(batch: pa.RecordBatch, pointer: Pointer) -> pa.RecordBatch:
+    place = batch.schema.get_field_index(pointer.top)
+    column = batch.column(place)
+    if not pointer.is_flat or column.type not in (pa.string(), pa.large_string()):
+        return batch
+    coded = column.dictionary_encode()
+    return batch.set_column(place, batch.schema.field(place).with_type(coded.type), coded)
+
+
 @dataclass(frozen=True, slots=True)
 class Agreed(Around):
     """A part of which only the records of tenants that agreed are given."""
 
     tenants: Tenants
+    tops: frozenset[str] | None = None
 
     def pieces(self) -> Sequence[Part]:
         """Itself."""
@@ -105,7 +120,8 @@ class Agreed(Around):
         """The part's chunks."""
         self.tenants.rows.pop(self.part.name, None)
         for chunk in self.part.read():
-            yield replace(chunk, records=self.tenants.agreed(chunk.records, self.part.name))
+            records = chunk.records if self.tops is None else _narrow(chunk.records, self.tops)
+            yield replace(chunk, records=self.tenants.agreed(records, self.part.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,8 @@ class AgreedSource:
 
     source: Source
     tenants: Tenants
+    keys: frozenset[str] | None = None
+    """The fields that are read; None for all."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -123,7 +141,9 @@ class AgreedSource:
     @property
     def parts(self) -> Sequence[Part]:
         """The parts, each with what its tenants agreed to."""
-        return [Agreed(part, self.tenants) for part in self.source.parts]
+        read = None if self.keys is None else {*map(Pointer.parse, self.keys), self.tenants.pointer}
+        tops = None if read is None else frozenset(pointer.top for pointer in read)
+        return [Agreed(part, self.tenants, tops) for part in self.source.parts]
 
     @property
     def again(self) -> bool:
@@ -131,5 +151,5 @@ class AgreedSource:
         return getattr(self.source, "again", True)
 
     def only(self, keys: Collection[str]) -> AgreedSource:
-        """The same: one pass in memory reads it all."""
-        return self
+        """The same records with no more than these fields."""
+        return replace(self, source=self.source.only(keys), keys=frozenset(keys))

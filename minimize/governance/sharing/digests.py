@@ -5,42 +5,75 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.words import data_of, offsets_of
+
+LONG: Final = 255
 Bytes = npt.NDArray[np.uint8]
 
 
 class Fingerprint:
-    """SHA-256 over a payload, column by column: which values are there, how long they are, and their bytes.
+    """SHA-256 over a payload, column by column: which values are null, how long the others are, and their bytes.
 
     Takes batches of one schema, in order. The same rows give the same digest, however they are cut into batches.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
-        self._parts = [[hashlib.sha256() for _ in _pieces(_none(each.type))] for each in schema]
+        self._parts = [[_Part() for _ in _pieces(_none(each.type))] for each in schema]
         self._rows = 0
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Takes the next rows in."""
         self._rows += batch.num_rows
-        for hashes, column in zip(self._parts, batch.columns, strict=True):
-            for hashed, piece in zip(hashes, _pieces(column), strict=True):
-                hashed.update(np.ascontiguousarray(piece).data)
+        for parts, column in zip(self._parts, batch.columns, strict=True):
+            for part, piece in zip(parts, _pieces(column), strict=True):
+                part.take(piece)
 
     @property
     def digest(self) -> str:
         """`sha256:` of all that was taken in."""
         names = [[each.name, str(each.type)] for each in self._schema]
         whole = hashlib.sha256(json.dumps([self._rows, names]).encode())
-        for hashes in self._parts:
-            for each in hashes:
-                whole.update(each.digest())
+        for parts in self._parts:
+            for each in parts:
+                whole.update(each.digest)
         return f"sha256:{whole.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Nulls:
+    """Where a column is null, and how many values it has."""
+
+    places: npt.NDArray[np.int64]
+    values: int
+
+
+class _Part:
+    """One stream of a column; the places of nulls count on from batch to batch."""
+
+    def __init__(self) -> None:
+        self._hash, self._values = hashlib.sha256(), 0
+
+    def take(self, piece: Bytes | _Nulls) -> None:
+        """Takes the next piece in."""
+        if isinstance(piece, _Nulls):
+            self._hash.update((piece.places + self._values).view(np.uint8).data)
+            self._values += piece.values
+        else:
+            self._hash.update(np.ascontiguousarray(piece).data)
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that was taken in, and of how many values there were."""
+        return self._hash.digest() + self._values.to_bytes(8, "little")
 
 
 def digest_of(table: pa.Table) -> str:
@@ -60,24 +93,23 @@ def _none(kind: pa.DataType) -> pa.Array:
     return pa.array([], kind)
 
 
-def _pieces(column: pa.Array) -> Iterator[Bytes]:
+def _pieces(column: pa.Array) -> Iterator[Bytes | _Nulls]:
     """The parts of a column as bytes, each of which goes on where that of the batch before ended."""
     kind = column.type
     if kind in (pa.string_view(), pa.binary_view()):
         column = column.cast(pa.large_binary())
         kind = column.type
-    yield column.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
+    yield _nulls(column)
     if pa.types.is_struct(kind):
         for child in column.flatten():
             yield from _pieces(child)
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
-        yield _lengths(pc.list_value_length(column) if not pa.types.is_map(kind) else _map_lengths(column))
+        yield from _lengths(pc.list_value_length(column) if not pa.types.is_map(kind) else _map_lengths(column))
         yield from _pieces(_inner(column))
     elif pa.types.is_boolean(kind):
         yield column.fill_null(False).to_numpy(zero_copy_only=False).view(np.uint8)
     elif pa.types.is_string(kind) or pa.types.is_binary(kind) or _is_large(kind):
-        yield _lengths(pc.binary_length(column))
-        yield _bytes(column)
+        yield from _texts(column)
     else:
         yield _fixed(column)
 
@@ -86,8 +118,23 @@ def _is_large(kind: pa.DataType) -> bool:
     return kind in (pa.large_string(), pa.large_binary())
 
 
-def _lengths(lengths: pa.Array) -> Bytes:
-    return np.asarray(lengths.cast(pa.int64()).fill_null(0), np.int64).view(np.uint8)
+def _nulls(column: pa.Array) -> _Nulls:
+    there = np.asarray(column.is_null()) if column.null_count else np.empty(0, np.bool_)
+    return _Nulls(np.flatnonzero(there).astype(np.int64), len(column))
+
+
+def _lengths(lengths: pa.Array) -> Iterator[Bytes]:
+    """Short lengths in a byte each; those of 255 and more once more, whole."""
+    yield from _short_and_long(np.asarray(lengths.cast(pa.int64()).fill_null(0), np.int64))
+
+
+def _short_and_long(lengths: npt.NDArray[np.integer[Any]]) -> Iterator[Bytes]:
+    if not len(lengths) or lengths.max() < LONG:
+        yield lengths.astype(np.uint8)
+        yield np.empty(0, np.uint8)
+    else:
+        yield np.minimum(lengths, LONG).astype(np.uint8)
+        yield lengths[lengths >= LONG].astype(np.int64).view(np.uint8)
 
 
 def _map_lengths(column: pa.MapArray) -> pa.Array:
@@ -102,15 +149,12 @@ def _inner(column: pa.Array) -> pa.Array:
     return entries.slice(first, last - first)
 
 
-def _bytes(column: pa.Array) -> Bytes:
-    """The text of a column without what stands under nulls (in a scrubbed column nothing does)."""
+def _texts(column: pa.Array) -> Iterator[Bytes]:
+    """How long the texts are that are there, and their bytes, one after another; nothing of what stands under nulls."""
     dense = column.drop_null() if column.null_count else column
-    wide = dense.cast(pa.large_binary())
-    _, offsets, data = wide.buffers()
-    if data is None or not len(wide):
-        return np.empty(0, np.uint8)
-    ends = np.frombuffer(offsets, np.int64)[wide.offset : wide.offset + len(wide) + 1]
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    ends = offsets_of(dense)
+    yield from _short_and_long(np.diff(ends))
+    yield data_of(dense)[ends[0] : ends[-1]]
 
 
 def _fixed(column: pa.Array) -> Bytes:

@@ -47,6 +47,8 @@ class Aside:
         """Takes a path where nothing stands. Raises ConfigurationError for another ending, OutputError."""
         self.path, self.format = path, format_of(path)
         _check_free(path)
+        if self.format == "csv":
+            _check_flat(schema)
         self._rows, self._schema = 0, schema
         self._folder = _private(path)
         self._file = self._folder / f"payload.{self.format}"
@@ -123,9 +125,6 @@ class Csv:
     """CSV (RFC 4180) with a header; nested columns have no place in it."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        nested = [each.name for each in schema if pa.types.is_nested(each.type)]
-        if nested:
-            raise ConfigurationError(f"{nested[0]} is nested, and CSV is not", hint="write Parquet or NDJSON")
         self._file = HashingFile(path)
         self._writer = pv.CSVWriter(self._file, schema)
 
@@ -145,6 +144,12 @@ def format_of(path: Path) -> str:
     if found is None:
         raise ConfigurationError("the payload's path names no format", hint=f"end it in {', '.join(FORMATS)}")
     return found
+
+
+def _check_flat(schema: pa.Schema) -> None:
+    nested = [each.name for each in schema if pa.types.is_nested(each.type)]
+    if nested:
+        raise ConfigurationError(f"{nested[0]} is nested, and CSV is not", hint="write Parquet or NDJSON")
 
 
 def _check_free(path: Path) -> None:

@@ -3,50 +3,103 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.governance.sharing.consented import Coded
+from minimize.interned import Interned
 from minimize.keys import Keyring
-from minimize.ledger.tokens import KEY, PURPOSE, digests_of
+from minimize.keys.cmac import Cmac
+from minimize.ledger.disclosures import token_text
+from minimize.ledger.tokens import KEY
+from minimize.techniques.scope import BLANKS, canonical
+from minimize.words import data_of, offsets_of
 
-MANY = 4_194_304
-"""Pairs that are gathered before they are made distinct together."""
+PURPOSE: Final = "disclosures"
 
 
 @dataclass(slots=True)
 class Owners:
     """The pairs of tenant and subject that were seen; what is printed of them is nothing."""
 
-    pairs: list[pa.Table] = field(default_factory=list, repr=False)
+    tenants: dict[str, int] = field(default_factory=dict, repr=False)
+    subjects: Interned = field(default_factory=lambda: Interned(pa.large_string()), repr=False)
 
-    def take(self, tenants: pa.Array, subjects: pa.Array) -> None:
+    def take(self, tenants: Coded, subjects: pa.Array) -> None:
         """Takes in the tenants and subjects of some rows."""
-        table = pa.table({"tenant": _text(tenants), "subject": _text(subjects)})
-        self.pairs.append(_distinct(table))
-        if sum(pairs.num_rows for pairs in self.pairs) > MANY:
-            self.pairs = [_distinct(pa.concat_tables(self.pairs))]
+        places = [self.tenants.setdefault(name, len(self.tenants)) for name in tenants.names]
+        scopes = np.array([*places, 0], np.int32)[tenants.codes]
+        self.subjects.codes(_texts(subjects), scopes)
 
     def digests(self, keys: Keyring) -> dict[str, bytes]:
-        """Per tenant the digests of its subjects' tokens, ascending, one after the other."""
-        if not self.pairs:
+        """Per tenant what the tokens of its subjects hold, ascending, one after the other."""
+        if not len(self.subjects):
             return {}
-        secret = keys.subkey(KEY, PURPOSE)
-        whole = _distinct(pa.concat_tables(self.pairs)).sort_by("tenant")
-        names = pc.run_end_encode(whole.column("tenant").combine_chunks())
-        subjects, found, first = whole.column("subject"), {}, 0
-        for tenant, end in zip(names.values.to_pylist(), names.run_ends.to_pylist(), strict=True):
-            own = subjects.slice(first, end - first).to_pylist()
-            found[tenant] = b"".join(sorted(digests_of(secret, tenant, own)))
+        scopes, texts = self.subjects.scoped()
+        order = np.argsort(scopes, kind="stable")
+        texts, names = texts.take(pa.array(order)), [*self.tenants]
+        ends = np.searchsorted(scopes[order], np.arange(len(names)), side="right").tolist()
+        secret, found, first = _secret(keys, None), {}, 0
+        for name, end in zip(names, ends, strict=True):
+            if end > first:
+                found[name] = _sorted(_tags(secret, name, texts.slice(first, end - first)))
             first = end
         return found
 
 
-def _text(column: pa.Array) -> pa.Array:
+def token_of(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
+    """The token by which a subject of a tenant stands in disclosures, under the newest version of the `subject` key, or another.
+
+    Raises KeyringError.
+    """
+    which = keys.version_of(KEY) if version is None else version
+    tag = _tags(_secret(keys, which), tenant, pa.array([subject], pa.large_string()))
+    return token_text(which, tag.tobytes())
+
+
+def once_each(codes: pa.Array) -> npt.NDArray[np.int64]:
+    """The rows that say it all: of each code the first, and those without one.
+
+    >>> once_each(pa.array([1, 0, 1, None, 0])).tolist()
+    [0, 1, 3]
+    """
+    found = np.asarray(codes.fill_null(-1), np.int64)
+    first = np.full(int(found.max(initial=-1)) + 2, -1, np.int64)
+    first[found[::-1]] = np.arange(len(found))[::-1]
+    nowhere = np.flatnonzero(found < 0)
+    return np.sort(np.concatenate([first[:-1][first[:-1] >= 0], nowhere]))
+
+
+def _secret(keys: Keyring, version: int | None) -> Cmac:
+    return Cmac(keys.subkey(KEY, PURPOSE, version))
+
+
+def _tags(secret: Cmac, tenant: str, subjects: pa.Array) -> npt.NDArray[np.uint8]:
+    """AES-CMAC of each subject under a key of the tenant's own: one subject of two tenants has two tokens."""
+    name = np.frombuffer(tenant.encode(), np.uint8)
+    own = Cmac(secret.tags(name, np.array([0, len(name)])).tobytes())
+    forms = _forms(subjects)
+    return own.tags(data_of(forms), offsets_of(forms))
+
+
+def _forms(subjects: pa.Array) -> pa.Array:
+    """One form of each: what a pseudonym takes for the same subject is the same here."""
+    if pc.all(pc.string_is_ascii(subjects)).as_py() is not False:
+        return pc.ascii_trim(subjects, BLANKS)
+    return pa.array([canonical(text)[1:].decode() for text in subjects.to_pylist()], pa.large_string())
+
+
+def _sorted(tags: npt.NDArray[np.uint8]) -> bytes:
+    high, low = np.ascontiguousarray(tags).view(">u8").reshape(-1, 2).T
+    ordered = tags[np.lexsort((low, high))]
+    other = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    return bytes(ordered[other].tobytes())
+
+
+def _texts(column: pa.Array) -> pa.Array:
     plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return plain.cast(pa.large_string())
-
-
-def _distinct(table: pa.Table) -> pa.Table:
-    there = table.filter(pc.and_(table.column("tenant").is_valid(), table.column("subject").is_valid()))
-    return there.group_by(["tenant", "subject"], use_threads=False).aggregate([])
+    return plain if plain.type == pa.large_string() else plain.cast(pa.large_string())

@@ -15,13 +15,14 @@ from minimize.engines.base import Job
 from minimize.errors import NotPermitted, each_quietly
 from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.digests import Fingerprint
-from minimize.governance.sharing.owners import Owners
+from minimize.governance.sharing.owners import Owners, once_each
 from minimize.governance.sharing.reasons import reason
 from minimize.minimizer import Prepared, Rereadable, releasing
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
 from minimize.stage import Batch
+from minimize.techniques.pseudonymize import Pseudonymize
 
 Mask = npt.NDArray[np.bool_]
 
@@ -89,8 +90,24 @@ def _count(made: Made, batch: Batch, plan: Plan, kept: Mask | None) -> None:
         return
     tenants = _only(leaf_of(batch.raw, tenant), kept)
     made.tenants.update(Coded.of(tenants).counts())
-    if subject is not None:
-        made.owners.take(tenants, _only(leaf_of(batch.raw, subject), kept))
+    if subject is None:
+        return
+    subjects, rows = _only(leaf_of(batch.raw, subject), kept), _telling(batch, plan) if kept is None else None
+    if rows is not None:
+        tenants, subjects = tenants.take(rows), subjects.take(rows)
+    made.owners.take(Coded.of(tenants), subjects)
+
+
+def _telling(batch: Batch, plan: Plan) -> pa.Array | None:
+    """The rows of which the subjects are all there are, where its released pseudonyms tell: they are one for each, and tenant."""
+    policy = plan.policy
+    released, steps = batch.released.get(policy.subject or ""), plan.fields[policy.subject or ""].branches[0].steps
+    first = steps[0] if steps else None
+    tells = isinstance(first, Pseudonymize) and first.per == policy.tenant and not first.fold
+    tells = tells and all(isinstance(step, Pseudonymize) for step in steps or ())
+    if not tells or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
+        return None
+    return pa.array(once_each(released.indices)) if pa.types.is_dictionary(released.type) else None
 
 
 def _only(values: pa.Array, kept: Mask | None) -> pa.Array:

@@ -36,7 +36,7 @@ DISCLOSED: Final = Table(
     Column("tokens", LargeBinary, nullable=False),
     Index("ix_disclosed_tenant_id", "tenant_id"),
 )
-"""One row a tenant. `tokens` are the digests of its subjects' tokens, 32 bytes each, ascending; `key_version` is of their key."""
+"""One row a tenant. `tokens` are those of its subjects, 16 bytes each, ascending; `key_version` is of their key."""
 
 RECALLS: Final = Table(
     "recalls",

@@ -14,12 +14,11 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPermitted, OutputError, PolicyError
-from minimize.governance.sharing import digest_of
+from minimize.governance.sharing import digest_of, token_of
 from minimize.governance.sharing.handing import moments
 from minimize.ledger import find_ledger
 from minimize.ledger.disclosures import Disclosure, disclosures, tenants_of
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.tokens import subject_token
 from tests.governance.sharing.house import NOW, POLICY, RECORDS, House, changed
 
 HOUR = timedelta(hours=1)
@@ -139,8 +138,8 @@ def test_subjects_are_recorded_as_keyed_tokens(house: House) -> None:
     house.share()
     with open_ledger(find_ledger(house.ledger)) as ledger:
         north, south = tenants_of(ledger, disclosures(ledger)[0].disclosure)
-    assert set(north.listed()) == {subject_token(house.keys, "north", name) for name in ("d-1", "d-3")}
-    assert south.listed() == [subject_token(house.keys, "south", "d-2")]
+    assert set(north.listed()) == {token_of(house.keys, "north", name) for name in ("d-1", "d-3")}
+    assert south.listed() == [token_of(house.keys, "south", "d-2")]
 
 
 def test_a_dry_run_records_nothing(house: House) -> None:

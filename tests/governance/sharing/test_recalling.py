@@ -7,12 +7,11 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.sharing import Recall, confirm_recalls, recalls_of, request_recalls
+from minimize.governance.sharing import Recall, confirm_recalls, recalls_of, request_recalls, token_of
 from minimize.ledger import find_ledger
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.tokens import subject_token
 from minimize.switching import House as Places
 from tests.governance.sharing.house import NOW, House
 
@@ -98,7 +97,7 @@ def test_the_list_says_what_was_sent_when_and_whose(shared: House) -> None:
     shared.says("north", "withdrawn", at=NOW + timedelta(minutes=1))
     (recall,) = found(shared)
     assert (recall.rows, recall.sent_at, recall.fields) == (2, NOW, ("device_id", "event_time", "model"))
-    assert set(recall.subjects) == {subject_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
+    assert set(recall.subjects) == {token_of(shared.keys, "north", name) for name in ("d-1", "d-3")}
     assert recall.digest.startswith("sha256:")
 
 

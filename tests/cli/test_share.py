@@ -1,0 +1,88 @@
+"""`minimize share`: what it prints and how it exits."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.command import Command, Said
+from tests.governance.sharing.house import RECORDS, House
+
+
+@pytest.fixture(name="shop")
+def _shop(tmp_path: Path, house: object, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house on disk that shares, with records of now."""
+    shop = House(tmp_path)
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(shop.ledger))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "shop.keys"))
+    shop.keys.path.rename(tmp_path / "shop.keys")
+    (tmp_path / "recipients").mkdir()
+    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
+    (tmp_path / "policy.yaml").write_text(json.dumps(shop.policy_))
+    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
+    pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
+    for tenant in ("north", "south"):
+        shop.says(tenant, at=datetime.now(UTC) - timedelta(days=1))
+    return shop
+
+
+def send(command: Command, shop: House, *words: object) -> Said:
+    given = ("--policy", shop.folder / "policy.yaml", "--data", shop.folder / "in.parquet")
+    return command("share", "send", "vendor", "sync", *given, *words)
+
+
+def test_what_may_leave_is_written_and_recorded(shop: House, command: Command) -> None:
+    done = send(command, shop, "--to", shop.folder / "p.ndjson", "--json")
+    assert (done.code, done.json["rows"]) == (0, 3)
+    assert len((shop.folder / "p.ndjson").read_text().splitlines()) == 3
+    listed = command("share", "log", "--json")
+    assert [each["disclosure"] for each in listed.json["disclosures"]] == [done.json["disclosure"]]
+    assert "vendor  sync  3 rows" in command("share", "log").out
+    assert json.loads(command("share", "show", done.json["disclosure"]).out)["contract"] == "C-1"
+
+
+def test_a_dry_run_says_what_would_leave(shop: House, command: Command) -> None:
+    said = send(command, shop, "--dry-run")
+    assert said.code == 0
+    assert "vendor, sync: 3 rows of 2 tenants" in said.out
+    assert "N039" in said.out
+    assert command("share", "log").out == "nothing was shared\n"
+
+
+def test_a_refusal_exits_3_with_every_reason(shop: House, command: Command) -> None:
+    said = send(command, shop, "--to", shop.folder / "p.csv", "--purpose", "customer_support", "--json")
+    assert said.code == 3
+    assert [each["code"] for each in said.error["faults"]] == ["N020", "N039"]
+    assert send(command, shop, "--dry-run", "--purpose", "customer_support").code == 3
+
+
+def test_nowhere_to_send_it_exits_2(shop: House, command: Command) -> None:
+    assert send(command, shop).code == 2
+    assert command("share", "send", "vendor", "sync", "--dry-run").code == 2
+
+
+def test_why_tells_whether_a_tenant_s_records_may_go(shop: House, command: Command) -> None:
+    yes = command("share", "why", "vendor", "sync", "--tenant", "north")
+    assert yes.out.startswith("vendor, sync: may get device_id, event_time, model\n  consent ")
+    no = command("share", "why", "vendor", "sync", "--tenant", "west")
+    assert no.out.startswith("vendor, sync: gets nothing\n  N039")
+
+
+def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: House, command: Command) -> None:
+    send(command, shop, "--to", shop.folder / "p.csv")
+    assert command("share", "recall", "list").out == "nothing has to go\n"
+    shop.says("north", "withdrawn", at=datetime.now(UTC))
+    due = command("share", "recall", "list")
+    assert (due.code, "vendor  north  withdrawn  due  2 rows, 2 subjects" in due.out) == (1, True)
+    told = command("share", "recall", "request", "vendor", "--to", shop.folder / "delete.json")
+    assert told.code == 0
+    assert len(json.loads((shop.folder / "delete.json").read_text())["delete"][0]["subjects"]) == 2
+    assert command("share", "recall", "list").code == 0
+    assert command("share", "recall", "confirm", "vendor", "--tenant", "north").code == 0
+    assert command("share", "recall", "list", "--all", "--json").json["recalls"][0]["state"] == "confirmed"
+    assert command("share", "recall", "confirm", "vendor").code == 2

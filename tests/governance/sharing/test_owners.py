@@ -1,0 +1,56 @@
+"""Subjects are told by tokens that nobody can turn back or join across tenants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.governance.sharing.consented import Coded
+from minimize.governance.sharing.owners import Owners, once_each, token_of
+from minimize.ledger.disclosures import TenantShare
+from tests.governance.sharing.house import House
+
+
+def listed(house: House, owners: Owners, tenant: str) -> list[str]:
+    return TenantShare(tenant, 0, "", 1, owners.digests(house.keys)[tenant]).listed()
+
+
+def seen(*pairs: tuple[str, str | None]) -> Owners:
+    owners = Owners()
+    for tenant, subject in pairs:
+        owners.take(Coded.of(pa.array([tenant])), pa.array([subject], pa.string()))
+    return owners
+
+
+def test_each_subject_has_one_token_however_often_it_came(house: House) -> None:
+    owners = seen(("north", "d-1"), ("north", "d-1"), ("north", "d-2"), ("north", None))
+    assert set(listed(house, owners, "north")) == {token_of(house.keys, "north", name) for name in ("d-1", "d-2")}
+
+
+def test_one_subject_of_two_tenants_has_two_tokens(house: House) -> None:
+    owners = seen(("north", "d-1"), ("south", "d-1"))
+    assert listed(house, owners, "north") != listed(house, owners, "south")
+
+
+def test_what_means_the_same_is_the_same_subject(house: House) -> None:
+    owners = seen(("north", " d-1"), ("north", "d-1 "), ("north", "é"), ("north", "e\u0301"))
+    assert set(listed(house, owners, "north")) == {token_of(house.keys, "north", name) for name in ("d-1", "é")}
+
+
+def test_the_order_of_tokens_tells_nothing_of_the_order_of_rows(house: House) -> None:
+    one, other = seen(("n", "a"), ("n", "b"), ("n", "c")), seen(("n", "c"), ("n", "a"), ("n", "b"))
+    assert one.digests(house.keys) == other.digests(house.keys)
+
+
+def test_nobody_has_no_tokens(house: House) -> None:
+    assert seen(("north", None)).digests(house.keys) == {}
+
+
+def test_what_is_printed_shows_no_subject() -> None:
+    assert "d-1" not in repr(seen(("north", "d-1")))
+
+
+def test_the_first_row_of_each_code_says_it_all() -> None:
+    codes = np.random.default_rng(1).integers(0, 9, 50)
+    rows = once_each(pa.array(codes))
+    assert sorted(codes[rows].tolist()) == sorted(set(codes.tolist()))
