@@ -75,14 +75,15 @@ def rewrite(
     removes: Sequence[str] = (),
     encryption: Encryption | None = None,
     keys: Subkeys | None = None,
+    also: Callable[[Staging], Rewritten] | None = None,
 ) -> Receipt:
     """Puts files in force through a stage and publishes what comes out in their place.
 
     Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
     folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
     by name, in their place; schema and field metadata stay. Files that are to be removed are not read. With `keys` what stands
-    in for a file that has an index gets one, without them none. Raises OutputError for a file that is not in force or whose
-    bytes are not those that its receipt tells, before anything is written.
+    in for a file that has an index gets one, without them none. `also` stages what else changes with them. Raises OutputError
+    for a file that is not in force or whose bytes are not those that its receipt tells, before anything is written.
     """
     force = _force(output)
     chosen = [_checked(output, path, force) for path in sorted(set(files))]
@@ -96,6 +97,7 @@ def rewrite(
             watch = None if file.index is None or keys is None else _indexer(output, file, keys)
             each = stage.of(file) if isinstance(stage, EachFile) else stage
             done += _rewritten(staging, file, number, each, {"encryption": encryption, "watch": watch})
+        done += Rewritten() if also is None else also(staging)
         made = receipt(done)
         staging.publish(made, attachments)
     return made

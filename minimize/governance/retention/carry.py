@@ -10,13 +10,15 @@ from os import PathLike
 from typing import Final
 
 from minimize.errors import OutputError, RefusedError
-from minimize.governance.retention.due import Due
+from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
+from minimize.governance.retention.recompute import Recomputed, recomputed
 from minimize.governance.retention.remains import Remains
+from minimize.governance.retention.sources import source_of
 from minimize.governance.retention.told import Telling, retention_file
-from minimize.governance.retention.written import RETENTION
-from minimize.io.publish import Output, open_output
+from minimize.governance.retention.written import RETENTION, Written
+from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
@@ -24,7 +26,7 @@ from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.observability.places import Places
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Kind, Receipt
+from minimize.receipt import FileRef, Kind, OutputFile, Receipt, in_force
 from minimize.stores import Place
 
 log = logging.getLogger("minimize")
@@ -60,6 +62,24 @@ class Carrying:
             groups.setdefault(each.written.same, []).append(each)
         return tuple(self._group(plan, group) for group in groups.values())
 
+    def _recomputed(self, chain: Sequence[Receipt], plan: Plan, group: Sequence[Due]) -> tuple[Recomputed, ...]:
+        """Aggregates of dates of which records went after events alone, as far as they can be made anew."""
+        found: list[Recomputed] = []
+        dates = {each.date for each in group if each.name == RECORDS and not each.is_handed}
+        for on in sorted(dates, key=str):
+            due = {each.name for each in plan.due if each.date == on}
+            names = [name for name, said in plan.stays.items() if (on or "") in said and name not in due]
+            source = (
+                source_of(self.pipeline, self.output, chain, on, self.asked.at, self.keys, self.ledger)
+                if names
+                else None
+            )
+            if source is not None and not any(each.is_handed and each.date == on for each in plan.due):
+                last, given = source
+                written = Written(self.output, last, group[0].written.reading)
+                found += recomputed(written, given, on, names, self.asked.happened)
+        return tuple(found)
+
     def _group(self, plan: Plan, group: Sequence[Due]) -> Receipt:
         how = How(self.kind, "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)
         with (
@@ -69,6 +89,7 @@ class Carrying:
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
+            made = self._recomputed(folder.receipts(), plan, group) if self.kind == "expire" else ()
             telling = Telling(
                 folder.receipts(),
                 booking.run_id,
@@ -78,12 +99,13 @@ class Carrying:
                 self.at_given,
                 how.started,
                 self.kind,
+                made,
             )
 
             def receipt(done: Rewritten) -> Receipt:
                 return replace(telling.receipt(done, attachments), audit=booking.head()).signed(self.keys)
 
-            signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.keys)
+            signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.keys, made)
             told(booking, signed)
         _check_gone(self.output, signed)
         log.info("%d rows went", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
@@ -97,6 +119,7 @@ def _rewritten(
     receipt: Callable[[Rewritten], Receipt],
     attachments: Mapping[str, bytes],
     keys: Keyring,
+    made: Sequence[Recomputed],
 ) -> Receipt:
     orders = {each.file.path: each.orders for each in group}
     return rewrite(
@@ -108,7 +131,23 @@ def _rewritten(
         attachments,
         removes=[each.file.path for each in group if each.whole],
         keys=keys,
+        also=lambda staging: _put(staging, made),
     )
+
+
+def _put(staging: Staging, made: Sequence[Recomputed]) -> Rewritten:
+    """Aggregates that were made anew, in place of those that stand."""
+    known = {path: file.digest for path, file in standing_files(staging.output.receipts()).items()}
+    done = Rewritten()
+    for each in made:
+        gone, written = each.put(staging)
+        done += Rewritten({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in gone))
+    return done
+
+
+def standing_files(chain: Sequence[Receipt]) -> dict[str, OutputFile]:
+    """The files in force, by path."""
+    return {file.path: file for files in in_force(chain).values() for file in files}
 
 
 def _check_at(at: datetime, folder: Output, dates: set[str | None]) -> None:

@@ -46,8 +46,12 @@ class Asked:
             return _of_aggregate(self, written, name, born)
         then, schema = written.policy, stored.whole
         orders = Orders(then, Rules.of(then, self.today, schema), self.at, Clock.of(then, schema), born)
-        happened = [event for event in self.events if event.at <= self.at]
-        return _with_events(orders, stored, happened, self.keys) if happened else orders
+        return _with_events(orders, stored, self.happened, self.keys) if self.happened else orders
+
+    @property
+    def happened(self) -> tuple[Event, ...]:
+        """The events that are not yet to come."""
+        return tuple(event for event in self.events if event.at <= self.at)
 
 
 def _of_aggregate(asked: Asked, written: Written, name: str, born: int | None) -> Orders:

@@ -15,10 +15,11 @@ from minimize.governance.retention.counting import tells_of_few
 from minimize.governance.retention.written import Reading, Written
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, found_files, resolve, veil
+from minimize.job.origin import place_of
 from minimize.job.pending import READING, digests, last_inputs
 from minimize.keys import Keyring
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Receipt
+from minimize.receipt import Origin, Receipt
 from minimize.settings import SettingsRows
 from minimize.stores import Place
 
@@ -67,6 +68,33 @@ def standing_sources(
             if not pending or not tells_of_few(Written(folder, last, reading), given, on):
                 found[on] = Standing(on, given, pending)
     return found
+
+
+def source_of(
+    job: Pipeline,
+    folder: Place,
+    chain: Sequence[Receipt],
+    on: str | None,
+    at: datetime,
+    keys: Keyring,
+    ledger: str | PathLike[str] | None,
+) -> tuple[Receipt, Given] | None:
+    """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand."""
+    last, origin = _last(chain, on), (chain[-1].origin or Origin())
+    source = place_of(folder, origin.input)
+    if last is None or on not in set(_standing(job, folder, chain, source, keys)):
+        return None
+    given = resolve(
+        job,
+        wanted=Wanted.of(on),
+        at=at,
+        input=source,
+        settings=place_of(folder, origin.settings),
+        output=folder,
+        keys=keys,
+        ledger=ledger,
+    )
+    return None if given.nothing else (last, given)
 
 
 def _standing(

@@ -10,6 +10,7 @@ from typing import Final
 from minimize.errors import ConfigurationError
 from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.plan import Plan
+from minimize.governance.retention.recompute import Recomputed
 from minimize.io.durable import digest_of
 from minimize.io.rewrite import Rewritten
 from minimize.io.stated import files_stated, indexes_stated
@@ -40,6 +41,7 @@ class Telling:
     at_given: bool
     started: datetime
     kind: Kind = "expire"
+    made: tuple[Recomputed, ...] = ()
 
     def receipt(self, done: Rewritten, attachments: Mapping[str, bytes]) -> Receipt:
         """The receipt, not signed yet."""
@@ -89,7 +91,22 @@ class Telling:
         return Rows(read, read - gated, gated)
 
     def _outputs(self, done: Rewritten) -> dict[str, Output]:
-        return {name: self._output(name, done) for name in dict.fromkeys(each.name for each in self.group)}
+        found = {name: self._output(name, done) for name in dict.fromkeys(each.name for each in self.group)}
+        names = dict.fromkeys(each.name for each in self.made)
+        return {**found, **{name: self._made(name, done) for name in names}}
+
+    def _made(self, name: str, done: Rewritten) -> Output:
+        """An aggregate that was made anew."""
+        files = files_stated(done.written.get(name, ()))
+        results = [each.result for each in self.made if each.name == name]
+        return Output(
+            "aggregated",
+            sum(file.rows for file in files),
+            groups_suppressed=sum(each.groups_suppressed for each in results),
+            rows_suppressed=sum(each.rows_suppressed for each in results),
+            too_late=0,
+            files=files,
+        )
 
     def _output(self, name: str, done: Rewritten) -> Output:
         written = done.written.get(name, ())
@@ -105,7 +122,11 @@ class Telling:
 
     def _stays(self) -> dict[str, tuple[str, ...]]:
         dates = {each.date or "" for each in self.group if each.name == RECORDS}
-        found = {name: tuple(on for on in said if on in dates) for name, said in self.plan.stays.items()}
+        dates_made = {(each.name, each.date or "") for each in self.made}
+        found = {
+            name: tuple(on for on in said if on in dates and (name, on) not in dates_made)
+            for name, said in self.plan.stays.items()
+        }
         return {name: said for name, said in found.items() if said}
 
 

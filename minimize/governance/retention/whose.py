@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,6 @@ import pyarrow as pa
 
 from minimize.governance.retention.clock import UNKNOWN, Bools, Moments
 from minimize.governance.retention.events import Event
-from minimize.governance.retention.forms import Column
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.settings.columns import index
@@ -21,12 +21,20 @@ Codes = npt.NDArray[np.int64]
 NOBODY = -1
 
 
+class Forms(Protocol):
+    """How somebody stands in a column."""
+
+    def forms(self, value: str, tenant: str) -> frozenset[str] | None:
+        """Every form in which a value may stand there; None where that depends on what is not known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A column of a file by which somebody is found: where it stands, and how."""
+    """A column by which somebody is found: where it stands, and how."""
 
     pointer: Pointer
-    column: Column
+    column: Forms
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,145 @@
+"""Aggregates of a date made anew after records of it went, where the difference of both releases does not tell of few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from minimize.aggregates.table import AggregateResult
+from minimize.engines import ENGINES
+from minimize.engines.base import Job, Unkept
+from minimize.governance.retention.clock import Bools, Moments
+from minimize.governance.retention.counting import before_of, is_safe, subjects
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.whose import Named, Whose
+from minimize.governance.retention.written import PIPELINE, Written
+from minimize.io.base import Chunk, Part, Source
+from minimize.io.base import Written as File
+from minimize.io.part import Around
+from minimize.io.publish import Staging
+from minimize.job.given import Given
+from minimize.nested import leaf
+from minimize.plan import Plan
+from minimize.pointer import Pointer
+from minimize.policy.fields import ways_of
+from minimize.policy.model import Policy
+from minimize.settings.columns import moments
+from minimize.techniques.periods import starts
+from minimize.techniques.truncate_time import TruncateTime
+
+Keeps = Callable[[pa.RecordBatch], Bools]
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """One aggregate of one date, made anew."""
+
+    name: str
+    date: str | None
+    schema: pa.Schema
+    result: AggregateResult = field(repr=False)
+
+    def put(self, staging: Staging) -> tuple[list[str], list[File]]:
+        """Stages it in place of what stands: the paths that it replaces, and the new files."""
+        sink = staging.sink(self.name, self.date, self.schema)
+        place = f"{staging.place(self.name, self.date)}/"
+        gone = [path for path in staging.standing() if path.startswith(place)]
+        for batch in self.result.table.to_batches():
+            sink.write(batch)
+        return gone, list(sink.close())
+
+
+def recomputed(
+    written: Written, given: Given, on: str | None, names: Collection[str], events: Sequence[Event]
+) -> Iterator[Recomputed]:
+    """Those of these aggregates that can be made anew without the records that events took.
+
+    Takes the receipt that wrote the date, and a run that finds its source. Nothing where pipeline or keys are others now.
+    """
+    if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
+        return
+    before, source = before_of(written, given, on)
+    used = {f"{name}/{given.keys.version_of(name)}" for name in before.plan.keys}
+    if not used <= set(written.receipt.keys):
+        return
+    left = Without(source, _keeping(written.policy, events))
+    old, new = subjects(before, source), subjects(before, left)
+    aggregates = before.plan.aggregates
+    good = [name for name in names if name in old and is_safe(old[name], new[name], aggregates[name].definition.below)]
+    if good:
+        outcome = ENGINES["local"](replace(before, plan=_only(before, good)), left, None, Unkept())
+        for name, result in outcome.aggregates.items():
+            yield Recomputed(name, on, before.output_schema(name), result)
+
+
+def _only(job: Job, names: Collection[str]) -> Plan:
+    aggregates = {name: job.plan.aggregates[name] for name in names}
+    return replace(job.plan, aggregates=aggregates, outputs={name: job.plan.outputs[name] for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class AsItComes:
+    """A column of a source: everybody stands in it as he is."""
+
+    def forms(self, value: str, tenant: str) -> frozenset[str]:
+        """The value itself."""
+        return frozenset({value})
+
+
+def _keeping(policy: Policy, events: Sequence[Event]) -> Keeps:
+    """Which records of a source are left after events."""
+    tenant, subject = (
+        None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, policy.subject)
+    )
+    whose = Whose.of([event for event in events if event.kind != "became_personal"], tenant, subject)
+    return lambda batch: ~whose.concerns(batch, _oldest(policy, batch))
+
+
+def _oldest(policy: Policy, batch: pa.RecordBatch) -> Moments:
+    """The instants by which the records of the output are told to be before an event: the starts of the released units."""
+    key = str(policy.time)
+    times = leaf(batch, Pointer.parse(key)).values
+    for way in ways_of(policy.fields[key]):
+        for step in () if isinstance(way, str) else way:
+            times = starts(times, step.to, step.zone) if isinstance(step, TruncateTime) else times
+    return moments(times)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutPart(Around):
+    """A part without the records that went."""
+
+    keeps: Keeps = field(repr=False)
+
+    def pieces(self) -> Sequence[Part]:
+        """The part's pieces, without them."""
+        return [WithoutPart(piece, self.keeps) for piece in self.part.pieces()]
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks, without them."""
+        for chunk in self.part.read():
+            yield replace(chunk, records=chunk.records.filter(pa.array(self.keeps(chunk.records))))
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """A source without the records that went."""
+
+    source: Source = field(repr=False)
+    keeps: Keeps = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As the source has it."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> tuple[WithoutPart, ...]:
+        """The source's parts, without them."""
+        return tuple(WithoutPart(part, self.keeps) for part in self.source.parts)
+
+    def only(self, keys: Collection[str]) -> Without:
+        """All fields: whose a record is, is asked of every one."""
+        return self

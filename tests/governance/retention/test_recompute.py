@@ -1,0 +1,78 @@
+"""Aggregates after records of a date went: made anew, or left and listed."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from tests.governance.retention.house import PIPELINE, START, House, rows
+
+FIRST = date(2026, 1, 1)
+RAN = START + timedelta(days=1)
+
+
+@pytest.fixture(name="ran")
+def _ran(house: House) -> House:
+    house.brings(rows(FIRST, devices=6), FIRST)
+    house.run(FIRST, RAN)
+    return house
+
+
+def counts(house: House) -> dict[str, int]:
+    return {row["tenant"]: row["events"] for row in house.rows("daily")}
+
+
+def left(house: House, *subjects: str) -> list[str]:
+    return [f"south,{subject},subject_left,2026-01-02T00:00:00Z" for subject in subjects]
+
+
+def test_a_group_that_loses_enough_subjects_is_counted_anew(ran: House) -> None:
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1"))).receipts
+    assert counts(ran) == {"north": 12, "east": 12, "south": 8}
+    assert receipt.stays is None
+    assert sorted(file.path.split("/")[0] for file in receipt.replaces) == ["daily", "records"]
+    assert receipt.outputs["daily"].rows == 3
+    ran.verified()
+
+
+def test_a_group_that_would_lose_fewer_stays_and_is_listed(ran: House) -> None:
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0"))).receipts
+    assert counts(ran)["south"] == 12
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    ran.verified()
+
+
+def test_a_tenant_that_closed_goes_from_the_aggregate(ran: House) -> None:
+    ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-02T00:00:00Z"))
+    assert counts(ran) == {"north": 12, "east": 12}
+    ran.verified()
+
+
+def test_it_counts_what_records_are_left_to_the_hour(ran: House) -> None:
+    ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-01T22:01:00Z"))
+    assert {row["tenant_id"] for row in ran.rows()} == {"north", "east"}
+    assert counts(ran) == {"north": 12, "east": 12}
+
+
+def test_without_its_source_an_aggregate_stays(ran: House) -> None:
+    shutil.rmtree(ran.folder / "data")
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1"))).receipts
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    assert counts(ran)["south"] == 12
+
+
+def test_after_a_second_event_it_stays_as_the_first_is_not_known_to_the_source(ran: House) -> None:
+    ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1")))
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d2", "d3"))).receipts
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    assert counts(ran)["south"] == 8
+
+
+def test_a_pipeline_that_counts_otherwise_today_leaves_it(ran: House) -> None:
+    changed: dict[str, Any] = {"daily": {**PIPELINE["aggregates"]["daily"], "suppress": {"below": 3}}}
+    ran.says("pipeline", PIPELINE, aggregates=changed)
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1"))).receipts
+    assert receipt.stays == {"daily": (str(FIRST),)}
