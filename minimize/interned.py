@@ -51,6 +51,11 @@ class Interned:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, about."""
+        return self._table.nbytes + sum(len(text) for _, text in self._long)
+
     def codes(self, values: pa.Array, scopes: Codes | None = None) -> Codes:
         """The code of each text, new codes for new ones."""
         found = np.full(len(values), -1, np.int32)
@@ -151,6 +156,10 @@ class _Table:
         self._known: Words = np.empty((0, 1), np.uint64)
         self._hashes: Hashes = np.empty(0, np.uint64)
         self._odd = odd_numbers(2 + LONG // EIGHT)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._slots.nbytes + self._known.nbytes + self._hashes.nbytes)
 
     def hashes(self, keys: Words) -> Hashes:
         """A hash of each row, by multipliers that nobody outside knows."""

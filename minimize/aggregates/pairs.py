@@ -21,6 +21,8 @@ BITS = 4
 _CODE = 30
 _WAITING = 1 << 21
 """Pairs that may wait, whatever is known."""
+_AT_ONCE = 1 << 18
+"""Pairs that are set aside together: each takes several times its place on the way."""
 
 
 class Pairs:
@@ -73,18 +75,24 @@ class Pairs:
         """Sets all pairs aside; `hashes[i]` stands for code i, which may mean something else from now on."""
         keys = self.settle()
         if len(keys):
-            pairs = keys >> BITS
             self._beyond = self._beyond or Beyond(aside, BITS)
-            codes, bits = pairs & ((1 << _CODE) - 1), keys & ((1 << BITS) - 1)
-            self._beyond.add(pairs >> _CODE, hashes[codes], bits)
+            for start in range(0, len(keys), _AT_ONCE):
+                some = keys[start : start + _AT_ONCE]
+                pairs = some >> BITS
+                codes, bits = pairs & ((1 << _CODE) - 1), some & ((1 << BITS) - 1)
+                self._beyond.add(pairs >> _CODE, hashes[codes], bits)
             self._keys, self._known = np.empty(0, np.int64), {}
 
     def settle(self) -> Codes:
         """The pairs with their bits, each once, in order."""
         if self._pending:
             parts = [self._keys, *self._pending] if len(self._keys) else self._pending
-            self._keys = parts[0] if len(parts) == 1 else ascending(np.concatenate(parts))
-            self._pending, self._waiting = [], 0
+            self._keys, self._pending, self._waiting = parts[0], [], 0
+            if len(parts) > 1:
+                self._keys = np.concatenate(parts)
+                del parts
+                self._keys.sort()
+                self._keys = self._keys[changes(self._keys)]
         return self._keys
 
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:

@@ -11,8 +11,6 @@ import pyarrow as pa
 from minimize.aggregates.base import Codes
 from minimize.spill import Aside, Words
 
-_ROOM: Final = 2
-"""Setting aside takes as much again as what is set aside."""
 _FLOOR: Final = 1 << 12
 """Bytes that are held in any case."""
 
@@ -34,9 +32,9 @@ class Shelf:
         self._share = self.aside.budget.share()
 
     def is_full(self, held: int) -> bool:
-        """Whether so many bytes are too many."""
+        """Whether so many bytes are too many: setting them aside, a little at a time, takes some more."""
         share = self._share.bytes
-        return share is not None and held > max(share // _ROOM, _FLOOR)
+        return share is not None and held > max(share * 4 // 5, _FLOOR)
 
     def hashes(self, subjects: pa.Array) -> Words:
         """What stands for each subject in what is set aside."""
@@ -52,10 +50,14 @@ class Shelf:
         return np.append(self._stood, np.zeros(max(0, groups - len(self._stood)), np.bool_))[:groups]
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Takes in what another shelf knows. Raises ValueError where its hashes are under another key."""
+        """Takes in what another shelf knows, which gives up its part of the budget.
+
+        Raises ValueError where its hashes are under another key.
+        """
         if other.used and self.aside.hasher.mark != other.aside.hasher.mark:
             raise ValueError("tallies of two keys")
         self.used = self.used or other.used
         stood = self.stood(max(int(groups.max(initial=-1)) + 1, len(self._stood)))
         stood[groups[np.flatnonzero(other._stood)]] = True
         self._stood = stood
+        other._share = self._share

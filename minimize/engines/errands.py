@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from minimize.engines.base import Job, Unkept, row_key
 from minimize.engines.local import Done, Worker
-from minimize.engines.passes import Tallies, generalize, only_tops, through, until_tally
+from minimize.engines.passes import Tallies, generalize, only_tops, said_of, through, until_tally
 from minimize.engines.shares import Share
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, quietly
 from minimize.io.base import Sink, Written
@@ -135,7 +135,7 @@ def values_seen(job: Job, load: Load, attempt: str) -> Tallies:
     """The tallies of a share for every field with a `top`."""
     mine = only_tops(job) if load.staying is None else job
     stages = (*_before(mine, load), until_tally(mine))
-    tallies = Tallies(mine.plan, job.aside)
+    tallies = Tallies(mine.plan, job.aside, said_of(mine))
     for batch in batches(load.parts):
         tallies.observe(through(stages, batch))
     return tallies
@@ -208,7 +208,7 @@ def shared_aside(keys: Keyring | None, memory: int | None) -> Aside:
 def merged(job: Job, tallies: Iterable[Tallies]) -> dict[str, Technique]:
     """What the tallies of all shares settle into."""
     keys = job.keys if isinstance(job.keys, Keyring) else None
-    all_ = Tallies(only_tops(job).plan, shared_aside(keys, job.aside.budget.total))
+    all_ = Tallies(only_tops(job).plan, shared_aside(keys, job.aside.budget.total), {})
     for each in tallies:
         all_.merge(each)
     return all_.settle()

@@ -24,6 +24,7 @@ from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from minimize.techniques.base import Technique
 from minimize.techniques.frequent import TopTally
+from minimize.techniques.said import Said
 from minimize.techniques.top import Top
 
 Shares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
@@ -112,12 +113,14 @@ def _tops(plan: Plan) -> dict[str, Top]:
 
 
 class Tallies:
-    """The tallies of all fields with a `top`, as one."""
+    """The tallies of all fields with a `top`, as one; by field, what those of one process may share."""
 
-    def __init__(self, plan: Plan, aside: Aside) -> None:
+    def __init__(self, plan: Plan, aside: Aside, said: Mapping[str, Said]) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
-        tops = _tops(plan).items()
-        self._each = {key: TopTally(key, plan.fields[key].pointer, subject, top, aside) for key, top in tops}
+        self._each = {
+            key: TopTally(key, plan.fields[key].pointer, subject, top, aside, said.get(key))
+            for key, top in _tops(plan).items()
+        }
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in."""
@@ -140,7 +143,13 @@ def until_tally(job: Job) -> Generalize:
 
 
 def _settled(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
-    return tallied(lambda: Tallies(job.plan, job.aside), (*stages, until_tally(job)), shares).settle()
+    said = said_of(job)
+    return tallied(lambda: Tallies(job.plan, job.aside, said), (*stages, until_tally(job)), shares).settle()
+
+
+def said_of(job: Job) -> dict[str, Said]:
+    """What subjects have said of each field with a `top`: nothing yet."""
+    return {key: Said(job.aside.budget) for key in _tops(job.plan)}
 
 
 def _settled_alone(job: Job, shares: Shares) -> dict[str, Technique]:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from minimize.techniques.distinct import decoded, distinct, listed, pick
+from minimize.techniques.lasting import Lasting
 from minimize.techniques.memo import Memo
 from minimize.techniques.recall import Recall
 
@@ -78,6 +79,10 @@ class Context:
     def recall(self, technique: object) -> Recall:
         """What a technique remembers of this field: from batch to batch where the caller keeps a memory."""
         return Recall() if self.memo is None else self.memo.recall(technique)
+
+    def lasting(self, technique: object) -> Lasting | None:
+        """What a technique has made of this field's texts; None where the caller keeps no memory."""
+        return None if self.memo is None else self.memo.lasting(technique)
 
 
 @dataclass(frozen=True, slots=True)

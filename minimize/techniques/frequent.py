@@ -18,6 +18,7 @@ from minimize.pointer import Pointer
 from minimize.spill import Accumulator, Aside, Recent, Rows, Words, places_of
 from minimize.stage import Batch
 from minimize.techniques.ranking import most_frequent
+from minimize.techniques.said import Said
 from minimize.techniques.top import Kept, Top
 
 _SUBJECT, _VALUE = 0, 1
@@ -31,10 +32,13 @@ class TopTally:
     """Which subjects have which values, over all batches; settles into the technique that keeps the top.
 
     Takes the field's key (its values in `released`, as the steps before left them), where the field and the subject stand
-    in a record, the step, and the run's space beside memory; tallies that merge must hash under the same key.
+    in a record, the step, and the run's space beside memory; tallies that merge must hash under the same key. Those of one
+    process may share what was `said`: what one of them has taken in, the others then leave out.
     """
 
-    def __init__(self, key: str, pointer: Pointer, subject: Pointer, top: Top, aside: Aside) -> None:
+    def __init__(
+        self, key: str, pointer: Pointer, subject: Pointer, top: Top, aside: Aside, said: Said | None = None
+    ) -> None:
         self._key = key
         self._pointer = pointer
         self._subject = subject
@@ -43,6 +47,7 @@ class TopTally:
         self._mark = aside.hasher.mark
         self._pairs = Accumulator(aside, width=4)
         self._names = Accumulator(aside, width=2)
+        self._said = said
         self._lately: tuple[Recent, Recent] | None = None
 
     def observe(self, batch: Batch) -> None:
@@ -50,12 +55,20 @@ class TopTally:
         values, subjects = self._there(batch.released[self._key], self._subjects_of(batch))
         if not len(values):
             return
-        pairs, names = self._recent(len(values))
-        hashes = self._take_names(values, names)
+        new = None if self._said is None else self._said.news(subjects, values)
+        if new is None:
+            pairs = self._pairs_of(values, subjects)
+            self._pairs.add(Rows(pairs[self._recent(len(pairs))[0].news(pairs)]))
+        elif len(new):
+            taken = pa.array(new)
+            self._pairs.add(Rows(self._pairs_of(values.take(taken), subjects.take(taken))))
+
+    def _pairs_of(self, values: pa.Array, subjects: pa.Array) -> Words:
+        """The hashes of pairs and values, side by side; the values are known by then."""
+        hashes = self._take_names(values, self._recent(len(values))[1])
         owned = self._aside.hasher(subjects, _SUBJECT)
         owned ^= hashes
-        new = pairs.news(owned)
-        self._pairs.add(Rows(np.column_stack([owned[new], hashes[new]])))
+        return np.column_stack([owned, hashes])
 
     def merge(self, other: Self) -> None:
         """Takes in what another tally of the same field has seen. Raises ValueError where it hashed under another key."""
@@ -66,7 +79,7 @@ class TopTally:
 
     def settle(self) -> Kept:
         """The technique. It does not depend on the order of anything that was observed."""
-        self._lately = None
+        self._lately = self._said = None
         other = self._aside.hasher(pa.array([self._top.other]), _VALUE)
         counts = Accumulator(self._aside, width=3, summed=1)
         for pairs in self._pairs.settle():
@@ -84,7 +97,7 @@ class TopTally:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: hashes and values, and nothing of what came lately."""
-        return {**self.__dict__, "_lately": None}
+        return {**self.__dict__, "_lately": None, "_said": None}
 
     def _subjects_of(self, batch: Batch) -> pa.Array:
         above = leaf(batch.raw, self._subject)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.interned import Codes, Interned
+from minimize.interned import Codes
+from minimize.techniques.known import Compute, Known, Rows
+from minimize.techniques.lasting import Lasting
 from minimize.techniques.recall import Recall
-
-Rows = npt.NDArray[np.uint8]
-AT_ONCE = 1 << 17
-"""Texts that are computed together, so that what is worked out on the way takes little memory."""
-Compute = Callable[[Sequence[bytes], Codes, pa.Array], Rows]
-"""Given scopes, and for each of some texts the place of its scope and the text: one row of bytes each, all of one width."""
 
 
 class Memo:
@@ -28,8 +21,9 @@ class Memo:
 
     def __init__(self, limit: int = 1_000_000) -> None:
         self.limit = limit
-        self._known: dict[pa.DataType, _Known] = {}
+        self._known: dict[pa.DataType, Known] = {}
         self._recalls: dict[int, tuple[object, Recall]] = {}
+        self._lasting: dict[int, tuple[object, Lasting]] = {}
 
     def recall(self, technique: object) -> Recall:
         """What this technique, and no other, remembers of single values."""
@@ -38,12 +32,16 @@ class Memo:
             held = self._recalls.setdefault(id(technique), (technique, Recall(self.limit // 5)))
         return held[1]
 
+    def lasting(self, technique: object) -> Lasting:
+        """What this technique, and no other, made of many texts."""
+        return self._lasting.setdefault(id(technique), (technique, Lasting(self.limit)))[1]
+
     def rows(self, texts: pa.Array, scopes: Codes, named: Sequence[bytes], compute: Compute) -> tuple[Codes, Rows]:
         """For each text (or bytes; none is null) the place of its row, and the rows, among them some of other texts.
 
         Takes for each text the place of its scope among the `named`.
         """
-        known = self._known.setdefault(texts.type, _Known(texts.type))
+        known = self._known.setdefault(texts.type, Known(texts.type))
         found = known.rows(texts, scopes, named, compute)
         if sum(map(len, self._known.values())) > self.limit:
             self._known = {}
@@ -56,38 +54,5 @@ class Memo:
         return f"Memo(limit={self.limit})"
 
     def __len__(self) -> int:
-        return sum(map(len, self._known.values())) + sum(len(recall) for _, recall in self._recalls.values())
-
-
-class _Known:
-    """What is remembered of texts of one type."""
-
-    def __init__(self, type_: pa.DataType) -> None:
-        self._texts = Interned(type_)
-        self._scopes: dict[bytes, int] = {}
-        self._rows: Rows = np.empty((0, 0), np.uint8)
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return self._done
-
-    def rows(self, texts: pa.Array, scopes: Codes, named: Sequence[bytes], compute: Compute) -> tuple[Codes, Rows]:
-        """As `Memo.rows`."""
-        with self._lock:
-            places = [self._scopes.setdefault(scope, len(self._scopes)) for scope in named]
-        codes = self._texts.codes(texts, np.array(places, np.int32)[scopes])
-        with self._lock:
-            while codes.max(initial=-1) >= self._done:
-                self._compute(compute)
-            return codes, self._rows
-
-    def _compute(self, compute: Compute) -> None:
-        scopes, texts = self._texts.scoped(self._done, AT_ONCE)
-        made, end = compute([*self._scopes], scopes, texts), self._done + len(texts)
-        if end > len(self._rows):
-            grown = np.empty((end + end // 2, made.shape[1]), np.uint8)
-            grown[: self._done] = self._rows[: self._done] if self._done else 0
-            self._rows = grown
-        self._rows[self._done : end] = made
-        self._done = end
+        single = sum(len(recall) for _, recall in self._recalls.values())
+        return sum(map(len, self._known.values())) + single + sum(len(lasting) for _, lasting in self._lasting.values())

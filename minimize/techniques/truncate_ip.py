@@ -63,6 +63,16 @@ class TruncateIp(Technique):
         if len(values) <= FEW:
             return each_distinct(values, self._truncated, pa.string(), context.recall(self))
         texts = workable(values).cast(pa.string())
+        lasting = context.lasting(self)
+        found = (
+            None if lasting is None else lasting.column(texts, lambda new: decoded(self._column(new, context).values))
+        )
+        if found is None:
+            return self._column(texts, context)
+        return Treated(found.values, mask_of(found.failed), found.changed)
+
+    def _column(self, texts: pa.StringArray, context: Context) -> Treated:
+        """The networks of any texts, worked out."""
         numbers, plain = parsed(texts)
         kept = numbers & self._mask
         changed = int(np.count_nonzero((kept != numbers) & plain if self.as_ == "address" else plain))

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.interned import Codes
-from minimize.techniques.memo import Memo, Rows
+from minimize.techniques.known import Rows
+from minimize.techniques.memo import Memo
 
 
 class Double:
