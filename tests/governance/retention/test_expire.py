@@ -250,7 +250,8 @@ def test_tenants_that_are_folders_go_file_by_file(house: House) -> None:
     house.brings(rows(FIRST), FIRST)
     house.run(FIRST, RAN)
     (receipt,) = house.expire(RAN, events=house.events("south,,tenant_closed,2026-01-02T00:00:00Z")).receipts
-    assert (len(receipt.replaces), len(receipt.removes)) == (0, 1)
+    assert [file.path.split("/")[0] for file in receipt.replaces] == ["daily"]
+    assert [file.path.split("/")[2] for file in receipt.removes] == ["tenant_id=south"]
     assert {row["tenant_id"] for row in house.rows()} == {"north", "east"}
     house.verified()
 
