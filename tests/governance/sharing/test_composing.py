@@ -1,0 +1,66 @@
+"""One policy of ours and the manifest's: ours first, case by case, and nobody's pseudonyms leave under their own names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minimize.governance.sharing.composing import Composed, composed
+from minimize.governance.sharing.keyed import RecipientKeys, key_for
+from minimize.governance.sharing.released import Entry
+from minimize.plan.words import chain_text
+from tests.governance.sharing.house import POLICY, House, changed
+
+
+def made(house: House, wanted: list[str] | None = None) -> Composed:
+    function = house.recipient.function("sync")
+    assert function is not None
+    return composed(Entry(house.policy, {}), function, house.recipient, wanted)
+
+
+def keys_of(found: Composed, key: str) -> list[list[str]]:
+    """The keys of each step of a field."""
+    steps = found.policy.fields[key].do
+    return [] if isinstance(steps, str) else [sorted(step.key_names) for step in steps]
+
+
+def with_field(house: House, key: str, field: dict[str, Any]) -> House:
+    return house.with_(policy_=changed(POLICY, f"fields.{key}", field))
+
+
+def test_each_case_is_followed_by_the_manifest_s_steps(house: House) -> None:
+    cases = [{"if": {"serial": "s-1"}, "do": "keep"}, {"if": {"serial": "s-2"}, "do": {"mask": {"keep_last": 1}}}]
+    field = made(with_field(house, "model", {"type": "string", "cases": cases, "otherwise": "drop"})).policy.fields[
+        "model"
+    ]
+    assert [chain_text(case.do) for case in field.cases] == ["keep", "mask (keep_last 1)"]
+    assert field.otherwise == "drop"
+
+
+def test_what_links_gets_the_recipient_s_own_name_last(house: House) -> None:
+    assert keys_of(made(house), "device_id") == [["device"], ["device@vendor"]]
+
+
+def test_a_manifest_that_renames_itself_is_not_followed_by_another_name(house: House) -> None:
+    keyed = house.vendor_with("functions.sync.fields.device_id.do", {"pseudonymize": {"key": "other"}})
+    assert keys_of(made(keyed), "device_id") == [["device"], ["other@vendor"]]
+
+
+def test_a_field_that_stays_need_not_be_in_the_data(house: House) -> None:
+    stays = made(house).policy.fields["note"]
+    assert (stays.do, stays.optional) == ("drop", True)
+
+
+def test_a_field_that_was_not_asked_for_is_no_reason(house: House) -> None:
+    found = made(house, ["model"])
+    assert found.sent == ("model",)
+    assert [*found.lacking(["model"])] == []
+
+
+def test_a_recipient_s_keys_are_derived_from_ours_and_from_nobody_else_s(house: House) -> None:
+    keys = RecipientKeys(house.keys)
+    made_ = {
+        keys.bytes_of(name)
+        for name in ("device", key_for("device", "a"), key_for("device", "b"), key_for("other", "a"))
+    }
+    assert len(made_) == 4
+    assert keys.version_of(key_for("device", "a")) == house.keys.version_of("device")

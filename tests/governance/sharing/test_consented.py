@@ -1,0 +1,75 @@
+"""Only records of tenants that agreed go on, and everybody is counted once, however often a part is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pytest
+
+from minimize.governance.sharing.consented import AgreedSource, Coded, Tenants, Verdict
+from minimize.io.base import Declared, Request
+from minimize.io.memory import memory
+from minimize.pointer import Pointer
+
+ROWS = pa.table({"tenant": ["n", "s", "n", "w"], "value": [1, 2, 3, 4]})
+WANTED = Request(
+    (Declared("tenant", Pointer.parse("tenant"), "string"), Declared("value", Pointer.parse("value"), "integer"))
+)
+
+
+def ask(names: Sequence[str]) -> Mapping[str, Verdict]:
+    return {name: Verdict("c") if name != "w" else Verdict(None, "none") for name in names}
+
+
+def source(tenants: Tenants) -> AgreedSource:
+    return AgreedSource(memory(ROWS, WANTED), tenants)
+
+
+def values(found: AgreedSource) -> list[int]:
+    return [row["value"] for part in found.parts for chunk in part.read() for row in chunk.records.to_pylist()]
+
+
+def test_records_of_tenants_that_did_not_agree_are_left_out() -> None:
+    assert values(source(Tenants(ask, Pointer.parse("tenant")))) == [1, 2, 3]
+
+
+def test_a_part_that_is_read_twice_counts_once() -> None:
+    tenants = Tenants(ask, Pointer.parse("tenant"))
+    for _ in range(2):
+        values(source(tenants))
+    assert tenants.total() == {"n": 2, "s": 1, "w": 1}
+    assert tenants.held_back() == {"none": (1, 1)}
+
+
+def test_a_pass_that_needs_fewer_fields_gets_no_more_of_them() -> None:
+    narrow = source(Tenants(ask, Pointer.parse("tenant"))).only(["tenant"])
+    assert [chunk.records.schema.names for part in narrow.parts for chunk in part.read()] == [["tenant"]]
+
+
+def test_each_tenant_is_asked_once() -> None:
+    asked: list[str] = []
+
+    def once(names: Sequence[str]) -> Mapping[str, Verdict]:
+        asked.extend(names)
+        return ask(names)
+
+    tenants = Tenants(once, Pointer.parse("tenant"))
+    for batch in ROWS.to_batches(max_chunksize=1):
+        tenants.agreed(batch, "a part")
+    assert sorted(asked) == ["n", "s", "w"]
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_record_without_a_tenant_is_nobody_s(encoded: bool) -> None:
+    column = pa.array(["n", None, "n"])
+    coded = Coded.of(column.dictionary_encode() if encoded else column)
+    assert coded.counts() == {"n": 2}
+    assert coded.rows_of(["n"]).tolist() == [True, False, True]
+
+
+def test_a_dictionary_that_says_a_name_twice_or_null_is_one_tenant() -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), pa.array(["n", "n", None]))
+    coded = Coded.of(column)
+    assert coded.counts() == {"n": 2}
+    assert coded.rows_of(["n"]).tolist() == [True, True, False, False]
