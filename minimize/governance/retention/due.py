@@ -13,6 +13,7 @@ from minimize.governance.retention.look import Orders
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.remains import Judging, counted
 from minimize.governance.retention.rules import wanted
+from minimize.governance.retention.settled import settled
 from minimize.governance.retention.whose import Whose
 from minimize.governance.retention.written import Written
 from minimize.io.index.seek import find
@@ -90,6 +91,9 @@ def look(asked: Asked, written: Written, file: OutputFile) -> Due:
         return Due(file, written, orders, True, {"retention": file.rows})
     if not _can_be_past(orders, stored) and not _can_be_named(asked, orders, file):
         return Due(file, written, orders)
+    known = settled(orders, stored, _bounds(orders, stored))
+    if known is not None:
+        return Due(file, written, orders, values=known)
     counts = counts_of(orders, stored, deciding(orders, stored.whole))
     values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
     whole = 0 < file.rows == sum(counts.gated.values())

@@ -1,0 +1,56 @@
+"""Statistics settle what is due, or the file is read: both come to the same."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.governance.retention import due
+from tests.governance.retention.house import FIELDS, PIPELINE, START, House, rows
+
+FIRST = date(2026, 1, 1)
+RAN = START + timedelta(days=1)
+HEIGHT = {"type": "integer", "role": "quasi", "feature": "location", "do": "keep"}
+
+
+@pytest.fixture(name="ran")
+def _ran(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """An output whose positions are numbers, which have statistics."""
+    house.policy({"place": None, "height": HEIGHT})
+    house.says("pipeline", PIPELINE, aggregates=None)
+    lines = [{**row.line(), "height": 7} for row in rows(FIRST)]
+    monkeypatch.setattr("tests.governance.retention.house.Row.line", lambda self: lines.pop())
+    house.brings(rows(FIRST), FIRST)
+    house.run(FIRST, RAN)
+    return house
+
+
+def planned(house: House, hours: int, **options: Any) -> Any:
+    return [each.as_json() for each in house.expire(RAN + timedelta(hours=hours), yes=False, **options).plan.partitions]
+
+
+def test_where_all_values_are_due_nothing_is_read(ran: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = planned(ran, 24)
+    monkeypatch.setattr(due, "counts_of", lambda *given: pytest.fail("the file was read"))
+    assert planned(ran, 24) == read
+    assert read[0]["values"] == {"height": 12}
+
+
+def test_statistics_and_reading_agree(ran: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = planned(ran, 24)
+    monkeypatch.setattr(due, "settled", lambda *given: None)
+    assert planned(ran, 24) == told
+
+
+def test_where_some_values_are_due_the_file_is_read(ran: House) -> None:
+    assert planned(ran, 2)[0]["values"] == {"height": 6}
+
+
+def test_a_condition_that_may_hold_otherwise_is_read(house: House) -> None:
+    field = {**FIELDS["note"], "collect_if": {"any": [{"feature": "location"}, {"owner_type": "corporate"}]}}
+    house.policy({"note": field, "place": None})
+    house.brings(rows(FIRST), FIRST)
+    house.run(FIRST, RAN)
+    assert planned(house, 24)[0]["values"] == {"note": 6}
