@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ class Coded:
     """Rows by tenant: the names, and for each row the place of its own, the last where it has none."""
 
     names: Sequence[str]
-    codes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.integer[Any]]
 
     @classmethod
     def of(cls, tenants: pa.Array) -> Coded:
@@ -41,6 +42,8 @@ class Coded:
         coded = tenants if pa.types.is_dictionary(tenants.type) else tenants.dictionary_encode()
         given = [None if name is None else str(name) for name in coded.dictionary.to_pylist()]
         names = [name for name in dict.fromkeys(given) if name is not None]
+        if names == given and not coded.null_count:
+            return cls(names, np.asarray(coded.indices))
         place = {name: at for at, name in enumerate(names)}
         places = np.array([*(len(names) if name is None else place[name] for name in given), len(names)], np.int64)
         return cls(names, places[coded.indices.fill_null(len(given)).to_numpy(zero_copy_only=False)])
@@ -50,9 +53,18 @@ class Coded:
         found = np.bincount(self.codes, minlength=len(self.names) + 1)
         return {name: int(count) for name, count in zip(self.names, found, strict=False) if count}
 
-    def rows_of(self, names: Collection[str]) -> npt.NDArray[np.bool_]:
-        """Which rows are of these tenants."""
-        return np.array([*(name in names for name in self.names), False])[self.codes]
+    @property
+    def nobodys(self) -> bool:
+        """Whether some rows are of no tenant."""
+        return bool(len(self.codes)) and int(self.codes.max()) == len(self.names)
+
+    def rows_of(self, names: Collection[str]) -> npt.NDArray[np.bool_] | None:
+        """Which rows are of these tenants; None where all are."""
+        if all(name in names for name in self.names) and not self.nobodys:
+            return None
+        agreed: npt.NDArray[np.bool_] = np.array([*(name in names for name in self.names), False])
+        rows: npt.NDArray[np.bool_] = agreed[self.codes]
+        return rows
 
 
 @dataclass(slots=True)
@@ -72,8 +84,8 @@ class Tenants:
         if new:
             self.verdicts |= self.ask(new)
         self.rows.setdefault(part, Counter()).update(coded.counts())
-        keep = coded.rows_of([name for name in coded.names if self.verdicts[name].consent is not None])
-        if keep.all():
+        keep = coded.rows_of({name for name in coded.names if self.verdicts[name].consent is not None})
+        if keep is None:
             return batch
         return batch.filter(pa.array(keep)) if keep.any() else batch.slice(0, 0)
 

@@ -67,11 +67,12 @@ def once_each(codes: pa.Array) -> npt.NDArray[np.int64]:
     >>> once_each(pa.array([1, 0, 1, None, 0])).tolist()
     [0, 1, 3]
     """
-    found = np.asarray(codes.fill_null(-1), np.int64)
+    found = np.asarray(codes.fill_null(-1) if codes.null_count else codes)
     first = np.full(int(found.max(initial=-1)) + 2, -1, np.int64)
     first[found[::-1]] = np.arange(len(found))[::-1]
-    nowhere = np.flatnonzero(found < 0)
-    return np.sort(np.concatenate([first[:-1][first[:-1] >= 0], nowhere]))
+    telling = found < 0
+    telling[first[:-1][first[:-1] >= 0]] = True
+    return np.flatnonzero(telling)
 
 
 def _secret(keys: Keyring, version: int | None) -> Cmac:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -65,11 +66,12 @@ def test_a_record_without_a_tenant_is_nobody_s(encoded: bool) -> None:
     column = pa.array(["n", None, "n"])
     coded = Coded.of(column.dictionary_encode() if encoded else column)
     assert coded.counts() == {"n": 2}
-    assert coded.rows_of(["n"]).tolist() == [True, False, True]
+    assert np.asarray(coded.rows_of(["n"])).tolist() == [True, False, True]
+    assert Coded.of(pa.array(["n", "s"])).rows_of(["n", "s"]) is None
 
 
 def test_a_dictionary_that_says_a_name_twice_or_null_is_one_tenant() -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), pa.array(["n", "n", None]))
     coded = Coded.of(column)
     assert coded.counts() == {"n": 2}
-    assert coded.rows_of(["n"]).tolist() == [True, True, False, False]
+    assert np.asarray(coded.rows_of(["n"])).tolist() == [True, True, False, False]
