@@ -125,6 +125,7 @@ _LOG: Final = {
     "W016": "a run was published, and the ledger could not be told of it yet",
     "W017": "ledger and receipts disagree: receipts are gone, or the ledger is new or an older copy",
     "W018": "an output is a copy of another, and got an identity of its own",
+    "W019": "a feature was explained without a policy, which says who may turn it on",
     "W020": "lineage could not be written or sent",
     "W021": "metrics could not be written",
 }
