@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ from minimize.errors import SchemaError
 from minimize.failpoints import fail_point
 from minimize.io.base import Beside, Watch, Written
 from minimize.io.durable import HashingFile, written
+from minimize.io.grouping import Shape, Waiting
 from minimize.io.hive import check_key, nowhere, split
 from minimize.scrub import scrub
 from minimize.stores import Place
@@ -29,38 +29,6 @@ class Encryption(Protocol):
     def properties(self, path: str, schema: pa.Schema) -> Any:
         """The `FileEncryptionProperties` for one file, by its path relative to the output folder."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How files are written.
-
-    row_group  rows of a row group, about: a dictionary is written once for each of them
-    enough     rows that are written at once, as a row group of their own, rather than wait for more
-    buffered   bytes that wait, at most about, before a row group is written early
-    level      of zstd
-    open       files that are open at once, at most, where partitions have folders of their own
-    """
-
-    row_group: int = 1 << 20
-    enough: int = 500_000
-    buffered: int = 256 << 20
-    level: int = 1
-    open: int = 64
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Batches of one folder that wait until they make a row group."""
-
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    rows: int = 0
-    bytes: int = 0
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        self.batches.append(batch)
-        self.rows += batch.num_rows
-        self.bytes += batch.nbytes
 
 
 class ParquetSink:
@@ -94,7 +62,7 @@ class ParquetSink:
         self._root, self._folder, self._stem, self._encryption = root, folder, stem, encryption
         self._columns = [each for each in schema if each.name not in partition_by]
         self._stored: pa.Schema | None = None
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._open: dict[str, _File] = {}
         self._counts: dict[str, int] = {}
         self._written: list[Written] = []
@@ -111,7 +79,7 @@ class ParquetSink:
         if batch.num_rows == 0:
             return
         for folder, rows in self._split(_in_order(batch, self.schema)):
-            self._waiting.setdefault(folder, _Waiting()).add(self._fitted(rows))
+            self._waiting.setdefault(folder, Waiting()).add(self._fitted(rows))
         while self._is_full():
             self._flush(max(self._waiting, key=lambda folder: self._waiting[folder].rows))
 

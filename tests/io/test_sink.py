@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import SchemaError
-from minimize.io.sink import ParquetSink, Shape
+from minimize.io.grouping import Shape
+from minimize.io.sink import ParquetSink
 from minimize.scrub import scrub
 
 SCHEMA = pa.schema(

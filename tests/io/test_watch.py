@@ -11,7 +11,8 @@ import pytest
 
 from minimize.errors import SchemaError
 from minimize.io.base import Written
-from minimize.io.sink import ParquetSink, Shape
+from minimize.io.grouping import Shape
+from minimize.io.sink import ParquetSink
 from minimize.receipt import FileRef
 from minimize.stores import Place
 
