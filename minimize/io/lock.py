@@ -6,6 +6,7 @@ In a bucket there is none: there the ledger's lease on the output keeps others a
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from minimize.io.history import RUNS
 from minimize.stores import Place, Remote
 
 LOCK: Final = ".lock"
+PAUSE_S: Final = 0.01
+TRIES: Final = 25
 
 
 @contextmanager
@@ -72,9 +75,15 @@ def is_locked(folder: Path) -> bool:
 
 
 def lock(handle: int) -> None:
-    """Takes the lock of an open file. Raises OutputError where another process has it, or the file system knows none."""
-    if not written(_taken, handle):
-        raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+    """Takes the lock of an open file. Raises OutputError where another process has it, or the file system knows none.
+
+    It is tried for a moment: whoever asks `is_locked` holds it for as long as the question takes.
+    """
+    for _ in range(TRIES):
+        if written(_taken, handle):
+            return
+        time.sleep(PAUSE_S)
+    raise OutputError("another process is writing to this output folder", hint="wait until it is done")
 
 
 def _taken(handle: int) -> bool:

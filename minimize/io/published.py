@@ -73,12 +73,22 @@ def settle(output: Place) -> frozenset[str]:
 
 def _settle_on_disk(output: Path) -> None:
     for _ in range(WAITS):
-        if not is_unsettled(output) or not is_locked(output):
-            break
+        if not is_unsettled(output) or (not is_locked(output) and _finished(output)):
+            return
         time.sleep(WAIT_S)
-    if is_unsettled(output):
+    with open_output(output, create=False):
+        pass
+
+
+def _finished(output: Path) -> bool:
+    """Finishes what a crash interrupted; not where another process was faster."""
+    try:
         with open_output(output, create=False):
-            pass
+            return True
+    except OutputError:
+        if not is_locked(output):
+            raise
+    return False
 
 
 def standing(output: Place, name: str = "records", dates: Dates = None) -> tuple[OutputFile, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,25 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(fcntl, "flock", refuses)
     with (tmp_path / "file").open("w") as file, pytest.raises(OutputError, match="ENOLCK"):
         lock(file.fileno())
+
+
+def test_whoever_asks_whether_it_is_locked_keeps_nobody_out(tmp_path: Path) -> None:
+    with open_output(tmp_path / "out"):
+        pass
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            is_locked(tmp_path / "out")
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(100):
+            with open_output(tmp_path / "out", create=False):
+                pass
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
