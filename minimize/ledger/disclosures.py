@@ -23,7 +23,7 @@ from minimize.receipt.receipt import Signer
 
 WIDTH = 16
 """Bytes of a subject's token."""
-_NAMED = tuple(column.name for column in DISCLOSURES.c if column.name not in ("body", "key", "signature"))
+_NAMED = tuple(column.name for column in DISCLOSURES.c if column.name not in ("id", "body", "key", "signature"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def record(
 
 def disclosures(ledger: Ledger, *, recipient: str | None = None, disclosure: str | None = None) -> list[Disclosure]:
     """The acts of sharing, oldest first; those to one recipient, or the one of that id, where they are named."""
-    asked = select(DISCLOSURES).order_by(DISCLOSURES.c.recorded_at, DISCLOSURES.c.disclosure)
+    asked = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
     asked = asked if recipient is None else asked.where(DISCLOSURES.c.recipient == recipient)
     asked = asked if disclosure is None else asked.where(DISCLOSURES.c.disclosure == disclosure)
     return ledger.read(lambda connection: [_act(row) for row in connection.execute(asked)])
@@ -137,7 +137,8 @@ def _values(act: Disclosure, share: TenantShare) -> dict[str, Any]:
 
 
 def _act(row: Row[Any]) -> Disclosure:
-    return Disclosure(**{**row._mapping, "body": json.loads(row.body)})
+    named = {name: value for name, value in row._mapping.items() if name != "id"}
+    return Disclosure(**{**named, "body": json.loads(row.body)})
 
 
 def _share(row: Row[Any]) -> TenantShare:

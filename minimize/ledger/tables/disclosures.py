@@ -11,7 +11,8 @@ from minimize.ledger.tables.base import DIGEST, METADATA, Moment
 DISCLOSURES: Final = Table(
     "disclosures",
     METADATA,
-    Column("disclosure", String(36), primary_key=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("disclosure", String(36), nullable=False, unique=True),
     Column("recorded_at", Moment, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("function", Text, nullable=False),

@@ -51,6 +51,7 @@ def downgrade() -> None:
 def _disclosures() -> None:
     op.create_table(
         "disclosures",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("disclosure", sa.String(36), nullable=False),
         sa.Column("recorded_at", sa.String(27), nullable=False),
         sa.Column("recipient", sa.Text(), nullable=False),
@@ -61,7 +62,8 @@ def _disclosures() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("signature", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("disclosure", name="pk_disclosures"),
+        sa.PrimaryKeyConstraint("id", name="pk_disclosures"),
+        sa.UniqueConstraint("disclosure", name="uq_disclosures_disclosure"),
     )
     op.create_index("ix_disclosures_recipient", "disclosures", ["recipient", "recorded_at"])
 
