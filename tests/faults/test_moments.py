@@ -40,9 +40,12 @@ def test_killed_while_it_writes_it_is_old_or_new(versions: Versions, out: Path, 
 
 @pytest.mark.slow
 def test_killed_at_two_hundred_moments_it_is_old_or_new(versions: Versions, tmp_path: Path) -> None:
+    """And as many more as it takes until a hundred of them met a run at work: how many do depends on the machine."""
     in_time = 0
-    for seed in range(200):
+    for seed in range(600):
         out = versions.out(tmp_path / str(seed))
         in_time += killed(versions, out, 1000 + seed)
         check(versions, out)
+        if seed >= 199 and in_time >= 100:
+            break
     assert in_time >= 100
