@@ -2,8 +2,8 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects, `E` errors as a
-whole, `D` drift, `I` and `W` the log. No code changes its meaning, and none is used again.
+`H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects, `U` the access file
+and decisions by it, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from minimize.governance.access.codes import CODES as ACCESS
 from minimize.governance.recipients.codes import CODES as RECIPIENTS
 from minimize.governance.sharing.codes import CODES as SHARING
 from minimize.ledger.codes import CODES as LEDGER
@@ -143,6 +144,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **VERIFICATION,
         **LEDGER,
         **SHARING,
+        **ACCESS,
         **_ERRORS,
         **RECIPIENTS,
         **_DRIFT,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Literal
 
 import pyarrow as pa
 
+from minimize.policy.coarser import order
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import DROP, Do, Field
 from minimize.techniques import Step, Technique, TypeRefused
 from minimize.techniques.keep import Keep
 
 Verdict = Literal["same", "coarser", "finer", "gone"]
-_UNITS: Final = ("minute", "hour", "day", "week", "month", "quarter", "year")
-_NESTING: Final = ("minute", "hour", "day", "month", "quarter", "year")
-"""Units each of which is made of whole ones of those before; weeks are not of months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,53 +45,12 @@ def _chains(then: Sequence[Step], today: Sequence[Step], type_: pa.DataType) -> 
     if _is_keep(then) and _can_follow(today, type_):
         return Form("coarser", tuple(step for step in today if isinstance(step, Technique)))
     if len(then) == len(today) == 1 and type(then[0]) is type(today[0]):
-        order = _order(then[0].name, then[0].model_dump(), today[0].model_dump())
-        if order == "coarser" and isinstance(today[0], Technique):
+        found = order(then[0].name, then[0].model_dump(), today[0].model_dump())
+        if found == "coarser" and isinstance(today[0], Technique):
             return Form("coarser", (today[0],))
-        if order is not None:
-            return Form(order)
+        if found is not None:
+            return Form(found)
     return Form("gone")
-
-
-def _order(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> Verdict | None:
-    """How two forms by one technique compare; None where neither can be made of the other."""
-    ranks = [_rank(word, given) for given in (then, today)]
-    others = [
-        {key: value for key, value in given.items() if key not in _RANKED.get(word, ())} for given in (then, today)
-    ]
-    if word not in _RANKED or others[0] != others[1]:
-        return None
-    if all(new <= old for old, new in zip(*ranks, strict=True)):
-        return "coarser" if _follows(word, then, today) else None
-    return "finer" if all(new >= old for old, new in zip(*ranks, strict=True)) else None
-
-
-_RANKED: Final[Mapping[str, tuple[str, ...]]] = {
-    "truncate_time": ("to",),
-    "truncate_ip": ("v4", "v6"),
-    "truncate_version": ("parts",),
-    "mask": ("keep_last", "keep_first"),
-}
-"""By technique the parameters that say how much is left, and nothing else."""
-
-
-def _rank(word: str, given: Mapping[str, Any]) -> list[int]:
-    """How much is left, the more the finer."""
-    if word == "truncate_time":
-        return [-_UNITS.index(given["to"])]
-    return [given[name] or 0 for name in _RANKED.get(word, ())]
-
-
-def _follows(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> bool:
-    """Whether the coarser form can be made of the finer: the start of a week says nothing of months."""
-    if word != "truncate_time":
-        return True
-    units = (then["to"], today["to"])
-    return (
-        units == ("week", "week")
-        or all(unit in _NESTING for unit in units)
-        or (units[1] == "week" and units[0] in ("minute", "hour", "day"))
-    )
 
 
 def finer(then: Field | None, today: Field) -> bool:

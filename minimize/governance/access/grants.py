@@ -1,0 +1,228 @@
+"""Grants: what was asked for, and what became of it at any time; from the acts of the ledger alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from minimize.governance.access.permissions import Permission
+from minimize.governance.access.tenants import Tenants
+from minimize.plan.model import Category
+from minimize.receipt import time_text
+
+if TYPE_CHECKING:
+    from minimize.ledger.grants import GrantAct
+
+Operation = Literal["read", "reidentify"]
+State = Literal["requested", "active", "denied", "revoked", "expired"]
+Review = Literal["due", "overdue", "reviewed"]
+ENDS: Final = ("approved", "broke_glass")
+"""These acts open access; they say until when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks for: as little as the incident needs.
+
+    columns   these; or, where None, all up to `category`
+    role      the role by which it is asked, and the groups by which the account has it (none where it has it itself)
+    """
+
+    incident: str
+    justification: str
+    dataset: str
+    tenants: tuple[str, ...]
+    duration: timedelta
+    columns: tuple[str, ...] | None = None
+    category: Category | None = None
+    operation: Operation = "read"
+    role: str = ""
+    groups: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        return {
+            "incident": self.incident,
+            "justification": self.justification,
+            "dataset": self.dataset,
+            "tenants": list(self.tenants),
+            "duration_s": int(self.duration.total_seconds()),
+            "columns": None if self.columns is None else list(self.columns),
+            "category": self.category,
+            "operation": self.operation,
+            "role": self.role,
+            "groups": list(self.groups),
+        }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Asked:
+        """What the ledger kept."""
+        return cls(
+            said["incident"],
+            said["justification"],
+            said["dataset"],
+            tuple(said["tenants"]),
+            timedelta(seconds=said["duration_s"]),
+            None if said["columns"] is None else tuple(said["columns"]),
+            said["category"],
+            said["operation"],
+            said["role"],
+            tuple(said["groups"]),
+        )
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One request and all that followed, in the order of the ledger."""
+
+    acts: tuple[GrantAct, ...]
+
+    @property
+    def id(self) -> str:
+        """What names it."""
+        return self.acts[0].grant
+
+    @property
+    def requester(self) -> str:
+        """The account that asked."""
+        return self.acts[0].by
+
+    @property
+    def requested_at(self) -> datetime:
+        """When it asked."""
+        return self.acts[0].recorded_at
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What it asked for."""
+        return Asked.from_json(_body(self.acts[0])["asked"])
+
+    @property
+    def tenants(self) -> Tenants:
+        """Whose rows it opens."""
+        return Tenants.of(*self.asked.tenants)
+
+    @property
+    def is_break_glass(self) -> bool:
+        """Whether nobody approved it."""
+        return self.acts[0].state == "broke_glass"
+
+    @property
+    def answer_by(self) -> datetime | None:
+        """The first time at which an answer comes too late."""
+        return _time(self.acts[0], "answer_by")
+
+    @property
+    def review_by(self) -> datetime | None:
+        """The first time at which a review is overdue; None where none is needed."""
+        return _time(self.acts[0], "review_by")
+
+    def opening(self, at: datetime) -> GrantAct | None:
+        """The act that opened access, as it was known then: the first answer, where it came in time and was no denial."""
+        if self.is_break_glass:
+            return self.acts[0] if self.acts[0].recorded_at <= at else None
+        answer = self._first(("approved", "denied"), at)
+        in_time = answer is not None and (self.answer_by is None or answer.recorded_at < self.answer_by)
+        return answer if in_time and answer is not None and answer.state == "approved" else None
+
+    def ends_at(self, at: datetime) -> datetime | None:
+        """The first time at which it opens nothing any more; None where it opened nothing yet."""
+        act = self.opening(at)
+        return None if act is None else _time(act, "ends_at")
+
+    def limit(self, at: datetime) -> Category | None:
+        """The highest category that its approver may open; None where there is no limit."""
+        act = self.opening(at)
+        found: Category | None = None if act is None else _body(act).get("up_to")
+        return found
+
+    def approver(self, at: datetime) -> str | None:
+        """Who approved it."""
+        act = self.opening(at)
+        return None if act is None or self.is_break_glass else act.by
+
+    def state(self, at: datetime) -> State | None:
+        """What it is at a time, as it was known then; None before it was asked for. Each span has its start and not its end."""
+        if at < self.requested_at:
+            return None
+        ends = self.ends_at(at)
+        until = ends or self.answer_by
+        for state in ("revoked", "denied"):
+            act = self._first((state,), at)
+            if act is not None and (until is None or act.recorded_at < until) and (ends is None or state == "revoked"):
+                return "revoked" if state == "revoked" else "denied"
+        if until is not None and until <= at:
+            return "expired"
+        return "requested" if ends is None else "active"
+
+    def review(self, at: datetime) -> Review | None:
+        """Whether it was looked at afterwards; None where that need not be."""
+        due = self.review_by
+        if due is None:
+            return None
+        if self._first(("reviewed",), at) is not None:
+            return "reviewed"
+        return "due" if at < due else "overdue"
+
+    def as_json(self, at: datetime) -> dict[str, Any]:
+        """The grant as `access list --json` prints it."""
+        ends, answer_by, review_by = self.ends_at(at), self.answer_by, self.review_by
+        return {
+            "grant": self.id,
+            "state": self.state(at),
+            "requester": self.requester,
+            **self.asked.as_json(),
+            "break_glass": self.is_break_glass,
+            "requested_at": time_text(self.requested_at),
+            "answer_by": None if answer_by is None else time_text(answer_by),
+            "approver": self.approver(at),
+            "ends_at": None if ends is None else time_text(ends),
+            "review_by": None if review_by is None else time_text(review_by),
+            "review": self.review(at),
+        }
+
+    def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
+        return next((act for act in self.acts[1:] if act.state in states and act.recorded_at <= at), None)
+
+
+@dataclass(frozen=True)
+class Grants:
+    """All requests of a ledger, in the order in which they were made."""
+
+    acts: tuple[GrantAct, ...] = ()
+
+    @cached_property
+    def every(self) -> tuple[Grant, ...]:
+        """Each of them."""
+        found: dict[str, list[GrantAct]] = {}
+        for act in self.acts:
+            found.setdefault(act.grant, []).append(act)
+        return tuple(Grant(tuple(acts)) for acts in found.values() if acts[0].state in ("requested", "broke_glass"))
+
+    def named(self, grant: str) -> Grant | None:
+        """The one of this name, or of a name that begins so and as no other does."""
+        found = [each for each in self.every if each.id.startswith(grant)]
+        return found[0] if len(found) == 1 and grant else None
+
+    def of(self, user: str, incident: str) -> Iterable[Grant]:
+        """Those of an account for an incident."""
+        return (each for each in self.every if each.requester == user and each.asked.incident == incident)
+
+
+def asks_for(grant: Grant) -> Permission:
+    """The permission that its holder needs."""
+    return Permission("grant/break_glass" if grant.is_break_glass else "grant/request", grant.asked.category)
+
+
+def _body(act: GrantAct) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(act.body)
+    return body
+
+
+def _time(act: GrantAct, name: str) -> datetime | None:
+    text = _body(act).get(name)
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,107 @@
+"""What an account holds at a time: what its roles open and deny, and which grants open more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from minimize.governance.access.grants import Grant, asks_for
+from minimize.governance.access.model import Access, Account, Assignment, Role
+from minimize.governance.access.permissions import READ, REIDENTIFY, Permission, highest
+from minimize.governance.access.tenants import Tenants, united
+from minimize.plan.model import Category
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Something that opens data: for some tenants, by a permission or for columns by name; through a role, or a grant.
+
+    limits  permissions that the category of each column must be within
+    """
+
+    tenants: Tenants
+    limits: tuple[Permission, ...]
+    columns: frozenset[str] | None = None
+    role: str | None = None
+    grant: Grant | None = None
+
+    def has(self, column: str, category: Category) -> bool:
+        """Whether it opens a column, as far as names and categories go."""
+        named = self.columns is None or column in self.columns
+        return named and all(limit.allows(limit.name, category) for limit in self.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An account at a time, under one access file."""
+
+    access: Access
+    account: Account
+    at: datetime
+
+    def allowing(
+        self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
+    ) -> Iterator[tuple[Assignment, Role, Permission]]:
+        """The assignments of the account that allow an operation where it is wanted, each with the permission."""
+        for assignment, role in self.access.held(self.account):
+            if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose):
+                yield from (
+                    (assignment, role, permission) for permission in role.allow if permission.allows(name, category)
+                )
+
+    def denied(
+        self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
+    ) -> Tenants:
+        """For which tenants a role of the person denies an operation."""
+        return united(
+            assignment.scope.tenants
+            for assignment, role in self.access.held_by_person(self.account)
+            if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose)
+            if any(permission.denies(name, category) for permission in role.deny)
+        )
+
+    def may(self, name: str, dataset: str | None = None, category: Category | None = None) -> Tenants:
+        """For which tenants it may do something."""
+        allowed = united(each.scope.tenants for each, _, _ in self.allowing(name, dataset, None, category))
+        return allowed - self.denied(name, dataset, None, category)
+
+    def standing(self, dataset: str, purpose: str | None) -> list[Opening]:
+        """What roles open to read, without any grant."""
+        return [
+            Opening(assignment.scope.tenants, (permission,), role=role.name)
+            for assignment, role, permission in self.allowing(READ, dataset, purpose)
+        ]
+
+    def granted(self, grant: Grant, purpose: str | None) -> Opening:
+        """What a grant opens, within what its holder may ask for and its approver may approve, by now."""
+        asked = grant.asked
+        bounds = (asked.category, grant.limit(self.at), self._bound(grant, purpose))
+        limits = tuple(Permission(READ, each) for each in bounds if each is not None)
+        columns = None if asked.columns is None else frozenset(asked.columns)
+        return Opening(grant.tenants, limits, columns, grant=grant)
+
+    def trouble(self, grant: Grant, purpose: str | None) -> str | None:
+        """The rule by which a grant opens nothing now; None where it does."""
+        state = grant.state(self.at)
+        if state != "active":
+            return {"expired": "expired", "revoked": "revoked"}.get(state or "", "not_granted")
+        approver, asked = grant.approver(self.at), grant.asked
+        alone = approver is not None and not self.access.separate(approver, grant.requester)
+        unapproved = approver is None and not grant.is_break_glass
+        name = asks_for(grant).name
+        open_to = united(each.scope.tenants for each, _, _ in self._asking(grant, purpose))
+        still = grant.tenants <= open_to - self.denied(name, asked.dataset, purpose, asked.category)
+        reversing = asked.operation != "reidentify" or grant.tenants <= self.may(REIDENTIFY, asked.dataset)
+        groups = frozenset(asked.groups) <= self.access.groups_of(self.account)
+        return None if still and reversing and groups and not alone and not unapproved else "not_eligible"
+
+    def _bound(self, grant: Grant, purpose: str | None) -> Category | None:
+        """The highest category that its holder may ask for; None where there is no limit."""
+        found = [permission.category for _, _, permission in self._asking(grant, purpose)]
+        return None if None in found else highest(each for each in found if each is not None)
+
+    def _asking(self, grant: Grant, purpose: str | None) -> Sequence[tuple[Assignment, Role, Permission]]:
+        needed = asks_for(grant)
+        found = self.allowing(needed.name, grant.asked.dataset, purpose, needed.category)
+        return [each for each in found if each[1].name == grant.asked.role]

@@ -1,0 +1,104 @@
+"""A house for the tests of access: its file, its people, its grants, and what somebody wants."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from minimize.governance.access import Access, Account, Asked, Column, Decision, Grants, Wanted, access_from, decide
+from minimize.governance.access.grants import Grant
+from minimize.ledger.event import moment_text
+from minimize.ledger.grants import GrantAct
+from minimize.plan.model import Category
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+INCIDENT = "INC-7"
+ALL = {"tenants": "all", "datasets": "all"}
+COLUMNS = (
+    Column("tenant_id", "pseudonymized"),
+    Column("event_time", "pseudonymized"),
+    Column("device_id", "pseudonymized"),
+    Column("phone_number", "identified", ("customer_support",)),
+)
+
+
+def given(role: str, *users: str, groups: tuple[str, ...] = (), **scope: Any) -> dict[str, Any]:
+    """An assignment, everywhere where nothing else is said."""
+    return {"role": role, "members": {"users": list(users), "groups": list(groups)}, "scope": {**ALL, **scope}}
+
+
+def mapping(*assignments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The file with these assignments, or those of the usual people."""
+    usual = (
+        given("analyst", "ann"),
+        given("support_engineer", groups=("support",), tenants=["north", "south"]),
+        given("privacy_officer", "pia"),
+        given("auditor", "olga"),
+        given("role_administrator", "rob"),
+    )
+    body = {"version": 1, "groups": {"support": ["sam", "sue"]}, "assignments": list(assignments or usual)}
+    return {**body, **more}
+
+
+def house(*assignments: dict[str, Any], **more: Any) -> Access:
+    """The access file."""
+    return access_from(mapping(*assignments, **more))
+
+
+def wanted(*names: str, dataset: str = "telemetry", purpose: str | None = "customer_support", **more: Any) -> Wanted:
+    """Columns of the dataset that somebody wants; all that there are where none is named."""
+    columns = tuple(column for column in COLUMNS if not names or column.name in names)
+    return Wanted(dataset, columns, purpose, whole=not names, **more)
+
+
+def asked(**more: Any) -> Asked:
+    """What Sam asks for."""
+    usual: dict[str, Any] = {
+        "incident": INCIDENT,
+        "justification": "the device does not check in",
+        "dataset": "telemetry",
+        "tenants": ("north",),
+        "duration": 8 * HOUR,
+        "category": "identified",
+        "role": "support_engineer",
+        "groups": ("support",),
+    }
+    return Asked(**{**usual, **more})
+
+
+def act(state: str, by: str, at: datetime, *, grant: str = "g1", **body: Any) -> GrantAct:
+    """One act about a grant."""
+    said = {name: moment_text(value) if isinstance(value, datetime) else value for name, value in body.items()}
+    return GrantAct(grant, state, by, json.dumps(said), at)
+
+
+def requested(at: datetime = NOW, *, by: str = "sam", grant: str = "g1", **more: Any) -> GrantAct:
+    """A request, and until when it may be answered."""
+    return act("requested", by, at, grant=grant, asked=asked(**more).as_json(), answer_by=at + timedelta(days=4))
+
+
+def approved(
+    at: datetime = NOW, *, by: str = "pia", hours: float = 8, grant: str = "g1", up_to: Category | None = None
+) -> GrantAct:
+    """An approval, and until when it holds."""
+    return act("approved", by, at, grant=grant, ends_at=at + hours * HOUR, up_to=up_to)
+
+
+def grants(*acts: GrantAct) -> Grants:
+    """All acts of the ledger."""
+    return Grants(acts)
+
+
+def grant(*acts: GrantAct) -> Grant:
+    """The acts about one grant."""
+    return Grant(acts)
+
+
+def decided(
+    access: Access, user: str, want: Wanted, *acts: GrantAct, at: datetime = NOW, vouched: tuple[str, ...] = ()
+) -> Decision:
+    """What is decided about somebody."""
+    return decide(access, Grants(acts), Account(user, frozenset(vouched)), want, at)
