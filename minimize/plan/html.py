@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from minimize.plan.indexed import index_of
-from minimize.plan.model import FieldPlan, Plan
+
+if TYPE_CHECKING:
+    from minimize.plan.model import FieldPlan, Plan
 
 _LEFT = "text-align:left;vertical-align:top"
 _HEAD = ("field", "role", "action", "technique", "leaves", "category", "what happens, and why")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from minimize.plan.model import FieldPlan, Plan
 from minimize.pointer import Pointer
+
+if TYPE_CHECKING:
+    from minimize.plan.model import FieldPlan, Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from minimize.aggregates.days import Lateness
 from minimize.aggregates.definition import Definition
+from minimize.plan.html import table
+from minimize.plan.indexed import index_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
@@ -124,8 +126,6 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
-        from minimize.plan.indexed import index_of
-
         outputs: dict[str, dict[str, str]] = {
             name: {"category": output.category} for name, output in self.outputs.items()
         }
@@ -142,6 +142,4 @@ class Plan:
         }
 
     def _repr_html_(self) -> str:
-        from minimize.plan.html import table
-
         return table(self)
