@@ -2,8 +2,9 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
 `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects, `U` the access file
-and decisions by it, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its meaning, and none is used again.
+`H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects, `Q` requests
+about them, `U` the access file and decisions by it, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its
+meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -85,6 +86,10 @@ _EVENTS: Final = {
     "G005": "an event about a subject that names none",
     "G006": "an event about a whole tenant that names a subject",
 }
+_SUBJECTS: Final = {
+    "Q001": "subjects that cannot be read",
+    "Q002": "a row that names neither a subject nor a tenant",
+}
 _ERRORS: Final = {
     "E000": "an error without a kind of its own",
     "E001": "words of the command line that are not understood",
@@ -141,6 +146,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_SOURCES,
         **_AGGREGATES,
         **_EVENTS,
+        **_SUBJECTS,
         **VERIFICATION,
         **LEDGER,
         **SHARING,

@@ -31,6 +31,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "recipient": ("minimize.cli.recipient", "Third parties: list them, show a tenant what goes to one, lint."),
     "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
     "share": ("minimize.cli.share", "What may go to a third party: send, log, show, why, recall."),
+    "subject": ("minimize.cli.subject", "What is held of a device, a user or a tenant: view, export."),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline or recipient files, for editors."),

@@ -99,13 +99,17 @@ def named_in(
     """By which columns of a file tenants and subjects are found; None where it does not have them."""
 
     def named(key: str | None) -> Named | None:
-        if key is None or key not in rules.pointers:
-            return None
-        pointer, units = rules.pointers[key], rotations(policy, key)
-        times = tuple(_instants(clock, stored, units)) if units else ()
-        return Named(pointer, Column(policy, key, pinned(keys, stored.whole, pointer), times))
+        there = key is not None and key in rules.pointers
+        return column_of(policy, str(key), rules.pointers[str(key)], clock, stored, keys) if there else None
 
     return named(policy.tenant), named(policy.subject)
+
+
+def column_of(policy: Policy, key: str, pointer: Pointer, clock: Clock | None, stored: Stored, keys: Keyring) -> Named:
+    """The column of a field, and how somebody stands in it: by the key versions and the rotation periods of the file."""
+    units = rotations(policy, key)
+    times = tuple(_instants(clock, stored, units)) if units else ()
+    return Named(pointer, Column(policy, key, pinned(keys, stored.whole, pointer), times))
 
 
 def _instants(clock: Clock | None, stored: Stored, units: frozenset[str]) -> Iterator[datetime]:

@@ -113,7 +113,7 @@ class Json:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Takes the next batch. Objects are made row by row: Arrow has no writer for JSON."""
-        lines = (json.dumps(row, ensure_ascii=False, default=_plain) for row in batch.to_pylist())
+        lines = (json.dumps(row, ensure_ascii=False, default=plain) for row in batch.to_pylist())
         self._file.write("".join(f"{line}\n" for line in lines).encode())
 
     def close(self) -> None:
@@ -167,7 +167,8 @@ def _private(path: Path) -> Path:
     raise OutputError(f"nothing can be written beside {path}: {reason}", hint="does its folder exist?")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value that JSON has no form for: times as ISO 8601, bytes as Base64, else its text."""
     if isinstance(value, datetime):
         return time_text(value) if value.tzinfo else value.isoformat()
     if isinstance(value, date):

@@ -1,0 +1,120 @@
+"""`minimize subject`: what is held of a device, a user or a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from minimize.cli import options
+
+if TYPE_CHECKING:
+    from minimize.governance.subjects import Subject, View
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _whose(command: F) -> F:
+    """ID …, and where to look."""
+    for option in (
+        click.option("--tenant", metavar="T", help="Of this tenant; alone, the whole tenant. Else every tenant known."),
+        click.option(
+            "--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject)."
+        ),
+        click.option("--file", type=click.Path(dir_okay=False), metavar="FILE", help="CSV or NDJSON of subjects, too."),
+        click.option(
+            "--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest."
+        ),
+        click.argument("ids", nargs=-1, metavar="ID…"),
+    ):
+        command = option(command)
+    return options.house(options.as_json(command))
+
+
+@click.group(name="subject")
+def command() -> None:
+    """People, devices and tenants: what is held of them."""
+
+
+@command.command("view")
+@_whose
+@click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="Records to show of each file.")
+def view(rows: int, as_json: bool, **words: Any) -> None:
+    """Show what is held of each ID: where, in which form, since when and until when, and with whom it was shared."""
+    found = _found(words)
+    text = "\n\n".join(_told(each, rows) for each in found)
+    options.show({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
+
+
+@command.command("export")
+@_whose
+@click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(["json", "csv", "parquet"]), help="All by default."
+)
+@click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
+def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
+    """Write everything that is held of each ID into a new folder that only its owner can look into."""
+    from minimize.governance.subjects import export as exported
+
+    house = _house(words)
+    made = exported(_found(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact)
+    lines = [f"{each.folder}: {each.rows:,} records, {len(each.files)} files" for each in made]
+    options.show({"exports": [each.as_json() for each in made]}, as_json, "\n".join(lines))
+
+
+def _found(words: dict[str, Any]) -> tuple[View, ...]:
+    from minimize.governance.subjects import view as viewed
+
+    return viewed(_subjects(words), _house(words), datetime.now(UTC), named=words["named"])
+
+
+def _subjects(words: dict[str, Any]) -> tuple[Subject, ...]:
+    from minimize.governance.subjects import subjects_of
+
+    return subjects_of(words["ids"], words["tenant"], words["field"], words["file"])
+
+
+def _house(words: dict[str, Any]) -> Any:
+    from minimize.switching import House
+
+    return House(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})
+
+
+def _told(found: View, rows: int) -> str:
+    body = found.as_json(rows)
+    lines = [f"{_name(found.subject)}: {found.rows:,} records in {len(found.held)} files"]
+    for each in body["held"]:
+        kept = f", kept until {each['until']}" if each["until"] else ""
+        lines += [
+            f"  {each['pipeline']}  {each['date'] or ''}  {each['rows']:,} records, {each['category']}, "
+            f"for {each['purpose']}: {each['since'] or '?'} to {each['to'] or '?'}{kept}",
+            f"    in {each['output']}/{each['file']}, found by {each['found_by']}",
+            "    " + ", ".join(f"{name} ({_form(form)})" for name, form in each["fields"].items()),
+            *(f"    {_row(row)}" for row in each["records"]),
+        ]
+    lines += [
+        f"  shared with {each['recipient']} ({each['function']}, {each['purpose']}) at {each['at']}: "
+        f"{', '.join(each['fields'])}" + (f", there until {each['until']}" if each["until"] else "")
+        for each in body["shared"]
+    ]
+    lines += [f"  not searched: {each['output']}/{each['file']}: {each['why']}" for each in body["not_searched"]]
+    lines += [f"  not reached: {each['output']} of {each['pipeline']}: {each['why']}" for each in body["not_reached"]]
+    return "\n".join(lines)
+
+
+def _name(subject: Subject) -> str:
+    if subject.id is None:
+        return f"tenant {subject.tenant}"
+    return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
+
+
+def _form(form: Any) -> str:
+    return form if isinstance(form, str) else " → ".join(form)
+
+
+def _row(row: dict[str, Any]) -> str:
+    return "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)

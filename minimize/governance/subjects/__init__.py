@@ -1,0 +1,16 @@
+"""People, devices and tenants: what is held of them, seen and taken along; found from policies and receipts, not from a list.
+
+asked.py      whom a request is about, many at once from a file
+outputs.py    every output in which somebody may stand
+finding.py    where he stands in them, by every form that files may have him in
+shared.py     with whom it was shared
+viewing.py    `view`; exporting.py `export`
+"""
+
+from __future__ import annotations
+
+from minimize.governance.subjects.asked import Subject, load_subjects, subjects_of
+from minimize.governance.subjects.exporting import Exported, export
+from minimize.governance.subjects.viewing import View, view
+
+__all__ = ["Exported", "Subject", "View", "export", "load_subjects", "subjects_of", "view"]

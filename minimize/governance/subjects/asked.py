@@ -1,0 +1,94 @@
+"""Whom a request is about: a device, a user, a whole tenant; many at once from a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from minimize.errors import ConfigurationError, Finding, PolicyError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """Somebody, as he comes in.
+
+    id      the identifier, as records have it before they are minimized; None for a whole tenant
+    tenant  the tenant; None where it is not known, and every tenant that is known is tried
+    field   the policy's field that holds such identifiers; None for the policy's `subject`
+    """
+
+    id: str | None = field(default=None, repr=False)
+    tenant: str | None = field(default=None, repr=False)
+    field: str | None = None
+
+    @property
+    def is_tenant(self) -> bool:
+        """Whether it is a whole tenant."""
+        return self.id is None
+
+
+def subjects_of(
+    ids: Iterable[str], tenant: str | None = None, field: str | None = None, file: str | Path | None = None
+) -> tuple[Subject, ...]:
+    """The subjects that are named and those of a file, each once; a tenant without ids is a whole tenant.
+
+    Raises ConfigurationError where nobody is named, PolicyError with every fault of the file, by line and never by value.
+    """
+    named = [Subject(each, tenant, field) for each in ids]
+    found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
+    if not found and tenant is not None:
+        found = [Subject(None, tenant)]
+    if not found:
+        raise ConfigurationError("nobody is named", hint="give an ID, --file FILE, or --tenant T for a whole tenant")
+    return tuple(dict.fromkeys(found))
+
+
+def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[Subject, ...]:
+    """The subjects of a file: CSV with a header, or NDJSON (`.ndjson`, `.jsonl`): `subject`, `tenant_id`, `field`.
+
+    What a row does not say is what was given. Raises PolicyError with every fault, by line.
+    """
+    read = _ndjson if path.suffix.lower() in (".ndjson", ".jsonl") else _csv
+    try:
+        rows = list(read(path))
+    except (OSError, ValueError, csv.Error):
+        rows = None
+    if rows is None:
+        finding = Finding("Q001", "subjects that cannot be read", file=str(path), hint="CSV or NDJSON, in UTF-8")
+        raise PolicyError(f"cannot read the subjects {path}", findings=[finding])
+    made = [_subject(line, row, tenant, field, str(path)) for line, row in rows]
+    faults = [each for each in made if isinstance(each, Finding)]
+    if faults:
+        raise PolicyError(f"the subjects {path} have {len(faults)} faults", findings=faults)
+    return tuple(each for each in made if isinstance(each, Subject))
+
+
+def _subject(line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str) -> Subject | Finding:
+    said = {name: _text(row.get(name)) for name in ("subject", "tenant_id", "field")}
+    found = Subject(said["subject"], said["tenant_id"] or tenant, said["field"] or field)
+    if found.id is None and found.tenant is None:
+        return Finding("Q002", "a row that names neither a subject nor a tenant", file=file, line=line)
+    return found
+
+
+def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        if not {"subject", "tenant_id"} & set(reader.fieldnames or ()):
+            raise ValueError("no subjects")
+        yield from ((reader.line_num, row) for row in reader)
+
+
+def _ndjson(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+        if line.strip():
+            row = json.loads(line)
+            yield number, row if isinstance(row, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or str(value) == "" else str(value)

@@ -1,0 +1,43 @@
+"""`minimize subject`: what it prints and how it exits."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.command import Command
+from tests.job.house import House, events
+
+RECORDS = events(60)
+OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
+
+
+def test_a_view_tells_people_and_machines_the_same(house: House, command: Command) -> None:
+    house.brings(RECORDS)
+    house.run()
+    said = command("subject", "view", "d3", "--output", house.out, "--keys", house.keys, "--json")
+    assert (said.code, said.json["subjects"][0]["rows"]) == (0, OF_D3)
+    text = command("subject", "view", "d3", "--output", house.out, "--keys", house.keys).out
+    assert f"d3: {OF_D3} records in 1 files" in text
+    assert "device_id (pseudonymize)" in text
+    assert str(house.out) in text
+
+
+def test_many_at_once_come_from_a_file(house: House, command: Command) -> None:
+    house.brings(RECORDS)
+    house.run()
+    (house.folder / "who.csv").write_text("subject,tenant_id\nd3,north\n,south\n")
+    said = command("subject", "view", "--file", "who.csv", "--in", house.out, "--keys", house.keys, "--json")
+    assert [each["subject"]["id"] for each in said.json["subjects"]] == ["d3", None]
+
+
+def test_an_export_says_where_it_is(house: House, command: Command) -> None:
+    house.brings(RECORDS)
+    house.run()
+    words = ("--in", house.out, "--keys", house.keys, "--to", "export", "--format", "csv")
+    said = command("subject", "export", "d3", *words)
+    assert said.out == f"export: {OF_D3} records, 2 files\n"
+    assert json.loads((house.folder / "export/view.json").read_text())["rows"] == OF_D3
+
+
+def test_nobody_named_is_a_fault_of_usage(house: House, command: Command) -> None:
+    assert command("subject", "view").code == 2
