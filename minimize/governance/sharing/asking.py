@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from minimize.governance.consent import Consents
 from minimize.governance.recipients import Recipient
+from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.consented import Verdict
+from minimize.governance.sharing.planning import Planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,9 @@ class Asking:
         answer = seen.valid(self.recipient, self.function, pa.array(names, pa.string()), self.fields)
         pairs = zip(answer.ids.to_pylist(), answer.why.to_pylist(), strict=True)
         return {name: Verdict(None if why else consent, why) for name, (consent, why) in zip(names, pairs, strict=True)}
+
+
+def asking_of(asked: Asked, planned: Planned, consents: Consents) -> Asking:
+    """Whom an act asks, about the fields that are to leave."""
+    sent = () if planned.composed is None else planned.composed.sent
+    return Asking(asked.recipient, asked.party.function, sent, consents, asked.whens)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.engines.base import Job
-from minimize.errors import NotPermitted, each_quietly
+from minimize.errors import each_quietly
 from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.digests import Fingerprint
+from minimize.governance.sharing.making import Making
 from minimize.governance.sharing.owners import Owners, once_each
-from minimize.governance.sharing.reasons import reason
-from minimize.minimizer import Prepared, Rereadable, releasing
+from minimize.governance.sharing.reasons import differing
+from minimize.minimizer import releasing
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
@@ -55,28 +55,22 @@ class Made:
         return cls(schema, Fingerprint(schema))
 
 
-def make(job: Job, source: Rereadable, bound: Prepared, taker: Taker) -> Made:
+def make(way: Making, taker: Taker) -> Made:
     """Makes the payload, and gives it to a taker. Raises NotPermitted where a batch is not what was declared."""
-    made = Made.of(bound.schema)
-    for batch, columns in each_quietly(releasing(job, source, bound, made.rejected)):
+    made, plan = Made.of(way.schema), way.job.plan
+    for batch, columns in each_quietly(releasing(way.job, way.source, way.bound, made.rejected)):
         made.gated.update(batch.counts.gated)
         made.closed.update({key: each.gated for key, each in batch.counts.fields.items() if each.gated})
-        kept = _filled(columns, job.plan)
+        kept = _filled(columns, plan)
         made.emptied += 0 if kept is None else int(len(kept) - kept.sum())
         left = columns if kept is None else columns.filter(pa.array(kept))
-        if not _is_declared(left, bound.schema):
+        if not _is_declared(left, way.schema):
             raise differing("its columns are not those of the plan")
-        _count(made, batch, job.plan, kept)
+        _count(made, batch, plan, kept)
         made.fingerprint.take(left)
         made.rows += left.num_rows
         taker.take(left)
     return made
-
-
-def differing(what: str) -> NotPermitted:
-    """The error of a payload that is not what was declared."""
-    message = "the payload is not what was declared, and did not leave"
-    return NotPermitted(message, reasons=[reason("differs", what)])
 
 
 def leaf_of(batch: pa.RecordBatch, key: str) -> pa.Array:

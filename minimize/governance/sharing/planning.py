@@ -22,6 +22,7 @@ from minimize.governance.sharing.released import entry
 from minimize.governance.sharing.standing import purpose_reasons
 from minimize.minimizer import Rereadable, require_keys
 from minimize.plan import Plan, bind, category, request
+from minimize.plan.model import Category
 from minimize.policy.model import Policy, Records
 
 
@@ -43,6 +44,11 @@ class Planned:
     source: Rereadable | None = field(default=None, repr=False)
     plan: Plan | None = None
     against: tuple[Reason, ...] = ()
+
+    @property
+    def category(self) -> Category | None:
+        """Of the payload; None where none could be planned."""
+        return None if self.plan is None else self.plan.outputs["records"].category
 
 
 def planned(asked: Asked, given: Any) -> Planned:

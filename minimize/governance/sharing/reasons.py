@@ -81,3 +81,9 @@ def refusal(recipient: str, function: str, reasons: Sequence[Reason]) -> NotPerm
     count = len(reasons)
     noun = "1 reason" if count == 1 else f"{count} reasons"
     return NotPermitted(f"nothing may go to {recipient} for {function}: {noun}", reasons=reasons)
+
+
+def differing(what: str) -> NotPermitted:
+    """The error of a payload that is not what was declared."""
+    message = "the payload is not what was declared, and did not leave"
+    return NotPermitted(message, reasons=[reason("differs", what)])

@@ -1,0 +1,52 @@
+"""What a payload is made with: the plan bound to the recipient's keys, and the records of tenants that agreed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from minimize.engines.base import Job, row_key
+from minimize.engines.passes import deduplicates
+from minimize.governance.sharing.asked import Asked
+from minimize.governance.sharing.consented import AgreedSource, Tenants
+from minimize.governance.sharing.keyed import RecipientKeys
+from minimize.governance.sharing.planning import Planned
+from minimize.governance.sharing.reasons import differing
+from minimize.minimizer import Prepared
+from minimize.plan import Plan
+from minimize.spill import Aside, find_budget
+from minimize.stages.generalize import memos_of
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """The job, what it reads, and what stays from batch to batch."""
+
+    job: Job
+    source: AgreedSource
+    bound: Prepared
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of what leaves."""
+        return self.bound.schema
+
+
+def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants) -> Making:
+    """What the payload of a planned act is made with."""
+    if planned.source is None:
+        raise differing("it was not planned")
+    keys = RecipientKeys(asked.keys)
+    bound = Prepared.of(plan, keys)
+    job = Job(
+        plan,
+        asked.at,
+        keys,
+        None if asked.rows is None else asked.rows.at(asked.at),
+        row_key(asked.keys),
+        memos_of(plan),
+        aside=Aside(find_budget(asked.folder)),
+        bound=None if deduplicates(plan) else bound.stages,
+    )
+    return Making(job, AgreedSource(planned.source, tenants), bound)
