@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from minimize.cli import options
+from minimize.cli import options, recalls
 
 if TYPE_CHECKING:
     from minimize.governance.consent import Shown, Why
@@ -63,29 +63,37 @@ def give(**words: Any) -> None:
 @command.command("refuse")
 @_meant
 @_FROM
+@recalls.to
 def refuse(**words: Any) -> None:
-    """Record that TENANT refused. Whatever consent stands is over."""
-    _record("refuse", **words)
+    """Record that TENANT refused. Whatever consent stands is over, and RECIPIENT is told to delete what it got by it."""
+    _end("refuse", **words)
 
 
 @command.command("withdraw")
 @_meant
 @_FROM
+@recalls.to
 def withdraw(**words: Any) -> None:
-    """Record that TENANT withdrew its consent: nothing is shared any more. The recipient must be told to delete."""
-    _record("withdraw", **words)
+    """Record that TENANT withdrew its consent: nothing is shared any more, and RECIPIENT is told to delete what it got.
+
+    Gives the recall list: what was sent of TENANT, when, its digest, and whose it is by keyed token.
+    """
+    _end("withdraw", **words)
 
 
 @command.command("expire")
 @options.house
 @options.as_json
 def expire(as_json: bool, **places: Any) -> None:
-    """Mark what has run out as expired. It held no longer anyway; this writes it down, for a nightly job."""
-    from minimize.governance.consent import expire as ended
+    """Mark what has run out as expired, and call back what was sent by it. For a nightly job; it held no longer anyway."""
     from minimize.governance.consent.showing import as_json as plain
+    from minimize.governance.sharing import expire_consents
 
-    done = ended(_house(**places), _now())
-    options.show({"expired": [plain(act) for act in done]}, as_json, f"{len(done)} consent(s) marked as expired")
+    ended = expire_consents(_house(**places), _now())
+    body = {"expired": [plain(act) for act in ended.acts]}
+    body |= {"recalls": recalls.plain(ended.recalls)} if ended.recalls else {}
+    lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recalls.line, ended.recalls)]
+    options.show(body, as_json, "\n".join(lines))
 
 
 @command.command("show")
@@ -160,6 +168,32 @@ def _record(
     wish = Wish(tenant, recipient, function, text_version, moment(valid_from), moment(until))
     done = act(verb, wish, _house(**places), _now(), recipients=recipients)
     options.show(plain(done), as_json, _said(done))
+
+
+def _end(
+    verb: Literal["withdraw", "refuse"],
+    *,
+    tenant: str,
+    recipient: str,
+    function: str,
+    recipients: str | None,
+    as_json: bool,
+    valid_from: str | None,
+    to: str | None,
+    **places: Any,
+) -> None:
+    from minimize.governance.consent import Wish
+    from minimize.governance.consent.showing import as_json as plain
+    from minimize.governance.sharing import withdraw as ended
+    from minimize.times import moment
+
+    wish = Wish(tenant, recipient, function, None, moment(valid_from))
+    with recalls.handing(to, recipient) as hand:
+        done = ended(wish, _house(**places), _now(), verb=verb, recipients=recipients)
+        hand(done.recalls)
+    body = {**plain(done.acts[0]), "recalls": recalls.plain(done.recalls), "ending": done.ending}
+    ending = [f"and by hand: {done.ending}"] if done.ending else []
+    options.show(body, as_json, "\n".join([_said(done.acts[0]), *map(recalls.line, done.recalls), *ending]))
 
 
 def _house(**places: Any) -> House:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minimize.cli import options
+from minimize.cli import options, recall
 
 if TYPE_CHECKING:
     from minimize.governance.recipients import Recipients
-    from minimize.governance.sharing import Recall
     from minimize.ledger.disclosures import Disclosure
     from minimize.switching import House
 
@@ -25,6 +23,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 @click.group(name="share")
 def command() -> None:
     """Share with third parties: nothing leaves without a manifest, a contract and a consent."""
+
+
+command.add_command(recall.command)
 
 
 def _having(command_: F) -> F:
@@ -147,78 +148,6 @@ def why(
     options.show(
         found.as_json(), as_json, "\n".join([*lines, *([f"  consent {found.consent}"] if found.consent else [])])
     )
-
-
-@command.group("recall")
-def recall() -> None:
-    """What recipients have to delete: consent or contract has ended, or its time there is over."""
-
-
-@recall.command("list")
-@click.option("--recipient", metavar="R", help="Of this recipient alone.")
-@click.option("--all", "all_", is_flag=True, help="What was confirmed, too.")
-@options.recipients
-@options.house
-@options.as_json
-def list_(recipient: str | None, all_: bool, recipients: str | None, as_json: bool, **places: Any) -> None:
-    """List what has to go. Exit 1 where something is due that the recipient was not told yet."""
-    from minimize.governance.sharing import recalls_of
-
-    house = _house(places)
-    found = recalls_of(house, _known(recipients, house), _now(), recipient=recipient, all_=all_)
-    _show_recalls(found, as_json)
-    raise click.exceptions.Exit(1 if any(each.state == "due" for each in found) else 0)
-
-
-@recall.command("request")
-@click.argument("recipient")
-@click.option(
-    "--to", type=click.Path(dir_okay=False), metavar="FILE", help="The list for the recipient, a new JSON file."
-)
-@options.recipients
-@options.house
-@options.as_json
-def request(recipient: str, to: str | None, recipients: str | None, as_json: bool, **places: Any) -> None:
-    """Take down that RECIPIENT is told to delete what is due, and give the list that it is told."""
-    from minimize.governance.sharing import request_recalls
-    from minimize.io.durable import private_file
-
-    house = _house(places)
-    if to is None:
-        _show_recalls(request_recalls(house, _known(recipients, house), _now(), recipient=recipient), as_json)
-        return
-    with os.fdopen(private_file(Path(to)), "w", encoding="utf-8") as file:
-        found = request_recalls(house, _known(recipients, house), _now(), recipient=recipient)
-        json.dump({"recipient": recipient, "delete": [each.as_json() for each in found]}, file, indent=2)
-    _show_recalls(found, as_json)
-
-
-@recall.command("confirm")
-@click.argument("recipient")
-@click.option("--disclosure", metavar="ID", help="Of this disclosure alone.")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
-@options.recipients
-@options.house
-@options.as_json
-def confirm(
-    recipient: str, disclosure: str | None, tenant: str | None, recipients: str | None, as_json: bool, **places: Any
-) -> None:
-    """Take down that RECIPIENT has deleted what it was told to."""
-    from minimize.governance.sharing import confirm_recalls
-
-    house = _house(places)
-    known = _known(recipients, house)
-    found = confirm_recalls(house, known, _now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
-    _show_recalls(found, as_json)
-
-
-def _show_recalls(found: Sequence[Recall], as_json: bool) -> None:
-    lines = [
-        f"{each.recipient}  {each.tenant}  {each.cause}  {each.state}  {each.rows:,} rows, {len(each.subjects):,} subjects"
-        f"  {each.disclosure}"
-        for each in found
-    ]
-    options.show({"recalls": [each.as_json() for each in found]}, as_json, "\n".join(lines) or "nothing has to go")
 
 
 def _line(each: Disclosure) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -16,6 +16,7 @@ from minimize.ledger.audit import append
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Event, moment_text
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.recalls import Recalling, write_recalls
 from minimize.ledger.tables.consents import CONSENTS
 from minimize.receipt.receipt import Signer
 
@@ -50,8 +51,14 @@ class Act:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def record(ledger: Ledger, acts: Sequence[Act], events: Sequence[Event], signer: Signer) -> list[Act]:
-    """Records acts and tells the audit log of them, an event each, all or none.
+Also = Callable[[Ledger, Sequence[Act]], Iterable[Recalling]]
+"""Tells what recipients are told to delete because of acts; it is written in the same transaction, all of it or nothing."""
+
+
+def record(
+    ledger: Ledger, acts: Sequence[Act], events: Sequence[Event], signer: Signer, also: Also | None = None
+) -> list[Act]:
+    """Records acts and tells the audit log of them, an event each, and what else follows from them: all or none.
 
     Gives them as they were recorded. Which came first is told by their order in the ledger, whatever their clocks said.
     """
@@ -61,6 +68,8 @@ def record(ledger: Ledger, acts: Sequence[Act], events: Sequence[Event], signer:
         done = [_inserted(connection, act) for act in acts]
         for event in events:
             append(connection, event, signer)
+        for recalling in () if also is None else also(ledger, done):
+            write_recalls(connection, recalling.steps, recalling.event, signer)
         return done
 
     return ledger.write(work)

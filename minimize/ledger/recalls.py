@@ -32,19 +32,32 @@ class Recalled:
     actor: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recalling:
+    """Steps of one recipient, and what the audit log is told of them."""
+
+    steps: Sequence[Recalled]
+    event: Event
+
+
 def record_recalls(ledger: Ledger, steps: Sequence[Recalled], event: Event, signer: Signer) -> int:
     """Records steps and tells the audit log, both or neither; gives how many were new, for what is there is passed over."""
 
     def work(connection: Connection) -> int:
         exclusive(connection)
-        known = {(step.disclosure, step.tenant_id, step.state) for step in _steps(connection, select(RECALLS))}
-        new = [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in known]
-        if new:
-            connection.execute(insert(RECALLS), [_values(step) for step in new])
-            append(connection, event, signer)
-        return len(new)
+        return write_recalls(connection, steps, event, signer)
 
     return ledger.write(work)
+
+
+def write_recalls(connection: Connection, steps: Sequence[Recalled], event: Event, signer: Signer) -> int:
+    """The same within a transaction that nobody else writes beside."""
+    known = {(step.disclosure, step.tenant_id, step.state) for step in _steps(connection, select(RECALLS))}
+    new = [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in known]
+    if new:
+        connection.execute(insert(RECALLS), [_values(step) for step in new])
+        append(connection, event, signer)
+    return len(new)
 
 
 def recalls(ledger: Ledger, recipient: str | None = None) -> list[Recalled]:

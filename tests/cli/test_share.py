@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -86,3 +87,32 @@ def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: House, comman
     assert command("share", "recall", "confirm", "vendor", "--tenant", "north").code == 0
     assert command("share", "recall", "list", "--all", "--json").json["recalls"][0]["state"] == "confirmed"
     assert command("share", "recall", "confirm", "vendor").code == 2
+
+
+def test_withdrawing_tells_the_recipient_at_once(shop: House, command: Command) -> None:
+    send(command, shop, "--to", shop.folder / "p.csv")
+    words = ("north", "vendor", "sync", "--recipients", shop.folder / "recipients")
+    done = command("consent", "withdraw", *words, "--to", shop.folder / "delete.json", "--json")
+    assert (done.code, done.json["state"]) == (0, "withdrawn")
+    assert [each["state"] for each in done.json["recalls"]] == ["requested"]
+    told = json.loads((shop.folder / "delete.json").read_text())
+    assert (told["recipient"], told["delete"][0]["rows"], len(told["delete"][0]["subjects"])) == ("vendor", 2, 2)
+    assert command("share", "recall", "list").code == 0
+    assert "vendor  north  withdrawn  requested" in command("share", "recall", "list").out
+
+
+def test_what_is_due_is_requested_of_every_recipient_at_once(shop: House, command: Command) -> None:
+    send(command, shop, "--to", shop.folder / "p.csv")
+    shop.says("north", "refused", at=datetime.now(UTC))
+    assert "vendor  north  refused  requested" in command("share", "recall", "request").out
+    assert command("share", "recall", "list", "--late").out == "nothing has to go\n"
+
+
+def test_an_overdue_recall_exits_1(shop: House, command: Command) -> None:
+    send(command, shop, "--to", shop.folder / "p.csv")
+    vendor = shop.vendor_with("contract.deletes_within", "1s").vendor
+    (shop.folder / "recipients/vendor.yaml").write_text(json.dumps(vendor))
+    command("consent", "refuse", "north", "vendor", "sync")
+    time.sleep(1.1)
+    late = command("share", "recall", "list", "--late")
+    assert (late.code, late.out.rstrip().endswith("OVERDUE")) == (1, True)

@@ -17,8 +17,9 @@ from minimize.receipt import time_text
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:
-    from minimize.ledger.consents import Act
+    from minimize.ledger.consents import Act, Also
 
+PathLike = str | os.PathLike[str]
 Verb = Literal["request", "give", "refuse", "withdraw"]
 _STATES: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
 _BY_THE_FILE: Final = ("request", "give")
@@ -48,14 +49,16 @@ def act(
     house: House,
     now: datetime,
     *,
-    recipients: str | os.PathLike[str] | None = None,
+    recipients: PathLike | None = None,
     allowed: Allowed | None = None,
+    also: Also | None = None,
 ) -> Act:
     """Records an act, by whoever acts here (`MINIMIZE_ACTOR`), and tells the audit log of it.
 
-    Takes the folder of recipients where it is not the house's, and who decides whether somebody may. Gives the act; a consent
-    that is given once more is `renewed`. Raises PolicyError for a recipient, function or text that is not there or times that
-    cannot be, LedgerError, KeyringError, and what `allowed` raises.
+    Takes the folder of recipients where it is not the house's, who decides whether somebody may, and what is written with it.
+    Gives the act; a consent that is given once more is `renewed`.
+    Raises PolicyError for a recipient, function or text that is not there or times that cannot be, LedgerError, KeyringError,
+    and what `allowed` raises.
     """
     from minimize.ledger.consents import record, recorded
 
@@ -69,13 +72,13 @@ def act(
         new = _act(verb, wish, found, before, actor, now)
         if allowed is not None:
             allowed(actor, _resource(new, before))
-        return record(ledger, [new], [_event(verb, actor, now, _resource(new, before))], keys)[0]
+        return record(ledger, [new], [_event(verb, actor, now, _resource(new, before))], keys, also)[0]
 
 
-def expire(house: House, now: datetime) -> list[Act]:
+def expire(house: House, now: datetime, *, also: Also | None = None) -> list[Act]:
     """Marks as expired what has run out by now and was not followed by anything; it held no longer anyway.
 
-    Gives the acts. Raises LedgerError, KeyringError.
+    Takes what is written with it. Gives the acts. Raises LedgerError, KeyringError.
     """
     from minimize.ledger.consents import record, recorded
 
@@ -84,10 +87,10 @@ def expire(house: House, now: datetime) -> list[Act]:
         over = [last for last in _last_of_each(recorded(ledger)) if _is_over(last, now)]
         new = [_ended(last, actor, now) for last in over]
         events = [_event("expire", actor, now, _resource(each, [last])) for each, last in zip(new, over, strict=True)]
-        return record(ledger, new, events, keys) if new else []
+        return record(ledger, new, events, keys, also) if new else []
 
 
-def _terms_now(wish: Wish, house: House, folder: str | os.PathLike[str] | None) -> Terms:
+def _terms_now(wish: Wish, house: House, folder: PathLike | None) -> Terms:
     known = load_recipients(find_recipients(folder, start=house.folder))
     terms = terms_of(known.named(wish.recipient), wish.function)
     if wish.text_version not in (None, terms.text_version):

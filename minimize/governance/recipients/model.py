@@ -19,9 +19,10 @@ THROUGH: Literal["pass_through"] = "pass_through"
 class Contract(Model):
     """What permits transmission: nothing goes without it, and nothing beyond it.
 
-    from_      the first day on which it holds
-    until      the first day on which it holds no longer; None where no end is agreed
-    retention  how long the recipient may keep what it got
+    from_           the first day on which it holds
+    until           the first day on which it holds no longer; None where no end is agreed
+    retention       how long the recipient may keep what it got
+    deletes_within  how long it has to delete what is called back, and to confirm it
     """
 
     reference: str
@@ -30,6 +31,7 @@ class Contract(Model):
     permits_transmission: bool = False
     permitted_fields: tuple[str, ...] = ()
     retention: timedelta | None = None
+    deletes_within: timedelta | None = None
 
     def holds(self, on: date) -> bool:
         """Whether it is in force on a day.
@@ -106,11 +108,15 @@ class Function(Model):
 
 
 class Recipient(Model):
-    """A third party: who it is to us, what is agreed, and what it is needed for."""
+    """A third party: who it is to us, what is agreed, and what it is needed for.
+
+    ending  what somebody does on both sides when it ends: here, and at the recipient
+    """
 
     recipient: str
     standing: Standing
     about: str = ""
+    ending: str = ""
     subprocessor: str | None = None
     contract: Contract | None = None
     functions: Mapping[str, Function]

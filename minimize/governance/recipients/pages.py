@@ -74,6 +74,8 @@ def _about(recipient: Recipient) -> Iterator[str]:
         yield f"For {recipient.about}."
     yield _STANDINGS[recipient.standing]
     yield _agreed(recipient.contract)
+    if recipient.ending:
+        yield f"When it ends: {recipient.ending}."
     if not recipient.functions:
         yield "Nothing is shared with it, and nothing is taken from it."
 
@@ -83,7 +85,12 @@ def _agreed(contract: Contract | None) -> str:
         return "No contract permits anything to go to it."
     until = f" until {contract.until}" if contract.until else ""
     kept = f"; it keeps what it got for {duration(contract.retention)}" if contract.retention else ""
-    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}."
+    gone = (
+        f", and deletes within {duration(contract.deletes_within)} what is called back"
+        if contract.deletes_within
+        else ""
+    )
+    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{gone}."
 
 
 def _said(function: Function) -> Iterator[str]:

@@ -51,6 +51,7 @@ class RecipientReader:
             "until": lambda below: read_date(below, scope, "until"),
             "permitted_fields": lambda below: read_names(below, scope, "permitted_fields"),
             "retention": lambda below: read_duration(below, scope, "retention"),
+            "deletes_within": lambda below: read_duration(below, scope, "deletes_within"),
         }
         shape = Shape("a contract", readers, spelled={"from": "from_"})
         found = build(Contract, node, scope.faults, shape)

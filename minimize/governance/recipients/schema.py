@@ -34,6 +34,7 @@ def recipient_schema() -> Schema:
         {
             "recipient": text("The recipient's name; its file bears it, too.", pattern=f"^{NAME}$"),
             "about": text("Who it is."),
+            "ending": text("What somebody does on both sides when it ends."),
             "standing": one_of(get_args(Standing), "An agent acts for us, an independent for itself."),
             "subprocessor": text("An agent's entry on the list of subprocessors."),
             "contract": ref("contract"),
@@ -71,6 +72,7 @@ def _contract() -> Schema:
             "permits_transmission": {"type": "boolean", "description": "Whether anything may go at all."},
             "permitted_fields": {**names, "description": "What may go, by name; nothing else does."},
             "retention": {**ref("duration"), "description": "How long the recipient may keep it."},
+            "deletes_within": {**ref("duration"), "description": "How long it has to delete what is called back."},
         },
         required=("reference", "from"),
     )

@@ -3,8 +3,9 @@
 handing.py    `share`: asked.py resolves, planning.py plans, act.py makes, records and hands over
 standing.py   what must hold before any tenant is asked; composing.py one policy of ours and the manifest's
 consented.py  the records of tenants that agreed; payload.py what leaves, counted; files.py as a file
+committing.py the act taken down before anything is handed over; accounting.py what it comes to
 receiving.py  `receive`: what third parties send, by the inbound manifest
-recalling.py  what a recipient has to delete; telling.py what was shared, and why
+recalling.py  what a recipient has to delete; withdrawing.py both sides of a withdrawal; telling.py what was shared, and why
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.digests import digest_of
 from minimize.governance.sharing.handing import share
 from minimize.governance.sharing.owners import token_of
-from minimize.governance.sharing.recalling import Recall, confirm_recalls, recalls_of, request_recalls
+from minimize.governance.sharing.recall import Recall, list_for
+from minimize.governance.sharing.recalling import confirm_recalls, recalls_of, request_recalls
 from minimize.governance.sharing.receiving import receive
 from minimize.governance.sharing.telling import Why, disclosure, logged, unsigned, why
+from minimize.governance.sharing.withdrawing import Ended, expire_consents, withdraw
 
 __all__ = [
     "Account",
+    "Ended",
     "Recall",
     "Why",
     "confirm_recalls",
     "digest_of",
     "disclosure",
+    "expire_consents",
+    "list_for",
     "logged",
     "recalls_of",
     "receive",
@@ -32,4 +38,5 @@ __all__ = [
     "token_of",
     "unsigned",
     "why",
+    "withdraw",
 ]

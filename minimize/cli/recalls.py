@@ -1,0 +1,63 @@
+"""Recall lists as commands print them, and as recipients are given them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from minimize.cli import options
+
+if TYPE_CHECKING:
+    from minimize.governance.sharing import Recall
+
+F = TypeVar("F", bound=Callable[..., Any])
+Hand = Callable[[Sequence["Recall"]], object]
+
+
+def to(command: F) -> F:
+    """`--to FILE`: the list that the recipient is given."""
+    text = "The list for the recipient, a new JSON file."
+    return click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
+
+
+@contextmanager
+def handing(path: str | None, recipient: str | None) -> Iterator[Hand]:
+    """A way to write the list that a recipient is given; the file is there before anything is recorded, or nothing is."""
+    from minimize.io.durable import private_file
+
+    if path is None:
+        yield lambda _: None
+        return
+    with os.fdopen(private_file(Path(path)), "w", encoding="utf-8") as file:
+        yield lambda found: file.write(_list(recipient, found))
+
+
+def plain(found: Sequence[Recall]) -> list[dict[str, Any]]:
+    """The entries as JSON objects."""
+    return [each.as_json() for each in found]
+
+
+def line(each: Recall) -> str:
+    """An entry on one line."""
+    late = "  OVERDUE" if each.overdue else ""
+    counts = f"{each.rows:,} rows, {len(each.subjects):,} subjects"
+    return f"{each.recipient}  {each.tenant}  {each.cause}  {each.state}  {counts}  {each.disclosure}{late}"
+
+
+def show(found: Sequence[Recall], as_json: bool) -> None:
+    """Prints a list."""
+    options.show({"recalls": plain(found)}, as_json, "\n".join(map(line, found)) or "nothing has to go")
+
+
+def _list(recipient: str | None, found: Sequence[Recall]) -> str:
+    from minimize.governance.sharing import list_for
+
+    names = [recipient] if recipient is not None else list(dict.fromkeys(each.recipient for each in found))
+    lists = [list_for(name, [each for each in found if each.recipient == name]) for name in names]
+    return json.dumps(lists[0] if recipient is not None else lists, indent=2)
