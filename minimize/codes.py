@@ -107,6 +107,7 @@ _ERRORS: Final = {
     "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E300": "refused by policy",
     "E301": "nothing may leave for a third party",
+    "E302": "no role or grant of whoever acts allows it",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
 }

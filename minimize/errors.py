@@ -11,7 +11,8 @@
     │   ├── OutputError              an output folder that cannot be used
     │   └── LedgerError              a ledger that cannot be used, or an output that another run holds
     ├── RefusedError            3    refused by policy, consent or grant
-    │   └── NotPermitted             nothing may leave for a third party; `.reasons` says why
+    │   ├── NotPermitted             nothing may leave for a third party; `.reasons` says why
+    │   └── AccessDenied             no role or grant of whoever acts allows it; `.reasons` says why
     └── StoppedError            4    quarantine above `stop_above`; nothing was published
 
 A message names file, field, rule, count and a hint; it never carries a value.
@@ -166,14 +167,24 @@ class Reason:
         return {**asdict(self), "fields": list(self.fields)}
 
 
-class NotPermitted(RefusedError):
-    """Nothing may leave for a third party; `.reasons` lists every rule against it."""
-
-    default_code = "E301"
+class _Reasoned(RefusedError):
+    """Refused by rules; `.reasons` lists every one of them."""
 
     def __init__(self, message: str, *, reasons: Sequence[Reason] = (), hint: str = "") -> None:
         self.reasons: tuple[Reason, ...] = tuple(reasons)
         super().__init__(message, hint=hint, findings=[_finding(reason) for reason in self.reasons])
+
+
+class NotPermitted(_Reasoned):
+    """Nothing may leave for a third party; `.reasons` lists every rule against it."""
+
+    default_code = "E301"
+
+
+class AccessDenied(_Reasoned):
+    """No role or grant of whoever acts allows it; `.reasons` lists every rule that decided."""
+
+    default_code = "E302"
 
 
 def _finding(reason: Reason) -> Finding:

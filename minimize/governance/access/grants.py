@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from minimize.governance.access.permissions import Permission
 from minimize.governance.access.tenants import Tenants
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Operation = Literal["read", "reidentify"]
 State = Literal["requested", "active", "denied", "revoked", "expired"]
 Review = Literal["due", "overdue", "reviewed"]
-ENDS: Final = ("approved", "broke_glass")
-"""These acts open access; they say until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +119,18 @@ class Grant:
         """The first time at which a review is overdue; None where none is needed."""
         return _time(self.acts[0], "review_by")
 
+    def answer(self, at: datetime) -> GrantAct | None:
+        """The first answer that was known then, where it came in time."""
+        found = self._first(("approved", "denied"), at)
+        late = found is not None and self.answer_by is not None and found.recorded_at >= self.answer_by
+        return None if late else found
+
     def opening(self, at: datetime) -> GrantAct | None:
-        """The act that opened access, as it was known then: the first answer, where it came in time and was no denial."""
+        """The act that opened access, as it was known then."""
         if self.is_break_glass:
-            return self.acts[0] if self.acts[0].recorded_at <= at else None
-        answer = self._first(("approved", "denied"), at)
-        in_time = answer is not None and (self.answer_by is None or answer.recorded_at < self.answer_by)
-        return answer if in_time and answer is not None and answer.state == "approved" else None
+            return self.acts[0] if self.requested_at <= at else None
+        answer = self.answer(at)
+        return answer if answer is not None and answer.state == "approved" else None
 
     def ends_at(self, at: datetime) -> datetime | None:
         """The first time at which it opens nothing any more; None where it opened nothing yet."""
@@ -149,12 +152,13 @@ class Grant:
         """What it is at a time, as it was known then; None before it was asked for. Each span has its start and not its end."""
         if at < self.requested_at:
             return None
-        ends = self.ends_at(at)
+        ends, answer = self.ends_at(at), self.answer(at)
         until = ends or self.answer_by
-        for state in ("revoked", "denied"):
-            act = self._first((state,), at)
-            if act is not None and (until is None or act.recorded_at < until) and (ends is None or state == "revoked"):
-                return "revoked" if state == "revoked" else "denied"
+        revoked = self._first(("revoked",), at)
+        if revoked is not None and (until is None or revoked.recorded_at < until):
+            return "revoked"
+        if answer is not None and answer.state == "denied":
+            return "denied"
         if until is not None and until <= at:
             return "expired"
         return "requested" if ends is None else "active"

@@ -1,0 +1,24 @@
+"""A house with an access file, a ledger and a keyring."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minimize.switching import House
+from tests.governance.access.house import mapping
+from tests.ledger.house import keyring
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The usual people; Sam acts."""
+    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
+    (tmp_path / "access.yaml").write_text(json.dumps(mapping()))
+    return House(keys=keyring(tmp_path))

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import AccessDenied, KeyringError, PolicyError
+from minimize.governance.access.acting import Verb, answer, expire, request
+from minimize.governance.access.asks import Wish
+from minimize.governance.access.grants import Grant
+from minimize.governance.access.showing import grants_of
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted
+from minimize.switching import House
+from tests.governance.access.house import HOUR, INCIDENT, NOW, SECOND, given, mapping
+
+WISH = Wish(INCIDENT, "the device does not check in", "telemetry", ("north",), category="identified")
+DAYS_4 = timedelta(days=4)
+
+
+@pytest.fixture(name="as_")
+def _as(monkeypatch: pytest.MonkeyPatch, home: House) -> Callable[..., Grant]:
+    """Somebody answers a grant."""
+
+    def answered(user: str, verb: Verb, grant: Grant, at: datetime = NOW) -> Grant:
+        monkeypatch.setenv("MINIMIZE_ACTOR", user)
+        return answer(verb, grant.id, home, at)
+
+    return answered
+
+
+@pytest.fixture(name="ask")
+def _ask(monkeypatch: pytest.MonkeyPatch, home: House) -> Callable[[], Grant]:
+    """Sam asks."""
+
+    def asked() -> Grant:
+        monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
+        return request(WISH, home, NOW)
+
+    return asked
+
+
+def events(home: House) -> list[tuple[str, str]]:
+    with home.opened() as ledger:
+        told = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="grant"))]
+    return [(each["operation"], each["result"]) for each in told]
+
+
+def refused(do: Callable[[], object]) -> list[str]:
+    with pytest.raises(AccessDenied) as caught:
+        do()
+    assert caught.value.exit_code == 3
+    assert caught.value.__context__ is None
+    return [each.rule for each in caught.value.reasons]
+
+
+def write(**more: Any) -> None:
+    Path("access.yaml").write_text(json.dumps(mapping(**more)))
+
+
+def test_a_request_waits_for_four_days_and_says_by_which_role_it_was_made(home: House) -> None:
+    grant = request(WISH, home, NOW)
+    assert (grant.requester, grant.state(NOW)) == ("sam", "requested")
+    assert grant.asked.role == "support_engineer"
+    assert grant.asked.groups == ("support",)
+    assert grant.asked.duration == 8 * HOUR
+    assert grant.state(NOW + DAYS_4 - SECOND) == "requested"
+    assert grant.state(NOW + DAYS_4) == "expired"
+
+
+def test_an_approval_opens_for_as_long_as_was_asked(home: House, as_: Callable[..., Grant]) -> None:
+    grant = as_("pia", "approve", request(WISH, home, NOW), NOW + HOUR)
+    assert (grant.state(NOW + HOUR), grant.approver(NOW + HOUR)) == ("active", "pia")
+    assert grant.ends_at(NOW + HOUR) == NOW + 9 * HOUR
+    assert [grant.state(NOW + 9 * HOUR - SECOND), grant.state(NOW + 9 * HOUR)] == ["active", "expired"]
+    assert grant.state(NOW + HOUR - SECOND) == "requested"
+
+
+def test_a_request_that_nobody_answered_in_time_is_not_approved_any_more(
+    home: House, as_: Callable[..., Grant]
+) -> None:
+    grant = request(WISH, home, NOW)
+    assert refused(lambda: as_("pia", "approve", grant, NOW + DAYS_4)) == ["does_not_follow"]
+    assert as_("pia", "approve", grant, NOW + DAYS_4 - SECOND).state(NOW + DAYS_4) == "active"
+
+
+def test_denied_revoked_and_expired_are_different_ends(as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
+    denied = as_("pia", "deny", ask())
+    revoked = as_("pia", "revoke", as_("pia", "approve", ask()), NOW + HOUR)
+    expired = as_("pia", "approve", ask())
+    later = NOW + 8 * HOUR
+    assert [each.state(later) for each in (denied, revoked, expired)] == ["denied", "revoked", "expired"]
+
+
+def test_who_asked_may_give_it_back(home: House, as_: Callable[..., Grant]) -> None:
+    assert as_("sam", "revoke", request(WISH, home, NOW)).state(NOW) == "revoked"
+
+
+def test_who_has_no_say_revokes_nothing(home: House, as_: Callable[..., Grant]) -> None:
+    grant = request(WISH, home, NOW)
+    assert refused(lambda: as_("sue", "revoke", grant)) == ["nobody"]
+
+
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+def test_nobody_answers_their_own_request(home: House, as_: Callable[..., Grant], verb: Verb) -> None:
+    grant = request(WISH, home, NOW)
+    assert refused(lambda: as_("sam", verb, grant)) == ["nobody"]
+
+
+def test_a_second_account_of_the_same_person_approves_nothing(home: House, as_: Callable[..., Grant]) -> None:
+    write(people={"Pia": ["pia", "pia2"]})
+    grant = request(WISH, home, NOW)
+    write(people={"Sam": ["sam", "samuel"]}, assignments=[given("privacy_officer", "samuel"), given("analyst", "ann")])
+    assert refused(lambda: as_("samuel", "approve", grant)) == ["not_separate"]
+
+
+def test_an_account_in_the_same_group_approves_nothing(home: House, as_: Callable[..., Grant]) -> None:
+    write(groups={"support": ["sam"], "site": ["sam", "pia"]})
+    grant = request(WISH, home, NOW)
+    assert refused(lambda: as_("pia", "approve", grant)) == ["not_separate"]
+
+
+def test_an_approver_approves_in_their_scope_and_up_to_their_category(home: House, as_: Callable[..., Grant]) -> None:
+    officer = {"local": {"copy": "privacy_officer"}}
+    support = given("support_engineer", "sam")
+    write(roles=officer, assignments=[support, given("local", "pia", tenants=["south"])])
+    grant = request(WISH, home, NOW)
+    assert refused(lambda: as_("pia", "approve", grant)) == ["out_of_scope"]
+    assert refused(lambda: as_("olga", "approve", grant)) == ["nobody"]
+
+
+def test_a_request_goes_no_further_than_its_role(home: House) -> None:
+    assert refused(lambda: request(replace(WISH, tenants=("east",)), home, NOW)) == ["out_of_scope"]
+    assert refused(lambda: request(replace(WISH, duration=25 * HOUR), home, NOW)) == ["too_long"]
+    assert request(replace(WISH, duration=24 * HOUR), home, NOW).asked.duration == 24 * HOUR
+
+
+def test_who_may_not_ask_gets_nothing(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
+    assert refused(lambda: request(WISH, home, NOW)) == ["nobody"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"incident": " "},
+        {"justification": ""},
+        {"dataset": ""},
+        {"tenants": ()},
+        {"tenants": ("",)},
+        {"category": None},
+        {"columns": ("device_id",)},
+        {"columns": (), "category": None},
+        {"duration": timedelta(0)},
+        {"duration": timedelta(milliseconds=1500)},
+    ],
+)
+def test_a_request_says_what_it_needs_and_no_more(home: House, wrong: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError, match="must say"):
+        request(replace(WISH, **wrong), home, NOW)
+    assert not Path("ledger.db").exists()
+
+
+def test_break_glass_opens_at_once_for_a_short_time_and_is_reviewed(home: House, as_: Callable[..., Grant]) -> None:
+    grant = request(WISH, home, NOW, break_glass=True)
+    assert (grant.state(NOW), grant.ends_at(NOW), grant.approver(NOW)) == ("active", NOW + HOUR, None)
+    day = NOW + 24 * HOUR
+    assert [grant.review(NOW), grant.review(day - SECOND), grant.review(day)] == ["due", "due", "overdue"]
+    assert refused(lambda: as_("sam", "review", grant)) == ["nobody"]
+    assert as_("pia", "review", grant, day).review(day) == "reviewed"
+    assert refused(lambda: as_("pia", "review", grant, day)) == ["does_not_follow"]
+
+
+def test_break_glass_is_not_for_long(home: House) -> None:
+    wish = replace(WISH, duration=HOUR + SECOND)
+    assert refused(lambda: request(wish, home, NOW, break_glass=True)) == ["too_long"]
+
+
+def test_the_audit_log_has_every_act_and_every_refusal(home: House, as_: Callable[..., Grant]) -> None:
+    grant = request(WISH, home, NOW)
+    refused(lambda: as_("sam", "approve", grant))
+    as_("pia", "approve", grant)
+    as_("pia", "revoke", grant)
+    refused(lambda: as_("pia", "deny", grant))
+    assert events(home) == [
+        ("request", "success"),
+        ("approve", "refused"),
+        ("approve", "success"),
+        ("revoke", "success"),
+        ("deny", "refused"),
+    ]
+
+
+def test_the_audit_log_has_no_justification(home: House) -> None:
+    request(replace(WISH, justification="Alice from Zürich called"), home, NOW)
+    with home.opened() as ledger:
+        assert not any("Alice" in entry.event for entry in logged(ledger, Wanted()))
+
+
+def test_what_ran_out_is_marked_once(home: House, as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
+    waiting = ask()
+    over = as_("pia", "approve", ask())
+    assert [each.id for each in expire(home, NOW + 8 * HOUR)] == [over.id]
+    assert [each.id for each in expire(home, NOW + DAYS_4)] == [waiting.id]
+    assert expire(home, NOW + DAYS_4) == []
+    assert [each.state(NOW + DAYS_4) for each in grants_of(home).every] == ["expired", "expired"]
+    assert [each for each in events(home) if each[0] == "expire"] == [("expire", "success")] * 2
+
+
+def test_a_grant_is_named_by_the_start_of_its_name(home: House, as_: Callable[..., Grant]) -> None:
+    grant = request(WISH, home, NOW)
+    assert answer("revoke", grant.id[:8], home, NOW).id == grant.id
+    for name in ("", "nothing"):
+        with pytest.raises(PolicyError, match="there is no grant"):
+            answer("revoke", name, home, NOW)
+
+
+def test_without_an_access_file_there_are_no_grants(home: House) -> None:
+    Path("minimize.yaml").write_text("ledger: ledger.db\n")
+    with pytest.raises(PolicyError, match="no access file"):
+        request(WISH, home, NOW)
+
+
+def test_grants_are_signed(home: House) -> None:
+    with pytest.raises(KeyringError):
+        request(WISH, House(), NOW)
