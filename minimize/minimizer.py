@@ -33,7 +33,6 @@ from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
 from minimize.spill import DEFAULT, Aside, find_budget
 from minimize.stage import Batch
-from minimize.stages.gate import Gate
 from minimize.stages.generalize import memos_of
 from minimize.stages.release import Release
 from minimize.stages.withheld import withheld, withheld_schema
@@ -181,7 +180,7 @@ def _passes(job: Job, source: Rereadable, rejects: Counter[str]) -> Iterator[Rea
     if source.again or passes(job.plan) == 1:
         yield lambda names: _records(source if names is None else source.only(names), rejects)
         return
-    gate = Gate(job.plan, job.settings, job.at)
+    gate = job.gate
     seen: Counter[str] = Counter()
     gated = (withheld(gate(Batch(records)), job.plan) for records in _records(source, seen))
     with spilled(gated, withheld_schema(source.schema, job.plan)) as again:

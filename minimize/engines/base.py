@@ -20,9 +20,11 @@ from minimize.plan import Plan
 from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
 from minimize.settings.base import Settings
+from minimize.settings.erased import Erased
 from minimize.spill import Aside
 from minimize.stage import Counts
 from minimize.stages.chain import is_tally
+from minimize.stages.gate import Gate
 from minimize.stages.gates import Gates
 from minimize.stages.generalize import Fields, bound_fields
 from minimize.techniques.base import KeySource
@@ -52,6 +54,7 @@ class Job:
     bound    the stages' part that depends on the plan alone, where somebody has worked it out before
     row_key  secret bytes for the last tie between rows that agree in everything else
     aside    the memory that tallies may take, and where they put what does not fit
+    erased   whose records must not come back; None for nobody's
     """
 
     plan: Plan
@@ -63,6 +66,12 @@ class Job:
     reach: Mapping[str, Reach] = field(default_factory=dict)
     aside: Aside = field(default_factory=Aside, repr=False)
     bound: Bound | None = field(default=None, repr=False)
+    erased: Erased | None = field(default=None, repr=False)
+
+    @property
+    def gate(self) -> Gate:
+        """The first stage of every pass."""
+        return Gate(self.plan, self.settings, self.at, None if self.bound is None else self.bound.gates, self.erased)
 
     @cached_property
     def records_schema(self) -> pa.Schema:

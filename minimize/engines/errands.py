@@ -32,7 +32,6 @@ from minimize.spill import Aside
 from minimize.stage import Batch, Stage
 from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
 from minimize.stages.duplicates import Rule, best, words
-from minimize.stages.gate import Gate
 from minimize.techniques.base import Technique
 
 T = TypeVar("T")
@@ -88,7 +87,14 @@ class Errand(Generic[T]):
             hint = "install the same versions everywhere"
             raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
         keys = None if self.keyring is None else Keyring.load(self.keyring)
-        return replace(self.job, keys=keys, row_key=row_key(keys), aside=shared_aside(keys, None))
+        return replace(
+            self.job,
+            keys=keys,
+            row_key=row_key(keys),
+            aside=shared_aside(keys, None),
+            settings=_opened(self.job.settings, keys),
+            erased=None if self.job.erased is None or keys is None else self.job.erased.opened(keys),
+        )
 
 
 def _opened(settings: Settings | None, keys: Keyring | None) -> Settings | None:
@@ -125,7 +131,7 @@ class Finished:
 def candidates(job: Job, load: Load, attempt: str) -> pa.Table | None:
     """The records of a share that may stay, as digests; None where there are none."""
     tally = DeduplicateTally.of(job.plan, job.row_key)
-    gate = Gate(job.plan, job.settings, job.at)
+    gate = job.gate
     for batch in batches(load.parts):
         tally.observe(gate(batch))
     return next((part.drop_columns(["at"]) for part in tally.found.best()), None)
@@ -215,7 +221,7 @@ def merged(job: Job, tallies: Iterable[Tallies]) -> dict[str, Technique]:
 
 
 def _before(job: Job, load: Load) -> tuple[Stage, ...]:
-    gate = Gate(job.plan, job.settings, job.at)
+    gate = job.gate
     if load.staying is None:
         return (gate,)
     rule = Rule.of(job.plan, job.row_key)

@@ -20,7 +20,6 @@ from minimize.pointer import Pointer
 from minimize.spill import Aside
 from minimize.stage import Batch, Stage, Tally
 from minimize.stages.deduplicate import DeduplicateTally
-from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from minimize.techniques.base import Technique
 from minimize.techniques.frequent import TopTally
@@ -36,7 +35,7 @@ def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
     """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
     if job.bound is not None:
         return bound_way(job, job.bound)
-    gate = Gate(job.plan, job.settings, job.at)
+    gate = job.gate
     if not deduplicates(job.plan):
         return (gate, generalize(job, _settled_alone(job, shares)))
     duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key, job.aside), (gate,), shares(None)).settle()
@@ -45,8 +44,7 @@ def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
 
 def bound_way(job: Job, bound: Bound) -> tuple[Stage, ...]:
     """The stages of a job that was bound before, whose plan has nothing to settle."""
-    gate = Gate(job.plan, job.settings, job.at, bound.gates)
-    return (gate, Generalize(job.plan, job.keys, job.at, memos=job.memos, bound=bound.fields))
+    return (job.gate, Generalize(job.plan, job.keys, job.at, memos=job.memos, bound=bound.fields))
 
 
 def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> T:
@@ -157,7 +155,7 @@ def _settled_alone(job: Job, shares: Shares) -> dict[str, Technique]:
     if not alone.plan.fields:
         return {}
     read = fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline)
-    return _settled(alone, (Gate(alone.plan, job.settings, job.at),), shares(read))
+    return _settled(alone, (alone.gate,), shares(read))
 
 
 def only_tops(job: Job) -> Job:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from minimize.keys import Keyring
 from minimize.ledger.tokens import secrets_of, token_of, version_in
+from minimize.settings.pairs import Pairs, check_keys
 from minimize.settings.seen import SeenSettings, SettingRow
 
 NOBODY: Final = "-"
@@ -85,16 +86,12 @@ class Veiled:
         """
         if subjects is None or not self.tokens:
             return [subjects]
-        own_tenants, own_subjects = _coded(tenants), _coded(subjects)
-        names, words = _texts(own_tenants.dictionary), _texts(own_subjects.dictionary)
-        concerned = np.array([name in self.tokens for name in names], np.bool_)
-        tenant, subject = _numbers(own_tenants.indices), _numbers(own_subjects.indices)
-        rows = np.flatnonzero((tenant >= 0) & (subject >= 0) & np.append(concerned, False)[tenant])
-        pairs, places = np.unique(tenant[rows] * len(words) + subject[rows], return_inverse=True)
-        found = [self._tokens(names[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist()]
+        check_keys(self._versions, self.secrets)
+        pairs = Pairs.of(tenants, subjects, self.tokens)
+        found = [self._tokens(tenant, subject) for tenant, subject in pairs.names]
         codes = np.zeros(len(subjects), np.int64)
-        codes[rows] = places + 1
-        own = pa.array(codes, pa.int32(), mask=subject < 0)
+        codes[pairs.rows] = pairs.places + 1
+        own = pa.array(codes, pa.int32(), mask=subjects.is_null().to_numpy(zero_copy_only=False))
         turns = range(max(map(len, found), default=1))
         layers = ([NOBODY, *(tokens[min(turn, len(tokens) - 1)] for tokens in found)] for turn in turns)
         return [pa.DictionaryArray.from_arrays(own, pa.array(layer, pa.string())) for layer in layers]
@@ -112,16 +109,3 @@ class Veiled:
                 self._known.clear()
             self._known[tenant, subject] = known
         return known
-
-
-def _coded(values: pa.Array) -> pa.DictionaryArray:
-    return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-
-
-def _texts(words: pa.Array) -> list[str]:
-    """Distinct values as text, as settings spell them."""
-    return ["" if word is None else word for word in words.cast(pa.string()).to_pylist()]
-
-
-def _numbers(codes: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.asarray(pc.fill_null(codes.cast(pa.int64()), -1).to_numpy(zero_copy_only=False), np.int64)

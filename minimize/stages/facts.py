@@ -16,6 +16,7 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
 from minimize.policy.model import Field, Policy
 from minimize.settings.base import Settings
+from minimize.settings.erased import Erased
 from minimize.stages.conditions import Mode, everywhere, truth
 from minimize.stages.places import RECORD
 from minimize.techniques.distinct import decoded
@@ -61,6 +62,11 @@ class BatchFacts:
         if times is None:
             return everywhere(True, self, RECORD)
         return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
+
+    def gone(self, erased: Erased) -> pa.BooleanArray | None:
+        """Per record: whether its tenant or its subject was erased after it happened; None where nobody was."""
+        tenants = self._tenants()
+        return None if tenants is None else erased.gone(tenants, self._subjects(), self.times())
 
     def any_past(self, retention: timedelta | None) -> bool:
         """Whether that is so for any record: by the earliest event time."""

@@ -13,6 +13,7 @@ from minimize.plan.model import Branch, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition
 from minimize.settings.base import Settings
+from minimize.settings.erased import Erased
 from minimize.stage import Batch, Counts
 from minimize.stages.conditions import could_hold, everywhere, holds, must_hold
 from minimize.stages.facts import BatchFacts
@@ -25,11 +26,12 @@ class Gate:
     """Takes out the records that must not be collected, and marks the values that must not.
 
     Takes a batch with its raw columns. Gives it with fewer records, and with the masks `closed`, `cases` and `hollow`; a gated
-    record is counted once, as `retention`, `setting` or `condition`, in this order.
+    record is counted once, as `erased`, `retention`, `setting` or `condition`, in this order.
 
     settings  None where nobody said anything: features are off, the level is the first one
     at        the run's time, aware UTC
     bound     what the plan asks; worked out here where nobody has done it before
+    erased    whose records must not come back; None for nobody's
 
     Raises PolicyError for a plan whose gates cannot be worked out (see `plan.gates.check`).
     """
@@ -38,6 +40,7 @@ class Gate:
     settings: Settings | None
     at: datetime
     bound: Gates | None = field(default=None, repr=False)
+    erased: Erased | None = field(default=None, repr=False)
     gates: Gates = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,9 @@ class Gate:
 
     def _reasons(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per reason the records that it lets pass, in the order in which they are counted."""
+        gone = None if self.erased is None else facts.gone(self.erased)
+        if gone is not None:
+            yield "erased", pc.invert(gone)
         for retention in self.gates.retentions:
             if facts.any_past(retention):
                 yield "retention", pc.invert(facts.past(retention))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import pickle
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,10 @@ from minimize.engines.shares import shares
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, resolve
+from minimize.ledger.settings import Recorded
+from minimize.ledger.tokens import subject_token
+from minimize.settings.erased import Erased, Tombstone
+from minimize.settings.ledger import as_rows
 from minimize.stages.generalize import memos_of
 from tests.job.house import AT, House, built, events
 
@@ -75,6 +81,19 @@ def test_no_key_is_sent(given_: Given) -> None:
     for secret in secrets:
         assert secret not in sent
         assert base64.b64encode(secret) not in sent
+
+
+def test_who_is_told_by_a_key_is_recognized_where_the_work_is_done(given_: Given) -> None:
+    keys, when = given_.keys, AT - timedelta(days=300)
+    rows = [("north", None, "on"), ("north", subject_token(keys, "north", "d1"), "off")]
+    told = [Recorded(tenant, who, "location", value, "admin", when, when) for tenant, who, value in rows]
+    settings = as_rows(told, keys, "a ledger").at(AT)
+    erased = Erased.of([Tombstone("north", AT, subject_token(keys, "north", "d2"))], keys)
+    job = replace(job_of(given_), settings=settings, erased=erased)
+    sent = pickle.loads(ForkingPickler.dumps(Errand.of(job, nothing))).opened()
+    people = pa.array(["north"] * 3), pa.array(["d1", "d2", "d3"]), pa.array([AT] * 3, pa.timestamp("us", "UTC"))
+    assert sent.settings.feature_on("location", (), *people).to_pylist() == [False, True, True]
+    assert sent.erased.gone(*people).to_pylist() == [False, True, False]
 
 
 def test_the_search_would_find_a_key_that_is_sent(given_: Given) -> None:

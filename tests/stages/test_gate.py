@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from minimize.errors import PolicyError
+from minimize.keys import new_keyring
+from minimize.ledger.tokens import subject_token
 from minimize.policy.condition import Equals
 from minimize.policy.pipeline import RecordsModel
+from minimize.settings.erased import Erased, Tombstone
+from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from tests.stages.make import APPS, AT, Beside, Said, before, closed, gated, plan_of, records, settings, with_steps
 
@@ -248,3 +253,26 @@ def test_a_plan_whose_gates_go_in_circles_is_refused() -> None:
 def test_an_empty_batch_goes_through() -> None:
     plan = plan_of(apps(collect_if={"/apps/*/managed": True}), columns=LISTS, retention="1d")
     assert gated(plan, records(LISTS)).raw.num_rows == 0
+
+
+def test_records_of_the_erased_are_gated_before_anything_else(tmp_path: Path) -> None:
+    keys = new_keyring(tmp_path / "test.keys", now=AT)
+    stones = [Tombstone("t", before(hours=2), subject_token(keys, "t", "d")), Tombstone("closed", AT)]
+    rows: list[dict[str, Any]] = [
+        {"event_time": before(hours=2)},
+        {"event_time": before(hours=1)},
+        {"event_time": before(hours=2), "device_id": "other"},
+        {"tenant_id": "closed", "event_time": before(days=40)},
+        {"event_time": before(days=40), "device_id": "other"},
+    ]
+    gate = Gate(plan_of({}, retention="30d"), None, AT, erased=Erased.of(stones, keys))
+    batch = gate(Batch(records({}, *rows)))
+    assert batch.counts.gated == {"erased": 2, "retention": 1}
+    assert batch.raw["device_id"].to_pylist() == ["d", "other"]
+
+
+def test_of_a_policy_without_tenants_nobody_is_recognized(tmp_path: Path) -> None:
+    erased = Erased.of([Tombstone("t", AT)])
+    plan = plan_of({}, tenant=None)
+    raw = records({}, {})
+    assert Gate(plan, None, AT, erased=erased)(Batch(raw)).raw is raw

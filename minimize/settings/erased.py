@@ -1,0 +1,125 @@
+"""Whose records must not come back: of tenants and subjects that are gone, whatever happened up to then, however late it arrives.
+
+A subject stands here as a keyed token. What happened after it was erased is collected again: a device may be enrolled anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.keys import Keyring
+from minimize.ledger.tokens import secrets_of, token_of, versions_in
+from minimize.settings.columns import moments, valid
+from minimize.settings.pairs import Pairs, check_keys, coded, numbers, texts
+from minimize.settings.rows import microseconds_of
+
+Moments = npt.NDArray[np.int64]
+NEVER: Final = np.iinfo(np.int64).min
+"""Until when the records of somebody go who is not gone."""
+_REMEMBERED: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """That somebody is gone: a tenant, or the subject of this token; and up to which event time his records go."""
+
+    tenant: str
+    until: datetime
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass
+class Erased:
+    """Tombstones as a run asks them. Holds key bytes only in this process: a pickle has none (see `opened`).
+
+    tenants   until when the records of a whole tenant go, in microseconds since 1970
+    subjects  per tenant the same of tokens
+    """
+
+    tenants: Mapping[str, int] = field(repr=False)
+    subjects: Mapping[str, Mapping[str, int]] = field(repr=False)
+    secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erased | None:
+        """The tombstones; None where there are none. Raises KeyringError without a key that their tokens were made with."""
+        tenants: dict[str, int] = {}
+        subjects: dict[str, dict[str, int]] = {}
+        for stone in stones:
+            until = microseconds_of(stone.until)
+            if stone.token is None:
+                tenants[stone.tenant] = max(until, tenants.get(stone.tenant, NEVER))
+            else:
+                own = subjects.setdefault(stone.tenant, {})
+                own[stone.token] = max(until, own.get(stone.token, NEVER))
+        made = cls(tenants, subjects)
+        if not tenants and not subjects:
+            return None
+        return made if keys is None else made.opened(keys)
+
+    def opened(self, keys: Keyring) -> Erased:
+        """The same with the keys that subjects are told by. Raises KeyringError."""
+        return replace(self, secrets=secrets_of(keys, self._versions), _known={})
+
+    def gone(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> pa.BooleanArray | None:
+        """Per record whether it must not come back; None where none of them.
+
+        Takes tenants, subjects and event times as they came in. A record without an event time counts as old as can be.
+        """
+        until = self._until_of_tenants(tenants)
+        if subjects is not None and self.subjects:
+            until = np.maximum(until, self._until_of_subjects(tenants, subjects))
+        if (until == NEVER).all():
+            return None
+        gone = (until != NEVER) & (_instants(times, len(until)) <= until)
+        return pa.array(gone) if gone.any() else None
+
+    @cached_property
+    def _versions(self) -> set[int]:
+        return versions_in(token for own in self.subjects.values() for token in own)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: no key, and nobody."""
+        return {"tenants": self.tenants, "subjects": self.subjects, "secrets": {}, "_known": {}}
+
+    def _until_of_tenants(self, tenants: pa.Array) -> Moments:
+        own = coded(tenants)
+        each = [*(self.tenants.get(name, NEVER) for name in texts(own.dictionary)), NEVER]
+        return np.array(each, np.int64)[numbers(own.indices)]
+
+    def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array) -> Moments:
+        """Work runs over distinct subjects, of tenants alone of which somebody is gone."""
+        check_keys(self._versions, self.secrets)
+        pairs = Pairs.of(tenants, subjects, self.subjects)
+        until = np.full(len(tenants), NEVER, np.int64)
+        found = np.array([self._until(*pair) for pair in pairs.names], np.int64)
+        until[pairs.rows] = found[pairs.places] if len(found) else NEVER
+        return until
+
+    def _until(self, tenant: str, subject: str) -> int:
+        known = self._known.get((tenant, subject))
+        if known is None:
+            own = self.subjects[tenant]
+            made = (token_of(secret, version, tenant, subject) for version, secret in self.secrets.items())
+            known = max((own.get(token, NEVER) for token in made), default=NEVER)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[tenant, subject] = known
+        return known
+
+
+def _instants(times: pa.Array | None, rows: int) -> Moments:
+    if times is None:
+        return np.full(rows, NEVER, np.int64)
+    there = valid(times)
+    found = moments(times)
+    return found if there is None else np.where(there, found, NEVER)
