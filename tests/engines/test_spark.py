@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,16 @@ from minimize.engines.errands import Finish, Finished, Load
 from minimize.engines.spark import SAFE, check_safe
 from minimize.errors import ConfigurationError, SourceError
 from minimize.io.base import Reject
-from tests.job.house import House, built, events
+from minimize.switching import House as Places
+from minimize.switching import Wish, set_setting
+from tests.job.house import AT, House, built, events
 from tests.sparking import want_spark
 
 spark: Any = import_module("minimize.engines.spark")
 on_spark = pytest.mark.spark
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 Start = Callable[..., None]
+LONG_AGO = AT - timedelta(days=300)
 
 
 @pytest.fixture(name="house")
@@ -216,3 +220,20 @@ def test_progress_is_told_for_every_file_in_every_pass(house: House, start: Star
     seen: list[tuple[int, int]] = []
     house.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
     assert seen == [(done, 8) for done in range(9)]
+
+
+@on_spark
+def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(house: House, start: Start) -> None:
+    start("local[2]")
+    ledger = house.folder / "house.db"
+    for subject, value in ((None, "on"), ("d1", "off")):
+        wish = Wish("north", "location", value, "admin", subject, LONG_AGO)
+        set_setting(wish, Places(ledger, pipeline=house.folder, keys=house.keys), LONG_AGO)
+    house.pipeline(settings="ledger")
+    found = []
+    for engine in ("local", "spark"):
+        house.run(engine=engine, ledger=ledger, output=house.folder / engine)
+        found.append(house.rows(output=house.folder / engine))
+    assert found[0] == found[1]
+    collected = [each for each in events(240) if each["tenant_id"] == "north" and each["device_id"] != "d1"]
+    assert sum(row["latitude"] is not None for row in found[0]) == len(collected)
