@@ -10,6 +10,8 @@ from typing import Final
 HOUSE: Final = "minimize.yaml"
 HOUSE_KEYS: Final = ("keys", "ledger", "access", "recipients", "purposes", "memory", "lineage", "metrics")
 """What the house's file may say."""
+MORE: Final = ("access",)
+"""Where more may be said than a text, which then stands under `file`."""
 
 
 def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
@@ -20,7 +22,10 @@ def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
 
 
 def house_line(house: Path, name: str) -> str | None:
-    """The text that the house's file says under a name; None where it says nothing. Raises ValueError where it is no text."""
+    """The text that the house's file says under a name, or there under `file`, where more is said; None where it says nothing.
+
+    Raises ValueError where it is no text.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -29,6 +34,7 @@ def house_line(house: Path, name: str) -> str | None:
     except (YAMLError, OSError, ValueError):
         document = False
     said = document.get(name) if isinstance(document, dict) else document
+    said = said.get("file") if isinstance(said, dict) and name in MORE else said
     if not isinstance(said, str | None) or isinstance(document, str):
         raise ValueError(f"{name} is no text")
     return said

@@ -15,7 +15,7 @@ from minimize.io.index.lens import Value
 from minimize.io.index.seek import Place
 from minimize.io.index.seek import find as places
 from minimize.io.published import Dates, Subjects
-from minimize.keys import find_keyring
+from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile
 from minimize.stores import Anywhere, local, output_at
@@ -38,13 +38,16 @@ def read(
     Takes the output folder, the output's name, batch dates (all where none is given), and the keyring. `subjects` is a
     released value of the subject's column, or several (pseudonyms, where it has those: every candidate, of every key version,
     period and `per`); then only their records are given, and with the keyring the indexes say which row groups to read.
-    Refuses, as OutputError, to mix two versions of a key, whose pseudonyms do not join; `mixed_keys=True` reads them all.
+    What is encrypted wants the keyring, too, or whoever keeps the master keys (`minimize.keys.Kms`).
+    Refuses, as KeyringError, what it cannot open, naming file, columns and key; and, as OutputError, to mix two versions of a
+    key, whose pseudonyms do not join; `mixed_keys=True` reads them all.
     """
     folder = output_at(output)
     wanted = None
     if subjects is not None:
-        wanted = Subjects(_several(subjects), find_keyring(keys, local(folder)), _pointers(folder))
-    return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted)
+        wanted = Subjects(_several(subjects), _keyring(keys, folder), _pointers(folder))
+    kms = find_kms(keys, local(folder))
+    return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted, kms=kms)
 
 
 def files(output: Anywhere, name: str = "records", *, dates: Dates = None) -> list[str]:
@@ -61,7 +64,13 @@ def find(
     open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
     """
     folder, wanted = output_at(output), _several(subjects)
-    return places(folder, published.standing(folder, "records", dates), wanted, find_keyring(keys, local(folder)))
+    return places(folder, published.standing(folder, "records", dates), wanted, _keyring(keys, folder))
+
+
+def _keyring(keys: Any, output: Location) -> Keyring | None:
+    """The keyring, found where no more is given than who keeps master keys."""
+    named = keys if isinstance(keys, Keyring | str | PathLike) else None
+    return find_keyring(named, local(output))
 
 
 def _several(subjects: Collection[Value] | Value) -> list[Value]:

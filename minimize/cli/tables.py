@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from minimize.plan import Plan
+from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.indexed import index_of
 from minimize.plan.model import FieldPlan
 
@@ -119,6 +120,8 @@ def _outputs(plan: Plan) -> Iterator[RenderableType]:
         yield Padding(Text(", ".join(output.schema.names)), (0, 0, 0, 2))
         if name == "records" and plan.pipeline is not None:
             yield Padding(Text(index_of(plan).why, "dim"), (0, 0, 0, 2))
+        if words := encrypted_in_words(plan, name):
+            yield Padding(Text(words, "dim"), (0, 0, 0, 2))
 
 
 def _reveals(plan: Plan) -> Iterator[RenderableType]:

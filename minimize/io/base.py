@@ -159,12 +159,14 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index if it has one."""
+    """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index if it has one, and
+    the master keys that its columns are encrypted under."""
 
     path: str
     rows: int
     digest: str
     index: FileRef | None = None
+    keys: tuple[str, ...] = ()
 
 
 class Beside(Protocol):

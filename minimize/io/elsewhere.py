@@ -9,6 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from minimize.encryption import Encryption
 from minimize.failpoints import fail_point
 from minimize.io.base import Written
 from minimize.io.durable import move_file, remove_tree, written
@@ -29,6 +30,7 @@ class Elsewhere:
     root    where the run stages its files
     folder  of the partition, relative to the root
     subject  the path of the column by which the files are indexed; None where they are not
+    encryption  how they are encrypted; master keys are opened where the files are written
     """
 
     root: Place
@@ -37,6 +39,7 @@ class Elsewhere:
     schema: pa.Schema
     partition_by: tuple[str, ...] = ()
     subject: Pointer | None = None
+    encryption: Encryption | None = None
 
     def opened(self) -> Elsewhere:
         """Itself, ready for attempts."""
@@ -49,8 +52,16 @@ class Elsewhere:
         _made(root)
         stem = f"{self.run_id}-{attempt}"
         watch = None if keys is None or self.subject is None else Indexer.of(keys, self.subject)
-        by = self.partition_by
-        return ParquetSink(root, self.folder, stem, self.schema, partition_by=by, empty=False, watch=watch)
+        return ParquetSink(
+            root,
+            self.folder,
+            stem,
+            self.schema,
+            partition_by=self.partition_by,
+            empty=False,
+            encryption=self.encryption,
+            watch=watch,
+        )
 
     def adopt(self, attempt: str, reported: Iterable[Written]) -> Sequence[Written]:
         """Stages the files that an attempt reported."""

@@ -36,7 +36,6 @@ from minimize.io.places import can_be_run_id, check_apart, check_place
 from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
-from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force_below, with_indexes
 from minimize.stores import Place, Remote
 
@@ -153,17 +152,12 @@ class Staging:
         self._sinks.append(sink)
         return sink
 
-    def elsewhere(
-        self,
-        name: str,
-        date: str | None,
-        schema: pa.Schema,
-        *,
-        partition_by: Sequence[str] = (),
-        subject: Pointer | None = None,
-    ) -> Elsewhere:
-        """Where other processes write files of one partition. What is not adopted is gone before anything is published."""
-        return Elsewhere(self.root, self.place(name, date), self.run_id, schema, tuple(partition_by), subject)
+    def elsewhere(self, name: str, date: str | None, schema: pa.Schema, **options: Any) -> Elsewhere:
+        """Where other processes write files of one partition. What is not adopted is gone before anything is published.
+
+        Options: those of `Elsewhere`.
+        """
+        return Elsewhere(self.root, self.place(name, date), self.run_id, schema, **options)
 
     def quarantine(self, date: str | None) -> Quarantine:
         """The quarantine of one date; without rejects its partition is removed, not left empty."""

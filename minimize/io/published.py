@@ -22,6 +22,7 @@ from minimize.io.places import place_of
 from minimize.io.publish import QUARANTINE, RECORDS, is_locked, open_output
 from minimize.io.settling import settle_in_bucket
 from minimize.io.stored import Stored, open_stored
+from minimize.keys import Kms
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
 from minimize.stores import Place, Remote
@@ -118,31 +119,35 @@ def read(
     *,
     mixed_keys: bool = False,
     subjects: Subjects | None = None,
+    kms: Kms | None = None,
 ) -> pa.Table:
-    """The rows in force; those of some subjects alone, where they are named.
+    """The rows in force; those of some subjects alone, where they are named. What is encrypted wants its master keys.
 
     Gives the output's columns with their field metadata, those that are folders included, and `date` (date32) last where
     the output is partitioned by it, as other readers of such folders do. Where dates differ in columns, null fills up.
     Raises OutputError where nothing stands, files are damaged, columns changed their type, or one column was made with
-    two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same).
+    two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same); KeyringError where a file is
+    encrypted and a key is not to be had.
     """
     before = settle(output)
     try:
-        return _read(output, name, dates, mixed_keys, subjects)
+        return _read(output, name, dates, mixed_keys, subjects, kms)
     except OutputError:
         if settle(output) == before:
             raise
-    return _read(output, name, dates, mixed_keys, subjects)
+    return _read(output, name, dates, mixed_keys, subjects, kms)
 
 
-def _read(output: Place, name: str, dates: Dates, mixed_keys: bool, subjects: Subjects | None) -> pa.Table:
+def _read(
+    output: Place, name: str, dates: Dates, mixed_keys: bool, subjects: Subjects | None, kms: Kms | None
+) -> pa.Table:
     found = standing(output, name, dates)
     if not found:
         raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
     if subjects is not None and name != RECORDS:
         raise OutputError(f"{name} is not about single subjects", hint="ask for records")
     places = dict.fromkeys(found) if subjects is None else _places(output, found, subjects)
-    opened = {file: open_stored(output, file.path) for file in places}
+    opened = {file: open_stored(output, file.path, kms) for file in places}
     if not mixed_keys:
         check_keys(each.whole for each in opened.values())
     table = _together([_dated(each, _rows(each, file, places[file], subjects)) for file, each in opened.items()])

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.encryption import Encryption
 from minimize.errors import OutputError
 from minimize.io.base import Written
 from minimize.io.durable import digest_of
@@ -21,7 +22,6 @@ from minimize.io.index.opened import open_file, opened
 from minimize.io.index.write import Indexer
 from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging
-from minimize.io.sink import Encryption
 from minimize.io.stored import open_stored
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minimize.encryption import Encryption, Keyed
 from minimize.errors import SchemaError
 from minimize.failpoints import fail_point
 from minimize.io.base import Beside, Watch, Written
@@ -21,14 +22,6 @@ from minimize.stores import Place
 
 WHOLE: Final = b"minimize:schema"
 """The file metadata that holds the whole schema where some columns are folders."""
-
-
-class Encryption(Protocol):
-    """The seam for encrypting columns: off unless an implementation is given."""
-
-    def properties(self, path: str, schema: pa.Schema) -> Any:
-        """The `FileEncryptionProperties` for one file, by its path relative to the output folder."""
-        ...
 
 
 class ParquetSink:
@@ -136,9 +129,9 @@ class ParquetSink:
         name = self._stem if count == 1 else f"{self._stem}-{count - 1}"
         path = "/".join(part for part in (self._folder, folder, f"{name}.parquet") if part)
         stored = self._stored or pa.schema(self._columns)
-        properties = None if self._encryption is None else self._encryption.properties(path, stored)
+        keyed = None if self._encryption is None else self._encryption.of(path, stored)
         beside = None if self._watch is None else self._watch(self._root, path)
-        return _File(self._root, path, stored, self._metadata(), self._shape.level, properties, beside)
+        return _File(self._root, path, stored, self._metadata(), self._shape.level, keyed, beside)
 
     def _metadata(self) -> dict[bytes, bytes]:
         """What the file says of its columns: the plain schema, and with folders the whole of it."""
@@ -161,10 +154,10 @@ class _File:
         stored: pa.Schema,
         metadata: dict[bytes, bytes],
         level: int,
-        encryption: Any,
+        keyed: Keyed | None,
         beside: Beside | None,
     ) -> None:
-        self._beside = beside
+        self._beside, self._keys = beside, () if keyed is None else keyed.keys
         self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
         self._file = HashingFile(self._full)
         self._writer = pq.ParquetWriter(
@@ -174,7 +167,7 @@ class _File:
             compression_level=level,
             write_statistics=[each.name for each in stored if not pa.types.is_dictionary(each.type)],
             store_schema=False,
-            encryption_properties=encryption,
+            encryption_properties=None if keyed is None else keyed.properties,
         )
         fail_point("file.opened")
 
@@ -203,7 +196,7 @@ class _File:
         self._writer.close()
         self._file.close()
         fail_point("file.closed")
-        done = Written(self._path, self._rows, self._file.digest)
+        done = Written(self._path, self._rows, self._file.digest, keys=self._keys)
         return done if self._beside is None else self._beside.close(done)
 
     def abandon(self) -> None:

@@ -10,10 +10,15 @@ from minimize.receipt import IndexFile, OutputFile
 
 def files_stated(written: Iterable[Written]) -> tuple[OutputFile, ...]:
     """The files, for an output or the quarantine."""
-    return tuple(OutputFile(each.path, each.rows, each.digest) for each in written)
+    return tuple(OutputFile(each.path, each.rows, each.digest, keys=each.keys or None) for each in written)
 
 
 def indexes_stated(written: Iterable[Written]) -> tuple[IndexFile, ...] | None:
     """Their indexes, for the records output; None where there are none."""
     pairs = [(each.path, each.index) for each in written if each.index is not None]
     return tuple(IndexFile(index.path, index.digest, path) for path, index in pairs) or None
+
+
+def keys_stated(written: Iterable[Written]) -> frozenset[str]:
+    """The master keys that they are encrypted under."""
+    return frozenset(key for each in written for key in each.keys)

@@ -10,11 +10,13 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minimize.encryption import open_parquet
 from minimize.errors import OutputError
 from minimize.io.footer import Footer
 from minimize.io.hive import value_of
 from minimize.io.sink import WHOLE
-from minimize.stores import Place, parquet_file
+from minimize.keys import Kms
+from minimize.stores import Place
 
 ROWS = 1 << 17
 
@@ -55,16 +57,18 @@ class Stored:
             yield batch
 
 
-def open_stored(output: Place, path: str, *, encoded: bool = False) -> Stored:
-    """Opens one file. Raises OutputError where it is gone or is no Parquet file.
+def open_stored(output: Place, path: str, kms: Kms | None = None, *, encoded: bool = False) -> Stored:
+    """Opens one file. Raises OutputError where it is gone or is no Parquet file, KeyringError where it is encrypted and a key is
+    not to be had.
 
     With `encoded` its batches have texts that were written with few distinct values as dictionaries; the schema stays plain.
     """
-    file = _opened(output / path)
+    file = _opened(output, path, kms)
     if file is None:
         raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
     if encoded:
-        return replace(open_stored(output, path), file=parquet_file(output / path, read_dictionary=_few(file)))
+        again = open_parquet(output / path, kms, read_dictionary=_few(file), name=path)
+        return replace(open_stored(output, path, kms), file=again)
     schema = file.schema_arrow
     said = (file.metadata.metadata or {}).get(WHOLE)
     if said is None:
@@ -92,9 +96,9 @@ def _few(file: pq.ParquetFile) -> list[str]:
     return [each.name for each in file.schema_arrow if footer.small(each.name)]
 
 
-def _opened(path: Place) -> pq.ParquetFile | None:
+def _opened(output: Place, path: str, kms: Kms | None) -> pq.ParquetFile | None:
     try:
-        return parquet_file(path)
+        return open_parquet(output / path, kms, name=path)
     except (OSError, pa.ArrowException):
         return None
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
 from minimize.io.base import Carried, Written
-from minimize.io.stated import files_stated, indexes_stated
+from minimize.io.stated import files_stated, indexes_stated, keys_stated
 from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.late import Late
@@ -92,9 +92,10 @@ def quarantine(outcomes: Iterable[Outcome], files: Iterable[Written]) -> Quarant
     return Quarantine(by_code.total(), dict(sorted(by_code.items())), files_stated(files))
 
 
-def key_ids(given: Given) -> tuple[str, ...]:
-    """The keys that were used, as `name/version`."""
-    return tuple(f"{name}/{given.keys.version_of(name)}" for name in sorted(given.plan.keys))
+def key_ids(given: Given, files: Mapping[str, Sequence[Written]]) -> tuple[str, ...]:
+    """The keys that were used, as `name/version`: those of techniques, then those that files are encrypted under."""
+    techniques = (f"{name}/{given.keys.version_of(name)}" for name in sorted(given.plan.keys))
+    return (*techniques, *sorted(keys_stated(each for written in files.values() for each in written)))
 
 
 def versions() -> dict[str, str]:

@@ -21,9 +21,10 @@ from minimize.io.history import has_runs
 from minimize.io.published import receipts
 from minimize.job.collecting import load_job_settings
 from minimize.job.dates import Day, Wanted
+from minimize.job.encrypting import check_masters
 from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, arrivals
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
 from minimize.policy.load import load_pipeline
@@ -44,6 +45,8 @@ class Given:
     at: datetime
     at_given: bool
     keys: Keyring
+    kms: Kms
+    """Who keeps the master keys of encrypted outputs."""
     settings: SettingsRows | None
     output: Place
     sources: Mapping[Day, Source]
@@ -97,6 +100,8 @@ def resolve(
         keyring.bytes_of(name)
     examined.allowed()
     _check_time(asked, now, output)
+    kms = find_kms(keyring, job.folder, now=now)
+    check_masters(plan, kms)
     looked_at = _looked_at(job, input, wanted)
     shrunk = {when: each for when, each in arrived.items() if each.state == "shrunk" and when in wanted}
     return Given(
@@ -104,6 +109,7 @@ def resolve(
         at=asked or now,
         at_given=asked is not None,
         keys=keyring,
+        kms=kms,
         settings=rows,
         output=target,
         sources=sources,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from minimize.encryption import Encryption
 from minimize.engines.base import Job, Outcome, row_key
 from minimize.engines.passes import passes
 from minimize.io.base import Written
@@ -15,6 +16,7 @@ from minimize.io.index.write import Indexer
 from minimize.io.publish import Staging
 from minimize.io.sink import ParquetSink
 from minimize.job.dates import Day
+from minimize.job.encrypting import encryption_of
 from minimize.job.given import Given, text_of
 from minimize.job.late import Late
 from minimize.job.watched import Progress, watched
@@ -35,12 +37,13 @@ def moved(
     job = Job(plan, given.at, given.keys, settings, row_key=keys, memos=memos, aside=aside)
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
+    encryption = encryption_of(plan, "records", given.kms) if "records" in plan.outputs else None
     gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
         for name in gone:  # what the pipeline no longer has goes with the date that is run anew
             staging.place(name, text_of(day))
         each = replace(job, reach=late.reach(day), aside=aside.anew())
-        outcomes[day] = _one_date(each, source, text_of(day), staging, move, files, given.keys)
+        outcomes[day] = _one_date(each, source, text_of(day), staging, move, files, given.keys, encryption)
         late.take(day, outcomes[day].late)
     late.look(job, move)
     for waiting in late.each:
@@ -56,9 +59,10 @@ def _one_date(
     move: Any,
     files: dict[str, list[Written]],
     keys: Subkeys,
+    encryption: Encryption | None,
 ) -> Outcome:
     quarantine = staging.quarantine(day)
-    sinks = _Sinks(job, day, staging, keys)
+    sinks = _Sinks(job, day, staging, keys, encryption)
     outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
     for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
@@ -85,20 +89,23 @@ class _Sinks:
     day: str | None
     staging: Staging
     keys: Subkeys
+    encryption: Encryption | None
     opened: list[ParquetSink] = field(default_factory=list)
     taken: list[Written] = field(default_factory=list)
 
     def __call__(self, number: int) -> ParquetSink:
         schema, by = self.job.records_schema, self._partition_by()
         watch = None if self._subject is None else Indexer.of(self.keys, self._subject)
-        sink = self.staging.sink("records", self.day, schema, part=number, partition_by=by, watch=watch)
+        how = {"partition_by": by, "watch": watch, "encryption": self.encryption}
+        sink = self.staging.sink("records", self.day, schema, part=number, **how)
         self.opened.append(sink)
         return sink
 
     def elsewhere(self) -> Elsewhere:
         """Where other processes write records."""
         schema, by = self.job.records_schema, self._partition_by()
-        return self.staging.elsewhere("records", self.day, schema, partition_by=by, subject=self._subject)
+        how = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
+        return self.staging.elsewhere("records", self.day, schema, **how)
 
     def take(self, attempt: str, written: Iterable[Written]) -> None:
         """Takes in the files that another process reported."""

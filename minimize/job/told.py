@@ -61,7 +61,7 @@ def receipt_of(
         previous=chain[-1].digest if chain else None,
         dates=tuple(day.isoformat() for day in outcomes if day is not None),
         settings=None if given.settings is None else Digest(given.settings.digest),
-        keys=account.key_ids(given),
+        keys=account.key_ids(given, files),
         versions=account.versions(),
         inputs=inputs,
         rows=account.rows(plan, found, late),

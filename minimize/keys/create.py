@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from minimize.keys.keyring import SIGNING, Keyring
 from minimize.keys.store import NAME, SHORTEST, Entry, as_bytes, locked, read_entries, write_new
 
 SUBJECT: Final = "subject"
+Entries = tuple[Entry, ...]
 
 
 def new_keyring(path: str | os.PathLike[str], names: Iterable[str] = (), *, now: datetime) -> Keyring:
@@ -39,13 +41,48 @@ def new_keyring(path: str | os.PathLike[str], names: Iterable[str] = (), *, now:
 
 def add_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyring:
     """Adds a key, or a new version of one; the file is replaced in one step. Raises KeyringError."""
+
+    def added(entries: Entries) -> Entries:
+        version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
+        return (*entries, _fresh(name, version, now))
+
+    return _changed(path, added)
+
+
+def ensure_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyring:
+    """Adds a key where the file has no version of it, destroyed ones included. Raises KeyringError."""
+
+    def added(entries: Entries) -> Entries:
+        known = any(entry.name == name for entry in entries)
+        return entries if known else (*entries, _fresh(name, 1, now))
+
+    return _changed(path, added)
+
+
+def destroy_key(path: str | os.PathLike[str], name: str, version: int, *, now: datetime) -> Keyring:
+    """Destroys the bytes of one version of a key; that there was one stays, so that its number is never used again.
+
+    Raises KeyringError where there is no such version, or it was destroyed before.
+    """
+
+    def destroyed(entries: Entries) -> Entries:
+        found = [each for each in entries if (each.name, each.version) == (name, version) and each.destroyed is None]
+        if not found:
+            raise KeyringError(f"there is no key {name}/{version} to destroy", hint="minimize keys list")
+        return tuple(replace(each, secret=b"", destroyed=now) if each in found else each for each in entries)
+
+    return _changed(path, destroyed)
+
+
+def _changed(path: str | os.PathLike[str], change: Callable[[Entries], Entries]) -> Keyring:
     target = Path(path).expanduser().absolute().resolve()
     reason: str | None = None
     try:
         with locked(target.parent):
-            entries = read_entries(target)
-            version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
-            _replace(target, as_bytes([*entries, _fresh(name, version, now)]))
+            before = read_entries(target)
+            after = change(before)
+            if after != before:
+                _replace(target, as_bytes(after))
     except OSError as error:
         reason = error.strerror or "it cannot be written"
     if reason is not None:

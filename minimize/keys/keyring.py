@@ -18,11 +18,12 @@ SIGNING: Final = "signing"
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """What may be shown of a key: its name, its version, when it was made."""
+    """What may be shown of a key: its name, its version, when it was made, and when it was destroyed."""
 
     name: str
     version: int
     created: datetime
+    destroyed: datetime | None = None
 
 
 class Keyring:
@@ -56,7 +57,7 @@ class Keyring:
 
     def listing(self) -> tuple[KeyLine, ...]:
         """Every version of every key, without bytes."""
-        return tuple(KeyLine(entry.name, entry.version, entry.created) for entry in self._entries)
+        return tuple(KeyLine(entry.name, entry.version, entry.created, entry.destroyed) for entry in self._entries)
 
     def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
         """32 bytes derived from a key for one purpose: no purpose gives another's away (HKDF-SHA-256, RFC 5869)."""
@@ -69,13 +70,13 @@ class Keyring:
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether the signing key of this id (`signing/1`) made the signature."""
-        entries = [entry for entry in self._entries if entry.name == SIGNING and entry.id == key]
+        entries = [entry for entry in self._entries if entry.name == SIGNING and entry.id == key and entry.secret]
         return any(is_signed(public_pem(entry.secret), content, signature) for entry in entries)
 
     def public_key_pem(self) -> bytes:
         """The public keys of all signing versions, newest first, as PEM: what somebody without the keyring verifies with."""
         self._entry(SIGNING, None)
-        entries = [entry for entry in self._entries if entry.name == SIGNING]
+        entries = [entry for entry in self._entries if entry.name == SIGNING and entry.secret]
         return b"".join(public_pem(entry.secret) for entry in reversed(entries))
 
     def _entry(self, name: str, version: int | None) -> Entry:
@@ -84,6 +85,9 @@ class Keyring:
             wanted = name if version is None else f"{name}/{version}"
             hint = f"minimize keys add {self.path} {name}"
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
+        if found[-1].destroyed is not None:
+            message = f"key {found[-1].id} of the keyring {self.path} was destroyed"
+            raise KeyringError(message, hint="what was made with it alone is gone; new files want a new version")
         return found[-1]
 
     def __repr__(self) -> str:

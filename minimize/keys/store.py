@@ -2,6 +2,7 @@
 
     {"keyring": 1, "keys": {"device": [{"version": 1, "created": "2026-11-25T00:00:00Z", "bytes": "<base64>"}]}}
 
+A version that was destroyed has `destroyed`, a time, in the place of its bytes.
 Nothing here puts a byte of a key into a message, and no error keeps the parser's own behind it.
 """
 
@@ -31,12 +32,13 @@ NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One version of one key. It shows its name, never its bytes, and refuses to be pickled."""
+    """One version of one key. It shows its name, never its bytes, and refuses to be pickled. One that was destroyed has none."""
 
     name: str
     version: int
     created: datetime
     secret: bytes = field(repr=False)
+    destroyed: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -66,13 +68,15 @@ def as_bytes(entries: Sequence[Entry]) -> bytes:
     """The file's content for these entries."""
     keys: dict[str, list[dict[str, Any]]] = {}
     for entry in sorted(entries, key=lambda entry: (entry.name, entry.version)):
-        raw = {
-            "version": entry.version,
-            "created": _time_text(entry.created),
-            "bytes": base64.b64encode(entry.secret).decode("ascii"),
-        }
+        raw = {"version": entry.version, "created": _time_text(entry.created), **_state(entry)}
         keys.setdefault(entry.name, []).append(raw)
     return (json.dumps({"keyring": FORMAT, "keys": keys}, indent=2) + "\n").encode("ascii")
+
+
+def _state(entry: Entry) -> dict[str, str]:
+    if entry.destroyed is not None:
+        return {"destroyed": _time_text(entry.destroyed)}
+    return {"bytes": base64.b64encode(entry.secret).decode("ascii")}
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -137,7 +141,9 @@ def _entry(path: Path, name: str, raw: Any) -> Entry:
     version = raw.get("version") if isinstance(raw, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise KeyringError(f"the keyring {path} has a version of the key {name} that is no positive integer")
-    secret, created = _decoded(raw.get("bytes")), _time(raw.get("created"))
+    secret, created, destroyed = _decoded(raw.get("bytes")), _time(raw.get("created")), _time(raw.get("destroyed"))
+    if created is not None and destroyed is not None and "bytes" not in raw:
+        return Entry(name, version, created, b"", destroyed)
     if secret is None or created is None:
         raise KeyringError(f"the key {name}/{version} in the keyring {path} is malformed")
     if len(secret) < SHORTEST:

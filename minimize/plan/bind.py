@@ -12,6 +12,7 @@ import rfc8785
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan import category
 from minimize.plan.aggregates import plan_aggregates
+from minimize.plan.encrypted import encryption_faults
 from minimize.plan.fields import fault, plan_field
 from minimize.plan.gates import gate_faults
 from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
@@ -63,7 +64,7 @@ def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline:
     fields = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
     plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
-    return Examined(plan, (*faults, *gate_faults(plan)), tuple(refusals(plan)))
+    return Examined(plan, (*faults, *gate_faults(plan), *encryption_faults(plan)), tuple(refusals(plan)))
 
 
 def _purpose_faults(policy: Policy, purpose: str | None, pipeline: Pipeline | None) -> list[Finding]:

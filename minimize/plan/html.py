@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.indexed import index_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def table(plan: Plan) -> str:
     """The plan as HTML, every text escaped: the fields, the outputs, what conditions reveal."""
     title = f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
     index = index_of(plan).why if plan.pipeline is not None and "records" in plan.outputs else ""
+    encrypted = [f"{name}: {words}" for name in plan.outputs if (words := encrypted_in_words(plan, name))]
     keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
     parts = [
@@ -27,6 +29,7 @@ def table(plan: Plan) -> str:
         _table("outputs", ("output", "category", "columns"), outputs),
         _table("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
         _paragraph(f"records: {index}" if index else ""),
+        *map(_paragraph, encrypted),
         _paragraph(keys),
     ]
     return "<div>" + "".join(parts) + "</div>"

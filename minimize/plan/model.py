@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from minimize.aggregates.days import Lateness
 from minimize.aggregates.definition import Definition
+from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.html import table
 from minimize.plan.indexed import index_of
 from minimize.pointer import Pointer
@@ -131,6 +132,9 @@ class Plan:
         }
         if self.pipeline is not None and "records" in outputs:
             outputs["records"] |= {"index": index_of(self).why}
+        for name in outputs:
+            words = encrypted_in_words(self, name)
+            outputs[name] |= {"encrypt": words} if words else {}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from minimize.aggregates.related import related
 from minimize.errors import Finding
 from minimize.plan import category
+from minimize.plan.encrypted import encryption_refusals
 from minimize.plan.model import AggregatePlan, Plan
 
 
@@ -16,6 +17,7 @@ def refusals(plan: Plan) -> Iterator[Finding]:
         return
     yield from _too_identified(plan)
     yield from _partitions(plan)
+    yield from _in_the_clear(plan)
     for aggregate in plan.aggregates.values():
         yield from _over_in_aggregates(plan, aggregate)
     yield from _related(plan)
@@ -50,6 +52,13 @@ def _partitions(plan: Plan) -> Iterator[Finding]:
         if field is None or field.field.role != "plain" or field.gives is None:
             hint = "a partition's value stands in every path: only released fields of role plain"
             yield _refused(plan, "R002", "it cannot be partitioned by", hint, key, at=("records", "partition_by"))
+
+
+def _in_the_clear(plan: Plan) -> Iterator[Finding]:
+    for name, at in encryption_refusals(plan):
+        message = f"output {name} would stand in the clear, and the house wants encryption"
+        hint = "say `encrypt: by_category`, or nothing; `access: {encrypt: …}` of minimize.yaml demands it"
+        yield _refused(plan, "R005", message, hint, at=at)
 
 
 def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from minimize.policy.encrypt import read_word
 from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import read_duration
 from minimize.policy.measures import MeasureReader
@@ -38,6 +39,7 @@ class AggregateReader:
             "suppress": self.suppress,
             "round": self.round,
             "late": self.late,
+            "encrypt": lambda below: read_word(below, self.scope.faults),
         }
         model = build(AggregateModel, node, self.scope.faults, Shape("an aggregate", readers, key=self.name))
         if model is not None:

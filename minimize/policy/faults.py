@@ -30,6 +30,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "P017": "something that needs the policy's `time` or `subject`",
         "P018": "fields that stand in each other's way",
         "P019": "a backfill under the policy of then, of a date that never ran",
+        "P020": "keys for each value of a column that has no folders of its own",
     }
 )
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minimize.errors import Finding, PolicyError
+from minimize.policy.encrypt import house_encrypt
 from minimize.policy.faults import Faults
 from minimize.policy.fields import steps_of
 from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.pipeline import EncryptBy, Pipeline
 from minimize.policy.pipelines import NOBODY, PipelineReader
 from minimize.policy.policies import policy_of
 from minimize.policy.purposes import house_purposes
@@ -68,7 +69,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
     if opened is None:
         return None, faults.found
     house = (*purposes, *house_purposes(file.parent, faults))
-    pipeline = _pipeline(opened, file, house, faults)
+    pipeline = _pipeline(opened, file, house, faults, house_encrypt(file.parent, faults))
     return None if pipeline is None or pipeline.policy is NOBODY else pipeline, _in_order(faults.found)
 
 
@@ -127,14 +128,17 @@ def _read_policy(file: Path, purposes: tuple[str, ...], faults: Faults) -> _Read
     return read
 
 
-def _pipeline(opened: _Opened, file: Path, house: tuple[str, ...], faults: Faults) -> Pipeline | None:
+def _pipeline(
+    opened: _Opened, file: Path, house: tuple[str, ...], faults: Faults, demanded: EncryptBy
+) -> Pipeline | None:
     named = opened.root.get("policy")
     if named is None or not isinstance(named.value, str):
         policy, scope = None, Scope(faults, file.parent, None, {})
     else:
         read = _read_policy(_file(_straight(file.parent / named.value), "policy.yaml"), house, faults)
         policy, scope = read.policy, read.scope
-    return PipelineReader.over(policy, scope, faults, house)(opened.root, {"path": file, "digest": opened.digest})
+    given = {"path": file, "digest": opened.digest, "demanded": demanded}
+    return PipelineReader.over(policy, scope, faults, house)(opened.root, given)
 
 
 def _in_order(findings: Sequence[Finding]) -> list[Finding]:

@@ -14,6 +14,7 @@ from minimize.stores import Anywhere, Place, output_at
 
 TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
+EncryptBy = Literal["none", "by_category"]
 
 
 class SourceModel(Model):
@@ -30,6 +31,13 @@ class Deduplicate(Model):
     per: Literal["day"] = "day"
 
 
+class Encrypt(Model):
+    """How an output is encrypted at rest. With `per`, a column of `partition_by`, each of its folders has keys of its own."""
+
+    by: EncryptBy = "none"
+    per: str | None = None
+
+
 class RecordsModel(Model):
     """The records output."""
 
@@ -39,6 +47,8 @@ class RecordsModel(Model):
     """Whether files get an index by which subjects are found, where the records hold the subject's column."""
     collect_if: Condition | None = None
     deduplicate: Deduplicate | None = None
+    encrypt: Encrypt | None = None
+    """None where the pipeline says nothing: then what the house demands counts."""
 
 
 class Key(Model):
@@ -72,6 +82,8 @@ class AggregateModel(Model):
     round: Round | None = None
     late: timedelta | None = None
     must_be: CategoryName | None = None
+    encrypt: EncryptBy | None = None
+    """What is aggregated stays open whatever is said."""
 
 
 class QuarantineModel(Model):
@@ -98,6 +110,8 @@ class Pipeline(Model):
     digest: str = ""
     lines: Mapping[tuple[str, ...], int] = {}
     """Where the file's keys stand, by their path of at most three keys."""
+    demanded: EncryptBy = "none"
+    """What the house demands of every output, where the pipeline says nothing of `encrypt`."""
 
     @property
     def folder(self) -> Path:

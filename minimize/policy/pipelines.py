@@ -9,6 +9,7 @@ from typing import Any
 
 from minimize.policy.aggregate import AggregateReader
 from minimize.policy.conditions import ConditionReader
+from minimize.policy.encrypt import read_encrypt
 from minimize.policy.faults import Faults, did_you_mean
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import (
@@ -50,7 +51,7 @@ class PipelineReader:
         stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": SourceModel(path="", format="ndjson")}
         policy = NOBODY if self.policy is None else self.policy
         given = given | {"lines": dict(root.lines()), "policy": policy}
-        hidden = frozenset({"path", "digest", "lines"})
+        hidden = frozenset({"path", "digest", "lines", "demanded"})
         shape = Shape("a pipeline", self.readers(policy), given, stand_ins | given, hidden=hidden)
         pipeline = build(Pipeline, root, self.scope.faults, shape)
         self.named_policy(root)
@@ -119,8 +120,15 @@ class PipelineReader:
             "partition_by": lambda below: self.fields(below, "partition_by"),
             "collect_if": ConditionReader(self.scope),
             "deduplicate": self.deduplicate,
+            "encrypt": lambda below: read_encrypt(below, self.scope),
         }
-        return build(RecordsModel, node, self.scope.faults, Shape("`records`", readers))
+        records = build(RecordsModel, node, self.scope.faults, Shape("`records`", readers))
+        per = None if records is None or records.encrypt is None else records.encrypt.per
+        if records is not None and per is not None and per not in records.partition_by:
+            message = f"keys for each `{per}` need a folder for each"
+            self.fault("P020", message, node.at(["encrypt"]).line, f"partition_by: [{per}]")
+            return None
+        return records
 
     def deduplicate(self, node: Node) -> Deduplicate | None:
         """Which records of a day are one."""

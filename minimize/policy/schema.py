@@ -12,7 +12,7 @@ from minimize.policy.aggregate import RESERVED, UNITS
 from minimize.policy.durations import PATTERN
 from minimize.policy.fields import TYPES
 from minimize.policy.model import Holder, Role
-from minimize.policy.pipeline import CategoryName
+from minimize.policy.pipeline import CategoryName, EncryptBy
 from minimize.policy.policies import NAME
 from minimize.policy.schema_words import (
     Schema,
@@ -185,6 +185,10 @@ def _pipeline_parts() -> dict[str, Schema]:
             {
                 "must_be": _category(),
                 "partition_by": list_of(text("A field."), "Levels of folders below `date=`."),
+                "encrypt": any_of(
+                    one_of(get_args(EncryptBy), "How columns are encrypted at rest."),
+                    mapping("By category.", {"by_category": mapping("Keys.", {"per": text(_PER)})}, ("by_category",)),
+                ),
                 "index": {"type": "boolean", "description": "`false`: subjects are found only by reading everything."},
                 "collect_if": ref("condition"),
                 "deduplicate": deduplicate,
@@ -225,9 +229,13 @@ def _aggregate() -> Schema:
             "round": mapping("Counts are rounded.", {"counts_to": whole("The multiple.")}, required=("counts_to",)),
             "late": ref("duration"),
             "must_be": _category(),
+            "encrypt": one_of(get_args(EncryptBy), "What is aggregated stays open whatever is said."),
         },
         required=("group_by", "measures"),
     )
+
+
+_PER = "A column of `partition_by`: each of its folders has keys of its own."
 
 
 def _category() -> Schema:

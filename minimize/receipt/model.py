@@ -106,7 +106,7 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """One file of an output: its path relative to the output folder.
+    """One file of an output: its path relative to the output folder; `keys` are those that its columns are encrypted under.
 
     `index` is filled in from `Output.index` where files in force are worked out; a receipt's JSON has it there.
     """
@@ -115,6 +115,7 @@ class OutputFile:
     rows: int
     digest: str
     index: FileRef | None = field(default=None, metadata=OMIT)
+    keys: tuple[str, ...] | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)

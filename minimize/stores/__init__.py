@@ -13,6 +13,7 @@ from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -67,11 +68,17 @@ def output_at(text: Anywhere, base: Path | None = None) -> Place:
     return where(text, base, fault=OutputError)
 
 
-def parquet_file(place: Place, *, read_dictionary: Sequence[str] | None = None) -> pq.ParquetFile:
-    """A Parquet file, opened; of an object the column chunks of a row group are fetched together."""
+def parquet_file(
+    place: Place, *, read_dictionary: Sequence[str] | None = None, decryption: Any = None
+) -> pq.ParquetFile:
+    """A Parquet file, opened; of an object the column chunks of a row group are fetched together.
+
+    Takes pyarrow's `FileDecryptionProperties` where columns are encrypted (see `minimize.encryption`).
+    """
+    how = {"read_dictionary": read_dictionary, "decryption_properties": decryption}
     if isinstance(place, Remote):
-        return pq.ParquetFile(place.open(), read_dictionary=read_dictionary, pre_buffer=True)
-    return pq.ParquetFile(place, read_dictionary=read_dictionary, pre_buffer=False)
+        return pq.ParquetFile(place.open(), pre_buffer=True, **how)
+    return pq.ParquetFile(place, pre_buffer=False, **how)
 
 
 def local(place: Anywhere | None) -> Path | None:

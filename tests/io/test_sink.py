@@ -273,7 +273,7 @@ class Plaintext:
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[str]]] = []
 
-    def properties(self, path: str, schema: pa.Schema) -> Any:
+    def of(self, path: str, schema: pa.Schema) -> Any:
         self.asked.append((path, schema.names))
 
 

@@ -1,0 +1,160 @@
+"""Opening files of which some columns are encrypted: with all keys, with some, with none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from minimize.encryption import dataset_format, open_parquet
+from minimize.errors import KeyringError
+from minimize.keys import Kms, Master, find_kms
+from minimize.keys.create import destroy_key
+from tests.encryption.files import CLOSED, NOW, keyring, rows, written
+
+
+class Some:
+    """Whoever has no key of one name."""
+
+    def __init__(self, kms: Kms, without: str) -> None:
+        self.kms, self.without, self.asked = kms, without, 0
+
+    def newest(self, name: str) -> Master:
+        return self.kms.newest(name)
+
+    def wrap(self, key: bytes, master: Master) -> str:
+        return self.kms.wrap(key, master)
+
+    def unwrap(self, wrapped: str, master: Master) -> bytes:
+        self.asked += 1
+        if master.name == self.without:
+            raise KeyringError(f"nobody here may use {master.name}")
+        return self.kms.unwrap(wrapped, master)
+
+
+def test_with_its_keys_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    assert open_parquet(written(tmp_path, kms), kms).read().to_pylist() == pa.Table.from_batches([rows()]).to_pylist()
+
+
+def test_a_plain_file_needs_no_key(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "plain.parquet")
+    assert open_parquet(tmp_path / "plain.parquet").read().to_pydict() == {"x": [1]}
+
+
+def test_open_columns_are_readable_without_a_key(tmp_path: Path) -> None:
+    file = open_parquet(written(tmp_path, keyring(tmp_path)), columns=["open", "word"])
+    assert file.read(columns=["open"])["open"].to_pylist() == [*range(500)]
+
+
+def test_without_keys_the_error_names_file_columns_key_and_a_hint(tmp_path: Path) -> None:
+    path = written(tmp_path, keyring(tmp_path))
+    with pytest.raises(KeyringError) as caught:
+        open_parquet(path, name="records/f.parquet")
+    told = str(caught.value)
+    for word in ("records/f.parquet", *CLOSED, "encrypt.identified/1", "encrypt.pseudonymized/1", "MINIMIZE_KEYS"):
+        assert word in told
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_keyring_without_the_key_is_told_apart_from_none(tmp_path: Path) -> None:
+    path = written(tmp_path, keyring(tmp_path))
+    with pytest.raises(KeyringError, match=r"encrypt\.identified/1 is not in the keyring"):
+        open_parquet(path, keyring(tmp_path, "other.keys"))
+
+
+def test_one_category_opens_without_the_key_of_another(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    path, some = written(tmp_path, kms), Some(kms, "encrypt.identified")
+    file = open_parquet(path, some, columns=["device", "open"])
+    assert file.read(columns=["device"]).num_rows == 500
+    with pytest.raises(KeyringError, match=r"phone, tags under encrypt\.identified/1"):
+        open_parquet(path, some)
+
+
+def test_without_the_footers_key_nothing_encrypted_opens(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    with pytest.raises(KeyringError, match="its signature cannot be checked"):
+        open_parquet(written(tmp_path, kms), Some(kms, "encrypt.footer"), columns=["device"])
+
+
+def test_each_key_is_asked_for_once_a_file(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    path, some = written(tmp_path, kms), Some(kms, "")
+    file = open_parquet(path, some)
+    file.read()
+    file.read()
+    assert some.asked == 3
+
+
+def test_a_destroyed_key_opens_nothing(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    path = written(tmp_path, kms)
+    open_parquet(path, kms)
+    destroy_key(tmp_path / "a.keys", "encrypt.identified", 1, now=NOW)
+    with pytest.raises(KeyringError, match=r"encrypt\.identified/1 of the keyring .* was destroyed"):
+        open_parquet(path, keyring_again(tmp_path))
+
+
+def keyring_again(folder: Path) -> Kms:
+    return find_kms(folder / "a.keys")
+
+
+def test_a_footer_that_was_changed_is_not_believed(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    path = written(tmp_path, kms)
+    content = path.read_bytes()
+    at = content.rindex(b"ARROW:schema")
+    path.write_bytes(content[:at] + b"BRROW" + content[at + 5 :])
+    with pytest.raises(pa.ArrowException, match="signature verification failed"):
+        open_parquet(path, kms)
+
+
+def test_a_dataset_of_such_files_is_read_with_keys(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    for stem in ("f", "g"):
+        written(tmp_path, kms, stem)
+    found = ds.dataset(str(tmp_path / "records"), format=dataset_format(kms))
+    assert found.to_table(columns=["phone"], filter=ds.field("open") < 10).num_rows == 20
+
+
+CHILD = """
+import sys
+from minimize.encryption import open_parquet
+from minimize.errors import KeyringError
+from minimize.keys import find_kms
+try:
+    file = open_parquet(__import__("pathlib").Path(sys.argv[1]), find_kms(sys.argv[2]) if sys.argv[2] else None)
+except KeyringError:
+    print("told")
+"""
+
+
+@pytest.mark.parametrize("which", ["", "other.keys"])
+def test_a_reader_without_keys_is_told_and_its_process_lives(tmp_path: Path, which: str) -> None:
+    path = written(tmp_path, keyring(tmp_path))
+    keyring(tmp_path, "other.keys")
+    keys = str(tmp_path / which) if which else ""
+    child = subprocess.run([sys.executable, "-c", CHILD, str(path), keys], capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stdout) == (0, "told\n")
+
+
+def test_pyarrow_alone_ends_the_process_there(tmp_path: Path) -> None:
+    path = written(tmp_path, keyring(tmp_path))
+    code = "import sys, pyarrow.parquet as pq; pq.ParquetFile(sys.argv[1]).metadata.row_group(0).column(0)"
+    child = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert child.returncode < 0
+
+
+def test_an_opened_file_asks_nobody_again_even_where_pyarrow_would_end_the_process(tmp_path: Path) -> None:
+    kms = keyring(tmp_path)
+    file = open_parquet(written(tmp_path, kms), kms)
+    (tmp_path / "a.keys").unlink()
+    assert file.metadata.row_group(0).column(0).statistics.min == "CANARY-phone-0"
+    assert file.read().num_rows == 500

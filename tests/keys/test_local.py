@@ -1,0 +1,87 @@
+"""Master keys in a keyring file."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import KeyringError
+from minimize.keys import Keyring, Master, add_key, new_keyring
+from minimize.keys.create import destroy_key
+from minimize.keys.local import KeyringKms
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+NAME = "encrypt.pseudonymized"
+KEY = bytes(range(16))
+
+
+@pytest.fixture(name="keys")
+def _keys(tmp_path: Path) -> Path:
+    return new_keyring(tmp_path / "a.keys", now=NOW).path
+
+
+def kms(keys: Path, now: datetime | None = NOW) -> KeyringKms:
+    return KeyringKms(Keyring.load(keys), now)
+
+
+def test_a_key_comes_back_as_it_was_wrapped(keys: Path) -> None:
+    found = kms(keys)
+    master = found.newest(NAME)
+    wrapped = found.wrap(KEY, master)
+    assert kms(keys).unwrap(wrapped, master) == KEY
+    assert KEY not in wrapped.encode()
+
+
+def test_a_master_key_that_nobody_made_is_made_once(keys: Path) -> None:
+    assert kms(keys).newest(NAME) == kms(keys).newest(NAME) == Master(NAME, 1)
+    assert NAME in Keyring.load(keys).names()
+
+
+def test_without_a_time_none_is_made(keys: Path) -> None:
+    with pytest.raises(KeyringError, match="is not in the keyring"):
+        kms(keys, None).newest(NAME)
+
+
+def test_a_version_that_others_added_is_found(keys: Path) -> None:
+    before = kms(keys)
+    before.newest(NAME)
+    add_key(keys, NAME, now=NOW)
+    assert before.newest(NAME) == Master(NAME, 2)
+
+
+def test_another_version_does_not_unwrap(keys: Path) -> None:
+    found = kms(keys)
+    wrapped = found.wrap(KEY, found.newest(NAME))
+    add_key(keys, NAME, now=NOW)
+    with pytest.raises(KeyringError, match="is not the key that this was wrapped with"):
+        found.unwrap(wrapped, Master(NAME, 2))
+
+
+@pytest.mark.parametrize("wrapped", ["", "AAAA", "no base64 at all", "Ä"])
+def test_what_is_no_wrapped_key_is_refused(keys: Path, wrapped: str) -> None:
+    found = kms(keys)
+    with pytest.raises(KeyringError):
+        found.unwrap(wrapped, found.newest(NAME))
+
+
+def test_a_destroyed_version_unwraps_nothing_and_is_never_made_again(keys: Path) -> None:
+    found = kms(keys)
+    wrapped = found.wrap(KEY, found.newest(NAME))
+    destroy_key(keys, NAME, 1, now=NOW)
+    with pytest.raises(KeyringError, match="was destroyed"):
+        kms(keys).unwrap(wrapped, Master(NAME, 1))
+    with pytest.raises(KeyringError, match="was destroyed"):
+        kms(keys).newest(NAME)
+    add_key(keys, NAME, now=NOW)
+    assert kms(keys).newest(NAME) == Master(NAME, 2)
+
+
+def test_a_pickle_carries_the_path_and_no_key(keys: Path) -> None:
+    found = kms(keys)
+    wrapped = found.wrap(KEY, found.newest(NAME))
+    pickled = pickle.dumps(found)
+    assert Keyring.load(keys).bytes_of(NAME) not in pickled
+    assert pickle.loads(pickled).unwrap(wrapped, Master(NAME, 1)) == KEY
