@@ -137,6 +137,7 @@ _LOG: Final = {
     "W019": "a feature was explained without a policy, which says who may turn it on",
     "W020": "lineage could not be written or sent",
     "W021": "metrics could not be written",
+    "W022": "an output in which nobody can say how the subject of an event stands",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

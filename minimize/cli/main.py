@@ -25,6 +25,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),
     "replay": ("minimize.cli.replay", "Quarantined records again, under the policy of today."),
     "retract": ("minimize.cli.retract", "Apply today's policy and settings to what was written before."),
+    "events": ("minimize.cli.events", "What happened to tenants and subjects, for expire: add, withdraw, list."),
     "expire": ("minimize.cli.expire", "Take out of an output what is past its retention, or must go."),
     "runs": ("minimize.cli.runs", "What was published: list or show runs, or index them anew from receipts."),
     "settings": ("minimize.cli.settings", "Who turned which feature on or off, when: set, show, why, import, export."),

@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.governance.retention.clock import limit
+from minimize.governance.retention.events import Event
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.remains import Judging, counted
@@ -61,6 +62,13 @@ class Due:
     def is_handed(self) -> bool:
         """Whether values go because a device became personal."""
         return bool(self.values.keys() & self._of_owners)
+
+    def names(self, event: Event) -> bool:
+        """Whether something goes that may go because of this event."""
+        orders = self.orders
+        return (
+            (self.gated.get("erased", 0) > 0 or self.is_handed) and isinstance(orders, Orders) and orders.names(event)
+        )
 
     @property
     def is_aged(self) -> bool:

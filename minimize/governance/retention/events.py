@@ -31,7 +31,8 @@ class Event:
     """One event: whom it is about, what, and when.
 
     subject  the id of the subject as it comes in; None for a whole tenant
-    token    the subject's keyed token instead, where the event comes from the ledger
+    token    the subject's keyed token instead, where the event comes from the ledger; then
+    forms    are tokens of the forms in which it stands in outputs, by the name of the way that leads there
     """
 
     tenant: str
@@ -39,6 +40,7 @@ class Event:
     at: datetime
     subject: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def due(self) -> datetime:
@@ -63,17 +65,18 @@ def events_from(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tup
 
 def _read(line: int, row: Mapping[str, Any], file: str) -> Event | Finding:
     tenant, subject, kind = (_text(row.get(name)) for name in ("tenant_id", "subject", "event"))
-    wrong = next(_wrong(tenant, subject, kind), None)
+    fault = next(wrong(tenant, subject, kind), None)
     at = _moment(row.get("at"))
-    if wrong is None and at is None:
-        wrong = ("G003", "`at` is no ISO 8601 time with an offset from UTC")
-    if wrong is not None or tenant is None or kind not in KINDS or at is None:
-        code, message = wrong or ("G001", "no event")
+    if fault is None and at is None:
+        fault = ("G003", "`at` is no ISO 8601 time with an offset from UTC")
+    if fault is not None or tenant is None or kind not in KINDS or at is None:
+        code, message = fault or ("G001", "no event")
         return Finding(code, message, file=file, line=line)
     return Event(tenant, kind, at, subject)
 
 
-def _wrong(tenant: str | None, subject: str | None, kind: str | None) -> Iterator[tuple[str, str]]:
+def wrong(tenant: str | None, subject: str | None, kind: str | None) -> Iterator[tuple[str, str]]:
+    """What is wrong with an event: codes and messages, which name no value."""
     if tenant is None:
         yield "G002", "an event without a tenant"
     if kind not in KINDS:

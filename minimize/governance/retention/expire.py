@@ -14,12 +14,14 @@ from minimize.governance.retention.carry import Carrying
 from minimize.governance.retention.due import Due, look
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.given import load_events
+from minimize.governance.retention.kept import kept_events
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Open, Plan, opens, planned
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring, find_keyring
+from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
 from minimize.stores import Anywhere, output_at
@@ -54,9 +56,10 @@ class Expiry:
 
     def open(self) -> list[Open]:
         """What is open, and by when."""
-        due = self.plan().due
-        concerned = {event: self._concerned(event, due) for event in self.asked.events if event.at <= self.asked.at}
-        return opens(due, self.asked.events, concerned, self.asked.at)
+        plan = self.plan()
+        return opens(
+            plan, self.asked.events, {event: self._concerned(event, plan.due) for event in self.asked.happened}
+        )
 
     def _looked(self, asked: Asked) -> Iterator[Due]:
         for written, file in self._standing():
@@ -73,7 +76,7 @@ class Expiry:
     def _concerned(self, event: Event, due: tuple[Due, ...]) -> int:
         """How many files hold something that goes because of one event."""
         alone = replace(self.asked, events=(event,))
-        looked = (look(alone, each.written, each.file) for each in due if each.gated.get("erased") or each.is_handed)
+        looked = (look(alone, each.written, each.file) for each in due if each.names(event))
         return sum(bool(each.gated.get("erased") or each.is_handed) for each in looked)
 
 
@@ -90,9 +93,10 @@ def expire(
     """Takes out of an output what is past its retention, and what must go after events; without `yes` only the plan is made.
 
     Takes the output folder; the time as of which it counts (aware; now); what stands in for the pipeline that its receipts
-    name; a file of events; the keyring; the ledger. Retention is that of today's policy and counts from the oldest instant
-    that a released event time may stand for. Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3);
-    then nothing is published of what is left to do.
+    name; a file of events, beside those that the ledger keeps; the keyring; the ledger. Retention is that of today's policy and
+    counts from the oldest instant that a released event time may stand for.
+
+    Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3); then what is left is not done.
     """
     made = resolved(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
     plan = quietly(made.plan)
@@ -125,6 +129,8 @@ def resolved(
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    happened = () if events is None else load_events(Path(events))
-    asked = Asked(folder, job.policy, moment(at) or datetime.now(UTC), keyring, happened)
+    now = moment(at) or datetime.now(UTC)
+    given = () if events is None else load_events(Path(events))
+    kept = kept_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
+    asked = Asked(folder, job.policy, now, keyring, (*given, *kept))
     return Expiry(asked, job, chain)

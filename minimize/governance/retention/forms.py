@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -14,9 +17,16 @@ from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context, Step, Technique, treat
+from minimize.techniques.keep import Keep
+from minimize.techniques.periods import starts
 from minimize.techniques.pseudonymize import Pseudonymize
 
-KEY = "minimize:key"
+KEY: Final = "minimize:key"
+AS_IT_CAME: Final = "as it came"
+"""The name of the way on which nothing is done to a value."""
+_TIME: Final = pa.timestamp("us", "UTC")
+_ANY: Final = datetime.fromtimestamp(0, UTC)
+"""An instant where none matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,14 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A chain of techniques that a value may have gone through, and an instant of the period in which it did."""
+
+    steps: tuple[Technique, ...]
+    time: datetime
+
+
+@dataclass(frozen=True)
 class Column:
     """A field of a file: how it was treated, and with which keys.
 
@@ -49,38 +67,69 @@ class Column:
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form in which a value may stand there; None where that depends on what is not known."""
-        found: set[str] = set()
-        for way in ways_of(self.policy.fields[self.key]):
-            for form in () if isinstance(way, str) else self._through(way, value, tenant):
-                if form is None:
-                    return None
-                found.add(form)
-        return frozenset(found)
+        if self.ways is None:
+            return None
+        return frozenset(form for way in self.ways for form in self.forms_of(way, value, tenant))
 
-    def _through(self, steps: Sequence[Step], value: str, tenant: str) -> Iterator[str | None]:
-        if any(step.reads() - {self.policy.tenant} or not isinstance(step, Technique) for step in steps):
-            yield None
-            return
-        type_ = pa.int64() if self.policy.fields[self.key].type == "integer" else pa.string()
-        given = None if type_ == pa.int64() and not _is_whole(value) else pa.array([value]).cast(type_)
-        moving = any(step.needs_time for step in steps)
-        for time in self.times if moving else (datetime.fromtimestamp(0, UTC),):
-            if given is not None:
-                yield from self._at(steps, given, tenant, time)
+    @cached_property
+    def ways(self) -> tuple[Way, ...] | None:
+        """Every way in which a value may have come to stand there; None where that depends on what is not known."""
+        chains = [way for way in ways_of(self.policy.fields[self.key]) if not isinstance(way, str)]
+        if not all(self._is_known(chain) for chain in chains):
+            return None
+        return tuple(way for chain in dict.fromkeys(chains) for way in self._ways(chain))
 
-    def _at(self, steps: Sequence[Step], values: pa.Array, tenant: str, time: datetime) -> Iterator[str]:
+    @cached_property
+    def names(self) -> frozenset[str] | None:
+        """The names of its ways; see `name_of`."""
+        return None if self.ways is None else frozenset(map(self.name_of, self.ways))
+
+    def name_of(self, way: Way) -> str:
+        """What ways have in common that give the same value the same form; it tells nothing of keys or values.
+
+        Steps and their parameters, the field they are particular to, key versions, and the periods that the time lies in.
+        """
+        if all(isinstance(step, Keep) for step in way.steps):
+            return AS_IT_CAME
+        steps = [[step.name, step.model_dump(mode="json")] for step in way.steps]
+        keys = sorted({f"{name}/{self.keys.version_of(name)}" for step in way.steps for name in step.key_names})
+        units = sorted({step.rotate for step in way.steps if isinstance(step, Pseudonymize) and step.rotate})
+        periods = [[unit, str(starts(pa.array([way.time], _TIME), unit, "UTC")[0].as_py())] for unit in units]
+        types = [self._type_of(self.key), self._type_of(self.policy.tenant)]
+        said = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def forms_of(self, way: Way, value: str, tenant: str) -> frozenset[str]:
+        """The forms that a value takes on one way; none where it cannot go it."""
+        whole = self._type_of(self.key) == "integer"
+        if whole and not _is_whole(value):
+            return frozenset()
+        given = pa.array([value]).cast(pa.int64() if whole else pa.string())
+        return frozenset(self._at(way.steps, given, tenant, way.time))
+
+    def _is_known(self, chain: Sequence[Step]) -> bool:
+        return not any(step.reads() - {self.policy.tenant} or not isinstance(step, Technique) for step in chain)
+
+    def _ways(self, chain: Sequence[Step]) -> Iterator[Way]:
+        steps = tuple(step for step in chain if isinstance(step, Technique))
+        for time in self.times if any(step.needs_time for step in steps) else (_ANY,):
+            yield Way(steps, time)
+
+    def _type_of(self, key: str | None) -> str | None:
+        field_ = None if key is None else self.policy.fields.get(key)
+        return None if field_ is None else field_.type
+
+    def _at(self, steps: Sequence[Technique], values: pa.Array, tenant: str, time: datetime) -> Iterator[str]:
         columns = {} if self.policy.tenant is None else {self.policy.tenant: self._tenant(tenant)}
-        context = Context(self.key, time, self.keys, columns, pa.array([time], pa.timestamp("us", "UTC")))
+        context = Context(self.key, time, self.keys, columns, pa.array([time], _TIME))
         for step in steps:
-            assert isinstance(step, Technique)
             values = treat(step, values, replace(context, memo=None)).values
         for form in values.to_pylist():
             if form is not None:
                 yield form.decode() if isinstance(form, bytes) else str(form)
 
     def _tenant(self, tenant: str) -> pa.Array:
-        field_ = self.policy.fields.get(str(self.policy.tenant))
-        whole = field_ is not None and field_.type == "integer" and _is_whole(tenant)
+        whole = self._type_of(self.policy.tenant) == "integer" and _is_whole(tenant)
         return pa.array([int(tenant)], pa.int64()) if whole else pa.array([tenant])
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.governance.retention.clock import Bools, Clock, Moments, limit
+from minimize.governance.retention.events import Event
 from minimize.governance.retention.personal import PERSONAL, Reduced, owner_of
 from minimize.governance.retention.rules import FieldRule, Rules, features_in
 from minimize.governance.retention.sure import Changed, Sure
@@ -74,6 +75,10 @@ class Orders:
     def knows_times(self) -> bool:
         """Whether ages can be told."""
         return self.clock is not None or self.born is not None
+
+    def names(self, event: Event) -> bool:
+        """Whether an event is about somebody who may stand in the file."""
+        return event in self.erased.named or event in self.handed.named
 
     def __call__(self, batch: pa.RecordBatch) -> Verdict:
         """The verdict on one batch."""

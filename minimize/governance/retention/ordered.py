@@ -14,6 +14,7 @@ from minimize.governance.retention.look import Orders
 from minimize.governance.retention.personal import Reduced, owner_of, reduced
 from minimize.governance.retention.rules import Rules
 from minimize.governance.retention.sure import is_shown
+from minimize.governance.retention.tokens import recognized
 from minimize.governance.retention.whose import Named, Whose
 from minimize.governance.retention.written import Written
 from minimize.io.places import place_of
@@ -46,7 +47,8 @@ class Asked:
             return _of_aggregate(self, written, name, born)
         then, schema = written.policy, stored.whole
         orders = Orders(then, Rules.of(then, self.today, schema), self.at, Clock.of(then, schema), born)
-        return _with_events(orders, stored, self.happened, self.keys) if self.happened else orders
+        events = _reaching(self.happened, orders.clock, stored)
+        return _with_events(orders, stored, events, self.keys) if events else orders
 
     @property
     def happened(self) -> tuple[Event, ...]:
@@ -70,17 +72,24 @@ def _times(written: Written, name: str) -> Iterator[tuple[str, str | None]]:
             yield column, unit
 
 
+def _reaching(events: Sequence[Event], clock: Clock | None, stored: Stored) -> list[Event]:
+    """The events that something in a file may have happened before."""
+    bounds = None if clock is None else clock.bounds(stored)
+    return [event for event in events if bounds is None or bounds[0] <= microseconds_of(event.at)]
+
+
 def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Orders:
     policy, pointers = orders.policy, orders.rules.pointers
     tenant, subject = named_in(policy, orders.rules, orders.clock, stored, keys)
+    found = recognized(events, tenant, subject, lambda columns: stored.batches(columns=columns), keys)
     erasing = [event for event in events if event.kind != "became_personal"]
     handing = [event for event in events if event.kind == "became_personal"]
     owner = owner_of(policy)
     touched = {} if owner is None else dict(_reduced(policy, pointers, owner))
     return replace(
         orders,
-        erased=Whose.of(erasing, tenant, subject),
-        handed=Whose.of(handing, tenant, subject) if touched else Whose(),
+        erased=Whose.of(erasing, tenant, subject, found),
+        handed=Whose.of(handing, tenant, subject, found) if touched else Whose(),
         reduced=touched,
         owner=owner if owner is not None and owner in pointers and is_shown(policy.fields[owner]) else None,
     )
@@ -114,11 +123,15 @@ def column_of(policy: Policy, key: str, pointer: Pointer, clock: Clock | None, s
 
 def _instants(clock: Clock | None, stored: Stored, units: frozenset[str]) -> Iterator[datetime]:
     """Instants of every period that an event of the file may lie in."""
-    step = timedelta(days=min(_DAYS[unit] for unit in units))
     extent = None if clock is None else clock.extent(stored)
-    if extent is None:
-        return
-    first, last = (EPOCH + timedelta(microseconds=each) for each in extent)
+    if extent is not None:
+        first, last = (EPOCH + timedelta(microseconds=each) for each in extent)
+        yield from periods(first, last, units)
+
+
+def periods(first: datetime, last: datetime, units: frozenset[str]) -> Iterator[datetime]:
+    """Instants of every period of these units from the first instant to the last."""
+    step = timedelta(days=min(_DAYS[unit] for unit in units))
     while first < last + step:
         yield min(first, last)
         first += step

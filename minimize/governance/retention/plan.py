@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,7 @@ class Plan:
     stays   aggregates that stand as they are though records behind them go: per name the dates
     untold  partitions of which nobody can say how old their rows are
     lost    per file events of which nobody can be found there
+    unsure  per event of the ledger the files in which its subject may stand in a form that the ledger does not know
     """
 
     at: datetime
@@ -69,6 +70,7 @@ class Plan:
     stays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     untold: tuple[str, ...] = ()
     lost: int = 0
+    unsure: Mapping[Event, int] = field(default_factory=dict, repr=False)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -84,6 +86,7 @@ class Plan:
             "stays": {name: list(dates) for name, dates in self.stays.items()},
             "untold": list(self.untold),
             "lost": self.lost,
+            "unsure": len(self.unsure),
         }
 
     def __str__(self) -> str:
@@ -96,27 +99,35 @@ class Plan:
             yield f"how old rows are cannot be told: {', '.join(self.untold)}"
         if self.lost:
             yield f"{self.lost} events name somebody who cannot be found in some files"
+        if self.unsure:
+            yield f"{len(self.unsure)} events may be about somebody in a form that the ledger does not know: add them again"
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """One event, or what its age alone makes due, that is not carried out: by when it must be."""
+    """One event, or what its age alone makes due, that is not carried out: by when it must be.
+
+    files   that hold something of it; `unsure` those of which nobody can say, for a subject of the ledger in another form
+    """
 
     what: str
     by: datetime
     files: int
     tenant: str | None = None
     overdue: bool = False
+    unsure: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The line as `expire --due --json` prints it."""
         said = {"what": self.what, "by": time_text(self.by), "files": self.files, "overdue": self.overdue}
+        said |= {"unsure": self.unsure} if self.unsure else {}
         return said if self.tenant is None else {**said, "tenant_id": self.tenant}
 
     def __str__(self) -> str:
         whose = "" if self.tenant is None else f" of {self.tenant}"
         late = " OVERDUE" if self.overdue else ""
-        return f"{self.what}{whose}: by {time_text(self.by)}, {self.files} files{late}"
+        unsure = f" (and {self.unsure} of which that cannot be told)" if self.unsure else ""
+        return f"{self.what}{whose}: by {time_text(self.by)}, {self.files} files{unsure}{late}"
 
 
 def planned(at: datetime, looked: Sequence[Due]) -> Plan:
@@ -125,7 +136,8 @@ def planned(at: datetime, looked: Sequence[Due]) -> Plan:
     asked = [(each, each.orders) for each in looked if isinstance(each.orders, Orders)]
     untold = {_place(each) for each, said in asked if not said.knows_times and said.rules.shortest is not None}
     lost = sum(len(whose.lost) for _, said in asked for whose in (said.erased, said.handed))
-    return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost)
+    unsure = Counter(event for _, said in asked for whose in (said.erased, said.handed) for event in whose.unsure)
+    return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost, dict(unsure))
 
 
 def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
@@ -142,14 +154,15 @@ def _place(each: Due) -> str:
     return each.name if each.date is None else f"{each.name}/date={each.date}"
 
 
-def opens(due: Iterable[Due], events: Sequence[Event], concerned: Mapping[Event, int], at: datetime) -> list[Open]:
+def opens(plan: Plan, events: Sequence[Event], concerned: Mapping[Event, int]) -> list[Open]:
     """What is open and by when, the most urgent first."""
-    aged = sum(each.is_aged for each in due)
+    aged, at = sum(each.is_aged for each in plan.due), plan.at
     found = [Open("retention", at, aged, overdue=True)] if aged else []
     for event in events:
-        files = concerned.get(event, 0)
-        if files or event.at > at:
-            found.append(Open(event.kind, event.due, files, event.tenant, overdue=event.due < at and files > 0))
+        files, unsure = concerned.get(event, 0), plan.unsure.get(event, 0)
+        if files or unsure or event.at > at:
+            late = event.due < at and event.at <= at
+            found.append(Open(event.kind, event.due, files, event.tenant, late, unsure))
     return sorted(found, key=lambda each: each.by)
 
 

@@ -13,6 +13,8 @@ from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.clock import Bools, Moments
 from minimize.governance.retention.counting import before_of, is_safe, subjects
 from minimize.governance.retention.events import Event
+from minimize.governance.retention.forms import AS_IT_CAME
+from minimize.governance.retention.tokens import recognized
 from minimize.governance.retention.whose import Named, Whose
 from minimize.governance.retention.written import PIPELINE, Written
 from minimize.io.base import Chunk, Part, Source
@@ -20,6 +22,7 @@ from minimize.io.base import Written as File
 from minimize.io.part import Around
 from minimize.io.publish import Staging
 from minimize.job.given import Given
+from minimize.keys import Keyring
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
@@ -64,7 +67,7 @@ def recomputed(
     used = {f"{name}/{given.keys.version_of(name)}" for name in before.plan.keys}
     if not used <= set(written.receipt.keys):
         return
-    left = Without(source, _keeping(written.policy, events))
+    left = Without(source, _keeping(written.policy, events, source, given.keys))
     old, new = subjects(before, source), subjects(before, left)
     aggregates = before.plan.aggregates
     good = [name for name in names if name in old and is_safe(old[name], new[name], aggregates[name].definition.below)]
@@ -83,18 +86,30 @@ def _only(job: Job, names: Collection[str]) -> Plan:
 class AsItComes:
     """A column of a source: everybody stands in it as he is."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Nothing was done to its values."""
+        return frozenset({AS_IT_CAME})
+
     def forms(self, value: str, tenant: str) -> frozenset[str]:
         """The value itself."""
         return frozenset({value})
 
 
-def _keeping(policy: Policy, events: Sequence[Event]) -> Keeps:
+def _keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring) -> Keeps:
     """Which records of a source are left after events."""
     tenant, subject = (
         None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, policy.subject)
     )
-    whose = Whose.of([event for event in events if event.kind != "became_personal"], tenant, subject)
+    erasing = [event for event in events if event.kind != "became_personal"]
+    found = recognized(erasing, tenant, subject, lambda _: _batches(source), keys)
+    whose = Whose.of(erasing, tenant, subject, found)
     return lambda batch: ~whose.concerns(batch, _oldest(policy, batch))
+
+
+def _batches(source: Source) -> Iterator[pa.RecordBatch]:
+    for part in source.parts:
+        yield from (chunk.records for chunk in part.read())
 
 
 def _oldest(policy: Policy, batch: pa.RecordBatch) -> Moments:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,11 @@ NOBODY = -1
 class Forms(Protocol):
     """How somebody stands in a column."""
 
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The names of the ways in which values come to stand there; None where that depends on what is not known."""
+        ...
+
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form in which a value may stand there; None where that depends on what is not known."""
         ...
@@ -38,12 +44,28 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The forms in which a subject of the ledger was recognized in a file.
+
+    whole   whether it would have been in whatever form it stands there
+    """
+
+    forms: frozenset[str] = field(default=frozenset(), repr=False)
+    whole: bool = False
+
+
+NOTHING: Final = Found()
+
+
+@dataclass(frozen=True, slots=True)
 class Whose:
     """Events as a file shows those whom they are about.
 
     wide    the forms of tenants with an event of their own, and until when
     own     per form of a subject the tenants' forms that it may stand under (None: any), and until when
     lost    events of which nobody can be found in this file
+    unsure  events of the ledger whose subject may stand in this file in a form that it does not know
+    named   events about somebody who may stand in this file
     """
 
     tenant: Pointer | None = None
@@ -51,26 +73,32 @@ class Whose:
     wide: Mapping[str, int] = field(default_factory=dict, repr=False)
     own: Mapping[tuple[str, str | None], int] = field(default_factory=dict, repr=False)
     lost: tuple[Event, ...] = ()
+    unsure: tuple[Event, ...] = ()
+    named: tuple[Event, ...] = ()
 
     @classmethod
-    def of(cls, events: Sequence[Event], tenant: Named | None, subject: Named | None) -> Whose:
-        """The events of one kind of effect, for one file."""
+    def of(
+        cls,
+        events: Sequence[Event],
+        tenant: Named | None,
+        subject: Named | None,
+        recognized: Mapping[Event, Found] = MappingProxyType({}),
+    ) -> Whose:
+        """The events of one kind of effect, for one file. Takes what was recognized there of those that the ledger tells of."""
         wide: dict[str, int] = {}
         own: dict[tuple[str, str | None], int] = {}
-        lost: list[Event] = []
-        for event in events:
-            found = _own(event, tenant, subject) if event.is_of_subject else _wide(event, tenant)
-            if found is None:
-                lost.append(event)
-                continue
-            for form, of in found:
-                at = microseconds_of(event.at)
+        pairs = {event: _found(event, tenant, subject, recognized) for event in events}
+        for event, found in pairs.items():
+            at = microseconds_of(event.at)
+            for form, of in found or ():
                 if event.is_of_subject:
                     own[form, of] = max(at, own.get((form, of), UNKNOWN))
                 else:
                     wide[form] = max(at, wide.get(form, UNKNOWN))
         places = [None if each is None else each.pointer for each in (tenant, subject)]
-        return cls(places[0], places[1], wide, own, tuple(lost))
+        lost = tuple(event for event, found in pairs.items() if found is None)
+        unsure = tuple(event for event, each in recognized.items() if event in pairs and not each.whole)
+        return cls(places[0], places[1], wide, own, lost, unsure, tuple(each for each in events if pairs[each]))
 
     @property
     def values(self) -> list[str]:
@@ -119,14 +147,20 @@ class Whose:
         return rows
 
 
-def _wide(event: Event, tenant: Named | None) -> list[tuple[str, str | None]] | None:
-    forms = None if tenant is None else tenant.column.forms(event.tenant, event.tenant)
-    return None if forms is None else [(form, None) for form in sorted(forms)]
+Pairs = list[tuple[str, str | None]]
 
 
-def _own(event: Event, tenant: Named | None, subject: Named | None) -> list[tuple[str, str | None]] | None:
-    if subject is None or event.subject is None:
+def _found(
+    event: Event, tenant: Named | None, subject: Named | None, recognized: Mapping[Event, Found]
+) -> Pairs | None:
+    """The forms of whom an event is about, subjects with those of their tenant; None where a file cannot show them."""
+    if not event.is_of_subject:
+        forms = None if tenant is None else tenant.column.forms(event.tenant, event.tenant)
+        return None if forms is None else [(form, None) for form in sorted(forms)]
+    if subject is None:
         return None
+    if event.subject is None:
+        return list(_pairs(recognized.get(event, NOTHING).forms, event, tenant))
     forms = subject.column.forms(event.subject, event.tenant)
     return None if forms is None else list(_pairs(forms, event, tenant))
 

@@ -6,6 +6,7 @@ from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
 from minimize.ledger.tables.consents import CONSENTS
 from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES, RECALLS
+from minimize.ledger.tables.events import EVENTS
 from minimize.ledger.tables.grants import GRANTS
 from minimize.ledger.tables.leases import LEASES
 from minimize.ledger.tables.runs import OUTPUTS, RUNS
@@ -16,6 +17,7 @@ __all__ = [
     "CONSENTS",
     "DISCLOSED",
     "DISCLOSURES",
+    "EVENTS",
     "GRANTS",
     "LEASES",
     "METADATA",

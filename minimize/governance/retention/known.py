@@ -1,0 +1,82 @@
+"""In which forms a subject stands in the outputs of a house: in files in force, and in those that today's policy makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from minimize.errors import MinimizeError
+from minimize.governance.retention.clock import Clock
+from minimize.governance.retention.forms import AS_IT_CAME, Column, Pinned, rotations
+from minimize.governance.retention.ordered import named_in, periods
+from minimize.governance.retention.rules import Rules, fields_of
+from minimize.governance.retention.tokens import form_tokens
+from minimize.governance.retention.written import Reading, Written, writers
+from minimize.io.published import receipts
+from minimize.io.stored import open_stored
+from minimize.job.origin import pipeline_behind
+from minimize.keys import Keyring
+from minimize.policy.fields import is_dropped
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Receipt, in_force
+from minimize.stores import Place
+
+LONGEST: Final = timedelta(days=400)
+"""How far back periods are told of where a policy keeps records forever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Tokens of a subject's forms by the name of the way that leads there, and the outputs that could not be looked at."""
+
+    forms: dict[str, tuple[str, ...]] = field(repr=False)
+    missed: tuple[str, ...] = ()
+
+
+def forms_told(tenant: str, subject: str, outputs: Iterable[Place], at: datetime, keys: Keyring) -> Told:
+    """How a subject stands in outputs, as tokens; and how it may in files that are written yet, about times up to this one."""
+    forms = {AS_IT_CAME: form_tokens(keys, tenant, [subject])}
+    missed: list[str] = []
+    for output in outputs:
+        found = _found(output, at, keys)
+        if found is None:
+            missed.append(str(output))
+        for column in found or ():
+            for way in column.ways or ():
+                name = column.name_of(way)
+                if name not in forms:
+                    forms[name] = form_tokens(keys, tenant, column.forms_of(way, subject, tenant))
+    return Told(forms, tuple(missed))
+
+
+def _found(output: Place, at: datetime, keys: Keyring) -> list[Column] | None:
+    """The columns by which subjects are found in an output; None where it cannot be looked at."""
+    try:
+        chain = receipts(output)
+        job = None if not chain else pipeline_behind(output, chain[-1], None)
+        return [] if job is None else [*_standing(output, chain, job, keys), *_to_come(job.policy, at, keys)]
+    except (MinimizeError, OSError):
+        return None
+
+
+def _standing(output: Place, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring) -> Iterator[Column]:
+    by, reading = writers(chain), Reading(job.policy.purposes)
+    known = {run.run_id: Written(output, run, reading) for run in by.values()}
+    for file in in_force(chain).get("records", ()):
+        stored, policy = open_stored(output, file.path), known[by[file.path].run_id].policy
+        rules = Rules(pointers=fields_of(policy, stored.whole))
+        subject = named_in(policy, rules, Clock.of(policy, stored.whole), stored, keys)[1]
+        if subject is not None and isinstance(subject.column, Column):
+            yield subject.column
+
+
+def _to_come(policy: Policy, at: datetime, keys: Keyring) -> Iterator[Column]:
+    """The subject's column as today's policy writes it, with the keys of today."""
+    key = policy.subject
+    if key is None or key not in policy.fields or is_dropped(policy.fields[key]):
+        return
+    column, units = Column(policy, key, Pinned(keys, {})), rotations(policy, key)
+    yield replace(column, times=tuple(periods(at - (policy.retention or LONGEST), at, units))) if units else column

@@ -1,0 +1,174 @@
+"""Events in the ledger: recorded by whoever knows the subject, taken back where they were not so, and listed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.governance.retention.events import WITHIN, wrong
+from minimize.governance.retention.kept import Forms, forms_in
+from minimize.governance.retention.known import Told, forms_told
+from minimize.keys import Keyring
+from minimize.ledger import Actor, Change, Event, Resource, actor_of
+from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
+from minimize.receipt import time_text
+from minimize.stores import Place, output_at
+from minimize.switching import Allowed, House
+
+if TYPE_CHECKING:
+    from minimize.ledger.happened import Happened
+    from minimize.ledger.ledger import Ledger
+
+SHORT: Final = 8
+"""Letters of an event's name that are enough to say which is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An event that somebody tells of: whose, what, when it happened (now where nothing is said)."""
+
+    tenant: str
+    kind: str
+    subject: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event of the ledger, and whether that was news; `missed` are outputs in whose forms its subject is not known."""
+
+    row: Happened
+    new: bool = True
+    missed: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as `events --json` prints it."""
+        row = self.row
+        whose = {"tenant_id": row.tenant_id, "subject": row.subject}
+        times = {
+            "at": time_text(row.at),
+            "by": time_text(row.at + _within(row)),
+            "recorded_at": time_text(row.recorded_at),
+        }
+        return {"event": row.id, **whose, "what": row.kind, **times, "state": row.state, "actor": row.actor}
+
+    def __str__(self) -> str:
+        row = self.row
+        whose = "" if row.subject is None else "a subject of "
+        by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _within(row))}"
+        return f"{row.id[:SHORT]}  {row.kind} of {whose}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
+
+
+def add_event(wish: Wish, house: House, now: datetime, *, allowed: Allowed | None = None) -> Kept:
+    """Records an event, and tells the audit log of it; one that is there already is recorded again where more is known now.
+
+    Its subject stands there as a token, beside tokens of the forms in which it stands in the outputs that the ledger knows (and
+    that of the house's pipeline). Raises PolicyError, LedgerError, KeyringError, and what `allowed` raises.
+    """
+    from minimize.ledger.happened import Happened, recorded
+
+    faults = [message for _, message in wrong(wish.tenant.strip() or None, wish.subject, wish.kind)]
+    if faults or (wish.subject is not None and not wish.subject.strip()):
+        raise PolicyError(f"no event: {'; '.join(faults) or 'a subject has a name'}", hint="see --help")
+    keys, actor = house.keyring(), actor_of()
+    with house.opened(create=True) as ledger:
+        rows, at = recorded(ledger), wish.at or now
+        token = None if wish.subject is None else _token(rows, keys, wish.tenant, wish.subject)
+        told = _told(wish, at, _outputs(ledger, house), keys)
+        row = Happened(wish.tenant, token, wish.kind, at, "recorded", "{}", now, actor.user or "")
+        forms = {**_forms(rows, row.id), **told.forms}
+        row = replace(row, forms=json.dumps(forms, sort_keys=True))
+        return Kept(row, _recorded(ledger, row, _before(rows, row), keys, actor, allowed), told.missed)
+
+
+def withdraw_event(name: str, house: House, now: datetime, *, allowed: Allowed | None = None) -> Kept:
+    """Takes an event back, named by the beginning of its id: it was recorded wrongly, or is no longer so.
+
+    What it took from outputs is gone. Raises ConfigurationError where no event, or more than one, has that name, and what
+    `add_event` raises.
+    """
+    from minimize.ledger.happened import recorded, standing
+
+    keys, actor = house.keyring(), actor_of()
+    with house.opened() as ledger:
+        rows = recorded(ledger)
+        named = [row for row in standing(rows) if len(name) >= SHORT and row.id.startswith(name)]
+        if len(named) != 1:
+            message = "no event has that name" if not named else "more than one event has that name"
+            raise ConfigurationError(message, hint=f"`minimize events list` shows them; {SHORT} letters or more")
+        row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
+        return Kept(row, _recorded(ledger, row, named[0].state, keys, actor, allowed))
+
+
+def listed(house: House, *, tenant: str | None = None, history: bool = False) -> list[Kept]:
+    """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
+    from minimize.ledger.happened import recorded, standing
+
+    with house.opened() as ledger:
+        rows = recorded(ledger)
+    chosen = rows if history else [row for row in standing(rows) if row.state == "recorded"]
+    return [Kept(row) for row in chosen if tenant in (None, row.tenant_id)]
+
+
+def _told(wish: Wish, at: datetime, outputs: Callable[[], Iterable[Place]], keys: Keyring) -> Told:
+    return Told({}) if wish.subject is None else forms_told(wish.tenant, wish.subject, outputs(), at, keys)
+
+
+def _outputs(ledger: Ledger, house: House) -> Callable[[], Iterable[Place]]:
+    """The outputs that the ledger has seen from this machine, and that of the pipeline."""
+    from minimize.ledger.runs import places
+
+    def found() -> Iterable[Place]:
+        seen = [each.folder for each in ledger.read(places) if each.is_here or "://" in each.folder]
+        job = house.job
+        own = [] if house.output is None and job is None else [house.output or (None if job is None else job.target())]
+        every = {str(place): place for place in map(output_at, (each for each in (*seen, *own) if each is not None))}
+        return every.values()
+
+    return found
+
+
+def _token(rows: Iterable[Happened], keys: Keyring, tenant: str, subject: str) -> str:
+    """The token that the ledger has of a subject, else a new one."""
+    known = {row.subject for row in rows if row.tenant_id == tenant and row.subject}
+    found = known_token(secrets_of(keys, versions_in(known)), tenant, subject, known)
+    return subject_token(keys, tenant, subject) if found is None else found
+
+
+def _forms(rows: Iterable[Happened], event: str) -> Forms:
+    """What was told of an event's forms before."""
+    return {name: tokens for row in rows if row.id == event for name, tokens in forms_in(row).items()}
+
+
+def _before(rows: Iterable[Happened], row: Happened) -> str | None:
+    return {each.id: each.state for each in rows}.get(row.id)
+
+
+def _recorded(
+    ledger: Ledger, row: Happened, before: str | None, keys: Keyring, actor: Actor, allowed: Allowed | None
+) -> bool:
+    from minimize.ledger.happened import record
+
+    whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
+    changes = (Change("state", before, row.state), Change("at", None, time_text(row.at)))
+    resource = Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
+    if allowed is not None:
+        allowed(actor, resource)
+    event = Event(
+        component="retention",
+        category="deletion",
+        activity="events",
+        operation="add" if row.state == "recorded" else "withdraw",
+        actor=actor,
+        time=row.recorded_at,
+        resources=(resource,),
+    )
+    return record(ledger, row, event, keys)
+
+
+def _within(row: Happened) -> Any:
+    return {str(kind): within for kind, within in WITHIN.items()}[row.kind]

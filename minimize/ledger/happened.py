@@ -1,0 +1,79 @@
+"""What happened to tenants and subjects, in the ledger: recorded, taken back, and read; each with its entry in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, insert, select
+
+from minimize.ledger.audit import append
+from minimize.ledger.engine import exclusive
+from minimize.ledger.event import Event, moment_text
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.tables.events import EVENTS
+from minimize.receipt.receipt import Signer
+
+State = Literal["recorded", "withdrawn"]
+_COLUMNS: Final = tuple(column for column in EVENTS.c if column.name not in ("id", "event"))
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One row about an event: whose, what, when it happened, and whether it still counts.
+
+    subject  a token; None for a whole tenant
+    forms    tokens of the forms in which the subject stands in outputs, as JSON
+    """
+
+    tenant_id: str
+    subject: str | None
+    kind: str
+    at: datetime
+    state: State
+    forms: str
+    recorded_at: datetime
+    actor: str
+
+    @cached_property
+    def id(self) -> str:
+        """What names the event: a digest of whom it is about, what it is, and when it happened."""
+        words = [self.tenant_id, self.subject or "", self.kind, moment_text(self.at)]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def record(ledger: Ledger, row: Happened, event: Event, signer: Signer) -> bool:
+    """Records a row and tells the audit log of it, both or neither; gives whether it said anything new."""
+
+    def work(connection: Connection) -> bool:
+        exclusive(connection)
+        last = next(iter(_rows(connection, row.id)[-1:]), None)
+        if last is not None and (last.state, last.forms) == (row.state, row.forms):
+            return False
+        said = {column.name: getattr(row, column.name) for column in _COLUMNS}
+        connection.execute(insert(EVENTS).values(**{**said, "event": row.id, "subject": row.subject or ""}))
+        append(connection, event, signer)
+        return True
+
+    return ledger.write(work)
+
+
+def recorded(ledger: Ledger) -> list[Happened]:
+    """Every row, in the order in which they were recorded."""
+    return ledger.read(_rows)
+
+
+def standing(rows: Sequence[Happened]) -> list[Happened]:
+    """Of each event its last row, in the order in which they were first recorded."""
+    return list({row.id: row for row in rows}.values())
+
+
+def _rows(connection: Connection, event: str | None = None) -> list[Happened]:
+    asked: Any = select(*_COLUMNS).order_by(EVENTS.c.id)
+    found = connection.execute(asked if event is None else asked.where(EVENTS.c.event == event))
+    return [Happened(**{**row._mapping, "subject": row.subject or None}) for row in found]

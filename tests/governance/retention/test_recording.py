@@ -1,0 +1,282 @@
+"""Events in the ledger: recorded, taken back, listed, and carried out by `expire`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.auditing import opened
+from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
+from minimize.governance.retention.expire import open_items
+from minimize.governance.retention.recording import Kept, Wish, add_event, listed, withdraw_event
+from minimize.keys import add_key
+from minimize.ledger import Actor, Resource
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted
+from minimize.switching import House as Where
+from tests.governance.retention.house import START, House, rows
+
+FIRST = date(2026, 1, 1)
+DAY = timedelta(days=1)
+RAN = START + DAY
+NOW = RAN
+
+
+def where(house: House) -> Where:
+    return Where(output=house.out, keys=house.keys)
+
+
+def happens(house: House, tenant: str, kind: str, subject: str | None = None, **changes: Any) -> Kept:
+    return add_event(Wish(tenant, kind, subject, **{"at": RAN, **changes}), where(house), NOW)
+
+
+@pytest.fixture(name="ran")
+def _ran(house: House) -> House:
+    house.brings(rows(FIRST), FIRST)
+    house.run(FIRST, RAN)
+    return house
+
+
+def subjects(house: House) -> set[str]:
+    return {"-".join(row["note"].split("-")[1:3]) for row in house.rows()}
+
+
+EVERYBODY = {f"{tenant}-d{number}" for tenant in ("north", "south", "east") for number in (0, 1)}
+
+
+def test_a_subject_of_the_ledger_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: House) -> None:
+    happens(ran, "east", "subject_left", "d1")
+    (receipt,) = ran.expire(NOW).receipts
+    assert subjects(ran) == EVERYBODY - {"east-d1"}
+    assert receipt.gated_by.erased == 2
+    ran.verified()
+    assert ran.expire(NOW).receipts == ()
+
+
+def test_it_is_found_after_the_source_is_gone_and_the_key_has_a_new_version(ran: House) -> None:
+    happens(ran, "east", "reset", "d1")
+    shutil.rmtree(ran.folder / "data")
+    for name in ("device", "subject"):
+        add_key(ran.keys, name, now=NOW)
+    ran.expire(NOW)
+    assert subjects(ran) == EVERYBODY - {"east-d1"}
+
+
+def test_a_closed_tenant_and_a_device_that_became_personal_are_carried_out(ran: House) -> None:
+    happens(ran, "south", "tenant_closed")
+    happens(ran, "north", "became_personal", "d0")
+    ran.expire(NOW)
+    assert {row["tenant_id"] for row in ran.rows()} == {"north", "east"}
+    changed = [row for row in ran.rows() if "north-d0" in row["note"]]
+    assert [(row["owner_type"], row["phone"][:4], row["apps"]) for row in changed] == [("personal", "****", None)] * 2
+
+
+def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(house: House) -> None:
+    house.brings(rows(FIRST), FIRST)
+    house.run(FIRST, RAN)
+    happens(house, "east", "subject_left", "d1", at=RAN + DAY)
+    house.brings(rows(FIRST + DAY), FIRST + DAY)
+    house.run(FIRST + DAY, RAN + DAY)
+    house.expire(RAN + DAY)
+    assert subjects(house) == EVERYBODY - {"east-d1"}
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        "keep",
+        {"tokenize": {"key": "device"}},
+        {"pseudonymize": {"key": "device"}},
+        {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "day"}},
+    ],
+    ids=["as it came", "a token", "a pseudonym of its own", "one that rotates"],
+)
+def test_a_subject_is_found_in_whatever_form_the_output_has(house: House, do: Any) -> None:
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
+    for day in (FIRST, FIRST + DAY):
+        house.brings(rows(day), day)
+        house.run(day, RAN + DAY)
+    happens(house, "east", "subject_left", "d1", at=RAN + DAY)
+    house.expire(RAN + DAY)
+    assert subjects(house) == EVERYBODY - {"east-d1"}
+    house.verified()
+
+
+def test_a_subject_that_is_a_number_is_found(house: House) -> None:
+    house.policy({"device_id": {"type": "integer", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}})
+    lines = [{**row.line(), "device_id": int(row.device[1:])} for row in rows(FIRST)]
+    path = house.folder / "data" / str(FIRST) / "a.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    house.run(FIRST, RAN)
+    happens(house, "east", "subject_left", "1")
+    house.expire(NOW)
+    assert subjects(house) == EVERYBODY - {"east-d1"}
+
+
+def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event_is_added_again(ran: House) -> None:
+    happens(ran, "east", "subject_left", "d1", at=RAN + DAY)
+    ran.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
+    ran.brings(rows(FIRST + DAY), FIRST + DAY)
+    ran.run(FIRST + DAY, RAN + DAY)
+    plan = ran.expire(RAN + DAY).plan
+    assert list(plan.unsure.values()) == [1]
+    assert "add them again" in str(plan)
+    (item,) = open_items(ran.out, at=RAN + 29 * DAY, keys=ran.keys, pipeline=ran.folder)[-1:]
+    assert (item.what, item.unsure, item.overdue) == ("subject_left", 1, False)
+    assert any(each.overdue for each in open_items(ran.out, at=RAN + 32 * DAY, keys=ran.keys) if each.unsure)
+    assert happens(ran, "east", "subject_left", "d1", at=RAN + DAY).new
+    assert ran.expire(RAN + DAY).plan.unsure == {}
+    assert subjects(ran) == EVERYBODY - {"east-d1"}
+
+
+def test_no_form_and_no_subject_stands_in_the_ledger(ran: House) -> None:
+    pseudonym = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
+    happens(ran, "east", "subject_left", "device-of-somebody")
+    happens(ran, "east", "subject_left", "d1")
+    stored = b"".join(path.read_bytes() for path in ran.out.glob("ledger.db*"))
+    assert b"subject_left" in stored
+    assert b"device-of-somebody" not in stored
+    assert pseudonym.encode() not in stored
+    assert {each.row.subject[:10] for each in listed(where(ran)) if each.row.subject} == {"subject/1:"}
+
+
+def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: House) -> None:
+    happens(ran, "east", "subject_left", "d1")
+    happens(ran, "south", "tenant_closed")
+    at = f"{RAN:%Y-%m-%dT%H:%M:%SZ}"
+    events = ran.events(f"east,d1,subject_left,{at}", f"south,,tenant_closed,{at}", f"north,d1,subject_left,{at}")
+    assert len(open_items(ran.out, at=NOW, events=events, keys=ran.keys)) == 3
+    ran.expire(NOW, events=events)
+    assert subjects(ran) == {"north-d0", "east-d0"}
+
+
+def test_what_is_open_is_listed_from_the_ledger_and_is_overdue_after_its_time_limit(ran: House) -> None:
+    happens(ran, "south", "tenant_closed")
+    happens(ran, "north", "became_personal", "d0")
+    happens(ran, "north", "subject_left", "nobody")
+    found = open_items(ran.out, at=NOW, keys=ran.keys)
+    assert [(each.what, each.by - RAN, each.files, each.overdue) for each in found] == [
+        ("became_personal", 7 * DAY, 1, False),
+        ("tenant_closed", 180 * DAY, 1, False),
+    ]
+    late = open_items(ran.out, at=RAN + 8 * DAY, keys=ran.keys)
+    assert [each.what for each in late if each.overdue] == ["became_personal", "retention"]
+
+
+def test_an_event_that_is_taken_back_is_not_carried_out_and_counts_again_when_it_is_added_again(ran: House) -> None:
+    kept = happens(ran, "east", "subject_left", "d1")
+    assert withdraw_event(kept.row.id[:8], where(ran), NOW).new
+    assert listed(where(ran)) == []
+    assert ran.expire(NOW).receipts == ()
+    assert open_items(ran.out, at=NOW, keys=ran.keys) == []
+    assert happens(ran, "east", "subject_left", "d1").new
+    ran.expire(NOW)
+    assert subjects(ran) == EVERYBODY - {"east-d1"}
+
+
+def test_a_device_that_is_enrolled_again_keeps_what_happened_since(ran: House) -> None:
+    happens(ran, "east", "reset", "d1")
+    ran.brings(rows(FIRST + DAY), FIRST + DAY)
+    ran.run(FIRST + DAY, RAN + DAY)
+    ran.expire(RAN + DAY)
+    left = [row for row in ran.rows() if "east-d1" in row["note"]]
+    assert [row["event_time"].day for row in left] == [2, 2]
+
+
+def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: House) -> None:
+    first, again = (happens(ran, "east", "subject_left", "device-of-somebody") for _ in range(2))
+    assert (first.new, again.new, first.row.id) == (True, False, again.row.id)
+    withdraw_event(first.row.id, where(ran), NOW)
+    with opened(None, ran.out) as ledger:
+        told = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="events"))]
+    assert [entry["operation"] for entry in told] == ["add", "withdraw"]
+    assert "device-of-somebody" not in json.dumps(told)
+
+
+def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: House) -> None:
+    kept = happens(ran, "east", "subject_left", "d1")
+    happens(ran, "south", "tenant_closed")
+    withdraw_event(kept.row.id, where(ran), NOW)
+    assert [each.row.state for each in listed(where(ran), history=True)] == ["recorded", "recorded", "withdrawn"]
+    assert [each.row.kind for each in listed(where(ran))] == ["tenant_closed"]
+    assert listed(where(ran), tenant="east") == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish("", "tenant_closed"), "without a tenant"),
+        (Wish("north", "moved"), "is one of"),
+        (Wish("north", "subject_left"), "none is named"),
+        (Wish("north", "tenant_closed", "d1"), "a subject is named"),
+        (Wish("north", "reset", " "), "has a name"),
+    ],
+)
+def test_what_is_no_event_is_refused_and_nobody_is_named(ran: House, wish: Wish, said: str) -> None:
+    with pytest.raises(PolicyError, match=said) as error:
+        add_event(wish, where(ran), NOW)
+    assert "d1" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nothing-of-that-name", "ab", ""])
+def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: House, name: str) -> None:
+    happens(ran, "south", "tenant_closed")
+    with pytest.raises(ConfigurationError, match="no event has that name"):
+        withdraw_event(name, where(ran), NOW)
+
+
+def test_who_may_not_is_refused_before_anything_is_recorded(ran: House) -> None:
+    def nobody(actor: Actor, resource: Resource) -> None:
+        raise RefusedError(f"{resource.type} is not for {actor.type}")
+
+    with pytest.raises(RefusedError):
+        add_event(Wish("south", "tenant_closed"), where(ran), NOW, allowed=nobody)
+    assert listed(where(ran)) == []
+
+
+def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: House) -> None:
+    for path in ran.out.glob("ledger.db*"):
+        path.unlink()
+    (ran.out / "ledger.db").write_bytes(b"no database" * 99)
+    (ran.out / "ledger.db").chmod(0o600)
+    with pytest.raises(LedgerError):
+        ran.expire(NOW)
+
+
+def test_an_output_that_cannot_be_looked_at_is_named(ran: House) -> None:
+    (ran.folder / "policy.yaml").unlink()
+    kept = happens(ran, "east", "subject_left", "d1")
+    assert kept.missed == (str(ran.out.resolve()),)
+    assert happens(ran, "south", "tenant_closed").missed == ()
+
+
+@pytest.fixture(name="spied")
+def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often a file was read for its subjects."""
+    from minimize.governance.retention import tokens
+
+    calls, real = list[int](), tokens._beside
+
+    def counted(*asked: Any) -> Iterator[str]:
+        calls.append(1)
+        return real(*asked)
+
+    monkeypatch.setattr(tokens, "_beside", counted)
+    return lambda: len(calls)
+
+
+def test_files_whose_events_are_all_later_are_not_read_for_it(ran: House, spied: Callable[[], int]) -> None:
+    happens(ran, "east", "subject_left", "d1", at=START - DAY)
+    ran.expire(NOW)
+    assert spied() == 0
+    happens(ran, "east", "subject_left", "d1")
+    ran.expire(NOW)
+    assert spied() > 0
+    assert len(minimize.read(ran.out)) == 10

@@ -1,0 +1,87 @@
+"""Subjects of the ledger recognized in batches, by tokens of the forms that stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.forms import AS_IT_CAME
+from minimize.governance.retention.recompute import AsItComes
+from minimize.governance.retention.tokens import form_tokens, recognized
+from minimize.governance.retention.whose import Found, Named
+from minimize.keys import Keyring, add_key, new_keyring
+from minimize.pointer import Pointer
+
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+TENANT, SUBJECT = (Named(Pointer((name,)), AsItComes()) for name in ("tenant", "subject"))
+
+
+@pytest.fixture(name="keys")
+def _keys(tmp_path: Path) -> Keyring:
+    return new_keyring(tmp_path / "test.keys", now=AT)
+
+
+def left(keys: Keyring, tenant: str, subject: str, way: str = AS_IT_CAME) -> Event:
+    return Event(tenant, "subject_left", AT, token=subject, forms={way: form_tokens(keys, tenant, [subject])})
+
+
+def batches(*rows: tuple[Any, Any], type_: pa.DataType | None = None) -> Any:
+    tenants, subjects = pa.array([row[0] for row in rows]), pa.array([row[1] for row in rows], type_)
+    batch = pa.record_batch({"tenant": tenants, "subject": subjects})
+
+    def read(columns: Collection[str]) -> list[pa.RecordBatch]:
+        return [batch.slice(0, 1), batch.slice(1)]
+
+    return read
+
+
+def test_a_form_is_found_by_its_token_beside_its_own_tenant_alone(keys: Keyring) -> None:
+    event = left(keys, "north", "d1")
+    there = batches(("north", "d1"), ("south", "d2"), ("north", None), (None, "d1"))
+    assert recognized([event], TENANT, SUBJECT, there, keys) == {event: Found(frozenset({"d1"}), whole=True)}
+    elsewhere = batches(("south", "d1"), ("north", "d2"))
+    assert recognized([event], TENANT, SUBJECT, elsewhere, keys) == {event: Found(whole=True)}
+
+
+def test_where_tenants_are_not_shown_every_subject_is_held_against_it(keys: Keyring) -> None:
+    event = left(keys, "north", "d1")
+    found = recognized([event], None, SUBJECT, batches(("south", "d1"), ("south", "d2")), keys)
+    assert found[event].forms == {"d1"}
+
+
+def test_the_same_form_of_another_tenant_has_another_token(keys: Keyring) -> None:
+    assert form_tokens(keys, "north", ["d1"]) != form_tokens(keys, "south", ["d1"])
+
+
+def test_tokens_of_an_older_key_are_known(keys: Keyring) -> None:
+    event = left(keys, "north", "d1")
+    add_key(keys.path, "subject", now=AT)
+    newer = Keyring.load(keys.path)
+    both = [event, left(newer, "north", "d2")]
+    found = recognized(both, TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), newer)
+    assert [found[each].forms for each in both] == [{"d1"}, {"d2"}]
+
+
+def test_a_form_that_the_event_does_not_know_is_said(keys: Keyring) -> None:
+    event = left(keys, "north", "d1", way="another")
+    assert recognized([event], TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {event: Found()}
+
+
+@pytest.mark.parametrize("type_", [pa.int64(), pa.binary(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_numbers_bytes_and_dictionaries_are_compared_as_they_are_written(keys: Keyring, type_: pa.DataType) -> None:
+    event = left(keys, "north", "17")
+    values: list[Any] = [17, 18] if type_ == pa.int64() else [b"17", b"\xff"] if type_ == pa.binary() else ["17", "18"]
+    there = batches(*(("north", value) for value in values), type_=type_)
+    assert recognized([event], TENANT, SUBJECT, there, keys)[event].forms == {"17"}
+
+
+def test_events_of_a_file_and_of_tenants_need_no_token(keys: Keyring) -> None:
+    events = [Event("north", "subject_left", AT, "d1"), Event("north", "tenant_closed", AT)]
+    assert recognized(events, TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {}
+    assert recognized([left(keys, "north", "d1")], TENANT, None, batches(), keys) == {}
