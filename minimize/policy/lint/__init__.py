@@ -29,7 +29,7 @@ __all__ = [
     "worst",
 ]
 
-_OF_THE_WHOLE = frozenset({"L011", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042"})
+_OF_THE_WHOLE = frozenset({"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042"})
 """What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
 
 _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
@@ -53,6 +53,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.rounded,
     aggregates.counted,
     records.found_again,
+    records.covered,
     outputs.in_bucket,
 )
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from minimize.errors import Finding
+from minimize.policy.fields import ways_of
 from minimize.policy.lint.subject import Subject
+from minimize.policy.model import Field
+
+_LINKING = ("everything", "linkable", "reversible")
 
 
 def found_again(subject: Subject) -> Iterator[Finding]:
@@ -16,3 +20,22 @@ def found_again(subject: Subject) -> Iterator[Finding]:
         message = f"a {named} is found only by reading all records"
         hint = "leave `index` out: expiry, deletion and answers to requests then read a part"
         yield subject.in_pipeline("L070", message, "records", "index", hint=hint)
+
+
+def covered(subject: Subject) -> Iterator[Finding]:
+    """L072: records that hold somebody's identifier, and not the subject by which his records are found and erased."""
+    records = None if subject.pipeline is None else subject.pipeline.records
+    named = subject.policy.subject
+    if records is None or (named is not None and subject.is_held(named)):
+        return
+    for field in subject.fields:
+        if field.role == "identifier" and subject.is_held(field.key) and _tells(field):
+            lacks = "the policy names no subject" if named is None else f"the records do not hold {named}"
+            hint = f"say `subject: {field.key}`, or drop it: whoever asks to be deleted could not be found"
+            yield subject.finding("L072", f"the records hold {field.key}, and {lacks}", field=field, hint=hint)
+
+
+def _tells(field: Field) -> bool:
+    """Whether equal values stay equal in some form of the field that leaves."""
+    ways = [way for way in ways_of(field) if not isinstance(way, str)]
+    return any(all(step.leaves in _LINKING for step in way) for way in ways)

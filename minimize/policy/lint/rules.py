@@ -60,6 +60,7 @@ _RULES = (
     Rule("L067", "warning", "small groups are told by counting another field than the subject"),
     Rule("L070", "warning", "records without an index: a subject is found only by reading all of them"),
     Rule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
+    Rule("L072", "error", "records hold an identifier, and no subject by which they could be found and erased"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _RULES})

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from minimize.errors import Finding
 
 LintOf = Callable[..., list[Finding]]
@@ -23,3 +25,27 @@ def test_records_whose_subjects_are_found_only_by_reading_everything(pipeline_li
     assert codes(pipeline_lint_of("records: {index: true}\n", held)) == []
     assert codes(pipeline_lint_of("records: {}\n", held)) == []
     assert codes(pipeline_lint_of("records: {index: false}\n", dropped)) == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "do", "uncovered"),
+    [
+        ("", "{pseudonymize: {key: device}}", True),
+        ("", "{tokenize: {key: device}}", True),
+        ("", "keep", True),
+        ("subject: os\n", "keep", False),
+        ("subject: serial\n", "keep", True),
+        ("subject: device\n", "keep", False),
+        ("", "drop", False),
+        ("", "{mask: {keep_last: 4}}", False),
+        ("", "presence", False),
+    ],
+)
+def test_an_identifier_that_stands_in_records_wants_a_subject_to_find_it_by(
+    pipeline_lint_of: LintOf, subject: str, do: str, uncovered: bool
+) -> None:
+    fields = FIELDS.replace("subject: device\n", subject).replace("DO", do)
+    fields += "  serial: {type: string, role: identifier, do: drop}\n"
+    found = [each for each in pipeline_lint_of("records: {}\n", fields) if each.code == "L072"]
+    assert bool(found) == uncovered
+    assert all(each.severity == "error" and each.field == "device" for each in found)
