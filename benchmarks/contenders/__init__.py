@@ -33,6 +33,7 @@ CONTENDERS = (
     Contender("duckdb row", "a", "records_duckdb_row"),
     Contender("polars", "a", "records_polars"),
     Contender("minimize", "b", None),
+    Contender("kernels", "b", "fleet_kernels"),
     Contender("duckdb plain", "b", "fleet_duckdb_plain"),
     Contender("duckdb tuned", "b", "fleet_duckdb"),
     Contender("polars plain", "b", "fleet_polars_plain"),

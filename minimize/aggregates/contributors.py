@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.pairs import BITS, Pairs
+from minimize.aggregates.last import BITS
+from minimize.aggregates.pairs import Pairs
 from minimize.aggregates.view import View
 from minimize.spill import Aside, Words
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.definition import Definition
+from minimize.aggregates.roster import Roster
 from minimize.aggregates.table import AggregateTally
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
@@ -61,11 +62,18 @@ class DayTally:
     days    the tally of each wanted day
     """
 
-    def __init__(self, definition: Definition, lateness: Lateness, reach: Reach, aside: Aside | None = None) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        lateness: Lateness,
+        reach: Reach,
+        aside: Aside | None = None,
+        roster: Roster | None = None,
+    ) -> None:
         self._lateness, self._reach = lateness, reach
         self.rows: Counter[date] = Counter()
         self.before = self.after = 0
-        self.days = {day: AggregateTally(definition, aside) for day in sorted(reach.wanted)}
+        self.days = {day: AggregateTally(definition, aside, roster) for day in sorted(reach.wanted)}
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released."""

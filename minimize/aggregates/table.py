@@ -21,10 +21,10 @@ from minimize.aggregates.definition import Definition, GroupKey, Measured, fault
 from minimize.aggregates.gather import Gathered, cut
 from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.related import related
+from minimize.aggregates.roster import Roster
 from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
-from minimize.codebook import Codebook
 from minimize.errors import PolicyError
 from minimize.nested import leaf
 from minimize.spill import Aside
@@ -34,8 +34,8 @@ __all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measu
 
 _AT_ONCE = 1 << 18
 """So many rows are worked off at once: what that takes stays small, and near the processor."""
-_ENOUGH = 1 << 18
-"""So many rows, and half as many as there are subjects known, are worth working off."""
+_ENOUGH = 1 << 17
+"""So many rows are worth working off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,15 @@ class AggregateResult:
 class AggregateTally:
     """Tallies one aggregate, in as much memory as the run has for it. Raises PolicyError with all faults of the definition."""
 
-    def __init__(self, definition: Definition, aside: Aside | None = None) -> None:
+    def __init__(self, definition: Definition, aside: Aside | None = None, roster: Roster | None = None) -> None:
+        """Takes the space beside memory, and the subjects that it shares with tallies of other threads."""
         wrong = faults(definition)
         if wrong:
             raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
         self._definition = definition
         self._gathered = Gathered(definition)
         self._groups = GroupBook(list(definition.keys.values()))
-        self._subjects: Codebook | None = None
+        self._subjects = (Roster() if roster is None else roster).joined()
         self._rows = CountTally(Terms())
         self._contributors = Contributors(_of_records(definition))
         self._measures = {each: self._start(each) for each in map(_tallied, definition.measures.values())}
@@ -77,15 +78,14 @@ class AggregateTally:
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
         self._gathered.add(batch)
-        known = 0 if self._subjects is None else len(self._subjects)
-        if self._gathered.rows >= max(_ENOUGH, known // 2):
+        if self._gathered.rows >= _ENOUGH:
             self._work_off()
 
     def merge(self, other: Self) -> None:
         """Takes in what another tally of the same definition has seen."""
         self._work_off()
         other._work_off()
-        groups, subjects = self._groups.merge(other._groups), self._merge_subjects(other)
+        groups, subjects = self._groups.merge(other._groups), self._subjects.merge(other._subjects)
         self._shelf.merge(other._shelf, groups)
         self._outside += other._outside
         self._rows.merge(other._rows, groups, subjects)
@@ -138,17 +138,18 @@ class AggregateTally:
     def _make_room(self) -> None:
         """Sets aside what grows with subjects and values, where there is more of it than memory for it."""
         held = sum(tally.nbytes for tally in self._retiring())
-        if self._shelf.is_full(held + (0 if self._subjects is None else self._subjects.nbytes)):
+        if self._shelf.is_full(held + self._subjects.nbytes):
             self._set_aside()
 
     def _set_aside(self) -> None:
-        if self._subjects is None:
+        subjects = self._subjects.values
+        if subjects is None:
             return
-        hashes = self._shelf.hashes(self._subjects.values)
+        hashes = self._shelf.hashes(subjects)
         self._shelf.remember(self._standing_now())
         for tally in self._retiring():
             tally.set_aside(self._shelf.aside, hashes)
-        self._subjects = Codebook(self._subjects.values.type)
+        self._subjects = self._subjects.left()
 
     def _retiring(self) -> Iterator[Retiring]:
         yield self._contributors
@@ -156,7 +157,8 @@ class AggregateTally:
         yield from (tally for tally in self._measures.values() if isinstance(tally, Retiring))
 
     def _observe(self, batch: Batch) -> None:
-        seen = views(self._definition, self._groups, batch, self._encode_subjects(batch))
+        subjects = self._subjects.encode(leaf(batch.raw, self._definition.counting).values)
+        seen = views(self._definition, self._groups, batch, subjects)
         self._outside += seen.outside
         self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
         partial: dict[Field, View] = {}
@@ -196,21 +198,6 @@ class AggregateTally:
             if not self._definition.counts_subjects(each):
                 fields.setdefault(_field(each), []).append(tally)
         yield from fields.items()
-
-    def _encode_subjects(self, batch: Batch) -> Codes:
-        values = leaf(batch.raw, self._definition.counting).values
-        if self._subjects is None:
-            self._subjects = Codebook(values.type)
-        codes = self._subjects.encode(values)
-        there = present(values)
-        return codes if there is None else np.where(there, codes, -1)
-
-    def _merge_subjects(self, other: Self) -> Codes:
-        if other._subjects is None:
-            return np.empty(0, np.int64)
-        if self._subjects is None:
-            self._subjects = Codebook(other._subjects.values.type)
-        return self._subjects.codes(other._subjects.values)
 
 
 def _tallied(each: Measured) -> Measured:

@@ -29,11 +29,15 @@ class Vector:
 
     def count(self, groups: Codes) -> None:
         """Adds one for each row."""
-        self.add(np.bincount(groups))
+        if len(groups):
+            first = int(groups.min())
+            self._add(first, np.bincount(groups - first))
 
     def weigh(self, groups: Codes, weights: npt.NDArray[np.float64]) -> None:
         """Adds whole numbers; what they add up to must stay below 2**53."""
-        self.add(np.bincount(groups, weights=weights).astype(np.int64))
+        if len(groups):
+            first = int(groups.min())
+            self._add(first, np.bincount(groups - first, weights=weights).astype(np.int64))
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Adds other integers; `groups[i]` is our code for their group i."""
@@ -43,8 +47,7 @@ class Vector:
 
     def add(self, sums: Codes) -> None:
         """Adds an integer to each of the first groups."""
-        self._reach(len(sums))
-        self._sums[: len(sums)] += sums
+        self._add(0, sums)
 
     def of(self, groups: Codes) -> Codes:
         """The integers of some groups."""
@@ -59,6 +62,12 @@ class Vector:
             return None
         self._sums = self._sums - (rest << 32)
         return rest
+
+    def _add(self, first: int, sums: Codes) -> None:
+        """Adds to a stretch of groups: rows of one time are mostly in groups that came at about the same time."""
+        end = first + len(sums)
+        self._reach(end)
+        self._sums[first:end] += sums
 
     def _reach(self, groups: int) -> None:
         if groups > len(self._sums):

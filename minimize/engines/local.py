@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job, Outcome, Quarantine, Sinks
-from minimize.engines.passes import late_observers, observers, through, way_through
+from minimize.engines.passes import Rosters, late_observers, observers, rosters, through, way_through
 from minimize.engines.shares import Share, shares, side_by_side
 from minimize.io.base import Chunk, Reject, Sink, Source
 from minimize.stage import Batch, Stage
@@ -19,7 +19,7 @@ from minimize.stages.release import Release
 def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -> Outcome:
     """Runs the job over one source: settles what must see everything first, then writes and tallies."""
     stages = way_through(job, lambda keys: batches_of(source, keys))
-    worker = Worker(job, stages, OneAtATime(quarantine))
+    worker = Worker(job, stages, OneAtATime(quarantine), rosters(job))
     cut = shares(source.parts)
     opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
     first, *others = side_by_side(worker, opened)
@@ -35,12 +35,13 @@ class Worker:
     job: Job
     stages: tuple[Stage, ...]
     quarantine: Quarantine
+    known: Rosters
 
     def __call__(self, share: tuple[Share, Sink | None]) -> Done:
         """What came of the share."""
         parts, sink = share
         release = None if sink is None else Release(self.job.plan, schema=self.job.records_schema)
-        done = Done(observers(self.job), late_observers(self.job))
+        done = Done(observers(self.job, self.known), late_observers(self.job, self.known))
         for part in parts:
             for chunk in part.read():
                 self._take(part.name, chunk, done, release, sink)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from minimize.aggregates.days import DayTally
+from minimize.aggregates.roster import Roster
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Bound, Job
 from minimize.engines.shares import side_by_side
@@ -28,6 +29,8 @@ from minimize.techniques.top import Top
 
 Shares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
 """The good records of a source in shares, with no more than these fields where some are named."""
+Rosters = Mapping[Pointer, Roster]
+"""The subjects of aggregates, by the field that tells them."""
 T = TypeVar("T", bound=Tally[Any])
 
 
@@ -63,16 +66,26 @@ def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[
     return first
 
 
-def observers(job: Job) -> dict[str, AggregateTally]:
+def rosters(job: Job) -> Rosters:
+    """An empty roster for each field by which an aggregate counts its subjects: for all tallies of a process."""
+    return {aggregate.definition.counting: Roster() for aggregate in job.plan.aggregates.values()}
+
+
+def observers(job: Job, known: Rosters) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
     complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
-    return {name: AggregateTally(aggregate.definition, job.aside) for name, aggregate in complete.items()}
+    return {
+        name: AggregateTally(aggregate.definition, job.aside, known[aggregate.definition.counting])
+        for name, aggregate in complete.items()
+    }
 
 
-def late_observers(job: Job) -> dict[str, DayTally]:
+def late_observers(job: Job, known: Rosters) -> dict[str, DayTally]:
     """An empty tally for each aggregate that waits for late rows."""
     return {
-        name: DayTally(aggregate.definition, aggregate.late, job.reach[name], job.aside)
+        name: DayTally(
+            aggregate.definition, aggregate.late, job.reach[name], job.aside, known[aggregate.definition.counting]
+        )
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None
     }

@@ -1,0 +1,203 @@
+"""The aggregate as one script over Arrow's and NumPy's kernels, as tight as can be by hand, without a policy and its checks.
+
+Columns pruned before decode, few rows at a time; a group is one integer put together from the places of its keys, a bin one of
+five; devices are told apart by a hash table that both threads share, and a pair of a group and a device is kept where the
+device was last seen in another group. What is left is sorted once.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks.contenders.words import EDGES
+from benchmarks.given import Given
+from minimize.codebook.index import Index
+from minimize.interned import Interned
+
+WORKERS, BATCH, LEAST = 2, 1 << 17, 10
+CODED = ("tenant_id", "os_version", "model", "compliance_state")
+READ = [*CODED, "event_time", "device_id", "battery_pct", "free_storage_bytes"]
+DAY = 86_400_000
+KEY = 12
+"""Bits of a group's key that each of its columns has."""
+BINS = 8
+"""Bins, rounded up to a power of two."""
+CODE = 32
+"""Bits of a device's code."""
+LACKS_BATTERY, BITS = 1, 1
+
+
+def run(given: Given, out: Path) -> None:
+    """A thread a file, one table."""
+    pa.set_cpu_count(1)
+    shared = Shared()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        counted = list(pool.map(partial(_file, shared), given.files))
+    pq.write_table(_table(shared, counted), out / "fleet.parquet", compression="zstd")
+
+
+class Shared:
+    """What the threads share: the codes of devices and of keys."""
+
+    def __init__(self) -> None:
+        self.devices = Interned(pa.string())
+        self.keys = {name: Interned(pa.string()) for name in CODED}
+
+
+@dataclass
+class Counted:
+    """What was counted of a file: per group, and which devices were in it."""
+
+    groups: Index = field(default_factory=Index)
+    keys: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    rows: Any = field(default_factory=lambda: np.empty(0))
+    batteries: Any = field(default_factory=lambda: np.empty(0))
+    charge: Any = field(default_factory=lambda: np.empty(0))
+    bins: Any = field(default_factory=lambda: np.empty(0))
+    last: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    pairs: list[Any] = field(default_factory=list)
+
+    def take(self, batch: pa.RecordBatch, shared: Shared) -> None:
+        """Takes rows in."""
+        groups = self._groups(_keys(batch, shared.keys))
+        battery, there = _numbers(batch["battery_pct"])
+        places = np.searchsorted(EDGES_, batch["free_storage_bytes"].to_numpy(), side="right")
+        self.rows = _added(self.rows, groups)
+        self.batteries = _added(self.batteries, groups, there)
+        self.charge = _added(self.charge, groups, np.where(there, np.clip(battery, 0, 100), 0))
+        self.bins = _added(self.bins, groups * BINS + places)
+        self._see(groups, shared.devices.codes(batch["device_id"]), ~there)
+
+    def _groups(self, keys: Any) -> Any:
+        encoded = pa.array(keys).dictionary_encode()
+        found = encoded.dictionary.to_numpy()
+        codes, new = self.groups.codes(found.view(np.uint64), np.zeros(len(found), np.uint64))
+        self.keys = np.concatenate([self.keys, found[new]])
+        return codes[encoded.indices.to_numpy()]
+
+    def _see(self, groups: Any, devices: Any, lacking: Any) -> None:
+        """Keeps the rows that tell something new: mostly a device is where it was last seen."""
+        if len(self.last) <= (most := int(devices.max())):
+            self.last = np.concatenate([self.last, np.full(most * 2 + 2 - len(self.last), -1)])
+        before, now = self.last[devices], groups << BITS | lacking
+        new = np.flatnonzero((before != now) & (before != now ^ lacking))
+        self.last[devices[new]] = now[new]
+        self.pairs.append(_ascending((groups[new] << CODE | devices[new]) << BITS | lacking[new]))
+
+
+EDGES_ = np.array(EDGES)
+
+
+def _file(shared: Shared, path: Path) -> Counted:
+    counted = Counted()
+    with pq.ParquetFile(path, read_dictionary=list(CODED), pre_buffer=False) as file:
+        for batch in file.iter_batches(BATCH, columns=READ, use_threads=False):
+            counted.take(batch, shared)
+    return counted
+
+
+def _keys(batch: pa.RecordBatch, known: dict[str, Interned]) -> Any:
+    keys = batch["event_time"].cast(pa.int64()).to_numpy() // DAY - FIRST
+    for name in CODED:
+        values = batch[name]
+        words = _major_minor(values.dictionary) if name == "os_version" else values.dictionary
+        keys = keys << KEY | known[name].codes(words)[values.indices.to_numpy()]
+    return keys
+
+
+FIRST = 20_000
+"""A day before all events, in days since 1970."""
+
+
+def _major_minor(versions: pa.Array) -> pa.Array:
+    return pc.extract_regex(versions, r"^(?P<kept>[0-9]+(?:\.[0-9]+)?)").field("kept")
+
+
+def _numbers(values: pa.Array) -> tuple[Any, Any]:
+    numbers = values.to_numpy(zero_copy_only=False)
+    return numbers, ~np.isnan(numbers)
+
+
+def _added(sums: Any, places: Any, weights: Any = None) -> Any:
+    """The sums and what comes to some places of them."""
+    first = int(places.min())
+    more = np.bincount(places - first, weights)
+    if first + len(more) > len(sums):
+        sums = np.concatenate([sums, np.zeros(first + len(more) - len(sums) + len(sums) // 4)])
+    sums[first : first + len(more)] += more
+    return sums
+
+
+def _ascending(values: Any) -> Any:
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
+
+
+def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
+    """The groups that stand."""
+    whole = _merged(counted)
+    pairs = _ascending(np.concatenate(whole.pairs))
+    starts = np.flatnonzero(np.diff(pairs >> BITS, prepend=-1))
+    lacking = np.bitwise_and.reduceat(pairs, starts) & LACKS_BATTERY
+    owners = pairs[starts] >> (CODE + BITS)
+    devices, contributing = np.bincount(owners), np.bincount(owners, 1 - lacking)
+    standing = np.flatnonzero(devices >= LEAST)
+    enough = contributing[standing] >= LEAST
+    bins = whole.bins.reshape(-1, BINS)[standing]
+    mean = np.divide(whole.charge[standing], whole.batteries[standing], where=enough, out=np.zeros(len(standing)))
+    return pa.table(
+        {
+            **_named(shared, whole.keys[standing]),
+            "events": pa.array(whole.rows[standing].astype(np.int64)),
+            "devices": pa.array(devices[standing]),
+            "battery_mean": pa.array(mean, mask=~enough),
+            "storage_median": _at(bins, 0.5),
+            "storage_p95": _at(bins, 0.95),
+        }
+    )
+
+
+def _merged(counted: list[Counted]) -> Counted:
+    whole = Counted()
+    for one in counted:
+        groups = whole._groups(one.keys)
+        count = len(groups)
+        whole.rows = _added(whole.rows, groups, one.rows[:count])
+        whole.batteries = _added(whole.batteries, groups, one.batteries[:count])
+        whole.charge = _added(whole.charge, groups, one.charge[:count])
+        places = (groups[:, None] * BINS + np.arange(BINS)).ravel()
+        whole.bins = _added(whole.bins, places, _padded(one.bins, len(places)))
+        low = CODE + BITS
+        whole.pairs += [groups[pairs >> low] << low | pairs & ((1 << low) - 1) for pairs in one.pairs]
+    whole.bins = _padded(whole.bins, len(whole.keys) * BINS)
+    return whole
+
+
+def _padded(values: Any, size: int) -> Any:
+    return np.concatenate([values, np.zeros(max(0, size - len(values)))])[:size]
+
+
+def _named(shared: Shared, keys: Any) -> dict[str, pa.Array]:
+    days = (keys >> KEY * len(CODED)) + FIRST
+    columns = {"day": pa.array(days * DAY).cast(pa.timestamp("ms", "UTC"))}
+    for place, name in enumerate(CODED):
+        codes = keys >> KEY * (len(CODED) - 1 - place) & ((1 << KEY) - 1)
+        columns[name] = shared.keys[name].values().take(pa.array(codes))
+    return columns
+
+
+def _at(bins: Any, share: float) -> pa.Array:
+    """The lower bound of the bin at a share of the rows; null for an open one."""
+    running = bins.cumsum(axis=1)
+    place = (running < np.ceil(running[:, -1:] * share)).sum(axis=1)
+    lower = np.array([0, *EDGES, 0, 0, 0])[place]
+    return pa.array(lower, mask=(place == 0) | (place >= len(EDGES)))
