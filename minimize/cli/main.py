@@ -33,9 +33,13 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
     "share": ("minimize.cli.share", "What may go to a third party: send, log, show, why, recall."),
     "subject": ("minimize.cli.subject", "What is held of a device, a user or a tenant: view, export."),
+    "access": (
+        "minimize.cli.access",
+        "Who may do what: show, lint, why; grants: request, approve, deny, revoke, list.",
+    ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
-    "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline or recipient files, for editors."),
+    "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline, recipient or access files, for editors."),
     "keys": ("minimize.cli.keys", "Make, extend and list keyrings."),
 }
 

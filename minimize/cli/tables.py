@@ -55,6 +55,14 @@ def counts_table(rows: Sequence[Mapping[str, Any]], words: Sequence[str], number
     _show(table)
 
 
+def matrix(head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Prints a name and a word for each column, row by row."""
+    table = _table(head, *columns)
+    for name, cells in rows:
+        table.add_row(Text(name), *map(Text, cells))
+    _show(table)
+
+
 def _tall(number: int, row: dict[str, Any]) -> Table:
     table = _table(f"row {number}", "")
     for name, value in row.items():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from minimize.governance.access.asking import load_grants
-from minimize.governance.access.deciding import decide
-from minimize.governance.access.grants import Grant, Grants
+from minimize.errors import PolicyError
+from minimize.governance.access.asking import account_of, load_grants, required_access
+from minimize.governance.access.deciding import decide, permit
+from minimize.governance.access.grants import Grant, Grants, Operation
 from minimize.governance.access.model import Access, Account, Assignment, Role
+from minimize.governance.access.permissions import PERMISSIONS, highest
+from minimize.governance.access.planned import wanted_of
 from minimize.governance.access.wanted import Decision, Wanted
+from minimize.inspection import plan_for
+from minimize.ledger import actor_of
 from minimize.switching import House
 
 
@@ -45,15 +50,71 @@ def grants_of(house: House) -> Grants:
         return load_grants(ledger, keys)
 
 
-def why(access: Access, grants: Grants, account: Account, wanted: Wanted, at: datetime) -> Why:
-    """Why an account may see what it wants at a time, or not."""
+def listed(house: House, at: datetime, *, incident: str | None = None, over: bool = False) -> list[Grant]:
+    """The grants that whoever acts here may see, as they stood at a time: their own, and those of tenants in their scope.
+
+    Takes the incident, and whether those that are over are wanted, too; access that waits for its review is never over.
+    Raises PolicyError, LedgerError, KeyringError.
+    """
+    access, account = required_access(house), account_of(actor_of())
+    scope = permit(access, account, "grant/read", at).tenants
+    return [
+        each
+        for each in grants_of(house).every
+        if (each.requester == account.user or each.tenants <= scope)
+        and incident in (None, each.asked.incident)
+        and (each.state(at) in ("requested", "active") or over or each.review(at) in ("due", "overdue"))
+        and each.state(at) is not None
+    ]
+
+
+def why(
+    house: House,
+    account: Account,
+    dataset: str,
+    columns: Sequence[str] | None,
+    at: datetime,
+    *,
+    purpose: str | None = None,
+    incident: str | None = None,
+    operation: Operation = "read",
+) -> Why:
+    """Why an account may see columns of a dataset at a time, or not, by the plan of the house's pipeline.
+
+    Raises PolicyError for a dataset or column that is not there, LedgerError, KeyringError.
+    """
+    access, job = required_access(house), house.job
+    pipeline = dataset.partition("/")[0]
+    if job is None or job.pipeline != pipeline:
+        raise PolicyError(f"there is no pipeline `{pipeline}` here", hint="say --pipeline")
+    names = {"purpose": purpose, "incident": incident}
+    wanted = wanted_of(plan_for(job), dataset, columns, **names, operation=operation)
+    return explained(access, Grants() if incident is None else grants_of(house), account, wanted, at)
+
+
+def explained(access: Access, grants: Grants, account: Account, wanted: Wanted, at: datetime) -> Why:
+    """The decision, and the steps to it."""
     decision = decide(access, grants, account, wanted, at)
     return Why(decision, tuple(_steps(access, grants, account, decision)))
 
 
-def unreviewed(grants: Grants, at: datetime) -> list[Grant]:
-    """Access that nobody approved, and nobody has reviewed yet."""
-    return [each for each in grants.every if each.review(at) in ("due", "overdue")]
+def grid(access: Access) -> list[tuple[str, list[str]]]:
+    """By permission, what each role has of it: `yes` or the category up to which, `no` where it denies."""
+    return [(name, [_cell(role, name) for role in access.roles.values()]) for name in PERMISSIONS]
+
+
+def assignment_lines(access: Access) -> list[str]:
+    """Who has which role where, as people read it."""
+    return [f"{each.role}: {', '.join(members(each))} ({scope_text(each)})" for each in access.assignments]
+
+
+def _cell(role: Role, name: str) -> str:
+    denied = [each.category for each in role.deny if each.name == name]
+    allowed = [each.category for each in role.allow if each.name == name]
+    if denied and (None in denied or not allowed):
+        return "no"
+    word = "" if not allowed else "yes" if None in allowed else str(highest(each for each in allowed if each))
+    return f"{word}, not {denied[0]}" if denied else word
 
 
 def as_json(access: Access) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, Self
 
+import pyarrow as pa
 import pyarrow.compute as pc
+
+_TEXT: Final = pa.string()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,15 @@ class Tenants:
     def __le__(self, other: Tenants) -> bool:
         return (self - other).is_empty
 
-    def filter(self, column: str) -> Any:
+    def filter(self, column: str, type_: pa.DataType = _TEXT) -> Any:
         """The filter for a column that names the tenant, as Arrow's datasets take it; None where no row need be asked.
 
+        Takes the column's name, and its type where that is another kind of text.
         Nulls: a row without a tenant is everybody's alone.
         """
         if self.is_all:
             return None
-        named = pc.field(column).isin(sorted(self.names))
+        named = pc.field(column).isin(pa.array(sorted(self.names), type_))
         return pc.field(column).is_valid() & (~named if self.but else named)
 
     def __str__(self) -> str:

@@ -1,0 +1,121 @@
+"""Judging the access file: what will be refused, what is risky, and what does not fit the pipeline that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.errors import Finding, PolicyError, Severity
+from minimize.governance.access.load import examine_access, find_access
+from minimize.governance.access.model import RECORDS, Access, Role
+from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
+from minimize.governance.access.views import View, shows_less
+from minimize.inspection import plan_for
+from minimize.plan import Plan
+from minimize.policy.faults import did_you_mean
+from minimize.switching import House
+from minimize.techniques import TypeRefused
+
+_WARNINGS: Final = frozenset({"U020", "U022", "U024", "U025", "U026"})
+
+
+def lint(file: str | os.PathLike[str] | None, house: House) -> list[Finding]:
+    """All faults and risky choices of an access file, else of the one that counts; worst first.
+
+    With the house's pipeline its datasets, and the views on them, are held against its plan. Raises PolicyError where there is
+    no file, or the pipeline has faults.
+    """
+    place = Path(file) if file is not None else find_access(house.folder)
+    if place is None:
+        raise PolicyError("no access file is configured", hint="name a file, or say `access:` in minimize.yaml")
+    access, faults = examine_access(place)
+    if access is None:
+        return faults
+    judged = _Judged(access)
+    found = [*judged.duties(), *judged.data()]
+    if house.job is not None:
+        found += judged.views(house.job.pipeline, plan_for(house.job))
+    return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A file under judgement."""
+
+    access: Access
+
+    def finding(
+        self, code: str, message: str, role: Role | None = None, line: int | None = None, hint: str = ""
+    ) -> Finding:
+        severity: Severity = "warning" if code in _WARNINGS else "error"
+        file = None if self.access.path is None else str(self.access.path)
+        name = None if role is None else role.name
+        return Finding(code, message, severity, hint, file, line or (role.line if role else None), name)
+
+    def duties(self) -> Iterator[Finding]:
+        """Whether somebody is there for what others wait for."""
+        held = {each.role for each in self.access.assignments}
+        can = {each.name for name in held for each in self.access.roles[name].allow}
+        for asks, answers in ((REQUEST, APPROVE), (BREAK_GLASS, "grant/review")):
+            if asks in can and answers not in can:
+                yield self.finding("U025", f"some have `{asks}`, and nobody has `{answers}`")
+        if self.access.assignments and ASSIGN not in can:
+            yield self.finding("U026", "nobody may assign roles", hint="somebody is `role_administrator`")
+
+    def data(self) -> Iterator[Finding]:
+        """Roles that show people's names with no grant."""
+        for role in self.access.roles.values():
+            if any(each.allows(READ, "identified") for each in role.allow):
+                hint = "a grant opens it for an incident"
+                yield self.finding("U024", f"`{role.name}` always sees what names people", role, hint=hint)
+
+    def views(self, pipeline: str, plan: Plan) -> Iterator[Finding]:
+        """Scopes and views on a pipeline's outputs, against its plan."""
+        for each in self.access.assignments:
+            for name in each.scope.datasets or ():
+                if self.is_unknown(name, pipeline, plan):
+                    yield self.finding("U020", f"there is no dataset `{name}`", line=each.line, hint=_near(name, plan))
+        for role in self.access.roles.values():
+            for dataset, columns in role.views.items():
+                if self.is_unknown(dataset, pipeline, plan):
+                    yield self.finding("U020", f"there is no dataset `{dataset}`", role, hint=_near(dataset, plan))
+                elif dataset.partition("/")[0] == pipeline:
+                    for column, view in columns.items():
+                        yield from self.view(role, dataset, column, view, plan)
+
+    def is_unknown(self, name: str, pipeline: str, plan: Plan) -> bool:
+        """Whether a name is of this pipeline, and of no output that it has."""
+        of, _, output = name.partition("/")
+        return of == pipeline and output not in ("", *plan.outputs)
+
+    def view(self, role: Role, dataset: str, column: str, view: View, plan: Plan) -> Iterator[Finding]:
+        """A view against the column as it is released."""
+        output = dataset.partition("/")[2]
+        having = [name for name in ((output,) if output else plan.outputs) if column in plan.outputs[name].schema.names]
+        if not having:
+            known = {name for each in plan.outputs.values() for name in each.schema.names}
+            message = f"`{dataset}` has no column `{column}`"
+            yield self.finding("U021", message, role, hint=did_you_mean(column, known))
+        for name in having:
+            if not _takes(view, plan.outputs[name].schema.field(column).type):
+                yield self.finding("U021", f"the view on `{column}` does not take its type", role)
+            elif name == RECORDS and column in plan.fields and not shows_less(view, plan.fields[column].steps):
+                yield self.finding("U022", f"the view on `{column}` shows no less than the output holds", role)
+
+
+def _takes(view: View, type_: pa.DataType) -> bool:
+    try:
+        for step in view:
+            type_ = step.gives(type_)
+    except TypeRefused:
+        return False
+    return True
+
+
+def _near(name: str, plan: Plan) -> str:
+    return did_you_mean(name.partition("/")[2], plan.outputs)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import AccessDenied, KeyringError, PolicyError
+from minimize.governance.access.gate import gate
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted
+from minimize.switching import House
+from tests.governance.access.house import NOW, given, mapping
+
+
+def told(home: House) -> list[tuple[str, str, str]]:
+    with home.opened() as ledger:
+        events = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="decision"))]
+    return [(each["actor"]["user"], each["operation"], each["result"]) for each in events]
+
+
+def test_who_has_the_permission_goes_through_and_the_log_tells_of_it(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
+    decision = gate("settings/set", home, NOW, tenant="north")
+    assert decision is not None
+    assert decision.allowed
+    assert told(home) == [("pia", "settings/set", "success")]
+
+
+def test_who_has_not_is_refused_and_the_log_tells_of_it(home: House) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        gate("settings/set", home, NOW, tenant="north")
+    assert (caught.value.exit_code, [each.rule for each in caught.value.reasons]) == (3, ["nobody"])
+    assert told(home) == [("sam", "settings/set", "refused")]
+
+
+def test_the_scope_counts(home: House) -> None:
+    Path("access.yaml").write_text(json.dumps(mapping(given("operator", "sam", tenants=["north"]))))
+    assert gate("settings/set", home, NOW, tenant="north") is not None
+    for tenant in ("south", None):
+        with pytest.raises(AccessDenied) as caught:
+            gate("settings/set", home, NOW, tenant=tenant)
+        assert [each.rule for each in caught.value.reasons] == ["out_of_scope"]
+
+
+def test_without_an_access_file_nobody_is_asked_and_nothing_is_told(home: House) -> None:
+    Path("minimize.yaml").write_text("ledger: ledger.db\n")
+    assert gate("settings/set", home, NOW) is None
+    assert not Path("ledger.db").exists()
+
+
+def test_an_access_file_that_is_gone_or_faulty_lets_nobody_through(home: House) -> None:
+    Path("access.yaml").write_text("version: 3\n")
+    with pytest.raises(PolicyError):
+        gate("settings/set", home, NOW)
+    Path("access.yaml").unlink()
+    with pytest.raises(PolicyError):
+        gate("settings/set", home, NOW)
+
+
+def test_a_decision_that_cannot_be_told_of_is_none(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
+    with pytest.raises(KeyringError):
+        gate("settings/set", House(), NOW)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.governance.access.lint import lint
+from minimize.switching import House
+from tests.governance.access.house import given, mapping
+
+PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
+
+
+def codes(*assignments: dict[str, Any], pipeline: Path | None = None, **more: Any) -> list[str]:
+    Path("access.yaml").write_text(json.dumps(mapping(*assignments, **more)))
+    return [each.code for each in lint("access.yaml", House(pipeline=pipeline))]
+
+
+def test_a_file_with_nothing_amiss_is_passed(home: House) -> None:
+    assert codes() == []
+    assert lint(None, home) == []
+
+
+def test_somebody_must_be_there_for_what_others_wait_for(home: House) -> None:
+    assert codes(given("support_engineer", "sam"), given("role_administrator", "rob")) == ["U025", "U025"]
+    assert codes(given("analyst", "ann")) == ["U026"]
+
+
+def test_a_role_that_always_sees_names_is_told_of(home: House) -> None:
+    assert codes(roles={"reader": {"copy": "analyst", "allow": ["dataset/read:identified"]}}) == ["U024"]
+
+
+def test_views_and_scopes_are_held_against_the_plan(home: House) -> None:
+    views = {
+        "device_telemetry": {
+            "event_time": {"truncate_time": {"to": "day"}},
+            "os_version": {"truncate_version": {"parts": 2}},
+            "nowhere": "presence",
+            "model": {"round": {"to": 10}},
+        },
+        "device_telemetry/gone": {"model": "presence"},
+        "usage": {"model": "presence"},
+    }
+    roles = {"mine": {"copy": "analyst", "views": views}}
+    usual = mapping()["assignments"]
+    scoped = given("analyst", "bea", datasets=["device_telemetry/lost", "elsewhere"])
+    assert sorted(codes(*usual, scoped, pipeline=PIPELINE, roles=roles)) == ["U020", "U020", "U021", "U021", "U022"]
+
+
+def test_a_faulty_file_is_judged_as_far_as_it_can_be_read(home: House) -> None:
+    assert codes(given("analist", "ann"), given("analyst", "ann")) == ["U003", "U026"]
+
+
+def test_there_must_be_a_file(home: House) -> None:
+    Path("minimize.yaml").write_text("ledger: ledger.db\n")
+    with pytest.raises(PolicyError, match="no access file"):
+        lint(None, home)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.governance.access import access_from, find_access, load_access
+from minimize.governance.access.builtin import BUILTIN
+from minimize.governance.access.load import examine_access
+from minimize.governance.access.model import GrantRules
+from minimize.governance.access.permissions import PERMISSIONS
+from minimize.governance.access.schema import access_schema
+from tests.governance.access.house import HOUR, given, house, mapping
+
+FULL = """\
+version: 1
+encrypt: by_category
+people: {Pia: [pia, pia-admin]}
+groups:
+  support: [sam, sue]
+  insights: external
+roles:
+  fleet_analyst:
+    copy: analyst
+    about: sees days
+    deny: [dataset/read:identified]
+    views: {device_telemetry: {event_time: {truncate_time: {to: day}}, model: presence}}
+assignments:
+  - {role: fleet_analyst, members: {groups: [insights]}, scope: {tenants: all, datasets: [device_telemetry]}}
+  - {role: support_engineer, members: {groups: [support]}, scope: {tenants: [contoso], datasets: all}}
+  - {role: privacy_officer, members: {users: [pia]}, scope: {tenants: all, datasets: all, purposes: [operations]}}
+conflicts: [[fleet_analyst, operator]]
+grants: {default: 4h, maximum: 12h, unanswered: 2d, break_glass: {maximum: 30m, review_within: 12h}}
+"""
+FAULTY = """\
+version: 2
+groups: {support: sam}
+roles:
+  analyst: {copy: analyst}
+  mine: {copy: analyst, allow: [dataset/fly, dataset/read, roles/assign], views: {d: {c: {pseudonymize: {key: k}}}}}
+  lost: {allow: []}
+assignments:
+  - {role: analist, members: {users: [ann]}, scope: {tenants: all, datasets: all}}
+  - {role: analyst, members: {groups: [nowhere]}, scope: {tenants: all}}
+  - {role: analyst, members: {}, scope: {tenants: [], datasets: all}}
+grants: {default: 8h, maximum: 4h, unanswered: 5d}
+extra: 1
+"""
+
+
+def codes(text: str, folder: Path) -> list[tuple[str, int | None]]:
+    file = folder / "access.yaml"
+    file.write_text(text)
+    return [(each.code, each.line) for each in examine_access(file)[1]]
+
+
+def test_a_file_says_everything_typed(tmp_path: Path) -> None:
+    file = tmp_path / "access.yaml"
+    file.write_text(FULL)
+    found = load_access(file)
+    assert found.encrypt == "by_category"
+    assert found.groups == {"support": ("sam", "sue"), "insights": None}
+    assert found.person("pia-admin") == "Pia"
+    assert (found.grants.default, found.grants.maximum) == (4 * HOUR, 12 * HOUR)
+    assert found.grants.break_glass.maximum == HOUR / 2
+    assert [str(each.scope.tenants) for each in found.assignments] == ["all", "contoso", "all"]
+    assert list(found.roles["fleet_analyst"].views["device_telemetry"]) == ["event_time", "model"]
+    assert found.digest.startswith("sha256:")
+
+
+def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
+    found = codes(FAULTY, tmp_path)
+    assert sorted(found, key=lambda one: (one[1] or 0, one[0])) == [
+        ("P006", 1),
+        ("P006", 2),
+        ("U004", 4),
+        ("U001", 5),
+        ("U002", 5),
+        ("U006", 5),
+        ("U006", 5),
+        ("U009", 5),
+        ("U004", 6),
+        ("U003", 8),
+        ("P005", 9),
+        ("U005", 9),
+        ("P006", 10),
+        ("U011", 10),
+        ("U010", 11),
+        ("U010", 11),
+        ("P004", 12),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "code"),
+    [
+        ({"copy": "support_engineer", "allow": ["dataset/read:aggregated"]}, "U006"),
+        ({"copy": "auditor", "allow": ["settings/set"]}, "U006"),
+        ({"copy": "privacy_officer", "allow": ["grant/request"]}, "U006"),
+        ({"copy": "analyst", "allow": ["roles/assign"]}, "U006"),
+        ({"copy": "mine"}, "U004"),
+        ({"copy": "analyst", "views": {"d": {"c": "tokenize"}}}, "P013"),
+        ({"copy": "analyst", "views": {"d": {"c": {"shift_dates": {"key": "k", "per": "t", "max_days": 3}}}}}, "U009"),
+        ({"copy": "analyst", "views": {"d": "presence"}}, "P006"),
+        ({"copy": "analyst", "allow": "dataset/read:identified"}, "P006"),
+    ],
+)
+def test_a_copy_goes_not_beyond_what_its_base_stands_for(role: dict[str, Any], code: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        house(roles={"mine": role})
+    assert code in [each.code for each in caught.value.findings]
+
+
+def test_no_role_but_the_administrators_assigns_and_support_reads_nothing() -> None:
+    assert [name for name, role in BUILTIN.items() if role.has("roles/assign")] == ["role_administrator"]
+    assert not BUILTIN["support_engineer"].has("dataset/read")
+    assert [each for each in BUILTIN["auditor"].allow if each.writes] == []
+    assert {each.name for role in BUILTIN.values() for each in role.allow} == set(PERMISSIONS)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("support_engineer", "privacy_officer"),
+        ("role_administrator", "privacy_officer"),
+        ("role_administrator", "support_engineer"),
+        ("role_administrator", "analyst"),
+        ("auditor", "operator"),
+        ("auditor", "support_engineer"),
+        ("auditor", "privacy_officer"),
+        ("auditor", "role_administrator"),
+    ],
+)
+def test_conflicting_roles_in_one_person_are_refused(pair: tuple[str, str]) -> None:
+    for extra in ({}, {"people": {"Ann": ["ann", "ann2"]}}):
+        with pytest.raises(PolicyError) as caught:
+            house(given(pair[0], "ann"), given(pair[1], "ann2" if extra else "ann"), **extra)
+        assert [each.code for each in caught.value.findings] == ["U007"]
+
+
+def test_a_house_adds_conflicts_of_its_own() -> None:
+    house(given("analyst", "ann"), given("operator", "ann"))
+    with pytest.raises(PolicyError):
+        house(given("analyst", "ann"), given("operator", "ann"), conflicts=[["operator", "analyst"]])
+
+
+def test_an_account_is_of_one_person() -> None:
+    with pytest.raises(PolicyError) as caught:
+        house(people={"Ann": ["ann"], "Bea": ["ann"]})
+    assert [each.code for each in caught.value.findings] == ["U008"]
+
+
+def test_without_a_word_about_grants_they_last_as_everywhere() -> None:
+    rules = GrantRules()
+    assert (rules.default, rules.unanswered) == (8 * HOUR, 96 * HOUR)
+    assert access_from({"version": 1}).grants == rules
+
+
+def test_the_file_is_found_through_the_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_access() is None
+    (tmp_path / "minimize.yaml").write_text("access: rules/access.yaml\n")
+    with pytest.raises(PolicyError, match="no access file"):
+        find_access()
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "access.yaml").write_text("version: 1\n")
+    (tmp_path / "below").mkdir()
+    assert find_access(tmp_path / "below") == tmp_path / "rules" / "access.yaml"
+    (tmp_path / "minimize.yaml").write_text("access: [a, b]\n")
+    with pytest.raises(PolicyError, match="cannot be read"):
+        find_access()
+
+
+def test_the_schema_takes_what_the_loader_takes() -> None:
+    from minimize.policy.faults import Faults
+    from minimize.policy.yaml import parse
+
+    root = parse(FULL, Faults())
+    assert root is not None
+    plain = json.loads(json.dumps(root.plain()))
+    jsonschema.Draft202012Validator.check_schema(access_schema())
+    jsonschema.validate(plain, access_schema())
+    for wrong in ({"version": 2}, {"version": 1, "extra": 1}, mapping(roles={"a": {"copy": "nobody"}})):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, access_schema())

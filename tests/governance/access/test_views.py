@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from minimize.governance.access.views import View, coarsest, is_view, shows_less
+from minimize.techniques import TECHNIQUES, Technique
+from tests.governance.access.house import house
+
+
+def view(way: Any) -> View:
+    """A view as a file says it."""
+    roles = {"mine": {"copy": "analyst", "views": {"d": {"c": way}}}}
+    return house(roles=roles).roles["mine"].views["d"]["c"]
+
+
+HOUR, DAY, WEEK, MONTH = (view({"truncate_time": {"to": unit}}) for unit in ("hour", "day", "week", "month"))
+PRESENCE = view("presence")
+
+
+@pytest.mark.parametrize(
+    ("views", "expected"),
+    [
+        ((), ()),
+        ((DAY,), DAY),
+        ((HOUR, DAY, DAY), DAY),
+        ((HOUR, DAY, MONTH), MONTH),
+        ((DAY, WEEK), WEEK),
+        ((WEEK, MONTH), None),
+        ((WEEK, MONTH, PRESENCE), PRESENCE),
+        ((DAY, view({"round": {"to": 10}})), None),
+        ((view({"mask": {"keep_last": 4}}), view({"mask": {"keep_last": 2}})), view({"mask": {"keep_last": 2}})),
+        ((view({"mask": {"keep_last": 4}}), view({"mask": {"keep_first": 2}})), None),
+    ],
+)
+def test_the_coarsest_counts_in_whatever_order_they_come(views: tuple[View, ...], expected: View | None) -> None:
+    assert {coarsest(order) for order in permutations(views)} == {expected}
+
+
+def test_only_what_needs_nothing_but_the_value_can_be_a_view() -> None:
+    def needs(kind: Any, **said: Any) -> bool:
+        return not is_view(kind.model_validate(said))
+
+    assert needs(TECHNIQUES["pseudonymize"], key="k", per="tenant_id")
+    assert needs(TECHNIQUES["tokenize"], key="k", per="tenant_id")
+    assert needs(TECHNIQUES["top"], keep=5, other="other")
+    assert all(isinstance(step, Technique) for step in (*DAY, *PRESENCE))
+
+
+def test_a_view_that_the_output_has_already_shows_no_less() -> None:
+    assert shows_less(DAY, HOUR)
+    assert not shows_less(DAY, DAY)
+    assert not shows_less(HOUR, DAY)
+    assert shows_less(PRESENCE, DAY)
