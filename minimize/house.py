@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 HOUSE: Final = "minimize.yaml"
 HOUSE_KEYS: Final = ("keys", "ledger", "access", "recipients", "purposes", "memory", "lineage", "metrics")
@@ -22,10 +22,20 @@ def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
 
 
 def house_line(house: Path, name: str) -> str | None:
-    """The text that the house's file says under a name, or there under `file`, where more is said; None where it says nothing.
+    """The text that the house's file says under a name; None where it says nothing. Raises ValueError where it is no text."""
+    return _text(_said(house, name), name)
 
-    Raises ValueError where it is no text.
+
+def access_line(house: Path) -> str | None:
+    """The access file that the house's file names: `access: FILE`, or `access: {file: FILE, …}`; None where it names none.
+
+    Raises ValueError where that is no text.
     """
+    said = _said(house, "access")
+    return _text(said.get("file") if isinstance(said, dict) else said, "access")
+
+
+def _said(house: Path, name: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -33,9 +43,11 @@ def house_line(house: Path, name: str) -> str | None:
         document = YAML(typ="safe", pure=True).load(house)
     except (YAMLError, OSError, ValueError):
         document = False
-    said = document.get(name) if isinstance(document, dict) else document
-    said = said.get("file") if isinstance(said, dict) and name in MORE else said
-    if not isinstance(said, str | None) or isinstance(document, str):
+    return document.get(name) if isinstance(document, dict) else None if document is None else False
+
+
+def _text(said: Any, name: str) -> str | None:
+    if not isinstance(said, str | None):
         raise ValueError(f"{name} is no text")
     return said
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
+from minimize.cli.allowing import may
 from minimize.cli.findings import show
 from minimize.cli.lines import on_one_line
 
@@ -32,6 +33,7 @@ def log(ledger: str | None, output: str | None, last: int | None, as_json: bool,
     from minimize.auditing import log_entries
     from minimize.ledger.asked import as_json as of_entry
 
+    may("audit/read", {"ledger": ledger, "output": output})
     found = log_entries(ledger, _wanted(**filters), output=output, last=last)
     if as_json:
         click.echo(json.dumps({"entries": [of_entry(entry) for entry in found]}, indent=2))
@@ -65,6 +67,7 @@ def verify(
     """
     from minimize.auditing import check_audit
 
+    may("audit/read", {"ledger": ledger, "output": output, "keys": keys})
     checked = check_audit(ledger, output=output, receipts=receipts, head=head, keys=keys, public_key=public_key)
     if as_json:
         click.echo(json.dumps(checked.as_json(), indent=2))
@@ -84,6 +87,7 @@ def export(file: str, ledger: str | None, output: str | None, as_json: bool, **f
     """Write the entries to the new FILE, one JSON object a line."""
     from minimize.auditing import export_audit
 
+    may("audit/export", {"ledger": ledger, "output": output})
     count = export_audit(ledger, Path(file), _wanted(**filters), output=output)
     options.show({"file": file, "entries": count}, as_json, f"wrote {count:,} entries to {file}")
 

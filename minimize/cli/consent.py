@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from minimize.cli import options, recalls
+from minimize.cli.allowing import may
 
 if TYPE_CHECKING:
     from minimize.governance.consent import Shown, Why
@@ -89,6 +90,7 @@ def expire(as_json: bool, **places: Any) -> None:
     from minimize.governance.consent.showing import as_json as plain
     from minimize.governance.sharing import expire_consents
 
+    may("consent/expire", places)
     ended = expire_consents(_house(**places), _now())
     body = {"expired": [plain(act) for act in ended.acts]}
     body |= {"recalls": recalls.plain(ended.recalls)} if ended.recalls else {}
@@ -166,6 +168,7 @@ def _record(
     from minimize.times import moment
 
     wish = Wish(tenant, recipient, function, text_version, moment(valid_from), moment(until))
+    may(f"consent/{verb}", places, tenant)
     done = act(verb, wish, _house(**places), _now(), recipients=recipients)
     options.show(plain(done), as_json, _said(done))
 
@@ -188,6 +191,7 @@ def _end(
     from minimize.times import moment
 
     wish = Wish(tenant, recipient, function, None, moment(valid_from))
+    may(f"consent/{verb}", places, tenant)
     with recalls.handing(to, recipient) as hand:
         done = ended(wish, _house(**places), _now(), verb=verb, recipients=recipients)
         hand(done.recalls)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
+from minimize.cli.allowing import may
 from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def add(tenant: str, event: str, subject: str | None, at: str | None, as_json: b
     from minimize.governance.retention.recording import Wish, add_event
     from minimize.times import moment
 
+    may("event/record", places, tenant)
     done = add_event(Wish(tenant, event, subject, moment(at)), _house(**places), _now())
     for output in done.missed:
         log.warning(
@@ -62,6 +64,7 @@ def withdraw(event: str, as_json: bool, **places: Any) -> None:
     """
     from minimize.governance.retention.recording import withdraw_event
 
+    may("event/record", places)
     done = withdraw_event(event, _house(**places), _now())
     options.show({**done.as_json(), "new": done.new}, as_json, _line(done))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
+from minimize.cli.allowing import may
 
 if TYPE_CHECKING:
     from minimize.keys import Keyring
@@ -43,6 +44,7 @@ def add(file: str, name: str, as_json: bool) -> None:
     """Add the key NAME to FILE, or a new version of it."""
     from minimize.keys import add_key
 
+    may("keys/add", {"keys": file})
     keyring = add_key(file, name, now=datetime.now(UTC))
     options.show(_listed(file, keyring), as_json, f"{name}/{keyring.version_of(name)} stands in {file}")
 

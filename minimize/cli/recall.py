@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options, recalls
+from minimize.cli.allowing import may
 
 if TYPE_CHECKING:
     from minimize.governance.recipients import Recipients
@@ -51,6 +52,7 @@ def request(recipient: str | None, to: str | None, recipients: str | None, as_js
     from minimize.governance.sharing import request_recalls
 
     house = _house(places)
+    may("share/recall", places)
     with recalls.handing(to, recipient) as hand:
         found = request_recalls(house, _known(recipients, house), _now(), recipient=recipient)
         hand(found)
@@ -71,6 +73,7 @@ def confirm(
     from minimize.governance.sharing import confirm_recalls
 
     house = _house(places)
+    may("share/recall", places, tenant)
     known = _known(recipients, house)
     found = confirm_recalls(house, known, _now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
     recalls.show(found, as_json)

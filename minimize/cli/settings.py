@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from minimize.cli import options
+from minimize.cli.allowing import may
 from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def set_(
     from minimize.switching import Wish, set_setting
     from minimize.times import moment
 
+    may("settings/set", places, tenant)
     wish = Wish(tenant, setting, value, holder, subject, moment(valid_from))
     before = set_setting(wish, _house(**places), _now())
     whose = f"a subject of {on_one_line(tenant)}" if subject else on_one_line(tenant)
@@ -126,6 +128,7 @@ def import_(file: str, as_json: bool, **places: Any) -> None:
     """Bring the rows of FILE (CSV or Parquet) into the ledger, with the times at which they were recorded."""
     from minimize.switching import import_settings
 
+    may("settings/set", places)
     count = import_settings(file, _house(**places), _now())
     options.show({"file": file, "new": count}, as_json, f"{count:,} rows of {file} were new")
 
@@ -138,6 +141,7 @@ def export(file: str, as_json: bool, **places: Any) -> None:
     """Write all rows of the ledger to the new CSV FILE. Subjects stay tokens: only `import` takes them back."""
     from minimize.switching import export_settings
 
+    may("settings/read", places)
     count = export_settings(file, _house(**places))
     options.show({"file": file, "rows": count}, as_json, f"wrote {count:,} rows to {file}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
+from minimize.cli.allowing import may
 
 if TYPE_CHECKING:
     from minimize.governance.subjects import Subject, View
@@ -44,6 +45,7 @@ def command() -> None:
 @click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="Records to show of each file.")
 def view(rows: int, as_json: bool, **words: Any) -> None:
     """Show what is held of each ID: where, in which form, since when and until when, and with whom it was shared."""
+    may("subject/view", words, words["tenant"])
     found = _found(words)
     text = "\n\n".join(_told(each, rows) for each in found)
     options.show({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
@@ -60,6 +62,7 @@ def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: 
     """Write everything that is held of each ID into a new folder that only its owner can look into."""
     from minimize.governance.subjects import export as exported
 
+    may("subject/export", words, words["tenant"])
     house = _house(words)
     made = exported(_found(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact)
     lines = [f"{each.folder}: {each.rows:,} records, {len(each.files)} files" for each in made]

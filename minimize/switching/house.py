@@ -25,7 +25,7 @@ class House:
 
     ledger: PathLike | None = None
     output: PathLike | None = None
-    pipeline: PathLike | None = None
+    pipeline: Pipeline | PathLike | None = None
     keys: Keyring | PathLike | None = None
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from minimize.errors import Finding, PolicyError
 from minimize.governance.access.model import Access
 from minimize.governance.access.read import AccessReader
-from minimize.house import house_file, house_line
+from minimize.house import access_line, house_file
 from minimize.policy.faults import Faults
 from minimize.policy.scope import Scope
 from minimize.policy.yaml import content_of, node_from, parse
@@ -49,7 +49,7 @@ def access_in(content: bytes, file: PathLike) -> Access:
 
 
 def find_access(start: PathLike | None = None) -> Path | None:
-    """The access file that counts: `access:` of the nearest `minimize.yaml` upwards from a folder; None where it names none.
+    """The access file that counts: that of the nearest `minimize.yaml` upwards from a folder; None where it names none.
 
     Raises PolicyError where it cannot be read, or what it names is not there: then nobody may anything.
     """
@@ -58,7 +58,9 @@ def find_access(start: PathLike | None = None) -> Path | None:
         return None
     said, faulty = _said(house)
     if faulty:
-        raise PolicyError(f"`access:` cannot be read from {house}", hint="write `access: FILE`")
+        raise PolicyError(
+            f"`access:` cannot be read from {house}", hint="write `access: FILE`, or `access: {file: FILE}`"
+        )
     if said is None:
         return None
     file = house.parent / said
@@ -78,7 +80,7 @@ def _examined(content: bytes, file: Path, faults: Faults) -> tuple[Access | None
 
 def _said(house: Path) -> tuple[str | None, bool]:
     try:
-        return house_line(house, "access"), False
+        return access_line(house), False
     except ValueError:
         return None, True
 

@@ -102,11 +102,9 @@ class Access(Model):
 
     people   by person the accounts that are theirs; an account that stands nowhere is a person of its own
     groups   by group its users; None where whoever authenticates vouches for them
-    encrypt  the least that outputs must be encrypted by
     """
 
     version: int
-    encrypt: Literal["none", "by_category"] = "none"
     people: Mapping[str, tuple[str, ...]] = {}
     groups: Mapping[str, tuple[str, ...] | None] = {}
     roles: Mapping[str, Role]

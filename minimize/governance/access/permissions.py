@@ -52,6 +52,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "incident/declare": "declare an incident reportable",
         "incident/notice": "give notice of an incident",
         "incident/close": "close an incident",
+        "event/record": "record what happened to tenants and subjects, or take it back",
         "output/expire": "take out of an output what is past its time",
         "output/retract": "take out of an output what would not be collected today",
         "keys/add": "add a key to a keyring, or a version of one",

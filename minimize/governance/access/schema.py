@@ -23,7 +23,6 @@ def access_schema() -> Schema:
         "Who may do what.",
         {
             "version": {"const": 1, "description": "Of the file's form."},
-            "encrypt": one_of(("none", "by_category"), "The least that outputs must be encrypted by."),
             "people": _named(ref("names"), "By person the accounts that are theirs."),
             "groups": _named(any_of(ref("names"), {"const": EXTERNAL}), "By group its users, or who vouches for them."),
             "roles": _named(ref("role"), "Copies of the built-in roles."),

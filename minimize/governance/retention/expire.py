@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minimize.errors import KeyringError, OutputError, quietly
+from minimize.governance.access.gate import gate
 from minimize.governance.retention.carry import Carrying
 from minimize.governance.retention.due import Due, look
 from minimize.governance.retention.events import Event
@@ -25,6 +26,7 @@ from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
 from minimize.stores import Anywhere, output_at
+from minimize.switching import House
 from minimize.times import moment
 
 PathLike_ = str | PathLike[str]
@@ -102,6 +104,8 @@ def expire(
     plan = quietly(made.plan)
     if not yes or not plan.due:
         return Expired(plan)
+    house = House(ledger, str(made.asked.output), made.pipeline, made.asked.keys)
+    gate("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
     carrying = Carrying(made.asked, made.pipeline, at is not None, ledger)
     return Expired(plan, quietly(lambda: carrying.out(plan)))
 

@@ -13,6 +13,7 @@ from os import PathLike
 from typing import Any
 
 from minimize.errors import Finding, KeyringError, OutputError, RefusedError, quietly
+from minimize.governance.access.gate import gate
 from minimize.governance.retention.again import Again
 from minimize.governance.retention.carry import NOWHERE, Carrying
 from minimize.governance.retention.clock import Clock
@@ -40,6 +41,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin, OutputFile, Receipt, in_force
 from minimize.settings import SettingsRows
 from minimize.stores import Anywhere, Place, output_at
+from minimize.switching import House
 from minimize.times import moment
 
 PathLike_ = str | PathLike[str]
@@ -175,7 +177,11 @@ def retract(output: Anywhere, *, yes: bool = False, **asked: Any) -> Retraction:
     """
     made = quietly(lambda: _resolved(output_at(output), Want(**asked)))
     found = quietly(made.looked)
-    return quietly(lambda: made.carried_out(found)) if yes and not found.is_empty else found
+    if not yes or found.is_empty:
+        return found
+    house = House(made.ledger, str(made.asked.output), made.pipeline, made.asked.keys)
+    gate("output/retract", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    return quietly(lambda: made.carried_out(found))
 
 
 def _resolved(folder: Place, want: Want) -> Retracting:

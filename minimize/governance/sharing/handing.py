@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from minimize.governance.access.gate import gate
 from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.act import Act, act
 from minimize.governance.sharing.asked import PathLike, Places, resolve
 from minimize.policy.pipeline import CategoryName
+from minimize.switching import House
 from minimize.times import moment
 
 
@@ -73,6 +75,9 @@ def acting(
     must_be: CategoryName | None = None,
 ) -> Act:
     """The same, planned and not done: who needs the account and the record beside the payload starts here."""
+    if not dry:
+        house = House(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
+        gate("share/send", house, datetime.now(UTC), about=_name(recipient))
     asked = resolve(
         recipient,
         function,
@@ -84,6 +89,10 @@ def acting(
         must_be=must_be,
     )
     return act(asked, data, lambda: datetime.now(UTC))
+
+
+def _name(recipient: str | Recipient) -> str:
+    return recipient if isinstance(recipient, str) else recipient.recipient
 
 
 def moments(at: datetime | None, now: datetime, *, dry: bool) -> tuple[datetime, ...]:

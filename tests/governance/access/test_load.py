@@ -18,7 +18,6 @@ from tests.governance.access.house import HOUR, given, house, mapping
 
 FULL = """\
 version: 1
-encrypt: by_category
 people: {Pia: [pia, pia-admin]}
 groups:
   support: [sam, sue]
@@ -62,7 +61,6 @@ def test_a_file_says_everything_typed(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(FULL)
     found = load_access(file)
-    assert found.encrypt == "by_category"
     assert found.groups == {"support": ("sam", "sue"), "insights": None}
     assert found.person("pia-admin") == "Pia"
     assert (found.grants.default, found.grants.maximum) == (4 * HOUR, 12 * HOUR)
@@ -170,6 +168,10 @@ def test_the_file_is_found_through_the_house(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "rules" / "access.yaml").write_text("version: 1\n")
     (tmp_path / "below").mkdir()
     assert find_access(tmp_path / "below") == tmp_path / "rules" / "access.yaml"
+    (tmp_path / "minimize.yaml").write_text("access: {file: rules/access.yaml, encrypt: by_category}\n")
+    assert find_access() == tmp_path / "rules" / "access.yaml"
+    (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
+    assert find_access() is None
     (tmp_path / "minimize.yaml").write_text("access: [a, b]\n")
     with pytest.raises(PolicyError, match="cannot be read"):
         find_access()

@@ -1,0 +1,158 @@
+"""`minimize access`: what it prints and how it exits; and the verbs that ask the access file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from tests.cli.command import Command
+from tests.governance.access.house import given, mapping
+from tests.ledger.house import keyring
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")
+
+
+@pytest.fixture(autouse=True)
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
+    keyring(tmp_path, "house.keys")
+    (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: house.keys\n")
+    views = {"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}
+    roles = {"daily": {"copy": "analyst", "views": views}}
+    assignments = [*mapping()["assignments"][1:], given("daily", "ann")]
+    (tmp_path / "access.yaml").write_text(json.dumps(mapping(*assignments, roles=roles)))
+    copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
+
+
+@pytest.fixture(name="acting")
+def _acting(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def act_as(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", user)
+
+
+def test_access_is_asked_for_approved_and_revoked(command: Command, acting: pytest.MonkeyPatch) -> None:
+    asked = command("access", "request", *ASKED, "--field", "model", "--for", "2h", "--json").json
+    assert (asked["state"], asked["columns"], asked["duration_s"]) == ("requested", ["model"], 7200)
+    own = command("access", "approve", asked["grant"])
+    assert (own.code, "U100" in own.err) == (3, True)
+    act_as(acting, "pia")
+    assert "active, until" in command("access", "approve", asked["grant"][:8], "--note", "seen").out
+    assert command("access", "list").out.count("active, until") == 1
+    assert command("access", "revoke", asked["grant"]).code == 0
+    assert command("access", "list").out == "no requests and no grants\n"
+    assert "revoked" in command("access", "list", "--all").out
+
+
+def test_what_a_request_must_say_exits_2(command: Command) -> None:
+    assert command("access", "request", *ASKED).code == 2
+    assert command("access", "request", *ASKED, "--field", "model", "--for", "soon").code == 2
+    assert command("access", "approve", "nothing").code == 2
+
+
+def test_break_glass_is_listed_with_exit_1_until_it_is_reviewed(command: Command, acting: pytest.MonkeyPatch) -> None:
+    taken = command("access", "request", *ASKED, "--category", "identified", "--break-glass", "--json").json
+    assert (taken["state"], taken["review"]) == ("active", "due")
+    listed = command("access", "list", "--at", "2099-01-01T00:00:00Z")
+    assert (listed.code, "expired" in listed.out, "BREAK-GLASS, review overdue" in listed.out) == (1, True, True)
+    act_as(acting, "pia")
+    assert command("access", "list").code == 1
+    assert command("access", "review", taken["grant"]).code == 0
+    assert command("access", "list").code == 0
+
+
+def test_a_stranger_sees_no_grants_of_others(command: Command, acting: pytest.MonkeyPatch) -> None:
+    command("access", "request", *ASKED, "--field", "model")
+    act_as(acting, "ann")
+    assert command("access", "list").out == "no requests and no grants\n"
+
+
+def test_why_explains_a_decision_step_by_step(command: Command) -> None:
+    said = command(
+        "access", "why", "ann", "device_telemetry", "--purpose", "customer_support", "--pipeline", "device_telemetry"
+    )
+    lines = said.out.splitlines()
+    assert (said.code, lines[0], lines[-1].startswith("decision: allowed: tenant_id")) == (0, "account: ann", True)
+    assert "event_time in a coarser form" in lines[-1]
+    assert command("access", "request", *ASKED, "--field", "model").code == 0
+    words = ("--purpose", "customer_support", "--incident", "INC-9", "--pipeline", "device_telemetry", "--json")
+    denied = command("access", "why", "sam", "device_telemetry", *words)
+    assert (denied.code, denied.json["allowed"], denied.json["reasons"][0]["code"]) == (3, False, "U106")
+    assert command("access", "why", "ann", "elsewhere", "--pipeline", "device_telemetry").code == 2
+    assert command("access", "why", "ann", "device_telemetry").code == 2
+
+
+def test_show_prints_who_may_do_what(command: Command) -> None:
+    said = command("access", "show").out
+    assert "roles/assign" in said
+    assert "daily: ann (tenants all; datasets all)" in said
+    body = command("access", "show", "--json").json
+    assert [each["members"] for each in body["roles"] if each["role"] == "support_engineer"] == [["@support"]]
+
+
+def test_lint_tells_of_faults_with_exit_1(command: Command, tmp_path: Path) -> None:
+    assert command("access", "lint").code == 0
+    (tmp_path / "access.yaml").write_text("version: 1\nassignments: [{role: none, members: {users: [a]}}]\n")
+    said = command("access", "lint")
+    assert (said.code, "U003" in said.out) == (1, True)
+    assert command("access", "list").code == 2
+
+
+def test_what_ran_out_is_marked(command: Command) -> None:
+    command("access", "request", *ASKED, "--field", "model")
+    assert command("access", "expire").out == "0 grant(s) marked as expired\n"
+
+
+VERBS = (
+    ("settings", "set", "north", "location", "on"),
+    ("settings", "export", "settings.csv"),
+    ("consent", "withdraw", "north", "vendor", "sync"),
+    ("consent", "expire"),
+    ("keys", "add", "house.keys", "device"),
+    ("share", "recall", "request"),
+    ("share", "recall", "confirm", "vendor"),
+    ("share", "send", "vendor", "sync", "--data", "rows.parquet", "--policy", "policy.yaml", "--to", "out.parquet"),
+    ("subject", "view", "d-1"),
+    ("subject", "export", "d-1", "--to", "taken"),
+    ("events", "add", "north", "tenant_closed"),
+    ("audit", "log"),
+    ("audit", "verify"),
+    ("audit", "export", "audit.ndjson"),
+)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_a_verb_asks_the_access_file_and_exits_3(
+    command: Command, acting: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    act_as(acting, "nemo")
+    said = command(*verb, "--json")
+    assert (said.code, said.error["code"]) == (3, "E302")
+    act_as(acting, "olga")
+    entries = command("audit", "log", "--actor", "nemo", "--json").json["entries"]
+    assert [(each["event"]["result"], each["event"]["component"]) for each in entries] == [("refused", "access")]
+
+
+def test_whoever_has_the_permission_is_let_through(command: Command, acting: pytest.MonkeyPatch) -> None:
+    act_as(acting, "pia")
+    assert command("settings", "set", "north", "location", "on").code == 0
+    act_as(acting, "olga")
+    assert command("audit", "log").code == 0
+    assert command("settings", "set", "north", "location", "off").code == 3
+
+
+def test_without_an_access_file_nothing_changes(command: Command, acting: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\nkeys: house.keys\n")
+    act_as(acting, "nemo")
+    assert command("settings", "set", "north", "location", "on").code == 0
+    assert len(command("audit", "log", "--json").json["entries"]) == 1
+    assert command("access", "list").code == 2
