@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.settings.erased import ErasedRows
 from minimize.switching import House as Places
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.job.house import AT, BEFORE, House, events
 
 RECORDS = events(60)
 SOON = AT - timedelta(minutes=1)
