@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from minimize.errors import ConfigurationError, Finding, OutputError
+from minimize.errors import ConfigurationError, Finding, KeyringError, OutputError
 from minimize.io.durable import write_private
-from minimize.keys import Keyring, PublicKeys
-from minimize.ledger import find_ledger
+from minimize.keys import Keyring, PublicKeys, find_keyring
+from minimize.ledger import actor_of, find_ledger
 from minimize.ledger.chain import EMPTY, Head
 from minimize.ledger.codes import found
 from minimize.receipt import Receipt
-from minimize.stores import Anywhere, Place, output_at, relative
+from minimize.stores import Anywhere, Place, local, output_at, relative
 from minimize.verification.check import PathLike, verifier_for
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from minimize.ledger.audit import Wanted
     from minimize.ledger.chain import Entry
     from minimize.ledger.ledger import Ledger
+    from minimize.ledger.truncating import Truncation
 
 RECEIPT: Final = "receipt.json"
 
@@ -83,6 +85,34 @@ def export_audit(ledger: PathLike | None, file: Path, wanted: Wanted, *, output:
 
     with opened(ledger, output) as book:
         return write_private(file, lambda out: exported(book, wanted, out))
+
+
+def truncate_audit(
+    ledger: PathLike | None,
+    at: datetime,
+    *,
+    output: Anywhere | None = None,
+    keys: Keyring | PathLike | None = None,
+    export: Path | None = None,
+    yes: bool = False,
+) -> Truncation:
+    """Lets entries go that are older than a year, up to a signed checkpoint; without `yes` only the plan is made.
+
+    Takes the ledger (else the one that counts for the output folder), the time, the keyring, and a new file to which the
+    entries are written first. Gives what went, or would. Raises KeyringError, OutputError where the file is there, LedgerError.
+    """
+    from minimize.ledger.truncating import going, truncate, truncation
+
+    with opened(ledger, output) as book:
+        plan = truncation(book, at)
+        if not yes or plan.last is None:
+            return plan
+        keyring = find_keyring(keys, None if output is None else local(output))
+        if keyring is None:
+            raise KeyringError("no keyring, and a checkpoint is signed", hint="--keys FILE or MINIMIZE_KEYS")
+        if export is not None:
+            write_private(export, lambda out: going(book, plan, out))
+        return truncate(book, plan, actor_of(), at, keyring)
 
 
 def _places(folder: Place) -> Iterator[tuple[str, Receipt | Finding]]:

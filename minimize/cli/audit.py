@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,9 @@ def verify(
     else:
         show(checked.findings)
         word = "verified" if checked.ok else "not verified"
-        click.echo(f"{word}: {checked.head.sequence:,} entries, head {checked.head.digest or '(none)'}")
+        gone = checked.checkpoint
+        since = "" if gone is None else f"; up to entry {gone.head.sequence:,} they are gone, by a checkpoint"
+        click.echo(f"{word}: {checked.head.sequence:,} entries, head {checked.head.digest or '(none)'}{since}")
     return 0 if checked.ok else 1
 
 
@@ -90,6 +93,39 @@ def export(file: str, ledger: str | None, output: str | None, as_json: bool, **f
     may("audit/export", {"ledger": ledger, "output": output})
     count = export_audit(ledger, Path(file), _wanted(**filters), output=output)
     options.show({"file": file, "entries": count}, as_json, f"wrote {count:,} entries to {file}")
+
+
+@command.command("truncate")
+@click.option(
+    "--export", type=click.Path(dir_okay=False), metavar="FILE", help="Write them to this new file before they go."
+)
+@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@options.ledger
+@options.keys
+@options.as_json
+def truncate(
+    export: str | None, yes: bool, ledger: str | None, output: str | None, keys: str | None, as_json: bool
+) -> None:
+    """Let entries go that are older than a year. A signed checkpoint stays, so that the rest can still be verified."""
+    from minimize.auditing import truncate_audit
+
+    now = datetime.now(UTC)
+    if yes:
+        may("audit/truncate", {"ledger": ledger, "output": output, "keys": keys})
+    file = None if export is None else Path(export)
+    done = truncate_audit(ledger, now, output=output, keys=keys, export=file, yes=yes)
+    if done.last is None:
+        text = f"nothing to do: no entry is from before {done.before:%Y-%m-%dT%H:%M:%SZ}"
+    else:
+        which = (
+            f"{done.entries:,} entries from before {done.before:%Y-%m-%dT%H:%M:%SZ}, up to entry {done.last.sequence:,}"
+        )
+        text = (
+            f"gone: {which}"
+            if yes
+            else f"{which}, would go\nnothing was changed: --yes does it (--export FILE keeps them)"
+        )
+    options.show({**done.as_json(), "done": yes and done.last is not None}, as_json, text)
 
 
 def _wanted(since: str | None, until: str | None, **filters: str | None) -> Wanted:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from minimize.keys import Verifier
 from minimize.ledger.audit import Wanted, entries, entry_at, told
 from minimize.ledger.chain import Entry, digest_of, is_signed
+from minimize.ledger.checkpoint import last_checkpoint
 from minimize.ledger.event import Actor, Change, Event, Resource
 from minimize.ledger.tables import AUDIT
 from minimize.receipt import Receipt
@@ -19,7 +20,8 @@ from minimize.receipt import Receipt
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
 REBUILD: Final = "rebuild"
-_TELLING: Final = (PUBLISH, RECOVER, REBUILD)
+TELLING: Final = (PUBLISH, RECOVER, REBUILD)
+"""The operations that tell of a receipt."""
 State = Literal["told", "behind", "unknown", "cut", "other"]
 
 
@@ -54,7 +56,7 @@ class Standing:
 
 def anchor_of(connection: Connection, output: str) -> Anchor | None:
     """What the log last told of an output."""
-    asked = select(AUDIT.c.sequence).where((AUDIT.c.resource == output) & AUDIT.c.operation.in_(_TELLING))
+    asked = select(AUDIT.c.sequence).where((AUDIT.c.resource == output) & AUDIT.c.operation.in_(TELLING))
     last = connection.execute(asked.order_by(AUDIT.c.sequence.desc()).limit(1)).scalar()
     entry = None if last is None else entry_at(connection, last)
     if entry is None:
@@ -81,7 +83,7 @@ def output_told(connection: Connection, receipts: Sequence[Receipt]) -> str | No
     for receipt in reversed(receipts):
         for entry in entries(connection, Wanted(correlation=receipt.run_id)):
             event = told(entry)
-            if event["operation"] in _TELLING:
+            if event["operation"] in TELLING:
                 return str(event["resources"][0]["id"])
     return None
 
@@ -106,9 +108,15 @@ def told_event(operation: str, output: str, receipt: Receipt, *, actor: Actor, n
 
 
 def is_of_this_log(connection: Connection, receipt: Receipt) -> bool:
-    """Whether the log has the entry that a receipt names as its head; one that names none is of any."""
+    """Whether the log has the entry that a receipt names as its head, or had it below its checkpoint.
+
+    A receipt that names none is of any log.
+    """
     if receipt.audit is None:
         return True
+    gone = last_checkpoint(connection)
+    if gone is not None and receipt.audit.sequence <= gone.head.sequence:
+        return receipt.audit.sequence < gone.head.sequence or receipt.audit.head == gone.head.digest
     entry = entry_at(connection, receipt.audit.sequence)
     return entry is not None and entry.digest == receipt.audit.head
 

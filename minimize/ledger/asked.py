@@ -14,16 +14,18 @@ from minimize.keys import Verifier
 from minimize.ledger.audit import Wanted, entries, head, latest
 from minimize.ledger.chain import Entry, Head
 from minimize.ledger.checking import Kept, check_kept, check_log, check_receipts, unanchored
+from minimize.ledger.checkpoint import Checkpoint, last_checkpoint
 from minimize.ledger.ledger import Ledger
 from minimize.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check of the log found, and the head that the log has."""
+    """What a check of the log found, the head that the log has, and the checkpoint that it goes on from where it has one."""
 
     head: Head
     findings: tuple[Finding, ...]
+    checkpoint: Checkpoint | None = None
 
     @property
     def ok(self) -> bool:
@@ -33,7 +35,9 @@ class Checked:
     def as_json(self) -> dict[str, Any]:
         """What `audit verify --json` prints; kept elsewhere, it is what `--head` takes."""
         findings = [finding.as_json() for finding in self.findings]
-        return {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
+        said = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
+        gone = None if self.checkpoint is None else self.checkpoint.head
+        return said if gone is None else {**said, "checkpoint": {"sequence": gone.sequence, "head": gone.digest}}
 
 
 def logged(ledger: Ledger, wanted: Wanted, last: int | None = None) -> list[Entry]:
@@ -56,7 +60,7 @@ def checked(
         findings += check_receipts(connection, receipts, verifier)
         if kept is None and not any(receipt.audit is not None for _, receipt in receipts):
             findings.append(unanchored())
-        return Checked(head(connection), tuple(findings))
+        return Checked(head(connection), tuple(findings), last_checkpoint(connection))
 
     return ledger.read(work)
 

@@ -14,6 +14,8 @@ from minimize.keys import Verifier
 from minimize.ledger.anchor import REBUILD
 from minimize.ledger.audit import PAGE, Wanted, as_entry, entries, entry_at, head, searched, told
 from minimize.ledger.chain import EMPTY, Entry, Head, digest_of, is_signed
+from minimize.ledger.checkpoint import check as check_checkpoint
+from minimize.ledger.checkpoint import is_below, last_checkpoint
 from minimize.ledger.codes import found
 from minimize.ledger.event import moment_text
 from minimize.ledger.tables import AUDIT
@@ -29,8 +31,14 @@ class Kept:
 
 
 def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
-    """H001 to H005: every entry against its digest, its neighbour, its signature and its columns."""
-    before = EMPTY
+    """H001 to H005, H013, H015, H016: every entry against its digest, its neighbour, its signature and its columns.
+
+    Where the oldest entries are gone the chain goes on from the checkpoint, which is checked, too.
+    """
+    checkpoint = last_checkpoint(connection)
+    before = EMPTY if checkpoint is None else checkpoint.head
+    if checkpoint is not None:
+        yield from check_checkpoint(connection, checkpoint, verifier)
     for row in _rows(connection):
         entry = as_entry(row)
         yield from _follows(entry, before)
@@ -41,11 +49,13 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
 
 
 def check_kept(connection: Connection, kept: Kept) -> Iterator[Finding]:
-    """H006, H007: the log beside a head that was kept."""
-    entry = entry_at(connection, kept.head.sequence)
-    if kept.head == EMPTY:
+    """H006, H007, H014: the log beside a head that was kept."""
+    entry, checkpoint = entry_at(connection, kept.head.sequence), last_checkpoint(connection)
+    if kept.head == EMPTY or (checkpoint is not None and kept.head == checkpoint.head):
         return
-    if entry is None:
+    if is_below(kept.head, checkpoint):
+        yield found("H014", f"names entry {kept.head.sequence}, which is gone after its year", file=kept.place)
+    elif entry is None:
         ends = head(connection).sequence
         message = f"the log has {ends} entries, and entry {kept.head.sequence} is named here"
         hint = "it was cut short, or restored from an older copy"

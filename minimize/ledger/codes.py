@@ -21,9 +21,13 @@ CODES: Final = MappingProxyType(
         "H010": "a receipt cannot be read, or is not signed by a known key, so that it says nothing about the audit log",
         "H011": "a receipt names no head of the audit log",
         "H012": "a receipt names an entry of an earlier audit log, and this one took it over by name",
+        "H013": "a checkpoint of the audit log is not signed by a known key",
+        "H014": "a receipt or a kept head names an entry that is gone, after its year, below a checkpoint",
+        "H015": "a checkpoint of the audit log took entries before their year was over",
+        "H016": "the audit log does not tell of the checkpoint that it goes on from",
     }
 )
-_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012"})
+_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})
 
 
 def found(code: str, message: str, *, file: str | None = None, hint: str = "") -> Finding:

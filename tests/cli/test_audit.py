@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,23 @@ def test_an_actor_cannot_make_lines_of_its_own(command: Command, house: House, m
     last = command("audit", "log", "--last", "1").out
     assert len(last.splitlines()) == 1
     assert last.strip("\n").isprintable()
+
+
+def test_what_is_past_its_year_goes_after_it_was_shown_and_written_out(
+    command: Command, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    with opened(find_ledger()) as ledger:
+        old = [event(number, time=datetime(2024, 5, 1, tzinfo=UTC)) for number in range(2)]
+        tells(ledger, Keyring.load(house.keys), *old, event(3, time=datetime.now(UTC)))
+    shown = command("audit", "truncate")
+    assert (shown.code, "2 entries" in shown.out, "--yes does it" in shown.out) == (0, True, True)
+    assert len(command("audit", "log", "--json").json["entries"]) == 3
+    kept = house.folder / "old.ndjson"
+    done = command("audit", "truncate", "--yes", "--export", kept, "--json").json
+    assert (done["done"], done["entries"], len(kept.read_text().splitlines())) == (True, 2, 2)
+    checked = command("audit", "verify")
+    assert (checked.code, "up to entry 2 they are gone" in checked.out) == (0, True)
+    assert command("audit", "truncate", "--yes").out.startswith("nothing to do")
+    assert command("audit", "truncate", "--yes", "--export", kept).code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
+from minimize.ledger.tables.checkpoints import CHECKPOINTS
 from minimize.ledger.tables.consents import CONSENTS
 from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES, RECALLS
 from minimize.ledger.tables.events import EVENTS
@@ -14,6 +15,7 @@ from minimize.ledger.tables.settings import SETTINGS
 
 __all__ = [
     "AUDIT",
+    "CHECKPOINTS",
     "CONSENTS",
     "DISCLOSED",
     "DISCLOSURES",
