@@ -3,6 +3,7 @@
 The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
+    door                                    outputs read by those who hold no key, through a server or in the process
     governance                              outputs after they were written: what must go, and when
     job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
     verifying · indexing                    what a crash left is settled, then verification; the index of runs
@@ -30,16 +31,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minimize.door import connect, open
     from minimize.errors import MinimizeError, VerificationError
     from minimize.governance.sharing import receive, share
     from minimize.inspection import lint, plan_for
     from minimize.job.job import run
     from minimize.keys import Keyring
     from minimize.minimizer import Minimizer, apply, prepare
-    from minimize.plan import Plan
     from minimize.policy.load import load_pipeline, load_policy
     from minimize.policy.model import Policy
-    from minimize.policy.pipeline import Pipeline
     from minimize.reading import files, read
     from minimize.receipt import Receipt
     from minimize.verifying import verify
@@ -50,16 +50,16 @@ __all__ = [
     "Keyring",
     "MinimizeError",
     "Minimizer",
-    "Pipeline",
-    "Plan",
     "Policy",
     "Receipt",
     "VerificationError",
     "apply",
+    "connect",
     "files",
     "lint",
     "load_pipeline",
     "load_policy",
+    "open",
     "plan_for",
     "prepare",
     "read",
@@ -73,16 +73,16 @@ _HOMES = {
     "Keyring": "minimize.keys",
     "MinimizeError": "minimize.errors",
     "Minimizer": "minimize.minimizer",
-    "Pipeline": "minimize.policy.pipeline",
-    "Plan": "minimize.plan",
     "Policy": "minimize.policy.model",
     "Receipt": "minimize.receipt",
     "VerificationError": "minimize.errors",
     "apply": "minimize.minimizer",
+    "connect": "minimize.door",
     "files": "minimize.reading",
     "lint": "minimize.inspection",
     "load_pipeline": "minimize.policy.load",
     "load_policy": "minimize.policy.load",
+    "open": "minimize.door",
     "plan_for": "minimize.inspection",
     "prepare": "minimize.minimizer",
     "read": "minimize.reading",

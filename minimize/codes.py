@@ -1,10 +1,10 @@
 """Every stable code that a finding, an error, a log line or a quarantined record can have, with one line about it.
 
-The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R` refusals,
-`C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V` verification,
-`H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects, `Q` requests
-about them, `U` the access file and decisions by it, `E` errors as a whole, `D` drift, `I` and `W` the log. No code changes its
-meaning, and none is used again.
+The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R`
+refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V`
+verification, `H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects,
+`Q` requests about them, `U` the access file and decisions by it, `E` errors as a whole, `D` drift, `B` the door, `I` and `W`
+the log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from minimize.door.codes import CODES as DOOR
 from minimize.governance.access.codes import CODES as ACCESS
 from minimize.governance.recipients.codes import CODES as RECIPIENTS
 from minimize.governance.sharing.codes import CODES as SHARING
@@ -157,6 +158,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **ACCESS,
         **_ERRORS,
         **RECIPIENTS,
+        **DOOR,
         **_DRIFT,
         **_LOG,
     }

@@ -13,6 +13,7 @@ PACKAGE = Path(codes.__file__).parent
 CODE = re.compile(r'"([A-Z]\d{3})"')
 TABLES = (
     "codes.py",
+    "door/codes.py",
     "governance/access/codes.py",
     "governance/recipients/codes.py",
     "governance/sharing/codes.py",

@@ -11,6 +11,7 @@ import click
 from minimize.cli import options
 from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
+from minimize.cli.token import token
 
 if TYPE_CHECKING:
     from minimize.governance.access.acting import Verb
@@ -24,6 +25,9 @@ _WHO = "Whoever acts is MINIMIZE_ACTOR, else the user of the operating system."
 @click.group(name="access")
 def command() -> None:
     """Roles from the access file, and just-in-time grants: asked for an incident, approved by somebody else, soon over."""
+
+
+command.add_command(token)
 
 
 def _data(command_: F) -> F:

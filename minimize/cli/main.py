@@ -39,6 +39,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
+    "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline, recipient or access files, for editors."),
     "keys": ("minimize.cli.keys", "Make, extend and list keyrings."),
 }

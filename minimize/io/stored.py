@@ -67,8 +67,13 @@ def open_stored(output: Place, path: str, kms: Kms | None = None, *, encoded: bo
     if file is None:
         raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
     if encoded:
-        again = open_parquet(output / path, kms, read_dictionary=_few(file), name=path)
+        again = open_parquet(output / path, kms, read_dictionary=small_texts(file), name=path)
         return replace(open_stored(output, path, kms), file=again)
+    return stored(path, file)
+
+
+def stored(path: str, file: pq.ParquetFile) -> Stored:
+    """What an opened file holds, by its path relative to the output folder."""
     schema = file.schema_arrow
     said = (file.metadata.metadata or {}).get(WHOLE)
     if said is None:
@@ -90,7 +95,7 @@ def _widened(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.S
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
 
 
-def _few(file: pq.ParquetFile) -> list[str]:
+def small_texts(file: pq.ParquetFile) -> list[str]:
     """The columns of text that are worth reading as dictionaries."""
     footer = Footer(file.metadata, file.schema_arrow)
     return [each.name for each in file.schema_arrow if footer.small(each.name)]

@@ -76,6 +76,12 @@ def recorded(ledger: Ledger, verifier: Verifier) -> list[GrantAct]:
     return ledger.read(lambda connection: _read(connection, verifier))
 
 
+def last(ledger: Ledger) -> int:
+    """The number of the last act, which grows with each; 0 where there is none."""
+    asked = select(GRANTS.c.id).order_by(GRANTS.c.id.desc()).limit(1)
+    return ledger.read(lambda connection: connection.execute(asked).scalar() or 0)
+
+
 def _read(connection: Connection, verifier: Verifier) -> list[GrantAct]:
     rows = connection.execute(select(*_SIGNED).order_by(GRANTS.c.id)).all()
     acts = [GrantAct(*row[: len(_COLUMNS)]) for row in rows]

@@ -23,7 +23,7 @@ def is_view(step: Step) -> bool:
 def views_on(role: Role, dataset: str, column: str) -> list[View]:
     """The views that a role sets on a column of a dataset."""
     found = [columns[column] for name, columns in role.views.items() if covers(name, dataset) and column in columns]
-    return list(dict.fromkeys(found))
+    return _once(found)
 
 
 def coarsest(views: Iterable[View]) -> View | None:
@@ -31,7 +31,7 @@ def coarsest(views: Iterable[View]) -> View | None:
 
     Roles add up in what they allow, and views are what they hold back: whoever has several sees the least of them.
     """
-    every = list(dict.fromkeys(views))
+    every = _once([*views])
     return next((view for view in every if all(_is_coarser(other, view) for other in every)), None) if every else ()
 
 
@@ -49,3 +49,8 @@ def _is_coarser(one: View, other: View) -> bool:
     if len(one) != 1 or len(other) != 1 or one[0].name != other[0].name:
         return False
     return order(one[0].name, one[0].model_dump(), other[0].model_dump()) == "coarser"
+
+
+def _once(views: Sequence[View]) -> list[View]:
+    """Each of them once; a technique may hold what cannot be hashed."""
+    return [view for at, view in enumerate(views) if view not in views[:at]]

@@ -10,6 +10,7 @@ from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES, RECALLS
 from minimize.ledger.tables.events import EVENTS
 from minimize.ledger.tables.grants import GRANTS
 from minimize.ledger.tables.leases import LEASES
+from minimize.ledger.tables.passes import PASSES, READINGS
 from minimize.ledger.tables.runs import OUTPUTS, RUNS
 from minimize.ledger.tables.settings import SETTINGS
 
@@ -24,6 +25,8 @@ __all__ = [
     "LEASES",
     "METADATA",
     "OUTPUTS",
+    "PASSES",
+    "READINGS",
     "RECALLS",
     "RUNS",
     "SETTINGS",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access.views import View, coarsest, is_view, shows_less
+from minimize.governance.access.views import View, coarsest, is_view, shows_less, views_on
 from minimize.techniques import TECHNIQUES, Technique
 from tests.governance.access.house import house
 
@@ -54,3 +54,10 @@ def test_a_view_that_the_output_has_already_shows_no_less() -> None:
     assert not shows_less(DAY, DAY)
     assert not shows_less(HOUR, DAY)
     assert shows_less(PRESENCE, DAY)
+
+
+def test_a_view_by_a_table_of_values_counts_once() -> None:
+    by_name = view({"map": {"values": {"A": "old"}, "otherwise": "new"}})
+    assert coarsest([by_name, by_name]) == by_name
+    roles = {"mine": {"copy": "analyst", "views": {"d": {"c": {"map": {"values": {"A": "old"}, "otherwise": "new"}}}}}}
+    assert views_on(house(roles=roles).roles["mine"], "d", "c") == [by_name]

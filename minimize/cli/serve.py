@@ -1,0 +1,56 @@
+"""`minimize serve`: the door, for those who hold no key."""
+
+from __future__ import annotations
+
+import click
+
+from minimize.cli import options
+
+EXAMPLE = """\b
+Example:
+  minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert door.pem --key door.key
+  minimize access token --user ann --for 8h
+  python -c 'import minimize; print(minimize.connect("grpc+tls://HOST:8815", token="mzd_…", ca="ca.pem")
+    .read("device_telemetry", columns=["model"], where={"os_version": "10.0"}, purpose="customer_support"))'
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("places", nargs=-1, required=True, metavar="PIPELINE_OR_OUTPUT…", type=options.Data())
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=8815, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
+@click.option("--cert", type=click.Path(dir_okay=False), metavar="FILE", help="The certificate, PEM.")
+@click.option("--key", type=click.Path(dir_okay=False), metavar="FILE", help="Its private key, PEM, its owner's alone.")
+@click.option("--insecure-loopback", is_flag=True, help="Without TLS, on loopback alone: to try things on.")
+@click.option("--access", type=click.Path(), metavar="FILE", help="The access file (else minimize.yaml).")
+@click.option(
+    "--readers", default=16, show_default=True, type=click.IntRange(1, 1000), help="Reads at once; others wait."
+)
+@options.keys
+@options.only_ledger
+@options.as_json
+def command(
+    places: tuple[str, ...],
+    host: str,
+    port: int,
+    cert: str | None,
+    key: str | None,
+    insecure_loopback: bool,
+    access: str | None,
+    readers: int,
+    keys: str | None,
+    ledger: str | None,
+    as_json: bool,
+) -> None:
+    """Open the door to datasets: an Arrow Flight server that alone holds the keys.
+
+    Every read is decided by the access file and the grants, its columns and rows by whoever comes with a token, and the audit
+    log is told of it, whether it is let through or not. The server runs until it is stopped (SIGINT, SIGTERM).
+    """
+    from minimize.door.starting import Listening, started
+
+    listening = Listening(host, port, cert, key, insecure_loopback)
+    with started(places, listening, keys=keys, access=access, ledger=ledger, readers=readers) as found:
+        body = {"url": found.url, "datasets": list(found.datasets), "lost": found.lost}
+        options.show(body, as_json, f"{found.url} opens {', '.join(found.datasets)}")
+        found.wait()

@@ -1,0 +1,123 @@
+"""One read: its rows file by file, in bounded batches; begun in the ledger before the first leaves, told of when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from minimize.door.asking import Ask
+from minimize.door.deciding import Clock
+from minimize.door.facts import Opened
+from minimize.door.matching import Bound
+from minimize.door.pruning import date_meets, folder_meets, groups_of, one_of
+from minimize.door.shaping import Shape
+from minimize.door.standing import Standing
+from minimize.door.telling import Caller, read_event
+from minimize.errors import MinimizeError, each_quietly
+from minimize.governance.access import Decision
+from minimize.io.hive import value_of
+from minimize.io.places import place_of
+from minimize.io.published import DATE
+from minimize.io.stored import Stored
+from minimize.keys import Keyring
+from minimize.ledger import Event
+from minimize.ledger.event import Plain
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+LEFT = "left"
+"""Whoever read went away."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A read that was let through."""
+
+    caller: Caller
+    ask: Ask
+    decision: Decision
+    shape: Shape
+    standing: Standing
+    ledger: Ledger
+    keys: Keyring
+    clock: Clock
+
+    def batches(self, opened: Opened, stack: ExitStack) -> Generator[pa.RecordBatch]:
+        """What may be seen: no rows first, by which the read is begun; the stack is let go at the end.
+
+        Raises MinimizeError, which ends it.
+        """
+        from minimize.ledger.readings import begin, finish
+
+        most = sum(file.rows for file in opened.facts.files)
+        unended = self._event(f"at most {most}", ended="lost")
+        begin(self.ledger, unended, unended.time)
+        rows, ended = 0, LEFT
+        with stack:
+            try:
+                yield self.shape.empty()
+                for batch in each_quietly(seen(opened, self.shape)):
+                    self.standing.check()
+                    rows += batch.num_rows
+                    yield batch
+                self.standing.check()
+                ended = ""
+            except MinimizeError as error:
+                ended = error.code
+                raise
+            finally:
+                told = replace(self._event(rows, ended=ended or None), id=unended.id)
+                finish(self.ledger, told, told.time, self.keys)
+
+    def _event(self, rows: Plain, ended: str | None) -> Event:
+        return read_event(self.caller, self.decision, self.ask.where, self.clock(), rows=rows, ended=ended)
+
+
+def seen(opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
+    """The batches of all files, as they may be seen. Raises OutputError for a damaged file."""
+    for file in opened.facts.files:
+        on = place_of(file.path)[1]
+        if not date_meets(on, shape.on_date) or not _folders_meet(file.path, opened, shape):
+            continue
+        stored = opened.file(file.path, shape.coded)
+        for batch in _read(stored, opened, shape):
+            found = shape.batch(_dated(batch, on) if DATE in shape.schema.names else batch)
+            if found is not None:
+                yield found
+
+
+def _read(stored: Stored, opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
+    rules = [*shape.before, *_scope(opened, shape)]
+    groups = groups_of(stored, [rule for rule in rules if rule.column in stored.schema.names])
+    return stored.batches(groups, shape.read) if groups else iter(())
+
+
+def _scope(opened: Opened, shape: Shape) -> list[Bound]:
+    """The scope as statistics can settle it."""
+    tenant = shape.tenant
+    if tenant is None or not pa.types.is_string(opened.facts.schema.field(tenant).type):
+        return []
+    return one_of(shape.tenants, tenant)
+
+
+def _folders_meet(path: str, opened: Opened, shape: Shape) -> bool:
+    """Whether the folders of a file say nothing against its rows."""
+    folders = dict(value_of(part) for part in PurePosixPath(path).parts[:-1] if "=" in part)
+    rules = [*shape.before, *_scope(opened, shape)]
+    return all(
+        folder_meets(value, opened.facts.schema.field(name).type, [rule for rule in rules if rule.column == name])
+        for name, value in folders.items()
+        if name in opened.facts.schema.names
+    )
+
+
+def _dated(batch: pa.RecordBatch, on: str | None) -> pa.RecordBatch:
+    value = pa.scalar(None if on is None else date.fromisoformat(on), pa.date32())
+    return batch.append_column(DATE, pa.repeat(value, batch.num_rows))

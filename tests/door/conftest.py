@@ -1,0 +1,25 @@
+"""A house with a door, for every test of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.door.house import Home, home
+from tests.door.server import Running, running
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_TOKEN", "MINIMIZE_ACTOR"):
+        monkeypatch.delenv(name, raising=False)
+    with home(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture(name="server")
+def _server(home: Home) -> Iterator[Running]:
+    with running(home) as found:
+        yield found

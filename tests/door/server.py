@@ -1,0 +1,109 @@
+"""A server on loopback with a certificate of its own, for as long as a block lasts; and its clients."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pyarrow import flight
+
+from minimize.door.connecting import connect
+from minimize.door.reader import Reader
+from minimize.door.serving import Serving, server_of
+from minimize.door.tls import pair
+from minimize.door.tokens import make_token
+from tests.door.house import Home
+
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate that signs itself, and its key: PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def certificate(folder: Path, name: str = "door") -> Certificate:
+    """Made for localhost, for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    found = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+    found.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    found.key.touch(mode=0o600)
+    found.key.write_bytes(key.private_bytes(*form))
+    return found
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    home: Home
+    url: str
+    ca: Path
+    server: Any
+
+    def token(self, user: str = "ann", **options: Any) -> str:
+        """A new token of an account."""
+        return make_token(self.home.ledger, self.home.keys, user, self.home.time.at, **options)[0]
+
+    def client(self, token: str | None = None) -> Reader:
+        """A client of ours, as Ann where no token is given."""
+        return connect(self.url, token=token or self.token(), ca=self.ca, timeout=TIMEOUT)
+
+    def plain(self) -> Any:
+        """A client that is pyarrow's own."""
+        return flight.FlightClient(self.url, tls_root_certs=self.ca.read_bytes())
+
+    def options(self, token: str | None = None, *headers: tuple[bytes, bytes]) -> Any:
+        """How a call of it names its token."""
+        bearer = (b"authorization", f"Bearer {token or self.token()}".encode())
+        return flight.FlightCallOptions(timeout=TIMEOUT, headers=[*(headers or [bearer])])
+
+    def get(self, command: bytes, token: str | None = None) -> pa.Table:
+        """What a command gives to pyarrow's own client."""
+        with self.plain() as client:
+            return client.do_get(flight.Ticket(command), self.options(token)).read_all()
+
+
+@contextmanager
+def running(home: Home, **options: Any) -> Iterator[Running]:
+    """A server over TLS, on any free port of loopback."""
+    made = certificate(home.folder)
+    serving = Serving(home.door(), home.ledger, home.keys, home.time, **options)
+    server = server_of("grpc+tls://127.0.0.1:0", serving, [pair(made.certificate, made.key)])
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield Running(home, f"grpc+tls://localhost:{server.port}", made.certificate, server)
+    finally:
+        server.shutdown()
+        thread.join(TIMEOUT)

@@ -1,0 +1,137 @@
+"""What a request may say: read strictly, repeated nowhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.door.asking import LARGEST, Ask, Reversal, ask_for, asked, reversal_of
+from minimize.errors import ConfigurationError
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def test_a_read_goes_over_the_wire_and_comes_back() -> None:
+    where = {
+        "a": 1,
+        "b": ["x", "y"],
+        "c": {">=": NOON, "<": date(2026, 11, 25)},
+        "d": None,
+        "e": Decimal("1.5"),
+        "f": b"x",
+    }
+    ask = ask_for("telemetry/records", ["a", "b"], where, "operations", "INC-1", True)
+    assert asked(ask.as_json()) == ask
+    assert asked(ask_for("telemetry").as_json()) == Ask("telemetry")
+
+
+def test_tokens_to_turn_back_go_over_the_wire_and_come_back() -> None:
+    found = reversal_of("telemetry", "phone", ["t1", "t2"], "operations", "INC-1")
+    assert asked(found.as_json()) == found
+    assert isinstance(found, Reversal)
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "",
+        "..",
+        "../x",
+        "a/..",
+        "a/b/c",
+        "/etc/passwd",
+        "a\\b",
+        "a b",
+        "a\0",
+        "a/",
+        "/a",
+        "%2e%2e",
+        "a" * 300,
+        "~",
+        ".",
+        None,
+        7,
+    ],
+)
+def test_a_name_that_could_be_a_path_is_no_dataset(dataset: Any) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        asked(json.dumps({"read": dataset}).encode())
+    assert error.value.code == "B002"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b"\xff\xfe",
+        b'{"read": "a", "read": "b"}',
+        b'{"read": "a", "colums": ["x"]}',
+        b'{"read": "a", "columns": []}',
+        b'{"read": "a", "columns": "x"}',
+        b'{"read": "a", "columns": ["x", "x"]}',
+        b'{"read": "a", "columns": [["x"]]}',
+        b'{"read": "a", "purpose": 7}',
+        b'{"read": "a", "purpose": "x\\ny"}',
+        b'{"read": "a", "mixed_keys": 1}',
+        b'{"read": "a", "where": "1 = 1"}',
+        b'{"read": "a", "where": {"x": {"like": "y"}}}',
+        b'{"read": "a", "where": {"x": {"==": {"==": 1}}}}',
+        b'{"read": "a", "where": [["x", "=="]]}',
+        b'{"read": "a", "where": [[["x"], "==", 1]]}',
+        b'{"read": "a", "where": [["x", ["=="], 1]]}',
+        b'{"read": "a", "where": {"x": {"in": 1}}}',
+        b'{"read": "a", "where": {"x": {"<": [1]}}}',
+        b'{"read": "a", "where": {"x": [[1]]}}',
+        b'{"read": "a", "where": {"x": {"<": null}}}',
+        b'{"read": "a", "where": {"x": NaN}}',
+        b'{"read": "a", "where": {"x": 1e999}}',
+        b'{"reidentify": "a"}',
+        b'{"reidentify": "a", "column": "x", "tokens": []}',
+        b'{"reidentify": "a", "column": "x", "tokens": [1]}',
+        b'{"reidentify": "a", "read": "a", "column": "x", "tokens": ["t"]}',
+        b'{"nothing": 1}',
+        b'{"read":' + b"[" * 100_000,
+        b'{"read": "' + b"a" * LARGEST + b'"}',
+    ],
+)
+def test_what_is_not_understood_is_refused_and_not_repeated(content: bytes) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        asked(content)
+    assert error.value.code == "B002"
+    assert error.value.__context__ is None
+
+
+def test_a_filter_is_not_without_bounds() -> None:
+    for where in ({f"c{number}": 1 for number in range(65)}, {"a": [*range(1001)]}):
+        with pytest.raises(ConfigurationError):
+            ask_for("telemetry", where=where)
+    with pytest.raises(ConfigurationError):
+        reversal_of("telemetry", "phone", [f"t{number}" for number in range(257)])
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda x: json.dumps(x).encode())
+)
+def test_whatever_comes_is_a_request_or_is_refused(content: bytes) -> None:
+    try:
+        found: object = asked(content)
+    except ConfigurationError as error:
+        found = error.code
+    assert isinstance(found, Ask | Reversal) or found == "B002"
+
+
+def test_what_the_log_is_told_of_a_filter_holds_no_value() -> None:
+    ask = ask_for("telemetry", where={"a": "secret", "b": {">": "hidden"}})
+    assert [each.told for each in ask.where] == ["a ==", "b >"]
+    assert "secret" not in repr(ask)
+    assert "hidden" not in repr(ask)

@@ -1,0 +1,211 @@
+"""What leaves through a door, and what does not: roles, scope, views, grants and purposes on every read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.errors import MinimizeError, RefusedError
+from tests.door.house import INCIDENT, PURPOSE, ROWS, Home, changes_of
+
+OPEN = ["tenant_id", "event_time", "device_id", "model", "battery", "storage"]
+
+
+def refused(home: Home, *arguments: Any, **words: Any) -> MinimizeError:
+    with pytest.raises(MinimizeError) as error:
+        home.read(*arguments, **words)
+    return error.value
+
+
+def test_a_role_shows_its_category_and_no_column_above(home: Home) -> None:
+    found = home.read("ann")
+    assert found.num_rows == ROWS
+    assert set(found.column_names) == {"tenant_id", "event_time", "device_id", "model", "battery", "storage", "date"}
+
+
+def test_what_is_shown_is_what_was_released(home: Home) -> None:
+    names = ["device_id", "model", "event_time", "date"]
+    ours = home.read("ann", columns=names).sort_by([(name, "ascending") for name in names])
+    import minimize
+
+    theirs = (
+        minimize.read(home.house.out, keys=home.keys).select(names).sort_by([(name, "ascending") for name in names])
+    )
+    assert ours.to_pylist() == theirs.to_pylist()
+    assert ours.schema.types == theirs.schema.types
+
+
+def test_a_scope_shows_its_tenants_alone_whether_the_tenant_is_shown_or_not(home: Home) -> None:
+    assert set(home.read("nora")["tenant_id"].to_pylist()) == {"north"}
+    assert home.read("nora", columns=["model"]).num_rows == ROWS // 2
+
+
+def test_nobody_sees_anything_without_a_role_or_a_purpose(home: Home) -> None:
+    assert refused(home, "nobody").code == "B005"
+    assert refused(home, "ann", purpose=None).code == "B005"
+    assert refused(home, "ann", purpose="marketing").code == "B005"
+    assert refused(home, "sam").code == "B005"
+
+
+def test_a_column_above_the_category_is_refused_by_name(home: Home) -> None:
+    error = refused(home, "ann", columns=["model", "owner"])
+    assert [each.field for each in error.findings] == ["owner"]
+
+
+def test_a_view_shows_a_column_coarser_than_the_output_has_it(home: Home) -> None:
+    assert {each.hour for each in home.read("dan")["event_time"].to_pylist()} == {0}
+    assert set(home.read("cora")["model"].to_pylist()) == {"old", "new"}
+    assert {each.hour for each in home.read("ann")["event_time"].to_pylist()} != {0}
+
+
+def test_a_filter_is_on_what_is_seen(home: Home) -> None:
+    assert home.read("cora", where={"model": "old"}).num_rows == ROWS // 2
+    assert home.read("cora", where={"model": "A"}).num_rows == 0
+    day = home.read("dan")["event_time"][0].as_py()
+    assert home.read("dan", where={"event_time": day}).num_rows == ROWS
+    assert home.read("dan", where={"event_time": {">": day}}).num_rows == 0
+
+
+def test_a_column_that_rows_are_chosen_by_need_not_be_shown(home: Home) -> None:
+    found = home.read("ann", columns=["device_id"], where={"model": ["A"], "battery": {">=": 50}})
+    assert found.column_names == ["device_id"]
+    assert 0 < found.num_rows < ROWS // 2
+
+
+def test_an_aggregate_is_open_to_more_and_held_to_the_scope(home: Home) -> None:
+    assert home.read("otto", "checkins/per_tenant")["tenant_id"].to_pylist() == ["north", "south"]
+    assert home.read("nora", "checkins/per_tenant")["tenant_id"].to_pylist() == ["north"]
+    assert refused(home, "otto").code == "B005"
+
+
+def test_an_output_that_does_not_tell_tenants_apart_is_shut_to_a_scope(home: Home) -> None:
+    assert home.read("otto", "checkins/per_model").num_rows == 3
+    assert refused(home, "nora", "checkins/per_model").code == "B005"
+
+
+def test_a_grant_opens_what_it_names_for_its_tenants_and_its_time(home: Home) -> None:
+    home.granted("sam", columns=("owner", "model"))
+    found = home.read("sam", columns=["owner", "model"], incident=INCIDENT)
+    assert found.num_rows == ROWS // 2
+    assert refused(home, "sam", columns=["phone"], incident=INCIDENT).code == "B005"
+    assert refused(home, "sue", columns=["owner"], incident=INCIDENT).code == "B005"
+    assert refused(home, "sam", columns=["owner"]).code == "B005"
+    home.time.passes(hours=8)
+    assert refused(home, "sam", columns=["owner"], incident=INCIDENT).code == "B005"
+
+
+def test_the_batch_date_is_a_column_that_may_be_chosen_by(home: Home) -> None:
+    home.run(40, day="2026-11-23")
+    assert home.read("ann", where={"date": "2026-11-23"}).num_rows == 40
+    assert home.read("ann", columns=["date", "model"], where={"date": {">": "2026-11-23"}}).num_rows == ROWS
+
+
+def test_what_is_not_there_is_not_open(home: Home) -> None:
+    assert refused(home, "ann", "elsewhere").code == "B003"
+    assert refused(home, "ann", "checkins/per_nothing").code == "B003"
+    assert refused(home, "ann", columns=["nothing"]).code == "B004"
+
+
+@pytest.mark.parametrize(
+    "where", [{"model": 7}, {"battery": "much"}, {"event_time": "soon"}, {"nothing": 1}, {"tenant_id": [True]}]
+)
+def test_a_filter_that_does_not_fit_is_refused_without_its_value(home: Home, where: dict[str, object]) -> None:
+    error = refused(home, "ann", where=where)
+    assert error.code == "B004"
+    assert not any(str(value) in str(error) for value in where.values() if isinstance(value, str))
+
+
+def test_every_read_is_told_once_with_its_rows_and_no_value(home: Home) -> None:
+    home.read("nora", columns=["model"], where={"model": "A"})
+    (told,) = home.told()
+    assert told["result"] == "success"
+    assert told["actor"]["user"] == "nora"
+    said = changes_of(told)
+    assert (said["rows"], said["columns"], said["where"]) == (0, "model", "model ==") or said["rows"] > 0
+    assert said["purpose"] == PURPOSE
+    assert "'A'" not in str(told)
+
+
+def test_every_refusal_is_told_once(home: Home) -> None:
+    for words in ({"columns": ["owner"]}, {"columns": ["nothing"]}, {"where": {"model": 7}}, {"purpose": None}):
+        refused(home, "ann", **words)
+    refused(home, "ann", "elsewhere")
+    assert [each["result"] for each in home.told()] == ["refused"] * 5
+
+
+def test_a_grant_that_is_revoked_ends_a_read_on_its_way(home: Home) -> None:
+    home.run(40, day="2026-11-23")
+    grant = home.granted("sam")
+    batches = home.reader("sam").batches(columns=["owner"], purpose=PURPOSE, incident=INCIDENT)
+    assert next(batches).num_rows
+    from minimize.governance.access.acting import answer
+
+    answer("revoke", grant.id, home.places(), home.time.at)
+    home.time.passes(seconds=1)
+    with pytest.raises(RefusedError) as error:
+        next(batches)
+    assert error.value.code == "B007"
+    (told,) = home.told()
+    assert changes_of(told)["ended"] == "B007"
+    assert told["result"] == "failure"
+
+
+def test_a_grant_that_runs_out_ends_a_read_to_the_second(home: Home) -> None:
+    home.run(40, day="2026-11-23")
+    home.granted("sam", duration=timedelta(seconds=10))
+    batches = home.reader("sam").batches(columns=["owner"], purpose=PURPOSE, incident=INCIDENT)
+    home.time.passes(seconds=9, milliseconds=999)
+    assert next(batches).num_rows
+    home.time.passes(milliseconds=1)
+    with pytest.raises(RefusedError):
+        next(batches)
+
+
+def test_a_role_that_is_taken_away_ends_a_read_on_its_way(home: Home) -> None:
+    home.run(40, day="2026-11-23")
+    batches = home.reader("ann").batches(purpose=PURPOSE)
+    assert next(batches).num_rows
+    home.rules(assignments=[])
+    home.time.passes(seconds=1)
+    with pytest.raises(RefusedError):
+        next(batches)
+
+
+def test_a_publication_changes_no_read_that_goes_on(home: Home) -> None:
+    home.run(40, day="2026-11-23")
+    before = home.read("ann").num_rows
+    batches = home.reader("ann").batches(columns=["model"], purpose=PURPOSE)
+    rows = next(batches).num_rows
+    for day in ("2026-11-23", "2026-11-24"):
+        home.run(10, first=500, day=day)
+    assert rows + sum(batch.num_rows for batch in batches) == before
+    assert home.read("ann").num_rows == 20
+
+
+def test_files_are_held_no_longer_than_they_are_read(home: Home) -> None:
+    reader = home.reader("ann")
+    batches = reader.batches(purpose=PURPOSE)
+    next(batches)
+    assert home.doors[-1].held
+    assert [*batches] == []
+    assert not home.doors[-1].held
+    reader.read(purpose=PURPOSE)
+    refused(home, "nobody")
+    assert not any(door.held for door in home.doors)
+
+
+def test_a_reader_that_goes_away_is_told_of(home: Home) -> None:
+    batches = home.reader("ann").batches(purpose=PURPOSE)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    del batches
+    assert [changes_of(each)["ended"] for each in home.told()] == ["left"]
+    assert not any(door.held for door in home.doors)
+
+
+def test_times_compare_as_times(home: Home) -> None:
+    noon = datetime.fromisoformat("2026-11-24T18:00:00+00:00")
+    found = home.read("ann", where={"event_time": {">=": noon}})
+    assert found.num_rows == sum(each >= noon for each in home.read("ann")["event_time"].to_pylist())

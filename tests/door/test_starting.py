@@ -1,0 +1,72 @@
+"""`minimize serve`: it answers until it is told to stop, and does not start with what would leave it open."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.door.starting import Listening, started
+from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError
+from tests.door.house import PURPOSE, ROWS, Home
+from tests.door.process import served
+from tests.door.server import certificate
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_it_answers_over_tls_until_it_is_stopped(home: Home, end: signal.Signals) -> None:
+    with served(home) as server:
+        with server.client() as door:
+            assert door.read("checkins", purpose=PURPOSE).num_rows == ROWS
+        server.process.send_signal(end)
+        assert server.process.wait(30) == 0
+
+
+def test_without_tls_it_opens_on_loopback_alone_and_where_somebody_says_so(home: Home) -> None:
+    for listening in (Listening(), Listening("192.0.2.1", insecure=True), Listening(certificate="door.pem")):
+        with pytest.raises(ConfigurationError):
+            listening.pairs()
+    assert Listening(insecure=True).pairs() == []
+    assert Listening("::1").url(7, tls=False) == "grpc://[::1]:7"
+
+
+def test_a_key_that_others_may_read_is_not_used(home: Home) -> None:
+    made = certificate(home.folder)
+    listening = Listening(certificate=made.certificate, key=made.key)
+    assert len(listening.pairs()) == 1
+    made.key.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="open to others"):
+        listening.pairs()
+    with pytest.raises(ConfigurationError, match="no PEM"):
+        Listening(certificate=made.key, key=made.key).pairs()
+
+
+def starts(home: Home, places: list[str | Path], **words: Path) -> MinimizeError:
+    given: dict[str, Any] = {
+        "keys": home.house.keys,
+        "access": home.access,
+        "ledger": home.folder / "ledger.db",
+        **words,
+    }
+    with pytest.raises(MinimizeError) as error, started(places, Listening(port=0, insecure=True), **given):
+        pass
+    return error.value
+
+
+def test_it_does_not_start_without_what_decides(home: Home, tmp_path: Path) -> None:
+    out = home.house.out
+    assert isinstance(starts(home, [out], access=tmp_path / "none.yaml"), ConfigurationError)
+    assert isinstance(starts(home, [out], keys=tmp_path / "none.keys"), KeyringError)
+    assert isinstance(starts(home, [tmp_path / "none"]), OutputError)
+    assert isinstance(starts(home, []), ConfigurationError)
+    home.access.write_text("version: 7")
+    assert starts(home, [out]).code == "E201"
+
+
+def test_a_pipeline_names_its_output(home: Home) -> None:
+    given: dict[str, Any] = {"keys": home.house.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
+    with started([home.folder, home.house.out], Listening(port=0, insecure=True), **given) as found:
+        assert found.datasets == ("checkins",)
+        assert found.url.startswith("grpc://127.0.0.1:")

@@ -1,0 +1,81 @@
+"""Reads in the ledger: told of once, whatever becomes of their process."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.keys import Keyring
+from minimize.ledger import Address
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import EVERYTHING
+from minimize.ledger.event import Change, Resource
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.readings import LONGEST, begin, finish, settle, tell
+from tests.ledger.house import by_hand, event, opened
+
+NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
+ROWS = Resource("d", "dataset", "d", (Change("rows", None, "at most 7"),))
+UNENDED = event(id="0" * 36, activity="read", result="failure", resources=(ROWS,))
+
+
+def told(ledger: Ledger) -> list[dict[str, Any]]:
+    return [json.loads(entry.event) for entry in logged(ledger, EVERYTHING)]
+
+
+def begins_and_dies(address: Address, folder: Path) -> None:
+    with opened(address, create=False) as ledger:
+        begin(ledger, UNENDED, NOW)
+
+
+def killed(address: Address, folder: Path) -> None:
+    """A process that begins a read and ends before the read does."""
+    worker = multiprocessing.get_context("spawn").Process(target=begins_and_dies, args=(address, folder))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+
+
+def test_a_read_that_ended_is_told_of_once(ledger: Ledger, keys: Keyring) -> None:
+    begin(ledger, UNENDED, NOW)
+    finish(ledger, event(id=UNENDED.id, result="success"), NOW, keys)
+    assert settle(ledger, NOW + LONGEST * 2, keys) == 0
+    assert [each["result"] for each in told(ledger)] == ["success"]
+
+
+def test_a_read_that_goes_on_is_left_alone(ledger: Ledger, keys: Keyring) -> None:
+    begin(ledger, UNENDED, NOW)
+    assert settle(ledger, NOW + timedelta(hours=1), keys) == 0
+    assert told(ledger) == []
+
+
+def test_a_read_whose_process_died_is_told_of_as_it_said(
+    ledger: Ledger, keys: Keyring, address: Address, tmp_path: Path
+) -> None:
+    killed(address, tmp_path)
+    assert settle(ledger, NOW, keys) == 1
+    assert told(ledger) == [UNENDED.as_json()]
+    assert settle(ledger, NOW, keys) == 0
+
+
+def test_a_read_of_another_machine_is_over_after_a_day(ledger: Ledger, keys: Keyring) -> None:
+    begin(ledger, UNENDED, NOW)
+    assert settle(ledger, NOW + LONGEST, keys) == 0
+    assert settle(ledger, NOW + LONGEST + timedelta(seconds=1), keys) == 1
+
+
+def test_what_never_began_is_told_of_at_once(ledger: Ledger, keys: Keyring) -> None:
+    tell(ledger, event(result="refused"), keys)
+    assert [each["result"] for each in told(ledger)] == ["refused"]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE readings SET state = 'ended'", "DELETE FROM readings"])
+def test_the_database_refuses_to_change_or_remove_a_read(ledger: Ledger, address: Address, statement: str) -> None:
+    begin(ledger, UNENDED, NOW)
+    with pytest.raises(Exception, match="append-only"):
+        by_hand(address, statement)
