@@ -37,11 +37,19 @@ def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def command(pipeline: str, fail_on: str, keys: str | None, as_json: bool) -> int:
     """All faults and risky choices of PIPELINE, each with a stable code.
 
-    PIPELINE may be the file of a recipient, or the folder of recipients, too.
+    PIPELINE may be the file of a recipient, or the folder of recipients, or the access file, too.
     """
+    from minimize.governance.access.lint import is_access
+    from minimize.governance.access.lint import lint as of_access
     from minimize.governance.recipients.lint import is_recipient
     from minimize.governance.recipients.lint import lint as judged
     from minimize.inspection import lint
+    from minimize.switching import House
 
-    found = judged(pipeline, datetime.now(UTC).date()) if is_recipient(pipeline) else lint(pipeline, keys=keys)
+    if is_recipient(pipeline):
+        found = judged(pipeline, datetime.now(UTC).date())
+    elif is_access(pipeline):
+        found = of_access(pipeline, House())
+    else:
+        found = lint(pipeline, keys=keys)
     return print_all(found, fail_on, as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from minimize.policy.faults import did_you_mean
 from minimize.switching import House
 from minimize.techniques import TypeRefused
 
+_HEAD: Final = re.compile(rb'^\s?"?assignments"?\s*:', re.MULTILINE)
 _WARNINGS: Final = frozenset({"U020", "U022", "U024", "U025", "U026"})
 
 
@@ -41,6 +43,15 @@ def lint(file: str | os.PathLike[str] | None, house: House) -> list[Finding]:
     if house.job is not None:
         found += judged.views(house.job.pipeline, plan_for(house.job))
     return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
+
+
+def is_access(path: str | os.PathLike[str]) -> bool:
+    """Whether this lint judges a path: a file that says `assignments:`."""
+    place = Path(path)
+    if not place.is_file():
+        return False
+    with place.open("rb") as file:
+        return _HEAD.search(file.read(65_536)) is not None
 
 
 @dataclass(frozen=True, slots=True)

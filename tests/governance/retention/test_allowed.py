@@ -1,0 +1,73 @@
+"""Where an access file is configured, only who may takes something out of an output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.errors import AccessDenied
+from minimize.governance.retention.retract import retract
+from minimize.ledger import find_ledger
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted
+from minimize.ledger.ledger import open_ledger
+from tests.governance.retention.house import PIPELINE, START, House, rows
+
+FIRST = date(2026, 1, 1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(name="shut")
+def _shut(house: House) -> House:
+    """A house whose operator may work on this pipeline's outputs, and whose other one on another's."""
+    house.brings(rows(FIRST), FIRST)
+    (house.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
+
+    def operator(user: str, dataset: str) -> dict[str, Any]:
+        scope = {"tenants": "all", "datasets": [dataset]}
+        return {"role": "operator", "members": {"users": [user]}, "scope": scope}
+
+    assignments = [operator("ops", PIPELINE["pipeline"]), operator("other", "elsewhere")]
+    (house.folder / "access.yaml").write_text(json.dumps({"version": 1, "assignments": assignments}))
+    house.run(FIRST, START + DAY)
+    return house
+
+
+def told(house: House) -> list[tuple[str, str]]:
+    with open_ledger(find_ledger(house.folder / "ledger.db")) as ledger:
+        found = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="decision"))]
+    return [(each["operation"], each["result"]) for each in found]
+
+
+def expire(house: House) -> object:
+    return house.expire(START + 41 * DAY)
+
+
+def retracts(house: House) -> object:
+    changed = json.loads((house.folder / "policy.yaml").read_text())
+    changed["fields"]["place"] = {"type": "string", "do": "drop"} if "place" in changed["fields"] else {}
+    changed["fields"] = {key: each for key, each in changed["fields"].items() if each}
+    (house.folder / "policy.yaml").write_text(json.dumps(changed))
+    return retract(house.out, yes=True, keys=house.keys)
+
+
+@pytest.mark.parametrize(("act", "operation"), [(expire, "output/expire"), (retracts, "output/retract")])
+def test_who_may_not_takes_nothing_out_and_who_may_does(
+    shut: House, monkeypatch: pytest.MonkeyPatch, act: Callable[[House], object], operation: str
+) -> None:
+    before = shut.rows()
+    for user, rule in (("nemo", "nobody"), ("other", "out_of_scope")):
+        monkeypatch.setenv("MINIMIZE_ACTOR", user)
+        with pytest.raises(AccessDenied) as caught:
+            act(shut)
+        assert [each.rule for each in caught.value.reasons] == [rule]
+    assert shut.rows() == before
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ops")
+    act(shut)
+    assert shut.rows() != before
+    assert told(shut) == [(operation, "refused"), (operation, "refused"), (operation, "success")]
+    shut.verified()
