@@ -32,7 +32,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "recipient": ("minimize.cli.recipient", "Third parties: list them, show a tenant what goes to one, lint."),
     "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
     "share": ("minimize.cli.share", "What may go to a third party: send, log, show, why, recall."),
-    "subject": ("minimize.cli.subject", "What is held of a device, a user or a tenant: view, export."),
+    "subject": (
+        "minimize.cli.subject",
+        "What is held of a device, a user or a tenant: view, export, restrict, delete.",
+    ),
     "access": (
         "minimize.cli.access",
         "Who may do what: show, lint, why; grants: request, approve, deny, revoke, list.",

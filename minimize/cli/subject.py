@@ -13,7 +13,7 @@ from minimize.cli import options
 from minimize.cli.allowing import may
 
 if TYPE_CHECKING:
-    from minimize.governance.subjects import Subject, View
+    from minimize.governance.subjects import Deletion, Status, Subject, View
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,6 +67,98 @@ def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: 
     made = exported(_found(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact)
     lines = [f"{each.folder}: {each.rows:,} records, {len(each.files)} files" for each in made]
     options.show({"exports": [each.as_json() for each in made]}, as_json, "\n".join(lines))
+
+
+@command.command("delete")
+@_whose
+@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+def delete(yes: bool, as_json: bool, **words: Any) -> None:
+    """Take every record of each ID out of all outputs, for good; recipients that got some are listed, to be told.
+
+    What happened up to now does not come back by a rerun, a late file, a replay or a backfill. An open request is gone on
+    with by the same command.
+    """
+    from minimize.governance.subjects import delete as deleted
+
+    may("subject/delete", words, words["tenant"])
+    done = deleted(_subjects(words), _house(words), datetime.now(UTC), named=words["named"], yes=yes)
+    options.show(done.as_json(), as_json, _gone(done, yes))
+
+
+@command.command("restrict")
+@_whose
+@click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
+@click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing is exported or deleted.")
+def restrict(to: str, redact: tuple[str, ...], yes: bool, as_json: bool, **words: Any) -> None:
+    """Export everything that is held of each ID into a new folder, and delete it then."""
+    from minimize.governance.subjects import delete as deleted
+    from minimize.governance.subjects import restrict as restricted
+
+    may("subject/restrict", words, words["tenant"])
+    subjects, house, now = _subjects(words), _house(words), datetime.now(UTC)
+    if yes:
+        _, done = restricted(subjects, Path(to), house, now, named=words["named"], redact=redact)
+    else:
+        done = deleted(subjects, house, now, named=words["named"])
+    options.show({**done.as_json(), "exported_to": to if yes else None}, as_json, _gone(done, yes))
+
+
+@command.command("status")
+@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@options.house
+@options.as_json
+def status(tenant: str | None, as_json: bool, **places: Any) -> int:
+    """List requests: what was asked, how far it is, by when it must be done. Exit 1 where one is overdue."""
+    from minimize.governance.subjects import statuses
+
+    now = datetime.now(UTC)
+    with _house(places).opened() as ledger:
+        found = statuses(ledger, tenant=tenant)
+    lines = [_line(each, now) for each in found]
+    options.show({"requests": [each.as_json(now) for each in found]}, as_json, "\n".join(lines) or "no requests")
+    return int(any(each.is_overdue(now) for each in found))
+
+
+@command.command("confirm")
+@click.argument("request")
+@click.argument("recipient")
+@options.house
+@options.as_json
+def confirm(request: str, recipient: str, as_json: bool, **places: Any) -> None:
+    """Take down that RECIPIENT has deleted what REQUEST was about."""
+    from minimize.governance.subjects import confirm as confirmed
+
+    may("share/recall", places)
+    now = datetime.now(UTC)
+    found = confirmed(request, recipient, _house(places), now)
+    options.show(found.as_json(now), as_json, _line(found, now))
+
+
+def _gone(done: Deletion, yes: bool) -> str:
+    lines = [f"{done.rows:,} records of {len(done.whose)} subjects {'went' if yes else 'would go'}"]
+    lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
+    said = done.as_json()
+    lines += [f"  {name} must delete, too: {', '.join(acts)}" for name, acts in said["recalls"].items()]
+    lines += [
+        f"  {name} of {pipeline} stays as it is for {', '.join(dates)}: counted anew it would tell of few"
+        for pipeline, stays in said["stays"].items()
+        for name, dates in stays.items()
+    ]
+    lines += [f"  not searched: {each['file']}: {each['why']}" for each in said["not_searched"]]
+    lines += [f"  not reached: {each['output']}: {each['why']}" for each in said["not_reached"]]
+    lines += [f"  request {name}" for name in said["requests"]]
+    return "\n".join(lines if yes else [*lines, "nothing was changed: --yes does it"])
+
+
+def _line(found: Status, now: datetime) -> str:
+    body = found.as_json(now)
+    waiting = [name for name, each in found.told.items() if not each["confirmed"]]
+    rest = f", waiting for {', '.join(waiting)}" if waiting else ""
+    late = " OVERDUE" if body["overdue"] else ""
+    whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
+    asked = f"{body['request']}  {body['kind']} of {whose}, asked {body['asked_at']}"
+    return f"{asked}: {body['state']}{rest}, by {body['due']}{late}"
 
 
 def _found(words: dict[str, Any]) -> tuple[View, ...]:

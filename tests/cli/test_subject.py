@@ -41,3 +41,30 @@ def test_an_export_says_where_it_is(house: House, command: Command) -> None:
 
 def test_nobody_named_is_a_fault_of_usage(house: House, command: Command) -> None:
     assert command("subject", "view").code == 2
+
+
+def test_a_deletion_is_shown_before_it_is_done(house: House, command: Command) -> None:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    words = ("d3", "--tenant", "north", "--output", house.out, "--keys", house.keys)
+    shown = command("subject", "delete", *words)
+    assert "would go" in shown.out
+    assert "nothing was changed: --yes does it" in shown.out
+    done = command("subject", "delete", *words, "--yes", "--json")
+    assert (done.code, len(done.json["receipts"])) == (0, 1)
+    status = command("subject", "status", "--output", house.out)
+    assert (status.code, "delete of a subject of north" in status.out) == (0, True)
+    assert "d3" not in status.out.replace(done.json["requests"][0], "")
+    assert command("subject", "view", *words, "--json").json["subjects"][0]["rows"] == 0
+
+
+def test_a_restriction_exports_and_deletes(house: House, command: Command) -> None:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    words = ("d3", "--tenant", "north", "--output", house.out, "--keys", house.keys, "--to", "export")
+    assert command("subject", "restrict", *words).code == 0
+    assert not (house.folder / "export").exists()
+    assert "went" in command("subject", "restrict", *words, "--yes").out
+    assert (house.folder / "export/view.json").exists()

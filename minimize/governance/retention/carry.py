@@ -89,7 +89,7 @@ class Carrying:
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
-            made = self._recomputed(folder.receipts(), plan, group) if self.kind == "expire" else ()
+            made = self._recomputed(folder.receipts(), plan, group) if self.kind in ("expire", "delete") else ()
             telling = Telling(
                 folder.receipts(),
                 booking.run_id,

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+import pyarrow as pa
+
 from minimize.governance.retention.clock import Clock
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import Column, pinned, rotations
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.personal import Reduced, owner_of, reduced
-from minimize.governance.retention.rules import Rules
+from minimize.governance.retention.rules import Rules, fields_of
 from minimize.governance.retention.sure import is_shown
 from minimize.governance.retention.tokens import recognized
 from minimize.governance.retention.whose import Named, Whose
@@ -32,13 +34,17 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an expiry was asked: of which output, by which policy, as of when, after which events."""
+    """What an expiry was asked: of which output, by which policy, as of when, after which events.
+
+    ages  whether what is past its retention goes, too; a deletion looks at events alone
+    """
 
     output: Place
     today: Policy
     at: datetime
     keys: Keyring = field(repr=False)
     events: tuple[Event, ...] = ()
+    ages: bool = True
 
     def orders(self, written: Written, stored: Stored, name: str) -> Orders:
         """The orders for one file of an output."""
@@ -46,9 +52,12 @@ class Asked:
         if name != "records":
             return _of_aggregate(self, written, name, born)
         then, schema = written.policy, stored.whole
-        orders = Orders(then, Rules.of(then, self.today, schema), self.at, Clock.of(then, schema), born)
+        orders = Orders(then, self._rules(then, schema), self.at, Clock.of(then, schema), born)
         events = _reaching(self.happened, orders.clock, stored)
         return _with_events(orders, stored, events, self.keys) if events else orders
+
+    def _rules(self, then: Policy, schema: pa.Schema) -> Rules:
+        return Rules.of(then, self.today, schema) if self.ages else Rules(pointers=fields_of(then, schema))
 
     @property
     def happened(self) -> tuple[Event, ...]:
@@ -58,7 +67,7 @@ class Asked:
 
 def _of_aggregate(asked: Asked, written: Written, name: str, born: int | None) -> Orders:
     """An aggregate's rows are as old as the oldest instant of their time's unit, else of their partition."""
-    rules = Rules(age=asked.today.retention)
+    rules = Rules(age=asked.today.retention if asked.ages else None)
     clock = Clock.of_groups(written.policy, dict(_times(written, name)))
     return Orders(written.policy, rules, asked.at, clock, born)
 

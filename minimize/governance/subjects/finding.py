@@ -65,9 +65,15 @@ class Held:
     @property
     def forms(self) -> frozenset[str]:
         """The forms in which he stands there."""
-        batches = self.rows.combine_chunks().to_batches()
-        found = (_plain(leaf(batch, Pointer.parse(self.key)).values) for batch in batches)
-        return frozenset(str(form) for each in found for form in pc.unique(each).to_pylist() if form is not None)
+        return _distinct(self.rows, Pointer.parse(self.key))
+
+    @property
+    def tenants(self) -> frozenset[str]:
+        """The tenants beside him, where the file has them as they came in."""
+        policy = self.written.policy
+        pointer = fields_of(policy, self.rows.schema).get(policy.tenant or "")
+        shows = pointer is not None and _is_kept(policy.fields[str(policy.tenant)])
+        return _distinct(self.rows, pointer) if pointer is not None and shows else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +203,9 @@ def _is_kept(field: Field) -> bool:
 
 def _plain(values: pa.Array) -> pa.Array:
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def _distinct(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
+    batches = rows.combine_chunks().to_batches()
+    found = (pc.unique(_plain(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    return frozenset(str(each) for one in found for each in one if each is not None)

@@ -1,0 +1,231 @@
+"""`subject delete`: records of people, devices and tenants go from every output, do not come back, and recipients are told.
+
+The request and its events are recorded first, so that whatever happens then is gone on with by the same command: a run that
+begins from now on gates what happened before, and an output of which nothing is due any more is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, quietly
+from minimize.governance.retention.carry import Carrying
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.expire import Expiry
+from minimize.governance.retention.kept import kept_events
+from minimize.governance.retention.ordered import Asked
+from minimize.governance.retention.plan import Plan
+from minimize.governance.retention.recording import Wish, add_event
+from minimize.governance.subjects.asked import Subject
+from minimize.governance.subjects.finding import Blind, Held, Search
+from minimize.governance.subjects.outputs import Output, Unreached, outputs
+from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_down
+from minimize.governance.subjects.rescan import hidden, remains
+from minimize.governance.subjects.shared import shared
+from minimize.io.published import receipts
+from minimize.job.origin import pipeline_behind
+from minimize.keys import Keyring
+from minimize.ledger import actor_of
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.tenants import tenants_named
+from minimize.ledger.tokens import subject_token
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Receipt
+from minimize.stores import Anywhere
+from minimize.switching import House
+
+if TYPE_CHECKING:
+    from minimize.ledger.requests import Request
+
+KIND: Final = "erasure"
+Recalls = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What is deleted, or was.
+
+    whose      each subject with its tenant, once for each tenant in which it stands
+    plans      per output what goes
+    receipts   of what was done
+    recalls    per subject and recipient the disclosures that it has to delete
+    blind      files in which nobody can be looked for
+    unreached  outputs that cannot be reached from here
+    requests   the names of the requests
+    """
+
+    whose: tuple[Subject, ...] = field(repr=False)
+    plans: Mapping[str, Plan]
+    recalls: Mapping[Subject, Recalls] = field(default_factory=dict, repr=False)
+    blind: tuple[Blind, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    requests: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many records."""
+        return sum(sum(each.gated.values()) for plan in self.plans.values() for each in plan.due)
+
+    @property
+    def stays(self) -> dict[str, dict[str, list[str]]]:
+        """Per output the aggregates, by date, that stand as they were: counted anew they would tell of few subjects."""
+        said = [(each.pipeline, each.stays or {}) for each in self.receipts]
+        return {pipeline: {name: list(dates) for name, dates in stays.items()} for pipeline, stays in said if stays}
+
+    def as_json(self) -> dict[str, Any]:
+        """The deletion as `subject delete --json` prints it."""
+        return {
+            "subjects": len(self.whose),
+            "rows": self.rows,
+            "outputs": {name: plan.as_json() for name, plan in self.plans.items()},
+            "recalls": _by_recipient(self.recalls.values()),
+            "stays": self.stays,
+            "not_searched": [{"file": each.file.path, "why": each.why} for each in self.blind],
+            "not_reached": [{"output": each.folder, "why": each.why} for each in self.unreached],
+            "receipts": [each.run_id for each in self.receipts],
+            "requests": list(self.requests),
+        }
+
+
+def delete(
+    subjects: Sequence[Subject], house: House, now: datetime, *, named: Sequence[Anywhere] = (), yes: bool = False
+) -> Deletion:
+    """Deletes what is held of these subjects in every output; without `yes` only the plan is made.
+
+    A subject without a tenant is sought in every tenant that is known. Raises ConfigurationError for one that is named by
+    another field than the policy's subject, or of which no tenant is known; CheckFailed where records are left afterwards;
+    and what `expire` raises: then the request stays open, and the same command goes on with it.
+    """
+    with house.opened(create=yes) as ledger:
+        made = _Deleting(house, ledger, house.keyring(), now, *outputs(ledger, named))
+        whose = tuple(one for each in subjects for one in made.of_tenants(each))
+        found = made.planned(whose)
+        return made.done(found) if yes else found
+
+
+@dataclass(frozen=True)
+class _Deleting:
+    house: House
+    ledger: Ledger
+    keys: Keyring = field(repr=False)
+    now: datetime
+    found: tuple[Output, ...] = ()
+    missed: tuple[Unreached, ...] = ()
+
+    def of_tenants(self, subject: Subject) -> Iterator[Subject]:
+        """The subject in each tenant in which it stands."""
+        if subject.field is not None:
+            hint = "`subject view --as` shows what is held; delete by the id that the policy names as its subject"
+            raise ConfigurationError("only subjects and tenants can be deleted", hint=hint)
+        if subject.tenant is not None:
+            yield subject
+            return
+        known = tenants_named(self.ledger) | self._shown(subject)
+        there = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
+        if not there:
+            raise ConfigurationError(
+                "somebody who is named stands in no output, and no tenant is given",
+                hint="--tenant T; then what arrives late of him is kept out, too",
+            )
+        yield from there
+
+    def planned(self, whose: Sequence[Subject]) -> Deletion:
+        """What goes, who has to be told, and where nobody can be looked for."""
+        events = tuple(self._event(each) for each in whose)
+        plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.found}
+        sought = [found for each in whose for found in self._search(each).over(self.found)]
+        forms = frozenset(form for one in sought if isinstance(one, Held) for form in one.forms)
+        recalls = {each: self._recalls(each, forms) for each in whose}
+        blind = {one.file.path: one for one in sought if isinstance(one, Blind)}
+        due = {name: plan for name, plan in plans.items() if plan.due}
+        return Deletion(tuple(whose), due, recalls, tuple(blind.values()), self.missed)
+
+    def done(self, plan: Deletion) -> Deletion:
+        """The deletion, carried out: recorded first, then output by output, then looked for once more."""
+        steps = [self._request(each) for each in plan.whose]
+        taken_down(self.ledger, self.house, steps, self.now)
+        for each in plan.whose:
+            self._told_of(each)
+        made: list[Receipt] = []
+        wrong: MinimizeError | None = None
+        try:
+            for output in self.found:
+                made += self._carried_out(output, plan.whose)
+            self._check(plan.whose, made)
+        except MinimizeError as error:
+            wrong = error
+        body = {"receipts": [each.run_id for each in made]}
+        if wrong is not None:
+            failed = [step_of(step, "failed", self.now, error=wrong.code, **body) for step in steps]
+            taken_down(self.ledger, self.house, failed, self.now)
+            raise wrong
+        recalls = dict(zip(steps, plan.recalls.values(), strict=True))
+        done = [step_of(step, "done", self.now, recalls=recalls[step], **body) for step in steps]
+        taken_down(self.ledger, self.house, done, self.now)
+        return replace(plan, receipts=tuple(made), requests=tuple(each.id[:SHORT] for each in steps))
+
+    def _carried_out(self, output: Output, whose: Sequence[Subject]) -> tuple[Receipt, ...]:
+        expiry, job = self._expiry(output, [self._event(each) for each in whose])
+        plan = quietly(expiry.plan)
+        carrying = Carrying(expiry.asked, job, at_given=False, ledger=self.house.ledger, kind="delete")
+        return quietly(lambda: carrying.out(plan)) if plan.due else ()
+
+    def _check(self, whose: Sequence[Subject], made: Sequence[Receipt]) -> None:
+        """Raises CheckFailed where a record is left, or a dictionary of what was written anew knows somebody who has none."""
+        now = tuple(replace(each, chain=receipts(each.folder)) for each in self.found)
+        left = {path for each in whose for path in remains(self._search(each), now)}
+        new = [file.path for each in made for one in each.outputs.values() for file in one.files]
+        left |= set(hidden(now, new))
+        if left:
+            hint = "a run may have published meanwhile: the same command goes on"
+            raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
+
+    def _told_of(self, subject: Subject) -> None:
+        """Puts down that the subject is gone, so that no run brings it back."""
+        places = replace(self.house, keys=self.keys)
+        add_event(Wish(str(subject.tenant), KIND, subject.id, self.now), places, self.now)
+
+    def _request(self, subject: Subject) -> Request:
+        from minimize.ledger.requests import Request
+
+        token = None if subject.id is None else subject_token(self.keys, str(subject.tenant), subject.id)
+        due, who = due_of(subject.is_tenant, self.now), actor_of().user or ""
+        return Request("delete", str(subject.tenant), token, self.now, due, "open", "{}", self.now, who)
+
+    def _expiry(self, output: Output, events: Sequence[Event]) -> tuple[Expiry, Pipeline]:
+        job = pipeline_behind(output.folder, output.chain[-1], None)
+        known = (each for each in kept_events(self.ledger.address, self.keys, events) if each.kind == KIND)
+        asked = Asked(output.folder, job.policy, self.now, self.keys, (*events, *known), ages=False)
+        return Expiry(asked, job, output.chain), job
+
+    def _event(self, subject: Subject) -> Event:
+        return Event(str(subject.tenant), KIND, self.now, subject.id)
+
+    def _recalls(self, subject: Subject, forms: frozenset[str]) -> Recalls:
+        told: dict[str, list[str]] = {}
+        for act in shared(self.ledger, subject, (), self.keys, forms):
+            told.setdefault(act.recipient, []).append(act.disclosure)
+        return told
+
+    def _holds(self, subject: Subject) -> bool:
+        return any(isinstance(each, Held) for each in self._search(subject).over(self.found))
+
+    def _shown(self, subject: Subject) -> frozenset[str]:
+        """The tenants that files show beside the subject."""
+        held = (each for each in self._search(subject).over(self.found) if isinstance(each, Held))
+        return frozenset(name for each in held for name in each.tenants)
+
+    def _search(self, subject: Subject) -> Search:
+        return Search(subject, self.keys, tenants_named(self.ledger))
+
+
+def _by_recipient(recalls: Iterable[Recalls]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for each in recalls:
+        for recipient, disclosures in each.items():
+            found.setdefault(recipient, set()).update(disclosures)
+    return {name: sorted(acts) for name, acts in sorted(found.items())}

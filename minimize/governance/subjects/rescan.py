@@ -1,0 +1,49 @@
+"""What a deletion left behind, looked for in the bytes of files: forms that no record has, and records that should be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.governance.subjects.finding import Held, Search
+from minimize.governance.subjects.outputs import Output
+from minimize.io.stored import open_stored
+from minimize.nested import leaf
+from minimize.pointer import Pointer
+
+
+def remains(search: Search, outputs: Iterable[Output]) -> Iterator[str]:
+    """The files that still hold records of a subject; those that happened after it was erased are not among them."""
+    for found in search.over(outputs):
+        if isinstance(found, Held):
+            yield found.file.path
+
+
+def hidden(outputs: Iterable[Output], paths: Iterable[str]) -> Iterator[str]:
+    """Of files that were written anew those whose dictionaries hold a subject that no record has."""
+    wanted = frozenset(paths)
+    for output in outputs:
+        for written, file in output.files():
+            key = written.policy.subject
+            if file.path in wanted and key is not None and _has_unused(output, file.path, Pointer.parse(key)):
+                yield file.path
+
+
+def _has_unused(output: Output, path: str, subject: Pointer) -> bool:
+    """Whether a row group has an entry in the dictionary of its subjects that no record uses."""
+    stored = open_stored(output.folder, path, encoded=True)
+    if subject.top not in stored.schema.names:
+        return False
+    groups = range(stored.file.metadata.num_row_groups)
+    return any(_unused(stored.column(subject.top, group), subject) for group in groups)
+
+
+def _unused(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
+    values = [leaf(batch, subject).values for batch in batches]
+    if not values or not all(pa.types.is_dictionary(each.type) for each in values):
+        return False
+    whole = pa.chunked_array(values).unify_dictionaries().chunks
+    used = pc.count_distinct(pa.chunked_array([each.indices for each in whole]), mode="only_valid").as_py()
+    return bool(used < len(whole[0].dictionary))

@@ -1,0 +1,199 @@
+"""Records of people, devices and tenants go from every output, and do not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import minimize
+from minimize.errors import CheckFailed, ConfigurationError, OutputError
+from minimize.governance.subjects import Deletion, Subject, delete, statuses, view
+from minimize.governance.subjects import deleting as room
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.switching import House as Places
+from tests.job.house import BEFORE, DAY, House, events
+
+NOW = datetime.now(UTC)
+RECORDS = events(120)
+D3, D4 = Subject("d3", "north"), Subject("d4", "south")
+COUNTS = {
+    "daily": {
+        "group_by": {"tenant": "tenant_id"},
+        "measures": {"events": "count", "devices": {"count_distinct": "device_id"}},
+        "suppress": {"below": 2},
+    }
+}
+
+
+def places(house: House) -> Places:
+    return Places(house.folder / "house.db", keys=house.keys)
+
+
+def deleted(house: House, *subjects: Subject, yes: bool = True, **options: Any) -> Deletion:
+    return delete(subjects, places(house), datetime.now(UTC), yes=yes, **options)
+
+
+def count(records: Iterable[dict[str, Any]], *subjects: Subject) -> int:
+    return sum(
+        each["tenant_id"] == subject.tenant and subject.id in (None, each["device_id"])
+        for each in records
+        for subject in subjects
+    )
+
+
+@pytest.fixture(name="filled")
+def _filled(house: House) -> House:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.brings(RECORDS, BEFORE)
+    run(house)
+    return house
+
+
+def run(house: House, **options: Any) -> Any:
+    return house.run(**{"ledger": house.folder / "house.db", "at": None, "output": None, **options})
+
+
+def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: House) -> None:
+    before = filled.files()
+    plan = deleted(filled, D3, yes=False)
+    assert plan.rows == 2 * count(RECORDS, D3)
+    assert (plan.receipts, plan.requests) == ((), ())
+    assert filled.files() == before
+    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+        assert statuses(book) == []
+
+
+def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: House) -> None:
+    done = deleted(filled, D3, D4)
+    (receipt,) = done.receipts
+    assert (receipt.kind, receipt.gated_by.erased) == ("delete", 2 * count(RECORDS, D3, D4))
+    assert len(filled.rows()) == 2 * (len(RECORDS) - count(RECORDS, D3, D4))
+    assert view([D3, D4], places(filled), NOW)[0].rows == 0
+    minimize.verify(filled.out, keys=filled.keys)
+
+
+def test_a_whole_tenant_goes(filled: House) -> None:
+    deleted(filled, Subject(None, "south"))
+    assert {row["tenant_id"] for row in filled.rows()} == {"north"}
+
+
+def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: House) -> None:
+    done = deleted(filled, Subject("d3"))
+    assert {each.tenant for each in done.whose} == {"north", "south"}
+    assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
+
+
+def test_files_that_hold_nobody_of_them_keep_their_bytes(house: House) -> None:
+    house.pipeline(aggregates=None)
+    house.brings([each for each in RECORDS if each["device_id"] != "d3"], BEFORE)
+    house.brings(RECORDS)
+    run(house)
+    before = {name for name in house.files() if BEFORE in name}
+    deleted(house, D3)
+    assert {name for name in house.files() if BEFORE in name} == before
+
+
+def test_no_dictionary_of_a_file_knows_who_is_gone(filled: House) -> None:
+    form = {row["device_id"] for row in filled.rows()}
+    deleted(filled, D3)
+    left = {row["device_id"] for row in filled.rows()}
+    (gone,) = form - left
+    for path in filled.out.rglob("records/**/*.parquet"):
+        assert gone.encode() not in path.read_bytes()
+        table = pq.read_table(path, columns=["device_id"], read_dictionary=["device_id"], partitioning=None)
+        assert gone not in table["device_id"].combine_chunks().dictionary.to_pylist()
+
+
+def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: House) -> None:
+    deleted(filled, D3)
+    filled.brings(RECORDS, name="late")
+    receipt = run(filled, date=DAY)
+    assert receipt.gated_by.erased == 2 * count(RECORDS, D3)
+    assert view([D3], places(filled), NOW)[0].rows == 0
+
+
+def test_every_output_that_the_ledger_knows_is_looked_at(filled: House) -> None:
+    run(filled, output=filled.folder / "other")
+    done = deleted(filled, D3)
+    assert len(done.receipts) == 2
+    assert len(filled.rows(output=filled.folder / "other")) == 2 * (len(RECORDS) - count(RECORDS, D3))
+
+
+@pytest.fixture(name="counted")
+def _counted(house: House) -> House:
+    house.pipeline(aggregates=COUNTS)
+    house.brings(RECORDS)
+    run(house)
+    return house
+
+
+def devices(house: House) -> dict[str, int]:
+    return {row["tenant"]: row["devices"] for row in house.rows("daily")}
+
+
+def test_an_aggregate_that_would_tell_of_few_stays_and_is_named(counted: House) -> None:
+    done = deleted(counted, D3)
+    assert done.stays == {"checkins": {"daily": [DAY]}}
+    assert devices(counted) == {"north": 11, "south": 11}
+
+
+def test_an_aggregate_is_counted_anew_where_no_difference_tells_of_few(counted: House) -> None:
+    done = deleted(counted, Subject("d5", "north"), Subject("d7", "north"))
+    assert done.stays == {}
+    assert devices(counted) == {"north": 9, "south": 11}
+    minimize.verify(counted.out, keys=counted.keys)
+
+
+def test_a_request_is_a_record_with_a_deadline(filled: House) -> None:
+    done = deleted(filled, D3)
+    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+        (status,) = statuses(book)
+    assert done.requests == (status.last.id[:12],)
+    assert (status.last.state, (status.last.due - status.last.asked_at).days) == ("done", 30)
+    assert not status.is_open
+    assert "d3" not in str(status.last.subject)
+
+
+def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
+    filled: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(filled, output=filled.folder / "other")
+    real, calls = room._Deleting._carried_out, []
+
+    def once(self: Any, output: Any, whose: Any) -> Any:
+        calls.append(output)
+        if len(calls) == 2:
+            raise OutputError("no room")
+        return real(self, output, whose)
+
+    monkeypatch.setattr(room._Deleting, "_carried_out", once)
+    with pytest.raises(OutputError):
+        deleted(filled, D3)
+    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+        assert [each.last.state for each in statuses(book)] == ["failed"]
+    done = deleted(filled, D3)
+    assert done.rows == 2 * count(RECORDS, D3)
+    assert view([D3], places(filled), NOW)[0].rows == 0
+
+
+def test_what_is_left_fails_the_check(filled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room._Deleting, "_carried_out", lambda *_: ())
+    with pytest.raises(CheckFailed, match="2 files still hold"):
+        deleted(filled, D3)
+
+
+def test_who_stands_nowhere_wants_a_tenant(filled: House) -> None:
+    with pytest.raises(ConfigurationError, match="stands in no output"):
+        deleted(filled, Subject("d99"))
+    assert deleted(filled, Subject("d99", "north")).rows == 0
+
+
+def test_only_the_policys_subjects_can_be_deleted(filled: House) -> None:
+    with pytest.raises(ConfigurationError, match="only subjects and tenants"):
+        deleted(filled, Subject("d3", "north", "serial"))
