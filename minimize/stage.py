@@ -80,7 +80,7 @@ class Batch:
     hollow: Mapping[str, pa.BooleanArray] = field(default_factory=dict, repr=False)
     released: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
     measured: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
-    ranks: Mapping[str, pa.DoubleArray] = field(default_factory=dict, repr=False)
+    ranks: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
     counts: Counts = field(default_factory=Counts)
 
     def with_(self, **changes: Any) -> Batch:

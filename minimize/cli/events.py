@@ -29,7 +29,7 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("tenant")
-@click.argument("event", type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset"]))
+@click.argument("event", type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]))
 @click.option("--subject", metavar="S", help="The subject that it is about, as it comes in.")
 @click.option("--at", metavar="TIME", help="When it happened (ISO 8601); now where nothing is said.")
 @options.house

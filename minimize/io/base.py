@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import pyarrow as pa
 
@@ -18,6 +18,11 @@ from minimize.stores import Place
 
 Unit = Literal["byte", "row"]
 Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large"]
+
+MANY: Final = 1 << 20
+"""Rows of a chunk that goes on to a sink: a row group's worth, so that a dictionary is written once for all of it."""
+FEW: Final = 1 << 17
+"""Rows of a chunk that is only looked at: few enough for a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,15 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are."""
+    """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are.
+
+    rows  the most rows of a chunk, where a source can be read in any number of them
+    """
 
     fields: tuple[Declared, ...]
     never: tuple[Pointer, ...] = ()
     subject: Pointer | None = None
+    rows: int = MANY
 
     def only(self, keys: Collection[str]) -> Request:
         """The same request of which nobody reads more than these fields. What is checked stays the same."""

@@ -11,15 +11,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.errors import SourceError
-from minimize.io.base import Carried, Chunk, Declared, Request, Unit
+from minimize.io.base import MANY, Carried, Chunk, Declared, Request, Unit
 from minimize.io.fit import check, forbidden, undeclared
 from minimize.io.project import project
 from minimize.io.rows import Fault, Mask, carried, faults
 from minimize.io.shape import pruned, tree
 from minimize.pointer import Pointer
 
-ROWS = 1_048_576
-"""The most rows of a chunk."""
+ROWS = MANY
+"""The most rows of a chunk of data in memory."""
 
 
 @dataclass(frozen=True, slots=True)

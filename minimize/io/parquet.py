@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from minimize.errors import Finding
 from minimize.io.base import Carried, Chunk, Declared, Request
-from minimize.io.columnar import ROWS, Bound, bind, sound
+from minimize.io.columnar import Bound, bind, sound
 from minimize.io.find import Shown, hive
 from minimize.io.fit import refuse, unified
 from minimize.io.footer import Footer
@@ -79,7 +79,7 @@ class ParquetPart(OfFile):
         return (self,) if groups < 2 else [replace(self, group=group) for group in range(groups)]
 
     def read(self) -> Iterator[Chunk]:
-        """The records, at most `ROWS` a chunk, never across row groups. Raises SourceError."""
+        """The records, at most as many a chunk as the request wants, never across row groups. Raises SourceError."""
         foot, first = footer(self.file), 0
         with parquet_file(self.file.path, read_dictionary=list(self.encoded)) as opened:
             for group in range(foot.groups):
@@ -114,10 +114,10 @@ class ParquetPart(OfFile):
     def _batches(self, opened: pq.ParquetFile, foot: Footer, group: int, look: _Look) -> Iterator[pa.RecordBatch]:
         leaves = [*foot.needed(tree(self.bound.request)), *look.leaves]
         if not leaves:
-            rows = foot.rows(group)
-            yield from (rows_only(min(ROWS, rows - at)) for at in range(0, rows, ROWS))
+            rows, most = foot.rows(group), self.bound.request.rows
+            yield from (rows_only(min(most, rows - at)) for at in range(0, rows, most))
             return
-        decoded = _decoded(opened, group, foot.rows(group), foot.paths(leaves))
+        decoded = _decoded(opened, group, self.bound.request.rows, foot.paths(leaves))
         yield from steady(decoded, damaged(self.name), self.name)
 
     def _partitions(self, schema: pa.Schema) -> dict[str, pa.Scalar]:
@@ -131,10 +131,10 @@ class ParquetPart(OfFile):
         }
 
 
-def _decoded(opened: pq.ParquetFile, group: int, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _decoded(opened: pq.ParquetFile, group: int, most: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """A row group at once where it is small enough, which takes less memory than to read it step by step."""
-    if rows > ROWS:
-        yield from opened.iter_batches(ROWS, row_groups=[group], columns=columns, use_threads=False)
+    if opened.metadata.row_group(group).num_rows > most:
+        yield from opened.iter_batches(most, row_groups=[group], columns=columns, use_threads=False)
     else:
         yield from opened.read_row_group(group, columns=columns, use_threads=False).to_batches()
 

@@ -22,6 +22,7 @@ from minimize.io.published import receipts
 from minimize.job.collecting import load_job_settings
 from minimize.job.dates import Day, Wanted
 from minimize.job.encrypting import check_masters
+from minimize.job.erasing import load_erased
 from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, arrivals
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
@@ -31,6 +32,8 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
 from minimize.settings import SettingsRows
+from minimize.settings.base import Settings
+from minimize.settings.erased import Erased, ErasedRows
 from minimize.spill import find_budget
 from minimize.stores import Anywhere, Place, options_of
 from minimize.techniques import plain
@@ -48,6 +51,8 @@ class Given:
     kms: Kms
     """Who keeps the master keys of encrypted outputs."""
     settings: SettingsRows | None
+    erased: ErasedRows
+    """Who is gone, as the ledger tells."""
     output: Place
     sources: Mapping[Day, Source]
     found: Found
@@ -64,6 +69,10 @@ class Given:
     """What there would have been to do, in words: the path of the input as it was written."""
     shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
     """The batch dates that are left alone, because some of their files are gone since they ran."""
+
+    def told(self, when: datetime) -> tuple[Settings | None, Erased | None]:
+        """Settings, and who is gone, as a run at this time sees them."""
+        return None if self.settings is None else self.settings.at(when), self.erased.at(when)
 
     @property
     def nothing(self) -> bool:
@@ -111,6 +120,7 @@ def resolve(
         keys=keyring,
         kms=kms,
         settings=rows,
+        erased=load_erased(job, keyring, target, ledger),
         output=target,
         sources=sources,
         found=every,

@@ -14,6 +14,7 @@ from minimize.io.publish import Output, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
+from minimize.job.erasing import check_still
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
 from minimize.job.limits import check_at, check_quarantine, check_whose
@@ -110,6 +111,7 @@ def _published(given: Given, folder: Output, how: How, booking: Booking) -> Rece
         attachments = beside(given.pipeline, given.plan, how.backfill)
         receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
         signed = replace(receipt, audit=booking.head()).signed(given.keys)
+        check_still(booking.ledger, given.erased)
         staging.publish(signed, attachments)
     told(booking, signed)
     data = figures(signed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from minimize.io.base import Declared, Request
+from minimize.io.base import FEW, MANY, Declared, Request
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition, Equals, atoms
 from minimize.policy.model import Field, Policy
@@ -28,7 +28,7 @@ def request(policy: Policy, purpose: str | None, pipeline: Pipeline | None = Non
         if not field.from_
     )
     subject = None if policy.subject is None else Pointer.parse(policy.subject)
-    return Request(declared, policy.never, subject)
+    return Request(declared, policy.never, subject, MANY if pipeline is None or pipeline.records is not None else FEW)
 
 
 def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> frozenset[str]:

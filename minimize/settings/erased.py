@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,14 @@ from minimize.settings.columns import moments, valid
 from minimize.settings.pairs import Pairs, check_keys, coded, numbers, texts
 from minimize.settings.rows import microseconds_of
 
+if TYPE_CHECKING:
+    from minimize.ledger.happened import Happened
+
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min
 """Until when the records of somebody go who is not gone."""
+ERASING: Final = ("tenant_closed", "subject_left", "reset", "erasure")
+"""The events of the ledger after which nothing that happened before comes back."""
 _REMEMBERED: Final = 1_000_000
 
 
@@ -123,3 +128,20 @@ def _instants(times: pa.Array | None, rows: int) -> Moments:
     there = valid(times)
     found = moments(times)
     return found if there is None else np.where(there, found, NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedRows:
+    """What the ledger tells of those who are gone, in the order in which it was recorded."""
+
+    rows: tuple[Happened, ...] = field(default=(), repr=False)
+    keys: Keyring | None = field(default=None, repr=False)
+
+    def at(self, when: datetime) -> Erased | None:
+        """The tombstones as a run at this time sees them: of what happened by then, and was recorded and not taken back by then.
+
+        Raises KeyringError without a key that their tokens were made with.
+        """
+        seen = {row.id: row for row in self.rows if row.recorded_at <= when and row.kind in ERASING}
+        standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
+        return Erased.of((Tombstone(row.tenant_id, row.at, row.subject) for row in standing), self.keys)

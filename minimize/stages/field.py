@@ -31,7 +31,7 @@ class Made:
 
     released: pa.Array | None
     measured: pa.Array | None
-    ranks: pa.DoubleArray | None
+    ranks: pa.Array | None
     counts: FieldCounts
 
 
@@ -130,7 +130,7 @@ class BoundField:
         dropped = None if self.gives is None else dropped_by_case(self.plan.branches, cases)
         return run_chain(self.measuring, without(values, dropped), context).values
 
-    def _ranks(self, ranking: Chains, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.DoubleArray:
+    def _ranks(self, ranking: Chains, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array:
         """The released numbers with infinities in open bins."""
         return run_branches(ranking, cases, values, context, pa.float64()).values
 

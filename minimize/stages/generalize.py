@@ -58,7 +58,7 @@ class Generalize:
         """The batch with what may leave it."""
         released: dict[str, pa.Array] = {}
         measured: dict[str, pa.Array] = {}
-        ranks: dict[str, pa.DoubleArray] = {}
+        ranks: dict[str, pa.Array] = {}
         counts: dict[str, FieldCounts] = {}
         for key, bound in self.fields.items():
             made = bound(batch, self.at, self.keys, self.memos)

@@ -33,7 +33,7 @@ class Ranks(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The ranks."""
-        return Treated(pc.cast(values, pa.float64(), safe=False) if self.bin is None else self.bin.ranks(values))
+        return Treated(pc.cast(values, pa.float64(), safe=False) if self.bin is None else self.bin.coded_ranks(values))
 
 
 def has_open_bin(chain: Sequence[Technique] | None) -> bool:

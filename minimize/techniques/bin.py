@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -122,11 +123,7 @@ class Bin(Technique):
     def _between(self, values: pa.Array, edges: Edges) -> Treated:
         """By the number of edges that are not above, few of which there are."""
         null = nulls(values) if values.null_count else None
-        numbers = _as_doubles(values)
-        finite = np.isfinite(numbers)
-        places = edges.find(numbers).astype(np.int32)
-        if not finite.all():
-            places[~finite] = len(edges.edges) + 1
+        places, finite = _placed(values, edges)
         table = self._table(values.type)
         lost = ~finite if null is None else ~finite & ~null
         made = table.take(pa.array(places, mask=null))
@@ -171,9 +168,20 @@ class Bin(Technique):
 
     def ranks(self, values: pa.Array) -> pa.DoubleArray:
         """For quantiles: the released number (the lower bound for labels), -inf and +inf in the open bins, null for null."""
-        bins, codes = _binned(values, self._intervals)
-        ranks = [None if index is None else self._rank(self._intervals.interval(index)) for index in bins]
-        return pa.array(ranks, pa.float64()).take(codes)
+        return self.coded_ranks(values).dictionary_decode()
+
+    def coded_ranks(self, values: pa.Array) -> pa.DictionaryArray:
+        """The same, dictionary-encoded."""
+        intervals = self._intervals
+        if isinstance(intervals, Edges) and not pa.types.is_decimal(values.type):
+            places, finite = _placed(values, intervals)
+            known = finite & ~nulls(values) if values.null_count else finite
+            codes = pa.array(places, mask=None if known.all() else ~known)
+            bins: Sequence[int | None] = range(len(intervals.edges) + 1)
+        else:
+            bins, codes = _binned(values, intervals)
+        ranks = [None if index is None else self._rank(intervals.interval(index)) for index in bins]
+        return pa.DictionaryArray.from_arrays(codes, pa.array(ranks, pa.float64()))
 
     def _rank(self, interval: Interval) -> float | None:
         if interval.lower is None:
@@ -186,6 +194,16 @@ class Bin(Technique):
         if self.edges is not None:
             return Edges.of(self.edges)
         return Even(Lattice.of(self.width or Decimal(1), self.origin))
+
+
+def _placed(values: pa.Array, edges: Edges) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    """How many edges are not above each number, one more than all where it is none; and where it is one."""
+    numbers = _as_doubles(values)
+    finite = np.isfinite(numbers)
+    places = edges.find(numbers).astype(np.int32)
+    if not finite.all():
+        places[~finite] = len(edges.edges) + 1
+    return places, finite
 
 
 def _told_apart(values: pa.Array, places: npt.NDArray[np.int32], table: pa.Array, null: Nulls) -> int:

@@ -35,7 +35,8 @@ def tells_of_few(written: Written, given: Given, on: str | None) -> tuple[str, .
     if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
         return names
     before, source = before_of(written, given, on)
-    now = Job(given.plan, given.at, given.keys, None if given.settings is None else given.settings.at(given.at))
+    settings, erased = given.told(given.at)
+    now = Job(given.plan, given.at, given.keys, settings, erased=erased)
     old, new = subjects(before, source), subjects(now, given.sources[day_of(on)])
     below = {name: given.plan.aggregates[name].definition.below for name in names}
     return tuple(name for name in names if not is_safe(old.get(name, {}), new.get(name, {}), below[name]))
@@ -48,8 +49,8 @@ def before_of(written: Written, given: Given, on: str | None) -> tuple[Job, Sour
     found = replace(given.found, files={day: given.found.files[day]})
     source = open_sources(then, found, given.shown)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).sound()
-    settings = None if given.settings is None else given.settings.at(receipt.at)
-    return Job(plan, receipt.at, given.keys, settings), source
+    settings, erased = given.told(receipt.at)
+    return Job(plan, receipt.at, given.keys, settings, erased=erased), source
 
 
 def is_safe(old: Groups, new: Groups, below: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.times import moment
 
-Kind = Literal["tenant_closed", "subject_left", "became_personal", "reset"]
+Kind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 WITHIN: Final[Mapping[Kind, timedelta]] = MappingProxyType(
     {
@@ -20,6 +20,7 @@ WITHIN: Final[Mapping[Kind, timedelta]] = MappingProxyType(
         "subject_left": timedelta(days=30),
         "became_personal": timedelta(days=7),
         "reset": timedelta(days=30),
+        "erasure": timedelta(days=30),
     }
 )
 """How long after the event its data must be gone, at most."""

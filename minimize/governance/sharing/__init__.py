@@ -4,6 +4,7 @@ handing.py    `share`: asked.py resolves, planning.py plans, act.py makes, recor
 standing.py   what must hold before any tenant is asked; composing.py one policy of ours and the manifest's
 consented.py  the records of tenants that agreed; payload.py what leaves, counted; files.py as a file
 committing.py the act taken down before anything is handed over; accounting.py what it comes to
+connecting.py secrets that pass through, for one call
 receiving.py  `receive`: what third parties send, by the inbound manifest
 recalling.py  what a recipient has to delete; withdrawing.py both sides of a withdrawal; telling.py what was shared, and why
 """

@@ -92,7 +92,10 @@ class Act:
             raise self._refused(found)
         file = _finished(taker, made) if isinstance(taker, Aside) else None
         _check_declared(made, tenants)
-        return Done(None, found, committed(ledger, self.asked, self.planned, made, tenants, found, file, self.clock))
+        record = committed(ledger, self.asked, self.planned, made, tenants, found, file, self.clock)
+        if way.passing is not None and self.asked.connector is not None:
+            self.asked.connector(way.passing.handed())
+        return Done(None, found, record)
 
     def _unasked(self) -> tuple[Reason, ...]:
         """What tenants would say of an act that is refused anyway, as far as they can be asked."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.governance.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
@@ -28,6 +30,8 @@ from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.settings import SettingsRows, load_settings
 
 PathLike = str | os.PathLike[str]
+Connector = Callable[[pa.Table], object]
+"""Makes a call with what it is given, and keeps nothing of the secrets in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Asked:
     whens     the moments at which all must hold; settings count as of the last
     wanted    the fields that were asked for; None for all that may leave
     existing  what is there of what functions require
+    connector makes the recipient's call, where secrets pass through it
     """
 
     party: Party
@@ -63,6 +68,7 @@ class Asked:
     wanted: tuple[str, ...] | None
     existing: frozenset[str]
     must_be: str | None
+    connector: Connector | None = None
 
     @property
     def at(self) -> datetime:
@@ -93,6 +99,7 @@ def resolve(
     fields: Collection[str] | None = None,
     existing: Collection[str] = (),
     must_be: str | None = None,
+    connector: Connector | None = None,
 ) -> Asked:
     """Everything that an act was asked, found. Raises ConfigurationError and its kin."""
     job, policy = _policy(places)
@@ -118,6 +125,7 @@ def resolve(
         wanted=None if fields is None else tuple(fields),
         existing=frozenset(existing),
         must_be=must_be or known,
+        connector=connector,
     )
 
 

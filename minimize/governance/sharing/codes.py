@@ -18,6 +18,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "N013": "a field that the contract does not permit",
         "N014": "an agent that is not on the list of subprocessors",
         "N015": "something that a function requires, such as an account, and that is not there",
+        "N016": "a secret that only passes through a connector, and none was given",
         "N020": "a purpose that the policy does not list, or that the function is not for",
         "N021": "a field that the policy does not release for the purpose",
         "N030": "tenants without a consent",

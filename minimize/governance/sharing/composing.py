@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from minimize.errors import Reason
 from minimize.governance.recipients import Contract, Function, Recipient, Shared
+from minimize.governance.recipients.model import THROUGH
 from minimize.governance.sharing.keyed import key_for
 from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import LINKING, Entry
@@ -35,15 +36,25 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The policy under which things leave, and what becomes of each field of the policy and the manifest."""
+    """The policy under which things leave, and what becomes of each field of the policy and the manifest.
+
+    passing  the secrets that only pass through a connector: gated like the rest, and never part of what leaves otherwise
+    """
 
     policy: Policy
     fates: Mapping[str, Fate]
+    passing: tuple[str, ...] = ()
 
     @property
     def sent(self) -> tuple[str, ...]:
-        """The keys of the fields that leave, in the policy's order."""
+        """The keys of the fields that leave, those that pass through included, in the policy's order."""
         return tuple(key for key in self.policy.fields if self.fates[key].form is not None)
+
+    @property
+    def joined(self) -> Policy:
+        """The policy of what the connector gets: the payload, and the secrets as they are."""
+        secrets = {key: self.policy.fields[key].model_copy(update={"do": (Keep(),)}) for key in self.passing}
+        return self.policy.model_copy(update={"fields": {**self.policy.fields, **secrets}})
 
     def lacking(self, wanted: Collection[str] | None) -> Iterator[Reason]:
         """Why the fields that were asked for by name, or all of them, do not leave."""
@@ -56,41 +67,60 @@ class Composed:
             yield reason(rule, fates[0].why, fields=[fate.key for fate in fates])
 
 
-def composed(entry: Entry, function: Function, recipient: Recipient, wanted: Collection[str] | None) -> Composed:
-    """The policy of what leaves for a recipient's function: each field first as ours has it, then as the manifest does."""
-    policy, manifest, contract = entry.policy, function.shared, recipient.contract
-    fates = {key: _fate(key, policy, function, contract, wanted) for key in dict.fromkeys([*policy.fields, *manifest])}
+def composed(
+    entry: Entry, function: Function, recipient: Recipient, wanted: Collection[str] | None, *, connected: bool = False
+) -> Composed:
+    """The policy of what leaves for a recipient's function: each field first as ours has it, then as the manifest does.
+
+    Secrets pass through only where somebody is `connected`.
+    """
+    policy, manifest = entry.policy, function.shared
+    asked = _Asked(function, recipient.contract, wanted, connected=connected)
+    keys = dict.fromkeys([*policy.fields, *manifest, *function.passing])
+    fates = {key: asked.fate(key, policy.fields.get(key)) for key in keys}
     fates |= {key: _unknown(key, function) for key in wanted or () if key not in fates}
     fields = {
         key: _shared(field, manifest[key], recipient.recipient, entry.linked.get(key))
-        if fates[key].form is not None
+        if fates[key].form is not None and key in manifest
         else _stays(field)
         for key, field in policy.fields.items()
     }
     own = policy.model_copy(update={"fields": fields})
     for key, fate in fates.items():
-        if fate.form is not None:
+        if fate.form is not None and key in manifest:
             fates[key] = Fate(key, "; ".join(_forms(own.fields[key])), fate.why)
-    return Composed(own, fates)
+    return Composed(own, fates, tuple(key for key in function.passing if fates[key].form is not None))
 
 
-def _fate(
-    key: str, policy: Policy, function: Function, contract: Contract | None, wanted: Collection[str] | None
-) -> Fate:
-    field = policy.fields.get(key)
-    if key not in function.shared:
-        return _unknown(key, function)
-    if field is None:
-        return Fate(key, None, "the policy does not name it", "outside_policy")
-    if contract is not None and not contract.permits(key):
-        return Fate(key, None, f"the contract {contract.reference} does not permit it", "outside_contract")
-    if not for_purpose(field, function.purpose):
-        return Fate(key, None, f"the policy has it only for {', '.join(field.purposes)}", "outside_policy")
-    if not is_released(field):
-        return Fate(key, None, "the policy drops it", "outside_policy")
-    if wanted is not None and key not in wanted:
-        return Fate(key, None, "it was not asked for", "not_asked")
-    return Fate(key, "", f"{function.name} sends it")
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What decides about a field beside the policy."""
+
+    function: Function
+    contract: Contract | None
+    wanted: Collection[str] | None
+    connected: bool
+
+    def fate(self, key: str, field: Field | None) -> Fate:
+        """Whether a field leaves, and by which rule it stays where it does not."""
+        function, passes = self.function, key in self.function.passing
+        if key not in function.shared and not passes:
+            return _unknown(key, function)
+        if field is None:
+            return Fate(key, None, "the policy does not name it", "outside_policy")
+        if self.contract is not None and not self.contract.permits(key):
+            return Fate(key, None, f"the contract {self.contract.reference} does not permit it", "outside_contract")
+        if not for_purpose(field, function.purpose):
+            return Fate(key, None, f"the policy has it only for {', '.join(field.purposes)}", "outside_policy")
+        if passes and field.role != "secret":
+            return Fate(key, None, "the policy does not call it a secret", "outside_policy")
+        if not passes and not is_released(field):
+            return Fate(key, None, "the policy drops it", "outside_policy")
+        if self.wanted is not None and key not in self.wanted:
+            return Fate(key, None, "it was not asked for", "not_asked")
+        if passes and not self.connected:
+            return Fate(key, None, "it passes through a connector alone, and none was given", "no_connector")
+        return Fate(key, THROUGH if passes else "", f"{function.name} sends it")
 
 
 def _unknown(key: str, function: Function) -> Fate:

@@ -10,7 +10,7 @@ from typing import Any
 from minimize.governance.access.gate import gate
 from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.act import Act, act
-from minimize.governance.sharing.asked import PathLike, Places, resolve
+from minimize.governance.sharing.asked import Connector, PathLike, Places, resolve
 from minimize.policy.pipeline import CategoryName
 from minimize.switching import House
 from minimize.times import moment
@@ -33,18 +33,21 @@ def share(
     must_be: CategoryName | None = None,
     at: datetime | str | None = None,
     to: PathLike | None = None,
+    connector: Connector | None = None,
     dry_run: bool = False,
 ) -> Any:
     """What may go to a recipient for a function: manifest, contract, consent, collection settings and policy all let it out.
 
     Takes data in memory (what `apply` takes), a file of records, or the output folder of a pipeline (its records in force);
     a policy or a pipeline; `fields` to send fewer than all that may leave; in `existing` what is there of what functions
-    require; the ledger with the consents; the folder of recipients; `to`, the new Parquet, NDJSON or CSV file.
+    require; the ledger with the consents; the folder of recipients; `to`, the new Parquet, NDJSON or CSV file; and a
+    `connector`, which is called once with a table of the payload and the secrets that only pass through (`pass_through` in
+    the manifest): they stand in no result, file, digest, count or record.
     Gives the kind of `data` (a Table for files), or the path of the file; with `dry_run` an account of what would leave and
     why the rest would not, and nothing is recorded. Rows of tenants that do not agree are left out. An `at` before now
     counts for a dry run alone; one that is yet to come must be fine then and now.
     Raises NotPermitted with every reason at once where nothing may leave, or a consent ends while the payload is made.
-    Leaves a signed record of the act in the ledger, before anything is handed over.
+    Leaves a signed record of the act in the ledger, before anything is handed over; what the connector raises comes later.
     """
     found = acting(
         data,
@@ -57,6 +60,7 @@ def share(
         fields=fields,
         existing=existing,
         must_be=must_be,
+        connector=connector,
     )
     return found.dry() if dry_run else found.wet(data, None if to is None else Path(to)).given
 
@@ -73,6 +77,7 @@ def acting(
     fields: Collection[str] | None = None,
     existing: Collection[str] = (),
     must_be: CategoryName | None = None,
+    connector: Connector | None = None,
 ) -> Act:
     """The same, planned and not done: who needs the account and the record beside the payload starts here."""
     if not dry:
@@ -87,6 +92,7 @@ def acting(
         fields=fields,
         existing=existing,
         must_be=must_be,
+        connector=connector,
     )
     return act(asked, data, lambda: datetime.now(UTC))
 

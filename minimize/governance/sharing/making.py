@@ -9,6 +9,7 @@ import pyarrow as pa
 from minimize.engines.base import Job, row_key
 from minimize.engines.passes import deduplicates
 from minimize.governance.sharing.asked import Asked
+from minimize.governance.sharing.connecting import Passing
 from minimize.governance.sharing.consented import AgreedSource, Tenants
 from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.planning import Planned
@@ -21,32 +22,36 @@ from minimize.stages.generalize import memos_of
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """The job, what it reads, and what stays from batch to batch."""
+    """The job, what it reads, and what stays from batch to batch.
+
+    schema   of what leaves
+    passing  what the connector gets, where secrets pass through it
+    """
 
     job: Job
     source: AgreedSource
     bound: Prepared
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Of what leaves."""
-        return self.bound.schema
+    schema: pa.Schema
+    passing: Passing | None = None
 
 
 def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants) -> Making:
     """What the payload of a planned act is made with."""
     if planned.source is None:
         raise differing("it was not planned")
-    keys = RecipientKeys(asked.keys)
-    bound = Prepared.of(plan, keys)
+    keys, whole = RecipientKeys(asked.keys), planned.joined or plan
+    bound = Prepared.of(whole, keys)
     job = Job(
-        plan,
+        whole,
         asked.at,
         keys,
         None if asked.rows is None else asked.rows.at(asked.at),
         row_key(asked.keys),
-        memos_of(plan),
+        memos_of(whole),
         aside=Aside(find_budget(asked.folder)),
-        bound=None if deduplicates(plan) else bound.stages,
+        bound=None if deduplicates(whole) else bound.stages,
     )
-    return Making(job, AgreedSource(planned.source, tenants), bound)
+    source = AgreedSource(planned.source, tenants)
+    if planned.joined is None:
+        return Making(job, source, bound, bound.schema)
+    return Making(job, source, bound, Prepared.of(plan, keys).schema, Passing(bound.schema, planned.passing))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.errors import each_quietly
+from minimize.governance.sharing.connecting import beside
 from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.digests import Fingerprint
 from minimize.governance.sharing.making import Making
@@ -60,17 +61,27 @@ def make(way: Making, taker: Taker) -> Made:
     made, plan = Made.of(way.schema), way.job.plan
     for batch, columns in each_quietly(releasing(way.job, way.source, way.bound, made.rejected)):
         made.gated.update(batch.counts.gated)
-        made.closed.update({key: each.gated for key, each in batch.counts.fields.items() if each.gated})
+        made.closed.update(_closed(batch, way))
         kept = _filled(columns, plan)
         made.emptied += 0 if kept is None else int(len(kept) - kept.sum())
-        left = columns if kept is None else columns.filter(pa.array(kept))
-        if not _is_declared(left, way.schema):
+        whole = columns if kept is None else columns.filter(pa.array(kept))
+        if not _is_declared(whole, way.bound.schema):
             raise differing("its columns are not those of the plan")
         _count(made, batch, plan, kept)
+        made.rows += whole.num_rows
+        left = whole
+        if way.passing is not None:
+            way.passing.take(whole)
+            left = beside(whole, way.schema)
         made.fingerprint.take(left)
-        made.rows += left.num_rows
         taker.take(left)
     return made
+
+
+def _closed(batch: Batch, way: Making) -> dict[str, int]:
+    """By field the values that gates hold back; of secrets not even that."""
+    secrets = frozenset() if way.passing is None else way.passing.keys
+    return {key: each.gated for key, each in batch.counts.fields.items() if each.gated and key not in secrets}
 
 
 def leaf_of(batch: pa.RecordBatch, key: str) -> pa.Array:

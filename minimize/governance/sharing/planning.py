@@ -16,6 +16,7 @@ from minimize.errors import Finding, PolicyError, Reason
 from minimize.governance.recipients import Function
 from minimize.governance.sharing.asked import Asked, opened, source_of
 from minimize.governance.sharing.composing import Composed, composed
+from minimize.governance.sharing.connecting import at_once, check_joined
 from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import entry
@@ -34,6 +35,7 @@ class Planned:
     own       the policy of the data: of what a run released only what stands there
     function  what the manifest says; None where it does not know the function
     plan      None where no field may leave, or the purpose is none of the policy's
+    joined    the same with the secrets that pass through; None where none do
     against   the rules against all of it
     """
 
@@ -43,7 +45,13 @@ class Planned:
     composed: Composed | None = None
     source: Rereadable | None = field(default=None, repr=False)
     plan: Plan | None = None
+    joined: Plan | None = None
     against: tuple[Reason, ...] = ()
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """The secrets that only pass through."""
+        return frozenset(() if self.composed is None else self.composed.passing)
 
     @property
     def category(self) -> Category | None:
@@ -53,24 +61,26 @@ class Planned:
 
 def planned(asked: Asked, given: Any) -> Planned:
     """The plan of an act. Raises PolicyError, SchemaError and KeyringError: faults of configuration come before refusals."""
-    data = opened(given)
+    data = opened(given) if asked.connector is None else at_once(opened(given))
     start = entry(asked.policy, _schema(data))
     function = asked.party.manifest
     against = [*asked.party.against(asked.existing)]
     if function is None:
         return Planned(data, start.policy, against=tuple(against))
-    made = composed(start, function, asked.recipient, asked.wanted)
+    made = composed(start, function, asked.recipient, asked.wanted, connected=asked.connector is not None)
     wrong = [*purpose_reasons(asked.purpose, function, asked.policy.purposes)]
     against += [*wrong, *_missing(made, asked)]
     if wrong or not made.sent:
         return Planned(data, start.policy, function, made, against=tuple(against))
     _check_reads(made, asked)
     job = asked.pipeline(made, function)
-    source = source_of(data, request(made.policy, function.purpose, job))
+    source = source_of(data, request(made.joined, function.purpose, job))
     plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
+    joined = bind(made.joined, source.schema, purpose=function.purpose, pipeline=job) if made.passing else None
     require_keys(plan, RecipientKeys(asked.keys))
+    check_joined(joined, made.passing, source)
     against += [*_too_identified(plan, asked)]
-    return Planned(data, start.policy, function, made, source, plan, tuple(against))
+    return Planned(data, start.policy, function, made, source, plan, joined, tuple(against))
 
 
 def tenants_alone(planned_: Planned) -> Rereadable:

@@ -20,6 +20,7 @@ CODE: Final[Mapping[str, str]] = MappingProxyType(
         "outside_contract": "N013",
         "not_listed": "N014",
         "requires": "N015",
+        "no_connector": "N016",
         "purpose": "N020",
         "outside_policy": "N021",
         "no_consent": "N030",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.governance.recipients import Function, Recipient
-from minimize.governance.sharing.asked import party
+from minimize.governance.sharing.asked import Connector, party
+from minimize.governance.sharing.connecting import at_once
 from minimize.governance.sharing.reasons import reason, refusal
 from minimize.io.memory import take
 from minimize.minimizer import apply
 from minimize.policy.model import Field, Policy
 from minimize.scrub import scrub
 from minimize.times import moment
-
-Connector = Callable[[pa.Table], object]
 
 
 def receive(
@@ -50,7 +48,7 @@ def receive(
     policy = inbound_policy(side.recipient, found)
     if connector is None or not found.passing:
         return apply(policy, data, purpose=found.purpose, keys=keys, at=when)
-    whole = _once(data)
+    whole = at_once(data)
     given = apply(policy, whole, purpose=found.purpose, keys=keys, at=when)
     connector(_passing(whole, found))
     return given
@@ -70,11 +68,6 @@ def inbound_policy(sender: Recipient, function: Function) -> Policy:
         path=sender.path,
         digest=sender.digest,
     )
-
-
-def _once(data: Any) -> Any:
-    """Data that can be read a second time."""
-    return data.read_all() if isinstance(data, pa.RecordBatchReader) else data
 
 
 def _passing(data: Any, function: Function) -> pa.Table:

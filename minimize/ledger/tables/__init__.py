@@ -11,7 +11,6 @@ from minimize.ledger.tables.events import EVENTS
 from minimize.ledger.tables.grants import GRANTS
 from minimize.ledger.tables.leases import LEASES
 from minimize.ledger.tables.passes import PASSES, READINGS
-
 from minimize.ledger.tables.requests import REQUESTS
 from minimize.ledger.tables.runs import OUTPUTS, RUNS
 from minimize.ledger.tables.settings import SETTINGS

@@ -1,0 +1,167 @@
+"""Secrets pass from the caller to the recipient's call, row by row like everything else, and stand in nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from minimize.errors import ConfigurationError, NotPermitted
+from minimize.governance.sharing import digest_of
+from minimize.ledger import find_ledger
+from minimize.ledger.disclosures import Disclosure, disclosures
+from minimize.ledger.ledger import open_ledger
+from tests.governance.sharing.house import FIELDS, NOW, POLICY, RECORDS, House, changed
+
+SECRET = {"role": "secret", "do": "pass_through"}
+PASSWORDS = ["p-1", "p-2", None, "p-4"]
+DATA = RECORDS.append_column("newPassword", pa.array(PASSWORDS, pa.string()))
+
+
+def connected(house: House) -> House:
+    """The vendor resets passwords; the policy knows them as secrets; north and south agree."""
+    fields = {**FIELDS, "newPassword": SECRET}
+    permitted = [*house.vendor["contract"]["permitted_fields"], "newPassword"]
+    able = house.vendor_with("functions.sync.fields", fields).vendor_with("contract.permitted_fields", permitted)
+    able = able.with_(policy_=changed(POLICY, "fields.newPassword", {"type": "string", "role": "secret", "do": "drop"}))
+    for tenant in ("north", "south"):
+        able.says(tenant, at=NOW - timedelta(hours=1))
+    return able
+
+
+def recorded(house: House) -> list[Disclosure]:
+    with open_ledger(find_ledger(house.ledger)) as ledger:
+        return disclosures(ledger)
+
+
+def test_the_connector_gets_the_payload_with_the_secrets_joined_and_the_caller_does_not(house: House) -> None:
+    seen: list[pa.Table] = []
+    given = connected(house).share(DATA, connector=seen.append)
+    assert given.column_names == ["device_id", "event_time", "model"]
+    (handed,) = seen
+    assert handed.column("newPassword").to_pylist() == ["p-1", "p-2", None]
+    assert handed.select(given.column_names).equals(given)
+
+
+def test_secrets_of_tenants_that_do_not_agree_stay(house: House) -> None:
+    seen: list[pa.Table] = []
+    connected(house).share(DATA, connector=seen.append)
+    assert "p-4" not in seen[0].column("newPassword").to_pylist()
+
+
+def test_a_gate_that_is_closed_holds_a_secret_back(house: House) -> None:
+    gated = {"type": "string", "role": "secret", "do": "drop", "feature": "location"}
+    able = connected(house)
+    able = able.with_(policy_=changed(able.policy_, "fields.newPassword", gated))
+    seen: list[pa.Table] = []
+    able.share(DATA, connector=seen.append)
+    assert seen[0].column("newPassword").null_count == 3
+    assert able.dry(DATA, connector=seen.append).gated == {}
+
+
+def test_without_a_connector_a_secret_stays(house: House) -> None:
+    able = connected(house)
+    assert able.share(DATA).column_names == ["device_id", "event_time", "model"]
+    assert able.dry(DATA).fields["newPassword"].rule == "no_connector"
+
+
+def test_asked_for_by_name_without_a_connector_it_is_refused(house: House) -> None:
+    with pytest.raises(NotPermitted) as caught:
+        connected(house).share(DATA, fields=["newPassword", "model"])
+    first = caught.value.reasons[0]
+    assert (first.rule, first.fields) == ("no_connector", ("newPassword",))
+
+
+def test_a_dry_run_calls_nobody(house: House) -> None:
+    seen: list[pa.Table] = []
+    account = connected(house).dry(DATA, connector=seen.append)
+    assert (account.fields["newPassword"].form, seen) == ("pass_through", [])
+
+
+def test_a_function_of_secrets_alone_has_something_to_send(house: House) -> None:
+    alone = connected(house).vendor_with("functions.sync.fields", {"newPassword": SECRET})
+    for tenant in ("north", "south"):
+        alone.says(tenant, at=NOW - timedelta(minutes=1))
+    seen: list[pa.Table] = []
+    given = alone.share(DATA, connector=seen.append)
+    assert given.num_columns == 0
+    assert seen[0].to_pydict() == {"newPassword": ["p-1", "p-2"]}
+    assert [(each.rows, list(each.body["fields"])) for each in recorded(alone)] == [(2, ["newPassword"])]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("contract.permitted_fields", ["model"], "outside_contract"),
+        ("functions.sync.text_version", 3, "other_text"),
+    ],
+)
+def test_a_secret_is_held_to_contract_and_consent(house: House, path: str, value: Any, rule: str) -> None:
+    seen: list[pa.Table] = []
+    with pytest.raises(NotPermitted) as caught:
+        connected(house).vendor_with(path, value).share(DATA, connector=seen.append, fields=["newPassword"])
+    assert rule in {each.rule for each in caught.value.reasons}
+    assert seen == []
+
+
+def test_what_the_policy_does_not_call_a_secret_does_not_pass(house: House) -> None:
+    able = connected(house)
+    plain = able.with_(policy_=changed(able.policy_, "fields.newPassword", {"type": "string", "do": "keep"}))
+    assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not call it a secret"
+
+
+def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(house: House) -> None:
+    able = connected(house)
+    given = able.share(DATA, connector=lambda table: table)
+    (act,) = recorded(able)
+    assert act.body["fields"]["newPassword"] == "pass_through"
+    assert act.digest == digest_of(given)
+
+
+def test_the_call_is_made_once_and_only_after_it_was_recorded(house: House) -> None:
+    able, seen = connected(house), []
+    able.share(DATA, connector=lambda _: seen.append(len(recorded(able))))
+    assert seen == [1]
+
+
+def test_an_act_that_is_refused_calls_nobody(house: House) -> None:
+    able = connected(house)
+    for tenant in ("north", "south"):
+        able.says(tenant, "withdrawn", at=NOW - timedelta(minutes=1))
+    seen: list[pa.Table] = []
+    with pytest.raises(NotPermitted):
+        able.share(DATA, connector=seen.append)
+    assert seen == []
+
+
+def test_what_the_connector_raises_comes_through_and_the_act_stays_recorded(house: House) -> None:
+    def fails(_: pa.Table) -> None:
+        raise TimeoutError
+
+    able = connected(house)
+    with pytest.raises(TimeoutError):
+        able.share(DATA, connector=fails, to=able.folder / "payload.parquet")
+    assert len(recorded(able)) == 1
+    assert not (able.folder / "payload.parquet").exists()
+
+
+@pytest.mark.parametrize("kind", ["reader", "pandas"])
+def test_streams_and_frames_pass_secrets_too(house: House, kind: str) -> None:
+    seen: list[pa.Table] = []
+    data = DATA.to_reader(max_chunksize=1) if kind == "reader" else DATA.to_pandas()
+    given = connected(house).share(data, connector=seen.append)
+    assert isinstance(given, pa.RecordBatchReader if kind == "reader" else pd.DataFrame)
+    assert seen[0].column("newPassword").to_pylist() == ["p-1", "p-2", None]
+
+
+def test_a_secret_within_a_column_has_no_way_through(house: House) -> None:
+    key = "/device/password"
+    able = connected(house).vendor_with("functions.sync.fields", {"model": {"do": "keep"}, key: SECRET})
+    able = able.vendor_with("contract.permitted_fields", ["model", key])
+    able = able.with_(policy_=changed(POLICY, f"fields.{key}", {"type": "string", "role": "secret", "do": "drop"}))
+    nested = RECORDS.append_column("device", pa.array([{"password": "p"}] * 4))
+    with pytest.raises(ConfigurationError, match="within a column"):
+        able.share(nested, connector=print)
