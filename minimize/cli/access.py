@@ -180,6 +180,24 @@ def show(as_json: bool, **places: Any) -> None:
     click.echo("\n".join(assignment_lines(access)) or "nobody has a role")
 
 
+@command.command("adopt", epilog=_WHO)
+@click.option("--yes", is_flag=True, help="Do it. Without it, what would change is shown.")
+@options.house
+@options.as_json
+def adopt(yes: bool, as_json: bool, **places: Any) -> None:
+    """Adopt the access file as it is now. From the first time on, a change of it counts only once it was adopted.
+
+    It takes `roles/assign` under the file that counts until then, and nobody gives a role to themselves.
+    """
+    from minimize.governance.access.adopting import adopt as adopted
+
+    change = adopted(_house(places), _now(), yes=yes)
+    lines = [*(f"+ {line}" for line in change.comes), *(f"- {line}" for line in change.goes)]
+    end = "it counts already" if not change.is_needed else "adopted" if yes else "nothing was changed: --yes does it"
+    body = {**change.as_json(), "adopted": yes or not change.is_needed}
+    options.show(body, as_json, "\n".join([*map(on_one_line, lines), end]))
+
+
 @command.command("lint")
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
 @options.fail_on

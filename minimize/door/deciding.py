@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from minimize.door.facts import Facts
 from minimize.door.refusing import no_column
 from minimize.governance.access import Access, Account, Decision, Grants, Wanted, decide, load_access
-from minimize.governance.access.asking import load_grants
+from minimize.governance.access.asking import in_force, load_grants
 from minimize.io.published import DATE
 from minimize.keys import Keyring
 
@@ -45,11 +45,16 @@ class Rules:
         self._grants: tuple[int, Grants] | None = None
 
     def access(self) -> Access:
-        """What the file says now. Raises PolicyError where it has faults or is gone: then nobody may anything."""
-        stamp = _stamp(self._path)
+        """What the file says now; once one was adopted, what was adopted last.
+
+        Raises PolicyError where it has faults or is gone, LedgerError: then nobody may anything.
+        """
+        from minimize.ledger.adoptions import count
+
+        stamp = (*_stamp(self._path), count(self._ledger))
         with self._lock:
             if self._access is None or self._access[0] != stamp:
-                self._access = (stamp, load_access(self._path))
+                self._access = (stamp, in_force(load_access(self._path), self._ledger, self._keys))
             return self._access[1]
 
     def grants(self) -> Grants:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from minimize.errors import KeyringError
 from minimize.job.given import as_pipeline
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import find_ledger
+from minimize.ledger import Address, find_ledger
 from minimize.policy.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -46,10 +46,15 @@ class House:
             raise KeyringError("no keyring, and every change is signed", hint="--keys FILE or MINIMIZE_KEYS")
         return found
 
+    @property
+    def address(self) -> Address:
+        """Where the ledger is, or would be. Raises LedgerError where nothing says so."""
+        job = self.job
+        output = self.output if self.output is not None or job is None else job.target()
+        return find_ledger(self.ledger, start=self.folder, output=output)
+
     def opened(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
         from minimize.ledger.ledger import open_ledger
 
-        job = self.job
-        output = self.output if self.output is not None or job is None else job.target()
-        return open_ledger(find_ledger(self.ledger, start=self.folder, output=output), create=create)
+        return open_ledger(self.address, create=create)

@@ -156,3 +156,15 @@ def test_without_an_access_file_nothing_changes(command: Command, acting: pytest
     assert command("settings", "set", "north", "location", "on").code == 0
     assert len(command("audit", "log", "--json").json["entries"]) == 1
     assert command("access", "list").code == 2
+
+
+def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    act_as(acting, "rob")
+    shown = command("access", "adopt")
+    assert (shown.code, "+ daily: ann" in shown.out, "--yes does it" in shown.out) == (0, True, True)
+    assert command("access", "adopt", "--yes").out.endswith("adopted\n")
+    assert command("access", "adopt").out == "it counts already\n"
+    (tmp_path / "access.yaml").write_text(json.dumps(mapping(given("role_administrator", "eve"))))
+    act_as(acting, "eve")
+    assert command("access", "adopt", "--yes").code == 3
+    assert "daily: ann" in command("access", "show").out

@@ -69,6 +69,14 @@ def find_access(start: PathLike | None = None) -> Path | None:
     return file
 
 
+def required_file(start: PathLike | None = None) -> Path:
+    """The same, where nothing can be done without one. Raises PolicyError."""
+    found = find_access(start)
+    if found is None:
+        raise PolicyError("no access file is configured", hint="say `access: access.yaml` in minimize.yaml")
+    return found
+
+
 def _examined(content: bytes, file: Path, faults: Faults) -> tuple[Access | None, list[Finding]]:
     root = parse(content.decode("utf-8-sig"), faults)
     if root is None:

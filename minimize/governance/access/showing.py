@@ -103,9 +103,26 @@ def grid(access: Access) -> list[tuple[str, list[str]]]:
     return [(name, [_cell(role, name) for role in access.roles.values()]) for name in PERMISSIONS]
 
 
+def role_lines(access: Access) -> list[str]:
+    """The roles of the house, as people read them."""
+    return [_role_line(role) for role in access.roles.values() if not role.is_builtin]
+
+
 def assignment_lines(access: Access) -> list[str]:
     """Who has which role where, as people read it."""
     return [f"{each.role}: {', '.join(members(each))} ({scope_text(each)})" for each in access.assignments]
+
+
+def _role_line(role: Role) -> str:
+    shown = {
+        dataset: {name: list(map(repr, view)) for name, view in each.items()} for dataset, each in role.views.items()
+    }
+    parts = [
+        f"allow {', '.join(map(str, role.allow)) or 'nothing'}",
+        *([f"deny {', '.join(map(str, role.deny))}"] if role.deny else []),
+        *([f"views {shown}"] if shown else []),
+    ]
+    return f"role {role.name}, a copy of {role.base}: {'; '.join(parts)}"
 
 
 def _cell(role: Role, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minimize.ledger.tables.adoptions import ADOPTIONS
 from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
 from minimize.ledger.tables.checkpoints import CHECKPOINTS
@@ -16,6 +17,7 @@ from minimize.ledger.tables.runs import OUTPUTS, RUNS
 from minimize.ledger.tables.settings import SETTINGS
 
 __all__ = [
+    "ADOPTIONS",
     "AUDIT",
     "CHECKPOINTS",
     "CONSENTS",
