@@ -25,11 +25,12 @@ sizes; statistics of encrypted columns are encrypted with them.
 
 from __future__ import annotations
 
-from minimize.encryption.by_category import ByCategory, Encryption, Keyed
+from minimize.encryption.by_category import AsBefore, ByCategory, Encryption, Keyed
 from minimize.encryption.material import Material, material_of
 from minimize.encryption.opening import dataset_format, open_parquet
 
 __all__ = [
+    "AsBefore",
     "ByCategory",
     "Encryption",
     "Keyed",

@@ -9,7 +9,8 @@ from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
-from minimize.keys.masters import FOOTER, Kms, master_name
+from minimize.encryption.material import Material
+from minimize.keys.masters import FOOTER, Kms, Master, master_name
 
 CATEGORY: Final = b"minimize:category"
 OPEN: Final = "aggregated"
@@ -38,7 +39,7 @@ class Encryption(Protocol):
 class ByCategory:
     """Each category's columns under its own master key; what is aggregated stays open.
 
-    names   the name of the master key by top-level column, of those that are encrypted
+    names   the category by top-level column, of those that are encrypted
     tenant  the column whose folders have master keys of their own; None where there is one of each for all
     """
 
@@ -55,19 +56,8 @@ class ByCategory:
 
     def of(self, path: str, schema: pa.Schema) -> Keyed | None:
         """What one file is written with. Raises KeyringError where a master key is missing or destroyed."""
-        from minimize.encryption.wire import properties
-
         tenant = self._tenant(path)
-        columns: dict[str, list[str]] = {}
-        for field in schema:
-            if field.name in self.names:
-                columns.setdefault(self.names[field.name], []).extend(leaves(field))
-        if not columns:
-            return None
-        masters = {self.kms.newest(master_name(category, tenant)): each for category, each in columns.items()}
-        footer = self.kms.newest(FOOTER)
-        ids = tuple(sorted(master.id for master in (footer, *masters)))
-        return Keyed(properties(self.kms, footer, masters), ids)
+        return keyed(self.kms, schema, {name: master_name(each, tenant) for name, each in self.names.items()})
 
     def _tenant(self, path: str) -> str | None:
         if self.tenant is None:
@@ -80,6 +70,34 @@ class ByCategory:
         names = set() if self.tenant else {master_name(category) for category in self.names.values()}
         for name in sorted({*names, FOOTER}):
             self.kms.newest(name)
+
+
+@dataclass(frozen=True, slots=True)
+class AsBefore:
+    """The columns that were encrypted in a file, in what stands in for it: by the newest versions of the same master keys."""
+
+    kms: Kms
+    material: Material
+
+    def of(self, path: str, schema: pa.Schema) -> Keyed | None:
+        """What one file is written with. Raises KeyringError where a master key is missing or destroyed."""
+        names = {name: Master.parse(master).name for name, master in self.material.masters.items()}
+        return keyed(self.kms, schema, names)
+
+
+def keyed(kms: Kms, schema: pa.Schema, names: Mapping[str, str]) -> Keyed | None:
+    """What a file is written with, by the names of the master keys of its encrypted columns; None without such columns."""
+    from minimize.encryption.wire import properties
+
+    columns: dict[str, list[str]] = {}
+    for field in schema:
+        if field.name in names:
+            columns.setdefault(names[field.name], []).extend(leaves(field))
+    if not columns:
+        return None
+    masters = {kms.newest(name): each for name, each in columns.items()}
+    footer = kms.newest(FOOTER)
+    return Keyed(properties(kms, footer, masters), tuple(sorted(master.id for master in (footer, *masters))))
 
 
 def category_of(field: pa.Field) -> str:

@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 
 from minimize.encryption.material import Material, material_of
 from minimize.errors import KeyringError
+from minimize.keys.keyring import DESTROYED
 from minimize.keys.masters import Kms, Master
 from minimize.stores import Place, parquet_file
 
 Known = dict[tuple[str, str], bytes]
+Fault = tuple[str, str, KeyringError]
 SHOWN: Final = 5
 """Columns that a message names."""
 HINT: Final = "the door and the jobs have the keys: keys=FILE, --keys FILE, MINIMIZE_KEYS; open columns need none"
@@ -39,8 +41,9 @@ def open_parquet(
     shown = str(place) if name is None else name
     known, faults = _unwrapped(kms, material, wanted)
     if faults:
-        message = f"{shown} is encrypted, and cannot be read here: {'; '.join(faults)}"
-        raise KeyringError(message, hint=HINT)
+        told = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
+        code = DESTROYED if any(error.code == DESTROYED for *_, error in faults) else ""
+        raise KeyringError(f"{shown} is encrypted, and cannot be read here: {told}", code=code, hint=HINT)
     return _opened(place, _needed(kms), known, read_dictionary, shown)
 
 
@@ -61,13 +64,12 @@ def _opened(place: Place, kms: Kms, known: Known, read_dictionary: Sequence[str]
     try:
         return parquet_file(place, read_dictionary=read_dictionary, decryption=decryption(kms, known))
     except KeyringError as error:
-        told = KeyringError(
-            f"{shown} is encrypted, and its signature cannot be checked: {error.message}", hint=error.hint
-        )
-    raise told
+        reason, code = error.message, error.code
+    message = f"{shown} is encrypted, and its signature cannot be checked: {reason}"
+    raise KeyringError(message, code=code, hint=HINT)
 
 
-def _unwrapped(kms: Kms | None, material: Material, wanted: Mapping[str, Sequence[str]]) -> tuple[Known, list[str]]:
+def _unwrapped(kms: Kms | None, material: Material, wanted: Mapping[str, Sequence[str]]) -> tuple[Known, list[Fault]]:
     """The keys of a file, unwrapped; and, for each master key that is not to be had, why, with the columns under it."""
     known: Known = {}
     faults = []
@@ -76,7 +78,7 @@ def _unwrapped(kms: Kms | None, material: Material, wanted: Mapping[str, Sequenc
             each = Master.parse(master)
             known |= {(master, key): _needed(kms).unwrap(key, each) for key in material.wrapped[master]}
         except KeyringError as error:
-            faults.append(f"{_named(columns)} under {master or 'a key without a name'} ({error.message})")
+            faults.append((_named(columns), master or "a key without a name", error))
     return known, faults
 
 

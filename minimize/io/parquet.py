@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from minimize.errors import Finding
+from minimize.encryption import material_of
+from minimize.errors import Finding, SourceError
 from minimize.io.base import Carried, Chunk, Declared, Request
 from minimize.io.columnar import Bound, bind, sound
 from minimize.io.find import Shown, hive
@@ -34,6 +35,7 @@ from minimize.stores import Place, parquet_file
 def parquet(files: Sequence[Place], root: Place, request: Request, *, shown: Shown | None = None) -> FileSource:
     """Parquet files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
     parts = [FilePart(path, root, shown) for path in files]
+    _check_plain(parts)
     footers = [footer(part) for part in parts]
     if not parts:
         return FileSource(pruned(pa.schema([]), tree(request)), ())
@@ -48,6 +50,14 @@ def parquet(files: Sequence[Place], root: Place, request: Request, *, shown: Sho
         ParquetPart(part, replace(bound, schema=schema), encoded) for part, bound in zip(parts, bounds, strict=True)
     ]
     return FileSource(schema, bound_parts, lambda keys: parquet(files, root, request.only(keys), shown=shown))
+
+
+def _check_plain(parts: Sequence[FilePart]) -> None:
+    """To touch a column that is encrypted would end the process. Raises SourceError."""
+    closed = [part.name for part in parts if material_of(part.path).masters]
+    if closed:
+        hint = "an output that is encrypted is read with its keys: minimize.read(…, keys=…)"
+        raise SourceError(f"{closed[0]} has encrypted columns, and sources are read without keys", hint=hint)
 
 
 def footer(part: FilePart) -> Footer:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 
-from minimize.encryption import Encryption
+from minimize.encryption import AsBefore, Encryption, material_of
 from minimize.errors import OutputError
-from minimize.io.base import Written
+from minimize.io.base import Watch, Written
 from minimize.io.durable import digest_of
 from minimize.io.index.lens import Lens, Subkeys
 from minimize.io.index.opened import open_file, opened
@@ -23,10 +22,12 @@ from minimize.io.index.write import Indexer
 from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging
 from minimize.io.stored import open_stored
+from minimize.keys import Kms
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
 from minimize.scrub import scrub
 from minimize.stage import Batch, Counts, Stage
+from minimize.stores import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def rewrite(
     attachments: Mapping[str, bytes] | None = None,
     *,
     removes: Sequence[str] = (),
-    encryption: Encryption | None = None,
     keys: Subkeys | None = None,
+    kms: Kms | None = None,
     also: Callable[[Staging], Rewritten] | None = None,
 ) -> Receipt:
     """Puts files in force through a stage and publishes what comes out in their place.
@@ -82,8 +83,9 @@ def rewrite(
     Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
     folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
     by name, in their place; schema and field metadata stay. Files that are to be removed are not read. With `keys` what stands
-    in for a file that has an index gets one, without them none. `also` stages what else changes with them. Raises OutputError
-    for a file that is not in force or whose bytes are not those that its receipt tells, before anything is written.
+    in for a file that has an index gets one, without them none. What was encrypted is encrypted again, by the newest versions of
+    its master keys, which `kms` keeps. `also` stages what else changes with them. Raises OutputError for a file that is not in
+    force or whose bytes are not those that its receipt tells, before anything is written; KeyringError without a key.
     """
     force = _force(output)
     chosen = [_checked(output, path, force) for path in sorted(set(files))]
@@ -96,7 +98,7 @@ def rewrite(
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer(output, file, keys)
             each = stage.of(file) if isinstance(stage, EachFile) else stage
-            done += _rewritten(staging, file, number, each, {"encryption": encryption, "watch": watch})
+            done += _rewritten(staging, file, number, each, watch, kms)
         done += Rewritten() if also is None else also(staging)
         made = receipt(done)
         staging.publish(made, attachments)
@@ -139,8 +141,11 @@ def _indexer(output: Output, file: OutputFile, keys: Subkeys) -> Indexer:
     return Indexer.of(keys, Pointer.parse(subject))
 
 
-def _rewritten(staging: Staging, file: OutputFile, number: int, stage: Stage, options: Mapping[str, Any]) -> Rewritten:
-    stored = open_stored(staging.output.folder, file.path, encoded=True)
+def _rewritten(
+    staging: Staging, file: OutputFile, number: int, stage: Stage, watch: Watch | None, kms: Kms | None
+) -> Rewritten:
+    stored = open_stored(staging.output.folder, file.path, kms, encoded=True)
+    options = {"encryption": _as_before(staging.output.folder / file.path, kms), "watch": watch}
     folder, counts, read = str(PurePosixPath(file.path).parent), Counts(), 0
     sink = staging.sink_in(folder, number, stored.schema, empty=False, **options)
     for batch in stored.batches():
@@ -151,6 +156,11 @@ def _rewritten(staging: Staging, file: OutputFile, number: int, stage: Stage, op
     if not written:
         return Rewritten(removes=gone, read=read, counts=counts)
     return Rewritten({place_of(file.path)[0]: written}, replaces=gone, read=read, counts=counts)
+
+
+def _as_before(place: Place, kms: Kms | None) -> Encryption | None:
+    material = material_of(place)
+    return None if kms is None or not material.masters else AsBefore(kms, material)
 
 
 def _leaving(result: Batch, schema: pa.Schema) -> pa.RecordBatch:

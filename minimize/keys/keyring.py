@@ -14,6 +14,8 @@ from minimize.keys.signing import derive, is_signed, public_pem, sign_with
 from minimize.keys.store import Entry, read_entries
 
 SIGNING: Final = "signing"
+DESTROYED: Final = "E210"
+"""The code of errors about keys that were destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Keyring:
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
         if found[-1].destroyed is not None:
             message = f"key {found[-1].id} of the keyring {self.path} was destroyed"
-            raise KeyringError(message, hint="what was made with it alone is gone; new files want a new version")
+            hint = "what was made with it alone is gone; new files want a new version: minimize keys rotate"
+            raise KeyringError(message, code=DESTROYED, hint=hint)
         return found[-1]
 
     def __repr__(self) -> str:

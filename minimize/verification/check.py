@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 
 from minimize.errors import ConfigurationError, Finding, VerificationError
-from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring
+from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring, find_kms
 from minimize.receipt import check_chain, check_history
 from minimize.stores import Anywhere, local, output_at
 from minimize.verification.aggregates import check_aggregates
 from minimize.verification.codes import found
 from minimize.verification.counts import check_counts
+from minimize.verification.encrypted import check_encryption
 from minimize.verification.evidence import Evidence, gather
 from minimize.verification.files import check_files
 from minimize.verification.index import check_indexes
@@ -50,7 +51,8 @@ def check(
 
 def found_by(output: Anywhere, verifier: Verifier) -> list[Finding]:
     """All findings about an output, its signatures checked by this keyring or these public keys."""
-    return list(_findings(gather(output_at(output)), verifier))
+    kms = find_kms(verifier, local(output)) if isinstance(verifier, Keyring) else None
+    return list(_findings(gather(output_at(output), kms), verifier))
 
 
 def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
@@ -58,6 +60,7 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_chain(evidence.receipts, verifier)
     yield from check_history(evidence.receipts)
     yield from check_files(evidence)
+    yield from check_encryption(evidence)
     yield from check_indexes(evidence, verifier)
     yield from check_quarantine(evidence)
     yield from check_records(evidence)

@@ -50,9 +50,12 @@ CODES: Final = MappingProxyType(
         "V050": "a quarantine file has other columns than the six",
         "V051": "a quarantine file says something else than codes and pointers",
         "V052": "a quarantine file and its receipt count differently",
+        "V060": "a file is not encrypted as its receipt or its pipeline says",
+        "V061": "encrypted columns were not checked, as there are no keys for them",
+        "V062": "encrypted columns could not be opened with this keyring",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061"})
 
 
 def found(code: str, message: str, *, file: str | None = None, field: str | None = None, hint: str = "") -> Finding:

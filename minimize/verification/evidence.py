@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from minimize.errors import Finding, OutputError
+from minimize.keys import Kms
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force, sha256_text
 from minimize.stores import Place, relative
 from minimize.verification.codes import found
@@ -75,6 +76,8 @@ class Evidence:
     standing: tuple[Standing, ...]
     names: frozenset[str]
     findings: tuple[Finding, ...]
+    kms: Kms | None = None
+    """Who keeps the master keys of encrypted files; None where nobody was named."""
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -82,7 +85,7 @@ class Evidence:
         return tuple(run.receipt for run in self.runs)
 
 
-def gather(output: Place) -> Evidence:
+def gather(output: Place, kms: Kms | None = None) -> Evidence:
     """What the folder holds. Raises OutputError where there is no folder."""
     if not output.is_dir():
         raise OutputError(f"there is no output folder {output}")
@@ -93,7 +96,7 @@ def gather(output: Place) -> Evidence:
         findings.append(found("V001", "no receipt is here that can be read", file=RUNS))
     receipts = [run.receipt for run in runs]
     names = frozenset(in_force(receipts)) | {QUARANTINE}
-    return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings))
+    return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings), kms)
 
 
 def _folders(runs: Place) -> list[Place]:

@@ -13,7 +13,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.errors import Finding
+from minimize.encryption import open_parquet
+from minimize.errors import Finding, KeyringError
 from minimize.receipt import FileRef, OutputFile
 from minimize.stores import Place, Remote, parquet_file
 from minimize.verification.codes import found
@@ -44,11 +45,22 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
 
 
 def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
-    """The file as Parquet, or None where it is not there or is none (which `check_files` reports)."""
+    """The file as Parquet, or None where it is not there or is none (which `check_files` reports), or where there is no key for
+    it (which `check_encryption` reports)."""
     if any(True for _ in _place(standing)):
         return None
     try:
-        return parquet_file(evidence.output / standing.file.path)
+        return open_parquet(evidence.output / standing.file.path, evidence.kms)
+    except (OSError, pa.ArrowException, KeyringError):
+        return None
+
+
+def described(evidence: Evidence, standing: Standing) -> pa.Schema | None:
+    """What a file says of its columns, which needs no key; None where it is not there or is none."""
+    if any(True for _ in _place(standing)):
+        return None
+    try:
+        return parquet_file(evidence.output / standing.file.path).schema_arrow
     except (OSError, pa.ArrowException):
         return None
 

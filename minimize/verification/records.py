@@ -16,7 +16,7 @@ from minimize.pointer import Pointer
 from minimize.verification.codes import found
 from minimize.verification.columns import check_category, check_columns, released
 from minimize.verification.evidence import Evidence, Run, Standing
-from minimize.verification.files import readable
+from minimize.verification.files import described, readable
 from minimize.verification.judge import Judge
 from minimize.verification.leaves import at, outline
 from minimize.verification.policy import PolicyView
@@ -39,7 +39,7 @@ def check_records(evidence: Evidence) -> Iterator[Finding]:
         if run.policy is not None:
             judged = _Partition(evidence, run, run.policy)
             yield from judged.check(partition)
-            seen.setdefault(run.receipt.run_id, Seen(run, run.policy)).add(len(partition), judged.shown)
+            seen.setdefault(run.receipt.run_id, Seen(run, run.policy)).add(len(partition) - judged.closed, judged.shown)
     for each in seen.values():
         yield from each.contradictions()
 
@@ -54,18 +54,22 @@ class _Partition:
     judges: dict[Pointer, Judge] = field(default_factory=dict)
     rare: dict[Pointer, Rare] = field(default_factory=dict)
     shown: Counter[Pointer] = field(default_factory=Counter)
+    closed: int = 0
+    """Files whose values nobody could look at."""
 
     def check(self, files: Sequence[Standing]) -> Iterator[Finding]:
         """What is wrong with these files."""
         if self.run.is_first:  # what was rare is decided once, among all rows of a date
             self.rare = {view.pointer: Rare(step) for view, step in watched(self.policy)}
         for standing in files:
-            file = readable(self.evidence, standing)
+            schema, file = described(self.evidence, standing), readable(self.evidence, standing)
+            if schema is not None:
+                yield from self._schema(schema, standing)
             if file is not None:
-                yield from self._schema(file.schema_arrow, standing)
                 yield from self._values(file, standing.file.path)
+            self.closed += file is None
         for pointer, each in self.rare.items():
-            if each.count():
+            if each.count() and not self.closed:
                 message = f"{each.count()} values of fewer subjects than `at_least`"
                 yield found("V033", message, file=files[0].root, field=self.policy.fields[pointer].key)
 

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minimize.encryption import material_of
+
 _DATA_V2 = 3
 
 
@@ -80,8 +82,11 @@ def pages(path: Path) -> Iterator[bytes]:
     """Every page of every column chunk, decompressed."""
     data = path.read_bytes()
     metadata = pq.ParquetFile(path).metadata
+    encrypted = material_of(path).masters
     for group in range(metadata.num_row_groups):
         for column in range(metadata.num_columns):
+            if metadata.schema.column(column).path.partition(".")[0] in encrypted:
+                continue  # nobody without its key has more of it than its bytes as they are
             chunk = metadata.row_group(group).column(column)
             start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
             yield from _chunk_pages(data[start : start + chunk.total_compressed_size], chunk.compression)

@@ -105,7 +105,7 @@ class Carrying:
             def receipt(done: Rewritten) -> Receipt:
                 return replace(telling.receipt(done, attachments), audit=booking.head()).signed(self.keys)
 
-            signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.keys, made)
+            signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.asked, made)
             told(booking, signed)
         _check_gone(self.output, signed)
         log.info("%d rows went", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
@@ -118,7 +118,7 @@ def _rewritten(
     group: Sequence[Due],
     receipt: Callable[[Rewritten], Receipt],
     attachments: Mapping[str, bytes],
-    keys: Keyring,
+    asked: Asked,
     made: Sequence[Recomputed],
 ) -> Receipt:
     orders = {each.file.path: each.orders for each in group}
@@ -130,7 +130,8 @@ def _rewritten(
         receipt,
         attachments,
         removes=[each.file.path for each in group if each.whole],
-        keys=keys,
+        keys=asked.keys,
+        kms=asked.kms,
         also=lambda staging: _put(staging, made),
     )
 

@@ -93,7 +93,7 @@ class Due:
 
 def look(asked: Asked, written: Written, file: OutputFile) -> Due:
     """What of a file is due. Raises OutputError where it is damaged."""
-    stored = open_stored(asked.output, file.path)
+    stored = open_stored(asked.output, file.path, asked.kms)
     orders = asked.orders(written, stored, place_of(file.path)[0])
     if _is_past(orders, stored):
         return Due(file, written, orders, True, {"retention": file.rows})

@@ -17,7 +17,7 @@ from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.published import receipts
 from minimize.io.stored import open_stored
 from minimize.job.origin import pipeline_behind
-from minimize.keys import Keyring
+from minimize.keys import Keyring, find_kms
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -65,8 +65,9 @@ def _found(output: Place, at: datetime, keys: Keyring) -> list[Column] | None:
 def _standing(output: Place, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring) -> Iterator[Column]:
     by, reading = writers(chain), Reading(job.policy.purposes)
     known = {run.run_id: Written(output, run, reading) for run in by.values()}
+    kms = find_kms(keys, job.folder)
     for file in in_force(chain).get("records", ()):
-        stored, policy = open_stored(output, file.path), known[by[file.path].run_id].policy
+        stored, policy = open_stored(output, file.path, kms), known[by[file.path].run_id].policy
         rules = Rules(pointers=fields_of(policy, stored.whole))
         subject = named_in(policy, rules, Clock.of(policy, stored.whole), stored, keys)[1]
         if subject is not None and isinstance(subject.column, Column):

@@ -21,7 +21,7 @@ from minimize.governance.retention.whose import Named, Whose
 from minimize.governance.retention.written import Written
 from minimize.io.places import place_of
 from minimize.io.stored import Stored
-from minimize.keys import Keyring
+from minimize.keys import Keyring, Kms
 from minimize.pointer import Pointer
 from minimize.policy.model import Policy
 from minimize.settings.rows import microseconds_of
@@ -45,6 +45,8 @@ class Asked:
     keys: Keyring = field(repr=False)
     events: tuple[Event, ...] = ()
     ages: bool = True
+    kms: Kms | None = field(default=None, repr=False)
+    """Who keeps the master keys of files that are encrypted."""
 
     def orders(self, written: Written, stored: Stored, name: str) -> Orders:
         """The orders for one file of an output."""

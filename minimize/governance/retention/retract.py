@@ -34,7 +34,7 @@ from minimize.job.job import perform, quiet
 from minimize.job.origin import pipeline_behind
 from minimize.job.origin import place_of as written_at
 from minimize.job.told import How
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.policy.condition import Condition, Feature, Level
 from minimize.policy.fields import is_dropped
 from minimize.policy.pipeline import Pipeline
@@ -119,7 +119,7 @@ class Retracting:
         yield from ((Written(self.asked.output, by[file.path], reading), file) for file in files)
 
     def _due(self, written: Written, file: OutputFile) -> Due:
-        stored = open_stored(self.asked.output, file.path)
+        stored = open_stored(self.asked.output, file.path, self.asked.kms)
         again = self._again(written, stored)
         counts = counts_of(again, stored, None)
         values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
@@ -146,7 +146,7 @@ class Retracting:
         return tuple(each for each in conditions if each is not None)
 
     def _finer(self, written: Written, file: OutputFile) -> Iterator[Finding]:
-        stored = open_stored(self.asked.output, file.path)
+        stored = open_stored(self.asked.output, file.path, self.asked.kms)
         again, purpose = self._again(written, stored), written.receipt.purpose
         for key, each in self.asked.today.fields.items():
             shown = not is_dropped(each) and (not each.purposes or purpose in each.purposes)
@@ -198,5 +198,11 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     source = want.input or written_at(folder, origin.input)
     standing = standing_sources(job, folder, chain, now, source, said, keyring, want.ledger)
     return Retracting(
-        Asked(folder, job.policy, now, keyring), job, rows, chain, standing, want.at is not None, want.ledger
+        Asked(folder, job.policy, now, keyring, kms=find_kms(keyring, job.folder)),
+        job,
+        rows,
+        chain,
+        standing,
+        want.at is not None,
+        want.ledger,
     )

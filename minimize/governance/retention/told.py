@@ -13,8 +13,9 @@ from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recompute import Recomputed
 from minimize.io.durable import digest_of
 from minimize.io.rewrite import Rewritten
-from minimize.io.stated import files_stated, indexes_stated
+from minimize.io.stated import files_stated, indexes_stated, keys_stated
 from minimize.job import account
+from minimize.keys.masters import is_master
 from minimize.policy.model import Policy
 from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, PolicyRef, Receipt, Rows, sha256_text
 from minimize.stage import Counts, FieldCounts
@@ -62,7 +63,7 @@ class Telling:
             dates=tuple(sorted({each.date for each in self.group if each.date is not None})),
             policy=first.policy,
             plan=first.plan,
-            keys=tuple(sorted({key for each in self.group for key in each.written.receipt.keys})),
+            keys=self._keys(done),
             versions=account.versions(),
             rows=rows,
             gated_by=GatedBy(**self._reasons()),
@@ -76,6 +77,11 @@ class Telling:
             files={name: sha256_text(content) for name, content in attachments.items()},
             origin=first.origin,
         )
+
+    def _keys(self, done: Rewritten) -> tuple[str, ...]:
+        """The keys of what stands in the files, then those that the new files are encrypted under."""
+        before = {key for each in self.group for key in each.written.receipt.keys if not is_master(key)}
+        return (*sorted(before), *sorted(keys_stated(each for files in done.written.values() for each in files)))
 
     @property
     def _followed(self) -> list[Due]:

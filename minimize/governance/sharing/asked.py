@@ -21,7 +21,7 @@ from minimize.io.history import RUNS
 from minimize.io.memory import memory
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.given import as_pipeline
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.ledger import Address, find_ledger
 from minimize.minimizer import Rereadable
 from minimize.policy.load import load_policy
@@ -157,10 +157,10 @@ def source_of(data: Any, wanted: Request) -> Rereadable:
     return FilesAgain(FORMATS[kind]([path], path.parent, wanted))
 
 
-def opened(data: Any) -> Any:
-    """The records in force, where data is the folder of an output; else data as it was given."""
+def opened(data: Any, keys: Keyring) -> Any:
+    """The records in force, where data is the folder of an output, opened with its keys; else data as it was given."""
     if isinstance(data, str | os.PathLike) and (Path(data) / RUNS).is_dir():
-        return published.read(Path(data), "records", None, mixed_keys=False, subjects=None)
+        return published.read(Path(data), kms=find_kms(keys, data))
     return data
 
 

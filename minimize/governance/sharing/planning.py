@@ -61,7 +61,8 @@ class Planned:
 
 def planned(asked: Asked, given: Any) -> Planned:
     """The plan of an act. Raises PolicyError, SchemaError and KeyringError: faults of configuration come before refusals."""
-    data = opened(given) if asked.connector is None else at_once(opened(given))
+    found = opened(given, asked.keys)
+    data = found if asked.connector is None else at_once(found)
     start = entry(asked.policy, _schema(data))
     function = asked.party.manifest
     against = [*asked.party.against(asked.existing)]

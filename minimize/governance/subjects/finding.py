@@ -26,13 +26,13 @@ from minimize.governance.subjects.outputs import Output
 from minimize.io.index.seek import find
 from minimize.io.places import place_of
 from minimize.io.stored import Stored, open_stored
-from minimize.keys import Keyring
+from minimize.keys import Keyring, Kms, find_kms
 from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Field, Policy
 from minimize.receipt import OutputFile
-from minimize.stores import Place
+from minimize.stores import Place, local
 from minimize.techniques.keep import Keep
 
 ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
@@ -109,7 +109,7 @@ class Search:
         key = policy.tenant if self.subject.is_tenant else self.subject.field or policy.subject
         if key is None or key not in policy.fields:
             return None
-        look = Look(output.folder, policy, key, open_stored(output.folder, file.path), self.keys)
+        look = Look(output.folder, policy, key, open_stored(output.folder, file.path, self._kms(output)), self.keys)
         tenants = look.tenants(self.subject, self.tenants)
         blind = look.blind(bool(tenants))
         if blind:
@@ -119,6 +119,9 @@ class Search:
             return Blind(output, file, f"how {key} stands there depends on what is not known")
         rows = look.rows(whose, file, indexed=key == policy.subject)
         return None if not rows.num_rows else Held(output, written, file, key, rows, *look.span(rows))
+
+    def _kms(self, output: Output) -> Kms:
+        return find_kms(self.keys, local(output.folder))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""Expiry and retraction on outputs that are encrypted: the same as on plain ones, and what was encrypted stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.encryption import material_of
+from minimize.errors import KeyringError
+from minimize.governance.retention.retract import retract
+from minimize.keys import add_key, new_keyring
+from minimize.keys.create import destroy_key
+from tests.governance.retention.house import START, House, rows
+from tests.leak.canary import Canary
+from tests.leak.sweep import found
+
+FIRST = date(2026, 1, 1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(name="shut")
+def _shut(house: House) -> House:
+    """A house that demands encryption, and in which one day was run."""
+    (house.folder / "minimize.yaml").write_text("keys: test.keys\naccess: {encrypt: by_category}\n")
+    house.brings(rows(FIRST), FIRST)
+    house.run(FIRST, START + DAY)
+    return house
+
+
+def masters(house: House) -> Iterator[str]:
+    for file in minimize.files(house.out):
+        yield from material_of(Path(file)).masters.values()
+
+
+def test_what_is_past_its_retention_goes_and_the_rest_stays_encrypted(shut: House) -> None:
+    (receipt,) = shut.expire(START + 2 * DAY).receipts
+    assert {row["place"] for row in shut.rows()} == {None}
+    assert {row["note"] for row in shut.rows()} == {f"note-{row.name}" for row in rows(FIRST)}
+    assert set(masters(shut)) == {"encrypt.pseudonymized/1"}
+    assert receipt.outputs["records"].files[0].keys == ("encrypt.footer/1", "encrypt.pseudonymized/1")
+    shut.verified()
+
+
+def test_what_is_rewritten_has_the_newest_version(shut: House) -> None:
+    add_key(shut.keys, "encrypt.pseudonymized", now=START)
+    (receipt,) = shut.expire(START + 2 * DAY).receipts
+    assert set(masters(shut)) == {"encrypt.pseudonymized/2"}
+    assert receipt.keys == ("device/1", "encrypt.footer/1", "encrypt.pseudonymized/2")
+    shut.verified()
+
+
+def test_whole_days_go_without_a_look_inside(shut: House) -> None:
+    shut.expire(START + 40 * DAY)
+    assert shut.rows() == []
+
+
+def test_a_subject_is_found_by_its_index_and_goes(shut: House) -> None:
+    shut.expire(START + DAY, events=shut.events("north,d0,subject_left,2026-01-01T23:59:00Z"))
+    assert not any(row["note"].startswith("note-north-d0") for row in shut.rows())
+    assert len(shut.rows()) == len(rows(FIRST)) - 2
+    shut.verified()
+
+
+def test_nothing_of_what_went_or_stayed_is_found_in_the_files(shut: House) -> None:
+    shut.expire(START + 2 * DAY)
+    notes = [Canary(row.name, text) for row in rows(FIRST) for text in (f"note-{row.name}", f"place-{row.name}")]
+    assert found(notes, shut.out) == set()
+
+
+def test_a_retraction_from_the_output_keeps_it_encrypted(shut: House) -> None:
+    for path in shut.folder.glob("data/*/*"):
+        path.unlink()
+    shut.policy({"note": {"type": "string", "do": "drop"}})
+    retract(shut.out, yes=True, at=START + DAY + timedelta(hours=1), keys=shut.keys)
+    assert {row["note"] for row in shut.rows()} == {None}
+    assert set(masters(shut)) == {"encrypt.pseudonymized/1"}
+    shut.verified()
+
+
+def test_a_retraction_from_the_source_encrypts_as_the_run_did(shut: House) -> None:
+    shut.policy({"note": {"type": "string", "do": "drop"}})
+    retract(shut.out, yes=True, at=START + DAY + timedelta(hours=1), keys=shut.keys)
+    assert "note" not in shut.rows()[0]
+    assert set(masters(shut)) == {"encrypt.pseudonymized/1"}
+    shut.verified()
+
+
+def test_without_the_key_nothing_is_changed(shut: House) -> None:
+    before = sorted(path.read_bytes() for path in shut.out.rglob("*.parquet"))
+    other = new_keyring(shut.folder / "other.keys", ("device",), now=START)
+    with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):
+        shut.expire(START + 2 * DAY, keys=other)
+    destroy_key(shut.keys, "encrypt.pseudonymized", 1, now=START)
+    with pytest.raises(KeyringError, match="was destroyed"):
+        shut.expire(START + 2 * DAY)
+    assert sorted(path.read_bytes() for path in shut.out.rglob("*.parquet")) == before

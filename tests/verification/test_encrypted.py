@@ -1,0 +1,82 @@
+"""`verify` on encrypted outputs: whole with the keyring, and said to be less without."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from minimize.encryption import open_parquet
+from minimize.keys import Keyring, PublicKeys, find_kms, new_keyring
+from minimize.keys.create import destroy_key
+from minimize.receipt import Receipt
+from minimize.verification.check import check
+from tests.job.house import AT, House, built, events
+
+ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    house = built(tmp_path)
+    house.pipeline(records=ENCRYPTED)
+    house.brings(events(60))
+    house.run()
+    return house
+
+
+def codes(house: House, **how: Any) -> list[str]:
+    given = how or {"keys": house.keys}
+    return [finding.code for finding in check(house.out, **given) if finding.code != "V008"]
+
+
+def test_with_the_keyring_everything_is_checked(house: House) -> None:
+    assert codes(house) == []
+
+
+def test_with_a_public_key_it_says_that_encrypted_columns_were_not_checked(house: House) -> None:
+    public = PublicKeys(Keyring.load(house.keys).public_key_pem())
+    findings = [each for each in check(house.out, public_key=public) if each.code not in ("V008", "V019")]
+    assert [(each.code, each.severity) for each in findings] == [("V061", "warning")]
+    assert "1 files" in findings[0].message
+
+
+def test_another_keyring_does_not_open_them(house: House) -> None:
+    new_keyring(house.folder / "other.keys", ("device",), now=AT)
+    assert "V062" in codes(house, keys=house.folder / "other.keys")
+
+
+def test_what_nobody_can_open_any_more_is_a_warning(house: House) -> None:
+    destroy_key(house.keys, "encrypt.pseudonymized", 1, now=AT)
+    assert codes(house) == ["V061"]
+
+
+def test_values_are_judged_below_the_encryption(house: House) -> None:
+    """A file that says more than its policy allows, and whose receipt is signed by us."""
+    path = next((house.out / "runs").glob("*/policy.yaml"))
+    path.write_text(path.read_text().replace('"width": 10', '"width": 30'))
+    assert "V030" in codes(house)
+
+
+def test_a_plain_file_under_a_receipt_that_says_keys_is_found(house: House) -> None:
+    [path] = house.out.glob("records/*/*.parquet")
+    table = open_parquet(path, find_kms(house.keys)).read()
+    pq.write_table(table, path)
+    assert {"V012", "V060"} <= set(codes(house))
+
+
+def test_a_pipeline_that_wants_it_and_a_file_in_the_clear_are_found(house: House) -> None:
+    shutil.rmtree(house.out)
+    house.pipeline()
+    house.run()
+    run = next((house.out / "runs").glob("*/receipt.json"))
+    beside = run.with_name("pipeline.yaml")
+    beside.write_text(beside.read_text().replace('"must_be": "pseudonymized"', '"encrypt": "by_category"'))
+    assert Receipt.from_json(run.read_bytes()).outputs["records"].files[0].keys is None
+    assert "V060" in codes(house)
