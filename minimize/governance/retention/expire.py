@@ -21,7 +21,7 @@ from minimize.governance.retention.plan import Open, Plan, opens, planned
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
-from minimize.keys import Keyring, find_keyring, find_kms
+from minimize.keys import Keyring, find_keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
@@ -136,5 +136,5 @@ def resolved(
     now = moment(at) or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = kept_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
-    asked = Asked(folder, job.policy, now, keyring, (*given, *kept), find_kms(keyring, job.folder))
+    asked = Asked(folder, job.policy, now, keyring, (*given, *kept))
     return Expiry(asked, job, chain)

@@ -21,11 +21,11 @@ from minimize.governance.retention.whose import Named, Whose
 from minimize.governance.retention.written import Written
 from minimize.io.places import place_of
 from minimize.io.stored import Stored
-from minimize.keys import Keyring, Kms
+from minimize.keys import Keyring, Kms, find_kms
 from minimize.pointer import Pointer
 from minimize.policy.model import Policy
 from minimize.settings.rows import microseconds_of
-from minimize.stores import Place
+from minimize.stores import Place, local
 
 _DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 """Days from one instant of a period to one that is in the next, or still in the same."""
@@ -45,8 +45,11 @@ class Asked:
     keys: Keyring = field(repr=False)
     events: tuple[Event, ...] = ()
     ages: bool = True
-    kms: Kms | None = field(default=None, repr=False)
-    """Who keeps the master keys of files that are encrypted."""
+
+    @property
+    def kms(self) -> Kms:
+        """Who keeps the master keys of files that are encrypted."""
+        return find_kms(self.keys, local(self.output))
 
     def orders(self, written: Written, stored: Stored, name: str) -> Orders:
         """The orders for one file of an output."""

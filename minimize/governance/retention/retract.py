@@ -34,7 +34,7 @@ from minimize.job.job import perform, quiet
 from minimize.job.origin import pipeline_behind
 from minimize.job.origin import place_of as written_at
 from minimize.job.told import How
-from minimize.keys import Keyring, find_keyring, find_kms
+from minimize.keys import Keyring, find_keyring
 from minimize.policy.condition import Condition, Feature, Level
 from minimize.policy.fields import is_dropped
 from minimize.policy.pipeline import Pipeline
@@ -198,7 +198,7 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     source = want.input or written_at(folder, origin.input)
     standing = standing_sources(job, folder, chain, now, source, said, keyring, want.ledger)
     return Retracting(
-        Asked(folder, job.policy, now, keyring, kms=find_kms(keyring, job.folder)),
+        Asked(folder, job.policy, now, keyring),
         job,
         rows,
         chain,

@@ -179,7 +179,7 @@ class _Deleting:
         now = tuple(replace(each, chain=receipts(each.folder)) for each in self.found)
         left = {path for each in whose for path in remains(self._search(each), now)}
         new = [file.path for each in made for one in each.outputs.values() for file in one.files]
-        left |= set(hidden(now, new))
+        left |= set(hidden(now, new, self.keys))
         if left:
             hint = "a run may have published meanwhile: the same command goes on"
             raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)

@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 from minimize.governance.subjects.finding import Held, Search
 from minimize.governance.subjects.outputs import Output
 from minimize.io.stored import open_stored
+from minimize.keys import Keyring, find_kms
 from minimize.nested import leaf
 from minimize.pointer import Pointer
+from minimize.stores import local
 
 
 def remains(search: Search, outputs: Iterable[Output]) -> Iterator[str]:
@@ -21,19 +23,19 @@ def remains(search: Search, outputs: Iterable[Output]) -> Iterator[str]:
             yield found.file.path
 
 
-def hidden(outputs: Iterable[Output], paths: Iterable[str]) -> Iterator[str]:
+def hidden(outputs: Iterable[Output], paths: Iterable[str], keys: Keyring) -> Iterator[str]:
     """Of files that were written anew those whose dictionaries hold a subject that no record has."""
     wanted = frozenset(paths)
     for output in outputs:
         for written, file in output.files():
             key = written.policy.subject
-            if file.path in wanted and key is not None and _has_unused(output, file.path, Pointer.parse(key)):
+            if file.path in wanted and key is not None and _has_unused(output, file.path, Pointer.parse(key), keys):
                 yield file.path
 
 
-def _has_unused(output: Output, path: str, subject: Pointer) -> bool:
+def _has_unused(output: Output, path: str, subject: Pointer, keys: Keyring) -> bool:
     """Whether a row group has an entry in the dictionary of its subjects that no record uses."""
-    stored = open_stored(output.folder, path, encoded=True)
+    stored = open_stored(output.folder, path, find_kms(keys, local(output.folder)), encoded=True)
     if subject.top not in stored.schema.names:
         return False
     groups = range(stored.file.metadata.num_row_groups)
