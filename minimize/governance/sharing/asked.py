@@ -80,11 +80,10 @@ class Asked:
         """Who is to get it."""
         return self.party.recipient
 
-    def pipeline(self, composed: Composed, function: Function) -> Pipeline | None:
+    def pipeline(self, composed: Composed, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline as far as its records go, under the policy of what leaves."""
         if self.job is None:
             return None
-        records = (self.job.records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
         changes = {"policy": composed.policy, "purpose": function.purpose, "records": records, "aggregates": {}}
         return self.job.model_copy(update=changes)
 

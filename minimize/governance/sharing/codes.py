@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "N016": "a secret that only passes through a connector, and none was given",
         "N020": "a purpose that the policy does not list, or that the function is not for",
         "N021": "a field that the policy does not release for the purpose",
+        "N022": "a field of an output whose condition reads what the output no longer holds",
         "N030": "tenants without a consent",
         "N031": "tenants that refused",
         "N032": "tenants that withdrew their consent",

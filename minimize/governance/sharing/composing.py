@@ -75,7 +75,7 @@ def composed(
     Secrets pass through only where somebody is `connected`.
     """
     policy, manifest = entry.policy, function.shared
-    asked = _Asked(function, recipient.contract, wanted, connected=connected)
+    asked = _Asked(function, recipient.contract, wanted, entry.lost, connected=connected)
     keys = dict.fromkeys([*policy.fields, *manifest, *function.passing])
     fates = {key: asked.fate(key, policy.fields.get(key)) for key in keys}
     fates |= {key: _unknown(key, function) for key in wanted or () if key not in fates}
@@ -99,6 +99,7 @@ class _Asked:
     function: Function
     contract: Contract | None
     wanted: Collection[str] | None
+    lost: Collection[str]
     connected: bool
 
     def fate(self, key: str, field: Field | None) -> Fate:
@@ -112,6 +113,8 @@ class _Asked:
             return Fate(key, None, f"the contract {self.contract.reference} does not permit it", "outside_contract")
         if not for_purpose(field, function.purpose):
             return Fate(key, None, f"the policy has it only for {', '.join(field.purposes)}", "outside_policy")
+        if key in self.lost:
+            return Fate(key, None, "the output does not hold what its condition reads", "unaskable")
         if passes and field.role != "secret":
             return Fate(key, None, "the policy does not call it a secret", "outside_policy")
         if not passes and not is_released(field):

@@ -45,7 +45,7 @@ def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants) -> Maki
         whole,
         asked.at,
         keys,
-        None if asked.rows is None else asked.rows.at(asked.at),
+        None if planned.settings is None else planned.settings.at(asked.at),
         row_key(asked.keys),
         memos_of(whole),
         aside=Aside(find_budget(asked.folder)),

@@ -21,10 +21,12 @@ from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import entry
 from minimize.governance.sharing.standing import purpose_reasons
+from minimize.governance.sharing.switches import switches
 from minimize.minimizer import Rereadable, require_keys
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
 from minimize.policy.model import Policy, Records
+from minimize.settings import SettingsRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Planned:
     function  what the manifest says; None where it does not know the function
     plan      None where no field may leave, or the purpose is none of the policy's
     joined    the same with the secrets that pass through; None where none do
+    settings  as the data's rows can be held against them
     against   the rules against all of it
     """
 
@@ -46,6 +49,7 @@ class Planned:
     source: Rereadable | None = field(default=None, repr=False)
     plan: Plan | None = None
     joined: Plan | None = None
+    settings: SettingsRows | None = field(default=None, repr=False)
     against: tuple[Reason, ...] = ()
 
     @property
@@ -74,14 +78,15 @@ def planned(asked: Asked, given: Any) -> Planned:
     if wrong or not made.sent:
         return Planned(data, start.policy, function, made, against=tuple(against))
     _check_reads(made, asked)
-    job = asked.pipeline(made, function)
+    job = asked.pipeline(made, function, start.records(None if asked.job is None else asked.job.records))
     source = source_of(data, request(made.joined, function.purpose, job))
     plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = bind(made.joined, source.schema, purpose=function.purpose, pipeline=job) if made.passing else None
     require_keys(plan, RecipientKeys(asked.keys))
     check_joined(joined, made.passing, source)
     against += [*_too_identified(plan, asked)]
-    return Planned(data, start.policy, function, made, source, plan, joined, tuple(against))
+    rows = switches(asked.rows, asked.policy, start, asked.keys, asked.at)
+    return Planned(data, start.policy, function, made, source, plan, joined, rows, tuple(against))
 
 
 def tenants_alone(planned_: Planned) -> Rereadable:

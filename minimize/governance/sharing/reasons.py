@@ -23,6 +23,7 @@ CODE: Final[Mapping[str, str]] = MappingProxyType(
         "no_connector": "N016",
         "purpose": "N020",
         "outside_policy": "N021",
+        "unaskable": "N022",
         "no_consent": "N030",
         "refused": "N031",
         "withdrawn": "N032",

@@ -10,31 +10,51 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError
+from minimize.governance.sharing.again import NEVER, askable, asked_again
 from minimize.nested import leaf_type
-from minimize.plan.request import is_released
 from minimize.pointer import Pointer
-from minimize.policy.model import DROP, Field, Policy, Records, Role
+from minimize.policy.condition import Condition
+from minimize.policy.model import DROP, Field, Policy, Role
+from minimize.policy.pipeline import RecordsModel
 from minimize.techniques import plain
 from minimize.techniques.base import family
-from minimize.techniques.keep import Keep
 
 POLICY: Final = b"minimize:policy"
 LINKING: Final = ("pseudonymize", "tokenize")
 
 
+Told = Mapping[str, str]
+"""What a column says of itself: technique, leaves, category, key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A policy for data as it is: raw, or released by a run; `linked` has the key of each column of pseudonyms or tokens."""
+    """A policy for data as it is: raw, or released by a run.
+
+    linked   the key of each column of pseudonyms or tokens
+    lost     the fields of which nobody can tell any more whether they may be collected
+    columns  what each released column says of itself; None for raw data
+    """
 
     policy: Policy
     linked: Mapping[str, str]
+    lost: frozenset[str] = frozenset()
+    columns: Mapping[str, Told] | None = None
+
+    def records(self, asked: RecordsModel | None) -> RecordsModel:
+        """What the pipeline says of records: duplicates are gone after a run, and its condition is asked again."""
+        said = (asked or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
+        if self.columns is None:
+            return said
+        return said.model_copy(update={"deduplicate": None, "collect_if": _again(said.collect_if, self.columns)})
 
 
 def entry(policy: Policy, schema: pa.Schema) -> Entry:
     """The policy for data of this schema.
 
-    Of what a run released each column that the policy still releases is taken as it stands; features and levels are asked
-    again, conditions were decided in the run. Raises ConfigurationError where no column says whose the records are.
+    Of what a run released each column that the policy still releases is taken as it stands. Features, levels and conditions
+    are asked again; where a row no longer holds what a condition reads, nothing leaves by it. Raises ConfigurationError where
+    no column says whose the records are.
     """
     if POLICY not in (schema.metadata or {}):
         return Entry(policy, {})
@@ -42,11 +62,28 @@ def entry(policy: Policy, schema: pa.Schema) -> Entry:
     if policy.tenant not in found:
         hint = "release the tenant's field as it is"
         raise ConfigurationError("the output does not hold the tenant, so that nobody can be asked", hint=hint)
-    fields = {key: _as_released(policy.fields[key], *told) for key, told in found.items()}
+    columns = {key: told for key, (_, told) in found.items()}
+    again = {key: asked_again(policy.fields[key], _held(columns)) for key in found}
+    fields = {key: _as_released(again[key] or _dropped(policy.fields[key]), *told) for key, told in found.items()}
     own = {word: value if (value := getattr(policy, word)) in found else None for word in ("subject", "time", "record")}
-    records = Records(feature=policy.records.feature, level=policy.records.level)
-    linked = {key: _key(told) for key, (_, told) in found.items() if set(_techniques(told)) & set(LINKING)}
-    return Entry(policy.model_copy(update={"fields": fields, "records": records, "never": (), **own}), linked)
+    whole = policy.records.model_copy(update={"collect_if": _again(policy.records.collect_if, columns)})
+    linked = {key: _key(told) for key, told in columns.items() if set(_techniques(told)) & set(LINKING)}
+    changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
+    return Entry(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
+
+
+def _held(columns: Mapping[str, Told]) -> frozenset[str]:
+    """The fields whose values stand as they came in."""
+    return frozenset(key for key, told in columns.items() if set(_techniques(told)) == {"keep"})
+
+
+def _again(condition: Condition | None, columns: Mapping[str, Told]) -> Condition | None:
+    """A condition on whole records; what can never be said to hold lets none through."""
+    return None if condition is None else askable(condition, _held(columns)) or NEVER
+
+
+def _dropped(field: Field) -> Field:
+    return field.model_copy(update={"do": DROP, "cases": (), "otherwise": DROP, "collect_if": None})
 
 
 def _told(schema: pa.Schema, pointer: Pointer) -> tuple[pa.DataType, Mapping[str, str]] | None:
@@ -66,10 +103,6 @@ def _as_released(field: Field, kind: pa.DataType, told: Mapping[str, str]) -> Fi
     changes = {
         "type": _word(kind),
         "role": _role(field.role, told["category"]),
-        "do": (Keep(),) if is_released(field) else DROP,
-        "cases": (),
-        "otherwise": DROP,
-        "collect_if": None,
         "from_": (),
         "in_aggregates": (),
         "optional": True,

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.governance.consent import terms_of
-from minimize.governance.recipients import Recipients, Subprocessors, recipient_from
-from minimize.governance.sharing.act import act
-from minimize.governance.sharing.asked import Places, resolve
-from minimize.keys import Keyring
-from minimize.ledger import find_ledger
-from minimize.ledger.consents import Act, record
-from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import ANN, VENDOR
-from tests.job.house import AT, FIELDS, House, built, events, table
-
-SHARED = {
-    "device_id": {"role": "identifier", "do": "keep"},
-    "event_time": {"type": "timestamp", "do": "keep"},
-    "battery": {"type": "double", "do": "keep"},
-    "latitude": {"type": "double", "do": "keep"},
-    "model": {"do": "keep"},
-}
-SYNC = {"direction": "outbound", "purpose": "service_maintenance", "text_version": 1, "text": "…", "fields": SHARED}
-CONTRACT = {**VENDOR["contract"], "permitted_fields": list(SHARED)}
+from tests.governance.sharing.outputs import ready, shared
+from tests.job.house import FIELDS, House, built, events, table
 
 
 @pytest.fixture(name="home")
@@ -40,29 +19,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     home = built(tmp_path)
     home.pipeline(aggregates=None)
     home.brings(events(40))
-    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
-    text = terms_of(vendor(), "sync").text
-    agreed = Act("north", "vendor", "sync", "given", text, "admin", datetime(2026, 1, 1, tzinfo=UTC), None, AT)
-    from minimize.ledger import Event
-
-    told = Event(component="t", actor=ANN, activity="consent", time=AT, operation="given", category="sharing")
-    with open_ledger(find_ledger(home.out / "ledger.db"), create=True) as ledger:
-        record(ledger, [agreed], [told], Keyring.load(home.keys))
-    return home
-
-
-def vendor(name: str = "vendor") -> Any:
-    return recipient_from({**VENDOR, "recipient": name, "contract": CONTRACT, "functions": {"sync": SYNC}})
-
-
-def shared(home: House, data: Any, **asked: Any) -> pa.Table:
-    places = Places(pipeline=home.folder, keys=home.keys, ledger=home.out / "ledger.db", recipients=_nobody(home))
-    found = resolve(vendor(), "sync", places, whens=(AT,), **asked)
-    return act(found, data, lambda: AT).wet(data, None).given
-
-
-def _nobody(home: House) -> Recipients:
-    return Recipients(home.folder, Subprocessors())
+    return ready(home)
 
 
 def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: House) -> None:

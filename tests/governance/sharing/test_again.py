@@ -1,0 +1,150 @@
+"""Collection is asked again of an output, row by row: what a row still tells decides, and what it no longer tells stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import NotPermitted
+from minimize.governance.sharing.again import askable, asked_again
+from minimize.policy.condition import All, AnyOf, Equals, Feature
+from minimize.policy.model import DROP, Case, Field
+from minimize.techniques.keep import Keep
+from tests.governance.sharing.outputs import ready, shared
+from tests.job.house import AT, FIELDS, House, built, events
+
+CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
+KEEP = (Keep(),)
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        (CORPORATE, CORPORATE),
+        (MANAGED, None),
+        (LOCATION, LOCATION),
+        (AnyOf((CORPORATE, MANAGED)), AnyOf((CORPORATE,))),
+        (AnyOf((MANAGED,)), None),
+        (All((CORPORATE, MANAGED)), None),
+        (All((CORPORATE, LOCATION)), All((CORPORATE, LOCATION))),
+        (AnyOf((CORPORATE, All((LOCATION, MANAGED)))), AnyOf((CORPORATE,))),
+    ],
+)
+def test_what_is_not_held_never_matches(condition: Any, left: Any) -> None:
+    assert askable(condition, {"owner"}) == left
+
+
+def test_a_gate_that_cannot_be_asked_any_more_loses_the_field() -> None:
+    assert asked_again(Field(key="a", type="string", do=KEEP, collect_if=MANAGED), {"owner"}) is None
+
+
+def test_a_case_that_lets_through_and_cannot_be_told_falls_to_the_next() -> None:
+    cases = (Case(when=MANAGED, do=KEEP), Case(when=CORPORATE, do=KEEP))
+    found = asked_again(Field(key="a", type="string", cases=cases), {"owner"})
+    assert found is not None
+    assert [case.when for case in found.cases] == [CORPORATE]
+    assert found.otherwise == DROP
+
+
+def test_a_case_that_drops_and_cannot_be_told_loses_the_field() -> None:
+    field = Field(key="a", type="string", cases=(Case(when=MANAGED, do=DROP),), otherwise=KEEP)
+    assert asked_again(field, {"owner"}) is None
+
+
+def test_cases_that_all_let_through_need_not_be_told_apart() -> None:
+    field = Field(key="a", type="string", cases=(Case(when=MANAGED, do=KEEP),), otherwise=KEEP)
+    found = asked_again(field, {"owner"})
+    assert found is not None
+    assert (found.do, found.cases) == (KEEP, ())
+
+
+KEPT = {"model": {"type": "string", "role": "quasi", "do": "keep"}}
+HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+ON = "north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+LATER = "2026-11-24T23:30:00Z,2026-11-24T23:30:00Z\n"
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A pipeline that has run and keeps models as they come; north agrees."""
+    monkeypatch.chdir(tmp_path)
+    home = built(tmp_path)
+    home.pipeline(aggregates=None)
+    home.policy(KEPT)
+    home.brings(events(40))
+    return ready(home)
+
+
+def rows(home: House) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = shared(home, home.out).to_pylist()
+    return found
+
+
+def test_a_condition_on_what_stands_there_is_asked_again(home: House) -> None:
+    home.policy({**KEPT, "battery": {**FIELDS["battery"], "collect_if": {"model": "A"}}})
+    assert {(row["model"], row["battery"] is None) for row in rows(home)} == {("A", False), ("C", True)}
+
+
+def test_a_condition_on_what_is_gone_leaves_nothing(home: House) -> None:
+    home.policy({**KEPT, "battery": {**FIELDS["battery"], "collect_if": {"storage": 13}}})
+    assert "battery" not in shared(home, home.out).column_names
+    with pytest.raises(NotPermitted) as caught:
+        shared(home, home.out, fields=["battery"])
+    assert "unaskable" in {each.rule for each in caught.value.reasons}
+
+
+def test_a_case_that_drops_today_drops_what_an_earlier_run_released(home: House) -> None:
+    cases = {"cases": [{"if": {"model": "C"}, "do": "drop"}], "otherwise": FIELDS["battery"]["do"]}
+    battery = {key: value for key, value in FIELDS["battery"].items() if key != "do"}
+    home.policy({**KEPT, "battery": {**battery, **cases}})
+    assert {(row["model"], row["battery"] is None) for row in rows(home)} == {("A", False), ("C", True)}
+
+
+@pytest.mark.parametrize(("model", "left"), [("A", {"A"}), ("C", {"C"})])
+def test_a_condition_on_whole_records_is_asked_again(home: House, model: str, left: set[str]) -> None:
+    home.policy(KEPT, records={"collect_if": {"model": model}})
+    assert {row["model"] for row in rows(home)} == left
+
+
+def test_the_pipeline_s_own_condition_on_records_is_asked_again(home: House) -> None:
+    home.pipeline(
+        aggregates=None, records={"collect_if": {"model": "A"}, "deduplicate": {"by": ["model"], "per": "day"}}
+    )
+    found = rows(home)
+    assert ({row["model"] for row in found}, len(found) > 1) == ({"A"}, True)
+
+
+def test_a_subject_s_own_off_counts_by_its_pseudonym(home: House) -> None:
+    before = len({row["device_id"] for row in rows(home) if row["latitude"] is not None})
+    (home.folder / "settings.csv").write_text(f"{HEAD}{ON}north,d0,location,off,user,{LATER}")
+    after = rows(home)
+    gone = {row["device_id"] for row in after if row["latitude"] is None}
+    left = {row["device_id"] for row in after if row["latitude"] is not None}
+    assert (len(gone), len(left)) == (1, before - 1)
+
+
+@pytest.mark.parametrize("do", ["drop", {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "day"}}])
+def test_where_nobody_can_tell_whose_it_is_an_off_counts_for_the_tenant(home: House, do: Any) -> None:
+    home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": do}})
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    assert {row["latitude"] is None for row in rows(home)} == {False}
+    (home.folder / "settings.csv").write_text(f"{HEAD}{ON}north,d0,location,off,user,{LATER}")
+    assert {row["latitude"] is None for row in rows(home)} == {True}
+
+
+def test_an_off_that_a_subject_took_back_counts_for_nobody(home: House) -> None:
+    home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    back = "north,d0,location,on,user,2026-11-24T23:40:00Z,2026-11-24T23:40:00Z\n"
+    (home.folder / "settings.csv").write_text(f"{HEAD}{ON}north,d0,location,off,user,{LATER}{back}")
+    assert {row["latitude"] is None for row in rows(home)} == {False}
+
+
+def test_nobody_s_own_on_collects_another(home: House) -> None:
+    home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    (home.folder / "settings.csv").write_text(f"{HEAD}north,d0,location,on,user,{LATER}")
+    assert {row["latitude"] is None for row in rows(home)} == {True}
