@@ -65,3 +65,7 @@ def test_lint_judges_recipients(command: Command, folder: Path, verb: tuple[str,
 
 def test_the_schema_of_recipients_is_printed(command: Command) -> None:
     assert command("schema", "recipient").json["title"] == "minimize recipient"
+
+
+def test_the_schema_of_the_list_of_subprocessors_is_printed(command: Command) -> None:
+    assert command("schema", "subprocessors").json["title"] == "minimize subprocessors"

@@ -20,6 +20,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T013": "a contract that permits a field which no function sends",
         "T014": "a contract that says nothing of how long the recipient keeps what it got",
         "T015": "an agent that is not on the list of subprocessors",
+        "T016": "two entries of one name on the list of subprocessors whose days overlap",
         "T020": "an identifier that leaves as it is, or so that it can be guessed",
         "T021": "free text that leaves as it is",
         "T022": "a function without a text that tenants could agree to",

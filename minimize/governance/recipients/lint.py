@@ -31,8 +31,18 @@ def lint(path: str | Path, on: date) -> list[Finding]:
         raise PolicyError(f"there is no {place}", hint="a recipient's file, or a folder of them")
     listed, faults = examine_subprocessors((place if place.is_dir() else place.parent) / LIST)
     files = files_of(place) if place.is_dir() else [place] if place.name != LIST else []
-    found = [*faults, *(finding for file in files for finding in _of_file(file, listed, on))]
+    found = [*faults, *_overlaps(listed), *(finding for file in files for finding in _of_file(file, listed, on))]
     return sorted(dict.fromkeys(found), key=lambda one: (one.severity, one.file or "", one.line or 0, one.code))
+
+
+def _overlaps(listed: Subprocessors) -> Iterator[Finding]:
+    """Entries of one name of which one begins before the other has ended: which of them counts, nobody can read."""
+    file = None if listed.path is None else str(listed.path)
+    for number, entry in enumerate(listed.entries):
+        before = [each for each in listed.entries[:number] if each.name == entry.name]
+        if any(entry.overlaps(each) for each in before):
+            message = f"`{entry.name}` stands there twice for the same days"
+            yield Finding("T016", message, "warning", "end one, or take it out", file, entry.line)
 
 
 def is_recipient(path: str | Path) -> bool:

@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of a recipient's file, for editors."""
+"""The JSON Schemas (2020-12) of a recipient's file and of the list of subprocessors, for editors."""
 
 from __future__ import annotations
 
@@ -45,9 +45,34 @@ def recipient_schema() -> Schema:
     return {"$schema": DIALECT, "title": "minimize recipient", **body, "$defs": _parts()}
 
 
+def subprocessors_schema() -> Schema:
+    """The schema of the list of subprocessors.
+
+    >>> subprocessors_schema()["required"]
+    ['subprocessors']
+    """
+    entry = mapping(
+        "An agent, from its first day on the list to the first without it.",
+        {
+            "name": text("The name by which recipients call it: `subprocessor` of their files."),
+            "from": {**ref("day"), "description": "The first day on which it is listed."},
+            "until": {**ref("day"), "description": "The first day on which it is listed no longer."},
+            "about": text("What it does for us."),
+        },
+        required=("name", "from"),
+    )
+    entries = {"type": "array", "items": ref("entry"), "description": "A name may stand here again, with other dates."}
+    body = mapping("Which agents act for us, and from when to when.", {"subprocessors": entries}, ("subprocessors",))
+    return {"$schema": DIALECT, "title": "minimize subprocessors", **body, "$defs": {"day": _day(), "entry": entry}}
+
+
+def _day() -> Schema:
+    return text("A day, YYYY-MM-DD.", pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
 def _parts() -> dict[str, Schema]:
     return {
-        "day": text("A day, YYYY-MM-DD.", pattern=r"^\d{4}-\d{2}-\d{2}$"),
+        "day": _day(),
         "duration": text("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=PATTERN),
         "contract": _contract(),
         "function": _function(),

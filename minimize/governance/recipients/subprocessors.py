@@ -22,6 +22,10 @@ class Subprocessor(Model):
     about: str = ""
     line: int | None = None
 
+    def overlaps(self, other: Subprocessor) -> bool:
+        """Whether both are listed on some day."""
+        return (other.until is None or self.from_ < other.until) and (self.until is None or other.from_ < self.until)
+
 
 class Subprocessors(Model):
     """The whole list; a name may stand in it more than once, with other dates."""

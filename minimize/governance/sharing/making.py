@@ -18,6 +18,7 @@ from minimize.minimizer import Prepared
 from minimize.plan import Plan
 from minimize.spill import Aside, find_budget
 from minimize.stages.generalize import memos_of
+from minimize.verification.forms import Forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Making:
     """The job, what it reads, and what stays from batch to batch.
 
     schema   of what leaves
+    forms    what it must look like
     passing  what the connector gets, where secrets pass through it
     """
 
@@ -32,6 +34,7 @@ class Making:
     source: AgreedSource
     bound: Prepared
     schema: pa.Schema
+    forms: Forms
     passing: Passing | None = None
 
 
@@ -52,6 +55,9 @@ def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants) -> Maki
         bound=None if deduplicates(whole) else bound.stages,
     )
     source = AgreedSource(planned.source, tenants)
-    if planned.joined is None:
-        return Making(job, source, bound, bound.schema)
-    return Making(job, source, bound, Prepared.of(plan, keys).schema, Passing(bound.schema, planned.passing))
+    schema = bound.schema if planned.joined is None else Prepared.of(plan, keys).schema
+    forms = Forms.of(schema, planned.declared)
+    if forms.unchecked:
+        raise differing(f"nobody can tell the form of {', '.join(forms.unchecked)}")
+    passing = None if planned.joined is None else Passing(bound.schema, planned.passing)
+    return Making(job, source, bound, schema, forms, passing)

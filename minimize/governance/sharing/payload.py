@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -73,6 +73,9 @@ def make(way: Making, taker: Taker) -> Made:
         if way.passing is not None:
             way.passing.take(whole)
             left = beside(whole, way.schema)
+        misshapen = way.forms.misshapen(left, _encoded(batch))
+        if misshapen:
+            raise differing(f"{', '.join(misshapen)} does not have the form that was declared")
         made.fingerprint.take(left)
         taker.take(left)
     return made
@@ -82,6 +85,11 @@ def _closed(batch: Batch, way: Making) -> dict[str, int]:
     """By field the values that gates hold back; of secrets not even that."""
     secrets = frozenset() if way.passing is None else way.passing.keys
     return {key: each.gated for key, each in batch.counts.fields.items() if each.gated and key not in secrets}
+
+
+def _encoded(batch: Batch) -> Mapping[str, pa.Array]:
+    """Columns as they were before they were decoded: what is in a dictionary is judged once."""
+    return batch.released
 
 
 def leaf_of(batch: pa.RecordBatch, key: str) -> pa.Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from minimize.governance.recipients import Function
 from minimize.governance.sharing.asked import Asked, opened, source_of
 from minimize.governance.sharing.composing import Composed, composed
 from minimize.governance.sharing.connecting import at_once, check_joined
+from minimize.governance.sharing.declaring import declared
 from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import entry
@@ -27,6 +28,7 @@ from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
 from minimize.policy.model import Policy, Records
 from minimize.settings import SettingsRows
+from minimize.verification.forms import Declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Planned:
     plan      None where no field may leave, or the purpose is none of the policy's
     joined    the same with the secrets that pass through; None where none do
     settings  as the data's rows can be held against them
+    declared  by field the form that what leaves must have
     against   the rules against all of it
     """
 
@@ -50,6 +53,7 @@ class Planned:
     plan: Plan | None = None
     joined: Plan | None = None
     settings: SettingsRows | None = field(default=None, repr=False)
+    declared: Mapping[str, Declared] = field(default_factory=dict)
     against: tuple[Reason, ...] = ()
 
     @property
@@ -86,7 +90,8 @@ def planned(asked: Asked, given: Any) -> Planned:
     check_joined(joined, made.passing, source)
     against += [*_too_identified(plan, asked)]
     rows = switches(asked.rows, asked.policy, start, asked.keys, asked.at)
-    return Planned(data, start.policy, function, made, source, plan, joined, rows, tuple(against))
+    said = declared(asked.policy, function, asked.recipient, made, start)
+    return Planned(data, start.policy, function, made, source, plan, joined, rows, said, tuple(against))
 
 
 def tenants_alone(planned_: Planned) -> Rereadable:

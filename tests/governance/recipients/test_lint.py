@@ -96,6 +96,14 @@ def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
     ]
 
 
+def test_two_entries_of_one_name_for_the_same_days_are_told(tmp_path: Path) -> None:
+    desk = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
+    twice = [desk, {"name": "Desk", "from": "2026-06-30"}, {"name": "Other", "from": "2026-06-30"}]
+    assert [one.code for one in lint(write(tmp_path, "subprocessors", {"subprocessors": twice}), DAY)] == ["T016"]
+    once = [desk, {"name": "Desk", "from": "2026-07-01"}]
+    assert lint(write(tmp_path, "subprocessors", {"subprocessors": once}), DAY) == []
+
+
 def test_the_shipped_recipients_have_no_fault() -> None:
     assert {one.code for one in lint(SHIPPED, DAY)} == {"T020"}
 

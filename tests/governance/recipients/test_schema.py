@@ -10,11 +10,13 @@ from jsonschema import Draft202012Validator
 from minimize.errors import PolicyError
 from minimize.governance.recipients import recipient_from
 from minimize.governance.recipients.fields import words_of_fields
+from minimize.governance.recipients.load import load_subprocessors
 from minimize.governance.recipients.model import Contract, Function, Recipient
-from minimize.governance.recipients.schema import recipient_schema
+from minimize.governance.recipients.schema import recipient_schema, subprocessors_schema
+from minimize.governance.recipients.subprocessors import Subprocessor
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from tests.governance.recipients.house import CONTRACT, SHIPPED, mapping, sync
+from tests.governance.recipients.house import CONTRACT, SHIPPED, mapping, sync, write
 
 FILES = sorted(path for path in SHIPPED.glob("*.yaml") if path.stem != "subprocessors")
 
@@ -63,3 +65,37 @@ def test_it_knows_every_key_of_the_models() -> None:
     assert set(parts["contract"]["properties"]) == {name.rstrip("_") for name in Contract.model_fields}
     assert set(parts["function"]["properties"]) == set(Function.model_fields) - {"name", "line"}
     assert set(parts["whole_field"]["properties"]) == set(words_of_fields())
+
+
+LISTED = Draft202012Validator(subprocessors_schema())
+DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01", "about": "takes calls"}
+
+
+def test_the_schema_of_the_list_of_subprocessors_is_one_and_takes_the_shipped_list() -> None:
+    Draft202012Validator.check_schema(subprocessors_schema())
+    root = parse((SHIPPED / "subprocessors.yaml").read_text(encoding="utf-8"), Faults())
+    assert root is not None
+    assert LISTED.is_valid(json.loads(json.dumps(root.plain())))
+    assert LISTED.is_valid({"subprocessors": [DESK]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"subprocessors": "Desk"},
+        {"subprocessors": [{"name": "Desk"}]},
+        {"subprocessors": [{**DESK, "from": "soon"}]},
+        {"subprocessors": [{**DESK, "since": "2026-01-01"}]},
+        {"subprocessors": [DESK], "more": 1},
+    ],
+)
+def test_a_list_that_the_loader_refuses_does_not_fit(tmp_path: Path, body: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError):
+        load_subprocessors(write(tmp_path, "subprocessors", body))
+    assert not LISTED.is_valid(body)
+
+
+def test_it_knows_every_key_of_an_entry() -> None:
+    known = subprocessors_schema()["$defs"]["entry"]["properties"]
+    assert set(known) == {name.rstrip("_") for name in Subprocessor.model_fields} - {"line"}

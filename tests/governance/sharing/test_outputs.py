@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.errors import ConfigurationError
+from minimize.errors import ConfigurationError, NotPermitted
 from tests.governance.sharing.outputs import ready, shared
 from tests.job.house import FIELDS, House, built, events, table
 
@@ -75,3 +75,12 @@ def test_the_limit_of_the_pipeline_s_records_is_the_payload_s(home: House) -> No
 def test_an_output_without_its_tenants_cannot_be_shared(home: House) -> None:
     with pytest.raises(ConfigurationError, match="does not hold the tenant"):
         shared(home, minimize.read(home.out).drop_columns(["tenant_id"]))
+
+
+def test_what_is_finer_than_today_s_policy_does_not_leave(home: House) -> None:
+    home.policy({"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "day"}}}})
+    with pytest.raises(NotPermitted) as caught:
+        shared(home, home.out)
+    assert [(each.rule, str(each)) for each in caught.value.reasons] == [
+        ("differs", "event_time does not have the form that was declared")
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ from minimize.errors import NotPermitted
 from minimize.frames import decoded
 from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.payload import Made
-from tests.governance.sharing.house import House
+from tests.governance.sharing.house import EVENT, RECORDS, TIME, House
 
 
 def rules(caught: pytest.ExceptionInfo[NotPermitted]) -> list[str]:
@@ -26,6 +28,36 @@ def test_a_column_that_was_not_declared_stops_it(house: House, monkeypatch: pyte
     monkeypatch.setattr("minimize.minimizer.decoded", wider)
     with pytest.raises(NotPermitted) as caught:
         house.share()
+    assert rules(caught) == ["differs"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("event_time", datetime(2026, 11, 25, 6, 1, tzinfo=UTC)), ("device_id", "d-1")]
+)
+def test_a_value_in_another_form_than_was_declared_stops_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, column: str, value: Any
+) -> None:
+    def raw(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        found = decoded(batch, schema)
+        place = found.schema.get_field_index(column)
+        return found.set_column(place, schema.field(place), pa.array([value] * found.num_rows, schema.types[place]))
+
+    monkeypatch.setattr("minimize.minimizer.decoded", raw)
+    monkeypatch.setattr("minimize.governance.sharing.payload._encoded", lambda *_: {})
+    with pytest.raises(NotPermitted) as caught:
+        house.share()
+    assert rules(caught) == ["differs"]
+    assert str(value) not in str(caught.value.as_json())
+
+
+def test_a_technique_that_does_nothing_is_found_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    from minimize.techniques.base import Treated
+    from minimize.techniques.truncate_time import TruncateTime
+
+    monkeypatch.setattr(TruncateTime, "apply", lambda _, values, __: Treated(values))
+    exact = RECORDS.set_column(2, "event_time", pa.array([EVENT.replace(minute=7)] * 4, TIME))
+    with pytest.raises(NotPermitted) as caught:
+        house.share(exact)
     assert rules(caught) == ["differs"]
 
 
