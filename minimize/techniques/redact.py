@@ -47,10 +47,10 @@ class Redact(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> Treated:
         """The texts with marks."""
-        return each_distinct(values, self._redacted, pa.string())
+        return each_distinct(values, self.redacted, pa.string())
 
-    def _redacted(self, text: str) -> str:
-        """Pass after pass, until nothing is found between the marks."""
+    def redacted(self, text: str) -> str:
+        """One text with marks: pass after pass, until nothing is found between them."""
         pieces: list[Piece] = [(False, text)]
         count = 0
         while len(pieces) != count:

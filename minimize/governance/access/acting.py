@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from minimize.errors import AccessDenied, PolicyError, Reason
 from minimize.governance.access.asking import account_of, load_grants, required_access
-from minimize.governance.access.asks import Wish, asked_by, check_wish
+from minimize.governance.access.asks import Wish, as_asked, asked_by, check_wish, marked
 from minimize.governance.access.conflicts import clash_of
 from minimize.governance.access.grants import Asked, Grant, Grants
 from minimize.governance.access.holding import Holding
@@ -46,7 +46,7 @@ def request(wish: Wish, house: House, at: datetime, *, break_glass: bool = False
         return _act(name, state, actor, at, {"asked": asked.as_json(), **_times(access, asked, at, break_glass)}), asked
 
     verb = "break_glass" if break_glass else "request"
-    return _done(verb, name, meant, house, actor, at)
+    return _done(verb, name, meant, house, actor, at, as_asked(wish, access.grants.default))
 
 
 def answer(verb: Verb, grant: str, house: House, at: datetime, *, note: str = "") -> Grant:
@@ -66,7 +66,7 @@ def answer(verb: Verb, grant: str, house: House, at: datetime, *, note: str = ""
         against = _against(verb, found, holding)
         if against is not None:
             raise _Refused(found, against)
-        said: dict[str, str | None] = {"note": note} if note else {}
+        said: dict[str, str | None] = {"note": marked(note)} if note else {}
         if verb == "approve":
             ends = at + found.asked.duration
             said |= {"ends_at": moment_text(ends), "up_to": _up_to(found, holding), "access": access.digest}
@@ -106,7 +106,9 @@ class _Refused(Exception):
 Meaning = Callable[[Grants], tuple["GrantAct", Asked]]
 
 
-def _done(verb: str, name: str, meant: Meaning, house: House, actor: Actor, at: datetime) -> Grant:
+def _done(
+    verb: str, name: str, meant: Meaning, house: House, actor: Actor, at: datetime, wished: Asked | None = None
+) -> Grant:
     """The act recorded; or, where it is refused, the refusal told to the audit log, and raised."""
     from minimize.ledger.audit import append
     from minimize.ledger.grants import record
@@ -117,7 +119,7 @@ def _done(verb: str, name: str, meant: Meaning, house: House, actor: Actor, at: 
 
     keys = house.keyring()
     with house.opened(create=True) as ledger:
-        grant, asked = name, None
+        grant, asked = name, wished
         reasons: tuple[Reason, ...] = ()
         try:
             (done,) = record(ledger, acts, keys, keys)

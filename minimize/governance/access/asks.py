@@ -16,6 +16,7 @@ from minimize.governance.access.permissions import BREAK_GLASS, REIDENTIFY, REQU
 from minimize.governance.access.reasons import reason
 from minimize.governance.access.tenants import Tenants
 from minimize.plan.model import Category
+from minimize.techniques.redact import Redact
 
 _SECOND: Final = timedelta(seconds=1)
 
@@ -44,7 +45,7 @@ def check_wish(wish: Wish) -> None:
         "the incident that it is for": not wish.incident.strip(),
         "why it is needed": not wish.justification.strip(),
         "the dataset": not wish.dataset.strip("/ "),
-        "the tenants, by name": not all(wish.tenants) or not wish.tenants,
+        "the tenants, by name": not all(wish.tenants) or not wish.tenants or "all" in wish.tenants,
         "columns, or the category up to which": (not wish.columns) == (wish.category is None),
         "how long, in whole seconds": wish.duration is not None
         and (wish.duration < _SECOND or wish.duration % _SECOND != timedelta(0)),
@@ -70,18 +71,32 @@ def asked_by(holding: Holding, wish: Wish, *, break_glass: bool) -> Asked:
         raise _denied("out_of_scope" if held else "nobody")
     assignment, role = found
     groups = set() if holding.account.user in assignment.users else holding.access.groups_of(holding.account)
+    return as_asked(wish, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
+
+
+def as_asked(wish: Wish, duration: timedelta, role: str = "", groups: tuple[str, ...] = ()) -> Asked:
+    """The wish as the ledger keeps it: each name once, and marks in place of what looks like somebody's in its words."""
     return Asked(
         wish.incident,
-        wish.justification,
+        marked(wish.justification),
         wish.dataset,
         tuple(dict.fromkeys(wish.tenants)),
-        duration,
+        wish.duration or duration,
         None if wish.columns is None else tuple(dict.fromkeys(wish.columns)),
         wish.category,
         wish.operation,
-        role.name,
-        tuple(sorted(groups & set(assignment.groups))),
+        role,
+        groups,
     )
+
+
+def marked(text: str) -> str:
+    """A text with marks in place of addresses, numbers and the like. Names of people stay: nobody should write them.
+
+    >>> marked("ann@example.com called from 203.0.113.7")
+    '[email] called from [ip]'
+    """
+    return Redact().redacted(text)
 
 
 def _letting(holding: Holding, wish: Wish, name: str) -> Iterator[tuple[Assignment, Role]]:

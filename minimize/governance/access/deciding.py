@@ -54,7 +54,7 @@ def permit(
     opened = united(each.scope.tenants for each, _, _ in allowing)
     tenants = NOBODY if clashing else opened - holding.denied(permission, dataset)
     allowed = tenants.is_all if tenant is None else tenant in tenants
-    held = any(role.has(permission) for _, role in access.held(account))
+    held = any(role.has(permission) for _, role in holding.held)
     inside = opened.is_all if tenant is None else tenant in opened
     rule = "conflict" if clashing else "nobody" if not held else "denied" if inside else "out_of_scope"
     roles = tuple(dict.fromkeys(role.name for _, role, _ in allowing))
@@ -162,7 +162,7 @@ class _Deciding:
     def nothing(self) -> str:
         """Why no role opens anything here."""
         holding = self.holding
-        held = any(role.has(READ) for _, role in holding.access.held(holding.account))
+        held = any(role.has(READ) for _, role in holding.held)
         return "out_of_scope" if held else "nobody"
 
     def view(self, column: str, tenants: Tenants) -> View | None:
@@ -170,7 +170,7 @@ class _Deciding:
         wanted = self.wanted
         return coarsest(
             view
-            for assignment, role in self.holding.access.held_by_person(self.holding.account)
+            for assignment, role in self.holding.held_by_person
             if assignment.scope.has_dataset(wanted.dataset) and assignment.scope.has_purpose(wanted.purpose)
             if not (assignment.scope.tenants & tenants).is_empty
             for view in views_on(role, wanted.dataset, column)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from minimize.governance.access.grants import Grant, asks_for
 from minimize.governance.access.model import Access, Account, Assignment, Role
@@ -32,7 +33,7 @@ class Opening:
         return named and all(limit.allows(limit.name, category) for limit in self.limits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Holding:
     """An account at a time, under one access file."""
 
@@ -40,11 +41,21 @@ class Holding:
     account: Account
     at: datetime
 
+    @cached_property
+    def held(self) -> tuple[tuple[Assignment, Role], ...]:
+        """The assignments of the account, each with its role."""
+        return tuple(self.access.held(self.account))
+
+    @cached_property
+    def held_by_person(self) -> tuple[tuple[Assignment, Role], ...]:
+        """Those of all accounts of the person."""
+        return tuple(self.access.held_by_person(self.account))
+
     def allowing(
         self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
     ) -> Iterator[tuple[Assignment, Role, Permission]]:
         """The assignments of the account that allow an operation where it is wanted, each with the permission."""
-        for assignment, role in self.access.held(self.account):
+        for assignment, role in self.held:
             if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose):
                 yield from (
                     (assignment, role, permission) for permission in role.allow if permission.allows(name, category)
@@ -56,7 +67,7 @@ class Holding:
         """For which tenants a role of the person denies an operation."""
         return united(
             assignment.scope.tenants
-            for assignment, role in self.access.held_by_person(self.account)
+            for assignment, role in self.held_by_person
             if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose)
             if any(permission.denies(name, category) for permission in role.deny)
         )

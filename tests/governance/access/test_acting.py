@@ -153,6 +153,7 @@ def test_who_may_not_ask_gets_nothing(home: House, monkeypatch: pytest.MonkeyPat
         {"dataset": ""},
         {"tenants": ()},
         {"tenants": ("",)},
+        {"tenants": ("all",)},
         {"category": None},
         {"columns": ("device_id",)},
         {"columns": (), "category": None},
@@ -200,6 +201,26 @@ def test_the_audit_log_has_no_justification(home: House) -> None:
     request(replace(WISH, justification="Alice from Zürich called"), home, NOW)
     with home.opened() as ledger:
         assert not any("Alice" in entry.event for entry in logged(ledger, Wanted()))
+
+
+def test_what_looks_like_somebodys_is_marked_before_anybody_keeps_it(home: House, as_: Callable[..., Grant]) -> None:
+    grant = request(replace(WISH, justification="ann@example.com, +33 6 12 34 56 78"), home, NOW)
+    assert grant.asked.justification == "[email], [phone]"
+    assert not any(b"ann@example.com" in file.read_bytes() for file in Path().glob("ledger.db*"))
+
+
+def test_a_request_that_is_refused_is_told_of_with_what_it_asked_for(home: House) -> None:
+    refused(lambda: request(replace(WISH, tenants=("east",)), home, NOW))
+    with home.opened() as ledger:
+        (entry,) = logged(ledger, Wanted(result="refused"))
+    (resource,) = json.loads(entry.event)["resources"]
+    said = {each["name"]: each["new"] for each in resource["changed_properties"]}
+    assert (said["incident"], said["dataset"], said["tenants"], said["reasons"]) == (
+        INCIDENT,
+        "telemetry",
+        "east",
+        "U102",
+    )
 
 
 def test_what_ran_out_is_marked_once(home: House, as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
