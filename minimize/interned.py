@@ -92,24 +92,25 @@ class Interned:
         keys = words(data_of(values), offsets)
         if scopes is not None:
             keys[:, 0] |= scopes.astype(np.uint64) << _HALF
-        hashes = self._table.hashes(keys)
+        hashes, known = self._table.hashes(keys), self._size
         codes = self._table.find(keys, hashes)
-        if codes.min() < 0:
+        rows = np.flatnonzero(codes < 0)
+        if len(rows):
             with self._lock:
-                self._learn(keys, hashes, codes)
+                codes[rows] = self._learned(keys.take(rows, axis=0), hashes[rows], known)
         return codes
 
-    def _learn(self, keys: Words, hashes: Hashes, codes: Codes) -> None:
-        """Gives codes to the rows that have none, if nobody else has done so by now."""
+    def _learned(self, keys: Words, hashes: Hashes, known: int) -> Codes:
+        """The codes of rows that had none when so many codes were known; new ones, unless somebody else gave them by now."""
+        codes = np.full(len(keys), -1, np.int32) if self._size == known else self._table.find(keys, hashes)
         rows = np.flatnonzero(codes < 0)
-        codes[rows] = self._table.find(keys[rows], hashes[rows])
-        rows = rows[codes[rows] < 0]
         if len(rows):
-            firsts, places = _firsts(keys[rows])
-            new = rows[firsts]
+            keys, hashes = keys.take(rows, axis=0), hashes[rows]
+            firsts, places = _firsts(keys, hashes)
             codes[rows] = places + np.int32(self._size)
-            self._table.add(keys[new], hashes[new], self._size)
-            self._size += len(new)
+            self._table.add(keys.take(firsts, axis=0), hashes[firsts], self._size)
+            self._size += len(firsts)
+        return codes
 
     def _mixed(self, values: pa.Array, scopes: Codes | None, long: npt.NDArray[np.bool_]) -> Codes:
         codes = np.empty(len(values), np.int32)
@@ -245,10 +246,17 @@ def _place(slots: Hashes, hashes: Hashes, codes: npt.NDArray[Any]) -> None:
         at[todo] = (at[todo] + 1) & last
 
 
-def _firsts(keys: Words) -> tuple[Ints, Codes]:
+def _firsts(keys: Words, hashes: Hashes) -> tuple[Ints, Codes]:
     """The first row of each distinct key, in order, and for each row which of these it is."""
-    encoded = _rows_as_bytes(keys).dictionary_encode()
-    places = encoded.indices.to_numpy()
+    firsts, places = _encoded(pa.array(hashes))
+    if (keys.take(firsts[places], axis=0) == keys).all():
+        return firsts, places
+    return _encoded(_rows_as_bytes(keys))
+
+
+def _encoded(rows: pa.Array) -> tuple[Ints, Codes]:
+    encoded = rows.dictionary_encode()
+    places: Codes = encoded.indices.to_numpy()
     return np.flatnonzero(np.diff(np.maximum.accumulate(places), prepend=-1)), places
 
 

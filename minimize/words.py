@@ -42,13 +42,22 @@ def words(data: Bytes, offsets: Ints) -> Words:
     """
     starts, lengths = offsets[:-1], np.diff(offsets)
     longest = int(lengths.max(initial=0))
+    if len(starts) and int(lengths.min()) == longest:
+        return _even(data[starts[0] : offsets[-1]], len(starts), longest)
     rows = np.empty((len(starts), 1 + -(-longest // EIGHT)), np.uint64)
     rows[:, 0] = lengths
-    even = longest if len(starts) and int(lengths.min()) == longest else None
     for place, at in enumerate(range(0, longest, EIGHT), 1):
-        rows[:, place] = _word(data, starts + at, even)
-        if even is None or at + EIGHT > even:
-            rows[:, place] &= _LEFT[np.clip(lengths - at, 0, EIGHT)]
+        rows[:, place] = _word(data, starts + at)
+        rows[:, place] &= _LEFT[np.clip(lengths - at, 0, EIGHT)]
+    return rows
+
+
+def _even(data: Bytes, count: int, length: int) -> Words:
+    """Texts of one length."""
+    rows = np.empty((count, 1 + -(-length // EIGHT)), np.uint64)
+    rows[:, -1] = 0
+    rows[:, 0] = length
+    rows.view(np.uint8)[:, EIGHT : EIGHT + length] = data.reshape(count, length)
     return rows
 
 
@@ -116,16 +125,14 @@ def _is_text(type_: pa.DataType) -> bool:
     return any(test(type_) for test in tests)
 
 
-def _word(data: Bytes, starts: Ints, even: int | None) -> Any:
+def _word(data: Bytes, starts: Ints) -> Any:
     """The eight bytes from each start, whatever they are; zeros behind the end of the data."""
     within = int(np.searchsorted(starts, len(data) - EIGHT, side="right"))
     if within < len(starts):
         tail = data[starts[within] :] if starts[within] < len(data) else data[:0]
         padded = np.concatenate([tail, np.zeros(EIGHT, np.uint8)])
         last = np.minimum(starts[within:] - starts[within], len(tail))
-        return np.concatenate([_word(data, starts[:within], even), _windows(padded)[last]])
-    if even is not None and len(starts):
-        return np.ndarray((len(starts),), "<u8", data, int(starts[0]), (even,))
+        return np.concatenate([_word(data, starts[:within]), _windows(padded)[last]])
     return _windows(data)[starts] if len(starts) else np.empty(0, np.uint64)
 
 
