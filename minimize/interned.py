@@ -46,6 +46,7 @@ class Interned:
         self._type, self._size = type_, 0
         self._table = _Table()
         self._long: dict[tuple[int, bytes], int] = {}
+        self._texts: pa.Array | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -65,7 +66,12 @@ class Interned:
 
     def values(self, first: int = 0) -> pa.Array:
         """The text of each code, from one on."""
-        return self.scoped(first)[1]
+        if first:
+            return self.scoped(first)[1]
+        texts = self._texts
+        if texts is None or len(texts) != self._size:
+            texts = self._texts = self.scoped()[1]
+        return texts
 
     def scoped(self, first: int = 0, count: int | None = None) -> tuple[Codes, pa.Array]:
         """The scope and the text of each code, from one on, of so many at most."""

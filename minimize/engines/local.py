@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job, Outcome, Quarantine, Sinks
+from minimize.engines.gathering import Gathering
 from minimize.engines.passes import Rosters, late_observers, observers, rosters, through, way_through
 from minimize.engines.shares import Share, shares, side_by_side
 from minimize.io.base import Chunk, Reject, Sink, Source
@@ -40,21 +41,23 @@ class Worker:
     def __call__(self, share: tuple[Share, Sink | None]) -> Done:
         """What came of the share."""
         parts, sink = share
-        release = None if sink is None else Release(self.job.plan, schema=self.job.records_schema)
+        out = None if sink is None else Gathering(Release(self.job.plan, schema=self.job.records_schema), sink)
         done = Done(observers(self.job, self.known), late_observers(self.job, self.known))
         for part in parts:
             for chunk in part.read():
-                self._take(part.name, chunk, done, release, sink)
+                self._take(part.name, chunk, done, out)
                 del chunk  # or it would stay in memory while the next one is read
+        if out is not None:
+            out.flush()
         return done
 
-    def _take(self, part: str, chunk: Chunk, done: Done, release: Release | None, sink: Sink | None) -> None:
+    def _take(self, part: str, chunk: Chunk, done: Done, out: Gathering | None) -> None:
         done.outcome.take(part, chunk)
         self.quarantine.write(part, chunk.rejects)
         batch = through(self.stages, Batch(chunk.records))
         done.observe(batch)
-        if sink is not None and release is not None:
-            sink.write(release.columns(batch))
+        if out is not None:
+            out.take(batch)
 
 
 @dataclass(slots=True)

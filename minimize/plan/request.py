@@ -28,7 +28,15 @@ def request(policy: Policy, purpose: str | None, pipeline: Pipeline | None = Non
         if not field.from_
     )
     subject = None if policy.subject is None else Pointer.parse(policy.subject)
-    return Request(declared, policy.never, subject, MANY if pipeline is None or pipeline.records is not None else FEW)
+    return Request(declared, policy.never, subject, _rows(policy, pipeline))
+
+
+def _rows(policy: Policy, pipeline: Pipeline | None) -> int:
+    """Flat records are gathered again before they are written; nested ones go to the sink as they come."""
+    if pipeline is None:
+        return MANY
+    gathered = all(field.pointer.is_flat for field in policy.fields.values())
+    return FEW if gathered or pipeline.records is None else MANY
 
 
 def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> frozenset[str]:

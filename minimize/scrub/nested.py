@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from minimize.errors import SchemaError
 from minimize.scrub.buffers import Kind, Mask, Rows, build, offset_type, offsets_of, present, summed, view, wanted
 from minimize.scrub.flat import binary, binary_view, boolean, fixed, null
 from minimize.words import all_distinct
+
+_BLOCK: Final = 1 << 15
+"""Codes that are looked at together: few enough for a processor's cache."""
 
 
 def clean(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
@@ -123,8 +126,9 @@ def _dictionary(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
     used = _used(codes if mask is None else codes[mask], len(array.dictionary))
     whole = len(used) == len(array.dictionary)
     values, merged = _distinct(clean(array.dictionary, None if whole else used, None))
-    if whole and merged is None and mask is None and rows is None:
-        return pa.DictionaryArray.from_arrays(fixed(array.indices, None, None), values, ordered=array.type.ordered)
+    if whole and merged is None and entries is None and rows is None:
+        indices = fixed(array.indices, None, mask)
+        return pa.DictionaryArray.from_arrays(indices, values, ordered=array.type.ordered, safe=False)
     renamed = np.zeros(max(len(array.dictionary), 1), codes.dtype)
     renamed[used] = np.arange(len(used)) if merged is None else merged
     fresh = renamed[codes if mask is None else np.where(mask, codes, 0)]
@@ -143,7 +147,10 @@ def _codes(indices: pa.Array, rows: Rows) -> npt.NDArray[Any]:
 def _used(codes: npt.NDArray[Any], entries: int) -> npt.NDArray[np.int64]:
     """The entries that codes point at, in order."""
     found = np.zeros(entries, np.bool_)
-    found[codes] = True
+    for start in range(0, len(codes), _BLOCK):
+        found[codes[start : start + _BLOCK]] = True
+        if entries < _BLOCK // 8 and found.all():
+            break
     return np.flatnonzero(found)
 
 

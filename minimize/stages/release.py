@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -40,14 +41,19 @@ class Release:
 
         A leaf that is dictionary-encoded stays so. An element of a list goes where its gate or its case leaves nothing of it.
         """
-        schema = self._schema
         if self.flat:
-            return scrubbed([batch.released[key] for key in self.flat], schema.names, schema)
+            return self.leaving(batch.released)
+        schema = self._schema
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
         hollow = {Pointer.parse(star): mask for star, mask in batch.hollow.items()}
         columns: pa.RecordBatch = scrub(assemble(batch.raw, released, self._withheld(batch), hollow, schema), schema)
         return columns
+
+    def leaving(self, released: Mapping[str, pa.Array]) -> pa.RecordBatch:
+        """The same of released leaves alone, where nothing is nested."""
+        schema = self._schema
+        return scrubbed([released[key] for key in self.flat], schema.names, schema)
 
     def _withheld(self, batch: Batch) -> dict[Pointer, pa.BooleanArray]:
         """Per released leaf where its gate is closed or the deciding case drops it."""

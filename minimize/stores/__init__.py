@@ -68,6 +68,10 @@ def output_at(text: Anywhere, base: Path | None = None) -> Place:
     return where(text, base, fault=OutputError)
 
 
+BUFFER = 1 << 20
+"""Bytes of a column chunk that are held at once while it is read from disk."""
+
+
 def parquet_file(
     place: Place, *, read_dictionary: Sequence[str] | None = None, decryption: Any = None
 ) -> pq.ParquetFile:
@@ -78,7 +82,7 @@ def parquet_file(
     how = {"read_dictionary": read_dictionary, "decryption_properties": decryption}
     if isinstance(place, Remote):
         return pq.ParquetFile(place.open(), pre_buffer=True, **how)
-    return pq.ParquetFile(place, pre_buffer=False, **how)
+    return pq.ParquetFile(place, pre_buffer=False, buffer_size=BUFFER, **how)
 
 
 def local(place: Anywhere | None) -> Path | None:

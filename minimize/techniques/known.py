@@ -42,7 +42,7 @@ class Known:
         with self._lock:
             while codes.max(initial=-1) >= self._done:
                 self._compute(compute)
-            return codes, self._rows
+            return codes, self._rows[: self._done]
 
     def _compute(self, compute: Compute) -> None:
         scopes, texts = self._texts.scoped(self._done, AT_ONCE)

@@ -16,8 +16,12 @@ from minimize.techniques.known import Known, Rows
 
 ENOUGH: Final = 1 << 15
 """Rows of a batch below which it is not worth the while."""
-_TRIAL: Final = 1 << 18
-"""Rows after which it is seen whether texts come again."""
+MANY: Final = 1 << 16
+"""Rows of a batch that may come with more results than its own."""
+SHARED: Final = 64
+"""How many times more results than rows there may be for all of them to be the dictionary."""
+_TRIALS: Final = ((1 << 18, 7 / 8), (1 << 20, 1 / 2))
+"""Rows after which it is seen whether texts come again, and the part of them that may be new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Found:
 class Lasting:
     """A bounded memory of the result of each text; it never changes a result, only the time it takes.
 
-    It forgets everything when it holds more than `limit` texts, and for good where more than half of the rows are new. It
+    It forgets everything when it holds more than `limit` texts, and for good where most of the rows are new. It
     holds plain values, so it stays in its process, and it prints without its contents. Threads may share it.
     """
 
@@ -57,7 +61,7 @@ class Lasting:
             return None
         found = held.column(texts, compute)
         self._rows += len(texts)
-        if self._rows >= _TRIAL and 2 * len(held.known) > self._rows:
+        if any(self._rows >= rows and len(held.known) > part * self._rows for rows, part in _TRIALS):
             self._held = None
         elif len(held.known) > self.limit:
             self._held, self._rows = _Held(), 0
@@ -84,7 +88,12 @@ class _Held:
         return Found(self._encoded(places), failed, changed)
 
     def _encoded(self, places: Codes) -> pa.DictionaryArray:
-        """With the results that these rows have, and no others."""
+        """With the results that these rows have; of many rows with all results, which costs nothing."""
+        if len(places) >= MANY and len(self.results) <= SHARED * len(places):
+            lost = places < 0
+            return pa.DictionaryArray.from_arrays(
+                pa.array(places, mask=lost if lost.any() else None), self.results.values(), safe=False
+            )
         used, indices = dense(places + np.int32(1))
         lacking = int(len(used) > 0 and used[0] == 0)
         words = self.results.values().take(pa.array(used[lacking:] - 1))

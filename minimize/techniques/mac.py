@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,15 +47,26 @@ class Mac:
         return outer.digest()
 
     def digests(self, values: Iterable[bytes]) -> list[bytes]:
-        """The hash of each value after its length (eight bytes): a loop over distinct values, kept tight."""
-        start, finish = self._inner.copy, self._outer.copy
-        found = []
-        for value in values:
-            inner, outer = start(), finish()
-            inner.update(len(value).to_bytes(8, "big") + value)
-            outer.update(inner.digest())
-            found.append(outer.digest())
-        return found
+        """The hash of each value after its length (eight bytes)."""
+        return digests_after({0: self}, repeat(0), values)
 
     def __repr__(self) -> str:
         return "Mac()"
+
+
+def digests_after(begun: Mapping[int, Mac], which: Iterable[int], values: Iterable[bytes]) -> list[bytes]:
+    """The hash of each value after its length (eight bytes) and what the one of these states has taken in that is its own.
+
+    Takes states under one key. A loop over distinct values, kept tight.
+    """
+    if not begun:
+        return []
+    starts = {place: mac._inner.copy for place, mac in begun.items()}
+    finish = next(iter(begun.values()))._outer.copy
+    found = []
+    for place, value in zip(which, values, strict=False):
+        inner, outer = starts[place](), finish()
+        inner.update(len(value).to_bytes(8, "big") + value)
+        outer.update(inner.digest())
+        found.append(outer.digest())
+    return found

@@ -21,7 +21,7 @@ from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
 from minimize.techniques.base32 import letters, texts
 from minimize.techniques.distinct import Codes, apart, decoded, distinct, merged, numbers, pick
 from minimize.techniques.few import Asked, are_few, each_scoped
-from minimize.techniques.mac import Mac
+from minimize.techniques.mac import Mac, digests_after
 from minimize.techniques.memo import Memo
 from minimize.techniques.periods import starts
 from minimize.techniques.scope import Part, canonical, canonicals, companion, keyring, prefixed, scoped, scopes_of
@@ -29,7 +29,8 @@ from minimize.techniques.scope import Part, canonical, canonicals, companion, ke
 Rotation = Literal["day", "week", "month", "quarter", "year"]
 WIDTH = 20
 """Bytes of the hash that are kept: 160 bits, 32 characters. Among a billion values two agree with a chance below 1e-30."""
-LENGTH = WIDTH // 5 * 8
+SHARED = 64
+"""How many times more known pseudonyms than rows there may be for all of them to be the dictionary, which then costs nothing."""
 
 
 class Pseudonymize(Technique):
@@ -146,6 +147,8 @@ class Pseudonymize(Technique):
         memo = Memo() if context.memo is None else context.memo
         beginnings = [self._beginning(scope, context) for scope in named]
         codes, rows = memo.rows(_as_texts(values), scopes.astype(np.int32), hashes.named(beginnings), hashes)
+        if len(rows) <= SHARED * len(codes):
+            return pa.DictionaryArray.from_arrays(pa.array(codes), texts(rows), safe=False)
         used, places = dense(codes)
         return pa.DictionaryArray.from_arrays(pa.array(places), texts(rows[used]))
 
@@ -197,17 +200,9 @@ class Hashes:
         self, named: Sequence[bytes], scopes: npt.NDArray[np.int32], values: pa.Array
     ) -> npt.NDArray[np.uint8]:
         """One row for each value."""
-        forms = np.array(canonicals(values, fold=self._fold), object)
-        order = np.argsort(scopes, kind="stable")
-        rows = np.empty((len(forms), LENGTH), np.uint8)
-        for run in np.split(order, np.flatnonzero(np.diff(scopes[order])) + 1) if len(order) else []:
-            beginning = named[scopes[run[0]]][len(self._key) + 1 :]
-            rows[run] = self._of(beginning, forms[run].tolist())
-        return rows
-
-    def _of(self, beginning: bytes, forms: list[bytes]) -> npt.NDArray[np.uint8]:
-        hashes = self._keyed.after(beginning).digests(forms)
-        whole = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, len(hashes[0]))
+        begun = {scope: self._keyed.after(named[scope][len(self._key) + 1 :]) for scope in np.unique(scopes).tolist()}
+        hashes = digests_after(begun, scopes.tolist(), canonicals(values, fold=self._fold))
+        whole = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(values), -1)
         return letters(np.ascontiguousarray(whole[:, :WIDTH]))
 
 
