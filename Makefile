@@ -30,7 +30,7 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres and not azure" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
@@ -42,7 +42,7 @@ check: $(VENV)/.test-ready
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) out dist build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .azurite out dist build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -68,5 +68,6 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 # PostgreSQL's programs come from the system; where they cannot be had, the tests that want them say so and are skipped.
 $(VENV)/.all-ready: $(VENV)/.test-ready
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || .ci/postgres
+	@.ci/azurite
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench
 	@touch $@

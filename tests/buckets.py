@@ -49,11 +49,25 @@ class Bucket:
     name: str
 
     @property
+    def root(self) -> str:
+        """The bucket as messages name it."""
+        return f"s3://{self.name}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What its credentials hold that nothing may show."""
+        return tuple(value for name, value in ACCESS.items() if "KEY" in name)
+
+    @property
     def options(self) -> str:
         return f"?endpoint_override={self.host}&scheme=http&region=us-east-1"
 
     def uri(self, key: str = "") -> str:
-        return f"s3://{self.name}/{key}{self.options}"
+        return f"{self.root}/{key}{self.options}"
+
+    def shown(self, key: str = "") -> str:
+        """A key as messages name it."""
+        return self.uri(key).removesuffix(self.options)
 
     def at(self, key: str = "") -> Remote:
         found = where(self.uri(key))
@@ -129,5 +143,5 @@ def access() -> Iterator[None]:
         yield
 
 
-def empty_bucket(host: str) -> Bucket:
-    return Bucket(host, f"test-{uuid4().hex[:12]}").made()
+def empty_bucket(host: str, kind: type[Bucket] = Bucket) -> Bucket:
+    return kind(host, f"test-{uuid4().hex[:12]}").made()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.buckets import Bucket, access, empty_bucket, store
+from tests.emulators import Azure, Google, azure_access, azurite, google
 from tests.postgres import Server, server
 
 settings.register_profile(
@@ -31,11 +33,36 @@ def _s3() -> Iterator[str]:
         yield host
 
 
-@pytest.fixture(name="bucket")
-def _bucket(s3: str) -> Iterator[Bucket]:
-    """An empty bucket, and the credentials for it."""
+@pytest.fixture(scope="session", name="gcs")
+def _gcs() -> Iterator[str]:
+    """Host and port of a Google Cloud Storage on loopback."""
+    with google() as host:
+        yield host
+
+
+@pytest.fixture(scope="session", name="azure")
+def _azure() -> Iterator[str]:
+    """Host and port of an Azure Blob Storage on loopback."""
+    with azurite() as host:
+        yield host
+
+
+@pytest.fixture(name="s3_bucket")
+def _s3_bucket(s3: str) -> Iterator[Bucket]:
+    """An empty bucket of S3, and the credentials for it."""
     with access():
         yield empty_bucket(s3)
+
+
+@pytest.fixture(name="bucket", params=["s3", "gcs", pytest.param("azure", marks=pytest.mark.azure)])
+def _bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    """An empty bucket of each store, and the credentials for it."""
+    kinds: dict[str, tuple[type[Bucket], Callable[[], AbstractContextManager[None]]]]
+    kinds = {"s3": (Bucket, access), "gcs": (Google, nullcontext), "azure": (Azure, azure_access)}
+    kind, credentials = kinds[request.param]
+    host = request.getfixturevalue(request.param)
+    with credentials():
+        yield empty_bucket(host, kind)
 
 
 @pytest.fixture(scope="session", autouse=True)

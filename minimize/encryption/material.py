@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from minimize.encryption.thrift import Compact, Struct
-from minimize.stores import Place
+from minimize.stores import Place, length_of
 
 TAIL: Final = 8
 """Bytes at the end of a file: the footer's length, and `PAR1`."""
@@ -83,9 +83,7 @@ def _footer(place: Place) -> bytes:
 
 
 def _read(file: IO[bytes]) -> bytes:
-    size = file.seek(0, 2)
-    if not isinstance(size, int):
-        size = file.tell()
+    size = length_of(file)
     if size < TAIL:
         return b""
     file.seek(size - TAIL)

@@ -92,8 +92,11 @@ def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] 
 
 
 def there(path: Place) -> bool:
-    """Whether something stands here. Raises OSError, of a bucket what a store's refusal is, where that cannot be seen."""
-    return path.exists() if isinstance(path, Remote) else stands(path)
+    """Whether a file that is never empty stands here: some stores make an object before its bytes are there.
+
+    Raises OSError, of a bucket what a store's refusal is, where that cannot be seen.
+    """
+    return path.is_file() and path.size() > 0 if isinstance(path, Remote) else stands(path)
 
 
 def digest_of(path: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Final
 
 from minimize.disk import stands
@@ -41,11 +42,13 @@ def has_runs(output: Place) -> bool:
 
 
 def _named(output: Place, name: str) -> list[Place]:
-    """The files of this name that runs have right in their folders, by run. Raises OutputError where one cannot be looked into:
+    """The files of this name that runs have right in their folders, by run, empty objects left out: some stores make an object
+    before its bytes are there. Raises OutputError where one cannot be looked into:
     what cannot be seen is not gone."""
     runs = output / RUNS
     if isinstance(runs, Remote):
-        return [path for path in runs.below() if path.name == name and len(path.relative_to(runs).parts) == 2]
+        found = (PurePosixPath(path) for path, size in sorted(runs.sizes().items()) if size)
+        return [runs / path for path in found if path.name == name and len(path.parts) == 2]
     try:
         return [run / name for run in sorted(runs.iterdir()) if stands(run / name)]
     except (FileNotFoundError, NotADirectoryError):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from os import PathLike, fspath
+from os import SEEK_END, PathLike, fspath
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.errors import OutputError, SourceError
@@ -32,6 +33,7 @@ __all__ = [
     "fault_in",
     "fetched",
     "is_uri",
+    "length_of",
     "local",
     "options_of",
     "output_at",
@@ -83,6 +85,11 @@ def parquet_file(
     if isinstance(place, Remote):
         return pq.ParquetFile(place.open(), pre_buffer=True, **how)
     return pq.ParquetFile(place, pre_buffer=False, buffer_size=BUFFER, **how)
+
+
+def length_of(file: IO[bytes] | pa.NativeFile) -> int:
+    """How many bytes an open file has, which may be read from anywhere next. An object is not sought to its end: GCS refuses."""
+    return file.size() if isinstance(file, pa.NativeFile) else file.seek(0, SEEK_END)
 
 
 def local(place: Anywhere | None) -> Path | None:

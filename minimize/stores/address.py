@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, quote
 import pyarrow as pa
 
 from minimize.errors import OutputError, SourceError
+from minimize.stores import azure
 from minimize.stores.reasons import UNKNOWN, Reason, why
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ T = TypeVar("T")
 Fault = type[SourceError] | type[OutputError]
 """What is raised where the store refuses."""
 _URI: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+_ONCE: Final = 5 << 30
+"""The largest object that S3 copies in one step."""
 _S3: Final = frozenset({"region", "scheme", "endpoint_override"})
 _GCS: Final = frozenset({"scheme", "endpoint_override", "project_id", "retry_limit_seconds"})
 _AZURE: Final = frozenset(
@@ -125,7 +129,22 @@ class Bucket:
         options = {**_TOLD.get({"gcs": "gs"}.get(self.scheme, self.scheme), {}), **dict(self.options)}
         said = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
         store, path = FileSystem.from_uri(f"{self.scheme}://{self.authority}/x{said and '?'}{said}")
+        if self.scheme in azure.SCHEMES:
+            store = azure.with_credentials(store, os.environ)
+        if store is None:
+            hint = "leave TLS on, or name a key: AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN"
+            raise self.fault(f"{self} is reached without TLS, and no token is sent in the clear", hint=hint)
         return store, path.removesuffix("x").strip("/")
+
+    @property
+    def is_google(self) -> bool:
+        """Whether its prefixes are no folders: they are in no listing, and are removed object by object."""
+        return self.scheme in ("gs", "gcs")
+
+    @property
+    def once(self) -> int | None:
+        """The largest object that it copies in one step, in bytes; None for any."""
+        return None if self.is_google else azure.ONCE if self.scheme in azure.SCHEMES else _ONCE
 
 
 def _check_scheme(scheme: str, fault: Fault) -> None:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 BUFFER: Final = 8 << 20
 """How many bytes are fetched at a time where a file is read from its start."""
-ONCE: Final = 5 << 30
-"""The largest object that S3 copies in one step."""
 Mark = tuple[int, str, str]
 """Size, time of the last change and tag of an object."""
 
@@ -108,7 +106,7 @@ class Remote:
         """What tells whether it is still the same object. Raises FileNotFoundError."""
         with self.open() as file:
             said = {name.lower(): value.decode() for name, value in self.bucket.done(lambda _: file.metadata()).items()}
-            return file.size(), said.get("last-modified", ""), said.get("etag", said.get("generation", ""))
+            return file.size(), said.get("last-modified", ""), said.get("generation", said.get("etag", ""))
 
     def open(self, mode: str = "rb", buffering: int = -1) -> Any:
         """The object, to be read from anywhere. Raises FileNotFoundError."""
@@ -131,24 +129,24 @@ class Remote:
         """Puts an object, whole or not at all."""
 
         def put(store: FileSystem, path: str) -> None:
-            with store.open_output_stream(path, buffer_size=0) as file:
+            with store.open_output_stream(path, compression=None, buffer_size=0) as file:
                 file.write(content)
 
         self._done(put)
 
     def upload(self) -> Upload:
         """Begins an object; it is there once what is given is closed."""
-        return Upload(self.bucket, self._done(lambda store, path: store.open_output_stream(path)))
+        return Upload(self.bucket, self._done(lambda store, path: store.open_output_stream(path, compression=None)))
 
     def copy_to(self, place: Remote, size: int) -> None:
-        """Puts an object of this size at a second place of its bucket; up to 5 GiB without its bytes coming this way."""
-        to = self.bucket.path(place.text)
+        """Puts an object of this size at a second place of its bucket; where the store can, without its bytes coming this way."""
+        to, once = self.bucket.path(place.text), self.bucket.once
 
         def copied(store: FileSystem, path: str) -> None:
-            if size <= ONCE:
+            if once is None or size <= once:
                 store.copy_file(path, to)
                 return
-            with store.open_input_stream(path) as source, store.open_output_stream(to) as target:
+            with store.open_input_stream(path, None) as source, store.open_output_stream(to, None) as target:
                 while data := source.read(BUFFER):
                     target.write(data)
 
@@ -161,6 +159,10 @@ class Remote:
 
     def remove_tree(self) -> None:
         """Removes everything below; that nothing is there is no fault."""
+        if self.bucket.is_google:
+            for place in self.below():
+                place.unlink()
+            return
         with suppress(FileNotFoundError):
             self._done(lambda store, path: store.delete_dir(path))
 
@@ -179,7 +181,11 @@ class Remote:
 
     def iterdir(self) -> Iterator[Remote]:
         """What lies right below, objects and prefixes, by key."""
-        yield from sorted(self._as_ours(info) for info in self._listing(recursive=False))
+        if self.bucket.is_google:
+            names = {place.relative_to(self).parts[0] for place in self.below()}
+            yield from (self / name for name in sorted(names))
+        else:
+            yield from sorted(self._as_ours(info) for info in self._listing(recursive=False))
 
     def _as_ours(self, info: FileInfo) -> Remote:
         start = self.bucket.path("")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
+from minimize.io.durable import there
 from minimize.io.history import is_unsettled, known_runs, receipts
+from tests.buckets import Bucket
 from tests.io.publishing import dies_at, new, old, recovered
 
 
@@ -39,3 +41,16 @@ def test_a_receipt_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         receipts(tmp_path)
     assert "SECRET" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_an_object_whose_bytes_are_not_there_yet_is_no_intent_and_no_receipt(bucket: Bucket) -> None:
+    bucket.put("out/runs/run1/intent.json", b"")
+    bucket.put("out/runs/run1/receipt.json", b"")
+    out = bucket.at("out")
+    assert receipts(out) == ()
+    assert known_runs(out) == frozenset()
+    assert not is_unsettled(out)
+    assert not there(out / "runs/run1/intent.json")
+    bucket.put("out/runs/run1/intent.json", b"{}")
+    assert is_unsettled(out)
+    assert there(out / "runs/run1/intent.json")

@@ -9,6 +9,7 @@ import pytest
 from minimize.errors import OutputError, SourceError
 from minimize.stores import Remote, absolute, output_at, relative, where, within, written
 from tests.buckets import ACCESS, Bucket
+from tests.emulators import KEY
 
 
 def test_objects_are_listed_as_files_by_key(bucket: Bucket) -> None:
@@ -43,7 +44,7 @@ def test_what_is_not_there_is_a_file_not_found(bucket: Bucket) -> None:
         bucket.at("nothing").open()
     assert bucket.at("nothing").below() == []
     assert bucket.at().has_bucket()
-    assert not Bucket(bucket.host, "no-such-bucket").at("x").has_bucket()
+    assert not type(bucket)(bucket.host, "no-such-bucket").at("x").has_bucket()
 
 
 def test_an_object_that_was_written_again_has_another_mark_even_in_the_same_second(bucket: Bucket) -> None:
@@ -51,13 +52,11 @@ def test_an_object_that_was_written_again_has_another_mark_even_in_the_same_seco
     before = bucket.at("a").mark()
     bucket.put("a", b"two")
     assert bucket.at("a").mark() != before
-    bucket.put("a", b"one")
-    assert bucket.at("a").mark()[::2] == before[::2]
 
 
 def test_a_place_is_written_with_its_options_and_shown_without(bucket: Bucket) -> None:
     place = bucket.at("in")
-    assert str(place) == f"s3://{bucket.name}/in"
+    assert f"{place}{bucket.options}" == bucket.uri("in")
     assert where(written(place)) == place
     assert absolute(place) == place
 
@@ -68,7 +67,7 @@ def test_a_place_goes_to_another_process(bucket: Bucket) -> None:
     assert place.is_file()
     packed = pickle.dumps(place)
     assert pickle.loads(packed).read_bytes() == b"x"
-    assert not any(secret.encode() in packed for secret in ACCESS.values() if secret != "true")
+    assert not any(secret.encode() in packed for secret in (KEY, *ACCESS.values()) if secret != "true")
 
 
 def test_places_lie_within_each_other_by_bucket_and_key_however_it_is_reached(tmp_path: os.PathLike[str]) -> None:

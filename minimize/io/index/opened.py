@@ -20,7 +20,7 @@ from minimize.io.index.form import (
 from minimize.io.index.lens import Lens, Prefixes
 from minimize.io.index.section import Section
 from minimize.receipt import OutputFile
-from minimize.stores import Place
+from minimize.stores import Place, length_of
 
 Lenses = Callable[[int], Lens]
 """The lens of a key version. Raises KeyringError where the keyring does not have it."""
@@ -64,7 +64,7 @@ class Opened:
 
 def opened(file: BinaryIO, of: OutputFile, lenses: Lenses) -> Opened:
     """Opens the index of a file of records. Raises OutputError where it is not that, KeyringError without its key."""
-    end = file.seek(0, 2)
+    end = length_of(file)
     file.seek(max(0, end - TAIL.size))
     tail = file.read(TAIL.size)
     length, version, magic = TAIL.unpack(tail) if len(tail) == TAIL.size else (0, 0, b"")

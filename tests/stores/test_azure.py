@@ -1,0 +1,89 @@
+"""Azure, as pyarrow opens it: keys from the environment, and no token in the clear."""
+
+from __future__ import annotations
+
+import pytest
+from pyarrow.fs import AzureFileSystem
+
+from minimize.errors import OutputError, SourceError
+from minimize.stores import output_at, where
+from minimize.stores.azure import ONCE, with_credentials
+from minimize.stores.remote import Remote
+from tests.buckets import Bucket
+from tests.emulators import KEY, azure_access
+
+OPEN = "abfs://devstoreaccount1@127.0.0.1:1/house/x?enable_tls=false"
+
+
+def at(uri: str) -> Remote:
+    found = where(uri)
+    assert isinstance(found, Remote)
+    return found
+
+
+def said(store: AzureFileSystem) -> dict[str, str]:
+    _, (told,) = store.__reduce__()
+    return {name: value for name, value in told.items() if value}
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("AZURE_STORAGE_KEY", "account_key"), ("AZURE_STORAGE_SAS_TOKEN", "sas_token")]
+)
+def test_a_key_of_the_environment_opens_the_account(name: str, word: str) -> None:
+    store = AzureFileSystem("house", blob_storage_authority="127.0.0.1:1", dfs_storage_authority="127.0.0.1:1")
+    opened = with_credentials(store, {name: KEY, "AZURE_CLIENT_ID": "somebody"})
+    assert opened is not None
+    assert said(opened) == said(store) | {word: KEY}
+
+
+def test_without_a_key_it_is_left_to_the_identities_that_azure_knows() -> None:
+    store = AzureFileSystem("house")
+    assert with_credentials(store, {}) is store
+
+
+@pytest.mark.parametrize("opened", [where, output_at])
+def test_no_token_is_sent_in_the_clear(opened: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    place = where(OPEN) if opened is where else output_at(OPEN)
+    with pytest.raises(SourceError if opened is where else OutputError, match="in the clear") as caught:
+        place.exists()
+    assert "AZURE_STORAGE_KEY" in caught.value.hint
+
+
+def test_nothing_shows_the_key() -> None:
+    with azure_access():
+        place = at(OPEN)
+        with pytest.raises(SourceError, match="cannot be reached") as caught:
+            place.exists()
+    assert KEY not in f"{place!r} {place} {place.bucket.__getstate__()} {caught.value!r}"
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+@pytest.mark.azure
+def test_a_wrong_key_is_told_with_where_credentials_come_from(azure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with azure_access():
+        monkeypatch.setenv("AZURE_STORAGE_KEY", KEY.replace("E", "F"))
+        with pytest.raises(SourceError, match="does not let us in") as caught:
+            at(f"abfs://devstoreaccount1@{azure}/house/x?enable_tls=false").exists()
+    assert "AZURE_" in caught.value.hint
+
+
+@pytest.mark.azure
+def test_a_container_that_is_not_there_is_told(azure: str) -> None:
+    with azure_access():
+        place = at(f"abfs://devstoreaccount1@{azure}/nowhere-at-all/x?enable_tls=false")
+        assert not place.has_bucket()
+        with pytest.raises(SourceError, match="is not there"):
+            place.write_bytes(b"x")
+
+
+def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("a.gz", b"0123456789")
+    limits = {"abfs": ONCE, "gs": None, "s3": 5 << 30}
+    assert bucket.at("a.gz").bucket.once == limits[bucket.at().bucket.scheme]
+    monkeypatch.setattr("minimize.stores.address.Bucket.once", property(lambda _: 4))
+    bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 10)
+    assert bucket.get("b/c.gz") == b"0123456789"
