@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -18,6 +18,8 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from minimize.policy.faults import Faults
 
 Scalar = str | int | float | bool | None
+DEEPEST: Final = 50
+"""How deep lists and mappings may stand in each other; the files that people write have fewer than ten levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def parse(text: str, faults: Faults) -> Node | None:
         problem = (error.problem or "it cannot be parsed", None if mark is None else mark.line + 1)
     except YAMLError:
         problem = ("it holds a character that YAML does not allow", None)
+    except RecursionError:
+        problem = ("it is nested too deep", None)
     if problem is not None:
         faults.add("P001", f"this is not valid YAML: {problem[0]}", line=problem[1])
         return None
@@ -151,7 +155,10 @@ class _Walk:
     faults: Faults
     seen: set[int]
 
-    def node(self, raw: Any, line: int) -> Node:
+    def node(self, raw: Any, line: int, depth: int = 0) -> Node:
+        if depth > DEEPEST:
+            self.faults.add("P003", f"nothing stands deeper than {DEEPEST} levels", line=line)
+            return Node(None, line)
         if id(raw) in self.seen or raw.anchor is not None:
             self.faults.add(
                 "P003", "anchors and aliases are not allowed", line=line, hint="write it out where it counts"
@@ -159,12 +166,12 @@ class _Walk:
             return Node(None, line)
         self.seen.add(id(raw))
         if isinstance(raw, MappingNode):
-            return Node(self.entries(raw), line)
+            return Node(self.entries(raw, depth + 1), line)
         if isinstance(raw, SequenceNode):
-            return Node(tuple(self.node(item, item.start_mark.line + 1) for item in raw.value), line)
+            return Node(tuple(self.node(item, item.start_mark.line + 1, depth + 1) for item in raw.value), line)
         return Node(self.scalar(raw, line), line)
 
-    def entries(self, raw: MappingNode) -> dict[str, Node]:
+    def entries(self, raw: MappingNode, depth: int) -> dict[str, Node]:
         found: dict[str, Node] = {}
         for key, value in raw.value:
             line = key.start_mark.line + 1
@@ -172,7 +179,7 @@ class _Walk:
             if name in found:
                 self.faults.add("P002", f"the key `{name}` stands twice", line=line, hint="keep one of them")
             elif name is not None:
-                found[name] = self.node(value, line)
+                found[name] = self.node(value, line, depth)
         return found
 
     def key(self, raw: Any, line: int) -> str | None:
@@ -186,7 +193,11 @@ class _Walk:
         if tag not in _TAGS:
             self.faults.add("P003", "tags are not allowed", line=line, hint="write the plain value")
             return None
-        return _scalar(str(raw.value), tag)
+        try:
+            return _scalar(str(raw.value), tag)
+        except ValueError:
+            self.faults.add("P006", "this is no number that can be read", line=line)
+            return None
 
 
 _TAGS = ("str", "int", "float", "bool", "null", "timestamp")

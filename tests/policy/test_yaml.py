@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from minimize.policy.faults import Faults
-from minimize.policy.yaml import Node, node_from, parse
+from minimize.policy.yaml import DEEPEST, Node, node_from, parse
 
 
 def nodes(text: str) -> tuple[Node, list[tuple[str, int | None]]]:
@@ -79,6 +79,33 @@ def test_nested_aliases_do_not_multiply() -> None:
     lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 30)]
     _, faults = nodes("\n".join(lines))
     assert len(faults) <= 90
+
+
+@pytest.mark.parametrize("text", ["9" * 10_000, "!!int one", "!!float one"], ids=["long", "int", "float"])
+def test_a_number_that_cannot_be_read_is_a_fault_with_its_line(text: str) -> None:
+    root, faults = nodes(f"a: 1\nb: {text}\n")
+    assert (root.plain(), faults) == ({"a": 1, "b": None}, [("P006", 2)])
+
+
+def nested(depth: int) -> str:
+    return "a: " + "[" * depth + "]" * depth
+
+
+def test_as_deep_as_people_write_is_read() -> None:
+    _, faults = nodes(nested(DEEPEST - 1))
+    assert faults == []
+
+
+def test_deeper_than_anybody_writes_is_a_fault_with_its_line() -> None:
+    _, faults = nodes("\n\n" + nested(DEEPEST + 1))
+    assert faults == [("P003", 3)]
+
+
+@pytest.mark.parametrize("text", [nested(3_000), "a: " + "[" * 3_000, "\n".join(" " * n + "a:" for n in range(3_000))])
+def test_so_deep_that_no_stack_holds_it_is_one_fault(text: str) -> None:
+    faults = Faults("f.yaml")
+    assert parse(text, faults) is None
+    assert [fault.code for fault in faults.found] == ["P001"]
 
 
 @pytest.mark.parametrize("text", ["a: [1,", "a: b: c", "--- 1\n--- 2\n", "\ta: 1", "a: \x01"])
