@@ -10,6 +10,7 @@ S005  a column in memory holds values of more than one type
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
@@ -91,8 +92,7 @@ def _same(parts: tuple[Part, ...], wanted: tuple[Part, ...]) -> bool:
 
 
 def _twice(schema: pa.Schema, where: str | None) -> list[Finding]:
-    names = schema.names
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = [name for name, times in Counter(schema.names).items() if times > 1]
     return [Finding("S003", f"{len(twice)} column names stand more than once", file=where)] if twice else []
 
 

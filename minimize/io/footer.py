@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ from minimize.io.shape import Node, listy, steps
 from minimize.io.types import plain
 from minimize.pointer import STAR, Part, Pointer
 
+Place = tuple[pa.DataType, int]
+"""A type, and the number of its first leaf."""
 SMALL = 4.0
 """Uncompressed bytes a value, up to which a chunk of strings is worth reading as a dictionary."""
 
@@ -22,6 +25,12 @@ class Footer:
 
     metadata: pq.FileMetaData
     schema: pa.Schema
+    tops: Mapping[str, tuple[Place, ...]] = field(init=False, repr=False, compare=False)
+    """Where each column of the schema stands: a file of ten thousand columns is walked once, not once a path."""
+
+    def __post_init__(self) -> None:
+        """Looks where the columns stand."""
+        object.__setattr__(self, "tops", _tops(self.schema))
 
     @property
     def groups(self) -> int:
@@ -75,8 +84,19 @@ class Footer:
         values, size = sum(chunk.num_values for chunk in chunks), sum(chunk.total_uncompressed_size for chunk in chunks)
         return values > 0 and size / values <= SMALL and all(chunk.has_dictionary_page for chunk in chunks)
 
-    def _at(self, pointer: Pointer) -> list[tuple[pa.DataType, int]]:
-        return list(_find(pa.struct(list(self.schema)), pointer.parts, 0))
+    def _at(self, pointer: Pointer) -> list[Place]:
+        first, rest = pointer.parts[0], pointer.parts[1:]
+        places = self.tops.get(first, ()) if isinstance(first, str) else chain(*self.tops.values())
+        return [found for kind, at in places for found in _find(kind, rest, at)]
+
+
+def _tops(schema: pa.Schema) -> dict[str, tuple[Place, ...]]:
+    found: dict[str, tuple[Place, ...]] = {}
+    at = 0
+    for column in schema:
+        found[column.name] = (*found.get(column.name, ()), (column.type, at))
+        at += leaves(column.type)
+    return found
 
 
 def leaves(type_: pa.DataType) -> int:
@@ -98,7 +118,7 @@ def _pick(type_: pa.DataType, node: Node | None, at: int) -> list[int]:
     return shape + below
 
 
-def _find(type_: pa.DataType, parts: tuple[Part, ...], at: int) -> Iterator[tuple[pa.DataType, int]]:
+def _find(type_: pa.DataType, parts: tuple[Part, ...], at: int) -> Iterator[Place]:
     """The places that a path names: the type there, and the number of its first leaf. A map's keys come along."""
     if not parts:
         yield type_, at

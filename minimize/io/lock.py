@@ -15,6 +15,7 @@ from typing import Final, TextIO
 from minimize.errors import OutputError
 from minimize.io.durable import make_folder, written
 from minimize.io.history import RUNS
+from minimize.io.places import check_folder
 from minimize.stores import Place, Remote
 
 LOCK: Final = ".lock"
@@ -32,8 +33,7 @@ def locked(folder: Path, *, create: bool) -> Iterator[None]:
 
 def make_output(folder: Place) -> None:
     """Makes an output folder where there is none. Raises OutputError where it cannot be made, or its bucket is missing."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("the output is a file", hint="name a folder")
+    check_folder(folder)
     if isinstance(folder, Remote):
         check_bucket(folder)
     else:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from minimize.errors import OutputError
 from minimize.io.history import RUNS, known_runs
+from minimize.io.identity import identity_of
 from minimize.io.index.write import INDEX, SUFFIX
 from minimize.io.intent import listing
 from minimize.stores import Place, within
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
+LEDGER: Final = "ledger.db"
+"""What the files of a ledger begin with that an output folder may hold."""
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -28,15 +31,41 @@ def check_apart(folder: Place, source: Place | None) -> None:
         raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
 
 
+def check_folder(folder: Place) -> None:
+    """Raises OutputError where a file stands in the place of the output folder."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("the output is a file", hint="name a folder")
+
+
+def check_free(folder: Place) -> None:
+    """Raises OutputError where a folder that no run has written to yet holds files: they are somebody else's, and stay as they are."""
+    check_folder(folder)
+    if not folder.exists() or identity_of(folder) is not None or known_runs(folder):
+        return
+    foreign = sum(not path.name.startswith(LEDGER) and _holds(path) for path in folder.iterdir())
+    if foreign:
+        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
+        raise OutputError(f"the output folder holds files, and no run has written to it: {foreign}", hint=hint)
+
+
+def _holds(path: Place) -> bool:
+    """Whether this is a file, or there is one below it."""
+    if isinstance(path, Path) and path.is_symlink():
+        return True
+    return any(not below.is_dir() for below in path.rglob("*")) if path.is_dir() else True
+
+
 def check_place(folder: Place, name: str, on: str | None) -> None:
     """Whether an output of this name and date may be written to this output folder.
 
-    Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder holds what no run wrote,
+    Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder is a link, holds what no run wrote,
     or undated data that a dated partition would stand beside.
     """
     if not _NAME.fullmatch(name) or name == RUNS or (on is not None and not is_date(on)):
         raise OutputError("an output is named like a column, its date as YYYY-MM-DD")
     root = folder / name
+    if root.is_symlink():
+        raise OutputError(f"{name} is a link", hint="put a folder in its place, or write to another folder")
     if root.exists() and not root.is_dir():
         raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
     files = listing(root) if root.is_dir() else ()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL, LedgerError, MinimizeError, RefusedError
 from minimize.io.identity import identified, identity_of, new_identity
-from minimize.io.publish import check_apart, make_output
+from minimize.io.places import check_apart, check_free
+from minimize.io.publish import make_output
 from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.ledger import actor_of, find_ledger
@@ -71,6 +72,7 @@ def booked(given: Changing, how: How) -> Iterator[Booking]:
 
     folder = lying(given.output)
     check_apart(folder, given.fence)
+    check_free(folder)
     with open_ledger(find_ledger(how.ledger, start=given.pipeline.folder, output=folder), create=True) as ledger:
         make_output(folder)
         name, output = given.pipeline.pipeline, _identity(ledger, folder, given.pipeline.pipeline)
