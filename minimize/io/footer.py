@@ -105,7 +105,7 @@ def leaves(type_: pa.DataType) -> int:
     if pa.types.is_map(kind):
         return leaves(kind.key_type) + leaves(kind.item_type)
     if pa.types.is_struct(kind) or listy(kind):
-        return sum(leaves(field.type) for _, field in steps(kind))
+        return sum(leaves(inner.type) for _, inner in steps(kind))
     return 1
 
 
@@ -135,6 +135,6 @@ def _find(type_: pa.DataType, parts: tuple[Part, ...], at: int) -> Iterator[Plac
 def _places(kind: pa.DataType, at: int) -> Iterator[tuple[Part, pa.DataType, int]]:
     """The parts of a type, one step down, each with the number of its first leaf."""
     place = at + (leaves(kind.key_type) if pa.types.is_map(kind) else 0)
-    for part, field in steps(kind):
-        yield part, field.type, place
-        place += leaves(field.type)
+    for part, inner in steps(kind):
+        yield part, inner.type, place
+        place += leaves(inner.type)

@@ -38,7 +38,7 @@ def check_folder(folder: Place) -> None:
 
 
 def check_free(folder: Place) -> None:
-    """Raises OutputError where a folder that no run has written to yet holds files: they are somebody else's, and stay as they are."""
+    """Raises OutputError where a folder that no run has written to holds files: they are somebody else's, and stay untouched."""
     check_folder(folder)
     if not folder.exists() or identity_of(folder) is not None or known_runs(folder):
         return

@@ -1,0 +1,98 @@
+"""Output folders that are not ours, cannot be written, or are written by two at once: refused, and left as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.cli.command import Command, Said
+from tests.job.house import AT, DAY, House, events
+
+
+def run(command: Command) -> Said:
+    return command("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
+
+
+def thesis(out: Path) -> None:
+    out.mkdir()
+    (out / "thesis.txt").write_text("mine")
+
+
+def hidden(out: Path) -> None:
+    out.mkdir()
+    (out / ".thesis").write_text("mine")
+
+
+def deep(out: Path) -> None:
+    (out / "a" / "b").mkdir(parents=True)
+    (out / "a" / "b" / "thesis.txt").write_text("mine")
+
+
+def records(out: Path) -> None:
+    (out / "records" / f"date={DAY}").mkdir(parents=True)
+    (out / "records" / f"date={DAY}" / "thesis.parquet").write_text("mine")
+
+
+def runs(out: Path) -> None:
+    (out / "runs" / "experiment").mkdir(parents=True)
+    (out / "runs" / "experiment" / "events.out").write_text("mine")
+
+
+def link(out: Path) -> None:
+    out.mkdir()
+    elsewhere = out.parent / "elsewhere"
+    elsewhere.mkdir()
+    (out / "records").symlink_to(elsewhere)
+
+
+def file(out: Path) -> None:
+    out.write_text("mine")
+
+
+THEIRS: Final = (thesis, hidden, deep, records, runs, link, file)
+
+
+def seen(folder: Path) -> Mapping[str, str]:
+    """Everything below a folder but the house's own input, with its bytes."""
+    paths = (path for path in sorted(folder.rglob("*")) if "data" not in path.parts)
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for path in paths}
+
+
+@pytest.mark.parametrize("made", THEIRS)
+def test_a_folder_that_holds_somebody_elses_files_is_refused_and_nothing_of_it_is_touched(
+    house: House, command: Command, made: Callable[[Path], None]
+) -> None:
+    house.brings(events(20))
+    made(house.out)
+    before = seen(house.folder)
+    said = run(command)
+    assert (said.code, said.error["code"]) == (2, "E001" if made is file else "E205")
+    assert seen(house.folder) == before
+
+
+def test_a_folder_that_is_there_and_empty_is_taken(house: House, command: Command) -> None:
+    house.brings(events(20))
+    (house.out / "sub").mkdir(parents=True)
+    assert run(command).code == 0
+
+
+def test_a_folder_that_holds_its_ledger_alone_is_taken(house: House, command: Command) -> None:
+    house.brings(events(20))
+    row = ("settings", "set", "north", "location", "on", "--holder", "admin", "--pipeline", ".", "--output", "out")
+    assert command(*row).code == 0
+    assert run(command).code == 0
+
+
+def test_a_link_in_the_place_of_an_output_is_refused_later_too(house: House, command: Command) -> None:
+    house.brings(events(20))
+    assert run(command).code == 0
+    (house.out / "records").rename(house.folder / "elsewhere")
+    (house.out / "records").symlink_to(house.folder / "elsewhere")
+    before = seen(house.folder / "elsewhere")
+    said = run(command)
+    assert (said.code, said.error["code"]) == (2, "E205")
+    assert seen(house.folder / "elsewhere") == before
