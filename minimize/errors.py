@@ -23,12 +23,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import wraps
+from inspect import signature
 from itertools import islice
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, ParamSpec, TypeVar
 
 from minimize.system import said
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Severity = Literal["error", "warning"]
 DECIDED: Final = "E208"
@@ -207,6 +210,19 @@ def quietly(work: Callable[[], T]) -> T:
     except Exception as error:
         told = unforeseen(error)
     raise told
+
+
+def without_values(function: Callable[P, T]) -> Callable[P, T]:
+    """A public function of which no error comes that nobody foresaw, for such a one can carry values; a call that does not fit
+    its parameters stays the caller's TypeError."""
+    shape = signature(function)
+
+    @wraps(function)
+    def quiet(*args: P.args, **kwargs: P.kwargs) -> T:
+        shape.bind(*args, **kwargs)
+        return quietly(lambda: function(*args, **kwargs))
+
+    return quiet
 
 
 def each_quietly(items: Iterator[T]) -> Iterator[T]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from minimize.engines.base import Job, row_key
 from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
-from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError
+from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, without_values
 from minimize.frames import decoded
 from minimize.io import declared_schema, durable
 from minimize.io.base import Source
@@ -46,6 +46,7 @@ LOOKED_AT: Final = 3
 """How many files of a source lint looks at."""
 
 
+@without_values
 def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Plan:
     """The plan of a pipeline: bound to its source where there is one, else to the types that the policy names.
 
@@ -95,6 +96,7 @@ def preview_rows(
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
 
+@without_values
 def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
     """All faults and risky choices, worst first: those of the files, of the plan, of settings, and against the source.
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 from minimize.engines.base import Bound, Job
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import spilled
-from minimize.errors import ConfigurationError, KeyringError, each_quietly
+from minimize.errors import ConfigurationError, KeyringError, each_quietly, without_values
 from minimize.frames import decoded, way_back
 from minimize.io.base import Source
 from minimize.io.memory import Memory, MemorySource, memory
@@ -47,6 +47,7 @@ Reading = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
 PathOrKeyring = Keyring | str | PathLike[str] | None
 
 
+@without_values
 def apply(
     policy: PathOrPolicy,
     data: Any,
@@ -70,6 +71,7 @@ def apply(
     return _bound(loaded, source.schema, purpose, settings, keys).through(source, data, at)
 
 
+@without_values
 def prepare(
     policy: PathOrPolicy,
     schema: Any,
@@ -116,6 +118,7 @@ class Minimizer:
     def _repr_html_(self) -> str:
         return self.plan._repr_html_()
 
+    @without_values
     def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
         """The batch as the policy lets it leave, in the kind it came in.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 
 
 class Star(Enum):
@@ -26,6 +27,8 @@ class Star(Enum):
 
 STAR = Star.STAR
 Part = str | Star
+DEEPEST: Final = 32
+"""The most parts that a pointer has: as deep as records are nested, and far less than readers of Parquet give up at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Pointer:
     def parse(cls, key: str) -> Pointer:
         """A column name, or (with a leading slash) an RFC 6901 pointer.
 
-        Raises ValueError for an empty key, a first part that is a star, and a bad `~` escape.
+        Raises ValueError for an empty key, a first part that is a star, a bad `~` escape, and too many parts.
         """
         return _parse(key)
 
@@ -78,6 +81,8 @@ def _parse(key: str) -> Pointer:
     parts = tuple(_unescape(part) for part in key[1:].split("/"))
     if parts[0] is STAR or not parts[0]:
         raise ValueError("a pointer starts with the name of a column")
+    if len(parts) > DEEPEST:
+        raise ValueError(f"a pointer has at most {DEEPEST} parts")
     return Pointer(parts)
 
 

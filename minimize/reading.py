@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.errors import OutputError
+from minimize.errors import OutputError, without_values
 from minimize.io import published
 from minimize.io.history import RUNS
 from minimize.io.index.lens import Value
@@ -24,6 +24,7 @@ from minimize.stores import Place as Location
 PathLike_ = str | PathLike[str]
 
 
+@without_values
 def read(
     output: Anywhere,
     name: str = "records",
@@ -50,6 +51,7 @@ def read(
     return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted, kms=kms)
 
 
+@without_values
 def files(output: Anywhere, name: str = "records", *, dates: Dates = None) -> list[str]:
     """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError where there is no such output."""
     return published.files(output_at(output), name, dates)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minimize.anchoring import anchored
-from minimize.errors import Finding, OutputError
+from minimize.errors import Finding, OutputError, without_values
 from minimize.io.published import receipts, settle
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.receipt import in_force
@@ -20,6 +20,7 @@ from minimize.verification.check import PathLike, found_by, require, verifier_fo
 TRIES: Final = 5
 
 
+@without_values
 def verify(
     output: Anywhere,
     *,

@@ -66,7 +66,7 @@ def find(pattern: str, base: Path) -> Found:
     groups: dict[date | None, list[Place]] = {} if DATE in rest else {None: []}
     for day, path in sorted(matches, key=lambda match: match[0] or date.min):
         groups.setdefault(day, []).append(path)
-    return Found(root, groups, None if "/" in rest or rest == "**" else re.compile(_segment(rest), re.DOTALL))
+    return Found(root, groups, None if "/" in rest or rest == "**" else re.compile(part_pattern(rest), re.DOTALL))
 
 
 def split(pattern: str, base: Path) -> tuple[Place, str]:
@@ -162,7 +162,7 @@ def _leads(folder: Path, pattern: Sequence[str]) -> bool:
     for part, segment in zip(folder.parts, pattern, strict=False):
         if segment == "**":
             break
-        if not re.fullmatch(_segment(segment), part, re.DOTALL):
+        if not re.fullmatch(part_pattern(segment), part, re.DOTALL):
             return False
     return not _hidden(folder)
 
@@ -184,14 +184,22 @@ def _hidden(path: PurePath) -> bool:
 def _regex(rest: str) -> re.Pattern[str]:
     """The pattern as an expression over a relative path. A folder that it names stands for all files below."""
     parts = rest.split("/")
-    text = "".join("(?:.+/)?" if part == "**" else _segment(part) + "/" for part in parts[:-1])
-    last = ".+" if parts[-1] == "**" else _segment(parts[-1]) + "(?:/.+)?"
+    text = "".join("(?:.+/)?" if part == "**" else part_pattern(part) + "/" for part in parts[:-1])
+    last = ".+" if parts[-1] == "**" else part_pattern(parts[-1]) + "(?:/.+)?"
     return re.compile(text + last, re.DOTALL)
 
 
-def _segment(part: str) -> str:
-    pieces = re.split(r"(\{date\}|\*|\?)", part)
-    known = {DATE: f"({_DAY})", "*": "[^/]*", "?": "[^/]", "": ""}
+def part_pattern(part: str) -> str:
+    """One part as an expression. What stands between two stars is taken where it first stands, and never looked for again:
+    else a name could be tried for ever."""
+    first, *others = part.split("*")
+    between = (f"[^/]*{_fixed(each)}" if DATE in each else f"(?>[^/]*?{_fixed(each)})" for each in others[:-1])
+    return "".join((_fixed(first), *between, *(f"[^/]*{_fixed(last)}" for last in others[-1:])))
+
+
+def _fixed(text: str) -> str:
+    pieces = re.split(r"(\{date\}|\?)", text)
+    known = {DATE: f"({_DAY})", "?": "[^/]", "": ""}
     return "".join(known.get(piece, re.escape(piece)) for piece in pieces)
 
 

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
-from minimize.errors import ConfigurationError, quietly
+from minimize.errors import ConfigurationError, quietly, without_values
 from minimize.io.publish import Output, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("minimize")
 
 
+@without_values
 def run(
     pipeline: Pipeline | str | PathLike[str],
     *,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from datetime import timedelta
+from typing import Any, Final, get_args
 
 from minimize.policy.encrypt import read_word
 from minimize.policy.faults import did_you_mean
@@ -20,6 +21,8 @@ from minimize.policy.yaml import Node
 
 RESERVED = ("records", "runs", "quarantine", "index")
 UNITS: tuple[str, ...] = get_args(TimeUnit)
+LONGEST: Final = timedelta(days=366)
+"""The longest that an event day may wait for its late rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +128,23 @@ class AggregateReader:
         """A reader of whole numbers from 1."""
 
         def read(node: Node) -> int | None:
-            if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 1:
-                return node.value
-            self.fault("P006", f"`{word}` wants a whole number from 1", node.line)
-            return None
+            if node.whole is None:
+                self.fault("P006", f"`{word}` wants a whole number from 1", node.line)
+            return node.whole
 
         return read
 
-    def late(self, node: Node) -> Any:
+    def late(self, node: Node) -> timedelta | None:
         """How long an event day waits for its late rows."""
         if self.policy is not None and self.policy.time is None:
             self.fault("P017", "`late` needs the event time", node.line, "say `time: FIELD` in the policy")
-        return read_duration(node, self.scope, "late", self.name)
+        waits = read_duration(node, self.scope, "late", self.name)
+        if waits is not None and waits > LONGEST:
+            self.fault(
+                "P006", f"`late` is at most {LONGEST.days}d", node.line, "a day is published once all of it is in"
+            )
+            return None
+        return waits
 
     def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
         """Takes down a fault of this aggregate."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from minimize.pointer import Pointer
 from minimize.policy.conditions import ConditionReader
@@ -187,7 +188,7 @@ def read_purposes(node: Node, scope: Scope, house: tuple[str, ...], key: str | N
     return tuple(good) if len(good) == len(names) else None
 
 
-def read_duration(node: Node, scope: Scope, word: str, key: str | None = None) -> object:
+def read_duration(node: Node, scope: Scope, word: str, key: str | None = None) -> timedelta | None:
     """A positive length of time."""
     found = duration(node.value)
     if found is None:

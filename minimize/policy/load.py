@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from minimize.errors import Finding, PolicyError
+from minimize.errors import Finding, PolicyError, without_values
 from minimize.policy.encrypt import house_encrypt
 from minimize.policy.faults import Faults
 from minimize.policy.fields import steps_of
@@ -25,6 +25,7 @@ from minimize.techniques.generalize import Generalize
 T = TypeVar("T")
 
 
+@without_values
 def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
     """The policy in a file, or in a folder's `policy.yaml`.
 
@@ -49,6 +50,7 @@ def policy_from(mapping: Mapping[str, Any], purposes: Sequence[str] = (), folder
     return _sound(policy, faults.found, "policy")
 
 
+@without_values
 def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
     """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
 

@@ -71,10 +71,9 @@ class PolicyReader:
 
     def version(self, node: Node) -> int | None:
         """A whole number from 1."""
-        if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 1:
-            return node.value
-        self.scope.faults.add("P006", "`version` wants a whole number from 1", line=node.line)
-        return None
+        if node.whole is None:
+            self.scope.faults.add("P006", "`version` wants a whole number from 1", line=node.line)
+        return node.whole
 
     def levels(self, node: Node) -> tuple[str, ...] | None:
         """The levels, from the one that is always on to the highest."""

@@ -27,7 +27,7 @@ def text(about: str, pattern: str | None = None) -> Schema:
 
 def whole(about: str) -> Schema:
     """A whole number from 1."""
-    return {"type": "integer", "minimum": 1, "description": about}
+    return {"type": "integer", "minimum": 1, "maximum": 2**53 - 1, "description": about}
 
 
 def one_of(words: Iterable[str], about: str = "") -> Schema:

@@ -18,6 +18,8 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from minimize.policy.faults import Faults
 
 Scalar = str | int | float | bool | None
+LARGEST: Final = 2**53 - 1
+"""The largest whole number that JSON is sure to carry."""
 DEEPEST: Final = 50
 """How deep lists and mappings may stand in each other; the files that people write have fewer than ten levels."""
 
@@ -53,6 +55,12 @@ class Node:
     def is_scalar(self) -> bool:
         """Whether it is a single value (null too)."""
         return not self.is_mapping and not self.is_list
+
+    @property
+    def whole(self) -> int | None:
+        """A whole number from 1 on that a receipt can carry; None for anything else."""
+        value = self.value
+        return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST else None
 
     def get(self, key: str) -> Node | None:
         """The node under a key, or None where there is none or it is null."""
@@ -184,7 +192,7 @@ class _Walk:
 
     def key(self, raw: Any, line: int) -> str | None:
         if isinstance(raw, ScalarNode) and not str(raw.tag).endswith((":null", ":merge")):
-            return str(raw.value)
+            return self.text(raw, line)
         self.faults.add("P003", "a key is a word; null, merge keys, lists and mappings are not", line=line)
         return None
 
@@ -193,10 +201,19 @@ class _Walk:
         if tag not in _TAGS:
             self.faults.add("P003", "tags are not allowed", line=line, hint="write the plain value")
             return None
+        text = self.text(raw, line)
         try:
-            return _scalar(str(raw.value), tag)
+            return None if text is None else _scalar(text, tag)
         except ValueError:
             self.faults.add("P006", "this is no number that can be read", line=line)
+            return None
+
+    def text(self, raw: ScalarNode, line: int) -> str | None:
+        """The text, its characters beyond 16 bits as one, though JSON escapes them as two halves."""
+        try:
+            return str(raw.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self.faults.add("P006", "half of a character stands here", line=line)
             return None
 
 

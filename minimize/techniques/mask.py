@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
 
 MARK = "****"
+LONGEST = 1_000_000
+"""The most characters that can be kept."""
 
 
 class Mask(Technique):
@@ -32,8 +34,8 @@ class Mask(Technique):
     source: ClassVar[str] = "PCI DSS v4.0, 3.4"
     about: ClassVar[str] = "a fixed mark and the last (or first) characters"
 
-    keep_last: int | None = Field(None, ge=1)
-    keep_first: int | None = Field(None, ge=1)
+    keep_last: int | None = Field(None, ge=1, le=LONGEST)
+    keep_first: int | None = Field(None, ge=1, le=LONGEST)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -105,12 +105,21 @@ def document(content: bytes) -> Mapping[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     try:
-        loaded = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
-    except (YAMLError, ValueError):
+        loaded = _paired(YAML(typ="safe", pure=True).load(content.decode("utf-8")))
+    except (YAMLError, ValueError, RecursionError):
         loaded = None
     if not isinstance(loaded, dict):
         raise Unreadable
     return {_text(key): value for key, value in loaded.items()}
+
+
+def _paired(value: Any) -> Any:
+    """The same, where characters beyond 16 bits were escaped in two halves, as JSON does. Raises ValueError for one half."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    if isinstance(value, dict):
+        return {_paired(key): _paired(each) for key, each in value.items()}
+    return [_paired(each) for each in value] if isinstance(value, list) else value
 
 
 def policy_view(content: bytes, purpose: str) -> PolicyView:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.errors import SourceError
-from minimize.io.find import find, hive, name_of, split
+from minimize.io.find import find, hive, name_of, part_pattern, split
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
 
@@ -125,3 +128,20 @@ def test_an_output_may_lie_beside_files_but_never_where_it_could_be_read(
     assert fence is None or isinstance(fence, Path)
     inside = fence is not None and ((tree / output).is_relative_to(fence) or fence.is_relative_to(tree / output))
     assert inside is not apart
+
+
+PARTS = st.lists(st.sampled_from(["a", "b", "ab", "?", "*", "**", "{date}", "2026-11-24"]), min_size=1, max_size=7)
+NAMES = st.lists(st.sampled_from(["a", "b", "2026-11-24", "2026-11-25", "-"]), min_size=1, max_size=7)
+
+
+@given(PARTS, NAMES)
+def test_a_pattern_names_what_it_would_if_every_star_were_tried_everywhere(parts: list[str], names: list[str]) -> None:
+    pattern, name = "".join(parts), "".join(names)
+    words = {"*": "[^/]*", "?": "[^/]", "{date}": r"(\d{4}-\d{2}-\d{2})"}
+    tried = "".join(words.get(piece, piece) for piece in re.split(r"(\{date\}|\*|\?)", pattern))
+    one, other = re.fullmatch(part_pattern(pattern), name), re.fullmatch(tried, name)
+    assert (one and one.groups()) == (other and other.groups())
+
+
+def test_a_name_is_not_tried_for_ever() -> None:
+    assert re.fullmatch(part_pattern("*a" * 40 + "*.gz"), "a" * 200) is None

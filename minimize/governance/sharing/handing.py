@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from minimize.errors import without_values
 from minimize.governance.access.gate import gate
 from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.act import Act, act
@@ -16,6 +17,7 @@ from minimize.switching import House
 from minimize.times import moment
 
 
+@without_values
 def share(
     data: Any,
     *,

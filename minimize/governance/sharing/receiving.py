@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.errors import without_values
 from minimize.governance.recipients import Function, Recipient
 from minimize.governance.sharing.asked import Connector, party
 from minimize.governance.sharing.connecting import at_once
@@ -19,6 +20,7 @@ from minimize.scrub import scrub
 from minimize.times import moment
 
 
+@without_values
 def receive(
     data: Any,
     *,
