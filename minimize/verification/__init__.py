@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.verification.check import check, verify
+from minimize.verification.check import check, found_of_aggregate, verify
 from minimize.verification.codes import CODES
 
-__all__ = ["CODES", "check", "verify"]
+__all__ = ["CODES", "check", "found_of_aggregate", "verify"]

@@ -64,6 +64,14 @@ def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
         yield from _partition(evidence, partition, partition[0].name, partition[0].run)
 
 
+def thresholds(evidence: Evidence) -> Iterator[int]:
+    """The thresholds that the files in force were written under."""
+    for each in evidence.standing:
+        defined = None if each.run.policy is None else _defined(each.run, each.name, each.run.policy)
+        if defined is not None:
+            yield defined.below
+
+
 def _partition(evidence: Evidence, partition: Sequence[Standing], name: str, run: Run) -> Iterator[Finding]:
     if run.policy is None:
         return

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from minimize.errors import ConfigurationError, Finding, VerificationError
 from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring, find_kms
 from minimize.receipt import check_chain, check_history
-from minimize.stores import Anywhere, local, output_at
-from minimize.verification.aggregates import check_aggregates
+from minimize.stores import Anywhere, Place, local, output_at
+from minimize.verification.aggregates import check_aggregates, thresholds
 from minimize.verification.codes import found
 from minimize.verification.counts import check_counts
 from minimize.verification.encrypted import check_encryption
 from minimize.verification.evidence import Evidence, gather
-from minimize.verification.files import check_files
+from minimize.verification.files import check_bytes, check_files
 from minimize.verification.index import check_indexes
 from minimize.verification.quarantine import check_quarantine
 from minimize.verification.records import check_records
@@ -53,6 +54,14 @@ def found_by(output: Anywhere, verifier: Verifier) -> list[Finding]:
     """All findings about an output, its signatures checked by this keyring or these public keys."""
     kms = find_kms(verifier, local(output)) if isinstance(verifier, Keyring) else None
     return list(_findings(gather(output_at(output), kms), verifier))
+
+
+def found_of_aggregate(output: Place, name: str, verifier: Verifier) -> tuple[list[Finding], int | None]:
+    """The findings about the chain and one aggregate in force, and the lowest threshold that its files were written under."""
+    evidence = gather(output, find_kms(verifier, local(output)) if isinstance(verifier, Keyring) else None)
+    own = replace(evidence, standing=tuple(each for each in evidence.standing if each.name == name))
+    of_files = [found_ for each in own.standing for found_ in check_bytes(output, each.file)]
+    return [*check_chain(own.receipts, verifier), *of_files, *check_aggregates(own)], min(thresholds(own), default=None)
 
 
 def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:

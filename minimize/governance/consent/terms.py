@@ -71,7 +71,8 @@ def terms_from(text: str) -> Terms:
 
 
 def _terms(recipient: Recipient, function: Function) -> Terms:
-    forms = {key: _form(field) for key, field in function.fields.items() if field.chain or field.passes}
+    about = "" if function.aggregate is None else f"{function.aggregate}: "
+    forms = {key: about + _form(field) for key, field in function.fields.items() if field.chain or field.passes}
     return Terms(function.direction, recipient.standing, function.purpose, function.text_version, forms)
 
 

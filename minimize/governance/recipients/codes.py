@@ -14,6 +14,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T004": "a technique for what is shared that must see everything first",
         "T005": "a contract or an entry that ends before it begins",
         "T006": "a recipient in a file of another name",
+        "T007": "a function about an aggregate that comes in, may be more than aggregated, or passes secrets",
         "T010": "a recipient without a contract, or with one that permits no transmission: nothing goes to it",
         "T011": "a contract that is not in force",
         "T012": "a field that goes out, and that the contract does not permit",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from minimize.policy.model import DROP, Do, Model, Role
+from minimize.policy.pipeline import CategoryName
 from minimize.techniques import Step
 
 Standing = Literal["agent", "independent"]
@@ -80,6 +81,8 @@ class Function(Model):
 
     text_version  raised whenever the text changes; a consent to an older one does not cover it
     requires      what must be there first, such as an account
+    must_be       the most that what leaves may be
+    aggregate     the aggregate of an output that it is about; its fields are columns of it, and it is `aggregated`
     """
 
     name: str
@@ -88,6 +91,8 @@ class Function(Model):
     text_version: int
     text: str = ""
     requires: tuple[str, ...] = ()
+    must_be: CategoryName | None = None
+    aggregate: str | None = None
     fields: Mapping[str, Shared] = {}
     line: int | None = None
 

@@ -97,6 +97,8 @@ def _said(function: Function) -> Iterator[str]:
     if function.text:
         yield f"{function.text} (text {function.text_version})"
     yield f"Purpose: {function.purpose}."
+    if function.aggregate:
+        yield f"Counts and statistics of groups alone, never single records: {function.aggregate}."
     if function.requires:
         yield f"Must be there first: {', '.join(function.requires)}."
 

@@ -78,11 +78,22 @@ class RecipientReader:
             "purpose": self.purpose,
             "text_version": self.version,
             "requires": lambda below: read_names(below, self.scope, "requires"),
+            "aggregate": lambda below: read_name(below, "aggregate", self.scope),
             "fields": self.fields,
         }
         given = {"name": name, "line": node.line}
         shape = Shape(f"the function `{name}`", readers, given, hidden=frozenset({"name", "line"}))
-        return build(Function, node, self.scope.faults, shape)
+        found = build(Function, node, self.scope.faults, shape)
+        if found is not None and found.aggregate is not None:
+            self.check_aggregate(found, node)
+        return found
+
+    def check_aggregate(self, found: Function, node: Node) -> None:
+        """What is about groups goes out, is aggregated, and has no secrets."""
+        if found.direction == "inbound" or found.must_be not in (None, "aggregated") or found.passing:
+            hint = "`direction: outbound`, `must_be: aggregated`, and no `pass_through`"
+            message = f"`{found.name}` is about an aggregate, and not like one"
+            self.scope.faults.add("T007", message, line=node.line, hint=hint)
 
     def purpose(self, node: Node) -> str | None:
         """A purpose that may be had."""

@@ -8,6 +8,7 @@ from minimize.governance.recipients.model import THROUGH, Direction, Standing
 from minimize.policy.durations import PATTERN
 from minimize.policy.fields import TYPES
 from minimize.policy.model import Role
+from minimize.policy.pipeline import CategoryName
 from minimize.policy.policies import NAME
 from minimize.policy.schema import DIALECT
 from minimize.policy.schema_words import (
@@ -113,6 +114,10 @@ def _function() -> Schema:
             "text_version": whole("Raised whenever the text changes."),
             "text": text("What a tenant agrees to."),
             "requires": {**names, "description": "What must be there first, such as an account."},
+            "must_be": one_of(get_args(CategoryName), "The most that what leaves may be."),
+            "aggregate": text(
+                "The aggregate of an output that it is about; its fields are columns of it.", f"^{NAME}$"
+            ),
             "fields": {"type": "object", "additionalProperties": ref("shared"), "minProperties": 1},
         },
         required=("direction", "purpose", "text_version"),

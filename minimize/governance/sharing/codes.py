@@ -38,5 +38,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "N050": "a payload whose category is above what it must be",
         "N051": "a payload that is not what was declared",
         "N052": "tenants whose consent ended while the payload was made",
+        "N053": "an aggregate that was published under a lower threshold than today's",
     }
 )

@@ -26,7 +26,7 @@ def declared(
     policy: Policy, function: Function, recipient: Recipient, made: Composed, entry: Entry
 ) -> dict[str, Declared]:
     """By key what the fields that leave were declared to be; secrets that pass through are what they are."""
-    whole = composed(Entry(policy, {}), function, recipient, None)
+    whole = made if entry.aggregated else composed(Entry(policy, {}), function, recipient, None)
     keys = [key for key in made.sent if key not in made.passing]
     skipped = () if entry.columns is None else (PER_DATE,)
     return {key: _declared(whole.policy.fields[key], skipped) for key in keys}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from minimize.governance.sharing.asked import Asked, opened, source_of
 from minimize.governance.sharing.composing import Composed, composed
 from minimize.governance.sharing.connecting import at_once, check_joined
 from minimize.governance.sharing.declaring import declared
+from minimize.governance.sharing.grouped import grouped, groups, model_of, not_as_defined
 from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.reasons import reason
-from minimize.governance.sharing.released import entry
+from minimize.governance.sharing.released import Entry, entry
 from minimize.governance.sharing.standing import purpose_reasons
 from minimize.governance.sharing.switches import switches
 from minimize.minimizer import Rereadable, require_keys
@@ -42,6 +43,7 @@ class Planned:
     joined    the same with the secrets that pass through; None where none do
     settings  as the data's rows can be held against them
     declared  by field the form that what leaves must have
+    grouped   whether its rows are groups of an aggregate
     against   the rules against all of it
     """
 
@@ -54,6 +56,7 @@ class Planned:
     joined: Plan | None = None
     settings: SettingsRows | None = field(default=None, repr=False)
     declared: Mapping[str, Declared] = field(default_factory=dict)
+    grouped: bool = False
     against: tuple[Reason, ...] = ()
 
     @property
@@ -64,16 +67,16 @@ class Planned:
     @property
     def category(self) -> Category | None:
         """Of the payload; None where none could be planned."""
-        return None if self.plan is None else self.plan.outputs["records"].category
+        if self.plan is None:
+            return None
+        return "aggregated" if self.grouped else self.plan.outputs["records"].category
 
 
 def planned(asked: Asked, given: Any) -> Planned:
     """The plan of an act. Raises PolicyError, SchemaError and KeyringError: faults of configuration come before refusals."""
-    found = opened(given, asked.keys)
-    data = found if asked.connector is None else at_once(found)
-    start = entry(asked.policy, _schema(data))
     function = asked.party.manifest
-    against = [*asked.party.against(asked.existing)]
+    data, start, against = _started(asked, function, given)
+    against = [*asked.party.against(asked.existing), *against]
     if function is None:
         return Planned(data, start.policy, against=tuple(against))
     made = composed(start, function, asked.recipient, asked.wanted, connected=asked.connector is not None)
@@ -88,10 +91,31 @@ def planned(asked: Asked, given: Any) -> Planned:
     joined = bind(made.joined, source.schema, purpose=function.purpose, pipeline=job) if made.passing else None
     require_keys(plan, RecipientKeys(asked.keys))
     check_joined(joined, made.passing, source)
-    against += [*_too_identified(plan, asked)]
-    rows = switches(asked.rows, asked.policy, start, asked.keys, asked.at)
-    said = declared(asked.policy, function, asked.recipient, made, start)
-    return Planned(data, start.policy, function, made, source, plan, joined, rows, said, tuple(against))
+    done = Planned(
+        data=data,
+        own=start.policy,
+        function=function,
+        composed=made,
+        source=source,
+        plan=plan,
+        joined=joined,
+        settings=switches(asked.rows, asked.policy, start, asked.keys, asked.at),
+        declared=declared(asked.policy, function, asked.recipient, made, start),
+        grouped=start.aggregated,
+    )
+    return replace(done, against=(*against, *_too_identified(done, plan, (asked.must_be, function.must_be))))
+
+
+def _started(asked: Asked, function: Function | None, given: Any) -> tuple[Any, Entry, list[Reason]]:
+    """The data as it is read, the policy that it has, and what stands against an aggregate as it is."""
+    if function is None or function.aggregate is None:
+        found = opened(given, asked.keys)
+        data = found if asked.connector is None else at_once(found)
+        return data, entry(asked.policy, _schema(data)), []
+    model = model_of(asked.job, function.aggregate)
+    data = groups(given, function.aggregate, asked.keys)
+    reasons = [*not_as_defined(given, function.aggregate, model, asked.keys)]
+    return data, grouped(asked.policy, model, data.schema), reasons
 
 
 def tenants_alone(planned_: Planned) -> Rereadable:
@@ -112,9 +136,10 @@ def _missing(made: Composed, asked: Asked) -> Iterator[Reason]:
         yield reason("nothing_left", "no field is left that policy, manifest and contract all let out")
 
 
-def _too_identified(plan: Plan, asked: Asked) -> Iterator[Reason]:
-    found = plan.outputs["records"].category
-    limit: Any = asked.must_be
+def _too_identified(planned_: Planned, plan: Plan, limits: tuple[str | None, ...]) -> Iterator[Reason]:
+    """Whether the payload is above what the caller, the pipeline or the manifest says it must be."""
+    found: Any = planned_.category
+    limit: Any = min((each for each in limits if each is not None), key=category.ORDER.index, default=None)
     if category.above(found, limit):
         culprits = [key for key, each in plan.fields.items() if category.above(each.category or "aggregated", limit)]
         yield reason("category", f"the payload is {found} and must be {limit}", fields=culprits)

@@ -40,6 +40,7 @@ CODE: Final[Mapping[str, str]] = MappingProxyType(
         "category": "N050",
         "differs": "N051",
         "consent_ended": "N052",
+        "threshold": "N053",
     }
 )
 _TENANTS: Final[Mapping[str, str]] = MappingProxyType(

@@ -74,7 +74,7 @@ def disclosure_of(
         "digest": made.fingerprint.digest,
         "file": None if file is None else dict(file),
         "retention_due": None if due is None else time_text(due),
-        "subject_form": None if asked.policy.subject is None else "as the data had it",
+        "subject_form": "as the data had it" if any(share.tokens for share in shares) else None,
     }
     return Disclosure(
         disclosure=str(body["disclosure"]),

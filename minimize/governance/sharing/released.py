@@ -34,18 +34,22 @@ class Entry:
     linked   the key of each column of pseudonyms or tokens
     lost     the fields of which nobody can tell any more whether they may be collected
     columns  what each released column says of itself; None for raw data
+    aggregated  whether its rows are groups
     """
 
     policy: Policy
     linked: Mapping[str, str]
     lost: frozenset[str] = frozenset()
     columns: Mapping[str, Told] | None = None
+    aggregated: bool = False
 
     def records(self, asked: RecordsModel | None) -> RecordsModel:
         """What the pipeline says of records: duplicates are gone after a run, and its condition is asked again."""
         said = (asked or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
         if self.columns is None:
             return said
+        if self.aggregated:
+            return RecordsModel()
         return said.model_copy(update={"deduplicate": None, "collect_if": _again(said.collect_if, self.columns)})
 
 
@@ -67,7 +71,7 @@ def entry(policy: Policy, schema: pa.Schema) -> Entry:
     fields = {key: _as_released(again[key] or _dropped(policy.fields[key]), *told) for key, told in found.items()}
     own = {word: value if (value := getattr(policy, word)) in found else None for word in ("subject", "time", "record")}
     whole = policy.records.model_copy(update={"collect_if": _again(policy.records.collect_if, columns)})
-    linked = {key: _key(told) for key, told in columns.items() if set(_techniques(told)) & set(LINKING)}
+    linked = {key: key_in(told) for key, told in columns.items() if set(_techniques(told)) & set(LINKING)}
     changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
     return Entry(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
 
@@ -93,15 +97,19 @@ def _told(schema: pa.Schema, pointer: Pointer) -> tuple[pa.DataType, Mapping[str
     kind: pa.DataType | None = None
     with suppress(KeyError, ValueError, TypeError, IndexError, AttributeError):
         kind = plain(leaf_type(schema, pointer))
-    metadata = {name.decode(): text.decode() for name, text in (schema.field(pointer.top).metadata or {}).items()}
-    behind = "" if pointer.is_flat else str(pointer)
-    told = {word: metadata.get(f"minimize:{word}{behind}", "") for word in ("technique", "leaves", "category", "key")}
+    told = told_of(schema, pointer.top, "" if pointer.is_flat else str(pointer))
     return None if kind is None or not told["technique"] else (kind, told)
+
+
+def told_of(schema: pa.Schema, column: str, behind: str = "") -> Told:
+    """What a column says of itself, or of the leaf `behind` its name."""
+    metadata = {name.decode(): text.decode() for name, text in (schema.field(column).metadata or {}).items()}
+    return {word: metadata.get(f"minimize:{word}{behind}", "") for word in ("technique", "leaves", "category", "key")}
 
 
 def _as_released(field: Field, kind: pa.DataType, told: Mapping[str, str]) -> Field:
     changes = {
-        "type": _word(kind),
+        "type": type_word(kind),
         "role": _role(field.role, told["category"]),
         "from_": (),
         "in_aggregates": (),
@@ -115,7 +123,8 @@ def _role(role: Role, told: str) -> Role:
     return "quasi" if role == "identifier" and told == "pseudonymized" else role
 
 
-def _word(kind: pa.DataType) -> str:
+def type_word(kind: pa.DataType) -> str:
+    """The policy's word for a type."""
     return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else str(family(kind))
 
 
@@ -123,5 +132,6 @@ def _techniques(told: Mapping[str, str]) -> list[str]:
     return told["technique"].split(",")
 
 
-def _key(told: Mapping[str, str]) -> str:
+def key_in(told: Mapping[str, str]) -> str:
+    """The name of the key that a column was made with last."""
     return told["key"].split(",")[-1].partition("/")[0]

@@ -2,6 +2,7 @@
 
 A row that a run released may hold a pseudonym where settings have the subject. Where the keyring makes the same pseudonyms, the
 settings' subjects get theirs. Where nobody can tell whose a row is, what one subject has turned off is off for its whole tenant.
+A group of an aggregate is no subject's: what whole tenants say counts alone.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ def switches(
     """The settings as the rows of some data can be held against them, at a time; for raw data as they are."""
     if rows is None or entry.columns is None or not _own(rows.table).num_rows:
         return rows
+    wide = rows.table.filter(pc.is_null(rows.table["subject"]))
+    if entry.aggregated:
+        return SettingsRows(wide)
     told = entry.columns.get(entry.policy.subject or "")
     if told is not None and told["technique"] == "keep":
         return rows
     plain = type(rows) is SettingsRows
     named = _pseudonyms(rows.table, policy, told, keys, at) if told is not None and plain else None
     own = _own(rows.table)
-    wide = rows.table.filter(pc.is_null(rows.table["subject"]))
     if named is not None:
         place = own.schema.get_field_index("subject")
         return SettingsRows(pa.concat_tables([wide, own.set_column(place, SCHEMA.field("subject"), named)]))

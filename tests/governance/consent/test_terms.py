@@ -47,3 +47,10 @@ def test_a_function_that_is_not_there_gets_a_hint() -> None:
         terms_of(vendor(), "snyc")
     with pytest.raises(PolicyError, match="nothing is shared"):
         terms_of(vendor(functions={}), "sync")
+
+
+def test_an_agreement_to_groups_is_none_to_records() -> None:
+    fields = {"events": {"type": "integer", "do": "keep"}}
+    groups = terms_of(vendor(functions=sync(aggregate="fleet", fields=fields)), "sync")
+    records = terms_of(vendor(functions=sync(fields=fields)), "sync")
+    assert groups.lacks(records, ["events"]) == records.lacks(groups, ["events"]) == "other_fields"

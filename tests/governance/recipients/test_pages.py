@@ -76,3 +76,14 @@ def test_what_a_file_says_becomes_no_markup() -> None:
     row = next(line for line in markdown(evil).splitlines() if line.startswith("| a |"))
     assert row.replace(r"\|", "").count("|") == 6
     assert "<script>" not in markdown(evil).replace(r"\<", "")
+
+
+def test_an_aggregate_is_said_to_be_one() -> None:
+    said = sync(aggregate="fleet", fields={"events": {"type": "integer", "do": "keep"}})
+    assert "Counts and statistics of groups alone, never single records: fleet." in markdown(vendor(functions=said))
+
+
+def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
+    text = markdown(load_recipient(SHIPPED / "apple.yaml"))
+    assert "When it ends: the token is disabled here, and the account is deleted at Apple." in text
+    assert "and deletes within 30d what is called back." in text

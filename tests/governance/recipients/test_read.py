@@ -108,3 +108,21 @@ def test_every_fault_is_told_at_once() -> None:
         "P012",
         "P015",
     ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"direction": "inbound"},
+        {"must_be": "pseudonymized"},
+        {"fields": {"token": {"role": "secret", "do": "pass_through"}}},
+    ],
+)
+def test_a_function_about_an_aggregate_is_like_one(changes: dict[str, Any]) -> None:
+    assert "T007" in codes(functions=sync(aggregate="fleet", **changes))
+
+
+def test_a_function_may_be_about_an_aggregate_and_says_what_it_must_be() -> None:
+    said = sync(aggregate="fleet", must_be="aggregated", fields={"events": {"type": "integer", "do": "keep"}})
+    function = vendor(functions=said).functions["sync"]
+    assert (function.aggregate, function.must_be) == ("fleet", "aggregated")

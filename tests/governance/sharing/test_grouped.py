@@ -1,0 +1,179 @@
+"""Groups of an aggregate are shared tenant by tenant, as they stand, and never with less behind them than was promised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError, NotPermitted
+from minimize.governance.recipients import recipient_from
+from minimize.ledger import find_ledger
+from minimize.ledger.disclosures import disclosures, tenants_of
+from minimize.ledger.ledger import open_ledger
+from tests.governance.sharing.house import VENDOR
+from tests.governance.sharing.outputs import CONTRACT, acting, agree
+from tests.job.house import AT, FIELDS, House, built, events
+
+GROUPS = {
+    "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id", "model": "model"},
+    "measures": {
+        "events": "count",
+        "devices": {"count_distinct": "device_id"},
+        "battery": {"mean": "battery"},
+        "latitude": {"mean": "latitude"},
+        "storage": {"histogram": "storage"},
+    },
+    "suppress": {"below": 3, "counting": "device_id"},
+}
+COLUMNS = ["day", "tenant", "model", "events", "devices", "battery", "latitude"]
+REPORT: dict[str, Any] = {
+    "direction": "outbound",
+    "purpose": "service_maintenance",
+    "text_version": 1,
+    "text": "…",
+    "must_be": "aggregated",
+    "aggregate": "per_model",
+    "fields": {
+        "day": {"type": "timestamp", "do": "keep"},
+        "tenant": {"do": "keep"},
+        "model": {"do": "keep"},
+        "events": {"type": "integer", "do": {"round": {"to": 5}}},
+        "devices": {"type": "integer", "do": "keep"},
+        "battery": {"type": "double", "do": "keep"},
+        "latitude": {"type": "double", "do": "keep"},
+    },
+}
+
+
+def vendor(**changes: Any) -> Any:
+    contract = {**CONTRACT, "permitted_fields": [*COLUMNS, "storage"]}
+    return recipient_from({**VENDOR, "contract": contract, "functions": {"report": {**REPORT, **changes}}})
+
+
+def shared(home: House, data: Any = None, recipient: Any = None, **asked: Any) -> pa.Table:
+    given = home.out if data is None else data
+    return acting(home, given, recipient or vendor(), "report", **asked).wet(given, None).given
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A pipeline whose aggregate tells tenants apart; it has run, and north agrees."""
+    monkeypatch.chdir(tmp_path)
+    home = built(tmp_path)
+    home.policy({"latitude": {**FIELDS["latitude"], "in_aggregates": {"clip": {"min": -90, "max": 90}}}})
+    home.pipeline(aggregates={"per_model": GROUPS})
+    home.brings(events(400))
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    agree(home, vendor(), "report", "north")
+    return home
+
+
+def standing(home: House) -> pa.Table:
+    return minimize.read(home.out, "per_model")
+
+
+def test_the_groups_of_tenants_that_agree_leave_as_they_stand(home: House) -> None:
+    given = shared(home)
+    north = [row for row in standing(home).to_pylist() if row["tenant"] == "north"]
+    assert given.column_names == COLUMNS
+    assert len(north) == given.num_rows > 0
+    for column in ("model", "devices", "battery", "latitude"):
+        assert given.column(column).to_pylist() == [row[column] for row in north]
+
+
+def test_no_group_that_leaves_has_fewer_subjects_than_was_promised(home: House) -> None:
+    assert min(shared(home).column("devices").to_pylist()) >= 3
+
+
+def test_the_manifest_may_round_further(home: House) -> None:
+    assert {count % 5 for count in shared(home).column("events").to_pylist()} == {0}
+
+
+def test_the_payload_is_aggregated_and_names_nobody(home: House) -> None:
+    done = acting(home, home.out, vendor(), "report").wet(home.out, None)
+    assert done.account.category == "aggregated"
+    with open_ledger(find_ledger(home.out / "ledger.db")) as ledger:
+        (act,) = disclosures(ledger)
+        assert [share.listed() for share in tenants_of(ledger, act.disclosure)] == [[]]
+    assert (act.body["category"], act.body["subject_form"]) == ("aggregated", None)
+
+
+def test_records_are_more_than_aggregated(home: House) -> None:
+    plain = {key: said for key, said in REPORT.items() if key != "aggregate"}
+    report = {**plain, "fields": {"battery": {"type": "double", "do": "keep"}}}
+    records = recipient_from({**VENDOR, "contract": CONTRACT, "functions": {"report": report}})
+    with pytest.raises(NotPermitted) as caught:
+        shared(home, recipient=records)
+    assert "category" in {each.rule for each in caught.value.reasons}
+
+
+def test_a_histogram_stays(home: House) -> None:
+    wide = vendor(fields={**REPORT["fields"], "storage": {"type": "integer", "do": "keep"}})
+    agree(home, wide, "report", "north")
+    assert "storage" not in shared(home, recipient=wide).column_names
+
+
+def test_a_feature_that_the_tenant_has_turned_off_closes_its_measures(home: House) -> None:
+    assert shared(home).column("latitude").null_count == 0
+    (home.folder / "settings.csv").write_text(
+        "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+        "north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+        "north,,location,off,admin,2026-11-24T23:30:00Z,2026-11-24T23:30:00Z\n"
+    )
+    given = shared(home)
+    assert (given.column("latitude").null_count, given.column("battery").null_count) == (given.num_rows, 0)
+
+
+def test_what_today_s_policy_drops_does_not_leave_in_groups_either(home: House) -> None:
+    home.policy({"battery": {"type": "double", "do": "drop"}})
+    assert "battery" not in shared(home).column_names
+
+
+def test_groups_that_do_not_tell_tenants_apart_cannot_be_shared(home: House) -> None:
+    groups = {**GROUPS, "group_by": {"day": {"event_time": "day"}, "model": "model"}}
+    home.pipeline(aggregates={"per_model": groups})
+    home.run(date="2026-11-24")
+    with pytest.raises(ConfigurationError, match="does not tell tenants apart"):
+        shared(home)
+
+
+def test_groups_of_a_lower_threshold_than_today_s_do_not_leave(home: House) -> None:
+    home.pipeline(aggregates={"per_model": {**GROUPS, "suppress": {"below": 5, "counting": "device_id"}}})
+    with pytest.raises(NotPermitted) as caught:
+        shared(home)
+    assert "threshold" in {each.rule for each in caught.value.reasons}
+
+
+def test_groups_that_somebody_changed_do_not_leave(home: House) -> None:
+    import pyarrow.parquet as pq
+
+    (file,) = (home.out / path for path in minimize.files(home.out, "per_model"))
+    table = pq.read_table(file)
+    place = table.schema.get_field_index("devices")
+    pq.write_table(table.set_column(place, table.schema.field(place), pa.array([1] * table.num_rows, pa.int64())), file)
+    with pytest.raises(NotPermitted) as caught:
+        shared(home)
+    assert "differs" in {each.rule for each in caught.value.reasons}
+
+
+def test_groups_are_shared_from_their_output_alone(home: House) -> None:
+    with pytest.raises(ConfigurationError, match="shared from the output that holds it"):
+        shared(home, standing(home))
+
+
+def test_an_aggregate_that_nobody_defines_is_a_fault(home: House) -> None:
+    with pytest.raises(ConfigurationError, match="nobody defines the aggregate"):
+        shared(home, recipient=vendor(aggregate="per_modle"))
+
+
+def test_a_consent_to_records_does_not_cover_groups_nor_the_other_way(home: House) -> None:
+    other = vendor(aggregate="per_tenant")
+    home.pipeline(aggregates={"per_tenant": GROUPS})
+    home.run(date="2026-11-24")
+    with pytest.raises(NotPermitted) as caught:
+        shared(home, recipient=other)
+    assert "other_fields" in {each.rule for each in caught.value.reasons}
