@@ -16,7 +16,7 @@ from minimize.governance.access.conflicts import clash_of
 from minimize.governance.access.grants import Asked, Grant, Grants
 from minimize.governance.access.holding import Holding
 from minimize.governance.access.model import Access
-from minimize.governance.access.permissions import APPROVE, highest
+from minimize.governance.access.permissions import APPROVE
 from minimize.governance.access.reasons import reason
 from minimize.governance.access.telling import grant_event
 from minimize.ledger import Actor, actor_of
@@ -38,9 +38,11 @@ def request(wish: Wish, house: House, at: datetime, *, break_glass: bool = False
     """
     access, actor = required_access(house), actor_of()
     check_wish(wish)
-    name = str(uuid4())
+    name, mine = str(uuid4()), access.accounts(actor.user or "")
 
     def meant(grants: Grants) -> tuple[GrantAct, Asked]:
+        if break_glass and any(each.review(at) == "overdue" for each in grants.every if each.requester in mine):
+            raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint="minimize access review")])
         asked = asked_by(Holding(access, account_of(actor), at), wish, break_glass=break_glass)
         state = "broke_glass" if break_glass else "requested"
         return _act(name, state, actor, at, {"asked": asked.as_json(), **_times(access, asked, at, break_glass)}), asked
@@ -69,7 +71,11 @@ def answer(verb: Verb, grant: str, house: House, at: datetime, *, note: str = ""
         said: dict[str, str | None] = {"note": marked(note)} if note else {}
         if verb == "approve":
             ends = at + found.asked.duration
-            said |= {"ends_at": moment_text(ends), "up_to": _up_to(found, holding), "access": access.digest}
+            said |= {
+                "ends_at": moment_text(ends),
+                "up_to": holding.up_to(APPROVE, found.asked.dataset, found.tenants),
+                "access": access.digest,
+            }
         return _act(found.id, _STATES[verb], actor, at, said), found.asked
 
     return _done(verb, grant, meant, house, actor, at)
@@ -157,7 +163,8 @@ def _against(verb: Verb, grant: Grant, holding: Holding) -> Reason | None:
     if not (verb == "revoke" and own):
         permission = APPROVE if verb in ("approve", "deny") else f"grant/{verb}"
         allowed = holding.may(permission, grant.asked.dataset, grant.asked.category)
-        if not grant.tenants <= allowed:
+        reaches = permission != APPROVE or holding.up_to(APPROVE, grant.asked.dataset, grant.tenants) is not None
+        if not (grant.tenants <= allowed and reaches):
             return reason("nobody" if allowed.is_empty else "out_of_scope")
         if verb != "revoke" and not holding.access.separate(holding.account.user, grant.requester):
             return reason("not_separate")
@@ -168,12 +175,6 @@ def _follows(verb: Verb, grant: Grant, at: datetime) -> bool:
     if verb == "review":
         return grant.review(at) in ("due", "overdue")
     return grant.state(at) in (("requested", "active") if verb == "revoke" else ("requested",))
-
-
-def _up_to(grant: Grant, holding: Holding) -> str | None:
-    """The highest category that somebody may approve; None where there is no limit."""
-    found = [each.category for _, _, each in holding.allowing(APPROVE, grant.asked.dataset, None, grant.asked.category)]
-    return None if None in found else highest(each for each in found if each is not None)
 
 
 def _is_marked(grant: Grant) -> bool:

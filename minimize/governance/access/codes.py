@@ -45,6 +45,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "U117": "an act that needs another account than the one which asked, of another person in other groups",
         "U118": "an act that does not follow: what it answers is answered, or over",
         "U119": "access for longer than it may last",
+        "U120": "break-glass access by somebody whose last one was not reviewed in time",
         "U200": "allowed by a role",
         "U201": "allowed by a grant",
         "U202": "allowed, since no access file is configured",

@@ -3,7 +3,8 @@
 nothing is open    until a role of the account opens it in a scope, or a grant does for an incident that is named
 roles add up       in what they allow; tenants and columns are those of which every column is open for every tenant
 a denial wins      over every role and grant of the person, whichever of their accounts has it
-a view holds back  of several the coarsest counts, whichever role opened the column; where none is, the column is shut
+a view holds back  of several the coarsest counts, whichever role opened the column; where none is, the column is shut,
+                   and so is what a view is on when tokens are to be reversed
 an incident        that is named is read under its grants alone: neither more columns nor other tenants
 """
 
@@ -23,6 +24,7 @@ from minimize.governance.access.reasons import reason
 from minimize.governance.access.tenants import NOBODY, Tenants, common, united
 from minimize.governance.access.views import View, coarsest, views_on
 from minimize.governance.access.wanted import Column, Decision, Wanted, names_of
+from minimize.policy.purposes import is_refused
 
 
 def decide(access: Access, grants: Grants, account: Account, wanted: Wanted, at: datetime) -> Decision:
@@ -93,7 +95,11 @@ class _Deciding:
         clashing = clash_of(holding.access, holding.account)
         if clashing is not None:
             return reason("conflict", about=_pair(clashing))
-        if wanted.purpose is None or (wanted.purposes and wanted.purpose not in wanted.purposes):
+        if (
+            not wanted.purpose
+            or is_refused(wanted.purpose)
+            or wanted.purpose not in (wanted.purposes or [wanted.purpose])
+        ):
             return reason("purpose", hint=", ".join(wanted.purposes))
         if wanted.operation == "reidentify" and wanted.incident is None:
             return reason("no_incident", hint="name the incident of a grant")
@@ -152,7 +158,8 @@ class _Deciding:
         if not self.wanted.by_tenant and not opened.is_empty and not opened.is_all:
             return "not_by_tenant"
         if not opened.is_empty:
-            return None if self.view(column.name, opened) is not None else "views"
+            view = self.view(column.name, opened)
+            return "views" if view is None or (view and self.wanted.operation == "reidentify") else None
         if found:
             return "denied"
         if self.wanted.incident is not None:

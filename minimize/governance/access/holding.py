@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +11,7 @@ from minimize.governance.access.grants import Grant, asks_for
 from minimize.governance.access.model import Access, Account, Assignment, Role
 from minimize.governance.access.permissions import READ, REIDENTIFY, Permission, highest
 from minimize.governance.access.tenants import Tenants, united
+from minimize.plan.category import ORDER
 from minimize.plan.model import Category
 
 
@@ -72,10 +73,26 @@ class Holding:
             if any(permission.denies(name, category) for permission in role.deny)
         )
 
-    def may(self, name: str, dataset: str | None = None, category: Category | None = None) -> Tenants:
-        """For which tenants it may do something."""
-        allowed = united(each.scope.tenants for each, _, _ in self.allowing(name, dataset, None, category))
-        return allowed - self.denied(name, dataset, None, category)
+    def may(
+        self,
+        name: str,
+        dataset: str | None = None,
+        category: Category | None = None,
+        *,
+        purpose: str | None = None,
+        by: str | None = None,
+    ) -> Tenants:
+        """For which tenants it may do something; by one role, where that is named."""
+        allowing = self.allowing(name, dataset, purpose, category)
+        allowed = united(each.scope.tenants for each, role, _ in allowing if by in (None, role.name))
+        return allowed - self.denied(name, dataset, purpose, category)
+
+    def up_to(
+        self, name: str, dataset: str, tenants: Tenants, *, purpose: str | None = None, by: str | None = None
+    ) -> Category | None:
+        """The highest category up to which it may do something for all of some tenants; None where that is none."""
+        within = (each for each in ORDER if tenants <= self.may(name, dataset, each, purpose=purpose, by=by))
+        return highest(within)
 
     def standing(self, dataset: str, purpose: str | None) -> list[Opening]:
         """What roles open to read, without any grant."""
@@ -85,12 +102,13 @@ class Holding:
         ]
 
     def granted(self, grant: Grant, purpose: str | None) -> Opening:
-        """What a grant opens, within what its holder may ask for and its approver may approve, by now."""
-        asked = grant.asked
-        bounds = (asked.category, grant.limit(self.at), self._bound(grant, purpose))
+        """What a grant opens, within what its holder may ask for and its approver could approve."""
+        asked, name = grant.asked, asks_for(grant).name
+        reach = self.up_to(name, asked.dataset, grant.tenants, purpose=purpose, by=asked.role)
+        bounds = (reach, asked.category, grant.limit(self.at))
         limits = tuple(Permission(READ, each) for each in bounds if each is not None)
-        columns = None if asked.columns is None else frozenset(asked.columns)
-        return Opening(grant.tenants, limits, columns, grant=grant)
+        named = None if asked.columns is None else frozenset(asked.columns)
+        return Opening(grant.tenants, limits, frozenset() if reach is None else named, grant=grant)
 
     def trouble(self, grant: Grant, purpose: str | None) -> str | None:
         """The rule by which a grant opens nothing now; None where it does."""
@@ -101,18 +119,7 @@ class Holding:
         alone = approver is not None and not self.access.separate(approver, grant.requester)
         unapproved = approver is None and not grant.is_break_glass
         name = asks_for(grant).name
-        open_to = united(each.scope.tenants for each, _, _ in self._asking(grant, purpose))
-        still = grant.tenants <= open_to - self.denied(name, asked.dataset, purpose, asked.category)
+        still = grant.tenants <= self.may(name, asked.dataset, asked.category, purpose=purpose, by=asked.role)
         reversing = asked.operation != "reidentify" or grant.tenants <= self.may(REIDENTIFY, asked.dataset)
         groups = frozenset(asked.groups) <= self.access.groups_of(self.account)
         return None if still and reversing and groups and not alone and not unapproved else "not_eligible"
-
-    def _bound(self, grant: Grant, purpose: str | None) -> Category | None:
-        """The highest category that its holder may ask for; None where there is no limit."""
-        found = [permission.category for _, _, permission in self._asking(grant, purpose)]
-        return None if None in found else highest(each for each in found if each is not None)
-
-    def _asking(self, grant: Grant, purpose: str | None) -> Sequence[tuple[Assignment, Role, Permission]]:
-        needed = asks_for(grant)
-        found = self.allowing(needed.name, grant.asked.dataset, purpose, needed.category)
-        return [each for each in found if each[1].name == grant.asked.role]

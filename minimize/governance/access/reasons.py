@@ -33,6 +33,7 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "not_separate": ("U117", "it wants another person, in other groups, than the one who asked"),
         "does_not_follow": ("U118", "it does not follow from where the request stands"),
         "too_long": ("U119", "it is longer than access may last"),
+        "unreviewed": ("U120", "access that nobody approved waits for its review, and the time for that is over"),
         "role": ("U200", "a role allows it"),
         "grant": ("U201", "a grant allows it"),
         "unconfigured": ("U202", "no access file is configured"),

@@ -250,3 +250,30 @@ def test_without_an_access_file_there_are_no_grants(home: House) -> None:
 def test_grants_are_signed(home: House) -> None:
     with pytest.raises(KeyringError):
         request(WISH, House(), NOW)
+
+
+def test_an_approver_approves_for_each_tenant_up_to_what_they_may_for_that_tenant(
+    home: House, as_: Callable[..., Grant]
+) -> None:
+    """Who may approve everything of one tenant, and a little of another, opens no more than that little of the other."""
+    roles = {
+        "wide": {"copy": "privacy_officer"},
+        "narrow": {"copy": "privacy_officer", "deny": ["grant/approve:pseudonymized"]},
+        "shut": {"copy": "privacy_officer", "deny": ["grant/approve:aggregated"]},
+    }
+    support = given("support_engineer", "sam")
+    two = [given("wide", "pia", tenants=["south", "north"]), given("narrow", "pia", tenants=["north"])]
+    write(roles=roles, assignments=[support, *two, given("wide", "otto"), given("shut", "otto", tenants=["north"])])
+    named = replace(WISH, columns=("phone_number",), category=None)
+    grant = request(named, home, NOW)
+    assert refused(lambda: as_("otto", "approve", grant)) == ["out_of_scope"]
+    assert as_("pia", "approve", grant).limit(NOW) == "aggregated"
+
+
+def test_whoever_left_break_glass_unreviewed_takes_no_more_of_it(home: House, as_: Callable[..., Grant]) -> None:
+    first = request(WISH, home, NOW, break_glass=True)
+    assert request(WISH, home, NOW + HOUR, break_glass=True).is_break_glass
+    late = NOW + 24 * HOUR
+    assert refused(lambda: request(WISH, home, late, break_glass=True)) == ["unreviewed"]
+    assert request(WISH, home, late).state(late) == "requested"
+    as_("pia", "review", first, late)

@@ -318,3 +318,29 @@ def test_decisions_tell_whether_they_open_the_same() -> None:
     assert not first.gives_the_same(decided(house(), "sam", want, *acts, act("revoked", "pia", NOW)))
     assert first.holds(NOW + 8 * HOUR - SECOND)
     assert not first.holds(NOW + 8 * HOUR)
+
+
+def test_nothing_is_for_advertising_whatever_the_data_says() -> None:
+    assert rules(decided(house(), "ann", wanted("device_id", purpose="advertising"))) == ["purpose"]
+    assert rules(decided(house(), "ann", wanted("device_id", purpose=""))) == ["purpose"]
+
+
+def test_what_a_view_is_on_is_not_reversed() -> None:
+    roles = {"reader": {"copy": "support_engineer", "views": {"telemetry": {"device_id": "presence"}}}}
+    access = house(given("reader", "sam"), given("privacy_officer", "pia"), roles=roles)
+    want = wanted("device_id", operation="reidentify", incident=INCIDENT)
+    asks = requested(operation="reidentify", role="reader", groups=())
+    assert rules(decided(access, "sam", want, asks, approved())) == ["views"]
+
+
+def test_columns_by_name_open_no_further_than_the_role_may_ask_for_by_now() -> None:
+    roles = {"careful": {"copy": "support_engineer", "deny": ["grant/request:identified"]}}
+    access = house(given("careful", "sam"), given("privacy_officer", "pia"), roles=roles)
+    asks = requested(role="careful", groups=(), category=None, columns=("phone_number", "device_id"))
+    assert decided(access, "sam", wanted("device_id", incident=INCIDENT), asks, approved()).allowed
+    assert rules(decided(access, "sam", wanted("phone_number", incident=INCIDENT), asks, approved())) == [
+        "outside_grant"
+    ]
+    shut = {"careful": {"copy": "support_engineer", "deny": ["grant/request:aggregated"]}}
+    closed = house(given("careful", "sam"), given("privacy_officer", "pia"), roles=shut)
+    assert not decided(closed, "sam", wanted("device_id", incident=INCIDENT), asks, approved()).allowed
