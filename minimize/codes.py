@@ -127,6 +127,7 @@ _LOG: Final = {
     "I001": "a run was published",
     "I002": "no file matches: there was nothing to do",
     "I003": "what was due went from an output",
+    "I004": "files were encrypted anew",
     "W010": "records in memory were left out",
     "W011": "an event day whose late rows are in was not published",
     "W012": "more records than `fail_above` are in quarantine",

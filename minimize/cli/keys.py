@@ -9,9 +9,11 @@ import click
 
 from minimize.cli import options
 from minimize.cli.allowing import may
+from minimize.cli.width import width
 
 if TYPE_CHECKING:
     from minimize.keys import Keyring
+    from minimize.switching import House
 
 
 @click.group(name="keys")
@@ -57,7 +59,67 @@ def list_(file: str, as_json: bool) -> None:
     from minimize.keys import Keyring
 
     body = _listed(file, Keyring.load(file))
-    options.show(body, as_json, "\n".join(f"{key['id']}\t{key['created']}" for key in body["keys"]))
+    options.show(body, as_json, "\n".join(f"{key['id']}\t{key['created']}\t{key['state']}" for key in body["keys"]))
+
+
+@command.command("rotate")
+@click.argument("file", type=click.Path(dir_okay=False), required=False)
+@click.option("--name", "names", multiple=True, metavar="NAME", help="Of this master key alone; may be given again.")
+@click.option(
+    "--rewrite",
+    multiple=True,
+    type=click.Path(),
+    metavar="OUTPUT",
+    help="Encrypt the files of OUTPUT anew; may be given again.",
+)
+@click.option("--no-new", is_flag=True, help="No new version: rewrite alone.")
+@options.only_ledger
+@options.keys
+@options.as_json
+def rotate(
+    file: str | None,
+    names: tuple[str, ...],
+    rewrite: tuple[str, ...],
+    no_new: bool,
+    ledger: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """A new version of the master keys of FILE (else --keys), for new files; old versions only decrypt from now on."""
+    from minimize.governance.custody.rotating import rotate as made
+
+    house = _house(file, keys, ledger, rewrite)
+    done = made(house, datetime.now(UTC), names=names, outputs=rewrite, new=not no_new)
+    told = [f"{each.id} is for new files" for each in done.made] + [each.summary(width()) for each in done.receipts]
+    options.show(done.as_json(), as_json, "\n".join(told) or "there is nothing to do")
+
+
+@command.command("shred")
+@click.argument("words", nargs=-1, metavar="[FILE] [KEY]")
+@click.option("--tenant", metavar="TENANT", help="All master keys of a tenant's own, instead of KEY.")
+@click.option("--output", "outputs", multiple=True, type=click.Path(), metavar="DIR", help="Look at this output, too.")
+@click.option("--yes", is_flag=True, help="Do it. Without it, what would become unreadable is shown.")
+@options.only_ledger
+@options.keys
+@options.as_json
+def shred(
+    words: tuple[str, ...],
+    tenant: str | None,
+    outputs: tuple[str, ...],
+    yes: bool,
+    ledger: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """Destroy a version of a master key (KEY: encrypt.pseudonymized/1), and with it all that is encrypted under it."""
+    from minimize.governance.custody.shredding import shred as made
+
+    key, *file = reversed(words) if tenant is None and words else (None, *words)
+    if len(file) > 1:
+        raise click.UsageError("shred takes a keyring file and a key")
+    house = _house(file[0] if file else None, keys, ledger, outputs)
+    done = made(house, datetime.now(UTC), key=key, tenant=tenant, outputs=outputs, yes=yes)
+    options.show(done.as_json(), as_json, str(done))
 
 
 @command.command("public")
@@ -71,8 +133,27 @@ def public(file: str, as_json: bool) -> None:
     options.show({"public_key": pem}, as_json, pem.rstrip("\n"))
 
 
+def _house(file: str | None, keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> House:
+    """Where things are; the ledger may lie in the first output that is named."""
+    from minimize.switching import House
+
+    return House(ledger, outputs[0] if outputs else None, None, keys or file)
+
+
 def _listed(file: str, keyring: Keyring) -> dict[str, Any]:
     """What may be shown of a keyring."""
+    from minimize.keys.custody import state_of
+
     lines = keyring.listing()
-    keys = [{"id": f"{line.name}/{line.version}", "created": f"{line.created:%Y-%m-%dT%H:%M:%SZ}"} for line in lines]
-    return {"file": file, "keys": keys}
+    return {
+        "file": file,
+        "keys": [
+            {"id": f"{line.name}/{line.version}", "created": _time(line.created), "state": state_of(line, lines)}
+            | ({} if line.destroyed is None else {"destroyed": _time(line.destroyed)})
+            for line in lines
+        ],
+    }
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

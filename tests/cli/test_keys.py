@@ -108,3 +108,46 @@ def test_a_missing_key_is_refused_before_the_source_is_opened(house: House, comm
     assert (said.code, said.error["code"]) == (2, "E204")
     assert "device" in said.error["message"]
     assert not Path("elsewhere").exists()
+
+
+@pytest.fixture(name="shut")
+def _shut(house: House, command: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An output whose records are encrypted."""
+    house.pipeline(records={"encrypt": "by_category"})
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "ledger.db"))
+    assert command("run", house.folder, "--output", "shut", "--keys", house.keys).code == 0
+    return house.folder / "shut"
+
+
+def test_rotate_makes_versions_and_rewrites_where_it_is_asked_to(house: House, command: Command, shut: Path) -> None:
+    made = command("keys", "rotate", house.keys, "--json").json["made"]
+    assert made == ["encrypt.footer/2", "encrypt.pseudonymized/2"]
+    done = command("keys", "rotate", "--keys", house.keys, "--no-new", "--rewrite", shut, "--json").json
+    assert [(receipt["kind"], receipt["keys"][1:]) for receipt in done["receipts"]] == [("rotate", made)]
+    assert command("verify", shut, "--keys", house.keys).code == 0
+
+
+def test_list_shows_the_state_of_each_version(house: House, command: Command, shut: Path) -> None:
+    command("keys", "rotate", "--keys", house.keys, "--name", "encrypt.pseudonymized")
+    command("keys", "shred", house.keys, "encrypt.pseudonymized/1", "--yes")
+    listed = {key["id"]: key["state"] for key in command("keys", "list", house.keys, "--json").json["keys"]}
+    assert listed["encrypt.pseudonymized/1"] == "destroyed"
+    assert listed["encrypt.pseudonymized/2"] == listed["encrypt.footer/1"] == "current"
+    assert "encrypt.pseudonymized/1" in command("keys", "list", house.keys).out
+
+
+def test_shred_shows_first_and_wants_yes(house: House, command: Command, shut: Path) -> None:
+    shown = command("keys", "shred", "--keys", house.keys, "encrypt.pseudonymized/1")
+    assert shown.code == 0
+    assert str(shut) in shown.out
+    assert "--yes" in shown.out
+    assert command("verify", shut, "--keys", house.keys).code == 0
+    done = command("keys", "shred", house.keys, "encrypt.pseudonymized/1", "--yes", "--json").json
+    assert (done["done"], done["unreadable"][0]["files"]) == (True, 1)
+    again = command("keys", "shred", house.keys, "encrypt.pseudonymized/1", "--yes")
+    assert again.code == 2
+
+
+def test_shred_without_a_key_or_with_too_much_is_misused(house: House, command: Command) -> None:
+    assert command("keys", "shred", "a", "b", "c").code == 2
+    assert command("keys", "shred", "--keys", house.keys, "--ledger", "ledger.db").code == 2

@@ -72,6 +72,12 @@ class Written:
         return {name: self._content(name, digest) for name, digest in said.items() if name not in _OF_THE_RUN}
 
     @property
+    def everything(self) -> dict[str, bytes]:
+        """The same with what stands there about the change that the receipt tells of. Raises OutputError."""
+        said = {**self.receipt.files, POLICY: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in said.items()}
+
+    @property
     def _folder(self) -> Place:
         return self.output / RUNS / self.receipt.run_id
 

@@ -1,0 +1,120 @@
+"""Versions destroyed: listed first, done when said so, and told."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+
+import pytest
+
+import minimize
+from minimize.auditing import log_entries
+from minimize.errors import ConfigurationError, KeyringError
+from minimize.governance.custody.rotating import rotate
+from minimize.governance.custody.shredding import shred
+from minimize.keys import Keyring, Master
+from minimize.ledger.audit import Wanted
+from minimize.switching import House as Where
+from tests.job.house import AT, BEFORE, DAY, House, events
+
+NOW = AT + timedelta(hours=1)
+
+
+def where(house: House) -> Where:
+    return Where(keys=house.keys)
+
+
+def test_without_yes_it_lists_outputs_dates_files_rows_and_destroys_nothing(ran: House) -> None:
+    found = shred(where(ran), NOW, key="encrypt.pseudonymized/1")
+    assert [(each.name, each.date, each.files, each.rows, each.of) for each in found.unreadable] == [
+        ("records", BEFORE, 1, 40, ()),
+        ("records", DAY, 1, 40, ()),
+    ]
+    assert all(each.output == str(ran.out) for each in found.unreadable)
+    assert not found.done
+    assert len(ran.rows()) == 80
+
+
+def test_with_yes_its_files_are_unreadable_for_good(ran: House) -> None:
+    assert shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True).done
+    with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1 .* was destroyed"):
+        ran.rows()
+
+
+def test_its_number_is_never_used_again(ran: House) -> None:
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    assert rotate(where(ran), NOW, names=["encrypt.pseudonymized"]).made == (Master("encrypt.pseudonymized", 2),)
+    lines = [each for each in Keyring.load(ran.keys).listing() if each.name == "encrypt.pseudonymized"]
+    assert [(each.version, each.destroyed) for each in lines] == [(1, NOW), (2, None)]
+
+
+def test_its_bytes_are_gone_from_the_keyring(ran: House) -> None:
+    content = ran.keys.read_text()
+    before = Keyring.load(ran.keys).bytes_of("encrypt.pseudonymized")
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    assert base64.b64encode(before).decode() in content
+    assert base64.b64encode(before).decode() not in ran.keys.read_text()
+
+
+def test_aggregates_stay_readable(ran: House) -> None:
+    before = ran.rows("per_model")
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    assert ran.rows("per_model") == before
+
+
+def test_only_the_files_of_that_version_are_listed(ran: House) -> None:
+    rotate(where(ran), NOW)
+    ran.brings(events(40), DAY)
+    ran.run(date=DAY)
+    found = shred(where(ran), NOW, key="encrypt.pseudonymized/1")
+    assert [each.date for each in found.unreadable] == [BEFORE]
+
+
+def test_a_tenant_is_shredded_and_others_stay(apart: House) -> None:
+    found = shred(where(apart), NOW, tenant="north", yes=True)
+    assert found.masters == (Master("encrypt.pseudonymized.t-north", 1),)
+    assert [each.of for each in found.unreadable] == [("tenant_id=north",)]
+    with pytest.raises(KeyringError, match="t-north/1"):
+        apart.rows()
+    assert shred(where(apart), NOW, tenant="south").unreadable[0].rows == 20
+
+
+def test_a_tenant_without_keys_of_its_own_is_refused(ran: House) -> None:
+    with pytest.raises(KeyringError, match="no keys of its own"):
+        shred(where(ran), NOW, tenant="north", yes=True)
+
+
+@pytest.mark.parametrize("key", ["device/1", "signing/1", "encrypt.pseudonymized/7", "encrypt.pseudonymized", ""])
+def test_nothing_but_a_standing_version_of_a_master_key_is_destroyed(ran: House, key: str) -> None:
+    before = ran.keys.read_bytes()
+    with pytest.raises(KeyringError):
+        shred(where(ran), NOW, key=key, yes=True)
+    assert ran.keys.read_bytes() == before
+
+
+def test_a_key_and_a_tenant_at_once_are_refused(ran: House) -> None:
+    with pytest.raises(ConfigurationError, match="a key or a tenant"):
+        shred(where(ran), NOW, key="encrypt.footer/1", tenant="north")
+
+
+def test_the_log_is_told_before(ran: House) -> None:
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1")
+    assert log_entries(ran.folder / "ledger.db", Wanted(activity="keys")) == []
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    [entry] = log_entries(ran.folder / "ledger.db", Wanted(activity="keys"))
+    told = json.loads(entry.event)
+    assert (told["operation"], told["resources"][0]["name"]) == ("shred", "encrypt.pseudonymized/1")
+
+
+def test_an_output_that_is_gone_is_said_to_be(ran: House) -> None:
+    ran.out.rename(ran.folder / "elsewhere")
+    found = shred(where(ran), NOW, key="encrypt.pseudonymized/1")
+    assert found.missed == (str(ran.out),)
+    again = shred(where(ran), NOW, key="encrypt.pseudonymized/1", outputs=[ran.folder / "elsewhere"])
+    assert [each.output for each in again.unreadable] == [str(ran.folder / "elsewhere")] * 2
+
+
+def test_verify_says_what_nobody_can_read_and_holds_the_rest(ran: House) -> None:
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    minimize.verify(ran.out, keys=ran.keys)
