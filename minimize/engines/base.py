@@ -24,6 +24,7 @@ from minimize.settings.erased import Erased
 from minimize.spill import Aside
 from minimize.stage import Counts
 from minimize.stages.chain import is_tally
+from minimize.stages.corrected import Corrections
 from minimize.stages.gate import Gate
 from minimize.stages.gates import Gates
 from minimize.stages.generalize import Fields, bound_fields
@@ -55,6 +56,7 @@ class Job:
     row_key  secret bytes for the last tie between rows that agree in everything else
     aside    the memory that tallies may take, and where they put what does not fit
     erased   whose records must not come back; None for nobody's
+    corrected  values that people put right; None for none
     """
 
     plan: Plan
@@ -67,11 +69,13 @@ class Job:
     aside: Aside = field(default_factory=Aside, repr=False)
     bound: Bound | None = field(default=None, repr=False)
     erased: Erased | None = field(default=None, repr=False)
+    corrected: Corrections | None = field(default=None, repr=False)
 
     @property
     def gate(self) -> Gate:
         """The first stage of every pass."""
-        return Gate(self.plan, self.settings, self.at, None if self.bound is None else self.bound.gates, self.erased)
+        bound = None if self.bound is None else self.bound.gates
+        return Gate(self.plan, self.settings, self.at, bound, self.erased, self.corrected)
 
     @cached_property
     def records_schema(self) -> pa.Schema:

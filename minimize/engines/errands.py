@@ -94,6 +94,7 @@ class Errand(Generic[T]):
             aside=shared_aside(keys, None),
             settings=_opened(self.job.settings, keys),
             erased=None if self.job.erased is None or keys is None else self.job.erased.opened(keys),
+            corrected=None if self.job.corrected is None or keys is None else self.job.corrected.opened(keys),
         )
 
 

@@ -22,7 +22,7 @@ from minimize.io.published import receipts
 from minimize.job.collecting import load_job_settings
 from minimize.job.dates import Day, Wanted
 from minimize.job.encrypting import check_masters
-from minimize.job.erasing import load_erased
+from minimize.job.erasing import People, load_people
 from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, arrivals
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
@@ -32,9 +32,8 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
 from minimize.settings import SettingsRows
-from minimize.settings.base import Settings
-from minimize.settings.erased import Erased, ErasedRows
 from minimize.spill import find_budget
+from minimize.stages.corrected import corrections
 from minimize.stores import Anywhere, Place, options_of
 from minimize.techniques import plain
 from minimize.times import day, moment
@@ -51,8 +50,8 @@ class Given:
     kms: Kms
     """Who keeps the master keys of encrypted outputs."""
     settings: SettingsRows | None
-    erased: ErasedRows
-    """Who is gone, as the ledger tells."""
+    people: People
+    """Who is gone, and what was put right, as the ledger tells."""
     output: Place
     sources: Mapping[Day, Source]
     found: Found
@@ -70,9 +69,11 @@ class Given:
     shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
     """The batch dates that are left alone, because some of their files are gone since they ran."""
 
-    def told(self, when: datetime) -> tuple[Settings | None, Erased | None]:
-        """Settings, and who is gone, as a run at this time sees them."""
-        return None if self.settings is None else self.settings.at(when), self.erased.at(when)
+    def told(self, when: datetime) -> dict[str, Any]:
+        """Settings, who is gone and what was put right, as the job of a run at this time has them."""
+        settings = None if self.settings is None else self.settings.at(when)
+        corrected = corrections(self.people.corrected, self.plan.policy, when, self.keys)
+        return {"settings": settings, "erased": self.people.erased.at(when), "corrected": corrected}
 
     @property
     def nothing(self) -> bool:
@@ -120,7 +121,7 @@ def resolve(
         keys=keyring,
         kms=kms,
         settings=rows,
-        erased=load_erased(job, keyring, target, ledger),
+        people=load_people(job, keyring, target, ledger),
         output=target,
         sources=sources,
         found=every,

@@ -112,7 +112,7 @@ def _published(given: Given, folder: Output, how: How, booking: Booking) -> Rece
         attachments = beside(given.pipeline, given.plan, how.backfill)
         receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
         signed = replace(receipt, audit=booking.head()).signed(given.keys)
-        check_still(booking.ledger, given.erased)
+        check_still(booking.ledger, given.people)
         staging.publish(signed, attachments)
     told(booking, signed)
     data = figures(signed)

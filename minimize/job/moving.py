@@ -32,9 +32,8 @@ def moved(
 ) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
     """Moves every batch date: what came of each, and the staged files by output name (`quarantine` among them)."""
     plan = given.plan
-    settings, erased = given.told(given.at)
     keys, memos, aside = row_key(given.keys), memos_of(plan), Aside(given.memory)
-    job = Job(plan, given.at, given.keys, settings, row_key=keys, memos=memos, aside=aside, erased=erased)
+    job = Job(plan, given.at, given.keys, row_key=keys, memos=memos, aside=aside, **given.told(given.at))
     outcomes: dict[Day, Outcome] = {}
     files: dict[str, list[Written]] = {}
     encryption = encryption_of(plan, "records", given.kms) if "records" in plan.outputs else None

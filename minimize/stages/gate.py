@@ -16,6 +16,7 @@ from minimize.settings.base import Settings
 from minimize.settings.erased import Erased
 from minimize.stage import Batch, Counts
 from minimize.stages.conditions import could_hold, everywhere, holds, must_hold
+from minimize.stages.corrected import Corrections
 from minimize.stages.facts import BatchFacts
 from minimize.stages.gates import Gates, Hollow
 from minimize.stages.places import RECORD
@@ -32,6 +33,7 @@ class Gate:
     at        the run's time, aware UTC
     bound     what the plan asks; worked out here where nobody has done it before
     erased    whose records must not come back; None for nobody's
+    corrected  values that people put right, in place of those that came in; None for none
 
     Raises PolicyError for a plan whose gates cannot be worked out (see `plan.gates.check`).
     """
@@ -41,6 +43,7 @@ class Gate:
     at: datetime
     bound: Gates | None = field(default=None, repr=False)
     erased: Erased | None = field(default=None, repr=False)
+    corrected: Corrections | None = field(default=None, repr=False)
     gates: Gates = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +51,8 @@ class Gate:
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with gated records gone and gated values marked."""
-        facts = BatchFacts(batch.raw, self.plan.policy, self.settings, self.at)
+        raw = batch.raw if self.corrected is None else self.corrected(batch.raw)
+        facts = BatchFacts(raw, self.plan.policy, self.settings, self.at)
         facts, counts = self._records(facts)
         return Batch(
             raw=facts.raw,

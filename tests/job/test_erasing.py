@@ -120,7 +120,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(house: House, monkeypatch: pytest
     house.run()
     before = house.files()
     tell(house, "erasure", "north", "d4")
-    monkeypatch.setattr("minimize.job.given.load_erased", lambda *_: ErasedRows())
+    monkeypatch.setattr("minimize.job.given.load_people", lambda *_: erasing.People())
     with pytest.raises(LedgerError, match="while the run went on"):
         house.run()
     assert house.files() == before
@@ -129,7 +129,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(house: House, monkeypatch: pytest
 def test_where_no_ledger_is_yet_nobody_is_gone(house: House) -> None:
     job = minimize.load_pipeline(house.folder)
     keys: Any = None
-    assert erasing.load_erased(job, keys, house.out, house.folder / "none.db") == ErasedRows()
+    assert erasing.load_people(job, keys, house.out, house.folder / "none.db") == erasing.People()
 
 
 def test_what_was_known_when_the_run_began_stops_nothing(house: House) -> None:
@@ -137,6 +137,6 @@ def test_what_was_known_when_the_run_began_stops_nothing(house: House) -> None:
     house.run()
     tell(house, "erasure", "north", "d4")
     with open_ledger(find_ledger(house.out / "ledger.db")) as book:
-        erasing.check_still(book, ErasedRows(tuple(recorded(book))))
+        erasing.check_still(book, erasing.People(ErasedRows(tuple(recorded(book)))))
         with pytest.raises(LedgerError):
-            erasing.check_still(book, ErasedRows())
+            erasing.check_still(book, erasing.People())

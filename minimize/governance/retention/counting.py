@@ -35,8 +35,7 @@ def tells_of_few(written: Written, given: Given, on: str | None) -> tuple[str, .
     if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
         return names
     before, source = before_of(written, given, on)
-    settings, erased = given.told(given.at)
-    now = Job(given.plan, given.at, given.keys, settings, erased=erased)
+    now = Job(given.plan, given.at, given.keys, **given.told(given.at))
     old, new = subjects(before, source), subjects(now, given.sources[day_of(on)])
     below = {name: given.plan.aggregates[name].definition.below for name in names}
     return tuple(name for name in names if not is_safe(old.get(name, {}), new.get(name, {}), below[name]))
@@ -49,8 +48,7 @@ def before_of(written: Written, given: Given, on: str | None) -> tuple[Job, Sour
     found = replace(given.found, files={day: given.found.files[day]})
     source = open_sources(then, found, given.shown)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).sound()
-    settings, erased = given.told(receipt.at)
-    return Job(plan, receipt.at, given.keys, settings, erased=erased), source
+    return Job(plan, receipt.at, given.keys, **given.told(receipt.at)), source
 
 
 def is_safe(old: Groups, new: Groups, below: int) -> bool:

@@ -7,6 +7,7 @@ from minimize.ledger.tables.audit import AUDIT
 from minimize.ledger.tables.base import METADATA, Moment
 from minimize.ledger.tables.checkpoints import CHECKPOINTS
 from minimize.ledger.tables.consents import CONSENTS
+from minimize.ledger.tables.corrections import CORRECTIONS
 from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES, RECALLS
 from minimize.ledger.tables.events import EVENTS
 from minimize.ledger.tables.grants import GRANTS
@@ -21,6 +22,7 @@ __all__ = [
     "AUDIT",
     "CHECKPOINTS",
     "CONSENTS",
+    "CORRECTIONS",
     "DISCLOSED",
     "DISCLOSURES",
     "EVENTS",

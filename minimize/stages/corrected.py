@@ -1,0 +1,164 @@
+"""Values that people put right, in place of those that came in: before anything else looks at a record.
+
+A correction holds for whatever happened up to it; later records come from where it was corrected, too. A subject stands here as a
+keyed token, and a value sealed: only a process with the keyring can ask.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import KeyringError
+from minimize.io.text import read
+from minimize.keys import Keyring
+from minimize.keys.seal import Seal
+from minimize.ledger.tokens import KEY, secrets_of, token_of, versions_in
+from minimize.policy.model import Policy
+from minimize.settings.columns import moments, valid
+from minimize.settings.pairs import Pairs, check_keys
+from minimize.settings.rows import microseconds_of
+from minimize.techniques.distinct import decoded
+
+if TYPE_CHECKING:
+    from minimize.ledger.corrections import Corrected
+
+PURPOSES: Final = ("corrections/1", "corrections/2")
+_NULL, _TEXT = b"0", b"1"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a value is put right to (None: there is none), for whatever happened up to a time (microseconds since 1970)."""
+
+    text: str | None = field(repr=False)
+    until: int
+
+
+Mine = Mapping[str, Right]
+"""By field."""
+
+
+def sealed(keys: Keyring, token: str, name: str, text: str | None) -> str:
+    """A value for the ledger, which opens with the keyring, for this subject and field alone."""
+    content = _NULL if text is None else _TEXT + text.encode()
+    version = keys.version_of(KEY)
+    made = _seal(keys, version).seal(content, token.encode(), name.encode())
+    return f"{version}:{base64.b64encode(made).decode('ascii')}"
+
+
+def opened(keys: Keyring, token: str, name: str, text: str) -> str | None:
+    """What was sealed. Raises KeyringError where the keyring does not open it."""
+    version, _, body = text.partition(":")
+    content: bytes | None = None
+    if version.isdigit():
+        try:
+            made = base64.b64decode(body, validate=True)
+        except binascii.Error:
+            made = b""
+        content = _seal(keys, int(version)).opened(made, token.encode(), name.encode())
+    if content is None:
+        raise KeyringError("a correction in the ledger does not open with this keyring", hint="is it another house's?")
+    return None if content == _NULL else content[1:].decode()
+
+
+def _seal(keys: Keyring, version: int) -> Seal:
+    one, two = (keys.subkey(KEY, purpose, version) for purpose in PURPOSES)
+    return Seal(one + two)
+
+
+@dataclass
+class Corrections:
+    """Corrections as a run asks them. Holds keys and values only in this process: a pickle has none (see `opened`)."""
+
+    rows: tuple[Corrected, ...] = field(repr=False)
+    policy: Policy = field(repr=False)
+    keys: Keyring | None = field(default=None, repr=False)
+
+    def opened(self, keys: Keyring) -> Corrections:
+        """The same with the keyring."""
+        return replace(self, keys=keys)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: no key, and no value."""
+        return {"rows": self.rows, "policy": self.policy, "keys": None}
+
+    def __call__(self, raw: pa.RecordBatch) -> pa.RecordBatch:
+        """The records with what was put right in them."""
+        tenant, subject = (str(name) for name in (self.policy.tenant, self.policy.subject))
+        pairs = Pairs.of(raw[tenant], raw[subject], self._subjects)
+        found = [self._mine(*pair) for pair in pairs.names]
+        for name in sorted({name for mine in found for name in mine} & set(raw.schema.names)):
+            column = self._column(raw, name, pairs, [mine.get(name) for mine in found])
+            raw = raw.set_column(raw.schema.get_field_index(name), name, column)
+        return raw
+
+    def _column(self, raw: pa.RecordBatch, name: str, pairs: Pairs, rights: list[Right | None]) -> pa.Array:
+        values = decoded(raw[name])
+        untils = np.array([np.iinfo(np.int64).min if each is None else each.until for each in rights], np.int64)
+        texts = pa.array([None if each is None else each.text for each in rights], pa.string())
+        typed = read(texts, self.policy.fields[name].type)[0].cast(values.type)
+        before = self._times(raw)[pairs.rows] <= untils[pairs.places]
+        mask = np.zeros(len(values), np.bool_)
+        mask[pairs.rows[before]] = True
+        put = pc.replace_with_mask(values, pa.array(mask), typed.take(pa.array(pairs.places[before])))
+        return put.dictionary_encode() if pa.types.is_dictionary(raw[name].type) else put
+
+    def _times(self, raw: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Event times in microseconds; a record without one is as old as can be."""
+        times = raw[str(self.policy.time)] if self.policy.time in raw.schema.names else None
+        if times is None:
+            return np.full(raw.num_rows, np.iinfo(np.int64).min + 1)
+        there = valid(times)
+        found = moments(times)
+        return found if there is None else np.where(there, found, np.iinfo(np.int64).min + 1)
+
+    def _mine(self, tenant: str, subject: str) -> Mine:
+        own = self._subjects[tenant]
+        made = (token_of(secret, version, tenant, subject) for version, secret in self._secrets.items())
+        return {name: right for token in made for name, right in own.get(token, {}).items()}
+
+    @cached_property
+    def _secrets(self) -> Mapping[int, bytes]:
+        versions = versions_in(row.subject for row in self.rows)
+        found = {} if self.keys is None else secrets_of(self.keys, versions)
+        check_keys(versions, found)
+        return found
+
+    @cached_property
+    def _subjects(self) -> Mapping[str, Mapping[str, Mine]]:
+        """Per tenant and token what is put right; of several corrections of a field the last counts."""
+        keys = self.keys
+        if keys is None:
+            raise KeyringError("corrections are asked without the keyring", hint="--keys FILE or MINIMIZE_KEYS")
+        found: dict[str, dict[str, dict[str, Right]]] = {}
+        for row in self.rows:
+            right = Right(opened(keys, row.subject, row.field, row.sealed), microseconds_of(row.at))
+            found.setdefault(row.tenant_id, {}).setdefault(row.subject, {})[row.field] = right
+        return found
+
+
+def corrections(rows: Iterable[Corrected], policy: Policy, when: datetime, keys: Keyring | None) -> Corrections | None:
+    """Those that a run at this time sees, of fields of its policy; None where there are none."""
+    seen = tuple(row for row in rows if row.recorded_at <= when and _can(policy, row.field))
+    return Corrections(seen, policy, keys) if seen and policy.tenant and policy.subject else None
+
+
+def _can(policy: Policy, name: str) -> bool:
+    field_ = policy.fields.get(name)
+    return field_ is not None and not field_.from_ and not field_.pointer.stars and len(field_.pointer.parts) == 1
+
+
+def correctable(policy: Policy) -> Iterator[str]:
+    """The fields of a policy that can be put right in records: columns, and nothing that is made of others."""
+    heads = {policy.tenant, policy.subject, policy.time, policy.record}
+    yield from (key for key in policy.fields if key not in heads and _can(policy, key))
