@@ -34,7 +34,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "share": ("minimize.cli.share", "What may go to a third party: send, log, show, why, recall."),
     "subject": (
         "minimize.cli.subject",
-        "What is held of a device, a user or a tenant: view, export, restrict, delete.",
+        "What is held of a device, a user or a tenant: view, export, correct, restrict, delete.",
     ),
     "access": (
         "minimize.cli.access",

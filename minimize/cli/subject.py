@@ -104,6 +104,36 @@ def restrict(to: str, redact: tuple[str, ...], yes: bool, as_json: bool, **words
     options.show({**done.as_json(), "exported_to": to if yes else None}, as_json, _gone(done, yes))
 
 
+@command.command("correct")
+@click.argument("id_", metavar="ID")
+@click.option("--tenant", required=True, metavar="T", help="The tenant that it is of.")
+@click.option(
+    "--set", "values", multiple=True, required=True, metavar="FIELD=VALUE", help="The right value; empty for none."
+)
+@click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Correct here, too; the ledger knows the rest.")
+@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@options.house
+@options.as_json
+def correct(
+    id_: str, tenant: str, values: tuple[str, ...], named: tuple[str, ...], yes: bool, as_json: bool, **words: Any
+) -> None:
+    """Put values of ID right, as the person says: in all outputs, and in whatever is run later of what happened up to now.
+
+    Administrators cannot: whoever has an access file grants `subject/correct` to the person's side.
+    """
+    from minimize.governance.subjects import Subject
+    from minimize.governance.subjects import correct as corrected
+
+    may("subject/correct", words, tenant)
+    said = {name: value or None for name, _, value in (each.partition("=") for each in values)}
+    done = corrected(Subject(id_, tenant), said, _house(words), datetime.now(UTC), named=named, yes=yes)
+    lines = [f"{done.values:,} values {'were' if yes else 'would be'} corrected"]
+    lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
+    lines += [f"  tell {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
+    lines += [f"  request {done.request}"] if yes else ["nothing was changed: --yes does it"]
+    options.show(done.as_json(), as_json, "\n".join(lines))
+
+
 @command.command("status")
 @click.option("--tenant", metavar="T", help="Of this tenant alone.")
 @options.house

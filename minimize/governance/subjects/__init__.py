@@ -6,12 +6,14 @@ finding.py    where he stands in them, by every form that files may have him in
 shared.py     with whom it was shared
 viewing.py    `view`; exporting.py `export`
 deleting.py   `delete`, with rescan.py; restricting.py `restrict`: export first, then delete
+correcting.py `correct`, with instead.py
 requests.py   requests as records: states, deadlines, what recipients were told
 """
 
 from __future__ import annotations
 
 from minimize.governance.subjects.asked import Subject, load_subjects, subjects_of
+from minimize.governance.subjects.correcting import Correction, correct
 from minimize.governance.subjects.deleting import Deletion, delete
 from minimize.governance.subjects.exporting import Exported, export
 from minimize.governance.subjects.requests import Status, confirm, statuses
@@ -19,12 +21,14 @@ from minimize.governance.subjects.restricting import restrict
 from minimize.governance.subjects.viewing import View, view
 
 __all__ = [
+    "Correction",
     "Deletion",
     "Exported",
     "Status",
     "Subject",
     "View",
     "confirm",
+    "correct",
     "delete",
     "export",
     "load_subjects",

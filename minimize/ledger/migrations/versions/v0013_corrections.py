@@ -7,8 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 _SQLITE: Final = (
     """CREATE TRIGGER corrections_no_update BEFORE UPDATE ON corrections

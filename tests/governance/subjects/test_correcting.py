@@ -1,0 +1,149 @@
+"""What somebody put right about himself: in outputs, in later runs, told to recipients."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError
+from minimize.governance.subjects import Correction, Subject, correct, statuses
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.switching import House as Places
+from tests.job.house import BEFORE, House, events
+
+D3 = Subject("d3", "north")
+RECORDS = [{**each, "phone": f"+3361234{number:04}", "size": number} for number, each in enumerate(events(60))]
+OF_D3 = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
+PHONE = {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}}}
+SIZE = {"type": "integer", "do": {"round": {"to": 10}}}
+
+
+@pytest.fixture(name="filled")
+def _filled(house: House) -> House:
+    house.policy({"phone": PHONE, "size": SIZE})
+    house.pipeline(records={}, aggregates=None)
+    house.brings(RECORDS)
+    run(house)
+    return house
+
+
+def run(house: House, **options: Any) -> Any:
+    return house.run(**{"at": None, "output": None, **options})
+
+
+def places(house: House) -> Places:
+    return Places(house.out / "ledger.db", keys=house.keys)
+
+
+def corrected(house: House, **values: str | None) -> Correction:
+    return correct(D3, values, places(house), datetime.now(UTC), yes=True)
+
+
+def standing(house: House, name: str) -> list[Any]:
+    """What stands of the field, d3's records apart from the others."""
+    from minimize.governance.subjects import view
+
+    (found,) = view([D3], places(house), datetime.now(UTC))
+    return [value for each in found.held for value in each.rows[name].to_pylist()]
+
+
+def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: House) -> None:
+    before = filled.files()
+    assert correct(D3, {"phone": "+4915100009999"}, places(filled), datetime.now(UTC)).values == OF_D3
+    assert filled.files() == before
+
+
+def test_a_value_stands_in_outputs_as_the_policy_releases_it(filled: House) -> None:
+    done = corrected(filled, phone="+4915100009999", size="126")
+    (receipt,) = done.receipts
+    assert (receipt.kind, receipt.fields["phone"].changed) == ("correct", OF_D3)
+    assert standing(filled, "phone") == ["****9999"] * OF_D3
+    assert standing(filled, "size") == [130] * OF_D3
+    minimize.verify(filled.out, keys=filled.keys)
+
+
+def test_values_of_others_stay_as_they_are(filled: House) -> None:
+    before = [row["phone"] for row in filled.rows()]
+    corrected(filled, phone="+4915100009999")
+    left = [row["phone"] for row in filled.rows()]
+    assert len([each for each in left if each != "****9999"]) == len(RECORDS) - OF_D3
+    assert set(left) - {"****9999"} <= set(before)
+
+
+def test_a_later_run_of_what_happened_before_carries_the_correction(filled: House) -> None:
+    corrected(filled, phone="+4915100009999")
+    filled.brings(RECORDS, BEFORE)
+    run(filled, date=BEFORE)
+    run(filled)
+    assert standing(filled, "phone") == ["****9999"] * 2 * OF_D3
+
+
+def test_of_two_corrections_the_last_counts(filled: House) -> None:
+    corrected(filled, phone="+4915100001111")
+    corrected(filled, phone="+4915100002222")
+    assert standing(filled, "phone") == ["****2222"] * OF_D3
+    run(filled)
+    assert standing(filled, "phone") == ["****2222"] * OF_D3
+
+
+def test_a_value_can_be_put_right_to_none(filled: House) -> None:
+    corrected(filled, phone=None)
+    assert standing(filled, "phone") == [None] * OF_D3
+    run(filled)
+    assert standing(filled, "phone") == [None] * OF_D3
+
+
+def test_where_an_output_cannot_tell_how_it_would_stand_the_old_value_goes(house: House) -> None:
+    cases = {"type": "string", "cases": [{"if": {"model": "A"}, "do": "keep"}], "otherwise": {"mask": {"keep_last": 4}}}
+    house.policy({"phone": cases})
+    house.pipeline(records={}, aggregates=None)
+    house.brings(RECORDS)
+    run(house)
+    corrected(house, phone="+4915100009999")
+    assert standing(house, "phone") == [None] * OF_D3
+    run(house)
+    assert set(standing(house, "phone")) == {"+4915100009999", "****9999"}
+
+
+def test_what_a_gate_closed_stays_closed(house: House) -> None:
+    house.policy({"phone": {**PHONE, "feature": "location"}})
+    house.pipeline(records={}, aggregates=None)
+    (house.folder / "settings.csv").write_text("tenant_id,subject,setting,value,holder,valid_from,recorded_at\n")
+    house.brings(RECORDS)
+    run(house)
+    assert corrected(house, phone="+4915100009999").values == 0
+    assert standing(house, "phone") == [None] * OF_D3
+
+
+def test_no_value_stands_in_the_clear_in_the_ledger(filled: House) -> None:
+    corrected(filled, phone="+4915100009999")
+    for path in filled.out.glob("ledger.db*"):
+        assert b"4915100009999" not in path.read_bytes()
+
+
+def test_a_request_tells_of_it(filled: House) -> None:
+    done = corrected(filled, phone="+4915100009999")
+    with open_ledger(find_ledger(filled.out / "ledger.db")) as book:
+        (status,) = statuses(book)
+    assert (status.last.kind, status.last.state, status.last.id[:12]) == ("correct", "done", done.request)
+
+
+@pytest.mark.parametrize("name", ["event_id", "device_id", "tenant_id", "event_time", "nothing"])
+def test_who_and_when_cannot_be_corrected(filled: House, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="no policy has a column"):
+        corrected(filled, **{name: "x"})
+
+
+def test_a_value_of_another_type_is_refused_without_being_named(filled: House) -> None:
+    with pytest.raises(ConfigurationError) as told:
+        corrected(filled, size="CANARY")
+    assert "CANARY" not in str(told.value)
+
+
+def test_a_whole_tenant_cannot_be_corrected(filled: House) -> None:
+    with pytest.raises(ConfigurationError, match="one subject of one tenant"):
+        correct(Subject(None, "north"), {"phone": "x"}, places(filled), datetime.now(UTC))
