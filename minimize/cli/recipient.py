@@ -38,7 +38,8 @@ def list_(recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    from minimize.governance.recipients.pages import html, markdown
+    from minimize.governance.recipients.leaflet import html
+    from minimize.governance.recipients.pages import markdown
 
     found = _known(recipients).named(name)
     text = html(found) if kind == "html" else markdown(found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
 from typing import Final
 
@@ -35,20 +34,10 @@ class Section:
 
 def markdown(recipient: Recipient) -> str:
     """The list in Markdown; whatever the file says is escaped."""
-    parts = [f"# {_marked(recipient.recipient)}", *map(_marked, _about(recipient))]
+    parts = [f"# {_marked(recipient.recipient)}", *map(_marked, about(recipient))]
     for section in sections(recipient):
         parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(section.lines)]
     return "\n\n".join(parts) + "\n"
-
-
-def html(recipient: Recipient) -> str:
-    """The list as a page of HTML without scripts; whatever the file says is escaped."""
-    title = escape(recipient.recipient)
-    body = [f"<h1>{title}</h1>", *_paragraphs(_about(recipient))]
-    for section in sections(recipient):
-        body += [f"<h2>{escape(section.title)}</h2>", *_paragraphs(section.said), *_grid(section.lines)]
-    head = f'<meta charset="utf-8"><title>{title}</title>'
-    return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>"]) + "\n"
 
 
 def sections(recipient: Recipient) -> Iterator[Section]:
@@ -69,7 +58,8 @@ def form(field: Shared) -> str:
     return "not passed on" if not field.chain else chain_text(field.do)
 
 
-def _about(recipient: Recipient) -> Iterator[str]:
+def about(recipient: Recipient) -> Iterator[str]:
+    """What is to be said above all functions: who it is, how it stands, what is agreed."""
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDINGS[recipient.standing]
@@ -121,18 +111,3 @@ def _table(lines: Iterable[Sequence[str]]) -> str:
 def _marked(text: str) -> str:
     """Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup."""
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
-
-
-def _paragraphs(texts: Iterable[str]) -> list[str]:
-    return [f"<p>{escape(text)}</p>" for text in texts]
-
-
-def _grid(lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield "<table>"
-    yield _row("th", HEAD)
-    yield from (_row("td", line) for line in lines)
-    yield "</table>"
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

@@ -3,7 +3,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from minimize.governance.recipients import load_recipient
-from minimize.governance.recipients.pages import html, markdown, sections
+from minimize.governance.recipients.leaflet import html
+from minimize.governance.recipients.pages import markdown, sections
 from tests.governance.recipients.house import SHIPPED, sync, vendor
 
 EVIL = "<script>alert('x')</script> | `a` *b*\nnext"
@@ -64,11 +65,14 @@ def test_what_a_file_says_becomes_no_markup() -> None:
         "head",
         "meta",
         "title",
+        "style",
         "body",
         "h1",
         "h2",
         "p",
         "table",
+        "thead",
+        "tbody",
         "tr",
         "th",
         "td",
@@ -87,3 +91,10 @@ def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
     text = markdown(load_recipient(SHIPPED / "apple.yaml"))
     assert "When it ends: the token is disabled here, and the account is deleted at Apple." in text
     assert "and deletes within 30d what is called back." in text
+
+
+def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:
+    page = html(load_recipient(SHIPPED / "apple.yaml"))
+    assert not [word for word in ("http:", "https://fonts", "src=", "@import", "<script") if word in page]
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
