@@ -1,4 +1,4 @@
-"""The list that a tenant may read as a page of HTML, without scripts or anything fetched: for screens, dark ones too, and paper."""
+"""The list that a tenant may read as a page of HTML, without scripts or anything fetched: for screens, dark ones, and paper."""
 
 from __future__ import annotations
 
