@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, expiring, finding, memory, report, sharing
+from benchmarks import calls, door, expiring, finding, memory, report, sharing
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, Contender, Job
 from benchmarks.data import generate
@@ -21,7 +21,7 @@ from benchmarks.goals import Figures
 from benchmarks.measure import Figure, Run, kept, timed
 from benchmarks.plot import plot
 
-PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "sharing")
+PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "sharing", "door")
 Inputs = dict[Job, Given]
 
 
@@ -81,6 +81,10 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
     if "sharing" in parts:
         found["sharing"] = sharing.shared(given["a"], runs)
         found["goals"] += sharing.goals(found["sharing"])
+    if "door" in parts:
+        found["door"] = door.read(given["a"], work, runs)
+        found["goals"] += door.goals(found["door"])
+        click.echo("\n" + door.lines(found["door"]))
     click.echo("\n" + report.table(found["figures"]) + "\n\n" + report.goal_table(found["goals"]))
     (data / "results.json").write_text(json.dumps(found, indent=2) + "\n")
     if figures:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import minimize
+from benchmarks.certificate import Certificate, certificate
 from minimize.door.reader import Reader
 from minimize.door.tokens import make_token
 from tests.door.house import Home
-from tests.door.server import TIMEOUT, Certificate, certificate
+from tests.door.server import TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class Served:
 
 
 @contextmanager
-def served(home: Home, *words: str) -> Iterator[Served]:
-    """The command, once it answers; killed at the end."""
-    made = certificate(home.folder)
+def served(home: Home, *words: str, script: str | None = None) -> Iterator[Served]:
+    """The command, or a script in its place, once it answers; killed at the end."""
+    made = certificate(home.folder, datetime.now(UTC))
     tls = ["--cert", str(made.certificate), "--key", str(made.key), "--keys", str(home.house.keys)]
-    command = [sys.executable, "-m", "minimize", "serve", str(home.house.out), "--port", "0", "--json", *tls, *words]
+    python = [sys.executable, *(["-m", "minimize"] if script is None else ["-c", script])]
+    command = [*python, "serve", str(home.house.out), "--port", "0", "--json", *tls, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=home.folder, env=dict(os.environ)) as process:
         assert process.stdout is not None
         said = ""

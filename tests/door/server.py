@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pyarrow import flight
 
+from benchmarks.certificate import certificate
 from minimize.door.connecting import connect
 from minimize.door.reader import Reader
 from minimize.door.serving import Serving, server_of
@@ -26,40 +22,6 @@ from minimize.door.tokens import make_token
 from tests.door.house import Home
 
 TIMEOUT = 60.0
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A certificate that signs itself, and its key: PEM files."""
-
-    certificate: Path
-    key: Path
-
-
-def certificate(folder: Path, name: str = "door") -> Certificate:
-    """Made for localhost, for a day."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    found = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
-    found.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    found.key.touch(mode=0o600)
-    found.key.write_bytes(key.private_bytes(*form))
-    return found
 
 
 @dataclass
@@ -97,7 +59,7 @@ class Running:
 @contextmanager
 def running(home: Home, **options: Any) -> Iterator[Running]:
     """A server over TLS, on any free port of loopback."""
-    made = certificate(home.folder)
+    made = certificate(home.folder, datetime.now(UTC))
     serving = Serving(home.door(), home.ledger, home.keys, home.time, **options)
     server = server_of("grpc+tls://127.0.0.1:0", serving, [pair(made.certificate, made.key)])
     thread = threading.Thread(target=server.serve, daemon=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.certificate import certificate
 from minimize.door.starting import Listening, started
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError
 from tests.door.house import PURPOSE, ROWS, Home
 from tests.door.process import served
-from tests.door.server import certificate
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
@@ -33,7 +34,7 @@ def test_without_tls_it_opens_on_loopback_alone_and_where_somebody_says_so(home:
 
 
 def test_a_key_that_others_may_read_is_not_used(home: Home) -> None:
-    made = certificate(home.folder)
+    made = certificate(home.folder, datetime.now(UTC))
     listening = Listening(certificate=made.certificate, key=made.key)
     assert len(listening.pairs()) == 1
     made.key.chmod(0o644)
