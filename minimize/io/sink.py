@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from inspect import signature
 from typing import Final
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ from minimize.io.hive import check_key, nowhere, split
 from minimize.scrub import scrub
 from minimize.stores import Place
 
+PAGE: Final = 1 << 18
+"""Rows of a page, at most."""
 WHOLE: Final = b"minimize:schema"
 """The file metadata that holds the whole schema where some columns are folders."""
 
@@ -167,6 +170,7 @@ class _File:
             compression_level=level,
             write_statistics=[each.name for each in stored if not pa.types.is_dictionary(each.type)],
             store_schema=False,
+            **_pages(),
             encryption_properties=None if keyed is None else keyed.properties,
         )
         fail_point("file.opened")
@@ -209,6 +213,11 @@ class _File:
 
 _OURS: Final = (FileExistsError,)
 """A name that is taken is no fault of the system's."""
+
+
+def _pages() -> dict[str, int]:
+    """Pages large enough for small codes to be worth one; pyarrow has not always had a limit of rows beside that of bytes."""
+    return {"max_rows_per_page": PAGE} if "max_rows_per_page" in signature(pq.ParquetWriter).parameters else {}
 
 
 def _text(schema: pa.Schema) -> bytes:

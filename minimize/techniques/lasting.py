@@ -70,7 +70,7 @@ class Lasting:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The texts with the place of their results and whether these differ, as rows of bytes; and the results."""
+    """The texts with the place of their results, and in the lowest bit whether these differ; and the results."""
 
     known: Known = field(default_factory=lambda: Known(pa.string()))
     results: Interned = field(default_factory=lambda: Interned(pa.string()))
@@ -81,9 +81,9 @@ class _Held:
             return Found(self._encoded(np.full(len(texts), -1, np.int32)), np.zeros(len(texts), np.bool_), 0)
         some = texts if there is None else texts.drop_null()
         codes, rows = self.known.rows(some, np.zeros(len(some), np.int32), [b""], self._rows_of(compute))
-        outcomes = rows.view(_OUTCOME)[:, 0]
-        places = _over(outcomes["place"][codes], there)
-        changed = int(np.count_nonzero(outcomes["differs"][codes]))
+        outcomes = rows.view(np.int32)[:, 0][codes]
+        places = _over(outcomes >> 1, there)
+        changed = int(np.count_nonzero(outcomes & 1))
         failed = places < 0 if there is None else (places < 0) & there
         return Found(self._encoded(places), failed, changed)
 
@@ -103,10 +103,9 @@ class _Held:
     def _rows_of(self, compute: Callable[[pa.Array], pa.Array]) -> Callable[[Sequence[bytes], Codes, pa.Array], Rows]:
         def rows(_: Sequence[bytes], __: Codes, texts: pa.Array) -> Rows:
             made = compute(texts)
-            outcomes = np.empty(len(texts), _OUTCOME)
-            outcomes["place"] = self.results.codes(made)
-            outcomes["differs"] = pc.fill_null(pc.not_equal(made, texts), False)
-            return outcomes.view(np.uint8).reshape(len(texts), _OUTCOME.itemsize)
+            differs = pc.fill_null(pc.not_equal(made, texts), False).to_numpy(zero_copy_only=False)
+            outcomes: Rows = (self.results.codes(made) << 1 | differs).view(np.uint8).reshape(len(texts), -1)
+            return outcomes
 
         return rows
 
@@ -118,6 +117,3 @@ def _over(places: Codes, there: npt.NDArray[np.bool_] | None) -> Codes:
     found = np.full(len(there), -1, np.int32)
     found[there] = places
     return found
-
-
-_OUTCOME: Final = np.dtype([("place", np.int32), ("differs", np.bool_)])
