@@ -30,7 +30,7 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres and not azure" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres and not azure and not openbao" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
@@ -69,5 +69,5 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.all-ready: $(VENV)/.test-ready
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || .ci/postgres
 	@.ci/azurite
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench --group openbao
 	@touch $@

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +30,11 @@ class Custody(Protocol):
         """Destroys a version for good; its number is never used again. Raises KeyringError."""
         ...
 
+    @property
+    def older_too(self) -> bool:
+        """Whether the versions before it go with one that is destroyed."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class KeyringCustody:
@@ -52,6 +56,11 @@ class KeyringCustody:
         """Destroys a version. Raises KeyringError."""
         destroy_key(self.path, master.name, master.version, now=self.now)
 
+    @property
+    def older_too(self) -> bool:
+        """Each version goes alone."""
+        return False
+
 
 def state_of(line: KeyLine, lines: Sequence[KeyLine]) -> State:
     """What a version is good for: the newest is for new files, unless it was destroyed.
@@ -65,8 +74,3 @@ def state_of(line: KeyLine, lines: Sequence[KeyLine]) -> State:
         return "destroyed"
     newest = max(each.version for each in lines if each.name == line.name)
     return "current" if line.version == newest else "decrypts only"
-
-
-def custody_of(keyring: Keyring, start: str | os.PathLike[str] | None = None, *, now: datetime) -> Custody:
-    """Who keeps the master keys of a house. Raises KeyringError."""
-    return KeyringCustody(keyring.path, now)

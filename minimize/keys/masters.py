@@ -13,7 +13,7 @@ from minimize.errors import KeyringError
 PREFIX: Final = "encrypt"
 FOOTER: Final = f"{PREFIX}.footer"
 """Signs the footers of encrypted files, whatever their categories."""
-_PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,38}")
+_PLAIN: Final = re.compile(r"[a-z0-9]([a-z0-9_-]{0,36}[a-z0-9])?")
 _ID: Final = re.compile(rf"({PREFIX}\.[A-Za-z0-9_.-]{{1,56}})/([1-9][0-9]{{0,8}})")
 
 

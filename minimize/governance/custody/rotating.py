@@ -15,7 +15,8 @@ from minimize.governance.custody.telling import tell
 from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
 from minimize.keys import Master
-from minimize.keys.custody import Custody, custody_of, state_of
+from minimize.keys.custody import Custody, state_of
+from minimize.keys.kms import custody_of
 from minimize.ledger import Change
 from minimize.receipt import Receipt
 from minimize.stores import Anywhere, output_at

@@ -15,7 +15,8 @@ from minimize.governance.custody.telling import tell
 from minimize.io.places import place_of
 from minimize.io.published import receipts
 from minimize.keys import Master
-from minimize.keys.custody import Custody, custody_of
+from minimize.keys.custody import Custody
+from minimize.keys.kms import custody_of
 from minimize.keys.masters import master_name
 from minimize.ledger import Change
 from minimize.receipt import in_force
@@ -103,6 +104,7 @@ def shred(
     for each in masters:
         files = sum(one.files for one in lost)
         tell(house, "shred", [each], now, Change("state", "standing", "destroyed"), Change("files", files, 0))
+    for each in masters if not custody.older_too else {one.name: one for one in masters}.values():
         custody.destroy(each)
     return Shredding(masters, lost, looked, missed, done=True)
 
@@ -117,6 +119,8 @@ def _masters(custody: Custody, key: str | None, tenant: str | None) -> tuple[Mas
         found = [each for each in standing if each.name in names]
     else:
         found = [each for each in standing if each == Master.parse(str(key))]
+    if custody.older_too:
+        found = [each for each in standing if any(each.name == one.name and each <= one for one in found)]
     if not found:
         what = "the tenant has no keys of its own" if key is None else f"{key} does not stand"
         raise KeyringError(f"{what}: there is nothing to destroy", hint="`minimize keys list` shows what stands")

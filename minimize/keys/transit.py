@@ -1,0 +1,177 @@
+"""Master keys in the Transit engine of HashiCorp Vault or OpenBao (`minimize[vault]`): they never leave the server.
+
+The token is the environment's (`VAULT_TOKEN`, or ~/.vault-token), as are certificates and namespace (`VAULT_CACERT`,
+`VAULT_NAMESPACE`, …), on every machine that opens keys; nothing of it is kept, pickled or told.
+Source: https://openbao.org/api-docs/secret/transit/
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from minimize.errors import ConfigurationError, KeyringError
+from minimize.keys.keyring import DESTROYED, KeyLine
+from minimize.keys.masters import Master, is_master
+
+T = TypeVar("T")
+SCHEMES: Final = {"vault+https": "https", "vault+http": "http"}
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+MOUNT: Final = "transit"
+KIND: Final = "aes256-gcm96"
+SECONDS: Final = 10
+UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of what the server does not tell: when a version was destroyed, and when that one was made."""
+_WRAPPED: Final = re.compile(r"vault:v([0-9]{1,9}):[A-Za-z0-9+/=]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Transit:
+    """One Transit engine: where it is, under which path it is mounted. With a time, keys that are missing are made."""
+
+    url: str
+    mount: str = MOUNT
+    now: datetime | None = None
+    _clients: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    @classmethod
+    def at(cls, address: str, now: datetime | None = None) -> Transit:
+        """The engine at `vault+https://HOST:PORT/MOUNT`. Raises ConfigurationError for what is no such address."""
+        parts = urlsplit(address)
+        scheme, host = SCHEMES.get(parts.scheme), parts.hostname
+        if scheme is None or not host or parts.query or parts.fragment:
+            hint = "write vault+https://HOST:PORT/MOUNT"
+            raise ConfigurationError("the address of the key service cannot be read", hint=hint)
+        if "@" in parts.netloc:
+            hint = "the token comes from VAULT_TOKEN alone"
+            raise ConfigurationError("the address of the key service holds credentials", hint=hint)
+        if scheme == "http" and host not in LOOPBACK:
+            raise ConfigurationError("keys are asked for over TLS", hint="write vault+https://…")
+        return cls(f"{scheme}://{parts.netloc}", parts.path.strip("/") or MOUNT, now)
+
+    def newest(self, name: str) -> Master:
+        """The version that new files use. Raises KeyringError where there is none."""
+        said = self._key(name)
+        if said is None and self.now is not None:
+            self._done(
+                name, lambda client: client.secrets.transit.create_key(name, key_type=KIND, mount_point=self.mount)
+            )
+            said = self._key(name)
+        if said is None:
+            raise KeyringError(f"{self} has no key {name}", hint="a run that needs it makes it")
+        return Master(name, int(said["latest_version"]))
+
+    def wrap(self, key: bytes, master: Master) -> str:
+        """A key, wrapped by the server. Raises KeyringError."""
+        text = base64.b64encode(key).decode("ascii")
+        how = {"plaintext": text, "key_version": master.version, "mount_point": self.mount}
+        answer = self._done(master.id, lambda client: client.secrets.transit.encrypt_data(master.name, **how))
+        return str(answer["data"]["ciphertext"])
+
+    def unwrap(self, wrapped: str, master: Master) -> bytes:
+        """The key that was wrapped. Raises KeyringError: no such version, destroyed, or wrapped by another."""
+        found = _WRAPPED.fullmatch(wrapped)
+        if found is None or int(found[1]) != master.version:
+            raise KeyringError(f"{master.id} of {self} is not the key that this was wrapped with")
+        how = {"ciphertext": wrapped, "mount_point": self.mount}
+        try:
+            answer = self._done(master.id, lambda client: client.secrets.transit.decrypt_data(master.name, **how))
+        except KeyringError as error:
+            told = error
+        else:
+            return base64.b64decode(answer["data"]["plaintext"])
+        raise self._gone(master) or told
+
+    def versions(self) -> Sequence[KeyLine]:
+        """Every version of every master key. Raises KeyringError."""
+        listed = self._done("", lambda client: client.secrets.transit.list_keys(mount_point=self.mount), missing=True)
+        names = [] if listed is None else sorted(name for name in listed["data"]["keys"] if is_master(name))
+        return [line for name in names for line in _lines(name, self._key(name) or {})]
+
+    def rotate(self, name: str) -> Master:
+        """A new version. Raises KeyringError."""
+        self._done(name, lambda client: client.secrets.transit.rotate_key(name, mount_point=self.mount))
+        return replace(self, now=None).newest(name)
+
+    def destroy(self, master: Master) -> None:
+        """Destroys a version and those before it, which is all that Transit can; of the newest a successor is made first."""
+        if self.newest(master.name) == master:
+            self.rotate(master.name)
+        first = master.version + 1
+        path, limits = f"{self.mount}/keys/{master.name}", ("min_decryption_version", "min_encryption_version")
+        self._done(master.id, lambda client: client.write_data(f"{path}/config", data=dict.fromkeys(limits, first)))
+        self._done(master.id, lambda client: client.write_data(f"{path}/trim", data={"min_available_version": first}))
+
+    @property
+    def older_too(self) -> bool:
+        """The versions before it go with one that is destroyed."""
+        return True
+
+    def _gone(self, master: Master) -> KeyringError | None:
+        said = self._key(master.name)
+        if said is None or master.version >= int(said.get("min_available_version") or 0):
+            return None
+        return KeyringError(f"key {master.id} of {self} was destroyed", code=DESTROYED)
+
+    def _key(self, name: str) -> dict[str, Any] | None:
+        answer = self._done(
+            name, lambda client: client.secrets.transit.read_key(name, mount_point=self.mount), missing=True
+        )
+        return None if answer is None else answer["data"]
+
+    def _done(self, what: str, work: Callable[[Any], Any], *, missing: bool = False) -> Any:
+        """What the server answers; None for what it does not have, where that may be. Its own words are not passed on."""
+        hvac, requests = _libraries()
+        try:
+            return work(self._client())
+        except hvac.exceptions.InvalidPath:
+            if missing:
+                return None
+            reason = "does not have it"
+        except (hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized):
+            reason = "does not let this token do that"
+        except hvac.exceptions.VaultDown:
+            reason = "is sealed"
+        except hvac.exceptions.VaultError as error:
+            reason = f"refuses ({type(error).__name__})"
+        except (requests.exceptions.RequestException, OSError, ValueError, KeyError) as error:
+            reason = f"cannot be reached ({type(error).__name__})"
+        about = f" about {what}" if what else ""
+        raise KeyringError(f"{self} was asked{about}, and {reason}", hint="VAULT_TOKEN, VAULT_CACERT, VAULT_NAMESPACE")
+
+    def _client(self) -> Any:
+        if not self._clients:
+            hvac, _ = _libraries()
+            self._clients.append(hvac.Client(url=self.url, timeout=SECONDS, allow_redirects=False))
+        return self._clients[0]
+
+    def __str__(self) -> str:
+        return f"the key service {self.url}/{self.mount}"
+
+    def __reduce__(self) -> tuple[Callable[..., Transit], tuple[Any, ...]]:
+        return (Transit, (self.url, self.mount, self.now))
+
+
+def _lines(name: str, said: dict[str, Any]) -> list[KeyLine]:
+    """The versions of a key as the server tells them; of those below the least that is there it tells nothing more."""
+    least, latest = max(int(said.get("min_available_version") or 0), 1), int(said.get("latest_version") or 0)
+    made = {int(number): datetime.fromtimestamp(int(at), UTC) for number, at in said.get("keys", {}).items()}
+    gone = [KeyLine(name, number, UNKNOWN, UNKNOWN) for number in range(1, least)]
+    return [*gone, *(KeyLine(name, number, made.get(number, UNKNOWN)) for number in range(least, latest + 1))]
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import hvac
+        import hvac.exceptions
+        import requests
+    except ImportError:
+        pass
+    else:
+        return hvac, requests
+    raise ConfigurationError("a key service wants the package hvac", hint="pip install 'minimize[vault]'")

@@ -1,0 +1,72 @@
+"""A house whose master keys are kept by a key service: runs, reading, rotation and shredding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.encryption import material_of
+from minimize.errors import KeyringError
+from minimize.governance.custody.rotating import rotate
+from minimize.governance.custody.shredding import shred
+from minimize.keys import Keyring, Master
+from minimize.switching import House as Where
+from tests.job.house import AT, House, events
+from tests.vaulting import TOKEN, openbao, small
+
+NOW = AT + timedelta(hours=1)
+KINDS = ["small", pytest.param("openbao", marks=pytest.mark.openbao)]
+
+
+@pytest.fixture(name="kept", params=KINDS)
+def _kept(house: House, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setenv("VAULT_TOKEN", TOKEN)
+    with small() if request.param == "small" else openbao(house.folder) as server:
+        (house.folder / "minimize.yaml").write_text(f"keys: test.keys\nledger: ledger.db\nkms: {server.address}\n")
+        house.brings(events(40))
+        house.run()
+        yield house
+
+
+def masters(house: House) -> set[str]:
+    return {each for file in minimize.files(house.out) for each in material_of(Path(file)).masters.values()}
+
+
+def test_a_run_is_encrypted_by_keys_that_never_come_here(kept: House) -> None:
+    assert masters(kept) == {"encrypt.pseudonymized/1"}
+    assert not any(name.startswith("encrypt.") for name in Keyring.load(kept.keys).names())
+    assert len(kept.rows()) == 40
+    minimize.verify(kept.out, keys=kept.keys)
+
+
+def test_whoever_has_no_token_reads_nothing(kept: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "another")
+    with pytest.raises(KeyringError, match="does not let this token do that"):
+        kept.rows()
+
+
+def test_files_are_encrypted_anew_under_a_new_version(kept: House) -> None:
+    before = kept.rows()
+    done = rotate(Where(keys=kept.keys), NOW, outputs=[kept.out])
+    assert done.made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized", 2))
+    assert masters(kept) == {"encrypt.pseudonymized/2"}
+    assert kept.rows() == before
+    minimize.verify(kept.out, keys=kept.keys)
+
+
+def test_a_shredded_version_opens_nothing(kept: House) -> None:
+    found = shred(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/1", yes=True)
+    assert [each.rows for each in found.unreadable] == [40]
+    with pytest.raises(KeyringError, match="was destroyed"):
+        kept.rows()
+
+
+def test_versions_before_it_are_listed_for_they_go_too(kept: House) -> None:
+    rotate(Where(keys=kept.keys), NOW)
+    found = shred(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/2")
+    assert found.masters == (Master("encrypt.pseudonymized", 1), Master("encrypt.pseudonymized", 2))
+    assert [each.rows for each in found.unreadable] == [40]
