@@ -77,7 +77,8 @@ class Column:
         chains = [way for way in ways_of(self.policy.fields[self.key]) if not isinstance(way, str)]
         if not all(self._is_known(chain) for chain in chains):
             return None
-        return tuple(way for chain in dict.fromkeys(chains) for way in self._ways(chain))
+        once = [chain for place, chain in enumerate(chains) if chain not in chains[:place]]  # some cannot be hashed
+        return tuple(way for chain in once for way in self._ways(chain))
 
     @cached_property
     def names(self) -> frozenset[str] | None:
