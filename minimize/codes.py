@@ -141,6 +141,8 @@ _LOG: Final = {
     "W020": "lineage could not be written or sent",
     "W021": "metrics could not be written",
     "W022": "an output in which nobody can say how the subject of an event stands",
+    "W024": "a pending date was left alone, because more of it than `stop_above` would be in quarantine",
+    "W025": "receipts of an output are missing, or stand there twice",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -88,6 +88,9 @@ def booked(given: Changing, how: How) -> Iterator[Booking]:
 
 def catch_up(booking: Booking, chain: Sequence[Receipt]) -> None:
     """What a crash left untold is told now; where receipts and log disagree, that is said and told, too."""
+    if [receipt.sequence for receipt in chain] != [*range(1, len(chain) + 1)]:
+        message = "receipts of this output are missing, or stand there twice: `minimize verify` says where"
+        log.warning(message, extra={"code": "W025", "run_id": booking.run_id})
     state = booking.catch_up(chain).state
     if state in _DISAGREE:
         log.warning(_DISAGREE[state], extra={"code": "W017", "run_id": booking.run_id})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
-from minimize.errors import ConfigurationError
+from minimize.errors import ConfigurationError, RefusedError
 from minimize.times import day
 
 Day = dt.date | None
 """A batch date; None is the one batch of a source without dates."""
+SKEW: Final = dt.timedelta(minutes=5)
+"""How far the clock of whoever gives a time may be before ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,14 @@ class Wanted:
         if self.only is not None:
             return when == self.only
         return (self.since or dt.date.min) <= when <= (self.until or dt.date.max)
+
+
+def check_time(asked: dt.datetime | None, now: dt.datetime, apart: bool) -> None:
+    """A run as of another time than now wants an output named for it (`apart`). Raises RefusedError."""
+    if asked is None or apart or now <= asked <= now + SKEW:
+        return
+    if asked < now:
+        hint = "give --output DIR: a run as of an earlier time does not replace what stands"
+        raise RefusedError("--at lies before now", hint=hint)
+    hint = "give --output DIR: before that time no other run of its dates could follow"
+    raise RefusedError("--at lies after now", hint=hint)

@@ -13,14 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, RefusedError, SchemaError
+from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, SchemaError
 from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source
 from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.io.history import has_runs
 from minimize.io.published import receipts
 from minimize.job.collecting import load_job_settings
-from minimize.job.dates import Day, Wanted
+from minimize.job.dates import Day, Wanted, check_time
 from minimize.job.encrypting import check_masters
 from minimize.job.erasing import People, load_people
 from minimize.job.origin import origin_of
@@ -68,12 +68,22 @@ class Given:
     """What there would have been to do, in words: the path of the input as it was written."""
     shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
     """The batch dates that are left alone, because some of their files are gone since they ran."""
+    pending: bool = False
+    """Whether whatever arrived is to be done, date by date."""
+    stopped: frozenset[Day] = frozenset()
+    """The pending batch dates that are left alone, because too much of them would be in quarantine."""
 
     def told(self, when: datetime) -> dict[str, Any]:
         """Settings, who is gone and what was put right, as the job of a run at this time has them."""
         settings = None if self.settings is None else self.settings.at(when)
         corrected = corrections(self.people.corrected, self.plan.policy, when, self.keys)
         return {"settings": settings, "erased": self.people.erased.at(when), "corrected": corrected}
+
+    def without(self, days: Iterable[Day]) -> Given:
+        """The same without these dates, which are left alone."""
+        left = frozenset(days)
+        rest = {when: source for when, source in self.sources.items() if when not in left}
+        return replace(self, sources=rest, stopped=left)
 
     @property
     def nothing(self) -> bool:
@@ -109,7 +119,7 @@ def resolve(
     for name in sorted(plan.keys):
         keyring.bytes_of(name)
     examined.allowed()
-    _check_time(asked, now, output)
+    check_time(asked, now, output is not None)
     kms = find_kms(keyring, job.folder, now=now)
     check_masters(plan, kms)
     looked_at = _looked_at(job, input, wanted)
@@ -133,6 +143,7 @@ def resolve(
         memory=memory,
         looked_at=looked_at,
         shrunk=shrunk,
+        pending=wanted.pending,
     )
 
 
@@ -260,12 +271,6 @@ def _check_writes(plan: Plan) -> None:
         message = "every field is dropped, so that no record can be written"
         finding = Finding("P116", message, hint=hint, file=file, line=plan.policy.lines.get(("fields",)))
         raise PolicyError(message, hint=hint, findings=[finding])
-
-
-def _check_time(asked: datetime | None, now: datetime, output: Anywhere | None) -> None:
-    if asked is not None and asked < now and output is None:
-        hint = "give --output DIR: a run as of an earlier time does not replace what stands"
-        raise RefusedError("--at lies before now", hint=hint)
 
 
 def _keyring(keys: Keyring | str | PathLike[str] | None, job: Pipeline) -> Keyring:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from os import PathLike
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError, quietly, without_values
-from minimize.io.publish import Output, open_output
+from minimize.io.publish import Output, Staging, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
 from minimize.job.erasing import check_still
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
-from minimize.job.limits import check_at, check_quarantine, check_whose
+from minimize.job.limits import check_at, check_quarantine, check_whose, too_much
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
 from minimize.job.told import How, nothing_done, receipt_of
@@ -105,18 +106,29 @@ def _performed(given: Given, how: How) -> Receipt:
 
 
 def _published(given: Given, folder: Output, how: How, booking: Booking) -> Receipt:
-    run_id, late = booking.run_id, Late.of(given, folder.receipts())
-    with folder.begin(run_id) as staging:
+    """Publishes all dates, or none; of pending ones those of which not too much is in quarantine."""
+    late = Late.of(given, folder.receipts())
+    with folder.begin(booking.run_id) as staging:
         outcomes, files = moved(given, staging, ENGINES[how.engine], late, how.progress)
-        check_quarantine(given.pipeline, list(outcomes.values()))
-        attachments = beside(given.pipeline, given.plan, how.backfill)
-        receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
-        signed = replace(receipt, audit=booking.head()).signed(given.keys)
-        check_still(booking.ledger, given.people)
-        staging.publish(signed, attachments)
+        bad = check_quarantine(given.pipeline, outcomes)
+        if not bad:
+            attachments = beside(given.pipeline, given.plan, how.backfill)
+            receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
+            return _signed(receipt, given, staging, attachments, booking)
+    if given.pending and len(bad) < len(outcomes):
+        return _published(given.without(bad), folder, how, booking)
+    raise too_much(given.pipeline, bad)
+
+
+def _signed(
+    receipt: Receipt, given: Given, staging: Staging, attachments: Mapping[str, bytes], booking: Booking
+) -> Receipt:
+    signed = replace(receipt, audit=booking.head()).signed(given.keys)
+    check_still(booking.ledger, given.people)
+    staging.publish(signed, attachments)
     told(booking, signed)
     data = figures(signed)
-    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": run_id, "data": data})
+    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": signed.run_id, "data": data})
     return signed
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from minimize.engines.base import Outcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.io.publish import Output
+from minimize.job.dates import Day
 from minimize.job.given import Given, text_of
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
@@ -54,14 +55,23 @@ def check_at(given: Given, folder: Output) -> None:
             raise RefusedError(f"a receipt of these dates is as of a later time ({receipt.run_id})", hint=hint)
 
 
-def check_quarantine(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> None:
-    """Raises StoppedError where the share of quarantined rows is above the pipeline's `stop_above`."""
+def check_quarantine(pipeline: Pipeline, outcomes: Mapping[Day, Outcome]) -> dict[Day, Outcome]:
+    """The batch dates of which more is in quarantine than the pipeline's `stop_above`: a bad one does not hide among others."""
     limit = pipeline.quarantine.stop_above
-    read = sum(outcome.read for outcome in outcomes)
-    quarantined = sum(outcome.rejects.total() for outcome in outcomes)
-    if limit is not None and read and quarantined / read > limit:
-        codes = sum((outcome.rejects for outcome in outcomes), Counter[str]())
-        said = ", ".join(f"{code} {rows}" for code, rows in sorted(codes.items()))
-        hint = "`minimize drift` says what changed at the source; what stood before still stands"
-        message = f"{quarantined} of {read} rows would be in quarantine: more than {limit:.2%} ({said})"
-        raise StoppedError(message, hint=hint)
+    if limit is None:
+        return {}
+    return {day: each for day, each in outcomes.items() if each.read and each.rejects.total() / each.read > limit}
+
+
+def too_much(pipeline: Pipeline, outcomes: Mapping[Day, Outcome]) -> StoppedError:
+    """What to raise for these dates."""
+    limit, several = pipeline.quarantine.stop_above, len(outcomes) > 1
+    read = sum(outcome.read for outcome in outcomes.values())
+    codes = sum((outcome.rejects for outcome in outcomes.values()), Counter[str]())
+    said = ", ".join(f"{code} {rows}" for code, rows in sorted(codes.items()))
+    days = ", ".join(sorted(filter(None, map(text_of, outcomes)))[:5]) + (" …" if len(outcomes) > 5 else "")
+    hint = "`minimize drift` says what changed at the source; what stood before still stands"
+    where = f" of {days}" if days else ""
+    each = " each" if several else ""
+    message = f"{codes.total()} of {read} rows{where} would be in quarantine: more than {limit or 0:.2%}{each} ({said})"
+    return StoppedError(message, hint=hint)

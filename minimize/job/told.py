@@ -105,12 +105,16 @@ def _head(given: Given, how: How, run_id: str, sequence: int) -> Receipt:
 
 
 def _skipped(given: Given) -> dict[str, str] | None:
-    """The pending dates that are left alone: some of what they were made from is gone."""
+    """The pending dates that are left alone: what they were made from is gone, or too much of them would be in quarantine."""
     hint = "bring the files back, or run that date by --date, which replaces what it wrote"
     for when, each in given.shrunk.items():
         message = "%s is left alone: %d of its files are gone since it ran (%s)"
         log.warning(message, text_of(when) or "the batch", each.lost, hint, extra={"code": "W014"})
-    return {text_of(when) or "": each.state for when, each in given.shrunk.items()} or None
+    for when in given.stopped:
+        message = "%s is left alone: more of it than `stop_above` would be in quarantine"
+        log.warning(message, text_of(when) or "the batch", extra={"code": "W024"})
+    gone = {text_of(when) or "": str(each.state) for when, each in given.shrunk.items()}
+    return gone | {text_of(when) or "": "stopped" for when in given.stopped} or None
 
 
 def _tell_losses(chain: Sequence[Receipt], inputs: Sequence[Input], outcomes: Mapping[Day, Outcome]) -> None:

@@ -63,7 +63,8 @@ class Receipt:
     plan       the digest of the plan's canonical form
     replaces   files that this one's files stand in for
     removes    files that are gone without another in their place
-    skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone)
+    skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone;
+               `stopped`: too much in quarantine)
     origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
     backfill   the backfill that the run was part of
     retention  the policy whose retention was applied, where files keep the one that they were written under

@@ -37,7 +37,12 @@ def locked(ledger: Path) -> Iterator[None]:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Does something in mid-run: everything is written, nothing is published."""
-    monkeypatch.setattr(job, "check_quarantine", lambda *_: act())
+
+    def acts(*_: object) -> dict[str, object]:
+        act()
+        return {}
+
+    monkeypatch.setattr(job, "check_quarantine", acts)
 
 
 def afterwards(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:

@@ -198,6 +198,13 @@ def test_verify_says_that_the_ledger_could_not_be_asked(fed: House) -> None:
         check(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
 
 
+def test_a_run_says_that_a_receipt_amid_the_others_is_gone(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+    receipts = [fed.run() for _ in range(3)]
+    (fed.out / "runs" / receipts[1].run_id / "receipt.json").unlink()
+    fed.run()
+    assert "W025" in {getattr(record, "code", "") for record in caplog.records}
+
+
 def test_verify_finds_an_entry_that_was_forged(fed: House) -> None:
     fed.run()
     unguarded(find_ledger(fed.out / "ledger.db"), "UPDATE audit SET signature = 'AAAA' WHERE operation = 'publish'")

@@ -168,6 +168,19 @@ def test_a_time_before_now_needs_a_folder_of_its_own(house: House) -> None:
     assert not house.out.exists()
 
 
+def test_a_time_after_now_needs_a_folder_of_its_own(house: House) -> None:
+    house.brings(events(3))
+    with pytest.raises(RefusedError, match="after now"):
+        house.run(at=datetime.now(UTC) + timedelta(days=1), output=None)
+    assert not house.out.exists()
+
+
+def test_a_time_after_now_by_no_more_than_clocks_differ_is_now(house: House) -> None:
+    house.policy(retention=None)
+    house.brings(events(3))
+    assert house.run(at=datetime.now(UTC) + timedelta(minutes=2), output=None).rows.written == 3
+
+
 def test_a_run_as_of_now_writes_where_the_pipeline_says(house: House) -> None:
     house.policy(retention=None)
     house.brings(events(30))
@@ -276,6 +289,15 @@ def test_above_stop_above_nothing_is_published(house: House) -> None:
     with pytest.raises(StoppedError, match=r"2 of 10 rows .* \(malformed 2\)") as stopped:
         house.run()
     assert stopped.value.exit_code == 4
+    assert house.files() == set()
+
+
+def test_a_bad_date_does_not_hide_among_good_ones(house: House) -> None:
+    house.pipeline(quarantine={"stop_above": 0.5})
+    house.brings(events(90), day=BEFORE)
+    house.brings([*events(2), "broken", "broken", "broken"])
+    with pytest.raises(StoppedError, match=rf"3 of 5 rows of {DAY} "):
+        house.run()
     assert house.files() == set()
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 import minimize
+from minimize.errors import StoppedError
 from minimize.job import unfinished
 from minimize.job.pending import Arrival, arrival
 from minimize.receipt import in_force
@@ -136,3 +137,34 @@ def test_killed_between_dates_the_next_pending_run_does_the_rest(nights: House) 
 def minimize_receipts(house: House) -> list[minimize.Receipt]:
     paths = (house.out / "runs").glob("*/receipt.json")
     return sorted((minimize.Receipt.from_json(path.read_bytes()) for path in paths), key=lambda each: each.sequence)
+
+
+@pytest.fixture(name="bad")
+def _bad(nights: House) -> House:
+    """A new date that is sound, and one that ran and of which much is broken now."""
+    nights.pipeline(aggregates=None, quarantine={"stop_above": 0.1})
+    nights.brings(events(20), day=FIRST)
+    nights.brings(["broken"] * 5, day=DAY, name="z")
+    return nights
+
+
+def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: House, caplog: pytest.LogCaptureFixture) -> None:
+    receipt = bad.run(pending=True)
+    assert (receipt.dates, receipt.skipped) == ((FIRST,), {DAY: "stopped"})
+    assert "W024" in {getattr(record, "code", "") for record in caplog.records}
+    assert unfinished(receipt) == "1 of the pending dates were left alone"
+    minimize.verify(bad.out, keys=bad.keys)
+
+
+def test_once_a_bad_date_is_mended_it_is_done(bad: House) -> None:
+    bad.run(pending=True)
+    bad.brings(events(5, 200), day=DAY, name="z")
+    assert bad.run(pending=True).dates == (DAY,)
+
+
+def test_where_all_pending_dates_are_bad_nothing_is_published(bad: House) -> None:
+    bad.run(pending=True)
+    stood = bad.files()
+    with pytest.raises(StoppedError, match=DAY):
+        bad.run(pending=True)
+    assert bad.files() == stood
