@@ -71,7 +71,7 @@ def too_much(pipeline: Pipeline, outcomes: Mapping[Day, Outcome]) -> StoppedErro
     said = ", ".join(f"{code} {rows}" for code, rows in sorted(codes.items()))
     days = ", ".join(sorted(filter(None, map(text_of, outcomes)))[:5]) + (" …" if len(outcomes) > 5 else "")
     hint = "`minimize drift` says what changed at the source; what stood before still stands"
-    where = f" of {days}" if days else ""
+    where = f" on {days}" if days else ""
     each = " each" if several else ""
-    message = f"{codes.total()} of {read} rows{where} would be in quarantine: more than {limit or 0:.2%}{each} ({said})"
+    message = f"{codes.total()} of {read} rows would be in quarantine{where}: more than {limit or 0:.2%}{each} ({said})"
     return StoppedError(message, hint=hint)
