@@ -128,6 +128,7 @@ def list_(incident: str | None, all_: bool, at: str | None, as_json: bool, **pla
 @command.command("why")
 @click.argument("user")
 @_data
+@click.option("--tenant", metavar="T", help="Of an act, in place of a dataset: about this tenant, not all of them.")
 @click.option("--group", "groups", multiple=True, metavar="G", help="A group that somebody else vouches for.")
 @click.option("--purpose", metavar="WORD", help="What it is for.")
 @click.option("--incident", metavar="ID", help="Under the grants for this incident.")
@@ -146,18 +147,23 @@ def why(
 ) -> int:
     """Say whether USER may see DATASET, and which columns of whom in what form, step by step. Exit 3 where not.
 
-    Its columns are the plan's: say --pipeline.
+    Its columns are the plan's: say --pipeline. In place of DATASET, a permission such as settings/set says what USER wants to do.
     """
     from minimize.governance.access import Account
+    from minimize.governance.access.permissions import PERMISSIONS
     from minimize.governance.access.showing import why as decided
+    from minimize.governance.access.showing import why_act
     from minimize.times import moment
 
-    purpose, incident = asked.pop("purpose"), asked.pop("incident")
-    if asked["pipeline"] is None:
+    wanted = {name: asked.pop(name) for name in ("purpose", "incident")}
+    account, when, tenant = Account(user, frozenset(groups)), moment(at) or _now(), asked.pop("tenant")
+    if dataset in PERMISSIONS:
+        found = why_act(_house(asked), account, dataset, when, tenant=tenant)
+    elif asked["pipeline"] is None:
         raise click.UsageError("say --pipeline")
-    account, operation = Account(user, frozenset(groups)), "reidentify" if reidentify else "read"
-    wanted = {"purpose": purpose, "incident": incident, "operation": operation}
-    found = decided(_house(asked), account, dataset, fields or None, moment(at) or _now(), **wanted)
+    else:
+        operation: Any = "reidentify" if reidentify else "read"
+        found = decided(_house(asked), account, dataset, fields or None, when, **wanted, operation=operation)
     options.show(found.as_json(), as_json, "\n".join(on_one_line(str(step)) for step in found.steps))
     return 0 if found.decision.allowed else 3
 

@@ -91,6 +91,16 @@ def test_why_explains_a_decision_step_by_step(command: Command) -> None:
     assert command("access", "why", "ann", "device_telemetry").code == 2
 
 
+def test_why_explains_acts_too(command: Command) -> None:
+    may = command("access", "why", "pia", "settings/set", "--tenant", "north")
+    assert (may.code, may.out.splitlines()[-1]) == (0, "decision: allowed; tenants all")
+    may_not = command("access", "why", "ann", "settings/set")
+    assert (may_not.code, may_not.out.splitlines()[-2:]) == (
+        3,
+        ["U100: no role of this account allows it", "decision: denied"],
+    )
+
+
 def test_show_prints_who_may_do_what(command: Command) -> None:
     said = command("access", "show").out
     assert "roles/assign" in said

@@ -39,6 +39,6 @@ def gate(
     with house.opened(create=True) as ledger:
         ledger.write(lambda connection: append(connection, event, keys))
     if not decision.allowed:
-        hint = f"it takes a role with `{permission}`: minimize access why"
+        hint = f"minimize access why {actor.user} {permission}"
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
     return decision

@@ -92,6 +92,13 @@ def why(
     return explained(access, Grants() if incident is None else grants_of(house), account, wanted, at)
 
 
+def why_act(house: House, account: Account, permission: str, at: datetime, *, tenant: str | None = None) -> Why:
+    """Why an account may do something that shows no data, about a tenant or all of them, or not. Raises PolicyError."""
+    access = required_access(house)
+    decision = permit(access, account, permission, at, tenant=tenant)
+    return Why(decision, tuple(_steps(access, Grants(), account, decision)))
+
+
 def explained(access: Access, grants: Grants, account: Account, wanted: Wanted, at: datetime) -> Why:
     """The decision, and the steps to it."""
     decision = decide(access, grants, account, wanted, at)
@@ -210,5 +217,7 @@ def _told(decision: Decision) -> str:
     if not decision.allowed:
         return "denied"
     until = "" if decision.until is None else f", until {decision.until:%Y-%m-%dT%H:%M:%SZ}"
+    if not decision.columns:
+        return f"allowed; tenants {decision.tenants}"
     views = f", {', '.join(decision.views)} in a coarser form" if decision.views else ""
     return f"allowed: {', '.join(decision.columns)}{views}; tenants {decision.tenants}{until}"
