@@ -58,7 +58,7 @@ def _of_records(made: Made, tenants: Tenants) -> Iterator[Reason]:
     if closed:
         agreed = [name for name in tenants.total() if tenants.verdicts[name].consent is not None]
         whole = sum(1 for name in agreed if not made.tenants[name])
-        message = "collection settings, conditions or retention hold them back"
+        message = "collection settings, conditions, retention or an erasure hold them back"
         yield reason("collection_off", message, tenants=whole, rows=closed)
     if made.rejected:
         message = "they lack what the policy requires, or hold what it forbids"

@@ -25,6 +25,7 @@ from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import tell
 from minimize.plan import Plan
 from minimize.pointer import Pointer
+from minimize.settings.erased import ErasedRows
 
 if TYPE_CHECKING:
     from minimize.ledger.disclosures import Disclosure
@@ -58,7 +59,7 @@ class Act:
             return account(self.asked, self.planned, held=self._unasked())
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
-            made = make(making(self.asked, self.planned, plan, tenants), Nothing())
+            made = make(self._making(ledger, plan, tenants), Nothing())
             return told(self.asked, self.planned, made, tenants)
 
     def wet(self, original: Any, to: Path | None) -> Done:
@@ -68,7 +69,7 @@ class Act:
             raise self._refused(account(self.asked, self.planned, held=self._unasked()))
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
-            way = making(self.asked, self.planned, plan, tenants)
+            way = self._making(ledger, plan, tenants)
             if to is None:
                 kept = InMemory()
                 done = self._made(ledger, tenants, way, kept)
@@ -79,6 +80,12 @@ class Act:
                 return replace(done, given=file.publish())
             finally:
                 file.abandon()
+
+    def _making(self, ledger: Ledger, plan: Plan, tenants: Tenants) -> Making:
+        from minimize.ledger.happened import recorded
+
+        gone = ErasedRows(tuple(recorded(ledger)), self.asked.keys)
+        return making(self.asked, self.planned, plan, tenants, gone)
 
     def _plan(self) -> Plan | None:
         """The plan; None where something stands against all of it."""

@@ -32,7 +32,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "N037": "tenants that agreed when the recipient stood otherwise to us",
         "N038": "tenants that agreed to other fields, or to another form of them",
         "N039": "tenants whose administrator never explicitly agreed to an independent recipient",
-        "N040": "records that collection settings, conditions or retention hold back",
+        "N040": "records that collection settings, conditions, retention or an erasure hold back",
         "N041": "records without a tenant, or that lack what the policy requires",
         "N042": "nothing is left to send",
         "N050": "a payload whose category is above what it must be",

@@ -16,6 +16,7 @@ from minimize.governance.sharing.planning import Planned
 from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import Prepared
 from minimize.plan import Plan
+from minimize.settings.erased import ErasedRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.generalize import memos_of
 from minimize.verification.forms import Forms
@@ -38,8 +39,8 @@ class Making:
     passing: Passing | None = None
 
 
-def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants) -> Making:
-    """What the payload of a planned act is made with."""
+def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants, gone: ErasedRows) -> Making:
+    """What the payload of a planned act is made with. Takes what the ledger tells of those whose records must not come back."""
     if planned.source is None:
         raise differing("it was not planned")
     keys, whole = RecipientKeys(asked.keys), planned.joined or plan
@@ -53,6 +54,7 @@ def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants) -> Maki
         memos_of(whole),
         aside=Aside(find_budget(asked.folder)),
         bound=None if deduplicates(whole) else bound.stages,
+        erased=gone.at(asked.at),
     )
     source = AgreedSource(planned.source, tenants)
     schema = bound.schema if planned.joined is None else Prepared.of(plan, keys).schema

@@ -16,10 +16,13 @@ import minimize
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPermitted, OutputError, PolicyError
 from minimize.governance.sharing import digest_of, token_of
 from minimize.governance.sharing.handing import moments
-from minimize.ledger import find_ledger
+from minimize.ledger import Event, find_ledger
 from minimize.ledger.disclosures import Disclosure, disclosures, tenants_of
+from minimize.ledger.happened import Happened
+from minimize.ledger.happened import record as record_event
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import NOW, POLICY, RECORDS, House, changed
+from minimize.ledger.tokens import subject_token
+from tests.governance.sharing.house import ANN, NOW, POLICY, RECORDS, House, changed
 
 HOUR = timedelta(hours=1)
 SETTINGS = pa.table(
@@ -140,6 +143,15 @@ def test_subjects_are_recorded_as_keyed_tokens(house: House) -> None:
         north, south = tenants_of(ledger, disclosures(ledger)[0].disclosure)
     assert set(north.listed()) == {token_of(house.keys, "north", name) for name in ("d-1", "d-3")}
     assert south.listed() == [token_of(house.keys, "south", "d-2")]
+
+
+def test_whoever_is_gone_does_not_leave_either(house: House) -> None:
+    token = subject_token(house.keys, "north", "d-1")
+    gone = Happened("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
+    told = Event(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
+    with open_ledger(find_ledger(house.ledger)) as ledger:
+        record_event(ledger, gone, told, house.keys)
+    assert house.share(clock=NOW + HOUR).num_rows == 2
 
 
 def test_a_dry_run_records_nothing(house: House) -> None:
