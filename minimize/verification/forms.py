@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
+from minimize.interned import Interned
 from minimize.pointer import Pointer
 from minimize.stores import Place as Folder
 from minimize.verification.leaves import at, distinct, judged
@@ -74,15 +76,26 @@ class _Column:
     rules: Sequence[Obeys]
     whole: Whole | None
     seen: set[Any] = field(default_factory=set, repr=False)
+    texts: Interned | None = field(default=None, repr=False)
 
     def obeys(self, batch: pa.RecordBatch, encoded: pa.Array | None) -> bool:
         """Whether every value that is there has the form of one of the rules."""
         flat = self.pointer.is_flat
         is_encoded = flat and encoded is not None and pa.types.is_dictionary(encoded.type)
-        values = encoded.dictionary if encoded is not None and is_encoded else at(batch, self.pointer).values
+        values = _used(encoded) if encoded is not None and is_encoded else at(batch, self.pointer).values
         if self.whole is not None and self.whole(values):
             return True
-        return all(map(self._judged, _each(values)))
+        return all(map(self._judged, _each(self._new(values) if is_encoded else values)))
+
+    def _new(self, values: pa.Array) -> pa.Array:
+        """The texts that were not looked at before, where the values are texts and not too many yet; else the values."""
+        if values.type != pa.string() or not len(values):
+            return values
+        if self.texts is None or len(self.texts) > REMEMBERED:
+            self.texts = Interned(pa.string())
+        before = len(self.texts)
+        codes = self.texts.codes(values)
+        return values if before == 0 else values.filter(pa.array(codes >= before))
 
     def _judged(self, value: Any) -> bool:
         if value in self.seen:
@@ -95,6 +108,13 @@ class _Column:
 
 def _says_nothing(chain: Sequence[StepView]) -> bool:
     return not chain or all(step.word in ("keep", "shift_dates") for step in chain)
+
+
+def _used(encoded: pa.DictionaryArray) -> pa.Array:
+    """The entries of a dictionary that some row has: others do not leave."""
+    codes = np.asarray(encoded.indices.drop_null() if encoded.null_count else encoded.indices)
+    found = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
+    return encoded.dictionary if len(found) == len(encoded.dictionary) else encoded.dictionary.take(pa.array(found))
 
 
 def _each(values: pa.Array) -> list[Any]:

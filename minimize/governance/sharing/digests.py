@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from minimize.words import data_of, offsets_of
 
 LONG: Final = 255
+_NUMBERS: Final = MappingProxyType({8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()})
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -129,6 +131,7 @@ def _lengths(lengths: pa.Array) -> Iterator[Bytes]:
 
 
 def _short_and_long(lengths: npt.NDArray[np.integer[Any]]) -> Iterator[Bytes]:
+    """Short lengths in a byte each; those of 255 and more once more, whole."""
     if not len(lengths) or lengths.max() < LONG:
         yield lengths.astype(np.uint8)
         yield np.empty(0, np.uint8)
@@ -150,16 +153,26 @@ def _inner(column: pa.Array) -> pa.Array:
 
 
 def _texts(column: pa.Array) -> Iterator[Bytes]:
-    """How long the texts are that are there, and their bytes, one after another; nothing of what stands under nulls."""
-    dense = column.drop_null() if column.null_count else column
-    ends = offsets_of(dense)
-    yield from _short_and_long(np.diff(ends))
-    yield data_of(dense)[ends[0] : ends[-1]]
+    """How long the texts are, null ones 0, and their bytes, one after another; nothing of what stands under nulls."""
+    ends = offsets_of(column)
+    lengths = np.diff(ends)
+    if column.null_count:
+        there = np.asarray(column.is_valid())
+        if lengths[~there].any():
+            column = column.drop_null()
+            lengths[there], lengths[~there] = np.diff(offsets_of(column)), 0
+            ends = offsets_of(column)
+    yield from _short_and_long(lengths)
+    yield data_of(column)[ends[0] : ends[-1]] if len(column) else np.empty(0, np.uint8)
 
 
 def _fixed(column: pa.Array) -> Bytes:
-    """Values of one width, null ones left out."""
-    dense = column.drop_null() if column.null_count else column
+    """Values of one width; null ones are zeros, or left out where the width is no number's."""
+    number = None if pa.types.is_null(column.type) else _NUMBERS.get(column.type.bit_width)
+    if column.null_count and number is not None:
+        dense = column.view(number).fill_null(0)
+    else:
+        dense = column.drop_null() if column.null_count else column
     if pa.types.is_null(dense.type) or not len(dense):
         return np.empty(0, np.uint8)
     width = dense.type.bit_width // 8
