@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from minimize.governance.consent import Consents
+from minimize.governance.sharing.asking import Asking
 from minimize.governance.sharing.consented import AgreedSource, Coded, Tenants, Verdict
 from minimize.io.base import Declared, Request
 from minimize.io.memory import memory
+from minimize.ledger.consents import Act
 from minimize.pointer import Pointer
+from tests.governance.consent.house import NOW, TERMS, VENDOR, act
+from tests.governance.consent.reference import verdict
 
 ROWS = pa.table({"tenant": ["n", "s", "n", "w"], "value": [1, 2, 3, 4]})
 WANTED = Request(
@@ -75,3 +82,30 @@ def test_a_dictionary_that_says_a_name_twice_or_null_is_one_tenant() -> None:
     coded = Coded.of(column)
     assert coded.counts() == {"n": 2}
     assert np.asarray(coded.rows_of(["n"])).tolist() == [True, True, False, False]
+
+
+states = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.sampled_from(["given", "withdrawn", "refused", "requested"])),
+    max_size=8,
+)
+
+
+@given(states, st.lists(st.sampled_from(["a", "b", "c", "d", None]), max_size=30), st.booleans(), st.integers(1, 7))
+def test_of_any_mix_of_tenants_each_record_leaves_by_its_own_tenant_s_consent(
+    said: list[tuple[str, str]], whose: list[str | None], encoded: bool, size: int
+) -> None:
+    acts = [act(state, number - 20, tenant_id=tenant) for number, (tenant, state) in enumerate(said)]
+    asking = Asking(VENDOR, "sync", ("app_id",), Consents(tuple(acts)), (NOW,))
+    column = pa.array(whose, pa.string())
+    rows = pa.table({"tenant": column.dictionary_encode() if encoded else column, "value": range(len(whose))})
+    tenants = Tenants(asking, Pointer.parse("tenant"))
+    batches = rows.to_batches(max_chunksize=size)
+    given_ = [row for batch in batches for row in tenants.agreed(batch, "all").column("value").to_pylist()]
+    agreed = {name for name in "abcd" if _reads(acts, name) is None}
+    assert given_ == [number for number, name in enumerate(whose) if name in agreed]
+    held = {name for name in whose if name is not None} - agreed
+    assert sum(count for count, _ in tenants.held_back().values()) == len(held)
+
+
+def _reads(acts: Sequence[Act], name: str) -> str | None:
+    return verdict([each for each in acts if each.tenant_id == name], TERMS, [NOW], NOW)
