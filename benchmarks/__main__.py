@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, door, expiring, finding, memory, report, sharing
+from benchmarks import calls, door, encrypting, expiring, finding, memory, report, sharing
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, Contender, Job
 from benchmarks.data import generate
@@ -21,7 +21,7 @@ from benchmarks.goals import Figures
 from benchmarks.measure import Figure, Run, kept, timed
 from benchmarks.plot import plot
 
-PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "sharing", "door")
+PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "sharing", "encrypting", "door")
 Inputs = dict[Job, Given]
 
 
@@ -81,6 +81,10 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
     if "sharing" in parts:
         found["sharing"] = sharing.shared(given["a"], runs)
         found["goals"] += sharing.goals(found["sharing"])
+    if "encrypting" in parts:
+        found["encrypting"] = encrypting.encrypted(given["a"], work, runs)
+        found["goals"] += encrypting.goals(found["encrypting"])
+        click.echo("\n" + encrypting.lines(found["encrypting"]))
     if "door" in parts:
         found["door"] = door.read(given["a"], work, runs)
         found["goals"] += door.goals(found["door"])

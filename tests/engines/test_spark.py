@@ -237,3 +237,14 @@ def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(hous
     assert found[0] == found[1]
     collected = [each for each in events(240) if each["tenant_id"] == "north" and each["device_id"] != "d1"]
     assert sum(row["latitude"] is not None for row in found[0]) == len(collected)
+
+
+@on_spark
+def test_executors_encrypt_by_category(house: House, start: Start) -> None:
+    start("local[2]")
+    house.pipeline(records={"encrypt": "by_category"})
+    local, receipt = house.run(output=house.folder / "local"), house.run(engine="spark")
+    assert receipt.keys == local.keys
+    assert all(file.keys for file in receipt.outputs["records"].files)
+    assert house.rows(keys=house.keys) == house.rows(output=house.folder / "local", keys=house.keys)
+    minimize.verify(house.out, keys=house.keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from itertools import count
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, SourceError
+from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
 from tests.job.house import House, built, events, table
 
@@ -70,3 +72,37 @@ def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(house: House, monkeyp
         house.run(engine="spark")
     assert told.value.code == "E900"
     assert house.files() == set()
+
+
+ENCRYPTED = {"encrypt": "by_category"}
+APART = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
+
+
+@pytest.mark.parametrize("records", [ENCRYPTED, APART], ids=["one key", "a key for each tenant"])
+def test_executors_encrypt_with_keys_that_they_open_by_path(house: House, records: Any) -> None:
+    house.pipeline(records=records)
+    house.brings(events(60))
+    local, spark = house.run(output=house.folder / "local"), house.run(engine="spark")
+    assert (spark.keys, spark.rows) == (local.keys, local.rows)
+    assert all(file.keys for file in spark.outputs["records"].files)
+    assert house.rows(keys=house.keys) == house.rows(output=house.folder / "local", keys=house.keys)
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_no_key_travels_with_a_task(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    pickled: list[bytes] = []
+    send = ForkingPickler.dumps
+
+    def seen(thing: Any) -> Any:
+        content = send(thing)
+        pickled.append(bytes(content))
+        return content
+
+    monkeypatch.setattr(ForkingPickler, "dumps", seen)
+    house.pipeline(records=ENCRYPTED)
+    house.brings(events(60))
+    house.run(engine="spark")
+    ring = Keyring.load(house.keys)
+    secrets = [ring.bytes_of(name) for name in ring.names()]
+    assert len(pickled) > 2
+    assert not any(secret in content for secret in secrets for content in pickled)

@@ -11,6 +11,8 @@ from minimize.errors import SchemaError, SourceError
 from minimize.io.base import Chunk, Declared, Request, Source
 from minimize.io.parquet import parquet
 from minimize.pointer import Pointer
+from tests.encryption.files import keyring
+from tests.encryption.files import written as encrypted
 
 CANARY = "c4n4ry"
 
@@ -254,3 +256,10 @@ def test_text_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
     one = source(tmp_path, request(declared("a", "string")), a=broken)
     with pytest.raises(SourceError, match=r"a\.parquet"):
         read(one)
+
+
+def test_encrypted_columns_are_refused_before_any_is_touched(tmp_path: Path) -> None:
+    path = encrypted(tmp_path, keyring(tmp_path))
+    with pytest.raises(SourceError, match=r"f\.parquet has encrypted columns") as told:
+        parquet([path], path.parent, request(declared("device", "string")))
+    assert told.value.exit_code == 2

@@ -304,3 +304,15 @@ def test_the_places_that_a_receipt_names_do_not_depend_on_the_current_folder(
     house.run()
     monkeypatch.chdir("/")
     assert [each.held.rows for each in again(house).looked_at] == [1]
+
+
+def test_an_encrypted_output_is_replayed_and_stays_encrypted(house: House) -> None:
+    house.pipeline(**NO_RULES, records={"encrypt": "by_category"})
+    house.brings([*events(30), *MISTYPED])
+    house.run()
+    house.policy({"storage": None})
+    [receipt] = again(house).receipts
+    assert (receipt.kind, receipt.rows.written) == ("replay", 32)
+    assert receipt.outputs["records"].files[0].keys == ("encrypt.footer/1", "encrypt.pseudonymized/1")
+    assert len(house.rows(keys=house.keys)) == 32
+    minimize.verify(house.out, keys=house.keys)

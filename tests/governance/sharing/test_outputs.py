@@ -9,7 +9,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from tests.governance.sharing.outputs import ready, shared
-from tests.job.house import FIELDS, House, built, events, table
+from tests.job.house import AT, FIELDS, House, built, events, table
 
 
 @pytest.fixture(name="home")
@@ -84,3 +84,10 @@ def test_what_is_finer_than_today_s_policy_does_not_leave(home: House) -> None:
     assert [(each.rule, str(each)) for each in caught.value.reasons] == [
         ("differs", "event_time does not have the form that was declared")
     ]
+
+
+def test_an_encrypted_output_is_shared_with_its_keys(home: House) -> None:
+    plain = shared(home, home.out)
+    home.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    assert shared(home, home.out).sort_by("device_id").equals(plain.sort_by("device_id"))

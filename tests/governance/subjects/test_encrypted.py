@@ -1,0 +1,50 @@
+"""People in encrypted outputs: found, seen and deleted with the keyring that the act is asked with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.encryption import material_of
+from minimize.governance.subjects import Subject, delete, view
+from minimize.switching import House as Places
+from tests.job.house import House, events
+
+RECORDS = events(120)
+DEVICE = Subject("d3", "north")
+HIS = sum(each["tenant_id"] == "north" and each["device_id"] == "d3" for each in RECORDS)
+
+
+@pytest.fixture(name="filled")
+def _filled(house: House) -> House:
+    house.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    house.brings(RECORDS)
+    house.run(ledger=house.folder / "house.db", at=None, output=None)
+    return house
+
+
+def places(house: House) -> Places:
+    return Places(house.folder / "house.db", keys=house.keys)
+
+
+def test_a_device_is_seen(filled: House) -> None:
+    assert view([DEVICE], places(filled), datetime.now(UTC))[0].rows == HIS > 0
+
+
+def test_a_device_is_deleted_and_the_rest_stays_encrypted(filled: House) -> None:
+    [receipt] = delete([DEVICE], places(filled), datetime.now(UTC), yes=True).receipts
+    assert len(filled.rows(keys=filled.keys)) == len(RECORDS) - HIS
+    assert view([DEVICE], places(filled), datetime.now(UTC))[0].rows == 0
+    assert receipt.outputs["records"].files[0].keys == ("encrypt.footer/1", "encrypt.pseudonymized/1")
+    assert all(material_of(Path(file)).masters for file in minimize.files(filled.out))
+    minimize.verify(filled.out, keys=filled.keys)
+
+
+def test_a_pseudonym_is_looked_up_by_the_index(filled: House) -> None:
+    found = minimize.read(filled.out, keys=filled.keys)
+    pseudonym = found["device_id"][0].as_py()
+    alone = minimize.read(filled.out, keys=filled.keys, subjects=pseudonym)
+    assert alone.num_rows == found["device_id"].to_pylist().count(pseudonym)
