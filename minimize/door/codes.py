@@ -18,5 +18,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "B008": "too many read at once",
         "B009": "the door cannot answer; its log says why",
         "B010": "the door is not there, or went away",
+        "B011": "a column that was made with two keys or key versions, whose values do not join",
     }
 )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from minimize.door.asking import Ask, Reversal
 from minimize.door.deciding import Clock, Request, Rules
 from minimize.door.facts import Facts, Opened, Outputs
-from minimize.door.flow import Flow
+from minimize.door.flow import Flow, check_joins
 from minimize.door.names import parts
 from minimize.door.refusing import DATASET, REFUSED, not_let, said
 from minimize.door.reversing import answer, value_name, values_of
@@ -99,10 +99,10 @@ class Door:
     def _begun(self, caller: Caller, ask: Ask, request: Request) -> Stream:
         with ExitStack() as stack:
             opened = self._opened(stack, ask.dataset)
-            if not ask.mixed_keys:
-                opened.facts.check_keys()
             decision = self._decided(caller, request, opened.facts, ask.where)
             seen = shape(opened.facts, decision, ask.columns, ask.where, decision.at)
+            if not ask.mixed_keys:
+                check_joins(opened.facts, seen)
             standing = self._standing(caller, request, decision, opened.facts)
             flow = Flow(caller, ask, decision, seen, standing, self._ledger, self._keys, self._clock)
             batches = flow.batches(opened, stack.pop_all())

@@ -20,7 +20,7 @@ from minimize.governance.access.planned import NOBODYS
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.history import receipts
 from minimize.io.places import place_of
-from minimize.io.published import check_keys, settle
+from minimize.io.published import settle
 from minimize.io.stored import Stored, small_texts, stored
 from minimize.keys import Kms
 from minimize.plan.category import ORDER
@@ -65,10 +65,6 @@ class Facts:
     def columns(self, names: Sequence[str]) -> tuple[Column, ...]:
         """These columns as the decision wants them."""
         return tuple(Column(name, _category(self.schema.field(name)), self.purposes.get(name, ())) for name in names)
-
-    def check_keys(self) -> None:
-        """Raises OutputError where a column was made with two keys or key versions."""
-        check_keys(self.schemas)
 
 
 @dataclass(frozen=True)
@@ -148,7 +144,7 @@ def _look(output: Place, writers: Writers, places: Mapping[str, Place], kms: Kms
         _united([each.whole for each in files.values()]),
         frozenset() if filled is None else frozenset(small_texts(filled.file)),
         _tenant({path: (policies[path], each.whole) for path, each in files.items()}),
-        tuple(sorted(frozenset.intersection(*(frozenset(each.purposes) for each in policies.values())))),
+        _allowed(policies.values()),
         _purposes((policies[path], each.whole) for path, each in files.items()),
         policies,
         tuple(each.whole for each in files.values()),
@@ -188,16 +184,29 @@ def _kept(policy: Policy, schema: pa.Schema) -> str | None:
     return next((each.name for each in schema if wanted.items() <= (each.metadata or {}).items()), None)
 
 
+def _allowed(policies: Iterable[Policy]) -> tuple[str, ...]:
+    """The purposes that every policy lists; what stands for nobody's where they have nothing in common."""
+    return tuple(sorted(set.intersection(*(set(each.purposes) for each in policies)))) or (NOBODYS,)
+
+
 def _purposes(files: Iterable[tuple[Policy, pa.Schema]]) -> dict[str, tuple[str, ...]]:
     """By column the purposes that it is for, where any file's policy limits them."""
     found: dict[str, set[str]] = {}
     for policy, schema in files:
         for column in schema:
             for key in _fields(column):
-                limits = policy.fields[key].purposes if key in policy.fields else None
-                if limits:
-                    found[column.name] = found.get(column.name, set(limits)) & set(limits)
+                for limits in _limits(policy, key):
+                    found[column.name] = found.get(column.name, limits) & limits
     return {name: tuple(sorted(each)) or (NOBODYS,) for name, each in found.items()}
+
+
+def _limits(policy: Policy, key: str) -> Iterator[set[str]]:
+    """What a field, and those that it is made from, are for, where that is not all."""
+    field = policy.fields.get(key)
+    names = [] if field is None else [key, *field.from_]
+    yield from (
+        set(policy.fields[name].purposes) for name in names if name in policy.fields and policy.fields[name].purposes
+    )
 
 
 def _fields(column: pa.Field) -> Iterator[str]:

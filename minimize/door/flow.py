@@ -13,17 +13,18 @@ import pyarrow as pa
 
 from minimize.door.asking import Ask
 from minimize.door.deciding import Clock
-from minimize.door.facts import Opened
+from minimize.door.facts import Facts, Opened
 from minimize.door.matching import Bound
 from minimize.door.pruning import date_meets, folder_meets, groups_of, one_of
+from minimize.door.refusing import mixed
 from minimize.door.shaping import Shape
 from minimize.door.standing import Standing
 from minimize.door.telling import Caller, read_event
-from minimize.errors import MinimizeError, each_quietly
+from minimize.errors import MinimizeError, OutputError, each_quietly
 from minimize.governance.access import Decision
 from minimize.io.hive import value_of
 from minimize.io.places import place_of
-from minimize.io.published import DATE
+from minimize.io.published import DATE, check_keys
 from minimize.io.stored import Stored
 from minimize.keys import Keyring
 from minimize.ledger import Event
@@ -80,12 +81,25 @@ class Flow:
         return read_event(self.caller, self.decision, self.ask.where, self.clock(), rows=rows, ended=ended)
 
 
+def check_joins(facts: Facts, shape: Shape) -> None:
+    """Raises ConfigurationError (B011) where a column that leaves was made with two keys or key versions, in what is read."""
+    read = [_dates_meet(file.path, shape) for file in facts.files]
+    schemas = [schema for schema, is_read in zip(facts.schemas, read, strict=True) if is_read]
+    try:
+        check_keys(pa.schema([each for each in schema if each.name in shape.shown]) for schema in schemas)
+    except OutputError as error:
+        message = error.message
+    else:
+        return
+    raise mixed(message)
+
+
 def seen(opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
     """The batches of all files, as they may be seen. Raises OutputError for a damaged file."""
     for file in opened.facts.files:
-        on = place_of(file.path)[1]
-        if not date_meets(on, shape.on_date) or not _folders_meet(file.path, opened, shape):
+        if not _dates_meet(file.path, shape) or not _folders_meet(file.path, opened, shape):
             continue
+        on = place_of(file.path)[1]
         stored = opened.file(file.path, shape.coded)
         for batch in _read(stored, opened, shape):
             found = shape.batch(_dated(batch, on) if DATE in shape.schema.names else batch)
@@ -105,6 +119,11 @@ def _scope(opened: Opened, shape: Shape) -> list[Bound]:
     if tenant is None or not pa.types.is_string(opened.facts.schema.field(tenant).type):
         return []
     return one_of(shape.tenants, tenant)
+
+
+def _dates_meet(path: str, shape: Shape) -> bool:
+    """Whether the batch date of a file says nothing against it."""
+    return date_meets(place_of(path)[1], shape.on_date)
 
 
 def _folders_meet(path: str, opened: Opened, shape: Shape) -> bool:

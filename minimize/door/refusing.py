@@ -45,6 +45,11 @@ def no_column(message: str) -> RefusedError:
     return RefusedError(message, code=COLUMN, hint="leave `columns` out to see what is open")
 
 
+def mixed(message: str) -> ConfigurationError:
+    """Columns whose values do not join."""
+    return ConfigurationError(message, code="B011", hint="choose dates of one key version, or say mixed_keys=True")
+
+
 def not_let(reasons: Sequence[Reason]) -> RefusedError:
     """What the decision says against it."""
     against = [each for each in reasons if not each.code.startswith("U2")]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import MinimizeError, RefusedError
-from tests.door.house import INCIDENT, PURPOSE, ROWS, Home, changes_of
+from minimize.keys import add_key
+from tests.door.house import AGGREGATES, FIELDS, INCIDENT, PURPOSE, ROWS, Home, changes_of, checkin
 
 OPEN = ["tenant_id", "event_time", "device_id", "model", "battery", "storage"]
 
@@ -209,3 +210,28 @@ def test_times_compare_as_times(home: Home) -> None:
     noon = datetime.fromisoformat("2026-11-24T18:00:00+00:00")
     found = home.read("ann", where={"event_time": {">=": noon}})
     assert found.num_rows == sum(each >= noon for each in home.read("ann")["event_time"].to_pylist())
+
+
+def test_pseudonyms_of_two_key_versions_are_not_mixed_unless_asked_for(home: Home) -> None:
+    home.keys = add_key(home.house.keys, "device", now=home.time.at)
+    home.run(40, day="2026-11-23")
+    error = refused(home, "ann")
+    assert (error.code, "device_id" in error.message) == ("B011", True)
+    assert home.read("ann", mixed_keys=True).num_rows == ROWS + 40
+    assert home.read("ann", columns=["model"]).num_rows == ROWS + 40
+    assert home.read("ann", where={"date": "2026-11-23"}).num_rows == 40
+
+
+def test_a_column_is_for_the_purposes_that_its_policy_says(home: Home) -> None:
+    home.granted("sam", columns=("phone", "owner"))
+    assert refused(home, "sam", columns=["phone"], incident=INCIDENT, purpose="service_maintenance").code == "B005"
+    assert home.read("sam", columns=["phone"], incident=INCIDENT).num_rows == ROWS // 2
+
+
+def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home) -> None:
+    home.house.policy(FIELDS | {"phone": None}, purposes=["operations"])
+    home.house.pipeline(purpose="operations", records={"must_be": "identified"}, aggregates=AGGREGATES)
+    home.house.brings([checkin(number) for number in range(40)], "2026-11-23")
+    home.house.run(date="2026-11-23")
+    for purpose in (PURPOSE, "operations", ""):
+        assert refused(home, "ann", purpose=purpose or None).code == "B005"

@@ -1,0 +1,39 @@
+"""Files that are held open can be read to their end, whatever becomes of their names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from minimize.door.held import Held
+
+
+def test_what_is_held_can_be_read_after_it_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    held = Held()
+    with held.holding(tmp_path, ["a"]) as places:
+        (tmp_path / "a").unlink()
+        assert Path(str(places["a"])).read_bytes() == b"content"
+        assert Path(str(places["a"])).read_bytes() == b"content"
+    assert held.count == 0
+
+
+def test_readers_share_what_they_hold_and_the_last_lets_go(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    held, before = Held(), len(os.listdir("/dev/fd"))
+    with held.holding(tmp_path, ["a"]):
+        with held.holding(tmp_path, ["a"]) as places:
+            assert held.count == 1
+        assert Path(str(places["a"])).read_bytes() == b"content"
+    assert held.count == 0
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_where_one_is_gone_none_is_held(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    held = Held()
+    with pytest.raises(FileNotFoundError), held.holding(tmp_path, ["a", "b"]):
+        pass
+    assert held.count == 0
