@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from minimize.door.ahead import ahead
 from minimize.door.asking import Ask
 from minimize.door.deciding import Clock
 from minimize.door.facts import Facts, Opened
@@ -96,15 +97,20 @@ def check_joins(facts: Facts, shape: Shape) -> None:
 
 def seen(opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
     """The batches of all files, as they may be seen. Raises OutputError for a damaged file."""
+    for batch in ahead(_released(opened, shape)):
+        found = shape.batch(batch)
+        if found is not None:
+            yield found
+
+
+def _released(opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
+    """The batches of all files, as they were released."""
     for file in opened.facts.files:
         if not _dates_meet(file.path, shape) or not _folders_meet(file.path, opened, shape):
             continue
         on = place_of(file.path)[1]
-        stored = opened.file(file.path, shape.coded)
-        for batch in _read(stored, opened, shape):
-            found = shape.batch(_dated(batch, on) if DATE in shape.schema.names else batch)
-            if found is not None:
-                yield found
+        for batch in _read(opened.file(file.path, shape.coded), opened, shape):
+            yield _dated(batch, on) if DATE in shape.schema.names else batch
 
 
 def _read(stored: Stored, opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:

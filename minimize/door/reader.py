@@ -56,7 +56,7 @@ class Reader:
         request is not understood or the door is gone. What was read before an error is not given.
         """
         schema, batches = self._way.stream(self._ask(dataset, columns, where, purpose, incident, mixed_keys))
-        return plain(pa.Table.from_batches(batches, schema))
+        return pa.Table.from_batches(map(plain, batches), plain_schema(schema))
 
     def batches(
         self,
@@ -118,10 +118,17 @@ class Reader:
         return found
 
 
-def plain(table: pa.Table) -> pa.Table:
+def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same with texts that were dictionaries as they are everywhere else."""
-    for index, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            kind = field.type.value_type
-            table = table.set_column(index, field.with_type(kind), table.column(index).cast(kind))
-    return table
+    schema = plain_schema(batch.schema)
+    arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of such batches."""
+    return pa.schema([_plain(field) for field in schema], schema.metadata)
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field

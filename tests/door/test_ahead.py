@@ -1,0 +1,47 @@
+"""One thing ahead, and no more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from minimize.door.ahead import ahead
+
+
+def test_one_is_made_before_it_is_asked_for_and_no_more() -> None:
+    made: list[int] = []
+    second = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            made.append(number)
+            if number == 1:
+                second.set()
+            yield number
+
+    coming = ahead(items())
+    assert next(coming) == 0
+    assert second.wait(30)
+    assert made == [0, 1]
+    assert [*coming] == [1, 2, 3, 4]
+
+
+def test_what_is_raised_comes_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("here")
+
+    coming = ahead(items())
+    assert next(coming) == 1
+    with pytest.raises(ValueError, match="here"):
+        next(coming)
+
+
+def test_whoever_goes_away_leaves_no_thread() -> None:
+    before = threading.active_count()
+    coming = ahead(iter(range(1000)))
+    next(coming)
+    del coming
+    assert threading.active_count() == before
