@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes
-from minimize.codebook.index import Index
+from minimize.codebook import Integers
 
 _WHOLE: Final = 62
 """Bits of an integer."""
@@ -77,12 +77,10 @@ class _Step:
 
     def __init__(self, bits: Sequence[int]) -> None:
         self.bits = bits
-        self._index = Index()
-        self._known: list[Codes] = []
-        self._size = 0
+        self._seen = Integers()
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._seen)
 
     def encode(self, before: Codes, columns: Sequence[Codes]) -> Codes:
         packed = before
@@ -90,27 +88,16 @@ class _Step:
             packed = packed << bits
             packed |= column
         encoded = pa.array(packed).dictionary_encode()
-        distinct = encoded.dictionary.to_numpy()
-        codes, fresh = self._index.codes(distinct.view(np.uint64), np.zeros(len(distinct), np.uint64))
-        if fresh.size:
-            self._known.append(distinct[fresh])
-            self._size += fresh.size
         places: Codes = encoded.indices.to_numpy()
-        return codes.take(places)
+        return self._seen.codes(encoded.dictionary.to_numpy()).take(places)
 
     def columns(self, codes: Codes) -> tuple[Codes, list[Codes]]:
         """The codes before, and the columns."""
-        packed, found = self._packed[codes], list[Codes]()
+        packed, found = self._seen.values[codes], list[Codes]()
         for bits in reversed(self.bits):
             found.insert(0, packed & ((1 << bits) - 1))
             packed = packed >> bits
         return packed, found
-
-    @property
-    def _packed(self) -> Codes:
-        if len(self._known) != 1:
-            self._known = [np.concatenate([np.empty(0, np.int64), *self._known])]
-        return self._known[0]
 
 
 def _planned(bits: Sequence[int]) -> Iterator[_Step]:
