@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from minimize.cli.allowing import may
 from minimize.cli.width import width
 
 if TYPE_CHECKING:
-    from minimize.keys import Keyring
+    from minimize.keys import KeyLine, Keyring
     from minimize.switching import House
 
 
@@ -55,10 +56,12 @@ def add(file: str, name: str, as_json: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False))
 @options.as_json
 def list_(file: str, as_json: bool) -> None:
-    """The names and versions in FILE, never the keys."""
+    """The names, versions and states in FILE, and in the key service where one keeps master keys; never the keys."""
     from minimize.keys import Keyring
+    from minimize.keys.kms import served
 
     body = _listed(file, Keyring.load(file))
+    body["keys"] += _lines(served())
     options.show(body, as_json, "\n".join(f"{key['id']}\t{key['created']}\t{key['state']}" for key in body["keys"]))
 
 
@@ -142,17 +145,17 @@ def _house(file: str | None, keys: str | None, ledger: str | None, outputs: tupl
 
 def _listed(file: str, keyring: Keyring) -> dict[str, Any]:
     """What may be shown of a keyring."""
+    return {"file": file, "keys": _lines(keyring.listing())}
+
+
+def _lines(lines: Sequence[KeyLine]) -> list[dict[str, str]]:
     from minimize.keys.custody import state_of
 
-    lines = keyring.listing()
-    return {
-        "file": file,
-        "keys": [
-            {"id": f"{line.name}/{line.version}", "created": _time(line.created), "state": state_of(line, lines)}
-            | ({} if line.destroyed is None else {"destroyed": _time(line.destroyed)})
-            for line in lines
-        ],
-    }
+    return [
+        {"id": f"{line.name}/{line.version}", "created": _time(line.created), "state": state_of(line, lines)}
+        | ({} if line.destroyed is None else {"destroyed": _time(line.destroyed)})
+        for line in lines
+    ]
 
 
 def _time(time: datetime) -> str:

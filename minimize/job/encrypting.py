@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from minimize.encryption import ByCategory
-from minimize.keys import Kms
+from minimize.errors import LedgerError
+from minimize.keys import Keyring, Kms
+from minimize.keys.masters import is_master
+from minimize.ledger import Event, Resource, actor_of
 from minimize.plan import Plan
 from minimize.plan.encrypted import encrypt_of
+
+if TYPE_CHECKING:
+    from minimize.ledger.booking import Booking
+
+log = logging.getLogger("minimize")
 
 
 def encryption_of(plan: Plan, name: str, kms: Kms) -> ByCategory | None:
@@ -23,3 +35,29 @@ def check_masters(plan: Plan, kms: Kms) -> None:
         encryption = encryption_of(plan, name, kms)
         if encryption is not None:
             encryption.check()
+
+
+def tell_made(booking: Booking, keyring: Keyring, since: datetime) -> None:
+    """Tells the audit log of master keys that the run has made in the keyring, because its files wanted them."""
+    from minimize.ledger.audit import append
+
+    lines = Keyring.load(keyring.path).listing()
+    made = [f"{line.name}/{line.version}" for line in lines if is_master(line.name) and line.created >= since]
+    if not made:
+        return
+    event = Event(
+        component="keys",
+        category="configuration",
+        activity="keys",
+        operation="make",
+        actor=actor_of(),
+        time=since,
+        correlation_id=booking.run_id,
+        resources=tuple(Resource(each, "master key", f"keys/{each}") for each in made),
+    )
+    try:
+        booking.ledger.write(lambda connection: append(connection, event, keyring))
+    except LedgerError as error:
+        log.warning(
+            "master keys were made, and the ledger could not be told: %s", error.message, extra={"code": "W016"}
+        )

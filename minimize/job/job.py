@@ -15,6 +15,7 @@ from minimize.io.publish import Output, Staging, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
+from minimize.job.encrypting import tell_made
 from minimize.job.erasing import check_still
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
@@ -101,6 +102,7 @@ def _performed(given: Given, how: How) -> Receipt:
         check_at(given, folder)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:
             receipt = quietly(lambda: _published(given, folder, how, booking))
+        tell_made(booking, given.keys, how.started)
         observer.published(receipt)
         return receipt
 

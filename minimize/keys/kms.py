@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from minimize.errors import KeyringError
 from minimize.house import house_file, house_line
 from minimize.keys.custody import Custody, KeyringCustody
 from minimize.keys.find import find_keyring
-from minimize.keys.keyring import Keyring
+from minimize.keys.keyring import KeyLine, Keyring
 from minimize.keys.local import KeyringKms
 from minimize.keys.masters import Kms, Master
 from minimize.keys.transit import Transit
@@ -51,6 +51,12 @@ def custody_of(keyring: Keyring, start: str | os.PathLike[str] | None = None, *,
     """Who may make and destroy versions of master keys. Raises KeyringError."""
     address = service(start)
     return KeyringCustody(keyring.path, now) if address is None else Transit.at(address, now)
+
+
+def served(start: str | os.PathLike[str] | None = None) -> Sequence[KeyLine]:
+    """The versions of the master keys that a key service keeps; none where there is no such service. Raises KeyringError."""
+    address = service(start)
+    return () if address is None else Transit.at(address).versions()
 
 
 class Found:

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
@@ -23,15 +24,16 @@ class KeyringKms:
     """Wraps keys (AES-256 key wrap, RFC 3394) with what is derived from the keyring's master keys.
 
     Takes the keyring, and the time that stands beside master keys which are made because a new file wants one; without a
-    time none is made. A master key that others added to the file since is found. Pickling carries the path of the file.
+    time none is made. What others added to the file or destroyed in it since counts. Pickling carries the path of the file.
     """
 
     def __init__(self, keyring: Keyring, now: datetime | None = None) -> None:
         self._keyring, self._now = keyring, now
+        self._seen: tuple[int, int] | None = None
 
     def newest(self, name: str) -> Master:
         """The version that new files use. Raises KeyringError where there is none, or it was destroyed."""
-        self._keyring = Keyring.load(self._keyring.path)
+        self._look()
         if self._now is not None and name not in self._keyring.names():
             self._keyring = ensure_key(self._keyring.path, name, now=self._now)
         return Master(name, self._keyring.version_of(name))
@@ -50,13 +52,26 @@ class KeyringKms:
         return key
 
     def _secret(self, master: Master) -> bytes:
-        lines = {(line.name, line.version) for line in self._keyring.listing()}
-        if (master.name, master.version) not in lines:
-            self._keyring = Keyring.load(self._keyring.path)
+        self._look()
         return self._keyring.subkey(master.name, PURPOSE, master.version)
+
+    def _look(self) -> None:
+        """Reads the file again where it is another: what was destroyed since must open nothing. Raises KeyringError."""
+        seen = _seen(self._keyring.path)
+        if seen is None or seen != self._seen:
+            self._keyring, self._seen = Keyring.load(self._keyring.path), seen
 
     def __repr__(self) -> str:
         return f"KeyringKms({str(self._keyring.path)!r})"
 
     def __reduce__(self) -> tuple[Callable[..., KeyringKms], tuple[Keyring, datetime | None]]:
         return (KeyringKms, (self._keyring, self._now))
+
+
+def _seen(path: Path) -> tuple[int, int] | None:
+    """What tells that a file is another: it is replaced whenever it is changed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

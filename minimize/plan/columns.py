@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from minimize.aggregates import Measure
 from minimize.plan.aggregates import has_open_ends
+from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan, OutputPlan, Plan
 from minimize.plan.words import condition_text, duration, step_text
 
@@ -27,6 +28,8 @@ def columns_page(plan: Plan) -> str:
             "|---|---|---|---|---|",
         ]
         lines += _records(plan) if name == "records" else _aggregate(plan, name, output)
+        words = encrypted_in_words(plan, name)
+        lines += ["", f"{words[0].upper()}{words[1:]}."] if words else []
         lines.append("")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import pytest
 
 from minimize.encryption import dataset_format, open_parquet
 from minimize.errors import KeyringError
-from minimize.keys import Kms, Master, find_kms
+from minimize.keys import Kms, Master
 from minimize.keys.create import destroy_key
 from tests.encryption.files import CLOSED, NOW, keyring, rows, written
 
@@ -99,11 +99,7 @@ def test_a_destroyed_key_opens_nothing(tmp_path: Path) -> None:
     open_parquet(path, kms)
     destroy_key(tmp_path / "a.keys", "encrypt.identified", 1, now=NOW)
     with pytest.raises(KeyringError, match=r"encrypt\.identified/1 of the keyring .* was destroyed"):
-        open_parquet(path, keyring_again(tmp_path))
-
-
-def keyring_again(folder: Path) -> Kms:
-    return find_kms(folder / "a.keys")
+        open_parquet(path, kms)
 
 
 def test_a_footer_that_was_changed_is_not_believed(tmp_path: Path) -> None:

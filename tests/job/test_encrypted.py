@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.auditing import log_entries
 from minimize.encryption import material_of, open_parquet
 from minimize.errors import KeyringError, PolicyError, RefusedError
 from minimize.keys import Keyring, find_kms, new_keyring
 from minimize.keys.create import destroy_key
+from minimize.ledger.audit import Wanted
 from tests.job.house import AGGREGATES, AT, DAY, House, events
 
 ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}
@@ -194,3 +197,14 @@ def test_an_empty_day_is_an_empty_typed_partition(house: House) -> None:
     found = minimize.read(house.out, keys=house.keys)
     assert found.num_rows == 0
     assert pq.read_schema(minimize.files(house.out)[0]).names == found.column_names[:-1]
+
+
+def test_the_audit_log_tells_of_master_keys_that_a_run_made(house: House) -> None:
+    house.pipeline(records=ENCRYPTED)
+    house.brings(events(5))
+    receipt = house.run(ledger=house.folder / "house.db")
+    house.run(ledger=house.folder / "house.db")
+    [entry] = log_entries(house.folder / "house.db", Wanted(activity="keys"))
+    told = json.loads(entry.event)
+    assert (told["operation"], told["correlation_id"]) == ("make", receipt.run_id)
+    assert [each["name"] for each in told["resources"]] == ["encrypt.footer/1", "encrypt.pseudonymized/1"]

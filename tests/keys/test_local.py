@@ -79,6 +79,24 @@ def test_a_destroyed_version_unwraps_nothing_and_is_never_made_again(keys: Path)
     assert kms(keys).newest(NAME) == Master(NAME, 2)
 
 
+def test_whoever_had_the_key_before_it_was_destroyed_unwraps_nothing_either(keys: Path) -> None:
+    found = kms(keys)
+    master = found.newest(NAME)
+    wrapped = found.wrap(KEY, master)
+    destroy_key(keys, NAME, 1, now=NOW)
+    with pytest.raises(KeyringError, match="was destroyed"):
+        found.unwrap(wrapped, master)
+
+
+def test_a_keyring_that_is_gone_opens_nothing(keys: Path) -> None:
+    found = kms(keys)
+    master = found.newest(NAME)
+    wrapped = found.wrap(KEY, master)
+    keys.unlink()
+    with pytest.raises(KeyringError, match="cannot be read"):
+        found.unwrap(wrapped, master)
+
+
 def test_a_pickle_carries_the_path_and_no_key(keys: Path) -> None:
     found = kms(keys)
     wrapped = found.wrap(KEY, found.newest(NAME))

@@ -1,0 +1,72 @@
+"""What a plan says of encryption at rest, and what stands in its way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import PolicyError, RefusedError
+from minimize.plan.columns import columns_page
+from minimize.plan.encrypted import closed_columns, encrypt_of, encrypted_in_words
+from tests.plan.make import pipeline_plan
+
+SHUT: dict[str, Any] = {"records": {"encrypt": "by_category"}}
+COLUMNS = ["tenant_id", "event_time", "device_id", "ip_address", "owner_type"]
+
+
+def test_nothing_is_encrypted_where_nothing_is_said(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path)
+    assert (encrypt_of(made, "records").by, closed_columns(made, "records")) == ("none", [])
+    assert "encrypt" not in made.as_json()["outputs"]["records"]
+
+
+def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path, **SHUT)
+    words = encrypted_in_words(made, "records")
+    assert closed_columns(made, "records") == COLUMNS
+    assert words == (f"encrypted by category (pseudonymized keys): {', '.join(COLUMNS)}; `SELECT *` needs the keys")
+    assert made.as_json()["outputs"]["records"]["encrypt"] == words
+    assert "needs the keys" in made._repr_html_()
+
+
+def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
+    records = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
+    made = pipeline_plan(tmp_path, records=records)
+    assert closed_columns(made, "records") == COLUMNS[1:]
+    assert "for each tenant_id their own" in encrypted_in_words(made, "records")
+
+
+def test_aggregates_stay_open_whatever_is_said(tmp_path: Path) -> None:
+    daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "encrypt": "by_category"}
+    made = pipeline_plan(tmp_path, aggregates={"daily": daily})
+    assert closed_columns(made, "daily") == []
+    assert "open to everyone" in encrypted_in_words(made, "daily")
+
+
+def test_another_way_to_encrypt_is_another_plan(tmp_path: Path) -> None:
+    assert pipeline_plan(tmp_path).digest != pipeline_plan(tmp_path, **SHUT).digest
+
+
+def test_columns_md_says_which_columns_are_encrypted(tmp_path: Path) -> None:
+    assert "Encrypted by category (pseudonymized keys): tenant_id" in columns_page(pipeline_plan(tmp_path, **SHUT))
+
+
+@pytest.mark.parametrize("said", [{}, {"records": {"encrypt": "by_category"}}])
+def test_what_the_house_demands_counts_where_the_pipeline_says_nothing_else(tmp_path: Path, said: Any) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
+    assert closed_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
+
+
+def test_what_the_house_demands_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\n")
+    with pytest.raises(RefusedError) as caught:
+        pipeline_plan(tmp_path, records={"encrypt": "none"})
+    assert [(each.code, each.severity) for each in caught.value.findings] == [("R005", "error")]
+
+
+def test_a_name_that_arrow_cannot_encrypt_by_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError) as caught:
+        pipeline_plan(tmp_path, {"a:b": {"type": "string", "do": "keep"}}, **SHUT)
+    assert [(each.code, each.field) for each in caught.value.findings] == [("P117", "a:b")]
