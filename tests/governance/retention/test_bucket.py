@@ -1,8 +1,9 @@
-"""`expire` over an output in an object store."""
+"""`expire` and `retract` over an output in an object store."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -11,9 +12,12 @@ import pytest
 
 import minimize
 from minimize.failpoints import KILLED, VARIABLE
-from minimize.governance.retention.expire import expire
+from minimize.governance.retention.expire import expire, open_items
+from minimize.governance.retention.recording import Wish, add_event
+from minimize.governance.retention.retract import retract
+from minimize.switching import House as Where
 from tests.buckets import Bucket
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.house import SETTINGS, START, House, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
 RAN = START + DAY
@@ -72,3 +76,61 @@ def test_killed_on_its_way_it_is_done_by_the_next_command(house: House, bucket: 
     assert first
     assert not [row for row in first if row["place"] is not None]
     minimize.verify(out, keys=house.keys)
+
+
+def test_an_event_of_the_ledger_is_carried_out_in_the_bucket(house: House, bucket: Bucket, out: str) -> None:
+    places = Where(pipeline=house.folder, output=out, keys=house.keys)
+    assert add_event(Wish("east", "subject_left", "d1", RAN + DAY), places, RAN + DAY).missed == ()
+    assert [each.what for each in open_items(out, at=RAN + DAY, keys=house.keys)][-1] == "subject_left"
+    expire(out, at=RAN + DAY, keys=house.keys, yes=True)
+    notes = [row["note"] for row in minimize.read(out).to_pylist()]
+    assert notes
+    assert not [note for note in notes if "east-d1" in note]
+    minimize.verify(out, keys=house.keys)
+
+
+def switched_off(house: House) -> None:
+    house.policy(features={"location": {"about": "position"}, "inventory": {"about": "applications"}}, version=2)
+    row = "north,,location,off,admin,2025-06-01T00:00:00Z,2026-01-03T00:00:00Z\n"
+    (house.folder / "settings.csv").write_text(SETTINGS + row)
+
+
+def placed(out: str) -> set[str]:
+    return {row["tenant_id"] for row in minimize.read(out).to_pylist() if row["place"] is not None}
+
+
+@pytest.mark.parametrize("source", ["stands", "is gone"])
+def test_what_was_switched_off_goes_from_the_bucket(house: House, bucket: Bucket, out: str, source: str) -> None:
+    assert placed(out) == {"north", "south", "east"}
+    if source == "is gone":
+        shutil.rmtree(house.folder / "data")
+    switched_off(house)
+    before = set(bucket.keys("out/records/"))
+    done = retract(out, at=RAN + DAY, pipeline=house.folder, keys=house.keys, yes=True)
+    assert {receipt.from_ for receipt in done.receipts} == {"source" if source == "stands" else "output"}
+    assert placed(out) == {"south", "east"}
+    assert not before & {key for key in bucket.keys("out/records/") if key.endswith(".parquet")}
+    minimize.verify(out, keys=house.keys)
+
+
+@pytest.mark.parametrize("point", ["intent.after", pytest.param("swap.between", marks=pytest.mark.slow)])
+def test_a_retraction_that_is_killed_is_done_by_the_next_command(
+    house: House, bucket: Bucket, out: str, point: str
+) -> None:
+    shutil.rmtree(house.folder / "data")
+    switched_off(house)
+    words = [
+        "retract",
+        out,
+        "--at",
+        (RAN + DAY).isoformat(),
+        "--pipeline",
+        str(house.folder),
+        "--keys",
+        str(house.keys),
+    ]
+    command = [sys.executable, "-m", "minimize", *words, "--yes"]
+    ended = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
+    assert ended.returncode == KILLED
+    minimize.verify(out, keys=house.keys)
+    assert placed(out) == {"south", "east"}
