@@ -22,6 +22,7 @@ from minimize.errors import ConfigurationError, SourceError
 from minimize.io.base import Reject
 from minimize.switching import House as Places
 from minimize.switching import Wish, set_setting
+from tests.buckets import Bucket
 from tests.job.house import AT, House, built, events
 from tests.sparking import want_spark
 
@@ -248,3 +249,23 @@ def test_executors_encrypt_by_category(house: House, start: Start) -> None:
     assert all(file.keys for file in receipt.outputs["records"].files)
     assert house.rows(keys=house.keys) == house.rows(output=house.folder / "local", keys=house.keys)
     minimize.verify(house.out, keys=house.keys)
+
+
+@on_spark
+def test_it_writes_into_a_bucket_what_it_writes_on_disk(
+    house: House, start: Start, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
+    house.brings(["no json"], name="bad")
+    start("local[2]")
+    access = {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name[:4] in ("AWS_", "AZUR")}
+    monkeypatch.setattr(spark, "SAFE", SAFE | access)
+    receipt = house.run(engine="spark", output=bucket.at("out"))
+    local = house.run(output=house.folder / "local")
+    assert house.rows(output=bucket.at("out")) == house.rows(output=house.folder / "local")
+    assert (receipt.rows, receipt.quarantine.rows) == (local.rows, 1)
+    minimize.verify(bucket.at("out"), keys=house.keys)
+    standing = {path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(bucket.at("out"))}
+    lying = bucket.keys("out/")
+    assert {key for key in lying if key.startswith("out/records/") and key.endswith(".parquet")} == standing
+    assert not [key for key in lying if "attempts" in key or "staging" in key]
