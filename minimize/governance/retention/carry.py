@@ -7,19 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Final
+from typing import Any, Final
 
 from minimize.errors import OutputError, RefusedError
-from minimize.governance.retention.due import RECORDS, Due
+from minimize.governance.retention.due import RECORDS, Due, look
+from minimize.governance.retention.events import Event
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
-from minimize.governance.retention.recompute import Recomputed, recomputed
+from minimize.governance.retention.recompute import Before, Recomputed, recomputed
 from minimize.governance.retention.remains import Remains
-from minimize.governance.retention.sources import source_of
+from minimize.governance.retention.sources import lost_records, source_of
 from minimize.governance.retention.told import Telling, retention_file
 from minimize.governance.retention.written import RETENTION, Written
+from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
+from minimize.io.stored import open_stored
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
 from minimize.job.told import How
@@ -77,8 +80,27 @@ class Carrying:
             if source is not None and not any(each.is_handed and each.date == on for each in plan.due):
                 last, given = source
                 written = Written(self.output, last, group[0].written.reading)
-                found += recomputed(written, given, on, names, self.asked.happened)
+                found += recomputed(written, given, on, names, self._before(chain, plan, on, names))
         return tuple(found)
+
+    def _before(self, chain: Sequence[Receipt], plan: Plan, on: str | None, names: Sequence[str]) -> Before:
+        """The events, and where records of a date went before what stands of it."""
+        if not lost_records(chain, on):
+            return Before(self.asked.happened)
+        records = [each for each in plan.due if each.name == RECORDS and each.date == on]
+        takes = {event for event in self.asked.happened if any(self._takes(event, each) for each in records)}
+        earlier = tuple(event for event in self.asked.happened if event not in takes)
+        return Before(self.asked.happened, earlier, {name: self._rows(chain, name, on) for name in names})
+
+    def _takes(self, event: Event, due: Due) -> bool:
+        alone = replace(self.asked, events=(event,))
+        return due.names(event) and look(alone, due.written, due.file).gated.get("erased", 0) > 0
+
+    def _rows(self, chain: Sequence[Receipt], name: str, on: str | None) -> list[dict[str, Any]]:
+        """What stands of an aggregate on a date."""
+        paths = [file.path for file in in_force(chain).get(name, ()) if place_of(file.path)[1] == on]
+        tables = (open_stored(self.output, path, self.asked.kms).table() for path in paths)
+        return [row for table in tables for row in table.to_pylist()]
 
     def _group(self, plan: Plan, group: Sequence[Due]) -> Receipt:
         how = How(self.kind, "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)

@@ -145,9 +145,15 @@ def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
     touched = {each.date for each in looked if each.name == RECORDS and each.is_changed}
     found: dict[str, set[str]] = {}
     for each in looked:
-        if each.name != RECORDS and each.date in touched and not each.whole:
+        if each.name != RECORDS and _batches(each) & touched and not each.whole:
             found.setdefault(each.name, set()).add(each.date or "")
     return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
+
+
+def _batches(each: Due) -> set[str | None]:
+    """The dates whose records an aggregate's file was counted from: its own, or those that a day waited for."""
+    days = each.written.receipt.outputs[each.name].days or {}
+    return {*days.get(each.date or "", ()), each.date}
 
 
 def _place(each: Due) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,7 +12,7 @@ from minimize.aggregates.table import AggregateResult
 from minimize.engines import ENGINES
 from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.clock import Bools, Moments
-from minimize.governance.retention.counting import before_of, is_safe, subjects
+from minimize.governance.retention.counting import Groups, before_of, is_safe, subjects
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import AS_IT_CAME
 from minimize.governance.retention.tokens import recognized
@@ -54,12 +55,28 @@ class Recomputed:
         return gone, list(sink.close())
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of a date before an expiry.
+
+    events    all that happened
+    earlier   those of which no record stands any more: they were carried out, or are about nobody of this date
+    standing  the rows that stand of each aggregate, where records went before
+    """
+
+    events: Sequence[Event]
+    earlier: Sequence[Event] = ()
+    standing: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+
+
 def recomputed(
-    written: Written, given: Given, on: str | None, names: Collection[str], events: Sequence[Event]
+    written: Written, given: Given, on: str | None, names: Collection[str], known: Before
 ) -> Iterator[Recomputed]:
     """Those of these aggregates that can be made anew without the records that events took.
 
-    Takes the receipt that wrote the date, and a run that finds its source. Nothing where pipeline or keys are others now.
+    Takes the receipt that wrote the date, and a run that finds its source. Nothing where pipeline or keys are others now. Where
+    records went before, what stands was counted with or without them: whichever of both gives what stands is what the
+    difference is taken from; where both do, either; where neither does, it stays.
     """
     if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
         return
@@ -67,14 +84,34 @@ def recomputed(
     used = {f"{name}/{given.keys.version_of(name)}" for name in before.plan.keys}
     if not used <= set(written.receipt.keys):
         return
-    left = Without(source, _keeping(written.policy, events, source, given.keys))
-    old, new = subjects(before, source), subjects(before, left)
-    aggregates = before.plan.aggregates
-    good = [name for name in names if name in old and is_safe(old[name], new[name], aggregates[name].definition.below)]
+    left = Without(source, _keeping(written.policy, known.events, source, given.keys))
+    new, wanted = subjects(before, left), [name for name in names if before.plan.aggregates[name].late is None]
+    bases = {name: _bases(before, written, source, name, known, given.keys) for name in wanted}
+    good = [name for name in wanted if _is_safe(before, name, bases[name], new)]
     if good:
         outcome = ENGINES["local"](replace(before, plan=_only(before, good)), left, None, Unkept())
         for name, result in outcome.aggregates.items():
             yield Recomputed(name, on, before.output_schema(name), result)
+
+
+def _is_safe(job: Job, name: str, bases: Sequence[Source], new: Mapping[str, Groups]) -> bool:
+    below = job.plan.aggregates[name].definition.below
+    return bool(bases) and all(is_safe(subjects(job, base)[name], new[name], below) for base in bases)
+
+
+def _bases(job: Job, written: Written, source: Source, name: str, known: Before, keys: Keyring) -> list[Source]:
+    """What an aggregate that stands may have been counted from."""
+    if known.standing is None:
+        return [source]
+    without = Without(source, _keeping(written.policy, known.earlier, source, keys))
+    return [base for base in (source, without) if _gives(job, base, name, known.standing[name])]
+
+
+def _gives(job: Job, source: Source, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an aggregate over a source is what stands."""
+    outcome = ENGINES["local"](replace(job, plan=_only(job, [name])), source, None, Unkept())
+    found = outcome.aggregates[name].table.to_pylist()
+    return sorted(map(str, found)) == sorted(str(dict(row)) for row in rows)
 
 
 def _only(job: Job, names: Collection[str]) -> Plan:

@@ -79,10 +79,13 @@ def source_of(
     keys: Keyring,
     ledger: str | PathLike[str] | None,
 ) -> tuple[Receipt, Given] | None:
-    """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand."""
+    """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand.
+
+    Records that were taken after events since do not matter: whoever asks knows the events.
+    """
     last, origin = _last(chain, on), (chain[-1].origin or Origin())
     source = place_of(folder, origin.input)
-    if last is None or on not in set(_standing(job, folder, chain, source, keys)):
+    if last is None or on not in set(_standing(job, folder, chain, source, keys, after_events=True)):
         return None
     given = resolve(
         job,
@@ -98,13 +101,19 @@ def source_of(
 
 
 def _standing(
-    job: Pipeline, folder: Place, chain: Sequence[Receipt], source: str | PathLike[str] | None, keys: Keyring
+    job: Pipeline,
+    folder: Place,
+    chain: Sequence[Receipt],
+    source: str | PathLike[str] | None,
+    keys: Keyring,
+    *,
+    after_events: bool = False,
 ) -> Iterator[str | None]:
-    """Dates whose files have the digests of their last receipt, and of which nothing was taken since."""
+    """Dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events."""
     shown = veil(job, keys)
     for day, before in last_inputs(chain).items():
         on = None if day is None else day.isoformat()
-        if before and not _was_taken(chain, on):
+        if before and not _was_taken(chain, on, but_events=after_events):
             try:
                 files = found_files(job, source, day)
             except ConfigurationError:
@@ -113,16 +122,28 @@ def _standing(
                 yield on
 
 
-def _was_taken(chain: Sequence[Receipt], on: str | None) -> bool:
-    """Whether a run of this date would bring back what was taken for another reason than its age."""
+def lost_records(chain: Sequence[Receipt], on: str | None) -> bool:
+    """Whether records of a date went after events since it was read."""
+    return any(_took_records(each) for each in _taking(chain, on))
+
+
+def _was_taken(chain: Sequence[Receipt], on: str | None, *, but_events: bool) -> bool:
+    """Whether a run of this date would bring back what was taken for another reason than its age (and after events)."""
+    return any(
+        any(field.changed for field in each.fields.values())
+        or (_took_records(each) and not (but_events and each.kind == "expire"))
+        for each in _taking(chain, on)
+    )
+
+
+def _taking(chain: Sequence[Receipt], on: str | None) -> Iterator[Receipt]:
     last = _last(chain, on)
     later = (each for each in chain if last is not None and each.sequence > last.sequence)
-    return any(
-        each.kind in TAKING
-        and _is_of(each, on)
-        and (each.gated_by.erased > 0 or each.stays or any(field.changed for field in each.fields.values()))
-        for each in later
-    )
+    yield from (each for each in later if each.kind in TAKING and _is_of(each, on))
+
+
+def _took_records(receipt: Receipt) -> bool:
+    return receipt.gated_by.erased > 0 or bool(receipt.stays)
 
 
 def _last(chain: Sequence[Receipt], on: str | None) -> Receipt | None:

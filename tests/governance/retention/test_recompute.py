@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from minimize.governance.retention.recording import Wish, add_event
+from minimize.switching import House as Where
 from tests.governance.retention.house import PIPELINE, START, House, rows
 
 FIRST = date(2026, 1, 1)
@@ -64,11 +66,53 @@ def test_without_its_source_an_aggregate_stays(ran: House) -> None:
     assert counts(ran)["south"] == 12
 
 
-def test_after_a_second_event_it_stays_as_the_first_is_not_known_to_the_source(ran: House) -> None:
+def test_after_a_second_event_it_is_counted_anew_where_the_first_is_told_as_well(ran: House) -> None:
+    ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1")))
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2", "d3"))).receipts
+    assert receipt.stays is None
+    assert counts(ran)["south"] == 4
+    ran.verified()
+
+
+def test_after_a_second_event_it_stays_where_the_first_is_not_told(ran: House) -> None:
     ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1")))
     (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d2", "d3"))).receipts
     assert receipt.stays == {"daily": (str(FIRST),)}
     assert counts(ran)["south"] == 8
+
+
+def test_two_who_left_one_after_the_other_are_gone_from_it_together(ran: House) -> None:
+    first = ran.expire(RAN, events=ran.events(*left(ran, "d0"))).receipts[0]
+    assert first.stays == {"daily": (str(FIRST),)}
+    assert counts(ran)["south"] == 12
+    second = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1"))).receipts[0]
+    assert second.stays is None
+    assert counts(ran)["south"] == 8
+    ran.verified()
+
+
+def test_one_who_left_after_two_others_stays_in_it(ran: House) -> None:
+    ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1")))
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2"))).receipts
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    assert counts(ran)["south"] == 8
+
+
+def test_an_aggregate_that_is_neither_with_nor_without_the_earlier_stays(ran: House) -> None:
+    ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1")))
+    ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2")))
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2", "d3", "d4"))).receipts
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    assert counts(ran)["south"] == 8
+
+
+def test_events_of_the_ledger_are_told_every_time(ran: House) -> None:
+    places = Where(output=ran.out, keys=ran.keys)
+    for subjects in (("d0", "d1"), ("d2", "d3")):
+        for subject in subjects:
+            add_event(Wish("south", "subject_left", subject, RAN), places, RAN + timedelta(minutes=1))
+        ran.expire(RAN)
+    assert counts(ran)["south"] == 4
 
 
 def test_a_pipeline_that_counts_otherwise_today_leaves_it(ran: House) -> None:
@@ -76,3 +120,11 @@ def test_a_pipeline_that_counts_otherwise_today_leaves_it(ran: House) -> None:
     ran.says("pipeline", PIPELINE, aggregates=changed)
     (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1"))).receipts
     assert receipt.stays == {"daily": (str(FIRST),)}
+
+
+def test_one_who_left_by_the_ledger_stays_in_it(ran: House) -> None:
+    places = Where(output=ran.out, keys=ran.keys)
+    add_event(Wish("south", "subject_left", "d0", RAN), places, RAN + timedelta(minutes=1))
+    (receipt,) = ran.expire(RAN).receipts
+    assert receipt.stays == {"daily": (str(FIRST),)}
+    assert counts(ran)["south"] == 12
