@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ import minimize
 from minimize.keys import new_keyring
 from minimize.receipt import Receipt
 from minimize.stores import Anywhere
+from tests.files import Files, declared
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
@@ -120,42 +119,22 @@ def table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class House:
+class House(Files):
     """A folder with policy, pipeline, settings, data and keys."""
-
-    folder: Path
-
-    @property
-    def keys(self) -> Path:
-        return self.folder / "test.keys"
-
-    @property
-    def out(self) -> Path:
-        return self.folder / "out"
-
-    def says(self, name: str, body: Mapping[str, Any]) -> None:
-        """Writes a file; JSON is YAML, too."""
-        (self.folder / f"{name}.yaml").write_text(json.dumps(body, indent=1))
 
     def policy(self, fields: Mapping[str, Any] | None = None, **changes: Any) -> None:
         """The policy with some things changed; a field that is None is not declared."""
-        found = {key: field for key, field in (FIELDS | dict(fields or {})).items() if field is not None}
-        body = POLICY | {"fields": found} | changes
-        self.says("policy", {key: value for key, value in body.items() if value is not None})
+        self.says("policy", POLICY, **{"fields": declared(FIELDS, fields), **changes})
 
     def pipeline(self, **changes: Any) -> None:
         """The pipeline with some things changed; what is None is not said."""
-        self.says("pipeline", {key: value for key, value in (PIPELINE | changes).items() if value is not None})
+        self.says("pipeline", PIPELINE, **changes)
 
     def brings(
         self, records: Iterable[Mapping[str, Any] | str], day: str = DAY, name: str = "a", root: str = "data"
     ) -> Path:
         """Writes a file of check-ins; a text is a line as it is."""
-        path = self.folder / root / day / f"{name}.ndjson.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [record if isinstance(record, str) else json.dumps(record) for record in records]
-        path.write_bytes(gzip.compress("".join(line + "\n" for line in lines).encode(), mtime=0))
-        return path
+        return self.lines(f"{root}/{day}/{name}.ndjson.gz", records)
 
     def columns(self, data: pa.Table, day: str = DAY, name: str = "a", kind: str = "parquet", **options: Any) -> Path:
         """Writes a columnar file."""

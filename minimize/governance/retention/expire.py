@@ -64,16 +64,18 @@ class Expiry:
         )
 
     def _looked(self, asked: Asked) -> Iterator[Due]:
-        for written, file in self._standing():
+        for written, file in self.standing():
             yield look(asked, written, file)
 
-    def _standing(self) -> Iterator[tuple[Written, OutputFile]]:
+    def standing(self, name: str | None = None) -> Iterator[tuple[Written, OutputFile]]:
+        """The files in force (of one output where it is named), each with who wrote it."""
         by = writers(self.chain)
         runs = {each.run_id: each for each in by.values()}
         reading = Reading(self.pipeline.policy.purposes)
         known = {run: Written(self.asked.output, each, reading) for run, each in runs.items()}
-        for files in in_force(self.chain).values():
-            yield from ((known[by[file.path].run_id], file) for file in files)
+        for output, files in in_force(self.chain).items():
+            if name in (None, output):
+                yield from ((known[by[file.path].run_id], file) for file in files)
 
     def _concerned(self, event: Event, due: tuple[Due, ...]) -> int:
         """How many files hold something that goes because of one event."""

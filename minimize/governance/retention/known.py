@@ -14,6 +14,7 @@ from minimize.governance.retention.ordered import named_in, periods
 from minimize.governance.retention.rules import Rules, fields_of
 from minimize.governance.retention.tokens import form_tokens
 from minimize.governance.retention.written import Reading, Written, writers
+from minimize.io.history import has_runs
 from minimize.io.published import receipts
 from minimize.io.stored import open_stored
 from minimize.job.origin import pipeline_behind
@@ -55,7 +56,7 @@ def forms_told(tenant: str, subject: str, outputs: Iterable[Place], at: datetime
 def _found(output: Place, at: datetime, keys: Keyring) -> list[Column] | None:
     """The columns by which subjects are found in an output; None where it cannot be looked at."""
     try:
-        chain = receipts(output)
+        chain = receipts(output) if has_runs(output) else ()
         job = None if not chain else pipeline_behind(output, chain[-1], None)
         return [] if job is None else [*_standing(output, chain, job, keys), *_to_come(job.policy, at, keys)]
     except (MinimizeError, OSError):

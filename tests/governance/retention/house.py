@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import minimize
-from minimize.governance.retention.expire import Expired, expire
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.expire import Expired, Expiry, expire, resolved
+from minimize.governance.retention.look import Orders
+from minimize.governance.retention.written import Written
+from minimize.io.stored import Stored, open_stored
 from minimize.keys import new_keyring
 from minimize.receipt import Receipt
+from tests.files import Files, declared
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIELDS: dict[str, Any] = {
@@ -115,29 +119,25 @@ class Row:
 
 
 @dataclass(frozen=True)
-class House:
-    folder: Path
-
-    @property
-    def out(self) -> Path:
-        return self.folder / "out"
-
-    @property
-    def keys(self) -> Path:
-        return self.folder / "test.keys"
-
-    def says(self, name: str, body: Mapping[str, Any], **changes: Any) -> None:
-        said = {key: value for key, value in {**body, **changes}.items() if value is not None}
-        (self.folder / f"{name}.yaml").write_text(json.dumps(said, indent=1))
+class House(Files):
+    """A folder with policy, pipeline, settings, data and keys."""
 
     def policy(self, fields: Mapping[str, Any] | None = None, **changes: Any) -> None:
-        found = {key: each for key, each in {**FIELDS, **(fields or {})}.items() if each is not None}
-        self.says("policy", POLICY, **{"fields": found, **changes})
+        self.says("policy", POLICY, **{"fields": declared(FIELDS, fields), **changes})
 
     def brings(self, rows: Iterable[Row], day: date | str) -> None:
-        path = self.folder / "data" / str(day) / "a.ndjson"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(row.line()) + "\n" for row in rows))
+        self.lines(f"data/{day}/a.ndjson", (row.line() for row in rows))
+
+    def asked(self, at: datetime, *events: Event) -> Expiry:
+        """An expiry as it is resolved, after some events."""
+        made = resolved(self.out, at=at, keys=self.keys)
+        return replace(made, asked=replace(made.asked, events=events))
+
+    def files(self, at: datetime, *events: Event) -> list[tuple[Written, Stored, Orders]]:
+        """The files of records with their receipts, and what an expiry orders for each."""
+        made = self.asked(at, *events)
+        known = [(written, open_stored(self.out, file.path)) for written, file in made.standing("records")]
+        return [(written, stored, made.asked.orders(written, stored, "records")) for written, stored in known]
 
     def run(self, day: date | str | None = None, at: datetime | None = None, **options: Any) -> Receipt:
         return minimize.run(self.folder, date=day, at=at, output=self.out, keys=self.keys, **options)

@@ -1,0 +1,78 @@
+"""Settings of today in the terms of a file: on in every instant that a released time may stand for, and on now."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from minimize.governance.retention.clock import Clock
+from minimize.governance.retention.collected import Collected
+from minimize.governance.retention.recompute import AsItComes
+from minimize.governance.retention.whose import Named
+from minimize.pointer import Pointer
+from minimize.policy.condition import Feature, Level
+from minimize.policy.load import load_policy
+from minimize.settings import load_settings
+from tests.governance.retention.house import START, House
+
+HOUR = timedelta(hours=1)
+TENANT, SUBJECT = (Named(Pointer((name,)), AsItComes()) for name in ("tenant", "subject"))
+CLOCK = Clock(Pointer(("time",)), 0, int(HOUR.total_seconds()) * 1_000_000 - 1)
+AT = START + 30 * HOUR
+HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+BATCH = pa.record_batch(
+    {
+        "tenant": ["north", "north", "south"],
+        "subject": ["d1", "d2", "d1"],
+        "time": pa.array([START, START + HOUR, START], pa.timestamp("us", "UTC")),
+    }
+)
+
+
+def row(subject: str, value: str, since: datetime, holder: str = "admin", tenant: str = "north") -> str:
+    return f"{tenant},{subject},location,{value},{holder},{since.isoformat()},2025-01-01T00:00:00Z\n"
+
+
+def on(house: House, *lines: str, subject: Named | None = SUBJECT, clock: Clock | None = CLOCK) -> list[bool]:
+    (house.folder / "s.csv").write_text(HEAD + "".join(lines))
+    policy = load_policy(house.folder / "policy.yaml")
+    found = Collected.of(load_settings(house.folder / "s.csv"), policy, AT, TENANT, subject, clock)
+    return [bool(each) for each in found.on(Feature("location"), BATCH)]
+
+
+LONG_AGO = START - timedelta(days=9)
+
+
+def test_it_is_on_where_a_tenant_turned_it_on(house: House) -> None:
+    assert on(house, row("", "on", LONG_AGO)) == [True, True, False]
+
+
+def test_it_is_off_for_every_hour_in_which_it_was_off_for_a_moment(house: House) -> None:
+    lines = [row("", "on", LONG_AGO), row("", "off", START + HOUR / 2), row("", "on", START + HOUR / 2 + HOUR / 60)]
+    assert on(house, *lines) == [False, True, False]
+
+
+def test_it_is_off_where_it_is_off_now(house: House) -> None:
+    assert on(house, row("", "on", LONG_AGO), row("", "off", START + 20 * HOUR)) == [False, False, False]
+
+
+def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobody_can_tell(house: House) -> None:
+    lines = [row("", "on", LONG_AGO), row("d1", "off", LONG_AGO, "user")]
+    assert on(house, *lines) == [False, True, False]
+    assert on(house, *lines, subject=None) == [False, False, False]
+
+
+def test_without_times_or_settings_nothing_is_on(house: House) -> None:
+    assert on(house, row("", "on", LONG_AGO), clock=None) == [False] * 3
+    policy = load_policy(house.folder / "policy.yaml")
+    nothing = Collected.of(None, policy, AT, TENANT, SUBJECT, CLOCK)
+    assert not nothing.on(Feature("location"), BATCH).any()
+
+
+def test_the_first_level_is_always_on(house: House) -> None:
+    house.policy(levels=["required", "full"])
+    policy = load_policy(house.folder / "policy.yaml")
+    nothing = Collected.of(None, policy, AT, TENANT, SUBJECT, CLOCK)
+    assert nothing.on(Level("required"), BATCH).all()
+    assert not nothing.on(Level("full"), BATCH).any()

@@ -1,0 +1,60 @@
+"""The orders for one file: retention of today and events, in the terms of the policy that it was written under."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.ordered import periods
+from tests.governance.retention.house import START, House, rows
+
+DAY = timedelta(days=1)
+RAN = START + DAY
+
+
+def test_events_are_told_apart_by_what_they_do(day: House) -> None:
+    closed, left = Event("north", "tenant_closed", RAN), Event("east", "subject_left", RAN, "d1")
+    personal = Event("south", "became_personal", RAN, "d0")
+    ((_, _, orders),) = day.files(RAN, closed, left, personal)
+    assert set(orders.erased.named) == {closed, left}
+    assert orders.handed.named == (personal,)
+    assert set(orders.reduced) == {"phone", "/apps/*/name"}
+    assert orders.owner == "owner_type"
+    assert orders.names(left)
+
+
+def test_an_event_before_everything_in_a_file_is_not_asked_for(day: House) -> None:
+    before = Event("north", "tenant_closed", START - DAY)
+    ((_, _, orders),) = day.files(RAN, before)
+    assert not orders.names(before)
+
+
+def test_an_event_that_is_yet_to_come_is_not_either(day: House) -> None:
+    later = Event("north", "tenant_closed", RAN + DAY)
+    ((_, _, orders),) = day.files(RAN, later)
+    assert not orders.names(later)
+
+
+def test_where_no_field_asks_for_the_owner_nothing_changes_hands(house: House) -> None:
+    house.policy({"phone": None, "/apps/*/name": None, "/apps/*/managed": None})
+    house.brings(rows(START.date()), START.date())
+    house.run(START.date(), RAN)
+    ((_, _, orders),) = house.files(RAN, Event("north", "became_personal", RAN))
+    assert (dict(orders.reduced), orders.handed.named) == ({}, ())
+
+
+def test_an_aggregate_is_as_old_as_its_days(day: House) -> None:
+    made = day.asked(RAN)
+    ((written, file),) = made.standing("daily")
+    from minimize.io.stored import open_stored
+
+    orders = made.asked.orders(written, open_stored(day.out, file.path), "daily")
+    assert orders.clock is not None
+    assert str(orders.clock.pointer) == "/day"
+    assert (orders.erased.named, orders.rules.age) == ((), 30 * DAY)
+
+
+def test_periods_are_touched_from_the_first_to_the_last() -> None:
+    found = list(periods(START, START + timedelta(days=2, hours=1), frozenset({"day", "week"})))
+    assert [each.date() for each in found] == [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3), date(2026, 1, 3)]
+    assert found[-1] == START + timedelta(days=2, hours=1)

@@ -1,0 +1,82 @@
+"""The plan of an expiry: what goes and why, what stays, what is open."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.plan import Plan, opens, planned
+from tests.governance.retention.house import START, House, rows
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+RAN = START + DAY
+LEFT = Event("east", "subject_left", RAN, "d1")
+
+
+def plan(house: House, hours: int, *events: Event) -> Plan:
+    return house.asked(RAN + hours * HOUR, *events).plan()
+
+
+def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: House) -> None:
+    (found,) = plan(day, 0, LEFT).partitions
+    assert (found.name, found.date, found.removed, found.rewritten, dict(found.gated)) == (
+        "records",
+        "2026-01-01",
+        0,
+        1,
+        {"erased": 2},
+    )
+    assert str(found) == (
+        "records 2026-01-01: rows: 2 of tenants or subjects that are gone (0 files go, 1 are rewritten)"
+    )
+    assert found.as_json()["rows"] == 2
+
+
+def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: House) -> None:
+    assert plan(day, 0, LEFT).stays == {"daily": ("2026-01-01",)}
+    assert plan(day, 1).stays == {}
+
+
+def test_nothing_due_is_said_in_words(day: House) -> None:
+    assert str(plan(day, 0)) == "nothing to do: nothing is due"
+    assert str(planned(RAN, [])) == "nothing to do: nothing is due"
+
+
+def test_events_about_nobody_who_can_be_found_are_counted(house: House) -> None:
+    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
+    house.brings(rows(START.date()), START.date())
+    house.run(START.date(), RAN)
+    found = plan(house, 0, LEFT)
+    assert (found.lost, found.as_json()["lost"]) == (1, 1)
+    assert "1 events name somebody who cannot be found" in str(found)
+
+
+def test_what_is_open_is_sorted_by_its_time_limit(day: House) -> None:
+    closed, later = Event("north", "tenant_closed", RAN), Event("south", "reset", RAN + DAY, "d0")
+    found = opens(plan(day, 1, LEFT, closed), (LEFT, closed, later), {LEFT: 1, closed: 1})
+    assert [(each.what, each.files) for each in found] == [
+        ("retention", 1),
+        ("subject_left", 1),
+        ("reset", 0),
+        ("tenant_closed", 1),
+    ]
+    assert [each.overdue for each in found] == [True, False, False, False]
+    assert found[1].as_json() == {
+        "what": "subject_left",
+        "by": "2026-02-01T00:00:00Z",
+        "files": 1,
+        "overdue": False,
+        "tenant_id": "east",
+    }
+    assert str(found[3]) == "tenant_closed of north: by 2026-07-01T00:00:00Z, 1 files"
+
+
+def test_what_cannot_be_told_is_open_and_says_so(day: House) -> None:
+    told = Plan(RAN + 40 * DAY, unsure={LEFT: 3})
+    (found,) = opens(told, (LEFT,), {})
+    assert (found.files, found.unsure, found.overdue) == (0, 3, True)
+    assert str(found).endswith("0 files (and 3 of which that cannot be told) OVERDUE")
+
+
+def test_an_event_that_was_carried_out_is_not_open(day: House) -> None:
+    assert opens(Plan(RAN), (LEFT,), {LEFT: 0}) == []
