@@ -163,3 +163,14 @@ def test_a_histogram_goes_by_value_with_nan_last() -> None:
 )
 def test_counts_are_rounded_to_the_nearest_multiple_ties_to_the_even_one(count: int, to: int, expected: int) -> None:
     assert Terms(1, to).rounded(np.array([count])).tolist() == [expected]
+
+
+@pytest.mark.parametrize("values", [[-(2**63)], [-(2**62), -(2**62)], [2**63 - 1], [-1000, -1], [2**62, 2**62 - 1]])
+def test_a_sum_of_integers_that_just_fits_is_told(values: list[int]) -> None:
+    assert settled("sum", "f", pa.array(values, pa.int64())) == sum(values)
+
+
+@pytest.mark.parametrize("q", [-0.1, -1, 1.1])
+def test_a_quantile_is_at_a_share_of_none_to_all(q: float) -> None:
+    with pytest.raises(ValidationError):
+        measure_from("quantile", {"of": "f", "q": q})

@@ -67,3 +67,12 @@ def test_an_imbalance_is_found_and_named_by_its_file(receipts: list[Receipt], ke
 
 def test_an_end_that_is_cut_off_is_not_seen_by_the_chain_alone(receipts: list[Receipt], keyring: Keyring) -> None:
     assert _codes(receipts[:-1], keyring) == []
+
+
+def test_a_first_receipt_that_names_one_before_it_is_told_by_its_file(
+    receipts: list[Receipt], keyring: Keyring
+) -> None:
+    first = small(1, receipts[-1].digest).signed(keyring)
+    assert [(each.code, each.file) for each in check_chain([first], keyring)] == [
+        ("V003", f"runs/{first.run_id}/receipt.json")
+    ]

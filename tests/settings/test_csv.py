@@ -112,3 +112,8 @@ def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> 
 def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:
     rows = load_settings(written(tmp_path, HEADER))
     assert (rows.table.num_rows, is_on(rows)) == (0, False)
+
+
+def test_a_quote_that_nobody_closes_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError):
+        load_settings(written(tmp_path, HEADER + '"t' + ROW + ROW))

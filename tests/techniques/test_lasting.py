@@ -100,3 +100,9 @@ def test_threads_may_share_it() -> None:
     with ThreadPoolExecutor(4) as pool:
         for texts, found in zip(batches * 4, pool.map(results, batches * 4), strict=True):
             assert found == [None if text[0] == "x" else text[0] for text in texts.to_pylist()]
+
+
+def test_the_first_text_of_all_is_no_failure_where_nothing_is_null() -> None:
+    found = Lasting(100).column(batch(["ab", "xy"]), First())
+    assert found is not None
+    assert found.failed.tolist()[:2] == [False, True]

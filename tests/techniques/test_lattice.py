@@ -3,10 +3,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.techniques.lattice import Lattice, nearest_double, shortest
+from minimize.techniques.lattice import EXACT, Lattice, nearest_double, shortest
 
 LATTICES = st.builds(
     Lattice.of,
@@ -51,3 +52,11 @@ def test_ties_what_is_far_out_and_what_is_no_number_are_in_doubt() -> None:
     with np.errstate(all="ignore"):
         assert not Lattice.of(Decimal("0.1")).nearest(numbers)[1].any()
         assert not Lattice.of(Decimal("0.1")).below(numbers[1:])[1].any()
+
+
+@pytest.mark.parametrize("step", ["0.1", "0.000001", "1000000"])
+def test_beyond_what_doubles_tell_apart_everything_is_in_doubt(step: str) -> None:
+    lattice = Lattice.of(Decimal(step))
+    far = np.array([EXACT, -EXACT, 2 * EXACT]) / 10**lattice.scale
+    assert not lattice.nearest(far)[1].any()
+    assert not lattice.below(far)[1].any()

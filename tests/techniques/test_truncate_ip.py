@@ -160,3 +160,8 @@ def test_what_was_changed_is_counted_where_it_could_be_treated() -> None:
 
 def _marks(treated: Treated) -> list[bool]:
     return [False] * len(treated.values) if treated.untreated is None else treated.untreated.to_pylist()
+
+
+@pytest.mark.parametrize(("text", "expected"), [("203.0.113.77:65535", "203.0.113.0"), ("203.0.113.77:65536", None)])
+def test_a_port_is_one_that_there_can_be(run: Run, text: str, expected: str | None) -> None:
+    assert run(TruncateIp(), [text]) == [expected]
