@@ -28,3 +28,12 @@ def test_every_file_and_folder_that_it_names_in_the_way_of_a_value_is_there() ->
     package = Path(__file__).parents[1] / "minimize"
     assert named
     assert [name for name in named if not list(package.glob(f"**/{name}"))] == []
+
+
+def test_what_contributing_names_is_there() -> None:
+    root = Path(__file__).parents[1]
+    text = (root / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`((?:minimize|tests)/[A-Za-z_/.]+)`", text)
+    named = {path for path in paths if not re.search("[A-Z]{4}", path)}  # capitals stand for a name
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (root / name).exists()] == []
