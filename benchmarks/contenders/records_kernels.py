@@ -33,7 +33,7 @@ from benchmarks.contenders.words import (
 from benchmarks.given import Given
 from minimize.interned import Interned, dense
 
-WORKERS, BATCH = 2, 1 << 20
+WORKERS, BATCH, LOOK = 2, 1 << 20, 1 << 17
 CODED = ("tenant_id", "os_version", "model", "owner_type", "compliance_state", "carrier", "os_language", "app_version")
 NUMBERS = ["event_time", "latitude", "longitude", "battery_pct", "free_storage_bytes"]
 HOUR = 3_600_000
@@ -64,8 +64,8 @@ def _models(given: Given) -> set[str]:
 def _pairs(path: Path, devices: Interned, models: Interned) -> Any:
     """The distinct pairs of a device and a model: mostly a device has one, so that only the others are sorted out."""
     first, others = np.full(0, -1, np.int32), [np.empty(0, np.int64)]
-    with pq.ParquetFile(path, read_dictionary=["model"]) as file:
-        for batch in file.iter_batches(BATCH, columns=["model", "device_id"], use_threads=False):
+    with pq.ParquetFile(path, read_dictionary=["model"], buffer_size=1 << 20) as file:
+        for batch in file.iter_batches(LOOK, columns=["model", "device_id"], use_threads=False):
             codes = devices.codes(batch["device_id"])
             model = models.codes(batch["model"].dictionary)[_whole(batch["model"].indices)]
             first = np.concatenate([first, np.full(max(len(devices) - len(first), 0), -1, np.int32)])

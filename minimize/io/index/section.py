@@ -38,8 +38,7 @@ class Section:
         known &= places < len(self.prefixes)
         self.masks[places[known]] |= bit
         fresh = ~known
-        self.prefixes = np.insert(self.prefixes, places[fresh], prefixes[fresh])
-        self.masks = np.insert(self.masks, places[fresh], bit)
+        self._insert(places[fresh], prefixes[fresh], bit)
         self.groups += 1
 
     def groups_of(self, prefixes: Prefixes) -> list[int]:
@@ -52,6 +51,15 @@ class Section:
     def next(self) -> Section:
         """The section after this one."""
         return Section(self.first + self.groups)
+
+    def _insert(self, places: npt.NDArray[np.intp], prefixes: Prefixes, bit: np.uint64) -> None:
+        """Takes in prefixes that were not there, before those at these places."""
+        at = places + np.arange(len(places))
+        new = np.zeros(len(self.prefixes) + len(places), np.bool_)
+        new[at] = True
+        old, had, masks = ~new, self.prefixes, self.masks
+        self.prefixes, self.masks = np.empty(len(new), np.uint64), np.full(len(new), bit)
+        self.prefixes[at], self.prefixes[old], self.masks[old] = prefixes, had, masks
 
     def _at(self, places: npt.NDArray[np.intp]) -> Prefixes:
         """The prefixes at these places; at the one behind the last, any."""
