@@ -6,7 +6,6 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
@@ -47,7 +46,7 @@ def test_polars_refuses_what_is_closed(tmp_path: Path) -> None:
 
 def test_pyarrow_reads_open_columns(tmp_path: Path) -> None:
     path = written(tmp_path, keyring(tmp_path))
-    assert pq.ParquetFile(path).read(columns=["open"]).num_rows == 500
-    assert ds.dataset(str(path)).to_table(columns=["word"]).num_rows == 500
+    batches = pq.ParquetFile(path).iter_batches(columns=["open"])
+    assert sum(batch.num_rows for batch in batches) == 500
     with pytest.raises(OSError, match="Cannot decrypt"):
         pq.ParquetFile(path).read(columns=["device"])

@@ -15,7 +15,7 @@ import pytest
 
 import minimize
 from minimize.cli.main import main
-from minimize.errors import LedgerError, OutputError, VerificationError
+from minimize.errors import KeyringError, LedgerError, OutputError, VerificationError
 from minimize.job.quarantined import held
 from minimize.job.replay import replay
 from minimize.stores import Remote
@@ -244,3 +244,14 @@ def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_i
     assert bucket.get("out/runs/.id") != before
     minimize.verify(out, keys=house.keys)
     shutil.rmtree(house.out)
+
+
+def test_an_encrypted_output_stands_in_a_bucket(house: House, bucket: Bucket, out: Remote) -> None:
+    house.pipeline(records={"encrypt": "by_category"})
+    house.brings(events(40))
+    receipt = written(house, out)
+    assert receipt.outputs["records"].files[0].keys == ("encrypt.footer/1", "encrypt.pseudonymized/1")
+    assert len(house.rows(output=out, keys=house.keys)) == 40
+    with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):
+        minimize.read(out)
+    minimize.verify(out, keys=house.keys)

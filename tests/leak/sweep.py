@@ -78,7 +78,9 @@ def _tolerant_gunzip(data: bytes) -> bytes:
 
 def _decoded(path: Path) -> Iterator[bytes]:
     file, encrypted = pq.ParquetFile(path), material_of(path).masters
-    table = file.read(columns=[name for name in file.schema_arrow.names if name not in encrypted])
+    names = [name for name in file.schema_arrow.names if name not in encrypted]
+    schema = pa.schema([file.schema_arrow.field(name) for name in names], file.schema_arrow.metadata)
+    table = pa.Table.from_batches(file.iter_batches(columns=names), schema)
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
