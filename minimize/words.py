@@ -121,7 +121,7 @@ def all_distinct(values: pa.Array) -> bool:
 
 def _all_differ(hashes: Words) -> bool:
     """Whether no hash comes twice: each takes a place, and only those whose place another one took are sorted."""
-    bits = max(int(len(hashes)).bit_length() + 2, 8)
+    bits = max(len(hashes).bit_length() + 2, 8)
     places = (hashes >> np.uint64(64 - bits)).astype(np.int64)
     rows, taken = np.arange(len(hashes), dtype=np.int32), np.empty(1 << bits, np.int32)
     taken[places] = rows

@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from minimize.door.held import Held
+from minimize.door.held import Held, is_kept
 from minimize.door.refusing import CHANGED, DATASET, said
 from minimize.encryption import open_parquet
 from minimize.encryption.by_category import category_of
@@ -74,6 +74,11 @@ class Opened:
     facts: Facts
     places: Mapping[str, Place]
     kms: Kms
+
+    @property
+    def kept(self) -> bool:
+        """Whether its files can be read to their end, whatever becomes of their names."""
+        return all(is_kept(place) for place in self.places.values())
 
     def file(self, path: str, coded: Collection[str] = ()) -> Stored:
         """One file, its columns of these names read as dictionaries. Raises OutputError, KeyringError."""

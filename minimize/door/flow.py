@@ -17,7 +17,7 @@ from minimize.door.deciding import Clock
 from minimize.door.facts import Facts, Opened
 from minimize.door.matching import Bound
 from minimize.door.pruning import date_meets, folder_meets, groups_of, one_of
-from minimize.door.refusing import mixed
+from minimize.door.refusing import CHANGED, mixed, said
 from minimize.door.shaping import Shape
 from minimize.door.standing import Standing
 from minimize.door.telling import Caller, read_event
@@ -26,7 +26,6 @@ from minimize.governance.access import Decision
 from minimize.io.hive import value_of
 from minimize.io.places import place_of
 from minimize.io.published import DATE, check_keys
-from minimize.io.stored import Stored
 from minimize.keys import Keyring
 from minimize.ledger import Event
 from minimize.ledger.event import Plain
@@ -109,14 +108,27 @@ def _released(opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
         if not _dates_meet(file.path, shape) or not _folders_meet(file.path, opened, shape):
             continue
         on = place_of(file.path)[1]
-        for batch in _read(opened.file(file.path, shape.coded), opened, shape):
+        for batch in _still_there(_read(file.path, opened, shape), opened):
             yield _dated(batch, on) if DATE in shape.schema.names else batch
 
 
-def _read(stored: Stored, opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
+def _read(path: str, opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
+    stored = opened.file(path, shape.coded)
     rules = [*shape.before, *_scope(opened, shape)]
     groups = groups_of(stored, [rule for rule in rules if rule.column in stored.schema.names])
-    return stored.batches(groups, shape.read) if groups else iter(())
+    if groups:
+        yield from stored.batches(groups, shape.read)
+
+
+def _still_there(batches: Iterator[pa.RecordBatch], opened: Opened) -> Iterator[pa.RecordBatch]:
+    """The batches. Where files cannot be kept open, one that is gone was replaced, and nothing of what replaced it is read."""
+    try:
+        yield from batches
+    except OutputError as error:
+        ended = error if opened.kept else said(CHANGED)
+    else:
+        return
+    raise ended
 
 
 def _scope(opened: Opened, shape: Shape) -> list[Bound]:

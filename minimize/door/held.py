@@ -63,3 +63,8 @@ class Held:
                     del self._readers[place]
                     with suppress(OSError):
                         os.close(self._open.pop(place))
+
+
+def is_kept(place: Place) -> bool:
+    """Whether a place is a file that is held open."""
+    return isinstance(place, Path) and place.parent == BY_NUMBER

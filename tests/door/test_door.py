@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from minimize.door import held
 from minimize.errors import MinimizeError, RefusedError
 from minimize.keys import add_key
-from tests.door.house import AGGREGATES, FIELDS, INCIDENT, PURPOSE, ROWS, Home, changes_of, checkin
+from tests.door.house import AGGREGATES, FIELDS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of, checkin
 
 OPEN = ["tenant_id", "event_time", "device_id", "model", "battery", "storage"]
 
@@ -235,3 +238,25 @@ def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home)
     home.house.run(date="2026-11-23")
     for purpose in (PURPOSE, "operations", ""):
         assert refused(home, "ann", purpose=purpose or None).code == "B005"
+
+
+def test_where_files_cannot_be_kept_open_a_read_ends_when_they_are_replaced(home: Home, tmp_path: Path) -> None:
+    home.monkeypatch.setattr(held, "BY_NUMBER", tmp_path / "none")
+    for day in ("2026-11-21", "2026-11-22", "2026-11-23"):
+        home.run(40, day=day)
+    batches = home.reader("ann").batches(columns=["model"], purpose=PURPOSE)
+    assert next(batches).num_rows == 40
+    home.run(10, first=500, day="2026-11-23")
+    with pytest.raises(MinimizeError) as error:
+        deque(batches, 0)
+    assert error.value.code == "B006"
+    assert home.read("ann").num_rows == ROWS + 90
+
+
+def test_no_value_stands_in_the_ledger(home: Home) -> None:
+    home.granted("sam")
+    home.read("sam", where={"owner": "owner-3@example.com"}, incident=INCIDENT)
+    home.read("nora", where={"model": "a model that is sought"})
+    content = b"".join(path.read_bytes() for path in home.folder.glob("ledger.db*"))
+    assert b"owner" in content
+    assert not [word for word in (b"owner-", b"is sought", PHONE.encode()) if word in content]

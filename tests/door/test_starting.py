@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+import minimize
 from benchmarks.certificate import certificate
+from minimize.door.opening import now
 from minimize.door.starting import Listening, started
+from minimize.door.tokens import make_token
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError
 from tests.door.house import PURPOSE, ROWS, Home
 from tests.door.process import served
@@ -71,3 +74,6 @@ def test_a_pipeline_names_its_output(home: Home) -> None:
     with started([home.folder, home.house.out], Listening(port=0, insecure=True), **given) as found:
         assert found.datasets == ("checkins",)
         assert found.url.startswith("grpc://127.0.0.1:")
+        token, _ = make_token(home.ledger, home.keys, "ann", now())
+        with minimize.connect(found.url, token=token, timeout=60) as door:
+            assert door.read("checkins", purpose=PURPOSE).num_rows == ROWS
