@@ -13,8 +13,8 @@ How a reader opens a file of an encrypted output:
 
 `columns` are names of top-level columns. `open_parquet` raises KeyringError, which names the file, its columns and the key,
 before anything that is encrypted is touched; of a file opened for some columns read those alone, by `iter_batches(columns=…)`
-(before pyarrow 26 the other ways look at all columns), and never ask `metadata.row_group(n).column(m)` about another: pyarrow ends
-the process. What is open can be read without a key, by anybody: `open_parquet(place, columns=[…])`.
+(before pyarrow 26 the other ways look at all columns), and never ask `metadata.row_group(n).column(m)` about another: pyarrow
+ends the process. What is open can be read without a key, by anybody: `open_parquet(place, columns=[…])`.
 
 For `pyarrow.dataset`: `dataset_format(kms)` is the `ParquetFileFormat` that decrypts. It is for files that were opened before:
 it asks for keys while it scans.
