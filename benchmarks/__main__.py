@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, door, encrypting, expiring, finding, memory, report, sharing
+from benchmarks import calls, deleting, door, encrypting, expiring, finding, memory, report, sharing
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, Contender, Job
 from benchmarks.data import generate
@@ -21,7 +21,7 @@ from benchmarks.goals import Figures
 from benchmarks.measure import Figure, Run, kept, timed
 from benchmarks.plot import plot
 
-PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "sharing", "encrypting", "door")
+PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "deleting", "sharing", "encrypting", "door")
 Inputs = dict[Job, Given]
 
 
@@ -33,7 +33,10 @@ Inputs = dict[Job, Given]
     "--only", multiple=True, metavar="WORD", help=f"A part ({', '.join(PARTS)}) or a contender; may be repeated."
 )
 @click.option(
-    "--files", default=5, show_default=True, help="Files of a fifth of the rows that the expiring part works on."
+    "--files",
+    default=5,
+    show_default=True,
+    help="Files of a fifth of the rows that the expiring and deleting parts work on.",
 )
 @click.option("--times", default=10, show_default=True, help="How much more input the memory part reads.")
 @click.option(
@@ -78,6 +81,10 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
         found["expiring"] = expiring.expired(given["a"], work, files, runs)
         found["goals"] += expiring.goals(found["expiring"])
         click.echo("\n" + expiring.lines(found["expiring"]))
+    if "deleting" in parts:
+        found["deleting"] = deleting.deleted(given["a"], work, files, runs)
+        found["goals"] += deleting.goals(found["deleting"])
+        click.echo("\n" + expiring.lines(found["deleting"]))
     if "sharing" in parts:
         found["sharing"] = sharing.shared(given["a"], runs)
         found["goals"] += sharing.goals(found["sharing"])

@@ -23,12 +23,14 @@ KEPT = ("location: {about: position of a device}", "location: {about: position o
 def expired(given: Given, work: Path, files: int, runs: int) -> dict[str, Any]:
     """The CPU seconds and megabytes of an expiry and of a copy, in alternation, and what was written before."""
     house = work / "expiring"
-    _write(given, house, files)
+    write(given, house, files)
+    policy = house / "job" / "policy.yaml"
+    policy.write_text(policy.read_text().replace(*KEPT))
     taken: dict[str, list[Any]] = {"expire": [], "copy": []}
     for _ in range(runs):
         for folder in ("again", "copied"):
             shutil.rmtree(house / folder, ignore_errors=True)
-        taken["copy"].append(once(_copy(house), house / "log"))
+        taken["copy"].append(once(copy_of(house), house / "log"))
         shutil.copytree(house / "out", house / "again")
         taken["expire"].append(once(_expire(given, house), house / "log"))
     size = sum(path.stat().st_size for path in (house / "out" / "records").rglob("*.parquet")) / 1e6
@@ -51,8 +53,8 @@ def lines(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:28}{figure:>12.3f}" for name, figure in figures.items())
 
 
-def _write(given: Given, house: Path, files: int) -> None:
-    """So many dates, each from one of the fleet's files, through job A."""
+def write(given: Given, house: Path, files: int) -> None:
+    """So many dates, each from one of the fleet's files, through job A: into `out`, from `data`, by `job`."""
     shutil.rmtree(house, ignore_errors=True)
     (house / "job").mkdir(parents=True)
     for number in range(files):
@@ -70,7 +72,6 @@ def _write(given: Given, house: Path, files: int) -> None:
     options = {"--settings": given.settings, "--keys": given.keys, "--at": AT.isoformat(), "--output": house / "out"}
     words = [str(word) for pair in options.items() for word in pair]
     subprocess.run([sys.executable, "-m", "minimize", "run", str(house / "job"), *words], check=True, cwd=HERE.parent)
-    (house / "job" / "policy.yaml").write_text(policy.replace(*KEPT))
 
 
 def _expire(given: Given, house: Path) -> list[str]:
@@ -79,5 +80,6 @@ def _expire(given: Given, house: Path) -> list[str]:
     return [sys.executable, "-m", "minimize", "expire", str(house / "again"), *words, "--yes"]
 
 
-def _copy(house: Path) -> list[str]:
+def copy_of(house: Path) -> list[str]:
+    """The command that copies the records that were written."""
     return [sys.executable, "-m", "benchmarks.copying", str(house / "out" / "records"), str(house / "copied")]
