@@ -49,18 +49,28 @@ class Happened:
 
 def record(ledger: Ledger, row: Happened, event: Event, signer: Signer) -> bool:
     """Records a row and tells the audit log of it, both or neither; gives whether it said anything new."""
+    return record_all(ledger, [(row, event)], signer)[0]
 
-    def work(connection: Connection) -> bool:
+
+def record_all(ledger: Ledger, told: Sequence[tuple[Happened, Event]], signer: Signer) -> list[bool]:
+    """The same of several rows, each with its entry in the log, all or none."""
+
+    def work(connection: Connection) -> list[bool]:
         exclusive(connection)
-        last = next(iter(_rows(connection, row.id)[-1:]), None)
-        if last is not None and (last.state, last.forms) == (row.state, row.forms):
-            return False
-        said = {column.name: getattr(row, column.name) for column in _COLUMNS}
-        connection.execute(insert(EVENTS).values(**{**said, "event": row.id, "subject": row.subject or ""}))
-        append(connection, event, signer)
-        return True
+        last = {row.id: row for row in _rows(connection)} if len(told) > 1 else {}
+        return [_put(connection, row, event, signer, last) for row, event in told]
 
     return ledger.write(work)
+
+
+def _put(connection: Connection, row: Happened, event: Event, signer: Signer, last: dict[str, Happened]) -> bool:
+    known = last.get(row.id) or next(iter(_rows(connection, row.id)[-1:]), None)
+    if known is not None and (known.state, known.forms) == (row.state, row.forms):
+        return False
+    said = {column.name: getattr(row, column.name) for column in _COLUMNS}
+    connection.execute(insert(EVENTS).values(**{**said, "event": row.id, "subject": row.subject or ""}))
+    append(connection, event, signer)
+    return True
 
 
 def recorded(ledger: Ledger) -> list[Happened]:

@@ -69,7 +69,15 @@ class Column:
         """Every form in which a value may stand there; None where that depends on what is not known."""
         if self.ways is None:
             return None
-        return frozenset(form for way in self.ways for form in self.forms_of(way, value, tenant))
+        found = (self.forms_along(way, [(value, tenant)])[0] for way in self.ways)
+        return frozenset(form for form in found if form is not None)
+
+    def several(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]] | None:
+        """The same of several values, each with its tenant, a technique at a time over all of them."""
+        if not self.ways:
+            return None if self.ways is None else [frozenset() for _ in pairs]
+        each = [self.forms_along(way, pairs) for way in self.ways]
+        return [frozenset(form for form in forms if form is not None) for forms in zip(*each, strict=True)]
 
     @cached_property
     def ways(self) -> tuple[Way, ...] | None:
@@ -100,13 +108,19 @@ class Column:
         said = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
-    def forms_of(self, way: Way, value: str, tenant: str) -> frozenset[str]:
-        """The forms that a value takes on one way; none where it cannot go it."""
-        whole = self._type_of(self.key) == "integer"
-        if whole and not _is_whole(value):
-            return frozenset()
-        given = pa.array([value]).cast(pa.int64() if whole else pa.string())
-        return frozenset(self._at(way.steps, given, tenant, way.time))
+    def forms_along(self, way: Way, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
+        """The form that each value takes on one way; None where it cannot go it."""
+        values = self._typed(self.key, [value for value, _ in pairs])
+        tenant = self.policy.tenant
+        columns = {} if tenant is None else {tenant: self._typed(tenant, [name for _, name in pairs])}
+        times = pa.repeat(pa.scalar(way.time, _TIME), len(pairs))
+        context = Context(self.key, way.time, self.keys, columns, times)
+        for step in way.steps if len(pairs) else ():
+            values = treat(step, values, replace(context, memo=None)).values
+        return [
+            form.decode() if isinstance(form, bytes) else None if form is None else str(form)
+            for form in values.to_pylist()
+        ]
 
     def _is_known(self, chain: Sequence[Step]) -> bool:
         return not any(step.reads() - {self.policy.tenant} or not isinstance(step, Technique) for step in chain)
@@ -120,18 +134,11 @@ class Column:
         field_ = None if key is None else self.policy.fields.get(key)
         return None if field_ is None else field_.type
 
-    def _at(self, steps: Sequence[Technique], values: pa.Array, tenant: str, time: datetime) -> Iterator[str]:
-        columns = {} if self.policy.tenant is None else {self.policy.tenant: self._tenant(tenant)}
-        context = Context(self.key, time, self.keys, columns, pa.array([time], _TIME))
-        for step in steps:
-            values = treat(step, values, replace(context, memo=None)).values
-        for form in values.to_pylist():
-            if form is not None:
-                yield form.decode() if isinstance(form, bytes) else str(form)
-
-    def _tenant(self, tenant: str) -> pa.Array:
-        whole = self._type_of(self.policy.tenant) == "integer" and _is_whole(tenant)
-        return pa.array([int(tenant)], pa.int64()) if whole else pa.array([tenant])
+    def _typed(self, key: str, texts: Sequence[str]) -> pa.Array:
+        """Texts as values of a field; what is no whole number stands for nobody in a field of whole numbers."""
+        if self._type_of(key) != "integer":
+            return pa.array(texts, pa.string())
+        return pa.array([int(text) if _is_whole(text) else None for text in texts], pa.int64())
 
 
 def pinned(keys: Keyring, schema: pa.Schema, pointer: Pointer) -> Pinned:

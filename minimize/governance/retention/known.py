@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from minimize.errors import MinimizeError
 from minimize.governance.retention.clock import Clock
-from minimize.governance.retention.forms import AS_IT_CAME, Column, Pinned, rotations
+from minimize.governance.retention.forms import AS_IT_CAME, Column, Pinned, Way, rotations
 from minimize.governance.retention.ordered import named_in, periods
 from minimize.governance.retention.rules import Rules, fields_of
 from minimize.governance.retention.tokens import form_tokens
+from minimize.governance.retention.whose import Pair
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.history import has_runs
 from minimize.io.published import receipts
@@ -37,20 +38,27 @@ class Told:
     missed: tuple[str, ...] = ()
 
 
-def forms_told(tenant: str, subject: str, outputs: Iterable[Place], at: datetime, keys: Keyring) -> Told:
-    """How a subject stands in outputs, as tokens; and how it may in files that are written yet, about times up to this one."""
-    forms = {AS_IT_CAME: form_tokens(keys, tenant, [subject])}
+def forms_told(pairs: Sequence[Pair], outputs: Iterable[Place], at: datetime, keys: Keyring) -> list[Told]:
+    """How subjects stand in outputs, as tokens; and how they may in files that are written yet, about times up to this one.
+
+    Takes each subject with its tenant; gives what is told of each, in their order.
+    """
+    forms = [{AS_IT_CAME: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
     missed: list[str] = []
     for output in outputs:
         found = _found(output, at, keys)
         if found is None:
             missed.append(str(output))
-        for column in found or ():
-            for way in column.ways or ():
-                name = column.name_of(way)
-                if name not in forms:
-                    forms[name] = form_tokens(keys, tenant, column.forms_of(way, subject, tenant))
-    return Told(forms, tuple(missed))
+        for name, column, way in _ways(found or ()):
+            if name in forms[0]:
+                continue
+            for told, (_, tenant), form in zip(forms, pairs, column.forms_along(way, pairs), strict=True):
+                told[name] = form_tokens(keys, tenant, [] if form is None else [form])
+    return [Told(told, tuple(missed)) for told in forms]
+
+
+def _ways(columns: Iterable[Column]) -> Iterator[tuple[str, Column, Way]]:
+    yield from ((column.name_of(way), column, way) for column in columns for way in column.ways or ())
 
 
 def _found(output: Place, at: datetime, keys: Keyring) -> list[Column] | None:

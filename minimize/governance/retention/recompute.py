@@ -132,6 +132,10 @@ class AsItComes:
         """The value itself."""
         return frozenset({value})
 
+    def several(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]]:
+        """The values themselves."""
+        return [frozenset({value}) for value, _ in pairs]
+
 
 def _keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring) -> Keeps:
     """Which records of a source are left after events."""

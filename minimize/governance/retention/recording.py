@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -69,20 +69,38 @@ def add_event(wish: Wish, house: House, now: datetime, *, allowed: Allowed | Non
     Its subject stands there as a token, beside tokens of the forms in which it stands in the outputs that the ledger knows (and
     that of the house's pipeline). Raises PolicyError, LedgerError, KeyringError, and what `allowed` raises.
     """
-    from minimize.ledger.happened import Happened, recorded
+    return add_events([wish], house, now, allowed=allowed)[0]
 
+
+def add_events(
+    wishes: Sequence[Wish], house: House, now: datetime, *, allowed: Allowed | None = None
+) -> tuple[Kept, ...]:
+    """The same of several events, all or none: outputs are looked at once for all of them."""
+    from minimize.ledger.happened import recorded
+
+    for wish in wishes:
+        _check(wish)
+    keys, actor = house.keyring(), actor_of()
+    with house.opened(create=True) as ledger:
+        before = recorded(ledger)
+        told = _told(wishes, now, _outputs(ledger, house), keys)
+        rows = [_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
+        new = _recorded(ledger, rows, before, keys, actor, allowed)
+    return tuple(Kept(row, fresh, each.missed) for row, fresh, each in zip(rows, new, told, strict=True))
+
+
+def _check(wish: Wish) -> None:
     faults = [message for _, message in wrong(wish.tenant.strip() or None, wish.subject, wish.kind)]
     if faults or (wish.subject is not None and not wish.subject.strip()):
         raise PolicyError(f"no event: {'; '.join(faults) or 'a subject has a name'}", hint="see --help")
-    keys, actor = house.keyring(), actor_of()
-    with house.opened(create=True) as ledger:
-        rows, at = recorded(ledger), wish.at or now
-        token = None if wish.subject is None else _token(rows, keys, wish.tenant, wish.subject)
-        told = _told(wish, at, _outputs(ledger, house), keys)
-        row = Happened(wish.tenant, token, wish.kind, at, "recorded", "{}", now, actor.user or "")
-        forms = {**_forms(rows, row.id), **told.forms}
-        row = replace(row, forms=json.dumps(forms, sort_keys=True))
-        return Kept(row, _recorded(ledger, row, _before(rows, row), keys, actor, allowed), told.missed)
+
+
+def _row(wish: Wish, told: Told, before: Sequence[Happened], keys: Keyring, now: datetime, actor: Actor) -> Happened:
+    from minimize.ledger.happened import Happened
+
+    token = None if wish.subject is None else _token(before, keys, wish.tenant, wish.subject)
+    row = Happened(wish.tenant, token, wish.kind, wish.at or now, "recorded", "{}", now, actor.user or "")
+    return replace(row, forms=json.dumps({**_forms(before, row.id), **told.forms}, sort_keys=True))
 
 
 def withdraw_event(name: str, house: House, now: datetime, *, allowed: Allowed | None = None) -> Kept:
@@ -101,7 +119,7 @@ def withdraw_event(name: str, house: House, now: datetime, *, allowed: Allowed |
             message = "no event has that name" if not named else "more than one event has that name"
             raise ConfigurationError(message, hint=f"`minimize events list` shows them; {SHORT} letters or more")
         row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
-        return Kept(row, _recorded(ledger, row, named[0].state, keys, actor, allowed))
+        return Kept(row, _recorded(ledger, [row], rows, keys, actor, allowed)[0])
 
 
 def listed(house: House, *, tenant: str | None = None, history: bool = False) -> list[Kept]:
@@ -114,8 +132,11 @@ def listed(house: House, *, tenant: str | None = None, history: bool = False) ->
     return [Kept(row) for row in chosen if tenant in (None, row.tenant_id)]
 
 
-def _told(wish: Wish, at: datetime, outputs: Callable[[], Iterable[Place]], keys: Keyring) -> Told:
-    return Told({}) if wish.subject is None else forms_told(wish.tenant, wish.subject, outputs(), at, keys)
+def _told(wishes: Sequence[Wish], now: datetime, outputs: Callable[[], Iterable[Place]], keys: Keyring) -> list[Told]:
+    pairs = [(wish.subject, wish.tenant) for wish in wishes if wish.subject is not None]
+    at = max((wish.at or now for wish in wishes), default=now)
+    told = iter(forms_told(pairs, outputs(), at, keys) if pairs else ())
+    return [Told({}) if wish.subject is None else next(told) for wish in wishes]
 
 
 def _outputs(ledger: Ledger, house: House) -> Callable[[], Iterable[Place]]:
@@ -144,21 +165,34 @@ def _forms(rows: Iterable[Happened], event: str) -> Forms:
     return {name: tokens for row in rows if row.id == event for name, tokens in forms_in(row).items()}
 
 
-def _before(rows: Iterable[Happened], row: Happened) -> str | None:
-    return {each.id: each.state for each in rows}.get(row.id)
-
-
 def _recorded(
-    ledger: Ledger, row: Happened, before: str | None, keys: Keyring, actor: Actor, allowed: Allowed | None
-) -> bool:
-    from minimize.ledger.happened import record
+    ledger: Ledger,
+    rows: Sequence[Happened],
+    before: Iterable[Happened],
+    keys: Keyring,
+    actor: Actor,
+    allowed: Allowed | None,
+) -> list[bool]:
+    from minimize.ledger.happened import record_all
 
+    states: dict[str, str] = {each.id: each.state for each in before}
+    resources = [_resource(row, states.get(row.id)) for row in rows]
+    if allowed is not None:
+        for resource in resources:
+            allowed(actor, resource)
+    return record_all(
+        ledger, [(row, _event(row, actor, each)) for row, each in zip(rows, resources, strict=True)], keys
+    )
+
+
+def _resource(row: Happened, before: str | None) -> Resource:
     whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
     changes = (Change("state", before, row.state), Change("at", None, time_text(row.at)))
-    resource = Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
-    if allowed is not None:
-        allowed(actor, resource)
-    event = Event(
+    return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
+
+
+def _event(row: Happened, actor: Actor, resource: Resource) -> Event:
+    return Event(
         component="retention",
         category="deletion",
         activity="events",
@@ -167,7 +201,6 @@ def _recorded(
         time=row.recorded_at,
         resources=(resource,),
     )
-    return record(ledger, row, event, keys)
 
 
 def _within(row: Happened) -> Any:

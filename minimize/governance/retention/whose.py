@@ -22,6 +22,10 @@ Codes = npt.NDArray[np.int64]
 NOBODY = -1
 
 
+Pair = tuple[str, str]
+"""A value and its tenant."""
+
+
 class Forms(Protocol):
     """How somebody stands in a column."""
 
@@ -32,6 +36,10 @@ class Forms(Protocol):
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form in which a value may stand there; None where that depends on what is not known."""
+        ...
+
+    def several(self, pairs: Sequence[Pair]) -> list[frozenset[str]] | None:
+        """The same of several values with their tenants, at once."""
         ...
 
 
@@ -87,7 +95,8 @@ class Whose:
         """The events of one kind of effect, for one file. Takes what was recognized there of those that the ledger tells of."""
         wide: dict[str, int] = {}
         own: dict[tuple[str, str | None], int] = {}
-        pairs = {event: _found(event, tenant, subject, recognized) for event in events}
+        forms = _Forms.of(events, tenant, subject)
+        pairs = {event: forms.found(event, recognized) for event in events}
         for event, found in pairs.items():
             at = microseconds_of(event.at)
             for form, of in found or ():
@@ -122,12 +131,13 @@ class Whose:
 
     def _own_until(self, batch: pa.RecordBatch, tenants: Codes) -> Moments:
         """Per row until when an event of its subject reaches. The loop runs over distinct pairs of those who are named."""
-        subjects = self._codes(batch, self.subject, self.values)
+        values = self.values
+        subjects = self._codes(batch, self.subject, values)
         until = np.full(batch.num_rows, UNKNOWN)
         rows = np.flatnonzero(subjects != NOBODY)
         names = self.tenants
         pairs, places = np.unique(np.stack([subjects[rows], tenants[rows]]), axis=1, return_inverse=True)
-        found = [self._until(self.values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
+        found = [self._until(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
         until[rows] = np.array(found, np.int64)[places.reshape(-1)] if len(rows) else until[rows]
         return until
 
@@ -147,29 +157,46 @@ class Whose:
         return rows
 
 
-Pairs = list[tuple[str, str | None]]
+Standing = list[tuple[str, str | None]]
 
 
-def _found(
-    event: Event, tenant: Named | None, subject: Named | None, recognized: Mapping[Event, Found]
-) -> Pairs | None:
-    """The forms of whom an event is about, subjects with those of their tenant; None where a file cannot show them."""
-    if not event.is_of_subject:
-        forms = None if tenant is None else tenant.column.forms(event.tenant, event.tenant)
-        return None if forms is None else [(form, None) for form in sorted(forms)]
-    if subject is None:
-        return None
-    if event.subject is None:
-        return list(_pairs(recognized.get(event, NOTHING).forms, event, tenant))
-    forms = subject.column.forms(event.subject, event.tenant)
-    return None if forms is None else list(_pairs(forms, event, tenant))
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """The forms of everybody whom events are about, each worked out once.
 
+    under  per tenant the forms in which it stands; None where the file does not show it
+    own    per subject and tenant the forms in which it stands; None where a file cannot show them
+    """
 
-def _pairs(forms: frozenset[str], event: Event, tenant: Named | None) -> Iterator[tuple[str, str | None]]:
-    """A subject's forms with those of its tenant; where the file does not show tenants, those of any."""
-    under = None if tenant is None else tenant.column.forms(event.tenant, event.tenant)
-    for form in sorted(forms):
-        if under is None:
-            yield form, None
-        else:
-            yield from ((form, of) for of in sorted(under))
+    under: Mapping[str, frozenset[str] | None] = field(repr=False)
+    own: Mapping[Pair, frozenset[str]] | None = field(repr=False)
+    shows: bool
+
+    @classmethod
+    def of(cls, events: Sequence[Event], tenant: Named | None, subject: Named | None) -> _Forms:
+        """Those of events in one file."""
+        names = dict.fromkeys(event.tenant for event in events)
+        under = {name: None if tenant is None else tenant.column.forms(name, name) for name in names}
+        pairs = list(dict.fromkeys((each.subject, each.tenant) for each in events if each.subject is not None))
+        found = None if subject is None else subject.column.several(pairs)
+        return cls(under, None if found is None else dict(zip(pairs, found, strict=True)), subject is not None)
+
+    def found(self, event: Event, recognized: Mapping[Event, Found]) -> Standing | None:
+        """The forms of whom an event is about, subjects with those of their tenant; None where a file cannot show them."""
+        if not event.is_of_subject:
+            forms = self.under[event.tenant]
+            return None if forms is None else [(form, None) for form in sorted(forms)]
+        if not self.shows:
+            return None
+        if event.subject is None:
+            return list(self._pairs(recognized.get(event, NOTHING).forms, event.tenant))
+        return None if self.own is None else list(self._pairs(self.own[event.subject, event.tenant], event.tenant))
+
+    def _pairs(self, forms: frozenset[str], tenant: str) -> Iterator[tuple[str, str | None]]:
+        """A subject's forms with those of its tenant; where the file does not show tenants, those of any."""
+        under = self.under[tenant]
+        for form in sorted(forms):
+            if under is None:
+                yield form, None
+            else:
+                yield from ((form, of) for of in sorted(under))

@@ -18,13 +18,13 @@ from minimize.governance.retention.expire import Expiry
 from minimize.governance.retention.kept import kept_events
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
-from minimize.governance.retention.recording import Wish, add_event
+from minimize.governance.retention.recording import Wish, add_events
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.finding import Blind, Held, Search
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
 from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_down
-from minimize.governance.subjects.rescan import hidden, remains
-from minimize.governance.subjects.shared import shared
+from minimize.governance.subjects.rescan import hidden
+from minimize.governance.subjects.shared import acts, shared
 from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring
@@ -135,21 +135,16 @@ class _Deleting:
 
     def planned(self, whose: Sequence[Subject]) -> Deletion:
         """What goes, who has to be told, and where nobody can be looked for."""
-        events = tuple(self._event(each) for each in whose)
+        events = tuple(map(self._event, whose))
         plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.found}
-        sought = [found for each in whose for found in self._search(each).over(self.found)]
-        forms = frozenset(form for one in sought if isinstance(one, Held) for form in one.forms)
-        recalls = {each: self._recalls(each, forms) for each in whose}
-        blind = {one.file.path: one for one in sought if isinstance(one, Blind)}
         due = {name: plan for name, plan in plans.items() if plan.due}
-        return Deletion(tuple(whose), due, recalls, tuple(blind.values()), self.missed)
+        return Deletion(tuple(whose), due, self._recalls(whose), tuple(self._blind(whose)), self.missed)
 
     def done(self, plan: Deletion) -> Deletion:
         """The deletion, carried out: recorded first, then output by output, then looked for once more."""
         steps = [self._request(each) for each in plan.whose]
         taken_down(self.ledger, self.house, steps, self.now)
-        for each in plan.whose:
-            self._told_of(each)
+        self._told_of(plan.whose)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
         try:
@@ -176,18 +171,21 @@ class _Deleting:
 
     def _check(self, whose: Sequence[Subject], made: Sequence[Receipt]) -> None:
         """Raises CheckFailed where a record is left, or a dictionary of what was written anew knows somebody who has none."""
-        now = tuple(replace(each, chain=receipts(each.folder)) for each in self.found)
-        left = {path for each in whose for path in remains(self._search(each), now)}
+        now, events = (
+            tuple(replace(each, chain=receipts(each.folder)) for each in self.found),
+            [*map(self._event, whose)],
+        )
+        left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in made for one in each.outputs.values() for file in one.files]
         left |= set(hidden(now, new, self.keys))
         if left:
             hint = "a run may have published meanwhile: the same command goes on"
             raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
 
-    def _told_of(self, subject: Subject) -> None:
-        """Puts down that the subject is gone, so that no run brings it back."""
-        places = replace(self.house, keys=self.keys)
-        add_event(Wish(str(subject.tenant), KIND, subject.id, self.now), places, self.now)
+    def _told_of(self, whose: Sequence[Subject]) -> None:
+        """Puts down that they are gone, so that no run brings them back."""
+        wishes = [Wish(str(each.tenant), KIND, each.id, self.now) for each in whose]
+        add_events(wishes, replace(self.house, keys=self.keys), self.now)
 
     def _request(self, subject: Subject) -> Request:
         from minimize.ledger.requests import Request
@@ -205,11 +203,31 @@ class _Deleting:
     def _event(self, subject: Subject) -> Event:
         return Event(str(subject.tenant), KIND, self.now, subject.id)
 
-    def _recalls(self, subject: Subject, forms: frozenset[str]) -> Recalls:
-        told: dict[str, list[str]] = {}
-        for act in shared(self.ledger, subject, (), self.keys, forms):
-            told.setdefault(act.recipient, []).append(act.disclosure)
-        return told
+    def _recalls(self, whose: Sequence[Subject]) -> dict[Subject, Recalls]:
+        """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""
+        told = acts(self.ledger)
+        forms = self._forms(whose) if told else {}
+        found: dict[Subject, Recalls] = {}
+        for each in whose:
+            named: dict[str, list[str]] = {}
+            for act in shared(told, each, (), self.keys, forms.get(each, ())):
+                named.setdefault(act.recipient, []).append(act.disclosure)
+            found[each] = named
+        return found
+
+    def _forms(self, whose: Sequence[Subject]) -> dict[Subject, frozenset[str]]:
+        sought = ((each, list(self._search(each).over(self.found))) for each in whose)
+        return {
+            each: frozenset(form for one in found if isinstance(one, Held) for form in one.forms)
+            for each, found in sought
+        }
+
+    def _blind(self, whose: Sequence[Subject]) -> Iterator[Blind]:
+        """The files in which none of them can be looked for."""
+        for only in (False, True):
+            first = next((each for each in whose if each.is_tenant == only), None)
+            if first is not None:
+                yield from (one for one in self._search(first).over(self.found) if isinstance(one, Blind))
 
     def _holds(self, subject: Subject) -> bool:
         return any(isinstance(each, Held) for each in self._search(subject).over(self.found))

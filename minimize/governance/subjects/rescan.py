@@ -1,4 +1,4 @@
-"""What a deletion left behind, looked for in the bytes of files: forms that no record has, and records that should be gone."""
+"""What a deletion may have left in the bytes of files: subjects in dictionaries that no record has."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.governance.subjects.finding import Held, Search
 from minimize.governance.subjects.outputs import Output
 from minimize.io.stored import open_stored
 from minimize.keys import Keyring, find_kms
 from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.stores import local
-
-
-def remains(search: Search, outputs: Iterable[Output]) -> Iterator[str]:
-    """The files that still hold records of a subject; those that happened after it was erased are not among them."""
-    for found in search.over(outputs):
-        if isinstance(found, Held):
-            yield found.file.path
 
 
 def hidden(outputs: Iterable[Output], paths: Iterable[str], keys: Keyring) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,20 +43,28 @@ class Shared:
         }
 
 
+Acts = Sequence[tuple[Disclosure, TenantShare]]
+"""Every act of sharing with what was sent of each tenant, oldest first."""
+
+
+def acts(ledger: Ledger) -> Acts:
+    """Every act of the ledger."""
+    return [(act, share) for act in disclosures(ledger) for share in tenants_of(ledger, act.disclosure)]
+
+
 def shared(
-    ledger: Ledger, subject: Subject, tenants: Iterable[str], keys: Keyring, forms: Collection[str] = ()
+    told: Acts, subject: Subject, tenants: Iterable[str], keys: Keyring, forms: Collection[str] = ()
 ) -> Iterator[Shared]:
     """The acts of sharing that name the subject, oldest first; of a whole tenant all of its own.
 
     Takes the tenants that are known, and the forms in which outputs have him: what was shared from an output was told by those.
     """
     names = frozenset(tenants) if subject.tenant is None else frozenset({subject.tenant})
-    for act in disclosures(ledger):
-        for share in tenants_of(ledger, act.disclosure):
-            if share.tenant_id in names and (
-                subject.id is None or any(_names(share, each, keys) for each in (subject.id, *forms))
-            ):
-                yield _shared(act, share)
+    for act, share in told:
+        if share.tenant_id in names and (
+            subject.id is None or any(_names(share, each, keys) for each in (subject.id, *forms))
+        ):
+            yield _shared(act, share)
 
 
 def _names(share: TenantShare, id_: str, keys: Keyring) -> bool:

@@ -12,7 +12,7 @@ from minimize.errors import LedgerError
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.finding import Blind, Held, Search
 from minimize.governance.subjects.outputs import Unreached, outputs
-from minimize.governance.subjects.shared import Shared, shared
+from minimize.governance.subjects.shared import Shared, acts, shared
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tenants import tenants_named
 from minimize.receipt import time_text
@@ -122,7 +122,7 @@ def _view(
     each = list(search.over(found))
     held = tuple(one for one in each if isinstance(one, Held))
     forms = frozenset(form for one in held for form in one.forms)
-    sent = () if ledger is None else tuple(shared(ledger, subject, search.tenants, search.keys, forms))
+    sent = () if ledger is None else tuple(shared(acts(ledger), subject, search.tenants, search.keys, forms))
     return View(subject, at, held, tuple(one for one in each if isinstance(one, Blind)), tuple(missed), sent)
 
 

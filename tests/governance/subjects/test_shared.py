@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minimize.governance.subjects.asked import Subject
-from minimize.governance.subjects.shared import Shared, shared
+from minimize.governance.subjects.shared import Shared, acts, shared
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.house import NOW, House
@@ -15,7 +15,7 @@ from tests.governance.sharing.house import NOW, House
 
 def told(shop: House, subject: Subject, *forms: str) -> list[Shared]:
     with open_ledger(find_ledger(shop.ledger)) as book:
-        return list(shared(book, subject, ["north", "south", "west"], shop.keys, forms))
+        return list(shared(acts(book), subject, ["north", "south", "west"], shop.keys, forms))
 
 
 @pytest.fixture(name="shop")
