@@ -15,7 +15,7 @@ RAN = START + DAY
 
 
 def told(house: House) -> dict[str, tuple[str, ...]]:
-    return forms_told("east", "d1", [house.out], RAN, Keyring.load(house.keys)).forms
+    return forms_told([("d1", "east")], [house.out], RAN, Keyring.load(house.keys))[0].forms
 
 
 def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: House) -> None:
@@ -52,7 +52,7 @@ def test_an_output_without_its_subject_tells_nothing_more(house: House) -> None:
 def test_an_output_that_cannot_be_looked_at_is_missed_and_an_empty_one_is_not(day: House) -> None:
     keys = Keyring.load(day.keys)
     (day.folder / "pipeline.yaml").unlink()
-    found = forms_told("east", "d1", [day.out, day.folder / "nothing"], RAN, keys)
+    (found,) = forms_told([("d1", "east")], [day.out, day.folder / "nothing"], RAN, keys)
     assert found.missed == (str(day.out),)
     assert set(found.forms) == {AS_IT_CAME}
     assert "d1" not in repr(found)
