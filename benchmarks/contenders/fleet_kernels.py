@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.contenders.words import EDGES
 from benchmarks.given import Given
-from minimize.codebook.index import Index
+from minimize.codebook import Integers
 from minimize.interned import Interned
 
 WORKERS, BATCH, LEAST = 2, 1 << 17, 10
@@ -57,8 +57,7 @@ class Shared:
 class Counted:
     """What was counted of a file: per group, and which devices were in it."""
 
-    groups: Index = field(default_factory=Index)
-    keys: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    groups: Integers = field(default_factory=Integers)
     rows: Any = field(default_factory=lambda: np.empty(0))
     batteries: Any = field(default_factory=lambda: np.empty(0))
     charge: Any = field(default_factory=lambda: np.empty(0))
@@ -79,10 +78,7 @@ class Counted:
 
     def _groups(self, keys: Any) -> Any:
         encoded = pa.array(keys).dictionary_encode()
-        found = encoded.dictionary.to_numpy()
-        codes, new = self.groups.codes(found.view(np.uint64), np.zeros(len(found), np.uint64))
-        self.keys = np.concatenate([self.keys, found[new]])
-        return codes[encoded.indices.to_numpy()]
+        return self.groups.codes(encoded.dictionary.to_numpy())[encoded.indices.to_numpy()]
 
     def _see(self, groups: Any, devices: Any, lacking: Any) -> None:
         """Keeps the rows that tell something new: mostly a device is where it was last seen."""
@@ -156,7 +152,7 @@ def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
     mean = np.divide(whole.charge[standing], whole.batteries[standing], where=enough, out=np.zeros(len(standing)))
     return pa.table(
         {
-            **_named(shared, whole.keys[standing]),
+            **_named(shared, whole.groups.values[standing]),
             "events": pa.array(whole.rows[standing].astype(np.int64)),
             "devices": pa.array(devices[standing]),
             "battery_mean": pa.array(mean, mask=~enough),
@@ -169,7 +165,7 @@ def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
 def _merged(counted: list[Counted]) -> Counted:
     whole = Counted()
     for one in counted:
-        groups = whole._groups(one.keys)
+        groups = whole._groups(one.groups.values)
         count = len(groups)
         whole.rows = _added(whole.rows, groups, one.rows[:count])
         whole.batteries = _added(whole.batteries, groups, one.batteries[:count])
@@ -178,7 +174,7 @@ def _merged(counted: list[Counted]) -> Counted:
         whole.bins = _added(whole.bins, places, _padded(one.bins, len(places)))
         low = CODE + BITS
         whole.pairs += [groups[pairs >> low] << low | pairs & ((1 << low) - 1) for pairs in one.pairs]
-    whole.bins = _padded(whole.bins, len(whole.keys) * BINS)
+    whole.bins = _padded(whole.bins, len(whole.groups) * BINS)
     return whole
 
 
