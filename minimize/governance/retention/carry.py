@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Any, Final
+from typing import Final
 
 from minimize.errors import OutputError, RefusedError
-from minimize.governance.retention.due import RECORDS, Due, look
-from minimize.governance.retention.events import Event
+from minimize.governance.retention.anew import Anew
+from minimize.governance.retention.due import Due
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
-from minimize.governance.retention.recompute import Before, Recomputed, recomputed
+from minimize.governance.retention.recompute import Recomputed
 from minimize.governance.retention.remains import Remains
-from minimize.governance.retention.sources import lost_records, source_of
 from minimize.governance.retention.told import Telling, retention_file
-from minimize.governance.retention.written import RETENTION, Written
-from minimize.io.places import place_of
+from minimize.governance.retention.written import RETENTION
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
-from minimize.io.stored import open_stored
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
 from minimize.job.told import How
@@ -65,42 +62,9 @@ class Carrying:
             groups.setdefault(each.written.same, []).append(each)
         return tuple(self._group(plan, group) for group in groups.values())
 
-    def _recomputed(self, chain: Sequence[Receipt], plan: Plan, group: Sequence[Due]) -> tuple[Recomputed, ...]:
-        """Aggregates of dates of which records went after events alone, as far as they can be made anew."""
-        found: list[Recomputed] = []
-        dates = {each.date for each in group if each.name == RECORDS and not each.is_handed}
-        for on in sorted(dates, key=str):
-            due = {each.name for each in plan.due if each.date == on}
-            names = [name for name, said in plan.stays.items() if (on or "") in said and name not in due]
-            source = (
-                source_of(self.pipeline, self.output, chain, on, self.asked.at, self.keys, self.ledger)
-                if names
-                else None
-            )
-            if source is not None and not any(each.is_handed and each.date == on for each in plan.due):
-                last, given = source
-                written = Written(self.output, last, group[0].written.reading)
-                found += recomputed(written, given, on, names, self._before(chain, plan, on, names))
-        return tuple(found)
-
-    def _before(self, chain: Sequence[Receipt], plan: Plan, on: str | None, names: Sequence[str]) -> Before:
-        """The events, and where records of a date went before what stands of it."""
-        if not lost_records(chain, on):
-            return Before(self.asked.happened)
-        records = [each for each in plan.due if each.name == RECORDS and each.date == on]
-        takes = {event for event in self.asked.happened if any(self._takes(event, each) for each in records)}
-        earlier = tuple(event for event in self.asked.happened if event not in takes)
-        return Before(self.asked.happened, earlier, {name: self._rows(chain, name, on) for name in names})
-
-    def _takes(self, event: Event, due: Due) -> bool:
-        alone = replace(self.asked, events=(event,))
-        return due.names(event) and look(alone, due.written, due.file).gated.get("erased", 0) > 0
-
-    def _rows(self, chain: Sequence[Receipt], name: str, on: str | None) -> list[dict[str, Any]]:
-        """What stands of an aggregate on a date."""
-        paths = [file.path for file in in_force(chain).get(name, ()) if place_of(file.path)[1] == on]
-        tables = (open_stored(self.output, path, self.asked.kms).table() for path in paths)
-        return [row for table in tables for row in table.to_pylist()]
+    def _anew(self, chain: Sequence[Receipt], plan: Plan, group: Sequence[Due]) -> Iterator[Recomputed]:
+        reading = group[0].written.reading
+        return Anew(self.asked, self.pipeline, chain, plan, reading, self.ledger).made(group)
 
     def _group(self, plan: Plan, group: Sequence[Due]) -> Receipt:
         how = How(self.kind, "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)
@@ -111,7 +75,7 @@ class Carrying:
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
-            made = self._recomputed(folder.receipts(), plan, group) if self.kind in ("expire", "delete") else ()
+            made = tuple(self._anew(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
             telling = Telling(
                 folder.receipts(),
                 booking.run_id,

@@ -64,23 +64,23 @@ def is_safe(old: Groups, new: Groups, below: int) -> bool:
 def subjects(job: Job, source: Source) -> dict[str, Groups]:
     """Per aggregate that is complete with its batch the distinct subjects of each group, however small."""
     outcome = ENGINES["local"](replace(job, plan=_counting(job.plan)), source, None, Unkept())
-    return {name: _groups(result.table.to_pylist()) for name, result in outcome.aggregates.items()}
+    return {name: groups_of(result.table.to_pylist()) for name, result in outcome.aggregates.items()}
 
 
-def _groups(rows: list[dict[str, Any]]) -> Groups:
+def groups_of(rows: list[dict[str, Any]]) -> Groups:
+    """The rows of a table of subjects, by group."""
     return {tuple(value for name, value in row.items() if name != SUBJECTS): row[SUBJECTS] for row in rows}
 
 
 def _counting(plan: Plan) -> Plan:
     """The plan with nothing but aggregates, and of these nothing but their subjects."""
     complete = {name: each for name, each in plan.aggregates.items() if each.late is None}
-    aggregates = {
-        name: replace(each, definition=_of_subjects(each.definition, plan)) for name, each in complete.items()
-    }
+    aggregates = {name: replace(each, definition=of_subjects(each.definition, plan)) for name, each in complete.items()}
     return replace(plan, aggregates=aggregates, outputs={name: plan.outputs[name] for name in aggregates})
 
 
-def _of_subjects(definition: Definition, plan: Plan) -> Definition:
+def of_subjects(definition: Definition, plan: Plan) -> Definition:
+    """The same groups, every one of them, and of each nothing but its subjects."""
     key = next(key for key, each in plan.policy.fields.items() if each.pointer == definition.counting)
     measured = Measured(CountDistinct(of=key), plan.fields[key].takes)
     return replace(definition, measures={SUBJECTS: measured}, below=1, counts_to=None)

@@ -62,6 +62,7 @@ class Plan:
     stays   aggregates that stand as they are though records behind them go: per name the dates
     untold  partitions of which nobody can say how old their rows are
     lost    per file events of which nobody can be found there
+    behind  per aggregate and event day that waited for late rows the dates whose records it was counted from
     unsure  per event of the ledger the files in which its subject may stand in a form that the ledger does not know
     """
 
@@ -71,6 +72,7 @@ class Plan:
     untold: tuple[str, ...] = ()
     lost: int = 0
     unsure: Mapping[Event, int] = field(default_factory=dict, repr=False)
+    behind: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -137,7 +139,7 @@ def planned(at: datetime, looked: Sequence[Due]) -> Plan:
     untold = {_place(each) for each, said in asked if not said.knows_times and said.rules.shortest is not None}
     lost = sum(len(whose.lost) for _, said in asked for whose in (said.erased, said.handed))
     unsure = Counter(event for _, said in asked for whose in (said.erased, said.handed) for event in whose.unsure)
-    return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost, dict(unsure))
+    return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost, dict(unsure), dict(_behind(looked)))
 
 
 def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
@@ -150,10 +152,17 @@ def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
 
 
+def _behind(looked: Sequence[Due]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
+    for each in looked:
+        days, on = each.written.receipt.outputs[each.name].days or {}, each.date or ""
+        if on in days:
+            yield (each.name, on), frozenset(days[on])
+
+
 def _batches(each: Due) -> set[str | None]:
     """The dates whose records an aggregate's file was counted from: its own, or those that a day waited for."""
-    days = each.written.receipt.outputs[each.name].days or {}
-    return {*days.get(each.date or "", ()), each.date}
+    days, on = each.written.receipt.outputs[each.name].days or {}, each.date or ""
+    return {*days[on]} if on in days else {each.date}
 
 
 def _place(each: Due) -> str:

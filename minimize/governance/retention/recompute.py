@@ -78,20 +78,27 @@ def recomputed(
     records went before, what stands was counted with or without them: whichever of both gives what stands is what the
     difference is taken from; where both do, either; where neither does, it stays.
     """
-    if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
+    then = as_then(written, given, on)
+    if then is None:
         return
-    before, source = before_of(written, given, on)
-    used = {f"{name}/{given.keys.version_of(name)}" for name in before.plan.keys}
-    if not used <= set(written.receipt.keys):
-        return
-    left = Without(source, _keeping(written.policy, known.events, source, given.keys))
+    before, source = then
+    left = Without(source, keeping(written.policy, known.events, source, given.keys))
     new, wanted = subjects(before, left), [name for name in names if before.plan.aggregates[name].late is None]
     bases = {name: _bases(before, written, source, name, known, given.keys) for name in wanted}
     good = [name for name in wanted if _is_safe(before, name, bases[name], new)]
     if good:
-        outcome = ENGINES["local"](replace(before, plan=_only(before, good)), left, None, Unkept())
+        outcome = ENGINES["local"](replace(before, plan=only(before, good)), left, None, Unkept())
         for name, result in outcome.aggregates.items():
             yield Recomputed(name, on, before.output_schema(name), result)
+
+
+def as_then(written: Written, given: Given, on: str | None) -> tuple[Job, Source] | None:
+    """The job that a receipt tells of, over the source of a date; None where pipeline or keys are others now."""
+    if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
+        return None
+    job, source = before_of(written, given, on)
+    used = {f"{name}/{given.keys.version_of(name)}" for name in job.plan.keys}
+    return (job, source) if used <= set(written.receipt.keys) else None
 
 
 def _is_safe(job: Job, name: str, bases: Sequence[Source], new: Mapping[str, Groups]) -> bool:
@@ -103,18 +110,23 @@ def _bases(job: Job, written: Written, source: Source, name: str, known: Before,
     """What an aggregate that stands may have been counted from."""
     if known.standing is None:
         return [source]
-    without = Without(source, _keeping(written.policy, known.earlier, source, keys))
+    without = Without(source, keeping(written.policy, known.earlier, source, keys))
     return [base for base in (source, without) if _gives(job, base, name, known.standing[name])]
 
 
 def _gives(job: Job, source: Source, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether an aggregate over a source is what stands."""
-    outcome = ENGINES["local"](replace(job, plan=_only(job, [name])), source, None, Unkept())
-    found = outcome.aggregates[name].table.to_pylist()
-    return sorted(map(str, found)) == sorted(str(dict(row)) for row in rows)
+    outcome = ENGINES["local"](replace(job, plan=only(job, [name])), source, None, Unkept())
+    return same_rows(outcome.aggregates[name], rows)
 
 
-def _only(job: Job, names: Collection[str]) -> Plan:
+def same_rows(result: AggregateResult, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an aggregate is what stands, in whatever order."""
+    return sorted(map(str, result.table.to_pylist())) == sorted(str(dict(row)) for row in rows)
+
+
+def only(job: Job, names: Collection[str]) -> Plan:
+    """The plan with nothing but some aggregates."""
     aggregates = {name: job.plan.aggregates[name] for name in names}
     return replace(job.plan, aggregates=aggregates, outputs={name: job.plan.outputs[name] for name in names})
 
@@ -137,7 +149,7 @@ class AsItComes:
         return [frozenset({value}) for value, _ in pairs]
 
 
-def _keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring) -> Keeps:
+def keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring) -> Keeps:
     """Which records of a source are left after events."""
     tenant, subject = (
         None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, policy.subject)

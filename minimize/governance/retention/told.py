@@ -112,14 +112,21 @@ class Telling:
             rows_suppressed=sum(each.rows_suppressed for each in results),
             too_late=0,
             files=files,
+            days=self._days(name, {each.date or "" for each in self.made if each.name == name}),
         )
+
+    def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
+        """What was told of event days that waited for late rows, and whose files are written anew."""
+        told = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
+        return {on: rows for days in told for on, rows in days.items() if on in dates} or None
 
     def _output(self, name: str, done: Rewritten) -> Output:
         written = done.written.get(name, ())
         files = files_stated(written)
         category = next(each.written.receipt.outputs[name].category for each in self.group if each.name == name)
         index = indexes_stated(written) if name == RECORDS else None
-        return Output(category, sum(file.rows for file in files), files=files, index=index)
+        days = self._days(name, {each.date or "" for each in self.group if each.name == name and not each.whole})
+        return Output(category, sum(file.rows for file in files), files=files, index=index, days=days)
 
     def _fields(self, counts: Counts) -> dict[str, FieldReceipt]:
         """What went of each field of the records that were rewritten and stay."""
@@ -129,8 +136,9 @@ class Telling:
     def _stays(self) -> dict[str, tuple[str, ...]]:
         dates = {each.date or "" for each in self.group if each.name == RECORDS}
         dates_made = {(each.name, each.date or "") for each in self.made}
+        behind = self.plan.behind
         found = {
-            name: tuple(on for on in said if on in dates and (name, on) not in dates_made)
+            name: tuple(on for on in said if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)
             for name, said in self.plan.stays.items()
         }
         return {name: said for name, said in found.items() if said}

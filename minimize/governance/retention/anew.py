@@ -1,0 +1,96 @@
+"""Which aggregates are made anew after records went, and what is known of their dates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from os import PathLike
+from typing import Any
+
+from minimize.governance.retention.due import RECORDS, Due, look
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.lately import day_recomputed
+from minimize.governance.retention.ordered import Asked
+from minimize.governance.retention.plan import Plan
+from minimize.governance.retention.recompute import Before, Recomputed, recomputed
+from minimize.governance.retention.sources import lost_records, source_of
+from minimize.governance.retention.written import Reading, Written, writers
+from minimize.io.places import place_of
+from minimize.io.stored import open_stored
+from minimize.job.given import Given
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import OutputFile, Receipt, in_force
+
+Dates = Collection[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """What is asked, of which pipeline, after which receipts, by which plan."""
+
+    asked: Asked
+    pipeline: Pipeline
+    chain: Sequence[Receipt] = field(repr=False)
+    plan: Plan
+    reading: Reading = field(repr=False)
+    ledger: str | PathLike[str] | None = None
+
+    def made(self, group: Sequence[Due]) -> Iterator[Recomputed]:
+        """Aggregates of the dates of some files, of which records went after events alone, as far as they can be made anew."""
+        handed = {each.date for each in self.plan.due if each.is_handed}
+        dates = {each.date for each in group if each.name == RECORDS} - handed
+        for on in sorted(dates, key=str):
+            yield from self._of_date(on)
+        for (name, day), batches in self.plan.behind.items():
+            if batches & dates and not batches & handed and not self._is_due(name, day):
+                yield from self._of_day(name, day, batches)
+
+    def _of_date(self, on: str | None) -> Iterator[Recomputed]:
+        names = [name for name, said in self.plan.stays.items() if (on or "") in said and not self._is_due(name, on)]
+        names = [name for name in names if (name, on or "") not in self.plan.behind]
+        source = self._source(on) if names else None
+        if source is not None:
+            last, given = source
+            yield from recomputed(self._written(last), given, on, names, self._before([on], names, on))
+
+    def _of_day(self, name: str, day: str, batches: frozenset[str]) -> Iterator[Recomputed]:
+        files = self._files(name, day)
+        found = {when: self._source(when) for when in sorted(batches)}
+        there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
+        if files and len(there) == len(batches):
+            written = self._written(writers(self.chain)[files[0].path])
+            known = self._before(sorted(batches), [name], day)
+            made = day_recomputed(written, there, name, date.fromisoformat(day), known)
+            yield from [] if made is None else [made]
+
+    def _is_due(self, name: str, on: str | None) -> bool:
+        return any((each.name, each.date) == (name, on) for each in self.plan.due)
+
+    def _before(self, dates: Dates, names: Sequence[str], on: str | None) -> Before:
+        """The events, and where records of some dates went before what stands of aggregates."""
+        if not any(lost_records(self.chain, each) for each in dates):
+            return Before(self.asked.happened)
+        records = [each for each in self.plan.due if each.name == RECORDS and each.date in dates]
+        takes = {event for event in self.asked.happened if any(self._takes(event, each) for each in records)}
+        earlier = tuple(event for event in self.asked.happened if event not in takes)
+        return Before(self.asked.happened, earlier, {name: self._rows(name, on) for name in names})
+
+    def _takes(self, event: Event, due: Due) -> bool:
+        alone = replace(self.asked, events=(event,))
+        return due.names(event) and look(alone, due.written, due.file).gated.get("erased", 0) > 0
+
+    def _rows(self, name: str, on: str | None) -> list[Mapping[str, Any]]:
+        """What stands of an aggregate on a date."""
+        stored = (open_stored(self.asked.output, file.path, self.asked.kms) for file in self._files(name, on))
+        return [row for each in stored for row in each.table().to_pylist()]
+
+    def _files(self, name: str, on: str | None) -> list[OutputFile]:
+        return [file for file in in_force(self.chain).get(name, ()) if place_of(file.path)[1] == on]
+
+    def _source(self, on: str | None) -> tuple[Receipt, Given] | None:
+        asked = self.asked
+        return source_of(self.pipeline, asked.output, self.chain, on, asked.at, asked.keys, self.ledger)
+
+    def _written(self, receipt: Receipt) -> Written:
+        return Written(self.asked.output, receipt, self.reading)

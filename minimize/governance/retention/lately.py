@@ -1,0 +1,84 @@
+"""Event days that waited for late rows, made anew from all their batches after records of some went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from minimize.aggregates.table import AggregateResult, AggregateTally
+from minimize.engines import ENGINES
+from minimize.engines.base import Job, Unkept
+from minimize.governance.retention.counting import Groups, groups_of, is_safe, of_subjects
+from minimize.governance.retention.events import Event
+from minimize.governance.retention.recompute import Before, Recomputed, as_then, keeping, only, same_rows
+from minimize.governance.retention.recompute import Without as Left
+from minimize.governance.retention.written import Written
+from minimize.io.base import Source
+from minimize.job.given import Given
+from minimize.keys import Keyring
+from minimize.policy.model import Policy
+
+Sources = Mapping[date, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One event day of an aggregate: the job that published it, and the batches that it was counted from."""
+
+    name: str
+    day: date
+    job: Job = field(repr=False)
+    sources: Sources = field(repr=False)
+
+    def table(self, sources: Sources) -> AggregateResult:
+        """The day over these batches."""
+        return self._settled(self.job, sources)
+
+    def subjects(self, sources: Sources) -> Groups:
+        """How many subjects stand behind each of its groups, however small."""
+        each = self.job.plan.aggregates[self.name]
+        counted = replace(each, definition=of_subjects(each.definition, self.job.plan))
+        plan = replace(self.job.plan, aggregates={self.name: counted})
+        return groups_of(self._settled(replace(self.job, plan=plan), sources).table.to_pylist())
+
+    def without(self, events: Sequence[Event], policy: Policy, keys: Keyring) -> Sources:
+        """Its batches without the records that events take."""
+        return {when: Left(each, keeping(policy, events, each, keys)) for when, each in self.sources.items()}
+
+    def _settled(self, job: Job, sources: Sources) -> AggregateResult:
+        first, *others = self._tallies(replace(job, plan=only(job, [self.name])), sources)
+        for other in others:
+            first.merge(other)
+        return first.settle()
+
+    def _tallies(self, job: Job, sources: Sources) -> Iterator[AggregateTally]:
+        waits = job.plan.aggregates[self.name].late
+        assert waits is not None
+        for when, source in sources.items():
+            reach = {self.name: waits.reach(when, frozenset({self.day}))}
+            yield ENGINES["local"](replace(job, reach=reach), source, None, Unkept()).late[self.name].days[self.day]
+
+
+def day_recomputed(
+    written: Written, batches: Mapping[date, Given], name: str, on: date, known: Before
+) -> Recomputed | None:
+    """An event day made anew without the records that events took; None where that cannot be, or would tell of few.
+
+    Takes the receipt that published the day, and runs that find the sources of its batches.
+    """
+    then = {when: as_then(written, given, when.isoformat()) for when, given in batches.items()}
+    found = {when: each for when, each in then.items() if each is not None}
+    if len(found) < len(then):
+        return None
+    keys = next(iter(batches.values())).keys
+    day = Day(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
+    left = day.without(known.events, written.policy, keys)
+    bases = [day.sources]
+    if known.standing is not None:
+        both = [day.sources, day.without(known.earlier, written.policy, keys)]
+        bases = [base for base in both if same_rows(day.table(base), known.standing[name])]
+    new, below = day.subjects(left), day.job.plan.aggregates[name].definition.below
+    if not bases or not all(is_safe(day.subjects(base), new, below) for base in bases):
+        return None
+    return Recomputed(name, on.isoformat(), day.job.output_schema(name), day.table(left))
