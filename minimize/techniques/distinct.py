@@ -77,6 +77,22 @@ def merged(values: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(words.indices.take(values.indices), words.dictionary)
 
 
+def in_use(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same without entries that no row has.
+
+    >>> in_use(pa.DictionaryArray.from_arrays(pa.array([2, None, 0]), pa.array(["a", "b", "c"]))).dictionary.to_pylist()
+    ['a', 'c']
+    """
+    indices = values.indices
+    codes = np.asarray(indices.drop_null() if indices.null_count else indices)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(values.dictionary)))
+    if len(used) == len(values.dictionary):
+        return values
+    places = np.zeros(len(values.dictionary), np.int32)
+    places[used] = np.arange(len(used), dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(places).take(indices), pick(values.dictionary, pa.array(used)))
+
+
 def apart(values: pa.DictionaryArray, there: pa.BooleanArray) -> pa.DictionaryArray:
     """The values where they belong, null in between."""
     places = pa.nulls(len(there), values.indices.type)

@@ -19,7 +19,7 @@ from minimize.errors import PolicyError
 from minimize.interned import dense
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, family
 from minimize.techniques.base32 import letters, texts
-from minimize.techniques.distinct import Codes, apart, decoded, distinct, merged, numbers, pick
+from minimize.techniques.distinct import Codes, apart, decoded, distinct, in_use, merged, numbers, pick
 from minimize.techniques.few import Asked, are_few, each_scoped
 from minimize.techniques.mac import Mac, digests_after
 from minimize.techniques.memo import Memo
@@ -99,7 +99,11 @@ class Pseudonymize(Technique):
         return Treated(apart(made, there), lacking if lacking.true_count else None)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
-        """The pseudonyms of a dictionary's entries, once for each scope that they stand in."""
+        """The pseudonyms of a dictionary's entries, once for each scope that they stand in.
+
+        Of those that rows have: a step before may share a dictionary with all that it has ever made.
+        """
+        values = in_use(values)
         beside = self._beside(context)
         if are_few(values, beside):
             few = self._few(values, beside, context)

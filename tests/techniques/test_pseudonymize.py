@@ -178,3 +178,12 @@ def test_many_rows_get_the_pseudonyms_that_few_do(technique: Pseudonymize, encod
     assert (few.untreated is None) == (many.untreated is None)
     if few.untreated is not None and many.untreated is not None:
         assert many.untreated.to_pylist() == few.untreated.to_pylist() * FEW
+
+
+def test_a_second_name_is_made_of_the_names_that_rows_have_and_of_no_others(context: Context) -> None:
+    memo, second = Memo(), Pseudonymize(key="device", link="second")
+    where = replace(context, memo=memo)
+    for first in range(0, 8 * FEW, FEW):
+        batch = pa.array([f"d{number % (2 * FEW)}" for number in range(first, first + 2 * FEW)])
+        treat(second, treat(DEVICE, batch, where).values, where)
+    assert len(memo) == 2 * 2 * FEW
