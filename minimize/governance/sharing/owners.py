@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,13 +41,14 @@ class Owners:
         if not len(self.subjects):
             return {}
         scopes, texts = self.subjects.scoped()
-        order = np.argsort(scopes, kind="stable")
-        texts, names = texts.take(pa.array(order)), [*self.tenants]
+        order, names = np.argsort(scopes, kind="stable"), [*self.tenants]
+        forms = _forms(texts.take(pa.array(order)))
+        data, offsets = data_of(forms), offsets_of(forms)
         ends = np.searchsorted(scopes[order], np.arange(len(names)), side="right").tolist()
-        secret, found, first = _secret(keys, None), {}, 0
-        for name, end in zip(names, ends, strict=True):
+        found, first = {}, 0
+        for name, own, end in zip(names, _own(_secret(keys, None), names), ends, strict=True):
             if end > first:
-                found[name] = _sorted(_tags(secret, name, texts.slice(first, end - first)))
+                found[name] = _sorted(Cmac(own).tags(data, offsets[first : end + 1]))
             first = end
         return found
 
@@ -57,8 +59,8 @@ def token_of(keys: Keyring, tenant: str, subject: str, version: int | None = Non
     Raises KeyringError.
     """
     which = keys.version_of(KEY) if version is None else version
-    tag = _tags(_secret(keys, which), tenant, pa.array([subject], pa.large_string()))
-    return token_text(which, tag.tobytes())
+    (own,), forms = _own(_secret(keys, which), [tenant]), _forms(pa.array([subject], pa.large_string()))
+    return token_text(which, Cmac(own).tags(data_of(forms), offsets_of(forms)).tobytes())
 
 
 def once_each(codes: pa.Array) -> npt.NDArray[np.int64]:
@@ -79,12 +81,11 @@ def _secret(keys: Keyring, version: int | None) -> Cmac:
     return Cmac(keys.subkey(KEY, PURPOSE, version))
 
 
-def _tags(secret: Cmac, tenant: str, subjects: pa.Array) -> npt.NDArray[np.uint8]:
-    """AES-CMAC of each subject under a key of the tenant's own: one subject of two tenants has two tokens."""
-    name = np.frombuffer(tenant.encode(), np.uint8)
-    own = Cmac(secret.tags(name, np.array([0, len(name)])).tobytes())
-    forms = _forms(subjects)
-    return own.tags(data_of(forms), offsets_of(forms))
+def _own(secret: Cmac, tenants: Sequence[str]) -> list[bytes]:
+    """The key of each tenant: one subject of two tenants has two tokens."""
+    names = [name.encode() for name in tenants]
+    offsets = np.cumsum([0, *map(len, names)])
+    return [bytes(tag) for tag in secret.tags(np.frombuffer(b"".join(names), np.uint8), offsets)]
 
 
 def _forms(subjects: pa.Array) -> pa.Array:
