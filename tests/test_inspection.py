@@ -19,9 +19,12 @@ WHEN = "2026-11-25T00:00:00Z"
 
 @pytest.fixture(name="house")
 def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house without neighbours: lint reads the policies beside a pipeline, and beside `tmp_path` lie those of all tests."""
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    folder = tmp_path / "house"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return built(folder)
 
 
 def codes(house: House) -> list[str]:

@@ -43,11 +43,11 @@ def many(rows: int, models: int, devices: int, seed: int = 1) -> Batch:
     )
 
 
-@pytest.mark.parametrize(("models", "devices"), [(50, 20_000), (20_000, 50), (9000, 9000)])
+@pytest.mark.parametrize(("models", "devices"), [(50, 8000), (8000, 50), (3000, 3000)])
 @pytest.mark.parametrize("encoded", [False, True])
 def test_spilled_or_not_the_same_values_are_kept(models: int, devices: int, encoded: bool) -> None:
     top = Top(keep=20, other="other", at_least=3)
-    batches = [many(5000, models, devices, seed) for seed in range(8)]
+    batches = [many(2000, models, devices, seed) for seed in range(6)]
     if encoded:
         batches = [each.with_(released={"model": each.released["model"].dictionary_encode()}) for each in batches]
     within, beyond = tally(top, Aside(None), *batches), tally(top, Aside(1), *batches)
