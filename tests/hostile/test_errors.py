@@ -1,0 +1,112 @@
+"""Every kind of error that Arrow, Python or we can raise, with a value in it: none of it is in what leaves the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import minimize
+from minimize.errors import MinimizeError, NotPermitted, Reason
+from minimize.stage import Batch
+from minimize.stages.gate import Gate
+from tests.leak.held import AT, PURPOSE, TABLE, policy
+from tests.leak.test_printed import whole
+
+CANARY = "CANARY-in-an-error"
+POLICY = policy()
+
+
+def below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
+    """A class and all below it."""
+    yield kind
+    for each in kind.__subclasses__():
+        yield from below(each)
+
+
+ARROWS = sorted({*below(pa.ArrowException), pa.ArrowKeyError, pa.ArrowIndexError}, key=lambda kind: kind.__name__)
+PYTHONS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+)
+OURS = sorted(below(MinimizeError), key=lambda kind: kind.__name__)
+
+
+def raising(kind: type[BaseException]) -> Any:
+    def reveals(self: Gate, batch: Batch) -> Batch:
+        try:
+            raise kind(f"{CANARY} at first")
+        except kind as first:
+            raise kind(f"{CANARY} and again") from first
+
+    return reveals
+
+
+@pytest.mark.parametrize("kind", [*ARROWS, *PYTHONS], ids=lambda kind: kind.__name__)
+def test_of_an_error_that_nobody_foresaw_nothing_is_told_but_its_kind_and_place(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gate, "__call__", raising(kind))
+    with pytest.raises(MinimizeError) as caught:
+        minimize.apply(POLICY, TABLE, purpose=PURPOSE, at=AT)
+    assert CANARY not in "\n".join(whole(caught.value))
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_unicode_error_shows_neither_its_bytes_nor_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reveals(self: Gate, batch: Batch) -> Batch:
+        (CANARY.encode() + b"\xff").decode()
+        return batch
+
+    monkeypatch.setattr(Gate, "__call__", reveals)
+    with pytest.raises(MinimizeError, match="UnicodeDecodeError") as caught:
+        minimize.apply(POLICY, TABLE, purpose=PURPOSE, at=AT)
+    assert CANARY not in "\n".join(whole(caught.value))
+
+
+@pytest.mark.parametrize("name", ["run", "read", "files", "verify", "lint", "plan_for", "load_policy", "load_pipeline"])
+def test_every_door_lets_only_our_errors_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reveals(*_: object, **__: object) -> Any:
+        raise ValueError(CANARY)
+
+    for method in ("exists", "is_dir", "is_file", "resolve", "read_bytes", "iterdir"):
+        monkeypatch.setattr(Path, method, reveals)
+    with pytest.raises(MinimizeError) as caught:
+        getattr(minimize, name)(str(tmp_path))
+    monkeypatch.undo()
+    assert CANARY not in "\n".join(whole(caught.value))
+
+
+def test_a_call_that_does_not_fit_stays_the_callers_type_error() -> None:
+    load: Any = minimize.load_policy
+    with pytest.raises(TypeError):
+        load()
+
+
+@pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
+def test_each_of_ours_has_a_code_an_exit_code_and_its_hint_in_what_it_prints(kind: type[MinimizeError]) -> None:
+    error = kind("something is wrong", hint="do that")
+    assert error.code.startswith("E")
+    assert error.exit_code in (1, 2, 3, 4)
+    assert str(error) == "something is wrong (hint: do that)"
+    assert error.as_json()["error"]["hint"] == "do that"
+
+
+def test_what_is_not_permitted_tells_rules_and_counts_alone() -> None:
+    reason = Reason("consent", "N001", "no consent", tenants=2, rows=1000)
+    assert (
+        str(NotPermitted("refused", reasons=[reason]))
+        .splitlines()[1]
+        .strip()
+        .endswith("no consent (2 tenants, 1,000 rows)")
+    )
