@@ -31,7 +31,11 @@ def goals(figures: dict[str, Any]) -> list[dict[str, Any]]:
         "mixed": "the same where one tenant in ten does not agree",
     }
     plain = figures["apply"]["s"]
-    return [{"about": said, "goal": SHARING, "reached": figures[way]["s"] / plain} for way, said in about.items()]
+    return [
+        {"about": said, "goal": SHARING, "reached": figures[way]["s"] / plain}
+        for way, said in about.items()
+        if way in figures
+    ]
 
 
 def _once(given: Given, way: str) -> list[float]:
