@@ -189,3 +189,14 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     for wrong in ({"version": 2}, {"version": 1, "extra": 1}, mapping(roles={"a": {"copy": "nobody"}})):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, access_schema())
+
+
+def test_the_house_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("version: 1\n")
+    (tmp_path / "minimize.yaml").write_text("access: {file: rules.yaml, encrypt: by_category}\n")
+    assert find_access(tmp_path) == tmp_path / "rules.yaml"
+
+
+def test_a_house_that_only_demands_encryption_names_no_file(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
+    assert find_access(tmp_path) is None
