@@ -15,7 +15,7 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
     >>> [*ahead(iter("abc"))]
     ['a', 'b', 'c']
     """
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(1, "ahead") as thread:
         coming = thread.submit(_next, items)
         while found := coming.result():
             coming = thread.submit(_next, items)

@@ -40,8 +40,10 @@ def test_what_is_raised_comes_in_its_place() -> None:
 
 
 def test_whoever_goes_away_leaves_no_thread() -> None:
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     coming = ahead(iter(range(1000)))
     next(coming)
+    (thread,) = [each for each in {*threading.enumerate()} - before if each.name.startswith("ahead")]
     del coming
-    assert threading.active_count() == before
+    thread.join(30)
+    assert not thread.is_alive()

@@ -54,6 +54,13 @@ def test_a_server_that_shows_another_certificate_gets_nothing(server: Running, h
     assert home.told() == []
 
 
+def test_a_token_that_opens_nothing_is_refused_as_such(server: Running) -> None:
+    with server.client(f"mzd_{'0' * 16}_{'0' * 64}") as door, pytest.raises(RefusedError) as error:
+        door.read("checkins", purpose=PURPOSE)
+    assert error.value.code == "B001"
+    assert error.value.exit_code == 3
+
+
 def test_certificates_that_cannot_be_read_are_told_of(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         connect("grpc+tls://localhost:1", token="mzd_x", ca=tmp_path / "none.pem")

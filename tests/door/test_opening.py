@@ -27,6 +27,12 @@ def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: b
     assert [changes_of(each).get("rows") for each in home.told()] == [60, 1, 60, None]
 
 
+def test_the_house_may_name_the_access_file_beside_what_it_demands(home: Home) -> None:
+    (home.folder / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\nledger: ledger.db\n")
+    with minimize.open(home.house.out, keys=home.house.keys, user="ann") as door:
+        assert door.read(purpose=PURPOSE).num_rows == ROWS
+
+
 def test_an_account_may_be_named(home: Home) -> None:
     with minimize.open(home.house.out, keys=home.house.keys, user="nobody") as door, pytest.raises(RefusedError):
         door.read(purpose=PURPOSE)
