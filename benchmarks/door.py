@@ -37,7 +37,6 @@ RULES: Final = {
     },
     "assignments": [{"role": "reader", "members": {"users": ["ann"]}, "scope": {"tenants": "all", "datasets": "all"}}],
 }
-_TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
 def read(given: Given, work: Path, runs: int) -> dict[str, Any]:
@@ -48,12 +47,10 @@ def read(given: Given, work: Path, runs: int) -> dict[str, Any]:
         _write(given, house / name, records)
     (house / "access.yaml").write_text(json.dumps(RULES))
     taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    with _serving(given, house) as (server, words):
+    with _serving(house) as words:
         for _ in range(runs):
             for way in WAYS:
-                taken[way].append(
-                    _once(server, way, words if way == "door" else [str(house / "open" / "out" / "records")])
-                )
+                taken[way].append(_once(way, words if way == "door" else [str(house / "open" / "out" / "records")]))
     return {
         way: {what: min(each[what] for each in took) for what in ("wall", "cpu")} | {"rows": took[0]["rows"]}
         for way, took in taken.items()
@@ -92,8 +89,8 @@ def _write(given: Given, folder: Path, records: str) -> None:
 
 
 @contextmanager
-def _serving(given: Given, house: Path) -> Iterator[tuple[int, list[str]]]:
-    """A server over the encrypted records: its process, and URL, certificate and token for a client."""
+def _serving(house: Path) -> Iterator[list[str]]:
+    """A server over the encrypted records: its process, URL, certificate and a token, as a client wants them."""
     made = certificate(house, datetime.now(UTC))
     keys, out = house / "shut" / "keys", house / "shut" / "out"
     words = ["--keys", keys, "--access", house / "access.yaml", "--cert", made.certificate, "--key", made.key]
@@ -105,22 +102,16 @@ def _serving(given: Given, house: Path) -> Iterator[tuple[int, list[str]]]:
         assert server.stdout is not None
         said = "".join(iter(server.stdout.readline, "}\n")) + "}"
         try:
-            yield server.pid, [json.loads(said)["url"], str(made.certificate), token]
+            yield [str(server.pid), json.loads(said)["url"], str(made.certificate), token]
         finally:
             server.terminate()
 
 
-def _once(server: int, way: str, words: list[str]) -> dict[str, float]:
-    """One read in a process of its own; the server's CPU seconds are counted where it is the door's."""
-    before = _cpu(server)
+def _once(way: str, words: list[str]) -> dict[str, float]:
+    """One read in a process of its own."""
     call = [sys.executable, "-m", "benchmarks.visiting", way, *words]
     found: dict[str, float] = json.loads(subprocess.run(call, check=True, capture_output=True, cwd=HERE.parent).stdout)
-    return found | {"cpu": found["cpu"] + (_cpu(server) - before if way == "door" else 0)}
-
-
-def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    return found
 
 
 def _minimize(folder: Path, *words: Any) -> subprocess.CompletedProcess[str]:

@@ -31,6 +31,8 @@ from minimize.stores import Place
 
 TRIES: Final = 5
 """How often a dataset is looked at anew that is replaced while it is looked at."""
+FEW: Final = 8.0
+"""Uncompressed bytes a value, up to which texts go as dictionaries: pseudonyms of devices that come several times do."""
 FIELD: Final = b"minimize:field"
 
 
@@ -147,7 +149,7 @@ def _look(output: Place, writers: Writers, places: Mapping[str, Place], kms: Kms
     return Facts(
         tuple(file for file, _ in writers),
         _united([each.whole for each in files.values()]),
-        frozenset() if filled is None else frozenset(small_texts(filled.file)),
+        frozenset() if filled is None else frozenset(small_texts(filled.file, FEW)),
         _tenant({path: (policies[path], each.whole) for path, each in files.items()}),
         _allowed(policies.values()),
         _purposes((policies[path], each.whole) for path, each in files.items()),

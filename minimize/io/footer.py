@@ -75,14 +75,14 @@ class Footer:
         known = chunk.is_stats_set and chunk.statistics.has_null_count
         return int(chunk.num_values - chunk.statistics.null_count) if known else None
 
-    def small(self, name: str) -> bool:
-        """Whether a flat column of strings is worth reading as a dictionary."""
+    def small(self, name: str, most: float = SMALL) -> bool:
+        """Whether a flat column of strings is worth reading as a dictionary: at most so many uncompressed bytes a value."""
         leaf = self.flat(Pointer((name,)))
         if leaf is None or not pa.types.is_string(self.schema.field(name).type):
             return False
         chunks = [self.metadata.row_group(group).column(leaf) for group in range(self.groups)]
         values, size = sum(chunk.num_values for chunk in chunks), sum(chunk.total_uncompressed_size for chunk in chunks)
-        return values > 0 and size / values <= SMALL and all(chunk.has_dictionary_page for chunk in chunks)
+        return values > 0 and size / values <= most and all(chunk.has_dictionary_page for chunk in chunks)
 
     def _at(self, pointer: Pointer) -> list[Place]:
         first, rest = pointer.parts[0], pointer.parts[1:]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from minimize.encryption import open_parquet
 from minimize.errors import OutputError
-from minimize.io.footer import Footer
+from minimize.io.footer import SMALL, Footer
 from minimize.io.hive import value_of
 from minimize.io.sink import WHOLE
 from minimize.keys import Kms
@@ -95,10 +95,10 @@ def _widened(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.S
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
 
 
-def small_texts(file: pq.ParquetFile) -> list[str]:
-    """The columns of text that are worth reading as dictionaries."""
+def small_texts(file: pq.ParquetFile, most: float = SMALL) -> list[str]:
+    """The columns of text that are worth reading as dictionaries: at most so many uncompressed bytes a value."""
     footer = Footer(file.metadata, file.schema_arrow)
-    return [each.name for each in file.schema_arrow if footer.small(each.name)]
+    return [each.name for each in file.schema_arrow if footer.small(each.name, most)]
 
 
 def _opened(output: Place, path: str, kms: Kms | None) -> pq.ParquetFile | None:
