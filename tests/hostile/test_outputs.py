@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.cli.command import Command, Said
+from tests.hostile.shell import minimize
 from tests.job.house import AT, DAY, House, events
 
 
@@ -96,3 +100,25 @@ def test_a_link_in_the_place_of_an_output_is_refused_later_too(house: House, com
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E205")
     assert seen(house.folder / "elsewhere") == before
+
+
+def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: House, command: Command) -> None:
+    house.brings(events(2000))
+    words = ("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
+    with ThreadPoolExecutor(2) as pool:
+        ended = [each.result() for each in [pool.submit(minimize, house.folder, *words) for _ in range(2)]]
+    codes = sorted(each.code for each in ended)
+    assert codes in ([0, 0], [0, 2])
+    assert all(json.loads(each.err)["error"]["code"] in ("E207", "E205") for each in ended if each.code)
+    assert len(house.rows()) == 2000
+    assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
+
+
+def test_a_clock_that_goes_back_between_two_runs_undoes_nothing(house: House, command: Command) -> None:
+    house.brings(events(20))
+    assert run(command).code == 0
+    stood = house.files()
+    earlier = (AT - timedelta(hours=3)).isoformat()
+    said = command("run", ".", "--at", earlier, "--output", "out", "--json")
+    assert (said.code, said.error["code"]) == (3, "E300")
+    assert house.files() == stood

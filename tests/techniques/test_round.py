@@ -102,3 +102,10 @@ def test_integers_agree_with_whole_arithmetic(run: Run, number: int, step: int) 
 def test_rounding_twice_is_rounding_once(run: Run, numbers: list[float]) -> None:
     once = run(Round(to=Decimal("0.1")), numbers, pa.float64())
     assert run(Round(to=Decimal("0.1")), once, pa.float64()) == once
+
+
+@pytest.mark.parametrize("type_", [pa.float32(), pa.float16()])
+def test_narrow_floats_go_to_the_nearest_multiple_up_and_down(run: Run, type_: pa.DataType) -> None:
+    numbers = pa.array([0.14, 0.16, 0.24, 0.25, 0.26, 7.0, -3.24, -3.26], pa.float64()).cast(type_)
+    nearest = pa.array([0.1, 0.2, 0.2, 0.2, 0.3, 7.0, -3.2, -3.3], pa.float64()).cast(type_)
+    assert run(Round(to=Decimal("0.1")), numbers) == nearest.to_pylist()

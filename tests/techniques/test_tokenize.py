@@ -48,11 +48,11 @@ def test_the_length_shows_in_blocks_only(run: Run) -> None:
 
 def test_a_foreign_token_does_not_open(context: Context) -> None:
     [token] = TOKENS.apply(pa.array(["a"]), context).values.to_pylist()
-    forged = [token[:-1] + ("A" if token[-1] != "A" else "Q"), "no token", "", "é"]
+    forged = [token[:-1] + ("A" if token[-1] != "A" else "Q"), "no token", "", "é", token[:3] + "!" + token[3:]]
     opened = TOKENS.detokenize(pa.array([*forged, token, None]), context)
-    assert opened.values.to_pylist() == [None] * 4 + ["a", None]
+    assert opened.values.to_pylist() == [None] * 5 + ["a", None]
     assert opened.untreated is not None
-    assert opened.untreated.to_pylist() == [True] * 4 + [False, False]
+    assert opened.untreated.to_pylist() == [True] * 5 + [False, False]
     assert TOKENS.detokenize(pa.array([token]), replace(context, field="g")).values.to_pylist() == [None]
     assert Tokenize(key="other").detokenize(pa.array([token]), context).values.to_pylist() == [None]
     assert TOKENS.detokenize(pa.array([token]), context, version=2).values.to_pylist() == [None]
