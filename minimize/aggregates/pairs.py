@@ -19,7 +19,7 @@ from minimize.codebook import changes
 from minimize.spill import Aside, Words
 
 _CODE = 30
-_WAITING = 1 << 22
+_WAITING = 1 << 21
 """Pairs that may wait, whatever is known."""
 _AT_ONCE = 1 << 18
 """Pairs that are set aside together: each takes several times its place on the way."""
