@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from minimize.cli.log import FORMATS, set_up
+from minimize.engines import ENGINES
 
 _FILTERS: Final = {
     "activity": "What was done (run, settings, …).",
@@ -59,7 +60,7 @@ def keys(command: F) -> F:
 
 def engine(command: F) -> F:
     """`--engine`: what moves the batches."""
-    kinds = click.Choice(["local", "spark"])
+    kinds = click.Choice(list(ENGINES))
     text = "What moves the batches."
     return click.option("--engine", type=kinds, default="local", show_default=True, help=text)(command)
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from minimize.engines.base import Engine, Job, Outcome
-from minimize.engines.local import run as local
-from minimize.engines.spark import run as spark
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["ENGINES", "Engine", "Job", "Outcome"]
+if TYPE_CHECKING:
+    from minimize.engines.base import Engine
 
-ENGINES: dict[str, Engine] = {"local": local, "spark": spark}
+ENGINES: Final[Mapping[str, str]] = MappingProxyType(
+    {"local": "minimize.engines.local", "spark": "minimize.engines.spark"}
+)
+"""The word that a command uses, and the module whose `run` is the engine. None is loaded before it is asked for."""
+
+
+def engine(name: str) -> Engine:
+    """The engine of a name in the table."""
+    found: Engine = import_module(ENGINES[name]).run
+    return found

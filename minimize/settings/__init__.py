@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from minimize.settings.base import SCHEMA, Settings
-from minimize.settings.csv import from_file
+from minimize.settings.files import from_file
 from minimize.settings.memory import from_memory
 from minimize.settings.rows import Kind, SettingsRows
 from minimize.settings.seen import Explained, SeenSettings, SettingRow

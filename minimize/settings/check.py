@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -136,3 +137,9 @@ def _timeless(given: Given, times: dict[str, pa.Array]) -> Iterator[Finding]:
 
 def _rows(where: pa.Array) -> list[int]:
     return [int(row) for row in np.flatnonzero(where.to_numpy(zero_copy_only=False))]
+
+
+def unreadable(path: Path, kind: str) -> PolicyError:
+    """The refusal of a file that is not what its name says; without a word of it."""
+    finding = Finding("C001", f"settings that cannot be read as {kind}", file=str(path))
+    return PolicyError(f"cannot read the settings {path}", findings=[finding])

@@ -15,8 +15,8 @@ from minimize.ledger import Change, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, version_in, versions_in
 from minimize.receipt import time_text
 from minimize.settings import SCHEMA, SettingsRows
-from minimize.settings.csv import from_file
 from minimize.settings.faults import ahead
+from minimize.settings.files import from_file
 from minimize.switching.changing import event_of
 from minimize.switching.house import House, PathLike
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import PolicyError
@@ -48,14 +47,6 @@ def test_columns_come_in_any_order_after_a_byte_order_mark_with_others_beside_th
     assert rows.table["valid_from"].to_pylist() == rows.table["recorded_at"].to_pylist()
 
 
-def test_a_parquet_file_is_read_alike(tmp_path: Path) -> None:
-    table = load_settings(written(tmp_path, HEADER + ROW)).table
-    pq.write_table(table, tmp_path / "settings.parquet")
-    rows = load_settings(tmp_path / "settings.parquet")
-    assert rows.table.equals(table)
-    assert rows.digest == load_settings(tmp_path / "settings.csv").digest
-
-
 def test_every_faulty_row_is_named_by_its_line_at_once(tmp_path: Path) -> None:
     text = (
         HEADER
@@ -96,17 +87,6 @@ def test_no_fault_shows_a_value(tmp_path: Path) -> None:
         with pytest.raises(PolicyError) as caught:
             load_settings(path)
         assert "canary" not in str(caught.value).replace(str(path), "")
-
-
-@pytest.mark.parametrize("name", ["missing.csv", "missing.parquet"])
-def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, name: str) -> None:
-    assert faults(tmp_path / name) == [("C001", None)]
-
-
-@pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
-def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"\xff\xfe\x00canary")
-    assert faults(tmp_path / name) == [("C001", None)]
 
 
 def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:

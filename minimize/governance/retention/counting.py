@@ -12,7 +12,7 @@ from typing import Any
 
 from minimize.aggregates.count_distinct import CountDistinct
 from minimize.aggregates.definition import Definition, Measured
-from minimize.engines import ENGINES
+from minimize.engines import local
 from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.written import PIPELINE, Written
 from minimize.io.base import Source
@@ -63,7 +63,7 @@ def is_safe(old: Groups, new: Groups, below: int) -> bool:
 
 def subjects(job: Job, source: Source) -> dict[str, Groups]:
     """Per aggregate that is complete with its batch the distinct subjects of each group, however small."""
-    outcome = ENGINES["local"](replace(job, plan=_counting(job.plan)), source, None, Unkept())
+    outcome = local.run(replace(job, plan=_counting(job.plan)), source, None, Unkept())
     return {name: groups_of(result.table.to_pylist()) for name, result in outcome.aggregates.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from minimize.aggregates.table import AggregateResult, AggregateTally
-from minimize.engines import ENGINES
+from minimize.engines import local
 from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.counting import Groups, groups_of, is_safe, of_subjects
 from minimize.governance.retention.events import Event
@@ -57,7 +57,7 @@ class Day:
         assert waits is not None
         for when, source in sources.items():
             reach = {self.name: waits.reach(when, frozenset({self.day}))}
-            yield ENGINES["local"](replace(job, reach=reach), source, None, Unkept()).late[self.name].days[self.day]
+            yield local.run(replace(job, reach=reach), source, None, Unkept()).late[self.name].days[self.day]
 
 
 def day_recomputed(

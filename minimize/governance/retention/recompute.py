@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.aggregates.table import AggregateResult
-from minimize.engines import ENGINES
+from minimize.engines import local
 from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.clock import Bools, Moments
 from minimize.governance.retention.counting import Groups, before_of, is_safe, subjects
@@ -87,7 +87,7 @@ def recomputed(
     bases = {name: _bases(before, written, source, name, known, given.keys) for name in wanted}
     good = [name for name in wanted if _is_safe(before, name, bases[name], new)]
     if good:
-        outcome = ENGINES["local"](replace(before, plan=only(before, good)), left, None, Unkept())
+        outcome = local.run(replace(before, plan=only(before, good)), left, None, Unkept())
         for name, result in outcome.aggregates.items():
             yield Recomputed(name, on, before.output_schema(name), result)
 
@@ -116,7 +116,7 @@ def _bases(job: Job, written: Written, source: Source, name: str, known: Before,
 
 def _gives(job: Job, source: Source, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether an aggregate over a source is what stands."""
-    outcome = ENGINES["local"](replace(job, plan=only(job, [name])), source, None, Unkept())
+    outcome = local.run(replace(job, plan=only(job, [name])), source, None, Unkept())
     return same_rows(outcome.aggregates[name], rows)
 
 

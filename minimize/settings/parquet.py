@@ -1,0 +1,21 @@
+"""Settings from Parquet, with the names that CSV has in its header; a folder of such files is read whole."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.settings.check import Given, unreadable
+
+
+def read(path: Path) -> Given:
+    """The rows of a file. Raises PolicyError where it cannot be read."""
+    table = None
+    with suppress(OSError, pa.ArrowException):
+        table = pq.read_table(path, partitioning=None)
+    if table is None:
+        raise unreadable(path, "Parquet")
+    return Given(table, str(path))

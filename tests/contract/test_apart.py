@@ -1,0 +1,47 @@
+"""Files of one room that stand side by side do not know each other: what the room's table names, and nothing by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+import grimp
+import pytest
+
+from minimize.aggregates import MEASURES
+from minimize.cli.main import VERBS
+from minimize.engines import ENGINES
+from minimize.io import FORMATS
+from minimize.settings import files
+from minimize.techniques import TECHNIQUES
+
+ROOMS = {
+    "techniques": {kind.__module__ for kind in TECHNIQUES.values()},
+    "measures": {kind.__module__ for kind in MEASURES.values()},
+    "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.io.memory"},
+    "engines": set(ENGINES.values()),
+    "verbs": {module for module, _ in VERBS.values()},
+    "settings": {read.__module__ for read in files.FORMATS.values()} | {"minimize.settings.memory"},
+}
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("minimize", cache_dir=None)
+
+
+def known(modules: Iterable[str]) -> set[tuple[str, str]]:
+    side = set(modules)
+    return {(one, other) for one in side for other in graph().find_modules_directly_imported_by(one) & side}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nobody_knows_a_neighbour(room: str) -> None:
+    assert len(ROOMS[room]) > 1
+    assert known(ROOMS[room]) - {("minimize.engines.spark", "minimize.engines.local")} == set()
+
+
+def test_a_neighbour_that_is_known_would_be_seen() -> None:
+    assert known({"minimize.engines.spark", "minimize.engines.passes"}) == {
+        ("minimize.engines.spark", "minimize.engines.passes")
+    }
