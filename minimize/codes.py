@@ -3,8 +3,8 @@
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R`
 refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V`
 verification, `H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects,
-`Q` requests about them, `U` the access file and decisions by it, `E` errors as a whole, `D` drift, `B` the door, `I` and `W`
-the log. No code changes its meaning, and none is used again.
+`Q` requests about them, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a whole,
+`D` drift, `B` the door, `I` and `W` the log. No code changes its meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 
 from minimize.door.codes import CODES as DOOR
 from minimize.governance.access.codes import CODES as ACCESS
+from minimize.governance.incidents.codes import CODES as INCIDENTS
 from minimize.governance.recipients.codes import CODES as RECIPIENTS
 from minimize.governance.sharing.codes import CODES as SHARING
 from minimize.ledger.codes import CODES as LEDGER
@@ -162,6 +163,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **ACCESS,
         **_ERRORS,
         **RECIPIENTS,
+        **INCIDENTS,
         **DOOR,
         **_DRIFT,
         **_LOG,

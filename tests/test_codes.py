@@ -15,6 +15,7 @@ TABLES = (
     "codes.py",
     "door/codes.py",
     "governance/access/codes.py",
+    "governance/incidents/codes.py",
     "governance/recipients/codes.py",
     "governance/sharing/codes.py",
     "ledger/codes.py",

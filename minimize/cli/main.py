@@ -41,6 +41,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "minimize.cli.access",
         "Who may do what: show, lint, why; grants: request, approve, deny, revoke, list.",
     ),
+    "incident": (
+        "minimize.cli.incident",
+        "Breaches: open, scope, declare, measure, exempt, close; list shows what is overdue.",
+    ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),

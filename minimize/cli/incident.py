@@ -1,0 +1,218 @@
+"""`minimize incident`: what was exposed, whom it affects, who is told by when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minimize.cli import options
+from minimize.cli.allowing import may
+from minimize.cli.lines import on_one_line
+
+if TYPE_CHECKING:
+    from minimize.governance.incidents import Incident
+    from minimize.governance.incidents.incident import Class, Said
+
+CLASSES = ("false_positive", "security_incident", "customer_reportable")
+SAID = ("measure", "action", "consequence")
+
+
+@click.group(name="incident")
+def command() -> None:
+    """Breaches: what was exposed, whom it affects, who is told by when."""
+
+
+@command.command("open")
+@click.argument("id_", metavar="ID")
+@click.option("--title", required=True, help="What it is about; notices have it as their title.")
+@click.option("--from", "since", required=True, metavar="TIME", help="When it began.")
+@click.option("--to", "until", metavar="TIME", help="When it ended; else when it was known.")
+@click.option("--known", metavar="TIME", help="When it became known; else now.")
+@click.option(
+    "--exposed",
+    multiple=True,
+    required=True,
+    metavar="WHAT",
+    help="output:PATH[#NAME], run:ID, date:D, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID, actor:NAME[@FROM/TO]",
+)
+@options.house
+@options.as_json
+def open_(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, **words: Any) -> None:
+    """Open the incident ID: what was exposed, and when."""
+    from minimize.governance.incidents import Case, open_incident
+    from minimize.times import moment
+
+    may("incident/open", words)
+    now = datetime.now(UTC)
+    since, until, known = (moment(words[name]) for name in ("since", "until", "known"))
+    case = Case(id_, title, (since or now, until), known or now, exposed)
+    _show(open_incident(case, _house(words), now), as_json, now)
+
+
+@command.command("scope")
+@click.argument("id_", metavar="ID")
+@click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest.")
+@options.house
+@options.as_json
+def scope(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
+    """Work out whom ID affects: from receipts, files, disclosures, the audit log and grants. No other tenant is named."""
+    from minimize.governance.incidents import scope as scoped
+
+    may("incident/assess", words)
+    now = datetime.now(UTC)
+    _show(scoped(id_, _house(words), now, named_=named), as_json, now)
+
+
+@command.command("declare")
+@click.argument("id_", metavar="ID")
+@options.house
+@options.as_json
+def declare(id_: str, as_json: bool, **words: Any) -> None:
+    """Declare ID: from now on there are 72 hours to give notice."""
+    from minimize.governance.incidents import declare as declared
+
+    may("incident/declare", words)
+    now = datetime.now(UTC)
+    _show(declared(id_, _house(words), now), as_json, now)
+
+
+@command.command("measure")
+@click.argument("id_", metavar="ID")
+@click.argument("text")
+@click.option(
+    "--as", "what", type=click.Choice(SAID), default="measure", show_default=True, help="Which part of a notice."
+)
+@options.house
+@options.as_json
+def measure(id_: str, text: str, what: Said, as_json: bool, **words: Any) -> None:
+    """Take down what was done about ID, what tenants should do, or what may follow from it; notices say it."""
+    from minimize.governance.incidents import measure as measured
+
+    may("incident/assess", words)
+    now = datetime.now(UTC)
+    _show(measured(id_, what, text, _house(words), now), as_json, now)
+
+
+@command.command("exempt")
+@click.argument("id_", metavar="ID")
+@click.argument("tenant")
+@click.option("--reason", default="", help="Why the tenant need not be told.")
+@click.option("--agree", is_flag=True, help="Agree to what somebody else asked for.")
+@options.house
+@options.as_json
+def exempt(id_: str, tenant: str, reason: str, agree: bool, as_json: bool, **words: Any) -> None:
+    """Ask that TENANT is not told of ID, or agree to it: that takes another person."""
+    from minimize.governance.incidents import agree as agreed
+    from minimize.governance.incidents import exempt as asked
+
+    may("incident/notice", words, tenant)
+    now, house = datetime.now(UTC), _house(words)
+    found = agreed(id_, tenant, house, now) if agree else asked(id_, tenant, reason, house, now)
+    _show(found, as_json, now)
+
+
+@command.command("close")
+@click.argument("id_", metavar="ID")
+@click.option("--as", "class_", type=click.Choice(CLASSES), required=True, help="What it was.")
+@click.option("--reason", required=True, help="Why.")
+@options.house
+@options.as_json
+def close(id_: str, class_: Class, reason: str, as_json: bool, **words: Any) -> None:
+    """Close ID. Once declared it stays open until everybody who is to be told was told, or exempted."""
+    from minimize.governance.incidents import close as closed
+
+    may("incident/close", words)
+    now = datetime.now(UTC)
+    _show(closed(id_, class_, reason, _house(words), now), as_json, now)
+
+
+@command.command("list")
+@options.house
+@options.as_json
+def list_(as_json: bool, **words: Any) -> int:
+    """List incidents, and by when notice has to be given. Exit 1 where one is overdue."""
+    from minimize.governance.incidents import recorded
+
+    may("incident/read", words)
+    now, found = datetime.now(UTC), list(recorded(_house(words)).values())
+    text = "\n".join(_line(each, now) for each in found) or "no incidents"
+    options.show({"incidents": [each.as_json(now) for each in found]}, as_json, text)
+    return int(any(each.is_overdue(now) for each in found))
+
+
+@command.command("show")
+@click.argument("id_", metavar="ID")
+@options.house
+@options.as_json
+def show(id_: str, as_json: bool, **words: Any) -> None:
+    """Show ID: what was exposed, whom it affects, who was told, what was done."""
+    from minimize.governance.incidents import named
+
+    may("incident/read", words)
+    _show(named(id_, _house(words)), as_json, datetime.now(UTC))
+
+
+def _show(found: Incident, as_json: bool, now: datetime) -> None:
+    options.show(found.as_json(now), as_json, "\n".join(_told(found, now)))
+
+
+def _line(found: Incident, now: datetime) -> str:
+    due = "" if found.due is None else f", notice by {found.due:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
+    late = " OVERDUE" if found.is_overdue(now) else ""
+    return on_one_line(f"{found.id}  {found.title}: {found.state}, {len(found.affected)} tenants{due}{late}")
+
+
+def _told(found: Incident, now: datetime) -> list[str]:
+    body = found.as_json(now)
+    happened = body["happened"]
+    lines = [
+        _line(found, now),
+        f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}",
+        f"  exposed: {', '.join(body['exposed'])}",
+    ]
+    if found.scope is not None:
+        lines += [line for each in found.scope["tenants"] for line in _tenant(each, body)]
+        lines += _rest(found.scope)
+    lines += [f"  {what}: {text}" for what in SAID for text in body[f"{what}s"]]
+    if body["closed"] is not None:
+        lines += [f"  closed as {body['closed']['class']} by {body['closed']['by']}: {body['closed']['reason']}"]
+    return [on_one_line(line) for line in lines]
+
+
+def _tenant(each: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+    many, period, kinds = each["subjects"], each["period"], each["kinds"]
+    subjects = "groups" if many is None else f"{'' if many['exact'] else 'at most '}{many['count']:,} subjects"
+    there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
+    return [
+        f"  {each['tenant_id']}: {subjects}, {each['rows']:,} records, {each['form']}, "
+        f"{period['from'] or '?'} to {period['to'] or '?'}; {_notice(each, body)}",
+        "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds),
+        *([f"    copies at {there}"] if there else []),
+    ]
+
+
+def _notice(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    if each["tenant_id"] in body["exempt"]:
+        return "exempt"
+    if not each["notice"]:
+        return "no notice needed: " + ("unintelligible" if each["form"] == "encrypted" else "it names nobody")
+    given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
+    return f"told {given[-1]['given_at']}" if given else "to be told"
+
+
+def _rest(scope: Mapping[str, Any]) -> list[str]:
+    unknown = scope["records_of_unknown_tenants"]
+    lines = [f"  {unknown:,} records whose tenant no file tells"] if unknown else []
+    lines += [f"  not searched: {one['file']}: {one['why']}" for one in scope["not_searched"]]
+    return lines + [
+        f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}" for one in scope["not_reached"]
+    ]
+
+
+def _house(words: Mapping[str, Any]) -> Any:
+    from minimize.switching import House
+
+    return House(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

@@ -1,0 +1,42 @@
+"""Incidents: what was exposed, whom it affects, and who is told of it by when.
+
+exposed.py    what was exposed, as people name it
+incident.py   an incident as its steps in the ledger make it; acting.py the steps
+reached.py    which files it reached, reads.py by which reads, copies.py at which recipients
+counting.py   what those hold of each tenant, with persons.py, columns.py and heads.py; scoping.py `scope`
+"""
+
+from __future__ import annotations
+
+from minimize.governance.incidents.acting import (
+    Case,
+    agree,
+    close,
+    declare,
+    exempt,
+    measure,
+    named,
+    open_incident,
+    recorded,
+)
+from minimize.governance.incidents.exposed import Exposed, Exposure
+from minimize.governance.incidents.incident import Incident
+from minimize.governance.incidents.scoping import Scope, scope, scope_of
+
+__all__ = [
+    "Case",
+    "Exposed",
+    "Exposure",
+    "Incident",
+    "Scope",
+    "agree",
+    "close",
+    "declare",
+    "exempt",
+    "measure",
+    "named",
+    "open_incident",
+    "recorded",
+    "scope",
+    "scope_of",
+]

@@ -1,0 +1,72 @@
+"""`minimize incident`: what it prints and how it exits."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tests.cli.command import Command, Said
+from tests.job.house import House, events
+
+TITLE = "a lost disk"
+
+
+@pytest.fixture(name="incident")
+def _incident(house: House, command: Command) -> Command:
+    house.pipeline(aggregates=None)
+    house.brings(events(60))
+    house.run(at=None, output=None)
+
+    return partial(_called, command, house)
+
+
+def _called(command: Command, house: House, verb: object, *words: object) -> Said:
+    return command("incident", verb, *words, "--output", house.out, "--keys", house.keys)
+
+
+def opened(incident: Command, house: House, *more: object) -> None:
+    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{house.out}")
+    assert incident("open", *words, *more).code == 0
+
+
+def test_an_incident_is_opened_scoped_and_shown(house: House, incident: Command) -> None:
+    opened(incident, house)
+    found = incident("scope", "INC-1", "--json")
+    assert [each["tenant_id"] for each in found.json["scope"]["tenants"]] == ["north", "south"]
+    text = incident("show", "INC-1").out
+    assert "INC-1  a lost disk: scoped, 2 tenants" in text
+    assert "device_id (pseudonymized)" in text
+    assert "to be told" in text
+
+
+def test_the_list_exits_with_zero_while_nothing_is_overdue(house: House, incident: Command) -> None:
+    assert incident("list").out == "no incidents\n"
+    opened(incident, house)
+    incident("declare", "INC-1")
+    said = incident("list")
+    assert (said.code, "INC-1" in said.out, "OVERDUE" in said.out) == (0, True, False)
+
+
+def test_an_exception_takes_a_second_person(house: House, incident: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(incident, house)
+    incident("scope", "INC-1")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
+    assert incident("exempt", "INC-1", "north", "--reason", "its data was public").code == 0
+    assert incident("exempt", "INC-1", "north", "--agree").code == 3
+    monkeypatch.setenv("MINIMIZE_ACTOR", "bob")
+    assert "exempt" in incident("exempt", "INC-1", "north", "--agree").out
+
+
+def test_what_was_exposed_has_to_be_said_in_our_words(house: House, incident: Command) -> None:
+    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", "everything")
+    assert incident("open", *words).code == 2
+
+
+def test_a_declared_incident_stays_open_until_all_were_told(house: House, incident: Command) -> None:
+    opened(incident, house)
+    incident("scope", "INC-1")
+    incident("declare", "INC-1")
+    incident("measure", "INC-1", "the disk was wiped")
+    assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 3
+    assert "measure: the disk was wiped" in incident("show", "INC-1").out

@@ -1,0 +1,17 @@
+"""A house for every test of incidents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.job.house import House, built
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return built(tmp_path, ("device", "user"))

@@ -1,0 +1,130 @@
+"""How far an incident reaches: tenants, persons, columns, times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.governance.incidents import Exposure, Scope, scope_of
+from minimize.switching import House as Places
+from tests.job.house import BEFORE, DAY, House, events
+
+RECORDS = events(60)
+NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
+
+
+@pytest.fixture(name="filled")
+def _filled(house: House) -> House:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    return house
+
+
+def scoped(house: House, *texts: str, hours: int = 1) -> Scope:
+    now = datetime.now(UTC)
+    window = (now - timedelta(hours=hours), now)
+    return scope_of(Exposure.of(texts), window, Places(output=house.out, keys=house.keys), now)
+
+
+def tenants(found: Scope) -> dict[str, Any]:
+    return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
+
+
+def test_persons_and_records_of_each_tenant_are_counted(filled: House) -> None:
+    found = tenants(scoped(filled, f"output:{filled.out}"))
+    assert set(found) == {"north", "south"}
+    assert found["north"]["subjects"] == {"count": len({each["device_id"] for each in NORTH}), "exact": True}
+    assert found["north"]["rows"] == len(NORTH)
+
+
+def test_the_period_holds_all_event_times(filled: House) -> None:
+    period = tenants(scoped(filled, f"output:{filled.out}"))["north"]["period"]
+    times = [each["event_time"] for each in NORTH]
+    assert period["from"] <= min(times) < max(times) <= period["to"]
+
+
+def test_a_column_that_is_empty_for_a_tenant_was_not_exposed(house: House) -> None:
+    house.pipeline(aggregates=None)
+    house.brings([each | {"storage": None} if each["tenant_id"] == "north" else each for each in RECORDS])
+    receipt = house.run(at=None, output=None)
+    found = tenants(scoped(house, f"run:{receipt.run_id}"))
+    kinds = {name: {kind["column"] for kind in each["kinds"]} for name, each in found.items()}
+    assert "storage" in kinds["south"]
+    assert "storage" not in kinds["north"]
+
+
+def test_a_date_narrows_the_outputs(filled: House) -> None:
+    filled.brings([each for each in RECORDS if each["tenant_id"] == "south"], day=BEFORE)
+    filled.run(at=None, output=None)
+    assert set(tenants(scoped(filled, f"output:{filled.out}", f"date:{BEFORE}"))) == {"south"}
+    assert set(tenants(scoped(filled, f"date:{DAY}"))) == {"north", "south"}
+
+
+def test_of_a_column_nothing_else_was_exposed(filled: House) -> None:
+    kinds = tenants(scoped(filled, "column:battery"))["north"]["kinds"]
+    assert [kind["column"] for kind in kinds] == ["battery"]
+
+
+def test_a_leaked_key_names_those_whom_pseudonyms_stood_for(filled: House) -> None:
+    found = tenants(scoped(filled, f"output:{filled.out}", "key:device/1"))["north"]
+    forms = {kind["column"]: kind["form"] for kind in found["kinds"]}
+    assert (forms["device_id"], forms["battery"], found["form"]) == ("identified", "pseudonymized", "identified")
+    other = tenants(scoped(filled, f"output:{filled.out}", "key:device/2"))["north"]
+    assert other["form"] == "pseudonymized"
+
+
+def test_a_key_alone_reaches_what_was_made_with_it(filled: House) -> None:
+    kinds = tenants(scoped(filled, "key:device/1"))["north"]["kinds"]
+    assert [(kind["column"], kind["form"]) for kind in kinds] == [("device_id", "identified")]
+    assert tenants(scoped(filled, "key:device/2")) == {}
+
+
+def test_rotating_pseudonyms_count_at_most_so_many(house: House) -> None:
+    house.policy(
+        fields={
+            "device_id": {
+                "type": "string",
+                "role": "identifier",
+                "do": {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "day"}},
+            }
+        }
+    )
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    subjects = tenants(scoped(house, f"output:{house.out}"))["north"]["subjects"]
+    assert subjects["exact"] is False
+    assert subjects["count"] >= len({each["device_id"] for each in NORTH})
+
+
+def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(house: House) -> None:
+    house.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    found = tenants(scoped(house, f"output:{house.out}"))["north"]
+    assert (found["form"], found["notice"]) == ("encrypted", False)
+    opened = tenants(scoped(house, f"output:{house.out}", "key:encrypt.pseudonymized/1"))["north"]
+    assert (opened["form"], opened["notice"]) == ("pseudonymized", True)
+
+
+def test_files_that_did_not_stand_in_the_window_were_not_exposed(filled: House) -> None:
+    now = datetime.now(UTC)
+    window = (now - timedelta(days=2), now - timedelta(days=1))
+    places = Places(output=filled.out, keys=filled.keys)
+    assert scope_of(Exposure.of([f"output:{filled.out}"]), window, places, now).tenants == ()
+
+
+def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: House) -> None:
+    filled.brings(events(70))
+    filled.run(at=None, output=None)
+    found = scoped(filled, f"output:{filled.out}")
+    assert [each.reach.file.rows for each in found.lost] == [len(RECORDS)]
+
+
+def test_no_value_stands_in_a_scope(filled: House) -> None:
+    said = str(scoped(filled, f"output:{filled.out}", "key:device/1").as_json())
+    values = {str(value) for row in filled.rows() for key, value in row.items() if key in ("device_id", "model")}
+    assert not [each for each in values if len(each) > 5 and each in said]
