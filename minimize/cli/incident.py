@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minimize.cli import options
 from minimize.cli.allowing import may
+from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
@@ -94,6 +96,52 @@ def measure(id_: str, text: str, what: Said, as_json: bool, **words: Any) -> Non
     may("incident/assess", words)
     now = datetime.now(UTC)
     _show(measured(id_, what, text, _house(words), now), as_json, now)
+
+
+@command.command("notice")
+@click.argument("id_", metavar="ID")
+@click.option(
+    "--to", type=click.Path(file_okay=False), metavar="DIR", help="A new folder is made in it for each version."
+)
+@click.option("--contact", metavar="WHOM", help="Whom tenants may ask: a name and an address.")
+@click.option("--contacts", type=click.Path(dir_okay=False), metavar="FILE", help="Contacts of tenants, CSV or YAML.")
+@click.option("--tenant", "only", multiple=True, metavar="T", help="These alone.")
+@click.option("--sent", "was_sent", is_flag=True, help="Take down that the last notices were sent.")
+@options.house
+@options.as_json
+def notice(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
+    """Draft the next version of the notices of ID, for each tenant that has to be told; --sent once they were sent."""
+    from minimize.governance.incidents import sent
+
+    may("incident/notice", words)
+    now = datetime.now(UTC)
+    if was_sent:
+        _show(sent(id_, _house(words), now, only=only), as_json, now)
+    else:
+        _drafted(id_, only, as_json, words, now)
+
+
+def _drafted(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
+    from minimize.errors import ConfigurationError
+    from minimize.governance.incidents import Contacts, draft, load_contacts
+
+    if words["to"] is None or not words["contact"]:
+        raise ConfigurationError("a notice says whom to ask", hint="--to DIR --contact WHOM, or --sent")
+    known = Contacts() if words["contacts"] is None else load_contacts(Path(words["contacts"]))
+    done = draft(id_, Path(words["to"]), words["contact"], known, _house(words), now, only=only)
+    lines = [f"version {done.version} for {len(done.tenants)} tenants: {done.folder}"]
+    lines += [f"  no contact of {tenant} is known" for tenant in done.nobody]
+    options.show(done.as_json(), as_json, "\n".join(map(on_one_line, lines)))
+
+
+@command.command("lint")
+@click.argument("file", type=click.Path(dir_okay=False))
+@options.as_json
+def lint(file: str, as_json: bool) -> int:
+    """Check a file of contacts: CSV or YAML with tenant_id, role (privacy, security, administrator), name, address."""
+    from minimize.governance.incidents import lint_contacts
+
+    return print_all(lint_contacts(Path(file)), "error", as_json)
 
 
 @command.command("exempt")

@@ -43,7 +43,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "incident": (
         "minimize.cli.incident",
-        "Breaches: open, scope, declare, measure, exempt, close; list shows what is overdue.",
+        "Breaches: open, scope, declare, notice, measure, exempt, close; list shows what is overdue.",
     ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "sample": ("minimize.cli.sample", "Generated sample data."),

@@ -70,3 +70,29 @@ def test_a_declared_incident_stays_open_until_all_were_told(house: House, incide
     incident("measure", "INC-1", "the disk was wiped")
     assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 3
     assert "measure: the disk was wiped" in incident("show", "INC-1").out
+
+
+def test_notices_are_drafted_and_sent(house: House, incident: Command) -> None:
+    opened(incident, house)
+    incident("scope", "INC-1")
+    incident("declare", "INC-1")
+    (house.folder / "contacts.csv").write_text("tenant_id,role,name,address\nnorth,privacy,Pia,pia@north.example\n")
+    words = ("--to", "notices", "--contact", "privacy@example.com", "--contacts", "contacts.csv")
+    done = incident("notice", "INC-1", *words)
+    assert "version 1 for 2 tenants" in done.out
+    assert "no contact of south is known" in done.out
+    assert (house.folder / "notices/INC-1-v1/north.md").exists()
+    assert "0 to be told" in incident("notice", "INC-1", "--sent").out
+    assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 0
+
+
+def test_a_notice_says_whom_to_ask(house: House, incident: Command) -> None:
+    opened(incident, house)
+    assert incident("notice", "INC-1", "--to", "notices").code == 2
+
+
+def test_contacts_are_linted(house: House, command: Command) -> None:
+    (house.folder / "contacts.csv").write_text("tenant_id,role,name,address\nnorth,boss,Pia,nowhere\n")
+    said = command("incident", "lint", "contacts.csv", "--json")
+    assert said.code == 1
+    assert [each["code"] for each in said.json["findings"]] == ["K003", "K004"]

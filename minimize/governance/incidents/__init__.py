@@ -4,6 +4,7 @@ exposed.py    what was exposed, as people name it
 incident.py   an incident as its steps in the ledger make it; acting.py the steps
 reached.py    which files it reached, reads.py by which reads, copies.py at which recipients
 counting.py   what those hold of each tenant, with persons.py, columns.py and heads.py; scoping.py `scope`
+noticing.py   `notice`, with wording.py, pages.py and contacts.py
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from minimize.governance.incidents.acting import (
     open_incident,
     recorded,
 )
+from minimize.governance.incidents.contacts import Contacts, lint_contacts, load_contacts
 from minimize.governance.incidents.exposed import Exposed, Exposure
 from minimize.governance.incidents.incident import Incident
+from minimize.governance.incidents.noticing import Drafted, draft, sent
 from minimize.governance.incidents.scoping import Scope, scope, scope_of
 
 __all__ = [
     "Case",
+    "Contacts",
+    "Drafted",
     "Exposed",
     "Exposure",
     "Incident",
@@ -32,11 +37,15 @@ __all__ = [
     "agree",
     "close",
     "declare",
+    "draft",
     "exempt",
+    "lint_contacts",
+    "load_contacts",
     "measure",
     "named",
     "open_incident",
     "recorded",
     "scope",
     "scope_of",
+    "sent",
 ]

@@ -107,10 +107,8 @@ class Incident:
     def notices(self, tenant: str) -> tuple[Mapping[str, Any], ...]:
         """The notices that were drafted for a tenant, by version, each with when it was given, if it was."""
         drafts = [each for each in self._of("drafted") if tenant in body_of(each)["tenants"]]
-        given = {
-            (body_of(each)["version"], name): each for each in self._of("given") for name in body_of(each)["tenants"]
-        }
-        return tuple(_notice(each, given.get((body_of(each)["version"], tenant)), tenant) for each in drafts)
+        given = {body_of(each)["tenants"].get(tenant): each for each in self._of("given")}
+        return tuple(_notice(each, given.get(body_of(each)["version"]), tenant) for each in drafts)
 
     @property
     def versions(self) -> int:

@@ -1,0 +1,120 @@
+"""Whom a tenant named for such news: a small file, CSV or YAML, read with every fault at once."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from minimize.errors import Finding, PolicyError
+from minimize.policy.faults import Faults
+from minimize.policy.yaml import parse
+
+Role = Literal["privacy", "security", "administrator"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+_WORDS: Final = ("tenant_id", "role", "name", "address")
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_Row = tuple[int | None, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody whom a tenant named."""
+
+    tenant_id: str
+    role: Role
+    name: str = field(repr=False)
+    address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """The contacts of all tenants."""
+
+    each: tuple[Contact, ...] = field(default=(), repr=False)
+
+    def of(self, tenant: str) -> tuple[Contact, ...]:
+        """Who is told: the contacts for privacy, else those for security, else the administrators; nobody where none is named."""
+        for role in ROLES:
+            found = tuple(each for each in self.each if each.tenant_id == tenant and each.role == role)
+            if found:
+                return found
+        return ()
+
+
+def load_contacts(path: Path) -> Contacts:
+    """The contacts of a file: CSV with a header, or YAML (`contacts:`, a list). Raises PolicyError with every fault, by line."""
+    made, findings = _read(path)
+    if findings:
+        raise PolicyError(f"the contacts {path} have {len(findings)} faults", findings=findings)
+    return Contacts(tuple(made))
+
+
+def lint_contacts(path: Path) -> tuple[Finding, ...]:
+    """What is wrong with a file of contacts, and what is risky in it."""
+    made, findings = _read(path)
+    named = {each.tenant_id for each in made if each.role == "privacy"}
+    lacking = len({each.tenant_id for each in made} - named)
+    if lacking:
+        message = f"{lacking:,} tenants name nobody for privacy: others are told"
+        findings.append(Finding("K006", message, "warning", file=str(path), hint="add a contact with `role: privacy`"))
+    return tuple(findings)
+
+
+def _read(path: Path) -> tuple[list[Contact], list[Finding]]:
+    rows = _rows(path)
+    if rows is None:
+        hint = "CSV with tenant_id,role,name,address, or YAML with a list `contacts`"
+        return [], [Finding("K001", "contacts that cannot be read", file=str(path), hint=hint)]
+    made = [_contact(line, row, str(path)) for line, row in rows]
+    findings = [fault for each in made if not isinstance(each, Contact) for fault in each]
+    found = [each for each in made if isinstance(each, Contact)]
+    twice = [each for each, count in Counter(found).items() if count > 1]
+    if twice:
+        findings.append(Finding("K005", f"contacts that stand twice: {len(twice)}", file=str(path)))
+    return found, findings
+
+
+def _contact(line: int | None, row: Mapping[str, Any], file: str) -> Contact | list[Finding]:
+    said = {word: str(row.get(word) or "").strip() for word in _WORDS}
+    role = next((each for each in ROLES if each == said["role"]), None)
+    faults = []
+    if not said["tenant_id"] or set(row) - set(_WORDS):
+        faults.append(Finding("K002", "a contact of no tenant, or with a word that is not known", file=file, line=line))
+    if role is None:
+        hint = f"one of {', '.join(ROLES)}"
+        faults.append(Finding("K003", "a role that contacts do not have", file=file, line=line, hint=hint))
+    if not _ADDRESS.fullmatch(said["address"]):
+        faults.append(Finding("K004", "an address to which nothing can be sent", file=file, line=line))
+    return Contact(said["tenant_id"], role, said["name"], said["address"]) if role and not faults else faults
+
+
+def _rows(path: Path) -> Sequence[_Row] | None:
+    """The rows, each with its line; None where the file cannot be read."""
+    try:
+        return list(_csv(path) if path.suffix.lower() == ".csv" else _yaml(path))
+    except (OSError, ValueError, csv.Error):
+        return None
+
+
+def _csv(path: Path) -> Iterator[_Row]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        if not {"tenant_id", "role", "address"} <= set(reader.fieldnames or ()):
+            raise ValueError("no contacts")
+        yield from ((reader.line_num, row) for row in reader)
+
+
+def _yaml(path: Path) -> Iterator[_Row]:
+    faults = Faults()
+    root = parse(path.read_text("utf-8-sig"), faults)
+    listed = None if root is None else root.get("contacts")
+    if listed is None or not listed.is_list or faults.found:
+        raise ValueError("no contacts")
+    for node in listed.items:
+        plain = node.plain()
+        yield node.line, plain if isinstance(plain, dict) else {}

@@ -1,0 +1,62 @@
+"""Whom tenants named: read with every fault at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.governance.incidents import lint_contacts, load_contacts
+
+CSV = """tenant_id,role,name,address
+north,administrator,Ann,ann@north.example
+north,privacy,Pia,pia@north.example
+south,administrator,Sam,sam@south.example
+"""
+YAML = """contacts:
+  - {tenant_id: north, role: privacy, name: Pia, address: pia@north.example}
+"""
+
+
+def written(folder: Path, text: str, name: str = "contacts.csv") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_the_contact_for_privacy_is_told_else_the_administrators(tmp_path: Path) -> None:
+    found = load_contacts(written(tmp_path, CSV))
+    assert [each.name for each in found.of("north")] == ["Pia"]
+    assert [each.name for each in found.of("south")] == ["Sam"]
+    assert found.of("west") == ()
+
+
+def test_yaml_says_the_same(tmp_path: Path) -> None:
+    assert load_contacts(written(tmp_path, YAML, "contacts.yaml")).of("north")[0].address == "pia@north.example"
+
+
+def test_every_fault_is_told_at_once_and_by_line(tmp_path: Path) -> None:
+    text = CSV + ",privacy,X,x@x.example\nwest,boss,X,x@x.example\nwest,privacy,X,nowhere\n"
+    with pytest.raises(PolicyError) as error:
+        load_contacts(written(tmp_path, text))
+    assert [(each.code, each.line) for each in error.value.findings] == [("K002", 5), ("K003", 6), ("K004", 7)]
+    assert "nowhere" not in str(error.value)
+
+
+def test_a_contact_stands_once(tmp_path: Path) -> None:
+    codes = [each.code for each in lint_contacts(written(tmp_path, CSV + CSV.splitlines()[1] + "\n"))]
+    assert codes == ["K005", "K006"]
+
+
+@pytest.mark.parametrize(("text", "name"), [("a,b\n1,2\n", "c.csv"), ("contacts: 7\n", "c.yaml"), ("x: [", "c.yaml")])
+def test_a_file_that_holds_none_cannot_be_read(tmp_path: Path, text: str, name: str) -> None:
+    assert [each.code for each in lint_contacts(written(tmp_path, text, name))] == ["K001"]
+
+
+def test_lint_warns_of_tenants_without_a_contact_for_privacy(tmp_path: Path) -> None:
+    found = lint_contacts(written(tmp_path, CSV))
+    assert [(each.code, each.severity) for each in found] == [("K006", "warning")]
+
+
+def test_contacts_do_not_show_whom_they_name(tmp_path: Path) -> None:
+    assert "pia" not in repr(load_contacts(written(tmp_path, CSV))).lower()
