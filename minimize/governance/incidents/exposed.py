@@ -40,8 +40,7 @@ class Exposed:
         """
         word, _, rest = text.partition(":")
         kind = next((each for each in KINDS if each == word), None)
-        mark = {"output": "#", "actor": "@"}.get(word)
-        name, _, detail = rest.rpartition(mark) if mark is not None and mark in rest else (rest, "", "")
+        name, detail = _parted(word, rest)
         found = None if kind is None or not name else cls(kind, name, detail)
         if found is None or not found._is_sound():
             raise ConfigurationError("this does not say what was exposed", hint=_HINT)
@@ -66,6 +65,12 @@ class Exposed:
         if self.kind == "date":
             return is_date(self.name)
         return self.kind != "actor" or not self.detail or self.window is not None
+
+
+def _parted(word: str, rest: str) -> tuple[str, str]:
+    """A name and what stands behind it; an account's name may hold an `@` of its own."""
+    name, mark, detail = rest.rpartition({"output": "#", "actor": "@"}.get(word, "\0"))
+    return (name, detail) if mark and (word != "actor" or "/" in detail) else (rest, "")
 
 
 _HINT: Final = (

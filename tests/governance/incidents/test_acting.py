@@ -1,0 +1,165 @@
+"""Steps about incidents: what may follow on what, who may, and what the audit log is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.errors import ConfigurationError, RefusedError
+from minimize.governance.incidents import (
+    Case,
+    Incident,
+    agree,
+    close,
+    declare,
+    exempt,
+    measure,
+    open_incident,
+    recorded,
+    scope,
+)
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted, told
+from minimize.switching import House as Places
+from tests.job.house import House, events
+
+NOW = datetime.now(UTC)
+CASE = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
+Acts = Callable[[str], None]
+
+
+@pytest.fixture(name="places")
+def _places(house: House) -> Places:
+    house.pipeline(aggregates=None)
+    house.brings(events(60))
+    house.run(at=None, output=None)
+    return Places(output=house.out, keys=house.keys)
+
+
+@pytest.fixture(name="scoped")
+def _scoped(house: House, places: Places) -> Incident:
+    case = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), datetime.now(UTC), [f"output:{house.out}"])
+    open_incident(case, places, NOW)
+    return scope("INC-1", places, NOW)
+
+
+@pytest.fixture(name="acts")
+def _acts(monkeypatch: pytest.MonkeyPatch) -> Acts:
+    return lambda user: monkeypatch.setenv("MINIMIZE_ACTOR", user)
+
+
+def test_an_incident_is_opened_once(places: Places) -> None:
+    assert open_incident(CASE, places, NOW).state == "open"
+    with pytest.raises(ConfigurationError, match="of this name"):
+        open_incident(CASE, places, NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exposed": []},
+        {"title": ""},
+        {"happened": (NOW, NOW - timedelta(1))},
+        {"known_at": NOW - timedelta(days=2)},
+        {"exposed": ["all"]},
+    ],
+)
+def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]) -> None:
+    said = {name: getattr(CASE, name) for name in Case.__slots__} | changes
+    with pytest.raises(ConfigurationError):
+        open_incident(Case(**said), places, NOW)
+
+
+def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) -> None:
+    assert scoped.due is None
+    found = declare("INC-1", places, NOW)
+    assert found.due == NOW + timedelta(hours=72)
+    assert not found.is_overdue(NOW + timedelta(hours=72))
+    assert found.is_overdue(NOW + timedelta(hours=72, seconds=1))
+    with pytest.raises(ConfigurationError, match="declared before"):
+        declare("INC-1", places, NOW)
+
+
+def test_a_declared_incident_that_nobody_scoped_is_overdue_too(places: Places) -> None:
+    open_incident(CASE, places, NOW)
+    assert declare("INC-1", places, NOW).is_overdue(NOW + timedelta(hours=73))
+
+
+def test_an_exception_counts_once_somebody_else_agreed(places: Places, scoped: Incident, acts: Acts) -> None:
+    acts("ann")
+    assert exempt("INC-1", "north", "its data was public", places, NOW).pending == ("north", "south")
+    with pytest.raises(RefusedError) as error:
+        agree("INC-1", "north", places, NOW)
+    assert [each.code for each in error.value.findings] == ["K021"]
+    acts("bob")
+    assert agree("INC-1", "north", places, NOW).pending == ("south",)
+
+
+@pytest.mark.parametrize(("tenant", "why"), [("west", "nobody knows it"), ("north", " ")])
+def test_an_exception_is_for_an_affected_tenant_and_has_a_reason(
+    places: Places, scoped: Incident, tenant: str, why: str
+) -> None:
+    with pytest.raises(ConfigurationError):
+        exempt("INC-1", tenant, why, places, NOW)
+
+
+def test_nobody_agrees_to_what_was_not_asked_for(places: Places, scoped: Incident) -> None:
+    with pytest.raises(ConfigurationError):
+        agree("INC-1", "north", places, NOW)
+
+
+def test_a_declared_incident_closes_once_all_were_told(places: Places, scoped: Incident) -> None:
+    declare("INC-1", places, NOW)
+    with pytest.raises(RefusedError) as error:
+        close("INC-1", "security_incident", "it was nothing", places, NOW)
+    assert [each.code for each in error.value.findings] == ["K022"]
+
+
+def test_who_declared_it_does_not_call_it_a_false_positive(places: Places, scoped: Incident, acts: Acts) -> None:
+    acts("ann")
+    declare("INC-1", places, NOW)
+    with pytest.raises(RefusedError):
+        close("INC-1", "false_positive", "a test", places, NOW)
+    acts("bob")
+    found = close("INC-1", "false_positive", "a test", places, NOW)
+    assert (found.state, found.is_overdue(NOW + timedelta(days=9))) == ("closed", False)
+
+
+def test_a_reportable_incident_is_declared_first(places: Places, scoped: Incident) -> None:
+    with pytest.raises(ConfigurationError):
+        close("INC-1", "customer_reportable", "done", places, NOW)
+
+
+def test_nothing_follows_on_the_end(places: Places, scoped: Incident) -> None:
+    close("INC-1", "security_incident", "nobody is concerned", places, NOW)
+    with pytest.raises(ConfigurationError, match="closed"):
+        measure("INC-1", "measure", "more", places, NOW)
+
+
+def test_an_incident_that_is_not_there_has_no_steps(places: Places, scoped: Incident) -> None:
+    with pytest.raises(ConfigurationError):
+        declare("INC-2", places, NOW)
+
+
+def test_what_was_taken_down_is_kept_in_order(places: Places, scoped: Incident) -> None:
+    measure("INC-1", "measure", "the disk was wiped", places, NOW)
+    measure("INC-1", "measure", "the key was changed", places, NOW)
+    measure("INC-1", "action", "change your passwords", places, NOW)
+    found = recorded(places)["INC-1"]
+    assert found.said("measure") == ("the disk was wiped", "the key was changed")
+    assert found.said("action") == ("change your passwords",)
+
+
+def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
+    places: Places, scoped: Incident, acts: Acts
+) -> None:
+    acts("ann")
+    measure("INC-1", "measure", "the disk was wiped", places, NOW)
+    with places.opened() as ledger:
+        found = [told(each) for each in logged(ledger, Wanted(correlation="INC-1"))]
+    assert [each["operation"] for each in found] == ["opened", "scoped", "measured"]
+    assert found[-1]["actor"]["user"] == "ann"
+    assert "wiped" not in str(found)
