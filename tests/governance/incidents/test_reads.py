@@ -34,7 +34,7 @@ def test_reads_under_a_grant_are_found_by_its_name(home: Home) -> None:
         "sam",
         "checkins",
         "records",
-        {"tenant_id", "owner"},
+        frozenset({"tenant_id", "owner"}),
     )
     assert ("north" in read.tenants, "south" in read.tenants) == (True, False)
     assert (read.rows or 0) > 0

@@ -25,7 +25,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 TENANTS = tuple(f"t{number:02}" for number in range(40))
 DAYS = (NOW - timedelta(days=2), NOW - timedelta(days=1))
 GRANT = "11111111-2222-3333-4444-555555555555"
-PIPELINES = {
+PIPELINES: dict[str, dict[str, str | None]] = {
     "checkins": {"device_id": "identifier", "model": "quasi", "battery": None},
     "usage": {"device_id": "identifier", "feature": "quasi"},
     "support": {"device_id": "identifier", "ticket": "quasi"},
@@ -104,7 +104,12 @@ class World:
 
     def _read(self, ledger: Ledger, tenants: tuple[str, ...]) -> None:
         """A read as the door tells of it."""
-        said = {"grants": GRANT, "columns": "tenant_id, model", "tenants": ", ".join(tenants), "rows": 1000}
+        said: dict[str, Any] = {
+            "grants": GRANT,
+            "columns": "tenant_id, model",
+            "tenants": ", ".join(tenants),
+            "rows": 1000,
+        }
         changes = tuple(Change(name, None, value) for name, value in said.items())
         event = _event("dataset/read", datetime.now(UTC), Resource("checkins/records", "dataset", "dataset/x", changes))
         ledger.write(lambda connection: append(connection, event, self.keys))
