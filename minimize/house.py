@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 HOUSE: Final = "minimize.yaml"
-HOUSE_KEYS: Final = ("keys", "kms", "ledger", "access", "recipients", "purposes", "memory", "lineage", "metrics")
+HOUSE_KEYS: Final = (
+    "keys",
+    "kms",
+    "ledger",
+    "access",
+    "recipients",
+    "contacts",
+    "purposes",
+    "memory",
+    "lineage",
+    "metrics",
+)
 """What the house's file may say."""
 MORE: Final = ("access",)
 """Where more may be said than a text, which then stands under `file`."""

@@ -104,7 +104,12 @@ def measure(id_: str, text: str, what: Said, as_json: bool, **words: Any) -> Non
     "--to", type=click.Path(file_okay=False), metavar="DIR", help="A new folder is made in it for each version."
 )
 @click.option("--contact", metavar="WHOM", help="Whom tenants may ask: a name and an address.")
-@click.option("--contacts", type=click.Path(dir_okay=False), metavar="FILE", help="Contacts of tenants, CSV or YAML.")
+@click.option(
+    "--contacts",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Contacts of tenants, CSV or YAML; else the house's.",
+)
 @click.option("--tenant", "only", multiple=True, metavar="T", help="These alone.")
 @click.option("--sent", "was_sent", is_flag=True, help="Take down that the last notices were sent.")
 @options.house
@@ -123,12 +128,13 @@ def notice(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **wor
 
 def _drafted(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
     from minimize.errors import ConfigurationError
-    from minimize.governance.incidents import Contacts, draft, load_contacts
+    from minimize.governance.incidents import draft, find_contacts
 
     if words["to"] is None or not words["contact"]:
         raise ConfigurationError("a notice says whom to ask", hint="--to DIR --contact WHOM, or --sent")
-    known = Contacts() if words["contacts"] is None else load_contacts(Path(words["contacts"]))
-    done = draft(id_, Path(words["to"]), words["contact"], known, _house(words), now, only=only)
+    house = _house(words)
+    known = find_contacts(words["contacts"], house.folder)
+    done = draft(id_, Path(words["to"]), words["contact"], known, house, now, only=only)
     lines = [f"version {done.version} for {len(done.tenants)} tenants: {done.folder}"]
     lines += [f"  no contact of {tenant} is known" for tenant in done.nobody]
     options.show(done.as_json(), as_json, "\n".join(map(on_one_line, lines)))

@@ -20,7 +20,7 @@ from minimize.governance.incidents.acting import (
     open_incident,
     recorded,
 )
-from minimize.governance.incidents.contacts import Contacts, lint_contacts, load_contacts
+from minimize.governance.incidents.contacts import Contacts, find_contacts, lint_contacts, load_contacts
 from minimize.governance.incidents.exposed import Exposed, Exposure
 from minimize.governance.incidents.incident import Incident
 from minimize.governance.incidents.noticing import Drafted, draft, sent
@@ -39,6 +39,7 @@ __all__ = [
     "declare",
     "draft",
     "exempt",
+    "find_contacts",
     "lint_contacts",
     "load_contacts",
     "measure",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from minimize.errors import Finding, PolicyError
+from minimize.house import house_file, house_line
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
 
@@ -52,6 +53,23 @@ def load_contacts(path: Path) -> Contacts:
     if findings:
         raise PolicyError(f"the contacts {path} have {len(findings)} faults", findings=findings)
     return Contacts(tuple(made))
+
+
+def find_contacts(given: str | Path | None, start: Path) -> Contacts:
+    """The contacts of a file that was given, else of the one that `contacts:` of the house's file names; else there are none.
+
+    Raises PolicyError.
+    """
+    house = house_file(start)
+    if given is not None or house is None:
+        return Contacts() if given is None else load_contacts(Path(given))
+    try:
+        said, text = True, house_line(house, "contacts")
+    except ValueError:
+        said, text = False, None
+    if not said:
+        raise PolicyError(f"`contacts:` cannot be read from {house}", hint="write `contacts: FILE`")
+    return Contacts() if text is None else load_contacts(house.parent / text)
 
 
 def lint_contacts(path: Path) -> tuple[Finding, ...]:

@@ -106,8 +106,9 @@ class One:
         pointers = self._pointers()
         persons = Persons.of(self.policy, pointers, self.stored.whole) if self.reach.name == "records" else Persons()
         wanted = self._wanted()
+        names = None if self.reach.columns is None and not self.reach.keyed else self._needed(pointers, [*wanted])
         parts, there = [SHAPE.empty_table()], dict[str | None, set[Column]]()
-        for batch in map(partial(self._only, [*wanted]), self.stored.batches()):
+        for batch in map(partial(self._only, [*wanted]), self.stored.batches(columns=names)):
             tenants = self._tenants(batch, pointers)
             parts.append(_grouped(self._rows(batch, tenants, persons)))
             for tenant, column in _filled(batch, tenants, wanted):
@@ -116,6 +117,11 @@ class One:
         columns = {name: frozenset(each) for name, each in there.items() if name is None or name in self.reach.tenants}
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return Counted(self.reach, found, persons.space, columns)
+
+    def _needed(self, pointers: dict[str, Pointer], wanted: list[str]) -> frozenset[str]:
+        """The columns that are read: what was exposed, and what tells whose it is and when it happened."""
+        telling = (self.policy.tenant, self.policy.subject, self.policy.time)
+        return frozenset([*wanted, *(pointers[key].top for key in telling if key is not None and key in pointers)])
 
     def _only(self, names: list[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         """The records that have a value in one of these columns, where not all columns were exposed."""

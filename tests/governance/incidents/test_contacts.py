@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.incidents import lint_contacts, load_contacts
+from minimize.governance.incidents import find_contacts, lint_contacts, load_contacts
 
 CSV = """tenant_id,role,name,address
 north,administrator,Ann,ann@north.example
@@ -60,3 +60,19 @@ def test_lint_warns_of_tenants_without_a_contact_for_privacy(tmp_path: Path) -> 
 
 def test_contacts_do_not_show_whom_they_name(tmp_path: Path) -> None:
     assert "pia" not in repr(load_contacts(written(tmp_path, CSV))).lower()
+
+
+def test_the_houses_file_names_the_contacts(tmp_path: Path) -> None:
+    written(tmp_path, CSV)
+    (tmp_path / "minimize.yaml").write_text("contacts: contacts.csv\n")
+    assert [each.name for each in find_contacts(None, tmp_path).of("north")] == ["Pia"]
+    other = written(tmp_path, YAML.replace("Pia", "Pat"), "other.yaml")
+    assert [each.name for each in find_contacts(other, tmp_path).of("north")] == ["Pat"]
+
+
+def test_a_house_that_names_none_has_none(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\n")
+    assert find_contacts(None, tmp_path).each == ()
+    (tmp_path / "minimize.yaml").write_text("contacts: [a]\n")
+    with pytest.raises(PolicyError, match="cannot be read"):
+        find_contacts(None, tmp_path)

@@ -1,0 +1,72 @@
+"""An incident as its steps make it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from minimize.governance.incidents.incident import Incident, incidents_of, text_of
+from minimize.ledger.incidents import Step
+
+NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
+OPENED = {
+    "title": "A lost disk",
+    "happened": ["2026-11-24T00:00:00Z", None],
+    "known_at": "2026-11-25T08:00:00Z",
+    "exposed": ["date:2026-11-24"],
+}
+
+
+def step(name: str, hours: int = 0, **body: Any) -> Step:
+    return Step("INC-1", name, "ann", text_of(body), NOW + timedelta(hours=hours))
+
+
+def scoped(*tenants: str, notice: bool = True) -> Step:
+    return step("scoped", scope={"tenants": [{"tenant_id": each, "notice": notice} for each in tenants]})
+
+
+def incident(*steps: Step) -> Incident:
+    return incidents_of([step("opened", **OPENED), *steps])["INC-1"]
+
+
+def drafted(version: int, *tenants: str) -> Step:
+    return step("drafted", version=version, tenants={each: {"digest": "x", "to": "privacy"} for each in tenants})
+
+
+def test_steps_are_told_apart_by_the_incident() -> None:
+    other = replace(step("opened", **OPENED), incident="INC-2")
+    found = incidents_of([step("opened", **OPENED), other, step("declared")])
+    assert [(name, each.state) for name, each in found.items()] == [("INC-1", "declared"), ("INC-2", "open")]
+
+
+def test_where_no_end_is_said_it_lasted_until_it_was_known() -> None:
+    assert incident().window == (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, 8, tzinfo=UTC))
+
+
+def test_the_last_scope_counts() -> None:
+    assert incident(scoped("north"), scoped("north", "south")).affected == ("north", "south")
+
+
+def test_who_needs_no_notice_is_affected_and_not_pending() -> None:
+    found = incident(scoped("north", notice=False), step("declared"))
+    assert (found.affected, found.pending, found.is_overdue(NOW + timedelta(days=9))) == (("north",), (), False)
+
+
+def test_a_notice_is_given_by_its_version() -> None:
+    found = incident(scoped("north"), drafted(1, "north"), step("given", 1, tenants={"north": 1}), drafted(2, "north"))
+    assert [each["given_at"] for each in found.notices("north")] == ["2026-11-25T10:00:00Z", None]
+    assert found.given("north")
+
+
+def test_whoever_is_found_later_is_pending_again() -> None:
+    told = (drafted(1, "north"), step("given", tenants={"north": 1}))
+    found = incident(scoped("north"), step("declared"), *told, scoped("north", "south"))
+    assert (found.pending, found.is_overdue(NOW + timedelta(hours=73))) == (("south",), True)
+
+
+def test_an_exception_that_nobody_agreed_to_counts_for_nothing() -> None:
+    found = incident(scoped("north"), step("exempt_asked", tenant_id="north", reason="x"))
+    assert found.pending == ("north",)
+    assert found.asked_exempt("north") is not None
+    assert found.asked_exempt("south") is None

@@ -1,0 +1,58 @@
+"""Notices as pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minimize.governance.incidents.exposed import KINDS
+from minimize.governance.incidents.incident import Incident
+from minimize.governance.incidents.pages import article33, html, markdown
+from minimize.governance.incidents.wording import CONSEQUENCES, NATURE, Notice
+from tests.governance.incidents.test_incident import incident, step
+
+TENANT: dict[str, Any] = {
+    "tenant_id": "north",
+    "subjects": {"count": 1200, "exact": False},
+    "rows": 5000,
+    "form": "pseudonymized",
+    "kinds": [{"column": "user_name", "category": "pseudonymized", "form": "encrypted", "technique": "keep"}],
+    "period": {"from": None, "to": "2026-11-24T23:00:00Z"},
+    "recipients": [{"recipient": "vendor"}],
+}
+
+
+def notice(this: Incident | None = None, **changes: Any) -> Notice:
+    return Notice(this or incident(), TENANT | changes, 2, "privacy@example.com")
+
+
+def test_every_part_is_on_both_pages() -> None:
+    for page in (markdown(notice()), html(notice())):
+        for word in (
+            "What happened",
+            "At most 1,200",
+            "vendor",
+            "cannot be understood",
+            "privacy@example.com",
+            "version 2",
+        ):
+            assert word in page
+
+
+def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
+    said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
+    assert "Nothing \\*at all\\*." in markdown(said)
+    assert CONSEQUENCES["pseudonymized"] not in markdown(said)
+
+
+def test_a_page_fetches_nothing_and_runs_nothing() -> None:
+    page = html(notice(tenant_id="<script>alert(1)</script>"))
+    assert not [word for word in ("<script", "<link", "src=", "url(", "@import") if word in page]
+
+
+def test_groups_have_no_number_of_persons() -> None:
+    assert article33(notice(subjects=None))["a"]["approximate_number_of_data_subjects"] is None
+    assert "Nobody alone" in markdown(notice(subjects=None))
+
+
+def test_there_are_words_for_everything_that_can_be_exposed() -> None:
+    assert set(NATURE) == set(KINDS)
