@@ -10,7 +10,7 @@ from minimize.governance.incidents.incident import Incident, incidents_of, text_
 from minimize.ledger.incidents import Step
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
-OPENED = {
+OPENED: dict[str, Any] = {
     "title": "A lost disk",
     "happened": ["2026-11-24T00:00:00Z", None],
     "known_at": "2026-11-25T08:00:00Z",
