@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,14 +54,15 @@ def add(file: str, name: str, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file", type=click.Path(dir_okay=False), required=False)
+@options.keys
 @options.as_json
-def list_(file: str, as_json: bool) -> None:
-    """The names, versions and states in FILE, and in the key service where one keeps master keys; never the keys."""
-    from minimize.keys import Keyring
+def list_(file: str | None, keys: str | None, as_json: bool) -> None:
+    """The names, versions and states in FILE (else --keys), and in the key service where one is; never the keys."""
     from minimize.keys.kms import served
 
-    body = _listed(file, Keyring.load(file))
+    keyring = _keyring(file or keys)
+    body = _listed(file or keys or str(keyring.path), keyring)
     body["keys"] += _lines(served())
     options.show(body, as_json, "\n".join(f"{key['id']}\t{key['created']}\t{key['state']}" for key in body["keys"]))
 
@@ -126,14 +128,23 @@ def shred(
 
 
 @command.command("public")
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file", type=click.Path(dir_okay=False), required=False)
+@options.keys
 @options.as_json
-def public(file: str, as_json: bool) -> None:
-    """The public half of the signing key, as PEM."""
-    from minimize.keys import Keyring
-
-    pem = Keyring.load(file).public_key_pem().decode("ascii")
+def public(file: str | None, keys: str | None, as_json: bool) -> None:
+    """The public half of the signing key of FILE (else --keys), as PEM."""
+    pem = _keyring(file or keys).public_key_pem().decode("ascii")
     options.show({"public_key": pem}, as_json, pem.rstrip("\n"))
+
+
+def _keyring(file: str | None) -> Keyring:
+    """The keyring that is named, or found as every command finds it."""
+    from minimize.keys import find_keyring
+
+    found = find_keyring(file, Path.cwd())
+    if found is None:
+        raise click.UsageError("say which keyring: FILE, --keys FILE, MINIMIZE_KEYS, or `keys:` of minimize.yaml")
+    return found
 
 
 def _house(file: str | None, keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> House:

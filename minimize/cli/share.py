@@ -47,7 +47,11 @@ def _having(command_: F) -> F:
 @click.option("--purpose", metavar="WORD", help="What it is for; the function's own purpose where nothing is said.")
 @click.option("--must-be", type=click.Choice(["identified", "pseudonymized"]), help="The most that the payload may be.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet, or `ledger`.")
-@click.option("--at", metavar="TIME", help="With --dry-run, as of this time (ISO 8601).")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="As of this time (ISO 8601); without --dry-run a later one, when all must hold, too.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would leave, and why the rest would not. Nothing leaves.")
 @_having
 @options.recipients
@@ -77,6 +81,8 @@ def send(
 
     if to is None and not dry_run:
         raise click.UsageError("say --to FILE, or --dry-run")
+    if not dry_run and _is_past(asked.get("at")):
+        raise click.UsageError("an --at in the past goes with --dry-run alone: what is sent is sent as of now")
     places = Places(policy, pipeline, settings, keys, ledger, recipients)
     wanted = fields or None
     found = acting(
@@ -91,6 +97,12 @@ def send(
     options.show(
         {**done.account.as_json(), "disclosure": name, "file": to}, as_json, f"{done.account}\n{to}: disclosure {name}"
     )
+
+
+def _is_past(at: str | None) -> bool:
+    from minimize.times import moment
+
+    return at is not None and moment(at) < datetime.now(UTC)
 
 
 @command.command("log")

@@ -18,6 +18,7 @@ ENDED: Final = "B007"
 BUSY: Final = "B008"
 INSIDE: Final = "B009"
 GONE: Final = "B010"
+UNREACHED: Final = "is it up, at that host and port, and is its certificate for that name and from the CA of ca=FILE?"
 SAID: Final[Mapping[str, tuple[type[MinimizeError], str, str]]] = {
     UNKNOWN: (RefusedError, "the door does not know this token", "minimize access token"),
     DATASET: (RefusedError, "no dataset of that name is open", "a pipeline's name, or PIPELINE/OUTPUT"),
@@ -25,7 +26,11 @@ SAID: Final[Mapping[str, tuple[type[MinimizeError], str, str]]] = {
     ENDED: (RefusedError, "what let this read through holds no longer", "what came before this is not whole"),
     BUSY: (ConfigurationError, "too many read at once", "try again soon"),
     INSIDE: (ConfigurationError, "the door cannot answer", "its log says why"),
-    GONE: (ConfigurationError, "the door is not there, or went away", "what came before this is not whole"),
+    GONE: (
+        ConfigurationError,
+        "the door is not there, or went away",
+        f"{UNREACHED}; what came before this is not whole",
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 by_category  which columns of an output are encrypted, and with which master keys: made once an output, given to its sink
 material     what a file says of its encrypted columns, read without a key
 opening      opens a file, with master keys or without
+shredded     what goes over many files goes on without those whose keys were destroyed
 wire         the one place that speaks pyarrow's own words for keys
 
 How a reader opens a file of an encrypted output:
@@ -28,6 +29,7 @@ from __future__ import annotations
 from minimize.encryption.by_category import AsBefore, ByCategory, Encryption, Keyed
 from minimize.encryption.material import Material, material_of
 from minimize.encryption.opening import dataset_format, open_parquet
+from minimize.encryption.shredded import unless_shredded
 
 __all__ = [
     "AsBefore",
@@ -38,4 +40,5 @@ __all__ = [
     "dataset_format",
     "material_of",
     "open_parquet",
+    "unless_shredded",
 ]

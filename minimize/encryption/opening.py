@@ -18,6 +18,9 @@ Fault = tuple[str, str, KeyringError]
 SHOWN: Final = 5
 """Columns that a message names."""
 HINT: Final = "the door and the jobs have the keys: keys=FILE, --keys FILE, MINIMIZE_KEYS; open columns need none"
+GONE: Final = (
+    "what was encrypted under a destroyed key is gone; a run of its date writes it anew, while its source stands"
+)
 
 
 def open_parquet(
@@ -43,7 +46,8 @@ def open_parquet(
     if faults:
         told = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
         code = DESTROYED if any(error.code == DESTROYED for *_, error in faults) else ""
-        raise KeyringError(f"{shown} is encrypted, and cannot be read here: {told}", code=code, hint=HINT)
+        hint = GONE if code else HINT
+        raise KeyringError(f"{shown} is encrypted, and cannot be read here: {told}", code=code, hint=hint)
     return _opened(place, _needed(kms), known, read_dictionary, shown)
 
 

@@ -17,11 +17,15 @@ from minimize.verification.evidence import Evidence, Run, Standing
 
 FOOTER: Final = "encrypt.footer"
 CATEGORY: Final = b"minimize:category"
+_CLOSED: Final = {
+    False: ("no keyring was given", "verify with the keyring"),
+    True: ("nobody has the keys any more", "a run of the date writes it anew, while its source stands"),
+}
 
 
 def check_encryption(evidence: Evidence) -> Iterator[Finding]:
     """V060 to V062 for every file of the set in force."""
-    closed: Counter[str] = Counter()
+    closed: Counter[bool] = Counter()
     for standing in evidence.standing:
         path = evidence.output / standing.file.path
         if not path.is_file():
@@ -34,14 +38,14 @@ def check_encryption(evidence: Evidence) -> Iterator[Finding]:
             open_parquet(path, evidence.kms, name=standing.file.path)
         except KeyringError as error:
             if evidence.kms is None or error.code == DESTROYED:
-                closed["nobody has the keys any more" if error.code == DESTROYED else "no keyring was given"] += 1
+                closed[error.code == DESTROYED] += 1
             else:
                 yield found("V062", error.message, file=standing.file.path, hint="verify with the keyring of its run")
         except (OSError, pa.ArrowException):
             pass  # `check_files` tells
-    for why, count in sorted(closed.items()):
-        message = f"the encrypted columns of {count} files were not checked: {why}"
-        yield found("V061", message, hint="verify with the keyring")
+    for destroyed, count in sorted(closed.items()):
+        why, hint = _CLOSED[destroyed]
+        yield found("V061", f"the encrypted columns of {count} files were not checked: {why}", hint=hint)
 
 
 def _as_said(evidence: Evidence, standing: Standing, material: Material) -> Iterator[Finding]:

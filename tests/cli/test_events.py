@@ -62,3 +62,8 @@ def test_an_output_that_cannot_be_looked_at_is_warned_of(ran: House, command: Co
     (ran.folder / "pipeline.yaml").rename(ran.folder / "elsewhere.yaml")
     done = command(*asked)
     assert (done.code, "cannot be looked at" in done.err) == (0, True)
+
+
+def test_an_event_of_a_subject_that_names_none_says_which_option_names_it(ran: House, command: Command) -> None:
+    said = command("events", "add", "north", "subject_left", *places(ran))
+    assert (said.code, "--subject S" in said.err) == (2, True)

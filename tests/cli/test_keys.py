@@ -151,3 +151,22 @@ def test_shred_shows_first_and_wants_yes(house: House, command: Command, shut: P
 def test_shred_without_a_key_or_with_too_much_is_misused(house: House, command: Command) -> None:
     assert command("keys", "shred", "a", "b", "c").code == 2
     assert command("keys", "shred", "--keys", house.keys, "--ledger", "ledger.db").code == 2
+
+
+def test_a_keyring_that_is_not_named_is_found_as_everywhere(
+    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = command("keys", "list", house.keys).out
+    assert command("keys", "list", "--keys", house.keys).out == named
+    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    assert command("keys", "list").out == named
+    assert command("keys", "public").out == command("keys", "public", house.keys).out
+
+
+def test_where_no_keyring_is_found_it_says_how_to_name_one(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    said = command("keys", "public")
+    assert (said.code, "say which keyring" in said.err) == (2, True)

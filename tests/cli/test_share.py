@@ -116,3 +116,10 @@ def test_an_overdue_recall_exits_1(shop: House, command: Command) -> None:
     time.sleep(1.1)
     late = command("share", "recall", "list", "--late")
     assert (late.code, late.out.rstrip().endswith("OVERDUE")) == (1, True)
+
+
+def test_a_time_in_the_past_is_for_a_dry_run_alone(shop: House, command: Command) -> None:
+    said = send(command, shop, "--to", shop.folder / "p.csv", "--at", "2026-01-01T00:00:00Z")
+    assert said.code == 2
+    assert "an --at in the past goes with --dry-run alone" in said.err
+    assert command("share", "log").out == "nothing was shared\n"

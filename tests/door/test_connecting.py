@@ -51,6 +51,8 @@ def test_a_server_that_shows_another_certificate_gets_nothing(server: Running, h
     with door, pytest.raises(ConfigurationError) as error:
         door.read("checkins", purpose=PURPOSE)
     assert error.value.code == "B010"
+    assert "host and port" in str(error.value)
+    assert "ca=FILE" in str(error.value)
     assert home.told() == []
 
 

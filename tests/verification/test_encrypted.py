@@ -55,6 +55,8 @@ def test_another_keyring_does_not_open_them(house: House) -> None:
 def test_what_nobody_can_open_any_more_is_a_warning(house: House) -> None:
     destroy_key(house.keys, "encrypt.pseudonymized", 1, now=AT)
     assert codes(house) == ["V061"]
+    [found] = [each for each in check(house.out, keys=house.keys) if each.code == "V061"]
+    assert found.hint == "a run of the date writes it anew, while its source stands"
 
 
 def test_values_are_judged_below_the_encryption(house: House) -> None:

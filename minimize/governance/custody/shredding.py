@@ -72,10 +72,10 @@ class Shredding:
         ids = ", ".join(each.id for each in self.masters)
         missed = [f"{folder}: could not be looked at" for folder in self.missed]
         known = f"in {self.looked} outputs that are known here"
-        nothing = [] if self.unreadable else [f"no file {known} uses it"]
+        found = f"unreadable {known}:" if self.unreadable else f"no file {known} uses it"
         verb = "destroyed" if self.done else "would be destroyed"
         end = [] if self.done else ["nothing was changed: --yes does it; it cannot be undone"]
-        return "\n".join([f"{ids} {verb}; unreadable {known}:", *map(str, self.unreadable), *nothing, *missed, *end])
+        return "\n".join([f"{ids} {verb}; {found}", *map(str, self.unreadable), *missed, *end])
 
 
 def shred(

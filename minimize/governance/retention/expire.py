@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from minimize.encryption import unless_shredded
 from minimize.errors import KeyringError, OutputError, quietly
 from minimize.governance.access.gate import gate
 from minimize.governance.retention.carry import Carrying
@@ -54,7 +56,9 @@ class Expiry:
 
     def plan(self) -> Plan:
         """What is due."""
-        return planned(self.asked.at, list(self._looked(self.asked)))
+        looked = list(self._looked(self.asked))
+        closed = tuple(file.path for file, due in looked if due is None)
+        return replace(planned(self.asked.at, [due for _, due in looked if due is not None]), closed=closed)
 
     def open(self) -> list[Open]:
         """What is open, and by when."""
@@ -63,9 +67,10 @@ class Expiry:
             plan, self.asked.events, {event: self._concerned(event, plan.due) for event in self.asked.happened}
         )
 
-    def _looked(self, asked: Asked) -> Iterator[Due]:
+    def _looked(self, asked: Asked) -> Iterator[tuple[OutputFile, Due | None]]:
+        """Each file with what is due of it; None where its keys were destroyed."""
         for written, file in self.standing():
-            yield look(asked, written, file)
+            yield file, unless_shredded(partial(look, asked, written, file))
 
     def standing(self, name: str | None = None) -> Iterator[tuple[Written, OutputFile]]:
         """The files in force (of one output where it is named), each with who wrote it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
+from minimize.encryption import unless_shredded
 from minimize.errors import MinimizeError
 from minimize.governance.retention.clock import Clock
 from minimize.governance.retention.forms import AS_IT_CAME, Column, Pinned, Way, rotations
@@ -76,7 +78,10 @@ def _standing(output: Place, chain: tuple[Receipt, ...], job: Pipeline, keys: Ke
     known = {run.run_id: Written(output, run, reading) for run in by.values()}
     kms = find_kms(keys, job.folder)
     for file in in_force(chain).get("records", ()):
-        stored, policy = open_stored(output, file.path, kms), known[by[file.path].run_id].policy
+        stored = unless_shredded(partial(open_stored, output, file.path, kms))
+        if stored is None:
+            continue
+        policy = known[by[file.path].run_id].policy
         rules = Rules(pointers=fields_of(policy, stored.whole))
         subject = named_in(policy, rules, Clock.of(policy, stored.whole), stored, keys)[1]
         if subject is not None and isinstance(subject.column, Column):

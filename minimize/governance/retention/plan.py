@@ -54,6 +54,9 @@ _WHY: Mapping[str, str] = {
 }
 
 
+_ANEW = "unless it can be counted anew"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What an expiry would do.
@@ -64,6 +67,7 @@ class Plan:
     lost    per file events of which nobody can be found there
     behind  per aggregate and event day that waited for late rows the dates whose records it was counted from
     unsure  per event of the ledger the files in which its subject may stand in a form that the ledger does not know
+    closed  files whose keys were destroyed: nobody can read them any more, and they stay until their date is run anew
     """
 
     at: datetime
@@ -73,6 +77,7 @@ class Plan:
     lost: int = 0
     unsure: Mapping[Event, int] = field(default_factory=dict, repr=False)
     behind: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
+    closed: tuple[str, ...] = ()
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -89,6 +94,7 @@ class Plan:
             "untold": list(self.untold),
             "lost": self.lost,
             "unsure": len(self.unsure),
+            "closed": list(self.closed),
         }
 
     def __str__(self) -> str:
@@ -96,7 +102,9 @@ class Plan:
 
     def _notes(self) -> Iterator[str]:
         for name, dates in self.stays.items():
-            yield f"{name} stays as it is for {', '.join(dates) or 'all'}: records behind it go"
+            yield f"{name} stays as it is for {', '.join(dates) or 'all'}, {_ANEW}: records behind it go"
+        if self.closed:
+            yield f"{len(self.closed)} files stay, which nobody can read any more: their keys were destroyed"
         if self.untold:
             yield f"how old rows are cannot be told: {', '.join(self.untold)}"
         if self.lost:

@@ -92,7 +92,8 @@ def add_events(
 def _check(wish: Wish) -> None:
     faults = [message for _, message in wrong(wish.tenant.strip() or None, wish.subject, wish.kind)]
     if faults or (wish.subject is not None and not wish.subject.strip()):
-        raise PolicyError(f"no event: {'; '.join(faults) or 'a subject has a name'}", hint="see --help")
+        hint = "of one subject: --subject S; of a whole tenant: without it"
+        raise PolicyError(f"no event: {'; '.join(faults) or 'a subject has a name'}", hint=hint)
 
 
 def _row(wish: Wish, told: Told, before: Sequence[Happened], keys: Keyring, now: datetime, actor: Actor) -> Happened:

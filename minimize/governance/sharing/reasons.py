@@ -76,7 +76,13 @@ def of_tenants(word: str, tenants: int, rows: int | None, *, independent: bool) 
     """Why the rows of some tenants stay: the word that the consents have for it."""
     lacking = word in ("none", "requested")
     rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
-    return reason(rule, _TENANTS[rule], tenants=tenants, rows=rows, hint="minimize consent why TENANT")
+    return reason(
+        rule,
+        _TENANTS[rule],
+        tenants=tenants,
+        rows=rows,
+        hint="minimize consent show; minimize consent why TENANT RECIPIENT FUNCTION",
+    )
 
 
 def refusal(recipient: str, function: str, reasons: Sequence[Reason]) -> NotPermitted:

@@ -38,7 +38,11 @@ class Party:
             yield reason("not_listed", f"{self.recipient.recipient} is not on the list of subprocessors", hint=hint)
         missing = [] if self.manifest is None else [name for name in self.manifest.requires if name not in existing]
         for name in missing:
-            yield reason("requires", f"{self.function} requires {name}", hint="say so once it is there")
+            yield reason(
+                "requires",
+                f"{self.function} requires {name}",
+                hint=f"once it is there: --having {name}, or existing=[…]",
+            )
 
     def _manifest(self) -> Iterator[Reason]:
         name, manifest = self.recipient.recipient, self.recipient

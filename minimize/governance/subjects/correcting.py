@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.encryption import unless_shredded
 from minimize.errors import ConfigurationError, quietly
 from minimize.governance.retention.carry import Carrying
 from minimize.governance.retention.due import Due, counts_of
@@ -162,7 +164,10 @@ class _Correcting:
 
     def _looked(self, output: Output) -> Iterator[Due]:
         for written, file in output.files():
-            stored = open_stored(output.folder, file.path, find_kms(self.keys, local(output.folder)))
+            kms = find_kms(self.keys, local(output.folder))
+            stored = unless_shredded(partial(open_stored, output.folder, file.path, kms))
+            if stored is None:
+                continue
             for judging in Instead.of(written, stored, self.subject, self.values, self.now, self.keys):
                 counts = counts_of(judging, stored, judging.columns)
                 changed = {key: each.gated + each.changed for key, each in counts.fields.items()}

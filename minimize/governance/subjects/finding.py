@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.encryption import unless_shredded
 from minimize.governance.retention.clock import Clock
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.ordered import column_of
@@ -109,7 +110,10 @@ class Search:
         key = policy.tenant if self.subject.is_tenant else self.subject.field or policy.subject
         if key is None or key not in policy.fields:
             return None
-        look = Look(output.folder, policy, key, open_stored(output.folder, file.path, self._kms(output)), self.keys)
+        stored = unless_shredded(lambda: open_stored(output.folder, file.path, self._kms(output)))
+        if stored is None:
+            return Blind(output, file, "its keys were destroyed, so that nobody can read it any more")
+        look = Look(output.folder, policy, key, stored, self.keys)
         tenants = look.tenants(self.subject, self.tenants)
         blind = look.blind(bool(tenants))
         if blind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from minimize.auditing import log_entries
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.governance.custody.rotating import rotate
 from minimize.governance.custody.shredding import shred
+from minimize.governance.retention.expire import expire
 from minimize.keys import Keyring, Master
 from minimize.ledger.audit import Wanted
 from minimize.switching import House as Where
@@ -23,6 +25,12 @@ NOW = AT + timedelta(hours=1)
 
 def where(house: House) -> Where:
     return Where(keys=house.keys)
+
+
+def shreds(house: House) -> list[dict[str, Any]]:
+    """What the log has of keys, beside those that runs have made."""
+    told = [json.loads(entry.event) for entry in log_entries(house.folder / "ledger.db", Wanted(activity="keys"))]
+    return [each for each in told if each["operation"] != "make"]
 
 
 def test_without_yes_it_lists_outputs_dates_files_rows_and_destroys_nothing(ran: House) -> None:
@@ -100,10 +108,9 @@ def test_a_key_and_a_tenant_at_once_are_refused(ran: House) -> None:
 
 def test_the_log_is_told_before(ran: House) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1")
-    assert log_entries(ran.folder / "ledger.db", Wanted(activity="keys")) == []
+    assert shreds(ran) == []
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
-    [entry] = log_entries(ran.folder / "ledger.db", Wanted(activity="keys"))
-    told = json.loads(entry.event)
+    [told] = shreds(ran)
     assert (told["operation"], told["resources"][0]["name"]) == ("shred", "encrypt.pseudonymized/1")
 
 
@@ -118,3 +125,19 @@ def test_an_output_that_is_gone_is_said_to_be(ran: House) -> None:
 def test_verify_says_what_nobody_can_read_and_holds_the_rest(ran: House) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     minimize.verify(ran.out, keys=ran.keys)
+
+
+def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: House) -> None:
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    found = expire(ran.out, keys=ran.keys, at=NOW)
+    assert len(found.plan.closed) == 2
+    assert found.plan.as_json()["closed"] == list(found.plan.closed)
+    assert str(found.plan) == "2 files stay, which nobody can read any more: their keys were destroyed"
+
+
+def test_what_nobody_uses_is_told_in_one_line(ran: House) -> None:
+    rotate(where(ran), NOW)
+    told = str(shred(where(ran), NOW, key="encrypt.pseudonymized/2"))
+    assert told.splitlines()[0] == (
+        "encrypt.pseudonymized/2 would be destroyed; no file in 1 outputs that are known here uses it"
+    )

@@ -9,6 +9,7 @@ import pytest
 
 import minimize
 from minimize.encryption import material_of
+from minimize.governance.custody.shredding import shred
 from minimize.governance.subjects import Subject, delete, view
 from minimize.switching import House as Places
 from tests.job.house import House, events
@@ -48,3 +49,16 @@ def test_a_pseudonym_is_looked_up_by_the_index(filled: House) -> None:
     pseudonym = found["device_id"][0].as_py()
     alone = minimize.read(filled.out, keys=filled.keys, subjects=pseudonym)
     assert alone.num_rows == found["device_id"].to_pylist().count(pseudonym)
+
+
+def test_where_keys_were_destroyed_nobody_is_found_and_the_files_are_named(filled: House) -> None:
+    shred(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
+    [seen] = view([DEVICE], places(filled), datetime.now(UTC))
+    assert seen.rows == 0
+    assert [each.why for each in seen.blind] == ["its keys were destroyed, so that nobody can read it any more"]
+
+
+def test_a_deletion_is_carried_out_where_other_files_cannot_be_read_any_more(filled: House) -> None:
+    shred(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
+    done = delete([DEVICE], places(filled), datetime.now(UTC), yes=True)
+    assert not done.receipts
