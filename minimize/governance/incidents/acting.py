@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.errors import ConfigurationError
+from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.asking import access_of
 from minimize.governance.incidents.exposed import Exposure
 from minimize.governance.incidents.incident import Class, Incident, Said, body_of, incidents_of, text_of
@@ -153,7 +153,11 @@ def _check_closing(this: Incident, as_: Class, mine: frozenset[str]) -> None:
 
 
 def step(name: str, verb: str, wants: Wants, house: House, now: datetime, *, create: bool = False) -> Incident:
-    """Records one step, and tells the audit log of it. Raises what `wants` raises, LedgerError, KeyringError."""
+    """Records one step, and tells the audit log of it; of one that is refused, too.
+
+    Raises what `wants` raises, LedgerError, KeyringError.
+    """
+    from minimize.ledger.audit import append
     from minimize.ledger.incidents import Step, record
 
     actor, keys = actor_of(), house.keyring()
@@ -162,8 +166,15 @@ def step(name: str, verb: str, wants: Wants, house: House, now: datetime, *, cre
         said = text_of(wants(incidents_of(before).get(name)))
         return Step(name, verb, actor.user or "", said, now), event_of(name, verb, said, actor, now)
 
+    refusal: RefusedError | None = None
     with house.opened(create=create) as ledger:
-        return incidents_of(record(ledger, meant, keys))[name]
+        try:
+            return incidents_of(record(ledger, meant, keys))[name]
+        except RefusedError as error:
+            refusal = error
+        event = refused_event(name, verb, refusal, actor, now)
+        ledger.write(lambda connection: append(connection, event, keys))
+    raise refusal
 
 
 def event_of(name: str, verb: str, said: str, actor: Actor, now: datetime) -> Event:
@@ -179,6 +190,14 @@ def event_of(name: str, verb: str, said: str, actor: Actor, now: datetime) -> Ev
         correlation_id=name,
         resources=(Resource(name, "incident", f"incidents/{name}", (Change("said", None, digest),)),),
     )
+
+
+def refused_event(name: str, verb: str, refusal: RefusedError, actor: Actor, now: datetime) -> Event:
+    """What the audit log is told of a step that was refused: by which rules."""
+    rules = ", ".join(each.code for each in refusal.findings)
+    told = event_of(name, verb, "", actor, now)
+    resource = Resource(name, "incident", f"incidents/{name}", (Change("reasons", None, rules),))
+    return replace(told, result="refused", resources=(resource,))
 
 
 def is_open(found: Incident | None) -> Incident:

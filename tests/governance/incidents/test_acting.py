@@ -163,3 +163,16 @@ def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
     assert [each["operation"] for each in found] == ["opened", "scoped", "measured"]
     assert found[-1]["actor"]["user"] == "ann"
     assert "wiped" not in str(found)
+
+
+def test_the_audit_log_is_told_of_what_was_refused(places: Places, scoped: Incident, acts: Acts) -> None:
+    acts("ann")
+    exempt("INC-1", "north", "its data was public", places, NOW)
+    with pytest.raises(RefusedError) as error:
+        agree("INC-1", "north", places, NOW)
+    assert error.value.__context__ is None
+    with places.opened() as ledger:
+        last = told(logged(ledger, Wanted(correlation="INC-1"))[-1])
+    assert (last["operation"], last["result"], last["actor"]["user"]) == ("exempted", "refused", "ann")
+    assert last["resources"][0]["changed_properties"][0]["new"] == "K021"
+    assert recorded(places)["INC-1"].pending == ("north", "south")

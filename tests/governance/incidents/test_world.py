@@ -27,7 +27,9 @@ def scoped(world: World, *texts: str) -> dict[str, Any]:
     found = scope_of(Exposure.of(texts), window, places, window[1]).as_json()
     assert not found["not_searched"]
     assert not found["not_reached"]
-    return {each["tenant_id"]: each for each in found["tenants"]}
+    affected = {each["tenant_id"]: each for each in found["tenants"]}
+    assert not [name for name in TENANTS if name not in affected and f"'{name}'" in str(found)]
+    return affected
 
 
 def columns(each: Mapping[str, Any]) -> set[str]:
