@@ -102,7 +102,8 @@ def send(
 def _is_past(at: str | None) -> bool:
     from minimize.times import moment
 
-    return at is not None and moment(at) < datetime.now(UTC)
+    asked = moment(at)
+    return asked is not None and asked < datetime.now(UTC)
 
 
 @command.command("log")
