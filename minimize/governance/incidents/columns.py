@@ -20,16 +20,21 @@ _KEYED: Final = frozenset({"pseudonymize", "tokenize"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Column:
-    """One kind of data: the column, its category (contract of outputs), and the form in which it was exposed."""
+    """One kind of data: the column, its category (contract of outputs), and the form in which it was exposed.
+
+    folder  whether it is the name of a folder: that is never encrypted, plain, and by itself about no person
+    """
 
     name: str
     category: str
     form: Form
     technique: str
+    folder: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The column as a scope gives it."""
-        return {"column": self.name, "category": self.category, "form": self.form, "technique": self.technique}
+        said = {"column": self.name, "category": self.category, "form": self.form, "technique": self.technique}
+        return said | ({"in_folder_name": True} if self.folder else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,12 @@ class Known:
     keys: frozenset[str] = frozenset()
     opened: bool = False
 
-    def column(self, field: pa.Field, masters: Collection[str]) -> Column:
-        """One column of a file that is encrypted under these master keys (none: it is not)."""
+    def column(self, field: pa.Field, masters: Collection[str], *, folder: bool = False) -> Column:
+        """One column of a file that is encrypted under these master keys (none: it is not); or what its folders are named by."""
         category = category_of(field)
         technique = ", ".join(dict.fromkeys(_said(field, b"minimize:technique")))
-        return Column(field.name, category, self._form(field, category, masters), technique)
+        form = self._form(field, category, () if folder else masters)
+        return Column(field.name, category, form, technique, folder)
 
     def _form(self, field: pa.Field, category: str, masters: Collection[str]) -> Form:
         if not self.opened and (under := over(category, masters)) and not under & self.keys:

@@ -143,7 +143,7 @@ class One:
         known = Known(keys, opened=self.reach.read is not None)
         columns = self.reach.columns
         return {
-            each.name: known.column(each, masters)
+            each.name: known.column(each, masters, folder=each.name not in self.stored.schema.names)
             for each in self.stored.whole
             if (columns is None or each.name in columns) and (not self.reach.keyed or of_keys(each, masters, keys))
         }

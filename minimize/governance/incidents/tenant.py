@@ -61,12 +61,17 @@ class Affected:
     @property
     def form(self) -> Form:
         """The form that tells most."""
-        return highest(each.form for each in self.columns)
+        return highest(each.form for each in self._inside or self.columns)
 
     @property
     def needs_notice(self) -> bool:
         """Whether it is to be told: what is encrypted under keys that nobody else has is unintelligible, groups name nobody."""
-        return any(each.form in ("identified", "pseudonymized") for each in self.columns)
+        return any(each.form in ("identified", "pseudonymized") for each in self._inside)
+
+    @property
+    def _inside(self) -> tuple[Column, ...]:
+        """The columns that stand in files, and not in the names of folders."""
+        return tuple(each for each in self.columns if not each.folder)
 
     @property
     def rows(self) -> int:

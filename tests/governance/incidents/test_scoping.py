@@ -128,3 +128,23 @@ def test_no_value_stands_in_a_scope(filled: House) -> None:
     said = str(scoped(filled, f"output:{filled.out}", "key:device/1").as_json())
     values = {str(value) for row in filled.rows() for key, value in row.items() if key in ("device_id", "model")}
     assert not [each for each in values if len(each) > 5 and each in said]
+
+
+def test_a_tenants_own_master_key_opens_its_records_alone(house: House) -> None:
+    per_tenant = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
+    house.pipeline(aggregates=None, records=per_tenant)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    found = tenants(scoped(house, f"output:{house.out}", "key:encrypt.pseudonymized.t-north/1"))
+    forms = {name: (each["form"], each["notice"]) for name, each in found.items()}
+    assert forms == {"north": ("pseudonymized", True), "south": ("encrypted", False)}
+
+
+def test_the_name_of_a_folder_is_open_and_about_no_person(house: House) -> None:
+    house.pipeline(aggregates=None, records={"partition_by": ["tenant_id"], "encrypt": "by_category"})
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    found = tenants(scoped(house, f"output:{house.out}"))["north"]
+    folders = [kind for kind in found["kinds"] if kind.get("in_folder_name")]
+    assert [(kind["column"], kind["form"]) for kind in folders] == [("tenant_id", "pseudonymized")]
+    assert (found["form"], found["notice"]) == ("encrypted", False)
