@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from minimize.door.held import Held, is_kept
 from minimize.door.refusing import CHANGED, DATASET, said
-from minimize.encryption import open_parquet
+from minimize.encryption import open_parquet, unless_shredded
 from minimize.encryption.by_category import category_of
 from minimize.errors import OutputError
 from minimize.governance.access import Column
@@ -141,17 +142,23 @@ def _writers(receipts: Sequence[Receipt], name: str) -> Writers:
 
 
 def _look(output: Place, writers: Writers, places: Mapping[str, Place], kms: Kms) -> Facts:
-    """What the footers say. Raises OutputError where columns changed their type, or a policy is not what its receipt tells."""
+    """What the footers say of files that somebody can still read: those whose keys were destroyed are gone.
+
+    Raises OutputError where columns changed their type, or a policy is not what its receipt tells.
+    """
     reading = Reading()
     policies = {file.path: Written(output, receipt, reading).policy for file, receipt in writers}
-    files = {file.path: _stored(places[file.path], file.path, kms) for file, _ in writers}
+    looked = {path: unless_shredded(partial(_stored, places[path], path, kms)) for path in policies}
+    files = {path: each for path, each in looked.items() if each is not None}
+    if not files:
+        raise said(DATASET)
     filled = next((each for each in files.values() if each.file.metadata.num_rows), None)
     return Facts(
-        tuple(file for file, _ in writers),
+        tuple(file for file, _ in writers if file.path in files),
         _united([each.whole for each in files.values()]),
         frozenset() if filled is None else frozenset(small_texts(filled.file, FEW)),
         _tenant({path: (policies[path], each.whole) for path, each in files.items()}),
-        _allowed(policies.values()),
+        _allowed(policies[path] for path in files),
         _purposes((policies[path], each.whole) for path, each in files.items()),
         policies,
         tuple(each.whole for each in files.values()),

@@ -1,0 +1,28 @@
+"""A tenant whose keys were destroyed is gone from the door, and takes nobody else along."""
+
+from __future__ import annotations
+
+from minimize.door.datasets import datasets_at
+from minimize.door.door import Door
+from minimize.door.opening import Inside
+from minimize.door.reader import Reader
+from minimize.door.telling import Caller
+from minimize.keys import Keyring
+from minimize.keys.create import destroy_key
+from tests.door.house import AGGREGATES, FIELDS, PURPOSE, Home, checkin
+
+APART = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
+
+
+def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
+    home.house.policy(FIELDS)
+    home.house.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
+    home.house.brings([checkin(number) for number in range(60)], "2026-11-24")
+    home.house.run(output=home.house.out / "apart")
+    for line in Keyring.load(home.house.keys).listing():
+        if line.name.endswith(".t-south"):
+            destroy_key(home.house.keys, line.name, line.version, now=home.time())
+    keys = Keyring.load(home.house.keys)
+    door = Door(datasets_at([home.house.out / "apart"]), home.access, home.ledger, keys, home.time)
+    found = Reader(Inside(door, Caller("ann"), home.ledger), "checkins").read(columns=["tenant_id"], purpose=PURPOSE)
+    assert set(found["tenant_id"].to_pylist()) == {"north"}
