@@ -19,6 +19,7 @@ from minimize.plan.model import Category
 from minimize.techniques.redact import Redact
 
 _SECOND: Final = timedelta(seconds=1)
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def asked_by(holding: Holding, wish: Wish, *, break_glass: bool) -> Asked:
     longest = rules.break_glass.maximum if break_glass else rules.maximum
     duration = wish.duration or min(rules.default, longest)
     if duration > longest:
-        raise _denied("too_long", hint=f"at most {longest}")
+        raise _denied("too_long", hint=f"at most {longest / _HOUR:g}h")
     if clash_of(holding.access, holding.account) is not None:
         raise _denied("conflict")
     name = BREAK_GLASS if break_glass else REQUEST

@@ -277,3 +277,8 @@ def test_whoever_left_break_glass_unreviewed_takes_no_more_of_it(home: House, as
     assert refused(lambda: request(WISH, home, late, break_glass=True)) == ["unreviewed"]
     assert request(WISH, home, late).state(late) == "requested"
     as_("pia", "review", first, late)
+
+
+def test_who_asks_for_too_long_is_told_how_many_hours_it_may_be(home: House) -> None:
+    with pytest.raises(AccessDenied, match=r"at most 24h"):
+        request(replace(WISH, duration=25 * HOUR), home, NOW)
