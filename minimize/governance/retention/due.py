@@ -25,6 +25,8 @@ from minimize.receipt import OutputFile
 from minimize.stage import Counts
 
 RECORDS: Final = "records"
+A_DAY: Final = 86_400_000_000
+"""In microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,15 @@ def look(asked: Asked, written: Written, file: OutputFile) -> Due:
     values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
     whole = 0 < file.rows == sum(counts.gated.values())
     return Due(file, written, orders, whole, counts.gated, {} if whole else values)
+
+
+def look_closed(asked: Asked, written: Written, file: OutputFile) -> Due | None:
+    """A file that nobody can read any more, its keys destroyed: due once its whole batch date is past its retention, else None."""
+    orders = asked.unread(written, file.path)
+    age, born = orders.rules.age, orders.born
+    if age is None or born is None or born + A_DAY > limit(orders.at, age):
+        return None
+    return Due(file, written, orders, True, {"retention": file.rows})
 
 
 def _is_past(orders: Orders, stored: Stored) -> bool:

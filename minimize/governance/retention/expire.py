@@ -14,7 +14,7 @@ from minimize.encryption import unless_shredded
 from minimize.errors import KeyringError, OutputError, quietly
 from minimize.governance.access.gate import gate
 from minimize.governance.retention.carry import Carrying
-from minimize.governance.retention.due import Due, look
+from minimize.governance.retention.due import Due, look, look_closed
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.given import load_events
 from minimize.governance.retention.kept import kept_events
@@ -68,9 +68,10 @@ class Expiry:
         )
 
     def _looked(self, asked: Asked) -> Iterator[tuple[OutputFile, Due | None]]:
-        """Each file with what is due of it; None where its keys were destroyed."""
+        """Each file with what is due of it; None where its keys were destroyed, and its batch date is not past its retention."""
         for written, file in self.standing():
-            yield file, unless_shredded(partial(look, asked, written, file))
+            due = unless_shredded(partial(look, asked, written, file))
+            yield file, look_closed(asked, written, file) if due is None else due
 
     def standing(self, name: str | None = None) -> Iterator[tuple[Written, OutputFile]]:
         """The files in force (of one output where it is named), each with who wrote it."""

@@ -61,6 +61,11 @@ class Asked:
         events = _reaching(self.happened, orders.clock, stored)
         return _with_events(orders, stored, events, self.keys) if events else orders
 
+    def unread(self, written: Written, path: str) -> Orders:
+        """The orders for a file that cannot be read: its batch date tells how old it is."""
+        rules = Rules(age=self.today.retention if self.ages else None)
+        return Orders(written.policy, rules, self.at, born=_born(place_of(path)[1]))
+
     def _rules(self, then: Policy, schema: pa.Schema) -> Rules:
         return Rules.of(then, self.today, schema) if self.ages else Rules(pointers=fields_of(then, schema))
 

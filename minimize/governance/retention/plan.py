@@ -67,7 +67,7 @@ class Plan:
     lost    per file events of which nobody can be found there
     behind  per aggregate and event day that waited for late rows the dates whose records it was counted from
     unsure  per event of the ledger the files in which its subject may stand in a form that the ledger does not know
-    closed  files whose keys were destroyed: nobody can read them any more, and they stay until their date is run anew
+    closed  files whose keys were destroyed: nobody can read them any more; they go with their batch date, or when it is run anew
     """
 
     at: datetime

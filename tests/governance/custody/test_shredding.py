@@ -135,6 +135,15 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Hous
     assert str(found.plan) == "2 files stay, which nobody can read any more: their keys were destroyed"
 
 
+def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: House) -> None:
+    shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
+    done = expire(ran.out, keys=ran.keys, at=NOW + timedelta(days=40), yes=True)
+    assert done.plan.closed == ()
+    assert done.receipts
+    assert list((ran.out / "records").rglob("*.parquet")) == []
+    minimize.verify(ran.out, keys=ran.keys)
+
+
 def test_what_nobody_uses_is_told_in_one_line(ran: House) -> None:
     rotate(where(ran), NOW)
     told = str(shred(where(ran), NOW, key="encrypt.pseudonymized/2"))
