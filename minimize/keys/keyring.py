@@ -89,7 +89,10 @@ class Keyring:
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
         if found[-1].destroyed is not None:
             message = f"key {found[-1].id} of the keyring {self.path} was destroyed"
-            hint = "what was made with it alone is gone; new files want a new version: minimize keys rotate"
+            hint = (
+                "what was made with it alone is gone; new files want a new version (minimize keys rotate), unless it was a "
+                "tenant's that is gone (minimize events add TENANT tenant_closed)"
+            )
             raise KeyringError(message, code=DESTROYED, hint=hint)
         return found[-1]
 

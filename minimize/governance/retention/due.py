@@ -111,7 +111,7 @@ def look(asked: Asked, written: Written, file: OutputFile) -> Due:
 
 
 def look_closed(asked: Asked, written: Written, file: OutputFile) -> Due | None:
-    """A file that nobody can read any more, its keys destroyed: due once its whole batch date is past its retention, else None."""
+    """A file that nobody can read any more, its keys destroyed: due once its batch date is past its retention; else None."""
     orders = asked.unread(written, file.path)
     age, born = orders.rules.age, orders.born
     if age is None or born is None or born + A_DAY > limit(orders.at, age):
