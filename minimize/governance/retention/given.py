@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +23,42 @@ def load_events(path: Path | str) -> tuple[Event, ...]:
     Raises PolicyError with every fault, by line.
     """
     file = Path(path)
-    read = {".parquet": _parquet, ".ndjson": _ndjson, ".jsonl": _ndjson}.get(file.suffix.lower(), _csv)
-    try:
-        rows = list(read(file))
-    except (OSError, ValueError, csv.Error, pa.ArrowException):
-        rows = None
+    rows = rows_of(file, {"tenant_id", "event", "at"})
     if rows is None:
         finding = Finding("G001", "events that cannot be read", file=str(file), hint="CSV, NDJSON or Parquet, in UTF-8")
         raise PolicyError(f"cannot read the events {file}", findings=[finding])
     return events_from(rows, str(file))
 
 
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def rows_of(file: Path, names: Set[str]) -> Rows | None:
+    """The rows of a file, each with its line; None where it cannot be read, or its header lacks one of the names."""
+    read = {".parquet": _parquet, ".ndjson": _ndjson, ".jsonl": _ndjson}.get(file.suffix.lower(), _csv)
+    try:
+        return list(read(file, names))
+    except (OSError, ValueError, csv.Error, pa.ArrowException):
+        return None
+
+
+def _csv(path: Path, names: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
-        if not {"tenant_id", "event", "at"} <= set(reader.fieldnames or ()):
-            raise ValueError("no events")
+        _check(names, reader.fieldnames or ())
         yield from ((reader.line_num, row) for row in reader)
 
 
-def _ndjson(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _ndjson(path: Path, _: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
         if line.strip():
             row = json.loads(line)
             yield number, row if isinstance(row, dict) else {}
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _parquet(path: Path, names: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     table = pq.read_table(path, partitioning=None)
-    if not {"tenant_id", "event", "at"} <= set(table.column_names):
-        raise ValueError("no events")
+    _check(names, table.column_names)
     yield from enumerate(table.to_pylist(), start=1)
+
+
+def _check(names: Set[str], there: Iterable[str]) -> None:
+    if not names <= set(there):
+        raise ValueError("a column is missing")

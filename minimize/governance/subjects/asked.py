@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.governance.retention.given import rows_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,17 +47,16 @@ def subjects_of(
 
 
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[Subject, ...]:
-    """The subjects of a file: CSV with a header, or NDJSON (`.ndjson`, `.jsonl`): `subject`, `tenant_id`, `field`.
+    """The subjects of a file: CSV with a header, NDJSON (`.ndjson`, `.jsonl`) or Parquet: `subject`, `tenant_id`, `field`.
 
     What a row does not say is what was given. Raises PolicyError with every fault, by line.
     """
-    read = _ndjson if path.suffix.lower() in (".ndjson", ".jsonl") else _csv
-    try:
-        rows = list(read(path))
-    except (OSError, ValueError, csv.Error):
-        rows = None
+    found = (rows_of(path, {name}) for name in ("subject", "tenant_id"))
+    rows = next((each for each in found if each is not None), None)
     if rows is None:
-        finding = Finding("Q001", "subjects that cannot be read", file=str(path), hint="CSV or NDJSON, in UTF-8")
+        finding = Finding(
+            "Q001", "subjects that cannot be read", file=str(path), hint="CSV, NDJSON or Parquet, in UTF-8"
+        )
         raise PolicyError(f"cannot read the subjects {path}", findings=[finding])
     made = [_subject(line, row, tenant, field, str(path)) for line, row in rows]
     faults = [each for each in made if isinstance(each, Finding)]
@@ -73,21 +71,6 @@ def _subject(line: int, row: Mapping[str, Any], tenant: str | None, field: str |
     if found.id is None and found.tenant is None:
         return Finding("Q002", "a row that names neither a subject nor a tenant", file=file, line=line)
     return found
-
-
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        if not {"subject", "tenant_id"} & set(reader.fieldnames or ()):
-            raise ValueError("no subjects")
-        yield from ((reader.line_num, row) for row in reader)
-
-
-def _ndjson(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
-        if line.strip():
-            row = json.loads(line)
-            yield number, row if isinstance(row, dict) else {}
 
 
 def _text(value: Any) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import ConfigurationError, PolicyError
@@ -40,6 +42,16 @@ def test_a_file_names_devices_users_and_tenants(tmp_path: Path, name: str, text:
     (tmp_path / name).write_text(text)
     found = (Subject("d1", "north"), Subject(None, "south"), Subject("u1", None, "user_id"))
     assert load_subjects(tmp_path / name) == found
+
+
+def test_parquet_names_them_alike(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"subject": ["d1", None], "tenant_id": ["north", "south"]}), tmp_path / "a.parquet")
+    assert load_subjects(tmp_path / "a.parquet") == (Subject("d1", "north"), Subject(None, "south"))
+
+
+def test_a_header_alone_names_nobody(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("subject\n")
+    assert load_subjects(tmp_path / "a.csv") == ()
 
 
 def test_what_a_row_does_not_say_is_what_was_given(tmp_path: Path) -> None:
