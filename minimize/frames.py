@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 Batches = Iterator[pa.RecordBatch]
 GiveBack = Callable[[pa.Schema, Batches], Any]
 _NULLABLE = {f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 """Arrow's integers, and the types of pandas that know a null beside them: as doubles, large ones would change."""
+
+
+_MOST = 2**31 - 1
+"""Bytes of the texts of a column that offsets of 32 bits reach."""
 
 
 def way_back(data: Any) -> GiveBack:
@@ -30,10 +35,30 @@ def decoded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if batch.schema.equals(schema, check_metadata=True):
         return batch
     columns = [
-        column if column.type == type_ else column.cast(type_)
+        column if column.type == type_ else _plain(column, type_)
         for column, type_ in zip(batch.columns, schema.types, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    even = _even(column, type_) if pa.types.is_dictionary(column.type) else None
+    return column.cast(type_) if even is None else even
+
+
+def _even(column: pa.Array, type_: pa.DataType) -> pa.Array | None:
+    """Encoded texts that are all of one length, decoded: laid side by side, in a fraction of the time; None for others."""
+    if type_ != pa.string() or column.type.value_type != type_ or column.null_count or not len(column):
+        return None
+    entries = column.dictionary
+    ends = np.frombuffer(entries.buffers()[1], np.int32)[entries.offset : entries.offset + len(entries) + 1]
+    width = int(ends[1] - ends[0])
+    if entries.null_count or not width or width * len(column) > _MOST or (np.diff(ends) != width).any():
+        return None
+    texts = np.frombuffer(entries.buffers()[2], np.uint8)[ends[0] : ends[-1]].reshape(-1, width)
+    laid = np.take(texts, np.asarray(column.indices), axis=0)
+    offsets = np.arange(0, width * len(column) + 1, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(column), pa.py_buffer(offsets), pa.py_buffer(laid))
 
 
 def _reader(schema: pa.Schema, batches: Batches) -> pa.RecordBatchReader:

@@ -9,6 +9,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.frames import decoded, way_back
 
@@ -72,3 +74,19 @@ def test_integers_beside_nulls_stay_what_they_are_in_pandas() -> None:
     frame = way_back(pd.DataFrame({"a": [1]}))(batch.schema, iter([batch]))
     assert frame["whole"].tolist()[0] == large
     assert str(frame["full"].dtype) == "int64"
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 2, None]), max_size=8),
+    st.sampled_from([["aa", "bb", "cc"], ["a", "bb", ""], ["", "", ""], ["éé", "aaaa", "bbbb"], ["x", None, "y"]]),
+    st.integers(0, 3),
+)
+def test_encoded_texts_come_out_as_arrow_would_decode_them(
+    codes: list[int | None], entries: list[str | None], start: int
+) -> None:
+    words = pa.array(["first", *entries], pa.string()).slice(1)
+    column = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), words).slice(start)
+    batch = pa.RecordBatch.from_arrays([column], names=["b"])
+    out = decoded(batch, pa.schema([("b", pa.string())]))["b"]
+    out.validate(full=True)
+    assert out.equals(column.cast(pa.string()))

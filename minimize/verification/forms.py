@@ -77,15 +77,23 @@ class _Column:
     whole: Whole | None
     seen: set[Any] = field(default_factory=set, repr=False)
     texts: Interned | None = field(default=None, repr=False)
+    good: pa.Array | None = field(default=None, repr=False)
+    """The last dictionary of which every entry was good: of one that only grew the others are judged."""
 
     def obeys(self, batch: pa.RecordBatch, encoded: pa.Array | None) -> bool:
         """Whether every value that is there has the form of one of the rules."""
-        flat = self.pointer.is_flat
-        is_encoded = flat and encoded is not None and pa.types.is_dictionary(encoded.type)
-        values = _used(encoded) if encoded is not None and is_encoded else at(batch, self.pointer).values
+        if encoded is None or not self.pointer.is_flat or not pa.types.is_dictionary(encoded.type):
+            return self._are_good(at(batch, self.pointer).values)
+        if self._are_good(_grown(self.good, encoded.dictionary)):
+            self.good = encoded.dictionary
+            return True
+        used = _used(encoded)  # an entry that no row has does not leave
+        return (self.whole is not None and self.whole(used)) or self._are_good(self._new(used))
+
+    def _are_good(self, values: pa.Array) -> bool:
         if self.whole is not None and self.whole(values):
             return True
-        return all(map(self._judged, _each(self._new(values) if is_encoded else values)))
+        return all(map(self._judged, _each(values)))
 
     def _new(self, values: pa.Array) -> pa.Array:
         """The texts that were not looked at before, where the values are texts and not too many yet; else the values."""
@@ -108,6 +116,16 @@ class _Column:
 
 def _says_nothing(chain: Sequence[StepView]) -> bool:
     return not chain or all(step.word in ("keep", "shift_dates") for step in chain)
+
+
+def _grown(before: pa.Array | None, entries: pa.Array) -> pa.Array:
+    """What came to a dictionary, where it is the one before with more entries; all of them, where it is another."""
+    known = 0 if before is None else len(before)
+    return (
+        entries.slice(known)
+        if known <= len(entries) and (known == 0 or entries.slice(0, known).equals(before))
+        else entries
+    )
 
 
 def _used(encoded: pa.DictionaryArray) -> pa.Array:

@@ -53,6 +53,31 @@ class Owners:
         return found
 
 
+@dataclass(slots=True)
+class Seen:
+    """Which entries of a dictionary were seen, from batch to batch as long as it only grows; another begins anew."""
+
+    known: pa.Array | None = field(default=None, repr=False)
+    marks: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
+
+    def new(self, column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
+        """The rows that say something new: of each entry that was not seen before the first, and those without one."""
+        self._turn(column.dictionary)
+        codes = np.asarray(column.indices.fill_null(-1) if column.null_count else column.indices)
+        rows = np.flatnonzero(np.append(~self.marks, True)[codes])
+        left = codes[rows]
+        self.marks[left[left >= 0]] = True
+        return rows[once_each(pa.array(left, mask=left < 0))]
+
+    def _turn(self, entries: pa.Array) -> None:
+        """Takes in the dictionary of the next batch."""
+        known = 0 if self.known is None else len(self.known)
+        if known > len(entries) or (known and not entries.slice(0, known).equals(self.known)):
+            known = 0
+        self.marks = np.append(self.marks[:known], np.zeros(len(entries) - known, np.bool_))
+        self.known = entries
+
+
 def token_of(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
     """The token by which a subject of a tenant stands in disclosures, under the newest version of the `subject` key, or another.
 

@@ -16,7 +16,7 @@ from minimize.governance.sharing.connecting import beside
 from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.digests import Fingerprint
 from minimize.governance.sharing.making import Making
-from minimize.governance.sharing.owners import Owners, once_each
+from minimize.governance.sharing.owners import Owners, Seen
 from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import releasing
 from minimize.nested import leaf
@@ -49,6 +49,7 @@ class Made:
     emptied: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     owners: Owners = field(default_factory=Owners)
+    seen: Seen = field(default_factory=Seen)
 
     @classmethod
     def of(cls, schema: pa.Schema) -> Made:
@@ -105,14 +106,17 @@ def _count(made: Made, batch: Batch, plan: Plan, kept: Mask | None) -> None:
     made.tenants.update(Coded.of(tenants).counts())
     if subject is None:
         return
-    subjects, rows = _only(leaf_of(batch.raw, subject), kept), _telling(batch, plan) if kept is None else None
+    subjects, rows = (
+        _only(leaf_of(batch.raw, subject), kept),
+        _telling(batch, plan, made.seen) if kept is None else None,
+    )
     if rows is not None:
         tenants, subjects = tenants.take(rows), subjects.take(rows)
     made.owners.take(Coded.of(tenants), subjects)
 
 
-def _telling(batch: Batch, plan: Plan) -> pa.Array | None:
-    """The rows of which the subjects are all there are, where its released pseudonyms tell: they are one for each, and tenant."""
+def _telling(batch: Batch, plan: Plan, seen: Seen) -> pa.Array | None:
+    """The rows whose subjects are all that are new, where its released pseudonyms tell: they are one for each, and tenant."""
     policy = plan.policy
     released, steps = batch.released.get(policy.subject or ""), plan.fields[policy.subject or ""].branches[0].steps
     first = steps[0] if steps else None
@@ -120,7 +124,7 @@ def _telling(batch: Batch, plan: Plan) -> pa.Array | None:
     tells = tells and all(isinstance(step, Pseudonymize) for step in steps or ())
     if not tells or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
         return None
-    return pa.array(once_each(released.indices)) if pa.types.is_dictionary(released.type) else None
+    return pa.array(seen.new(released)) if pa.types.is_dictionary(released.type) else None
 
 
 def _only(values: pa.Array, kept: Mask | None) -> pa.Array:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from minimize.governance.sharing.consented import Coded
-from minimize.governance.sharing.owners import Owners, once_each, token_of
+from minimize.governance.sharing.owners import Owners, Seen, once_each, token_of
 from minimize.ledger.disclosures import TenantShare
 from tests.governance.sharing.house import House
 
@@ -54,3 +55,28 @@ def test_the_first_row_of_each_code_says_it_all() -> None:
     codes = np.random.default_rng(1).integers(0, 9, 50)
     rows = once_each(pa.array(codes))
     assert sorted(codes[rows].tolist()) == sorted(set(codes.tolist()))
+
+
+def encoded(words: list[str | None], entries: list[str]) -> pa.DictionaryArray:
+    codes = [None if word is None else entries.index(word) for word in words]
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(entries))
+
+
+def test_of_a_dictionary_that_grows_each_entry_is_new_once() -> None:
+    seen = Seen()
+    assert seen.new(encoded(["a", "b", "a", None], ["a", "b"])).tolist() == [0, 1, 3]
+    assert seen.new(encoded(["b", "c", "a", "c", None], ["a", "b", "c"])).tolist() == [1, 4]
+    assert seen.new(encoded(["c", "b"], ["a", "b", "c"])).tolist() == []
+
+
+@pytest.mark.parametrize("entries", [["b", "a"], ["a"], ["a", "x", "c"]])
+def test_another_dictionary_begins_anew(entries: list[str]) -> None:
+    seen = Seen()
+    seen.new(encoded(["a", "b"], ["a", "b"]))
+    assert seen.new(encoded(["a", "a"], entries)).tolist() == [0]
+
+
+def test_an_entry_that_no_row_had_is_new_when_one_has_it() -> None:
+    seen = Seen()
+    assert seen.new(encoded(["a"], ["a", "b"])).tolist() == [0]
+    assert seen.new(encoded(["a", "b"], ["a", "b"])).tolist() == [1]
