@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,8 @@ def test_files_are_held_no_longer_than_they_are_read(home: Home) -> None:
 def test_a_reader_that_goes_away_is_told_of(home: Home) -> None:
     batches = home.reader("ann").batches(purpose=PURPOSE)
     next(batches)
-    batches.close()  # type: ignore[attr-defined]
+    assert isinstance(batches, Generator)
+    batches.close()
     del batches
     assert [changes_of(each)["ended"] for each in home.told()] == ["left"]
     assert not any(door.held for door in home.doors)
