@@ -148,7 +148,8 @@ def texts(out: Path) -> Iterator[Path]:
     return (path for path in out.rglob("*") if path.suffix in (".json", ".yaml", ".md"))
 
 
-def test_the_output_is_what_its_receipt_says(done: Done) -> None:
+def test_the_output_is_what_its_receipt_says(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(done.house.out / "ledger.db"))
     minimize.verify(done.house.out, keys=done.house.keys)
 
 

@@ -35,6 +35,7 @@ def said(house: House) -> list[tuple[str, str]]:
     return [
         (each["operation"], each["resources"][0]["name"])
         for each in map(json.loads, (entry.event for entry in entries))
+        if each["operation"] != "make"  # what a run makes on first use
     ]
 
 
