@@ -105,6 +105,16 @@ def odd_numbers(count: int) -> Words:
     return np.array([secrets.randbits(64) | 1 for _ in range(count)], np.uint64)
 
 
+def known_of(before: pa.Array | None, entries: pa.Array) -> int:
+    """How many entries of a dictionary are known from the one before: all of that, where it only grew; else none.
+
+    >>> known_of(pa.array(["a"]), pa.array(["a", "b"])), known_of(pa.array(["a"]), pa.array(["b", "a"]))
+    (1, 0)
+    """
+    known = 0 if before is None else len(before)
+    return known if 0 < known <= len(entries) and entries.slice(0, known).equals(before) else 0
+
+
 def all_distinct(values: pa.Array) -> bool:
     """Whether no two of these are equal, as far as that can be seen quickly: true is certain, false is likely to be so.
 

@@ -20,6 +20,7 @@ from minimize.verification.leaves import at, distinct, judged
 from minimize.verification.policy import StepView
 from minimize.verification.rules import Obeys, Place, Unchecked, chain_rule
 from minimize.verification.rules.whole import Whole, whole_rule
+from minimize.words import known_of
 
 REMEMBERED: Final = 1 << 16
 """Values of a column that are remembered as judged."""
@@ -84,7 +85,7 @@ class _Column:
         """Whether every value that is there has the form of one of the rules."""
         if encoded is None or not self.pointer.is_flat or not pa.types.is_dictionary(encoded.type):
             return self._are_good(at(batch, self.pointer).values)
-        if self._are_good(_grown(self.good, encoded.dictionary)):
+        if self._are_good(encoded.dictionary.slice(known_of(self.good, encoded.dictionary))):
             self.good = encoded.dictionary
             return True
         used = _used(encoded)  # an entry that no row has does not leave
@@ -116,16 +117,6 @@ class _Column:
 
 def _says_nothing(chain: Sequence[StepView]) -> bool:
     return not chain or all(step.word in ("keep", "shift_dates") for step in chain)
-
-
-def _grown(before: pa.Array | None, entries: pa.Array) -> pa.Array:
-    """What came to a dictionary, where it is the one before with more entries; all of them, where it is another."""
-    known = 0 if before is None else len(before)
-    return (
-        entries.slice(known)
-        if known <= len(entries) and (known == 0 or entries.slice(0, known).equals(before))
-        else entries
-    )
 
 
 def _used(encoded: pa.DictionaryArray) -> pa.Array:

@@ -18,7 +18,7 @@ from minimize.keys.cmac import Cmac
 from minimize.ledger.disclosures import token_text
 from minimize.ledger.tokens import KEY
 from minimize.techniques.scope import BLANKS, canonical
-from minimize.words import data_of, offsets_of
+from minimize.words import data_of, known_of, offsets_of
 
 PURPOSE: Final = "disclosures"
 
@@ -71,9 +71,7 @@ class Seen:
 
     def _turn(self, entries: pa.Array) -> None:
         """Takes in the dictionary of the next batch."""
-        known = 0 if self.known is None else len(self.known)
-        if known > len(entries) or (known and not entries.slice(0, known).equals(self.known)):
-            known = 0
+        known = known_of(self.known, entries)
         self.marks = np.append(self.marks[:known], np.zeros(len(entries) - known, np.bool_))
         self.known = entries
 

@@ -22,7 +22,7 @@ from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.instead import Instead
 from minimize.governance.subjects.outputs import Output, outputs
 from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_down
-from minimize.governance.subjects.shared import acts, shared
+from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.stored import open_stored
 from minimize.io.text import one
 from minimize.job.origin import pipeline_behind
@@ -122,10 +122,7 @@ class _Correcting:
 
     def notices(self) -> dict[str, list[str]]:
         """The recipients that got records of the subject, with the disclosures."""
-        told: dict[str, list[str]] = {}
-        for act in shared(acts(self.ledger), self.subject, (), self.keys):
-            told.setdefault(act.recipient, []).append(act.disclosure)
-        return told
+        return by_recipient(shared(acts(self.ledger), self.subject, (), self.keys))
 
     def done(self, found: Correction) -> Correction:
         """The correction, carried out; recorded before anything is changed."""

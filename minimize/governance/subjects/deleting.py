@@ -24,7 +24,7 @@ from minimize.governance.subjects.finding import Blind, Held, Search
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
 from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_down
 from minimize.governance.subjects.rescan import hidden
-from minimize.governance.subjects.shared import acts, shared
+from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring
@@ -207,13 +207,7 @@ class _Deleting:
         """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""
         told = acts(self.ledger)
         forms = self._forms(whose) if told else {}
-        found: dict[Subject, Recalls] = {}
-        for each in whose:
-            named: dict[str, list[str]] = {}
-            for act in shared(told, each, (), self.keys, forms.get(each, ())):
-                named.setdefault(act.recipient, []).append(act.disclosure)
-            found[each] = named
-        return found
+        return {each: by_recipient(shared(told, each, (), self.keys, forms.get(each, ()))) for each in whose}
 
     def _forms(self, whose: Sequence[Subject]) -> dict[Subject, frozenset[str]]:
         sought = ((each, list(self._search(each).over(self.found))) for each in whose)

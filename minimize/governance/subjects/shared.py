@@ -67,6 +67,14 @@ def shared(
             yield _shared(act, share)
 
 
+def by_recipient(sent: Iterable[Shared]) -> dict[str, list[str]]:
+    """The recipients of these acts, each with the disclosures."""
+    told: dict[str, list[str]] = {}
+    for act in sent:
+        told.setdefault(act.recipient, []).append(act.disclosure)
+    return told
+
+
 def _names(share: TenantShare, id_: str, keys: Keyring) -> bool:
     if share.key_version is None:
         return False
