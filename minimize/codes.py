@@ -50,6 +50,7 @@ _REFUSALS: Final = {
     "R003": "a minimum, maximum or quantile over a field with `in_aggregates`",
     "R004": "related aggregates that give small groups away by difference",
     "R005": "an output in the clear where the house wants it encrypted",
+    "R006": "a policy that nobody approved as it is, where the house wants it approved",
     "R011": "a source has another digest than when its records were quarantined",
     "R012": "a source is gone since its records were quarantined",
     "R021": "a policy that shows more of a field than an output has of it",
@@ -144,6 +145,7 @@ _LOG: Final = {
     "W022": "an output in which nobody can say how the subject of an event stands",
     "W024": "a pending date was left alone, because more of it than `stop_above` would be in quarantine",
     "W025": "receipts of an output are missing, or stand there twice",
+    "W026": "a policy that is not the one that was approved",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -16,6 +16,7 @@ HOUSE_KEYS: Final = (
     "recipients",
     "contacts",
     "purposes",
+    "approval",
     "memory",
     "lineage",
     "metrics",

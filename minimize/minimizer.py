@@ -30,6 +30,7 @@ from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
+from minimize.policy.unapproved import check_approval
 from minimize.settings import SettingsRows, load_settings
 from minimize.spill import DEFAULT, Aside, find_budget
 from minimize.stage import Batch
@@ -214,6 +215,7 @@ def tell(rejects: Counter[str]) -> None:
 def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any, keys: PathOrKeyring) -> Minimizer:
     plan = bind(policy, schema, purpose=purpose)
     folder = None if policy.path is None else policy.path.parent
+    check_approval(policy, folder)
     keyring = find_keyring(keys, folder)
     require_keys(plan, keyring)
     rows = None if settings is None else load_settings(settings)

@@ -46,6 +46,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "Breaches: open, scope, declare, notice, measure, exempt, close; list shows what is overdue.",
     ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
+    "policy": ("minimize.cli.policy", "Approve a policy as it is."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline, recipient or access files, for editors."),

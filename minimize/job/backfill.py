@@ -30,6 +30,7 @@ from minimize.policy.faults import Faults
 from minimize.policy.load import load_policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import house_purposes
+from minimize.policy.unapproved import check_approval
 from minimize.receipt import Receipt
 from minimize.stores import Anywhere, Place, Remote
 
@@ -91,6 +92,8 @@ def backfill(
     if only_look:
         return found
     due = [day for day, state in states.items() if state == "due"]
+    for each in {each.digest: each for each in (policies.get(day, job).policy for day in due)}.values():
+        check_approval(each, job.folder)
     made = [_one(asked, policies.get(day, job), day, given, name, progress or quiet) for day in due]
     return Backfilled(asked, job, states, made)
 

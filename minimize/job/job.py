@@ -28,6 +28,7 @@ from minimize.keys import Keyring
 from minimize.observability import observed
 from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.unapproved import check_approval
 from minimize.receipt import Receipt
 from minimize.stores import Anywhere
 
@@ -75,6 +76,8 @@ def run(
         given = resolve(
             job, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys, ledger=ledger
         )
+    if not given.nothing:
+        check_approval(given.pipeline.policy, given.pipeline.folder)
     return perform(given, how)
 
 

@@ -26,6 +26,7 @@ from minimize.job.watched import Progress
 from minimize.keys import Keyring
 from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.unapproved import check_approval
 from minimize.receipt import Origin, Receipt
 from minimize.stores import Anywhere, Place, output_at
 from minimize.times import day as day_named
@@ -102,6 +103,8 @@ def replay(
     name = engine_named(engine)
     found = recheck(output, date=date, **asked)
     receipts = []
+    for job in {each.given.pipeline.digest: each.given.pipeline for each in found if each.rows}.values():
+        check_approval(job.policy, job.folder)
     for each in found:
         if each.rows:
             job = each.given.pipeline

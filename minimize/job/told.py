@@ -19,8 +19,9 @@ from minimize.job.late import Late
 from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
 from minimize.observability.places import Places
+from minimize.policy.approval import reference
 from minimize.policy.backfill import Backfill
-from minimize.receipt import Digest, FileRef, Input, Kind, PolicyRef, Receipt, new_run_id, sha256_text
+from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, new_run_id, sha256_text
 
 log = logging.getLogger("minimize")
 NOTHING: Final = 0
@@ -97,7 +98,7 @@ def _head(given: Given, how: How, run_id: str, sequence: int) -> Receipt:
         at_given=given.at_given,
         started=how.started,
         finished=max(how.started, datetime.now(UTC)),  # a clock may go back
-        policy=PolicyRef(policy.policy, policy.version, policy.digest),
+        policy=reference(policy),
         plan=Digest(given.plan.digest),
         skipped=_skipped(given),
         from_="source" if how.kind == "retract" else None,

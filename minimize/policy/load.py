@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minimize.errors import Finding, PolicyError, without_values
+from minimize.policy.approval import house_approval
 from minimize.policy.encrypt import house_encrypt
 from minimize.policy.faults import Faults
 from minimize.policy.fields import steps_of
@@ -71,6 +72,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
     if opened is None:
         return None, faults.found
     house = (*purposes, *house_purposes(file.parent, faults))
+    house_approval(file.parent, faults)
     pipeline = _pipeline(opened, file, house, faults, house_encrypt(file.parent, faults))
     return None if pipeline is None or pipeline.policy is NOBODY else pipeline, _in_order(faults.found)
 

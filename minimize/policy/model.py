@@ -82,6 +82,14 @@ class Records(Model):
     level: str | None = None
 
 
+class Approved(Model):
+    """Who approved a policy, on which day (UTC), and the digest of the form that they approved."""
+
+    by: str
+    on: str
+    digest: str
+
+
 class Policy(Model):
     """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
 
@@ -99,8 +107,11 @@ class Policy(Model):
     fields: Mapping[str, Field]
     never: tuple[Pointer, ...] = ()
     records: Records = Records()
+    approved: Approved | None = None
     path: Path | None = None
     digest: str = ""
     """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""
+    form: str = ""
+    """`sha256:` of what the file says, however it is laid out, without `approved`; empty for one that was not read."""
     lines: Mapping[tuple[str, ...], int] = {}
     """Where the file's keys stand, by their path of at most three keys."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from minimize.pointer import Pointer
+from minimize.policy.approval import WELL_FORMED, form_of
 from minimize.policy.checks import Checks
 from minimize.policy.conditions import ConditionReader
 from minimize.policy.faults import Faults
 from minimize.policy.fields import FieldReader, read_duration, read_purposes
-from minimize.policy.model import FeatureModel, Field, Policy, Records
+from minimize.policy.model import Approved, FeatureModel, Field, Policy, Records
 from minimize.policy.scope import Scope, pointer_of, scope_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
@@ -31,8 +33,8 @@ class PolicyReader:
     def __call__(self, root: Node) -> Policy | None:
         """The policy, with stand-ins where there are faults; None where there is nothing to stand on."""
         stand_ins = {"policy": "", "version": 1, "purposes": (), "fields": {}}
-        given = {"lines": dict(root.lines()), **self.given}
-        hidden = frozenset({"path", "digest", "lines"})
+        given = {"lines": dict(root.lines()), "form": form_of(root), **self.given}
+        hidden = frozenset({"path", "digest", "lines", "form"})
         policy = build(
             Policy, root, self.scope.faults, Shape("a policy", self.readers(), given, stand_ins, hidden=hidden)
         )
@@ -54,6 +56,7 @@ class PolicyReader:
             "fields": self.fields,
             "never": self.never,
             "records": self.records,
+            "approved": self.approved,
         }
 
     def record_field(self, word: str) -> Any:
@@ -120,6 +123,19 @@ class PolicyReader:
             self.scope.faults.add("P006", "`never` wants a list of columns or pointers", line=node.line)
             return None
         return good
+
+    def approved(self, node: Node) -> Approved | None:
+        """Who approved it, and what."""
+        readers: Readers = {word: partial(self.told, word) for word in WELL_FORMED}
+        return build(Approved, node, self.scope.faults, Shape("`approved`", readers))
+
+    def told(self, word: str, node: Node) -> str | None:
+        """A part of an approval, as `minimize policy approve` writes it."""
+        if isinstance(node.value, str) and re.fullmatch(WELL_FORMED[word], node.value):
+            return node.value
+        hint = "`minimize policy approve` writes this key"
+        self.scope.faults.add("P006", f"`{word}` of `approved` is not as it should be", line=node.line, hint=hint)
+        return None
 
     def records(self, node: Node) -> Records | None:
         """What may become of whole records."""

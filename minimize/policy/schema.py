@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from minimize.policy.aggregate import RESERVED, UNITS
+from minimize.policy.approval import WELL_FORMED
 from minimize.policy.durations import PATTERN
 from minimize.policy.fields import TYPES
 from minimize.policy.model import Holder, Role
@@ -63,6 +64,7 @@ def _policy() -> Schema:
             },
             "never": list_of(text("A column or pointer."), "What must not even arrive."),
             "records": ref("records"),
+            "approved": ref("approved"),
         },
         required=("policy", "version", "purposes", "fields"),
     )
@@ -79,6 +81,15 @@ def _policy_parts() -> dict[str, Schema]:
             },
         ),
         "records": mapping("When a whole record may be collected.", _gate()),
+        "approved": mapping(
+            "Who approved the policy as it is; `minimize policy approve` writes it.",
+            {
+                "by": text("Who approved it.", pattern=WELL_FORMED["by"]),
+                "on": text("On which day, in UTC.", pattern=_whole(WELL_FORMED["on"])),
+                "digest": text("The digest of what was approved.", pattern=_whole(WELL_FORMED["digest"])),
+            },
+            required=("by", "on", "digest"),
+        ),
         "type": any_of(
             one_of([word for word in TYPES if word != "decimal"], "The type of the value."),
             text("A decimal of p digits, s of them after the point.", pattern=r"^decimal\(\s*\d+\s*,\s*\d+\s*\)$"),

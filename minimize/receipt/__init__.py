@@ -5,6 +5,7 @@ from __future__ import annotations
 from minimize.receipt.chain import check_chain
 from minimize.receipt.force import check_history, in_force, in_force_below, quarantine_in_force, with_indexes
 from minimize.receipt.model import (
+    Approval,
     AuditHead,
     BackfillRef,
     Digest,
@@ -27,6 +28,7 @@ from minimize.receipt.words import canonical, new_run_id, sha256_text, time_text
 
 __all__ = [
     "FORMAT",
+    "Approval",
     "AuditHead",
     "BackfillRef",
     "Digest",

@@ -16,12 +16,22 @@ OMIT: Final = {"omit": True}
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved a policy as it was, and on which day."""
+
+    by: str
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """The policy that a run followed; the digest is over the file's bytes."""
+    """The policy that a run followed; the digest is over the file's bytes. `approved` is absent where it was not approved as it
+    was then."""
 
     name: str
     version: int
     digest: str
+    approved: Approval | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def test_every_measure_is_there(name: str) -> None:
     assert name in [kind.get("title") for kind in json_schema("pipeline")["$defs"]["measure"]["anyOf"]]
 
 
-LOADERS_OWN = {"key", "line", "demanded", "lines", "path", "digest"}
+LOADERS_OWN = {"key", "line", "demanded", "lines", "path", "digest", "form"}
 
 
 @pytest.mark.parametrize(

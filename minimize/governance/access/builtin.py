@@ -46,6 +46,7 @@ _OFFICER: Final = tuple(
     "event/record",
     "output/expire",
     "output/retract",
+    "policy/approve",
     "keys/shred",
 )
 _AUDITOR: Final = permissions(

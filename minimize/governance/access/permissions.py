@@ -16,6 +16,7 @@ REQUEST: Final = "grant/request"
 APPROVE: Final = "grant/approve"
 BREAK_GLASS: Final = "grant/break_glass"
 ASSIGN: Final = "roles/assign"
+APPROVE_POLICY: Final = "policy/approve"
 
 PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -60,6 +61,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "keys/shred": "destroy a version of a key",
         "roles/read": "see who may do what",
         ASSIGN: "change who has which role",
+        APPROVE_POLICY: "approve a policy as it is",
         "token/make": "make a token for the door",
         "token/revoke": "end a token for the door",
     }

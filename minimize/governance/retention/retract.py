@@ -38,6 +38,7 @@ from minimize.keys import Keyring, find_keyring
 from minimize.policy.condition import Condition, Feature, Level
 from minimize.policy.fields import is_dropped
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.unapproved import check_approval
 from minimize.receipt import Origin, OutputFile, Receipt, in_force
 from minimize.settings import SettingsRows
 from minimize.stores import Anywhere, Place, output_at
@@ -181,6 +182,8 @@ def retract(output: Anywhere, *, yes: bool = False, **asked: Any) -> Retraction:
         return found
     house = House(made.ledger, str(made.asked.output), made.pipeline, made.asked.keys)
     gate("output/retract", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    if found.anew:
+        check_approval(made.pipeline.policy, made.pipeline.folder)
     return quietly(lambda: made.carried_out(found))
 
 

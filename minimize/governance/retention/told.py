@@ -16,8 +16,9 @@ from minimize.io.rewrite import Rewritten
 from minimize.io.stated import files_stated, indexes_stated, keys_stated
 from minimize.job import account
 from minimize.keys.masters import is_master
+from minimize.policy.approval import reference
 from minimize.policy.model import Policy
-from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, PolicyRef, Receipt, Rows, sha256_text
+from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, Receipt, Rows, sha256_text
 from minimize.stage import Counts, FieldCounts
 
 REASONS: Final = ("setting", "condition", "retention", "erased")
@@ -71,7 +72,7 @@ class Telling:
             outputs=self._outputs(done),
             replaces=done.replaces,
             removes=done.removes,
-            retention=PolicyRef(self.today.policy, self.today.version, self.today.digest),
+            retention=reference(self.today),
             stays=self._stays() or None,
             from_="output" if self.kind == "retract" else None,
             files={name: sha256_text(content) for name, content in attachments.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from minimize.errors import Finding, Severity
-from minimize.policy.lint import aggregates, conditions, fields, outputs, paths, records, settings
+from minimize.policy.lint import aggregates, approval, conditions, fields, outputs, paths, records, settings
 from minimize.policy.lint.fields import keys_missing
 from minimize.policy.lint.paths import policies_in, source_unseen
 from minimize.policy.lint.rules import RULES, Rule
@@ -55,6 +55,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     records.found_again,
     records.covered,
     outputs.in_bucket,
+    approval.approval,
 )
 
 

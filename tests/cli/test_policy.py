@@ -1,0 +1,49 @@
+"""`minimize policy approve`, and what `run` and `lint` say of a policy that nobody approved as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.command import Command
+from tests.job.house import House, events
+
+WHEN = "2026-11-25T00:00:00Z"
+
+
+def test_approved_it_says_by_whom_and_where(house: House, command: Command) -> None:
+    said = command("policy", "approve", house.folder, "--by", "ann")
+    assert said.code == 0
+    assert "checkins version 3 approved by ann on " in said.out
+    assert "no ledger is named, so the audit log was not told" in said.out
+
+
+def test_for_machines_it_prints_the_approval(house: House, command: Command) -> None:
+    said = command("policy", "approve", house.folder, "--by", "ann", "--json").json
+    assert said["approved"]["by"] == "ann"
+    assert said["approved"]["digest"].startswith("sha256:")
+    assert (said["changed"], said["recorded"]) == (True, False)
+
+
+def test_a_policy_with_errors_exits_1_with_the_findings(house: House, command: Command) -> None:
+    house.policy({"note": {"type": "string", "role": "free_text", "do": "keep"}})
+    said = command("policy", "approve", house.folder, "--by", "ann", "--json")
+    assert said.code == 1
+    assert [fault["code"] for fault in said.error["faults"]] == ["L002"]
+
+
+def test_where_approval_is_required_a_run_without_exits_3(house: House, command: Command) -> None:
+    house.brings(events(3))
+    (house.folder / "minimize.yaml").write_text("approval: required\n")
+    said = command("run", house.folder, "--at", WHEN, "--output", house.out, "--keys", house.keys)
+    assert said.code == 3
+    assert "R006" in said.err
+    assert "minimize policy approve" in said.err
+
+
+@pytest.mark.parametrize(("demand", "code", "exits"), [("warn", "L080", 0), ("required", "L081", 1)])
+def test_lint_says_so_too(demand: str, code: str, exits: int, house: House, command: Command) -> None:
+    house.brings(events(3))
+    (house.folder / "minimize.yaml").write_text(f"approval: {demand}\n")
+    said = command("lint", house.folder, "--json", "--keys", house.keys)
+    assert code in [finding["code"] for finding in said.json["findings"]]
+    assert said.code == exits

@@ -1,0 +1,163 @@
+"""Approving: what may be approved, by whom, and what a run does with it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, RefusedError
+from minimize.ledger import find_ledger
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted
+from minimize.ledger.ledger import open_ledger
+from minimize.policy.load import load_policy
+from minimize.review.approving import approve
+from tests.governance.access.house import mapping
+from tests.job.house import AT, House, built, events, table
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_ACTOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    house = built(tmp_path)
+    house.brings(events(30))
+    return house
+
+
+def wants(house: House, **said: str) -> None:
+    (house.folder / "minimize.yaml").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
+
+
+def told(house: House) -> list[dict[str, Any]]:
+    with open_ledger(find_ledger(house.folder / "ledger.db")) as ledger:
+        return [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="policy"))]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [str(record.code) for record in caplog.records if hasattr(record, "code") and record.code == "W026"]
+
+
+def test_a_run_under_an_approved_policy_says_who_approved_it_and_when(house: House) -> None:
+    approve(house.folder, by="ann", at=AT)
+    assert house.run().as_json()["policy"]["approved"] == {"by": "ann", "on": "2026-11-25"}
+
+
+def test_the_receipt_of_one_that_is_not_approved_says_nothing(house: House) -> None:
+    assert "approved" not in house.run().as_json()["policy"]
+
+
+def test_such_a_receipt_is_read_again_as_it_was_written(house: House) -> None:
+    approve(house.folder, by="ann", at=AT)
+    receipt = house.run()
+    minimize.verify(house.out, keys=house.keys)
+    assert type(receipt).from_json(receipt.to_json()) == receipt
+
+
+def test_who_does_not_use_approvals_hears_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.run()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("demand", [None, "warn"])
+def test_a_policy_that_was_changed_since_is_warned_of_once(
+    demand: str | None, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    approve(house.folder, by="ann", at=AT)
+    path = house.folder / "policy.yaml"
+    path.write_text(path.read_text().replace("30d", "29d"))
+    if demand:
+        wants(house, approval=demand)
+    with caplog.at_level(logging.WARNING):
+        house.run()
+    assert warnings(caplog) == ["W026"]
+
+
+def test_where_the_house_warns_a_policy_without_approval_is_warned_of(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    wants(house, approval="warn")
+    house.run()
+    assert warnings(caplog) == ["W026"]
+
+
+def test_where_the_house_requires_it_nothing_is_written_without(house: House) -> None:
+    wants(house, approval="required")
+    with pytest.raises(RefusedError) as caught:
+        house.run()
+    assert [finding.code for finding in caught.value.findings] == ["R006"]
+    assert not house.out.exists()
+
+
+def test_where_the_house_requires_it_an_approved_policy_runs(house: House) -> None:
+    wants(house, approval="required")
+    approve(house.folder, by="ann", at=AT)
+    assert house.run().rows.written == 30
+
+
+def test_what_is_applied_in_memory_is_refused_alike(house: House) -> None:
+    wants(house, approval="required")
+    with pytest.raises(RefusedError):
+        minimize.apply(house.folder / "policy.yaml", table(events(3)), keys=house.keys)
+
+
+def test_a_policy_with_errors_is_not_approved(house: House) -> None:
+    house.policy({"note": {"type": "string", "role": "free_text", "do": "keep"}})
+    before = (house.folder / "policy.yaml").read_bytes()
+    with pytest.raises(CheckFailed) as caught:
+        approve(house.folder, by="ann", at=AT)
+    assert "L002" in [finding.code for finding in caught.value.findings]
+    assert (house.folder / "policy.yaml").read_bytes() == before
+
+
+def test_the_audit_log_is_told(house: House) -> None:
+    wants(house, ledger="ledger.db")
+    done = approve(house.folder, by="ann", at=AT, keys=house.keys)
+    (event,) = told(house)
+    assert (event["operation"], event["result"], event["correlation_id"]) == (
+        "approve",
+        "success",
+        done.approved.digest,
+    )
+    assert done.recorded
+
+
+def test_without_a_keyring_the_log_cannot_be_told_and_nothing_is_approved(house: House) -> None:
+    wants(house, ledger="ledger.db")
+    with pytest.raises(ConfigurationError):
+        approve(house.folder, by="ann", at=AT)
+    assert load_policy(house.folder).approved is None
+
+
+def test_approved_twice_by_the_same_nothing_changes(house: House) -> None:
+    approve(house.folder, by="ann", at=AT)
+    before = (house.folder / "policy.yaml").read_bytes()
+    assert not approve(house.folder, by="ann").changed
+    assert (house.folder / "policy.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["  ", "ann\nbob", "a" * 201])
+def test_what_is_no_name_approves_nothing(name: str, house: House) -> None:
+    with pytest.raises(ConfigurationError):
+        approve(house.folder, by=name, at=AT)
+
+
+@pytest.mark.parametrize(("actor", "by", "may"), [("pia", "pia", True), ("sam", "sam", False), ("pia", "sam", False)])
+def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
+    actor: str, by: str, may: bool, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants(house, access="access.yaml", ledger="ledger.db")
+    (house.folder / "access.yaml").write_text(json.dumps(mapping()))
+    monkeypatch.setenv("MINIMIZE_ACTOR", actor)
+    if may:
+        assert approve(house.folder, by=by, at=AT, keys=house.keys).approved.by == by
+        return
+    with pytest.raises(AccessDenied):
+        approve(house.folder, by=by, at=AT, keys=house.keys)
+    assert load_policy(house.folder).approved is None
