@@ -9,6 +9,7 @@ The rooms of the house, from the door down; each may use what stands below it:
     verifying · indexing                    what a crash left is settled, then verification; the index of runs
     anchoring · auditing                    the end of a chain of receipts beside the ledger; the audit log
     verification                            an output re-checked, sharing no code with the techniques
+    drafting                                a first policy from data that was found: everything dropped, and proposals
     engines                                 they only move batches
     stages                                  gate → deduplicate → generalize → release
     plan                                    policy × schema × purpose, and every check that needs no data

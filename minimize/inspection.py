@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,10 +18,10 @@ from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, without_values
 from minimize.frames import decoded
-from minimize.io import declared_schema, durable
+from minimize.io import declared_schema
 from minimize.io.base import Source
 from minimize.io.discover import discover, format_of
-from minimize.io.find import DATE, find, hive
+from minimize.io.find import find, hive
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.given import as_pipeline, examine_all, found_files, open_sources, veil
 from minimize.keys import find_keyring
@@ -31,13 +30,11 @@ from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
 from minimize.plan.effective import effective as for_tenant
 from minimize.policy import lint as rules
-from minimize.policy.init import draft, name_from
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.release import Release
-from minimize.stores import Place, absolute, options_of, relative, where, written
 from minimize.times import moment
 
 PathOrPipeline = Pipeline | str | PathLike[str]
@@ -108,68 +105,6 @@ def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
         raise PolicyError("a file cannot be read", findings=faults)
     found = [*faults, *([] if job is None else [*_judged(job, faults), *_unlocked(job, keys)])]
     return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
-
-
-def init(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
-    """Writes a policy in which every field of the data is dropped, and a pipeline for it; never over existing files.
-
-    Takes a file, or a folder of files of one format, laid out by date or not. Gives the paths that were written. Raises
-    SourceError where there is nothing to look at, ConfigurationError where a file exists.
-    """
-    target, source = Path(folder), _pattern_of(absolute(where(data)))
-    name = name_from(target.absolute().name)
-    pipeline = _PIPELINE.format(name=name, path=json.dumps(source), format=format_of(where(source)) or "ndjson")
-    files = {target / "policy.yaml": draft(discover(source), name), target / "pipeline.yaml": pipeline}
-    standing = [path for path in files if path.exists()]
-    if standing:
-        raise ConfigurationError(f"{standing[0]} exists", hint="choose another folder; nothing was written")
-    durable.written(_put, target, files)
-    return list(files)
-
-
-def _put(target: Path, files: Mapping[Path, str]) -> None:
-    """All of them, or none: what is there stands in the way of another try."""
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        for path, text in files.items():
-            durable.write_file(path, text.encode())
-    except OSError:
-        for path in files:
-            for each in (path, path.with_name(path.name + ".tmp")):
-                each.unlink(missing_ok=True)
-        raise
-
-
-_PIPELINE = """pipeline: {name}
-policy: policy.yaml
-purpose: operations
-source: {{path: {path}, format: {format}}}
-output: out
-records: {{must_be: pseudonymized}}
-quarantine: {{fail_above: 0.01}}
-"""
-
-
-def _pattern_of(data: Place) -> str:
-    """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
-    found = find(written(data), Path.cwd())
-    first = next((path for path in found.files.get(None, ()) if format_of(path)), None)
-    if first is None or not data.is_dir():
-        return written(data)
-    pattern = "/".join([str(data), *_folders(relative(first, data).parts[:-1]), "**", f"*{_ending(first)}"])
-    return pattern + options_of(data)
-
-
-def _folders(parts: Sequence[str]) -> list[str]:
-    """The folders down to the one that has a date in its name, as a pattern; none where there is no such folder."""
-    dated = next((number for number, part in enumerate(parts) if _DAY.search(part)), None)
-    return [] if dated is None else [*("*" for _ in parts[:dated]), _DAY.sub(DATE, parts[dated], count=1)]
-
-
-def _ending(path: Place) -> str:
-    """The suffix, with that of a compression behind it."""
-    suffixes = PurePath(path.name).suffixes
-    return "".join(suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else suffixes[-1:])
 
 
 def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:

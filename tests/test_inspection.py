@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.drafting.first import init
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
-from minimize.inspection import effective, init, lint, plan_for, preview_rows
+from minimize.inspection import effective, lint, plan_for, preview_rows
 from minimize.plan import bind
 from tests.job.house import AT, BEFORE, DAY, House, built, event, events, table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from minimize.pointer import Pointer
 from minimize.policy.fields import DECIMAL, MAX_DIGITS, TYPES
@@ -11,9 +11,12 @@ from minimize.policy.policies import NAME
 from minimize.policy.roles import perhaps
 from minimize.policy.scope import pointer_of
 
+_SCHEMA = "# yaml-language-server: $schema={schema}\n"
+_GUESSED = "A line's remark is a guess from the field's name."
+_PROPOSED = "What is proposed counts once it is accepted, by hand or: minimize init DIR --accept FIELD."
 _HEAD = """\
 # Drafted from the data that was found. Every field is dropped; keep only what a purpose needs, as coarse as it can be.
-# A line's remark is a guess from the field's name. Then: minimize lint, minimize plan.
+# {remark} Then: minimize lint, minimize plan.
 policy: {name}
 version: 1
 owner: nobody@example.com               # who answers for this policy
@@ -30,19 +33,53 @@ _GUESSES = {
 }
 
 
-def draft(schema: Sequence[tuple[str, str]], name: str) -> str:
+def draft(
+    schema: Sequence[tuple[str, str]],
+    name: str,
+    remarks: Mapping[Pointer, Sequence[str]] | None = None,
+    editor: str | None = None,
+    parts: Mapping[str, Pointer] | None = None,
+) -> str:
     """The text of a policy in which every field found is dropped, ready to edit; it loads without faults.
 
-    Takes the leaves that were found, as pointers (or columns) with the policy's word for their type, and a name.
+    Takes the leaves that were found, as pointers (or columns) with the policy's word for their type, a name, the remarks that
+    stand above a field's line, the path of the JSON Schema that editors complete by, and which field is what to its record
+    (as its name says, where that is not given).
 
     >>> print(draft([("/phone", "string")], "calls").splitlines()[-1])
       phone: {type: string, do: drop}  # identifier?
     """
-    leaves = {pointer: type_ for key, type_ in schema if (pointer := pointer_of(key)) is not None}
-    roles = "\n".join(_head_line(word, leaves) for word in _GUESSES)
+    leaves = leaves_of(schema)
+    guesses = guessed(leaves) if parts is None else parts
+    roles = "\n".join(_head_line(word, guesses.get(word)) for word in _GUESSES)
     retention = "# retention: 30d                         # counts from `time`"
-    head = _HEAD.format(name=name_from(name), roles=roles, retention=retention)
-    return head + "".join(field_line(pointer, type_) for pointer, type_ in leaves.items())
+    remark = _GUESSED if remarks is None else _PROPOSED
+    head = _HEAD.format(name=name_from(name), roles=roles, retention=retention, remark=remark)
+    lines = (_remarked(pointer, type_, (remarks or {}).get(pointer, ())) for pointer, type_ in leaves.items())
+    return ("" if editor is None else _SCHEMA.format(schema=editor)) + head + "".join(lines)
+
+
+def leaves_of(schema: Sequence[tuple[str, str]]) -> dict[Pointer, str]:
+    """The fields that a policy can name, with their types."""
+    return {pointer: type_ for key, type_ in schema if (pointer := pointer_of(key)) is not None}
+
+
+def guessed(leaves: Mapping[Pointer, str]) -> dict[str, Pointer]:
+    """Which field is what to its record (`tenant`, `subject`, `time`, `record`), by its name."""
+    found = {word: [each for each, type_ in leaves.items() if _is_guess(word, each, type_)] for word in _GUESSES}
+    return {word: pointers[0] for word, pointers in found.items() if pointers}
+
+
+def can_be_declared(pointer: Pointer, type_: str) -> bool:
+    """Whether a policy can have this field: its name is not the partition's, and there is a word for its type."""
+    return pointer.top != "date" and _type(type_) is not None
+
+
+def _remarked(pointer: Pointer, type_: str, remarks: Sequence[str]) -> str:
+    """A field's line, below what is to be said of it."""
+    if not remarks or not can_be_declared(pointer, type_):
+        return field_line(pointer, type_)
+    return "".join(f"  # {remark}\n" for remark in remarks) + field_line(pointer, type_, guess=False)
 
 
 def name_from(text: str) -> str:
@@ -55,10 +92,10 @@ def name_from(text: str) -> str:
     return words if re.fullmatch(NAME, words) else f"p_{words}".rstrip("_")
 
 
-def _head_line(word: str, leaves: dict[Pointer, str]) -> str:
+def _head_line(word: str, pointer: Pointer | None) -> str:
     """A key of the head, as a remark: naming a field makes records without it faulty, so that is for a person to say."""
     about = {"tenant": "whose settings count", "subject": "whom a record is about", "time": "when it happened"}
-    found = next((key_text(pointer) for pointer, type_ in leaves.items() if _is_guess(word, pointer, type_)), "FIELD")
+    found = "FIELD" if pointer is None else key_text(pointer)
     return f"{f'# {word}: {found}':<40}# {about.get(word, 'which record it is')}"
 
 
@@ -69,9 +106,9 @@ def _is_guess(word: str, pointer: Pointer, type_: str) -> bool:
     return re.fullmatch(_GUESSES[word], snake) is not None
 
 
-def field_line(pointer: Pointer, type_: str) -> str:
+def field_line(pointer: Pointer, type_: str, *, guess: bool = True) -> str:
     """The line of a field that is dropped, with a guess at its role."""
-    role = perhaps(pointer)
+    role = perhaps(pointer) if guess else None
     remark = f"  # {role}?" if role else ""
     if pointer.top == "date":
         return f"  # {key_text(pointer)}: `date` is the name of the partition; rename the field at its source\n"

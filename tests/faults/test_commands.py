@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from minimize.auditing import export_audit
+from minimize.drafting.first import init
 from minimize.errors import KeyringError, MinimizeError
-from minimize.inspection import init
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger.audit import EVERYTHING
 from tests.faults.disk import PAGE, Disk

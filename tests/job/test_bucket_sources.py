@@ -211,7 +211,7 @@ def test_lint_and_init_look_at_a_bucket(house: House, bucket: Bucket, tmp_path: 
     house.brings(events(20))
     moved(house, bucket)
     assert not [finding for finding in minimize.lint(house.folder, keys=house.keys) if finding.code in ("L020", "L023")]
-    from minimize.inspection import init
+    from minimize.drafting.first import init
 
     init(bucket.uri("data"), tmp_path / "new")
     drafted = minimize.load_pipeline(tmp_path / "new")

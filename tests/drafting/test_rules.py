@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minimize.drafting.look import ENOUGH, Look
+from minimize.drafting.propose import proposal
+from minimize.drafting.rules import KEY, RULES
+from minimize.drafting.seen import Seen
+from minimize.pointer import Pointer
+from minimize.policy.faults import Faults
+from minimize.policy.load import policy_from
+from minimize.policy.yaml import node_from, parse
+
+PSEUDONYM = f"{{pseudonymize: {{key: {KEY}, per: tenant_id}}}}"
+
+
+def seen(name: str, type_: str = "string", kind: str | None = None, part: str | None = None, **look: Any) -> Seen:
+    counts: dict[str, Any] = {
+        "values": 10 * ENOUGH,
+        "distinct": 5 * ENOUGH,
+        "kinds": {kind: 1.0} if kind else {},
+    } | look
+    return Seen(Pointer.parse(name), type_, Look(**counts), part, "tenant_id", looked=True)
+
+
+PROPOSED = [
+    (seen("contact", kind="email"), "identifier", PSEUDONYM),
+    (seen("hotline", kind="phone"), "identifier", PSEUDONYM),
+    (seen("radio", kind="mac"), "identifier", PSEUDONYM),
+    (seen("modem", "integer", "imei"), "identifier", PSEUDONYM),
+    (seen("device_id", part="subject"), "identifier", PSEUDONYM),
+    (seen("tenant_id", kind="uuid", part="tenant"), "plain", "keep"),
+    (seen("event_id", part="record"), "identifier", "drop"),
+    (seen("account", kind="iban"), "identifier", "drop"),
+    (seen("number", kind="card"), "identifier", "drop"),
+    (seen("peer", kind="ip"), "quasi", "{truncate_ip: {v4: 24, v6: 48}}"),
+    (seen("agent_version", kind="ip"), "quasi", "{truncate_version: {parts: 2}}"),
+    (seen("agent", kind="version"), "quasi", "{truncate_version: {parts: 2}}"),
+    (seen("page", kind="url"), "sensitive", "drop"),
+    (seen("zip_code", kind="postal_code"), "quasi", "{mask: {keep_first: 2}}"),
+    (seen("place", kind="position"), "quasi", "drop"),
+    (seen("latitude", "double"), "quasi", "{round: {to: 0.1}}"),
+    (seen("birth_date", "date"), "quasi", "{truncate_time: {to: year}}"),
+    (seen("seen_at", "timestamp"), "quasi", "{truncate_time: {to: hour}}"),
+    (seen("installed", "date"), "quasi", "{truncate_time: {to: month}}"),
+    (seen("when", kind="time"), "quasi", "drop"),
+    (seen("file", kind="path"), "free_text", "drop"),
+    (seen("comment"), "free_text", "drop"),
+    (seen("said", prose=1.0), "free_text", "drop"),
+    (seen("said", personal=True), "free_text", "drop"),
+    (seen("display_name"), "identifier", "drop"),
+    (seen("serial_number"), "identifier", PSEUDONYM),
+    (seen("group", kind="uuid"), "identifier", PSEUDONYM),
+    (seen("trace", kind="uuid", distinct=10 * ENOUGH), "identifier", "drop"),
+    (seen("trace", distinct=10 * ENOUGH), "identifier", "drop"),
+    (seen("password"), "secret", "drop"),
+    (seen("is_on", "boolean"), "plain", "keep"),
+    (seen("gender", "boolean"), "quasi", "drop"),
+    (seen("state", distinct=3), "plain", "keep"),
+    (seen("model", distinct=3), "quasi", "keep"),
+    (seen("city_district"), "quasi", "drop"),
+    (seen("gender", distinct=2), "quasi", "drop"),
+    (seen("battery_pct", "double"), "plain", "{bin: {width: 10}}"),
+    (seen("free_bytes", "integer"), "plain", "{bin: {edges: [1e9, 4e9, 16e9, 64e9, 256e9]}}"),
+    (seen("score", "double"), "plain", "drop"),
+    (seen("opens", "integer", distinct=4), "plain", "keep"),
+    (seen("apps", "list"), "plain", "size"),
+    (seen("blob", "binary"), "plain", "drop"),
+    (seen("nothing", values=0, nulls=9), "plain", "drop"),
+    (seen("odd", values=3, distinct=3), "plain", "drop"),
+]
+
+
+@pytest.mark.parametrize(("field", "role", "do"), PROPOSED, ids=lambda each: getattr(each, "pointer", None))
+def test_a_field_gets_the_role_and_technique_that_its_look_suggests(field: Seen, role: str, do: str) -> None:
+    found = proposal(field)
+    assert (found.role, found.do) == (role, do)
+
+
+@pytest.mark.parametrize(("field", "role", "do"), PROPOSED, ids=lambda each: getattr(each, "pointer", None))
+def test_what_is_proposed_is_what_a_policy_may_say(field: Seen, role: str, do: str) -> None:
+    faults = Faults()
+    node = parse(f"{{type: {field.type}, role: {role}, do: {do}}}", faults)
+    assert node is not None
+    tenant = node_from({"type": "string"}).plain()
+    mapping = {
+        "policy": "p",
+        "version": 1,
+        "purposes": ["operations"],
+        "fields": {"tenant_id": tenant, "x": node.plain()},
+    }
+    assert policy_from(mapping).fields["x"].role == role
+    assert faults.found == []
+
+
+def test_every_rule_is_the_first_one_for_some_field() -> None:
+    first = {next(rule for rule in RULES if rule.applies(field)) for field, _, _ in PROPOSED}
+    assert [rule.because for rule in RULES if rule not in first] == []
+
+
+def test_without_a_tenant_a_pseudonym_has_no_scope() -> None:
+    field = Seen(Pointer.parse("imei"), "string")
+    assert proposal(field).do == f"{{pseudonymize: {{key: {KEY}}}}}"
