@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.job.house import BEFORE, DAY, House, events
+from tests.job.house import BEFORE, DAY, LASTING, House, events
 
 
 @pytest.fixture(name="file")
 def _file(house: House) -> Path:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     for day in (BEFORE, DAY):
         house.brings(events(3), day=day)

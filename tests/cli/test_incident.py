@@ -7,13 +7,14 @@ from functools import partial
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.job.house import House, events
+from tests.job.house import LASTING, House, events
 
 TITLE = "a lost disk"
 
 
 @pytest.fixture(name="incident")
 def _incident(house: House, command: Command) -> Command:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     house.brings(events(60))
     house.run(at=None, output=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.job.house import House, events
+from tests.job.house import LASTING, House, events
 
 OLD = ("--at", "2026-11-25T00:00:00Z", "--output", "elsewhere")
 
@@ -113,6 +113,7 @@ def test_a_missing_key_is_refused_before_the_source_is_opened(house: House, comm
 @pytest.fixture(name="shut")
 def _shut(house: House, command: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An output whose records are encrypted."""
+    house.policy(**LASTING)
     house.pipeline(records={"encrypt": "by_category"})
     monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "ledger.db"))
     assert command("run", house.folder, "--output", "shut", "--keys", house.keys).code == 0

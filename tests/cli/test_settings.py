@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.job.house import House, events
+from tests.job.house import LASTING, House, events
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,7 @@ def test_a_word_that_the_policy_does_not_know_exits_2(house: House, command: Com
 
 
 def test_a_run_follows_the_ledger(house: House, command: Command) -> None:
+    house.policy(**LASTING)
     house.brings(events(40))
     said(command, house, "set", "north", "location", "on", "--from", "2026-01-01T00:00:00Z")
     ran = command("run", house.folder, "--output", house.out)
@@ -74,6 +75,7 @@ def test_rows_come_in_from_a_file(house: House, command: Command) -> None:
 
 
 def test_a_replay_asks_the_ledger_as_the_run_did(house: House, command: Command, tmp_path: Path) -> None:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     file = house.brings([*events(40), "broken"])
     said(command, house, "set", "north", "location", "on", "--from", "2026-01-01T00:00:00Z")

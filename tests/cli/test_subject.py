@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.command import Command
-from tests.job.house import House, events
+from tests.job.house import LASTING, House, events
 
 RECORDS = events(60)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
@@ -44,6 +44,7 @@ def test_nobody_named_is_a_fault_of_usage(house: House, command: Command) -> Non
 
 
 def test_a_deletion_is_shown_before_it_is_done(house: House, command: Command) -> None:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     house.brings(RECORDS)
     house.run(at=None, output=None)
@@ -60,6 +61,7 @@ def test_a_deletion_is_shown_before_it_is_done(house: House, command: Command) -
 
 
 def test_a_restriction_exports_and_deletes(house: House, command: Command) -> None:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     house.brings(RECORDS)
     house.run(at=None, output=None)

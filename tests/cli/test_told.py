@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.command import Command, Said
-from tests.job.house import DAY, House, events
+from tests.job.house import DAY, LASTING, House, events
 
 WHEN = "2026-11-25T00:00:00Z"
 
@@ -45,7 +45,7 @@ def test_lineage_and_metrics_go_where_the_house_says(house: House, command: Comm
 def test_a_replay_is_told_too(house: House, command: Command) -> None:
     house.brings([*events(30), "broken", json.dumps({**events(1)[0], "contacts": ["x"]})])
     ran(command, house)
-    house.policy(never=None)
+    house.policy(never=None, **LASTING)
     said = command("replay", house.out, "--keys", house.keys, "--metrics", "told")
     assert said.code == 0
     assert 'fate="written"} 31' in (house.folder / "told/minimize_checkins.prom").read_text()

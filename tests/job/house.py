@@ -64,6 +64,7 @@ POLICY: dict[str, Any] = {
     "features": {"location": {"about": "position of a lost device", "retention": "24h"}},
     "fields": FIELDS,
 }
+LASTING: dict[str, Any] = {"retention": None, "features": {"location": {"about": "position of a lost device"}}}
 AGGREGATES: dict[str, Any] = {
     "per_model": {
         "group_by": {"day": {"event_time": "day"}, "model": "model"},
@@ -120,11 +121,18 @@ def table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 @dataclass(frozen=True)
 class House(Files):
-    """A folder with policy, pipeline, settings, data and keys."""
+    """A folder with policy, pipeline, settings, data and keys.
+
+    The check-ins are of a fixed day: runs by the real clock (`at=None`) want a policy that is `lasting`, by which nothing is ever
+    too old to keep.
+    """
+
+    lasting: bool = False
 
     def policy(self, fields: Mapping[str, Any] | None = None, **changes: Any) -> None:
         """The policy with some things changed; a field that is None is not declared."""
-        self.says("policy", POLICY, **{"fields": declared(FIELDS, fields), **changes})
+        told = {**LASTING, **changes} if self.lasting else changes
+        self.says("policy", POLICY, **{"fields": declared(FIELDS, fields), **told})
 
     def pipeline(self, **changes: Any) -> None:
         """The pipeline with some things changed; what is None is not said."""
@@ -165,9 +173,9 @@ class House(Files):
         return {path.relative_to(output or self.out).as_posix() for path in found}
 
 
-def built(folder: Path, keys: Iterable[str] = ("device",)) -> House:
+def built(folder: Path, keys: Iterable[str] = ("device",), *, lasting: bool = False) -> House:
     """A house with the usual policy, pipeline, settings and keys, and no data."""
-    house = House(folder)
+    house = House(folder, lasting)
     house.policy()
     house.pipeline()
     (folder / "settings.csv").write_text(SETTINGS)

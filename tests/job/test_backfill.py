@@ -12,7 +12,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.job.backfill import Backfilled, backfill
-from tests.job.house import BEFORE, DAY, SETTINGS, House, events
+from tests.job.house import BEFORE, DAY, LASTING, SETTINGS, House, events
 
 EMPTY = "2026-11-22"
 ROUGH: dict[str, Any] = {"type": "double", "do": {"bin": {"width": 50}}}
@@ -21,11 +21,12 @@ ROUGH: dict[str, Any] = {"type": "double", "do": {"bin": {"width": 50}}}
 @pytest.fixture(name="ran")
 def _ran(house: House) -> House:
     """Two dates that were run under a first policy, which then became coarser."""
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     for day, first in ((BEFORE, 0), (DAY, 100)):
         house.brings(events(20, first), day=day)
         house.run(date=day, at=None)
-    house.policy({"battery": ROUGH}, version=4)
+    house.policy({"battery": ROUGH}, version=4, **LASTING)
     return house
 
 

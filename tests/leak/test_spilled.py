@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.job.house import House, built, events
+from tests.job.house import AT, House, built, events
 from tests.leak.canary import Canary
 from tests.leak.opened import named, unsealed
 from tests.leak.sweep import found
@@ -56,7 +56,8 @@ def test_nothing_is_left_by_a_run_that_is_killed_while_it_spills(house: House, t
         "import os, sys; from minimize.spill import Accumulator; spill = Accumulator._spill\n"
         "def dies(self):\n    spill(self)\n    print(os.listdir('tmp'), flush=True)\n    os._exit(9)\n"
         "Accumulator._spill = dies\n"
-        f"from minimize.job import run; run({str(house.folder)!r}, keys={str(house.keys)!r}, output='killed')\n"
+        f"from minimize.job import run\n"
+        f"run({str(house.folder)!r}, keys={str(house.keys)!r}, at={AT.isoformat()!r}, output='killed')\n"
     )
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=tmp_path, check=False)

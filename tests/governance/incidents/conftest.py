@@ -14,4 +14,4 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path, ("device", "user"))
+    return built(tmp_path, ("device", "user"), lasting=True)

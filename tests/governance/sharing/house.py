@@ -68,7 +68,7 @@ VENDOR: Mapping[str, Any] = {
     "contract": {
         "reference": "C-1",
         "from": "2026-01-01",
-        "until": "2027-01-01",
+        "until": "9999-01-01",
         "permits_transmission": True,
         "permitted_fields": [*FIELDS, "latitude", "serial", "phone", "note"],
         "retention": "30d",

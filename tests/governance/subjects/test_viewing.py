@@ -20,6 +20,7 @@ def seen(house: House, subject: Subject, **places: Any) -> View:
 
 
 def test_a_view_says_where_in_which_form_since_when_and_until_when(house: House) -> None:
+    house.policy(retention="30d")
     house.brings([event(3)])
     receipt = house.run()
     body = seen(house, Subject("d3", "south")).as_json(rows=1)
