@@ -7,7 +7,9 @@ BIN   := $(VENV)/bin
 ROWS  := 20000
 PYTEST_ARGS :=
 
-.PHONY: run test test-all check clean
+# make docs      puts the documentation's site together, in out/docs/site
+
+.PHONY: run test test-all check docs clean
 .DEFAULT_GOAL := run
 
 # Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
@@ -41,6 +43,9 @@ check: $(VENV)/.test-ready
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs-ready
+	$(BIN)/python docs/build.py
+
 clean:
 	rm -rf $(VENV) .azurite out dist build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
@@ -65,9 +70,13 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[samples]' --group dev
 	@touch $@ $(VENV)/.run-ready
 
+$(VENV)/.docs-ready: $(VENV)/.test-ready
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group docs
+	@touch $@
+
 # PostgreSQL's programs come from the system; where they cannot be had, the tests that want them say so and are skipped.
 $(VENV)/.all-ready: $(VENV)/.test-ready
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || .ci/postgres
 	@.ci/azurite
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench --group openbao
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench --group docs --group openbao
 	@touch $@

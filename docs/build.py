@@ -1,0 +1,159 @@
+"""Puts the documentation's site together: `python docs/build.py` writes it into out/docs/site.
+
+The reference comes from the code: commands from their help, techniques and codes from their tables, files from their JSON
+Schemas, the library from its docstrings. The rest are the pages beside this file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from minimize.cli.main import VERBS, group
+from minimize.codes import CODES
+from minimize.governance.access.schema import access_schema
+from minimize.governance.recipients.schema import recipient_schema, subprocessors_schema
+from minimize.policy.schema import json_schema
+from minimize.techniques import TECHNIQUES
+from minimize.techniques.catalogue import markdown
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent / "out" / "docs"
+
+
+def commands() -> str:
+    """Every command with its help, groups before what stands in them."""
+    lines = ["# Commands", "", f"{inspect.cleandoc(group.help or '')}"]
+    with click.Context(group, info_name="minimize") as top:
+        for name, (module, _) in VERBS.items():
+            lines += _helps(import_module(module).command, top, name)
+    return "\n".join(lines)
+
+
+def _helps(command: click.Command, above: click.Context, name: str, level: int = 2) -> Iterator[str]:
+    with click.Context(command, info_name=name, parent=above, terminal_width=100, max_content_width=100) as ctx:
+        yield from ("", f"{'#' * level} {ctx.command_path}", "", "```text", command.get_help(ctx), "```")
+        inner = command.commands if isinstance(command, click.Group) else {}
+        for each, below in inner.items():
+            yield from _helps(below, ctx, each, level + 1)
+
+
+def techniques() -> str:
+    """The table of techniques, and each one's own words."""
+    lines = ["# Techniques", "", markdown(TECHNIQUES.values())]
+    for name, kind in TECHNIQUES.items():
+        text, _, example = (inspect.getdoc(kind) or "").partition("\n>>> ")
+        lines += ["", f"## `{name}`", "", text, *(("", "```pycon", f">>> {example}", "```") if example else ())]
+    return "\n".join(lines)
+
+
+def codes() -> str:
+    """What each stable code means."""
+    rows = [f"| `{code}` | {_cell(about)} |" for code, about in CODES.items()]
+    head = [
+        "# Codes",
+        "",
+        "No code changes its meaning, and none is used again.",
+        "",
+        "| code | what it says |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+    "Policy": lambda: json_schema("policy"),
+    "Pipeline": lambda: json_schema("pipeline"),
+    "Recipient": recipient_schema,
+    "List of subprocessors": subprocessors_schema,
+    "Access file": access_schema,
+}
+
+
+def files() -> str:
+    """The keys of every file that a person writes."""
+    lines = ["# Files", "", "`minimize schema KIND` prints the same as JSON Schema, for editors."]
+    for title, schema in SCHEMAS.items():
+        body = schema()
+        parts = body.get("$defs", {})
+        for heading, part in (
+            (f"## {title}", body),
+            *((f"### {title}: `{name}`", part) for name, part in parts.items()),
+        ):
+            if part.get("properties"):
+                lines += ["", heading, "", str(part.get("description", "")), *_keys(part, parts)]
+    return "\n".join(lines)
+
+
+def _keys(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("", "| key | what it takes | what it means |", "|---|---|---|")
+    wanted = set(schema.get("required", ()))
+    for name, part in schema.get("properties", {}).items():
+        must = " (required)" if name in wanted else ""
+        yield f"| `{name}`{must} | {_cell(_kind(part))} | {_cell(_about(part, parts))} |"
+
+
+def _about(part: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    """What a key means: its own words, else those of what it refers to, of all its ways if there are several."""
+    if "description" in part:
+        return str(part["description"])
+    if "$ref" in part:
+        return str(parts[part["$ref"].rpartition("/")[2]].get("description", ""))
+    return " Or: ".join(dict.fromkeys(filter(None, (_about(each, parts) for each in part.get("anyOf", ())))))
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    """The type of a key in a few words."""
+    if "$ref" in part:
+        return f"`{part['$ref'].rpartition('/')[2]}`"
+    if "enum" in part:
+        return ", ".join(f"`{json.dumps(each)}`" for each in part["enum"])
+    if "anyOf" in part:
+        return " or ".join(dict.fromkeys(_kind(each) for each in part["anyOf"]))
+    if part.get("type") == "array" and isinstance(part.get("items"), Mapping):
+        return f"list of {_kind(part['items'])}"
+    said = part.get("type", "any")
+    return " or ".join(said) if isinstance(said, list) else str(said)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "techniques.md": techniques,
+    "codes.md": codes,
+    "files.md": files,
+}
+
+
+def build(target: Path = TARGET) -> Path:
+    """Writes the site, and gives its folder. Raises CalledProcessError for a link that leads nowhere."""
+    shutil.rmtree(target, ignore_errors=True)
+    pages = target / "docs"
+    for page in HERE.rglob("*.md"):
+        place = pages / page.relative_to(HERE)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(page, place)
+    for name, make in GENERATED.items():
+        (pages / "reference" / name).write_text(make() + "\n")
+    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(HERE.parent))
+    (target / "zensical.toml").write_text(settings)
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file"]
+    subprocess.run([*command, str(target / "zensical.toml")], check=True)
+    return target / "site"
+
+
+if __name__ == "__main__":
+    print(f"the site is in {build()}")

@@ -1,0 +1,36 @@
+"""Every command and every snippet of the documentation does what its page says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, Reader, path_with_ours
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.fixture(name="reader")
+def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """Somebody in a fresh copy of what a clone has for them: pipelines and sample data; nothing of it is ours afterwards."""
+    for name in ("pipelines", "sample_data"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
+    for name in [each for each in before if each.startswith("MINIMIZE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", path_with_ours())
+    monkeypatch.setenv("COLUMNS", "120")
+    yield Reader(tmp_path)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT / "docs")))
+def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
+    assert reader.reads(page) >= 0
