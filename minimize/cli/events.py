@@ -31,10 +31,13 @@ def command() -> None:
 @click.argument("tenant")
 @click.argument("event", type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]))
 @click.option("--subject", metavar="S", help="The subject that it is about, as it comes in.")
+@click.option("--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject).")
 @click.option("--at", metavar="TIME", help="When it happened (ISO 8601); now where nothing is said.")
 @options.house
 @options.as_json
-def add(tenant: str, event: str, subject: str | None, at: str | None, as_json: bool, **places: Any) -> None:
+def add(
+    tenant: str, event: str, subject: str | None, field: str | None, at: str | None, as_json: bool, **places: Any
+) -> None:
     """Record that EVENT happened to TENANT, or to one subject of it.
 
     Of a subject it is recorded, too, in which forms it stands in the outputs that the ledger has seen, and in the pipeline's: as
@@ -44,7 +47,7 @@ def add(tenant: str, event: str, subject: str | None, at: str | None, as_json: b
     from minimize.times import moment
 
     may("event/record", places, tenant)
-    done = add_event(Wish(tenant, event, subject, moment(at)), _house(**places), _now())
+    done = add_event(Wish(tenant, event, subject, moment(at), field), _house(**places), _now())
     for output in done.missed:
         log.warning(
             "%s cannot be looked at: whether the subject is found there is not known", output, extra={"code": "W022"}

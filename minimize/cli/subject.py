@@ -11,6 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.allowing import may
+from minimize.cli.lines import counted
 
 if TYPE_CHECKING:
     from minimize.governance.subjects import Deletion, Status, Subject, View
@@ -25,6 +26,7 @@ def _whose(command: F) -> F:
         click.option(
             "--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject)."
         ),
+        click.option("--form", "forms", is_flag=True, help="IDs are pseudonyms or tokens, as outputs have them."),
         click.option("--file", type=click.Path(dir_okay=False), metavar="FILE", help="CSV or NDJSON of subjects, too."),
         click.option(
             "--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest."
@@ -35,6 +37,18 @@ def _whose(command: F) -> F:
     return options.house(options.as_json(command))
 
 
+def _linked(command: F) -> F:
+    """Whether to follow to devices."""
+    about = "Records of their devices, too, where a file does not tell whose they are."
+    return click.option("--linked", is_flag=True, help=about)(command)
+
+
+def _unseen(command: F) -> F:
+    """Whether a tenant that nothing names is meant."""
+    about = "Go on though nothing names the tenant: what arrives late is kept out."
+    return click.option("--unseen", is_flag=True, help=about)(command)
+
+
 @click.group(name="subject")
 def command() -> None:
     """People, devices and tenants: what is held of them."""
@@ -43,11 +57,15 @@ def command() -> None:
 @command.command("view")
 @_whose
 @click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="Records to show of each file.")
-def view(rows: int, as_json: bool, **words: Any) -> None:
+@_linked
+@click.option("--html", "as_page", is_flag=True, help="As a page of HTML.")
+def view(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
     """Show what is held of each ID: where, in which form, since when and until when, and with whom it was shared."""
+    from minimize.governance.subjects.page import html
+
     may("subject/view", words, words["tenant"])
     found = _found(words)
-    text = "\n\n".join(_told(each, rows) for each in found)
+    text = html(found, rows).rstrip("\n") if as_page else "\n\n".join(_told(each, rows) for each in found)
     options.show({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
 
 
@@ -58,6 +76,7 @@ def view(rows: int, as_json: bool, **words: Any) -> None:
     "--format", "formats", multiple=True, type=click.Choice(["json", "csv", "parquet"]), help="All by default."
 )
 @click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
+@_linked
 def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Write everything that is held of each ID into a new folder that only its owner can look into."""
     from minimize.governance.subjects import export as exported
@@ -65,14 +84,15 @@ def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: 
     may("subject/export", words, words["tenant"])
     house = _house(words)
     made = exported(_found(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact)
-    lines = [f"{each.folder}: {each.rows:,} records, {len(each.files)} files" for each in made]
+    lines = [f"{each.folder}: {counted(each.rows, 'record')}, {counted(len(each.files), 'file')}" for each in made]
     options.show({"exports": [each.as_json() for each in made]}, as_json, "\n".join(lines))
 
 
 @command.command("delete")
 @_whose
+@_unseen
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
-def delete(yes: bool, as_json: bool, **words: Any) -> None:
+def delete(yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
     """Take every record of each ID out of all outputs, for good; recipients that got some are listed, to be told.
 
     What happened up to now does not come back by a rerun, a late file, a replay or a backfill. An open request is gone on
@@ -81,7 +101,8 @@ def delete(yes: bool, as_json: bool, **words: Any) -> None:
     from minimize.governance.subjects import delete as deleted
 
     may("subject/delete", words, words["tenant"])
-    done = deleted(_subjects(words), _house(words), datetime.now(UTC), named=words["named"], yes=yes)
+    house, now = _house(words), datetime.now(UTC)
+    done = deleted(_subjects(words), house, now, named=words["named"], yes=yes, unseen=unseen)
     options.show(done.as_json(), as_json, _gone(done, yes))
 
 
@@ -89,8 +110,9 @@ def delete(yes: bool, as_json: bool, **words: Any) -> None:
 @_whose
 @click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
 @click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
+@_unseen
 @click.option("--yes", is_flag=True, help="Do it. Without it nothing is exported or deleted.")
-def restrict(to: str, redact: tuple[str, ...], yes: bool, as_json: bool, **words: Any) -> None:
+def restrict(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
     """Export everything that is held of each ID into a new folder, and delete it then."""
     from minimize.governance.subjects import delete as deleted
     from minimize.governance.subjects import restrict as restricted
@@ -98,9 +120,9 @@ def restrict(to: str, redact: tuple[str, ...], yes: bool, as_json: bool, **words
     may("subject/restrict", words, words["tenant"])
     subjects, house, now = _subjects(words), _house(words), datetime.now(UTC)
     if yes:
-        _, done = restricted(subjects, Path(to), house, now, named=words["named"], redact=redact)
+        _, done = restricted(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
     else:
-        done = deleted(subjects, house, now, named=words["named"])
+        done = deleted(subjects, house, now, named=words["named"], unseen=unseen)
     options.show({**done.as_json(), "exported_to": to if yes else None}, as_json, _gone(done, yes))
 
 
@@ -127,7 +149,8 @@ def correct(
     may("subject/correct", words, tenant)
     said = {name: value or None for name, _, value in (each.partition("=") for each in values)}
     done = corrected(Subject(id_, tenant), said, _house(words), datetime.now(UTC), named=named, yes=yes)
-    lines = [f"{done.values:,} values {'were' if yes else 'would be'} corrected"]
+    were = "would be" if not yes else "was" if done.values == 1 else "were"
+    lines = [f"{counted(done.values, 'value')} {were} corrected"]
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
     lines += [f"  tell {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
     lines += [f"  request {done.request}"] if yes else ["nothing was changed: --yes does it"]
@@ -166,7 +189,10 @@ def confirm(request: str, recipient: str, as_json: bool, **places: Any) -> None:
 
 
 def _gone(done: Deletion, yes: bool) -> str:
-    lines = [f"{done.rows:,} records of {len(done.whose)} subjects {'went' if yes else 'would go'}"]
+    lines = [f"{counted(done.rows, 'record')} of {_whom(done)} {'went' if yes else 'would go'}"]
+    if not done.rows:
+        lines += ["  nothing is held of whoever is named: are they spelled so?"]
+        lines += ["  what arrives late of them is kept out all the same"] if yes else []
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
     said = done.as_json()
     lines += [f"  {name} must delete, too: {', '.join(acts)}" for name, acts in said["recalls"].items()]
@@ -194,13 +220,14 @@ def _line(found: Status, now: datetime) -> str:
 def _found(words: dict[str, Any]) -> tuple[View, ...]:
     from minimize.governance.subjects import view as viewed
 
-    return viewed(_subjects(words), _house(words), datetime.now(UTC), named=words["named"])
+    house, now = _house(words), datetime.now(UTC)
+    return viewed(_subjects(words), house, now, named=words["named"], linked=words["linked"])
 
 
 def _subjects(words: dict[str, Any]) -> tuple[Subject, ...]:
     from minimize.governance.subjects import subjects_of
 
-    return subjects_of(words["ids"], words["tenant"], words["field"], words["file"])
+    return subjects_of(words["ids"], words["tenant"], words["field"], words["file"], forms=words["forms"])
 
 
 def _house(words: dict[str, Any]) -> Any:
@@ -211,14 +238,17 @@ def _house(words: dict[str, Any]) -> Any:
 
 def _told(found: View, rows: int) -> str:
     body = found.as_json(rows)
-    lines = [f"{_name(found.subject)}: {found.rows:,} records in {len(found.held)} files"]
+    lines = [f"{_name(found.subject)}: {counted(found.rows, 'record')} in {counted(len(found.held), 'file')}"]
+    lines += [f"  {found.read:,} of {counted(found.groups, 'row group')} had to be read"] if found.groups else []
+    lines += ["  no output and nothing in the ledger names that tenant: is it spelled so?"] if found.is_unseen else []
     for each in body["held"]:
         kept = f", kept until {each['until']}" if each["until"] else ""
         lines += [
-            f"  {each['pipeline']}  {each['date'] or ''}  {each['rows']:,} records, {each['category']}, "
+            f"  {each['pipeline']}  {each['date'] or ''}  {counted(each['rows'], 'record')}, {each['category']}, "
             f"for {each['purpose']}: {each['since'] or '?'} to {each['to'] or '?'}{kept}",
             f"    in {each['output']}/{each['file']}, found by {each['found_by']}",
             "    " + ", ".join(f"{name} ({_form(form)})" for name, form in each["fields"].items()),
+            *(f"    beside: {counted(count, 'form')} of {name}" for name, count in each["beside"].items()),
             *(f"    {_row(row)}" for row in each["records"]),
         ]
     lines += [
@@ -235,6 +265,13 @@ def _name(subject: Subject) -> str:
     if subject.id is None:
         return f"tenant {subject.tenant}"
     return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
+
+
+def _whom(done: Deletion) -> str:
+    tenants = sum(each.is_tenant for each in done.whose)
+    subjects = len(done.whose) - tenants
+    said = [counted(count, word) for count, word in ((subjects, "subject"), (tenants, "tenant")) if count]
+    return " and ".join(said) or "nobody"
 
 
 def _form(form: Any) -> str:

@@ -33,6 +33,7 @@ class Declared:
     required  must be there and not null, or the record is quarantined (`missing_field`)
     optional  a columnar source may lack the column
     needed    somebody reads its values; what is not needed is checked where that costs no decoding, and never decoded
+    deciding  it tells of whole records whether they may be read at all, in every pass
     """
 
     key: str
@@ -41,6 +42,12 @@ class Declared:
     required: bool = False
     optional: bool = False
     needed: bool = True
+    deciding: bool = False
+
+    @property
+    def is_asked_always(self) -> bool:
+        """Whether no pass goes without it."""
+        return self.required or self.deciding
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,10 @@ class Request:
 
     def only(self, keys: Collection[str]) -> Request:
         """The same request of which nobody reads more than these fields. What is checked stays the same."""
-        fields = (replace(each, needed=each.needed and (each.required or each.key in keys)) for each in self.fields)
+        fields = (
+            replace(each, needed=each.needed and (each.required or each.deciding or each.key in keys))
+            for each in self.fields
+        )
         return replace(self, fields=tuple(fields))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from os import PathLike
@@ -112,7 +112,9 @@ def resolve(
     every, shown = found_files(job, input, wanted.only), veil(job, keyring)
     found = dated(every, wanted)
     arrived = _arrivals(found, target, shown) if wanted.pending else {}
-    sources = open_sources(job, among(found, arrived) if wanted.pending else found, shown)
+    people = load_people(job, keyring, target, ledger)
+    wants = among(found, arrived) if wanted.pending else found
+    sources = open_sources(job, wants, shown, people.erased.fields)
     examined = examine_all(job, sources)
     plan = examined.sound()
     _check_writes(plan)
@@ -131,7 +133,7 @@ def resolve(
         keys=keyring,
         kms=kms,
         settings=rows,
-        people=load_people(job, keyring, target, ledger),
+        people=people,
         output=target,
         sources=sources,
         found=every,
@@ -176,9 +178,12 @@ def among(found: Found, arrived: Mapping[Day, Arrival]) -> Found:
     return replace(found, files={when: files for when, files in found.files.items() if when in days})
 
 
-def open_sources(job: Pipeline, found: Found, shown: Shown) -> dict[Day, Source]:
-    """A bound source per batch date that has files. Raises SchemaError where a file does not fit the policy."""
-    asked = request(job.policy, job.purpose, job)
+def open_sources(job: Pipeline, found: Found, shown: Shown, also: Collection[str] = ()) -> dict[Day, Source]:
+    """A bound source per batch date that has files; `also` are fields that are read to know whose records they are.
+
+    Raises SchemaError where a file does not fit the policy.
+    """
+    asked = request(job.policy, job.purpose, job, also)
     days = [when for when in sorted_days(found.files) if found.files[when]]
     bound = FORMATS[job.source.format]
     return {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}

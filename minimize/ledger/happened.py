@@ -29,6 +29,7 @@ class Happened:
 
     subject  a token; None for a whole tenant
     forms    tokens of the forms in which the subject stands in outputs, as JSON
+    field    the field that has such ids; None for the policy's subject
     """
 
     tenant_id: str
@@ -39,11 +40,18 @@ class Happened:
     forms: str
     recorded_at: datetime
     actor: str
+    field: str | None = None
 
     @cached_property
     def id(self) -> str:
         """What names the event: a digest of whom it is about, what it is, and when it happened."""
-        words = [self.tenant_id, self.subject or "", self.kind, moment_text(self.at)]
+        words = [
+            self.tenant_id,
+            self.subject or "",
+            self.kind,
+            moment_text(self.at),
+            *([self.field] if self.field else []),
+        ]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
@@ -68,7 +76,9 @@ def _put(connection: Connection, row: Happened, event: Event, signer: Signer, la
     if known is not None and (known.state, known.forms) == (row.state, row.forms):
         return False
     said = {column.name: getattr(row, column.name) for column in _COLUMNS}
-    connection.execute(insert(EVENTS).values(**{**said, "event": row.id, "subject": row.subject or ""}))
+    connection.execute(
+        insert(EVENTS).values(**{**said, "event": row.id, "subject": row.subject or "", "field": row.field or ""})
+    )
     append(connection, event, signer)
     return True
 
@@ -86,4 +96,4 @@ def standing(rows: Sequence[Happened]) -> list[Happened]:
 def _rows(connection: Connection, event: str | None = None) -> list[Happened]:
     asked: Any = select(*_COLUMNS).order_by(EVENTS.c.id)
     found = connection.execute(asked if event is None else asked.where(EVENTS.c.event == event))
-    return [Happened(**{**row._mapping, "subject": row.subject or None}) for row in found]
+    return [Happened(**{**row._mapping, "subject": row.subject or None, "field": row.field or None}) for row in found]

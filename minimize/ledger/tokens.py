@@ -15,13 +15,16 @@ PURPOSE: Final = "ledger"
 _TOKEN: Final = re.compile(rf"{KEY}/(\d{{1,9}}):[0-9a-f]{{64}}")
 
 
-def subject_token(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
+def subject_token(
+    keys: Keyring, tenant: str, subject: str, version: int | None = None, field: str | None = None
+) -> str:
     """The token of a subject: the key's id and HMAC-SHA-256 (RFC 2104) over tenant and subject, in hexadecimal digits.
 
-    Takes a version of the `subject` key, to find what was told under an older one; else the newest. Raises KeyringError.
+    Takes a version of the `subject` key, to find what was told under an older one; else the newest; and the field that has such
+    ids, where it is not the policy's subject: one id in two fields has two tokens. Raises KeyringError.
     """
     which = keys.version_of(KEY) if version is None else version
-    return token_of(keys.subkey(KEY, PURPOSE, which), which, tenant, subject)
+    return token_of(keys.subkey(KEY, purpose_of(field), which), which, tenant, subject)
 
 
 def known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, known: Collection[str]) -> str | None:
@@ -45,9 +48,21 @@ def digests_of(secret: bytes, tenant: str, subjects: Iterable[str]) -> list[byte
     return [hmac.digest(secret, message, "sha256") for message in messages]
 
 
-def secrets_of(keys: Keyring, versions: set[int]) -> dict[int, bytes]:
-    """What tokens are made with, by version of the key. Raises KeyringError where the keyring has no such version."""
-    return {version: keys.subkey(KEY, PURPOSE, version) for version in sorted(versions)}
+def secrets_of(keys: Keyring, versions: set[int], field: str | None = None) -> dict[int, bytes]:
+    """What tokens are made with, by version of the key; those of ids of a field that is not the policy's subject by others.
+
+    Raises KeyringError where the keyring has no such version.
+    """
+    return {version: keys.subkey(KEY, purpose_of(field), version) for version in sorted(versions)}
+
+
+def purpose_of(field: str | None) -> str:
+    """What the tokens of a field's ids are made for.
+
+    >>> purpose_of(None), purpose_of("user_id")
+    ('ledger', 'ledger/fields/user_id')
+    """
+    return PURPOSE if field is None else f"{PURPOSE}/fields/{field}"
 
 
 def version_in(token: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from minimize.io.base import FEW, MANY, Declared, Request
 from minimize.pointer import Pointer
@@ -11,8 +11,10 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel, Pipeline
 
 
-def request(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> Request:
-    """The declared fields of a policy, as a source needs them under this purpose."""
+def request(
+    policy: Policy, purpose: str | None, pipeline: Pipeline | None = None, also: Collection[str] = ()
+) -> Request:
+    """The declared fields of a policy, as a source needs them under this purpose; `also` are read to know whose a record is."""
     needed = needed_fields(policy, purpose, pipeline)
     always = {policy.tenant, policy.subject, policy.time}
     declared = tuple(
@@ -22,7 +24,8 @@ def request(policy: Policy, purpose: str | None, pipeline: Pipeline | None = Non
             type=field.type,
             required=field.required or key in always,
             optional=field.optional and key not in always,
-            needed=key in needed,
+            needed=key in needed or key in also,
+            deciding=key in also,
         )
         for key, field in policy.fields.items()
         if not field.from_

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +35,15 @@ _REMEMBERED: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """That somebody is gone: a tenant, or the subject of this token; and up to which event time his records go."""
+    """That somebody is gone: a tenant, or the subject of this token; and up to which event time his records go.
+
+    of  the field that has such ids; None for the policy's subject
+    """
 
     tenant: str
     until: datetime
     token: str | None = field(default=None, repr=False)
+    of: str | None = None
 
 
 @dataclass
@@ -47,16 +52,30 @@ class Erased:
 
     tenants   until when the records of a whole tenant go, in microseconds since 1970
     subjects  per tenant the same of tokens
+    named_by  the field that has such ids; None for the policy's subject
+    others    by field those who are named by another one
     """
 
     tenants: Mapping[str, int] = field(repr=False)
     subjects: Mapping[str, Mapping[str, int]] = field(repr=False)
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    named_by: str | None = None
+    others: Mapping[str, Erased] = field(default_factory=dict, repr=False)
     _known: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erased | None:
         """The tombstones; None where there are none. Raises KeyringError without a key that their tokens were made with."""
+        all_ = list(stones)
+        names = sorted({stone.of for stone in all_ if stone.of is not None})
+        others = {name: cls._of((stone for stone in all_ if stone.of == name), name) for name in names}
+        made = replace(cls._of((stone for stone in all_ if stone.of is None), None), others=others)
+        if not all_:
+            return None
+        return made if keys is None else made.opened(keys)
+
+    @classmethod
+    def _of(cls, stones: Iterable[Tombstone], named_by: str | None) -> Erased:
         tenants: dict[str, int] = {}
         subjects: dict[str, dict[str, int]] = {}
         for stone in stones:
@@ -66,14 +85,13 @@ class Erased:
             else:
                 own = subjects.setdefault(stone.tenant, {})
                 own[stone.token] = max(until, own.get(stone.token, NEVER))
-        made = cls(tenants, subjects)
-        if not tenants and not subjects:
-            return None
-        return made if keys is None else made.opened(keys)
+        return cls(tenants, subjects, named_by=named_by)
 
     def opened(self, keys: Keyring) -> Erased:
         """The same with the keys that subjects are told by. Raises KeyringError."""
-        return replace(self, secrets=secrets_of(keys, self._versions), _known={})
+        others = {name: each.opened(keys) for name, each in self.others.items()}
+        secrets = secrets_of(keys, self._versions, self.named_by)
+        return replace(self, secrets=secrets, others=others, _known={})
 
     def gone(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> pa.BooleanArray | None:
         """Per record whether it must not come back; None where none of them.
@@ -94,7 +112,8 @@ class Erased:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no key, and nobody."""
-        return {"tenants": self.tenants, "subjects": self.subjects, "secrets": {}, "_known": {}}
+        told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
+        return {**told, "secrets": {}, "_known": {}}
 
     def _until_of_tenants(self, tenants: pa.Array) -> Moments:
         own = coded(tenants)
@@ -114,7 +133,8 @@ class Erased:
         known = self._known.get((tenant, subject))
         if known is None:
             own = self.subjects[tenant]
-            made = (token_of(secret, version, tenant, subject) for version, secret in self.secrets.items())
+            names = {subject, normalize("NFC", subject).strip()}
+            made = (token_of(secret, number, tenant, name) for number, secret in self.secrets.items() for name in names)
             known = max((own.get(token, NEVER) for token in made), default=NEVER)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
@@ -144,4 +164,9 @@ class ErasedRows:
         """
         seen = {row.id: row for row in self.rows if row.recorded_at <= when and row.kind in ERASING}
         standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
-        return Erased.of((Tombstone(row.tenant_id, row.at, row.subject) for row in standing), self.keys)
+        return Erased.of((Tombstone(row.tenant_id, row.at, row.subject, row.field) for row in standing), self.keys)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than a policy's subject, by which somebody is named who is gone."""
+        return frozenset(row.field for row in self.rows if row.field is not None and row.kind in ERASING)

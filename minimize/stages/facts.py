@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.nested import Leaf, leaf
+from minimize.nested import Leaf, leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
 from minimize.policy.model import Field, Policy
@@ -66,7 +67,28 @@ class BatchFacts:
     def gone(self, erased: Erased) -> pa.BooleanArray | None:
         """Per record: whether its tenant or its subject was erased after it happened; None where nobody was."""
         tenants = self._tenants()
-        return None if tenants is None else erased.gone(tenants, self._subjects(), self.times())
+        if tenants is None:
+            return None
+        found = [erased.gone(tenants, self._subjects(), self.times())]
+        found += [self._gone_by(name, each, tenants) for name, each in erased.others.items()]
+        masks = [each for each in found if each is not None]
+        return reduce(pc.or_, masks) if masks else None
+
+    def _gone_by(self, name: str, erased: Erased, tenants: pa.Array) -> pa.BooleanArray | None:
+        """The same of those who are named by another field: one that stands anywhere in a record is enough."""
+        declared = self.policy.fields.get(name)
+        if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
+            return None
+        found, times = self.leaf(declared.pointer), self.times()
+        rows = rows_of(found, self.raw.num_rows)
+        gone = erased.gone(
+            tenants.take(pa.array(rows)), found.values, None if times is None else times.take(pa.array(rows))
+        )
+        if gone is None:
+            return None
+        mask = np.zeros(self.raw.num_rows, np.bool_)
+        mask[rows[gone.to_numpy(zero_copy_only=False)]] = True
+        return pa.array(mask)
 
     def any_past(self, retention: timedelta | None) -> bool:
         """Whether that is so for any record: by the earliest event time."""

@@ -17,7 +17,7 @@ def test_a_view_tells_people_and_machines_the_same(house: House, command: Comman
     said = command("subject", "view", "d3", "--output", house.out, "--keys", house.keys, "--json")
     assert (said.code, said.json["subjects"][0]["rows"]) == (0, OF_D3)
     text = command("subject", "view", "d3", "--output", house.out, "--keys", house.keys).out
-    assert f"d3: {OF_D3} records in 1 files" in text
+    assert f"d3: {OF_D3} records in 1 file\n" in text
     assert "device_id (pseudonymize)" in text
     assert str(house.out) in text
 
@@ -35,7 +35,7 @@ def test_an_export_says_where_it_is(house: House, command: Command) -> None:
     house.run()
     words = ("--in", house.out, "--keys", house.keys, "--to", "export", "--format", "csv")
     said = command("subject", "export", "d3", *words)
-    assert said.out == f"export: {OF_D3} records, 2 files\n"
+    assert said.out == f"export: {OF_D3} records, 3 files\n"
     assert json.loads((house.folder / "export/view.json").read_text())["rows"] == OF_D3
 
 

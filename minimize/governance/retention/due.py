@@ -144,6 +144,8 @@ def _bounds(orders: Orders, stored: Stored) -> tuple[int, int] | None:
 
 
 def _can_be_named(asked: Asked, orders: Orders, file: OutputFile) -> bool:
+    if any(whose.own for whose in orders.others):
+        return True  # an index knows subjects alone
     return any(_may_hold(asked, whose, file) for whose in (orders.erased, orders.handed))
 
 
@@ -168,7 +170,7 @@ def deciding(orders: Orders, schema: pa.Schema) -> list[str]:
     keys = {rule.key for rule in orders.rules.fields} | set(_asked_for(orders))
     found = {pointers[key].top for key in keys if key in pointers}
     found |= set() if orders.clock is None else {orders.clock.pointer.top}
-    for whose in (orders.erased, orders.handed):
+    for whose in orders.everybody:
         found |= {place.top for place in (whose.tenant, whose.subject) if place is not None}
     return [name for name in schema.names if name in found]
 

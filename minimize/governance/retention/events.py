@@ -34,6 +34,7 @@ class Event:
     subject  the id of the subject as it comes in; None for a whole tenant
     token    the subject's keyed token instead, where the event comes from the ledger; then
     forms    are tokens of the forms in which it stands in outputs, by the name of the way that leads there
+    named_by the field that has such ids; None for the policy's subject
     """
 
     tenant: str
@@ -42,6 +43,7 @@ class Event:
     subject: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    named_by: str | None = None
 
     @property
     def due(self) -> datetime:

@@ -30,13 +30,14 @@ def kept_events(address: Address, keys: Keyring, given: Sequence[Event] = ()) ->
         return ()
     with open_ledger(address) as ledger:
         events = list(counting(recorded(ledger)))
-    secrets = secrets_of(keys, versions_in(each.token for each in events if each.token is not None))
-    known = {name for each in given for name in _names(each, secrets)}
+    versions = versions_in(each.token for each in events if each.token is not None)
+    secrets = {name: secrets_of(keys, versions, name) for name in {None, *(each.named_by for each in given)}}
+    known = {name for each in given for name in _names(each, secrets[each.named_by])}
     return tuple(each for each in events if (each.tenant, each.kind, each.at, each.token) not in known)
 
 
 def _names(given: Event, secrets: Mapping[int, bytes]) -> Iterator[tuple[str, Kind, datetime, str | None]]:
-    """The names that an event of a file would have in the ledger."""
+    """The names that an event which is given would have in the ledger; tokens of another field are others."""
     said, subject = (given.tenant, given.kind, given.at), given.subject
     if subject is None:
         yield (*said, None)
@@ -53,7 +54,7 @@ def counting(rows: Iterable[Happened]) -> Iterator[Event]:
         forms.setdefault(row.id, {}).update(forms_in(row))
     for row in last.values():
         if row.state == "recorded" and row.kind in KINDS:
-            yield Event(row.tenant_id, row.kind, row.at, token=row.subject, forms=forms[row.id])
+            yield Event(row.tenant_id, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
 
 
 def forms_in(row: Happened) -> Forms:

@@ -40,15 +40,18 @@ class Told:
     missed: tuple[str, ...] = ()
 
 
-def forms_told(pairs: Sequence[Pair], outputs: Iterable[Place], at: datetime, keys: Keyring) -> list[Told]:
+def forms_told(
+    pairs: Sequence[Pair], outputs: Iterable[Place], at: datetime, keys: Keyring, by: str | None = None
+) -> list[Told]:
     """How subjects stand in outputs, as tokens; and how they may in files that are written yet, about times up to this one.
 
-    Takes each subject with its tenant; gives what is told of each, in their order.
+    Takes each subject with its tenant, and the field that has such ids (None: each policy's subject); gives what is told of
+    each, in their order.
     """
     forms = [{AS_IT_CAME: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
     missed: list[str] = []
     for output in outputs:
-        found = _found(output, at, keys)
+        found = _found(output, at, keys, by)
         if found is None:
             missed.append(str(output))
         for name, column, way in _ways(found or ()):
@@ -63,34 +66,36 @@ def _ways(columns: Iterable[Column]) -> Iterator[tuple[str, Column, Way]]:
     yield from ((column.name_of(way), column, way) for column in columns for way in column.ways or ())
 
 
-def _found(output: Place, at: datetime, keys: Keyring) -> list[Column] | None:
+def _found(output: Place, at: datetime, keys: Keyring, by: str | None) -> list[Column] | None:
     """The columns by which subjects are found in an output; None where it cannot be looked at."""
     try:
         chain = receipts(output) if has_runs(output) else ()
         job = None if not chain else pipeline_behind(output, chain[-1], None)
-        return [] if job is None else [*_standing(output, chain, job, keys), *_to_come(job.policy, at, keys)]
+        return [] if job is None else [*_standing(output, chain, job, keys, by), *_to_come(job.policy, at, keys, by)]
     except (MinimizeError, OSError):
         return None
 
 
-def _standing(output: Place, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring) -> Iterator[Column]:
-    by, reading = writers(chain), Reading(job.policy.purposes)
-    known = {run.run_id: Written(output, run, reading) for run in by.values()}
+def _standing(
+    output: Place, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring, by: str | None
+) -> Iterator[Column]:
+    wrote, reading = writers(chain), Reading(job.policy.purposes)
+    known = {run.run_id: Written(output, run, reading) for run in wrote.values()}
     kms = find_kms(keys, job.folder)
     for file in in_force(chain).get("records", ()):
         stored = unless_shredded(partial(open_stored, output, file.path, kms))
         if stored is None:
             continue
-        policy = known[by[file.path].run_id].policy
+        policy = known[wrote[file.path].run_id].policy
         rules = Rules(pointers=fields_of(policy, stored.whole))
-        subject = named_in(policy, rules, Clock.of(policy, stored.whole), stored, keys)[1]
+        subject = named_in(policy, rules, Clock.of(policy, stored.whole), stored, keys, by)[1]
         if subject is not None and isinstance(subject.column, Column):
             yield subject.column
 
 
-def _to_come(policy: Policy, at: datetime, keys: Keyring) -> Iterator[Column]:
+def _to_come(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[Column]:
     """The subject's column as today's policy writes it, with the keys of today."""
-    key = policy.subject
+    key = policy.subject if by is None else by
     if key is None or key not in policy.fields or is_dropped(policy.fields[key]):
         return
     column, units = Column(policy, key, Pinned(keys, {})), rotations(policy, key)

@@ -52,7 +52,8 @@ class Orders:
 
     policy   the one that it was written under
     clock    how it tells event times; without one `born` stands for all of them (microseconds; None: nothing is known)
-    erased   whose records go; `handed` whose device became personal, and `reduced` what that does to fields
+    erased   whose records go, and `others` by other fields than the subject
+    handed   whose device became personal, and `reduced` what that does to fields
     owner    the field that says who owns a device, where the file shows it
     """
 
@@ -65,6 +66,17 @@ class Orders:
     handed: Whose = field(default_factory=Whose)
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     owner: str | None = None
+    others: tuple[Whose, ...] = ()
+
+    @property
+    def going(self) -> tuple[Whose, ...]:
+        """Whose records go, by whatever field they are named."""
+        return (self.erased, *self.others)
+
+    @property
+    def everybody(self) -> tuple[Whose, ...]:
+        """Everybody whom an event is about."""
+        return (*self.going, self.handed)
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:
@@ -78,7 +90,7 @@ class Orders:
 
     def names(self, event: Event) -> bool:
         """Whether an event is about somebody who may stand in the file."""
-        return event in self.erased.named or event in self.handed.named
+        return any(event in whose.named for whose in self.everybody)
 
     def __call__(self, batch: pa.RecordBatch) -> Verdict:
         """The verdict on one batch."""
@@ -111,7 +123,7 @@ class _Look:
 
     def _gone(self) -> dict[str, Bools]:
         past = self._past_records()
-        erased = self.orders.erased.concerns(self.batch, self.oldest)
+        erased = np.logical_or.reduce([each.concerns(self.batch, self.oldest) for each in self.orders.going])
         return {"retention": past, "erased": erased & ~past}
 
     def _past_records(self) -> Bools:

@@ -100,9 +100,10 @@ def _reaching(events: Sequence[Event], clock: Clock | None, stored: Stored) -> l
 def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Orders:
     policy, pointers = orders.policy, orders.rules.pointers
     tenant, subject = named_in(policy, orders.rules, orders.clock, stored, keys)
-    found = recognized(events, tenant, subject, lambda columns: stored.batches(columns=columns), keys)
-    erasing = [event for event in events if event.kind != "became_personal"]
-    handing = [event for event in events if event.kind == "became_personal"]
+    plain = [event for event in events if event.named_by is None]
+    found = recognized(plain, tenant, subject, lambda columns: stored.batches(columns=columns), keys)
+    erasing = [event for event in plain if event.kind != "became_personal"]
+    handing = [event for event in plain if event.kind == "became_personal"]
     owner = owner_of(policy)
     touched = {} if owner is None else dict(_reduced(policy, pointers, owner))
     return replace(
@@ -110,8 +111,19 @@ def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: 
         erased=Whose.of(erasing, tenant, subject, found),
         handed=Whose.of(handing, tenant, subject, found) if touched else Whose(),
         reduced=touched,
+        others=tuple(_by_others(orders, stored, events, keys)),
         owner=owner if owner is not None and owner in pointers and is_shown(policy.fields[owner]) else None,
     )
+
+
+def _by_others(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Iterator[Whose]:
+    """Those who are named by another field than the subject, field by field; nobody where a policy has no such field."""
+    policy = orders.policy
+    for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
+        tenant, own = named_in(policy, orders.rules, orders.clock, stored, keys, name)
+        mine = [event for event in events if event.named_by == name]
+        found = recognized(mine, tenant, own, lambda columns: stored.batches(columns=columns), keys)
+        yield Whose.of(mine, tenant, own, found)
 
 
 def _reduced(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Iterator[tuple[str, Reduced]]:
@@ -122,15 +134,15 @@ def _reduced(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Ite
 
 
 def named_in(
-    policy: Policy, rules: Rules, clock: Clock | None, stored: Stored, keys: Keyring
+    policy: Policy, rules: Rules, clock: Clock | None, stored: Stored, keys: Keyring, by: str | None = None
 ) -> tuple[Named | None, Named | None]:
-    """By which columns of a file tenants and subjects are found; None where it does not have them."""
+    """By which columns of a file tenants and subjects (or who is named `by` a field) are found; None where it has none."""
 
     def named(key: str | None) -> Named | None:
         there = key is not None and key in rules.pointers
         return column_of(policy, str(key), rules.pointers[str(key)], clock, stored, keys) if there else None
 
-    return named(policy.tenant), named(policy.subject)
+    return named(policy.tenant), named(policy.subject if by is None else by)
 
 
 def column_of(policy: Policy, key: str, pointer: Pointer, clock: Clock | None, stored: Stored, keys: Keyring) -> Named:

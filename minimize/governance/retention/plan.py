@@ -145,8 +145,8 @@ def planned(at: datetime, looked: Sequence[Due]) -> Plan:
     due = tuple(each for each in looked if each.is_due)
     asked = [(each, each.orders) for each in looked if isinstance(each.orders, Orders)]
     untold = {_place(each) for each, said in asked if not said.knows_times and said.rules.shortest is not None}
-    lost = sum(len(whose.lost) for _, said in asked for whose in (said.erased, said.handed))
-    unsure = Counter(event for _, said in asked for whose in (said.erased, said.handed) for event in whose.unsure)
+    lost = sum(len(whose.lost) for _, said in asked for whose in said.everybody)
+    unsure = Counter(event for _, said in asked for whose in said.everybody for event in whose.unsure)
     return Plan(at, due, _stays(looked), tuple(sorted(untold)), lost, dict(unsure), dict(_behind(looked)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from minimize.aggregates.table import AggregateResult
@@ -151,13 +152,25 @@ class AsItComes:
 
 def keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring) -> Keeps:
     """Which records of a source are left after events."""
-    tenant, subject = (
-        None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, policy.subject)
-    )
     erasing = [event for event in events if event.kind != "became_personal"]
-    found = recognized(erasing, tenant, subject, lambda _: _batches(source), keys)
-    whose = Whose.of(erasing, tenant, subject, found)
-    return lambda batch: ~whose.concerns(batch, _oldest(policy, batch))
+    names = {event.named_by for event in erasing} & {None, *policy.fields}
+    going = [_going(policy, name, [each for each in erasing if each.named_by == name], source, keys) for name in names]
+
+    def left(batch: pa.RecordBatch) -> Bools:
+        oldest = _oldest(policy, batch)
+        concerned = [np.zeros(batch.num_rows, np.bool_), *(whose.concerns(batch, oldest) for whose in going)]
+        return np.asarray(~np.logical_or.reduce(concerned), np.bool_)
+
+    return left
+
+
+def _going(policy: Policy, by: str | None, events: Sequence[Event], source: Source, keys: Keyring) -> Whose:
+    """Whose records of a source go, of those who are named by one field; None for the subject."""
+    tenant, subject = (
+        None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, by or policy.subject)
+    )
+    found = recognized(events, tenant, subject, lambda _: _batches(source), keys)
+    return Whose.of(events, tenant, subject, found)
 
 
 def _batches(source: Source) -> Iterator[pa.RecordBatch]:

@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 
 SHORT: Final = 8
 """Letters of an event's name that are enough to say which is meant."""
+DEVICES: Final = "a device becomes personal, and it is named by the policy's subject"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An event that somebody tells of: whose, what, when it happened (now where nothing is said)."""
+    """An event that somebody tells of: whose, what, when it happened (now where nothing is said).
+
+    named_by  the field that has such ids; None for the policy's subject
+    """
 
     tenant: str
     kind: str
     subject: str | None = None
     at: datetime | None = None
+    named_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Kept:
     def as_json(self) -> dict[str, Any]:
         """The event as `events --json` prints it."""
         row = self.row
-        whose = {"tenant_id": row.tenant_id, "subject": row.subject}
+        whose = {"tenant_id": row.tenant_id, "subject": row.subject, **({"field": row.field} if row.field else {})}
         times = {
             "at": time_text(row.at),
             "by": time_text(row.at + _within(row)),
@@ -91,6 +96,8 @@ def add_events(
 
 def _check(wish: Wish) -> None:
     faults = [message for _, message in wrong(wish.tenant.strip() or None, wish.subject, wish.kind)]
+    if wish.named_by is not None and (wish.subject is None or wish.kind == "became_personal"):
+        faults.append("a field says who is meant, and this event is about no one" if wish.subject is None else DEVICES)
     if faults or (wish.subject is not None and not wish.subject.strip()):
         hint = "of one subject: --subject S; of a whole tenant: without it"
         raise PolicyError(f"no event: {'; '.join(faults) or 'a subject has a name'}", hint=hint)
@@ -99,8 +106,9 @@ def _check(wish: Wish) -> None:
 def _row(wish: Wish, told: Told, before: Sequence[Happened], keys: Keyring, now: datetime, actor: Actor) -> Happened:
     from minimize.ledger.happened import Happened
 
-    token = None if wish.subject is None else _token(before, keys, wish.tenant, wish.subject)
-    row = Happened(wish.tenant, token, wish.kind, wish.at or now, "recorded", "{}", now, actor.user or "")
+    token = None if wish.subject is None else _token(before, keys, wish.tenant, wish.subject, wish.named_by)
+    at, who = wish.at or now, actor.user or ""
+    row = Happened(wish.tenant, token, wish.kind, at, "recorded", "{}", now, who, field=wish.named_by)
     return replace(row, forms=json.dumps({**_forms(before, row.id), **told.forms}, sort_keys=True))
 
 
@@ -134,10 +142,17 @@ def listed(house: House, *, tenant: str | None = None, history: bool = False) ->
 
 
 def _told(wishes: Sequence[Wish], now: datetime, outputs: Callable[[], Iterable[Place]], keys: Keyring) -> list[Told]:
-    pairs = [(wish.subject, wish.tenant) for wish in wishes if wish.subject is not None]
     at = max((wish.at or now for wish in wishes), default=now)
-    told = iter(forms_told(pairs, outputs(), at, keys) if pairs else ())
-    return [Told({}) if wish.subject is None else next(told) for wish in wishes]
+    told: dict[int, Told] = {}
+    for by in dict.fromkeys(wish.named_by for wish in wishes if wish.subject is not None):
+        mine = [
+            (place, (wish.subject, wish.tenant))
+            for place, wish in enumerate(wishes)
+            if wish.subject is not None and wish.named_by == by
+        ]
+        found = forms_told([pair for _, pair in mine], outputs(), at, keys, by)
+        told.update(zip((place for place, _ in mine), found, strict=True))
+    return [told.get(place, Told({})) for place in range(len(wishes))]
 
 
 def _outputs(ledger: Ledger, house: House) -> Callable[[], Iterable[Place]]:
@@ -154,11 +169,11 @@ def _outputs(ledger: Ledger, house: House) -> Callable[[], Iterable[Place]]:
     return found
 
 
-def _token(rows: Iterable[Happened], keys: Keyring, tenant: str, subject: str) -> str:
+def _token(rows: Iterable[Happened], keys: Keyring, tenant: str, subject: str, by: str | None) -> str:
     """The token that the ledger has of a subject, else a new one."""
-    known = {row.subject for row in rows if row.tenant_id == tenant and row.subject}
-    found = known_token(secrets_of(keys, versions_in(known)), tenant, subject, known)
-    return subject_token(keys, tenant, subject) if found is None else found
+    known = {row.subject for row in rows if (row.tenant_id, row.field) == (tenant, by) and row.subject}
+    found = known_token(secrets_of(keys, versions_in(known), by), tenant, subject, known)
+    return subject_token(keys, tenant, subject, field=by) if found is None else found
 
 
 def _forms(rows: Iterable[Happened], event: str) -> Forms:

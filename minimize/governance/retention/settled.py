@@ -52,4 +52,4 @@ def _needs_each(condition: Condition) -> bool:
 
 
 def _has_events(orders: Orders) -> bool:
-    return any(whose.wide or whose.own for whose in (orders.erased, orders.handed))
+    return any(whose.wide or whose.own for whose in orders.everybody)

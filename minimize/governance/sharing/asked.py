@@ -28,6 +28,7 @@ from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.settings import SettingsRows, load_settings
+from minimize.settings.erased import ErasedRows
 
 PathLike = str | os.PathLike[str]
 Connector = Callable[[pa.Table], object]
@@ -79,6 +80,16 @@ class Asked:
     def recipient(self) -> Recipient:
         """Who is to get it."""
         return self.party.recipient
+
+    def deciding(self) -> frozenset[str]:
+        """The fields that are read to know whose records must not leave, because somebody is gone who is named by them."""
+        from minimize.ledger.happened import recorded
+        from minimize.ledger.ledger import open_ledger
+
+        if not self.ledger.exists:
+            return frozenset()
+        with open_ledger(self.ledger) as ledger:
+            return ErasedRows(tuple(recorded(ledger))).fields
 
     def pipeline(self, composed: Composed, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline as far as its records go, under the policy of what leaves."""

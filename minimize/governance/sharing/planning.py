@@ -86,7 +86,7 @@ def planned(asked: Asked, given: Any) -> Planned:
         return Planned(data, start.policy, function, made, against=tuple(against))
     _check_reads(made, asked)
     job = asked.pipeline(made, function, start.records(None if asked.job is None else asked.job.records))
-    source = source_of(data, request(made.joined, function.purpose, job))
+    source = source_of(data, request(made.joined, function.purpose, job, asked.deciding()))
     plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = bind(made.joined, source.schema, purpose=function.purpose, pipeline=job) if made.passing else None
     require_keys(plan, RecipientKeys(asked.keys))

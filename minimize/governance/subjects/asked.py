@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ class Subject:
     id      the identifier, as records have it before they are minimized; None for a whole tenant
     tenant  the tenant; None where it is not known, and every tenant that is known is tried
     field   the policy's field that holds such identifiers; None for the policy's `subject`
+    is_form  whether the id is a form in which outputs have him: a pseudonym, or a token
     """
 
     id: str | None = field(default=None, repr=False)
     tenant: str | None = field(default=None, repr=False)
     field: str | None = None
+    is_form: bool = False
 
     @property
     def is_tenant(self) -> bool:
@@ -31,14 +33,22 @@ class Subject:
 
 
 def subjects_of(
-    ids: Iterable[str], tenant: str | None = None, field: str | None = None, file: str | Path | None = None
+    ids: Iterable[str],
+    tenant: str | None = None,
+    field: str | None = None,
+    file: str | Path | None = None,
+    *,
+    forms: bool = False,
 ) -> tuple[Subject, ...]:
     """The subjects that are named and those of a file, each once; a tenant without ids is a whole tenant.
+
+    `forms` says that the ids are forms in which outputs have them.
 
     Raises ConfigurationError where nobody is named, PolicyError with every fault of the file, by line and never by value.
     """
     named = [Subject(each, tenant, field) for each in ids]
     found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
+    found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
     if not found and tenant is not None:
         found = [Subject(None, tenant)]
     if not found:

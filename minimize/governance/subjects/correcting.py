@@ -19,6 +19,7 @@ from minimize.governance.retention.due import Due, counts_of
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan, planned
 from minimize.governance.subjects.asked import Subject
+from minimize.governance.subjects.finding import Held, Search
 from minimize.governance.subjects.instead import Instead
 from minimize.governance.subjects.outputs import Output, outputs
 from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_down
@@ -121,8 +122,11 @@ class _Correcting:
         return {name: plan for name, plan in found.items() if plan.due}
 
     def notices(self) -> dict[str, list[str]]:
-        """The recipients that got records of the subject, with the disclosures."""
-        return by_recipient(shared(acts(self.ledger), self.subject, (), self.keys))
+        """The recipients that got records of the subject, with the disclosures: as he came in, or in a form that outputs have."""
+        told = acts(self.ledger)
+        held = Search(self.subject, self.keys).over(self.found) if told else ()
+        forms = {form for each in held if isinstance(each, Held) for form in each.subjects}
+        return by_recipient(shared(told, self.subject, (), self.keys, forms))
 
     def done(self, found: Correction) -> Correction:
         """The correction, carried out; recorded before anything is changed."""

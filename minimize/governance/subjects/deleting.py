@@ -6,6 +6,7 @@ begins from now on gates what happened before, and an output of which nothing is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,8 +22,9 @@ from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recording import Wish, add_events
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.finding import Blind, Held, Search
+from minimize.governance.subjects.meant import behind, check_fields, check_tenants
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
-from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_down
+from minimize.governance.subjects.requests import SHORT, begun, due_of, step_of, taken_down
 from minimize.governance.subjects.rescan import hidden
 from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.published import receipts
@@ -92,19 +94,31 @@ class Deletion:
 
 
 def delete(
-    subjects: Sequence[Subject], house: House, now: datetime, *, named: Sequence[Anywhere] = (), yes: bool = False
+    subjects: Sequence[Subject],
+    house: House,
+    now: datetime,
+    *,
+    named: Sequence[Anywhere] = (),
+    yes: bool = False,
+    unseen: bool = False,
 ) -> Deletion:
     """Deletes what is held of these subjects in every output; without `yes` only the plan is made.
 
-    A subject without a tenant is sought in every tenant that is known. Raises ConfigurationError for one that is named by
-    another field than the policy's subject, or of which no tenant is known; CheckFailed where records are left afterwards;
-    and what `expire` raises: then the request stays open, and the same command goes on with it.
+    A subject without a tenant is sought in every tenant that is known; one that is named by another field than the policy's
+    subject takes with him the records that hold his identifier. Raises ConfigurationError for a field that no policy has, a
+    form that only outputs have, or a tenant that nothing names, unless it is `unseen`; CheckFailed where records are left
+    afterwards; and what `expire` raises: then the request stays open, and the same command goes on with it.
     """
     with house.opened(create=yes) as ledger:
-        made = _Deleting(house, ledger, house.keyring(), now, *outputs(ledger, named))
-        whose = tuple(one for each in subjects for one in made.of_tenants(each))
-        found = made.planned(whose)
-        return made.done(found) if yes else found
+        found = outputs(ledger, named)
+        made = _Deleting(house, ledger, house.keyring(), now, *found)
+        check_fields(subjects, found[0])
+        if not unseen:
+            check_tenants(subjects, found[0], made.keys, tenants_named(ledger))
+        whose = tuple(dict.fromkeys(one for each in subjects for one in made.of_tenants(each)))
+        made = replace(made, begun=begun(ledger, made.keys, "delete", whose))
+        plan = made.planned(whose)
+        return made.done(plan) if yes else plan
 
 
 @dataclass(frozen=True)
@@ -115,12 +129,13 @@ class _Deleting:
     now: datetime
     found: tuple[Output, ...] = ()
     missed: tuple[Unreached, ...] = ()
+    begun: Mapping[Subject, Request] = field(default_factory=dict, repr=False)
 
     def of_tenants(self, subject: Subject) -> Iterator[Subject]:
         """The subject in each tenant in which it stands."""
-        if subject.field is not None:
-            hint = "`subject view --as` shows what is held; delete by the id that the policy names as its subject"
-            raise ConfigurationError("only subjects and tenants can be deleted", hint=hint)
+        if subject.is_form:
+            yield from self._behind(subject)
+            return
         if subject.tenant is not None:
             yield subject
             return
@@ -143,7 +158,7 @@ class _Deleting:
     def done(self, plan: Deletion) -> Deletion:
         """The deletion, carried out: recorded first, then output by output, then looked for once more."""
         steps = [self._request(each) for each in plan.whose]
-        taken_down(self.ledger, self.house, steps, self.now)
+        taken_down(self.ledger, self.house, [each for each in steps if each.asked_at == self.now], self.now)
         self._told_of(plan.whose)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
@@ -153,13 +168,14 @@ class _Deleting:
             self._check(plan.whose, made)
         except MinimizeError as error:
             wrong = error
-        body = {"receipts": [each.run_id for each in made]}
+        new = [each.run_id for each in made]
+        body = {step: {"receipts": [*json.loads(step.body).get("receipts", []), *new]} for step in steps}
         if wrong is not None:
-            failed = [step_of(step, "failed", self.now, error=wrong.code, **body) for step in steps]
+            failed = [step_of(step, "failed", self.now, error=wrong.code, **body[step]) for step in steps]
             taken_down(self.ledger, self.house, failed, self.now)
             raise wrong
         recalls = dict(zip(steps, plan.recalls.values(), strict=True))
-        done = [step_of(step, "done", self.now, recalls=recalls[step], **body) for step in steps]
+        done = [step_of(step, "done", self.now, recalls=recalls[step], **body[step]) for step in steps]
         taken_down(self.ledger, self.house, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:SHORT] for each in steps))
 
@@ -177,22 +193,30 @@ class _Deleting:
         )
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in made for one in each.outputs.values() for file in one.files]
-        left |= set(hidden(now, new, self.keys))
+        left |= set(hidden(now, new, self.keys, {each.field for each in whose if each.field is not None}))
         if left:
             hint = "a run may have published meanwhile: the same command goes on"
             raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
 
     def _told_of(self, whose: Sequence[Subject]) -> None:
         """Puts down that they are gone, so that no run brings them back."""
-        wishes = [Wish(str(each.tenant), KIND, each.id, self.now) for each in whose]
+        wishes = [Wish(str(each.tenant), KIND, each.id, self._until(each), each.field) for each in whose]
         add_events(wishes, replace(self.house, keys=self.keys), self.now)
 
     def _request(self, subject: Subject) -> Request:
+        """The request of a subject that is to be gone on with, else a new one."""
         from minimize.ledger.requests import Request
 
-        token = None if subject.id is None else subject_token(self.keys, str(subject.tenant), subject.id)
+        if subject in self.begun:
+            return self.begun[subject]
+        tenant, id_ = str(subject.tenant), subject.id
+        token = None if id_ is None else subject_token(self.keys, tenant, id_, field=subject.field)
         due, who = due_of(subject.is_tenant, self.now), actor_of().user or ""
-        return Request("delete", str(subject.tenant), token, self.now, due, "open", "{}", self.now, who)
+        return Request("delete", tenant, token, self.now, due, "open", "{}", self.now, who)
+
+    def _until(self, subject: Subject) -> datetime:
+        """Up to when his records go: what happened after he asked is not part of it."""
+        return self.begun[subject].asked_at if subject in self.begun else self.now
 
     def _expiry(self, output: Output, events: Sequence[Event]) -> tuple[Expiry, Pipeline]:
         job = pipeline_behind(output.folder, output.chain[-1], None)
@@ -201,7 +225,7 @@ class _Deleting:
         return Expiry(asked, job, output.chain), job
 
     def _event(self, subject: Subject) -> Event:
-        return Event(str(subject.tenant), KIND, self.now, subject.id)
+        return Event(str(subject.tenant), KIND, self._until(subject), subject.id, named_by=subject.field)
 
     def _recalls(self, whose: Sequence[Subject]) -> dict[Subject, Recalls]:
         """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""
@@ -212,16 +236,25 @@ class _Deleting:
     def _forms(self, whose: Sequence[Subject]) -> dict[Subject, frozenset[str]]:
         sought = ((each, list(self._search(each).over(self.found))) for each in whose)
         return {
-            each: frozenset(form for one in found if isinstance(one, Held) for form in one.forms)
+            each: frozenset(form for one in found if isinstance(one, Held) for form in one.subjects)
             for each, found in sought
         }
 
     def _blind(self, whose: Sequence[Subject]) -> Iterator[Blind]:
         """The files in which none of them can be looked for."""
-        for only in (False, True):
-            first = next((each for each in whose if each.is_tenant == only), None)
-            if first is not None:
-                yield from (one for one in self._search(first).over(self.found) if isinstance(one, Blind))
+        firsts = {(each.is_tenant, each.field): each for each in reversed(whose)}
+        found = (one for each in firsts.values() for one in self._search(each).over(self.found))
+        blind = (one for one in found if isinstance(one, Blind))
+        yield from {(one.output.folder, one.file.path, one.why): one for one in blind}.values()
+
+    def _behind(self, subject: Subject) -> Iterator[Subject]:
+        """Whoever stands behind a form, in each tenant; a pseudonym opens for nobody."""
+        found = [each for each in self._search(subject).over(self.found) if isinstance(each, Held)]
+        there = dict.fromkeys(one for each in found for one in behind(each, self.keys))
+        if not there:
+            hint = "`subject view --form` shows what is held; delete by the id, so that what arrives late is kept out"
+            raise ConfigurationError("nobody can tell who stands behind a pseudonym", hint=hint)
+        yield from there
 
     def _holds(self, subject: Subject) -> bool:
         return any(isinstance(each, Held) for each in self._search(subject).over(self.found))

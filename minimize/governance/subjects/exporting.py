@@ -13,6 +13,7 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.sharing.files import Aside, plain
 from minimize.governance.subjects.finding import Held
+from minimize.governance.subjects.page import html
 from minimize.governance.subjects.viewing import View, ledger_of
 from minimize.io.durable import digest_of, write_private
 from minimize.ledger.asked import as_json, logged
@@ -73,8 +74,10 @@ def _export(view: View, folder: Path, house: House, formats: Collection[str], re
     names = [*_records(view, folder, formats, redact)]
     body = json.dumps(_view(view, redact), indent=2, ensure_ascii=False, default=plain)
     write_private(folder / "view.json", lambda out: out.write(body + "\n"))
+    page = html([view], redacted=redact)
+    write_private(folder / "view.html", lambda out: out.write(page))
     entries = _audit(view, folder, house)
-    names += ["view.json", *(["audit.ndjson"] if entries is not None else [])]
+    names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
     digests = {name: digest_of(folder / name) for name in names}
     return Exported(folder, digests, view.rows, entries or 0)
 

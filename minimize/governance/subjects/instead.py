@@ -17,7 +17,7 @@ from minimize.governance.retention.look import Verdict
 from minimize.governance.retention.whose import Whose
 from minimize.governance.retention.written import Written
 from minimize.governance.subjects.asked import Subject
-from minimize.governance.subjects.finding import Look
+from minimize.governance.subjects.looking import Look
 from minimize.io.stored import Stored
 from minimize.io.text import one
 from minimize.io.types import arrow_type

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError
+from minimize.governance.subjects.asked import Subject
+from minimize.keys import Keyring
 from minimize.ledger import Change, Event, Resource, actor_of
+from minimize.ledger.tokens import known_token, secrets_of, versions_in
 from minimize.receipt import time_text
 from minimize.switching import House
 
@@ -85,6 +88,23 @@ def statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Status]:
                 known["disclosures"] = disclosures
     found = [Status(step, told[name]) for name, step in last.items()]
     return [each for each in found if tenant in (None, each.last.tenant_id)]
+
+
+def begun(ledger: Ledger, keys: Keyring, kind: str, whose: Iterable[Subject]) -> dict[Subject, Request]:
+    """The requests of these subjects that are open or failed, so that they are gone on with."""
+    open_ = [each.last for each in statuses(ledger) if each.last.state in ("open", "failed") and each.last.kind == kind]
+    known = {(each.tenant_id, each.subject): each for each in open_}
+    found = ((each, known.get((str(each.tenant), _token(each, keys, open_)))) for each in whose if open_)
+    return {each: request for each, request in found if request is not None}
+
+
+def _token(subject: Subject, keys: Keyring, among: Iterable[Request]) -> str | None:
+    """The token that one of these requests has of a subject."""
+    tenant = str(subject.tenant)
+    tokens = {each.subject for each in among if each.tenant_id == tenant and each.subject is not None}
+    if subject.id is None:
+        return None
+    return known_token(secrets_of(keys, versions_in(tokens), subject.field), tenant, subject.id, tokens) or ""
 
 
 def step_of(step: Request, state: State, now: datetime, **body: Any) -> Request:

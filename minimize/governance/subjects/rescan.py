@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,13 +15,15 @@ from minimize.pointer import Pointer
 from minimize.stores import local
 
 
-def hidden(outputs: Iterable[Output], paths: Iterable[str], keys: Keyring) -> Iterator[str]:
-    """Of files that were written anew those whose dictionaries hold a subject that no record has."""
+def hidden(
+    outputs: Iterable[Output], paths: Iterable[str], keys: Keyring, fields: Collection[str] = ()
+) -> Iterator[str]:
+    """Of files that were written anew those whose dictionaries hold a subject (or an id of a field) that no record has."""
     wanted = frozenset(paths)
     for output in outputs:
         for written, file in output.files():
-            key = written.policy.subject
-            if file.path in wanted and key is not None and _has_unused(output, file.path, Pointer.parse(key), keys):
+            names = {written.policy.subject, *fields} & written.policy.fields.keys() if file.path in wanted else set()
+            if any(_has_unused(output, file.path, Pointer.parse(str(name)), keys) for name in names):
                 yield file.path
 
 

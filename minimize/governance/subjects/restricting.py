@@ -23,6 +23,7 @@ def restrict(
     named: Sequence[Anywhere] = (),
     formats: Collection[str] = FORMATS,
     redact: Collection[str] = (),
+    unseen: bool = False,
 ) -> tuple[tuple[Exported, ...], Deletion]:
     """Exports what is held of these subjects into a new folder, then deletes it.
 
@@ -30,4 +31,4 @@ def restrict(
     """
     found = view(subjects, house, now, named=named)
     exported = export(found, folder, house, formats=formats, redact=redact)
-    return exported, delete(subjects, house, now, named=named, yes=True)
+    return exported, delete(subjects, house, now, named=named, yes=True, unseen=unseen)

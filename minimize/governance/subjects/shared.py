@@ -58,11 +58,13 @@ def shared(
     """The acts of sharing that name the subject, oldest first; of a whole tenant all of its own.
 
     Takes the tenants that are known, and the forms in which outputs have him: what was shared from an output was told by those.
+    Disclosures name the policy's subjects: who is named by another field is told by the forms of those beside him.
     """
     names = frozenset(tenants) if subject.tenant is None else frozenset({subject.tenant})
+    itself = [subject.id] if subject.id is not None and subject.field is None else []
     for act, share in told:
         if share.tenant_id in names and (
-            subject.id is None or any(_names(share, each, keys) for each in (subject.id, *forms))
+            subject.is_tenant or any(_names(share, each, keys) for each in (*itself, *forms))
         ):
             yield _shared(act, share)
 

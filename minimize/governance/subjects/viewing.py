@@ -11,8 +11,11 @@ from typing import Any
 from minimize.errors import LedgerError
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.finding import Blind, Held, Search
-from minimize.governance.subjects.outputs import Unreached, outputs
+from minimize.governance.subjects.linked import linked_to
+from minimize.governance.subjects.meant import check_fields, is_shown
+from minimize.governance.subjects.outputs import Output, Unreached, outputs
 from minimize.governance.subjects.shared import Shared, acts, shared
+from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tenants import tenants_named
 from minimize.receipt import time_text
@@ -28,6 +31,8 @@ class View:
 
     blind      files in which nobody can be looked for by this identifier, and why
     unreached  outputs that cannot be looked at from here
+    groups     row groups of the files that were looked at; `read` those that had to be
+    is_unseen  whether neither the ledger nor an output names the tenant
     """
 
     subject: Subject
@@ -36,6 +41,9 @@ class View:
     blind: tuple[Blind, ...] = ()
     unreached: tuple[Unreached, ...] = ()
     shared: tuple[Shared, ...] = ()
+    groups: int = 0
+    read: int = 0
+    is_unseen: bool = False
 
     @property
     def rows(self) -> int:
@@ -46,9 +54,16 @@ class View:
         """The view; with so many records of each file, the last ones, as they stand."""
         subject, of = self.subject, [told(each, rows) for each in self.held]
         return {
-            "subject": {"id": subject.id, "tenant_id": subject.tenant, "field": subject.field},
+            "subject": {
+                "id": subject.id,
+                "tenant_id": subject.tenant,
+                "field": subject.field,
+                **({"is_form": True} if subject.is_form else {}),
+            },
             "at": time_text(self.at),
             "rows": self.rows,
+            "row_groups": {"all": self.groups, "read": self.read},
+            "tenant_is_unseen": self.is_unseen,
             "held": of,
             "shared": [each.as_json() for each in self.shared],
             "not_searched": [
@@ -61,18 +76,25 @@ class View:
 
 
 def view(
-    subjects: Sequence[Subject], house: House, at: datetime, *, named: Sequence[Anywhere] = ()
+    subjects: Sequence[Subject],
+    house: House,
+    at: datetime,
+    *,
+    named: Sequence[Anywhere] = (),
+    linked: bool = False,
 ) -> tuple[View, ...]:
     """What is held of these subjects, in every output that the ledger knows and in those that are named.
 
-    Takes where the ledger and the keyring are (a ledger need not be there where outputs are named) and the time. Raises
-    KeyringError, LedgerError, OutputError.
+    Takes where the ledger and the keyring are (a ledger need not be there where outputs are named) and the time; `linked` adds
+    records of their devices in files that do not tell whose they are. Raises KeyringError, LedgerError, OutputError, and
+    ConfigurationError for a field that no policy has.
     """
     keys = house.keyring()
     with ledger_of(house, needed=not named) as ledger:
         found, missed = outputs(ledger, named)
-        known = tenants_named(ledger)
-        return tuple(_view(each, Search(each, keys, known), found, missed, ledger, at) for each in subjects)
+        check_fields(subjects, found)
+        looking = _Looking(found, missed, ledger, at, keys, tenants_named(ledger), linked)
+        return tuple(map(looking.view, subjects))
 
 
 def told(each: Held, rows: int = 0) -> dict[str, Any]:
@@ -94,6 +116,7 @@ def told(each: Held, rows: int = 0) -> dict[str, Any]:
         "to": _moment(each.until),
         "until": _keeps(each.until, policy.retention),
         "fields": {name: form for name, form in forms.items() if form != "drop"},
+        "beside": {name: len(found) for name, found in each.beside.items()},
         "records": each.rows.slice(max(0, each.rows.num_rows - rows)).to_pylist(),
     }
 
@@ -111,19 +134,43 @@ def ledger_of(house: House, *, needed: bool) -> Iterator[Ledger | None]:
             found.close()
 
 
-def _view(
-    subject: Subject,
-    search: Search,
-    found: Sequence[Any],
-    missed: Sequence[Unreached],
-    ledger: Ledger | None,
-    at: datetime,
-) -> View:
-    each = list(search.over(found))
-    held = tuple(one for one in each if isinstance(one, Held))
-    forms = frozenset(form for one in held for form in one.forms)
-    sent = () if ledger is None else tuple(shared(acts(ledger), subject, search.tenants, search.keys, forms))
-    return View(subject, at, held, tuple(one for one in each if isinstance(one, Blind)), tuple(missed), sent)
+@dataclass(frozen=True)
+class _Looking:
+    found: Sequence[Output]
+    missed: Sequence[Unreached]
+    ledger: Ledger | None
+    at: datetime
+    keys: Keyring = field(repr=False)
+    known: frozenset[str] = field(repr=False)
+    linked: bool = False
+
+    def view(self, subject: Subject) -> View:
+        """What is held of one subject."""
+        search = Search(subject, self.keys, self.known)
+        looks = list(search.looks(self.found))
+        held = [each.found for each in looks if isinstance(each.found, Held)]
+        held += linked_to(held, self.found, self.keys) if self.linked else []
+        forms = frozenset(form for one in held for form in one.subjects)
+        told = () if self.ledger is None else acts(self.ledger)
+        return View(
+            subject,
+            self.at,
+            tuple(held),
+            tuple(each.found for each in looks if isinstance(each.found, Blind)),
+            tuple(self.missed),
+            tuple(shared(told, subject, self._tenants(subject, held), self.keys, forms)),
+            sum(each.groups for each in looks),
+            sum(each.read for each in looks),
+            not held and self._is_unseen(subject),
+        )
+
+    def _tenants(self, subject: Subject, held: Sequence[Held]) -> frozenset[str]:
+        """The tenants whose disclosures may name him."""
+        return self.known.union(*(each.tenants for each in held)) if subject.tenant is None else frozenset()
+
+    def _is_unseen(self, subject: Subject) -> bool:
+        tenant = subject.tenant
+        return tenant is not None and tenant not in self.known and not is_shown(tenant, self.found, self.keys)
 
 
 def _moment(microseconds: int | None) -> str | None:

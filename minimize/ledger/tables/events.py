@@ -21,7 +21,9 @@ EVENTS: Final = Table(
     Column("forms", Text, nullable=False),
     Column("recorded_at", Moment, nullable=False),
     Column("actor", Text, nullable=False),
+    Column("field", Text, nullable=False, server_default=""),
     Index("ix_events_event", "event"),
 )
 """`event` names what a row is about: of rows with one name the last counts. `subject` is a keyed token, empty for a whole
-tenant; `forms` are keyed tokens of the forms in which it stands in outputs, as JSON."""
+tenant; `forms` are keyed tokens of the forms in which it stands in outputs, as JSON. `field` names the field that has such ids,
+empty for the policy's subject."""

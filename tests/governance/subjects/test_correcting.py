@@ -10,6 +10,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError
 from minimize.governance.subjects import Correction, Subject, correct, statuses
+from minimize.governance.subjects import correcting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
@@ -147,3 +148,19 @@ def test_a_value_of_another_type_is_refused_without_being_named(filled: House) -
 def test_a_whole_tenant_cannot_be_corrected(filled: House) -> None:
     with pytest.raises(ConfigurationError, match="one subject of one tenant"):
         correct(Subject(None, "north"), {"phone": "x"}, places(filled), datetime.now(UTC))
+
+
+def test_recipients_are_told_by_the_form_that_the_output_has_which_was_shared(
+    filled: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[frozenset[str]] = []
+    monkeypatch.setattr(room, "acts", lambda _: ["an act"])
+
+    def shared(*words: Any) -> list[Any]:
+        asked.append(frozenset(words[4]))
+        return []
+
+    monkeypatch.setattr(room, "shared", shared)
+    corrected(filled, phone="+4915100009999")
+    (forms,) = asked
+    assert forms == set(standing(filled, "device_id"))

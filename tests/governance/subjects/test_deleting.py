@@ -194,6 +194,12 @@ def test_who_stands_nowhere_wants_a_tenant(filled: House) -> None:
     assert deleted(filled, Subject("d99", "north")).rows == 0
 
 
-def test_only_the_policys_subjects_can_be_deleted(filled: House) -> None:
-    with pytest.raises(ConfigurationError, match="only subjects and tenants"):
-        deleted(filled, Subject("d3", "north", "serial"))
+def test_a_field_that_no_policy_has_names_nobody(filled: House) -> None:
+    with pytest.raises(ConfigurationError, match=r"has a field modle \(hint: did you mean model\?"):
+        deleted(filled, Subject("d3", "north", "modle"))
+
+
+def test_a_tenant_that_nothing_names_is_noticed(filled: House) -> None:
+    with pytest.raises(ConfigurationError, match=r"names the tenant nroth .*is it spelled so"):
+        deleted(filled, Subject("d3", "nroth"))
+    assert deleted(filled, Subject("d3", "nroth"), unseen=True).rows == 0

@@ -1,0 +1,52 @@
+"""What is held of somebody, as a page."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from minimize.governance.subjects import Subject, view
+from minimize.governance.subjects.page import html
+from minimize.switching import House as Places
+from tests.job.house import AT, House, events
+
+
+class Tags(HTMLParser):
+    """The tags of a page, which must close in order, and what they name to be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")] + [tag] * (tag == "script")
+        if tag not in ("meta", "!doctype"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def page(house: House, subject: Subject, *without: str) -> str:
+    house.brings(events(40))
+    house.run()
+    found = view([subject], Places(house.out / "ledger.db", keys=house.keys), AT)
+    return html(found, redacted=without)
+
+
+def test_a_page_says_where_in_which_form_and_until_when(house: House) -> None:
+    text = page(house, Subject("d3", "south"))
+    assert "What is held of d3 of south" in text
+    assert "pseudonymize" in text
+    assert "kept until" in text
+    tags = Tags()
+    tags.feed(text)
+    assert (tags.open, tags.fetched) == ([], [])
+
+
+def test_whatever_stands_there_is_escaped(house: House) -> None:
+    assert "<b>d3" not in page(house, Subject("<b>d3", "south"))
+
+
+def test_a_column_that_is_left_out_is_nowhere_on_it(house: House) -> None:
+    assert "model" not in page(house, Subject("d3", "south"), "model")
