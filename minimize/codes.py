@@ -2,9 +2,10 @@
 
 The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R`
 refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V`
-verification, `H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and subjects,
-`Q` requests about them, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a whole,
-`D` drift, `B` the door, `I` and `W` the log. No code changes its meaning, and none is used again.
+verification, `H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and
+subjects, `Q` requests about them, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a
+whole, `D` drift, `B` the door, `J` how a change of a policy is graded, `I` and `W` the log. No code changes its
+meaning, and none is used again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from minimize.governance.sharing.codes import CODES as SHARING
 from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import RULES
+from minimize.review.codes import CODES as REVIEW
 from minimize.verification.codes import CODES as VERIFICATION
 
 _PLAN: Final = {
@@ -167,6 +169,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **RECIPIENTS,
         **INCIDENTS,
         **DOOR,
+        **REVIEW,
         **_DRIFT,
         **_LOG,
     }

@@ -21,6 +21,7 @@ TABLES = (
     "ledger/codes.py",
     "policy/faults.py",
     "policy/lint/rules.py",
+    "review/codes.py",
     "verification/codes.py",
 )
 

@@ -46,6 +46,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "Breaches: open, scope, declare, notice, measure, exempt, close; list shows what is overdue.",
     ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
+    "diff": ("minimize.cli.diff", "What changed between two states of policies, graded: tightens, loosens, neutral."),
     "policy": ("minimize.cli.policy", "Approve a policy as it is."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),

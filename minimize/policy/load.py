@@ -33,9 +33,15 @@ def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
     Takes the path, and purposes beside the closed list and the nearest `minimize.yaml`.
     Raises PolicyError with every fault as a finding, or where the file cannot be read.
     """
+    policy, found = examine_policy(path, purposes)
+    return _sound(policy, found, "policy")
+
+
+def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
+    """The policy as far as it can be read, with every fault. Where there are faults, never run by it."""
     faults = Faults()
     read = _read_policy(_file(path, "policy.yaml"), tuple(purposes), faults)
-    return _sound(read.policy, faults.found, "policy")
+    return read.policy, _in_order(faults.found)
 
 
 def policy_from(mapping: Mapping[str, Any], purposes: Sequence[str] = (), folder: str | Path = ".") -> Policy:

@@ -1,0 +1,189 @@
+"""`diff` over files, folders and revisions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.review.change import Changes
+from minimize.review.comparing import diff
+from tests.job.house import FIELDS, PIPELINE, POLICY
+from tests.review.repository import Repository, repository
+
+SHIPPED = Path(__file__).parents[2] / "pipelines"
+LONGER = {**POLICY, "retention": "60d"}
+
+
+@pytest.fixture(name="repo")
+def _repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return repository(tmp_path)
+
+
+def told(changes: Changes) -> list[tuple[str, str, str | None]]:
+    return [(change.code, change.grade, change.file) for change in changes.found]
+
+
+def test_our_own_pipelines_and_themselves_differ_in_nothing() -> None:
+    assert diff(SHIPPED, SHIPPED).found == ()
+
+
+def test_a_revision_is_compared_with_a_path(repo: Repository) -> None:
+    repo.writes("pipelines/p/policy.yaml", LONGER)
+    assert told(diff("one", "pipelines")) == [("J020", "loosens", "pipelines/p/policy.yaml")]
+
+
+def test_two_revisions_are_compared_and_files_are_called_by_them(repo: Repository) -> None:
+    repo.writes("pipelines/p/policy.yaml", LONGER)
+    repo.commits("two")
+    assert told(diff("one", "two", "pipelines")) == [("J020", "loosens", "two:pipelines/p/policy.yaml")]
+    assert [grade for _, grade, _ in told(diff("two:pipelines", "one:pipelines"))] == ["tightens"]
+
+
+def test_from_below_the_root_a_dot_begins_a_path_from_here(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo.root / "pipelines")
+    repo.writes("pipelines/p/policy.yaml", LONGER)
+    assert [grade for _, grade, _ in told(diff("one:./p/policy.yaml", "p/policy.yaml"))] == ["loosens"]
+    assert [grade for _, grade, _ in told(diff("one", "p"))] == ["loosens"]
+
+
+def test_a_policy_elsewhere_and_its_hierarchy_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    repo = repository(tmp_path, "../shared/policy.yaml")
+    model = {"type": "string", "do": {"generalize": {"hierarchy": "h/models.txt", "level": 1}}}
+    repo.writes("pipelines/shared/policy.yaml", {**POLICY, "fields": {**FIELDS, "model": model}})
+    for name, label in (("two", "Nexus"), ("three", "Other")):
+        repo.writes("pipelines/shared/h/models.txt", f"Nexus 5X;{label};Google;*\n")
+        repo.commits(name)
+    found = diff("two", "three", "pipelines/p/pipeline.yaml")
+    assert told(found) == [("J011", "loosens", "three:pipelines/shared/policy.yaml")]
+
+
+def test_purposes_of_the_house_are_those_of_the_revision(repo: Repository) -> None:
+    repo.writes("minimize.yaml", "purposes: [fleet]\n")
+    repo.writes("pipelines/p/policy.yaml", {**POLICY, "purposes": [*POLICY["purposes"], "fleet"]})
+    repo.commits("two")
+    assert {change.code for change in diff("one", "two", ".").found} == {"J021", "J050"}
+
+
+def test_nothing_of_a_repository_is_put_anywhere_but_what_people_wrote(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    repo.writes("pipelines/p/data/a.ndjson", '{"secret": 1}\n')
+    repo.writes("pipelines/p/settings.csv", "tenant_id\nx\n")
+    repo.commits("two")
+    put: list[str] = []
+    write = Path.write_bytes
+
+    def seen(path: Path, content: Any) -> int:
+        put.append(path.name)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", seen)
+    diff("two", "pipelines")
+    assert sorted(put) == ["pipeline.yaml", "policy.yaml"]
+
+
+def test_a_policy_that_comes_loosens_and_one_that_goes_tightens(repo: Repository) -> None:
+    repo.writes("pipelines/q/policy.yaml", POLICY)
+    assert told(diff("one", "pipelines")) == [("J001", "loosens", "pipelines/q/policy.yaml")]
+    assert told(diff("pipelines", "one:pipelines")) == [("J001", "tightens", "pipelines/q/policy.yaml")]
+
+
+def test_the_line_is_that_of_what_changed(repo: Repository) -> None:
+    path = repo.writes("pipelines/p/policy.yaml", LONGER)
+    (change,) = diff("one", "pipelines").found
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if '"retention": "60d"' in text)
+    assert change.line == line
+
+
+def test_faults_of_both_sides_are_told_under_what_files_are_called(repo: Repository) -> None:
+    repo.writes("pipelines/p/policy.yaml", {**POLICY, "retention": "soon"})
+    repo.commits("two")
+    with pytest.raises(PolicyError) as caught:
+        diff("two", "one", "pipelines")
+    assert {finding.file for finding in caught.value.findings} == {"two:pipelines/p/policy.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("no-revision", "pipelines", None),
+        ("one", "nothing", None),
+        ("one", "one", "nothing"),
+        ("one:nothing", "pipelines", None),
+        ("one:../x", "pipelines", None),
+        (":pipelines", "pipelines", None),
+        ("--output=x", "pipelines", None),
+        ("pipelines", "pipelines/p/nothing", None),
+    ],
+)
+def test_what_is_not_there_is_a_fault_of_configuration(old: str, new: str, path: str | None, repo: Repository) -> None:
+    with pytest.raises(ConfigurationError):
+        diff(old, new, path)
+    assert not (repo.root / "x").exists()
+
+
+def test_outside_of_a_repository_a_revision_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    (tmp_path / "policy.yaml").write_text("policy: p\n")
+    with pytest.raises(ConfigurationError, match="no folder of a git repository"):
+        diff("main", "policy.yaml")
+
+
+def test_without_git_two_paths_are_compared_all_the_same(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert diff("pipelines", "pipelines").found == ()
+    with pytest.raises(ConfigurationError, match="no `git` here"):
+        diff("one", "pipelines")
+
+
+def test_a_code_that_is_none_cannot_be_allowed() -> None:
+    with pytest.raises(ConfigurationError, match="no change has the code J01"):
+        diff(SHIPPED, SHIPPED, allow=["J01"])
+
+
+PIPELINES: dict[str, tuple[dict[str, Any], str]] = {
+    "a promise less": ({"records": {}}, "J033"),
+    "another purpose": ({"purpose": "customer_support"}, "J030"),
+    "settings at all": ({"settings": "settings.csv"}, "J031"),
+    "no limit of quarantine": ({"quarantine": {}}, "J039"),
+    "a lower threshold": ({"suppress": {"below": 2, "counting": "device_id"}}, "J038"),
+    "related aggregates": ({"suppress": {"below": 3, "counting": "device_id", "related": "accepted"}}, "J038"),
+    "exact counts": ({"round": None}, "J038"),
+    "a measure more": ({"measures": {"events": "count", "drained": {"sum": "battery"}}}, "J037"),
+    "smaller groups": ({"group_by": {"day": {"event_time": "day"}, "model": "model", "tenant": "tenant_id"}}, "J036"),
+    "finer groups": ({"group_by": {"day": {"event_time": "hour"}, "model": "model"}}, "J036"),
+}
+CAREFUL = {
+    "group_by": {"day": {"event_time": "day"}, "model": "model"},
+    "measures": {"events": "count"},
+    "suppress": {"below": 3, "counting": "device_id"},
+    "round": {"counts_to": 5},
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_changes_of_a_pipeline_loosen_one_way_and_not_the_other(name: str, tmp_path: Path) -> None:
+    change, code = PIPELINES[name]
+    (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
+    base = {**PIPELINE, "quarantine": {"stop_above": 0.5}, "aggregates": {"a": CAREFUL}}
+    base.pop("settings")
+    within = {key: value for key, value in change.items() if key in CAREFUL}
+    new = {**base, **{key: value for key, value in change.items() if key not in CAREFUL}}
+    new["aggregates"] = {"a": {key: value for key, value in {**CAREFUL, **within}.items() if value is not None}}
+    for file, says in (("old.yaml", base), ("new.yaml", new)):
+        (tmp_path / file).write_text(json.dumps(says))
+    forth, back = (
+        diff(tmp_path / one, tmp_path / two) for one, two in (("old.yaml", "new.yaml"), ("new.yaml", "old.yaml"))
+    )
+    assert [(each.code, each.grade) for each in forth.found] == [(code, "loosens")]
+    expected = "loosens" if name == "another purpose" else "tightens"
+    assert [(each.code, each.grade) for each in back.found] == [(code, expected)]

@@ -1,0 +1,108 @@
+"""The parameters of every technique, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.policy.model import Do
+from minimize.review.forms import PARAMETERS, form_grade
+from minimize.techniques import TECHNIQUES
+
+FOLDER = Path(__file__).parent
+# By technique: parameters from the finest to the coarsest.
+CHAINS: dict[str, list[dict[str, Any]]] = {
+    "pseudonymize": [
+        {"key": "k", "link": "x"},
+        {"key": "k"},
+        {"key": "k", "per": "t"},
+        {"key": "k", "per": "t", "rotate": "year"},
+        {"key": "k", "per": "t", "rotate": "month"},
+        {"key": "k", "per": "t", "rotate": "day"},
+    ],
+    "tokenize": [{"key": "k"}, {"key": "k", "per": "t"}],
+    "mask": [{"keep_last": 4}, {"keep_last": 2}],
+    "round": [{"to": 0.01}, {"to": 0.1}, {"to": 5}],
+    "bin": [{"width": 1}, {"width": 10}],
+    "clip": [{"max": 9}, {"min": 0, "max": 9}, {"min": 1, "max": 8}],
+    "truncate_time": [{"to": unit} for unit in ("minute", "hour", "day", "month", "quarter", "year")],
+    "age": [{"unit": "days"}, {"unit": "months"}, {"unit": "years"}],
+    "shift_dates": [{"key": "k", "per": "t", "max_days": 3}, {"key": "k", "per": "t", "max_days": 30}],
+    "truncate_ip": [{"v4": 24}, {"v4": 16}, {"v4": 16, "v6": 32}],
+    "truncate_version": [{"parts": 3}, {"parts": 1}],
+    "map": [{"values": {"a": "1", "b": "2"}, "otherwise": "o"}, {"values": {"a": "1"}, "otherwise": "o"}],
+    "top": [{"keep": 50, "other": "o"}, {"keep": 5, "other": "o"}, {"keep": 5, "other": "o", "at_least": 20}],
+    "grid": [{"metres": 100}, {"metres": 1000}],
+    "h3": [{"resolution": 9}, {"resolution": 5}],
+    "redact": [{"patterns": ["email"]}, {"patterns": ["email", "phone"]}],
+}
+INCOMPARABLE: dict[str, list[dict[str, Any]]] = {
+    "pseudonymize": [{"key": "k", "per": "t"}, {"key": "k", "per": "u"}],
+    "mask": [{"keep_last": 4}, {"keep_first": 4}],
+    "bin": [{"width": 10}, {"edges": [10, 20]}],
+    "truncate_time": [{"to": "week"}, {"to": "day", "zone": "Europe/Berlin"}],
+    "map": [{"values": {"a": "1"}}, {"values": {"a": "2"}}],
+    "redact": [{"patterns": ["email"]}, {"patterns": ["phone"]}],
+}
+
+
+def form(word: str, given: dict[str, Any]) -> Do:
+    return (TECHNIQUES[word].model_validate(given, context={"folder": FOLDER}),)
+
+
+def test_every_parameter_of_every_technique_has_its_order() -> None:
+    assert {name: set(PARAMETERS.get(name, ())) for name in TECHNIQUES} == {
+        name: set(kind.model_fields) for name, kind in TECHNIQUES.items()
+    }
+
+
+@pytest.mark.parametrize("word", CHAINS)
+def test_a_coarser_form_tightens_and_a_finer_loosens(word: str) -> None:
+    chain = [form(word, given) for given in CHAINS[word]]
+    for place, finer in enumerate(chain):
+        for coarser in chain[place + 1 :]:
+            assert form_grade(finer, coarser) == "tightens"
+            assert form_grade(coarser, finer) == "loosens"
+
+
+@pytest.mark.parametrize("word", CHAINS)
+def test_the_same_form_is_neutral(word: str) -> None:
+    assert {form_grade(form(word, given), form(word, given)) for given in CHAINS[word]} == {"neutral"}
+
+
+@pytest.mark.parametrize("word", INCOMPARABLE)
+def test_forms_that_cannot_be_compared_loosen(word: str) -> None:
+    one, other = (form(word, given) for given in INCOMPARABLE[word])
+    assert (form_grade(one, other), form_grade(other, one)) == ("loosens", "loosens")
+
+
+def test_a_week_is_not_made_of_months() -> None:
+    week, month = (form("truncate_time", {"to": unit}) for unit in ("week", "month"))
+    assert (form_grade(week, month), form_grade(month, week)) == ("loosens", "loosens")
+
+
+def test_edges_that_are_left_out_make_wider_bins() -> None:
+    many, few = form("bin", {"edges": [1, 2, 3]}), form("bin", {"edges": [1, 3]})
+    assert (form_grade(many, few), form_grade(few, many)) == ("tightens", "loosens")
+
+
+def test_labels_tell_the_ends_of_open_bins() -> None:
+    numbers, labels = form("bin", {"edges": [1, 2]}), form("bin", {"edges": [1, 2], "as": "label"})
+    assert (form_grade(labels, numbers), form_grade(numbers, labels)) == ("tightens", "loosens")
+
+
+def test_a_hierarchy_is_its_content(tmp_path: Path) -> None:
+    forms = []
+    for number, label in enumerate(("Nexus", "Nexus", "Other")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "h.csv").write_text(f"Nexus 5X;{label};Google;*\n")
+        kind = TECHNIQUES["generalize"]
+        forms.append(
+            [(kind.model_validate({"hierarchy": "h.csv", "level": n}, context={"folder": folder}),) for n in (1, 2)]
+        )
+    assert form_grade(forms[0][0], forms[1][0]) == "neutral"
+    assert form_grade(forms[0][0], forms[0][1]) == "tightens"
+    assert form_grade(forms[0][0], forms[2][0]) == "loosens"
