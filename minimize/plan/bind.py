@@ -18,10 +18,10 @@ from minimize.plan.gates import gate_faults
 from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
 from minimize.plan.refusals import refusals
 from minimize.plan.schema import aggregate_schema, records_schema
-from minimize.plan.words import condition_text
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.words import condition_text
 
 RECORDS = "records"
 """Under this name a plan says what it reveals that a record is there."""

@@ -10,7 +10,7 @@ from minimize.aggregates import Measure
 from minimize.plan.aggregates import has_open_ends
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan, OutputPlan, Plan
-from minimize.plan.words import condition_text, duration, step_text
+from minimize.policy.words import condition_text, duration, step_text
 
 COUNTS = ("count", "count_distinct", "histogram")
 """The measures that are rounded where an aggregate rounds its counts."""

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from minimize.plan.fields import branches_of
 from minimize.plan.model import Branch, FieldPlan, Plan
-from minimize.plan.words import chain_text, condition_text
 from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
 from minimize.policy.model import Records
+from minimize.policy.words import chain_text, condition_text
 from minimize.settings.seen import Explained, SettingRow
 
 USER = ("user",)

@@ -11,9 +11,9 @@ from minimize.nested import leaf_type
 from minimize.plan import category
 from minimize.plan.model import Action, Branch, FieldPlan
 from minimize.plan.request import for_purpose
-from minimize.plan.words import chain_text, condition_text, duration
 from minimize.pointer import Pointer
 from minimize.policy.model import Do, Field, Policy, Role
+from minimize.policy.words import chain_text, condition_text, duration
 from minimize.techniques import Leaves, Step, TypeRefused, plain
 
 

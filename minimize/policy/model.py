@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
+from minimize.policy.html import shown
 from minimize.techniques import Step
 
 Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
@@ -115,3 +116,6 @@ class Policy(Model):
     """`sha256:` of what the file says, however it is laid out, without `approved`; empty for one that was not read."""
     lines: Mapping[tuple[str, ...], int] = {}
     """Where the file's keys stand, by their path of at most three keys."""
+
+    def _repr_html_(self) -> str:
+        return shown(self)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from minimize.markup import page, paragraph, table
 from minimize.receipt.model import FieldReceipt, Output
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _FATES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL = 24
 _WIDTH = 100
-_TABLE = "<table><caption style='text-align:left'>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def summary(receipt: Receipt, width: int = _WIDTH) -> str:
@@ -26,24 +25,23 @@ def summary(receipt: Receipt, width: int = _WIDTH) -> str:
 
 def html(receipt: Receipt) -> str:
     """What happened, as tables; every text in them is escaped."""
-    parts = [
-        f"<p>{escape(_title(receipt))}</p>",
-        _table("rows", ("read", *_FATES), [[_number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]], 0),
-        _table("why, and what nobody declared", ("", "rows"), [[what, _number(n)] for what, n in _causes(receipt)], 1),
-        _table(
+    return page(
+        paragraph(_title(receipt)),
+        table("rows", ("read", *_FATES), [[_number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]], 0),
+        table("why, and what nobody declared", ("", "rows"), [[what, _number(n)] for what, n in _causes(receipt)], 1),
+        table(
             "fields",
             ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
             [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
             2,
         ),
-        _table(
+        table(
             "outputs",
             ("output", "category", "rows", "files", "groups suppressed"),
             [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
             2,
         ),
-    ]
-    return "<div>" + "".join(parts) + "</div>"
+    )
 
 
 def _title(receipt: Receipt) -> str:
@@ -133,19 +131,3 @@ def _number(count: int) -> str:
 
 def _plural(count: int, noun: str) -> str:
     return f"{_number(count)} {noun}{'' if count == 1 else 's'}"
-
-
-def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
-    """A table whose first columns (so many) are words; the others are numbers."""
-    if not rows:
-        return ""
-    body = "".join(_row("td", row, words) for row in rows)
-    return _TABLE.format(caption=escape(caption), head=_row("th", head, words), body=body)
-
-
-def _row(tag: str, cells: Sequence[str], words: int) -> str:
-    sides = ["left" if place < words else "right" for place in range(len(cells))]
-    shown = (
-        f"<{tag} style='text-align:{side}'>{escape(cell)}</{tag}>" for cell, side in zip(cells, sides, strict=True)
-    )
-    return f"<tr>{''.join(shown)}</tr>"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -89,3 +90,14 @@ def test_why_gives_the_lines_of_the_file(tmp_path: Path) -> None:
 
 def test_rows_are_not_printed(tmp_path: Path) -> None:
     assert "canary" not in repr(rows(tmp_path, "canary,canary,usage,on,admin,2026-11-01T00:00:00Z"))
+
+
+def test_a_notebook_shows_how_often_a_switch_was_moved_and_nobodys_own(tmp_path: Path) -> None:
+    day = "2026-11-01T00:00:00Z"
+    loaded = rows(
+        tmp_path, f"t,,location,on,admin,{day}", f"u,,location,on,admin,{day}", f"t,d-7,location,off,user,{day}"
+    )
+    shown = re.sub(r" style='[^']*'", "", loaded._repr_html_())
+    assert "<td>location</td><td>admin</td><td>on</td><td>2</td><td>2</td>" in shown
+    assert "<td>location</td><td>user</td><td>off</td><td>1</td><td>1</td>" in shown
+    assert "d-7" not in shown

@@ -10,7 +10,7 @@ from typing import Final
 
 from minimize.governance.recipients.examples import after, before
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
-from minimize.plan.words import chain_text, duration
+from minimize.policy.words import chain_text, duration
 
 HEAD = ("field", "example", "as it leaves", "used for", "form")
 Line = tuple[str, str, str, str, str]

@@ -13,8 +13,8 @@ from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import LINKING, Entry
 from minimize.plan.fields import branches_of
 from minimize.plan.request import for_purpose, is_released
-from minimize.plan.words import chain_text
 from minimize.policy.model import DROP, Do, Field, Policy
+from minimize.policy.words import chain_text
 from minimize.techniques import Step
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize

@@ -7,7 +7,7 @@ from typing import Any
 from minimize.governance.sharing.composing import Composed, composed
 from minimize.governance.sharing.keyed import RecipientKeys, key_for
 from minimize.governance.sharing.released import Entry
-from minimize.plan.words import chain_text
+from minimize.policy.words import chain_text
 from tests.governance.sharing.house import POLICY, House, changed
 
 

@@ -1,0 +1,37 @@
+"""Small tables of HTML for a notebook; every text in them is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def page(*parts: str) -> str:
+    """Paragraphs and tables as one piece."""
+    return f"<div>{''.join(parts)}</div>"
+
+
+def paragraph(text: str) -> str:
+    """A paragraph, or nothing where there is no text."""
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], words: int | None = None) -> str:
+    """A table whose first columns (so many; all where nothing is said) are words, and the others numbers.
+
+    Nothing where there are no rows.
+    """
+    sides = ["left" if words is None or place < words else "right" for place in range(len(head))]
+    lines = [_row("td", row, sides) for row in rows]
+    if not lines:
+        return ""
+    body = f"<thead>{_row('th', head, sides)}</thead><tbody>{''.join(lines)}</tbody>"
+    return f"<table><caption style='text-align:left'>{escape(caption)}</caption>{body}</table>"
+
+
+def _row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
+    shown = (
+        f"<{tag} style='text-align:{side};vertical-align:top'>{escape(cell)}</{tag}>"
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f"<tr>{''.join(shown)}</tr>"
