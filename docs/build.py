@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from executed import executed
 
 from minimize.cli.main import VERBS, group
 from minimize.codes import CODES
@@ -145,7 +146,10 @@ def build(target: Path = TARGET) -> Path:
     for page in HERE.rglob("*.md"):
         place = pages / page.relative_to(HERE)
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(page, place)
+        if page.parent.name == "notebooks":
+            executed(page, place)
+        else:
+            shutil.copy(page, place)
     for name, make in GENERATED.items():
         (pages / "reference" / name).write_text(make() + "\n")
     settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(HERE.parent))
@@ -156,4 +160,4 @@ def build(target: Path = TARGET) -> Path:
 
 
 if __name__ == "__main__":
-    print(f"the site is in {build()}")
+    print(f"the site is in {build(*map(Path, sys.argv[1:2]))}")

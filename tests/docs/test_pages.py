@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.pages import ROOT, Reader, path_with_ours
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")
 
 
 @pytest.fixture(name="reader")

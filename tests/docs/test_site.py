@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,19 @@ import pytest
 from minimize.cli.main import VERBS
 from minimize.codes import CODES
 from minimize.techniques import TECHNIQUES
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, path_with_ours
+
+NOTEBOOKS = ("minimized_data", "policy_author", "before_sharing")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", name="site")
 def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    build = runpy.run_path(str(ROOT / "docs" / "build.py"))["build"]
-    made: Path = build(tmp_path_factory.mktemp("docs") / "made")
-    return made
+    target = tmp_path_factory.mktemp("docs") / "made"
+    variables = os.environ | {"PATH": path_with_ours()}
+    subprocess.run([sys.executable, ROOT / "docs" / "build.py", target], check=True, env=variables)
+    return target / "site"
 
 
 def test_every_verb_technique_and_code_is_in_the_reference(site: Path) -> None:
@@ -54,3 +59,12 @@ def test_every_page_is_in_the_way_that_a_reader_goes() -> None:
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
     beside = {"schedules/README.md"}  # speaks of the files next to it
     assert [page for page in pages if f'"{page}"' not in nav] == sorted(beside)
+
+
+def test_the_notebooks_were_run_and_show_what_they_made(site: Path) -> None:
+    shown = {name: (site / "notebooks" / name / "index.html").read_text() for name in NOTEBOOKS}
+    assert len(list((site / "notebooks").glob("*.png"))) >= 3
+    assert "groups are not there" in shown["minimized_data"]
+    assert "did you mean 'os_verison'?" in shown["policy_author"]
+    assert "consent was withdrawn" in shown["before_sharing"]
+    assert [name for name, text in shown.items() if "<table>" not in text and "<pre>" not in text] == []
