@@ -96,6 +96,7 @@ _EVENTS: Final = {
 _SUBJECTS: Final = {
     "Q001": "subjects that cannot be read",
     "Q002": "a row that names neither a subject nor a tenant",
+    "Q003": "an output or a disclosure holds what names somebody, and no rule finds him there",
 }
 _ERRORS: Final = {
     "E000": "an error without a kind of its own",

@@ -173,6 +173,26 @@ def status(tenant: str | None, as_json: bool, **places: Any) -> int:
     return int(any(each.is_overdue(now) for each in found))
 
 
+@command.command("coverage")
+@click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest.")
+@options.house
+@options.as_json
+def coverage(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
+    """List the columns of outputs and disclosures that name somebody, and the rule that finds him. Exit 1 where none does."""
+    from minimize.governance.subjects import coverage as covered
+
+    may("subject/view", places)
+    found = covered(_house(places), named=named)
+    lines = [
+        f"{each.where}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.why}" for each in found.targets
+    ]
+    lines += [f"not reached: {each.folder} of {each.pipeline}: {each.why}" for each in found.unreached]
+    missed = [{"output": each.folder, "pipeline": each.pipeline, "why": each.why} for each in found.unreached]
+    said = {"targets": [each.as_json() for each in found.targets], "not_reached": missed}
+    options.show({"ok": not found.uncovered, **said}, as_json, "\n".join(lines) or "nobody is named anywhere")
+    return int(bool(found.uncovered))
+
+
 @command.command("confirm")
 @click.argument("request")
 @click.argument("recipient")

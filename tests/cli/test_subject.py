@@ -70,3 +70,40 @@ def test_a_restriction_exports_and_deletes(house: House, command: Command) -> No
     assert not (house.folder / "export").exists()
     assert "went" in command("subject", "restrict", *words, "--yes").out
     assert (house.folder / "export/view.json").exists()
+
+
+def test_a_key_that_no_rule_finds_fails_lint_and_coverage(house: House, command: Command) -> None:
+    user = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
+    house.policy({"user": user, "device_id": {"type": "string", "role": "identifier", "do": "drop"}})
+    house.brings([{**each, "user": "u1"} for each in RECORDS])
+    house.run()
+    house.policy({"user": user})
+    said = command("lint", ".", "--keys", house.keys, "--json")
+    assert [each["code"] for each in said.json["findings"] if each["severity"] == "error"] == ["Q003"]
+    assert said.code == 1
+    told = command("subject", "coverage", "--output", house.out)
+    assert (told.code, "NO RULE" in told.out) == (1, True)
+    house.run()
+    assert command("subject", "coverage", "--output", house.out).code == 0
+    assert "Q003" not in command("lint", ".", "--keys", house.keys).out
+
+
+def test_a_view_is_a_page_too(house: House, command: Command) -> None:
+    house.brings(RECORDS)
+    house.run()
+    said = command("subject", "view", "d3", "--html", "--output", house.out, "--keys", house.keys)
+    assert said.out.startswith("<!doctype html>")
+    assert said.out.endswith("</html>\n")
+
+
+def test_of_whom_nothing_is_held_a_deletion_says_so(house: House, command: Command) -> None:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    places = ("--output", house.out, "--keys", house.keys)
+    done = command("subject", "delete", "d99", "--tenant", "north", *places, "--yes")
+    assert (done.code, "nothing is held" in done.out, "0 records of 1 subject went" in done.out) == (0, True, True)
+    wrong = command("subject", "delete", "d3", "--tenant", "nroth", *places)
+    assert (wrong.code, "is it spelled so?" in wrong.err) == (2, True)
+    whole = command("subject", "delete", "--tenant", "north", *places)
+    assert "of 1 tenant would go" in whole.out

@@ -79,6 +79,12 @@ def test_its_output_verifies(name: str, runs: Runs) -> None:
     assert done.code == 0, done.stdout + done.stderr
 
 
+def test_whoever_its_output_names_is_found_by_a_rule(name: str, runs: Runs) -> None:
+    done = minimize("subject", "coverage", "--json", "--in", str(runs[name].output), keys=runs.keys)
+    assert (done.code, done.json["ok"]) == (0, True), done.stdout
+    assert done.json["targets"]
+
+
 def test_its_quarantine_has_every_code_that_the_sample_provokes(name: str, runs: Runs) -> None:
     quarantine = runs[name].receipt["quarantine"]
     assert {"malformed", "wrong_type", "missing_field", "forbidden_field", "bad_time"} == set(quarantine["by_code"])

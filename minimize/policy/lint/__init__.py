@@ -52,6 +52,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.late,
     aggregates.rounded,
     aggregates.counted,
+    aggregates.named,
     records.found_again,
     records.covered,
     outputs.in_bucket,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from minimize.aggregates import Measure
 from minimize.errors import Finding
 from minimize.policy.fields import ways_of
+from minimize.policy.keyed import keys_of
 from minimize.policy.lint.fields import leaves
 from minimize.policy.lint.subject import Subject
 from minimize.policy.model import Field
@@ -54,6 +55,19 @@ def accepted(subject: Subject) -> Iterator[Finding]:
             if aggregate.round is None:
                 message = "counts of related aggregates are exact"
                 yield subject.in_pipeline("L064", message, "aggregates", name, hint="say `round: {counts_to: 5}`")
+
+
+def named(subject: Subject) -> Iterator[Finding]:
+    """L073: groups that name somebody: he is not looked for in aggregates."""
+    keys = frozenset(keys_of(subject.policy))
+    for name, aggregate in _aggregates(subject):
+        for column, key in aggregate.group_by.items():
+            if key.field in keys:
+                message = (
+                    f"`{column}`: a group is somebody's, by {key.field}, and whoever asks to be deleted stays there"
+                )
+                at = ("aggregates", name, "group_by")
+                yield subject.in_pipeline("L073", message, *at, hint="group by something that many share")
 
 
 def counted(subject: Subject) -> Iterator[Finding]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from minimize.errors import Finding
-from minimize.policy.fields import ways_of
+from minimize.policy.keyed import tells
 from minimize.policy.lint.subject import Subject
-from minimize.policy.model import Field
-
-_LINKING = ("everything", "linkable", "reversible")
 
 
 def found_again(subject: Subject) -> Iterator[Finding]:
@@ -29,13 +26,7 @@ def covered(subject: Subject) -> Iterator[Finding]:
     if records is None or (named is not None and subject.is_held(named)):
         return
     for field in subject.fields:
-        if field.role == "identifier" and subject.is_held(field.key) and _tells(field):
+        if field.role == "identifier" and subject.is_held(field.key) and tells(field):
             lacks = "the policy names no subject" if named is None else f"the records do not hold {named}"
             hint = f"say `subject: {field.key}`, or drop it: whoever asks to be deleted could not be found"
             yield subject.finding("L072", f"the records hold {field.key}, and {lacks}", field=field, hint=hint)
-
-
-def _tells(field: Field) -> bool:
-    """Whether equal values stay equal in some form of the field that leaves."""
-    ways = [way for way in ways_of(field) if not isinstance(way, str)]
-    return any(all(step.leaves in _LINKING for step in way) for way in ways)

@@ -61,6 +61,7 @@ _RULES = (
     Rule("L070", "warning", "records without an index: a subject is found only by reading all of them"),
     Rule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
     Rule("L072", "error", "records hold an identifier, and no subject by which they could be found and erased"),
+    Rule("L073", "error", "an aggregate's groups name somebody, and no request looks there"),
     Rule("L080", "warning", "a policy that is not the one that was approved"),
     Rule("L081", "error", "a policy that nobody approved as it is, where the house lets nothing run under such a one"),
 )

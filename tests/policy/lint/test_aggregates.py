@@ -92,3 +92,10 @@ def test_an_exact_figure_beside_rounded_counts_is_told(
 def test_counting_something_else_than_the_subject_is_told(pipeline_lint_of: LintOf) -> None:
     text = "aggregates:\n" + aggregate("count", "suppress: {below: 10, counting: os}")
     assert told(pipeline_lint_of(text, FIELDS)) == [("L067", "warning", "a")]
+
+
+@pytest.mark.parametrize(("key", "is_told"), [("device", True), ("clipped", False), ("os", False)])
+def test_groups_that_name_somebody_are_told(pipeline_lint_of: LintOf, key: str, *, is_told: bool) -> None:
+    text = f"aggregates:\n  a: {{group_by: {{k: {key}}}, measures: {{n: count}}, suppress: {{below: 10}}}}\n"
+    fields = FIELDS.replace("role: identifier}", "role: identifier, do: {pseudonymize: {key: device}}}")
+    assert [each.code for each in pipeline_lint_of(text, fields) if each.code == "L073"] == ["L073"] * is_told
