@@ -19,6 +19,7 @@ from minimize.job.encrypting import tell_made
 from minimize.job.erasing import check_still
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
+from minimize.job.leaving import leaving
 from minimize.job.limits import check_at, check_quarantine, check_whose, too_much
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
@@ -118,6 +119,7 @@ def _published(given: Given, folder: Output, how: How, booking: Booking) -> Rece
         bad = check_quarantine(given.pipeline, outcomes)
         if not bad:
             attachments = beside(given.pipeline, given.plan, how.backfill)
+            attachments |= leaving(folder.folder, folder.receipts(), staging.standing(), given.keys)
             receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
             return _signed(receipt, given, staging, attachments, booking)
     if given.pending and len(bad) < len(outcomes):

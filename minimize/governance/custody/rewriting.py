@@ -22,6 +22,7 @@ from minimize.io.stated import files_stated, indexes_stated, keys_stated
 from minimize.job import account
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
+from minimize.job.leaving import leaving
 from minimize.job.told import How
 from minimize.keys import Keyring, Kms, Master, find_kms
 from minimize.keys.keyring import DESTROYED
@@ -59,15 +60,16 @@ class Rewriting:
 
     def _group(self, wrote: Receipt, files: Sequence[OutputFile], kms: Kms) -> Receipt:
         how = How("rotate", "local", datetime.now(UTC), quiet, NOWHERE, ledger=self.ledger)
-        attachments = Written(self.output, wrote).everything
+        everything = Written(self.output, wrote).everything
         with booked(self, how) as booking, open_output(self.output, create=False, lease=booking.head) as folder:
             catch_up(booking, folder.receipts())
+            paths = [file.path for file in files]
+            attachments = everything | leaving(self.output, folder.receipts(), paths, self.keys)
 
             def receipt(done: Rewritten) -> Receipt:
                 unsigned = _receipt(folder.receipts(), wrote, done, how, attachments)
                 return replace(unsigned, run_id=booking.run_id, audit=booking.head()).signed(self.keys)
 
-            paths = [file.path for file in files]
             signed = rewrite(folder, booking.run_id, paths, _same, receipt, attachments, keys=self.keys, kms=kms)
             told(booking, signed)
         log.info("%d files encrypted anew", len(files), extra={"code": "I004", "run_id": signed.run_id})

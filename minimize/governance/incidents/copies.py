@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from minimize.governance.incidents.columns import FORMS, Column, Form
 from minimize.governance.incidents.counting import SHAPE
 from minimize.governance.incidents.persons import Space
+from minimize.governance.sharing.keyed import MARK
 from minimize.ledger.disclosures import WIDTH, Disclosure, TenantShare, disclosures, tenants_of
 from minimize.ledger.recalls import recalls
 from minimize.receipt import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
+
+_KEY: Final = re.compile(r"\bkey ([^\s,()]+)")
+"""The key that a form names."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,26 @@ class Copy:
         lines = {"tenant": [self.tenant] * len(names), "person": names, "rows": rows, "since": [None] * len(names)}
         return pa.Table.from_pydict({**lines, "until": [until] * len(names)}, SHAPE)
 
-    def columns(self, keys: frozenset[str]) -> frozenset[Column]:
-        """The fields that were sent, in the form that is left once these keys are known."""
+    def columns(self, keys: frozenset[str], *, keyed: bool = False) -> frozenset[Column]:
+        """The fields that were sent, in the form that is left once these keys are known; `keyed`: only what they made."""
         category = str(self.act.body["category"])
         return frozenset(
-            Column(name, category, _form(category, str(form), keys), str(form))
+            Column(name, category, _form(category, str(form), opened=self._is_made(str(form), keys)), str(form))
             for name, form in self.act.body["fields"].items()
+            if not keyed or self._is_made(str(form), keys)
         )
+
+    def _is_made(self, form: str, keys: frozenset[str]) -> bool:
+        """Whether a field was made with one of these keys, or with one of the recipient's own that comes from one.
+
+        Acts of before their keys were recorded: any version that is known counts.
+        """
+        names = set(_KEY.findall(form))
+        told = self.act.body.get("keys")
+        used = [each for each in told or () if each.rpartition("/")[0] in names]
+        if told is None:
+            return bool({each for name in names for each in _from(name)} & {key.rpartition("/")[0] for key in keys})
+        return bool({each for key in used for each in _from(key)} & keys)
 
     def as_json(self) -> dict[str, Any]:
         """The copy, as a scope names it."""
@@ -95,9 +113,18 @@ def copies(ledger: Ledger, window: tuple[datetime, datetime]) -> Iterator[Copy]:
                     yield Copy(act, share)
 
 
-def _form(category: str, technique: str, keys: frozenset[str]) -> Form:
-    """A pseudonym is one whatever else was sent. Which version made it is not recorded: any that is known counts."""
-    names = {key.rpartition("/")[0] for key in keys}
+def _form(category: str, technique: str, *, opened: bool) -> Form:
+    """A pseudonym is one whatever else was sent."""
     if "pseudonymize" in technique:
-        return "identified" if any(f"key {name}" in technique for name in names) else "pseudonymized"
+        return "identified" if opened else "pseudonymized"
     return next((form for form in FORMS if form == category), "identified")
+
+
+def _from(key: str) -> frozenset[str]:
+    """A key, and the one that it comes from: a recipient's own comes from ours.
+
+    >>> sorted(_from("device@vendor/2"))
+    ['device/2', 'device@vendor/2']
+    """
+    name, slash, version = key.partition("/")
+    return frozenset({key, f"{name.partition(MARK)[0]}{slash}{version}"})

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial, reduce
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.errors import KeyringError, OutputError
+from minimize.errors import KeyringError, OutputError, PolicyError
 from minimize.governance.incidents.columns import Column, Known, of_keys
 from minimize.governance.incidents.persons import Persons, Space
 from minimize.governance.incidents.reached import Reach
@@ -47,20 +48,26 @@ class Counted:
     persons  of `SHAPE`
     space    in which persons are named; None where they are not
     columns  by tenant the columns in which something stands
+    most     by tenant at most how many persons, where they are not named any more
     """
 
     reach: Reach
     persons: pa.Table = field(repr=False)
     space: Space | None
     columns: dict[str | None, frozenset[Column]]
+    most: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A file that was exposed and cannot be looked at: its code, or why. Its receipt tells how many records it had."""
+    """A file that was exposed and cannot be looked at: its code, or why. Its receipt tells how many records it had.
+
+    by  what tells of whom they were: what was taken down when it went (`record`), its folder's name; None where nothing does
+    """
 
     reach: Reach
     why: str
+    by: Literal["record", "folder"] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Counting:
         lost = ""
         try:
             return self._counted(reach)
-        except (OutputError, KeyringError) as error:
+        except (OutputError, KeyringError, PolicyError) as error:
             lost = error.code
         except OSError:
             lost = "it is gone"
@@ -139,14 +146,8 @@ class One:
 
     def _wanted(self) -> dict[str, Column]:
         """The columns that were exposed."""
-        masters, keys = self.reach.file.keys or (), self.counting.known
-        known = Known(keys, opened=self.reach.read is not None)
-        columns = self.reach.columns
-        return {
-            each.name: known.column(each, masters, folder=each.name not in self.stored.schema.names)
-            for each in self.stored.whole
-            if (columns is None or each.name in columns) and (not self.reach.keyed or of_keys(each, masters, keys))
-        }
+        inside = frozenset(self.stored.schema.names)
+        return exposed_columns(self.reach, self.stored.whole, inside, self.counting.known)
 
     def _rows(self, batch: pa.RecordBatch, tenants: pa.Array, persons: Persons) -> pa.Table:
         clock = Clock.of(self.policy, self.stored.whole) if self.reach.name == "records" else None
@@ -162,12 +163,7 @@ class One:
         if clock is not None:
             oldest, newest = clock.oldest(batch), clock.newest(batch)
             return pa.array(oldest, mask=oldest == UNKNOWN), pa.array(newest, mask=newest == UNKNOWN)
-        first = None if self.reach.date is None else moment(self.reach.date)
-        if first is None:
-            return pa.nulls(batch.num_rows, pa.int64()), pa.nulls(batch.num_rows, pa.int64())
-        last = first + timedelta(days=1) - timedelta(microseconds=1)
-        both = (pa.scalar(microseconds_of(each), pa.int64()) for each in (first, last))
-        since, until = (pa.repeat(each, batch.num_rows) for each in both)
+        since, until = (pa.repeat(pa.scalar(each, pa.int64()), batch.num_rows) for each in batch_date(self.reach))
         return since, until
 
     def _tenants(self, batch: pa.RecordBatch, pointers: dict[str, Pointer]) -> pa.Array:
@@ -193,6 +189,24 @@ class One:
         clock = Clock.of(self.policy, self.stored.whole)
         column = column_of(self.policy, key, pointer, clock, self.stored, self.counting.keys).column
         return {form: name for name in self.counting.tenants for form in column.forms(name, name) or ()}
+
+
+def batch_date(reach: Reach) -> tuple[int | None, int | None]:
+    """The first and the last microsecond of a file's batch date, since 1970; None where it has none."""
+    first = None if reach.date is None else moment(reach.date)
+    if first is None:
+        return None, None
+    return microseconds_of(first), microseconds_of(first + timedelta(days=1)) - 1
+
+
+def exposed_columns(reach: Reach, whole: pa.Schema, inside: frozenset[str], known: frozenset[str]) -> dict[str, Column]:
+    """The columns of a file that were exposed. Takes which of them stand in it, and not in its folders' names; known keys."""
+    masters, telling = reach.file.keys or (), Known(known, opened=reach.read is not None)
+    return {
+        each.name: telling.column(each, masters, folder=each.name not in inside)
+        for each in whole
+        if (reach.columns is None or each.name in reach.columns) and (not reach.keyed or of_keys(each, masters, known))
+    }
 
 
 def merged(parts: Sequence[pa.Table]) -> pa.Table:

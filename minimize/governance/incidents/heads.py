@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -33,14 +33,15 @@ class Heads:
         """Takes in what a file holds. Of aggregates nobody is counted."""
         reach = each.reach
         if reach.name == "records":
-            self._add(each.space, each.persons, f"{reach.output.folder}/{reach.file.path}", sure=reach.read is None)
+            place = f"{reach.output.folder}/{reach.file.path}"
+            self._add(each.space, each.persons, place, sure=reach.read is None, most=each.most)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
             if tenant is not None and reach.name == "records":
                 self._cap(tenant, None if reach.read is None else (str(reach.read.at), reach.read.rows))
 
     def add_copy(self, copy: Copy) -> None:
         """Takes in what a recipient got."""
-        self._add(copy.space, copy.persons(), copy.act.disclosure, sure=True)
+        self._add(copy.space, copy.persons(), copy.act.disclosure, sure=True, most={})
         self._cap(copy.tenant, None)
 
     def subjects(self) -> dict[str, Subjects]:
@@ -50,7 +51,7 @@ class Heads:
             found.setdefault(tenant, []).append(some)
         return {tenant: self._all(tenant, each) for tenant, each in found.items()}
 
-    def _add(self, space: Space | None, persons: pa.Table, place: str, *, sure: bool) -> None:
+    def _add(self, space: Space | None, persons: pa.Table, place: str, *, sure: bool, most: Mapping[str, int]) -> None:
         known = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_valid(persons["person"])))
         if space is not None and known.num_rows:
             seen = pa.table([known["tenant"], known["person"], pa.repeat(sure, known.num_rows)], schema=_SHAPE)
@@ -58,7 +59,7 @@ class Heads:
         rest = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
         for line in rest.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
             places = self.nameless.setdefault(line["tenant"], {})
-            places[place] = max(line["rows_sum"], places.get(place, 0))
+            places[place] = max(most.get(line["tenant"], line["rows_sum"]), places.get(place, 0))
 
     def _cap(self, tenant: str, read: tuple[str, int | None] | None) -> None:
         known = self.capped.setdefault(tenant, {})

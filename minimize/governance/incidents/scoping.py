@@ -17,6 +17,7 @@ from minimize.governance.incidents.heads import Heads
 from minimize.governance.incidents.incident import Incident
 from minimize.governance.incidents.reached import reached
 from minimize.governance.incidents.reads import Read, reads
+from minimize.governance.incidents.remembered import Remembering
 from minimize.governance.incidents.tenant import Affected, Found
 from minimize.governance.subjects.outputs import Unreached, outputs
 from minimize.ledger.tenants import tenants_named
@@ -54,7 +55,7 @@ class Scope:
             "records_of_unknown_tenants": self.nobodys,
             "not_searched": [
                 {"output": str(each.reach.output.folder), "file": each.reach.file.path, "rows": each.reach.file.rows}
-                | {"why": each.why}
+                | {"why": each.why, "tenants_by": each.by}
                 for each in self.lost
             ],
             "not_reached": [
@@ -86,12 +87,15 @@ def scope_of(
         counting = Counting(keys, exposure.keys, tenants_named(ledger))
         files = [counting.of(each) for each in reached(exposure, known, seen, window)]
         out = list(copies(ledger, window))
+    remembering = Remembering(keys, exposure.keys)
+    lost = [remembering.of(each) for each in files if isinstance(each, Lost)]
     counted = [each for each in files if isinstance(each, Counted)]
-    taken = [each for each in out if each.recipient in exposure.names("recipient")]
+    counted += [each for _, each in lost if each is not None]
+    taken = [each for each in out if _is_taken(each, exposure)]
     return Scope(
         now,
         tuple(_affected(counted, taken, out, exposure)),
-        tuple(each for each in files if isinstance(each, Lost)),
+        tuple(each for each, _ in lost),
         missed,
         sum(_nobodys(each) for each in counted),
         tuple(seen),
@@ -135,10 +139,18 @@ def _found(each: Counted) -> Iterator[tuple[str, Found]]:
             yield tenant, Found(each.reach.via, place, columns, line["rows_sum"], *times)
 
 
+def _is_taken(copy: Copy, exposure: Exposure) -> bool:
+    """Whether a copy was exposed: with its recipient, or by keys alone that something in it was made with."""
+    if exposure.only_keys:
+        return bool(copy.columns(exposure.keys, keyed=True))
+    return copy.recipient in exposure.names("recipient")
+
+
 def _copied(copy: Copy, exposure: Exposure) -> Found:
     until = int(copy.act.recorded_at.timestamp() * 1_000_000)
-    columns = copy.columns(exposure.keys)
-    return Found(f"recipient:{copy.recipient}", copy.act.disclosure, columns, copy.share.rows, None, until)
+    columns = copy.columns(exposure.keys, keyed=exposure.only_keys)
+    via = ", ".join(map(str, exposure.each)) if exposure.only_keys else f"recipient:{copy.recipient}"
+    return Found(via, copy.act.disclosure, columns, copy.share.rows, None, until)
 
 
 def _nobodys(each: Counted) -> int:

@@ -22,6 +22,7 @@ from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
+from minimize.job.leaving import leaving
 from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.observability.places import Places
@@ -75,6 +76,7 @@ class Carrying:
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
+            attachments |= leaving(self.output, folder.receipts(), [each.file.path for each in group], self.keys)
             made = tuple(self._anew(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
             telling = Telling(
                 folder.receipts(),

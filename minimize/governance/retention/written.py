@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from minimize.errors import OutputError
 from minimize.io.history import RUNS
+from minimize.job.leaving import LEFT
 from minimize.policy.faults import Faults
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
@@ -20,7 +21,7 @@ POLICY: Final = "policy.yaml"
 PIPELINE: Final = "pipeline.yaml"
 RETENTION: Final = "retention.yaml"
 """The policy of today, beside a receipt that applied its retention to files that keep the policy of then."""
-_OF_THE_RUN: Final = (RETENTION, "backfill.yaml")
+_OF_THE_RUN: Final = (RETENTION, "backfill.yaml", LEFT)
 """What stands beside a receipt about the change that it tells of, not about the files."""
 
 
@@ -73,9 +74,9 @@ class Written:
 
     @property
     def everything(self) -> dict[str, bytes]:
-        """The same with what stands there about the change that the receipt tells of. Raises OutputError."""
+        """The same with what stands there about the change that the receipt tells of, but for what left. Raises OutputError."""
         said = {**self.receipt.files, POLICY: self.receipt.policy.digest}
-        return {name: self._content(name, digest) for name, digest in said.items()}
+        return {name: self._content(name, digest) for name, digest in said.items() if name != LEFT}
 
     @property
     def _folder(self) -> Place:

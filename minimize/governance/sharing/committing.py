@@ -44,7 +44,9 @@ def committed(
     if function is None or composed is None:
         raise differing("it was not planned")
     now, shares = clock(), tenant_shares(made, tenants.verdicts, asked)
-    act = disclosure_of(asked, function, composed, made, shares, category=account.category or "", file=file, now=now)
+    keys = frozenset() if planned.plan is None else planned.plan.keys
+    category = account.category or ""
+    act = disclosure_of(asked, function, composed, made, shares, category=category, keys=keys, file=file, now=now)
     event = event_of_sharing(act, now)
     try:
         record(ledger, act, shares, event, asked.keys, lambda _: _still(ledger, asked, planned, made, clock()))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from minimize.errors import without_values
+from minimize.errors import ConfigurationError, without_values
 from minimize.governance.access.gate import gate
 from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.act import Act, act
@@ -47,7 +47,8 @@ def share(
     the manifest): they stand in no result, file, digest, count or record.
     Gives the kind of `data` (a Table for files), or the path of the file; with `dry_run` an account of what would leave and
     why the rest would not, and nothing is recorded. Rows of tenants that do not agree are left out. An `at` before now
-    counts for a dry run alone; one that is yet to come must be fine then and now.
+    is for a dry run alone; one that is yet to come must be fine then and now.
+    Raises ConfigurationError for an `at` in the past without `dry_run`.
     Raises NotPermitted with every reason at once where nothing may leave, or a consent ends while the payload is made.
     Leaves a signed record of the act in the ledger, before anything is handed over; what the connector raises comes later.
     """
@@ -82,14 +83,16 @@ def acting(
     connector: Connector | None = None,
 ) -> Act:
     """The same, planned and not done: who needs the account and the record beside the payload starts here."""
+    when = moment(at)
     if not dry:
+        _check_not_past(when)
         house = House(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
         gate("share/send", house, datetime.now(UTC), about=_name(recipient))
     asked = resolve(
         recipient,
         function,
         places,
-        whens=moments(moment(at), datetime.now(UTC), dry=dry),
+        whens=moments(when, datetime.now(UTC), dry=dry),
         purpose=purpose,
         fields=fields,
         existing=existing,
@@ -97,6 +100,15 @@ def acting(
         connector=connector,
     )
     return act(asked, data, lambda: datetime.now(UTC))
+
+
+def _check_not_past(at: datetime | None) -> None:
+    """Whoever asks as of a time that is past would think that what was agreed to then counted."""
+    if at is not None and at < datetime.now(UTC):
+        hint = "leave `at` out: that is now"
+        raise ConfigurationError(
+            "an `at` in the past goes with a dry run alone: what is sent is sent as of now", hint=hint
+        )
 
 
 def _name(recipient: str | Recipient) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from minimize.governance.recipients import Function
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.composing import Composed
 from minimize.governance.sharing.consented import Verdict
+from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.payload import Made
 from minimize.ledger import Change, Event, Resource, actor_of
 from minimize.ledger.tokens import KEY
@@ -46,10 +47,11 @@ def disclosure_of(
     shares: list[TenantShare],
     *,
     category: str,
+    keys: Collection[str],
     file: Mapping[str, Any] | None,
     now: datetime,
 ) -> Disclosure:
-    """The act, as it is signed."""
+    """The act, as it is signed. Takes the names of the keys that its pseudonyms were made with."""
     from minimize.ledger.disclosures import Disclosure
 
     contract = asked.recipient.contract
@@ -68,6 +70,7 @@ def disclosure_of(
         "contract": None if contract is None else contract.reference,
         "policy": {"name": asked.policy.policy, "version": asked.policy.version, "digest": asked.policy.digest},
         "fields": {key: composed.fates[key].form for key in composed.sent},
+        "keys": [f"{name}/{RecipientKeys(asked.keys).version_of(name)}" for name in sorted(keys)],
         "category": category,
         "rows": made.rows,
         "tenants": {share.tenant_id: _told(share) for share in shares},

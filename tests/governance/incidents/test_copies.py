@@ -10,6 +10,7 @@ import pytest
 from minimize.governance.incidents import Exposure, scope_of
 from minimize.governance.incidents.copies import Copy, copies
 from minimize.ledger import find_ledger
+from minimize.ledger.disclosures import Disclosure, TenantShare
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.recalls import Recalled, State, record_recalls
 from minimize.switching import House as Places
@@ -71,3 +72,31 @@ def test_a_recipients_pseudonyms_are_opened_by_the_key_that_they_come_from(shop:
     first = out(shop)[0]
     forms = [{each.name: each.form for each in first.columns(frozenset(keys))} for keys in ((), ("device/1",))]
     assert [form["device_id"] for form in forms] == ["pseudonymized", "identified"]
+
+
+def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(shop: House) -> None:
+    places = Places(shop.ledger, keys=shop.keys)
+
+    def found(*texts: str) -> dict[str, list[tuple[str, str]]]:
+        scope = scope_of(Exposure.of(texts), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
+        return {
+            each["tenant_id"]: [(kind["column"], kind["form"]) for kind in each["kinds"]] for each in scope["tenants"]
+        }
+
+    assert found("key:device/1") == {name: [("device_id", "identified")] for name in ("north", "south")}
+    assert found("key:device@vendor/1") == found("key:device/1")
+    assert found("key:device/2") == found("key:dev/1") == found("key:device@carrier/1") == {}
+
+
+@pytest.mark.parametrize(("told", "key", "made"), [(None, "device/9", True), (["device@vendor/2"], "device/1", False)])
+def test_acts_of_before_keys_were_recorded_count_under_any_version(told: object, key: str, made: bool) -> None:
+    body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device@vendor)"}}
+    act = Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body if told is None else {**body, "keys": told})
+    copy = Copy(act, TenantShare("north", 1, "c", None, b""))
+    assert bool(copy.columns(frozenset({key}), keyed=True)) == made
+
+
+def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
+    body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device_old@vendor)"}}
+    copy = Copy(Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("north", 1, "c", None, b""))
+    assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}

@@ -262,6 +262,21 @@ def test_the_public_call_shares_from_files_on_disk(house: House, tmp_path: Path)
     assert account.rows == 3
 
 
+def test_the_public_call_refuses_a_time_in_the_past_but_for_a_dry_run(house: House, tmp_path: Path) -> None:
+    policy, data = _on_disk(house, tmp_path)
+    asked: dict[str, Any] = {
+        "policy": policy,
+        "keys": house.keys,
+        "ledger": house.ledger,
+        "recipients": tmp_path / "recipients",
+    }
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    with pytest.raises(ConfigurationError, match="in the past"):
+        minimize.share(data, recipient="vendor", function="sync", at=before, to=tmp_path / "payload.ndjson", **asked)
+    assert not (tmp_path / "payload.ndjson").exists()
+    assert minimize.share(data, recipient="vendor", function="sync", at=before, dry_run=True, **asked).rows == 3
+
+
 def test_without_a_keyring_nothing_is_shared(house: House, tmp_path: Path) -> None:
     policy, data = _on_disk(house, tmp_path)
     with pytest.raises(KeyringError, match="no keyring"):

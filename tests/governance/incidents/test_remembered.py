@@ -1,0 +1,131 @@
+"""Tenants of files that cannot be looked at any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.governance.incidents import Exposure, Scope, scope_of
+from minimize.governance.retention.expire import expire
+from minimize.job.leaving import LEFT
+from minimize.keys.create import destroy_key
+from minimize.receipt import Receipt
+from minimize.switching import House as Places
+from tests.job.house import AT, House, events
+
+RECORDS = events(60)
+NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
+PERSONS = {each["device_id"] for each in NORTH}
+PER_TENANT = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
+
+
+def scoped(house: House, *texts: str) -> Scope:
+    now = datetime.now(UTC)
+    window = (now - timedelta(hours=1), now)
+    return scope_of(Exposure.of(texts), window, Places(output=house.out, keys=house.keys), now)
+
+
+def tenants(found: Scope) -> dict[str, Any]:
+    return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
+
+
+def ran(house: House, **pipeline: Any) -> Receipt:
+    house.pipeline(**{"aggregates": None, **pipeline})
+    house.brings(RECORDS)
+    return house.run()
+
+
+def without_north(house: House) -> None:
+    house.brings([each for each in RECORDS if each["tenant_id"] == "south"])
+    house.run()
+
+
+def emptied(house: House) -> None:
+    """Everything is past its retention."""
+    house.policy(retention="1d")
+    expire(house.out, at=AT + timedelta(days=400), keys=house.keys, yes=True)
+
+
+@pytest.mark.parametrize("change", [without_north, emptied])
+def test_a_run_whose_files_are_gone_still_names_its_tenants(house: House, change: Callable[[House], None]) -> None:
+    receipt = ran(house)
+    change(house)
+    found = scoped(house, f"run:{receipt.run_id}")
+    north = tenants(found)["north"]
+    assert north["subjects"] == {"count": len(PERSONS), "exact": False}
+    assert (north["rows"], north["notice"], north["form"]) == (len(NORTH), True, "pseudonymized")
+    assert {"device_id", "battery", "model"} <= {kind["column"] for kind in north["kinds"]}
+    assert [each["tenants_by"] for each in found.as_json()["not_searched"]] == ["record"]
+
+
+def test_the_period_of_a_file_that_is_gone_holds_all_event_times(house: House) -> None:
+    receipt = ran(house)
+    without_north(house)
+    period = tenants(scoped(house, f"run:{receipt.run_id}"))["north"]["period"]
+    times = sorted(each["event_time"] for each in NORTH)
+    assert period["from"] <= times[0] < times[-1] <= period["to"]
+    assert datetime.fromisoformat(period["from"]) > datetime.fromisoformat(times[0]) - timedelta(hours=1)
+
+
+def test_columns_and_keys_narrow_what_is_gone_too(house: House) -> None:
+    receipt = ran(house)
+    without_north(house)
+    found = tenants(scoped(house, f"run:{receipt.run_id}", "column:battery"))["north"]
+    assert [kind["column"] for kind in found["kinds"]] == ["battery"]
+    alone = tenants(scoped(house, "key:device/1"))["north"]
+    assert [(kind["column"], kind["form"]) for kind in alone["kinds"]] == [("device_id", "identified")]
+    assert "north" not in tenants(scoped(house, "key:device/2"))
+
+
+def test_where_nothing_was_taken_down_the_folder_tells(house: House) -> None:
+    receipt = ran(house, records={"partition_by": ["tenant_id"]})
+    without_north(house)
+    for path in (house.out / "runs").glob(f"*/{LEFT}"):
+        path.unlink()
+    found = scoped(house, f"run:{receipt.run_id}")
+    north = tenants(found)["north"]
+    assert (north["rows"], north["subjects"]["exact"], north["notice"]) == (len(NORTH), False, True)
+    assert {"device_id", "battery"} <= {kind["column"] for kind in north["kinds"]}
+    assert {each["tenants_by"] for each in found.as_json()["not_searched"]} == {"folder"}
+
+
+def test_where_nothing_tells_nobody_is_named_and_that_is_said(house: House) -> None:
+    receipt = ran(house)
+    without_north(house)
+    for path in (house.out / "runs").glob(f"*/{LEFT}"):
+        path.unlink()
+    found = scoped(house, f"run:{receipt.run_id}").as_json()
+    assert found["tenants"] == []
+    assert [(each["rows"], each["tenants_by"]) for each in found["not_searched"]] == [(len(RECORDS), None)]
+
+
+def test_what_is_under_destroyed_keys_is_unintelligible_and_needs_no_notice(house: House) -> None:
+    ran(house, records=PER_TENANT)
+    destroy_key(house.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
+    found = scoped(house, f"output:{house.out}")
+    north = tenants(found)["north"]
+    assert (north["form"], north["notice"], north["rows"]) == ("encrypted", False, len(NORTH))
+    assert tenants(found)["south"]["form"] == "encrypted"
+    assert [(each["why"], each["tenants_by"]) for each in found.as_json()["not_searched"]] == [("E210", "folder")]
+
+
+def test_a_key_that_leaked_before_it_was_destroyed_opens_what_others_took(house: House) -> None:
+    ran(house, records=PER_TENANT)
+    destroy_key(house.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
+    found = tenants(scoped(house, f"output:{house.out}", "key:encrypt.pseudonymized.t-north/1"))
+    assert {name: (each["form"], each["notice"]) for name, each in found.items()} == {
+        "north": ("pseudonymized", True),
+        "south": ("encrypted", False),
+    }
+
+
+def test_no_name_stands_open_beside_a_receipt(house: House) -> None:
+    ran(house)
+    without_north(house)
+    found = [path for path in (house.out / "runs").rglob("*") if path.is_file() and b"north" in path.read_bytes()]
+    assert found == []
+    minimize.verify(house.out, keys=house.keys)

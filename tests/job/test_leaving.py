@@ -1,0 +1,100 @@
+"""What is taken down of files that a change takes away."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.io.published import receipts
+from minimize.job.leaving import LEFT, Held, leaving, left
+from minimize.keys import Keyring, new_keyring
+from tests.job.house import AT, House, built, events
+
+RECORDS = events(60)
+NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    """A house whose one day was run twice: the second time without north."""
+    house = built(tmp_path)
+    house.brings(RECORDS)
+    house.run()
+    house.brings([each for each in RECORDS if each["tenant_id"] == "south"])
+    house.run()
+    return house
+
+
+def held(house: House) -> dict[str, dict[str | None, Held]]:
+    found = left(house.out, receipts(house.out)[-1], Keyring.load(house.keys))
+    return {path.partition("/")[0]: {each.tenant: each for each in some.held} for path, some in found.items()}
+
+
+def test_of_each_tenant_records_persons_and_times_are_taken_down(house: House) -> None:
+    north = held(house)["records"]["north"]
+    persons = {each["device_id"] for each in NORTH}
+    times = sorted(datetime.fromisoformat(each["event_time"]) for each in NORTH)
+    assert (north.rows, north.persons) == (len(NORTH), len(persons))
+    hours = [datetime.fromtimestamp((micro or 0) / 1e6, UTC) for micro in (north.since, north.until)]
+    assert hours == [each.replace(minute=0, second=0) for each in (times[0], times[-1])]
+
+
+def test_an_aggregate_without_tenants_tells_no_name(house: House) -> None:
+    assert set(held(house)["per_model"]) == {None}
+
+
+def test_the_columns_are_told_with_what_was_done_to_them(house: House) -> None:
+    found = left(house.out, receipts(house.out)[-1], Keyring.load(house.keys))
+    schema = next(each.schema for path, each in found.items() if path.startswith("records"))
+    assert schema.field("device_id").metadata[b"minimize:key"] == b"device/1"
+
+
+def test_it_is_sealed_and_its_digest_stands_in_the_receipt(house: House) -> None:
+    receipt = receipts(house.out)[-1]
+    path = house.out / "runs" / receipt.run_id / LEFT
+    assert LEFT in receipt.files
+    assert b"north" not in path.read_bytes()
+    assert not stat.S_IMODE(house.out.stat().st_mode) & 0o077
+    minimize.verify(house.out, keys=house.keys)
+
+
+def test_another_keyring_opens_nothing(house: House) -> None:
+    other = new_keyring(house.folder / "other.keys", ("device",), now=AT)
+    assert left(house.out, receipts(house.out)[-1], other) == {}
+
+
+def test_a_first_run_takes_nothing_away(tmp_path: Path) -> None:
+    house = built(tmp_path)
+    house.brings(RECORDS)
+    assert LEFT not in house.run().files
+
+
+def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path: Path) -> None:
+    house = built(tmp_path)
+    house.brings(RECORDS)
+    first = house.run()
+    for path in house.files():
+        (house.out / path).write_bytes(b"nothing")
+    assert LEFT not in house.run().files
+    assert leaving(house.out, (first,), [*house.files(), "records/other.parquet"], Keyring.load(house.keys)) == {}
+
+
+def test_a_tenant_under_a_pseudonym_is_not_named(tmp_path: Path) -> None:
+    house = built(tmp_path, ("device", "user"))
+    house.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
+    for _ in range(2):
+        house.brings(RECORDS)
+        house.run()
+    assert {name: each.rows for name, each in held(house)["records"].items()} == {None: len(RECORDS)}
+
+
+def test_what_left_before_does_not_go_along(house: House) -> None:
+    house.brings(events(70))
+    house.run()
+    run = receipts(house.out)[-1]
+    assert {each.rows for each in held(house)["records"].values()} == {len(RECORDS) // 2}
+    assert all(LEFT in each.files for each in (run, receipts(house.out)[1]))
