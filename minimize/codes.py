@@ -149,6 +149,8 @@ _LOG: Final = {
     "W024": "a pending date was left alone, because more of it than `stop_above` would be in quarantine",
     "W025": "receipts of an output are missing, or stand there twice",
     "W026": "a policy that is not the one that was approved",
+    "W027": "a request for access names columns that the dataset does not have",
+    "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from minimize.governance.access.grants import Grant
     from minimize.switching import House
 
+log = logging.getLogger("minimize")
 F = TypeVar("F", bound=Callable[..., Any])
 _WHO = "Whoever acts is MINIMIZE_ACTOR, else the user of the operating system."
 
@@ -67,12 +69,16 @@ def request(
     """Ask for access to DATASET (a pipeline's name, or pipeline/output) for an incident. Somebody else must approve it."""
     from minimize.governance.access.acting import request as asked
     from minimize.governance.access.asks import Wish
+    from minimize.governance.access.misnamed import misnamed
 
     operation: Any = "reidentify" if reidentify else "read"
     columns = tuple(fields) or None
     wish = Wish(incident, justification, dataset, tuple(tenants), columns, category, _lasting(duration), operation)
-    now = _now()
-    _show(asked(wish, _house(places), now, break_glass=break_glass), now, as_json)
+    now, house = _now(), _house(places)
+    found = asked(wish, house, now, break_glass=break_glass)
+    for name, hint in misnamed(dataset, fields, house).items():
+        log.warning("`%s` has no column `%s` (%s)", dataset, name, hint, extra={"code": "W027"})
+    _show(found, now, as_json)
 
 
 def _answering(verb: Verb, about: str) -> None:

@@ -40,6 +40,8 @@ def add(
 ) -> None:
     """Record that EVENT happened to TENANT, or to one subject of it.
 
+    A tenant that nobody knows is warned of, with names like it: the event stands all the same.
+
     Of a subject it is recorded, too, in which forms it stands in the outputs that the ledger has seen, and in the pipeline's: as
     keyed tokens of them. Recorded once more, an event learns of outputs that are new.
     """
@@ -47,12 +49,26 @@ def add(
     from minimize.times import moment
 
     may("event/record", places, tenant)
-    done = add_event(Wish(tenant, event, subject, moment(at), field), _house(**places), _now())
+    house = _house(**places)
+    done = add_event(Wish(tenant, event, subject, moment(at), field), house, _now())
+    _warn_of_strangers(tenant, house)
     for output in done.missed:
         log.warning(
             "%s cannot be looked at: whether the subject is found there is not known", output, extra={"code": "W022"}
         )
     options.show({**done.as_json(), "new": done.new, "missed": list(done.missed)}, as_json, _line(done))
+
+
+def _warn_of_strangers(tenant: str, house: House) -> None:
+    from minimize.governance.retention.strangers import stranger
+
+    close = stranger(tenant, house)
+    if close is not None:
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        message = "nobody knows the tenant %s: neither the ledger, nor settings, nor the newest records (%s%s)"
+        log.warning(
+            message, on_one_line(tenant), on_one_line(hint), "`events withdraw` takes it back", extra={"code": "W029"}
+        )
 
 
 @command.command("withdraw")

@@ -187,3 +187,16 @@ def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.Mo
     act_as(acting, "eve")
     assert command("access", "adopt", "--yes").code == 3
     assert "daily: ann" in command("access", "show").out
+
+
+def test_a_column_that_is_not_there_is_warned_of_and_asked_for_all_the_same(command: Command) -> None:
+    said = command(
+        "access", "request", *ASKED, "--field", "modell", "--field", "model", "--pipeline", "device_telemetry"
+    )
+    assert (said.code, said.err.count("has no column")) == (0, 1)
+    assert "`device_telemetry` has no column `modell` (did you mean `model`?)" in said.err
+    assert "modell" in said.out
+
+
+def test_where_the_pipeline_is_not_found_nothing_is_warned_of(command: Command) -> None:
+    assert command("access", "request", *ASKED, "--field", "modell").err == ""

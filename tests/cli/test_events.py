@@ -67,3 +67,15 @@ def test_an_output_that_cannot_be_looked_at_is_warned_of(ran: House, command: Co
 def test_an_event_of_a_subject_that_names_none_says_which_option_names_it(ran: House, command: Command) -> None:
     said = command("events", "add", "north", "subject_left", *places(ran))
     assert (said.code, "--subject S" in said.err) == (2, True)
+
+
+def test_a_tenant_that_nobody_knows_is_warned_of_with_names_like_it(ran: House, command: Command) -> None:
+    said = command("events", "add", "nort", "tenant_closed", *places(ran))
+    assert (said.code, "nobody knows the tenant nort" in said.err, "did you mean north?" in said.err) == (0, True, True)
+    assert "tenant_closed of nort" in said.out
+
+
+@pytest.mark.parametrize("tenant", ["north", "south"])
+def test_a_tenant_of_settings_or_of_records_is_no_stranger(ran: House, command: Command, tenant: str) -> None:
+    said = command("events", "add", tenant, "tenant_closed", *places(ran))
+    assert (said.code, said.err) == (0, "")

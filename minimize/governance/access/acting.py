@@ -69,6 +69,8 @@ def answer(verb: Verb, grant: str, house: House, at: datetime, *, note: str = ""
         if against is not None:
             raise _Refused(found, against)
         said: dict[str, str | None] = {"note": marked(note)} if note else {}
+        if verb == "deny":
+            said |= {"role": _role(found, holding)}
         if verb == "approve":
             ends = at + found.asked.duration
             said |= {
@@ -169,6 +171,12 @@ def _against(verb: Verb, grant: Grant, holding: Holding) -> Reason | None:
         if verb != "revoke" and not holding.access.separate(holding.account.user, grant.requester):
             return reason("not_separate")
     return None if _follows(verb, grant, holding.at) else reason("does_not_follow", about=grant.state(holding.at) or "")
+
+
+def _role(grant: Grant, holding: Holding) -> str | None:
+    """The role by which somebody may answer a request."""
+    allowing = holding.allowing(APPROVE, grant.asked.dataset, category=grant.asked.category)
+    return next((role.name for _, role, _ in allowing), None)
 
 
 def _follows(verb: Verb, grant: Grant, at: datetime) -> bool:

@@ -112,7 +112,11 @@ class _Deciding:
             return [], []
         found = [each for each in self.grants.of(holding.account.user, wanted.incident) if self.is_for(each)]
         troubles = {each.id: holding.trouble(each, wanted.purpose) for each in found}
-        reasons = [reason(rule, about=each) for each, rule in troubles.items() if rule is not None]
+        reasons = [
+            reason(rule, about=each.id, said=each.denial(holding.at) if rule == "not_granted" else "")
+            for each in found
+            if (rule := troubles[each.id]) is not None
+        ]
         good = [each for each in found if troubles[each.id] is None]
         return good, [] if good else reasons or [reason("no_grant", hint="minimize access request")]
 

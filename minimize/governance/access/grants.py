@@ -125,6 +125,15 @@ class Grant:
         late = found is not None and self.answer_by is not None and found.recorded_at >= self.answer_by
         return None if late else found
 
+    def denial(self, at: datetime) -> str:
+        """That it was denied, by which role and when, as it was known then; nothing where it was not."""
+        act = self.answer(at)
+        if act is None or act.state != "denied":
+            return ""
+        role = _body(act).get("role")
+        by = f" by the role {role}" if role else ""
+        return f"the request was denied{by} at {time_text(act.recorded_at)}"
+
     def opening(self, at: datetime) -> GrantAct | None:
         """The act that opened access, as it was known then."""
         if self.is_break_glass:

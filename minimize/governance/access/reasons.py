@@ -41,7 +41,8 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 
 
-def reason(rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "") -> Reason:
-    """The reason of a rule, for these columns; `about` is the role or grant."""
+def reason(rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", said: str = "") -> Reason:
+    """The reason of a rule, for these columns; `about` is the role or grant, `said` what is known beyond the rule's words."""
     code, words = _RULES[rule]
+    words = said or words
     return Reason(rule, code, f"{words}: {about}" if about else words, fields=tuple(fields), hint=hint)

@@ -88,7 +88,7 @@ def add_events(
     keys, actor = house.keyring(), actor_of()
     with house.opened(create=True) as ledger:
         before = recorded(ledger)
-        told = _told(wishes, now, _outputs(ledger, house), keys)
+        told = _told(wishes, now, seen_outputs(ledger, house), keys)
         rows = [_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
         new = _recorded(ledger, rows, before, keys, actor, allowed)
     return tuple(Kept(row, fresh, each.missed) for row, fresh, each in zip(rows, new, told, strict=True))
@@ -155,7 +155,7 @@ def _told(wishes: Sequence[Wish], now: datetime, outputs: Callable[[], Iterable[
     return [told.get(place, Told({})) for place in range(len(wishes))]
 
 
-def _outputs(ledger: Ledger, house: House) -> Callable[[], Iterable[Place]]:
+def seen_outputs(ledger: Ledger, house: House) -> Callable[[], Iterable[Place]]:
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
     from minimize.ledger.runs import places
 

@@ -282,3 +282,9 @@ def test_whoever_left_break_glass_unreviewed_takes_no_more_of_it(home: House, as
 def test_who_asks_for_too_long_is_told_how_many_hours_it_may_be(home: House) -> None:
     with pytest.raises(AccessDenied, match=r"at most 24h"):
         request(replace(WISH, duration=25 * HOUR), home, NOW)
+
+
+def test_a_denial_says_by_which_role_it_was_made(as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
+    denied = as_("pia", "deny", ask())
+    last = denied.acts[-1]
+    assert denied.denial(last.recorded_at).startswith("the request was denied by the role privacy_officer at 20")

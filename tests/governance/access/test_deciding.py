@@ -344,3 +344,12 @@ def test_columns_by_name_open_no_further_than_the_role_may_ask_for_by_now() -> N
     shut = {"careful": {"copy": "support_engineer", "deny": ["grant/request:aggregated"]}}
     closed = house(given("careful", "sam"), given("privacy_officer", "pia"), roles=shut)
     assert not decided(closed, "sam", wanted("device_id", incident=INCIDENT), asks, approved()).allowed
+
+
+def test_a_request_that_was_denied_says_by_which_role_and_when() -> None:
+    for body, by in (({"role": "privacy_officer"}, " by the role privacy_officer"), ({}, "")):
+        acts = (requested(), act("denied", "pia", NOW, **body))
+        (found,) = decided(house(), "sam", wanted("phone_number", incident=INCIDENT), *acts).reasons
+        assert (found.code, found.message) == ("U107", f"the request was denied{by} at 2026-11-25T12:00:00Z: g1")
+    (found,) = decided(house(), "sam", wanted("phone_number", incident=INCIDENT), requested()).reasons
+    assert found.message == "the request was not approved: g1"
