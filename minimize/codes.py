@@ -150,6 +150,7 @@ _LOG: Final = {
     "W025": "receipts of an output are missing, or stand there twice",
     "W026": "a policy that is not the one that was approved",
     "W027": "a request for access names columns that the dataset does not have",
+    "W028": "files were left out of a read, because their keys were destroyed",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
 }
 

@@ -33,6 +33,7 @@ def read(
     keys: Any = None,
     mixed_keys: bool = False,
     subjects: Collection[Value] | Value | None = None,
+    without_destroyed: bool = False,
 ) -> pa.Table:
     """The rows of an output that are in force, with `date` (date32) last where it is partitioned by date.
 
@@ -41,14 +42,16 @@ def read(
     period and `per`); then only their records are given, and with the keyring the indexes say which row groups to read.
     What is encrypted wants the keyring, too, or whoever keeps the master keys (`minimize.keys.Kms`).
     Refuses, as KeyringError, what it cannot open, naming file, columns and key; and, as OutputError, to mix two versions of a
-    key, whose pseudonyms do not join; `mixed_keys=True` reads them all.
+    key, whose pseudonyms do not join; `mixed_keys=True` reads them all. Files whose keys were destroyed are refused, too;
+    `without_destroyed=True` reads the others, and a warning counts what was left out.
     """
     folder = output_at(output)
     wanted = None
     if subjects is not None:
         wanted = Subjects(_several(subjects), _keyring(keys, folder), _pointers(folder))
     kms = find_kms(keys, local(folder))
-    return published.read(folder, name, dates, mixed_keys=mixed_keys, subjects=wanted, kms=kms)
+    options: Any = {"mixed_keys": mixed_keys, "subjects": wanted, "without_destroyed": without_destroyed}
+    return published.read(folder, name, dates, kms=kms, **options)
 
 
 @without_values

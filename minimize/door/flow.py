@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from minimize.door.refusing import CHANGED, mixed, said
 from minimize.door.shaping import Shape
 from minimize.door.standing import Standing
 from minimize.door.telling import Caller, read_event
+from minimize.encryption import unless_shredded
 from minimize.errors import MinimizeError, OutputError, each_quietly
 from minimize.governance.access import Decision
 from minimize.io.hive import value_of
@@ -33,6 +36,7 @@ from minimize.ledger.event import Plain
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
+log = logging.getLogger("minimize")
 LEFT = "left"
 """Whoever read went away."""
 
@@ -113,7 +117,10 @@ def _released(opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
 
 
 def _read(path: str, opened: Opened, shape: Shape) -> Iterator[pa.RecordBatch]:
-    stored = opened.file(path, shape.coded)
+    stored = unless_shredded(partial(opened.file, path, shape.coded))
+    if stored is None:
+        log.warning("%s is left out: its keys were destroyed", path, extra={"code": "W028"})
+        return
     rules = [*shape.before, *_scope(opened, shape)]
     groups = groups_of(stored, [rule for rule in rules if rule.column in stored.schema.names])
     if groups:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from minimize.errors import OutputError
+from minimize.encryption import unless_shredded
+from minimize.errors import KeyringError, OutputError
 from minimize.io.history import has_runs, is_unsettled, known_runs
 from minimize.io.history import receipts as read_receipts
 from minimize.io.index.lens import Subkeys, Value
@@ -23,9 +26,12 @@ from minimize.io.publish import QUARANTINE, RECORDS, is_locked, open_output
 from minimize.io.settling import settle_in_bucket
 from minimize.io.stored import Stored, open_stored
 from minimize.keys import Kms
+from minimize.keys.keyring import DESTROYED
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
 from minimize.stores import Place, Remote
+
+log = logging.getLogger("minimize")
 
 Dates = str | date | Iterable[str | date] | None
 KEY: Final = b"minimize:key"
@@ -120,26 +126,34 @@ def read(
     mixed_keys: bool = False,
     subjects: Subjects | None = None,
     kms: Kms | None = None,
+    without_destroyed: bool = False,
 ) -> pa.Table:
     """The rows in force; those of some subjects alone, where they are named. What is encrypted wants its master keys.
 
     Gives the output's columns with their field metadata, those that are folders included, and `date` (date32) last where
     the output is partitioned by it, as other readers of such folders do. Where dates differ in columns, null fills up.
+    `without_destroyed` leaves out files whose keys were destroyed, with a warning that counts them, unless no other is left.
     Raises OutputError where nothing stands, files are damaged, columns changed their type, or one column was made with
     two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same); KeyringError where a file is
     encrypted and a key is not to be had.
     """
     before = settle(output)
     try:
-        return _read(output, name, dates, mixed_keys, subjects, kms)
+        return _read(output, name, dates, mixed_keys, subjects, kms, without_destroyed)
     except OutputError:
         if settle(output) == before:
             raise
-    return _read(output, name, dates, mixed_keys, subjects, kms)
+    return _read(output, name, dates, mixed_keys, subjects, kms, without_destroyed)
 
 
 def _read(
-    output: Place, name: str, dates: Dates, mixed_keys: bool, subjects: Subjects | None, kms: Kms | None
+    output: Place,
+    name: str,
+    dates: Dates,
+    mixed_keys: bool,
+    subjects: Subjects | None,
+    kms: Kms | None,
+    without_destroyed: bool,
 ) -> pa.Table:
     found = standing(output, name, dates)
     if not found:
@@ -147,13 +161,38 @@ def _read(
     if subjects is not None and name != RECORDS:
         raise OutputError(f"{name} is not about single subjects", hint="ask for records")
     places = dict.fromkeys(found) if subjects is None else _places(output, found, subjects)
-    opened = {file: open_stored(output, file.path, kms) for file in places}
+    opened = _opened(output, list(places), kms, without_destroyed)
     if not mixed_keys:
         check_keys(each.whole for each in opened.values())
     table = _together([_dated(each, _rows(each, file, places[file], subjects)) for file, each in opened.items()])
     if table is None:
         raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
     return table
+
+
+def _opened(output: Place, wanted: Sequence[OutputFile], kms: Kms | None, without: bool) -> dict[OutputFile, Stored]:
+    """The files; `without`: those that can be read. Raises KeyringError where the keys of one, or of all, were destroyed."""
+    looked = {file: unless_shredded(partial(open_stored, output, file.path, kms)) for file in wanted}
+    found = {file: each for file, each in looked.items() if each is not None}
+    lost = [file.path for file, each in looked.items() if each is None]
+    if lost and without and found:
+        message = "%d of %d files are left out: their keys were destroyed"
+        log.warning(message, len(lost), len(looked), extra={"code": "W028"})
+    elif lost:
+        _tell_lost(output, lost, len(looked), kms)
+    return found
+
+
+def _tell_lost(output: Place, lost: Sequence[str], of: int, kms: Kms | None) -> None:
+    """Raises KeyringError for files whose keys were destroyed, and says how the rest is read."""
+    try:
+        open_stored(output, lost[0], kms)
+    except KeyringError as error:
+        message, hint = error.message, error.hint
+    else:
+        return
+    rest = f"; without_destroyed=True reads the other {of - len(lost)} of {of} files" if len(lost) < of else ""
+    raise KeyringError(message, code=DESTROYED, hint=f"{hint}{rest}")
 
 
 def check_keys(schemas: Iterable[pa.Schema]) -> None:

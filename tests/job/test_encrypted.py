@@ -102,6 +102,32 @@ def test_a_tenant_whose_key_is_destroyed_is_gone_and_the_other_stays(house: Hous
         open_parquet(Path(north), find_kms(house.keys))
 
 
+def test_a_whole_output_is_read_without_what_nobody_can_read(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.brings(events(50))
+    house.pipeline(records=PER_TENANT)
+    house.run()
+    destroy_key(house.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
+    with pytest.raises(KeyringError, match="was destroyed") as error:
+        house.rows(keys=house.keys)
+    assert "without_destroyed=True reads the other 1 of 2 files" in error.value.hint
+    assert {row["tenant_id"] for row in house.rows(keys=house.keys, without_destroyed=True)} == {"south"}
+    assert [(each.code, each.getMessage()) for each in caplog.records if hasattr(each, "code")][-1] == (
+        "W028",
+        "1 of 2 files are left out: their keys were destroyed",
+    )
+
+
+def test_a_run_with_rows_of_a_tenant_whose_key_was_destroyed_says_what_to_do(house: House) -> None:
+    house.brings(events(50))
+    house.pipeline(records=PER_TENANT)
+    house.run()
+    destroy_key(house.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
+    with pytest.raises(KeyringError, match="was destroyed") as error:
+        house.run()
+    assert "minimize events add TENANT tenant_closed" in error.value.hint
+    assert "minimize keys rotate" in error.value.hint
+
+
 def test_keys_for_each_tenant_need_a_folder_for_each(house: House) -> None:
     house.brings(events(5))
     house.pipeline(records={"encrypt": {"by_category": {"per": "tenant_id"}}})

@@ -168,9 +168,12 @@ def source_of(data: Any, wanted: Request) -> Rereadable:
 
 
 def opened(data: Any, keys: Keyring) -> Any:
-    """The records in force, where data is the folder of an output, opened with its keys; else data as it was given."""
+    """The records in force, where data is the folder of an output, opened with its keys; else data as it was given.
+
+    Files whose keys were destroyed are left out, with a warning.
+    """
     if isinstance(data, str | os.PathLike) and (Path(data) / RUNS).is_dir():
-        return published.read(Path(data), kms=find_kms(keys, data))
+        return published.read(Path(data), kms=find_kms(keys, data), without_destroyed=True)
     return data
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
+from minimize.keys.create import destroy_key
 from tests.governance.sharing.outputs import ready, shared
 from tests.job.house import AT, FIELDS, House, built, events, table
 
@@ -91,3 +92,11 @@ def test_an_encrypted_output_is_shared_with_its_keys(home: House) -> None:
     home.pipeline(aggregates=None, records={"encrypt": "by_category"})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     assert shared(home, home.out).sort_by("device_id").equals(plain.sort_by("device_id"))
+
+
+def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: House) -> None:
+    home.pipeline(records={"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}})
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    before = shared(home, home.out).num_rows
+    destroy_key(home.keys, "encrypt.pseudonymized.t-south", 1, now=AT)
+    assert shared(home, home.out).num_rows == before > 0
