@@ -46,12 +46,14 @@ def add(
     keyed tokens of them. Recorded once more, an event learns of outputs that are new.
     """
     from minimize.governance.retention.recording import Wish, add_event
+    from minimize.governance.retention.strangers import stranger
     from minimize.times import moment
 
     may("event/record", places, tenant)
     house = _house(**places)
+    close = stranger(tenant, house)
     done = add_event(Wish(tenant, event, subject, moment(at), field), house, _now())
-    _warn_of_strangers(tenant, house)
+    _warn_of_stranger(tenant, close)
     for output in done.missed:
         log.warning(
             "%s cannot be looked at: whether the subject is found there is not known", output, extra={"code": "W022"}
@@ -59,10 +61,7 @@ def add(
     options.show({**done.as_json(), "new": done.new, "missed": list(done.missed)}, as_json, _line(done))
 
 
-def _warn_of_strangers(tenant: str, house: House) -> None:
-    from minimize.governance.retention.strangers import stranger
-
-    close = stranger(tenant, house)
+def _warn_of_stranger(tenant: str, close: tuple[str, ...] | None) -> None:
     if close is not None:
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         message = "nobody knows the tenant %s: neither the ledger, nor settings, nor the newest records (%s%s)"

@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.errors import MinimizeError
+from minimize.errors import LedgerError, MinimizeError
 from minimize.governance.retention.recording import seen_outputs
 from minimize.governance.retention.rules import fields_of
 from minimize.governance.retention.written import Reading, Written, writers
@@ -39,14 +39,15 @@ def stranger(tenant: str, house: House) -> tuple[str, ...] | None:
     """Names that are close to a tenant that nobody knows; None where somebody does, or nobody can tell.
 
     Asks the ledger, then of each output its folders' names, its pipeline's settings, and the records of its newest date. Where
-    an output does not show tenants as they came in, nobody can tell. Raises LedgerError, KeyringError.
+    an output does not show tenants as they came in, or there is no ledger yet, nobody can tell. Raises KeyringError.
     """
     from minimize.ledger.tenants import tenants_named
 
     keys = house.keyring()
-    with house.opened() as ledger:
-        known = set(tenants_named(ledger))
-        places = [] if tenant in known else list(seen_outputs(ledger, house)())
+    known, places = set[str](), list[Place]()
+    with suppress(LedgerError), house.opened() as ledger:
+        known |= tenants_named(ledger)
+        places += [] if tenant in known else seen_outputs(ledger, house)()
     for place in places:
         for names in _Looking(place, keys).names():
             if names is None:
