@@ -13,14 +13,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 from executed import executed
 
-from minimize.cli.main import VERBS, group
+from minimize.cli.main import VERBS, group, loaded
 from minimize.codes import CODES
 from minimize.governance.access.schema import access_schema
 from minimize.governance.recipients.schema import recipient_schema, subprocessors_schema
@@ -36,8 +35,8 @@ def commands() -> str:
     """Every command with its help, groups before what stands in them."""
     lines = ["# Commands", "", f"{inspect.cleandoc(group.help or '')}"]
     with click.Context(group, info_name="minimize") as top:
-        for name, (module, _) in VERBS.items():
-            lines += _helps(import_module(module).command, top, name)
+        for name in VERBS:
+            lines += _helps(loaded(name), top, name)
     return "\n".join(lines)
 
 

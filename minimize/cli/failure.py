@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
+from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -21,7 +23,7 @@ def guarded(command: click.Command) -> None:
     """Runs the command line and exits."""
     as_json = "--json" in sys.argv[1:]
     try:
-        code = command.main(standalone_mode=False)
+        code = command.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
@@ -54,10 +56,21 @@ def tell(error: MinimizeError, as_json: bool) -> int:
 
 def misused(error: click.ClickException, as_json: bool) -> int:
     """Prints what is wrong with a command's words (an option that is not there, a missing argument) and gives its exit code."""
+    error = meant(error)
     if as_json:
         return tell(ConfigurationError(error.format_message(), code=USAGE), as_json)
     error.show()
     return error.exit_code
+
+
+def meant(error: click.ClickException) -> click.ClickException:
+    """The same, and for a command that is not there the one that was probably meant."""
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    wrong = re.search("^No such command '(.+)'", error.message)
+    if ctx is None or wrong is None or not isinstance(ctx.command, click.Group):
+        return error
+    near = get_close_matches(wrong[1], ctx.command.list_commands(ctx), n=1)
+    return click.UsageError(f"{error.message} (Did you mean '{near[0]}'?)", ctx) if near else error
 
 
 def unread() -> int:

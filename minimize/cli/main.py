@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from minimize.cli.examples import exemplified
 from minimize.cli.failure import guarded
 from minimize.cli.log import FORMATS, set_up
 
@@ -48,6 +49,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "diff": ("minimize.cli.diff", "What changed between two states of policies, graded: tightens, loosens, neutral."),
     "policy": ("minimize.cli.policy", "Approve a policy as it is."),
+    "completion": ("minimize.cli.completion", "The script that has a shell complete commands, options and files."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline, recipient or access files, for editors."),
@@ -66,13 +68,18 @@ class Verbs(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in VERBS:
             return None
-        command = import_module(VERBS[cmd_name][0]).command
-        return command if isinstance(command, click.Command) else None
+        return loaded(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in VERBS.items()])
+
+
+def loaded(verb: str) -> click.Command:
+    """The command of a verb, imported now, with its examples."""
+    command: click.Command = import_module(VERBS[verb][0]).command
+    return exemplified(command, verb)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,16 +6,8 @@ import click
 
 from minimize.cli import options
 
-EXAMPLE = """\b
-Example:
-  minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert door.pem --key door.key
-  minimize access token --user ann --for 8h
-  python -c 'import minimize; print(minimize.connect("grpc+tls://HOST:8815", token="mzd_…", ca="ca.pem")
-    .read("device_telemetry", columns=["model"], where={"os_version": "10.0"}, purpose="customer_support"))'
-"""
 
-
-@click.command(epilog=EXAMPLE)
+@click.command()
 @click.argument("places", nargs=-1, required=True, metavar="PIPELINE_OR_OUTPUT…", type=options.Data())
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8815, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
