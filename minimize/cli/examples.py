@@ -86,6 +86,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "subject restrict": ("minimize subject restrict d-4711 --tenant contoso --to export --yes",),
         "subject correct": ("minimize subject correct d-4711 --tenant contoso --set phone_number=+4915112345 --yes",),
         "subject status": ("minimize subject status",),
+        "subject coverage": ("minimize subject coverage --pipeline pipelines/device_telemetry",),
         "subject confirm": ("minimize subject confirm REQUEST apple",),
         "access request": (
             "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
