@@ -32,7 +32,7 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres and not azure and not openbao" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
@@ -78,5 +78,6 @@ $(VENV)/.docs-ready: $(VENV)/.test-ready
 $(VENV)/.all-ready: $(VENV)/.test-ready
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || .ci/postgres
 	@.ci/azurite
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench --group docs --group openbao
+	@.ci/browser
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench --group docs --group openbao --group browser
 	@touch $@

@@ -24,6 +24,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("minimize.cli.run", "Minimize the records of a pipeline into Parquet, with a receipt."),
     "backfill": ("minimize.cli.backfill", "Run the dates that a file names anew, under the policy of now or then."),
     "verify": ("minimize.cli.verify", "Re-check an output against its receipts and their policies."),
+    "report": ("minimize.cli.report", "What came in and went out, for people: a page, JSON, or a few lines."),
     "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),
     "replay": ("minimize.cli.replay", "Quarantined records again, under the policy of today."),
     "retract": ("minimize.cli.retract", "Apply today's policy and settings to what was written before."),

@@ -9,7 +9,7 @@ from typing import Final
 from minimize.governance.recipients.model import Recipient
 from minimize.governance.recipients.pages import HEAD, about, sections
 
-STYLE: Final = """
+BASE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --head: #f3f5f7; --page: #fff; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e9ed; --soft: #a2abb5; --line: #3a424c; --head: #20262d; --page: #14181d; }
@@ -19,11 +19,26 @@ body { margin: 2rem auto; max-width: 72rem; padding: 0 1.25rem; background: var(
 h1 { font-size: 1.75rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 p { margin: .3rem 0; max-width: 46rem; }
-table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: 1rem 0; font-size: .9rem; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .6rem; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; width: 19%; }
-th:nth-child(4) { width: 25%; }
+  overflow-wrap: anywhere; }
 th { background: var(--head); color: var(--soft); font-weight: 600; }
+@media print {
+  :root { --ink: #000; --soft: #333; --line: #999; --head: #fff; --page: #fff; }
+  body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
+  table { font-size: 8.5pt; }
+  thead { display: table-header-group; }
+  tr { break-inside: avoid; }
+  h2, h2 + p { break-after: avoid; }
+}
+"""
+"""What every page of the house looks like."""
+STYLE: Final = (
+    BASE
+    + """
+table { table-layout: fixed; }
+th, td { width: 19%; }
+th:nth-child(4) { width: 25%; }
 td:first-child { font-weight: 600; }
 td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospace; font-size: .9em; }
 @media (max-width: 40rem) {
@@ -35,15 +50,9 @@ td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospac
   td:nth-child(2)::before { content: "for example "; color: var(--soft); }
   td:nth-child(3)::before { content: "leaves as "; color: var(--soft); }
 }
-@media print {
-  :root { --ink: #000; --soft: #333; --line: #999; --head: #fff; --page: #fff; }
-  body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
-  table { font-size: 8.5pt; }
-  thead { display: table-header-group; }
-  tr { break-inside: avoid; }
-  h2, h2 + p { break-after: avoid; }
-}
 """
+)
+"""The same for lists of five columns, the second and third of which are values."""
 
 
 def html(recipient: Recipient) -> str:

@@ -1,0 +1,299 @@
+"""What a report tells, as plain facts: the page, the JSON and the summary are made of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from minimize.receipt import time_text
+from minimize.report.rounding import Count
+
+Approved = Literal["yes", "no", "unknown"]
+Keeping = Literal["kept", "soon", "overdue", "without end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A part that is not shown, or not whole, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What came in and what became of it. `read` is the sum of the others."""
+
+    written: Count
+    gated: Mapping[str, Count]
+    quarantined: Mapping[str, Count]
+    suppressed: Count
+    deduplicated: Count
+
+    @property
+    def parts(self) -> dict[str, Count]:
+        """What became of the rows read, written ones first."""
+        return {
+            "written": self.written,
+            "gated": Count.total(self.gated.values()),
+            "quarantined": Count.total(self.quarantined.values()),
+            "suppressed": self.suppressed,
+            "deduplicated": self.deduplicated,
+        }
+
+    @property
+    def read(self) -> Count:
+        """All rows read."""
+        return Count.total(self.parts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Rows that went after they had been written, by a kind of receipt and by reason."""
+
+    kind: str
+    receipts: int
+    last: datetime
+    gated: Mapping[str, Count]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFacts:
+    """One output as it stands: `suppressed` are groups that were too small, `encrypted` columns under master keys."""
+
+    name: str
+    category: str
+    rows: Count
+    files: int
+    dates: int
+    suppressed: Count | None
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """How much precision was given up, in bits: a number, or why there is none; `how` says how it was worked out."""
+
+    number: float | None
+    how: str
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        if self.number is None:
+            return "unknown"
+        return f"{'at least ' if self.at_least else ''}{self.number:.1f}"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFacts:
+    """One field: the form in which it came, that in which it left, and what became of its values.
+
+    values    non-null values of written records; None where nobody counted
+    changed   values that left in another form
+    dropped   values that did not leave: gated, dropped by a case, or not to be treated
+    before    distinct values that came in
+    after     distinct values that stand
+    """
+
+    key: str
+    type: str
+    role: str
+    form: str
+    leaves: str
+    conditions: tuple[str, ...]
+    values: Count | None
+    changed: Count | None
+    dropped: Mapping[str, Count]
+    before: Count | None
+    before_how: str
+    after: Count | None
+    after_how: str
+    bits: Bits
+
+    @property
+    def lost(self) -> Count:
+        """Values that did not leave."""
+        return Count.total(self.dropped.values())
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the field never leaves."""
+        return self.leaves == "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantGroup:
+    """Tenants whose settings were the same over the whole time: their names where few have them, and per feature its states.
+
+    on     per feature whether it is on now
+    share  per feature the part of the time for which it was on
+    """
+
+    tenants: int
+    names: tuple[str, ...]
+    on: Mapping[str, bool]
+    share: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Which features tenants have turned on: shares of tenants over time, and groups of tenants with the same settings."""
+
+    tenants: int
+    moments: tuple[datetime, ...]
+    on: Mapping[str, tuple[int, ...]]
+    about: Mapping[str, str]
+    groups: tuple[TenantGroup, ...]
+    rest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One batch date as it stands, and when nothing of it may be left."""
+
+    date: str
+    rows: Count
+    gone_by: datetime | None
+    state: Keeping
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What must go now: an output's rows and values on one date."""
+
+    output: str
+    date: str
+    rows: Mapping[str, Count]
+    values: Count
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvent:
+    """Events of one kind that are not carried out: how many, how many of them too late, and the first date due."""
+
+    kind: str
+    events: int
+    overdue: int
+    by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What goes when. `due` is None where nobody looked."""
+
+    retention: str
+    features: Mapping[str, str]
+    partitions: tuple[Partition, ...]
+    due: tuple[Due, ...] | None
+    events: tuple[OpenEvent, ...]
+
+    @property
+    def overdue(self) -> int:
+        """How many things should have happened by now."""
+        late = sum(each.state == "overdue" for each in self.partitions)
+        return max(late, len(self.due or ())) + sum(each.overdue for each in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFacts:
+    """One function of a recipient: tenants whose consent holds and whose does not, acts of sharing, recalls by state."""
+
+    name: str
+    direction: str
+    purpose: str
+    fields: int
+    consented: int | None
+    not_consented: int | None
+    acts: int | None
+    rows: Count | None
+    last: datetime | None
+    recalls: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientFacts:
+    """A third party as it stands."""
+
+    name: str
+    standing: str
+    contract: str
+    may_act: bool
+    functions: tuple[FunctionFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One receipt of a run."""
+
+    sequence: int
+    run_id: str
+    kind: str
+    at: datetime
+    dates: tuple[str, ...]
+    policy: str
+    flow: Flow
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """A version of the policy that ran, how often, and whether it was approved."""
+
+    name: str
+    version: int
+    digest: str
+    runs: int
+    first: datetime
+    last: datetime
+    approved: Approved
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a report tells of an output."""
+
+    pipeline: str
+    purposes: tuple[str, ...]
+    at: datetime
+    dates: tuple[str, ...]
+    receipts: int
+    signatures: str
+    flow: Flow
+    removals: tuple[Removal, ...]
+    outputs: tuple[OutputFacts, ...]
+    fields: tuple[FieldFacts, ...]
+    undeclared: Mapping[str, Count]
+    collection: Collection | None
+    retention: Retention
+    sharing: tuple[RecipientFacts, ...] | None
+    runs: tuple[RunFacts, ...]
+    policies: tuple[PolicyFacts, ...]
+    hidden: tuple[Hidden, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as the JSON object that `report --json` prints."""
+        body: dict[str, Any] = jsonable(self)
+        return {
+            **body,
+            "rounding": "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts",
+        }
+
+
+def jsonable(value: Any) -> Any:
+    """A part as JSON."""
+    if isinstance(value, Count):
+        return value.as_json()
+    if isinstance(value, Flow):
+        return {
+            "read": jsonable(value.read),
+            **{each.name: jsonable(getattr(value, each.name)) for each in fields(value)},
+        }
+    if is_dataclass(value):
+        return {each.name: jsonable(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, Mapping):
+        return {key: jsonable(each) for key, each in value.items()}
+    return [jsonable(each) for each in value] if isinstance(value, tuple) else value

@@ -1,0 +1,80 @@
+"""Counts that tell nothing of few: to the nearest five, from one to four as "fewer than 5", sums from rounded parts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+STEP: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A rounded count.
+
+    Totals are added up from rounded parts, never rounded from exact ones: so no difference of a total and its other parts
+    tells more of a part than the part itself does.
+
+    value  a multiple of five
+    few    how many parts of it are too small to say how small
+
+    >>> [str(Count.of(number)) for number in (0, 3, 5, 1_234)]
+    ['0', 'fewer than 5', '5', '1,235']
+    >>> str(Count.of(12) + Count.of(2)), str(Count.of(1) + Count.of(2))
+    ('10', 'fewer than 9')
+    """
+
+    value: int = 0
+    few: int = 0
+
+    @classmethod
+    def of(cls, number: int) -> Self:
+        """An exact count, rounded."""
+        return cls(0, int(number > 0)) if number < STEP else cls((number + STEP // 2) // STEP * STEP)
+
+    @classmethod
+    def total(cls, parts: Iterable[Count]) -> Self:
+        """The sum of parts."""
+        each = tuple(parts)
+        return cls(sum(part.value for part in each), sum(part.few for part in each))
+
+    def __add__(self, other: Count) -> Count:
+        return Count.total((self, other))
+
+    def __bool__(self) -> bool:
+        return self.few > 0 or self.value > 0
+
+    def __str__(self) -> str:
+        return f"fewer than {self.bound}" if self.is_few else f"{self.value:,}"
+
+    @property
+    def is_few(self) -> bool:
+        """Whether no part of it is large enough to be told."""
+        return self.few > 0 and not self.value
+
+    @property
+    def bound(self) -> int:
+        """What it is fewer than, where it is few: each small part is at most one less than the step."""
+        return self.few * (STEP - 1) + 1
+
+    def as_json(self) -> int | str:
+        """The number, or the words for few."""
+        return str(self) if self.is_few else self.value
+
+    def share(self, whole: Count) -> float | None:
+        """Which part of a whole it is, from rounded figures alone; None where that cannot be said."""
+        return None if self.is_few or not whole.value else min(1.0, self.value / whole.value)
+
+
+def percent(share: float | None) -> str:
+    """A share in words.
+
+    >>> [percent(share) for share in (None, 0.0, 0.004, 0.256, 0.997, 1.0)]
+    ['', '0%', 'under 1%', '26%', 'over 99%', '100%']
+    """
+    if share is None:
+        return ""
+    if 0 < share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"

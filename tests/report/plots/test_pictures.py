@@ -1,0 +1,67 @@
+"""Each picture: what it says, what it leaves out and says so, and where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from minimize.report.facts import Bits, Facts, Partition
+from minimize.report.plots import pictures
+from minimize.report.rounding import Count
+from tests.job.house import House, events
+from tests.report.telling import facts
+
+
+@pytest.fixture(name="found")
+def _found(house: House) -> Facts:
+    house.brings([*events(60), *["broken"] * 6])
+    house.run()
+    return facts(house)
+
+
+def says(found: Facts, name: str) -> str:
+    picture = pictures(found)[name]
+    assert picture is not None
+    return picture.says
+
+
+def test_the_flow_says_what_became_of_the_rows(found: Facts) -> None:
+    assert says(found, "flow") == "65 rows were read: 60 written (92%), 5 quarantined (8%)."
+
+
+def test_fields_are_drawn_by_their_bits(found: Facts) -> None:
+    assert says(found, "bits").startswith("event_time 11.8")
+
+
+def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: Facts) -> None:
+    many = tuple(replace(found.fields[0], key=f"f{number}", bits=Bits(3.0, "")) for number in range(50))
+    assert "10 more fields stand in the table alone" in says(replace(found, fields=many), "bits")
+
+
+def test_the_map_says_how_many_tenants_have_what_on(found: Facts) -> None:
+    assert says(found, "collection") == "Of 1 tenants now have on: location 1."
+
+
+def test_dates_that_go_first_are_drawn(found: Facts) -> None:
+    dates = tuple(
+        Partition(f"2026-{month:02}-{day:02}", Count.of(10), found.at + timedelta(days=day), "kept")
+        for month in (8, 9)
+        for day in range(1, 31)
+    )
+    kept = replace(found.retention, partitions=dates)
+    assert "29 later dates are left out" in says(replace(found, retention=kept), "keeping")
+
+
+def test_the_last_runs_are_drawn(found: Facts) -> None:
+    assert "140 earlier runs are left out" in says(replace(found, runs=found.runs * 200), "runs")
+
+
+def test_where_there_is_nothing_to_draw_there_is_no_picture(found: Facts) -> None:
+    flow = replace(found.flow, written=Count(), quarantined={})
+    runs = tuple(replace(run, flow=flow) for run in found.runs)
+    bare = replace(
+        found, flow=flow, fields=(), collection=None, runs=runs, retention=replace(found.retention, partitions=())
+    )
+    assert set(pictures(bare).values()) == {None}

@@ -1,0 +1,93 @@
+"""A report in a real browser: on a laptop and a phone, light and dark, on paper, and for a screen reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from minimize.governance.recipients import Recipient
+from minimize.governance.recipients.leaflet import html
+from tests.job.house import built, events
+from tests.report.browsing import WIDTHS, chromium, shown, violations
+from tests.report.telling import report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module", name="browser")
+def _browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", name="page")
+def _page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    house = built(tmp_path_factory.mktemp("house"))
+    house.brings([*events(60), *["broken"] * 6])
+    house.run()
+    path = house.folder / "report.html"
+    path.write_text(report(house, ledger=house.folder / "none.db").html(), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_nobody_is_shut_out(browser: Browser, page: Path, width: int, scheme: str) -> None:
+    found, _ = shown(browser, page, width, color_scheme=scheme)
+    found.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert violations(found) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_nothing_sticks_out_at_the_side(browser: Browser, page: Path, width: int) -> None:
+    found, _ = shown(browser, page, width)
+    assert found.evaluate("document.documentElement.scrollWidth") <= width
+    outside = "each => each.getBoundingClientRect().right > innerWidth + 1 && !each.closest('thead')"
+    assert found.evaluate(f"[...document.querySelectorAll('body *')].filter({outside}).length") == 0
+
+
+def test_it_asks_the_network_for_nothing_and_complains_of_nothing(browser: Browser, page: Path) -> None:
+    _, asked = shown(browser, page, 1280)
+    assert asked == [page.as_uri()]
+
+
+def test_what_somebody_would_slip_in_is_not_run(browser: Browser, page: Path) -> None:
+    evil = page.with_name("evil.html")
+    text = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script></main>"
+    evil.write_text(page.read_text("utf-8").replace("</main>", text), encoding="utf-8")
+    found, _ = shown(browser, evil, 1280)
+    assert found.title() != "run"
+
+
+@pytest.mark.parametrize(("width", "kind"), [(1280, "wide"), (375, "narrow")])
+def test_each_width_has_its_pictures(browser: Browser, page: Path, width: int, kind: str) -> None:
+    found, _ = shown(browser, page, width)
+    seen = found.evaluate(
+        "[...document.querySelectorAll('svg')].filter(e => e.getBoundingClientRect().width).map(e => e.classList[0])"
+    )
+    assert set(seen) == {kind}
+
+
+def test_on_paper_the_tables_are_unfolded(browser: Browser, page: Path) -> None:
+    found, _ = shown(browser, page, 800)
+    found.emulate_media(media="print")
+    rows = found.evaluate(
+        "[...document.querySelectorAll('details table')].map(each => each.getBoundingClientRect().height)"
+    )
+    assert rows
+    assert min(rows) > 0
+    assert len(found.pdf(format="A4")) > 10_000
+
+
+def test_a_list_that_a_tenant_reads_stands_as_well(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "leaflet.html"
+    path.write_text(html(Recipient(recipient="vendor", standing="independent", functions={})), encoding="utf-8")
+    found, _ = shown(browser, path, 375)
+    assert found.evaluate("document.documentElement.scrollWidth") <= 375
