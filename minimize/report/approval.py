@@ -1,14 +1,17 @@
-"""Whether a version of a policy was approved before it ran, as far as the receipts that followed it tell."""
+"""Whether a version of a policy was approved before it ran: by the receipts of its runs, and by what the policy says itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from minimize.policy.model import Policy
 from minimize.receipt import Receipt
 from minimize.report.facts import Approved
 
 
-def approved(receipts: Iterable[Receipt]) -> Approved:
-    """Whether the policy of these receipts was one that somebody had approved: unknown where they say nothing of it."""
-    said = {str(receipt.as_json()["policy"].get("approval") or "") for receipt in receipts}
-    return "unknown" if "" in said or not said else "yes"
+def approved(receipts: Sequence[Receipt], policy: Policy | None) -> Approved:
+    """Whether somebody had approved the policy of these receipts as it was: `no` where it was changed since, `unknown` where
+    nobody says anything of it."""
+    if receipts and all(receipt.policy.approved is not None for receipt in receipts):
+        return "yes"
+    return "unknown" if policy is None or policy.approved is None else "no"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Final
 
+from minimize.policy.model import Policy
 from minimize.receipt import Receipt, in_force
 from minimize.report.approval import approved
 from minimize.report.facts import Flow, OutputFacts, PolicyFacts, Removal, RunFacts
@@ -102,12 +103,12 @@ def outputs_of(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
         )
 
 
-def policies_of(receipts: Iterable[Receipt]) -> Iterator[PolicyFacts]:
-    """The versions of the policy that ran, oldest first."""
+def policies_of(receipts: Iterable[Receipt], policy_of: Callable[[Receipt], Policy | None]) -> Iterator[PolicyFacts]:
+    """The versions of the policy that ran, oldest first. Takes how the policy beside a receipt is read."""
     by: dict[str, list[Receipt]] = {}
     for receipt in filter(is_run, receipts):
         by.setdefault(receipt.policy.digest, []).append(receipt)
     for digest, mine in by.items():
-        policy = mine[-1].policy
+        policy, said = mine[-1].policy, approved(mine, policy_of(mine[-1]))
         first, last = min(each.at for each in mine), max(each.at for each in mine)
-        yield PolicyFacts(policy.name, policy.version, digest, len(mine), first, last, approved(mine))
+        yield PolicyFacts(policy.name, policy.version, digest, len(mine), first, last, said)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from typing import Any
 
 from minimize.errors import without_values
 from minimize.keys import Keyring
+from minimize.policy.model import Policy
+from minimize.receipt import Receipt
 from minimize.report.collecting import collection_of
 from minimize.report.facts import Facts, Retention
 from minimize.report.fielding import fields_of, undeclared_of
@@ -93,6 +96,12 @@ def _told(standing: Standing) -> Facts:
         retention=retention,
         sharing=sharing,
         runs=runs,
-        policies=tuple(policies_of(chain)),
+        policies=tuple(policies_of(chain, partial(_policy, standing))),
         hidden=tuple(standing.hidden),
+    )
+
+
+def _policy(standing: Standing, receipt: Receipt) -> Policy | None:
+    return standing.try_to(
+        f"policy {receipt.policy.name} {receipt.policy.version}", lambda: standing.policy_of(receipt)
     )
