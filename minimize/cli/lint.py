@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
 from minimize.cli import options
 from minimize.cli.findings import print_all
-
-if TYPE_CHECKING:
-    from minimize.errors import Finding
 
 
 def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -23,24 +19,6 @@ def print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     for code, about in CODES.items():
         click.echo(f"{code}  {about}")
     ctx.exit()
-
-
-def _standing(pipeline: str, keys: str | None) -> list[Finding]:
-    """What is wrong with what stands of the pipeline already; nothing where it did not run yet."""
-    from minimize.errors import MinimizeError
-    from minimize.governance.subjects import coverage
-    from minimize.io.history import has_runs
-    from minimize.policy.load import load_pipeline
-    from minimize.switching import House
-
-    try:
-        job = load_pipeline(pipeline)
-        target = job.target()
-        here = [target] if has_runs(target) else []
-        found = coverage(House(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
-    except (MinimizeError, OSError):
-        return []  # the files' faults are told already; an output that cannot be read is what `verify` tells of
-    return [] if found is None else [each.finding for each in found.uncovered]
 
 
 @click.command()
@@ -59,20 +37,9 @@ def _standing(pipeline: str, keys: str | None) -> list[Finding]:
 def command(pipeline: str, fail_on: str, keys: str | None, as_json: bool) -> int:
     """All faults and risky choices of PIPELINE, each with a stable code.
 
-    What stands in its output already is looked at, too: whether a rule finds whoever it names. PIPELINE may be the file of a
-    recipient, or the folder of recipients, or the access file, too.
+    What stands in its output already is looked at, too: whether a rule finds whoever it names. PIPELINE may be a policy, the
+    file of a recipient, the folder of recipients, the access file, or a folder with any of them, too.
     """
-    from minimize.governance.access.lint import is_access
-    from minimize.governance.access.lint import lint as of_access
-    from minimize.governance.recipients.lint import is_recipient
-    from minimize.governance.recipients.lint import lint as judged
-    from minimize.inspection import lint
-    from minimize.switching import House
+    from minimize.review.linting import lint_of
 
-    if is_recipient(pipeline):
-        found = judged(pipeline, datetime.now(UTC).date())
-    elif is_access(pipeline):
-        found = of_access(pipeline, House())
-    else:
-        found = [*lint(pipeline, keys=keys), *_standing(pipeline, keys)]
-    return print_all(found, fail_on, as_json)
+    return print_all(lint_of(pipeline, on=datetime.now(UTC).date(), keys=keys), fail_on, as_json)

@@ -1,0 +1,78 @@
+"""What lint says of whatever a person wrote: a pipeline, a policy alone, recipients, an access file, or a folder of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.errors import Finding, MinimizeError, without_values
+from minimize.governance.access.lint import is_access
+from minimize.governance.access.lint import lint as of_access
+from minimize.governance.recipients.lint import is_recipient
+from minimize.governance.recipients.lint import lint as of_recipient
+from minimize.governance.subjects import coverage
+from minimize.inspection import lint as of_pipeline
+from minimize.io.history import has_runs
+from minimize.policy import lint as rules
+from minimize.policy.load import examine_policy, load_pipeline
+from minimize.switching import House
+
+_FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
+PIPELINE: Final = "pipeline.yaml"
+
+
+@without_values
+def lint_of(path: str | os.PathLike[str], *, on: date, keys: Any = None) -> list[Finding]:
+    """All faults and risky choices of what stands at a path; of a folder without a pipeline, of everything below it.
+
+    Takes the day by which contracts are judged, and a keyring or its path. Raises PolicyError where a file cannot be read.
+    """
+    place = Path(path)
+    if is_recipient(place):
+        return of_recipient(place, on)
+    if is_access(place):
+        return of_access(place, House())
+    if is_policy(place):
+        return of_policy(place)
+    if place.is_dir() and not (place / PIPELINE).exists() and (below := list(_below(place))):
+        return list(dict.fromkeys(finding for each in below for finding in lint_of(each, on=on, keys=keys)))
+    return [*of_pipeline(place, keys=keys), *_standing(place, keys)]
+
+
+def is_policy(path: Path) -> bool:
+    """Whether a path is a policy's file: one that says `fields:`."""
+    return path.is_file() and path.suffix in (".yaml", ".yml", ".json") and bool(_FIELDS.search(path.read_bytes()))
+
+
+def of_policy(path: Path) -> list[Finding]:
+    """The same of a policy that no pipeline is looked at with: what a purpose or a source would tell is not said."""
+    policy, faults = examine_policy(path)
+    judged = [] if policy is None else rules.lint(policy)
+    return [*faults, *(rules.despite(faults, judged) if faults else judged)]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """What there is to judge in a folder, in the order of names; folders that are not a person's are left out."""
+    for each in sorted(folder.iterdir()):
+        if each.name.startswith("."):
+            continue
+        if is_recipient(each) or is_access(each) or (each / PIPELINE).exists():
+            yield each
+        elif each.is_dir() and not each.is_symlink() and not has_runs(each):
+            yield from _below(each)
+
+
+def _standing(pipeline: Path, keys: Any) -> list[Finding]:
+    """What is wrong with what stands of the pipeline already; nothing where it did not run yet."""
+    try:
+        job = load_pipeline(pipeline)
+        target = job.target()
+        here = [target] if has_runs(target) else []
+        found = coverage(House(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
+    except (MinimizeError, OSError):
+        return []  # the files' faults are told already; an output that cannot be read is what `verify` tells of
+    return [] if found is None else [each.finding for each in found.uncovered]

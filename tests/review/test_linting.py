@@ -1,0 +1,49 @@
+"""Lint takes what a person has at hand: a policy alone, a folder with everything, whatever else is there."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.review.linting import lint_of
+
+ROOT = Path(__file__).parents[2]
+ON = date(2026, 11, 25)
+
+
+def codes(path: Path) -> set[str]:
+    return {finding.code for finding in lint_of(path, on=ON)}
+
+
+def test_a_policy_alone_is_judged_as_such() -> None:
+    found = lint_of(ROOT / "pipelines/device_telemetry/policy.yaml", on=ON)
+    assert {finding.code for finding in found} >= {"L003", "L004"}
+    assert {finding.file for finding in found} == {str(ROOT / "pipelines/device_telemetry/policy.yaml")}
+
+
+def test_a_policy_with_faults_tells_them(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("policy: p\nversion: 1\npurposes: [operations]\nfields:\n  a: {type: strin, do: keep}\n")
+    assert [(finding.code, finding.line) for finding in lint_of(file, on=ON)] == [("P007", 5)]
+
+
+def test_a_folder_is_judged_with_everything_below_it(tmp_path: Path) -> None:
+    house = shutil.copytree(ROOT / "pipelines", tmp_path / "house")
+    parts = (house / "device_telemetry", house / "recipients", house / "access.yaml", house / "usage_events")
+    assert codes(house) >= set().union(*map(codes, parts))
+    assert {Path(finding.file or "").parent.name for finding in lint_of(house, on=ON)} >= {"device_telemetry"}
+
+
+def test_a_folder_in_which_there_is_nothing_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be read"):
+        lint_of(tmp_path, on=ON)
+
+
+def test_links_are_not_followed_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "away").symlink_to(ROOT / "pipelines")
+    with pytest.raises(PolicyError, match="cannot be read"):
+        lint_of(tmp_path, on=ON)
