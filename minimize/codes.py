@@ -4,7 +4,7 @@ The letter says who speaks: `P` faults of policy and pipeline files and of their
 refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V`
 verification, `H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and
 subjects, `Q` requests about them, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a
-whole, `D` drift, `B` the door, `J` how a change of a policy is graded, `I` and `W` the log. No code changes its
+whole, `D` drift, `B` the door, `J` how a change of a policy is graded, `F` fixtures, `I` and `W` the log. No code changes its
 meaning, and none is used again.
 """
 

@@ -1,4 +1,4 @@
-"""What changes between two states of policies, pipelines, recipients and access files, by stable codes; a letter of their own."""
+"""What changes between two states of what people wrote (J), and what is not as fixtures say (F), by stable codes."""
 
 from __future__ import annotations
 
@@ -47,5 +47,11 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "J071": "who has a role, and where",
         "J072": "how long grants last, and which roles conflict",
         "J073": "which accounts are one person's, and who is in a group",
+        "F001": "a record of a fixture does not leave, and must",
+        "F002": "a record of a fixture leaves, and must not",
+        "F003": "a record of a fixture does not leave, for another reason than it says",
+        "F004": "more or fewer rows leave than a fixture expects",
+        "F005": "a column that a fixture does not expect, or that it expects and is not there",
+        "F006": "another value than a fixture expects",
     }
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.job.house import POLICY
+from tests.job.house import POLICY, SETTINGS
 from tests.review.repository import ENV, Repository, repository
 
 ROOT = Path(__file__).parents[2]
@@ -22,26 +22,27 @@ def steps() -> dict[str, str]:
     return {step["name"]: step["run"] for step in said["jobs"]["review"]["steps"] if "name" in step}
 
 
-def review(repo: Repository, labels: str = "") -> tuple[int, str, str]:
-    """Its exit code, what it printed, and the summary that the pull request shows."""
+def ran(repo: Repository, step: str, **more: str) -> tuple[int, str]:
+    """The exit code of a step, and what it printed."""
     tools = repo.root.parent / "tools"
     tools.mkdir(exist_ok=True)
     (tools / "minimize").write_text(f'#!/bin/sh\nexec {sys.executable} -m minimize "$@"\n')
     (tools / "minimize").chmod(0o755)
-    summary = repo.root.parent / "summary.md"
-    env = {
-        **ENV,
-        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "BASE": repo.git("rev-parse", "main").strip(),
-        "LABELS": labels,
-        "GITHUB_STEP_SUMMARY": str(summary),
-    }
-    script = steps()["What changed, and whether it loosens"]
-    done = subprocess.run(
-        ["bash", "-e", "-c", script], cwd=repo.root, env=env, capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout, summary.read_text()
+    env = {**ENV, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT), **more}
+    words = ["bash", "-e", "-c", steps()[step]]
+    done = subprocess.run(words, cwd=repo.root, env=env, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def review(repo: Repository, labels: str = "") -> tuple[int, str, str]:
+    """Its exit code, what it printed, and the summary that the pull request shows."""
+    summary, base = repo.root.parent / "summary.md", repo.git("rev-parse", "main").strip()
+    given = {"BASE": base, "LABELS": labels, "GITHUB_STEP_SUMMARY": str(summary)}
+    return *ran(repo, "What changed, and whether it loosens", **given), summary.read_text()
+
+
+def fixtures(repo: Repository) -> tuple[int, str]:
+    return ran(repo, "Fixtures")
 
 
 @pytest.fixture(name="repo")
@@ -76,3 +77,13 @@ def test_what_came_to_main_meanwhile_is_not_the_request_s(repo: Repository) -> N
     repo.git("switch", "-q", "change")
     code, out, _ = review(repo)
     assert (code, out.splitlines()[0]) == (0, "### Policy review: 1 tightens")
+
+
+def test_its_fixtures_are_tried(repo: Repository) -> None:
+    repo.writes("pipelines/p/tests/none.fail.ndjson", "no json\n")
+    repo.writes("pipelines/p/tests/settings.csv", SETTINGS)
+    assert fixtures(repo)[0] == 0
+    repo.writes("pipelines/p/tests/all.pass.ndjson", "no json\n")
+    code, out = fixtures(repo)
+    assert code == 1
+    assert "F001 the record does not leave: malformed" in out

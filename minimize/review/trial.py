@@ -1,0 +1,138 @@
+"""Records through a pipeline's own stages one by one, in memory: what becomes of each, and what would leave.
+
+It is the plan, the source and the stages of a run; nothing is written, and what must see everything first (duplicates, the most
+frequent values) sees the files of the trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.engines.base import Job, row_key
+from minimize.engines.local import batches_of
+from minimize.engines.passes import through, way_through
+from minimize.frames import decoded
+from minimize.io import FORMATS
+from minimize.io.base import Part, Source
+from minimize.keys import Keyring, new_keyring
+from minimize.plan import request
+from minimize.plan.bind import bind
+from minimize.policy.fields import steps_of
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.review.places import Lines
+from minimize.settings import SettingsRows
+from minimize.stage import Batch, Counts, Stage
+from minimize.stages.facts import BatchFacts
+from minimize.stages.release import Release
+
+Fate = Literal["leaves", "quarantined", "gated", "deduplicated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of one record: its file and line, its fate, why it did not leave, and the path where that was seen.
+
+    raw     the record as it came in, where it could be read
+    behind  the record behind all stages
+    """
+
+    file: Path
+    line: int
+    fate: Fate
+    reason: str | None = None
+    path: str | None = None
+    raw: pa.RecordBatch | None = field(default=None, repr=False)
+    behind: Batch | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A plan bound to a time, settings and keys, and its stages, everything settled over the files of the trial."""
+
+    job: Job
+    source: Source
+    files: Sequence[Path]
+    stages: tuple[Stage, ...]
+    release: Release
+
+    @classmethod
+    def of(
+        cls, pipeline: Pipeline, files: Sequence[Path], at: datetime, settings: SettingsRows | None, keys: Keyring
+    ) -> Trial:
+        """A trial over files of NDJSON. Raises what a run raises before it reads."""
+        source = _source(pipeline, files)
+        plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
+        seen = None if settings is None else settings.at(at)
+        job = Job(plan, at, keys, seen, row_key=row_key(keys))
+        stages = way_through(job, partial(batches_of, source))
+        return cls(job, source, files, stages, Release(plan, schema=job.records_schema))
+
+    def tried(self) -> Iterator[Tried]:
+        """What becomes of each record, file by file, line by line."""
+        for path, part in zip(self.files, self.source.parts, strict=True):
+            yield from self._of_part(path, part)
+
+    def rows(self, tried: Sequence[Tried]) -> pa.Table:
+        """What leaves of some records, in their order."""
+        batches = [decoded(self.release.columns(each.behind), self.job.records_schema) for each in tried if each.behind]
+        return pa.Table.from_batches(batches, schema=self.job.records_schema)
+
+    def _of_part(self, path: Path, part: Part) -> Iterator[Tried]:
+        lines, found, rest = Lines.of(path), dict[int, Tried](), list[pa.RecordBatch]()
+        for chunk in part.read():
+            for reject in chunk.rejects:
+                line = lines.at(reject.position)
+                found[line] = Tried(path, line, "quarantined", reject.code, reject.field)
+            rest += [chunk.records.slice(row, 1) for row in range(chunk.records.num_rows)]
+        good = [line for line in lines.filled if line not in found]
+        found |= {line: self._one(path, line, raw) for line, raw in zip(good, rest, strict=True)}
+        yield from (found[line] for line in sorted(found))
+
+    def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> Tried:
+        behind = through(self.stages, Batch(raw))
+        if behind.raw.num_rows:
+            return Tried(path, line, "leaves", raw=raw, behind=behind)
+        fate, reason = _fate(behind.counts)
+        return Tried(path, line, fate, reason, raw=raw)
+
+
+def _fate(counts: Counts) -> tuple[Fate, str | None]:
+    if counts.gated:
+        return "gated", next(iter(counts.gated))
+    return "deduplicated", "deduplicated"
+
+
+def _source(pipeline: Pipeline, files: Sequence[Path]) -> Source:
+    root = files[0].parent if files else Path()
+    return FORMATS["ndjson"](files, root, request(pipeline.policy, pipeline.purpose, pipeline))
+
+
+def latest(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:
+    """The latest event time of the records of some files; None where there is none."""
+    times = [time for part in _source(pipeline, files).parts for time in _times(pipeline.policy, part)]
+    return max(times, default=None)
+
+
+def _times(policy: Policy, part: Part) -> Iterator[datetime]:
+    for chunk in part.read():
+        times = BatchFacts(chunk.records, policy, None, datetime.now(UTC)).times()
+        last = None if times is None else pc.max(times.cast(pa.timestamp("us", "UTC"), safe=False)).as_py()
+        if last is not None:
+            yield last
+
+
+def keys_for(policy: Policy, now: datetime) -> Keyring:
+    """A keyring of new keys with the names that a policy says, which nobody keeps."""
+    names = {name for field in policy.fields.values() for step in steps_of(field) for name in step.key_names}
+    with TemporaryDirectory(prefix="minimize-") as folder:
+        return new_keyring(Path(folder) / "trial.keys", names, now=now)

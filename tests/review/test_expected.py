@@ -1,0 +1,99 @@
+"""Rows that were expected beside those that leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from minimize.errors import ConfigurationError
+from minimize.review.expected import Cell, differences, expected_rows, same
+
+ROWS: list[dict[str, Any]] = [
+    {"a": "x", "n": 1.5, "at": "2026-11-24T10:00:00Z"},
+    {"a": "y", "n": None, "at": "2026-11-24T11:00:00Z"},
+]
+
+
+def told(found: Any, expected: Any, keyed: tuple[str, ...] = ()) -> list[tuple[str, int | None, str | None]]:
+    return [(each.code, each.row, each.column) for each in differences(found, expected, keyed)]
+
+
+def test_the_same_rows_differ_in_nothing() -> None:
+    assert told(ROWS, ROWS) == []
+
+
+def test_an_absent_key_is_null() -> None:
+    assert told(ROWS, [ROWS[0], {"a": "y", "at": "2026-11-24T11:00:00Z"}]) == []
+
+
+def test_a_value_that_differs_is_told_by_row_and_column() -> None:
+    assert told(ROWS, [ROWS[0], {**ROWS[1], "a": "z"}]) == [("F006", 2, "a")]
+
+
+def test_the_order_of_rows_matters() -> None:
+    assert {code for code, _, _ in told(ROWS, ROWS[::-1])} == {"F006"}
+
+
+def test_another_number_of_rows_is_told() -> None:
+    assert told(ROWS, ROWS[:1]) == [("F004", None, None)]
+
+
+def test_a_column_that_nobody_expects_is_told() -> None:
+    assert told(ROWS, [{"a": row["a"], "at": row["at"]} for row in ROWS]) == [("F005", None, "n")]
+
+
+def test_a_column_that_is_not_there_is_told() -> None:
+    assert told(ROWS, [{**row, "more": None} for row in ROWS]) == [("F005", None, "more")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "differs"),
+    [(["p", "p", "q"], []), (["p", "q", "q"], [2, 3]), (["p", "p", "p"], [3]), ([None, "p", "q"], [1])],
+)
+def test_in_columns_that_depend_on_keys_one_text_stands_for_one_value(labels: list[str], differs: list[int]) -> None:
+    found = [{"id": token} for token in ("t1", "t1", "t2")]
+    assert [row for _, row, _ in told(found, [{"id": label} for label in labels], ("id",))] == differs
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "is_so"),
+    [
+        (1, 1.0, True),
+        (True, 1, False),
+        ([1, {"a": None}], [1, {}], True),
+        ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00", False),
+        (True, Cell("true"), True),
+        ("true", Cell("true"), True),
+        ([1, 2], Cell("[1, 2]"), True),
+        (2, Cell("two"), False),
+        ("", Cell(""), False),
+    ],
+)
+def test_spellings(found: Any, expected: Any, is_so: bool) -> None:
+    assert same(found, expected) is is_so
+
+
+def test_every_format_says_the_same(tmp_path: Path) -> None:
+    (tmp_path / "expect.ndjson").write_text('{"a": "x", "n": 1.5}\n\n{"a": "y"}\n')
+    (tmp_path / "expect.csv").write_text("a,n\nx,1.5\ny,\n")
+    pq.write_table(pa.table({"a": ["x", "y"], "n": [1.5, None]}), tmp_path / "expect.parquet")
+    found = [{"a": "x", "n": 1.5}, {"a": "y", "n": None}]
+    for kind in ("ndjson", "csv", "parquet"):
+        assert told(found, expected_rows(tmp_path / f"expect.{kind}")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("e.ndjson", "{"), ("e.ndjson", "[1]"), ("e.parquet", "x"), ("e.csv", "a\n\x00")]
+)
+def test_what_cannot_be_read_is_told_without_what_it_holds(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    if name == "e.csv":
+        (tmp_path / name).write_bytes(b"\xff")
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        expected_rows(tmp_path / name)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None

@@ -1,0 +1,151 @@
+"""Fixtures beside a pipeline: what must leave, what must not, and what it looks like."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.review.trying import Trials, try_fixtures
+from tests.job.house import AT, House, built, event, events
+
+GOOD = event(0)
+OLD = event(1, event_time="2026-10-01T00:00:00Z")
+FIELDS = ("tenant_id", "device_id", "event_time", "model", "battery", "storage", "latitude")
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return built(tmp_path)
+
+
+def fixture(house: House, name: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
+    path = house.folder / "tests" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join((each if isinstance(each, str) else json.dumps(each)) + "\n" for each in records))
+    return path
+
+
+def tried(house: House, **more: Any) -> Trials:
+    return try_fixtures(house.folder, now=AT, **more)
+
+
+def told(done: Trials) -> list[tuple[str, str, int | None, str | None]]:
+    return [(each.code, Path(each.file).name, each.line, each.field) for each in done.failures]
+
+
+def test_records_that_leave_pass(house: House) -> None:
+    fixture(house, "a.pass.ndjson", events(5))
+    done = tried(house)
+    assert (done.failures, done.records, done.rows) == ((), 5, 0)
+
+
+def test_a_record_that_does_not_leave_is_told_by_line_and_reason(house: House) -> None:
+    fixture(house, "a.pass.ndjson", [GOOD, "", event(1, contacts=[]), OLD, event(2, battery="x"), event(3)])
+    done = tried(house)
+    assert told(done) == [
+        ("F001", "a.pass.ndjson", 3, "/contacts"),
+        ("F001", "a.pass.ndjson", 4, None),
+        ("F001", "a.pass.ndjson", 5, "/battery"),
+    ]
+    assert [each.message.rpartition(": ")[2] for each in done.failures] == [
+        "forbidden_field",
+        "retention",
+        "wrong_type",
+    ]
+
+
+def test_a_record_that_leaves_and_must_not_is_told(house: House) -> None:
+    fixture(house, "a.fail.ndjson", ["no json", GOOD])
+    assert told(tried(house)) == [("F002", "a.fail.ndjson", 2, None)]
+
+
+def test_the_reason_may_be_asked_for_by_name(house: House) -> None:
+    fixture(house, "good.pass.ndjson", [GOOD])
+    fixture(house, "old.retention.fail.ndjson", [OLD, event(1, contacts=[])])
+    assert told(tried(house)) == [("F003", "old.retention.fail.ndjson", 2, "/contacts")]
+
+
+def test_they_do_not_age(house: House) -> None:
+    fixture(house, "a.pass.ndjson", [event(0, event_time="2020-01-01T00:00:00Z")])
+    fixture(house, "old.retention.fail.ndjson", [event(0, event_time="2019-01-01T00:00:00Z")])
+    done = tried(house)
+    assert (done.failures, done.at.year) == ((), 2020)
+
+
+def test_a_time_may_be_given(house: House) -> None:
+    fixture(house, "a.pass.ndjson", [GOOD])
+    assert [each.message for each in tried(house, at="2027-01-01T00:00:00Z").failures] == [
+        "the record does not leave: retention"
+    ]
+
+
+def test_rows_are_those_that_a_run_writes(house: House) -> None:
+    fixture(house, "a.pass.ndjson", events(12))
+    house.brings(events(12))
+    house.run()
+    written = minimize.read(house.out).to_pylist()
+    rows = [{key: row[key] for key in FIELDS if row.get(key) is not None} for row in written]
+    fixture(house, "expect.ndjson", [{**row, "event_time": row["event_time"].isoformat()} for row in rows])
+    done = tried(house, at=AT)
+    assert (done.failures, done.rows) == ((), 12)
+
+
+def test_a_row_that_differs_is_told_without_its_values(house: House) -> None:
+    fixture(house, "a.pass.ndjson", [GOOD])
+    row = {"tenant_id": "north", "device_id": "anything", "event_time": "2026-11-24T22:00:00Z", "model": "other"}
+    fixture(house, "a.expect.ndjson", [{**row, "battery": 70.0, "latitude": 48.0}])
+    (failure,) = tried(house).failures
+    assert (failure.code, failure.line, failure.field) == ("F006", 1, "battery")
+    assert "0.0" not in failure.message
+    assert failure.as_json(show=False).keys() == {"code", "message", "file", "line", "field"}
+    assert failure.as_json(show=True)["expected"] == 70.0
+
+
+def test_settings_of_their_own_count(house: House) -> None:
+    fixture(house, "a.pass.ndjson", [GOOD])
+    (house.folder / "tests" / "settings.csv").write_text(
+        "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+    )
+    row = {"tenant_id": "north", "device_id": "anything", "event_time": "2026-11-24T22:00:00Z", "model": "other"}
+    fixture(house, "a.expect.ndjson", [{**row, "battery": 0.0}])
+    assert tried(house).failures == ()
+
+
+def test_nothing_of_it_stays(house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    fixture(house, "a.pass.ndjson", events(20))
+    (house.folder / "minimize.yaml").write_text("ledger: ledger.db\napproval: required\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    tried(house)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_without_fixtures_it_is_a_fault_of_configuration(house: House) -> None:
+    with pytest.raises(ConfigurationError, match="no fixtures"):
+        tried(house)
+
+
+@pytest.mark.parametrize("name", ["a.no_reason.fail.ndjson", "b.expect.ndjson"])
+def test_names_that_say_nothing_are_faults(name: str, house: House) -> None:
+    fixture(house, "a.pass.ndjson", [GOOD])
+    fixture(house, name, [GOOD])
+    with pytest.raises(ConfigurationError):
+        tried(house)
+
+
+def test_a_policy_with_faults_is_not_tried(house: House) -> None:
+    fixture(house, "a.pass.ndjson", [GOOD])
+    house.policy(retention="soon")
+    with pytest.raises(PolicyError):
+        tried(house)
