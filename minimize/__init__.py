@@ -5,6 +5,7 @@ The rooms of the house, from the door down; each may use what stands below it:
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
     door                                    outputs read by those who hold no key, through a server or in the process
     report                                  what came in and went out, for people: a page, facts, a few lines
+    exchange                                policies from, and in, the formats of others: JSON Schema, ODCS, OpenLineage
     governance                              outputs after they were written: what must go, and when
     job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
     verifying · indexing                    what a crash left is settled, then verification; the index of runs

@@ -54,6 +54,9 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "completion": ("minimize.cli.completion", "The script that has a shell complete commands, options and files."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),
+    "check": ("minimize.cli.check", "Hold records against a JSON Schema, in counts."),
+    "import": ("minimize.cli.import_", "A policy from JSON Schema, a data contract or an allow-list; all dropped."),
+    "export": ("minimize.cli.export", "JSON Schema, a data contract, lineage events or fideslang, from ours."),
     "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline, recipient or access files, for editors."),
     "keys": ("minimize.cli.keys", "Make, extend and list keyrings."),
 }

@@ -19,7 +19,10 @@ ALL: Final = "all"
 _HEAD: Final = ("tenant", "subject", "time", "record")
 _PROPOSED: Final = re.compile(r"  # proposed: \{(?:type: (?P<type>[a-z]+), )?(?P<said>role: .*)\}")
 _REMARK: Final = re.compile(r"  # .*")
-_DROPPED: Final = re.compile(r"  (?P<key>\S.*): \{type: (?P<type>[a-z]+|\"decimal\([0-9]+,[0-9]+\)\"), do: drop\}")
+_DROPPED: Final = re.compile(
+    r"  (?P<key>\"(?:[^\"\\]|\\.)*\"|[A-Za-z_/][A-Za-z0-9_/*.~-]*): "
+    r"\{type: (?P<type>[a-z]+|\"decimal\([0-9]+,[0-9]+\)\"), (?:role: [a-z_]+, )?(?P<more>.*)do: drop\}"
+)
 _PART: Final = re.compile(r"# (?P<part>tenant|subject|time|record): (?P<key>(?!FIELD ).+?) +# .*")
 
 
@@ -75,7 +78,8 @@ def _fields(lines: Sequence[str]) -> Iterator[Open]:
         at = _next(lines, number) if proposed is not None else None
         dropped = None if at is None else _DROPPED.fullmatch(lines[at])
         if proposed is not None and dropped is not None and at is not None:
-            said = f"  {dropped['key']}: {{type: {proposed['type'] or dropped['type']}, {proposed['said']}}}"
+            type_, more = proposed["type"] or dropped["type"], dropped["more"]
+            said = f"  {dropped['key']}: {{type: {type_}, {more}{proposed['said']}}}"
             accepted = line.replace("# proposed:", "# accepted:", 1)
             yield Open(_name(dropped["key"]), ((number, accepted), (at, said)))
 

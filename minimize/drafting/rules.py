@@ -153,7 +153,7 @@ _RULES_BY_COUNT: Final = (
     ),
     Rule(lambda seen: seen.is_number, "plain", DROP, "say how coarse it may be: `bin`, `round` or `clip`"),
     Rule(lambda seen: seen.sure == "quasi", "quasi", DROP, "it helps to tell who somebody is"),
-    Rule(lambda seen: seen.look.is_thin, "plain", DROP, "too few values to tell what it is"),
+    Rule(lambda seen: seen.look.is_thin, "plain", DROP, "nothing tells what it is"),
     Rule(lambda _: True, "quasi", DROP, "many values: `top` keeps the frequent ones, once `subject` is named"),
 )
 RULES: Final[tuple[Rule, ...]] = (*_RULES_BY_NAME, *_RULES_BY_KIND, *_RULES_BY_COUNT)

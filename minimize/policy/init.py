@@ -51,7 +51,7 @@ def draft(
     """
     leaves = leaves_of(schema)
     guesses = guessed(leaves) if parts is None else parts
-    roles = "\n".join(_head_line(word, guesses.get(word)) for word in _GUESSES)
+    roles = "\n".join(head_line(word, guesses.get(word)) for word in _GUESSES)
     retention = "# retention: 30d                         # counts from `time`"
     remark = _GUESSED if remarks is None else _PROPOSED
     head = _HEAD.format(name=name_from(name), roles=roles, retention=retention, remark=remark)
@@ -72,7 +72,7 @@ def guessed(leaves: Mapping[Pointer, str]) -> dict[str, Pointer]:
 
 def can_be_declared(pointer: Pointer, type_: str) -> bool:
     """Whether a policy can have this field: its name is not the partition's, and there is a word for its type."""
-    return pointer.top != "date" and _type(type_) is not None
+    return pointer.top != "date" and type_text(type_) is not None
 
 
 def _remarked(pointer: Pointer, type_: str, remarks: Sequence[str]) -> str:
@@ -92,7 +92,7 @@ def name_from(text: str) -> str:
     return words if re.fullmatch(NAME, words) else f"p_{words}".rstrip("_")
 
 
-def _head_line(word: str, pointer: Pointer | None) -> str:
+def head_line(word: str, pointer: Pointer | None) -> str:
     """A key of the head, as a remark: naming a field makes records without it faulty, so that is for a person to say."""
     about = {"tenant": "whose settings count", "subject": "whom a record is about", "time": "when it happened"}
     found = "FIELD" if pointer is None else key_text(pointer)
@@ -112,7 +112,7 @@ def field_line(pointer: Pointer, type_: str, *, guess: bool = True) -> str:
     remark = f"  # {role}?" if role else ""
     if pointer.top == "date":
         return f"  # {key_text(pointer)}: `date` is the name of the partition; rename the field at its source\n"
-    word = _type(type_)
+    word = type_text(type_)
     if word is None:
         return f"  # {key_text(pointer)}: no type of a policy stands for {_shown(type_)}; dropped, as is all that is not named\n"
     return f"  {key_text(pointer)}: {{type: {word}, do: drop}}{remark}\n"
@@ -123,7 +123,16 @@ def key_text(pointer: Pointer) -> str:
     plain = pointer.is_flat and not pointer.top.startswith("/")
     text = pointer.top if plain else str(pointer)
     safe = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/*.~-]*", text) and text.lower() not in ("null", "true", "false")
-    return text if safe else f'"{"".join(map(_escaped, text))}"'
+    return text if safe else quoted(text)
+
+
+def quoted(text: str) -> str:
+    r"""A text as YAML reads it back, whatever stands in it, on one line.
+
+    >>> quoted('say "so"\n')
+    '"say \\"so\\"\\U0000000a"'
+    """
+    return f'"{"".join(map(_escaped, text))}"'
 
 
 def _escaped(char: str) -> str:
@@ -132,7 +141,7 @@ def _escaped(char: str) -> str:
     return char if char.isprintable() else f"\\U{ord(char):08x}"
 
 
-def _type(type_: str) -> str | None:
+def type_text(type_: str) -> str | None:
     """The word as it stands in the file; None for one that no field may have."""
     digits = re.fullmatch(DECIMAL, type_)
     if digits:

@@ -11,6 +11,7 @@ import pytest
 from minimize.aggregates import MEASURES
 from minimize.cli.main import VERBS
 from minimize.engines import ENGINES
+from minimize.exchange import FORMATS as EXCHANGED
 from minimize.io import FORMATS
 from minimize.settings import files
 from minimize.techniques import TECHNIQUES
@@ -20,6 +21,7 @@ ROOMS = {
     "measures": {kind.__module__ for kind in MEASURES.values()},
     "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.io.memory"},
     "engines": set(ENGINES.values()),
+    "exchange": {module for row in EXCHANGED.values() for module in (row.reads, row.writes) if module},
     "verbs": {module for module, _ in VERBS.values()},
     "settings": {read.__module__ for read in files.FORMATS.values()} | {"minimize.settings.memory"},
 }

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minimize.errors import ConfigurationError
+from minimize.exchange.base import Described
+from minimize.exchange.json_schema.dialects import DIALECTS
+from minimize.exchange.json_schema.reading import read
+
+URIS = {dialect.name: dialect.uri for dialect in DIALECTS}
+
+
+def of(properties: dict[str, Any], draft: str = "2020-12", defs: Any = None, **more: Any) -> Described:
+    head = {"$schema": URIS[draft], "$defs": defs or {}}
+    return read({**head, "type": "object", "properties": properties, **more})
+
+
+def types(described: Described) -> dict[str, str]:
+    return {str(column.pointer): column.type for column in described.columns}
+
+
+@pytest.mark.parametrize(
+    ("schema", "word"),
+    [
+        ({"type": "string"}, "string"),
+        ({"type": "integer"}, "integer"),
+        ({"type": "number"}, "double"),
+        ({"type": ["number", "integer"]}, "double"),
+        ({"type": "boolean"}, "boolean"),
+        ({"type": ["string", "null"]}, "string"),
+        ({"type": "string", "format": "date-time"}, "timestamp"),
+        ({"type": "string", "format": "date"}, "date"),
+        ({"format": "email"}, "string"),
+        ({"type": "string", "contentEncoding": "base64"}, "binary"),
+        ({"enum": ["on", "off", None]}, "string"),
+        ({"enum": [1, 2]}, "integer"),
+        ({"const": True}, "boolean"),
+        ({"type": "array"}, "list"),
+        ({"type": "object"}, "map"),
+        ({"additionalProperties": {"type": "string"}}, "map"),
+        ({"patternProperties": {"^a": {}}}, "map"),
+        ({"type": "number", "x-minimize": {"type": "decimal(10,2)"}}, "decimal(10,2)"),
+    ],
+)
+def test_a_type_becomes_the_policys_word(schema: dict[str, Any], word: str) -> None:
+    assert types(of({"x": schema})) == {"/x": word}
+
+
+@pytest.mark.parametrize("draft", URIS)
+def test_nested_objects_lists_and_references_become_pointers_in_every_draft(draft: str) -> None:
+    app = {"type": "object", "properties": {"name": {"type": "string"}, "a/b": {"type": "integer"}}}
+    found = of({"apps": {"type": "array", "items": {"$ref": "#/definitions/app"}}}, draft, definitions={"app": app})
+    assert types(found) == {"/apps/*/name": "string", "/apps/*/a~1b": "integer"}
+
+
+def test_all_of_is_put_together_and_alternatives_are_united() -> None:
+    found = of(
+        {},
+        allOf=[{"properties": {"a": {"type": "string"}}, "required": ["a"]}],
+        anyOf=[
+            {"properties": {"b": {"type": "string"}}, "required": ["b"]},
+            {"properties": {"c": {"type": "integer"}}},
+        ],
+    )
+    assert types(found) == {"/a": "string", "/b": "string", "/c": "integer"}
+    assert [str(column.pointer) for column in found.columns if column.required] == ["/a"]
+
+
+def test_branches_count_from_draft_7_on() -> None:
+    then = {"if": {}, "then": {"properties": {"b": {"type": "string"}}}}
+    assert "/b" in types(of({"a": {"type": "string"}}, "draft-07", **then))
+    assert "/b" not in types(of({"a": {"type": "string"}}, "draft-06", **then))
+
+
+def test_what_stands_beside_a_reference_counts_from_2019_on() -> None:
+    beside = {"x": {"$ref": "#/definitions/t", "format": "date-time"}}
+    text = {"t": {"type": "string"}}
+    assert types(of(beside, "2019-09", definitions=text)) == {"/x": "timestamp"}
+    assert types(of(beside, "draft-07", definitions=text)) == {"/x": "string"}
+
+
+def test_tuples_are_items_and_then_prefix_items() -> None:
+    pair = [{"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "object", "properties": {"b": {}}}]
+    assert "/x/*/a" in types(of({"x": {"type": "array", "items": pair}}, "draft-04"))
+    assert "/x/*/a" in types(of({"x": {"type": "array", "prefixItems": pair}}))
+    assert types(of({"x": {"type": "array", "prefixItems": pair}, "y": {"type": "string"}}, "draft-07")) == {
+        "/x": "list",
+        "/y": "string",
+    }
+
+
+def test_const_is_nothing_in_draft_4() -> None:
+    found = of({"x": {"const": 1}, "y": {"type": "string"}}, "draft-04")
+    assert types(found) == {"/y": "string"}
+
+
+def test_false_says_that_a_field_must_not_be_there_where_booleans_are_schemas() -> None:
+    assert [str(pointer) for pointer in of({"x": False, "y": {"type": "string"}}).never] == ["/x"]
+    assert of({"x": False, "y": {"type": "string"}}, "draft-04").never == ()
+
+
+def test_what_is_required_is_so_only_where_all_above_is_and_it_cannot_be_null() -> None:
+    leaf = {"type": "string"}
+    inner = {"type": "object", "properties": {"a": leaf, "b": leaf}, "required": ["a"]}
+    found = of(
+        {"sure": inner, "perhaps": inner, "null": {"type": ["string", "null"]}, "list": {"items": inner}},
+        required=["sure", "null", "list"],
+    )
+    assert [str(column.pointer) for column in found.columns if column.required] == ["/sure/a"]
+
+
+def test_fields_that_no_policy_can_name_are_left_out_with_the_reason() -> None:
+    found = of(
+        {"a": {"type": ["string", "integer"]}, "b": {}, "c": True, "": {"type": "string"}, "d": {"type": "string"}}
+    )
+    assert types(found) == {"/d": "string"}
+    assert found.left_out == {
+        "/a": "it may be of several types",
+        "/b": "it may be anything",
+        "/c": "it may be anything",
+        "": "no field can have this name",
+    }
+
+
+def test_what_holds_itself_ends_and_a_shared_part_does_not_look_like_that() -> None:
+    node = {"type": "object", "properties": {"v": {"type": "integer"}, "next": {"$ref": "#/$defs/node"}}}
+    base = {"properties": {"id": {"type": "string"}}}
+    inner = {"allOf": [{"$ref": "#/$defs/base"}, {"properties": {"n": {"type": "integer"}}}]}
+    found = of(
+        {"tree": {"$ref": "#/$defs/node"}, "inner": inner},
+        allOf=[{"$ref": "#/$defs/base"}],
+        defs={"node": node, "base": base},
+    )
+    assert types(found) == {"/tree/v": "integer", "/inner/id": "string", "/inner/n": "integer", "/id": "string"}
+    assert found.left_out == {"/tree/next": "it holds itself"}
+
+
+def test_a_schema_that_multiplies_itself_is_refused() -> None:
+    definitions: dict[str, Any] = {"d9": {"properties": {f"p{n}": {"$ref": "#/$defs/d0"} for n in range(9)}}}
+    for n in range(9):
+        definitions[f"d{n}"] = {"allOf": [{"allOf": [{"$ref": f"#/$defs/d{n + 1}"}]} for _ in range(9)]}
+    with pytest.raises(ConfigurationError):
+        of({"x": {"$ref": "#/$defs/d0"}}, defs=definitions)
+
+
+def test_a_list_of_records_is_read_as_its_records() -> None:
+    assert types(read({"type": "array", "items": {"properties": {"a": {"type": "string"}}}})) == {"/a": "string"}
+
+
+def test_descriptions_roles_units_and_formats_go_along() -> None:
+    column = of(
+        {
+            "m": {
+                "type": "string",
+                "format": "email",
+                "description": "where\n to write",
+                "x-minimize": {"unit": "address"},
+            }
+        }
+    ).columns[0]
+    assert (column.about, column.kind, column.said, column.unit) == (
+        "where to write",
+        "email",
+        "its format is `email`",
+        "address",
+    )
+    assert of({"p": {"type": "string", "format": "password"}}).columns[0].role == "secret"
+    assert of({"p": {"type": "string", "x-minimize": {"role": "nonsense"}}}).columns[0].role is None
+
+
+@pytest.mark.parametrize("document", [{}, [], None, "x", {"type": "string"}, {"properties": {"a": {}}}])
+def test_what_describes_no_fields_is_refused(document: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        read(document)
