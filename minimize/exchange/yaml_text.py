@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from minimize.policy.init import quoted
 
-
 _OTHERS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Words that a reader of some version of YAML takes for no text."""
 

@@ -11,6 +11,8 @@ from minimize.policy.policies import NAME
 from minimize.policy.roles import perhaps
 from minimize.policy.scope import pointer_of
 
+_NO_TEXT = ("null", "true", "false")
+"""Words that YAML reads as something else."""
 _SCHEMA = "# yaml-language-server: $schema={schema}\n"
 _GUESSED = "A line's remark is a guess from the field's name."
 _PROPOSED = "What is proposed counts once it is accepted, by hand or: minimize init DIR --accept FIELD."
@@ -89,7 +91,8 @@ def name_from(text: str) -> str:
     'p_2026_check-ins'
     """
     words = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:60]
-    return words if re.fullmatch(NAME, words) else f"p_{words}".rstrip("_")
+    good = re.fullmatch(NAME, words) and words.lower() not in _NO_TEXT
+    return words if good else f"p_{words}".rstrip("_")
 
 
 def head_line(word: str, pointer: Pointer | None) -> str:
@@ -122,7 +125,7 @@ def key_text(pointer: Pointer) -> str:
     """The field's key: a plain column by its name, quoted where YAML would read something else."""
     plain = pointer.is_flat and not pointer.top.startswith("/")
     text = pointer.top if plain else str(pointer)
-    safe = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/*.~-]*", text) and text.lower() not in ("null", "true", "false")
+    safe = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/*.~-]*", text) and text.lower() not in _NO_TEXT
     return text if safe else quoted(text)
 
 

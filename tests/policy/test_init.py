@@ -62,9 +62,10 @@ def test_a_type_that_no_policy_names_is_left_out_and_told(type_: str, write: Cal
 
 def test_the_name_becomes_one_that_a_policy_may_have(write: Callable[[str, str], Path]) -> None:
     names = [
-        load_policy(write("policy.yaml", draft([("/a", "string")], name))).policy for name in ("my data!", "2024", "…")
+        load_policy(write("policy.yaml", draft([("/a", "string")], name))).policy
+        for name in ("my data!", "2024", "…", "null")
     ]
-    assert names == ["my_data", "p_2024", "p"]
+    assert names == ["my_data", "p_2024", "p", "p_null"]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
