@@ -40,7 +40,7 @@ def fast(lines: Scanned, rows: Places, bound: Bound, root: Node, told: Told) -> 
         for pointer in forbidden(records.schema, bound.request):
             sure &= ~at(records, pointer)
         held = held[sure]
-        places = lines.starts[held] + lines.block.position
+        places = lines.places(held)
         yield replace(bound, extra=extra).chunk(only(records, sure), places, unit="byte"), held
 
 

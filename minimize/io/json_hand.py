@@ -39,7 +39,7 @@ def by_hand(lines: Scanned, rows: Places, bound: Bound, root: Node) -> Iterator[
         for row in np.flatnonzero(sure).tolist():
             sure[row] = taken.take(lines.line(int(held[row])))
         held = held[sure]
-        places = lines.starts[held] + lines.block.position
+        places = lines.places(held)
         yield bound.chunk(taken.beside(only(records, sure)), places, carry=taken.extra.carried(), unit="byte"), held
 
 

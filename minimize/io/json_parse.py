@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json as pj
 
-from minimize.io.json_scan import Places, Scanned
+from minimize.io.json_scan import Places, Scanned, pieces
 from minimize.io.shape import steps
 
 FEW = 1 << 13
@@ -89,19 +89,13 @@ def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table,
         rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL, rows), assume_unique=True)
     held: pa.Table | None = None
     taken = rows[:0]
-    for table, some in (one for piece in _pieces(lines, rows, told.look) for one in _tables(lines, piece, told)):
+    for table, some in (one for piece in pieces(lines, rows, told.look) for one in _tables(lines, piece, told)):
         both = table if held is None else _both(held, table)
         if both is None:
             yield held, taken
         held, taken = (table, some) if both is None else (both, np.append(taken, some))
     if held is not None:
         yield held, taken
-
-
-def _pieces(lines: Scanned, rows: Places, size: int) -> Iterator[Places]:
-    """The lines in order, in pieces of about so many bytes."""
-    if len(rows):
-        yield from np.split(rows, np.flatnonzero(np.diff(lines.starts[rows] // size)) + 1)
 
 
 def _both(one: pa.Table, other: pa.Table) -> pa.Table | None:

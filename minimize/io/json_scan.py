@@ -7,8 +7,8 @@ byte. Looking costs a few passes over the bytes; lines are looked at one by one 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from minimize.io.json_strict import DEPTH, depth
 from minimize.io.lines import LIMIT, Block
 from minimize.io.rows import Mask
 
-_NEWLINE, _RETURN, _OPEN, _CLOSE, _LIST = b"\n\r{}["
+_NEWLINE, _RETURN, _BLANK, _OPEN, _CLOSE, _LIST, _BACKSLASH = b"\n\r {}[\\"
 
 WINDOW = 1 << 16
 """Bytes that are looked at together."""
@@ -29,12 +29,23 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Lines of a block that are not empty: where they begin and end (without the line end), and which are odd."""
+    """Lines of a block that are not empty: where they begin and end (without the line end), and which are odd.
+
+    lasts   where the last byte of each is, a carriage return left out
+    origin  where each stands in its file, if its block is made of lines that were elsewhere
+    """
 
     block: Block
     starts: Places
     ends: Places
+    lasts: Places
     odd: Mask
+    origin: Places | None = None
+
+    @property
+    def marks(self) -> npt.NDArray[np.uint8]:
+        """The block's bytes."""
+        return np.frombuffer(self.block.data, np.uint8)
 
     def line(self, row: int) -> bytes:
         """One line, without its line feed."""
@@ -42,7 +53,19 @@ class Scanned:
 
     def position(self, row: int) -> int:
         """Where a line stands in its file."""
-        return self.block.position + int(self.starts[row])
+        return int(self.places(np.array([row]))[0])
+
+    def places(self, rows: Places) -> Places:
+        """Where lines stand in their file."""
+        return self.starts[rows] + self.block.position if self.origin is None else self.origin[rows]
+
+    def only(self, rows: Places) -> Scanned:
+        """Some of the lines (by index) as a block of their own."""
+        some = [self.line(row) for row in rows.tolist()]
+        sizes = np.fromiter(map(len, some), np.int64, len(some))
+        ends = np.cumsum(sizes + 1) - 1
+        lasts = ends - (self.ends[rows] - self.lasts[rows])
+        return Scanned(Block(0, b"\n".join(some)), ends - sizes, ends, lasts, self.odd[rows], self.places(rows))
 
     def text(self, rows: Places) -> memoryview:
         """These lines (by index, in order) as they stand, from the first to the last; what is between them is blank."""
@@ -61,7 +84,7 @@ class Scanned:
 
     def holding(self, text: bytes) -> Places:
         """The indices of the lines that hold these bytes."""
-        return self._at(re.finditer(re.escape(text), self.block.data))
+        return self.at(np.array([match.start() for match in re.finditer(re.escape(text), self.block.data)], np.int64))
 
     def matching(self, pattern: str, rows: Places) -> Places:
         """Those of the lines (by index, in order) that match an RE2 pattern; empty lines behind a line count as part of it."""
@@ -75,21 +98,40 @@ class Scanned:
         found: Mask = np.asarray(pc.match_substring_regex(texts, pattern))
         return rows[found[rows - first]]
 
-    def _at(self, matches: Iterable[re.Match[bytes]]) -> Places:
-        offsets = np.array([match.start() for match in matches], np.int64)
+    def at(self, offsets: Places) -> Places:
+        """The indices of the lines that these bytes of the block are in."""
         return np.unique(np.searchsorted(self.starts, offsets, side="right") - 1)
 
 
 def scan(block: Block) -> Scanned:
     """The lines of a block, and which are odd."""
+    return deepened(looked(block))
+
+
+def looked(block: Block) -> Scanned:
+    """The lines of a block, and which are odd; those that nest too deep are not told yet."""
     starts, ends = _bounds(block.data)
     marks = np.frombuffer(block.data, np.uint8)
     last = ends - 1
     last -= (marks[last] == _RETURN) & (last > starts)
-    found = Scanned(block, starts, ends, (marks[starts] != _OPEN) | (marks[last] != _CLOSE) | (last - starts >= LIMIT))
-    for rows in (_zeros(found), _foreign(found), _deep(found, marks)):
+    odd = (marks[starts] != _OPEN) | (marks[last] != _CLOSE) | (last - starts >= LIMIT)
+    found = Scanned(block, starts, ends, last, odd)
+    for rows in (_zeros(found), _foreign(found)):
         found.odd[rows] = True
     return found
+
+
+def deepened(lines: Scanned) -> Scanned:
+    """The same lines, of which those that nest too deep are odd, too."""
+    odd = lines.odd.copy()
+    odd[_deep(lines, lines.marks)] = True
+    return replace(lines, odd=odd)
+
+
+def pieces(lines: Scanned, rows: Places, size: int) -> Iterator[Places]:
+    """The lines in order, in pieces of about so many bytes."""
+    if len(rows):
+        yield from np.split(rows, np.flatnonzero(np.diff(lines.starts[rows] // size)) + 1)
 
 
 def _bounds(data: bytes) -> tuple[Places, Places]:
@@ -106,6 +148,26 @@ def _places(marks: npt.NDArray[np.uint8], mark: int) -> Places:
     windows = range(0, len(marks), WINDOW)
     found = [(marks[at : at + WINDOW] == mark).nonzero()[0] + at for at in windows]
     return np.concatenate([np.zeros(0, np.int64), *found])
+
+
+def escaped(lines: Scanned) -> Mask:
+    """The lines that hold a backslash."""
+    found = np.zeros(len(lines.starts), bool)
+    if b"\\" in lines.block.data:
+        found[lines.at(_places(lines.marks, _BACKSLASH))] = True
+    return found
+
+
+def controls(lines: Scanned, rows: Places) -> Mask:
+    """Which of some lines (by index, each behind the other) hold control characters beside those of their ends."""
+    found = np.zeros(len(rows), bool)
+    start = int(lines.starts[rows[0]])
+    marks = lines.marks[start : int(lines.ends[rows[-1]])]
+    ends = len(rows) - 1 + int((lines.ends[rows] - lines.lasts[rows] - 1).sum())
+    if np.count_nonzero(marks < _BLANK) != ends:
+        places = ((marks < _BLANK) & (marks != _NEWLINE)).nonzero()[0] + start
+        found[lines.at(np.setdiff1d(places, lines.lasts[rows] + 1, assume_unique=True)) - rows[0]] = True
+    return found
 
 
 def _zeros(lines: Scanned) -> Places:

@@ -20,10 +20,11 @@ from minimize.io.base import Chunk, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
 from minimize.io.json_fast import explicit, fast
+from minimize.io.json_flat import Known, flat
 from minimize.io.json_hand import by_hand, by_hand_only, needing
 from minimize.io.json_lines import Gathered
 from minimize.io.json_parse import FEW, LOOK, Told, TooMany
-from minimize.io.json_scan import Places, Scanned, scan
+from minimize.io.json_scan import Places, Scanned, deepened, looked
 from minimize.io.json_strict import Malformed, anywhere, parse
 from minimize.io.lines import BLANK, BOM, Block, Span, Stream, between, blocks, is_plain, lines_at, opened
 from minimize.io.lines import lines as every_line
@@ -35,6 +36,8 @@ from minimize.stores import Place
 
 PIECE = 64 << 20
 """Bytes of a plain file that are read by one worker at least."""
+ALONE = 32
+"""So many lines are read one by one where they are one in so many at most; more are worth a parser's start."""
 PEEK = 1000
 """How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
 
@@ -122,6 +125,7 @@ class Lines:
     few: int = FEW
     look: int = LOOK
     told: Told = field(init=False)
+    known: Known = field(default_factory=Known)
     hand: bool = field(init=False)
     """Whether something must be read by hand."""
 
@@ -134,13 +138,16 @@ class Lines:
         """A block as a chunk."""
         if block.too_large:
             return Gathered(self.bound, self.root).too_large(block.position).chunk()
-        lines = scan(block)
-        found = self._sure(lines)
-        sure = np.concatenate([np.zeros(0, np.int64), *(rows for _, rows in found)])
-        doubtful = np.setdiff1d(np.arange(len(lines.starts)), sure, assume_unique=True)
+        lines = looked(block)
+        found = flat(lines, self.bound, self.root, self.known)
+        left = _others(found, len(lines.starts))
+        if len(left) > ALONE or len(left) * ALONE > len(lines.starts):
+            rest = deepened(lines.only(left) if found else lines)
+            found += [(chunk, left[rows]) for chunk, rows in self._sure(rest)]
+            left = _others(found, len(lines.starts))
         chunks = [chunk for chunk, _ in found]
-        if len(doubtful) or not found:
-            chunks.append(self._strictly((lines.position(row), lines.line(row)) for row in doubtful.tolist()))
+        if len(left) or not found:
+            chunks.append(self._strictly((lines.position(row), lines.line(row)) for row in left.tolist()))
         return chunks[0] if len(chunks) == 1 else ordered(joined(chunks, self.bound.schema))
 
     def one(self, line: Block) -> Chunk:
@@ -171,6 +178,14 @@ class Lines:
         with suppress(TooMany):
             return list(by_hand(lines, rows, self.bound, self.root))
         return []
+
+
+def _others(found: Sequence[tuple[Chunk, Places]], count: int) -> Places:
+    """The indices of the lines that are not among those found."""
+    left = np.ones(count, bool)
+    for _, rows in found:
+        left[rows] = False
+    return left.nonzero()[0]
 
 
 def _maps(parts: Sequence[FilePart], request: Request) -> frozenset[Pointer]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minimize.io import lines as module
-from minimize.io.json_scan import scan
+from minimize.io.json_scan import controls, deepened, escaped, looked, scan
 from minimize.io.lines import LIMIT, Block
 
 
@@ -80,3 +80,29 @@ def test_lines_are_matched_among_those_asked_for() -> None:
     assert lines.matching('"a"', np.array([1, 2])).tolist() == [1]
     assert lines.matching('"a"', np.array([0, 3])).tolist() == [0, 3]
     assert lines.matching('"a"', np.zeros(0, np.int64)).tolist() == []
+
+
+def test_some_lines_are_a_block_of_their_own_that_knows_where_they_were() -> None:
+    lines = looked(Block(100, b'{"a":1}\n\nx\n{"b":2}\r\n{}')).only(np.array([1, 2]))
+    assert [lines.line(row) for row in range(2)] == [b"x", b'{"b":2}\r']
+    assert [lines.position(row) for row in range(2)] == [109, 111]
+    assert lines.lasts.tolist() == [0, 8]
+    assert lines.odd.tolist() == [True, False]
+
+
+def test_lines_that_nest_too_deep_are_told_when_asked() -> None:
+    lines = looked(Block(0, b'{"u":' + b"[" * 128 + b"]" * 128 + b"}\n{}"))
+    assert lines.odd.tolist() == [False, False]
+    assert deepened(lines).odd.tolist() == [True, False]
+
+
+def test_lines_with_a_backslash_are_told() -> None:
+    assert escaped(looked(Block(0, b'{"a":"\\n"}\n\n{}\n"\\'))).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+def test_lines_with_control_characters_are_told_and_ends_of_lines_are_none(end: bytes) -> None:
+    texts = [b"{}", b'{"a":"\t"}', b"{}", b"\x01", b"a\rb", b"{}", b"\r\r", b"\x7f"]
+    lines = looked(Block(0, end.join(texts)))
+    assert controls(lines, np.arange(8)).tolist() == [False, True, False, True, True, False, True, False]
+    assert controls(lines, np.array([5])).tolist() == [False]

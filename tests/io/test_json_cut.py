@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from minimize.io.json_cut import Cuts, cut
+from minimize.io.json_order import Order
+from minimize.io.json_scan import looked
+from minimize.io.lines import Block
+
+ORDER = Order((b"a", b"b", b"long name of a key"), b",", b":")
+GOOD = b'{"a":"x","b":1.5,"long name of a key":"y"}'
+
+
+def cuts(lines: list[bytes], order: Order = ORDER) -> Cuts | None:
+    scanned = looked(Block(0, b"\n".join(lines)))
+    return cut(scanned, np.arange(len(scanned.starts)), ~scanned.odd, order)
+
+
+def told(lines: list[bytes], order: Order = ORDER) -> list[dict[bytes, str]]:
+    found = cuts(lines, order)
+    assert found is not None
+    return [
+        {
+            key: json.dumps(found.of(place)[row].as_py()) if found.quoted[place, row] else found.of(place)[row].as_py()
+            for place, key in enumerate(order.keys)
+            if found.there[place, row]
+        }
+        for row in range(len(found.rows))
+    ]
+
+
+def test_lines_are_cut_into_the_texts_of_their_values() -> None:
+    assert told([GOOD, b'{"b":null}', b'{"a":"","long name of a key":-7}\r', GOOD]) == [
+        {b"a": '"x"', b"b": "1.5", b"long name of a key": '"y"'},
+        {b"b": "null"},
+        {b"a": '""', b"long name of a key": "-7"},
+        {b"a": '"x"', b"b": "1.5", b"long name of a key": '"y"'},
+    ]
+
+
+def test_blanks_between_may_be_part_of_the_order() -> None:
+    order = Order((b"a", b"b"), b", ", b": ")
+    assert told([b'{"a": 1, "b": "x"}', b'{"b": "y"}'], order) == [{b"a": "1", b"b": '"x"'}, {b"b": '"y"'}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"x",
+        b'{"b":1,"a":"x"}',
+        b'{"a":1,"a":2}',
+        b'{"a":1,"c":2}',
+        b'{"a":1, "b":2}',
+        b'{"a"}',
+        b'{"a":"x}',
+        b'{"a":"x"y}',
+        b'{"a":"x"}"}',
+        b'{"a":"x""b":1}',
+        b'{"a":"x",,"b":1}',
+        b'{"a":"x"},"b":1}',
+        b'{"aa":1}',
+        b'{"long name of a kex":1}',
+        b'{"Long name of a key":1}',
+        b'{"a":"\t"}',
+        b'{"a":\x001}',
+        b'{"a":"x"} {"b":1}',
+        b'{,"a":1}',
+        b'{"a":"x",}',
+        b'{"a":"x" }',
+        b'{"a":1}\r\r',
+        b'{"a":"\xff"}',
+        b' {"a":1}',
+        b'{"a":[1,"b"]}',
+        b'{"a":{"b":1}}',
+        b'{"a":"b":1}',
+    ],
+)
+def test_any_other_line_is_not_cut_and_its_neighbours_are(line: bytes) -> None:
+    found = cuts([GOOD, line, GOOD, b"", line, GOOD])
+    assert found is not None
+    assert found.rows.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "1,", "}", "[]", "tru", "1}{"])
+def test_what_stands_in_no_quotes_is_given_as_it_stands(text: str) -> None:
+    assert told([GOOD, f'{{"a":"x","b":{text}}}'.encode()])[1] == {b"a": '"x"', b"b": text}
+
+
+def test_a_line_that_is_said_not_to_fit_is_not_cut() -> None:
+    scanned = looked(Block(0, b"\n".join([GOOD] * 3)))
+    found = cut(scanned, np.arange(3), np.array([True, False, True]), ORDER)
+    assert found is not None
+    assert found.rows.tolist() == [0, 2]
+
+
+def test_where_nothing_is_cut_there_are_no_texts() -> None:
+    found = cuts([b"x", b"{}"])
+    assert found is not None
+    assert (len(found.rows), len(found.texts)) == (0, 0)
+
+
+def test_where_much_is_quotes_nothing_is_tried() -> None:
+    assert cuts([b'"' * 5000]) is None

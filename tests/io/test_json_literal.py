@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.io.json_literal import Literal
+
+
+@given(text=st.binary(max_size=60), data=st.binary(min_size=1, max_size=20), inside=st.integers(0, 59))
+def test_bytes_are_met_where_they_stand_and_nowhere_else(text: bytes, data: bytes, inside: int) -> None:
+    text = text[:inside] + data + text[inside:]
+    padded = np.frombuffer(text.ljust(len(text) + len(data) + 8, b"\0"), np.uint8)
+    found = Literal.of(data).met(padded, np.arange(len(text)))
+    assert found.tolist() == [bytes(padded[at : at + len(data)]) == data for at in range(len(text))]
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 16, 17])
+def test_one_byte_that_differs_is_seen_wherever_it_is(size: int) -> None:
+    data = bytes(range(65, 65 + size))
+    changed = [data[:at] + b"\0" + data[at + 1 :] for at in range(size)]
+    texts = np.frombuffer(b"".join(one.ljust(32, b"x") for one in [data, *changed]), np.uint8)
+    assert Literal.of(data).met(texts, np.arange(size + 1) * 32).tolist() == [True] + [False] * size
