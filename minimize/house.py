@@ -17,6 +17,7 @@ HOUSE_KEYS: Final = (
     "contacts",
     "purposes",
     "approval",
+    "processing",
     "memory",
     "lineage",
     "metrics",
@@ -45,6 +46,19 @@ def access_line(house: Path) -> str | None:
     """
     said = _said(house, "access")
     return _text(said.get("file") if isinstance(said, dict) else said, "access")
+
+
+def house_texts(house: Path, name: str) -> dict[str, str]:
+    """The texts that the house's file says under a name, by their own names; nothing where it says nothing.
+
+    Raises ValueError where that is no mapping of texts.
+    """
+    said = _said(house, name)
+    if said is None:
+        return {}
+    if not isinstance(said, dict) or not all(isinstance(each, str) for pair in said.items() for each in pair):
+        raise ValueError(f"{name} is no mapping of texts")
+    return dict(said)
 
 
 def _said(house: Path, name: str) -> Any:

@@ -54,6 +54,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "completion": ("minimize.cli.completion", "The script that has a shell complete commands, options and files."),
     "sample": ("minimize.cli.sample", "Generated sample data."),
     "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),
+    "docs": ("minimize.cli.docs", "A data catalogue, and the record of processing (GDPR Art. 30)."),
     "check": ("minimize.cli.check", "Hold records against a JSON Schema, in counts."),
     "import": ("minimize.cli.import_", "A policy from JSON Schema, a data contract or an allow-list; all dropped."),
     "export": ("minimize.cli.export", "JSON Schema, a data contract, lineage events or fideslang, from ours."),

@@ -37,7 +37,7 @@ def columns_page(plan: Plan) -> str:
 def _records(plan: Plan) -> Iterator[str]:
     for field in plan.fields.values():
         if field.gives is not None:
-            yield _line(field.key, str(field.gives), _meaning(field), _form(field), "; ".join(_nulls(plan, field)))
+            yield _line(field.key, str(field.gives), _meaning(field), form_text(field), "; ".join(_nulls(plan, field)))
 
 
 def _aggregate(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
@@ -73,7 +73,8 @@ def _meaning(field: FieldPlan) -> str:
     return f"{text} ({field.field.unit})" if field.field.unit else text
 
 
-def _form(field: FieldPlan) -> str:
+def form_text(field: FieldPlan) -> str:
+    """What becomes of a field's values, case by case."""
     parts = []
     for branch in field.branches:
         form = "absent" if branch.steps is None else " → ".join(step_text(step) for step in branch.steps)

@@ -1,0 +1,168 @@
+"""The entries of the record of processing: what Art. 30(1) GDPR asks of each activity, from what is enforced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from minimize.catalog.datasets import UNLIMITED, kept, recipients_of_field
+from minimize.catalog.gather import STATED, Known
+from minimize.catalog.model import Activity, Ran, RecipientEntry, Record
+from minimize.governance.recipients import Recipient
+from minimize.plan import Plan
+from minimize.plan.encrypted import encrypted_in_words
+from minimize.plan.model import FieldPlan
+from minimize.policy.words import duration
+from minimize.receipt import time_text
+
+_ASKED = {
+    "controller": "Art. 30(1)(a): the controller",
+    "contact": "Art. 30(1)(a): how to reach the controller",
+    "dpo": "Art. 30(1)(a): the data protection officer, where there is one",
+    "subjects": "Art. 30(1)(c): what the data subjects are to the house",
+    "transfers": "Art. 30(1)(e): transfers to third countries, or that there are none",
+}
+_ROLES = {
+    "identifier": "identifiers",
+    "quasi": "what helps to tell who somebody is",
+    "sensitive": "sensitive data",
+    "free_text": "free text",
+    "plain": "other data",
+}
+
+
+def record(known: Sequence[Known], recipients: Sequence[Recipient], house: dict[str, str]) -> Record:
+    """The whole record."""
+    missing = [about for word, about in _ASKED.items() if not house.get(word)]
+    missing += [f"{each.job.pipeline}: for how long it is kept" for each in known if each.plan.policy.retention is None]
+    return Record(
+        house=tuple((word, house[word]) for word in STATED if word in house),
+        activities=tuple(activity(each, recipients) for each in known),
+        recipients=tuple(map(recipient_entry, recipients)),
+        missing=tuple(missing),
+    )
+
+
+def activity(known: Known, recipients: Sequence[Recipient]) -> Activity:
+    """The entry of one pipeline."""
+    plan = known.plan
+    return Activity(
+        name=known.job.pipeline,
+        owner=plan.policy.owner,
+        purposes=(known.job.purpose,),
+        subjects=_subjects(plan),
+        data=tuple(_data(plan)),
+        recipients=tuple(_recipients(plan, recipients)),
+        limits=tuple(_limits(plan)),
+        measures=tuple(_measures(plan)),
+        ran=_ran(known),
+    )
+
+
+def recipient_entry(recipient: Recipient) -> RecipientEntry:
+    """The entry of one third party."""
+    ways = {"outbound": "goes there", "inbound": "comes from there"}
+    functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
+    fields = dict.fromkeys(key for function in recipient.outbound for key in function.shared)
+    return RecipientEntry(
+        name=recipient.recipient,
+        standing=recipient.standing,
+        about=recipient.about,
+        functions=tuple(functions),
+        fields=tuple(fields),
+        contract=_contract(recipient),
+    )
+
+
+def _subjects(plan: Plan) -> str:
+    key = plan.policy.subject
+    if key is None:
+        return "the policy names none"
+    about = plan.policy.fields[key].about
+    return f"whoever {key} stands for" + (f" ({about})" if about else "")
+
+
+def _data(plan: Plan) -> Iterator[str]:
+    """What leaves, by role: the fields and what is left of them."""
+    leaving = [field for field in plan.fields.values() if field.gives is not None]
+    for role, about in _ROLES.items():
+        fields = [_told(field) for field in leaving if field.field.role == role]
+        if fields:
+            yield f"{about}: {', '.join(fields)}"
+
+
+def _told(field: FieldPlan) -> str:
+    techniques = " → ".join(each for each in field.technique if each != "keep")
+    return f"{field.key} ({techniques})" if techniques else field.key
+
+
+def _recipients(plan: Plan, recipients: Sequence[Recipient]) -> Iterator[str]:
+    """Who may be sent something of this, by names of fields and aggregates."""
+    leaving = [field.key for field in plan.fields.values() if field.gives is not None]
+    found = [name for key in leaving for name in recipients_of_field(key, recipients)]
+    for each in recipients:
+        found += [f"{each.recipient} ({way.name})" for way in each.outbound if way.aggregate in plan.aggregates]
+    yield from dict.fromkeys(found)
+
+
+def _limits(plan: Plan) -> Iterator[str]:
+    policy = plan.policy
+    yield UNLIMITED if policy.retention is None else f"{duration(policy.retention)} from the time of the event"
+    for name, feature in policy.features.items():
+        used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
+        if feature.retention is not None and used:
+            yield f"{name}: {duration(feature.retention)}"
+    shorter = [
+        field.key for field in plan.fields.values() if field.gives is not None and kept(plan, field) == UNLIMITED
+    ]
+    if shorter and policy.retention is not None:
+        yield f"without a limit: {', '.join(shorter)}"
+
+
+def _measures(plan: Plan) -> Iterator[str]:
+    """Art. 30(1)(g), 32: what is done technically, as the plan enforces it."""
+    dropped = sum(field.gives is None for field in plan.fields.values())
+    yield f"minimization: of {len(plan.fields)} declared fields {dropped} are dropped; what is not declared is never read"
+    used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
+    coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
+    if used["pseudonymize"]:
+        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart"
+    if used["tokenize"]:
+        yield "tokenization: reversible with the keyring alone (AES-SIV)"
+    if coarse:
+        yield f"generalization: {coarse}"
+    for name, aggregate in plan.aggregates.items():
+        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are left out"
+    for name in plan.outputs:
+        words = encrypted_in_words(plan, name)
+        if words:
+            yield f"{name}: {words}"
+    yield "accountability: signed, chained receipts of every change; `minimize verify` re-checks what stands"
+
+
+def _contract(recipient: Recipient) -> str:
+    contract = recipient.contract
+    if contract is None:
+        return "none"
+    until = f" until {contract.until}" if contract.until else ""
+    held = f"; it may keep what it got for {duration(contract.retention)}" if contract.retention else ""
+    permits = "" if contract.permits_transmission else "; permits no transmission"
+    return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
+
+
+def _ran(known: Known) -> Ran | None:
+    """What receipts tell; the last of them says whether it followed the policy of today."""
+    if not known.receipts:
+        return None
+    first, last = known.receipts[0], known.receipts[-1]
+    kinds = Counter(each.kind for each in known.receipts)
+    days = sorted(day for each in known.receipts for day in each.dates)
+    return Ran(
+        receipts=len(known.receipts),
+        kinds=tuple(f"{kind} {count}" for kind, count in sorted(kinds.items())),
+        first=time_text(first.finished),
+        last=time_text(last.finished),
+        dates=f"{days[0]} to {days[-1]}" if days else "",
+        policy=f"{last.policy.name} version {last.policy.version}",
+        as_today=last.policy.digest == known.job.policy.digest,
+    )

@@ -1,0 +1,107 @@
+"""The entries of the catalogue: each dataset, each of its fields, each output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from minimize.catalog.gather import Known
+from minimize.catalog.model import Dataset, FieldEntry, OutputEntry
+from minimize.exchange.meanings import meanings
+from minimize.governance.recipients import Recipient
+from minimize.plan import Plan
+from minimize.plan.columns import form_text
+from minimize.plan.encrypted import encrypted_in_words
+from minimize.plan.model import FieldPlan
+from minimize.policy.words import chain_text, condition_text, duration
+
+ABSENT = "absent"
+UNLIMITED = "no limit is stated"
+
+
+def dataset(known: Known, recipients: Sequence[Recipient]) -> Dataset:
+    """The entry of one pipeline."""
+    plan, job = known.plan, known.job
+    policy = plan.policy
+    return Dataset(
+        name=job.pipeline,
+        policy=policy.policy,
+        version=policy.version,
+        owner=policy.owner,
+        purpose=job.purpose,
+        source=job.source.format,
+        kept=UNLIMITED if policy.retention is None else duration(policy.retention),
+        features=tuple(_feature(plan, name) for name in policy.features),
+        never=tuple(str(pointer) for pointer in policy.never),
+        fields=tuple(_field(plan, field, recipients) for field in plan.fields.values()),
+        outputs=tuple(_output(plan, name) for name in plan.outputs),
+    )
+
+
+def recipients_of_field(key: str, recipients: Sequence[Recipient]) -> Iterator[str]:
+    """Who may be sent a field of this name, and for what."""
+    for each in recipients:
+        for function in each.outbound:
+            if key in function.shared:
+                yield f"{each.recipient} ({function.name})"
+
+
+def kept(plan: Plan, field: FieldPlan) -> str:
+    """For how long a field is kept: as its feature says, else as the policy does."""
+    feature = plan.policy.features.get(field.field.feature or "")
+    spans = [each for each in (plan.policy.retention, feature.retention if feature else None) if each is not None]
+    return duration(min(spans)) if spans else UNLIMITED
+
+
+def _field(plan: Plan, field: FieldPlan, recipients: Sequence[Recipient]) -> FieldEntry:
+    declared = field.field
+    return FieldEntry(
+        key=field.key,
+        meaning=declared.about,
+        unit=declared.unit,
+        role=declared.role,
+        category=field.category or "",
+        before=str(declared.type),
+        after="; ".join(_after(field)),
+        leaves=field.leaves or "",
+        purposes=declared.purposes or plan.policy.purposes,
+        collected="; ".join(_collected(field)),
+        kept="" if field.gives is None and field.measured is None else kept(plan, field),
+        outputs=tuple(name for name in plan.outputs if field.key in _inputs(plan, name)),
+        recipients=tuple(recipients_of_field(field.key, recipients)),
+    )
+
+
+def _after(field: FieldPlan) -> Iterator[str]:
+    yield ABSENT if field.gives is None else form_text(field)
+    if field.field.in_aggregates and field.measured is not None:
+        yield f"in aggregates {chain_text(field.field.in_aggregates)}"
+
+
+def _collected(field: FieldPlan) -> Iterator[str]:
+    declared = field.field
+    if declared.feature:
+        yield f"feature {declared.feature} is on"
+    if declared.level:
+        yield f"level is {declared.level} or higher"
+    if declared.collect_if is not None:
+        yield condition_text(declared.collect_if)
+
+
+def _inputs(plan: Plan, name: str) -> set[str]:
+    """The fields that an output's columns are made from."""
+    return {key for meaning in meanings(plan, name).values() for key in meaning.inputs}
+
+
+def _feature(plan: Plan, name: str) -> str:
+    feature = plan.policy.features[name]
+    said = [feature.about, f"kept {duration(feature.retention)}" if feature.retention else ""]
+    said.append(f"turned on by {' or '.join(feature.holders)} alone" if feature.holders else "")
+    return "; ".join([f"{name}: {said[0]}" if said[0] else name, *filter(None, said[1:])])
+
+
+def _output(plan: Plan, name: str) -> OutputEntry:
+    aggregate = plan.aggregates.get(name)
+    below = "" if aggregate is None else f"groups of fewer than {aggregate.model.suppress.below} subjects"
+    output = plan.outputs[name]
+    columns = tuple(".".join(path) for path in meanings(plan, name))
+    return OutputEntry(name, output.category, columns, encrypted_in_words(plan, name), below)

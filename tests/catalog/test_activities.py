@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from minimize.catalog.activities import record
+from minimize.catalog.gather import pipelines_in, recipients_of, stated
+from minimize.catalog.model import Record
+from tests.cli.conftest import _house
+from tests.job.house import AT, House, events
+
+__all__ = ["_house"]
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+def of(path: Path) -> Record:
+    known = pipelines_in([str(path)])
+    return record(known, recipients_of(known), stated(known))
+
+
+def test_an_activity_says_what_article_30_asks() -> None:
+    one = of(PIPELINES / "device_telemetry").activities[0]
+    assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))
+    assert one.subjects == "whoever device_id stands for (the device)"
+    assert one.data[0] == "identifiers: device_id (pseudonymize)"
+    assert "google (android_management)" in one.recipients
+    assert one.limits == ("30d from the time of the event", "location: 1d")
+    assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart" in one.measures
+    assert "fleet_by_version: groups of fewer than 10 subjects are left out" in one.measures
+
+
+def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
+    said = " ".join(of(PIPELINES / "device_telemetry").activities[0].data)
+    assert "imei" not in said
+    assert "password" not in said
+
+
+def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
+    entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
+    assert entries["threat_defense"].functions == ("app_sync (quality_and_security, goes there)",)
+    assert entries["google"].contract == "EXAMPLE-GOOGLE-1, from 2026-01-01; it may keep what it got for 30d"
+    assert entries["configmgr"].contract == "none"
+
+
+def test_what_nobody_stated_is_told_as_missing(house: House) -> None:
+    assert len(of(house.folder).missing) == 5
+    said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none}"
+    (house.folder / "minimize.yaml").write_text(f"processing: {said}\n")
+    assert of(house.folder).missing == ()
+    assert dict(of(house.folder).house)["controller"] == "Contoso"
+
+
+def test_a_policy_without_retention_is_missing_a_limit(house: House) -> None:
+    text = (house.folder / "policy.yaml").read_text()
+    (house.folder / "policy.yaml").write_text("".join(line for line in text.splitlines(True) if "30d" not in line))
+    found = of(house.folder)
+    assert "checkins: for how long it is kept" in found.missing
+
+
+def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(house: House) -> None:
+    assert of(house.folder).activities[0].ran is None
+    house.brings(events(20))
+    house.run(at=AT)
+    house.run(at=AT)
+    ran = of(house.folder).activities[0].ran
+    assert ran is not None
+    assert (ran.receipts, ran.kinds, ran.dates) == (2, ("run 2",), "2026-11-24 to 2026-11-24")
+    assert (ran.policy, ran.as_today) == ("checkins version 3", True)
+    path = house.folder / "policy.yaml"
+    path.write_text(path.read_text() + "# changed\n")
+    changed = of(house.folder).activities[0].ran
+    assert changed is not None
+    assert not changed.as_today

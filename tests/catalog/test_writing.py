@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from minimize.catalog.markdown import catalogue_page
+from minimize.catalog.writing import docs, told
+from tests.cli.command import Command
+from tests.cli.conftest import _command, _house
+from tests.job.house import AT, House, event, events
+
+__all__ = ["_command", "_house"]
+
+PIPELINES = str(Path(__file__).parents[2] / "pipelines")
+
+
+def test_both_documents_are_written_as_markdown_and_json(tmp_path: Path) -> None:
+    files = docs([PIPELINES], tmp_path / "out")
+    assert [path.name for path in files] == ["catalogue.md", "catalogue.json", "processing.md", "processing.json"]
+    found = told([PIPELINES])
+    assert files[0].read_text() == catalogue_page(found.catalogue)
+    assert json.loads(files[1].read_text()) == json.loads(json.dumps(found.as_json()["catalogue"]))
+    assert json.loads(files[3].read_text())["activities"][0]["name"] == found.record.activities[0].name
+
+
+def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path) -> None:
+    names = [f"{PIPELINES}/{name}" for name in ("usage_events", "device_telemetry")]
+    first, second = (
+        [path.read_bytes() for path in docs(order, tmp_path / str(n))] for n, order in enumerate((names, names[::-1]))
+    )
+    assert first == second
+
+
+def test_no_value_of_a_record_is_in_them(house: House, tmp_path: Path) -> None:
+    house.brings([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
+    house.run(at=AT)
+    texts = [path.read_text() for path in docs([str(house.folder)], tmp_path / "out")]
+    assert not any("canary" in text for text in texts)
+
+
+def test_the_command_writes_or_prints_them(house: House, command: Command) -> None:
+    said = command("docs", house.folder, "--out", "told")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[0] == "wrote told/catalogue.md"
+    printed = command("docs", house.folder)
+    assert printed.out.startswith("# Data catalogue")
+    assert "# Record of processing activities" in printed.out
+    assert set(command("docs", house.folder, "--json").json) == {"catalogue", "processing"}
+    assert command("docs", house.folder / "data").code == 2
