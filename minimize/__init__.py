@@ -3,7 +3,7 @@
 The rooms of the house, from the door down; each may use what stands below it:
 
     cli · pandas                            thin faces: parse, one call, print; the data frame accessor
-    catalog                                what is processed: a data catalogue, the record of processing
+    catalog                                 what is processed: a data catalogue, the record of processing
     door                                    outputs read by those who hold no key, through a server or in the process
     report                                  what came in and went out, for people: a page, facts, a few lines
     exchange                                policies from, and in, the formats of others: JSON Schema, ODCS, OpenLineage
