@@ -32,15 +32,15 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 -m "not slow and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.all-ready
-	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict
+	$(BIN)/mypy --strict -n 2
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.docs-ready

@@ -19,6 +19,11 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is slow comes first, so that no worker is left with it when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", name="postgres")
 def _postgres() -> Iterator[Server]:
     """A PostgreSQL server, started when the first test asks for it."""

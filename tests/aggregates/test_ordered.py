@@ -59,3 +59,9 @@ def test_nan_is_one_value_above_all() -> None:
     low, high = np.sort(ordered(pa.array([float("inf"), float("nan")]))[:, 0]).tolist()
     assert ordered(pa.array([float("nan")]))[0, 0] == high > low
     assert values_of(np.array([[high]], np.uint64), pa.float64()).to_pylist() != [float("inf")]
+
+
+@pytest.mark.parametrize("number", [0, 5, 2**63, -(2**64), 2**64 + 2**13, 2**115 + 2**63, -(2**115) - 2**63, 2**116])
+def test_the_first_word_of_a_decimal_tells_about_how_large_it_is(number: int) -> None:
+    words = ordered(pa.array([Decimal(number)], pa.decimal128(38, 0)))
+    assert words[0, 0] == ordered(pa.array([float(number)]))[0, 0]

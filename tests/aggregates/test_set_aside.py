@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from minimize.aggregates import MEASURES, measure_from
 from minimize.aggregates.table import AggregateTally, Definition, GroupKey, Measured
+from minimize.aggregates.undecided import Undecided
 from minimize.pointer import Pointer
 from minimize.spill import Accumulator, Aside
 from minimize.stage import Batch
@@ -164,6 +165,16 @@ def test_elements_of_lists_count_the_same_beyond_the_budget() -> None:
     beyond.merge(tallied(what, aside, *batches[:4]))
     assert beyond._shelf.used
     assert beyond.settle() == tallied(what, Aside(None), *batches).settle()
+
+
+def test_a_group_that_has_enough_or_had_when_it_was_set_aside_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[bool]] = []
+    monkeypatch.setattr(Undecided, "add", lambda *given: told.append(given[-1]().tolist()))
+    what = view.definition("/apps/*/name", below=2, n=("count",))
+    devices = [view.batch(*(view.record(f"d{number}", view.app(name)) for number in range(2))) for name in "aba"]
+    tally = tallied(what, Aside(0), *devices, view.batch(view.record("d9", view.app("a"), view.app("c"))))
+    assert tally._shelf.used
+    assert told == [[True], [True, True], [True, True], [True, True, False]]
 
 
 def test_nothing_is_set_aside_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,15 @@ def test_what_was_never_added_to_is_zero() -> None:
     assert vector.of(np.array([1, 5])).tolist() == [2, 0]
 
 
+def test_rows_and_weights_go_to_their_groups_and_nothing_goes_nowhere() -> None:
+    vector, nobody = Vector(), np.array([], np.int64)
+    vector.count(np.array([4, 3, 4]))
+    vector.weigh(np.array([5, 4]), np.array([10.0, -20.0]))
+    vector.count(nobody)
+    vector.weigh(nobody, np.array([]))
+    assert vector.of(np.arange(6)).tolist() == [0, 0, 0, 1, -18, 10]
+
+
 def test_merging_translates_the_groups() -> None:
     ours, theirs = Vector(), Vector()
     ours.count(np.array([0, 1, 1]))

@@ -41,12 +41,19 @@ NO_FAULT = Fault()
 
 
 def start(words: Sequence[str], fault: Fault = NO_FAULT, said: Path | None = None) -> BaseProcess:
-    """Starts it, forked from a server that has everything imported."""
+    """Starts it here and now, with the variables that are set, forked from a server that has everything imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "tests.io.warm", "tests.faults.child"])
-    process = context.Process(target=_child, args=([*words], fault, said))
+    process = context.Process(target=_child, args=([*words], dict(os.environ), fault, said))
     process.start()
     return process
+
+
+def killed(words: Sequence[object], point: str | None) -> int | None:
+    """Runs it until it dies at a point, and gives how it ended."""
+    process = start([str(word) for word in words], Fault(point))
+    process.join()
+    return process.exitcode
 
 
 def ended(words: Sequence[str], said: Path, fault: Fault = NO_FAULT) -> Ended:
@@ -56,7 +63,9 @@ def ended(words: Sequence[str], said: Path, fault: Fault = NO_FAULT) -> Ended:
     return Ended(process.exitcode, said.read_text() if said.exists() else "")
 
 
-def _child(words: list[str], fault: Fault, said: Path | None) -> None:
+def _child(words: list[str], environment: dict[str, str], fault: Fault, said: Path | None) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     sys.argv = ["minimize", *words]
     for path, stream in ((os.devnull, 1), (os.devnull if said is None else said, 2)):
         with open(path, "w") as sink:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import pytest
 
 import minimize
 from minimize.errors import LedgerError, OutputError
-from minimize.failpoints import FAIL_POINTS, KILLED, OBJECT_POINTS, VARIABLE
+from minimize.failpoints import FAIL_POINTS, KILLED, OBJECT_POINTS
 from minimize.io import settling
 from minimize.io.identity import identity_of
 from minimize.ledger import find_ledger
@@ -26,6 +25,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.receipt import new_run_id
 from minimize.stores import Remote
 from tests.buckets import Bucket
+from tests.faults import child
 from tests.job.house import DAY, House, events
 
 AT = "2026-11-25T00:00:00Z"
@@ -49,12 +49,10 @@ def _out(house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remot
     return out
 
 
-def killed(house: House, out: Remote, point: str | None) -> int:
+def killed(house: House, out: Remote, point: str | None) -> int | None:
     """The exit code of the command in a process of its own."""
     words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
-    environ = os.environ | ({} if point is None else {VARIABLE: point})
-    command = [sys.executable, "-m", "minimize", *map(str, words)]
-    return subprocess.run(command, env=environ, capture_output=True, check=False).returncode
+    return child.killed(words, point)
 
 
 def state(out: Remote) -> State:

@@ -94,6 +94,15 @@ def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:
     assert (rows.table.num_rows, is_on(rows)) == (0, False)
 
 
+@pytest.mark.parametrize("value", ['"on"x', '"on" ', '"o"n"'])
+def test_what_stands_behind_a_closed_quote_is_a_fault(tmp_path: Path, value: str) -> None:
+    assert faults(written(tmp_path, HEADER + ROW.replace(",on,", f",{value},"))) == [("C001", None)]
+
+
+def test_a_quote_within_quotes_is_written_twice_and_separators_stand_as_they_are(tmp_path: Path) -> None:
+    rows = load_settings(written(tmp_path, HEADER + ROW.replace("t,,", '"t ""1"", north",,') + ROW))
+    assert rows.table["tenant_id"].to_pylist() == ['t "1", north', "t"]
+
+
 def test_a_quote_that_nobody_closes_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError):
-        load_settings(written(tmp_path, HEADER + '"t' + ROW + ROW))
+    assert faults(written(tmp_path, HEADER + '"t' + ROW + ROW)) == [("C001", None)]

@@ -137,7 +137,7 @@ pairs_ = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25)
 @given(pairs_, st.integers(1, 4), st.integers(1, 4), st.integers(0, 30), st.randoms())
 def test_batches_order_and_merging_change_nothing_and_other_is_never_small(
     pairs: list[Pair], keep: int, at_least: int, cut: int, random: Any

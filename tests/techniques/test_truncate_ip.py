@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -137,6 +137,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(max_examples=25)
 @given(
     st.lists(TEXTS, min_size=1, max_size=8),
     st.sampled_from([16, 40, 48, 96, 112, 0]),

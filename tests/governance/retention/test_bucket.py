@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from datetime import date, timedelta
 
 import pytest
 
 import minimize
-from minimize.failpoints import KILLED, VARIABLE
+from minimize.failpoints import KILLED
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.recording import Wish, add_event
 from minimize.governance.retention.retract import retract
 from minimize.switching import House as Where
 from tests.buckets import Bucket
+from tests.faults.child import killed
 from tests.governance.retention.house import SETTINGS, START, House, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
@@ -67,9 +65,7 @@ def test_a_date_past_its_retention_goes_whole(house: House, bucket: Bucket, out:
 def test_killed_on_its_way_it_is_done_by_the_next_command(house: House, bucket: Bucket, out: str, point: str) -> None:
     due = RAN + DAY + timedelta(hours=12)
     words = ["expire", out, "--at", due.isoformat(), "--keys", str(house.keys), "--yes"]
-    command = [sys.executable, "-m", "minimize", *words]
-    ended = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
-    assert ended.returncode in (KILLED, 0)
+    assert killed(words, point) in (KILLED, 0)
     minimize.verify(out, keys=house.keys)
     expire(out, at=due, keys=house.keys, yes=True)
     first = [row for row in minimize.read(out).to_pylist() if row["date"] == FIRST]
@@ -129,8 +125,6 @@ def test_a_retraction_that_is_killed_is_done_by_the_next_command(
         "--keys",
         str(house.keys),
     ]
-    command = [sys.executable, "-m", "minimize", *words, "--yes"]
-    ended = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
-    assert ended.returncode == KILLED
+    assert killed([*words, "--yes"], point) == KILLED
     minimize.verify(out, keys=house.keys)
     assert placed(out) == {"south", "east"}
