@@ -49,6 +49,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
     "diff": ("minimize.cli.diff", "What changed between two states of policies, graded: tightens, loosens, neutral."),
+    "explain": ("minimize.cli.explain", "Which rule, case, setting and technique decide about a field."),
     "test": ("minimize.cli.test", "A pipeline over the fixtures beside it: what must leave, what must not."),
     "policy": ("minimize.cli.policy", "Approve a policy as it is."),
     "completion": ("minimize.cli.completion", "The script that has a shell complete commands, options and files."),

@@ -24,14 +24,16 @@ def effective(plan: Plan, settings: Explained | None, tenant: str, at: datetime)
 
     A subject's own settings are not looked at: what is on for the tenant may be off for a subject of it.
     """
-    asked = _Tenant(plan, settings, tenant, at)
+    asked = ForTenant(plan, settings, tenant, at)
     whole = list(asked.closed_records())
     fields = {key: asked.field(field, whole) for key, field in plan.fields.items()}
     return replace(plan, fields=fields)
 
 
 @dataclass(frozen=True, slots=True)
-class _Tenant:
+class ForTenant:
+    """What a plan comes to for one tenant, asked part by part."""
+
     plan: Plan
     settings: Explained | None
     name: str
@@ -50,12 +52,17 @@ class _Tenant:
 
     def closed(self, field: FieldPlan) -> Iterator[str]:
         """Why no value of the field is collected."""
-        yield from self.off(field.field.feature, field.field.level)
-        condition = field.field.collect_if
-        if condition is not None and self.decided(condition) is False:
-            yield f"it is not so that {condition_text(condition)}"
-        elif all(branch.steps is None for branch in self.branches(field)):
+        closed = [why for key in (field.key, *field.field.from_) for why in self.shut(key)]
+        yield from dict.fromkeys(closed)
+        if not closed and all(branch.steps is None for branch in self.branches(field)):
             yield "every case drops it"
+
+    def shut(self, key: str) -> Iterator[str]:
+        """Why the gate of a field is closed to all of this tenant's values."""
+        field = self.plan.policy.fields[key]
+        yield from self.off(field.feature, field.level)
+        if field.collect_if is not None and self.decided(field.collect_if) is False:
+            yield f"it is not so that {condition_text(field.collect_if)}"
 
     def closed_records(self) -> Iterator[str]:
         """Why no record is collected."""

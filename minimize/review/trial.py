@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +35,7 @@ from minimize.stage import Batch, Counts, Stage
 from minimize.stages.facts import BatchFacts
 from minimize.stages.release import Release
 
+NDJSON: Final = "ndjson"
 Fate = Literal["leaves", "quarantined", "gated", "deduplicated"]
 
 
@@ -64,18 +65,25 @@ class Trial:
     files: Sequence[Path]
     stages: tuple[Stage, ...]
     release: Release
+    kind: str = NDJSON
 
     @classmethod
     def of(
-        cls, pipeline: Pipeline, files: Sequence[Path], at: datetime, settings: SettingsRows | None, keys: Keyring
+        cls,
+        pipeline: Pipeline,
+        files: Sequence[Path],
+        at: datetime,
+        settings: SettingsRows | None,
+        keys: Keyring,
+        kind: str = NDJSON,
     ) -> Trial:
-        """A trial over files of NDJSON. Raises what a run raises before it reads."""
-        source = _source(pipeline, files)
+        """A trial over files of one format. Raises what a run raises before it reads."""
+        source = _source(pipeline, files, kind)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.at(at)
         job = Job(plan, at, keys, seen, row_key=row_key(keys))
         stages = way_through(job, partial(batches_of, source))
-        return cls(job, source, files, stages, Release(plan, schema=job.records_schema))
+        return cls(job, source, files, stages, Release(plan, schema=job.records_schema), kind)
 
     def tried(self) -> Iterator[Tried]:
         """What becomes of each record, file by file, line by line."""
@@ -88,15 +96,24 @@ class Trial:
         return pa.Table.from_batches(batches, schema=self.job.records_schema)
 
     def _of_part(self, path: Path, part: Part) -> Iterator[Tried]:
-        lines, found, rest = Lines.of(path), dict[int, Tried](), list[pa.RecordBatch]()
-        for chunk in part.read():
-            for reject in chunk.rejects:
-                line = lines.at(reject.position)
-                found[line] = Tried(path, line, "quarantined", reject.code, reject.field)
-            rest += [chunk.records.slice(row, 1) for row in range(chunk.records.num_rows)]
-        good = [line for line in lines.filled if line not in found]
-        found |= {line: self._one(path, line, raw) for line, raw in zip(good, rest, strict=True)}
+        bad, good = self._read(path, part)
+        found = bad | {line: self._one(path, line, raw) for line, raw in good.items()}
         yield from (found[line] for line in sorted(found))
+
+    def one(self, line: int) -> Tried | None:
+        """What becomes of the record in a line of the first file; None where there is none."""
+        bad, good = self._read(self.files[0], self.source.parts[0])
+        return self._one(self.files[0], line, good[line]) if line in good else bad.get(line)
+
+    def _read(self, path: Path, part: Part) -> tuple[dict[int, Tried], dict[int, pa.RecordBatch]]:
+        """By line the records that cannot be processed, and those that can."""
+        chunks = list(part.read())
+        lines = Lines.of(path) if self.kind == NDJSON else Lines.rows(sum(chunk.read for chunk in chunks))
+        rejects = [(lines.at(reject.position), reject) for chunk in chunks for reject in chunk.rejects]
+        bad = {line: Tried(path, line, "quarantined", each.code, each.field) for line, each in rejects}
+        rows = [chunk.records.slice(row, 1) for chunk in chunks for row in range(chunk.records.num_rows)]
+        good = [line for line in lines.filled if line not in bad]
+        return bad, dict(zip(good, rows, strict=True))
 
     def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> Tried:
         behind = through(self.stages, Batch(raw))
@@ -112,9 +129,9 @@ def _fate(counts: Counts) -> tuple[Fate, str | None]:
     return "deduplicated", "deduplicated"
 
 
-def _source(pipeline: Pipeline, files: Sequence[Path]) -> Source:
+def _source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON) -> Source:
     root = files[0].parent if files else Path()
-    return FORMATS["ndjson"](files, root, request(pipeline.policy, pipeline.purpose, pipeline))
+    return FORMATS[kind](files, root, request(pipeline.policy, pipeline.purpose, pipeline))
 
 
 def latest(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:

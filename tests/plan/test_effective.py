@@ -105,3 +105,10 @@ def test_where_no_record_is_collected_no_field_is() -> None:
 def test_without_settings_every_feature_is_off() -> None:
     made = plan({"x": {"type": "string", "do": "keep", "feature": "inventory"}}, features=FEATURES)
     assert effective(made, None, "t", AT).fields["x"].action == "drop"
+
+
+def test_what_a_field_is_made_from_gates_it_too() -> None:
+    inputs = {key: {"type": "double", "role": "quasi", "feature": "inventory", "do": "drop"} for key in ("lat", "lon")}
+    made = plan({**inputs, "x": {"from": ["lat", "lon"], "do": {"grid": {"metres": 1000}}}}, features=FEATURES)
+    off = effective(made, None, "t", AT).fields["x"]
+    assert (off.action, off.why) == ("drop", "feature inventory is off for this tenant at 2026-11-25T00:00:00Z")

@@ -1,0 +1,46 @@
+"""`minimize explain`: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+from tests.cli.command import Command
+from tests.job.house import House, events
+
+WHEN = ("--at", "2026-11-25T00:00:00Z")
+
+
+def test_it_says_what_becomes_of_a_field_step_by_step(house: House, command: Command) -> None:
+    house.brings(events(3))
+    said = command("explain", house.folder, "latitude", "--tenant", "north", *WHEN)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
+    assert any("✓ gate: collected where feature location is on: it is so" in line for line in lines)
+    assert "    location on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
+    assert lines[-1].startswith("so: ")
+
+
+def test_for_machines_it_prints_the_steps(house: House, command: Command) -> None:
+    house.brings(events(3))
+    said = command("explain", house.folder, "latitude", "--tenant", "south", *WHEN, "--json").json
+    assert said["outcome"] == "dropped"
+    assert [step["what"] for step in said["steps"] if step["verdict"] == "stops"] == ["gate"]
+
+
+def test_of_a_record_it_tells_outcomes(house: House, command: Command) -> None:
+    path = house.brings(events(3))
+    said = command("explain", house.folder, "battery", "--record", f"{path}:2", *WHEN, "--keys", house.keys)
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == "so: 1 made coarser"
+    assert "7.3" not in said.out
+
+
+def test_of_what_no_rule_names_it_says_so(house: House, command: Command) -> None:
+    house.brings(events(3))
+    said = command("explain", house.folder, "batery")
+    assert (said.code, said.out.splitlines()[0]) == (0, "batery in checkins: dropped")
+    assert "did you mean `battery`?" in said.out
+
+
+def test_a_record_that_is_not_there_exits_2(house: House, command: Command) -> None:
+    path = house.brings(events(3))
+    assert command("explain", house.folder, "battery", "--record", f"{path}:9", *WHEN, "--keys", house.keys).code == 2

@@ -1,0 +1,251 @@
+"""Explanations agree with what a run does, and tell no value of a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError
+from minimize.job.collecting import load_job_settings
+from minimize.keys import find_keyring
+from minimize.policy.load import load_pipeline
+from minimize.review.explaining import Explanation, explain
+from minimize.review.recorded import Recorded
+from minimize.review.trial import Trial
+from tests.job.house import AT, FIELDS, SETTINGS, House, built, event
+
+TENANTS = ("north", "south", "west")
+J = "2026-01-01T00:00:00Z"
+ROWS = [
+    ("north", "", "usage", "on", "admin"),
+    ("north", "d3", "usage", "off", "user"),
+    ("north", "", "level", "full", "admin"),
+    ("south", "", "level", "basic", "admin"),
+    ("west", "", "usage", "on", "developer"),
+    ("west", "", "location", "on", "admin"),
+]
+MORE: dict[str, Any] = {
+    "owner": {"type": "string", "do": "keep"},
+    "note": {"type": "string", "role": "free_text", "do": "drop"},
+    "phone": {
+        "type": "string",
+        "role": "identifier",
+        "cases": [
+            {"if": {"owner": "company"}, "do": {"mask": {"keep_last": 2}}},
+            {"if": {"feature": "usage"}, "do": {"mask": {"keep_last": 4}}},
+        ],
+    },
+    "clicks": {"type": "integer", "feature": "usage", "do": "keep"},
+    "speed": {"type": "double", "level": "full", "do": {"round": {"to": 10}}},
+    "kind": {
+        "type": "string",
+        "collect_if": {"any": [{"owner": "company"}, {"all": [{"feature": "usage"}, {"level": "basic"}]}]},
+        "do": "keep",
+    },
+    "ticket": {"type": "string", "purposes": ["customer_support"], "do": "keep"},
+    "ip": {"type": "string", "role": "quasi", "do": "truncate_ip"},
+    "place": {"from": ["latitude", "longitude"], "do": {"grid": {"metres": 1000}}},
+    "longitude": {"type": "double", "role": "quasi", "feature": "location", "do": "drop"},
+    "/apps/*/name": {
+        "type": "string",
+        "do": "keep",
+        "collect_if": {"any": [{"owner": "company"}, {"/apps/*/managed": True}]},
+    },
+    "/apps/*/managed": {"type": "boolean", "do": "drop"},
+}
+
+
+def records() -> Iterator[Mapping[str, Any] | str]:
+    for number in range(24):
+        tenant, owner = TENANTS[number % 3], (None, "company", "self")[number // 3 % 3]
+        apps = [{"name": f"n{each}", "managed": each % 2 == 0} for each in range(number % 3)]
+        more = {
+            "tenant_id": tenant,
+            "owner": owner,
+            "phone": f"+4930{number:05}",
+            "clicks": number,
+            "speed": number * 3.3,
+        }
+        more |= {
+            "kind": "k",
+            "note": "n",
+            "ticket": "t",
+            "ip": "no address" if number % 5 == 0 else f"203.0.113.{number}",
+        }
+        yield event(number, longitude=2.0, model="A", **more, **({"apps": apps} if number % 4 else {}))
+    yield event(30, contacts=[])
+    yield "no json"
+    yield event(31, event_time="2026-09-01T00:00:00Z", owner="self")
+    yield event(32, event_time="2026-11-20T00:00:00Z", tenant_id="west", longitude=3.0)
+
+
+@pytest.fixture(name="house", scope="module")
+def _house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    house = built(tmp_path_factory.mktemp("explained"))
+    features = {
+        "location": {"retention": "24h"},
+        "usage": {"holders": ["admin", "user"]},
+    }
+    house.policy({**FIELDS, **MORE}, levels=["required", "basic", "full"], features=features)
+    house.pipeline(records={"must_be": "identified"})
+    rows = "".join(f"{','.join(row)},{J},{J}\n" for row in ROWS)
+    (house.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + "\n" + rows)
+    house.brings(records())
+    house.run()
+    return house
+
+
+def of(house: House, field: str, **more: Any) -> Explanation:
+    return explain(house.folder, field, at=AT, keys=house.keys, **more)
+
+
+def file_of(house: House) -> Path:
+    return house.folder / "data" / "2026-11-24" / "a.ndjson.gz"
+
+
+def value(row: Mapping[str, Any], key: str) -> Any:
+    """What a row has of a field; of a list its elements' values, None where it has none."""
+    if key != "/apps/*/name":
+        return row.get(key)
+    return [each["name"] for each in row["apps"]] if row.get("apps") else None
+
+
+def fields(house: House) -> list[str]:
+    return list(load_pipeline(house.folder).policy.fields)
+
+
+def test_of_every_record_and_field_it_says_what_the_run_did(house: House) -> None:
+    job = load_pipeline(house.folder)
+    keys = find_keyring(house.keys, house.folder)
+    rows = load_job_settings(None, job)
+    assert keys is not None
+    assert rows is not None
+    trial = Trial.of(job, [file_of(house)], AT, rows, keys)
+    tried = list(trial.tried())
+    written = iter(minimize.read(house.out).to_pylist())
+    seen: set[str] = set()
+    for each in tried:
+        row = next(written) if each.fate == "leaves" else {}
+        for key in fields(house):
+            outcome = Recorded(trial, each, key, rows.at(AT)).outcome()
+            seen.add(outcome)
+            leaves = outcome in ("kept", "generalized", "mixed")
+            assert (value(row, key) is not None) <= leaves, (each.line, key, outcome)
+            if key not in ("storage",):  # an open bin has no number
+                assert (value(row, key) is not None) == leaves, (each.line, key, outcome)
+    assert next(written, None) is None
+    assert {"kept", "generalized", "gated", "dropped", "unparsable", "no value", "mixed"} <= seen
+    assert {"record gated", "record quarantined"} <= seen
+
+
+@pytest.mark.parametrize("tenant", TENANTS)
+def test_of_every_tenant_and_field_it_says_what_the_run_did(tenant: str, house: House) -> None:
+    rows = [row for row in minimize.read(house.out).to_pylist() if row["tenant_id"] == tenant]
+    assert len(rows) >= 8
+    for key in fields(house):
+        said = of(house, key, tenant=tenant)
+        values = [value(row, key) for row in rows]
+        if said.outcome == "dropped":
+            assert set(map(bool, values)) == {False}, key
+        if said.outcome == "kept" and key not in ("owner", "clicks"):
+            assert None not in values, key
+        stopped = [
+            step for step in said.steps if step.verdict == "stops" and not step.what.startswith(("case", "otherwise"))
+        ]
+        assert bool(stopped) == (said.outcome == "dropped"), key
+
+
+def test_it_names_the_rows_of_settings_that_decide(house: House) -> None:
+    said = of(house, "clicks", tenant="north")
+    (row,) = next(step.rows for step in said.steps if step.what == "gate")
+    assert (row.holder, row.value, row.line) == ("admin", "on", 2)
+    assert said.outcome == "kept"
+    assert "usage on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in str(said.steps[3])
+
+
+def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(house: House) -> None:
+    said = of(house, "clicks", tenant="west")
+    assert said.outcome == "dropped"
+    assert [row.holder for step in said.steps for row in step.rows] == ["developer"]
+
+
+def test_of_a_record_the_subject_s_own_row_is_named_without_who_that_is(house: House) -> None:
+    said = of(house, "clicks", record=f"{file_of(house)}:4")
+    assert said.outcome == "gated"
+    assert {row["of"] for step in said.as_json()["steps"] for row in step["rows"]} == {"the tenant", "the subject"}
+    assert "d3" not in json.dumps(said.as_json())
+
+
+def test_what_a_field_is_made_from_gates_it_too(house: House) -> None:
+    north, west = (of(house, "place", tenant=tenant) for tenant in ("north", "west"))
+    assert (north.outcome, west.outcome) == ("dropped", "generalized")
+    assert "gate of latitude" in [step.what for step in north.steps]
+
+
+def test_of_another_purpose_it_says_whose_it_is(house: House) -> None:
+    said = of(house, "ticket")
+    assert (said.outcome, said.why) == ("dropped", "only for customer_support")
+    assert next(step for step in said.steps if step.verdict == "stops").what == "purpose"
+
+
+def test_the_case_that_matched_is_named(house: House) -> None:
+    line = next(n for n, each in enumerate(records(), 1) if isinstance(each, dict) and each.get("owner") == "company")
+    said = of(house, "phone", record=f"{file_of(house)}:{line}")
+    assert "case 1 matches: mask (keep_last 2)" in [step.found for step in said.steps]
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [
+        (25, "quarantined: forbidden_field at /contacts"),
+        (26, "quarantined: malformed"),
+        (27, "gated: it is past its retention"),
+    ],
+)
+def test_a_record_that_does_not_leave_says_why(number: int, found: str, house: House) -> None:
+    said = of(house, "model", record=f"{file_of(house)}:{number}")
+    assert found in [step.found for step in said.steps]
+    assert said.outcome.startswith("record ")
+
+
+def test_the_place_of_the_rule_is_told(house: House) -> None:
+    step = of(house, "clicks").steps[0]
+    assert step.file == str(house.folder / "policy.yaml")
+    assert step.line is not None
+
+
+def test_what_no_rule_names_is_dropped(house: House) -> None:
+    said = of(house, "click")
+    assert said.outcome == "dropped"
+    assert "did you mean `clicks`?" in said.why
+
+
+def test_what_must_not_arrive_is_told(house: House) -> None:
+    assert "quarantined" in of(house, "/contacts").why
+
+
+def test_the_aggregates_that_see_it_are_told(house: House) -> None:
+    assert "per_model: battery, drained, as clip (min 0, max 100)" in [
+        step.found for step in of(house, "battery").steps
+    ]
+
+
+@pytest.mark.parametrize("record", ["a", "a:0", "a:x", "nothing.ndjson:1", ":1"])
+def test_what_is_no_record_is_a_fault_of_configuration(record: str, house: House) -> None:
+    with pytest.raises(ConfigurationError):
+        of(house, "model", record=record)
+
+
+def test_a_line_that_is_not_there_is_one(house: House) -> None:
+    with pytest.raises(ConfigurationError, match="no record"):
+        of(house, "model", record=f"{file_of(house)}:99")
+
+
+def test_a_record_has_its_own_tenant(house: House) -> None:
+    with pytest.raises(ConfigurationError):
+        of(house, "model", record=f"{file_of(house)}:1", tenant="north")
