@@ -17,6 +17,7 @@ from minimize.cli.width import width
 @click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not now.")
 @click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet, or `ledger`.")
+@click.option("--source", is_flag=True, help="Read the source again, to count the distinct values that came in.")
 @options.recipients
 @options.only_ledger
 @options.keys

@@ -15,6 +15,7 @@ from minimize.job.collecting import load_job_settings
 from minimize.job.origin import place_of
 from minimize.policy.model import Policy
 from minimize.report.facts import Collection, TenantGroup
+from minimize.report.rounding import STEP
 from minimize.report.standing import Standing
 from minimize.settings import SettingsRows
 from minimize.settings.seen import Explained
@@ -23,8 +24,8 @@ Bools = npt.NDArray[np.bool_]
 MOMENTS: Final = 24
 LONGEST: Final = timedelta(days=366)
 NAMED: Final = 30
-"""More tenants than these are shown in groups of the same settings, without their names."""
-GROUPS: Final = 30
+"""More tenants than these are shown in groups that have the same on, without their names."""
+GROUPS: Final = 12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,14 +61,14 @@ def mapped(policy: Policy, rows: SettingsRows, at: datetime) -> Collection:
         name: np.stack([_on(policy, seen.as_of(_micros(when)), name, tenants) for when in moments])
         for name in _names(policy)
     }
-    groups = _groups(tenants.to_pylist(), states)
+    groups = _groups(tenants.to_pylist(), states)[:GROUPS]
     return Collection(
         len(tenants),
         moments,
         {name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
         {name: _about(policy, name) for name in states},
-        groups[:GROUPS],
-        sum(group.tenants for group in groups[GROUPS:]),
+        groups,
+        len(tenants) - sum(group.tenants for group in groups),
     )
 
 
@@ -97,22 +98,23 @@ def _moments(rows: SettingsRows, at: datetime) -> tuple[datetime, ...]:
 
 
 def _groups(tenants: Sequence[str], states: Mapping[str, Bools]) -> tuple[TenantGroup, ...]:
+    """Each tenant by itself; of many those that have the same on now, as far as they are not too few, the largest first."""
     if len(tenants) <= NAMED:
         return tuple(_group([place], tenants, states) for place in range(len(tenants)))
-    stacked = np.concatenate(list(states.values())).T
-    _, places = np.unique(stacked, axis=0, return_inverse=True)
+    now = np.stack([state[-1] for state in states.values()]).T
+    _, places = np.unique(now, axis=0, return_inverse=True)
     flat = places.reshape(-1)
-    order = np.argsort(-np.bincount(flat), kind="stable")
+    sizes = np.bincount(flat)
+    order = [int(each) for each in np.argsort(-sizes, kind="stable") if sizes[each] >= STEP]
     return tuple(_group(np.flatnonzero(flat == each).tolist(), (), states) for each in order)
 
 
 def _group(places: Sequence[int], tenants: Sequence[str], states: Mapping[str, Bools]) -> TenantGroup:
-    first = places[0]
     return TenantGroup(
         len(places),
-        (tenants[first],) if tenants else (),
-        {name: bool(state[-1, first]) for name, state in states.items()},
-        {name: float(state[:, first].mean()) for name, state in states.items()},
+        tuple(tenants[place] for place in places) if tenants else (),
+        {name: bool(state[-1, places[0]]) for name, state in states.items()},
+        {name: float(state[:, places].mean()) for name, state in states.items()},
     )
 
 

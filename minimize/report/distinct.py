@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from minimize.encryption import open_parquet
+from minimize.encryption import material_of, open_parquet
 from minimize.errors import KeyringError, OutputError
 from minimize.io.stored import Stored, stored
 from minimize.keys import Kms
@@ -25,7 +26,7 @@ MOST: Final = 1_000_000
 """Beyond so many distinct values nobody counts on."""
 UNKNOWN: Final = "files are encrypted, and no key is to be had here"
 _OF_CONTAINERS: Final = "lists and maps are not compared"
-_DAMAGED: Final = "files of it are missing or damaged"
+DAMAGED: Final = "files of it are missing or damaged"
 
 
 @dataclass
@@ -46,17 +47,14 @@ class Tally:
         if values is None:
             self.why = _OF_CONTAINERS
             return
-        self._add(values.drop_null().unique())
+        self._add(_decoded(values.drop_null().unique()))
 
     def count(self) -> tuple[Count | None, str]:
         """The number, and how it was counted; None and why there is none."""
         if self.why:
             return None, self.why
         self._settle()
-        number = sum(map(len, self.seen))
-        return Count.of(
-            number
-        ), f"more than {MOST:,} of them: not counted on" if self.full else "counted in the files in force"
+        return Count.of(self.size), f"more than {MOST:,}: not counted on" if self.full else "counted"
 
     def _add(self, values: pa.Array) -> None:
         self.seen.append(values)
@@ -71,45 +69,60 @@ class Tally:
         self.size = sum(map(len, self.seen))
 
 
+Columns = dict[str, list[Tally]]
+"""The tallies of what stands in each top-level column."""
+
+
 def distinct(output: Place, files: Sequence[OutputFile], keys: Iterable[str], kms: Kms | None) -> dict[str, Tally]:
     """Per field the tally over all files; a column that cannot be read says why."""
     tallies = {key: Tally(Pointer.parse(key)) for key in keys}
     for file in files:
-        for top, mine in _by_column(tallies).items():
-            _look(output, file.path, top, mine, kms)
+        for columns in _openable(output, file.path, _by_column(tallies)):
+            _look(output, file.path, columns, kms)
     return tallies
 
 
-def _look(output: Place, path: str, top: str, tallies: Sequence[Tally], kms: Kms | None) -> None:
+def _openable(output: Place, path: str, columns: Columns) -> Iterator[Columns]:
+    """The columns that are opened together: those that are open, and those under each master key, of which one may be missing."""
+    masters = material_of(output / path).of(columns)
+    locked = {name for names in masters.values() for name in names}
+    yield {name: columns[name] for name in columns if name not in locked}
+    for names in masters.values():
+        yield {name: columns[name] for name in names}
+
+
+def _look(output: Place, path: str, columns: Columns, kms: Kms | None) -> None:
     try:
-        for batch in _batches(output, path, top, kms):
-            for tally in tallies:
-                tally.observe(batch)
+        found = _open(output, path, columns, kms)
+        for name in columns:
+            _observe(found, name, columns[name])
         return
     except KeyringError:
         why = UNKNOWN
     except OutputError:
-        why = _DAMAGED
-    for tally in tallies:
+        why = DAMAGED
+    for tally in chain.from_iterable(columns.values()):
         tally.why = why
 
 
-def _batches(output: Place, path: str, top: str, kms: Kms | None) -> Iterator[pa.RecordBatch]:
-    found = _open(output, path, top, kms)
-    return found.batches(columns=[top]) if top in found.whole.names else iter(())
+def _observe(found: Stored, name: str, tallies: Sequence[Tally]) -> None:
+    if name in found.whole.names:
+        for batch in found.batches(columns=[name]):
+            for tally in tallies:
+                tally.observe(batch)
 
 
-def _open(output: Place, path: str, top: str, kms: Kms | None) -> Stored:
+def _open(output: Place, path: str, columns: Iterable[str], kms: Kms | None) -> Stored:
     file: pq.ParquetFile | None = None
     with suppress(OSError, pa.ArrowException):
-        file = open_parquet(output / path, kms, columns=[top], name=path)
+        file = open_parquet(output / path, kms, columns=[*columns], name=path)
     if file is None:
         raise OutputError(f"{path} is gone or damaged")
     return stored(path, file)
 
 
-def _by_column(tallies: Mapping[str, Tally]) -> dict[str, list[Tally]]:
-    found: dict[str, list[Tally]] = {}
+def _by_column(tallies: Mapping[str, Tally]) -> Columns:
+    found: Columns = {}
     for tally in tallies.values():
         if not tally.why and not tally.full:
             found.setdefault(tally.pointer.top, []).append(tally)
@@ -125,6 +138,10 @@ def _comparable(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
     if pa.types.is_struct(values.type):
         return _struct(values)
     return None if pa.types.is_nested(values.type) else values
+
+
+def _decoded(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def _struct(values: pa.StructArray) -> pa.Array | None:

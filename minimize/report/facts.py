@@ -125,7 +125,7 @@ class FieldFacts:
 
 @dataclass(frozen=True, slots=True)
 class TenantGroup:
-    """Tenants whose settings were the same over the whole time: their names where few have them, and per feature its states.
+    """A tenant with its name, or several of many that have the same on now.
 
     on     per feature whether it is on now
     share  per feature the part of the time for which it was on
@@ -139,7 +139,7 @@ class TenantGroup:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Which features tenants have turned on: shares of tenants over time, and groups of tenants with the same settings."""
+    """Which features tenants have turned on: how many over time, and tenant by tenant; `rest` are not shown."""
 
     tenants: int
     moments: tuple[datetime, ...]

@@ -7,8 +7,9 @@ from typing import Final
 
 from minimize.policy.model import Field, Policy
 from minimize.receipt import FieldReceipt, Receipt, in_force
+from minimize.report.arrived import arrived
 from minimize.report.bits import by_distinct, by_width, keeps_apart
-from minimize.report.distinct import Tally, distinct
+from minimize.report.distinct import DAMAGED, UNKNOWN, Tally, distinct
 from minimize.report.facts import Bits, FieldFacts
 from minimize.report.flowing import added, current
 from minimize.report.phrases import DROPPED, conditions_of, forms_of
@@ -30,7 +31,25 @@ def fields_of(standing: Standing) -> tuple[FieldFacts, ...]:
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
     files = in_force(standing.chain).get(RECORDS, [])
     tallies = distinct(standing.output, files, kept, standing.kms)
-    return tuple(_fields(policy, newest, said, tallies))
+    for why, keys in _unread(tallies).items():
+        standing.hide(f"distinct values of {len(keys)} fields", why)
+    return tuple(_fields(policy, newest, said, tallies, _came_in(standing, kept)))
+
+
+def _came_in(standing: Standing, keys: Sequence[str]) -> Mapping[str, Tally]:
+    """What came in, where somebody asks for it and the source still stands."""
+    if not standing.asked.source:
+        return {}
+    return standing.try_to("distinct values that came in", lambda: arrived(standing, keys)) or {}
+
+
+def _unread(tallies: Mapping[str, Tally]) -> dict[str, list[str]]:
+    """The fields that could not be read, by why."""
+    found: dict[str, list[str]] = {}
+    for key, tally in tallies.items():
+        if tally.why in (UNKNOWN, DAMAGED):
+            found.setdefault(tally.why, []).append(key)
+    return found
 
 
 def undeclared_of(receipts: Sequence[Receipt]) -> dict[str, Count]:
@@ -40,20 +59,24 @@ def undeclared_of(receipts: Sequence[Receipt]) -> dict[str, Count]:
 
 
 def _fields(
-    policy: Policy, newest: Receipt, said: Sequence[Mapping[str, FieldReceipt]], tallies: Mapping[str, Tally]
+    policy: Policy,
+    newest: Receipt,
+    said: Sequence[Mapping[str, FieldReceipt]],
+    tallies: Mapping[str, Tally],
+    came: Mapping[str, Tally],
 ) -> Iterator[FieldFacts]:
     for key, field in policy.fields.items():
         mine = [each[key] for each in said if key in each]
-        yield _field(field, mine, tallies.get(key)) if key in tallies else _dropped(field, newest.purpose)
+        yield _field(field, mine, tallies[key], came.get(key)) if key in tallies else _dropped(field, newest.purpose)
 
 
-def _field(field: Field, said: Sequence[FieldReceipt], tally: Tally | None) -> FieldFacts:
+def _field(field: Field, said: Sequence[FieldReceipt], stands: Tally, came: Tally | None) -> FieldFacts:
     counted = [each for each in said if each.values is not None]
     fates = added({words: Count.of(getattr(each, name)) for name, words in _FATES.items()} for each in counted)
     changed = Count.total(Count.of(each.changed) for each in counted)
     same = Count.total(Count.of(_unchanged(each)) for each in counted)
-    after, after_how = (None, _NOT_TOLD) if tally is None else tally.count()
-    before, before_how = _before(field, after)
+    after, after_how = stands.count()
+    before, before_how = _before(field, after) if came is None else came.count()
     return FieldFacts(
         field.key,
         field.type,
@@ -92,6 +115,7 @@ def _before(field: Field, after: Count | None) -> tuple[Count | None, str]:
 
 
 def _bits(field: Field, before: Count | None, after: Count | None) -> Bits:
-    if field.cases:
-        return Bits(None, "the form depends on the case")
-    return by_width(field.do, field.type) or by_distinct(before, after) or _UNKNOWN
+    found = None if field.cases else by_width(field.do, field.type)
+    return (
+        found or by_distinct(before, after) or (Bits(None, "the form depends on the case") if field.cases else _UNKNOWN)
+    )

@@ -57,17 +57,20 @@ def report_of(
     recipients: PathLike_ | None = None,
     keys: Keyring | PathLike_ | None = None,
     ledger: PathLike_ | None = None,
+    source: bool = False,
 ) -> Report:
     """What came in and what went out, in which form, for how long, and to whom: from receipts, policies, settings and ledger.
 
     Takes the output folder; the time as of which it is told (aware; now); and what stands in for the pipeline, settings,
-    recipients, keyring and ledger that are found otherwise. What cannot be had is left out, and the report says so.
+    recipients, keyring and ledger that are found otherwise. With `source` the source is read again, where it is what the receipts
+    tell, to count the distinct values that came in; of fields that are dropped nothing is read. What cannot be had is left out,
+    and the report says so.
 
     Gives rounded counts alone, and no value of a record. Raises OutputError where there are no receipts or one is damaged,
     CheckFailed where they do not hold together, ConfigurationError, KeyringError or PolicyError for what was named and cannot
     be used.
     """
-    asked = Asked(moment(at) or datetime.now(UTC), pipeline, settings, recipients, keys, ledger)
+    asked = Asked(moment(at) or datetime.now(UTC), pipeline, settings, recipients, keys, ledger, source)
     return Report(_told(stand(output, asked)))
 
 

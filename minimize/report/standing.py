@@ -16,6 +16,8 @@ from minimize.errors import (
     MinimizeError,
     OutputError,
     PolicyError,
+    SchemaError,
+    SourceError,
 )
 from minimize.governance.retention.written import Reading, Written
 from minimize.io.published import receipts
@@ -35,13 +37,16 @@ _WHY: Final = (
     (LedgerError, "no ledger can be read here"),
     (PolicyError, "it is not found here, or has faults"),
     (OutputError, "files of it are missing or damaged"),
+    (SourceError, "the source is gone, or is not what the receipts tell"),
+    (SchemaError, "the source is gone, or is not what the receipts tell"),
     (ConfigurationError, "where it lies is not known here"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a report was asked for, beside the output: what stands in for the places that receipts name."""
+    """What a report was asked for, beside the output: what stands in for the places that receipts name, and whether the source
+    is read again."""
 
     at: datetime
     pipeline: Path | None = None
@@ -49,6 +54,7 @@ class Asked:
     recipients: Path | None = None
     keys: Keyring | Path | None = None
     ledger: Path | None = None
+    source: bool = False
 
 
 @dataclass(frozen=True, slots=True)

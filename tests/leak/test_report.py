@@ -26,7 +26,8 @@ def _ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(folder: Path) -> Report:
-    return report_of(folder / "out", at=AT, pipeline=folder, keys=folder / "keys", ledger=folder / "ledger.db")
+    places = {"pipeline": folder, "keys": folder / "keys", "ledger": folder / "ledger.db"}
+    return report_of(folder / "out", at=AT, source=True, **places)
 
 
 def every(report: Report) -> bytes:
@@ -35,6 +36,10 @@ def every(report: Report) -> bytes:
 
 def test_no_canary_stands_in_a_report(ran: Path) -> None:
     assert found(CANARIES, every(told(ran))) == set()
+
+
+def test_the_source_was_read_for_it(ran: Path) -> None:
+    assert any(each.before_how == "counted" for each in told(ran).facts.fields)
 
 
 def test_the_sweep_would_find_one_in_a_page(ran: Path) -> None:

@@ -76,3 +76,10 @@ def test_without_settings_there_is_no_map(house: House) -> None:
     house.brings(events(20))
     house.run()
     assert facts(house).collection is None
+
+
+def test_settings_that_few_tenants_share_are_not_shown() -> None:
+    many = [(f"t{number:04}", None, "location", "on" if number > 2 else "off", 10) for number in range(NAMED * 2)]
+    found = of(many)
+    assert [group.tenants for group in found.groups] == [57]
+    assert found.rest == 3

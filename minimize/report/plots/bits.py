@@ -8,7 +8,7 @@ from typing import Final, Literal
 from minimize.report.facts import FieldFacts
 from minimize.report.plots.canvas import Canvas, Picture, shortened
 
-MOST: Final = 40
+MOST: Final = 25
 _TITLE: Final = "Precision given up, in bits"
 _ROW: Final = 24.0
 
@@ -27,7 +27,7 @@ def bits_picture(fields: Sequence[FieldFacts]) -> Picture | None:
 
 
 def _drawn(fields: Sequence[FieldFacts], kind: Literal["wide", "narrow"], says: str) -> str:
-    width, left, letters = (720.0, 210.0, 30) if kind == "wide" else (340.0, 132.0, 19)
+    width, left, letters = (720.0, 210.0, 26) if kind == "wide" else (340.0, 132.0, 16)
     canvas = Canvas(width, _ROW * len(fields) + 8)
     room = width - left - 70
     most = max(each.bits.number or 0 for each in fields)

@@ -19,7 +19,7 @@ def collection_picture(collection: Collection) -> Picture:
 
 
 def _drawn(collection: Collection, kind: Literal["wide", "narrow"], says: str) -> str:
-    width, left, letters = (720.0, 170.0, 24) if kind == "wide" else (340.0, 112.0, 16)
+    width, left, letters = (720.0, 170.0, 21) if kind == "wide" else (340.0, 112.0, 13)
     canvas = Canvas(width, _ROW * len(collection.on) + 26)
     cell = (width - left - 74) / len(collection.moments)
     for place, (name, numbers) in enumerate(collection.on.items()):

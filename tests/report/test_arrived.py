@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from math import log2
+
+import pytest
+
+from tests.job.house import BEFORE, DAY, House, event, events, table
+from tests.report.telling import facts, field
+
+
+@pytest.fixture(name="done")
+def _done(house: House) -> House:
+    house.brings([event(number, model=f"M{number}") for number in range(60)])
+    house.run()
+    return house
+
+
+def test_what_came_in_is_counted_where_that_is_asked(done: House) -> None:
+    assert field(done, "model").before is None
+    assert str(field(done, "model", source=True).before) == "60"
+
+
+def test_bits_are_worked_out_from_what_came_in_and_what_stands(done: House) -> None:
+    found = field(done, "battery", source=True)
+    assert found.before is not None
+    assert found.after is not None
+    assert found.bits.number == pytest.approx(log2(found.before.value / found.after.value))
+    assert found.bits.how == "by distinct values"
+
+
+def test_what_is_dropped_is_not_read(done: House) -> None:
+    assert field(done, "event_id", source=True).before is None
+
+
+def test_dates_are_counted_together(house: House) -> None:
+    house.brings([event(number, model=f"M{number}") for number in range(60)])
+    house.brings([event(number, model=f"M{number}") for number in range(30, 90)], BEFORE)
+    house.run(date=BEFORE)
+    house.run(date=DAY)
+    assert str(field(house, "model", source=True).before) == "90"
+
+
+def test_a_source_that_changed_tells_nothing(done: House) -> None:
+    done.brings(events(10))
+    found = facts(done, source=True)
+    assert {each.before for each in found.fields if each.key == "model"} == {None}
+    assert "distinct values that came in" in {each.what for each in found.hidden}
+
+
+def test_a_source_of_columns_is_counted_as_well(house: House) -> None:
+    house.reads("parquet")
+    house.columns(table(events(60)))
+    house.run()
+    assert str(field(house, "model", source=True).before) == "fewer than 5"
