@@ -42,18 +42,21 @@ class Open:
 def accept(folder: Path, names: Collection[str]) -> list[str]:
     """Takes on the proposals for these fields (or `all`) in a folder's policy.
 
-    A field's line must still be as it was proposed for: dropped. Gives the names that were accepted. Raises ConfigurationError
-    where a name has no proposal, PolicyError where the policy would have faults; then nothing is written.
+    A field that is called `time`, say, is accepted with what it is to its record. A field's line must still be as it was
+    proposed for: dropped. Gives the names that were accepted. Raises ConfigurationError where a name has no proposal,
+    PolicyError where the policy would have faults; then nothing is written.
     """
     path = Path(folder) / "policy.yaml"
     text = _text_of(path)
-    proposals = {each.name: each for each in opened(text)}
+    proposals: dict[str, list[Open]] = {}
+    for each in opened(text):
+        proposals.setdefault(each.name, []).append(each)
     wanted = list(proposals) if ALL in names else list(dict.fromkeys(names))
     missing = [name for name in wanted if name not in proposals]
     if missing:
         hint = did_you_mean(missing[0], proposals) or "what is open stands in the policy as `# proposed:`"
         raise ConfigurationError(f"nothing is proposed for {', '.join(f'`{name}`' for name in missing)}", hint=hint)
-    changed = _changed(text, [proposals[name] for name in wanted])
+    changed = _changed(text, [each for name in wanted for each in proposals[name]])
     _check(changed, path)
     durable.written(durable.write_file, path, changed.encode())
     return wanted

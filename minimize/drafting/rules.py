@@ -151,8 +151,8 @@ _RULES_BY_COUNT: Final = (
         "keep",
         "it sorts records into groups",
     ),
-    Rule(lambda seen: seen.is_number, "plain", DROP, "say how coarse it may be: `bin`, `round` or `clip`"),
     Rule(lambda seen: seen.sure == "quasi", "quasi", DROP, "it helps to tell who somebody is"),
+    Rule(lambda seen: seen.is_number, "plain", DROP, "say how coarse it may be: `bin`, `round` or `clip`"),
     Rule(lambda seen: seen.look.is_thin, "plain", DROP, "nothing tells what it is"),
     Rule(lambda _: True, "quasi", DROP, "many values: `top` keeps the frequent ones, once `subject` is named"),
 )

@@ -66,6 +66,15 @@ def test_what_a_field_is_to_its_record_is_accepted_by_that_word(drafted: Path) -
     assert load_policy(drafted).tenant == "tenant_id"
 
 
+def test_a_field_called_as_what_it_is_to_its_record_is_accepted_as_both(tmp_path: Path) -> None:
+    field = "  # proposed: {role: quasi, do: {truncate_time: {to: hour}}}\n  time: {type: timestamp, do: drop}\n"
+    head = HEAD.replace("# tenant: tenant_id ", "# time: time ")
+    (tmp_path / "policy.yaml").write_text(head + field)
+    assert accept(tmp_path, ["time"]) == ["time"]
+    policy = load_policy(tmp_path)
+    assert (policy.time, policy.fields["time"].role) == ("time", "quasi")
+
+
 def test_all_is_all_that_is_proposed_and_once_accepted_nothing_is_open(drafted: Path) -> None:
     assert accept(drafted, ["all"]) == ["tenant", "tenant_id", "mail", 'od"d key']
     assert opened((drafted / "policy.yaml").read_text()) == []

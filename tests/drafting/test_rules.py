@@ -65,6 +65,7 @@ PROPOSED = [
     (seen("battery_pct", "double"), "plain", "{bin: {width: 10}}"),
     (seen("free_bytes", "integer"), "plain", "{bin: {edges: [1e9, 4e9, 16e9, 64e9, 256e9]}}"),
     (seen("score", "double"), "plain", "drop"),
+    (seen("age", "integer"), "quasi", "drop"),
     (seen("opens", "integer", distinct=4), "plain", "keep"),
     (seen("apps", "list"), "plain", "size"),
     (seen("blob", "binary"), "plain", "drop"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -78,7 +78,7 @@ def _collection(plan: Plan, name: str) -> Body:
     output = output_of(plan, name)
     said = meanings(plan, name)
     aggregated = output.category == "aggregated"
-    fields = [_field(each.name, each.type, (each.name,), said, aggregated) for each in output.schema]
+    fields = _apart(_field(each.name, each.type, (each.name,), said, aggregated) for each in output.schema)
     return {"name": name, "description": output.category, "fields": fields}
 
 
@@ -92,12 +92,23 @@ def _field(
     body: Body = {"name": name.replace(".", "_")}
     if pa.types.is_struct(kind):
         inner = (kind.field(at) for at in range(kind.num_fields))
-        below = [_field(each.name, each.type, (*here, each.name), said, aggregated) for each in inner]
+        below = _apart(_field(each.name, each.type, (*here, each.name), said, aggregated) for each in inner)
         return body | {"fides_meta": {"data_type": f"object{suffix}"}, "fields": below}
     meaning = said.get(here) or said.get(path)
     body |= {"description": f"{meaning.text}: {meaning.form}"} if meaning else {}
     category = data_category(name, meaning, aggregated)
     return body | {"data_categories": [category], "fides_meta": {"data_type": f"{_type(kind)}{suffix}"}}
+
+
+def _apart(fields: Iterable[Body]) -> list[Body]:
+    """The fields, no two of one name: what had points may be called as another then."""
+    found: dict[str, Body] = {}
+    for field in fields:
+        name = field["name"]
+        while name in found:
+            name += "_"
+        found[name] = {**field, "name": name}
+    return list(found.values())
 
 
 def _type(kind: pa.DataType) -> str:

@@ -53,6 +53,16 @@ def test_the_purpose_is_the_use_and_the_retention_its_period() -> None:
     assert declaration["features"] == ["app_inventory", "location", "usage"]
 
 
+def test_names_with_points_stay_apart(tmp_path: Path) -> None:
+    names = '{"a.b": {type: string, do: keep}, a_b: {type: string, do: keep}}'
+    (tmp_path / "policy.yaml").write_text(f"policy: p\nversion: 1\npurposes: [operations]\nfields: {names}\n")
+    source = "source: {path: in/*.ndjson, format: ndjson}"
+    (tmp_path / "pipeline.yaml").write_text(
+        f"pipeline: p\npolicy: policy.yaml\npurpose: operations\noutput: out\n{source}\n"
+    )
+    assert list(fields(manifest(minimize.plan_for(tmp_path)))) == ["a_b", "a_b_"]
+
+
 def test_yaml_and_json_say_the_same_and_sources_are_not_told() -> None:
     path = str(ROOT / "pipelines" / "usage_events")
     texts = [write(Asked(path, None, as_json)) for as_json in (False, True)]
