@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from benchmarks.certificate import Certificate
 from minimize.cli.access import command as access
 from minimize.cli.serve import command as serve
-from minimize.door.asking import Ask, asked
+from minimize.door.asking import LARGEST, Ask, asked
 from minimize.door.starting import Listening, started
 from minimize.door.tokens import make_token
 from tests.door.house import PURPOSE, ROWS, Home
@@ -25,6 +25,7 @@ from tests.door.house import PURPOSE, ROWS, Home
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## Reading through the door")[2].partition("\n## ")[0]
 UNIT = ROOT / "docs" / "door" / "minimize-door.service"
+FRONT = ROOT / "docs" / "door" / "nginx.conf"
 
 
 SHELL = SECTION.partition("```bash\n")[2].partition("```")[0]
@@ -93,3 +94,19 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     call = ["systemd-analyze", "verify", "--man=no", str(tmp_path / UNIT.name)]
     said = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_what_stands_before_a_door_limits_what_the_door_cannot() -> None:
+    text = re.sub(r"#.*", "", FRONT.read_text())
+    said = dict(re.findall(r"^\s*(\w+) ([^;{}]+);", text, re.MULTILINE))
+    assert text.count("{") == text.count("}")
+    assert said["client_max_body_size"] == f"{LARGEST >> 20}m"
+    assert {
+        "limit_conn",
+        "limit_req",
+        "client_body_timeout",
+        "keepalive_timeout",
+        "http2_max_concurrent_streams",
+    } <= said.keys()
+    assert said["grpc_pass"] == f"grpc://127.0.0.1:{Listening().port}"
+    assert said["access_log"] == "off"
