@@ -240,8 +240,9 @@ def _tenant(each: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
     many, period, kinds = each["subjects"], each["period"], each["kinds"]
     subjects = "groups" if many is None else f"{'' if many['exact'] else 'at most '}{many['count']:,} subjects"
     there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
+    records = f"{'' if each.get('rows_exact', True) else 'at most '}{each['rows']:,} records"
     return [
-        f"  {each['tenant_id']}: {subjects}, {each['rows']:,} records, {each['form']}, "
+        f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, "
         f"{period['from'] or '?'} to {period['to'] or '?'}; {_notice(each, body)}",
         "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds),
         *([f"    copies at {there}"] if there else []),
@@ -260,10 +261,23 @@ def _notice(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
 def _rest(scope: Mapping[str, Any]) -> list[str]:
     unknown = scope["records_of_unknown_tenants"]
     lines = [f"  {unknown:,} records whose tenant no file tells"] if unknown else []
-    lines += [f"  not searched: {one['file']}: {one['why']}" for one in scope["not_searched"]]
+    lines += [f"  NOTHING MATCHES {one}: is it written right?" for one in scope.get("nothing_matches", ())]
+    lines += [
+        f"  {one['operation']} by {one['actor']} at {one['at']}: of whom, nobody can tell"
+        for one in scope.get("acts_of_unknown_tenants", ())
+    ]
+    lines += [f"  not searched: {one['file']}: {_why(one)}" for one in scope["not_searched"]]
     return lines + [
         f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}" for one in scope["not_reached"]
     ]
+
+
+def _why(one: Mapping[str, Any]) -> str:
+    """Why a file was not looked at, and what tells of its tenants in its place."""
+    why = "its keys were destroyed" if one["why"] == "E210" else one["why"]
+    known = {"record": "what was taken down when it went", "folder": "the name of its folder"}
+    by = known.get(str(one.get("tenants_by")))
+    return f"{why}; {f'its tenants are known by {by}' if by else 'whose records it held, nobody can tell'}"
 
 
 def _house(words: Mapping[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -49,6 +49,26 @@ def tell(ledger: Ledger, event: Event, signer: Signer) -> None:
         append(connection, event, signer)
 
     ledger.write(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A read that was begun: when, what is told of it should it never end, and whether it did."""
+
+    at: datetime
+    event: Mapping[str, Any]
+    ended: bool
+
+
+def begun(ledger: Ledger) -> dict[str, Begun]:
+    """Every read that was begun, by its name, which is its event's id, too."""
+
+    def work(connection: Connection) -> dict[str, Begun]:
+        ended = _states(connection, "ended")
+        every = _states(connection, "begun").items()
+        return {name: Begun(at, json.loads(event), name in ended) for name, (event, _, at) in every}
+
+    return ledger.read(work)
 
 
 def settle(ledger: Ledger, now: datetime, signer: Signer) -> int:

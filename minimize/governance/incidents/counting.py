@@ -48,7 +48,8 @@ class Counted:
     persons  of `SHAPE`
     space    in which persons are named; None where they are not
     columns  by tenant the columns in which something stands
-    most     by tenant at most how many persons, where they are not named any more
+    most     by tenant at most how many persons, where they are not named any more; then it is
+    remembered, for the file cannot be looked at
     """
 
     reach: Reach
@@ -56,6 +57,7 @@ class Counted:
     space: Space | None
     columns: dict[str | None, frozenset[Column]]
     most: dict[str, int] = field(default_factory=dict)
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,10 @@ class Exposed:
             return bool(_KEY.fullmatch(self.name))
         if self.kind == "date":
             return is_date(self.name)
-        return self.kind != "actor" or not self.detail or self.window is not None
+        if self.kind != "actor" or not self.detail:
+            return True
+        window = self.window
+        return window is not None and window[0] <= window[1]
 
 
 def _parted(word: str, rest: str) -> tuple[str, str]:

@@ -51,6 +51,7 @@ def article33(notice: Notice) -> dict[str, Any]:
             "number_is_exact": many is not None and many["exact"],
             "categories_of_records": list(tenant["kinds"]),
             "approximate_number_of_records": tenant["rows"],
+            "number_of_records_is_exact": tenant.get("rows_exact", True),
             "period": dict(tenant["period"]),
             "recipients_with_copies": sorted({each["recipient"] for each in tenant["recipients"]}),
         },

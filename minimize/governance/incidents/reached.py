@@ -107,13 +107,14 @@ def _of_files(exposure: Exposure, standing: Standing, window: Window) -> Iterato
 
 
 def _places(exposure: Exposure, output: Output) -> list[Exposed]:
-    """The exposed outputs that mean this one: by its folder, or by its pipeline."""
-    mine = identity_of(output.folder)
-    return [
-        each
-        for each in exposure.named("output")
-        if each.name == output.pipeline or output_at(each.name) == output.folder or _same(each.name, mine)
-    ]
+    """The exposed outputs that mean this one."""
+    return [each for each in exposure.named("output") if means(each, output)]
+
+
+def means(each: Exposed, output: Output) -> bool:
+    """Whether an exposed output is this one: by its folder, or by its pipeline."""
+    by_name = each.name == output.pipeline or output_at(each.name) == output.folder
+    return by_name or _same(each.name, identity_of(output.folder))
 
 
 def _same(path: str, mine: str | None) -> bool:
@@ -123,7 +124,7 @@ def _same(path: str, mine: str | None) -> bool:
 def _of_read(read: Read, standing: Standing) -> Iterator[Reach]:
     """The files that stood when a read was made of their output."""
     output = standing.output
-    if read.pipeline != output.pipeline:
+    if not read.is_of(output.pipeline):
         return
     for name, _, file in standing.files((read.at, read.at)):
         if name == read.name:

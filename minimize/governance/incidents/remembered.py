@@ -65,7 +65,7 @@ class Remembering:
         persons = pa.Table.from_pylist([dict(zip(SHAPE.names, line, strict=True)) for line in lines], SHAPE)
         there = {each.tenant: frozenset(columns.values()) for each in some}
         most = {each.tenant: each.persons for each in some if each.tenant is not None and each.persons is not None}
-        return Counted(reach, persons, None, there, most)
+        return Counted(reach, persons, None, there, most, remembered=True)
 
 
 def _takes(receipt: Receipt, path: str) -> bool:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow.compute as pc
 
-from minimize.governance.incidents.acting import named, step
+from minimize.governance.incidents.acting import is_open, named, step
 from minimize.governance.incidents.copies import Copy, copies
 from minimize.governance.incidents.counting import Counted, Counting, Lost
-from minimize.governance.incidents.exposed import Exposure
+from minimize.governance.incidents.exposed import Exposed, Exposure
 from minimize.governance.incidents.heads import Heads
 from minimize.governance.incidents.incident import Incident
 from minimize.governance.incidents.reached import reached
-from minimize.governance.incidents.reads import Read, reads
+from minimize.governance.incidents.reads import Read, handed_by, reads, unplaced
 from minimize.governance.incidents.remembered import Remembering
 from minimize.governance.incidents.tenant import Affected, Found
+from minimize.governance.incidents.unmatched import Matching
 from minimize.governance.subjects.outputs import Unreached, outputs
 from minimize.ledger.tenants import tenants_named
 from minimize.receipt import time_text
@@ -34,6 +35,8 @@ class Scope:
     unreached  outputs that cannot be looked at from here
     nobodys    records whose tenant no file tells
     reads      the reads that were exposed
+    unmatched  what it names and nothing matches
+    unplaced   views and exports of persons that named no tenant
     """
 
     at: datetime
@@ -42,6 +45,8 @@ class Scope:
     unreached: tuple[Unreached, ...] = ()
     nobodys: int = 0
     reads: tuple[Read, ...] = field(default=(), repr=False)
+    unplaced: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    unmatched: tuple[Exposed, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The scope, as the ledger keeps it."""
@@ -52,6 +57,8 @@ class Scope:
                 {"actor": each.actor, "dataset": each.dataset, "at": time_text(each.at), "rows": each.rows}
                 for each in self.reads
             ],
+            "nothing_matches": [str(each) for each in self.unmatched],
+            "acts_of_unknown_tenants": [dict(each) for each in self.unplaced],
             "records_of_unknown_tenants": self.nobodys,
             "not_searched": [
                 {"output": str(each.reach.output.folder), "file": each.reach.file.path, "rows": each.reach.file.rows}
@@ -65,10 +72,18 @@ class Scope:
 
 
 def scope(name: str, house: House, now: datetime, *, named_: Sequence[Anywhere] = ()) -> Incident:
-    """Works out how far an incident reaches, and records it. Raises ConfigurationError, LedgerError, KeyringError."""
-    this = named(name, house)
+    """Works out how far an incident reaches, and records it.
+
+    Raises ConfigurationError where it is closed; LedgerError, KeyringError.
+    """
+    this = is_open(named(name, house))
     found = scope_of(this.exposure, this.window, house, now, named=named_)
-    return step(name, "scoped", lambda _: {"scope": found.as_json()}, house, now)
+
+    def wants(now_there: Incident | None) -> Mapping[str, Any]:
+        is_open(now_there)
+        return {"scope": found.as_json()}
+
+    return step(name, "scoped", wants, house, now)
 
 
 def scope_of(
@@ -83,15 +98,18 @@ def scope_of(
     keys = house.keyring()
     with house.opened() as ledger:
         known, missed = outputs(ledger, [*named, *_said(exposure)])
-        seen = reads(ledger, exposure, window)
+        seen, acts = reads(ledger, exposure, window), unplaced(ledger, exposure, window)
+        sent = handed_by(ledger, exposure, window)
         counting = Counting(keys, exposure.keys, tenants_named(ledger))
-        files = [counting.of(each) for each in reached(exposure, known, seen, window)]
+        reaches = list(reached(exposure, known, seen, window))
+        files = [counting.of(each) for each in reaches]
         out = list(copies(ledger, window))
     remembering = Remembering(keys, exposure.keys)
     lost = [remembering.of(each) for each in files if isinstance(each, Lost)]
     counted = [each for each in files if isinstance(each, Counted)]
     counted += [each for _, each in lost if each is not None]
-    taken = [each for each in out if _is_taken(each, exposure)]
+    told = {each.via for each in seen} | {*sent.values()} | {str(each["via"]) for each in acts}
+    taken = [(each, via) for each in out if (via := _via(each, exposure, sent)) is not None]
     return Scope(
         now,
         tuple(_affected(counted, taken, out, exposure)),
@@ -99,6 +117,8 @@ def scope_of(
         missed,
         sum(_nobodys(each) for each in counted),
         tuple(seen),
+        tuple(acts),
+        tuple(Matching(known, reaches, counted, out, told).unmatched(exposure)),
     )
 
 
@@ -108,7 +128,7 @@ def _said(exposure: Exposure) -> list[str]:
 
 
 def _affected(
-    counted: Sequence[Counted], taken: Sequence[Copy], out: Sequence[Copy], exposure: Exposure
+    counted: Sequence[Counted], taken: Sequence[tuple[Copy, str]], out: Sequence[Copy], exposure: Exposure
 ) -> Iterator[Affected]:
     found: dict[str, list[Found]] = {}
     heads = Heads()
@@ -116,11 +136,11 @@ def _affected(
         heads.add_file(each)
         for tenant, one in _found(each):
             found.setdefault(tenant, []).append(one)
-    for copy in taken:
+    for copy, via in taken:
         heads.add_copy(copy)
-        found.setdefault(copy.tenant, []).append(_copied(copy, exposure))
+        found.setdefault(copy.tenant, []).append(_copied(copy, via, exposure))
     subjects = heads.subjects()
-    policies = {each.reach.written.receipt.policy.name for each in counted} | {each.policy for each in taken}
+    policies = {each.reach.written.receipt.policy.name for each in counted} | {each.policy for each, _ in taken}
     for tenant in sorted(found):
         having = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
         yield Affected(tenant, subjects.get(tenant), tuple(found[tenant]), having)
@@ -136,20 +156,23 @@ def _found(each: Counted) -> Iterator[tuple[str, Found]]:
         if tenant is not None:
             columns = each.columns.get(tenant, frozenset())
             times = (line["since_min"], line["until_max"])
-            yield tenant, Found(each.reach.via, place, columns, line["rows_sum"], *times)
+            sure = not each.remembered and each.reach.read is None
+            yield tenant, Found(each.reach.via, place, columns, line["rows_sum"], *times, sure=sure)
 
 
-def _is_taken(copy: Copy, exposure: Exposure) -> bool:
-    """Whether a copy was exposed: with its recipient, or by keys alone that something in it was made with."""
+def _via(copy: Copy, exposure: Exposure, sent: Mapping[str, str]) -> str | None:
+    """What exposed a copy: its recipient, who sent it, or keys alone that something in it was made with; None: nothing did."""
     if exposure.only_keys:
-        return bool(copy.columns(exposure.keys, keyed=True))
-    return copy.recipient in exposure.names("recipient")
+        made = copy.columns(exposure.keys, keyed=True)
+        return ", ".join(map(str, exposure.each)) if made else None
+    if copy.recipient in exposure.names("recipient"):
+        return f"recipient:{copy.recipient}"
+    return sent.get(copy.act.disclosure)
 
 
-def _copied(copy: Copy, exposure: Exposure) -> Found:
+def _copied(copy: Copy, via: str, exposure: Exposure) -> Found:
     until = int(copy.act.recorded_at.timestamp() * 1_000_000)
     columns = copy.columns(exposure.keys, keyed=exposure.only_keys)
-    via = ", ".join(map(str, exposure.each)) if exposure.only_keys else f"recipient:{copy.recipient}"
     return Found(via, copy.act.disclosure, columns, copy.share.rows, None, until)
 
 

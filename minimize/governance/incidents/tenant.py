@@ -18,6 +18,7 @@ class Found:
     """What was found of a tenant in one place and in one way.
 
     place    a file, or an act of sharing
+    sure     whether its records can be no others than those of other places: not those of a file that was replaced
     """
 
     via: str
@@ -26,6 +27,7 @@ class Found:
     rows: int
     since: int | None
     until: int | None
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Affected:
             "tenant_id": self.tenant,
             "subjects": None if subjects is None else {"count": subjects.count, "exact": subjects.exact},
             "rows": self.rows,
+            "rows_exact": all(each.sure for each in self.found),
             "form": self.form,
             "kinds": [each.as_json() for each in self.columns],
             "period": {

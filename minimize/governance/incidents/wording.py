@@ -82,7 +82,8 @@ class Notice:
         many = self.tenant["subjects"]
         if many is None:
             return "Nobody alone: groups were counted."
-        return f"{'' if many['exact'] else 'At most '}{many['count']:,} persons or devices, in {self.tenant['rows']:,} records."
+        rows = f"{'' if self.tenant.get('rows_exact', True) else 'at most '}{self.tenant['rows']:,} records"
+        return f"{'' if many['exact'] else 'At most '}{many['count']:,} persons or devices, in {rows}."
 
     @property
     def consequences(self) -> tuple[str, ...]:

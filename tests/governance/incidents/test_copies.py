@@ -10,8 +10,10 @@ import pytest
 from minimize.governance.incidents import Exposure, scope_of
 from minimize.governance.incidents.copies import Copy, copies
 from minimize.ledger import find_ledger
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted, told
 from minimize.ledger.disclosures import Disclosure, TenantShare
-from minimize.ledger.ledger import open_ledger
+from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.recalls import Recalled, State, record_recalls
 from minimize.switching import House as Places
 from tests.governance.sharing.house import NOW, House
@@ -100,3 +102,21 @@ def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device_old@vendor)"}}
     copy = Copy(Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("north", 1, "c", None, b""))
     assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}
+
+
+def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shop: House) -> None:
+    places, (first, *_) = Places(shop.ledger, keys=shop.keys), out(shop)
+
+    def found(*texts: str) -> list[tuple[str, list[str]]]:
+        scope = scope_of(Exposure.of(texts), (NOW - HOUR, NOW + HOUR), places, NOW + HOUR).as_json()
+        return [(each["tenant_id"], each["via"]) for each in scope["tenants"]]
+
+    with open_ledger(find_ledger(shop.ledger)) as ledger:
+        user = next(iter(_senders(ledger)))
+    assert found(f"actor:{user}") == [("north", [f"actor:{user}"]), ("south", [f"actor:{user}"])]
+    assert found(f"actor:{user}@2020-01-01T00:00Z/2020-01-02T00:00Z") == found("actor:nobody") == []
+    assert first.recipient == "vendor"
+
+
+def _senders(ledger: Ledger) -> set[str]:
+    return {told(each)["actor"]["user"] for each in logged(ledger, Wanted(operation="disclose"))}

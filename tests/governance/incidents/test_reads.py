@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from minimize.errors import ConfigurationError
 from minimize.governance.incidents import Exposure, scope_of
 from minimize.governance.incidents.reads import Read, reads
-from tests.door.house import INCIDENT, Home, home
+from minimize.keys import Keyring
+from minimize.ledger import Actor, Change, Event, Resource
+from minimize.ledger.audit import append
+from tests.door.house import INCIDENT, PURPOSE, Home, home
 from tests.job.house import AT
 
 
@@ -57,3 +62,57 @@ def test_a_read_reaches_the_tenants_and_columns_that_it_showed(home: Home) -> No
     (tenant,) = scope.as_json()["tenants"]
     assert (tenant["tenant_id"], tenant["form"]) == ("north", "identified")
     assert {kind["column"] for kind in tenant["kinds"]} == {"tenant_id", "owner"}
+
+
+def tells(home: Home, operation: str, name: str, kind: str, component: str = "access", **said: Any) -> None:
+    """An entry of the audit log, as others than the door write it."""
+    resource = Resource(name, kind, f"{kind}/{name}", tuple(Change(each, None, value) for each, value in said.items()))
+    event = Event(
+        component=component, actor=Actor("user", application="minimize", user="sam"), activity="decision",
+        operation=operation, time=home.time(), category="access", resources=(resource,),
+    )  # fmt: skip
+    home.ledger.write(lambda connection: append(connection, event, Keyring.load(home.house.keys)))
+
+
+@pytest.mark.parametrize("operation", ["subject/view", "subject/export"])
+def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, operation: str) -> None:
+    home.time.at += timedelta(days=3650)
+    tells(home, operation, "north", "subject")
+    at = home.time.at
+    scope = scope_of(Exposure.of(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
+    (tenant,) = scope.as_json()["tenants"]
+    assert (tenant["tenant_id"], tenant["subjects"]["exact"], scope.unplaced) == ("north", False, ())
+    assert not scope_of(Exposure.of(["actor:sue"]), (at - timedelta(hours=1), at), home.places(), at).tenants
+
+
+def test_an_export_that_named_no_tenant_is_said_and_names_nobody(home: Home) -> None:
+    tells(home, "subject/export", "subject/export", "subject")
+    at = home.time.at
+    scope = scope_of(Exposure.of(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).as_json()
+    assert scope["tenants"] == []
+    assert [(each["actor"], each["operation"]) for each in scope["acts_of_unknown_tenants"]] == [
+        ("sam", "subject/export")
+    ]
+
+
+def test_the_beginning_of_a_name_that_several_grants_have_means_none_of_them(home: Home) -> None:
+    for grant in ("7aaa-1", "7aaa-2"):
+        tells(home, "dataset/read", "checkins/records", "dataset", component="door", grants=grant)
+    with pytest.raises(ConfigurationError, match="more than one grant"):
+        found(home, "grant:7aaa")
+    assert len(found(home, "grant:7aaa-1")) == len(found(home, "grant:7aaa-2")) == 1
+
+
+def test_a_read_counts_from_its_beginning_to_its_end_and_while_it_goes_on(home: Home) -> None:
+    batches = home.reader("ann").batches(columns=["tenant_id", "model"], purpose=PURPOSE)
+    next(batches)
+    start = home.time.at
+    window = f"actor:ann@{(start - timedelta(hours=1)).isoformat()}/{start.isoformat()}"
+    assert [read.at for read in found(home, window)] == [start]
+    home.time.passes(minutes=5)
+    list(batches)
+    assert [read.at for read in found(home, window)] == [start]
+    later = f"actor:ann@{home.time.at.isoformat()}/{(home.time.at + timedelta(hours=1)).isoformat()}"
+    assert len(found(home, later)) == 1
+    after = home.time.at + timedelta(seconds=1)
+    assert found(home, f"actor:ann@{after.isoformat()}/{(after + timedelta(hours=1)).isoformat()}") == []
