@@ -10,6 +10,16 @@ from typing import Any, Final
 from minimize.governance.incidents.wording import HEAD, Notice
 from minimize.governance.recipients.leaflet import STYLE
 
+_MINE: Final = """
+th, td { width: 33%; }
+td:nth-child(2), td:nth-child(3) { font: inherit; }
+@media (max-width: 40rem) {
+  th, td { width: auto; }
+  td:nth-child(2)::before { content: "category: "; }
+  td:nth-child(3)::before { content: "exposed: "; }
+}
+"""
+"""What differs from the page that the style was made for: three columns, and what they are where there is room for one."""
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown would not show as it is; an underscore within a word is one."""
 
@@ -31,7 +41,7 @@ def html(notice: Notice) -> str:
         body += [f"<h2>{escape(section.title)}</h2>", *(f"<p>{escape(each)}</p>" for each in section.said)]
         body += _grid(section.lines) if section.lines else ()
     wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{STYLE}{_MINE}</style>'
     return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>"]) + "\n"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.governance.incidents.incident import Incident
+from minimize.receipt import time_text
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -104,9 +106,11 @@ class Notice:
         """The parts, in the order in which they are read."""
         body = self.incident.opened
         since, until = body["happened"]
-        ended = f" It ended at {until}." if until else ""
+        ended = f" It ended at {said(until)}." if until else ""
         yield Section("What happened", (self.incident.title, self.nature))
-        yield Section("When", (f"It began at {since}.{ended} It was known at {body['known_at']}.", *self._declared()))
+        yield Section(
+            "When", (f"It began at {said(since)}.{ended} It was known at {said(body['known_at'])}.", *self._declared())
+        )
         yield Section("Who is concerned", (self.subjects,))
         yield Section("Which data", tuple(self._period()), tuple(_line(each) for each in self.tenant["kinds"]))
         yield Section("What may follow", self.consequences)
@@ -116,18 +120,27 @@ class Notice:
 
     def _declared(self) -> Iterator[str]:
         if self.incident.declared_at is not None:
-            yield f"It was declared an incident at {self.incident.declared_at:%Y-%m-%dT%H:%M:%SZ}."
+            yield f"It was declared an incident at {said(time_text(self.incident.declared_at))}."
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
-        began = f"from {since} " if since else ""
+        began = f"from {said(since)} " if since else ""
         if until:
-            yield f"Records of events {began}to {until}."
+            yield f"Records of events {began}to {said(until)}."
         there = sorted({each["recipient"] for each in self.tenant["recipients"]})
         if there:
             yield f"Third parties that have copies: {', '.join(there)}."
         if any(each["form"] == "encrypted" for each in self.tenant["kinds"]):
             yield "What is encrypted is under keys that nobody else has: it cannot be understood."
+
+
+def said(time: str) -> str:
+    """A time as people read it, to the minute.
+
+    >>> said("2026-11-24T23:59:59.999999Z")
+    '2026-11-24 23:59 UTC'
+    """
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _line(kind: Mapping[str, Any]) -> tuple[str, ...]:

@@ -56,3 +56,16 @@ def test_groups_have_no_number_of_persons() -> None:
 
 def test_there_are_words_for_everything_that_can_be_exposed() -> None:
     assert set(NATURE) == set(KINDS)
+
+
+def test_a_narrow_page_calls_its_columns_what_they_are() -> None:
+    page = html(notice())
+    assert page.rindex('content: "category: "') > page.rindex('content: "for example "')
+    assert page.rindex('content: "exposed: "') > page.rindex('content: "leaves as "')
+
+
+def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:
+    page = markdown(notice(rows_exact=False))
+    assert "to 2026-11-24 23:00 UTC" in page
+    assert "in at most 5,000 records" in page
+    assert article33(notice(rows_exact=False))["a"]["number_of_records_is_exact"] is False
