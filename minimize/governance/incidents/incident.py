@@ -96,8 +96,18 @@ class Incident:
 
     @property
     def exempt(self) -> Mapping[str, Step]:
-        """The tenants of which somebody asked, and somebody else agreed, that they are not told."""
-        return {body_of(each)["tenant_id"]: each for each in self._of("exempted")}
+        """The tenants of which somebody asked, and somebody else agreed, that they are not told.
+
+        What they agreed to is what was known then: where a later scope found more of a tenant, it counts no longer.
+        """
+        found = {body_of(each)["tenant_id"]: each for each in self._of("exempted")}
+        return {tenant: step for tenant, step in found.items() if not self._has_grown(tenant, step)}
+
+    def _has_grown(self, tenant: str, since: Step) -> bool:
+        """Whether the last scope says more of a tenant than the one that was known at a step."""
+        before = [body_of(each)["scope"] for each in self.steps[: self.steps.index(since)] if each.step == "scoped"]
+        known, now = (_entry(scope, tenant) for scope in (before[-1] if before else None, self.scope))
+        return any(one not in known[0] for one in now[0]) or now[1] > known[1]
 
     def asked_exempt(self, tenant: str) -> Step | None:
         """Who asked last that a tenant is not told."""
@@ -182,6 +192,15 @@ def body_of(step: Step) -> dict[str, Any]:
 def text_of(body: Mapping[str, Any]) -> str:
     """The same as the ledger keeps it."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False)
+
+
+def _entry(scope: Mapping[str, Any] | None, tenant: str) -> tuple[list[tuple[str, str]], int]:
+    """The columns of a tenant with their forms, and how many persons, as a scope has them."""
+    found = next((each for each in (scope or {"tenants": ()})["tenants"] if each["tenant_id"] == tenant), None)
+    if found is None:
+        return [], 0
+    many = found.get("subjects") or {"count": 0}
+    return [(each["column"], each["form"]) for each in found.get("kinds", ())], many["count"]
 
 
 def _by(step: Step) -> dict[str, str]:

@@ -91,7 +91,8 @@ def handed_by(ledger: Ledger, exposure: Exposure, window: tuple[datetime, dateti
 
     wanted = [*exposure.named("actor")]
     events = map(told, logged(ledger, Wanted(operation=_SENT))) if wanted else ()
-    found = ((event, _by(event, wanted, window)) for event in events if event["result"] != "refused")
+    sent = (event for event in events if event["result"] != "refused" and event["resources"])
+    found = ((event, _by(event, wanted, window)) for event in sent)
     return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
 
 

@@ -108,6 +108,7 @@ def scope_of(
     lost = [remembering.of(each) for each in files if isinstance(each, Lost)]
     counted = [each for each in files if isinstance(each, Counted)]
     counted += [each for _, each in lost if each is not None]
+    there = {f"{each.name}/{each.version}" for each in keys.listing()}
     told = {each.via for each in seen} | {*sent.values()} | {str(each["via"]) for each in acts}
     taken = [(each, via) for each in out if (via := _via(each, exposure, sent)) is not None]
     return Scope(
@@ -118,7 +119,7 @@ def scope_of(
         sum(_nobodys(each) for each in counted),
         tuple(seen),
         tuple(acts),
-        tuple(Matching(known, reaches, counted, out, told).unmatched(exposure)),
+        tuple(Matching(known, reaches, counted, out, told, there).unmatched(exposure)),
     )
 
 

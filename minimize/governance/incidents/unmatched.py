@@ -21,6 +21,7 @@ class Matching:
     counted  those whose contents are known
     copies   those that were out
     acts     what of the incident the audit log has acts of: grants, actors
+    keys     the versions of keys that there are
     """
 
     outputs: Sequence[Output]
@@ -28,6 +29,7 @@ class Matching:
     counted: Sequence[Counted]
     copies: Sequence[Copy]
     acts: Collection[str]
+    keys: Collection[str] = ()
 
     def unmatched(self, exposure: Exposure) -> Iterator[Exposed]:
         """What the incident names and nothing here matches, in its order."""
@@ -50,6 +52,8 @@ class Matching:
         return str(each) in self.acts if each.kind in ("grant", "actor") else self._is_key(each.name)
 
     def _is_key(self, key: str) -> bool:
-        """Whether something was ever made with a key, or encrypted under it."""
+        """Whether there is such a key, or something was ever made with it, or encrypted under it."""
         used = {each for output in self.outputs for receipt in output.chain for each in receipt.keys}
-        return key in used or any(copy.columns(frozenset({key}), keyed=True) for copy in self.copies)
+        return (
+            key in self.keys or key in used or any(copy.columns(frozenset({key}), keyed=True) for copy in self.copies)
+        )

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
+from minimize.governance.custody.rotating import rotate
 from minimize.governance.incidents import Case, Exposure, Scope, close, declare, open_incident, scope, scope_of
 from minimize.governance.retention.retract import retract
+from minimize.io.published import receipts
 from minimize.keys.create import add_key
 from minimize.receipt import Receipt
 from minimize.switching import House as Places
@@ -88,6 +90,18 @@ def test_a_key_that_was_rotated_affects_whom_its_version_was_used_for(house: Hou
     assert names(scoped(house, "key:device/2")) == ["south"]
     both = scoped(house, f"output:{house.out}", "key:device/2")
     assert {each.tenant: each.form for each in both.tenants} == {"north": "pseudonymized", "south": "identified"}
+
+
+def test_a_master_key_opens_what_stood_under_it_before_files_were_encrypted_anew(house: House) -> None:
+    house.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    first = ran(house, "north", "south")
+    rotate(Places(output=house.out, keys=house.keys), AT, outputs=[house.out])
+    again = receipts(house.out)[-1]
+    old, new = "key:encrypt.pseudonymized/1", "key:encrypt.pseudonymized/2"
+    before, after = (first.finished, again.finished - TICK), (again.finished, again.finished + HOUR)
+    assert names(scoped(house, old, window=before)) == names(scoped(house, new, window=after)) == ["north", "south"]
+    assert names(scoped(house, old, window=after)) == names(scoped(house, new, window=before)) == []
+    assert {each.form for each in scoped(house, old, window=before).tenants} == {"pseudonymized"}
 
 
 def test_what_was_retracted_was_there_before(house: House) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from minimize.governance.incidents.incident import Incident, incidents_of, text_of
 from minimize.ledger.incidents import Step
 
@@ -70,3 +72,27 @@ def test_an_exception_that_nobody_agreed_to_counts_for_nothing() -> None:
     assert found.pending == ("north",)
     assert found.asked_exempt("north") is not None
     assert found.asked_exempt("south") is None
+
+
+def known(count: int, *columns: str, form: str = "pseudonymized") -> Step:
+    kinds = [{"column": each, "form": form} for each in columns]
+    return step(
+        "scoped",
+        scope={"tenants": [{"tenant_id": "north", "notice": True, "kinds": kinds, "subjects": {"count": count}}]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("later", "exempt"),
+    [
+        (known(9, "model"), True),
+        (known(8, "model"), True),
+        (known(10, "model"), False),
+        (known(9, "model", "serial"), False),
+        (known(9, "model", form="identified"), False),
+    ],
+)
+def test_an_exception_holds_for_what_was_known_when_it_was_agreed_to(later: Step, exempt: bool) -> None:
+    agreed = step("exempted", 2, tenant_id="north", reason="x")
+    found = incident(known(9, "model"), agreed, later)
+    assert (found.pending == (), "north" in found.exempt) == (exempt, exempt)
