@@ -131,3 +131,17 @@ def test_recipients_with_copies_are_named_beside_each_tenant(world: World) -> No
 def test_no_other_recipient_is_named_for_an_output_that_was_not_shared(world: World) -> None:
     found = scoped(world, f"output:{world.out('usage')}")
     assert not any(each["recipients"] for each in found.values())
+
+
+def test_a_leaked_key_affects_the_columns_and_periods_that_it_was_used_for(world: World) -> None:
+    found = scoped(world, "key:device/1")
+    truth = world.truth(*((name, f"{day:%Y-%m-%d}") for name in PIPELINES for day in DAYS))
+    for tenant in TENANTS[9:]:
+        assert is_just_around(found[tenant]["period"], truth[tenant])
+        assert (forms(found[tenant]), found[tenant]["rows"]) == ({"device_id": "identified"}, truth[tenant].rows)
+
+
+def test_a_leaked_key_and_a_recipient_meet_in_the_tenants_that_have_copies(world: World) -> None:
+    found = scoped(world, "recipient:carrier", "key:device/1")
+    assert set(found) == set(TENANTS[3:9])
+    assert {forms(each)["device_id"] for each in found.values()} == {"identified"}
