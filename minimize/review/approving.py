@@ -20,12 +20,13 @@ from minimize.ledger import Actor, Change, Event, Resource, actor_of, find_ledge
 from minimize.policy.approval import approval_digest, approval_state, form_of
 from minimize.policy.faults import Faults
 from minimize.policy.lint import lint
-from minimize.policy.load import load_policy
+from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Approved, Policy
 from minimize.policy.yaml import parse
 from minimize.review.signing import with_approval
 from minimize.switching import House
 
+PIPELINE: Final = "pipeline.yaml"
 BOM: Final = "\ufeff"
 PathLike_ = str | PathLike[str]
 
@@ -79,11 +80,12 @@ def approve(
 ) -> Signed:
     """Writes into a policy that somebody approves it as it is: `approved: {by, on, digest}`.
 
-    Takes the file or its folder; who approves (whoever acts: `MINIMIZE_ACTOR`); when (aware; now); what stands in for the house's
-    ledger and keyring. Where an access file is configured, whoever acts needs `policy/approve`, and approves in no other name.
+    Takes the file or its folder, or a pipeline that names it; who approves (whoever acts: `MINIMIZE_ACTOR`); when (aware; now);
+    what stands in for the house's ledger and keyring. Where an access file is configured, whoever acts needs `policy/approve`,
+    and approves in no other name.
     Raises PolicyError for faults, CheckFailed where lint finds an error, AccessDenied, OutputError, LedgerError, KeyringError.
     """
-    policy = load_policy(Path(path))
+    policy = _policy(Path(path))
     file, actor, when = _file(policy), actor_of(), at or datetime.now(UTC)
     _check(policy)
     house = Approving(ledger=ledger, keys=keys, start=file.parent)
@@ -95,6 +97,13 @@ def approve(
     content = _content(file, policy, approved)
     _told(house, _event(policy, approved, actor, when), lambda: written(write_file, file.resolve(), content))
     return Signed(policy.policy, policy.version, str(file), approved, changed=True, recorded=house.is_told)
+
+
+def _policy(path: Path) -> Policy:
+    """The policy in a file or folder; of a pipeline the one that it names."""
+    named = path / PIPELINE if path.is_dir() else path
+    is_pipeline = named.name == PIPELINE and named.is_file() and not (path.is_dir() and (path / "policy.yaml").exists())
+    return load_pipeline(named).policy if is_pipeline else load_policy(path)
 
 
 def _file(policy: Policy) -> Path:
@@ -116,7 +125,7 @@ def _name(house: House, by: str | None, actor: Actor) -> str:
     if access is not None and by is not None and by not in (access.person(user), *access.accounts(user)):
         about = "whoever acts approves in no other name"
         raise AccessDenied(f"{user} may not do this", reasons=[reason("nobody", about=about)])
-    name = by or user
+    name = user if by is None else by
     if not name.strip() or not name.isprintable() or len(name) > 200:
         raise ConfigurationError("that is no name to approve by", hint="--by NAME, on one line")
     return name

@@ -76,7 +76,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Comparison]]] = {
     "presence": {},
     "size": {},
 }
-"""By technique how each of its parameters is compared. A new technique's are here, too; `changed` is never wrong."""
+"""By technique how each of its parameters is compared; of one that is not here any difference loosens."""
 
 
 def form_grade(old: Do, new: Do, roles: Collection[Role] = ()) -> Grade:

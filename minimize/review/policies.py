@@ -16,7 +16,6 @@ from minimize.review.grades import Grade, changed, fewer, joined, lower, more, r
 from minimize.review.words import arrow, listed, span
 
 _HOLDERS: Final = ("admin", "user", "developer")
-_APPROVALS: Final = ("approved", "changed", "unapproved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,11 @@ def named_grade(name: str) -> Callable[[Policy, Policy], Grade]:
     return compared
 
 
+def approved_grade(old: Policy, new: Policy) -> Grade:
+    """The grade of a change of approval: to be approved as it is tightens."""
+    return ranked((True, False))(approval_state(old) == "approved", approval_state(new) == "approved")
+
+
 def _named(name: str) -> Callable[[Policy], str]:
     def words(policy: Policy) -> str:
         found: Any = getattr(policy, name)
@@ -133,6 +137,6 @@ PARTS: Final = (
     Part("J020", "retention", lambda each: span(each.retention), lambda o, n: lower(o.retention, n.retention)),
     Part("J023", "levels", lambda each: listed(each.levels), levels_grade),
     Part("J024", "never", lambda each: listed(each.never), lambda o, n: more(o.never, n.never)),
-    Part("J027", "approved", approval_state, lambda o, n: ranked(_APPROVALS)(approval_state(o), approval_state(n))),
+    Part("J027", "approved", approval_state, approved_grade),
 )
 """In the order in which they are told."""

@@ -128,7 +128,7 @@ def _relative(path: Path, repository: Repository) -> str:
 def _put(repository: Repository, commit: str, name: str, root: Path) -> None:
     """What was asked for, the house's files, and what these name, as often as they name more."""
     there = repository.names(commit)
-    asked = {each for each in there if each == name or (_is_below(each, name) and each.endswith(SUFFIXES))}
+    asked = {each for each in there if each == name or (_is_below(each, name) and _may_be_written(each, there))}
     wanted, had = asked | {each for each in there if PurePosixPath(each).name == HOUSE}, set[str]()
     while wanted:
         contents = repository.contents(commit, sorted(wanted))
@@ -139,6 +139,11 @@ def _put(repository: Repository, commit: str, name: str, root: Path) -> None:
             path.write_bytes(content)
         named = {found for each, content in contents.items() for found in _named(each, content)}
         wanted = {found for each in named for found in (each, f"{each}/policy.yaml") if found in there} - had
+
+
+def _may_be_written(name: str, there: frozenset[str]) -> bool:
+    """Whether a person may have written it: not so what a run put beside its receipt."""
+    return name.endswith(SUFFIXES) and (PurePosixPath(name).parent / "receipt.json").as_posix() not in there
 
 
 def _is_below(name: str, folder: str) -> bool:

@@ -19,6 +19,7 @@ from minimize.policy.yaml import Node, content_of, parse
 from minimize.review.houses import read_house
 from minimize.review.revisions import SUFFIXES, Side
 
+RECEIPT: Final = "receipt.json"
 Kind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "house"]
 Read = Callable[[Path], tuple[Any, list[Finding]]]
 
@@ -56,7 +57,17 @@ def things(side: Side) -> dict[str, Thing]:
 def _files(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
-    return sorted(path for path in place.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    return sorted(_below(place))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files of a folder; hidden folders are left out, and what a run put beside its receipt."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            if not (path.name.startswith(".") or path.is_symlink() or (path / RECEIPT).exists()):
+                yield from _below(path)
+        elif path.suffix in SUFFIXES:
+            yield path
 
 
 def _kinds(path: Path) -> Iterator[tuple[Kind, Path]]:

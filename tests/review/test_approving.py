@@ -142,7 +142,7 @@ def test_approved_twice_by_the_same_nothing_changes(house: House) -> None:
     assert (house.folder / "policy.yaml").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["  ", "ann\nbob", "a" * 201])
+@pytest.mark.parametrize("name", ["", "  ", "ann\nbob", "a" * 201])
 def test_what_is_no_name_approves_nothing(name: str, house: House) -> None:
     with pytest.raises(ConfigurationError):
         approve(house.folder, by=name, at=AT)
@@ -161,3 +161,13 @@ def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
     with pytest.raises(AccessDenied):
         approve(house.folder, by=by, at=AT, keys=house.keys)
     assert load_policy(house.folder).approved is None
+
+
+def test_a_pipeline_s_policy_may_stand_elsewhere(house: House) -> None:
+    other = house.folder / "other"
+    other.mkdir()
+    pipeline = (house.folder / "pipeline.yaml").read_text()
+    (other / "pipeline.yaml").write_text(pipeline.replace("policy.yaml", "../policy.yaml"))
+    assert approve(other, by="ann", at=AT).approved.by == "ann"
+    assert load_policy(house.folder).approved is not None
+    assert not approve(other / "pipeline.yaml", by="ann", at=AT).changed

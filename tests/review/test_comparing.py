@@ -187,3 +187,14 @@ def test_changes_of_a_pipeline_loosen_one_way_and_not_the_other(name: str, tmp_p
     assert [(each.code, each.grade) for each in forth.found] == [(code, "loosens")]
     expected = "loosens" if name == "another purpose" else "tightens"
     assert [(each.code, each.grade) for each in back.found] == [(code, expected)]
+
+
+def test_what_runs_put_beside_their_receipts_is_not_compared(repo: Repository) -> None:
+    for name, says in (("policy.yaml", POLICY), ("receipt.json", {}), ("pipeline.yaml", PIPELINE)):
+        repo.writes(f"pipelines/p/out/runs/r1/{name}", says)
+    repo.writes("pipelines/.cache/policy.yaml", POLICY)
+    assert diff("one", "pipelines").found == ()
+    repo.git("rm", "-rqf", "--cached", "--ignore-unmatch", "pipelines/.cache")
+    repo.git("add", "pipelines/p")
+    repo.git("commit", "-qm", "two")
+    assert diff("one", "HEAD", "pipelines").found == ()

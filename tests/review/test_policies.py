@@ -76,6 +76,7 @@ def test_an_approval_that_is_lost_loosens() -> None:
         ("J029", "neutral"),
     ]
     assert told(policy(), policy(approved=approval)) == [("J027", "tightens")]
+    assert told(policy(owner="x"), policy(approved=approval, owner="x")) == [("J027", "neutral")]
 
 
 def test_what_loosens_comes_first_with_file_and_line() -> None:
