@@ -35,7 +35,9 @@ def document_of(path: Path) -> Any:
 def _json(content: bytes, faults: Faults) -> Any:
     line: int | None = None
     try:
-        return json.loads(content)
+        found = json.loads(content)
+        json.dumps(found, ensure_ascii=False).encode()  # a lone half of a character is no text
+        return found
     except json.JSONDecodeError as error:
         line = error.lineno
     except (ValueError, RecursionError):

@@ -26,7 +26,6 @@ from minimize.receipt import Receipt, sha256_text
 from minimize.stores import Place, fetched, where
 
 _RUNS: Final = ("run", "replay")
-"""Receipts of what was made from a source; expiries, deletions and the like change what stands, and have no lineage."""
 
 
 def write(asked: Asked) -> str:
@@ -36,9 +35,14 @@ def write(asked: Asked) -> str:
         raise ConfigurationError(
             "this is no output folder", hint="lineage is told from receipts: name what a run wrote"
         )
-    made = [receipt for receipt in receipts(output) if receipt.kind in _RUNS]
+    made = [receipt for receipt in receipts(output) if is_run(receipt)]
     events = [event for receipt in made for event in events_of(output, receipt, asked.pipeline)]
     return "".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in events)
+
+
+def is_run(receipt: Receipt) -> bool:
+    """Whether it tells of what was made from a source; expiries, deletions and the like change what stands."""
+    return receipt.kind in _RUNS or (receipt.kind == "retract" and receipt.from_ == "source")
 
 
 def events_of(output: Place, receipt: Receipt, pipeline: str | None = None) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from minimize.drafting.look import Look
 from minimize.drafting.propose import Proposal, proposal
 from minimize.drafting.rules import DROP, keyed
 from minimize.drafting.seen import Seen
+from minimize.errors import ConfigurationError
 from minimize.exchange.base import Column, Described
 from minimize.pointer import Pointer
 from minimize.policy.init import can_be_declared, guessed, head_line, key_text, name_from, quoted, type_text
@@ -28,9 +29,11 @@ _HEAD: Final = """\
 def policy_text(described: Described, source: str) -> str:
     """The text of the policy; it loads without faults, whatever the document says.
 
-    Takes what was described, and the name of the format that it was read from.
+    Takes what was described, and the name of the format that it was read from. Raises ConfigurationError where no field is left.
     """
     columns = {each.pointer: each for each in described.columns if can_be_declared(each.pointer, each.type)}
+    if not columns:
+        raise ConfigurationError("the document describes no field that a policy could name")
     lines = [*_head(described, columns), "fields:"]
     proposals = _proposals(described, columns)
     for pointer, column in columns.items():

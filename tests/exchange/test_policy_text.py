@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.drafting.accept import accept
+from minimize.errors import ConfigurationError
 from minimize.exchange.base import Column, Described
 from minimize.exchange.policy_text import policy_text
 from minimize.pointer import Pointer
@@ -64,6 +66,12 @@ def test_what_the_document_says_of_a_role_stands_in_the_field_and_in_the_proposa
     (tmp_path / "policy.yaml").write_text(text)
     accept(tmp_path, ["state", "ref", "tenant_id"])
     assert [field.role for field in load_policy(tmp_path).fields.values()] == ["sensitive", "plain", "identifier"]
+
+
+def test_where_no_field_is_left_there_is_no_policy() -> None:
+    columns = (Column(Pointer(("date",)), "date"), Column(Pointer(("x",)), "decimal(99,1)"))
+    with pytest.raises(ConfigurationError, match="no field"):
+        policy_text(Described("p", columns), "a test")
 
 
 def test_retention_counts_where_a_time_is_known() -> None:

@@ -40,7 +40,7 @@ class References:
 
     def resolved(self, ref: str, at: Mapping[str, Any]) -> Any:
         """What a reference that stands in a schema leads to. Raises ConfigurationError where that is not in the file."""
-        uri, fragment = urldefrag(urljoin(self.bases.get(id(at), ""), ref))
+        uri, fragment = _joined(self.bases.get(id(at), ""), ref)
         whole = self.names.get(uri)
         if whole is None and uri.rstrip("#") == "":
             whole = self.root
@@ -54,6 +54,15 @@ class References:
         return found
 
 
+def _joined(base: str, ref: str) -> tuple[str, str]:
+    """A URI reference against its base, and its fragment; what is no URI is a name as it is written."""
+    try:
+        uri, fragment = urldefrag(urljoin(base, ref))
+    except ValueError:
+        uri, fragment = ref, ""
+    return uri, fragment
+
+
 def _walk(node: Any, base: str, dialect: Dialect) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every mapping of the document with the base URI that counts in it; a walk of its own stack, for depth is not ours."""
     waiting: list[tuple[Any, str]] = [(node, base)]
@@ -61,7 +70,7 @@ def _walk(node: Any, base: str, dialect: Dialect) -> Iterator[tuple[str, dict[st
         each, above = waiting.pop()
         if isinstance(each, dict):
             own = each.get(dialect.id)
-            here = urldefrag(urljoin(above, own))[0] if isinstance(own, str) and not own.startswith("#") else above
+            here = _joined(above, own)[0] if isinstance(own, str) and not own.startswith("#") else above
             yield here, each
             waiting.extend((below, here) for key, below in each.items() if key not in _DATA)
         elif isinstance(each, list | tuple):
