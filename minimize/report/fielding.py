@@ -19,7 +19,6 @@ from minimize.report.standing import Standing
 RECORDS: Final = "records"
 _FATES: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
 _GONE: Final = Bits(None, "nothing of it is left: all that it told")
-_UNKNOWN: Final = Bits(None, "distinct values that came in were not counted")
 _NOT_TOLD: Final = "receipts do not tell"
 
 
@@ -116,6 +115,10 @@ def _before(field: Field, after: Count | None) -> tuple[Count | None, str]:
 
 def _bits(field: Field, before: Count | None, after: Count | None) -> Bits:
     found = None if field.cases else by_width(field.do, field.type)
-    return (
-        found or by_distinct(before, after) or (Bits(None, "the form depends on the case") if field.cases else _UNKNOWN)
-    )
+    return found or by_distinct(before, after) or Bits(None, _why_none(field, before, after))
+
+
+def _why_none(field: Field, before: Count | None, after: Count | None) -> str:
+    if before is None or after is None:
+        return "the form depends on the case" if field.cases else "distinct values that came in were not counted"
+    return "too few values came in" if before.is_few else "nothing came in, or nothing of it stands"

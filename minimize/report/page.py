@@ -35,7 +35,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"day": _day, "minute": _minute, "percent": percent, "words": _words}
+    found.filters |= {"day": _day, "minute": _minute, "percent": percent, "words": _words, "of": _of}
     return found
 
 
@@ -50,3 +50,12 @@ def _minute(when: datetime) -> str:
 def _words(name: str) -> str:
     """A word of the code as people write it."""
     return name.replace("_", " ")
+
+
+def _of(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> _of(1, "tenant"), _of(2_000, "tenant")
+    ('1 tenant', '2,000 tenants')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

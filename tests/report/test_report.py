@@ -92,7 +92,7 @@ def test_the_json_holds_the_same_facts_and_says_how_it_rounds(done: House) -> No
 
 def test_the_summary_fits_its_width(done: House) -> None:
     lines = report(done).summary(80).splitlines()
-    assert lines[0] == "checkins: 1 runs, 2026-11-24 to 2026-11-24, for service_maintenance"
+    assert lines[0] == "checkins: 1 run, 2026-11-24 to 2026-11-24, for service_maintenance"
     assert max(map(len, lines)) <= 80
     assert any("60 read = 60 written + fewer than 5 quarantined" in line for line in lines)
 
