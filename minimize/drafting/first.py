@@ -47,12 +47,24 @@ def init(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
     a folder beside them. Never over existing files. Raises SourceError where there is nothing to look at, ConfigurationError
     where a file exists.
     """
-    target, source = Path(folder), _pattern_of(absolute(where(data)))
+    target, source = Path(folder), pattern_of(data)
     name = name_from(target.absolute().name)
-    editor = f"{SCHEMAS}/pipeline.json"
+    policy = _policy(source, name, format_of(where(source)) or "ndjson")
+    return put(target, {"policy.yaml": policy, "pipeline.yaml": pipeline_text(source, name)})
+
+
+def pipeline_text(source: str, name: str) -> str:
+    """The text of a pipeline that reads this source under the policy beside it."""
     kind = format_of(where(source)) or "ndjson"
-    pipeline = _PIPELINE.format(schema=editor, name=name, path=json.dumps(source), format=kind)
-    files = {target / "policy.yaml": _policy(source, name, kind), target / "pipeline.yaml": pipeline}
+    return _PIPELINE.format(schema=f"{SCHEMAS}/pipeline.json", name=name, path=json.dumps(source), format=kind)
+
+
+def put(target: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Writes files into a folder, and the JSON Schemas of both kinds beside them; never over one that stands there.
+
+    Gives the paths. Raises ConfigurationError where one exists, OutputError where the system does not let it write.
+    """
+    files = {target / name: text for name, text in texts.items()}
     standing = [path for path in files if path.exists()]
     if standing:
         raise ConfigurationError(f"{standing[0]} exists", hint="choose another folder; nothing was written")
@@ -103,8 +115,9 @@ def _put(target: Path, files: Mapping[Path, str]) -> None:
         raise
 
 
-def _pattern_of(data: Place) -> str:
+def pattern_of(given: str | PathLike[str]) -> str:
     """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
+    data = absolute(where(given))
     found = find(written(data), Path.cwd())
     first = next((path for path in found.files.get(None, ()) if format_of(path)), None)
     if first is None or not data.is_dir():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import cast
 
-from minimize.drafting.first import SCHEMAS
+from minimize.drafting.first import pattern_of, pipeline_text, put
 from minimize.errors import ConfigurationError, without_values
 from minimize.exchange import EXPORTS, FORMATS, IMPORTS
 from minimize.exchange.base import Asked, Reads, Writes
 from minimize.exchange.documents import document_of
 from minimize.exchange.policy_text import policy_text
-from minimize.io import durable
 from minimize.policy.faults import did_you_mean
-from minimize.policy.schema import json_schema
+from minimize.policy.init import name_from
 
 
 @without_values
@@ -35,15 +33,18 @@ def imported(kind: str, file: str | PathLike[str], *, choice: str | None = None)
 
 @without_values
 def import_into(
-    kind: str, file: str | PathLike[str], folder: str | PathLike[str], *, choice: str | None = None
-) -> Path:
-    """Writes that policy into a folder, never over another. Gives its path."""
-    target = Path(folder) / "policy.yaml"
-    if target.exists():
-        raise ConfigurationError(f"{target} exists", hint="choose another folder; nothing was written")
-    text = imported(kind, file, choice=choice)
-    durable.written(_put, target, text)
-    return target
+    kind: str,
+    file: str | PathLike[str],
+    folder: str | PathLike[str],
+    *,
+    choice: str | None = None,
+    data: str | PathLike[str] | None = None,
+) -> list[Path]:
+    """Writes that policy into a folder, never over another, and a pipeline for the data, if that is given. Gives the paths."""
+    texts = {"policy.yaml": imported(kind, file, choice=choice)}
+    if data is not None:
+        texts["pipeline.yaml"] = pipeline_text(pattern_of(data), name_from(Path(folder).absolute().name))
+    return put(Path(folder), texts)
 
 
 @without_values
@@ -55,10 +56,3 @@ def exported(kind: str, asked: Asked) -> str:
     if kind not in EXPORTS:
         raise ConfigurationError("there is no such format to export", hint=did_you_mean(kind, EXPORTS))
     return cast("Writes", import_module(FORMATS[kind].writes or "")).write(asked)
-
-
-def _put(target: Path, text: str) -> None:
-    schema = target.parent / SCHEMAS / "policy.json"
-    schema.parent.mkdir(parents=True, exist_ok=True)
-    durable.write_file(schema, (json.dumps(json_schema("policy"), indent=2) + "\n").encode())
-    durable.write_file(target, text.encode())

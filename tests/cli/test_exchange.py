@@ -36,6 +36,19 @@ def test_a_policy_is_imported_accepted_and_lints(command: Command, schema: Path,
     assert "truncate_time: {to: hour}" in (tmp_path / "p" / "policy.yaml").read_text()
 
 
+def test_an_imported_policy_runs_over_its_data_once_proposals_are_accepted(
+    house: House, command: Command, schema: Path
+) -> None:
+    data = house.brings(events(20))
+    assert command("import", "jsonschema", schema, "mine", "--data", data).code == 0
+    assert command("init", "mine", "--accept", "tenant_id", "--accept", "event_time").code == 0
+    ran = command("run", "mine", "--keys", house.keys, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["rows"]["written"] == 20
+    assert {name for name, field in ran.json["fields"].items() if field["did"] != "drop"} == {"tenant_id", "event_time"}
+    assert command("import", "jsonschema", schema, "--data", data).code == 2
+
+
 def test_without_a_folder_the_policy_is_printed(command: Command, schema: Path) -> None:
     assert command("import", "jsonschema", schema).out.endswith("battery: {type: double, do: drop}\n")
     assert "battery" in command("import", "jsonschema", schema, "--json").json["policy"]
