@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.job.house import House, events
+from tests.job.house import AT, House, events
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 SCHEMA = {
@@ -72,7 +72,7 @@ def test_what_a_pipeline_says_is_exported(command: Command, format_: str, tmp_pa
 
 def test_lineage_is_exported_of_an_output(house: House, command: Command) -> None:
     house.brings(events(40))
-    house.run()
+    house.run(at=AT)
     said = command("export", "openlineage", house.out)
     assert [json.loads(line)["eventType"] for line in said.out.splitlines()] == ["START", "COMPLETE"]
 

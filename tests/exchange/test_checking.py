@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def test_the_draft_that_a_schema_names_counts(tmp_path: Path, dialect: Any) -> N
 def test_nothing_is_fetched_and_what_is_no_schema_is_refused(tmp_path: Path, schema: Any) -> None:
     with pytest.raises(ConfigurationError, match="no JSON Schema"):
         of(tmp_path, [{}], schema)
+
+
+def test_without_the_package_the_hint_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+    with pytest.raises(ConfigurationError) as caught:
+        of(tmp_path, [{}])
+    assert caught.value.hint == "pip install 'minimize[exchange]'"
 
 
 def test_only_ndjson_is_held_against_a_schema(tmp_path: Path) -> None:
