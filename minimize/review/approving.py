@@ -9,14 +9,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, LedgerError, without_values
+from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, Finding, LedgerError, without_values
 from minimize.governance.access.asking import access_of
 from minimize.governance.access.gate import gate
 from minimize.governance.access.permissions import APPROVE_POLICY
 from minimize.governance.access.reasons import reason
+from minimize.io import declared_schema
 from minimize.io.durable import write_file, written
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of, find_ledger
+from minimize.plan import request
+from minimize.plan.bind import examine
 from minimize.policy.approval import approval_digest, approval_state, form_of
 from minimize.policy.faults import Faults
 from minimize.policy.lint import lint
@@ -114,9 +117,15 @@ def _file(policy: Policy) -> Path:
 
 def _check(policy: Policy) -> None:
     """Raises CheckFailed where lint finds an error: what nobody should run, nobody approves."""
-    errors = [finding for finding in lint(policy) if finding.severity == "error"]
+    found = [*lint(policy), *(fault for purpose in policy.purposes for fault in _planned(policy, purpose))]
+    errors = [finding for finding in dict.fromkeys(found) if finding.severity == "error"]
     if errors:
         raise CheckFailed("a policy with errors is not approved", findings=errors, hint="minimize lint says more")
+
+
+def _planned(policy: Policy, purpose: str) -> tuple[Finding, ...]:
+    """The faults of its plan for a purpose, by the types that it names itself."""
+    return examine(policy, declared_schema(request(policy, purpose)), purpose=purpose).faults
 
 
 def _name(house: House, by: str | None, actor: Actor) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from minimize.errors import ConfigurationError, without_values
 from minimize.inspection import examined_for
 from minimize.job.collecting import load_job_settings
+from minimize.job.erasing import load_people
 from minimize.job.given import as_pipeline
 from minimize.keys import Keyring, find_keyring
 from minimize.plan.effective import ForTenant, effective
@@ -134,7 +135,8 @@ def _of_record(
     job: Pipeline, key: str, record: str, at: datetime, rows: SettingsRows | None, keyring: Keyring | None
 ) -> Explanation:
     file, line = _place(record)
-    trial = Trial.of(job, (file,), at, rows, keyring or keys_for(job.policy, at), job.source.format)
+    people = None if keyring is None else load_people(job, keyring, job.target(), None)
+    trial = Trial.of(job, (file,), at, rows, keyring or keys_for(job.policy, at), job.source.format, people)
     tried = trial.one(line)
     if tried is None:
         raise ConfigurationError(f"there is no record in {file}:{line}", hint="lines and rows are counted from 1")

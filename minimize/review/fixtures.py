@@ -5,6 +5,7 @@ tests/NAME.fail.ndjson            no record leaves
 tests/NAME.REASON.fail.ndjson     … and for this reason: a code of quarantine, or what gated it
 tests/NAME.expect.ndjson          the rows that leave of NAME.pass.ndjson (or .csv, .parquet)
 tests/expect.ndjson               the rows that leave of all `pass` files, by their names
+tests/expect.AGGREGATE.ndjson     the rows of an aggregate over all of them
 tests/settings.csv                collection settings, in place of the pipeline's
 """
 
@@ -24,6 +25,8 @@ REASONS: Final = (
     *("setting", "condition", "retention", "deduplicated"),
 )
 """Why a record does not leave."""
+EXPECT: Final = "expect"
+RECORDS: Final = "records"
 TABLES: Final = (".ndjson", ".csv", ".parquet")
 
 
@@ -37,10 +40,11 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Expecting:
-    """A file of rows, and the files of records of which they leave."""
+    """A file of rows, the files of records of which they leave, and the output that they are of."""
 
     path: Path
     of: tuple[Path, ...]
+    output: str = RECORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Fixtures:
         files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
         passing = tuple(path for path in files if path.name.endswith(".pass.ndjson"))
         failing = tuple(Failing(path, _reason(path)) for path in files if path.name.endswith(".fail.ndjson"))
-        tables = [path for path in files if path.suffix in TABLES and path.stem.split(".")[-1] == "expect"]
+        tables = [path for path in files if path.suffix in TABLES and EXPECT in path.stem.split(".")]
         if not passing and not failing:
             hint = "records that must leave in NAME.pass.ndjson, records that must not in NAME.fail.ndjson"
             raise ConfigurationError(f"there are no fixtures in {folder}", hint=hint)
@@ -86,9 +90,10 @@ def _reason(path: Path) -> str | None:
 
 
 def _expecting(path: Path, passing: tuple[Path, ...]) -> Expecting:
-    name = path.stem.removesuffix("expect").removesuffix(".")
-    if not name:
-        return Expecting(path, passing)
+    first, _, rest = path.stem.partition(".")
+    if first == EXPECT:
+        return Expecting(path, passing, rest or RECORDS)
+    name = path.stem.removesuffix(f".{EXPECT}")
     of = tuple(each for each in passing if each.name == f"{name}.pass.ndjson")
     if not of:
         raise ConfigurationError(f"{path} expects rows of {name}.pass.ndjson, which is not there", hint="name it alike")

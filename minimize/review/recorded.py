@@ -23,6 +23,7 @@ from minimize.stages.facts import BatchFacts, gate_of
 from minimize.stages.places import place_of
 
 WHOLE: Final = {
+    "erased": "it is of somebody of whom the ledger tells that they are gone",
     "retention": "it is past its retention",
     "setting": "a setting that gates whole records is off",
     "condition": "a condition on whole records does not hold",

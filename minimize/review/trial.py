@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 
 from minimize.engines.base import Job, row_key
 from minimize.engines.local import batches_of
-from minimize.engines.passes import through, way_through
+from minimize.engines.passes import observers, rosters, through, way_through
 from minimize.frames import decoded
 from minimize.io import FORMATS
 from minimize.io.base import Part, Source
+from minimize.job.erasing import People
 from minimize.keys import Keyring, new_keyring
 from minimize.plan import request
 from minimize.plan.bind import bind
@@ -32,9 +33,11 @@ from minimize.policy.pipeline import Pipeline
 from minimize.review.places import Lines
 from minimize.settings import SettingsRows
 from minimize.stage import Batch, Counts, Stage
+from minimize.stages.corrected import corrections
 from minimize.stages.facts import BatchFacts
 from minimize.stages.release import Release
 
+RECORDS: Final = "records"
 NDJSON: Final = "ndjson"
 Fate = Literal["leaves", "quarantined", "gated", "deduplicated"]
 
@@ -64,7 +67,7 @@ class Trial:
     source: Source
     files: Sequence[Path]
     stages: tuple[Stage, ...]
-    release: Release
+    release: Release | None
     kind: str = NDJSON
 
     @classmethod
@@ -76,14 +79,21 @@ class Trial:
         settings: SettingsRows | None,
         keys: Keyring,
         kind: str = NDJSON,
+        people: People | None = None,
     ) -> Trial:
-        """A trial over files of one format. Raises what a run raises before it reads."""
+        """A trial over files of one format; `people` are who is gone, and what was put right, where somebody asked the ledger.
+
+        Raises what a run raises before it reads.
+        """
         source = _source(pipeline, files, kind)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.at(at)
-        job = Job(plan, at, keys, seen, row_key=row_key(keys))
+        known = people or People()
+        gone, right = known.erased.at(at), corrections(known.corrected, pipeline.policy, at, keys)
+        job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right)
         stages = way_through(job, partial(batches_of, source))
-        return cls(job, source, files, stages, Release(plan, schema=job.records_schema), kind)
+        release = Release(plan, schema=job.records_schema) if RECORDS in plan.outputs else None
+        return cls(job, source, files, stages, release, kind)
 
     def tried(self) -> Iterator[Tried]:
         """What becomes of each record, file by file, line by line."""
@@ -91,9 +101,20 @@ class Trial:
             yield from self._of_part(path, part)
 
     def rows(self, tried: Sequence[Tried]) -> pa.Table:
-        """What leaves of some records, in their order."""
+        """What leaves of some records, in their order; nothing where the pipeline writes no records."""
+        if self.release is None:
+            return pa.table({})
         batches = [decoded(self.release.columns(each.behind), self.job.records_schema) for each in tried if each.behind]
         return pa.Table.from_batches(batches, schema=self.job.records_schema)
+
+    def aggregates(self, tried: Sequence[Tried]) -> dict[str, pa.Table]:
+        """By name the aggregates of some records; of those that wait for late rows nothing is complete yet."""
+        tallies = observers(self.job, rosters(self.job))
+        for each in tried:
+            if each.behind is not None:
+                for tally in tallies.values():
+                    tally.observe(each.behind)
+        return {name: tally.settle().table for name, tally in tallies.items()}
 
     def _of_part(self, path: Path, part: Part) -> Iterator[Tried]:
         bad, good = self._read(path, part)
@@ -117,6 +138,7 @@ class Trial:
 
     def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> Tried:
         behind = through(self.stages, Batch(raw))
+        raw = raw if self.job.corrected is None else self.job.corrected(raw)
         if behind.raw.num_rows:
             return Tried(path, line, "leaves", raw=raw, behind=behind)
         fate, reason = _fate(behind.counts)

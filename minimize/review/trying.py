@@ -9,13 +9,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from minimize.errors import without_values
+from minimize.errors import ConfigurationError, without_values
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.given import as_pipeline
 from minimize.keys import Keyring
+from minimize.plan import Plan
+from minimize.policy.faults import did_you_mean
 from minimize.policy.pipeline import Pipeline
 from minimize.review.expected import Difference, differences, expected_rows, plain_rows
-from minimize.review.fixtures import FOLDER, Expecting, Failing, Fixtures
+from minimize.review.fixtures import FOLDER, RECORDS, Expecting, Failing, Fixtures
 from minimize.review.trial import Trial, Tried, keys_for, latest
 from minimize.settings import SettingsRows, load_settings
 from minimize.times import moment
@@ -128,12 +130,23 @@ def _let_through(failing: Failing, tried: Sequence[Tried]) -> list[Failure]:
 
 
 def _compared(trial: Trial, expecting: Expecting, tried: Sequence[Tried]) -> tuple[int, list[Failure]]:
-    found, expected = (
-        plain_rows(trial.rows([each for each in tried if each.fate == "leaves"])),
-        expected_rows(expecting.path),
-    )
-    keyed = {each.pointer.top for each in trial.job.plan.fields.values() if any(step.key_names for step in each.steps)}
+    """How many rows of an output were compared, and what differs. Raises ConfigurationError for an output that is not there."""
+    leaving = [each for each in tried if each.fate == "leaves"]
+    tables = {RECORDS: trial.rows(leaving)} if expecting.output == RECORDS else trial.aggregates(leaving)
+    if expecting.output not in tables:
+        hint = did_you_mean(expecting.output, tables) or "one that does not wait for late rows"
+        raise ConfigurationError(f"{expecting.path} is of an aggregate that cannot be tried", hint=hint)
+    found, expected = plain_rows(tables[expecting.output]), expected_rows(expecting.path)
+    keyed = _keyed(trial.job.plan, expecting.output)
     return len(found), [_failure(expecting.path, each) for each in differences(found, expected, keyed)]
+
+
+def _keyed(plan: Plan, output: str) -> frozenset[str]:
+    """The columns of an output whose values depend on keys."""
+    keyed = {key: each for key, each in plan.fields.items() if any(step.key_names for step in each.steps)}
+    if output == RECORDS:
+        return frozenset(each.pointer.top for each in keyed.values())
+    return frozenset(name for name, key in plan.aggregates[output].model.group_by.items() if key.field in keyed)
 
 
 def _failure(path: Path, each: Difference) -> Failure:

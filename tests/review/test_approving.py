@@ -107,12 +107,20 @@ def test_what_is_applied_in_memory_is_refused_alike(house: House) -> None:
         minimize.apply(house.folder / "policy.yaml", table(events(3)), keys=house.keys)
 
 
-def test_a_policy_with_errors_is_not_approved(house: House) -> None:
-    house.policy({"note": {"type": "string", "role": "free_text", "do": "keep"}})
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ({"type": "string", "role": "free_text", "do": "keep"}, "L002"),
+        ({"type": "string", "do": {"bin": {"width": 10}}}, "P101"),
+    ],
+    ids=str,
+)
+def test_a_policy_with_errors_is_not_approved(field: dict[str, Any], code: str, house: House) -> None:
+    house.policy({"note": field})
     before = (house.folder / "policy.yaml").read_bytes()
     with pytest.raises(CheckFailed) as caught:
         approve(house.folder, by="ann", at=AT)
-    assert "L002" in [finding.code for finding in caught.value.findings]
+    assert code in [finding.code for finding in caught.value.findings]
     assert (house.folder / "policy.yaml").read_bytes() == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
+from minimize.governance.retention.recording import Wish, add_event
 from minimize.job.collecting import load_job_settings
 from minimize.keys import find_keyring
 from minimize.policy.load import load_pipeline
 from minimize.review.explaining import Explanation, explain
 from minimize.review.recorded import Recorded
 from minimize.review.trial import Trial
+from minimize.switching import House as Places
 from tests.job.house import AT, FIELDS, SETTINGS, House, built, event
 
 TENANTS = ("north", "south", "west")
@@ -85,8 +88,18 @@ def records() -> Iterator[Mapping[str, Any] | str]:
 
 
 @pytest.fixture(name="house", scope="module")
-def _house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    house = built(tmp_path_factory.mktemp("explained"))
+def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house in which a run was made; whoever asks stands in it, so that its own places count."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+            patch.delenv(name, raising=False)
+        house = built(tmp_path_factory.mktemp("explained"))
+        patch.chdir(house.folder)
+        _runs(house)
+        yield house
+
+
+def _runs(house: House) -> None:
     features = {
         "location": {"retention": "24h"},
         "usage": {"holders": ["admin", "user"]},
@@ -97,7 +110,6 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> House:
     (house.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + "\n" + rows)
     house.brings(records())
     house.run()
-    return house
 
 
 def of(house: House, field: str, **more: Any) -> Explanation:
@@ -249,3 +261,15 @@ def test_a_line_that_is_not_there_is_one(house: House) -> None:
 def test_a_record_has_its_own_tenant(house: House) -> None:
     with pytest.raises(ConfigurationError):
         of(house, "model", record=f"{file_of(house)}:1", tenant="north")
+
+
+def test_a_record_of_somebody_who_is_gone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    house = built(tmp_path)
+    path = house.brings([event(0), event(2)])
+    house.run()
+    soon = AT - timedelta(minutes=1)
+    add_event(Wish("north", "erasure", "d0", soon), Places(house.out / "ledger.db", keys=house.keys), soon)
+    gone, other = (of(house, "model", record=f"{path}:{line}") for line in (1, 2))
+    assert (gone.outcome, other.outcome) == ("record gated", "generalized")
+    assert "gated: it is of somebody of whom the ledger tells that they are gone" in [step.found for step in gone.steps]

@@ -149,3 +149,35 @@ def test_a_policy_with_faults_is_not_tried(house: House) -> None:
     house.policy(retention="soon")
     with pytest.raises(PolicyError):
         tried(house)
+
+
+def aggregated(house: House, **changes: Any) -> dict[str, Any]:
+    """Fixtures of which an aggregate shows one group, and the row that it shows."""
+    fixture(
+        house, "a.pass.ndjson", [event(number, model="A", battery=10.0 * number, storage=number) for number in range(4)]
+    )
+    row = {"day": "2026-11-24T00:00:00Z", "model": "A", "events": 4, "devices": 4, "battery": 15.0, "drained": 60.0}
+    fixture(house, "expect.per_model.ndjson", [{**row, **changes}])
+    return row
+
+
+def test_an_aggregate_s_rows_are_compared(house: House) -> None:
+    aggregated(house)
+    done = tried(house)
+    assert (done.failures, done.rows) == ((), 1)
+    aggregated(house, devices=5)
+    assert [(each.code, each.field) for each in tried(house).failures] == [("F006", "devices")]
+
+
+def test_an_aggregate_that_is_not_there_is_a_fault(house: House) -> None:
+    aggregated(house)
+    fixture(house, "expect.per_modle.ndjson", [])
+    with pytest.raises(ConfigurationError) as caught:
+        tried(house)
+    assert caught.value.hint == "did you mean `per_model`?"
+
+
+def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(house: House) -> None:
+    aggregated(house)
+    house.pipeline(records=None)
+    assert tried(house).failures == ()
