@@ -21,8 +21,8 @@ class Count:
 
     >>> [str(Count.of(number)) for number in (0, 3, 5, 1_234)]
     ['0', 'fewer than 5', '5', '1,235']
-    >>> str(Count.of(12) + Count.of(2)), str(Count.of(1) + Count.of(2))
-    ('10', 'fewer than 9')
+    >>> str(Count.of(12) + Count.of(2)), str(Count.of(1_200) + Count.of(2)), str(Count.of(1) + Count.of(2))
+    ('10 or more', '1,200', 'fewer than 9')
     """
 
     value: int = 0
@@ -46,7 +46,9 @@ class Count:
         return self.few > 0 or self.value > 0
 
     def __str__(self) -> str:
-        return f"fewer than {self.bound}" if self.is_few else f"{self.value:,}"
+        if self.is_few:
+            return f"fewer than {self.bound}"
+        return f"{self.value:,}{' or more' if self.is_open else ''}"
 
     @property
     def is_few(self) -> bool:
@@ -54,13 +56,18 @@ class Count:
         return self.few > 0 and not self.value
 
     @property
+    def is_open(self) -> bool:
+        """Whether small parts that are left out of the value can come to a twentieth of it or more."""
+        return not self.is_few and (self.bound - 1) * 20 >= self.value > 0
+
+    @property
     def bound(self) -> int:
         """What it is fewer than, where it is few: each small part is at most one less than the step."""
         return self.few * (STEP - 1) + 1
 
     def as_json(self) -> int | str:
-        """The number, or the words for few."""
-        return str(self) if self.is_few else self.value
+        """The number, or words where small parts leave it open."""
+        return str(self) if self.is_few or self.is_open else self.value
 
     def share(self, whole: Count) -> float | None:
         """Which part of a whole it is, from rounded figures alone; None where that cannot be said."""

@@ -17,6 +17,12 @@ def test_a_total_of_small_parts_says_no_more_than_they_do() -> None:
     assert str(Count.total([Count.of(1), Count.of(100)])) == "100"
 
 
+def test_a_total_that_leaves_out_small_parts_of_some_weight_says_so() -> None:
+    found = Count.total([Count.of(20), *[Count.of(1)] * 7])
+    assert (str(found), found.as_json()) == ("20 or more", "20 or more")
+    assert Count.total([Count.of(1_000), Count.of(1)]).as_json() == 1_000
+
+
 @given(numbers)
 def test_a_count_is_off_by_less_than_a_step(number: int) -> None:
     found = Count.of(number)
