@@ -38,10 +38,9 @@ test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict -n 2
-	$(BIN)/lint-imports
+	@$(BIN)/mypy --strict & types=$$!; \
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports; style=$$?; \
+	wait $$types && exit $$style
 
 docs: $(VENV)/.docs-ready
 	$(BIN)/python docs/build.py

@@ -23,8 +23,6 @@ HOUSE_KEYS: Final = (
     "metrics",
 )
 """What the house's file may say."""
-MORE: Final = ("access",)
-"""Where more may be said than a text, which then stands under `file`."""
 
 
 def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:

@@ -44,11 +44,6 @@ class Declared:
     needed: bool = True
     deciding: bool = False
 
-    @property
-    def is_asked_always(self) -> bool:
-        """Whether no pass goes without it."""
-        return self.required or self.deciding
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

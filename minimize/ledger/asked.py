@@ -16,6 +16,8 @@ from minimize.ledger.chain import Entry, Head
 from minimize.ledger.checking import Kept, check_kept, check_log, check_receipts, unanchored
 from minimize.ledger.checkpoint import Checkpoint, last_checkpoint
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.settings import digests
+from minimize.ledger.settings_told import check_settings
 from minimize.receipt import Receipt
 
 
@@ -55,7 +57,7 @@ def checked(
     """The whole log checked: by itself, beside a head that was kept, and beside receipts, each with its place."""
 
     def work(connection: Connection) -> Checked:
-        findings = list(check_log(connection, verifier))
+        findings = [*check_log(connection, verifier), *check_settings(connection, digests(connection))]
         findings += [] if kept is None else check_kept(connection, kept)
         findings += check_receipts(connection, receipts, verifier)
         if kept is None and not any(receipt.audit is not None for _, receipt in receipts):

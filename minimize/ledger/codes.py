@@ -25,6 +25,7 @@ CODES: Final = MappingProxyType(
         "H014": "a receipt or a kept head names an entry that is gone, after its year, below a checkpoint",
         "H015": "a checkpoint of the audit log took entries before their year was over",
         "H016": "the audit log does not tell of the checkpoint that it goes on from",
+        "H017": "the settings that the ledger has are not those that the audit log tells of",
     }
 )
 _WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})

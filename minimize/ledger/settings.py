@@ -16,6 +16,7 @@ from minimize.ledger.chain import Head
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Event, moment_text
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.settings_told import with_told
 from minimize.ledger.tables.settings import SETTINGS
 from minimize.receipt.receipt import Signer
 
@@ -54,21 +55,27 @@ def record(ledger: Ledger, rows: Sequence[Recorded], event: Event, signer: Signe
         new = {row.digest: row for row in rows if row.digest not in known}
         if not new:
             return 0, None
+        saying = with_told(connection, event, digests(connection), list(new))
         connection.execute(insert(SETTINGS), [_values(row) for row in new.values()])
-        return len(new), append(connection, event, signer)
+        return len(new), append(connection, saying, signer)
 
     return ledger.write(work)
 
 
 def recorded(ledger: Ledger) -> list[Recorded]:
     """Every row, in the order in which they were recorded here."""
+    return ledger.read(lambda connection: list(_recorded(connection)))
+
+
+def digests(connection: Connection) -> Iterator[str]:
+    """The digest of every row, in that order, of what it says by now."""
+    return (row.digest for row in _recorded(connection))
+
+
+def _recorded(connection: Connection) -> Iterator[Recorded]:
     columns = [column for column in SETTINGS.c if column.name not in ("id", "digest")]
-
-    def work(connection: Connection) -> list[Recorded]:
-        rows = connection.execute(select(*columns).order_by(SETTINGS.c.id))
-        return [Recorded(row.tenant_id, row.subject or None, *row[2:]) for row in rows]
-
-    return ledger.read(work)
+    for row in connection.execute(select(*columns).order_by(SETTINGS.c.id)):
+        yield Recorded(row.tenant_id, row.subject or None, *row[2:])
 
 
 def _values(row: Recorded) -> dict[str, object]:
