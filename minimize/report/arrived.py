@@ -12,6 +12,7 @@ from minimize.job.given import found_files, veil
 from minimize.job.origin import place_of
 from minimize.job.pending import digests, last_inputs
 from minimize.plan import request
+from minimize.plan.request import leaves_house
 from minimize.pointer import Pointer
 from minimize.policy.pipeline import Pipeline
 from minimize.report.distinct import Tally
@@ -26,7 +27,7 @@ def arrived(standing: Standing, keys: Collection[str]) -> dict[str, Tally]:
     job = standing.job
     if job is None:
         raise SourceError("the source is not known here", hint="--pipeline PIPELINE")
-    known = [key for key in keys if key in job.policy.fields and not job.policy.fields[key].from_]
+    known = [key for key in keys if _is_read(job, key)]
     tallies = {key: Tally(Pointer.parse(key)) for key in known}
     for source in list(_sources(standing, job)):  # all of them are looked at before one is read
         for part in source.only(known).parts:
@@ -34,6 +35,12 @@ def arrived(standing: Standing, keys: Collection[str]) -> dict[str, Tally]:
                 for tally in tallies.values():
                     tally.observe(chunk.records)
     return tallies
+
+
+def _is_read(job: Pipeline, key: str) -> bool:
+    """Whether the policy of today reads a field from the source, and lets it leave in some form."""
+    field = job.policy.fields.get(key)
+    return field is not None and not field.from_ and leaves_house(field, job.purpose)
 
 
 def _sources(standing: Standing, job: Pipeline) -> Iterator[Source]:

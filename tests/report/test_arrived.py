@@ -52,3 +52,10 @@ def test_a_source_of_columns_is_counted_as_well(house: House) -> None:
     house.columns(table(events(60)))
     house.run()
     assert str(field(house, "model", source=True).before) == "fewer than 5"
+
+
+def test_what_todays_policy_drops_is_not_read_and_stays_unknown(done: House) -> None:
+    done.policy({"model": {"type": "string", "do": "drop"}})
+    done.pipeline(aggregates=None)
+    assert field(done, "model", source=True).before is None
+    assert str(field(done, "battery", source=True).before) == "60"
