@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,10 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import TypeRefused
+from minimize.techniques import Context, TypeRefused
 from minimize.techniques.bin import Bin
 
 Run = Callable[..., list[Any]]
+CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
 
 
 def binned(**parameters: Any) -> Bin:
@@ -140,3 +142,14 @@ def test_order_is_kept(run: Run, numbers: list[int]) -> None:
     lowers = run(binned(width=7), sorted(numbers), pa.int64())
     assert lowers == sorted(lowers)
     assert all(number - 7 < lower <= number for number, lower in zip(sorted(numbers), lowers, strict=True))
+
+
+def test_decimals_beyond_the_edges_have_no_bound_and_are_treated_all_the_same(run: Run, untreated: Run) -> None:
+    values = [Decimal(number) for number in (5, 15, 25)]
+    assert run(binned(edges=[10, 20]), values, pa.decimal128(5, 0)) == [None, Decimal(10), None]
+    assert untreated(binned(edges=[10, 20]), values, pa.decimal128(5, 0)) == [False, False, False]
+
+
+def test_integers_that_another_or_nothing_stands_for_are_counted() -> None:
+    treated = binned(edges=[10, 20]).apply_column(pa.array([10, 15, 20, 5, None, 10], pa.int64()), CONTEXT)
+    assert (treated.values.to_pylist(), treated.changed) == ([10, 10, None, None, None, 10], 3)

@@ -33,6 +33,13 @@ def test_the_centre_has_the_names_of_the_inputs(run: Run) -> None:
     assert abs(centre["lon"] - 2.3522) * DEGREE * math.cos(math.radians(48.8566)) <= 160
 
 
+def test_whole_numbers_that_are_no_degrees_cannot_be_treated(run: Run, untreated: Run) -> None:
+    whole = pa.struct([("lat", pa.int64()), ("lon", pa.int64())])
+    pairs = [{"lat": 2**60 + 1, "lon": 0}, {"lat": 0, "lon": -(2**63)}, {"lat": 1, "lon": 2}]
+    assert run(Grid(), pairs, whole)[:2] == [None, None]
+    assert untreated(Grid(), pairs, whole) == [True, True, False]
+
+
 def test_a_null_in_the_pair_gives_null(run: Run, untreated: Run) -> None:
     pairs = [None, {"lat": None, "lon": 1.0}, {"lat": 1.0, "lon": None}]
     assert run(Grid(), pairs, PAIR) == [None, None, None]

@@ -131,3 +131,16 @@ def test_any_text_is_treated(run: Run, text: str) -> None:
 @pytest.mark.parametrize("text", ["~/john/x.txt", "~/.ssh/id_rsa", "~/a/b/c", "~john/x", "~/x"])
 def test_a_path_below_a_home_goes_whole(run: Run, text: str) -> None:
     assert run(Redact(patterns=("path",)), [f"see {text} please"]) == ["see [path] please"]
+
+
+@pytest.mark.parametrize(
+    ("text", "gives"),
+    [
+        ("03 123 456", "03 123 456"),
+        ("030 123 456", "[phone]"),
+        ("0171 123 4567", "[phone]"),
+        ("0171 1234 5678", "0171 1234 5678"),
+    ],
+)
+def test_a_national_number_has_9_to_11_digits(run: Run, text: str, gives: str) -> None:
+    assert run(Redact(), [text]) == [gives]
