@@ -130,6 +130,22 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize diff main HEAD pipelines --markdown",
         ),
         "policy approve": ("minimize policy approve pipelines/device_telemetry/policy.yaml --by privacy@example.com",),
+        "explain": (
+            "minimize explain pipelines/device_telemetry latitude --tenant contoso --at 2026-11-24T10:00:00Z",
+            "minimize explain pipelines/device_telemetry os_version --record data/2026-11-24/a.ndjson.gz:17",
+        ),
+        "test": ("minimize test pipelines/device_telemetry",),
+        "report": ("minimize report out/device_telemetry --html report.html",),
+        "docs": ("minimize docs pipelines --out out/docs",),
+        "import": (
+            "minimize import jsonschema checkins.schema.json mine",
+            "minimize import odcs contract.yaml mine --object checkins",
+        ),
+        "export": (
+            "minimize export odcs pipelines/device_telemetry --out contract.yaml",
+            "minimize export openlineage out/device_telemetry",
+        ),
+        "check": ("minimize check data.ndjson --schema checkins.schema.json",),
         "completion": (
             'eval "$(minimize completion bash)"     # in ~/.bashrc; zsh alike',
             "minimize completion fish > ~/.config/fish/completions/minimize.fish",
