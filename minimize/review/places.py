@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,23 +21,26 @@ PIECE: Final = 1 << 20
 class Lines:
     """The lines of a file, from 1: where each begins, and those that are not blank."""
 
-    starts: tuple[int, ...]
-    filled: tuple[int, ...]
+    starts: Sequence[int]
+    filled: Sequence[int]
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Those of a file, which may be compressed. Raises SourceError where it cannot be read."""
+        """Those of a file, which may be compressed; none of its text is kept. Raises SourceError where it cannot be read."""
+        starts, filled, position, is_blank = array("q", [0]), array("q"), 0, True
         with opened(path, path.name) as stream:
-            content = b"".join(iter(partial(stream.read, PIECE), b""))
-        lines = content.split(b"\n")
-        starts = (0, *accumulate(len(line) + 1 for line in lines[:-1]))
-        filled = (number for number, line in enumerate(lines, 1) if line.removeprefix(BOM).strip(BLANK))
-        return cls(starts, tuple(filled))
-
-    @classmethod
-    def rows(cls, count: int) -> Self:
-        """The rows of a table, each of which is a line."""
-        return cls(tuple(range(count)), tuple(range(1, count + 1)))
+            for block in iter(partial(stream.read, PIECE), b""):
+                *whole, rest = (block.removeprefix(BOM) if position == 0 else block).split(b"\n")
+                position += len(block) - len(rest) - sum(len(line) + 1 for line in whole)  # a mark at the start
+                for line in whole:
+                    if not (is_blank and not line.strip(BLANK)):
+                        filled.append(len(starts))
+                    position, is_blank = position + len(line) + 1, True
+                    starts.append(position)
+                position, is_blank = position + len(rest), is_blank and not rest.strip(BLANK)
+        if not is_blank:
+            filled.append(len(starts))
+        return cls(starts, filled)
 
     def at(self, position: int) -> int:
         """The line that a byte stands in."""

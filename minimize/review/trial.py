@@ -116,25 +116,32 @@ class Trial:
                     tally.observe(each.behind)
         return {name: tally.settle().table for name, tally in tallies.items()}
 
-    def _of_part(self, path: Path, part: Part) -> Iterator[Tried]:
-        bad, good = self._read(path, part)
-        found = bad | {line: self._one(path, line, raw) for line, raw in good.items()}
-        yield from (found[line] for line in sorted(found))
-
     def one(self, line: int) -> Tried | None:
         """What becomes of the record in a line of the first file; None where there is none."""
-        bad, good = self._read(self.files[0], self.source.parts[0])
-        return self._one(self.files[0], line, good[line]) if line in good else bad.get(line)
+        path = self.files[0]
+        for bad, good in self._chunks(path, self.source.parts[0]):
+            if line in bad or line in good:
+                return bad.get(line) or self._one(path, line, good[line])
+        return None
 
-    def _read(self, path: Path, part: Part) -> tuple[dict[int, Tried], dict[int, pa.RecordBatch]]:
-        """By line the records that cannot be processed, and those that can."""
-        chunks = list(part.read())
-        lines = Lines.of(path) if self.kind == NDJSON else Lines.rows(sum(chunk.read for chunk in chunks))
-        rejects = [(lines.at(reject.position), reject) for chunk in chunks for reject in chunk.rejects]
-        bad = {line: Tried(path, line, "quarantined", each.code, each.field) for line, each in rejects}
-        rows = [chunk.records.slice(row, 1) for chunk in chunks for row in range(chunk.records.num_rows)]
-        good = [line for line in lines.filled if line not in bad]
-        return bad, dict(zip(good, rows, strict=True))
+    def _of_part(self, path: Path, part: Part) -> Iterator[Tried]:
+        for bad, good in self._chunks(path, part):
+            found = bad | {line: self._one(path, line, raw) for line, raw in good.items()}
+            yield from (found[line] for line in sorted(found))
+
+    def _chunks(self, path: Path, part: Part) -> Iterator[tuple[dict[int, Tried], dict[int, pa.RecordBatch]]]:
+        """Chunk by chunk, by line, the records that cannot be processed, and those that can."""
+        lines, seen = Lines.of(path) if self.kind == NDJSON else None, 0
+        for chunk in part.read():
+            own = range(seen + 1, seen + chunk.read + 1) if lines is None else lines.filled[seen : seen + chunk.read]
+            seen += chunk.read
+            rejects = [
+                (reject.position + 1 if lines is None else lines.at(reject.position), reject)
+                for reject in chunk.rejects
+            ]
+            bad = {line: Tried(path, line, "quarantined", each.code, each.field) for line, each in rejects}
+            rows = (chunk.records.slice(row, 1) for row in range(chunk.records.num_rows))
+            yield bad, dict(zip((line for line in own if line not in bad), rows, strict=True))
 
     def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> Tried:
         behind = through(self.stages, Batch(raw))

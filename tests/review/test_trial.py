@@ -1,0 +1,43 @@
+"""A trial finds of every record of a shipped sample what a run counts."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import minimize
+from minimize.job.collecting import load_job_settings
+from minimize.keys import new_keyring
+from minimize.policy.load import load_pipeline
+from minimize.review.trial import Trial, keys_for
+
+ROOT = Path(__file__).parents[2]
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def test_it_finds_what_a_run_counts(tmp_path: Path) -> None:
+    job = load_pipeline(ROOT / "pipelines" / "daily_checkins")
+    (sample,) = (ROOT / "sample_data" / "device_telemetry" / "2026-11-24").glob("*.ndjson.gz")
+    lines = gzip.decompress(sample.read_bytes()).splitlines(keepends=True)
+    faulty = [line for line in lines if b"contacts" in line or b"yesterday" in line or not line.startswith(b"{")]
+    file = tmp_path / "some.ndjson"
+    file.write_bytes(b"".join([*lines[:60], *faulty[:5], *lines[:10]]))
+    keys = new_keyring(tmp_path / "keys", ("device",), now=AT)
+    receipt = minimize.run(
+        job, date="2026-11-24", at=AT, input=file, output=tmp_path / "out", ledger=tmp_path / "ledger.db", keys=keys
+    )
+    trial = Trial.of(job, [file], AT, load_job_settings(None, job), keys_for(job.policy, AT))
+    tried = list(trial.tried())
+    rows = receipt.rows
+    assert [each.line for each in tried] == sorted({each.line for each in tried})
+    assert Counter(each.fate for each in tried) == Counter(
+        leaves=rows.written, gated=rows.gated, quarantined=rows.quarantined, deduplicated=rows.deduplicated
+    )
+    assert Counter(each.reason for each in tried if each.fate == "quarantined") == Counter(receipt.quarantine.by_code)
+    assert min(rows.written, rows.quarantined, rows.deduplicated) > 0
+    some = tried[len(tried) // 2]
+    found = trial.one(some.line)
+    assert found is not None
+    assert (found.fate, found.reason) == (some.fate, some.reason)
