@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from benchmarks.certificate import Certificate
 from minimize.cli.access import command as access
+from minimize.cli.main import loaded
 from minimize.cli.serve import command as serve
 from minimize.door.asking import LARGEST, Ask, asked
 from minimize.door.starting import Listening, started
@@ -51,7 +52,7 @@ def test_commands_have_the_options_that_they_are_called_with(text: str) -> None:
 
 
 def test_help_shows_an_example() -> None:
-    said = CliRunner().invoke(serve, ["--help"]).output
+    said = CliRunner().invoke(loaded("serve"), ["--help"]).output
     assert "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert door.pem --key door.key" in said
     assert "minimize.connect(" in said
 
