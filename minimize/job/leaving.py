@@ -10,12 +10,15 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.encryption import open_parquet
 from minimize.errors import KeyringError, OutputError
 from minimize.io.history import RUNS
 from minimize.io.places import place_of
@@ -33,9 +36,10 @@ from minimize.stores import Place, local
 LEFT: Final = "left.sealed"
 """Its name beside a receipt."""
 _PURPOSES: Final = ("left/1", "left/2")
-_SHAPE: Final = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("rows", pa.int64()), ("at", pa.int64())])
+CODED: Final = pa.dictionary(pa.int32(), pa.string())
 _NAMES: Final = frozenset({"keep", "pseudonymize"})
 """What gives each person a name of their own."""
+Codes = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class _Looking:
         """What a file holds; None where it cannot be read."""
         with suppress(OSError, OutputError, KeyringError):
             stored = open_stored(self.output, file.path, self.kms)
-            return Left(stored.whole, _held(stored, self._keys(wrote)))
+            return Left(stored.whole, _held(self.output, file.path, self.kms, stored, self._keys(wrote)))
         return None
 
     def _keys(self, wrote: Receipt) -> list[str]:
@@ -108,34 +112,70 @@ class _Looking:
         return [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
 
 
-def _held(stored: Stored, keys: Sequence[str]) -> tuple[Held, ...]:
-    """Memory grows with the number of persons."""
+def _held(output: Place, path: str, kms: Kms, stored: Stored, keys: Sequence[str]) -> tuple[Held, ...]:
+    """Memory grows with the number of rows, a few bytes each, and with that of persons."""
     tenant, subject, time = (_column(stored.whole, key) for key in keys)
-    names = [each.name for each in (tenant, subject, time) if each is not None]
     whose = tenant if _does(tenant, frozenset({"keep"})) else None
     who = subject if _does(subject, _NAMES) else None
-    parts = [_SHAPE.empty_table()]
-    for batch in stored.batches(columns=names):
-        ones = pa.repeat(pa.scalar(1, pa.int64()), batch.num_rows)
-        rows = pa.table([_text(batch, whose), _text(batch, who), ones, _times(batch, time)], schema=_SHAPE)
-        parts.append(_grouped(rows))
-    return tuple(_lines(pa.concat_tables(parts), named=who is not None))
+    names = [each.name for each in (whose, who, time) if each is not None]
+    texts = [each.name for each in (whose, who) if each is not None and each.name in stored.schema.names]
+    again = replace(stored, file=open_parquet(output / path, kms, columns=names, read_dictionary=texts, name=path))
+    batches = [_Codes.of(batch, whose, who, time) for batch in again.batches(columns=names)] if names else []
+    if not names:
+        return (Held(None, stored.file.metadata.num_rows, None, None, None),)
+    return tuple(_lines(batches, named=who is not None))
 
 
-def _grouped(rows: pa.Table) -> pa.Table:
-    """Per tenant and person the records, the first time and the last one: two lines where those differ."""
-    found = rows.group_by(["tenant", "person"]).aggregate([("rows", "sum"), ("at", "min"), ("at", "max")])
-    first = found.select(["tenant", "person", "rows_sum", "at_min"]).rename_columns(_SHAPE.names)
-    none = pa.repeat(pa.scalar(0, pa.int64()), found.num_rows)
-    last = pa.table([found["tenant"], found["person"], none, found["at_max"]], schema=_SHAPE)
-    return pa.concat_tables([first.cast(_SHAPE), last])
+@dataclass(frozen=True, slots=True)
+class _Codes:
+    """A batch: whose rows and about whom, as dictionaries, and when."""
+
+    tenants: pa.DictionaryArray
+    persons: pa.DictionaryArray
+    times: pa.Array
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, *fields: pa.Field | None) -> Self:
+        whose, who, time = fields
+        return cls(_coded(batch, whose), _coded(batch, who), _times(batch, time))
 
 
-def _lines(rows: pa.Table, *, named: bool) -> Iterable[Held]:
-    how = [("rows", "sum"), ("person", "count_distinct"), ("at", "min"), ("at", "max")]
-    for line in rows.group_by("tenant").aggregate(how).to_pylist():
-        persons = line["person_count_distinct"] if named else None
-        yield Held(line["tenant"], line["rows_sum"], persons, line["at_min"], line["at_max"])
+def _lines(batches: Sequence[_Codes], *, named: bool) -> Iterable[Held]:
+    tenants, texts = _united([each.tenants for each in batches])
+    persons, every = _united([each.persons for each in batches])
+    names, times = [*texts.to_pylist(), None], pa.chunked_array([each.times for each in batches], pa.int64())
+    heads = distinct(tenants, persons, len(names), len(every)) if named else None
+    table = pa.table({"tenant": tenants, "at": times})
+    how = [("tenant", "count"), ("at", "min"), ("at", "max")]
+    for line in table.group_by("tenant").aggregate(how).to_pylist():
+        code = line["tenant"]
+        count = None if heads is None else int(heads[code])
+        yield Held(names[code], line["tenant_count"], count, line["at_min"], line["at_max"])
+
+
+def _united(parts: Sequence[pa.DictionaryArray]) -> tuple[Codes, pa.Array]:
+    """Codes over all batches, and the texts that they stand for; null is one more than those."""
+    whole = pa.chunked_array(parts, CODED).unify_dictionaries()
+    texts = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.string())
+    codes = [pc.fill_null(chunk.indices, len(texts)).to_numpy(zero_copy_only=False) for chunk in whole.chunks]
+    return np.concatenate([np.empty(0, np.int32), *codes]), texts
+
+
+def distinct(tenants: Codes, persons: Codes, many: int, every: int) -> npt.NDArray[np.int64]:
+    """How many persons each of so many tenants has, of so many names; what is no name counts for nobody.
+
+    Most names are of one tenant: only the others are sorted.
+
+    >>> distinct(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 2]), 2, 2).tolist()
+    [1, 1]
+    """
+    known = persons < every
+    tenants, persons = tenants[known], persons[known]
+    first = np.full(every, -1, np.int64)
+    first[persons] = tenants
+    other = first[persons] != tenants
+    rest = np.unique(persons[other].astype(np.int64) * many + tenants[other]) % many
+    return np.bincount(first[first >= 0], minlength=many) + np.bincount(rest, minlength=many)
 
 
 def _column(schema: pa.Schema, key: str) -> pa.Field | None:
@@ -152,11 +192,13 @@ def _does(field: pa.Field | None, techniques: frozenset[str]) -> bool:
     return field is not None and (field.metadata or {}).get(b"minimize:technique", b"").decode() in techniques
 
 
-def _text(batch: pa.RecordBatch, field: pa.Field | None) -> pa.Array:
+def _coded(batch: pa.RecordBatch, field: pa.Field | None) -> pa.DictionaryArray:
     if field is None:
-        return pa.nulls(batch.num_rows, pa.string())
+        return pa.nulls(batch.num_rows, pa.string()).dictionary_encode().cast(CODED)
     values = batch.column(field.name)
-    return (values.dictionary_decode() if pa.types.is_dictionary(values.type) else values).cast(pa.string())
+    if not pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string()).dictionary_encode()
+    return values.cast(CODED)
 
 
 def _times(batch: pa.RecordBatch, field: pa.Field | None) -> pa.Array:

@@ -6,11 +6,14 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minimize
 from minimize.io.published import receipts
-from minimize.job.leaving import LEFT, Held, leaving, left
+from minimize.job.leaving import LEFT, Held, distinct, leaving, left
 from minimize.keys import Keyring, new_keyring
 from tests.job.house import AT, House, built, events
 
@@ -98,3 +101,10 @@ def test_what_left_before_does_not_go_along(house: House) -> None:
     run = receipts(house.out)[-1]
     assert {each.rows for each in held(house)["records"].values()} == {len(RECORDS) // 2}
     assert all(LEFT in each.files for each in (run, receipts(house.out)[1]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6))))
+def test_persons_of_each_tenant_are_counted_as_a_set_would(pairs: list[tuple[int, int]]) -> None:
+    tenants, persons = (np.array([pair[place] for pair in pairs], np.int32) for place in (0, 1))
+    seen = {pair for pair in pairs if pair[1] < 6}
+    assert distinct(tenants, persons, 4, 6).tolist() == [sum(tenant == each for each, _ in seen) for tenant in range(4)]
