@@ -20,14 +20,16 @@ from minimize.switching import House
 def misnamed(dataset: str, columns: Sequence[str], house: House) -> dict[str, str]:
     """The columns that a dataset does not have, by the plan of its pipeline, each with a hint.
 
-    Nothing where the pipeline is not found: it is the house's, or behind an output that the ledger has seen. Raises nothing.
+    Nothing where the pipeline is not found: it is the house's, else those of the name behind outputs that the ledger has seen,
+    of which one must have it. Raises nothing.
     """
     name, _, output = dataset.partition("/")
+    every: set[str] = set()
     with suppress(MinimizeError, OSError):
         for job in _pipelines(name, house):
-            every = [column.name for column in columns_of(plan_for(job), output or RECORDS)]
-            return {each: did_you_mean(each, every) for each in columns if each not in every}
-    return {}
+            with suppress(MinimizeError, OSError):
+                every |= {column.name for column in columns_of(plan_for(job), output or RECORDS)}
+    return {each: did_you_mean(each, every) for each in columns if each not in every} if every else {}
 
 
 def _pipelines(name: str, house: House) -> Iterator[Pipeline]:
@@ -37,6 +39,7 @@ def _pipelines(name: str, house: House) -> Iterator[Pipeline]:
     job = house.job
     if job is not None and job.pipeline == name:
         yield job
+        return
     with house.opened() as ledger:
         found = [each for each in ledger.read(places) if each.pipeline == name and each.is_here]
     for each in found:
