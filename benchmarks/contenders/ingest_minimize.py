@@ -1,8 +1,9 @@
-"""Lines through minimize's NDJSON source alone: no technique, no sink."""
+"""Lines through minimize's NDJSON source alone: no technique, no sink. Pieces side by side in two threads, as in a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.contenders.ingest import Piece, finish
@@ -10,19 +11,28 @@ from benchmarks.given import Given
 from benchmarks.places import JOBS
 from minimize import load_policy
 from minimize.io import FORMATS
+from minimize.io.base import Chunk, Part
 from minimize.plan import request
 
 
 def run(given: Given, out: Path) -> None:
-    """Chunk by chunk."""
+    """Piece by piece."""
     finish(_pieces(given), out)
 
 
 def _pieces(given: Given) -> Iterator[Piece]:
     wanted = request(load_policy(JOBS / "ingest"), "service_maintenance")
     source = FORMATS["ndjson"]([given.lines], given.folder, wanted)
-    for part in source.parts:
-        for chunk in part.read():
-            rejects = [(reject.position, reject.field, reject.code) for reject in chunk.rejects]
-            undeclared = {str(pointer.parts[0]): carried.records for pointer, carried in chunk.undeclared.items()}
-            yield Piece(chunk.records, rejects, undeclared)
+    with ThreadPoolExecutor(2) as pool:
+        for some in pool.map(_read, (piece for part in source.parts for piece in part.pieces())):
+            yield from some
+
+
+def _read(part: Part) -> list[Piece]:
+    return [_piece(chunk) for chunk in part.read()]
+
+
+def _piece(chunk: Chunk) -> Piece:
+    rejects = [(reject.position, reject.field, reject.code) for reject in chunk.rejects]
+    undeclared = {str(pointer.parts[0]): carried.records for pointer, carried in chunk.undeclared.items()}
+    return Piece(chunk.records, rejects, undeclared)

@@ -69,7 +69,7 @@ def _texts(text: Marks, places: npt.NDArray[np.int32]) -> pa.StringArray:
     if not places.size:
         return pa.array([], pa.string())
     spans = pa.StringArray.from_buffers(places.size - 1, pa.py_buffer(places), pa.py_buffer(text))
-    return spans.take(pa.array(np.arange(0, places.size, 2).reshape(lines, keys).T.ravel()))
+    return spans.take(pa.array(np.arange(0, places.size, 2, dtype=np.int32).reshape(lines, keys).T.ravel()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +124,33 @@ class _Walk:
     def past(self, literal: Literal) -> _Value:
         """Goes past a key and its value where they are next."""
         there = literal.met(self.text, self.at)
-        if there.all():
-            opened, begin, stop, after = self._value(self.at, self.next, slice(None), len(literal))
-            self.at, self.next = stop + opened, after
-            return _Value(there, opened, begin, stop)
+        if np.count_nonzero(there) == len(there):
+            value, self.at, self.next = self._value(self.at, self.next, slice(None), len(literal))
+            return value
         rows = there.nonzero()[0]
         starts, ends, quoted = self.at, self.at.copy(), np.zeros(len(there), bool)
         if len(rows):
-            opened, begin, stop, after = self._value(self.at[rows], self.next[rows], rows, len(literal))
+            value, at, quote = self._value(self.at[rows], self.next[rows], rows, len(literal))
             starts, self.at, self.next = starts.copy(), self.at.copy(), self.next.copy()
-            quoted[rows], starts[rows], ends[rows] = opened, begin, stop
-            self.at[rows], self.next[rows] = stop + opened, after
+            quoted[rows], starts[rows], ends[rows] = value.quoted, value.starts, value.ends
+            self.at[rows], self.next[rows] = at, quote
         return _Value(there, quoted, starts, ends)
 
-    def _value(self, at: Places, quote: Places, rows: Places | slice, skip: int) -> tuple[Mask, Places, Places, Places]:
-        """Of values behind a key: whether they are in quotes, where they begin and end, and which quote is next behind them."""
-        begin = at + skip
-        opened = self.text[begin] == _QUOTE
-        if opened.all():
-            return opened, begin + 1, self.quotes[quote + 3], quote + 4
-        quote = quote + 2
-        bare = np.where(quote == self.after[rows], self.close[rows], self.quotes[quote] - self.lead)
-        self.sound[rows] &= opened | (bare >= begin)
-        if not opened.any():
-            return opened, begin, bare, quote
-        return opened, begin + opened, np.where(opened, self.quotes[quote + 1], bare), quote + 2 * opened
+    def _value(self, at: Places, quote: Places, rows: Places | slice, skip: int) -> tuple[_Value, Places, Places]:
+        """The values behind a key, which begins at these places, and where the walk is behind them."""
+        opened = self.text[skip:][at] == _QUOTE
+        opening = np.count_nonzero(opened)
+        if opening == len(opened):
+            ends = self.quotes[3:][quote]
+            return _Value(opened, opened, at + (skip + 1), ends), ends + 1, quote + 4
+        starts, quote = at + skip, quote + 2
+        ends = np.where(quote == self.after[rows], self.close[rows], self.quotes[quote] - self.lead)
+        self.sound[rows] &= opened | (ends >= starts)
+        if opening:
+            ends = np.where(opened, self.quotes[1:][quote], ends)
+            every = np.ones(len(opened), bool)
+            return _Value(every, opened, starts + opened, ends), ends + opened, quote + 2 * opened
+        return _Value(~opened, opened, starts, ends), ends, quote
 
     def done(self) -> Mask:
         """The lines whose end the walk has come to."""

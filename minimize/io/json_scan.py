@@ -21,7 +21,7 @@ from minimize.io.rows import Mask
 
 _NEWLINE, _RETURN, _BLANK, _OPEN, _CLOSE, _LIST, _BACKSLASH = b"\n\r {}[\\"
 
-WINDOW = 1 << 16
+WINDOW = 1 << 17
 """Bytes that are looked at together."""
 
 Places = npt.NDArray[np.int64]

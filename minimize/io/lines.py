@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ BLOCK = 8 << 20
 """About how many bytes of text are parsed at once, and make a chunk."""
 LIMIT = 16 << 20
 """The longest line, in bytes without its end, that is a record."""
+TAIL = 1 << 16
+"""How many bytes before the end of a read the end of a line is looked for in."""
 BLANK = b" \t\r"
 BOM = b"\xef\xbb\xbf"
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
@@ -96,7 +99,8 @@ def between(path: Place, name: str, span: Span) -> Iterator[tuple[Stream, int]]:
         whole = _Whole(file, name)
         start, end = (_line_from(file, whole, at) for at in span)
         file.seek(start)
-        yield _Until(whole, end - start), start
+        near = file if isinstance(path, Path) else None
+        yield _Until(whole, end - start, near), start
 
 
 def _line_from(file: BinaryIO, stream: Stream, at: int) -> int:
@@ -113,15 +117,24 @@ def _line_from(file: BinaryIO, stream: Stream, at: int) -> int:
 
 
 class _Until:
-    """So many bytes of a stream."""
+    """So many bytes of a stream; of a file that is near, whole lines at a time, so that none has to be put together."""
 
-    def __init__(self, stream: Stream, left: int) -> None:
-        self._stream, self._left = stream, left
+    def __init__(self, stream: Stream, left: int, near: BinaryIO | None = None) -> None:
+        self._stream, self._left, self._near = stream, left, near
 
     def read(self, size: int, /) -> bytes:
-        data = self._stream.read(min(size, self._left))
+        size = min(size, self._left)
+        data = self._stream.read(size if self._near is None or size <= TAIL else self._whole(self._near, size))
         self._left -= len(data)
         return data
+
+    def _whole(self, file: BinaryIO, size: int) -> int:
+        """How many of so many bytes are whole lines, if a line ends among the last of them."""
+        place = file.tell()
+        file.seek(place + size - TAIL)
+        end = self._stream.read(TAIL).rfind(b"\n") + 1
+        file.seek(place)
+        return size - TAIL + end if end else size
 
 
 def blocks(stream: Stream, size: int = BLOCK, limit: int = LIMIT, start: int = 0) -> Iterator[Block]:
@@ -169,9 +182,9 @@ def _end_of(data: bytes) -> int:
 
 
 def _reads(stream: Stream, size: int) -> Iterator[bytes]:
-    """A stream in reads of this size; what is shorter is the last."""
+    """A stream in reads of this size; what is shorter is the last, or ends with a line."""
     while data := stream.read(size):
-        if len(data) < size:
+        if len(data) < size and not data.endswith(b"\n"):
             data = b"".join((data, *_more(stream, size - len(data))))
         yield data
 

@@ -41,13 +41,14 @@ def plain(texts: pa.StringArray, whole: bool = False) -> Mask:
 
 
 def _at_most_a_point(odd: Mask, marks: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], whole: bool) -> Mask:
-    """Whether what is odd in each text is one point at most, or nothing."""
+    """Whether what is odd in each text is one point at most, or nothing. How many there are in all often settles it."""
+    if not np.count_nonzero(odd):
+        return np.ones(len(first), bool)
     many = np.add.reduceat(odd.view(np.uint8), first)
-    none: Mask = many == 0
-    if whole or none.all():
-        return none
-    points = np.add.reduceat((odd & (marks == _POINT)).view(np.uint8), first)
-    found: Mask = none | ((many == 1) & (points == 1))
+    found: Mask = many <= (not whole)
+    points = odd & (marks == _POINT)
+    if not whole and np.count_nonzero(points) < np.count_nonzero(odd):
+        found &= np.add.reduceat(points.view(np.uint8), first) == many
     return found
 
 

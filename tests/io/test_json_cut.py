@@ -41,6 +41,15 @@ def test_lines_are_cut_into_the_texts_of_their_values() -> None:
     ]
 
 
+def test_a_key_may_have_values_in_quotes_and_others() -> None:
+    assert told([b'{"a":"x"}', b'{"a":1}', b'{"a":"","b":"y"}', b'{"a":null,"b":2}']) == [
+        {b"a": '"x"'},
+        {b"a": "1"},
+        {b"a": '""', b"b": '"y"'},
+        {b"a": "null", b"b": "2"},
+    ]
+
+
 def test_blanks_between_may_be_part_of_the_order() -> None:
     order = Order((b"a", b"b"), b", ", b": ")
     assert told([b'{"a": 1, "b": "x"}', b'{"b": "y"}'], order) == [{b"a": "1", b"b": '"x"'}, {b"b": '"y"'}]
