@@ -7,8 +7,8 @@ CRLF, and the last one needs no end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from minimize.io.ahead import ahead
 from minimize.io.base import Chunk, Request
 from minimize.io.columnar import Bound
 from minimize.io.find import Shown
@@ -103,8 +104,13 @@ class NdjsonPart(OfFile):
                 yield from map(self.lines.one, lines_at(block, [position]))
 
     def _chunks(self) -> Iterator[Chunk]:
-        with self._opened() as (stream, start):
-            yield from map(self.lines.chunk, blocks(stream, start=start))
+        with self._opened() as (stream, start), closing(self._blocks(stream, start)) as some:
+            yield from map(self.lines.chunk, some)
+
+    def _blocks(self, stream: Stream, start: int) -> Generator[Block, None, None]:
+        """A file's blocks; of a compressed one the next is decompressed while one is parsed."""
+        found = blocks(stream, start=start)
+        yield from found if is_plain(self.file.path) else ahead(found)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Stream, int]]:
