@@ -21,6 +21,14 @@ RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
 
 
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ledger of where the tests are run."""
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(name="house")
 def _house(tmp_path: Path) -> House:
     """A house whose one day was run twice: the second time without north."""

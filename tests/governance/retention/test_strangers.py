@@ -13,7 +13,10 @@ from tests.job.house import AT, House, built, events
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.chdir(tmp_path)
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
     house = built(tmp_path, ("device", "user"))
     house.pipeline(aggregates=None, settings=None)
     return house
