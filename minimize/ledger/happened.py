@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select
 
 from minimize.ledger.audit import append
 from minimize.ledger.engine import exclusive
-from minimize.ledger.event import Event, moment_text
+from minimize.ledger.event import Event, Resource, moment_text
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.events import EVENTS
 from minimize.receipt.receipt import Signer
@@ -57,30 +57,42 @@ class Happened:
 
 def record(ledger: Ledger, row: Happened, event: Event, signer: Signer) -> bool:
     """Records a row and tells the audit log of it, both or neither; gives whether it said anything new."""
-    return record_all(ledger, [(row, event)], signer)[0]
+    return record_all(ledger, [row], event, signer)[0]
 
 
-def record_all(ledger: Ledger, told: Sequence[tuple[Happened, Event]], signer: Signer) -> list[bool]:
-    """The same of several rows, each with its entry in the log, all or none."""
+def record_all(ledger: Ledger, rows: Sequence[Happened], event: Event, signer: Signer) -> list[bool]:
+    """The same of several rows and one entry in the log, all or none.
+
+    Takes the event with a resource for each row, in their order: those of rows that say nothing new are left out of it.
+    """
 
     def work(connection: Connection) -> list[bool]:
         exclusive(connection)
-        last = {row.id: row for row in _rows(connection)} if len(told) > 1 else {}
-        return [_put(connection, row, event, signer, last) for row, event in told]
+        last = {row.id: row for row in _rows(connection, rows[0].id if len(rows) == 1 else None)}
+        new = [_is_new(row, last) for row in rows]
+        if any(new):
+            connection.execute(insert(EVENTS), [_values(row) for row, fresh in zip(rows, new, strict=True) if fresh])
+            told = event if all(new) else replace(event, resources=_of(event.resources, new))
+            append(connection, told, signer)
+        return new
 
     return ledger.write(work)
 
 
-def _put(connection: Connection, row: Happened, event: Event, signer: Signer, last: dict[str, Happened]) -> bool:
-    known = last.get(row.id) or next(iter(_rows(connection, row.id)[-1:]), None)
-    if known is not None and (known.state, known.forms) == (row.state, row.forms):
-        return False
+def _of(resources: Sequence[Resource], new: Sequence[bool]) -> tuple[Resource, ...]:
+    return tuple(each for each, fresh in zip(resources, new, strict=True) if fresh)
+
+
+def _is_new(row: Happened, last: dict[str, Happened]) -> bool:
+    """Whether a row says anything that the last one about its event did not; it is the last one then."""
+    known = last.get(row.id)
+    last[row.id] = row
+    return known is None or (known.state, known.forms) != (row.state, row.forms)
+
+
+def _values(row: Happened) -> dict[str, Any]:
     said = {column.name: getattr(row, column.name) for column in _COLUMNS}
-    connection.execute(
-        insert(EVENTS).values(**{**said, "event": row.id, "subject": row.subject or "", "field": row.field or ""})
-    )
-    append(connection, event, signer)
-    return True
+    return {**said, "event": row.id, "subject": row.subject or "", "field": row.field or ""}
 
 
 def recorded(ledger: Ledger) -> list[Happened]:

@@ -53,6 +53,7 @@ class Expiry:
     asked: Asked
     pipeline: Pipeline
     chain: tuple[Receipt, ...] = field(repr=False)
+    reading: Reading | None = field(default=None, repr=False)
 
     def plan(self) -> Plan:
         """What is due."""
@@ -77,7 +78,7 @@ class Expiry:
         """The files in force (of one output where it is named), each with who wrote it."""
         by = writers(self.chain)
         runs = {each.run_id: each for each in by.values()}
-        reading = Reading(self.pipeline.policy.purposes)
+        reading = self.reading or Reading(self.pipeline.policy.purposes)
         known = {run: Written(self.asked.output, each, reading) for run, each in runs.items()}
         for output, files in in_force(self.chain).items():
             if name in (None, output):

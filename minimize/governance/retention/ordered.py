@@ -36,7 +36,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Asked:
     """What an expiry was asked: of which output, by which policy, as of when, after which events.
 
-    ages  whether what is past its retention goes, too; a deletion looks at events alone
+    ages     whether what is past its retention goes, too; a deletion looks at events alone
+    earlier  events that were carried out before: nobody is looked for because of them, but aggregates were counted without them
     """
 
     output: Place
@@ -45,6 +46,7 @@ class Asked:
     keys: Keyring = field(repr=False)
     events: tuple[Event, ...] = ()
     ages: bool = True
+    earlier: tuple[Event, ...] = ()
 
     @property
     def kms(self) -> Kms:

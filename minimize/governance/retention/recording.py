@@ -196,9 +196,7 @@ def _recorded(
     if allowed is not None:
         for resource in resources:
             allowed(actor, resource)
-    return record_all(
-        ledger, [(row, _event(row, actor, each)) for row, each in zip(rows, resources, strict=True)], keys
-    )
+    return record_all(ledger, rows, _event(rows[0], actor, tuple(resources)), keys) if rows else []
 
 
 def _resource(row: Happened, before: str | None) -> Resource:
@@ -207,7 +205,8 @@ def _resource(row: Happened, before: str | None) -> Resource:
     return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
 
 
-def _event(row: Happened, actor: Actor, resource: Resource) -> Event:
+def _event(row: Happened, actor: Actor, resources: tuple[Resource, ...]) -> Event:
+    """What the audit log is told of rows that were recorded together."""
     return Event(
         component="retention",
         category="deletion",
@@ -215,7 +214,7 @@ def _event(row: Happened, actor: Actor, resource: Resource) -> Event:
         operation="add" if row.state == "recorded" else "withdraw",
         actor=actor,
         time=row.recorded_at,
-        resources=(resource,),
+        resources=resources,
     )
 
 

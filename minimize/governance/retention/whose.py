@@ -176,7 +176,8 @@ class _Forms:
     def of(cls, events: Sequence[Event], tenant: Named | None, subject: Named | None) -> _Forms:
         """Those of events in one file."""
         names = dict.fromkeys(event.tenant for event in events)
-        under = {name: None if tenant is None else tenant.column.forms(name, name) for name in names}
+        several = None if tenant is None else tenant.column.several([(name, name) for name in names])
+        under = dict.fromkeys(names) if several is None else dict(zip(names, several, strict=True))
         pairs = list(dict.fromkeys((each.subject, each.tenant) for each in events if each.subject is not None))
         found = None if subject is None else subject.column.several(pairs)
         return cls(under, None if found is None else dict(zip(pairs, found, strict=True)), subject is not None)

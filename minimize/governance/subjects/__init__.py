@@ -7,7 +7,7 @@ finding.py    where he stands in them, by every form that files may have him in;
 coverage.py   where people stand at all, and whether a rule finds them there
 shared.py     with whom it was shared
 viewing.py    `view`, with page.py; exporting.py `export`
-deleting.py   `delete`, with rescan.py; restricting.py `restrict`: export first, then delete
+deleting.py   `delete`, with deletion.py and rescan.py; restricting.py `restrict`: export first, then delete
 correcting.py `correct`, with instead.py
 requests.py   requests as records: states, deadlines, what recipients were told
 """
@@ -17,7 +17,8 @@ from __future__ import annotations
 from minimize.governance.subjects.asked import Subject, load_subjects, subjects_of
 from minimize.governance.subjects.correcting import Correction, correct
 from minimize.governance.subjects.coverage import Coverage, Target, coverage
-from minimize.governance.subjects.deleting import Deletion, delete
+from minimize.governance.subjects.deleting import delete
+from minimize.governance.subjects.deletion import Deletion
 from minimize.governance.subjects.exporting import Exported, export
 from minimize.governance.subjects.requests import Status, confirm, statuses
 from minimize.governance.subjects.restricting import restrict

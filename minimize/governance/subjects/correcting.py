@@ -26,7 +26,6 @@ from minimize.governance.subjects.requests import SHORT, due_of, step_of, taken_
 from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.stored import open_stored
 from minimize.io.text import one
-from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring, find_kms
 from minimize.ledger import Event, Resource, actor_of
 from minimize.ledger.ledger import Ledger
@@ -182,4 +181,4 @@ class _Correcting:
         return quietly(lambda: carrying.out(plan)) if plan.due else ()
 
     def _job(self, output: Output) -> Pipeline:
-        return pipeline_behind(output.folder, output.chain[-1], None)
+        return output.pipeline_of_today()

@@ -10,14 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from minimize.errors import Finding, MinimizeError
-from minimize.governance.retention.written import Reading, Written
+from minimize.errors import Finding
+from minimize.governance.retention.written import Written
 from minimize.governance.subjects.outputs import RECORDS, Output, Unreached, outputs
 from minimize.governance.subjects.shared import Acts, acts
 from minimize.governance.subjects.viewing import ledger_of
-from minimize.job.origin import pipeline_behind
 from minimize.policy.keyed import keys_of
-from minimize.policy.model import Policy
 from minimize.receipt import Receipt, in_force
 from minimize.stores import Anywhere
 from minimize.switching import House
@@ -85,11 +83,11 @@ def coverage(house: House, *, named: Iterable[Anywhere] = (), pipeline: str | No
 
 def _of_output(output: Output) -> Iterator[Target]:
     """The targets of the files in force, by the policies that they were written under."""
-    standing, reading = in_force(output.chain), Reading(output.purposes)
+    standing = in_force(output.chain)
     by = {file.path: each for each in output.chain for one in each.outputs.values() for file in one.files}
     for name, files in standing.items():
         runs: dict[str, Receipt] = {by[file.path].run_id: by[file.path] for file in files}
-        for written in (Written(output.folder, each, reading) for each in runs.values()):
+        for written in (Written(output.folder, each, output.reading) for each in runs.values()):
             yield from _of_records(written) if name == RECORDS else _of_aggregate(written, name)
 
 
@@ -122,7 +120,7 @@ def _is_shown(written: Written, key: str) -> bool:
 
 def _handed(told: Acts, found: Iterable[Output]) -> Iterator[Target]:
     """What was handed over of the policies of these outputs: found by the tokens that stand beside the act."""
-    policies = {policy.policy: policy for policy in map(_today, found) if policy is not None}
+    policies = {each.job.policy.policy: each.job.policy for each in found if each.job is not None}
     for act, share in told:
         policy = policies.get(act.body["policy"]["name"])
         keys = frozenset() if policy is None else frozenset(keys_of(policy))
@@ -131,10 +129,3 @@ def _handed(told: Acts, found: Iterable[Output]) -> Iterator[Target]:
             if name in keys:
                 why = "and nothing tells whose records they were, so that no recall names them"
                 yield Target(act.disclosure, act.recipient, name, "recall" if covered else None, "" if covered else why)
-
-
-def _today(output: Output) -> Policy | None:
-    try:
-        return pipeline_behind(output.folder, output.chain[-1], None).policy
-    except MinimizeError:
-        return None

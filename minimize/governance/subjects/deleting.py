@@ -7,10 +7,11 @@ begins from now on gates what happened before, and an output of which nothing is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, quietly
 from minimize.governance.retention.carry import Carrying
@@ -21,6 +22,7 @@ from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recording import Wish, add_events
 from minimize.governance.subjects.asked import Subject
+from minimize.governance.subjects.deletion import Deletion, Recalls, outcome, portions
 from minimize.governance.subjects.finding import Blind, Held, Search
 from minimize.governance.subjects.meant import behind, check_fields, check_tenants
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
@@ -28,7 +30,6 @@ from minimize.governance.subjects.requests import SHORT, begun, due_of, step_of,
 from minimize.governance.subjects.rescan import hidden
 from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.published import receipts
-from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring
 from minimize.ledger import actor_of
 from minimize.ledger.ledger import Ledger
@@ -43,54 +44,6 @@ if TYPE_CHECKING:
     from minimize.ledger.requests import Request
 
 KIND: Final = "erasure"
-Recalls = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """What is deleted, or was.
-
-    whose      each subject with its tenant, once for each tenant in which it stands
-    plans      per output what goes
-    receipts   of what was done
-    recalls    per subject and recipient the disclosures that it has to delete
-    blind      files in which nobody can be looked for
-    unreached  outputs that cannot be reached from here
-    requests   the names of the requests
-    """
-
-    whose: tuple[Subject, ...] = field(repr=False)
-    plans: Mapping[str, Plan]
-    recalls: Mapping[Subject, Recalls] = field(default_factory=dict, repr=False)
-    blind: tuple[Blind, ...] = ()
-    unreached: tuple[Unreached, ...] = ()
-    receipts: tuple[Receipt, ...] = ()
-    requests: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        """How many records."""
-        return sum(sum(each.gated.values()) for plan in self.plans.values() for each in plan.due)
-
-    @property
-    def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output the aggregates, by date, that stand as they were: counted anew they would tell of few subjects."""
-        said = [(each.pipeline, each.stays or {}) for each in self.receipts]
-        return {pipeline: {name: list(dates) for name, dates in stays.items()} for pipeline, stays in said if stays}
-
-    def as_json(self) -> dict[str, Any]:
-        """The deletion as `subject delete --json` prints it."""
-        return {
-            "subjects": len(self.whose),
-            "rows": self.rows,
-            "outputs": {name: plan.as_json() for name, plan in self.plans.items()},
-            "recalls": _by_recipient(self.recalls.values()),
-            "stays": self.stays,
-            "not_searched": [{"file": each.file.path, "why": each.why} for each in self.blind],
-            "not_reached": [{"output": each.folder, "why": each.why} for each in self.unreached],
-            "receipts": [each.run_id for each in self.receipts],
-            "requests": list(self.requests),
-        }
 
 
 def delete(
@@ -157,33 +110,36 @@ class _Deleting:
 
     def done(self, plan: Deletion) -> Deletion:
         """The deletion, carried out: recorded first, then output by output, then looked for once more."""
-        steps = [self._request(each) for each in plan.whose]
+        steps = [self._request(each, plan.recalls[each]) for each in plan.whose]
         taken_down(self.ledger, self.house, [each for each in steps if each.asked_at == self.now], self.now)
         self._told_of(plan.whose)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
         try:
             for output in self.found:
-                made += self._carried_out(output, plan.whose)
+                made.extend(self._carried_out(output, plan))
             self._check(plan.whose, made)
         except MinimizeError as error:
             wrong = error
         new = [each.run_id for each in made]
-        body = {step: {"receipts": [*json.loads(step.body).get("receipts", []), *new]} for step in steps}
+        body = {step: outcome(step, new, recalls) for step, recalls in zip(steps, plan.recalls.values(), strict=True)}
         if wrong is not None:
             failed = [step_of(step, "failed", self.now, error=wrong.code, **body[step]) for step in steps]
             taken_down(self.ledger, self.house, failed, self.now)
             raise wrong
-        recalls = dict(zip(steps, plan.recalls.values(), strict=True))
-        done = [step_of(step, "done", self.now, recalls=recalls[step], **body[step]) for step in steps]
+        done = [step_of(step, "done", self.now, **body[step]) for step in steps]
         taken_down(self.ledger, self.house, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:SHORT] for each in steps))
 
-    def _carried_out(self, output: Output, whose: Sequence[Subject]) -> tuple[Receipt, ...]:
-        expiry, job = self._expiry(output, [self._event(each) for each in whose])
-        plan = quietly(expiry.plan)
+    def _carried_out(self, output: Output, made: Deletion) -> Iterator[Receipt]:
+        """What was planned, portion by portion; planned anew where something was published meanwhile."""
+        chain = receipts(output.folder)
+        expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in made.whose])
+        same = len(chain) == len(output.chain)
+        plan = made.plans.get(str(output.folder), Plan(self.now)) if same else quietly(expiry.plan)
         carrying = Carrying(expiry.asked, job, at_given=False, ledger=self.house.ledger, kind="delete")
-        return quietly(lambda: carrying.out(plan)) if plan.due else ()
+        for each in portions(plan):
+            yield from quietly(partial(carrying.out, each))
 
     def _check(self, whose: Sequence[Subject], made: Sequence[Receipt]) -> None:
         """Raises CheckFailed where a record is left, or a dictionary of what was written anew knows somebody who has none."""
@@ -203,7 +159,7 @@ class _Deleting:
         wishes = [Wish(str(each.tenant), KIND, each.id, self._until(each), each.field) for each in whose]
         add_events(wishes, replace(self.house, keys=self.keys), self.now)
 
-    def _request(self, subject: Subject) -> Request:
+    def _request(self, subject: Subject, recalls: Recalls) -> Request:
         """The request of a subject that is to be gone on with, else a new one."""
         from minimize.ledger.requests import Request
 
@@ -212,17 +168,18 @@ class _Deleting:
         tenant, id_ = str(subject.tenant), subject.id
         token = None if id_ is None else subject_token(self.keys, tenant, id_, field=subject.field)
         due, who = due_of(subject.is_tenant, self.now), actor_of().user or ""
-        return Request("delete", tenant, token, self.now, due, "open", "{}", self.now, who)
+        body = json.dumps({"recalls": recalls}, sort_keys=True)
+        return Request("delete", tenant, token, self.now, due, "open", body, self.now, who)
 
     def _until(self, subject: Subject) -> datetime:
         """Up to when his records go: what happened after he asked is not part of it."""
         return self.begun[subject].asked_at if subject in self.begun else self.now
 
     def _expiry(self, output: Output, events: Sequence[Event]) -> tuple[Expiry, Pipeline]:
-        job = pipeline_behind(output.folder, output.chain[-1], None)
-        known = (each for each in kept_events(self.ledger.address, self.keys, events) if each.kind == KIND)
-        asked = Asked(output.folder, job.policy, self.now, self.keys, (*events, *known), ages=False)
-        return Expiry(asked, job, output.chain), job
+        job = output.pipeline_of_today()
+        known = tuple(each for each in kept_events(self.ledger.address, self.keys, events) if each.kind == KIND)
+        asked = Asked(output.folder, job.policy, self.now, self.keys, tuple(events), ages=False, earlier=known)
+        return Expiry(asked, job, output.chain, output.reading), job
 
     def _event(self, subject: Subject) -> Event:
         return Event(str(subject.tenant), KIND, self._until(subject), subject.id, named_by=subject.field)
@@ -243,8 +200,7 @@ class _Deleting:
     def _blind(self, whose: Sequence[Subject]) -> Iterator[Blind]:
         """The files in which none of them can be looked for."""
         firsts = {(each.is_tenant, each.field): each for each in reversed(whose)}
-        found = (one for each in firsts.values() for one in self._search(each).over(self.found))
-        blind = (one for one in found if isinstance(one, Blind))
+        blind = (one for each in firsts.values() for one in self._search(each).blind(self.found))
         yield from {(one.output.folder, one.file.path, one.why): one for one in blind}.values()
 
     def _behind(self, subject: Subject) -> Iterator[Subject]:
@@ -266,11 +222,3 @@ class _Deleting:
 
     def _search(self, subject: Subject) -> Search:
         return Search(subject, self.keys, tenants_named(self.ledger))
-
-
-def _by_recipient(recalls: Iterable[Recalls]) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
-    for each in recalls:
-        for recipient, disclosures in each.items():
-            found.setdefault(recipient, set()).update(disclosures)
-    return {name: sorted(acts) for name, acts in sorted(found.items())}

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from minimize.encryption import unless_shredded
 from minimize.governance.retention.rules import fields_of
+from minimize.governance.retention.whose import Whose
 from minimize.governance.retention.written import Written
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.looking import Look, distinct, is_kept
@@ -130,22 +131,39 @@ class Search:
             keys += [name for name, each in policy.fields.items() if each.role == "identifier" and name != key]
         return keys
 
+    def blind(self, outputs: Iterable[Output]) -> Iterator[Blind]:
+        """The files in which he cannot be looked for; no record is read."""
+        for output in outputs:
+            for written, file in output.files():
+                for key in self._fields(written):
+                    found = self._opened(key, output, written, file)
+                    if isinstance(found, Blind):
+                        yield found
+
     def _by(self, key: str, output: Output, written: Written, file: OutputFile) -> Looked:
-        stored = unless_shredded(lambda: open_stored(output.folder, file.path, self._kms(output)))
-        if stored is None:
-            return Looked(Blind(output, file, "its keys were destroyed, so that nobody can read it any more"))
-        look, groups = Look(output.folder, written.policy, key, stored, self.keys), stored.file.metadata.num_row_groups
-        tenants = [] if self.subject.is_form else look.tenants(self.subject, self.tenants)
-        blind = look.blind(self.subject.is_form or bool(tenants))
-        if blind:
-            return Looked(Blind(output, file, blind), groups)
-        whose = look.whose(self.subject, tenants)
-        if whose.lost:
-            return Looked(Blind(output, file, f"how {key} stands there depends on what is not known"), groups)
+        opened = self._opened(key, output, written, file)
+        if isinstance(opened, Blind):
+            return Looked(opened)
+        look, whose = opened
+        groups = look.stored.file.metadata.num_row_groups
         there = look.groups(whose, file)
         rows = look.rows(whose, there)
         held = None if not rows.num_rows else Held(output, written, file, key, rows, *look.span(rows))
         return Looked(held, groups, groups if there is None else len(there))
+
+    def _opened(self, key: str, output: Output, written: Written, file: OutputFile) -> tuple[Look, Whose] | Blind:
+        stored = unless_shredded(lambda: open_stored(output.folder, file.path, self._kms(output)))
+        if stored is None:
+            return Blind(output, file, "its keys were destroyed, so that nobody can read it any more")
+        look = Look(output.folder, written.policy, key, stored, self.keys)
+        tenants = [] if self.subject.is_form else look.tenants(self.subject, self.tenants)
+        blind = look.blind(self.subject.is_form or bool(tenants))
+        if blind:
+            return Blind(output, file, blind)
+        whose = look.whose(self.subject, tenants)
+        if whose.lost:
+            return Blind(output, file, f"how {key} stands there depends on what is not known")
+        return look, whose
 
     def _kms(self, output: Output) -> Kms:
         return find_kms(self.keys, local(output.folder))

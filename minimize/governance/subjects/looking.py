@@ -96,6 +96,15 @@ class Look:
         groups = range(self.stored.file.metadata.num_row_groups) if whose.wide or whose.own else ()
         return [group for group in groups if any(map(self._any(whose), self.stored.batches([group], columns=columns)))]
 
+    def lacking(self, tenants: Sequence[str]) -> list[str]:
+        """Those of some tenants of which no record is there, by the column of tenants alone."""
+        events = [Event(tenant, "tenant_closed", ALWAYS) for tenant in tenants]
+        forms = {each.tenant: set(Whose.of([each], self._named(self.key), None).wide) for each in events}
+        there: set[str] = set()
+        for batch in self.stored.batches(columns=[self.pointers[self.key].top]):
+            there.update(map(str, distinct(pa.Table.from_batches([batch]), self.pointers[self.key])))
+        return [tenant for tenant in tenants if not forms[tenant] & there]
+
     def span(self, rows: pa.Table) -> tuple[int | None, int | None]:
         """The instants between which these records happened, in microseconds; nothing where no times are told."""
         if self.clock is None or not rows.num_rows:

@@ -41,8 +41,8 @@ def check_tenants(
     subjects: Iterable[Subject], outputs: Sequence[Output], keys: Keyring, known: Collection[str]
 ) -> None:
     """Raises ConfigurationError for tenants that nothing names: neither the ledger nor an output that shows tenants."""
-    wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None)
-    unknown = [name for name in wanted if name not in known and not is_shown(name, outputs, keys)]
+    wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None and each.tenant not in known)
+    unknown = unseen(wanted, outputs, keys)
     if unknown:
         raise ConfigurationError(
             f"no output and nothing in the ledger names {_some(unknown)}",
@@ -50,24 +50,19 @@ def check_tenants(
         )
 
 
-def is_shown(tenant: str, outputs: Iterable[Output], keys: Keyring) -> bool:
-    """Whether an output has records of a tenant, or may have: where it does not show tenants nobody can say."""
-    return any(_may_show(tenant, output, keys) for output in outputs)
-
-
-def _may_show(tenant: str, output: Output, keys: Keyring) -> bool:
-    kms = find_kms(keys, local(output.folder))
-    for written, file in output.files():
-        key = written.policy.tenant
-        stored = unless_shredded(partial(open_stored, output.folder, file.path, kms))
-        if stored is None:
-            return True
-        if key is None:
-            continue
-        look = Look(output.folder, written.policy, key, stored, keys)
-        if look.blind(knows_tenants=True) or look.holding(look.whose(Subject(None, tenant), [tenant])):
-            return True
-    return False
+def unseen(tenants: Iterable[str], outputs: Iterable[Output], keys: Keyring) -> list[str]:
+    """The tenants of which no output has records; none where one does not show tenants, so that nobody can say."""
+    left = list(tenants)
+    for output in outputs if left else ():
+        kms = find_kms(keys, local(output.folder))
+        for written, file in output.files() if left else ():
+            stored = unless_shredded(partial(open_stored, output.folder, file.path, kms))
+            key = written.policy.tenant
+            if stored is not None and key is None:
+                continue
+            look = None if stored is None else Look(output.folder, written.policy, str(key), stored, keys)
+            left = [] if look is None or look.blind(knows_tenants=True) else look.lacking(left)
+    return left
 
 
 def behind(held: Held, keys: Keyring) -> Iterator[Subject]:

@@ -12,6 +12,7 @@ from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import places
+from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
 from minimize.stores import Anywhere, Place, output_at, written
 
@@ -20,23 +21,28 @@ RECORDS = "records"
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output folder, and its chain of receipts."""
+    """One output folder, and its chain of receipts; its pipeline, where it is found; policies that were read of it."""
 
     folder: Place
     chain: tuple[Receipt, ...] = field(repr=False)
     purposes: tuple[str, ...] = ()
+    job: Pipeline | None = field(default=None, repr=False, compare=False)
+    reading: Reading = field(default_factory=Reading, repr=False, compare=False)
 
     @property
     def pipeline(self) -> str:
         """The pipeline whose output it is."""
         return self.chain[-1].pipeline
 
+    def pipeline_of_today(self) -> Pipeline:
+        """Its pipeline. Raises what looking for it raises."""
+        return self.job or pipeline_behind(self.folder, self.chain[-1], None)
+
     def files(self) -> Iterator[tuple[Written, OutputFile]]:
         """The files of records in force, each with who wrote it. Aggregates are about nobody alone."""
         by = writers(self.chain)
         runs = {each.run_id: each for each in by.values()}
-        reading = Reading(self.purposes)
-        known = {run: Written(self.folder, each, reading) for run, each in runs.items()}
+        known = {run: Written(self.folder, each, self.reading) for run, each in runs.items()}
         yield from ((known[by[file.path].run_id], file) for file in in_force(self.chain).get(RECORDS, ()))
 
 
@@ -74,14 +80,16 @@ def _known(ledger: Ledger | None) -> Iterator[tuple[Place, str, bool]]:
 def _opened(folder: Place) -> Output | str:
     try:
         chain = receipts(folder)
-        return Output(folder, chain, _purposes(folder, chain)) if chain else "nothing was published there"
+        return _output(folder, chain) if chain else "nothing was published there"
     except MinimizeError as error:
         return error.code
 
 
-def _purposes(folder: Place, chain: Sequence[Receipt]) -> tuple[str, ...]:
-    """What the pipeline of today may be for; where it is not found any more, what the last receipt was for."""
+def _output(folder: Place, chain: tuple[Receipt, ...]) -> Output:
+    """The output with its pipeline of today; where that is not found any more, with what the last receipt was for."""
     try:
-        return pipeline_behind(folder, chain[-1], None).policy.purposes
+        job = pipeline_behind(folder, chain[-1], None)
     except MinimizeError:
-        return (chain[-1].purpose,)
+        job = None
+    purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
+    return Output(folder, chain, purposes, job, Reading(purposes))

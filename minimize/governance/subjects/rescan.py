@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from minimize.encryption import open_parquet
 from minimize.governance.subjects.outputs import Output
 from minimize.io.stored import open_stored
 from minimize.keys import Keyring, find_kms
@@ -29,17 +31,27 @@ def hidden(
 
 def _has_unused(output: Output, path: str, subject: Pointer, keys: Keyring) -> bool:
     """Whether a row group has an entry in the dictionary of its subjects that no record uses."""
-    stored = open_stored(output.folder, path, find_kms(keys, local(output.folder)), encoded=True)
+    kms = find_kms(keys, local(output.folder))
+    stored = open_stored(output.folder, path, kms)
     if subject.top not in stored.schema.names:
         return False
+    if subject.is_flat:
+        stored = replace(stored, file=open_parquet(output.folder / path, kms, read_dictionary=[subject.top], name=path))
     groups = range(stored.file.metadata.num_row_groups)
     return any(_unused(stored.column(subject.top, group), subject) for group in groups)
 
 
 def _unused(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
-    values = [leaf(batch, subject).values for batch in batches]
-    if not values or not all(pa.types.is_dictionary(each.type) for each in values):
-        return False
-    whole = pa.chunked_array(values).unify_dictionaries().chunks
-    used = pc.count_distinct(pa.chunked_array([each.indices for each in whole]), mode="only_valid").as_py()
-    return bool(used < len(whole[0].dictionary))
+    """Whether a dictionary that is handed on, and may grow, from batch to batch has an entry that none of them uses."""
+    known: pa.Array = pa.array([])
+    used = np.zeros(0, np.bool_)
+    for values in (leaf(batch, subject).values for batch in batches):
+        if not pa.types.is_dictionary(values.type):
+            return False
+        goes_on = len(known) > 0 and values.dictionary.slice(0, len(known)).equals(known)
+        if not goes_on and not used.all():
+            return True
+        known, before = values.dictionary, used if goes_on else used[:0]
+        used = np.append(before, np.zeros(len(known) - len(before), np.bool_))
+        used[values.indices.drop_null().to_numpy()] = True
+    return not bool(used.all())

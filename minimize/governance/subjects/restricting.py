@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from minimize.governance.subjects.asked import Subject
-from minimize.governance.subjects.deleting import Deletion, delete
+from minimize.governance.subjects.deleting import delete
+from minimize.governance.subjects.deletion import Deletion
 from minimize.governance.subjects.exporting import FORMATS, Exported, export
 from minimize.governance.subjects.viewing import view
 from minimize.stores import Anywhere

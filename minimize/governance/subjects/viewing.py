@@ -12,7 +12,7 @@ from minimize.errors import LedgerError
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.finding import Blind, Held, Search
 from minimize.governance.subjects.linked import linked_to
-from minimize.governance.subjects.meant import check_fields, is_shown
+from minimize.governance.subjects.meant import check_fields, unseen
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
 from minimize.governance.subjects.shared import Shared, acts, shared
 from minimize.keys import Keyring
@@ -170,7 +170,7 @@ class _Looking:
 
     def _is_unseen(self, subject: Subject) -> bool:
         tenant = subject.tenant
-        return tenant is not None and tenant not in self.known and not is_shown(tenant, self.found, self.keys)
+        return tenant is not None and tenant not in self.known and bool(unseen([tenant], self.found, self.keys))
 
 
 def _moment(microseconds: int | None) -> str | None:

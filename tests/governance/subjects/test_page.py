@@ -35,6 +35,7 @@ def page(house: House, subject: Subject, *without: str) -> str:
 
 
 def test_a_page_says_where_in_which_form_and_until_when(house: House) -> None:
+    house.policy(retention="30d")
     text = page(house, Subject("d3", "south"))
     assert "What is held of d3 of south" in text
     assert "pseudonymize" in text

@@ -1,0 +1,39 @@
+"""Rewrites the records of an output once, as a deletion does, and leaves every row: what a deletion cannot do without.
+
+Run by `deleting`, in a process of its own. Nothing is published: the new files are given up where a receipt would be made.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from minimize.io.publish import open_output
+from minimize.io.rewrite import Rewritten, rewrite
+from minimize.keys import Keyring, find_kms
+from minimize.receipt import Receipt, in_force, new_run_id
+
+
+class Enough(Exception):
+    """The files are written, and nobody wants them."""
+
+
+def main(output: str, keys: str) -> None:
+    """Takes the output folder and the keyring's file."""
+    keyring, folder = Keyring.load(keys), Path(output)
+    with open_output(folder, create=False) as opened:
+        paths = [file.path for file in in_force(opened.receipts())["records"]]
+        try:
+            kms = find_kms(keyring, folder)
+            rewrite(opened, new_run_id(datetime.now(UTC)), paths, lambda batch: batch, _enough, keys=keyring, kms=kms)
+        except Enough:
+            sys.stdout.write(f"{len(paths)} files were rewritten\n")
+
+
+def _enough(_: Rewritten) -> Receipt:
+    raise Enough
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

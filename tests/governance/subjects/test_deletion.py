@@ -1,0 +1,42 @@
+"""What a deletion comes to: portions, and what its requests say of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from minimize.governance.retention.plan import Plan
+from minimize.governance.subjects.deletion import outcome, portions
+from minimize.ledger.requests import Request
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def plan(*dates: str, **more: Any) -> Plan:
+    due: Any = tuple(SimpleNamespace(date=date) for date in dates)
+    return Plan(NOW, due, **more)
+
+
+def parts(whole: Plan, files: int) -> list[list[str | None]]:
+    return [[each.date for each in part.due] for part in portions(whole, files)]
+
+
+def test_a_plan_is_published_in_portions_of_whole_dates() -> None:
+    assert parts(plan("c", "a", "b", "a"), 2) == [["a", "a"], ["b", "c"]]
+    assert parts(plan("a", "a", "a"), 2) == [["a", "a", "a"]]
+    assert parts(plan(), 2) == []
+
+
+def test_where_an_aggregate_waited_for_late_rows_all_goes_at_once() -> None:
+    assert parts(plan("a", "b", behind={("daily", "a"): frozenset({"a", "b"})}), 1) == [["a", "b"]]
+
+
+def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:
+    body = json.dumps({"receipts": ["one"], "recalls": {"vendor": ["x"]}})
+    step = Request("delete", "north", None, NOW, NOW, "failed", body, NOW, "ann")
+    told = outcome(step, ["two"], {"vendor": ["y", "x"], "other": ["z"]})
+    assert told == {"receipts": ["one", "two"], "recalls": {"other": ["z"], "vendor": ["x", "y"]}}
+    assert outcome(replace(step, body="{}"), [], {}) == {"receipts": [], "recalls": {}}

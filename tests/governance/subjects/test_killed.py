@@ -1,0 +1,56 @@
+"""A deletion that is killed on its way is gone on with by the same command, as the same request."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import minimize
+from minimize.failpoints import KILLED, VARIABLE
+from minimize.governance.subjects import Subject, statuses, view
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.switching import House as Places
+from tests.governance.subjects.test_deleting import NOW, RECORDS, count, run
+from tests.job.house import BEFORE, House
+
+D3 = Subject("d3", "north")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point",
+    [
+        "swap.after#1",
+        "ledger.after#1",
+        "file.closed#1",
+        "intent.written",
+        "swap.after#2",
+        "receipt.after",
+    ],
+)
+def test_killed_on_its_way_it_is_gone_on_with(house: House, point: str) -> None:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.brings(RECORDS, BEFORE)
+    run(house)
+    other = house.folder / "other"
+    run(house, output=other)
+    ledger = house.folder / "house.db"
+    words = ["subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", house.keys, "--yes"]
+    command = [sys.executable, "-m", "minimize", *map(str, words)]
+    killed = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
+    assert killed.returncode == KILLED
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with open_ledger(find_ledger(ledger)) as book:
+        (status,) = statuses(book)
+    assert status.last.state == "done"
+    assert status.last.asked_at < status.last.recorded_at
+    for output in (house.out, other):
+        minimize.verify(output, keys=house.keys)
+        assert len(house.rows(output=output)) == 2 * (len(RECORDS) - count(RECORDS, D3))
+    assert view([D3], Places(ledger, keys=house.keys), NOW)[0].rows == 0
