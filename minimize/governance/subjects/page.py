@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
 from minimize.governance.recipients.leaflet import STYLE
+from minimize.governance.sharing.files import plain
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.viewing import View
 
@@ -14,7 +16,7 @@ _MORE: Final = """
 .page th, .page td { width: auto; }
 .page td:first-child { font-weight: inherit; }
 .page td:nth-child(2), .page td:nth-child(3) { font: inherit; }
-.page table.records { table-layout: auto; font-family: ui-monospace, Consolas, monospace; font-size: .8rem; }
+.page table.records { font-size: .8rem; }
 .page .wide { overflow-x: auto; }
 .page .where { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
@@ -60,9 +62,8 @@ def _held(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
         yield f"<p>The last {_count(len(records), 'record')}, as they stand:</p>"
-        names = tuple(records[0])
-        rows = [tuple("" if row[name] is None else str(row[name]) for name in names) for row in records]
-        yield from _table(names, rows, kind="records")
+        rows = [(name, *(_text(row[name]) for row in records)) for name in records[0]]
+        yield from _table(("Field", *map(str, range(1, len(records) + 1))), rows, kind="records")
 
 
 def _shared(view: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -95,6 +96,12 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") 
     yield "".join(f"<th>{escape(name)}</th>" for name in names) + "</tr></thead><tbody>"
     yield from (_row(names, row) for row in rows)
     yield "</tbody></table></div>"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=plain)
+    return "" if value is None else str(value)
 
 
 def _row(names: Sequence[str], row: Sequence[str]) -> str:

@@ -1,0 +1,53 @@
+"""Of requests nothing that was planted is found but what somebody asked by; and below compression nobody who was deleted."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import minimize
+from minimize.governance.subjects import Subject, delete, export, view
+from minimize.governance.subjects.page import html
+from minimize.keys import new_keyring
+from minimize.switching import House
+from tests.leak.canary import Canary
+from tests.leak.house import AT, CANARIES, VALUE, build
+from tests.leak.sweep import found
+
+DEVICE = Subject(str(VALUE["pseudonymized"]), "acme")
+TICKET = Subject(str(VALUE["tokenized"]), "acme", "ticket")
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    folder = build(tmp_path)
+    keys = new_keyring(folder / "keys", ["device", "ticket"], now=datetime.now(UTC))
+    minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=folder / "ledger" / "ledger.db")
+    return House(folder / "ledger" / "ledger.db", keys=keys)
+
+
+def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(house: House, tmp_path: Path) -> None:
+    seen = view([DEVICE], house, datetime.now(UTC))
+    assert seen[0].rows == 1
+    export(seen, tmp_path / "export", house)
+    assert found(CANARIES, tmp_path / "export") == {"pseudonymized"}  # he was asked for by it
+    assert found(CANARIES, html(seen).encode()) == {"pseudonymized"}
+    assert found(CANARIES, repr(seen).encode()) == set()
+
+
+@pytest.mark.parametrize("subject", [DEVICE, TICKET])
+def test_nothing_of_who_was_deleted_is_in_outputs_the_ledger_or_the_answer(
+    house: House, tmp_path: Path, subject: Subject
+) -> None:
+    held = view([subject], house, datetime.now(UTC))[0].held[0]
+    forms = [Canary(str(form), form) for form in (*held.forms, *held.subjects)]
+    assert found(forms, tmp_path / "out" / "records") == {each.place for each in forms}
+    done = delete([subject], house, datetime.now(UTC), yes=True)
+    assert done.rows == 1
+    assert found([*CANARIES, *forms], tmp_path / "out") == set()
+    assert found([*CANARIES, *forms], tmp_path / "ledger") == set()
+    assert found([*CANARIES, *forms], json.dumps(done.as_json()).encode()) == set()
+    assert found([*CANARIES, *forms], repr(done).encode()) == set()
