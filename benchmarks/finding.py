@@ -78,15 +78,24 @@ def _sizes(out: Path) -> dict[str, float]:
 
 
 def _looks(given: Given, out: Path) -> dict[str, float]:
-    """A look with the keyring, and one without, which scans; each in a process of its own."""
-    found = {how: _look(out / "out", given.keys, how) for how in ("look", "scan")}
+    """A look with the keyring, one without, which scans, and what `subject view` does; each in a process of its own."""
+    found = {how: _look(out / "out", given, how) for how in ("look", "scan", "view")}
     return {
         f"{how} {what}": figure for how, both in found.items() for what, figure in zip(("s", "MB"), both, strict=True)
     }
 
 
-def _look(out: Path, keys: Path, how: str) -> Sequence[float]:
+def _look(out: Path, given: Given, how: str) -> Sequence[float]:
     """CPU seconds and megabytes read, for each subject."""
-    words = [sys.executable, "-m", "benchmarks.looking", str(out), str(keys), how, str(LOOKS)]
+    words = [
+        sys.executable,
+        "-m",
+        "benchmarks.looking",
+        str(out),
+        str(given.keys),
+        how,
+        str(LOOKS),
+        str(given.files[0]),
+    ]
     said = subprocess.run(words, check=True, capture_output=True, cwd=HERE.parent).stdout
     return [float(each) for each in json.loads(said)]

@@ -27,4 +27,5 @@ def test_less_is_read_where_an_index_says_where_to_look(tmp_path: Path) -> None:
     assert found.keys() == finding.LAYOUTS.keys()
     tenants = found["index, a folder a tenant"]
     assert 0 < tenants["look MB"] < tenants["scan MB"]
+    assert 0 < tenants["view MB"] < found["no index"]["view MB"]
     assert found["no index"]["index MB"] == 0 < found["index"]["index MB"]

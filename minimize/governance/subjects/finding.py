@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from minimize.governance.retention.written import Written
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.looking import Look, distinct, is_kept
 from minimize.governance.subjects.outputs import Output
+from minimize.io.hive import value_of
 from minimize.io.places import place_of
 from minimize.io.stored import open_stored
 from minimize.keys import Keyring, Kms, find_kms
@@ -117,10 +119,20 @@ class Search:
                 yield self._in(output, written, file)
 
     def _in(self, output: Output, written: Written, file: OutputFile) -> Looked:
+        if self._lies_elsewhere(written, file):
+            return Looked(None)
         keys = self._fields(written)
         looked = [self._by(key, output, written, file) for key in keys]
         held = next((each for each in looked if isinstance(each.found, Held)), looked[0] if looked else Looked(None))
         return replace(held, read=min(held.groups, sum(each.read for each in looked)))
+
+    def _lies_elsewhere(self, written: Written, file: OutputFile) -> bool:
+        """Whether the file lies in the folder of another tenant, so that nobody need open it."""
+        name, tenant = written.policy.tenant, self.subject.tenant
+        if name is None or tenant is None or not is_kept(written.policy.fields[name]):
+            return False
+        folders = dict(value_of(part) for part in PurePosixPath(file.path).parts[:-1] if "=" in part)
+        return folders.get(name, tenant) != tenant
 
     def _fields(self, written: Written) -> list[str]:
         """The fields by which he is looked for: a form that is given may stand in any that identifies."""

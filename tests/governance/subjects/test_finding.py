@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -166,3 +167,21 @@ def test_nobody_is_printed(house: House) -> None:
     for each in search.over(of(house)):
         assert isinstance(each, Held)
         assert not any(form in repr(each) for form in (*each.forms, "north"))
+
+
+def test_the_folders_of_other_tenants_are_not_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.pipeline(records={"must_be": "pseudonymized", "partition_by": ["tenant_id"]}, aggregates=None)
+    house.brings(RECORDS)
+    house.run()
+    opened: list[str] = []
+    room = import_module("minimize.governance.subjects.finding")
+    real = room.open_stored
+
+    def watched(output: Any, path: str, *options: Any) -> Any:
+        opened.append(path)
+        return real(output, path, *options)
+
+    monkeypatch.setattr(room, "open_stored", watched)
+    assert rows(found(house, Subject("d3", "north"))) == count(RECORDS, device_id="d3", tenant_id="north")
+    assert opened
+    assert all("tenant_id=north" in path for path in opened)
