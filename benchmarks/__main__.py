@@ -54,6 +54,7 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
     click.echo(f"{note}; data in {data}")
     given, work = _inputs(parts, data, rows, lines), data / "work"
     work.mkdir(exist_ok=True)
+    _compiled(data / "bytecode")
     equal = _compared(chosen, given, work)
     figures = _measured(chosen, given, work, runs)
     found: dict[str, Any] = {
@@ -102,6 +103,12 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
         plot(figures, data / "results.png", note)
     click.echo(f"\nresults.json and results.png in {data}")
     sys.exit(1 if equal else 0)
+
+
+def _compiled(folder: Path) -> None:
+    """Every module compiled once and kept, as `pip install` leaves them: also where the environment says not to."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
 
 
 def _parts(only: Sequence[str]) -> tuple[str, ...]:

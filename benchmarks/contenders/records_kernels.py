@@ -42,6 +42,10 @@ HOUR = 3_600_000
 def run(given: Given, out: Path) -> None:
     """The top in one pass, the records in another."""
     pa.set_cpu_count(1)
+    if (
+        "jemalloc" in pa.supported_memory_backends()
+    ):  # as the house: others leave the system to clear pages again and again
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
     job = Job(
         models=_models(given),
         on={feature: set(collected(given.settings, feature)) for feature in ("location", "usage")},

@@ -88,7 +88,7 @@ class Retiring(Protocol):
 class Measure(BaseModel):
     """A word of `measures:` with its parameters. `of` is the key of the field that it is over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
 
     name: ClassVar[str]
     about: ClassVar[str]

@@ -36,6 +36,11 @@ def parquet(files: Sequence[Place], root: Place, request: Request, *, shown: Sho
     """Parquet files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
     parts = [FilePart(path, root, shown) for path in files]
     _check_plain(parts)
+    return _bound(parts, request)
+
+
+def _bound(parts: Sequence[FilePart], request: Request) -> FileSource:
+    """Plain files bound to a request; to fewer fields with no more than another look at the footers, which are not kept."""
     footers = [footer(part) for part in parts]
     if not parts:
         return FileSource(pruned(pa.schema([]), tree(request)), ())
@@ -49,7 +54,7 @@ def parquet(files: Sequence[Place], root: Place, request: Request, *, shown: Sho
     bound_parts = [
         ParquetPart(part, replace(bound, schema=schema), encoded) for part, bound in zip(parts, bounds, strict=True)
     ]
-    return FileSource(schema, bound_parts, lambda keys: parquet(files, root, request.only(keys), shown=shown))
+    return FileSource(schema, bound_parts, lambda keys: _bound(parts, request.only(keys)))
 
 
 def _check_plain(parts: Sequence[FilePart]) -> None:

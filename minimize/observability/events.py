@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -53,11 +53,8 @@ class About:
     plan: Plan | None = None
     dates: tuple[str, ...] = ()
     source: Place | None = None
-
-    @property
-    def producer(self) -> str:
-        """Who tells."""
-        return f"urn:minimize:{version('minimize')}"
+    producer: str = field(init=False, default_factory=lambda: f"urn:minimize:{version('minimize')}")
+    """Who tells: looked up once, for a package's metadata is a file to be parsed."""
 
 
 def run_uuid(run_id: str) -> str:

@@ -25,7 +25,7 @@ Do = Literal["drop"] | tuple[Step, ...]
 class Model(BaseModel):
     """The manners of every record of a policy or pipeline: frozen, and no key that is not declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class FeatureModel(Model):

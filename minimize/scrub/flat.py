@@ -47,10 +47,15 @@ def fixed(array: pa.Array, rows: Rows, alive: Mask) -> pa.Array:
         return build(array.type, len(array), None, [cut(buffer, start, stop)])
     values = view(buffer, np.uint8)[start:stop].reshape(len(array), width)
     values = _words(values, width)
-    values = values.copy() if rows is None else values[rows]
-    if mask is not None:
-        values[~mask] = 0
+    values = values if rows is None else values[rows]
+    values = values if mask is None else _zeroed(values, mask)
     return build(array.type, len(values), mask, [pa.py_buffer(np.ascontiguousarray(values).reshape(-1))])
+
+
+def _zeroed(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """A copy with zeros where the mask is false: words times zero or one, which costs a fraction of picking rows."""
+    zeroed: npt.NDArray[Any] = np.multiply(values, mask if values.ndim == 1 else mask[:, None], dtype=values.dtype)
+    return zeroed
 
 
 def _words(values: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:

@@ -104,7 +104,7 @@ class Treated:
 class Step(BaseModel):
     """What techniques and `top` share: everything that can be said without data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: ClassVar[str]
     takes: ClassVar[tuple[Family, ...]]

@@ -92,9 +92,11 @@ def finished(
         results[rows] = slow.values.to_numpy(zero_copy_only=False)
         gone[rows] = nulls(slow.values)
         lost[rows] = False if slow.untreated is None else slow.untreated.to_numpy(zero_copy_only=False)
-    results[gone] = 0.0
-    changed = int(np.count_nonzero((results != raw_doubles(values)) & ~gone))
-    valid = pa.py_buffer(np.packbits(~gone, bitorder="little"))
+    there = ~gone
+    words = results.view(np.uint64)  # times zero or one: what is gone becomes 0.0, NaN too
+    np.multiply(words, there, out=words)
+    changed = int(np.count_nonzero((results != raw_doubles(values)) & there))
+    valid = pa.py_buffer(np.packbits(there, bitorder="little"))
     given = pa.Array.from_buffers(values.type, len(values), [valid, pa.py_buffer(results)])
     return Treated(given, mask_of(lost), changed)
 

@@ -57,6 +57,13 @@ def test_nothing_stands_behind_a_null_that_comes_out() -> None:
     assert raw_doubles(out.values).tolist() == [1.0, 0.0]
 
 
+@pytest.mark.parametrize("hidden", [float("nan"), float("inf"), -0.0, 48.8])
+def test_whatever_number_a_null_hides_it_comes_out_as_zero_bits(hidden: float) -> None:
+    values = pa.Array.from_buffers(pa.float64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1.0, hidden]))])
+    out = finished(values, np.array([1.0, hidden]), np.ones(2, bool), lambda some: Round(to=1).apply(some, CONTEXT))
+    assert raw_doubles(out.values).view(np.uint64)[1] == 0
+
+
 def test_nulls_and_numbers_of_a_slice_are_its_own() -> None:
     values = pa.array([1, None, 3, None, 5])[1:4]
     assert nulls(values).tolist() == [True, False, True]
