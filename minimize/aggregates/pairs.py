@@ -7,6 +7,7 @@ Rows that say again what the row before them said of a code are left out at once
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from typing import Self
 
@@ -22,7 +23,7 @@ _CODE = 30
 _WAITING = 1 << 21
 """Pairs that may wait, whatever is known."""
 _AT_ONCE = 1 << 18
-"""Pairs that are set aside together: each takes several times its place on the way."""
+"""Pairs that are set aside, merged or counted together: each takes several times its place on the way."""
 
 
 class Pairs:
@@ -62,9 +63,10 @@ class Pairs:
     def merge(self, other: Self, groups: Codes, codes: Codes) -> None:
         """Takes others in, bits of the same meaning; `groups[i]` and `codes[i]` are our codes for their code i."""
         for keys in (other._keys, *other._pending):
-            pairs = keys >> BITS
-            theirs, low = pairs >> _CODE, pairs & ((1 << _CODE) - 1)
-            self._put(_packed(groups[theirs], codes[low], keys & ((1 << BITS) - 1)))
+            for some in _parts(keys):
+                pairs = some >> BITS
+                theirs, low = pairs >> _CODE, pairs & ((1 << _CODE) - 1)
+                self._put(_packed(groups[theirs], codes[low], some & ((1 << BITS) - 1)))
         if other._beyond is not None:
             self._beyond = Beyond.merged(self._beyond, other._beyond, groups)
 
@@ -73,8 +75,7 @@ class Pairs:
         keys = self.settle()
         if len(keys):
             self._beyond = self._beyond or Beyond(aside, BITS)
-            for start in range(0, len(keys), _AT_ONCE):
-                some = keys[start : start + _AT_ONCE]
+            for some in _parts(keys):
                 pairs = some >> BITS
                 codes, bits = pairs & ((1 << _CODE) - 1), some & ((1 << BITS) - 1)
                 self._beyond.add(pairs >> _CODE, hashes[codes], bits)
@@ -85,9 +86,8 @@ class Pairs:
         """The pairs with their bits, each once, in order."""
         if self._pending:
             parts = [self._keys, *self._pending]
-            self._pending, self._waiting = [], 0
-            self._keys = np.concatenate(parts)
-            del parts
+            self._pending, self._waiting, self._keys = [], 0, np.empty(0, np.int64)
+            self._keys = _joined(parts)
             self._keys.sort()
             self._keys = self._keys[changes(self._keys)]
         return self._keys
@@ -130,14 +130,44 @@ def _packed(groups: Codes, codes: Codes, lacking: Codes | None) -> Codes:
     return keys
 
 
+def _joined(parts: list[Codes]) -> Codes:
+    """All of them in one array; each is let go of as soon as it stands there."""
+    whole, end = np.empty(sum(map(len, parts)), np.int64), 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        whole[end : end + len(part)] = part
+        end += len(part)
+    return whole
+
+
+def _parts(keys: Codes) -> Iterator[Codes]:
+    """Keys in order, some at a time; those of one pair stay together."""
+    start = 0
+    while start < len(keys):
+        end = start + _AT_ONCE
+        while end < len(keys) and keys[end] >> BITS == keys[end - 1] >> BITS:
+            end += 1
+        yield keys[start:end]
+        start = end
+
+
 def _counted(keys: Codes) -> dict[int | None, Codes]:
     """Of each group the pairs (None), and by bit those of which a row does not lack what it stands for."""
-    pairs = keys >> BITS
-    starts = np.flatnonzero(changes(pairs))
-    owners = pairs[starts] >> _CODE
-    everyone = np.bincount(owners).astype(np.int64)
-    lacks = np.bitwise_and.reduceat(keys, starts) if len(starts) else starts
-    some = np.flatnonzero(lacks & ((1 << BITS) - 1))
-    owners, lacks = owners[some], lacks[some]
-    without = [np.bincount(owners[lacks & (1 << bit) != 0], minlength=len(everyone)) for bit in range(BITS)]
+    groups = int(keys[-1] >> (_CODE + BITS)) + 1 if len(keys) else 0
+    everyone, without = np.zeros(groups, np.int64), np.zeros((BITS, groups), np.int64)
+    for some in _parts(keys):
+        pairs = some >> BITS
+        starts = np.flatnonzero(changes(pairs))
+        owners, lacks = pairs[starts] >> _CODE, np.bitwise_and.reduceat(some, starts)
+        _count(everyone, owners)
+        for bit in range(BITS):
+            _count(without[bit], owners[lacks & (1 << bit) != 0])
     return {None: everyone, **{bit: everyone - count for bit, count in enumerate(without)}}
+
+
+def _count(counts: Codes, owners: Codes) -> None:
+    """Adds how often each of these groups, which are in order, comes."""
+    if len(owners):
+        some = np.bincount(owners - owners[0])
+        counts[owners[0] : owners[0] + len(some)] += some

@@ -24,8 +24,8 @@ def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -
     cut = shares(source.parts)
     opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
     first, *others = side_by_side(worker, opened)
-    for other in others:
-        first.merge(other)
+    while others:
+        first.merge(others.pop(0))  # and lets go of it, before everything is settled
     return first.settle()
 
 

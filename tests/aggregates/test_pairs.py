@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,24 @@ def test_codes_are_counted_once_in_a_group_whatever_the_batches(rows: list[tuple
         assert pairs.distinct(np.array(groups), bit).tolist() == [
             len({code for owner, code, lacks in rows if owner == group and not lacks & (1 << bit)}) for group in groups
         ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(row, max_size=20), st.integers(1, 5))
+def test_it_makes_no_difference_how_many_pairs_are_worked_off_at_once(
+    rows: list[tuple[int, int, int]], few: int
+) -> None:
+    groups, codes, lacking = columns(rows)
+    whole, parted, merged = Pairs(), Pairs(), Pairs()
+    whole.add(groups, codes, lacking)
+    owners, same = np.unique(groups), np.arange(2**20 + 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("minimize.aggregates.pairs._AT_ONCE", few)
+        parted.add(groups, codes, lacking)
+        merged.merge(parted, same, same)
+        for bit in (None, 0, 1):
+            counts = whole.distinct(owners, bit).tolist()
+            assert (parted.distinct(owners, bit).tolist(), merged.distinct(owners, bit).tolist()) == (counts, counts)
 
 
 def test_a_copy_goes_on_by_itself() -> None:
