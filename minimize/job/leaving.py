@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -96,6 +96,8 @@ def _files(receipt: Receipt) -> Iterable[OutputFile]:
 class _Looking:
     output: Place
     kms: Kms
+    _known: dict[bytes, list[str]] = field(default_factory=dict)
+    """By the bytes of a policy what it calls them: mostly all files have one policy, and to read it takes longer than a file."""
 
     def at(self, wrote: Receipt, file: OutputFile) -> Left | None:
         """What a file holds; None where it cannot be read."""
@@ -107,9 +109,11 @@ class _Looking:
     def _keys(self, wrote: Receipt) -> list[str]:
         """What the policy of the file calls its tenant, its subject and its time."""
         content = (self.output / RUNS / wrote.run_id / "policy.yaml").read_bytes()
-        root = parse(content.decode("utf-8-sig", "replace"), Faults())
-        said = {} if root is None else {key: node.plain() for key, node in root.entries.items()}
-        return [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
+        if content not in self._known:
+            root = parse(content.decode("utf-8-sig", "replace"), Faults())
+            said = {} if root is None else {key: node.plain() for key, node in root.entries.items()}
+            self._known[content] = [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
+        return self._known[content]
 
 
 def _held(output: Place, path: str, kms: Kms, stored: Stored, keys: Sequence[str]) -> tuple[Held, ...]:
