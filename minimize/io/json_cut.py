@@ -26,6 +26,8 @@ _SPARE = 8
 """Quotes that are pretended to stand behind the last one."""
 _COMMON = 3
 """Where more than one byte in so many is a quote, there is nothing between them."""
+_VALUE = 4
+"""How many bytes there are at least for each value that is looked for: most keys are in most lines, and memory is bounded."""
 _QUOTE = b'"'[0]
 
 
@@ -48,7 +50,8 @@ class Cuts:
 
 def cut(lines: Scanned, rows: Places, fit: Mask, order: Order) -> Cuts | None:
     """Those of some lines that fit, cut; None where it is of no use to try. Takes the indices of lines that follow each other."""
-    walk = _Walk.before(lines, rows, len(order.lead))
+    size = int(lines.ends[rows[-1]] - lines.starts[rows[0]])
+    walk = _Walk.before(lines, rows, len(order.lead)) if len(rows) * len(order.keys) * _VALUE <= size else None
     if walk is None:
         return None
     values = [walk.past(literal) for literal in order.literals]
@@ -110,9 +113,10 @@ class _Walk:
         text = np.empty(_FRONT + end - start + _BEHIND, np.uint8)
         text[:_FRONT] = text[_FRONT + end - start :] = 0
         text[_FRONT : _FRONT + end - start] = lines.marks[start:end]
-        quotes = (text == _QUOTE).nonzero()[0]
-        if len(quotes) * _COMMON > len(text):
+        quoting = text == _QUOTE
+        if np.count_nonzero(quoting) * _COMMON > len(text):
             return None
+        quotes = quoting.nonzero()[0]
         begin, close = lines.starts[rows] + (_FRONT - start), lines.lasts[rows] + (_FRONT - start)
         first = np.searchsorted(quotes, begin)
         after = np.append(first[1:], len(quotes))

@@ -107,9 +107,15 @@ def test_a_line_that_is_said_not_to_fit_is_not_cut() -> None:
 
 
 def test_where_nothing_is_cut_there_are_no_texts() -> None:
-    found = cuts([b"x", b"{}"])
+    found = cuts([b"x" * 100, b"{}"])
     assert found is not None
     assert (len(found.rows), len(found.texts)) == (0, 0)
+
+
+def test_where_lines_are_short_and_keys_many_nothing_is_tried() -> None:
+    order = Order(tuple(b"k%d" % key for key in range(100)), b",", b":")
+    assert cuts([b'{"k1":1}'] * 100, order) is None
+    assert told([b'{"k1":1,"k2":"' + b"x" * 400 + b'"}'], order) == [{b"k1": "1", b"k2": json.dumps("x" * 400)}]
 
 
 def test_where_much_is_quotes_nothing_is_tried() -> None:
