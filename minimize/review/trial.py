@@ -6,7 +6,7 @@ frequent values) sees the files of the trial.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -85,10 +85,10 @@ class Trial:
 
         Raises what a run raises before it reads.
         """
-        source = _source(pipeline, files, kind)
+        known = people or People()
+        source = _source(pipeline, files, kind, known.erased.fields)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.at(at)
-        known = people or People()
         gone, right = known.erased.at(at), corrections(known.corrected, pipeline.policy, at, keys)
         job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right)
         stages = way_through(job, partial(batches_of, source))
@@ -158,9 +158,9 @@ def _fate(counts: Counts) -> tuple[Fate, str | None]:
     return "deduplicated", "deduplicated"
 
 
-def _source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON) -> Source:
+def _source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON, also: Collection[str] = ()) -> Source:
     root = files[0].parent if files else Path()
-    return FORMATS[kind](files, root, request(pipeline.policy, pipeline.purpose, pipeline))
+    return FORMATS[kind](files, root, request(pipeline.policy, pipeline.purpose, pipeline, also))
 
 
 def latest(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:

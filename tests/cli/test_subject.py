@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
+import pytest
+
+from minimize.governance.subjects import deleting, requests
 from tests.cli.command import Command
+from tests.governance.access.house import given, mapping
 from tests.job.house import LASTING, House, events
 
 RECORDS = events(60)
@@ -107,3 +112,36 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(house: House, command: Comma
     assert (wrong.code, "is it spelled so?" in wrong.err) == (2, True)
     whole = command("subject", "delete", "--tenant", "north", *places)
     assert "of 1 tenant would go" in whole.out
+
+
+def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
+    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    (house.folder / "minimize.yaml").write_text("access: access.yaml\nledger: out/ledger.db\nkeys: test.keys\n")
+    rules = mapping(given("operator", "ann"), given("privacy_officer", "pia"))
+    (house.folder / "access.yaml").write_text(json.dumps(rules))
+    words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
+    assert command(*words).code == 3
+    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
+    assert command(*words).code == 0
+
+
+def test_what_is_open_past_its_day_is_told_by_the_exit_code(
+    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.pipeline(aggregates=None)
+    house.brings(RECORDS)
+    house.run(at=None, output=None)
+    places = ("--output", house.out, "--keys", house.keys)
+    with monkeypatch.context() as patched:
+        patched.setattr(requests, "WITHIN", -timedelta(days=1))
+        patched.setattr(deleting._Deleting, "_carried_out", lambda *_: ())
+        assert command("subject", "delete", "d3", "--tenant", "north", *places, "--yes").code == 1
+    said = command("subject", "status", *places[:2])
+    assert (said.code, "failed" in said.out, "OVERDUE" in said.out) == (1, True, True)
+    assert command("subject", "delete", "d3", "--tenant", "north", *places, "--yes").code == 0
+    assert command("subject", "status", *places[:2]).code == 0
