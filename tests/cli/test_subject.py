@@ -102,6 +102,7 @@ def test_a_view_is_a_page_too(house: House, command: Command) -> None:
 
 
 def test_of_whom_nothing_is_held_a_deletion_says_so(house: House, command: Command) -> None:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     house.brings(RECORDS)
     house.run(at=None, output=None)
