@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from minimize.ledger.truncating import Truncation
 
 RECEIPT: Final = "receipt.json"
+_WANTS: Final = "--receipts wants an output folder, or one of receipts"
 
 
 def opened(ledger: PathLike | None, output: Anywhere | None = None) -> Ledger:
@@ -58,7 +59,8 @@ def check_audit(
 
     Takes the ledger (else the one that counts for the output folder), a folder in or below which receipts stand, a file with a
     head that was kept, and the keyring or public key that signatures are checked by.
-    Without receipts and head a warning says that the log's end is not vouched for. Raises LedgerError, ConfigurationError.
+    Without receipts and head a warning says that the log's end is not vouched for. Raises LedgerError, ConfigurationError,
+    OutputError where a folder is named and no receipt stands there.
     """
     from dataclasses import replace
 
@@ -69,6 +71,8 @@ def check_audit(
     verifier = verifier_for(folder or Path.cwd(), keys, public_key)
     kept = None if head is None else Kept(_kept(Path(head)), str(head))
     places = [] if receipts is None else list(_places(output_at(receipts)))
+    if receipts is not None and not places:
+        raise OutputError(f"no receipt stands in or below {receipts}", hint=_WANTS)
     said = [(place, each) for place, each in places if isinstance(each, Receipt)]
     with opened(ledger, folder) as book:
         result = checked(book, verifier, kept, said)
@@ -118,7 +122,7 @@ def truncate_audit(
 def _places(folder: Place) -> Iterator[tuple[str, Receipt | Finding]]:
     """Every receipt in or below a folder, by its place; in place of one that cannot be read, a finding."""
     if not folder.is_dir():
-        raise OutputError(f"there is no folder {folder}", hint="--receipts wants an output folder, or one of receipts")
+        raise OutputError(f"there is no folder {folder}", hint=_WANTS)
     for path in _named(folder):
         place = str(relative(path, folder))
         try:

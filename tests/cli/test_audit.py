@@ -144,6 +144,13 @@ def test_receipts_that_are_not_there_are_said(command: Command, ledger: Path) ->
 
 
 @pytest.mark.usefixtures("ledger")
+def test_a_folder_that_holds_no_receipt_vouches_for_nothing_and_is_refused(command: Command, house: House) -> None:
+    (house.folder / "empty").mkdir()
+    said = command("audit", "verify", "--receipts", house.folder / "empty")
+    assert (said.code, "no receipt stands in or below" in said.err) == (2, True)
+
+
+@pytest.mark.usefixtures("ledger")
 def test_a_receipt_that_cannot_be_read_is_a_finding(command: Command, house: House) -> None:
     (house.folder / "kept").mkdir()
     (house.folder / "kept" / "receipt.json").write_text("{}")
