@@ -261,7 +261,8 @@ def _notice(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
 def _rest(scope: Mapping[str, Any]) -> list[str]:
     unknown = scope["records_of_unknown_tenants"]
     lines = [f"  {unknown:,} records whose tenant no file tells"] if unknown else []
-    lines += [f"  NOTHING MATCHES {one}: is it written right?" for one in scope.get("nothing_matches", ())]
+    asked = "is it written right, and was it there by then?"
+    lines += [f"  NOTHING MATCHES {one}: {asked}" for one in scope.get("nothing_matches", ())]
     lines += [
         f"  {one['operation']} by {one['actor']} at {one['at']}: of whom, nobody can tell"
         for one in scope.get("acts_of_unknown_tenants", ())

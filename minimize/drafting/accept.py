@@ -54,12 +54,22 @@ def accept(folder: Path, names: Collection[str]) -> list[str]:
     wanted = list(proposals) if ALL in names else list(dict.fromkeys(names))
     missing = [name for name in wanted if name not in proposals]
     if missing:
-        hint = did_you_mean(missing[0], proposals) or "what is open stands in the policy as `# proposed:`"
+        hint = _why_not(missing[0], text, proposals)
         raise ConfigurationError(f"nothing is proposed for {', '.join(f'`{name}`' for name in missing)}", hint=hint)
     changed = _changed(text, [each for name in wanted for each in proposals[name]])
     _check(changed, path)
     durable.written(durable.write_file, path, changed.encode())
     return wanted
+
+
+def _why_not(name: str, text: str, proposals: Collection[str]) -> str:
+    """A hint for a name without a proposal: what it may have been, unless the policy knows it as it is."""
+    root = parse(text, Faults())
+    said = {} if root is None else root.plain()
+    fields = said.get("fields") if isinstance(said, dict) else None
+    if isinstance(fields, dict) and name in fields:
+        return "it was accepted already, or edited by hand, or nothing was proposed: see its line in the policy"
+    return did_you_mean(name, proposals) or "what is open stands in the policy as `# proposed:`"
 
 
 def opened(text: str) -> list[Open]:

@@ -48,9 +48,14 @@ def drift(
     found = dated(found_files(job, input, wanted.only), wanted)
     day = _newest(found)
     if not found.files.get(day):
-        raise ConfigurationError("no file matches the source", hint="give --date or --input")
+        looked = job.source.path if input is None else str(input)
+        raise ConfigurationError(f"no file matches {looked}{_of(wanted.only)}", hint="another --date, or --input PATH?")
     chain = _chain(job.target(output))
     return quietly(lambda: _report(job, day, found, chain, keys))
+
+
+def _of(day: Day) -> str:
+    return "" if day is None else f" for {day}"
 
 
 def _newest(found: Found) -> Day:

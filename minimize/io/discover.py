@@ -53,7 +53,8 @@ def discover(source: Any) -> Found:
     parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_of(path)]
     if not parts:
         raise SourceError(
-            "nothing to look at was found", hint=f"files end in {', '.join(_ENDINGS)}, .gz and .zst included"
+            f"nothing to look at was found in {source}",
+            hint=f"files end in {', '.join(_ENDINGS)}, .gz and .zst included",
         )
     together: dict[str, str] = {}
     for part in parts[:FILES]:

@@ -75,7 +75,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
     file = _file(path, "pipeline.yaml")
     faults = Faults(str(file))
     opened = _open(file, faults)
-    if opened is None:
+    if opened is None or _mistaken(opened.root, "policy", "pipeline", faults):
         return None, faults.found
     house = (*purposes, *house_purposes(file.parent, faults))
     house_approval(file.parent, faults)
@@ -127,11 +127,21 @@ def _open(file: Path, faults: Faults) -> _Opened | None:
     return _Opened(root, f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
+def _mistaken(root: Node, is_: str, wanted: str, faults: Faults) -> bool:
+    """Whether the file is the other of the two; that is the only fault then."""
+    has_fields, has_name = "fields" in root.entries, "pipeline" in root.entries
+    mistaken = (has_fields, has_name) == ((True, False) if is_ == "policy" else (False, True))
+    if mistaken:
+        hint = f"name the {wanted}.yaml, or the folder of both"
+        faults.add("P005", f"this is a {is_}, and a {wanted} is wanted", line=1, hint=hint)
+    return mistaken
+
+
 def _read_policy(file: Path, purposes: tuple[str, ...], faults: Faults) -> _Read:
     own = Faults(str(file))
     read = _Read(None, Scope(own, file.parent, None, {}))
     opened = _open(file, own)
-    if opened is not None:
+    if opened is not None and not _mistaken(opened.root, "pipeline", "policy", own):
         house = (*purposes, *house_purposes(file.parent, own))
         read = _Read(*policy_of(opened.root, file.parent, own, house, {"path": file, "digest": opened.digest}))
     faults.found.extend(own.found)

@@ -93,7 +93,8 @@ def gather(output: Place, kms: Kms | None = None) -> Evidence:
     runs = tuple(sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence))
     findings = [finding for _, findings in read for finding in findings]
     if not runs:
-        findings.append(found("V001", "no receipt is here that can be read", file=RUNS))
+        hint = "" if (output / RUNS).is_dir() else f"there is no {RUNS} here: is this an output folder?"
+        findings.append(found("V001", "no receipt is here that can be read", file=RUNS, hint=hint))
     receipts = [run.receipt for run in runs]
     names = frozenset(in_force(receipts)) | {QUARANTINE}
     return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings), kms)

@@ -88,6 +88,16 @@ def test_a_name_without_a_proposal_is_a_mistake_and_nothing_is_written(drafted: 
     assert (drafted / "policy.yaml").read_text() == HEAD + FIELDS
 
 
+def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_typing_error(drafted: Path) -> None:
+    accept(drafted, ["mail"])
+    with pytest.raises(ConfigurationError) as caught:
+        accept(drafted, ["mail"])
+    assert "accepted already" in caught.value.hint
+    with pytest.raises(ConfigurationError) as caught:
+        accept(drafted, ["tenat_id"])
+    assert caught.value.hint == "did you mean `tenant_id`?"
+
+
 def test_a_field_that_somebody_edited_is_no_longer_open(drafted: Path) -> None:
     path = drafted / "policy.yaml"
     path.write_text(path.read_text().replace("mail: {type: string, do: drop}", "mail: {type: string, do: presence}"))

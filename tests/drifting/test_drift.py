@@ -254,6 +254,12 @@ def test_without_files_there_is_nothing_to_look_at(house: House) -> None:
         found(house)
 
 
+def test_where_no_file_was_found_is_said_and_for_which_date(house: House) -> None:
+    house.brings(many())
+    with pytest.raises(ConfigurationError, match=r"no file matches .+ for 2026-11-20"):
+        found(house, date="2026-11-20")
+
+
 def test_a_damaged_file_is_an_error(house: House) -> None:
     path = house.brings(many())
     path.write_bytes(path.read_bytes()[:-9])

@@ -90,3 +90,8 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(SourceError, match="ndjson"):
         discover(tmp_path)
+
+
+def test_a_source_in_which_nothing_is_found_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=f"in {tmp_path}/nothing"):
+        discover(tmp_path / "nothing")

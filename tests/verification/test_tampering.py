@@ -140,6 +140,11 @@ def test_no_receipt_at_all_is_found(house: House) -> None:
     assert house.codes()[0] == "V001"
 
 
+def test_a_folder_that_is_no_output_is_asked_about(house: House) -> None:
+    shutil.rmtree(house.output / "runs")
+    assert "is this an output folder?" in check(house.output, keys=house.keyring)[0].hint
+
+
 def test_a_run_folder_without_a_receipt_is_a_warning(house: House) -> None:
     (house.output / "runs" / "20261125T000009Z-0123456789ab").mkdir()
     findings = check(house.output, keys=house.keyring)

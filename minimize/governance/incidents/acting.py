@@ -44,7 +44,8 @@ class Case:
         if not self.exposed or not self.id or not self.title:
             raise ConfigurationError("an incident has a name, a title and something that was exposed")
         if (until is not None and until < since) or self.known_at < since:
-            raise ConfigurationError("an incident does not end, and is not known, before it begins")
+            hint = "--to and --known are not before --from"
+            raise ConfigurationError("an incident does not end, and is not known, before it begins", hint=hint)
         return {
             "title": self.title,
             "happened": [time_text(since), None if until is None else time_text(until)],

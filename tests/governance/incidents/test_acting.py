@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,6 +72,12 @@ def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]
     said = {name: getattr(CASE, name) for name in Case.__slots__} | changes
     with pytest.raises(ConfigurationError):
         open_incident(Case(**said), places, NOW)
+
+
+def test_times_that_run_backwards_are_told_with_the_options_that_say_them(places: Places) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_incident(replace(CASE, known_at=NOW - timedelta(days=2)), places, NOW)
+    assert caught.value.hint == "--to and --known are not before --from"
 
 
 def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) -> None:
