@@ -29,6 +29,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, TypeVar
 
+from minimize.counts import counted
 from minimize.system import said
 
 P = ParamSpec("P")
@@ -161,8 +162,8 @@ class Reason:
     hint: str = ""
 
     def __str__(self) -> str:
-        counted = ((self.tenants, "tenants"), (self.rows, "rows"))
-        counts = ", ".join(f"{number:,} {noun}" for number, noun in counted if number is not None)
+        held = ((self.tenants, "tenant"), (self.rows, "row"))
+        counts = ", ".join(counted(number, noun) for number, noun in held if number is not None)
         return self.message + (f" ({counts})" if counts else "")
 
     def as_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from minimize.anchoring import anchored
+from minimize.counts import counted
 from minimize.errors import Finding, OutputError, without_values
 from minimize.io.published import receipts, settle
 from minimize.keys import Keyring, PublicKeys, Verifier
@@ -60,7 +61,7 @@ def extent(output: Anywhere) -> str:
     said = receipts(output_at(output))
     standing = [file for files in in_force(said).values() for file in files]
     rows = sum(file.rows for file in standing)
-    return f"{len(said):,} receipts, {len(standing):,} files in force, {rows:,} rows"
+    return f"{counted(len(said), 'receipt')}, {counted(len(standing), 'file')} in force, {counted(rows, 'row')}"
 
 
 def _looked(output: Place, verifier: Verifier, ledger: PathLike | None) -> list[Finding] | None:

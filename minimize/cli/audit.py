@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.findings import show
 from minimize.cli.lines import on_one_line
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.ledger.audit import Wanted
@@ -77,7 +78,9 @@ def verify(
         word = "verified" if checked.ok else "not verified"
         gone = checked.checkpoint
         since = "" if gone is None else f"; up to entry {gone.head.sequence:,} they are gone, by a checkpoint"
-        click.echo(f"{word}: {checked.head.sequence:,} entries, head {checked.head.digest or '(none)'}{since}")
+        click.echo(
+            f"{word}: {counted(checked.head.sequence, 'entry', 'entries')}, head {checked.head.digest or '(none)'}{since}"
+        )
     return 0 if checked.ok else 1
 
 
@@ -92,7 +95,7 @@ def export(file: str, ledger: str | None, output: str | None, as_json: bool, **f
 
     may("audit/export", {"ledger": ledger, "output": output})
     count = export_audit(ledger, Path(file), _wanted(**filters), output=output)
-    options.show({"file": file, "entries": count}, as_json, f"wrote {count:,} entries to {file}")
+    options.show({"file": file, "entries": count}, as_json, f"wrote {counted(count, 'entry', 'entries')} to {file}")
 
 
 @command.command("truncate")
@@ -117,9 +120,8 @@ def truncate(
     if done.last is None:
         text = f"nothing to do: no entry is from before {done.before:%Y-%m-%dT%H:%M:%SZ}"
     else:
-        which = (
-            f"{done.entries:,} entries from before {done.before:%Y-%m-%dT%H:%M:%SZ}, up to entry {done.last.sequence:,}"
-        )
+        gone = counted(done.entries, "entry", "entries")
+        which = f"{gone} from before {done.before:%Y-%m-%dT%H:%M:%SZ}, up to entry {done.last.sequence:,}"
         text = (
             f"gone: {which}"
             if yes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.drifting import Report
@@ -51,7 +52,7 @@ def command(
 
 def _show(report: Report) -> None:
     dates = f" of {', '.join(report.dates)}" if report.dates else ""
-    click.echo(f"{report.policy} version {report.version}, {report.records:,} records{dates}")
+    click.echo(f"{report.policy} version {report.version}, {counted(report.records, 'record')}{dates}")
     if not report.changes:
         click.echo("no drift")
     for change in report.changes:

@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.governance.incidents import Incident
@@ -135,7 +136,7 @@ def _drafted(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str,
     house = _house(words)
     known = find_contacts(words["contacts"], house.folder)
     done = draft(id_, Path(words["to"]), words["contact"], known, house, now, only=only)
-    lines = [f"version {done.version} for {len(done.tenants)} tenants: {done.folder}"]
+    lines = [f"version {done.version} for {counted(len(done.tenants), 'tenant')}: {done.folder}"]
     lines += [f"  no contact of {tenant} is known" for tenant in done.nobody]
     options.show(done.as_json(), as_json, "\n".join(map(on_one_line, lines)))
 
@@ -216,7 +217,7 @@ def _show(found: Incident, as_json: bool, now: datetime) -> None:
 def _line(found: Incident, now: datetime) -> str:
     due = "" if found.due is None else f", notice by {found.due:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
     late = " OVERDUE" if found.is_overdue(now) else ""
-    return on_one_line(f"{found.id}  {found.title}: {found.state}, {len(found.affected)} tenants{due}{late}")
+    return on_one_line(f"{found.id}  {found.title}: {found.state}, {counted(len(found.affected), 'tenant')}{due}{late}")
 
 
 def _told(found: Incident, now: datetime) -> list[str]:
@@ -238,9 +239,9 @@ def _told(found: Incident, now: datetime) -> list[str]:
 
 def _tenant(each: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
     many, period, kinds = each["subjects"], each["period"], each["kinds"]
-    subjects = "groups" if many is None else f"{'' if many['exact'] else 'at most '}{many['count']:,} subjects"
+    subjects = "groups" if many is None else f"{'' if many['exact'] else 'at most '}{counted(many['count'], 'subject')}"
     there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
-    records = f"{'' if each.get('rows_exact', True) else 'at most '}{each['rows']:,} records"
+    records = f"{'' if each.get('rows_exact', True) else 'at most '}{counted(each['rows'], 'record')}"
     return [
         f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, "
         f"{period['from'] or '?'} to {period['to'] or '?'}; {_notice(each, body)}",
@@ -260,7 +261,7 @@ def _notice(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
 
 def _rest(scope: Mapping[str, Any]) -> list[str]:
     unknown = scope["records_of_unknown_tenants"]
-    lines = [f"  {unknown:,} records whose tenant no file tells"] if unknown else []
+    lines = [f"  {counted(unknown, 'record')} whose tenant no file tells"] if unknown else []
     asked = "is it written right, and was it there by then?"
     lines += [f"  NOTHING MATCHES {one}: {asked}" for one in scope.get("nothing_matches", ())]
     lines += [

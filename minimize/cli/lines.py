@@ -12,12 +12,3 @@ def on_one_line(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
-
-
-def counted(count: int, thing: str) -> str:
-    """So many of something, in words.
-
-    >>> counted(1, "record"), counted(12000, "file")
-    ('1 record', '12,000 files')
-    """
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.tables import counts_table
+from minimize.counts import counted as numbered
 
 
 @click.group(name="quarantine")
@@ -58,6 +59,6 @@ def show(
 def _table(groups: list[dict[str, Any]], rows: int) -> None:
     numbers = [name for name in ("rows", "passing") if name in groups[0]]
     counts_table(groups, ("code", "field", "file"), numbers)
-    told = f"{rows:,} records in quarantine"
+    told = f"{numbered(rows, 'record')} in quarantine"
     passing = f"; {sum(each['passing'] for each in groups):,} would pass now" if "passing" in groups[0] else ""
     click.echo(told + passing)

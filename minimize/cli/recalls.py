@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.governance.sharing import Recall
@@ -46,7 +47,7 @@ def plain(found: Sequence[Recall]) -> list[dict[str, Any]]:
 def line(each: Recall) -> str:
     """An entry on one line."""
     late = "  OVERDUE" if each.overdue else ""
-    counts = f"{each.rows:,} rows, {len(each.subjects):,} subjects"
+    counts = f"{counted(each.rows, 'row')}, {counted(len(each.subjects), 'subject')}"
     return f"{each.recipient}  {each.tenant}  {each.cause}  {each.state}  {counts}  {each.disclosure}{late}"
 
 

@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.width import width
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.ledger.runs import RunRow
@@ -77,7 +78,7 @@ def _rebuild(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_
     from minimize.indexing import rebuild
 
     done = rebuild(outputs, ledger, keys=keys, now=datetime.now(UTC))
-    lines = [f"{each.runs:,} runs of {each.folder}; the audit log was told of {each.told:,}" for each in done]
+    lines = [f"{counted(each.runs, 'run')} of {each.folder}; the audit log was told of {each.told:,}" for each in done]
     body = [{"output": each.folder, "runs": each.runs, "told": each.told} for each in done]
     options.show({"outputs": body}, as_json, "\n".join(lines))
 

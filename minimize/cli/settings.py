@@ -12,6 +12,7 @@ import click
 from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.lines import on_one_line
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.settings import SettingRow
@@ -143,7 +144,7 @@ def export(file: str, as_json: bool, **places: Any) -> None:
 
     may("settings/read", places)
     count = export_settings(file, _house(**places))
-    options.show({"file": file, "rows": count}, as_json, f"wrote {count:,} rows to {file}")
+    options.show({"file": file, "rows": count}, as_json, f"wrote {counted(count, 'row')} to {file}")
 
 
 def _house(**places: Any) -> House:

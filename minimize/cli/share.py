@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options, recall
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.governance.recipients import Recipients
@@ -165,7 +166,7 @@ def why(
 
 def _line(each: Disclosure) -> str:
     when = f"{each.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
-    return f"{when}  {each.recipient}  {each.function}  {each.rows:,} rows  {each.disclosure}"
+    return f"{when}  {each.recipient}  {each.function}  {counted(each.rows, 'row')}  {each.disclosure}"
 
 
 def _data(data: str | None, output: str | None, pipeline: str | None) -> str:

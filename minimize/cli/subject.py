@@ -11,7 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.allowing import may
-from minimize.cli.lines import counted
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.governance.subjects import Deletion, Status, Subject, View

@@ -9,9 +9,9 @@ from typing import Any
 from minimize.aggregates import Measure
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
-from minimize.plan.words import chain_text
 from minimize.pointer import STAR
 from minimize.policy.model import Role
+from minimize.policy.words import chain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def meanings(plan: Plan, name: str) -> dict[tuple[str, ...], Meaning]:
 def form_of(field: FieldPlan) -> str:
     """What becomes of a field's values, whatever decides between several ways.
 
-    >>> from minimize.plan.words import chain_text
+    >>> from minimize.policy.words import chain_text
     >>> chain_text("drop")
     'drop'
     """

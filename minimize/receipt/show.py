@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from minimize.counts import counted, number
 from minimize.markup import page, paragraph, table
 from minimize.receipt.model import FieldReceipt, Output
 
@@ -27,8 +28,8 @@ def html(receipt: Receipt) -> str:
     """What happened, as tables; every text in them is escaped."""
     return page(
         paragraph(_title(receipt)),
-        table("rows", ("read", *_FATES), [[_number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]], 0),
-        table("why, and what nobody declared", ("", "rows"), [[what, _number(n)] for what, n in _causes(receipt)], 1),
+        table("rows", ("read", *_FATES), [[number(getattr(receipt.rows, name)) for name in ("read", *_FATES)]], 0),
+        table("why, and what nobody declared", ("", "rows"), [[what, number(n)] for what, n in _causes(receipt)], 1),
         table(
             "fields",
             ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
@@ -52,8 +53,8 @@ def _title(receipt: Receipt) -> str:
 def _lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     rows = receipt.rows
     counts = {name: getattr(rows, name) for name in _FATES}
-    fates = " + ".join(f"{_number(count)} {name}" for name, count in counts.items() if count or name == "written")
-    yield "rows", f"{_number(rows.read)} read = {fates}"
+    fates = " + ".join(f"{number(count)} {name}" for name, count in counts.items() if count or name == "written")
+    yield "rows", f"{number(rows.read)} read = {fates}"
     yield "rows gated by", _named(_reasons(receipt))
     yield "quarantined as", _named(receipt.quarantine.by_code.items())
     fields = receipt.fields
@@ -69,8 +70,8 @@ def _lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
 
 
 def _of(fields: Mapping[str, FieldReceipt], what: str) -> str:
-    counted = [(name, getattr(each, what), each.values) for name, each in fields.items()]
-    return ", ".join(f"{name} {_number(count)} of {_number(values or 0)}" for name, count, values in counted if count)
+    found = [(name, getattr(each, what), each.values) for name, each in fields.items()]
+    return ", ".join(f"{name} {number(count)} of {number(values or 0)}" for name, count, values in found if count)
 
 
 def _is_treated(each: FieldReceipt) -> bool:
@@ -99,16 +100,16 @@ def _causes(receipt: Receipt) -> Iterable[tuple[str, int]]:
 
 
 def _named(counts: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{name} {_number(count)}" for name, count in counts if count)
+    return ", ".join(f"{name} {number(count)}" for name, count in counts if count)
 
 
 def _output_line(output: Output) -> str:
-    text = f"{_number(output.rows)} rows in {_plural(len(output.files), 'file')}, {output.category}"
+    text = f"{counted(output.rows, 'row')} in {counted(len(output.files), 'file')}, {output.category}"
     if output.groups_suppressed:
         text += (
-            f"; {_plural(output.groups_suppressed, 'group')} suppressed ({_number(output.rows_suppressed or 0)} rows)"
+            f"; {counted(output.groups_suppressed, 'group')} suppressed ({counted(output.rows_suppressed or 0, 'row')})"
         )
-    return text + (f"; {_number(output.too_late)} too late" if output.too_late else "")
+    return text + (f"; {number(output.too_late)} too late" if output.too_late else "")
 
 
 def _did(each: FieldReceipt) -> str:
@@ -116,18 +117,10 @@ def _did(each: FieldReceipt) -> str:
 
 
 def _field_cells(each: FieldReceipt) -> list[str]:
-    values = "not counted" if each.values is None else _number(each.values)
-    return [_did(each), values, *(_number(n) for n in (each.changed, each.gated, each.unparsable, each.dropped))]
+    values = "not counted" if each.values is None else number(each.values)
+    return [_did(each), values, *(number(n) for n in (each.changed, each.gated, each.unparsable, each.dropped))]
 
 
 def _output_cells(output: Output) -> list[str]:
-    suppressed = "" if output.groups_suppressed is None else _number(output.groups_suppressed)
-    return [output.category, _number(output.rows), _number(len(output.files)), suppressed]
-
-
-def _number(count: int) -> str:
-    return f"{count:,}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{_number(count)} {noun}{'' if count == 1 else 's'}"
+    suppressed = "" if output.groups_suppressed is None else number(output.groups_suppressed)
+    return [output.category, number(output.rows), number(len(output.files)), suppressed]

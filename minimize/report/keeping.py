@@ -9,8 +9,8 @@ from typing import Final
 from minimize.governance.retention.expire import Expiry, resolved
 from minimize.governance.retention.plan import Open, Plan, opens
 from minimize.io.places import place_of
-from minimize.plan.words import duration
 from minimize.policy.model import Policy
+from minimize.policy.words import duration
 from minimize.receipt import in_force
 from minimize.report.facts import Due, Keeping, OpenEvent, Partition, Retention
 from minimize.report.rounding import Count

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from minimize.plan.words import condition_text, step_text
 from minimize.policy.model import Do, Field
+from minimize.policy.words import condition_text, step_text
 from minimize.techniques import Step
 
 Phrase = Callable[[Any], str]

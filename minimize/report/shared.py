@@ -14,7 +14,7 @@ from minimize.governance.consent import Shown, shown
 from minimize.governance.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.governance.sharing import recalls_of
 from minimize.governance.sharing.recall import Recall
-from minimize.plan.words import duration
+from minimize.policy.words import duration
 from minimize.report.facts import FunctionFacts, RecipientFacts
 from minimize.report.rounding import Count
 from minimize.report.standing import Standing

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 
 from minimize.governance.access.model import Access, Assignment, Scope, covers
-from minimize.plan.words import duration
+from minimize.policy.words import duration
 from minimize.review.change import Change
 from minimize.review.grades import Grade, changed, fewer, lower, more
 from minimize.review.roles import role_changes

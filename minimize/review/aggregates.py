@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from minimize.aggregates import Measure
-from minimize.plan.words import duration
 from minimize.policy.pipeline import AggregateModel, Key, Pipeline
+from minimize.policy.words import duration
 from minimize.review.change import Change
 from minimize.review.forms import unit_grade
 from minimize.review.grades import Grade, changed, higher, joined, ranked, said, unsaid

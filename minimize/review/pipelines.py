@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from minimize.plan.words import condition_text
 from minimize.policy.pipeline import Deduplicate, Pipeline, RecordsModel
+from minimize.policy.words import condition_text
 from minimize.review.aggregates import aggregate_changes
 from minimize.review.change import Change
 from minimize.review.conditions import condition_grade

@@ -12,9 +12,9 @@ from minimize.plan.category import least, left_of
 from minimize.plan.effective import ForTenant
 from minimize.plan.model import Branch, FieldPlan, Plan
 from minimize.plan.request import for_purpose
-from minimize.plan.words import chain_text, condition_text, duration
 from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.model import Field
+from minimize.policy.words import chain_text, condition_text, duration
 from minimize.review.step import Step, Verdict
 from minimize.settings import SettingRow
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
 from minimize.governance.recipients.subprocessors import Subprocessor, Subprocessors
-from minimize.plan.words import chain_text
+from minimize.policy.words import chain_text
 from minimize.review.change import Change
 from minimize.review.fields import ROLES
 from minimize.review.forms import form_grade

@@ -10,9 +10,9 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.plan.model import FieldPlan
-from minimize.plan.words import chain_text, condition_text
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition, Feature, Level, atoms
+from minimize.policy.words import chain_text, condition_text
 from minimize.review.step import Step, Verdict
 from minimize.review.trial import Trial, Tried
 from minimize.settings import SettingRow

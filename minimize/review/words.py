@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from minimize.plan.words import duration
+from minimize.policy.words import duration
 
 CATEGORIES: Final = ("aggregated", "pseudonymized", "identified", None)
 """What an output may be at most, from the least; None is no promise."""

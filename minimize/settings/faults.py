@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from minimize.counts import counted
 from minimize.errors import Finding, PolicyError
 
 
@@ -21,7 +22,7 @@ def ahead(lines: Sequence[int], file: str | None) -> PolicyError:
     """Rows that are recorded in the future."""
     what, hint = "a row that is recorded in the future", "`valid_from` may lie ahead, `recorded_at` may not"
     findings = [Finding("C009", what, hint=hint, file=file, line=line) for line in lines]
-    return PolicyError(f"{len(lines)} rows are recorded in the future", findings=findings)
+    return PolicyError(f"{counted(len(lines), 'row')} recorded in the future", findings=findings)
 
 
 def _refused(code: str, message: str, hint: str, file: str | None = None) -> PolicyError:

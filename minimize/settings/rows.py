@@ -12,6 +12,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.counts import counted
 from minimize.markup import page, paragraph, table
 from minimize.settings.base import SCHEMA
 from minimize.settings.seen import Explained, SeenSettings
@@ -72,11 +73,11 @@ class SettingsRows:
         """How often each switch was moved, and by how many tenants: nobody's own switches."""
         keys = ["setting", "holder", "value"]
         moved = [("tenant_id", "count"), ("tenant_id", "count_distinct")]
-        counted = (
+        moves = (
             self.table.group_by(keys, use_threads=False).aggregate(moved).sort_by([(key, "ascending") for key in keys])
         )
-        rows = [[str(cell) for cell in row.values()] for row in counted.to_pylist()]
-        title = f"collection settings{f' of {self.file}' if self.file else ''}: {self.table.num_rows:,} rows"
+        rows = [[str(cell) for cell in row.values()] for row in moves.to_pylist()]
+        title = f"collection settings{f' of {self.file}' if self.file else ''}: {counted(self.table.num_rows, 'row')}"
         return page(paragraph(title), table("", ("setting", "holder", "value", "rows", "tenants"), rows, 3))
 
     def kinds(self) -> tuple[Kind, ...]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from minimize.counts import counted
 from minimize.errors import Finding, KeyringError
 from minimize.keys import Keyring, Verifier
 from minimize.keys.cmac import Cmac
@@ -47,7 +48,7 @@ def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
         else:
             unopened += 1
     if unopened:
-        yield found("V019", f"{unopened} indexes were not opened", hint="verify with the keyring")
+        yield found("V019", f"{counted(unopened, 'index', 'indexes')} not opened", hint="verify with the keyring")
 
 
 def _place(standing: Standing, index: FileRef) -> Iterator[Finding]:

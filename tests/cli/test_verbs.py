@@ -30,7 +30,7 @@ def _done(house: House) -> House:
 def test_an_output_that_stands_as_it_was_written_verifies(done: House, command: Command) -> None:
     said = command("verify", done.out, "--keys", done.keys)
     assert said.code == 0
-    assert re.search(r"^verified: 1 receipts, \d+ files in force, \d+ rows$", said.out, re.MULTILINE)
+    assert re.search(r"^verified: 1 receipt, \d+ files in force, \d+ rows$", said.out, re.MULTILINE)
 
 
 def test_for_machines_verification_says_ok_and_what_it_found(done: House, command: Command) -> None:

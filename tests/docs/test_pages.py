@@ -6,12 +6,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.docs.pages import ROOT, Reader, path_with_ours
 
-PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
+
+
+def marked(page: Path) -> Any:
+    """A page that wants Java says so."""
+    return pytest.param(page, marks=pytest.mark.spark) if page.name == "spark.md" else page
 
 
 @pytest.fixture(name="reader")
@@ -31,6 +37,6 @@ def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT / "docs")))
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
     assert reader.reads(page) >= 0

@@ -24,12 +24,17 @@ from minimize.door.tokens import make_token
 from tests.door.house import PURPOSE, ROWS, Home
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text().partition("## Reading through the door")[2].partition("\n## ")[0]
+SECTION = (
+    (ROOT / "docs" / "guide" / "access.md")
+    .read_text()
+    .partition("## Reading through the door")[2]
+    .partition("\n## ")[0]
+)
 UNIT = ROOT / "docs" / "door" / "minimize-door.service"
 FRONT = ROOT / "docs" / "door" / "nginx.conf"
 
 
-SHELL = SECTION.partition("```bash\n")[2].partition("```")[0]
+SHELL = SECTION.partition("```sh\n")[2].partition("```")[0]
 STARTED = UNIT.read_text().replace("\\\n", " ").partition("ExecStart=")[2].partition("\n")[0]
 
 

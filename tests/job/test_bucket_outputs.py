@@ -200,11 +200,11 @@ def test_the_command_line_takes_a_bucket(
         return said.out
 
     assert f"results in {bucket.shown('out')}" in does("run", str(house.folder), *keys)
-    assert "verified: 1 receipts" in does("verify", out.uri, *keys)
-    assert "1 records in quarantine" in does("quarantine", "show", out.uri)
+    assert "verified: 1 receipt" in does("verify", out.uri, *keys)
+    assert "1 record in quarantine" in does("quarantine", "show", out.uri)
     assert "checkins" in does("runs", "--output", out.uri)
     assert "checkins" in does("runs", "show", house_run(out), "--output", out.uri)
-    assert "1 runs of" in does("runs", "--rebuild", "--output", out.uri, *keys)
+    assert "1 run of" in does("runs", "--rebuild", "--output", out.uri, *keys)
     assert does("audit", "verify", "--receipts", out.uri, *keys)
 
 

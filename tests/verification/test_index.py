@@ -51,7 +51,7 @@ def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: Hous
     public = PublicKeys(Keyring.load(house.keys).public_key_pem())
     assert codes(house, public_key=public) == ["V019"]
     [finding] = [each for each in check(house.out, public_key=public) if each.code == "V019"]
-    assert (finding.severity, finding.message) == ("warning", "1 indexes were not opened")
+    assert (finding.severity, finding.message) == ("warning", "1 index not opened")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from minimize.exchange.fideslang.taxonomy import SUBJECTS, data_category, data_u
 from minimize.exchange.meanings import Meaning, meanings
 from minimize.exchange.yaml_text import document_text
 from minimize.plan import Plan
-from minimize.plan.words import duration
+from minimize.policy.words import duration
 
 Body = dict[str, Any]
 _ORGANIZATION: Final = "default_organization"

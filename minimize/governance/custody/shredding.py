@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from minimize.counts import counted
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError
 from minimize.governance.access.gate import gate
 from minimize.governance.custody.telling import tell
@@ -45,7 +46,7 @@ class Unreadable:
     def __str__(self) -> str:
         whose = f" of {', '.join(self.of)}" if self.of else ""
         when = "" if self.date is None else f" of {self.date}"
-        return f"{self.output}: {self.name}{when}: {self.files:,} files, {self.rows:,} rows{whose}"
+        return f"{self.output}: {self.name}{when}: {counted(self.files, 'file')}, {counted(self.rows, 'row')}{whose}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from minimize.counts import counted
 from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.look import Orders
@@ -137,7 +138,7 @@ class Open:
         whose = "" if self.tenant is None else f" of {self.tenant}"
         late = " OVERDUE" if self.overdue else ""
         unsure = f" (and {self.unsure} of which that cannot be told)" if self.unsure else ""
-        return f"{self.what}{whose}: by {time_text(self.by)}, {self.files} files{unsure}{late}"
+        return f"{self.what}{whose}: by {time_text(self.by)}, {counted(self.files, 'file')}{unsure}{late}"
 
 
 def planned(at: datetime, looked: Sequence[Due]) -> Plan:

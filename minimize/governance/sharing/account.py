@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from minimize.counts import counted
 from minimize.errors import Reason
 from minimize.governance.sharing.composing import Fate
 
@@ -62,7 +63,11 @@ class Account:
         }
 
     def __str__(self) -> str:
-        verdict = f"{self.rows:,} rows of {len(self.tenants):,} tenants" if self.permitted else "nothing may leave"
+        verdict = (
+            f"{counted(self.rows, 'row')} of {counted(len(self.tenants), 'tenant')}"
+            if self.permitted
+            else "nothing may leave"
+        )
         lines = [f"{self.recipient}, {self.function}: {verdict}"]
         lines += [f"  against: {each.code} {each}" for each in self.against]
         lines += [f"  held back: {each.code} {each}" for each in self.held]

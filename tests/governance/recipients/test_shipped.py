@@ -27,8 +27,8 @@ def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) 
     assert lines(shipped(name)) == (out, back)
 
 
-def test_the_recipient_of_the_readme_is_one() -> None:
-    text = (SHIPPED.parents[1] / "README.md").read_text()
+def test_the_recipient_of_the_documentation_is_one() -> None:
+    text = (SHIPPED.parents[1] / "docs" / "guide" / "sharing.md").read_text()
     block = "recipient: " + text.partition("```yaml\nrecipient: ")[2].partition("```")[0]
     root = parse(block, Faults())
     assert root is not None

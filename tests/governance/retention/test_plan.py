@@ -68,7 +68,7 @@ def test_what_is_open_is_sorted_by_its_time_limit(day: House) -> None:
         "overdue": False,
         "tenant_id": "east",
     }
-    assert str(found[3]) == "tenant_closed of north: by 2026-07-01T00:00:00Z, 1 files"
+    assert str(found[3]) == "tenant_closed of north: by 2026-07-01T00:00:00Z, 1 file"
 
 
 def test_what_cannot_be_told_is_open_and_says_so(day: House) -> None:
