@@ -11,10 +11,11 @@ import click
 
 from minimize.cli import options
 from minimize.cli.allowing import may
+from minimize.cli.people import gone, held, line
 from minimize.counts import counted
 
 if TYPE_CHECKING:
-    from minimize.governance.subjects import Deletion, Status, Subject, View
+    from minimize.governance.subjects import Subject, View
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,7 +66,7 @@ def view(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
 
     may("subject/view", words, words["tenant"])
     found = _found(words)
-    text = html(found, rows).rstrip("\n") if as_page else "\n\n".join(_told(each, rows) for each in found)
+    text = html(found, rows).rstrip("\n") if as_page else "\n\n".join(held(each, rows) for each in found)
     options.show({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
 
 
@@ -103,7 +104,7 @@ def delete(yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
     may("subject/delete", words, words["tenant"])
     house, now = _house(words), datetime.now(UTC)
     done = deleted(_subjects(words), house, now, named=words["named"], yes=yes, unseen=unseen)
-    options.show(done.as_json(), as_json, _gone(done, yes))
+    options.show(done.as_json(), as_json, gone(done, yes))
 
 
 @command.command("restrict")
@@ -123,7 +124,7 @@ def restrict(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json:
         _, done = restricted(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
     else:
         done = deleted(subjects, house, now, named=words["named"], unseen=unseen)
-    options.show({**done.as_json(), "exported_to": to if yes else None}, as_json, _gone(done, yes))
+    options.show({**done.as_json(), "exported_to": to if yes else None}, as_json, gone(done, yes))
 
 
 @command.command("correct")
@@ -168,7 +169,7 @@ def status(tenant: str | None, as_json: bool, **places: Any) -> int:
     now = datetime.now(UTC)
     with _house(places).opened() as ledger:
         found = statuses(ledger, tenant=tenant)
-    lines = [_line(each, now) for each in found]
+    lines = [line(each, now) for each in found]
     options.show({"requests": [each.as_json(now) for each in found]}, as_json, "\n".join(lines) or "no requests")
     return int(any(each.is_overdue(now) for each in found))
 
@@ -205,36 +206,7 @@ def confirm(request: str, recipient: str, as_json: bool, **places: Any) -> None:
     may("share/recall", places)
     now = datetime.now(UTC)
     found = confirmed(request, recipient, _house(places), now)
-    options.show(found.as_json(now), as_json, _line(found, now))
-
-
-def _gone(done: Deletion, yes: bool) -> str:
-    lines = [f"{counted(done.rows, 'record')} of {_whom(done)} {'went' if yes else 'would go'}"]
-    if not done.rows:
-        lines += ["  nothing is held of whoever is named: are they spelled so?"]
-        lines += ["  what arrives late of them is kept out all the same"] if yes else []
-    lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
-    said = done.as_json()
-    lines += [f"  {name} must delete, too: {', '.join(acts)}" for name, acts in said["recalls"].items()]
-    lines += [
-        f"  {name} of {pipeline} stays as it is for {', '.join(dates)}: counted anew it would tell of few"
-        for pipeline, stays in said["stays"].items()
-        for name, dates in stays.items()
-    ]
-    lines += [f"  not searched: {each['file']}: {each['why']}" for each in said["not_searched"]]
-    lines += [f"  not reached: {each['output']}: {each['why']}" for each in said["not_reached"]]
-    lines += [f"  request {name}" for name in said["requests"]]
-    return "\n".join(lines if yes else [*lines, "nothing was changed: --yes does it"])
-
-
-def _line(found: Status, now: datetime) -> str:
-    body = found.as_json(now)
-    waiting = [name for name, each in found.told.items() if not each["confirmed"]]
-    rest = f", waiting for {', '.join(waiting)}" if waiting else ""
-    late = " OVERDUE" if body["overdue"] else ""
-    whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
-    asked = f"{body['request']}  {body['kind']} of {whose}, asked {body['asked_at']}"
-    return f"{asked}: {body['state']}{rest}, by {body['due']}{late}"
+    options.show(found.as_json(now), as_json, line(found, now))
 
 
 def _found(words: dict[str, Any]) -> tuple[View, ...]:
@@ -254,49 +226,3 @@ def _house(words: dict[str, Any]) -> Any:
     from minimize.switching import House
 
     return House(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})
-
-
-def _told(found: View, rows: int) -> str:
-    body = found.as_json(rows)
-    lines = [f"{_name(found.subject)}: {counted(found.rows, 'record')} in {counted(len(found.held), 'file')}"]
-    lines += [f"  {found.read:,} of {counted(found.groups, 'row group')} had to be read"] if found.groups else []
-    lines += ["  no output and nothing in the ledger names that tenant: is it spelled so?"] if found.is_unseen else []
-    for each in body["held"]:
-        kept = f", kept until {each['until']}" if each["until"] else ""
-        lines += [
-            f"  {each['pipeline']}  {each['date'] or ''}  {counted(each['rows'], 'record')}, {each['category']}, "
-            f"for {each['purpose']}: {each['since'] or '?'} to {each['to'] or '?'}{kept}",
-            f"    in {each['output']}/{each['file']}, found by {each['found_by']}",
-            "    " + ", ".join(f"{name} ({_form(form)})" for name, form in each["fields"].items()),
-            *(f"    beside: {counted(count, 'form')} of {name}" for name, count in each["beside"].items()),
-            *(f"    {_row(row)}" for row in each["records"]),
-        ]
-    lines += [
-        f"  shared with {each['recipient']} ({each['function']}, {each['purpose']}) at {each['at']}: "
-        f"{', '.join(each['fields'])}" + (f", there until {each['until']}" if each["until"] else "")
-        for each in body["shared"]
-    ]
-    lines += [f"  not searched: {each['output']}/{each['file']}: {each['why']}" for each in body["not_searched"]]
-    lines += [f"  not reached: {each['output']} of {each['pipeline']}: {each['why']}" for each in body["not_reached"]]
-    return "\n".join(lines)
-
-
-def _name(subject: Subject) -> str:
-    if subject.id is None:
-        return f"tenant {subject.tenant}"
-    return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
-
-
-def _whom(done: Deletion) -> str:
-    tenants = sum(each.is_tenant for each in done.whose)
-    subjects = len(done.whose) - tenants
-    said = [counted(count, word) for count, word in ((subjects, "subject"), (tenants, "tenant")) if count]
-    return " and ".join(said) or "nobody"
-
-
-def _form(form: Any) -> str:
-    return form if isinstance(form, str) else " → ".join(form)
-
-
-def _row(row: dict[str, Any]) -> str:
-    return "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)
