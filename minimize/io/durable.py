@@ -28,9 +28,13 @@ class HashingFile(io.RawIOBase):
     is an object once it is closed.
     """
 
+    _opened = False
+    """Python closes what it lets go, one that could not be opened, too."""
+
     def __init__(self, path: Place) -> None:
         super().__init__()
         self._file: BinaryIO | Upload = path.upload() if isinstance(path, Remote) else _new(path)
+        self._opened = True
         self._hash = hashlib.sha256()
         self._size = 0
         self._worthless = False
@@ -55,7 +59,7 @@ class HashingFile(io.RawIOBase):
 
     def close(self) -> None:
         """Brings the bytes to the disk."""
-        if not self.closed:
+        if self._opened and not self.closed:
             if not isinstance(self._file, Upload):
                 self._file.flush()
                 sync(self._file.fileno(), "data")
