@@ -55,14 +55,14 @@ def test_from_below_the_root_a_dot_begins_a_path_from_here(repo: Repository, mon
 
 def test_a_policy_elsewhere_and_its_hierarchy_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    repo = repository(tmp_path, "../shared/policy.yaml")
+    repo = repository(tmp_path, "../common/policy.yaml")
     model = {"type": "string", "do": {"generalize": {"hierarchy": "h/models.txt", "level": 1}}}
-    repo.writes("pipelines/shared/policy.yaml", {**POLICY, "fields": {**FIELDS, "model": model}})
+    repo.writes("pipelines/common/policy.yaml", {**POLICY, "fields": {**FIELDS, "model": model}})
     for name, label in (("two", "Nexus"), ("three", "Other")):
-        repo.writes("pipelines/shared/h/models.txt", f"Nexus 5X;{label};Google;*\n")
+        repo.writes("pipelines/common/h/models.txt", f"Nexus 5X;{label};Google;*\n")
         repo.commits(name)
     found = diff("two", "three", "pipelines/p/pipeline.yaml")
-    assert told(found) == [("J011", "loosens", "three:pipelines/shared/policy.yaml")]
+    assert told(found) == [("J011", "loosens", "three:pipelines/common/policy.yaml")]
 
 
 def test_purposes_of_the_house_are_those_of_the_revision(repo: Repository) -> None:
