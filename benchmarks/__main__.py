@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, deleting, door, encrypting, expiring, finding, memory, report, sharing
+from benchmarks import calls, deleting, door, encrypting, expiring, finding, layouts, memory, report, sharing
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, Contender, Job
 from benchmarks.data import generate
@@ -77,7 +77,7 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
     if "finding" in parts:
         found["finding"] = finding.found(given["a"], work, runs)
         found["goals"] += finding.goals(found["finding"])
-        click.echo("\n" + finding.lines(found["finding"]))
+        click.echo("\n" + layouts.lines(found["finding"]))
     if "expiring" in parts:
         found["expiring"] = expiring.expired(given["a"], work, files, runs)
         found["goals"] += expiring.goals(found["expiring"])
@@ -92,7 +92,7 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
     if "encrypting" in parts:
         found["encrypting"] = encrypting.encrypted(given["a"], work, runs)
         found["goals"] += encrypting.goals(found["encrypting"])
-        click.echo("\n" + encrypting.lines(found["encrypting"]))
+        click.echo("\n" + layouts.lines(found["encrypting"]))
     if "door" in parts:
         found["door"] = door.read(given["a"], work, runs)
         found["goals"] += door.goals(found["door"])

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data.fleet import AT
 from benchmarks.given import Given
 from benchmarks.goals import ENCRYPT
+from benchmarks.layouts import PLAIN, job_a, run
 from benchmarks.measure import once
-from benchmarks.places import HERE, JOBS
+from benchmarks.places import HERE
 
 LAYOUTS = {
-    "in the clear": "{must_be: pseudonymized}",
+    "in the clear": PLAIN,
     "encrypted": "{must_be: pseudonymized, encrypt: by_category}",
 }
 """How the records of job A are written, by what the pipeline says of them."""
@@ -38,13 +38,13 @@ TIMES = 3
 def encrypted(given: Given, work: Path, runs: int) -> dict[str, Any]:
     """Per layout the least CPU seconds of a run and of a read, in alternation, and the megabytes of the records."""
     outs = {name: work / f"encrypting-{number}" for number, name in enumerate(LAYOUTS)}
-    jobs = {name: _job(outs[name], said) for name, said in LAYOUTS.items()}
+    jobs = {name: job_a(outs[name], said) for name, said in LAYOUTS.items()}
     wrote: dict[str, list[float]] = {name: [] for name in LAYOUTS}
     read: dict[str, list[float]] = {name: [] for name in LAYOUTS}
     for _ in range(runs):
         for name, out in outs.items():
             shutil.rmtree(out / "out", ignore_errors=True)
-            wrote[name].append(once(_run(given, jobs[name], out / "out"), out / "log").cpu)
+            wrote[name].append(once(run(given, jobs[name], out / "out"), out / "log").cpu)
     for _ in range(runs):
         for name, out in outs.items():
             read[name].append(_read(given, out / "out"))
@@ -65,29 +65,6 @@ def goals(figures: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for what, of in (("run", "run s"), ("read", "read s"))
     ]
-
-
-def lines(figures: dict[str, Any]) -> str:
-    """The figures as lines of text."""
-    names = list(next(iter(figures.values())))
-    told = [f"{layout:28}" + "".join(f"{row[name]:>10.3f}" for name in names) for layout, row in figures.items()]
-    return "\n".join([f"{'layout':28}" + "".join(f"{name:>10}" for name in names), *told])
-
-
-def _job(folder: Path, records: str) -> Path:
-    """Job A with other words about its records."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "job").mkdir(parents=True)
-    shutil.copy(JOBS / "job_a" / "policy.yaml", folder / "job")
-    text = (JOBS / "job_a" / "pipeline.yaml").read_text().replace(LAYOUTS["in the clear"], records)
-    (folder / "job" / "pipeline.yaml").write_text(text)
-    return folder / "job"
-
-
-def _run(given: Given, job: Path, out: Path) -> list[str]:
-    options = {"--input": given.devices / "*.parquet", "--settings": given.settings, "--keys": given.keys}
-    words = [str(word) for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "minimize", "run", str(job), *words, "--at", AT.isoformat(), "--output", str(out)]
 
 
 def _read(given: Given, out: Path) -> float:

@@ -11,15 +11,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.data.fleet import AT
 from benchmarks.given import Given
 from benchmarks.goals import INDEX
+from benchmarks.layouts import PLAIN, job_a, run
 from benchmarks.measure import once
-from benchmarks.places import HERE, JOBS
+from benchmarks.places import HERE
 
 LAYOUTS = {
     "no index": "{must_be: pseudonymized, index: false}",
-    "index": "{must_be: pseudonymized}",
+    "index": PLAIN,
     "index, a folder a tenant": "{must_be: pseudonymized, partition_by: [tenant_id]}",
 }
 """How the records of job A are written, by what the pipeline says of them."""
@@ -30,12 +30,12 @@ LOOKS = 5
 def found(given: Given, work: Path, runs: int) -> dict[str, Any]:
     """Per layout the CPU seconds of a run and the bytes of its output, and of a look for one subject CPU seconds and bytes."""
     outs = {name: work / f"finding-{number}" for number, name in enumerate(LAYOUTS)}
-    jobs = {name: _job(outs[name], said) for name, said in LAYOUTS.items()}
+    jobs = {name: job_a(outs[name], said) for name, said in LAYOUTS.items()}
     cpu: dict[str, list[float]] = {name: [] for name in LAYOUTS}
     for _ in range(runs):
         for name, out in outs.items():
             shutil.rmtree(out / "out", ignore_errors=True)
-            cpu[name].append(once(_run(given, jobs[name], out / "out"), out / "log").cpu)
+            cpu[name].append(once(run(given, jobs[name], out / "out"), out / "log").cpu)
     return {
         name: {"run s": median(cpu[name]), **_sizes(outs[name] / "out"), **_looks(given, outs[name])} for name in outs
     }
@@ -45,29 +45,6 @@ def goals(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """What the index may cost."""
     ratio = figures["index"]["run s"] / figures["no index"]["run s"]
     return [{"about": "job A CPU with an index ÷ without", "goal": INDEX, "reached": ratio}]
-
-
-def lines(figures: dict[str, Any]) -> str:
-    """The figures as lines of text."""
-    names = list(next(iter(figures.values())))
-    told = [f"{layout:28}" + "".join(f"{row[name]:>10.3f}" for name in names) for layout, row in figures.items()]
-    return "\n".join([f"{'layout':28}" + "".join(f"{name:>10}" for name in names), *told])
-
-
-def _job(folder: Path, records: str) -> Path:
-    """Job A with other words about its records."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "job").mkdir(parents=True)
-    shutil.copy(JOBS / "job_a" / "policy.yaml", folder / "job")
-    text = (JOBS / "job_a" / "pipeline.yaml").read_text().replace("{must_be: pseudonymized}", records)
-    (folder / "job" / "pipeline.yaml").write_text(text)
-    return folder / "job"
-
-
-def _run(given: Given, job: Path, out: Path) -> list[str]:
-    options = {"--input": given.devices / "*.parquet", "--settings": given.settings, "--keys": given.keys}
-    words = [str(word) for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "minimize", "run", str(job), *words, "--at", AT.isoformat(), "--output", str(out)]
 
 
 def _sizes(out: Path) -> dict[str, float]:

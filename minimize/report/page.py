@@ -6,6 +6,7 @@ from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, Final
 
+from minimize.counts import counted
 from minimize.errors import ConfigurationError
 from minimize.governance.recipients.leaflet import BASE
 from minimize.report.facts import Facts
@@ -35,7 +36,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"day": _day, "minute": _minute, "percent": percent, "words": _words, "of": _of}
+    found.filters |= {"day": _day, "minute": _minute, "percent": percent, "words": _words, "of": counted}
     return found
 
 
@@ -50,12 +51,3 @@ def _minute(when: datetime) -> str:
 def _words(name: str) -> str:
     """A word of the code as people write it."""
     return name.replace("_", " ")
-
-
-def _of(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> _of(1, "tenant"), _of(2_000, "tenant")
-    ('1 tenant', '2,000 tenants')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
+from minimize.counts import counted
 from minimize.report.facts import Facts
 
 _LABEL: Final = 16
@@ -14,7 +15,7 @@ _LABEL: Final = 16
 def summary(facts: Facts, width: int) -> str:
     """The report as lines of text, without a newline at the end."""
     dates = f", {facts.dates[0]} to {facts.dates[-1]}" if facts.dates else ""
-    title = f"{facts.pipeline}: {_plural(len(facts.runs), 'run')}{dates}, for {', '.join(facts.purposes)}"
+    title = f"{facts.pipeline}: {counted(len(facts.runs), 'run')}{dates}, for {', '.join(facts.purposes)}"
     lines = [_line(label, text, width) for label, text in _lines(facts) if text]
     return "\n".join([title, *lines])
 
@@ -31,7 +32,7 @@ def _lines(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "retention", _retention(facts)
     yield "sharing", _sharing(facts)
     for policy in facts.policies:
-        yield "policy", f"{policy.name} {policy.version}, {_plural(policy.runs, 'run')}, approved: {policy.approved}"
+        yield "policy", f"{policy.name} {policy.version}, {counted(policy.runs, 'run')}, approved: {policy.approved}"
     yield "receipts", f"{facts.receipts}; signatures {facts.signatures}"
     for hidden in facts.hidden:
         yield "not shown", f"{hidden.what}: {hidden.why}"
@@ -49,7 +50,7 @@ def _collection(facts: Facts) -> str:
     if found is None:
         return ""
     on = ", ".join(f"{name} {numbers[-1]}" for name, numbers in found.on.items())
-    return f"of {_plural(found.tenants, 'tenant')} have turned on: {on}"
+    return f"of {counted(found.tenants, 'tenant')} have turned on: {on}"
 
 
 def _retention(facts: Facts) -> str:
@@ -62,7 +63,7 @@ def _sharing(facts: Facts) -> str:
     each = [function for recipient in facts.sharing or () for function in recipient.functions]
     acts = [function.acts for function in each if function.acts is not None]
     return (
-        f"{_plural(len(facts.sharing), 'recipient')}, {_plural(sum(acts), 'act')} of sharing" if facts.sharing else ""
+        f"{counted(len(facts.sharing), 'recipient')}, {counted(sum(acts), 'act')} of sharing" if facts.sharing else ""
     )
 
 
@@ -71,7 +72,3 @@ def _line(label: str, text: str, width: int) -> str:
     lines = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
     head = f"  {label:<{_LABEL}}{lines[0]}" if len(label) < _LABEL else f"  {label} {lines[0]}"
     return "\n".join([head, *(indent + each for each in lines[1:])])
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import encrypting
+from benchmarks import encrypting, layouts
 from benchmarks.data.generate import devices
 
 
@@ -16,7 +16,7 @@ def test_its_cost_is_told_as_ratios() -> None:
 
 
 def test_figures_are_told_a_layout_a_line() -> None:
-    assert encrypting.lines({"encrypted": {"run s": 2.0}}).splitlines()[1].split() == ["encrypted", "2.000"]
+    assert layouts.lines({"encrypted": {"run s": 2.0}}).splitlines()[1].split() == ["encrypted", "2.000"]
 
 
 @pytest.mark.slow

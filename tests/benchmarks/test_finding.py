@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import finding
+from benchmarks import finding, layouts
 from benchmarks.data.generate import devices
 
 
@@ -17,7 +17,7 @@ def test_the_cost_of_an_index_is_told_as_a_ratio() -> None:
 
 
 def test_figures_are_told_a_layout_a_line() -> None:
-    told = finding.lines({"no index": {"run s": 2.0, "look MB": 0.5}})
+    told = layouts.lines({"no index": {"run s": 2.0, "look MB": 0.5}})
     assert told.splitlines()[1].split() == ["no", "index", "2.000", "0.500"]
 
 

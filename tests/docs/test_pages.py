@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from tests.docs.pages import ROOT, Reader, path_with_ours
 
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
+BLOCK = re.compile(r"^(?:```(?:sh|python|text)$|<!--- invisible-code-block: (?:sh|python)$)", re.MULTILINE)
+"""What begins a block that is run, or held against what was printed."""
 
 
 def marked(page: Path) -> Any:
@@ -40,4 +43,4 @@ def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
-    assert reader.reads(page) >= 0
+    assert reader.reads(page) == len(BLOCK.findall(page.read_text()))

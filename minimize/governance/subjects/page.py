@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from minimize.counts import counted
 from minimize.governance.recipients.leaflet import STYLE
 from minimize.governance.sharing.files import plain
 from minimize.governance.subjects.asked import Subject
@@ -39,7 +40,7 @@ def html(found: Sequence[View], rows: int = 3, redacted: Iterable[str] = ()) -> 
 
 def _of(view: Mapping[str, Any], subject: Subject, without: frozenset[str]) -> Iterator[str]:
     yield f"<h1>What is held of {escape(_name(subject))}</h1>"
-    yield f"<p>{_count(view['rows'], 'record')} in {_count(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
+    yield f"<p>{counted(view['rows'], 'record')} in {counted(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
     if view["tenant_is_unseen"]:
         yield "<p>No output and nothing in the ledger names that tenant: is it spelled so?</p>"
     for each in view["held"]:
@@ -54,14 +55,14 @@ def _held(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
     date = f", {each['date']}" if each["date"] else ""
     yield f"<h2>{escape(each['pipeline'] + date)}</h2>"
     kept = f", kept until {each['until']}" if each["until"] else ""
-    yield f"<p>{_count(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
+    yield f"<p>{counted(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
     yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
     yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
     left = {name: form for name, form in each["fields"].items() if _top(name) not in without}
     yield from _table(("Field", "Form"), [(name, _form(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
-        yield f"<p>The last {_count(len(records), 'record')}, as they stand:</p>"
+        yield f"<p>The last {counted(len(records), 'record')}, as they stand:</p>"
         rows = [(name, *(_text(row[name]) for row in records)) for name in records[0]]
         yield from _table(("Field", *map(str, range(1, len(records) + 1))), rows, kind="records")
 
@@ -122,7 +123,3 @@ def _form(form: Any) -> str:
 
 def _top(name: str) -> str:
     return name.split("/")[1] if name.startswith("/") else name
-
-
-def _count(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
