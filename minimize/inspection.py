@@ -63,7 +63,7 @@ def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, sett
     if plan.pipeline is None:
         raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
     rows = load_job_settings(settings, plan.pipeline, find_keyring(None, plan.pipeline.folder))
-    when = moment(at) or datetime.now(UTC)
+    when = moment(at, "at") or datetime.now(UTC)
     return for_tenant(plan, None if rows is None else rows.at(when), tenant, when)
 
 
@@ -85,7 +85,7 @@ def preview_rows(
         raise ConfigurationError("this plan has no pipeline", hint="a preview reads the pipeline's source")
     keyring = find_keyring(keys, plan.pipeline.folder)
     require_keys(plan, keyring)
-    when = moment(at) or datetime.now(UTC)
+    when = moment(at, "at") or datetime.now(UTC)
     known = load_job_settings(settings, plan.pipeline, keyring)
     sources = open_sources(plan.pipeline, found_files(plan.pipeline, input, None), veil(plan.pipeline, keyring))
     aside = Aside(find_budget(plan.pipeline.folder))

@@ -130,7 +130,7 @@ class Minimizer:
 
     def through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
         """What comes of a source, in the kind of `data`."""
-        when = moment(at) or datetime.now(UTC)
+        when = moment(at, "at") or datetime.now(UTC)
         settings = None if self.settings is None else self.settings.at(when)
         aside = Aside(self.memory)
         job = Job(self.plan, when, self.keys, settings, memos=self.memos, aside=aside, bound=self.bound.stages)

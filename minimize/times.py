@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime
 from minimize.errors import ConfigurationError
 
 
-def moment(given: datetime | str | None) -> datetime | None:
-    """An aware time in UTC; a text is ISO 8601, a date alone its midnight in UTC. Raises ConfigurationError.
+def moment(given: datetime | str | None, named: str = "this") -> datetime | None:
+    """An aware time in UTC; a text is ISO 8601, a date alone its midnight in UTC.
+
+    Raises ConfigurationError for what is none, by the name under which it was asked for.
 
     >>> moment("2026-11-25T01:00:00+01:00")
     datetime.datetime(2026, 11, 25, 0, 0, tzinfo=datetime.timezone.utc)
@@ -17,14 +19,16 @@ def moment(given: datetime | str | None) -> datetime | None:
         return None
     parsed = _parsed(given) if isinstance(given, str) else given
     if parsed is None:
-        raise ConfigurationError("this is no time", hint="write ISO 8601, as in 2026-11-25T00:00:00Z")
+        raise ConfigurationError(f"{named} is no time", hint="write ISO 8601, as in 2026-11-25T00:00:00Z")
     if parsed.tzinfo is None and not (isinstance(given, str) and len(given) == len("2026-11-25")):
-        raise ConfigurationError("a time without a zone", hint="add Z for UTC, or an offset")
+        raise ConfigurationError(f"{named} is a time without a zone", hint="add Z for UTC, or an offset")
     return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
 
 
-def day(given: date | str) -> date:
-    """A calendar day; a text is YYYY-MM-DD, a time counts by its day in UTC. Raises ConfigurationError.
+def day(given: date | str, named: str = "this") -> date:
+    """A calendar day; a text is YYYY-MM-DD, a time counts by its day in UTC.
+
+    Raises ConfigurationError for what is none, by the name under which it was asked for.
 
     >>> day("2026-11-24")
     datetime.date(2026, 11, 24)
@@ -38,7 +42,7 @@ def day(given: date | str) -> date:
     except ValueError:
         found = None
     if found is None:
-        raise ConfigurationError("this is no date", hint="write YYYY-MM-DD")
+        raise ConfigurationError(f"{named} is no date", hint="write YYYY-MM-DD")
     return found
 
 

@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
 from minimize.cli.token import token
+from minimize.cli.when import TIME
 
 if TYPE_CHECKING:
     from minimize.governance.access.acting import Verb
@@ -116,7 +117,7 @@ def expire(as_json: bool, **places: Any) -> None:
 @command.command("list", epilog=_WHO)
 @click.option("--incident", metavar="ID", help="For this incident alone.")
 @click.option("--all", "all_", is_flag=True, help="Those that are over, too.")
-@click.option("--at", metavar="TIME", help="As they stood at this time (ISO 8601), not now.")
+@click.option("--at", type=TIME, metavar="TIME", help="As they stood at this time (ISO 8601), not now.")
 @options.house
 @options.as_json
 def list_(incident: str | None, all_: bool, at: str | None, as_json: bool, **places: Any) -> int:
@@ -138,7 +139,7 @@ def list_(incident: str | None, all_: bool, at: str | None, as_json: bool, **pla
 @click.option("--group", "groups", multiple=True, metavar="G", help="A group that somebody else vouches for.")
 @click.option("--purpose", metavar="WORD", help="What it is for.")
 @click.option("--incident", metavar="ID", help="Under the grants for this incident.")
-@click.option("--at", metavar="TIME", help="At this time (ISO 8601), not now.")
+@click.option("--at", type=TIME, metavar="TIME", help="At this time (ISO 8601), not now.")
 @options.house
 @options.as_json
 def why(

@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options, recalls
 from minimize.cli.allowing import may
+from minimize.cli.when import TIME
 
 if TYPE_CHECKING:
     from minimize.governance.consent import Shown, Why
@@ -28,7 +29,7 @@ def _meant(command: F) -> F:
 
 
 _FROM = click.option(
-    "--from", "valid_from", metavar="TIME", help="From this time on (ISO 8601); now where nothing is said."
+    "--from", "valid_from", type=TIME, metavar="TIME", help="From this time on (ISO 8601); now where nothing is said."
 )
 _TEXT = click.option(
     "--text-version", type=int, metavar="N", help="The text that was read; refused unless it is the one that counts."
@@ -55,7 +56,7 @@ def request(**words: Any) -> None:
 @_meant
 @_FROM
 @_TEXT
-@click.option("--until", metavar="TIME", help="It expires at this time (ISO 8601).")
+@click.option("--until", type=TIME, metavar="TIME", help="It expires at this time (ISO 8601).")
 def give(**words: Any) -> None:
     """Record that TENANT agreed to FUNCTION of RECIPIENT, as its file is now."""
     _record("give", **words)
@@ -102,7 +103,7 @@ def expire(as_json: bool, **places: Any) -> None:
 @click.option("--tenant", metavar="T", help="Of this tenant alone.")
 @click.option("--recipient", metavar="NAME", help="To this recipient alone.")
 @click.option("--function", metavar="NAME", help="For this function alone.")
-@click.option("--at", metavar="TIME", help="As it was known and held at this time (ISO 8601), not now.")
+@click.option("--at", type=TIME, metavar="TIME", help="As it was known and held at this time (ISO 8601), not now.")
 @click.option("--history", is_flag=True, help="Every act, not only those that decide.")
 @options.recipients
 @options.house
@@ -129,8 +130,8 @@ def show(
 
 @command.command("why")
 @_meant
-@click.option("--at", metavar="TIME", help="At this time of sharing (ISO 8601), not now.")
-@click.option("--event", metavar="TIME", help="At the time of an event, too.")
+@click.option("--at", type=TIME, metavar="TIME", help="At this time of sharing (ISO 8601), not now.")
+@click.option("--event", type=TIME, metavar="TIME", help="At the time of an event, too.")
 def why(
     tenant: str,
     recipient: str,

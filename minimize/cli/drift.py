@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
+from minimize.cli.when import DATE
 from minimize.counts import counted
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 
 @click.command()
 @options.pipeline
-@click.option("--date", metavar="D", help="The batch date, YYYY-MM-DD; the newest one found where none is given.")
+@click.option(
+    "--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; the newest one found where none is given."
+)
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Whose receipts to look at.")
 @options.fail_on

@@ -11,6 +11,7 @@ import click
 from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.lines import on_one_line
+from minimize.cli.when import TIME
 
 if TYPE_CHECKING:
     from minimize.governance.retention.recording import Kept
@@ -32,7 +33,7 @@ def command() -> None:
 @click.argument("event", type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]))
 @click.option("--subject", metavar="S", help="The subject that it is about, as it comes in.")
 @click.option("--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject).")
-@click.option("--at", metavar="TIME", help="When it happened (ISO 8601); now where nothing is said.")
+@click.option("--at", type=TIME, metavar="TIME", help="When it happened (ISO 8601); now where nothing is said.")
 @options.house
 @options.as_json
 def add(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
+from minimize.cli.when import TIME
 from minimize.cli.width import width
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
-@click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not before the last receipt of the dates.")
+@click.option(
+    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not before the last receipt of the dates."
+)
 @click.option(
     "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as its receipts say)."
 )

@@ -8,6 +8,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.lines import on_one_line
+from minimize.cli.when import TIME
 
 if TYPE_CHECKING:
     from minimize.review.explaining import Explanation
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @options.pipeline
 @click.argument("field")
 @click.option("--tenant", metavar="T", help="For one tenant, whose settings decide.")
-@click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not now.")
+@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
 @click.option("--record", metavar="FILE:LINE", help="For one record (a line of NDJSON, a row of CSV or Parquet).")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @options.keys

@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
+from minimize.cli.when import TIME
 from minimize.counts import counted
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def command() -> None:
 @command.command("open")
 @click.argument("id_", metavar="ID")
 @click.option("--title", required=True, help="What it is about; notices have it as their title.")
-@click.option("--from", "since", required=True, metavar="TIME", help="When it began.")
-@click.option("--to", "until", metavar="TIME", help="When it ended; else when it was known.")
-@click.option("--known", metavar="TIME", help="When it became known; else now.")
+@click.option("--from", "since", required=True, type=TIME, metavar="TIME", help="When it began.")
+@click.option("--to", "until", type=TIME, metavar="TIME", help="When it ended; else when it was known.")
+@click.option("--known", type=TIME, metavar="TIME", help="When it became known; else now.")
 @click.option(
     "--exposed",
     multiple=True,

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from minimize.cli.log import FORMATS, set_up
+from minimize.cli.when import TIME
 from minimize.engines import ENGINES
 
 _FILTERS: Final = {
@@ -135,5 +136,6 @@ def recipients(command: F) -> F:
 def filters(command: F) -> F:
     """Which entries of the audit log are wanted."""
     for name, about in reversed(_FILTERS.items()):
-        command = click.option(f"--{name}", metavar=name.upper(), help=about)(command)
+        kind = TIME if name in ("since", "until") else None
+        command = click.option(f"--{name}", type=kind, metavar=name.upper(), help=about)(command)
     return command

@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.tables import counts_table
+from minimize.cli.when import DATE
 from minimize.counts import counted as numbered
 
 
@@ -20,7 +21,7 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("output", type=click.Path(file_okay=False))
-@click.option("--date", metavar="D", help="This batch date alone.")
+@click.option("--date", type=DATE, metavar="D", help="This batch date alone.")
 @click.option("--check", is_flag=True, help="Count those that would pass now, too: reads them from the source.")
 @options.elsewhere
 @options.keys

@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.progress import progress
+from minimize.cli.when import DATE, TIME
 from minimize.cli.width import width
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ log = logging.getLogger("minimize")
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
 @options.elsewhere
-@click.option("--date", metavar="D", help="This batch date alone; all that have a quarantine where none is given.")
-@click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601), not before the last run of the dates.")
+@click.option(
+    "--date", type=DATE, metavar="D", help="This batch date alone; all that have a quarantine where none is given."
+)
+@click.option(
+    "--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601), not before the last run of the dates."
+)
 @options.engine
 @options.told
 @options.keys

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from minimize.cli import options
+from minimize.cli.when import TIME
 from minimize.cli.width import width
 
 
 @click.command()
 @click.argument("output", type=options.Data(file_okay=False))
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page that needs no network.")
-@click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not now.")
+@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
 @click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet, or `ledger`.")
 @click.option("--source", is_flag=True, help="Read the source again, to count the distinct values that came in.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
+from minimize.cli.when import TIME
 from minimize.cli.width import width
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
 @options.elsewhere
-@click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not before the last receipt of the dates.")
+@click.option(
+    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not before the last receipt of the dates."
+)
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
 @options.only_ledger
 @options.keys

@@ -9,6 +9,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.progress import progress
+from minimize.cli.when import DATE, TIME
 from minimize.cli.width import width
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ log = logging.getLogger("minimize")
 
 @click.command()
 @options.pipeline
-@click.option("--date", metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
-@click.option("--from", "since", metavar="D", help="No batch date before this one.")
-@click.option("--to", "until", metavar="D", help="No batch date after this one.")
+@click.option("--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
+@click.option("--from", "since", type=DATE, metavar="D", help="No batch date before this one.")
+@click.option("--to", "until", type=DATE, metavar="D", help="No batch date after this one.")
 @click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
-@click.option("--at", metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
+@click.option("--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
 @options.engine
 @options.instead
 @options.told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minimize.cli import options
+from minimize.cli.when import DATE
 
 
 @click.command()
@@ -12,7 +13,9 @@ from minimize.cli import options
 @click.option("--rows", type=click.IntRange(min=0), default=10_000, show_default=True)
 @click.option("--out", type=click.Path(file_okay=False), required=True, metavar="DIR")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--date", "dates", multiple=True, metavar="D", help="A batch date, YYYY-MM-DD; may be given again.")
+@click.option(
+    "--date", "dates", multiple=True, type=DATE, metavar="D", help="A batch date, YYYY-MM-DD; may be given again."
+)
 @click.option(
     "--format", "format_", type=click.Choice(["ndjson.gz", "ndjson", "parquet"]), default="ndjson.gz", show_default=True
 )

@@ -12,6 +12,7 @@ import click
 from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.lines import on_one_line
+from minimize.cli.when import TIME
 from minimize.counts import counted
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ def command() -> None:
 @click.option("--holder", default="admin", show_default=True, help="Who holds the switch: admin, user or developer.")
 @click.option("--subject", metavar="S", help="One subject of the tenant; it stands in the ledger as a keyed token.")
 @click.option(
-    "--from", "valid_from", metavar="TIME", help="Valid from this time (ISO 8601); now where nothing is said."
+    "--from",
+    "valid_from",
+    type=TIME,
+    metavar="TIME",
+    help="Valid from this time (ISO 8601); now where nothing is said.",
 )
 @options.house
 @options.as_json
@@ -70,7 +75,7 @@ def set_(
 @command.command("show")
 @click.option("--tenant", metavar="T", help="Of this tenant alone.")
 @click.option("--setting", metavar="NAME", help="This feature, or `level`, alone.")
-@click.option("--at", metavar="TIME", help="As they were in force at this time (ISO 8601), not now.")
+@click.option("--at", type=TIME, metavar="TIME", help="As they were in force at this time (ISO 8601), not now.")
 @click.option("--history", is_flag=True, help="Every row, not only those in force.")
 @options.house
 @options.as_json
@@ -87,9 +92,9 @@ def show(tenant: str | None, setting: str | None, at: str | None, history: bool,
 @command.command("why")
 @click.argument("tenant")
 @click.argument("feature")
-@click.argument("at")
+@click.argument("at", type=TIME)
 @click.option("--subject", metavar="S", help="For one subject of the tenant.")
-@click.option("--run-at", metavar="TIME", help="As a run at this time decides (ISO 8601), not one now.")
+@click.option("--run-at", type=TIME, metavar="TIME", help="As a run at this time decides (ISO 8601), not one now.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="These settings, CSV or Parquet.")
 @options.house
 @options.as_json

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options, recall
+from minimize.cli.when import TIME
 from minimize.counts import counted
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _having(command_: F) -> F:
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet, or `ledger`.")
 @click.option(
     "--at",
+    type=TIME,
     metavar="TIME",
     help="As of this time (ISO 8601); without --dry-run a later one, when all must hold, too.",
 )

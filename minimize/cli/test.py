@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.lines import on_one_line
+from minimize.cli.when import TIME
 
 if TYPE_CHECKING:
     from minimize.review.trying import Failure, Trials
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.pipeline
-@click.option("--at", metavar="TIME", help="As of this time (ISO 8601), not the latest event time of the fixtures.")
+@click.option(
+    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not the latest event time of the fixtures."
+)
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @click.option("--show", is_flag=True, help="Print the values that differ, too.")
 @options.as_json

@@ -65,7 +65,7 @@ def _lasting(text: str | None) -> timedelta | None:
 
     found = duration(text)
     if text is not None and found is None:
-        raise ConfigurationError("this is no length of time", hint="30m, 8h, 30d")
+        raise ConfigurationError("--for is no length of time", hint="30m, 8h, 30d")
     return found
 
 

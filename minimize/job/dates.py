@@ -40,7 +40,8 @@ class Wanted:
         pending: bool = False,
     ) -> Self:
         """What was asked, as calendar days. Raises ConfigurationError where the words contradict each other."""
-        only, first, last = (None if each is None else day(each) for each in (date, since, until))
+        given = {"date": date, "since": since, "until": until}
+        only, first, last = (None if each is None else day(each, name) for name, each in given.items())
         if only is not None and (first is not None or last is not None or pending):
             raise ConfigurationError("one date was given, and others as well", hint="leave --date out, or the rest")
         if first is not None and last is not None and first > last:

@@ -104,7 +104,7 @@ def resolve(
 ) -> Given:
     """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals."""
     job = as_pipeline(pipeline)
-    now, asked = datetime.now(UTC), moment(at)
+    now, asked = datetime.now(UTC), moment(at, "at")
     keyring = _keyring(keys, job)
     memory = find_budget(job.folder)
     target = job.target(output)

@@ -70,7 +70,7 @@ def report_of(
     CheckFailed where they do not hold together, ConfigurationError, KeyringError or PolicyError for what was named and cannot
     be used.
     """
-    asked = Asked(moment(at) or datetime.now(UTC), pipeline, settings, recipients, keys, ledger, source)
+    asked = Asked(moment(at, "at") or datetime.now(UTC), pipeline, settings, recipients, keys, ledger, source)
     return Report(_told(stand(output, asked)))
 
 

@@ -72,7 +72,7 @@ def explain(
     `FILE:LINE`, which goes through the stages of a run; what stands in for settings and keyring. No value of the record is told.
     Raises PolicyError for what the policy does not know, and what `run` raises before it reads.
     """
-    job, when = as_pipeline(pipeline), moment(at) or datetime.now(UTC)
+    job, when = as_pipeline(pipeline), moment(at, "at") or datetime.now(UTC)
     if tenant is not None and record is not None:
         raise ConfigurationError("a record has its own tenant", hint="--tenant or --record, not both")
     key = _key(job, field)

@@ -76,7 +76,7 @@ def try_fixtures(
     """
     job = as_pipeline(pipeline)
     fixtures = Fixtures.of(job.folder / FOLDER)
-    when = moment(at) or latest(job, fixtures.files) or now
+    when = moment(at, "at") or latest(job, fixtures.files) or now
     trying = _Trying(job, when, keys_for(job.policy, now), _settings(job, fixtures, settings))
     return Trials(when, *trying.all(fixtures))
 

@@ -186,7 +186,7 @@ def beside(house: House) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("run", ".", "--date", "2026-11-31"), 2, "this is no date"),
+        (("run", ".", "--date", "2026-11-31"), 2, "--date is no date"),
         (("run", ".", "--from", "2026-11-20", "--to", "2026-11-18"), 2, "ends before it begins"),
         (("run", ".", "--date", "2026-11-20", "--pending"), 2, "one date was given, and others as well"),
         (("run", ".", "--at", "2026-01-01T00:00:00Z"), 3, "--at lies before now"),

@@ -52,7 +52,7 @@ class Exposed:
         first, slash, last = self.detail.partition("/")
         if self.kind != "actor" or not slash:
             return None
-        since, until = moment(first), moment(last)
+        since, until = moment(first, "FROM of `actor:NAME@FROM/TO`"), moment(last, "TO of `actor:NAME@FROM/TO`")
         return None if since is None or until is None else (since, until)
 
     def __str__(self) -> str:

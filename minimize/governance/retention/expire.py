@@ -142,7 +142,7 @@ def resolved(
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    now = moment(at) or datetime.now(UTC)
+    now = moment(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = kept_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
     asked = Asked(folder, job.policy, now, keyring, (*given, *kept))

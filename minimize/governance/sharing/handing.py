@@ -83,7 +83,7 @@ def acting(
     connector: Connector | None = None,
 ) -> Act:
     """The same, planned and not done: who needs the account and the record beside the payload starts here."""
-    when = moment(at)
+    when = moment(at, "at")
     if not dry:
         _check_not_past(when)
         house = House(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)

@@ -39,7 +39,7 @@ def receive(
     counted here. Gives the kind of `data`. Raises NotPermitted for a function that the manifest does not have inbound, and
     for another purpose.
     """
-    when = moment(at) or datetime.now(UTC)
+    when = moment(at, "at") or datetime.now(UTC)
     side = party(sender, function, "inbound", recipients, Path.cwd(), (when,))
     name, found = side.recipient.recipient, side.manifest
     against = [each for each in side.against(()) if each.rule in ("empty_manifest", "not_in_manifest", "direction")]

@@ -1,0 +1,65 @@
+"""Options that are times and dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from minimize.cli.main import VERBS, loaded
+from minimize.cli.when import When
+from minimize.errors import ConfigurationError
+from tests.cli.command import Command
+from tests.job.house import House
+
+
+def params(command: click.Command) -> Iterator[click.Parameter]:
+    """Those of a command, and of all below it."""
+    yield from command.params
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from params(each)
+
+
+EVERY = [param for verb in VERBS for param in params(loaded(verb))]
+
+
+def test_whatever_says_that_it_is_a_time_or_a_date_is_read_as_one() -> None:
+    told = [each for each in EVERY if isinstance(each, click.Option)]
+    times = [each for each in told if each.metavar == "D" or "ISO 8601" in (each.help or "")]
+    assert len(times) > 20
+    assert {each.opts[0] for each in times if not isinstance(each.type, When)} == set()
+
+
+def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> None:
+    times = [each for each in EVERY if isinstance(each.type, When)]
+    assert {each.opts[0] for each in times} >= {"--at", "--date", "--from", "--to", "--known", "--since", "--run-at"}
+    for each in times:
+        word = each.opts[0] if isinstance(each, click.Option) else each.human_readable_name
+        with pytest.raises(ConfigurationError, match=rf"^{word} is no (time|date) "):
+            each.type.convert("soon", each, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", ".", "--date", "2026-11-31"), "--date is no date"),
+        (("run", ".", "--from", "24.11.2026"), "--from is no date"),
+        (("run", ".", "--at", "2026-11-25T00:00:00"), "--at is a time without a zone"),
+        (("settings", "why", "north", "location", "noon"), "AT is no time"),
+        (("settings", "why", "north", "location", "2026-11-24", "--run-at", "noon"), "--run-at is no time"),
+        (("audit", "log", "--until", "noon"), "--until is no time"),
+        (("access", "token", "--for", "long"), "--for is no length of time"),
+    ],
+)
+def test_the_message_names_the_option(house: House, command: Command, words: tuple[str, ...], told: str) -> None:
+    said = command(*words)
+    assert (said.code, said.err.startswith(f"error E200: {told} (hint: ")) == (2, True)
+
+
+def test_the_library_names_the_argument_where_there_are_several(house: House) -> None:
+    import minimize
+
+    with pytest.raises(ConfigurationError, match=r"^until is no date "):
+        minimize.run(house.folder, since="2026-11-24", until="never")
