@@ -113,13 +113,19 @@ def entry() -> None:
 
     Arrow imports pandas, where that is installed, at the first list that becomes an array: half a second for what no command
     uses. Here it is told that there is none. Of its allocators it takes the one that holds least of what was freed, unless
-    somebody chose another. What is no longer used is looked for less often: modules stay, and columns are freed without it.
+    somebody chose another; and NumPy's linear algebra, of which no command makes use, starts no threads that wait in a loop.
+    What is no longer used is looked for less often: modules stay, and columns are freed without it. At the end nobody
+    looks for it at all, since the process goes as a whole.
     """
     gc.set_threshold(20_000, 20, 50)
     sys.meta_path.insert(0, Without("pandas"))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.platform == "linux":
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
-    main()
+    try:
+        main()
+    finally:
+        gc.freeze()
 
 
 class Without(MetaPathFinder):
