@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from minimize.stores import Place
 
 log = logging.getLogger("minimize")
+SKIPPED: Final = 99
+"""What schedulers take for "skipped" (Airflow's `skip_on_exit_code`)."""
 
 
 @click.command()
@@ -31,6 +33,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
+@click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
 @options.as_json
 def command(
     pipeline: str,
@@ -47,9 +50,13 @@ def command(
     metrics: str | None,
     keys: str | None,
     ledger: str | None,
+    skips: bool,
     as_json: bool,
 ) -> int:
-    """Minimize the records of PIPELINE into Parquet, with a receipt."""
+    """Minimize the records of PIPELINE into Parquet, with a receipt.
+
+    Where no file matches, nothing is published, and it exits 0: the log on stderr names the date and the pattern.
+    """
     from minimize.job.job import run
     from minimize.job.limits import quarantine_exceeded, unfinished
     from minimize.job.told import NOTHING
@@ -87,6 +94,8 @@ def command(
     undone = unfinished(receipt)
     if undone:
         log.error(undone, extra={"code": "W015", "run_id": receipt.run_id})
+    if skips and receipt.sequence == NOTHING and not undone:
+        return SKIPPED
     return 1 if undone else 4 if exceeded else 0
 
 

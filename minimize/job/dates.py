@@ -53,6 +53,19 @@ class Wanted:
         """Whether a date was named, so that the source must have dates."""
         return (self.only, self.since, self.until) != (None, None, None)
 
+    @property
+    def words(self) -> str:
+        """The dates in words; nothing where all that are found are asked for.
+
+        >>> Wanted.of("2026-11-24").words, Wanted.of(since="2026-11-20").words
+        ('of 2026-11-24', 'from 2026-11-20 on')
+        """
+        if self.only is not None:
+            return f"of {self.only}"
+        if self.since is None:
+            return "" if self.until is None else f"up to {self.until}"
+        return f"from {self.since} " + ("on" if self.until is None else f"to {self.until}")
+
     def __contains__(self, when: Day) -> bool:
         if when is None:
             return not self.by_date

@@ -150,8 +150,10 @@ def resolve(
 
 
 def _looked_at(job: Pipeline, input: str | PathLike[str] | None, wanted: Wanted) -> str:
-    path = job.source.path if input is None else str(input)
-    return f"nothing arrived since the last run in {path}" if wanted.pending else f"no file matches {path}"
+    path, of = job.source.path if input is None else str(input), wanted.words
+    if wanted.pending:
+        return f"nothing arrived since the last run in {path}{of and f', {of}'}"
+    return f"no file {of and f'{of} '}matches {path}"
 
 
 def as_pipeline(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:

@@ -80,7 +80,7 @@ def receipt_of(
 
 def nothing_done(given: Given, how: How) -> Receipt:
     """The receipt of a run that had nothing to do; it is not published."""
-    log.warning("nothing to do: %s", given.looked_at, extra={"code": "I002"})
+    log.warning("%s", given.looked_at, extra={"code": "I002"})
     return _head(given, how, new_run_id(how.started), NOTHING)
 
 

@@ -41,7 +41,41 @@ def test_for_machines_it_prints_the_receipt(house: House, command: Command) -> N
 def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(house: House, command: Command) -> None:
     said = ran(command, house, "--date", DAY)
     assert (said.code, said.out) == (0, "nothing to do\n")
-    assert said.err == "WARNING nothing to do: no file matches data/{date}/*.ndjson.gz\n"
+    assert said.err == f"WARNING no file of {DAY} matches data/{{date}}/*.ndjson.gz\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "no file matches data/{date}/*.ndjson.gz"),
+        (("--from", DAY), f"no file from {DAY} on matches data/{{date}}/*.ndjson.gz"),
+        (("--to", DAY), f"no file up to {DAY} matches data/{{date}}/*.ndjson.gz"),
+        (("--from", "2026-11-20", "--to", DAY), f"no file from 2026-11-20 to {DAY} matches data/{{date}}/*.ndjson.gz"),
+        (("--date", DAY, "--input", "in/*.gz"), f"no file of {DAY} matches in/*.gz"),
+        (("--pending",), "nothing arrived since the last run in data/{date}/*.ndjson.gz"),
+        (("--pending", "--to", DAY), f"nothing arrived since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
+    ],
+)
+def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_file(
+    house: House, command: Command, words: tuple[str, ...], told: str
+) -> None:
+    said = ran(command, house, *words)
+    assert (said.code, said.out, said.err) == (0, "nothing to do\n", f"WARNING {told}\n")
+
+
+def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(house: House, command: Command) -> None:
+    assert ran(command, house, "--skip-exit-code").code == 99
+    house.brings(events(9))
+    assert ran(command, house, "--pending", "--skip-exit-code").code == 0
+    assert ran(command, house, "--pending", "--skip-exit-code", "--json").code == 99
+
+
+def test_a_date_that_needs_a_person_is_no_skip(house: House, command: Command) -> None:
+    house.brings(events(9))
+    lost = house.brings(events(3, 50), name="b")
+    ran(command, house)
+    lost.unlink()
+    assert ran(command, house, "--pending", "--skip-exit-code").code == 1
 
 
 def test_with_nothing_to_do_machines_get_a_receipt_of_nothing(house: House, command: Command) -> None:
