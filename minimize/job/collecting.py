@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.policy.load import straight
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows, load_settings
 from minimize.stores import Anywhere
@@ -33,7 +34,7 @@ def load_job_settings(
         return None
     if isinstance(said, str) and said == LEDGER:
         return _of_ledger(ledger, job, keys, output)
-    return load_settings(job.folder / said if settings is None else said)
+    return load_settings(straight(job.folder / said) if settings is None else said)
 
 
 def _of_ledger(

@@ -113,7 +113,7 @@ def _file(path: str | Path, name: str) -> Path:
     return Path(path) / name if is_folder else Path(path)
 
 
-def _straight(path: Path) -> Path:
+def straight(path: Path) -> Path:
     """The path without `..`, where that leads to the same file (behind a link it may not)."""
     short = Path(os.path.normpath(path))
     return short if short.exists() and path.exists() and short.samefile(path) else path
@@ -155,7 +155,7 @@ def _pipeline(
     if named is None or not isinstance(named.value, str):
         policy, scope = None, Scope(faults, file.parent, None, {})
     else:
-        read = _read_policy(_file(_straight(file.parent / named.value), "policy.yaml"), house, faults)
+        read = _read_policy(_file(straight(file.parent / named.value), "policy.yaml"), house, faults)
         policy, scope = read.policy, read.scope
     given = {"path": file, "digest": opened.digest, "demanded": demanded}
     return PipelineReader.over(policy, scope, faults, house)(opened.root, given)

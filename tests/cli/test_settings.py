@@ -97,6 +97,16 @@ def test_without_a_policy_an_answer_says_that_none_was_asked(house: House, comma
     assert "no policy was asked who may turn it on" in alone.err
 
 
+def test_the_file_that_was_asked_is_named_without_detours(
+    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    (house.folder / "beside").mkdir()
+    house.pipeline(settings="beside/../settings.csv")
+    why = said(command, house, "why", "north", "location", "2026-11-24T10:00:00Z")
+    assert f"(settings: {house.folder / 'settings.csv'})" in why.out
+
+
 def test_a_tenant_cannot_make_lines_of_its_own(house: House, command: Command) -> None:
     done = said(command, house, "set", "a\nnorth  location  on", "location", "off")
     assert len(done.out.splitlines()) == 1
