@@ -46,6 +46,15 @@ def access_line(house: Path) -> str | None:
     return _text(said.get("file") if isinstance(said, dict) else said, "access")
 
 
+def is_guarded(start: str | os.PathLike[str] | None) -> bool:
+    """Whether the house of a folder may have an access file, which says who may do and see what."""
+    house = house_file(start)
+    try:
+        return house is not None and access_line(house) is not None
+    except ValueError:
+        return True
+
+
 def house_texts(house: Path, name: str) -> dict[str, str]:
     """The texts that the house's file says under a name, by their own names; nothing where it says nothing.
 

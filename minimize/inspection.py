@@ -60,11 +60,16 @@ def examined_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None 
 
 def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
     """The plan as it is for one tenant at one time: what is gated is either open or dropped, and says why."""
-    if plan.pipeline is None:
-        raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
-    rows = load_job_settings(settings, plan.pipeline, find_keyring(None, plan.pipeline.folder))
+    rows = settings_of(plan, settings)
     when = moment(at, "at") or datetime.now(UTC)
     return for_tenant(plan, None if rows is None else rows.at(when), tenant, when)
+
+
+def settings_of(plan: Plan, settings: Any = None, *, keys: Any = None) -> SettingsRows | None:
+    """The settings of a plan's pipeline, or what stands in for them. Raises ConfigurationError for a plan without a pipeline."""
+    if plan.pipeline is None:
+        raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
+    return load_job_settings(settings, plan.pipeline, find_keyring(keys, plan.pipeline.folder))
 
 
 def preview_rows(

@@ -15,21 +15,12 @@ def may(permission: str, places: Mapping[str, Any], tenant: str | None = None) -
     Takes the permission, where the house's things are (`ledger`, `output`, `pipeline`, `keys`), and the tenant that it is about:
     what is about none concerns all.
     """
-    if not _is_configured(places.get("pipeline")):
+    from minimize.house import is_guarded
+
+    if not is_guarded(places.get("pipeline")):  # most houses have no access file, and then nothing is loaded to ask it
         return
     from minimize.governance.access.gate import gate
     from minimize.switching import House
 
     house = House(**{name: places.get(name) for name in _PLACES})
     gate(permission, house, datetime.now(UTC), tenant=tenant)
-
-
-def _is_configured(pipeline: str | None) -> bool:
-    """Whether there may be an access file: most houses have none, and then nothing is loaded to ask it."""
-    from minimize.house import access_line, house_file
-
-    house = house_file(pipeline)
-    try:
-        return house is not None and access_line(house) is not None
-    except ValueError:
-        return True

@@ -48,7 +48,8 @@ def _told(found: Explanation) -> str:
     when = f", as of {found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else ""
     lines = [f"{found.field} in {found.pipeline}{whom}{when}: {found.outcome}"]
     lines += [f"{number:>2} {line}" for number, step in enumerate(found.steps, 1) for line in [_step(str(step))]]
-    return "\n".join([*lines, f"so: {on_one_line(found.why)}"])
+    unknown = [] if found.stranger is None else [on_one_line(str(found.stranger))]
+    return "\n".join([*lines, f"so: {on_one_line(found.why)}", *unknown])
 
 
 def _step(text: str) -> str:

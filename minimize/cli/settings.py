@@ -166,7 +166,10 @@ def _told(found: Why) -> str:
     word = "collected" if found.collected else "not collected"
     source = f" (settings: {found.file})" if found.file else ""
     head = f"{found.setting} of {on_one_line(found.tenant)}: {word}{source}"
-    return "\n".join([head, *_moment("when it happened", found.event), *_moment("when the run is", found.run)])
+    unknown = [] if found.stranger is None else [on_one_line(str(found.stranger))]
+    return "\n".join(
+        [head, *unknown, *_moment("when it happened", found.event), *_moment("when the run is", found.run)]
+    )
 
 
 def _moment(what: str, moment: Moment) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options, recall
+from minimize.cli.lines import on_one_line
 from minimize.cli.when import TIME
 from minimize.counts import counted
 
@@ -161,6 +162,7 @@ def why(
     found = asked(recipient, function, house, _known(recipients, house), _now(), tenant=tenant, existing=having)
     head = f"{recipient}, {function}: {'may get ' + ', '.join(found.fields) if found.permitted else 'gets nothing'}"
     lines = [head, *(f"  {each.code} {each}" for each in found.reasons)]
+    lines += [] if found.stranger is None else [on_one_line(f"  {found.stranger}")]
     options.show(
         found.as_json(), as_json, "\n".join([*lines, *([f"  consent {found.consent}"] if found.consent else [])])
     )

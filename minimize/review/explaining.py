@@ -11,9 +11,11 @@ from typing import Any
 
 from minimize.errors import ConfigurationError, without_values
 from minimize.inspection import examined_for
+from minimize.job import strangers
 from minimize.job.collecting import load_job_settings
 from minimize.job.erasing import load_people
 from minimize.job.given import as_pipeline
+from minimize.job.strangers import Stranger, stranger
 from minimize.keys import Keyring, find_keyring
 from minimize.plan.effective import ForTenant, effective
 from minimize.plan.model import FieldPlan
@@ -46,13 +48,16 @@ class Explanation:
     tenant: str | None = None
     at: datetime | None = None
     record: str | None = None
+    stranger: Stranger | None = None
+    """The tenant, where settings do not name it."""
 
     def as_json(self) -> dict[str, Any]:
         """What `explain --json` prints."""
         head = {"pipeline": self.pipeline, "field": self.field, "tenant": self.tenant, "record": self.record}
         at = None if self.at is None else self.at.isoformat()
         said = {"at": at, "outcome": self.outcome, "why": self.why}
-        return {**head, **said, "steps": [step.as_json() for step in self.steps]}
+        known = {} if self.tenant is None else strangers.as_json(self.stranger)
+        return {**head, **known, **said, "steps": [step.as_json() for step in self.steps]}
 
 
 @without_values
@@ -93,7 +98,8 @@ def explain(
     seen = None if rows is None else rows.at(when)
     found = effective(plan, seen, tenant, when).fields[key]
     steps = (*Planned(plan, key, ForTenant(plan, seen, tenant, when)).steps(), *refused)
-    return Explanation(job.pipeline, key, _outcome(found, steps), found.why, steps, tenant, when)
+    whose = stranger(tenant, rows, job.folder)
+    return Explanation(job.pipeline, key, _outcome(found, steps), found.why, steps, tenant, when, stranger=whose)
 
 
 def _key(job: Pipeline, field: str) -> str | None:

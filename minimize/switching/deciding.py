@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.job.collecting import LEDGER, load_job_settings
+from minimize.job.strangers import Stranger, as_json, stranger
 from minimize.keys import find_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
@@ -44,6 +45,8 @@ class Why:
     event: Moment
     run: Moment
     file: str | None
+    stranger: Stranger | None = None
+    """The tenant, where no row names it at all."""
 
     @property
     def collected(self) -> bool:
@@ -53,6 +56,7 @@ class Why:
     def as_json(self) -> dict[str, Any]:
         """The answer as `settings why --json` prints it."""
         head = {"tenant": self.tenant, "setting": self.setting, "collected": self.collected, "settings": self.file}
+        head |= as_json(self.stranger)
         return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
 
 
@@ -80,7 +84,7 @@ def why(
         Moment(when, question.holds(seen, when, tenant, subject), question.why(seen, when, tenant, subject))
         for when in (event, run)
     )
-    return Why(tenant, setting, then, now, rows.file)
+    return Why(tenant, setting, then, now, rows.file, stranger(tenant, rows, house.folder))
 
 
 @dataclass(frozen=True, slots=True)

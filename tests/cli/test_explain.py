@@ -44,3 +44,12 @@ def test_of_what_no_rule_names_it_says_so(house: House, command: Command) -> Non
 def test_a_record_that_is_not_there_exits_2(house: House, command: Command) -> None:
     path = house.brings(events(3))
     assert command("explain", house.folder, "battery", "--record", f"{path}:9", *WHEN, "--keys", house.keys).code == 2
+
+
+def test_a_tenant_that_the_settings_do_not_name_is_told_last(house: House, command: Command) -> None:
+    words = ("explain", house.folder, "latitude", "--tenant")
+    said = command(*words, "norht")
+    told = f"no tenant norht is named by the settings {house.folder / 'settings.csv'}: did you mean north?"
+    assert (said.code, said.out.splitlines()[-1]) == (0, told)
+    assert command(*words, "norht", "--json").json["tenant_known"] is False
+    assert command(*words, "north", "--json").json["tenant_known"] is True

@@ -102,3 +102,18 @@ def test_the_rows_of_a_preview_can_come_from_elsewhere(house: House, command: Co
     house.brings(events(2), root="other")
     asked = ("--preview", 9, "--input", house.folder / "other", "--keys", house.keys, "--at", "2026-11-25T00:00:00Z")
     assert len(command("plan", house.folder, *asked, "--json").json["preview"]) == 2
+
+
+def test_a_tenant_that_the_settings_do_not_name_is_told_below_its_plan(house: House, command: Command) -> None:
+    said = command("plan", house.folder, "--tenant", "norht")
+    told = f"no tenant norht is named by the settings {house.folder / 'settings.csv'}: did you mean north?\n"
+    assert (said.code, said.out.endswith(told)) == (0, True)
+    assert "is named by" not in command("plan", house.folder, "--tenant", "north").out
+
+
+def test_machines_are_told_whether_the_tenant_is_known(house: House, command: Command) -> None:
+    known = ("tenant_known", "tenants_like_it")
+    unknown, north = (command("plan", house.folder, "--tenant", name, "--json").json for name in ("norht", "north"))
+    assert [unknown[key] for key in known] == [False, ["north"]]
+    assert [north[key] for key in known] == [True, []]
+    assert "tenant_known" not in command("plan", house.folder, "--json").json

@@ -97,6 +97,16 @@ def test_without_a_policy_an_answer_says_that_none_was_asked(house: House, comma
     assert "no policy was asked who may turn it on" in alone.err
 
 
+def test_why_tells_that_nobody_said_anything_of_the_tenant(house: House, command: Command) -> None:
+    said(command, house, "set", "north", "location", "on")
+    words = ("location", "2026-11-24T10:00:00Z")
+    why = said(command, house, "why", "norht", *words)
+    told = "no tenant norht is named by the settings of the ledger: did you mean north?"
+    assert (why.code, why.out.splitlines()[1]) == (0, told)
+    assert said(command, house, "why", "norht", *words, "--json").json["tenant_known"] is False
+    assert "is named by" not in said(command, house, "why", "north", *words).out
+
+
 def test_the_file_that_was_asked_is_named_without_detours(
     house: House, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,15 @@ def test_why_tells_whether_a_tenant_s_records_may_go(shop: House, command: Comma
     assert no.out.startswith("vendor, sync: gets nothing\n  N039")
 
 
+def test_why_tells_that_nobody_named_the_tenant(shop: House, command: Command) -> None:
+    words = ("share", "why", "vendor", "sync", "--tenant")
+    said = command(*words, "norht")
+    told = "  no tenant norht is named by the ledger: did you mean north?"
+    assert (said.code, said.out.splitlines()[-1]) == (0, told)
+    assert command(*words, "norht", "--json").json["tenants_like_it"] == ["north"]
+    assert "is named by" not in command(*words, "north").out
+
+
 def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: House, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     assert command("share", "recall", "list").out == "nothing has to go\n"

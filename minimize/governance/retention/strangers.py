@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +21,7 @@ from minimize.io.published import receipts
 from minimize.io.stored import open_stored
 from minimize.job.collecting import load_job_settings
 from minimize.job.origin import pipeline_behind
+from minimize.job.strangers import close_to, tenants_of
 from minimize.keys import Keyring, find_kms
 from minimize.nested import leaf
 from minimize.policy.fields import ways_of
@@ -30,9 +29,6 @@ from minimize.receipt import OutputFile, in_force
 from minimize.stores import Place, local
 from minimize.switching import House
 from minimize.techniques.keep import Keep
-
-_CLOSE: Final = 0.75
-_MATCHES: Final = 3
 
 
 def stranger(tenant: str, house: House) -> tuple[str, ...] | None:
@@ -58,16 +54,6 @@ def stranger(tenant: str, house: House) -> tuple[str, ...] | None:
     return None if not known or tenant in known else close_to(tenant, known)
 
 
-def close_to(word: str, known: set[str]) -> tuple[str, ...]:
-    """The names that look most like a word.
-
-    >>> close_to("contosso", {"contoso", "fabrikam"})
-    ('contoso',)
-    """
-    folded = {name.lower(): name for name in sorted(known)}
-    return tuple(folded[each] for each in difflib.get_close_matches(word.lower(), folded, _MATCHES, _CLOSE))
-
-
 @dataclass(frozen=True)
 class _Looking:
     """One output, and what tells tenants there; None in place of names: it does not show them."""
@@ -86,7 +72,7 @@ class _Looking:
         job = pipeline_behind(self.place, chain[-1], None)
         rows = None if job.settings in (None, "ledger") else load_job_settings(None, job, self.keys)
         if rows is not None:
-            yield set(pc.unique(rows.table["tenant_id"].cast(pa.string())).to_pylist()) - {None}
+            yield set(tenants_of(rows))
         files = in_force(chain).get("records", ())
         yield {value for file in files for value in _in_folders(file.path, str(job.policy.tenant))}
         newest = max((place_of(file.path)[1] or "" for file in files), default="")

@@ -1,0 +1,70 @@
+"""A tenant that nobody named: of whom nothing was said all is off, and a name that is written wrong looks the same."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.house import is_guarded
+from minimize.settings import SettingsRows
+from minimize.settings.ledger import LedgerRows
+
+_CLOSE: Final = 0.75
+_MATCHES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A tenant that is not named where it was looked for (in words), and names like it that may be told."""
+
+    tenant: str
+    where: str
+    near: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        hint = f"did you mean {' or '.join(self.near)}?" if self.near else "is it written right?"
+        return f"no tenant {self.tenant} is named by {self.where}: {hint}"
+
+
+def stranger(tenant: str, rows: SettingsRows | None, folder: Path | None) -> Stranger | None:
+    """The tenant, where there are settings and none of their rows names it.
+
+    Takes the folder from which the house's file is looked for. Names like it are of a file, which is the caller's own, or of a
+    ledger in a house without access file, where everybody may see all tenants.
+    """
+    if rows is None:
+        return None
+    of_ledger, known = isinstance(rows, LedgerRows), tenants_of(rows)
+    where = "the settings of the ledger" if of_ledger else f"the settings {rows.file or ''}".rstrip()
+    return among(tenant, known, where, frozenset() if of_ledger and is_guarded(folder) else known)
+
+
+def among(tenant: str, known: frozenset[str], where: str, told: frozenset[str]) -> Stranger | None:
+    """The tenant, where it is none of those that are known; `told` are the names that may be told."""
+    return None if tenant in known else Stranger(tenant, where, close_to(tenant, told))
+
+
+def tenants_of(rows: SettingsRows) -> frozenset[str]:
+    """The tenants that settings name, at whatever time."""
+    return frozenset(pc.unique(rows.table["tenant_id"].cast(pa.string())).to_pylist())
+
+
+def close_to(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The names that look most like a word.
+
+    >>> close_to("contosso", {"contoso", "fabrikam"})
+    ('contoso',)
+    """
+    folded = {name.lower(): name for name in sorted(known)}
+    return tuple(folded[each] for each in difflib.get_close_matches(word.lower(), folded, _MATCHES, _CLOSE))
+
+
+def as_json(found: Stranger | None) -> dict[str, Any]:
+    """What machines are told beside an answer about a tenant: whether anybody named it, and names like it where nobody did."""
+    return {"tenant_known": found is None, "tenants_like_it": [] if found is None else list(found.near)}
