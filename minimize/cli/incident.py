@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
+from minimize.cli.scoped import line_of, lines_of, unmatched
 from minimize.cli.when import TIME
 from minimize.counts import counted
 
@@ -45,15 +46,22 @@ def command() -> None:
 @options.house
 @options.as_json
 def open_(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Open the incident ID: what was exposed, and when."""
-    from minimize.governance.incidents import Case, open_incident
+    """Open the incident ID: what was exposed, and when.
+
+    What is named and nothing matches is told: it is recorded all the same, and `scope` looks closer.
+    """
+    from minimize.governance.incidents import Case, nothing_matches, open_incident
     from minimize.times import moment
 
     may("incident/open", words)
     now = datetime.now(UTC)
     since, until, known = (moment(words[name]) for name in ("since", "until", "known"))
     case = Case(id_, title, (since or now, until), known or now, exposed)
-    _show(open_incident(case, _house(words), now), as_json, now)
+    house = _house(words)
+    found = open_incident(case, house, now)
+    lost = [str(each) for each in nothing_matches(found, house)]
+    text = "\n".join([*lines_of(found, now), *map(on_one_line, unmatched(lost))])
+    options.show({**found.as_json(now), "nothing_matches": lost}, as_json, text)
 
 
 @command.command("scope")
@@ -194,7 +202,7 @@ def list_(as_json: bool, **words: Any) -> int:
 
     may("incident/read", words)
     now, found = datetime.now(UTC), list(recorded(_house(words)).values())
-    text = "\n".join(_line(each, now) for each in found) or "no incidents"
+    text = "\n".join(line_of(each, now) for each in found) or "no incidents"
     options.show({"incidents": [each.as_json(now) for each in found]}, as_json, text)
     return int(any(each.is_overdue(now) for each in found))
 
@@ -212,75 +220,7 @@ def show(id_: str, as_json: bool, **words: Any) -> None:
 
 
 def _show(found: Incident, as_json: bool, now: datetime) -> None:
-    options.show(found.as_json(now), as_json, "\n".join(_told(found, now)))
-
-
-def _line(found: Incident, now: datetime) -> str:
-    due = "" if found.due is None else f", notice by {found.due:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
-    late = " OVERDUE" if found.is_overdue(now) else ""
-    return on_one_line(f"{found.id}  {found.title}: {found.state}, {counted(len(found.affected), 'tenant')}{due}{late}")
-
-
-def _told(found: Incident, now: datetime) -> list[str]:
-    body = found.as_json(now)
-    happened = body["happened"]
-    lines = [
-        _line(found, now),
-        f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}",
-        f"  exposed: {', '.join(body['exposed'])}",
-    ]
-    if found.scope is not None:
-        lines += [line for each in found.scope["tenants"] for line in _tenant(each, body)]
-        lines += _rest(found.scope)
-    lines += [f"  {what}: {text}" for what in SAID for text in body[f"{what}s"]]
-    if body["closed"] is not None:
-        lines += [f"  closed as {body['closed']['class']} by {body['closed']['by']}: {body['closed']['reason']}"]
-    return [on_one_line(line) for line in lines]
-
-
-def _tenant(each: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
-    many, period, kinds = each["subjects"], each["period"], each["kinds"]
-    subjects = "groups" if many is None else f"{'' if many['exact'] else 'at most '}{counted(many['count'], 'subject')}"
-    there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
-    records = f"{'' if each.get('rows_exact', True) else 'at most '}{counted(each['rows'], 'record')}"
-    return [
-        f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, "
-        f"{period['from'] or '?'} to {period['to'] or '?'}; {_notice(each, body)}",
-        "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds),
-        *([f"    copies at {there}"] if there else []),
-    ]
-
-
-def _notice(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    if each["tenant_id"] in body["exempt"]:
-        return "exempt"
-    if not each["notice"]:
-        return "no notice needed: " + ("unintelligible" if each["form"] == "encrypted" else "it names nobody")
-    given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
-    return f"told {given[-1]['given_at']}" if given else "to be told"
-
-
-def _rest(scope: Mapping[str, Any]) -> list[str]:
-    unknown = scope["records_of_unknown_tenants"]
-    lines = [f"  {counted(unknown, 'record')} whose tenant no file tells"] if unknown else []
-    asked = "is it written right, and was it there by then?"
-    lines += [f"  NOTHING MATCHES {one}: {asked}" for one in scope.get("nothing_matches", ())]
-    lines += [
-        f"  {one['operation']} by {one['actor']} at {one['at']}: of whom, nobody can tell"
-        for one in scope.get("acts_of_unknown_tenants", ())
-    ]
-    lines += [f"  not searched: {one['file']}: {_why(one)}" for one in scope["not_searched"]]
-    return lines + [
-        f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}" for one in scope["not_reached"]
-    ]
-
-
-def _why(one: Mapping[str, Any]) -> str:
-    """Why a file was not looked at, and what tells of its tenants in its place."""
-    why = "its keys were destroyed" if one["why"] == "E210" else one["why"]
-    known = {"record": "what was taken down when it went", "folder": "the name of its folder"}
-    by = known.get(str(one.get("tenants_by")))
-    return f"{why}; {f'its tenants are known by {by}' if by else 'whose records it held, nobody can tell'}"
+    options.show(found.as_json(now), as_json, "\n".join(lines_of(found, now)))
 
 
 def _house(words: Mapping[str, Any]) -> Any:

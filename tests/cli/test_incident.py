@@ -41,6 +41,26 @@ def test_an_incident_is_opened_scoped_and_shown(house: House, incident: Command)
     assert "to be told" in text
 
 
+def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(house: House, incident: Command) -> None:
+    words = ("--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed")
+    said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{house.out}#recrods")
+    asked = "is it written right, and was it there by then?"
+    assert said.code == 0
+    assert said.out.splitlines()[-2:] == [
+        f"  NOTHING MATCHES date:2026-11-30: {asked}",
+        f"  NOTHING MATCHES output:{house.out}#recrods: {asked}",
+    ]
+    right = incident("open", "INC-2", *words, f"output:{house.out}", "--json")
+    assert (right.code, right.json["nothing_matches"]) == (0, [])
+
+
+def test_what_is_not_known_yet_is_no_incident(house: House, incident: Command) -> None:
+    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{house.out}")
+    said = incident("open", *words, "--known", "2999-01-01T00:00Z")
+    assert (said.code, "--to and --known are not after now" in said.err) == (2, True)
+    assert incident("list").out == "no incidents\n"
+
+
 def test_the_list_exits_with_zero_while_nothing_is_overdue(house: House, incident: Command) -> None:
     assert incident("list").out == "no incidents\n"
     opened(incident, house)

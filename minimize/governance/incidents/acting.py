@@ -13,6 +13,7 @@ from minimize.governance.access.asking import access_of
 from minimize.governance.incidents.exposed import Exposure
 from minimize.governance.incidents.incident import Class, Incident, Said, body_of, incidents_of, text_of
 from minimize.governance.incidents.refusing import refused
+from minimize.job.dates import SKEW
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.receipt import time_text
 from minimize.switching import House
@@ -60,6 +61,7 @@ def open_incident(case: Case, house: House, now: datetime) -> Incident:
     Raises ConfigurationError where it says too little, or there is one of that name; LedgerError, KeyringError.
     """
     said = case.as_json()
+    _check_past(case, now)
 
     def wants(found: Incident | None) -> Mapping[str, Any]:
         if found is not None:
@@ -67,6 +69,13 @@ def open_incident(case: Case, house: House, now: datetime) -> Incident:
         return said
 
     return step(case.id, "opened", wants, house, now, create=True)
+
+
+def _check_past(case: Case, now: datetime) -> None:
+    """Raises ConfigurationError for an incident that becomes known, or ends, after now, as far as two clocks may differ."""
+    if max(case.known_at, case.happened[1] or case.known_at) > now + SKEW:
+        hint = "--to and --known are not after now"
+        raise ConfigurationError("an incident does not end, and is not known, after now", hint=hint)
 
 
 def declare(name: str, house: House, now: datetime) -> Incident:

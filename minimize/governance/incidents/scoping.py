@@ -10,20 +10,19 @@ from typing import Any
 import pyarrow.compute as pc
 
 from minimize.governance.incidents.acting import is_open, named, step
-from minimize.governance.incidents.copies import Copy, copies
+from minimize.governance.incidents.copies import Copy
 from minimize.governance.incidents.counting import Counted, Counting, Lost
 from minimize.governance.incidents.exposed import Exposed, Exposure
+from minimize.governance.incidents.ground import Ground
 from minimize.governance.incidents.heads import Heads
 from minimize.governance.incidents.incident import Incident
-from minimize.governance.incidents.reached import reached
-from minimize.governance.incidents.reads import Read, handed_by, reads, unplaced
+from minimize.governance.incidents.reads import Read
 from minimize.governance.incidents.remembered import Remembering
 from minimize.governance.incidents.tenant import Affected, Found
 from minimize.governance.incidents.unmatched import Matching
-from minimize.governance.subjects.outputs import Unreached, outputs
-from minimize.ledger.tenants import tenants_named
+from minimize.governance.subjects.outputs import Unreached
 from minimize.receipt import time_text
-from minimize.stores import Anywhere, output_at
+from minimize.stores import Anywhere
 from minimize.switching import House
 
 
@@ -95,37 +94,25 @@ def scope_of(
     named: Sequence[Anywhere] = (),
 ) -> Scope:
     """How far something that was exposed in a window reaches. Raises LedgerError, KeyringError, OutputError."""
-    keys = house.keyring()
-    with house.opened() as ledger:
-        known, missed = outputs(ledger, [*named, *_said(exposure)])
-        seen, acts = reads(ledger, exposure, window), unplaced(ledger, exposure, window)
-        sent = handed_by(ledger, exposure, window)
-        counting = Counting(keys, exposure.keys, tenants_named(ledger))
-        reaches = list(reached(exposure, known, seen, window))
-        files = [counting.of(each) for each in reaches]
-        out = list(copies(ledger, window))
-    remembering = Remembering(keys, exposure.keys)
+    ground = Ground.of(exposure, window, house, named)
+    counting = Counting(ground.keys, exposure.keys, ground.tenants)
+    files = [counting.of(each) for each in ground.reaches]
+    remembering = Remembering(ground.keys, exposure.keys)
     lost = [remembering.of(each) for each in files if isinstance(each, Lost)]
     counted = [each for each in files if isinstance(each, Counted)]
     counted += [each for _, each in lost if each is not None]
-    there = {f"{each.name}/{each.version}" for each in keys.listing()}
-    told = {each.via for each in seen} | {*sent.values()} | {str(each["via"]) for each in acts}
-    taken = [(each, via) for each in out if (via := _via(each, exposure, sent)) is not None]
+    taken = [(each, via) for each in ground.copies if (via := _via(each, exposure, ground.sent)) is not None]
+    filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
     return Scope(
         now,
-        tuple(_affected(counted, taken, out, exposure)),
+        tuple(_affected(counted, taken, ground.copies, exposure)),
         tuple(each for each, _ in lost),
-        missed,
+        ground.missed,
         sum(_nobodys(each) for each in counted),
-        tuple(seen),
-        tuple(acts),
-        tuple(Matching(known, reaches, counted, out, told, there).unmatched(exposure)),
+        tuple(ground.reads),
+        tuple(ground.unplaced),
+        tuple(Matching(ground, filled).unmatched(exposure)),
     )
-
-
-def _said(exposure: Exposure) -> list[str]:
-    """The folders of outputs that the incident names itself."""
-    return [each.name for each in exposure.named("output") if output_at(each.name).is_dir()]
 
 
 def _affected(

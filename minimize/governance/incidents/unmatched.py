@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from minimize.governance.incidents.copies import Copy
-from minimize.governance.incidents.counting import Counted
+from minimize.errors import MinimizeError
 from minimize.governance.incidents.exposed import Exposed, Exposure
-from minimize.governance.incidents.reached import Reach, means
-from minimize.governance.subjects.outputs import Output
+from minimize.governance.incidents.ground import Ground
+from minimize.governance.incidents.incident import Incident
+from minimize.governance.incidents.reached import means
+from minimize.switching import House
+
+
+def nothing_matches(this: Incident, house: House) -> tuple[Exposed, ...]:
+    """What an incident names and nothing matches, as far as receipts, disclosures and the audit log tell, without reading files.
+
+    Where these cannot be asked, nothing is said: `scope` looks closer.
+    """
+    try:
+        ground = Ground.of(this.exposure, this.window, house)
+        return tuple(Matching(ground, ground.columns()).unmatched(this.exposure))
+    except (MinimizeError, OSError):
+        return ()
 
 
 @dataclass(frozen=True)
 class Matching:
-    """What was found of an incident.
+    """What there is of an incident, and the columns that were found to be there; None where nobody can tell them."""
 
-    outputs  that could be looked at
-    reaches  the files that it reached
-    counted  those whose contents are known
-    copies   those that were out
-    acts     what of the incident the audit log has acts of: grants, actors
-    keys     the versions of keys that there are
-    """
-
-    outputs: Sequence[Output]
-    reaches: Sequence[Reach]
-    counted: Sequence[Counted]
-    copies: Sequence[Copy]
-    acts: Collection[str]
-    keys: Collection[str] = ()
+    ground: Ground
+    columns: frozenset[str] | None
 
     def unmatched(self, exposure: Exposure) -> Iterator[Exposed]:
         """What the incident names and nothing here matches, in its order."""
         yield from (each for each in exposure.each if not self._is_matched(each))
 
     def _is_matched(self, each: Exposed) -> bool:
-        files = [reach for reach in self.reaches if reach.read is None]
+        files = [reach for reach in self.ground.reaches if reach.read is None]
         if each.kind == "output":
             return any(means(each, reach.output) and each.detail in ("", reach.name) for reach in files)
         if each.kind == "run":
@@ -44,16 +45,14 @@ class Matching:
         if each.kind == "date":
             return any(reach.date == each.name for reach in files)
         if each.kind == "column":
-            return any(
-                column.name == each.name for one in self.counted for some in one.columns.values() for column in some
-            )
+            return self.columns is None or each.name in self.columns
         if each.kind == "recipient":
-            return any(copy.recipient == each.name for copy in self.copies)
-        return str(each) in self.acts if each.kind in ("grant", "actor") else self._is_key(each.name)
+            return any(copy.recipient == each.name for copy in self.ground.copies)
+        return str(each) in self.ground.acts if each.kind in ("grant", "actor") else self._is_key(each.name)
 
     def _is_key(self, key: str) -> bool:
         """Whether there is such a key, or something was ever made with it, or encrypted under it."""
-        used = {each for output in self.outputs for receipt in output.chain for each in receipt.keys}
-        return (
-            key in self.keys or key in used or any(copy.columns(frozenset({key}), keyed=True) for copy in self.copies)
-        )
+        ground = self.ground
+        there = {f"{each.name}/{each.version}" for each in ground.keys.listing()}
+        used = {each for output in ground.outputs for receipt in output.chain for each in receipt.keys}
+        return key in there | used or any(copy.columns(frozenset({key}), keyed=True) for copy in ground.copies)

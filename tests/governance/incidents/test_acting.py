@@ -42,8 +42,9 @@ def _places(house: House) -> Places:
 
 @pytest.fixture(name="scoped")
 def _scoped(house: House, places: Places) -> Incident:
-    case = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), datetime.now(UTC), [f"output:{house.out}"])
-    open_incident(case, places, NOW)
+    now = datetime.now(UTC)
+    case = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{house.out}"])
+    open_incident(case, places, now)
     return scope("INC-1", places, NOW)
 
 
@@ -78,6 +79,25 @@ def test_times_that_run_backwards_are_told_with_the_options_that_say_them(places
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, known_at=NOW - timedelta(days=2)), places, NOW)
     assert caught.value.hint == "--to and --known are not before --from"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=5)])
+def test_clocks_may_differ_by_minutes(places: Places, ahead: timedelta) -> None:
+    assert open_incident(replace(CASE, known_at=NOW + ahead), places, NOW).state == "open"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"known_at": NOW + timedelta(minutes=5, seconds=1)},
+        {"happened": (NOW - timedelta(days=1), NOW + timedelta(days=1))},
+    ],
+)
+def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_incident(replace(CASE, **changes), places, NOW)
+    assert caught.value.hint == "--to and --known are not after now"
+    assert recorded(places) == {}
 
 
 def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) -> None:

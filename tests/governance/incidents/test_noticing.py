@@ -41,8 +41,9 @@ def _places(house: House) -> Places:
     house.brings(events(60))
     house.run(at=None, output=None)
     places = Places(output=house.out, keys=house.keys)
-    case = Case("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), datetime.now(UTC), [f"output:{house.out}"])
-    open_incident(case, places, NOW)
+    now = datetime.now(UTC)
+    case = Case("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{house.out}"])
+    open_incident(case, places, now)
     scope("INC-1", places, NOW)
     declare("INC-1", places, NOW)
     return places
