@@ -23,7 +23,7 @@ from minimize.review.houses import HouseFile, house_changes
 from minimize.review.pipelines import pipeline_changes
 from minimize.review.policies import policy_changes
 from minimize.review.recipients import recipient_changes, subprocessor_changes
-from minimize.review.revisions import Side, opened
+from minimize.review.revisions import Side, is_revision, opened
 from minimize.review.things import Kind, Thing, things
 
 
@@ -45,7 +45,7 @@ def diff(
     texts, beside = [fspath(old), fspath(new)], None if path is None else fspath(path)
     if beside is None and _may_be_revision(texts[0]):
         if not Path(texts[1]).exists():
-            raise ConfigurationError(f"there is no {texts[1]}", hint="a revision is compared with a path that is there")
+            raise _pathless(*texts)
         beside, texts[1] = texts[1], ""
     with _side(texts[0], beside) as before, _side(texts[1], beside) as after:
         return compared(before, after).allowing(allow)
@@ -60,6 +60,16 @@ def _check(codes: Collection[str]) -> None:
 
 def _may_be_revision(text: str) -> bool:
     return not Path(text).exists() and ":" not in text
+
+
+def _pathless(old: str, new: str) -> ConfigurationError:
+    """What is missing where two texts were given that are no paths."""
+    unknown = next((each for each in (old, new) if not is_revision(each)), None)
+    if unknown is None:
+        message = f"`{old}` and `{new}` are revisions, and no path says what of them is compared"
+        return ConfigurationError(message, hint=f"minimize diff {old} {new} PATH")
+    hint = "two paths, or a revision and a path that is there"
+    return ConfigurationError(f"`{unknown}` is neither a path that is there nor a revision of git", hint=hint)
 
 
 def _side(text: str, beside: str | None) -> AbstractContextManager[Side]:

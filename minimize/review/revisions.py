@@ -86,7 +86,7 @@ def opened(text: str, beside: str | None = None) -> Iterator[Side]:
         return
     revision, colon, path = text.partition(":")
     if not revision or (not colon and beside is None):
-        raise ConfigurationError(f"there is no {text}", hint="PATH, REVISION:PATH, or a revision beside a path")
+        raise _nowhere(text)
     repository = _repository(Path.cwd() if colon else Path(beside or "."))
     commit = repository.commit(revision)
     name = _name(path, repository) if colon else _relative(Path(beside or "."), repository)
@@ -96,6 +96,21 @@ def opened(text: str, beside: str | None = None) -> Iterator[Side]:
         if not (root / name).exists():
             raise ConfigurationError(f"{revision} has no {name}", hint="name a file or folder that it has")
         yield Side(root / name, root, f"{revision}:")
+
+
+def is_revision(text: str) -> bool:
+    """Whether a text names a commit of the repository that the current folder lies in, if it does."""
+    try:
+        return bool(_repository(Path.cwd()).commit(text))
+    except ConfigurationError:
+        return False
+
+
+def _nowhere(text: str) -> ConfigurationError:
+    """What is wrong with a text that is no path."""
+    if is_revision(text):
+        return ConfigurationError(f"`{text}` is a revision, and no path says what of it is meant", hint=f"{text}:PATH")
+    return ConfigurationError(f"there is no {text}", hint="PATH, REVISION:PATH, or a revision beside a path")
 
 
 def _repository(start: Path) -> Repository:

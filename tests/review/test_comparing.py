@@ -130,6 +130,23 @@ def test_what_is_not_there_is_a_fault_of_configuration(old: str, new: str, path:
     assert not (repo.root / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("one", "one", "`one` and `one` are revisions, and no path says what of them is compared"),
+        ("one", "HEAD", "(hint: minimize diff one HEAD PATH)"),
+        ("one", "pipelnes", "`pipelnes` is neither a path that is there nor a revision of git"),
+        ("on", "HEAD", "`on` is neither a path that is there nor a revision of git"),
+        ("pipelines", "one", "`one` is a revision, and no path says what of it is meant (hint: one:PATH)"),
+        ("one:pipelines", "one", "`one` is a revision, and no path says what of it is meant (hint: one:PATH)"),
+    ],
+)
+def test_it_is_told_what_is_missing(old: str, new: str, told: str, repo: Repository) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        diff(old, new)
+    assert told in str(caught.value)
+
+
 def test_outside_of_a_repository_a_revision_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
