@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.definition import Definition
+from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.roster import Roster
 from minimize.aggregates.table import AggregateTally
 from minimize.nested import leaf, rows_of
@@ -69,11 +70,13 @@ class DayTally:
         reach: Reach,
         aside: Aside | None = None,
         roster: Roster | None = None,
+        groups: Mapping[date, GroupBook] | None = None,
     ) -> None:
         self._lateness, self._reach = lateness, reach
         self.rows: Counter[date] = Counter()
         self.before = self.after = 0
-        self.days = {day: AggregateTally(definition, aside, roster) for day in sorted(reach.wanted)}
+        books = groups or {}
+        self.days = {day: AggregateTally(definition, aside, roster, books.get(day)) for day in sorted(reach.wanted)}
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released."""

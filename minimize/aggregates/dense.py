@@ -9,6 +9,8 @@ from minimize.aggregates.base import Codes
 _LEAST = 1 << 12
 _MOST = 1 << 23
 _PER_ROW = 4
+_ROWS = 1 << 31
+"""Rows that are counted in 32 bits, less one."""
 
 
 class Dense:
@@ -22,8 +24,8 @@ class Dense:
     """
 
     def __init__(self) -> None:
-        self._counts = np.zeros((0, 1), np.int64)
-        self._seen = 0
+        self._counts = np.zeros((0, 1), np.int32)
+        self._seen = self._height = 0
 
     @property
     def nbytes(self) -> int:
@@ -34,11 +36,12 @@ class Dense:
         """Counts equally long codes, or says that there is no room for them."""
         if not len(rows):
             return True
-        height = max(int(rows.max()) + 1, self._counts.shape[0])
+        height = max(int(rows.max()) + 1, self._height)
         width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
-        if height * width > min(_MOST, _LEAST + _PER_ROW * (self._seen + len(rows))):
+        if self._seen + len(rows) >= _ROWS or height * width > min(_MOST, _LEAST + _PER_ROW * (self._seen + len(rows))):
             return False
-        self._reach(height, width)
+        self._height = height
+        self._reach(width)
         places = rows * width
         places += columns
         np.add.at(self._counts.reshape(-1), places, 1)
@@ -48,13 +51,14 @@ class Dense:
     def taken(self) -> tuple[Codes, Codes, Codes]:
         """Rows, columns and counts of the cells that were seen, in order; nothing is left."""
         rows, columns = np.nonzero(self._counts)
-        counts = self._counts[rows, columns]
-        self._counts, self._seen = np.zeros((0, 1), np.int64), 0
+        counts = self._counts[rows, columns].astype(np.int64)
+        self._counts = np.zeros((0, 1), np.int32)
+        self._seen = self._height = 0
         return rows, columns, counts
 
-    def _reach(self, height: int, width: int) -> None:
+    def _reach(self, width: int) -> None:
         tall, wide = self._counts.shape
-        if (height, width) != (tall, wide):
-            grown = np.zeros((max(height, tall * 9 // 8) if height > tall else tall, width), np.int64)
+        if self._height > tall or width > wide:
+            grown = np.zeros((max(self._height, tall * 3 // 2) if self._height > tall else tall, width), np.int32)
             grown[:tall, :wide] = self._counts
             self._counts = grown

@@ -2,7 +2,8 @@
 
 A pair is one integer, group first, so that a sorted array of them holds a group in one piece. Beside a pair stands what its
 rows lack, in a few bits: one array then tells the subjects of a group, and those that contribute a value of a field.
-Rows that say again what the row before them said of a code are left out at once; what is left waits to be sorted together.
+Rows that say again what the row before them said of a code are left out at once; what is left of a batch is sorted, and waits
+to be merged with others.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import numpy as np
 from minimize.aggregates.base import Codes
 from minimize.aggregates.beyond import Beyond
 from minimize.aggregates.last import BITS, Last
-from minimize.codebook import changes
+from minimize.codebook import are_same, ascending, changes
 from minimize.spill import Aside, Words
 
 _CODE = 30
-_WAITING = 1 << 21
+_WAITING = 1 << 22
 """Pairs that may wait, whatever is known."""
 _AT_ONCE = 1 << 18
 """Pairs that are set aside, merged or counted together: each takes several times its place on the way."""
@@ -51,7 +52,7 @@ class Pairs:
     def add(self, groups: Codes, codes: Codes, lacking: Codes | None = None) -> None:
         """Takes equally long codes in, below 2**29 and 2**30; and the bits of what each row lacks."""
         new = self._last.news(groups, codes, lacking)
-        self._put(_packed(groups[new], codes[new], None if lacking is None else lacking[new]))
+        self._put(ascending(_packed(groups[new], codes[new], None if lacking is None else lacking[new])))
 
     def copy(self) -> Self:
         """The same pairs, to go on by themselves. Their arrays are shared: nothing changes them in place."""
@@ -63,10 +64,13 @@ class Pairs:
     def merge(self, other: Self, groups: Codes, codes: Codes) -> None:
         """Takes others in, bits of the same meaning; `groups[i]` and `codes[i]` are our codes for their code i."""
         for keys in (other._keys, *other._pending):
+            if are_same(groups) and are_same(codes):
+                self._put(keys)
+                continue
             for some in _parts(keys):
                 pairs = some >> BITS
                 theirs, low = pairs >> _CODE, pairs & ((1 << _CODE) - 1)
-                self._put(_packed(groups[theirs], codes[low], some & ((1 << BITS) - 1)))
+                self._put(ascending(_packed(groups[theirs], codes[low], some & ((1 << BITS) - 1))))
         if other._beyond is not None:
             self._beyond = Beyond.merged(self._beyond, other._beyond, groups)
 
@@ -88,7 +92,7 @@ class Pairs:
             parts = [self._keys, *self._pending]
             self._pending, self._waiting, self._keys = [], 0, np.empty(0, np.int64)
             self._keys = _joined(parts)
-            self._keys.sort()
+            self._keys.sort(kind="stable")  # which finds what is in order already
             self._keys = self._keys[changes(self._keys)]
         return self._keys
 
@@ -114,6 +118,7 @@ class Pairs:
         return self._known[bit]
 
     def _put(self, keys: Codes) -> None:
+        """Takes keys in that are in order."""
         self._known = {}
         self._pending.append(keys)
         self._waiting += len(keys)

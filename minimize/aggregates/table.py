@@ -59,14 +59,20 @@ class AggregateResult:
 class AggregateTally:
     """Tallies one aggregate, in as much memory as the run has for it. Raises PolicyError with all faults of the definition."""
 
-    def __init__(self, definition: Definition, aside: Aside | None = None, roster: Roster | None = None) -> None:
-        """Takes the space beside memory, and the subjects that it shares with tallies of other threads."""
+    def __init__(
+        self,
+        definition: Definition,
+        aside: Aside | None = None,
+        roster: Roster | None = None,
+        groups: GroupBook | None = None,
+    ) -> None:
+        """Takes the space beside memory, and the subjects and groups that it shares with tallies of other threads."""
         wrong = faults(definition)
         if wrong:
             raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
         self._definition = definition
         self._gathered = Gathered(definition)
-        self._groups = GroupBook(list(definition.keys.values()))
+        self._groups = GroupBook.of(definition) if groups is None else groups
         self._subjects = (Roster() if roster is None else roster).joined()
         self._rows = CountTally(Terms())
         self._contributors = Contributors(_of_records(definition))

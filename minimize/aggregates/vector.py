@@ -71,6 +71,6 @@ class Vector:
 
     def _reach(self, groups: int) -> None:
         if groups > len(self._sums):
-            grown = np.zeros(max(groups, len(self._sums) * 5 // 4), np.int64)
+            grown = np.zeros(max(groups, len(self._sums) * 3 // 2), np.int64)
             grown[: len(self._sums)] = self._sums
             self._sums = grown

@@ -15,6 +15,9 @@ from minimize.codebook.packed import Codes
 _FEW = 1 << 12
 """Up to so many values all are hashed again with each batch; beyond, only what comes is."""
 
+_LAST = 2
+"""So many dictionaries are known again: one for each of the threads that share a book, in most cases."""
+
 
 def settled(type_: pa.DataType) -> pa.DataType:
     """The plain type that values of this type are kept in: no dictionary, no large or view layout."""
@@ -39,14 +42,14 @@ class Codebook:
         self._known = [pa.array([], self._type)]
         self._size = 0
         self._lookup: _Lookup | None = None
-        self._last: tuple[pa.Array, Codes] | None = None
+        self._last: list[tuple[pa.Array, Codes]] = []
 
     def __len__(self) -> int:
         return self._size
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: the values, and no secret."""
-        return {**self.__dict__, "_lookup": None, "_last": None, "_known": [self.values]}
+        return {**self.__dict__, "_lookup": None, "_last": [], "_known": [self.values]}
 
     @property
     def values(self) -> pa.Array:
@@ -80,9 +83,12 @@ class Codebook:
 
     def _entries(self, dictionary: pa.Array) -> Codes:
         """The codes of a dictionary, which slices of a column share; what has a code keeps it."""
-        if self._last is None or not _same(self._last[0], dictionary):
-            self._last = dictionary, self.codes(dictionary)
-        return self._last[1]
+        for known, codes in self._last:
+            if _same(known, dictionary):
+                return codes
+        codes = self.codes(dictionary)
+        self._last = [(dictionary, codes), *self._last[: _LAST - 1]]
+        return codes
 
     def _is_small(self, values: pa.Array) -> bool:
         return self._lookup is None and (len(self) + len(values) <= _FEW or not digestible(self._type))

@@ -31,6 +31,15 @@ def ascending(codes: Codes) -> Codes:
     return ordered[changes(ordered)]
 
 
+def are_same(codes: Codes) -> bool:
+    """Whether each code stands for itself.
+
+    >>> are_same(np.array([0, 1, 2])), are_same(np.array([0, 2]))
+    (True, False)
+    """
+    return bool(not len(codes) or (codes[-1] == len(codes) - 1 and np.array_equal(codes, np.arange(len(codes)))))
+
+
 def changes(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Where a value differs from the one before it; the first one does.
 

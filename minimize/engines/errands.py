@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from minimize.engines.base import Job, Unkept, row_key
 from minimize.engines.local import Done, Worker
-from minimize.engines.passes import Tallies, generalize, only_tops, rosters, said_of, through, until_tally
+from minimize.engines.passes import Tallies, generalize, only_tops, said_of, shared, through, until_tally
 from minimize.engines.shares import Share
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, quietly
 from minimize.io.base import Sink, Written
@@ -162,7 +162,7 @@ class Finish:
         records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
         stages = (*_before(job, load), generalize(job, self.settled))
         try:
-            done = Worker(job, stages, self._quarantine(rejects), rosters(job))((load.parts, records))
+            done = Worker(job, stages, self._quarantine(rejects), shared(job))((load.parts, records))
             written = [() if sink is None else sink.close() for sink in (records, rejects)]
             return Finished(attempt, done, *written)
         finally:

@@ -10,7 +10,7 @@ from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Job, Outcome, Quarantine, Sinks
 from minimize.engines.gathering import Gathering
-from minimize.engines.passes import Rosters, late_observers, observers, rosters, through, way_through
+from minimize.engines.passes import Shared, late_observers, observers, shared, through, way_through
 from minimize.engines.shares import Share, shares, side_by_side
 from minimize.io.base import Chunk, Reject, Sink, Source
 from minimize.stage import Batch, Stage
@@ -20,7 +20,7 @@ from minimize.stages.release import Release
 def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -> Outcome:
     """Runs the job over one source: settles what must see everything first, then writes and tallies."""
     stages = way_through(job, lambda keys: batches_of(source, keys))
-    worker = Worker(job, stages, OneAtATime(quarantine), rosters(job))
+    worker = Worker(job, stages, OneAtATime(quarantine), shared(job))
     cut = shares(source.parts)
     opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
     first, *others = side_by_side(worker, opened)
@@ -36,7 +36,7 @@ class Worker:
     job: Job
     stages: tuple[Stage, ...]
     quarantine: Quarantine
-    known: Rosters
+    known: Shared
 
     def __call__(self, share: tuple[Share, Sink | None]) -> Done:
         """What came of the share."""

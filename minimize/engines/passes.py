@@ -7,10 +7,13 @@ the most frequent values among the records that remain.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, TypeVar
 
 from minimize.aggregates.days import DayTally
+from minimize.aggregates.definition import Definition
+from minimize.aggregates.groups import GroupBook
 from minimize.aggregates.roster import Roster
 from minimize.aggregates.table import AggregateTally
 from minimize.engines.base import Bound, Job
@@ -29,9 +32,25 @@ from minimize.techniques.top import Top
 
 Shares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
 """The good records of a source in shares, with no more than these fields where some are named."""
-Rosters = Mapping[Pointer, Roster]
-"""The subjects of aggregates, by the field that tells them."""
 T = TypeVar("T", bound=Tally[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the tallies of several threads share, so that codes mean the same in all of them.
+
+    rosters  the subjects, by the field that tells them
+    books    the groups of each aggregate
+    days     the groups of each event day of those that wait for late rows
+    """
+
+    rosters: Mapping[Pointer, Roster]
+    books: Mapping[str, GroupBook]
+    days: Mapping[str, Mapping[date, GroupBook]]
+
+    def of(self, definition: Definition) -> Roster:
+        """The subjects that an aggregate counts."""
+        return self.rosters[definition.counting]
 
 
 def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
@@ -66,25 +85,38 @@ def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[
     return first
 
 
-def rosters(job: Job) -> Rosters:
-    """An empty roster for each field by which an aggregate counts its subjects: for all tallies of a process."""
-    return {aggregate.definition.counting: Roster() for aggregate in job.plan.aggregates.values()}
+def shared(job: Job) -> Shared:
+    """Nothing yet, for all tallies of a process."""
+    aggregates = job.plan.aggregates
+    rosters = {aggregate.definition.counting: Roster() for aggregate in aggregates.values()}
+    books = {name: GroupBook.of(aggregate.definition) for name, aggregate in aggregates.items()}
+    days = {
+        name: {day: GroupBook.of(aggregate.definition) for day in job.reach[name].wanted}
+        for name, aggregate in aggregates.items()
+        if aggregate.late is not None
+    }
+    return Shared(rosters, books, days)
 
 
-def observers(job: Job, known: Rosters) -> dict[str, AggregateTally]:
+def observers(job: Job, known: Shared) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
     complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
     return {
-        name: AggregateTally(aggregate.definition, job.aside, known[aggregate.definition.counting])
+        name: AggregateTally(aggregate.definition, job.aside, known.of(aggregate.definition), known.books[name])
         for name, aggregate in complete.items()
     }
 
 
-def late_observers(job: Job, known: Rosters) -> dict[str, DayTally]:
+def late_observers(job: Job, known: Shared) -> dict[str, DayTally]:
     """An empty tally for each aggregate that waits for late rows."""
     return {
         name: DayTally(
-            aggregate.definition, aggregate.late, job.reach[name], job.aside, known[aggregate.definition.counting]
+            aggregate.definition,
+            aggregate.late,
+            job.reach[name],
+            job.aside,
+            known.of(aggregate.definition),
+            known.days[name],
         )
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None

@@ -32,7 +32,7 @@ from minimize.engines.errands import (
     values_seen,
 )
 from minimize.engines.local import Done
-from minimize.engines.passes import deduplicates, late_observers, observers, only_tops, rosters
+from minimize.engines.passes import deduplicates, late_observers, observers, only_tops, shared
 from minimize.engines.shares import shares
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
 from minimize.io.base import Source
@@ -171,7 +171,7 @@ def _outcome(job: Job, results: Sequence[Finished], sinks: Any, quarantine: Any)
             sinks.take(result.attempt, result.records)
     if sinks is not None and not any(result.records for result in results):
         sinks(0)
-    known = rosters(job)
+    known = shared(job)
     done = Done(observers(job, known), late_observers(job, known))
     for result in results:
         done.merge(result.done)

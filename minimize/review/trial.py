@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.engines.base import Job, row_key
 from minimize.engines.local import batches_of
-from minimize.engines.passes import observers, rosters, through, way_through
+from minimize.engines.passes import observers, shared, through, way_through
 from minimize.frames import decoded
 from minimize.io import FORMATS
 from minimize.io.base import Part, Source
@@ -109,7 +109,7 @@ class Trial:
 
     def aggregates(self, tried: Sequence[Tried]) -> dict[str, pa.Table]:
         """By name the aggregates of some records; of those that wait for late rows nothing is complete yet."""
-        tallies = observers(self.job, rosters(self.job))
+        tallies = observers(self.job, shared(self.job))
         for each in tried:
             if each.behind is not None:
                 for tally in tallies.values():

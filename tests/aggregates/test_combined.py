@@ -38,3 +38,20 @@ def test_a_column_whose_codes_grow_changes_no_code() -> None:
     first = seen.encode([np.arange(4), np.zeros(4, np.int64)], 4).tolist()
     seen.encode([np.array([2**20]), np.array([2**31 - 1])], 1)
     assert seen.encode([np.arange(4), np.zeros(4, np.int64)], 4).tolist() == first
+
+
+def test_columns_for_which_a_table_would_be_too_large_keep_their_codes() -> None:
+    seen, first = Combinations(3), [np.arange(50), np.arange(50) % 3, np.arange(50) % 2]
+    before = seen.encode(first, 50).tolist()
+    wide = [np.arange(40_000), np.arange(40_000) * 7 % 40_000, np.zeros(40_000, np.int64)]
+    after = seen.encode(wide, 40_000)
+    assert before == list(range(50))
+    assert seen.encode(first, 50).tolist() == before
+    assert np.array_equal(seen.encode(wide, 40_000), after)
+    assert [column.tolist() for column in seen.columns(after)] == [column.tolist() for column in wide]
+
+
+def test_one_column_twice_is_two_columns() -> None:
+    seen, column = Combinations(2), np.array([3, 1, 3])
+    assert seen.encode([column, column], 3).tolist() == [0, 1, 0]
+    assert [found.tolist() for found in seen.columns()] == [[3, 1], [3, 1]]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from minimize.aggregates.definition import GroupKey, Unit
-from minimize.aggregates.groups import GroupBook, truncated
+from minimize.aggregates.groups import GroupBook, runs, truncated
 
 
 def book() -> GroupBook:
     return GroupBook([GroupKey("model", pa.string()), GroupKey("size", pa.int64())])
 
 
-def encoded(groups: GroupBook, models: list[str | None], sizes: list[int]) -> list[int]:
+def encoded(groups: GroupBook, models: Sequence[str | None], sizes: Sequence[int]) -> list[int]:
     columns = [groups.encode_key(0, pa.array(models, pa.string())), groups.encode_key(1, pa.array(sizes))]
     return list(groups.encode(columns, len(models)).tolist())
 
@@ -75,3 +78,32 @@ def test_times_of_another_zone_are_cut_in_utc() -> None:
     cut = truncated(pa.array([moment], pa.timestamp("us", "America/New_York")), "day")
     assert cut.cast(pa.timestamp("us", "UTC")).to_pylist() == [datetime(2026, 11, 25, tzinfo=UTC)]
     assert str(cut.type.tz) == "America/New_York"
+
+
+def test_threads_share_one_code_and_another_process_has_its_own_book() -> None:
+    groups, models, sizes = book(), [str(row % 70) for row in range(3000)], [row % 90 for row in range(3000)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: encoded(groups, models, sizes), range(4)))
+    assert all(codes == found[0] for codes in found)
+    assert groups.merge(groups).tolist() == list(range(len(groups)))
+    sent = pickle.loads(pickle.dumps(groups))
+    assert encoded(sent, models, sizes) == found[0]
+    assert encoded(sent, ["new"], [1]) == [len(groups)]
+
+
+def test_times_that_come_in_runs_have_the_codes_of_others() -> None:
+    key = GroupKey("at", pa.timestamp("ms", "UTC"), "day")
+    hours = pa.array(np.repeat(np.arange(20, 30), 40) * 3_600_000).cast(key.type)
+    mixed = hours.take(pa.array(np.arange(400) * 7 % 400))
+    for offset in (0, 30):
+        groups = GroupBook([key])
+        in_runs = groups.encode_key(0, hours.slice(offset)).tolist()
+        assert in_runs == [0] * (160 - offset) + [1] * 240
+        assert groups.encode_key(0, mixed).tolist() == [int(row * 7 % 400 >= 160) for row in range(400)]
+
+
+def test_times_without_runs_or_with_nulls_are_looked_at_one_by_one() -> None:
+    times = pa.timestamp("s")
+    assert runs(pa.array(range(100)).cast(times)) is None
+    assert runs(pa.array([None] * 100, times)) is None
+    assert runs(pa.array([1] * 100)) is None

@@ -69,3 +69,11 @@ def test_pairs_that_wait_are_put_together_once_there_are_many() -> None:
         pairs.add(rows % 7, rows)
     assert pairs.nbytes < 8 * 2 * len(rows)
     assert int(pairs.distinct(np.arange(7)).sum()) == len(rows)
+
+
+def test_pairs_of_the_same_codes_are_taken_in_as_they_are() -> None:
+    ours, theirs, same = Pairs(), Pairs(), np.arange(9)
+    ours.add(np.array([0, 1]), np.array([7, 8]))
+    theirs.add(np.array([1, 1, 0]), np.array([8, 7, 7]))
+    ours.merge(theirs, same, same)
+    assert ours.distinct(np.array([0, 1])).tolist() == [1, 2]

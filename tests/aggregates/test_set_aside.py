@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates import MEASURES, measure_from
+from minimize.aggregates.groups import GroupBook
+from minimize.aggregates.roster import Roster
 from minimize.aggregates.table import AggregateTally, Definition, GroupKey, Measured
 from minimize.aggregates.undecided import Undecided
 from minimize.pointer import Pointer
@@ -22,6 +24,8 @@ from minimize.spill import Accumulator, Aside
 from minimize.stage import Batch
 from tests.aggregates import test_table as table
 from tests.aggregates import test_view as view
+
+Shared = tuple[Roster | None, GroupBook | None]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -34,22 +38,26 @@ def _nothing_fits() -> Iterator[None]:
         yield
 
 
-def tallied(what: Definition, aside: Aside, *batches: Batch) -> AggregateTally:
-    tally = AggregateTally(what, aside)
+def tallied(what: Definition, aside: Aside, *batches: Batch, shared: Shared = (None, None)) -> AggregateTally:
+    tally = AggregateTally(what, aside, *shared)
     for each in batches:
         tally.observe(each)
     return tally
 
 
 @settings(max_examples=25)
-@given(st.lists(table.values, max_size=25), st.lists(st.integers(0, 25), max_size=4), st.randoms())
-def test_setting_aside_and_merging_change_nothing(rows: list[table.Row], cuts: list[int], order: random.Random) -> None:
+@given(st.lists(table.values, max_size=25), st.lists(st.integers(0, 25), max_size=4), st.randoms(), st.booleans())
+def test_setting_aside_merging_and_sharing_change_nothing(
+    rows: list[table.Row], cuts: list[int], order: random.Random, together: bool
+) -> None:
     shuffled = list(rows)
     order.shuffle(shuffled)
     edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
     aside = Aside(0)
-    tallies = [tallied(table.EVERYTHING, aside, table.batch(shuffled[start:end])) for start, end in pairwise(edges)]
-    merged = AggregateTally(table.EVERYTHING, aside)
+    shared: Shared = (Roster(), GroupBook.of(table.EVERYTHING)) if together else (None, None)
+    parts = [table.batch(shuffled[start:end]) for start, end in pairwise(edges)]
+    tallies = [tallied(table.EVERYTHING, aside, part, shared=shared) for part in parts]
+    merged = AggregateTally(table.EVERYTHING, aside, *shared)
     for number, tally in enumerate(tallies):
         assert tally._shelf.used == bool(rows)
         if number % 2:
