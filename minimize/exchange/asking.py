@@ -32,8 +32,9 @@ def has_plan(asked: Asked) -> bool:
 
 
 def plan_of(asked: Asked) -> Plan:
-    """The plan of a pipeline. Raises ConfigurationError where there is none, and what a run raises before it reads."""
+    """The plan of a pipeline. Raises ConfigurationError or PolicyError where there is none, else what `run` raises at first."""
     if not has_plan(asked):
+        policy_of(asked)  # what is no policy, either, is told for what it is
         hint = f"a policy alone has no outputs: say `--of {SOURCE}`"
         raise ConfigurationError("this is no pipeline", hint=hint)
     return plan_for(asked.path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from minimize.errors import Finding, PolicyError, without_values
+from minimize.errors import Finding, OutputError, PolicyError, without_values
 from minimize.policy.approval import house_approval
 from minimize.policy.encrypt import house_encrypt
 from minimize.policy.faults import Faults
@@ -121,10 +121,24 @@ def straight(path: Path) -> Path:
 
 def _open(file: Path, faults: Faults) -> _Opened | None:
     content = content_of(file, faults)
+    if content is None and (of := _output_of(file.parent)) is not None:
+        faults.found.pop()
+        faults.add("P001", f"this is an output{of}", hint="name the pipeline that made it, not its output")
     root = None if content is None else parse(content.decode("utf-8-sig"), faults)
     if content is None or root is None:
         return None
     return _Opened(root, f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def _output_of(folder: Path) -> str | None:
+    """Of which pipeline a folder is the output, in words, where its receipts tell that; None where it is no output."""
+    from minimize.io.history import has_runs, receipts
+
+    try:
+        chain = receipts(folder) if has_runs(folder) else ()
+    except (OSError, OutputError):
+        return ""
+    return f" of the pipeline {chain[-1].pipeline}" if chain else None
 
 
 def _mistaken(root: Node, is_: str, wanted: str, faults: Faults) -> bool:

@@ -1,0 +1,58 @@
+"""A folder that is named for a pipeline or a policy, and is an output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import PolicyError
+from minimize.exchange.base import Asked
+from minimize.exchange.doing import exported
+from minimize.policy.load import load_pipeline, load_policy
+from minimize.review.explaining import explain
+from tests.job.house import House, events
+
+HINT = "name the pipeline that made it, not its output"
+
+
+@pytest.fixture(name="out")
+def _out(house: House) -> Path:
+    house.brings(events(9))
+    house.run()
+    return house.out
+
+
+def fault(caught: pytest.ExceptionInfo[PolicyError]) -> tuple[str, str, str]:
+    (found,) = caught.value.findings
+    return found.code, found.message, found.hint
+
+
+def test_a_pipeline_that_is_asked_of_its_output_is_told_by_name(out: Path) -> None:
+    for asks in (load_pipeline, load_policy, lambda path: explain(path, "battery")):
+        with pytest.raises(PolicyError) as caught:
+            asks(out)
+        assert fault(caught) == ("P001", "this is an output of the pipeline checkins", HINT)
+
+
+@pytest.mark.parametrize("kind", ["odcs", "jsonschema", "fideslang"])
+def test_an_export_of_a_pipeline_is_not_of_its_output(out: Path, kind: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        exported(kind, Asked(str(out)))
+    assert fault(caught) == ("P001", "this is an output of the pipeline checkins", HINT)
+
+
+def test_an_output_whose_receipts_cannot_be_read_is_one_all_the_same(out: Path) -> None:
+    for file in out.glob("runs/*/receipt.json"):
+        file.write_text("no receipt")
+    with pytest.raises(PolicyError) as caught:
+        load_pipeline(out)
+    assert fault(caught) == ("P001", "this is an output", HINT)
+
+
+@pytest.mark.parametrize("name", ["", "runs"])
+def test_any_other_folder_has_no_such_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x" / name).mkdir(parents=True)
+    with pytest.raises(PolicyError) as caught:
+        load_pipeline(tmp_path / "x")
+    assert fault(caught) == ("P001", "there is no such file", "")
