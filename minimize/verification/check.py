@@ -66,6 +66,8 @@ def found_of_aggregate(output: Place, name: str, verifier: Verifier) -> tuple[li
 
 def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from evidence.findings
+    if not evidence.is_output:
+        return
     yield from check_chain(evidence.receipts, verifier)
     yield from check_history(evidence.receipts)
     yield from check_files(evidence)

@@ -9,7 +9,7 @@ from minimize.errors import Finding, Severity
 
 CODES: Final = MappingProxyType(
     {
-        "V001": "a receipt is missing or cannot be read",
+        "V001": "a receipt is missing or cannot be read, or no output stands here",
         "V002": "the sequence of receipts has a gap or a double",
         "V003": "a receipt does not carry the digest of the one before",
         "V004": "a receipt is not signed by a known key",

@@ -78,6 +78,8 @@ class Evidence:
     findings: tuple[Finding, ...]
     kms: Kms | None = None
     """Who keeps the master keys of encrypted files; None where nobody was named."""
+    is_output: bool = True
+    """Whether anything was ever published here: else there is nothing to check."""
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -89,15 +91,23 @@ def gather(output: Place, kms: Kms | None = None) -> Evidence:
     """What the folder holds. Raises OutputError where there is no folder."""
     if not output.is_dir():
         raise OutputError(f"there is no output folder {output}")
+    if not (output / RUNS).is_dir():
+        return Evidence(output, (), (), frozenset(), (_no_output(output),), kms, is_output=False)
     read = [_run(folder) for folder in _folders(output / RUNS)]
     runs = tuple(sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence))
     findings = [finding for _, findings in read for finding in findings]
     if not runs:
-        hint = "" if (output / RUNS).is_dir() else f"there is no {RUNS} here: is this an output folder?"
-        findings.append(found("V001", "no receipt is here that can be read", file=RUNS, hint=hint))
+        findings.append(found("V001", "no receipt is here that can be read", file=RUNS))
     receipts = [run.receipt for run in runs]
     names = frozenset(in_force(receipts)) | {QUARANTINE}
     return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings), kms)
+
+
+def _no_output(folder: Place) -> Finding:
+    hint = f"name the folder that holds `{RUNS}`; where that was removed, put it back"
+    if (folder / "pipeline.yaml").is_file():
+        hint = "this is a pipeline: name the folder of its `output`"
+    return found("V001", "no output of minimize stands here", hint=hint)
 
 
 def _folders(runs: Place) -> list[Place]:

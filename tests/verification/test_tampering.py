@@ -136,13 +136,25 @@ def test_a_forged_end_is_found(house: House, tmp_path: Path) -> None:
 
 
 def test_no_receipt_at_all_is_found(house: House) -> None:
-    shutil.rmtree(house.output / "runs")
+    for turn in range(3):
+        shutil.rmtree(receipt_of(house, turn).parent)
     assert house.codes()[0] == "V001"
+    assert "V014" in house.codes()
 
 
-def test_a_folder_that_is_no_output_is_asked_about(house: House) -> None:
+def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(house: House) -> None:
     shutil.rmtree(house.output / "runs")
-    assert "is this an output folder?" in check(house.output, keys=house.keyring)[0].hint
+    (finding,) = check(house.output, keys=house.keyring)
+    told = ("V001", "error", "no output of minimize stands here")
+    assert (finding.code, finding.severity, finding.message) == told
+    assert "name the folder that holds `runs`" in finding.hint
+
+
+def test_a_pipeline_is_no_output_and_is_said_to_be_one(house: House, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/pipeline.yaml").write_text("pipeline: p\n")
+    (finding,) = check(tmp_path / "p", keys=house.keyring)
+    assert finding.hint == "this is a pipeline: name the folder of its `output`"
 
 
 def test_a_run_folder_without_a_receipt_is_a_warning(house: House) -> None:
