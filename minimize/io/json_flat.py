@@ -5,7 +5,7 @@ Gives what the strict reader would give, and which lines are beyond doubt; the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +15,11 @@ from minimize.io.base import Chunk
 from minimize.io.columnar import Bound
 from minimize.io.fit import undeclared
 from minimize.io.json_cut import PIECE, Cuts, cut
-from minimize.io.json_fast import only
 from minimize.io.json_order import FIRST, Order, learned
 from minimize.io.json_scan import Places, Scanned, escaped, pieces
-from minimize.io.json_values import Reading, Values
+from minimize.io.json_values import Column, Reading, Values
 from minimize.io.project import rows_only
+from minimize.io.rows import Mask
 from minimize.io.shape import Node
 
 FEW = 4
@@ -60,23 +60,28 @@ def flat(lines: Scanned, bound: Bound, root: Node, known: Known) -> list[tuple[C
     order, cuts = found
     rows = np.concatenate([one.rows for one in cuts])
     reading = Reading(root, frozenset(pointer.top for pointer in bound.request.never), np.ones(len(rows), bool))
-    columns = (
-        (name.decode(), reading.column(name.decode(), _values(cuts, key))) for key, name in enumerate(order.keys)
-    )
-    records = _records({name: column for name, column in columns if column is not None}, len(rows))
+    columns = {
+        name: column
+        for key, name in enumerate(map(bytes.decode, order.keys))
+        if (column := reading.column(name, _values(cuts, key))) is not None
+    }
     held = rows[reading.sure]
+    records = _records(columns, reading.sure)
     extra = tuple(undeclared(records.schema, bound.request))
-    return [(replace(bound, extra=extra).chunk(only(records, reading.sure), lines.places(held), unit="byte"), held)]
+    return [(replace(bound, extra=extra).chunk(records, lines.places(held), unit="byte"), held)]
 
 
-def _records(columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([*columns.values()], names=[*columns]) if columns else rows_only(rows)
+def _records(columns: Mapping[str, Column], sure: Mask) -> pa.RecordBatch:
+    """The columns, of the lines beyond doubt."""
+    if not columns:
+        return rows_only(int(np.count_nonzero(sure)))
+    return pa.RecordBatch.from_arrays([column.of(sure) for column in columns.values()], names=[*columns])
 
 
 def _values(cuts: Sequence[Cuts], key: int) -> Values:
     """One key's values in all that was cut."""
     return Values(
-        pa.concat_arrays([pa.array([], pa.string()), *(one.of(key) for one in cuts)]),
+        [one.of(key) for one in cuts],
         np.concatenate([one.there[key] for one in cuts]),
         np.concatenate([one.quoted[key] for one in cuts]),
     )

@@ -6,6 +6,7 @@ long): its line is in doubt.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,16 @@ from minimize.io.shape import Node
 from minimize.io.text import read
 from minimize.io.types import CONTAINERS, arrow_type, family
 
+_RARE = 100
+"""Where at most one line in so many is left out, the others are not looked at one by one."""
 _NUMBERS = {"integer": np.int64, "double": np.float64}
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """One key's texts, and in which lines it is there at all, and in quotes."""
+    """One key's texts, in pieces, and in which lines it is there at all, and in quotes."""
 
-    texts: pa.StringArray
+    pieces: Sequence[pa.StringArray]
     there: Mask
     quoted: Mask
 
@@ -34,24 +37,52 @@ class Values:
         """Where something stands that is in no quotes."""
         return self.there & ~self.quoted
 
-    def filled(self, mask: Mask) -> pa.StringArray:
-        """The texts, null where the mask is not set."""
+    def texts(self, mask: Mask) -> pa.StringArray:
+        """The texts of those lines, put together."""
+        return pa.concat_arrays([pa.array([], pa.string()), *self._kept(mask)])
+
+    def _kept(self, mask: Mask) -> Iterable[pa.StringArray]:
+        """Those of the pieces, and where few are left out what is between these: nothing is moved that need not be."""
         if mask.all():
-            return self.texts
-        valid = pa.array(mask).buffers()[1]
-        return pa.StringArray.from_buffers(len(mask), *self.texts.buffers()[1:], valid)
+            return self.pieces
+        out = (~mask).nonzero()[0]
+        if len(out) * _RARE > len(mask):
+            return [pa.concat_arrays(self.pieces).filter(pa.array(mask))]
+        whole = pa.chunked_array(self.pieces, pa.string())
+        starts, ends = [0, *(out + 1).tolist()], [*out.tolist(), len(mask)]
+        spans = zip(starts, ends, strict=True)
+        return [piece for start, end in spans if start < end for piece in whole.slice(start, end - start).chunks]
+
+    def filled(self, there: Mask, mask: Mask) -> pa.StringArray:
+        """The texts of the lines of a mask, null where nothing is there."""
+        texts, there = self.texts(mask), there[mask]
+        if there.all():
+            return texts
+        valid = pa.array(there).buffers()[1]
+        return pa.StringArray.from_buffers(len(there), *texts.buffers()[1:], valid)
 
     def are(self, mask: Mask, word: str) -> Mask:
         """Where the mask is set and the text is this word."""
-        return mask & np.asarray(pc.equal(self.texts, word)) if mask.any() else mask
-
-    def numbers(self, mask: Mask, whole: bool = False) -> Mask:
-        """Where the mask is set and the text is a number in plain digits."""
-        if mask.all():
-            return plain(self.texts, whole)
+        if not mask.any():
+            return mask
         found = mask.copy()
-        found[mask] = plain(self.texts.filter(pa.array(mask)), whole)
+        found[mask] = pc.equal(self.texts(mask), word)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a key's values are read as; where nothing is, they are texts, to be put together once all doubts are known."""
+
+    values: Values
+    there: Mask
+    found: pa.Array | None = None
+
+    def of(self, sure: Mask) -> pa.Array:
+        """The values of those lines."""
+        if self.found is None:
+            return self.values.filled(self.there, sure)
+        return self.found if sure.all() else self.found.filter(pa.array(sure))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +93,29 @@ class Reading:
     never: frozenset[str]
     sure: Mask
 
-    def column(self, name: str, values: Values) -> pa.Array | None:
+    def column(self, name: str, values: Values) -> Column | None:
         """A key's values; None where there can be none."""
         node = self.root.children.get(name)
         if name in self.never or (node is not None and _is_container(node)):
             self._no_null(values, values.there)
             return None
-        if node is None or node.declared is None:
+        word = node.declared.type if node is not None and node.declared is not None else None
+        if word == "string" and node is not None and node.needed:
+            self._no_null(values, values.bare)
+            return Column(values, values.quoted)
+        return Column(values, values.there, self._read(values, word))
+
+    def _read(self, values: Values, word: str | None) -> pa.Array:
+        if word is None:
             return self._anything(values)
-        word = node.declared.type
         if word == "boolean":
             return self._boolean(values)
         if word in _NUMBERS or family(word) == "decimal":
             return self._number(values, word)
-        return self._text(values, word, node.needed)
+        self._no_null(values, values.bare)
+        if word == "string":
+            return pa.array(values.quoted, mask=~values.quoted)
+        return self._typed(values, values.quoted, word)
 
     def _doubt(self, bad: Mask) -> None:
         if bad.any():
@@ -88,39 +128,37 @@ class Reading:
 
     def _anything(self, values: Values) -> pa.Array:
         """True where there is a value of whatever kind."""
-        bare = values.bare
-        words = values.are(bare, "true") | values.are(bare, "false")
-        there = values.quoted | words | values.numbers(bare & ~words)
+        words = values.are(values.bare, "true") | values.are(values.bare, "false")
+        there, left = values.quoted | words, values.bare & ~words
+        there[left] = plain(values.texts(left))
         self._no_null(values, values.there & ~there)
         return pa.array(there, mask=~there)
 
     def _boolean(self, values: Values) -> pa.Array:
-        bare = values.bare
-        true = values.are(bare, "true")
-        there = true | values.are(bare, "false")
+        true = values.are(values.bare, "true")
+        there = true | values.are(values.bare, "false")
         self._no_null(values, values.there & ~there)
         return pa.array(true, mask=~there)
 
     def _number(self, values: Values, word: str) -> pa.Array:
-        there = values.numbers(values.bare, whole=word == "integer")
+        there = values.bare
+        texts = values.texts(there)
+        good = plain(texts, whole=word == "integer")
+        if not good.all():
+            there[there] = good
+            texts = texts.filter(pa.array(good))
         self._no_null(values, values.there & ~there)
         if word not in _NUMBERS:
-            return self._read(values.filled(there), word)
+            return self._typed(values, there, word)
+        numbers = texts.cast(arrow_type(word))
         if there.all():
-            return values.texts.cast(arrow_type(word))
+            return numbers
         held = np.zeros(len(there), _NUMBERS[word])
-        held[there] = values.texts.filter(pa.array(there)).cast(arrow_type(word))
+        held[there] = numbers
         return pa.array(held, mask=~there)
 
-    def _text(self, values: Values, word: str, needed: bool) -> pa.Array:
-        self._no_null(values, values.bare)
-        there = values.quoted
-        if word == "string" and not needed:
-            return pa.array(there, mask=~there)
-        return self._read(values.filled(there), word)
-
-    def _read(self, texts: pa.StringArray, word: str) -> pa.Array:
-        found, bad = read(texts, word)
+    def _typed(self, values: Values, there: Mask, word: str) -> pa.Array:
+        found, bad = read(values.filled(there, np.ones(len(there), bool)), word)
         self._doubt(bad)
         return found
 

@@ -86,6 +86,11 @@ def test_blanks_between_may_be_part_of_the_order() -> None:
         b'{"a":[1,"b"]}',
         b'{"a":{"b":1}}',
         b'{"a":"b":1}',
+        b'{"a":1,}',
+        b'{"a":}}',
+        b'{"a":1}{}',
+        b'{"a":"' + b"x" * 500 + b"}",
+        b'{"a":' + b"1" * 500 + b"}",
     ],
 )
 def test_any_other_line_is_not_cut_and_its_neighbours_are(line: bytes) -> None:
@@ -94,7 +99,7 @@ def test_any_other_line_is_not_cut_and_its_neighbours_are(line: bytes) -> None:
     assert found.rows.tolist() == [0, 2, 4]
 
 
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "1,", "}", "[]", "tru", "1}{"])
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "[]", "tru", "{", '1"', "9" * 20])
 def test_what_stands_in_no_quotes_is_given_as_it_stands(text: str) -> None:
     assert told([GOOD, f'{{"a":"x","b":{text}}}'.encode()])[1] == {b"a": '"x"', b"b": text}
 
@@ -118,5 +123,26 @@ def test_where_lines_are_short_and_keys_many_nothing_is_tried() -> None:
     assert told([b'{"k1":1,"k2":"' + b"x" * 400 + b'"}'], order) == [{b"k1": "1", b"k2": json.dumps("x" * 400)}]
 
 
-def test_where_much_is_quotes_nothing_is_tried() -> None:
-    assert cuts([b'"' * 5000]) is None
+@pytest.mark.parametrize("many", [1, 40])
+@pytest.mark.parametrize("size", [40, 50, 62, 63, 64, 65, 126, 127, 500])
+def test_texts_may_be_longer_than_what_is_looked_at_together(size: int, many: int) -> None:
+    long = b"x" * size
+    lines = [b'{"a":"%s","b":"y%s"}' % (long, long), b'{"a":"%s"' % long, GOOD, b'{"b":"%s"}' % long]
+    assert (
+        told(lines * many)
+        == [
+            {b"a": json.dumps("x" * size), b"b": json.dumps("y" + "x" * size)},
+            {b"a": '"x"', b"b": "1.5", b"long name of a key": '"y"'},
+            {b"b": json.dumps("x" * size)},
+        ]
+        * many
+    )
+
+
+def test_a_key_may_be_longer_than_what_is_looked_at_together() -> None:
+    key = b"k" * 200
+    order = Order((b"a", key), b",", b":")
+    assert told([b'{"a":1,"%s":"x"}' % key, b'{"a":1,"%s":2}' % key, b'{"a":1,"%sk":2}' % key], order) == [
+        {b"a": "1", key: '"x"'},
+        {b"a": "1", key: "2"},
+    ]

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.json_literal import Literal
+from minimize.io.json_literal import WIDTH, WINDOW, Literal, first, words
 
 
 @given(text=st.binary(max_size=60), data=st.binary(min_size=1, max_size=20), inside=st.integers(0, 59))
 def test_bytes_are_met_where_they_stand_and_nowhere_else(text: bytes, data: bytes, inside: int) -> None:
     text = text[:inside] + data + text[inside:]
     padded = np.frombuffer(text.ljust(len(text) + len(data) + 8, b"\0"), np.uint8)
-    found = Literal.of(data).met(padded, np.arange(len(text)))
+    literal = Literal.of(data)
+    found = literal.met(words(padded, np.arange(len(text)), literal.width))
     assert found.tolist() == [bytes(padded[at : at + len(data)]) == data for at in range(len(text))]
 
 
@@ -21,4 +22,19 @@ def test_one_byte_that_differs_is_seen_wherever_it_is(size: int) -> None:
     data = bytes(range(65, 65 + size))
     changed = [data[:at] + b"\0" + data[at + 1 :] for at in range(size)]
     texts = np.frombuffer(b"".join(one.ljust(32, b"x") for one in [data, *changed]), np.uint8)
-    assert Literal.of(data).met(texts, np.arange(size + 1) * 32).tolist() == [True] + [False] * size
+    found = words(texts, np.arange(size + 1) * 32, 32)
+    assert Literal.of(data).met(found).tolist() == [True] + [False] * size
+
+
+@given(
+    rows=st.lists(st.lists(st.sampled_from(b'a",\xff'), min_size=WIDTH, max_size=WIDTH), max_size=5),
+    skip=st.integers(0, WINDOW - 1),
+    marks=st.sampled_from([b'"', b",\xff"]),
+)
+def test_of_each_row_the_first_mark_is_found_where_so_many_bytes_are_skipped(
+    rows: list[list[int]], skip: int, marks: bytes
+) -> None:
+    text = np.array(rows, np.uint8).ravel()
+    found = first(words(np.append(text, np.zeros(WIDTH, np.uint8)), np.arange(len(rows)) * WIDTH), skip, marks)
+    places = [next((at for at in range(skip, WINDOW) if row[at] in marks), -1) for row in rows]
+    assert np.maximum(found, -1).tolist() == places

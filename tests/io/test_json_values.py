@@ -29,12 +29,14 @@ def values(*texts: str | None) -> Values:
         np.array([text is not None for text in texts]),
         np.array([(text or "")[:1] == '"' for text in texts]),
     )
-    return Values(pa.array([(text or "").strip('"') for text in texts]), there, quoted)
+    held = [(text or "").strip('"') for text in texts]
+    return Values([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
 
 
 def read(name: str, *texts: str | None) -> tuple[pa.Array | None, list[bool]]:
     reading = Reading(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
-    return reading.column(name, values(*texts)), reading.sure.tolist()
+    column = reading.column(name, values(*texts))
+    return column and column.of(np.ones(len(texts), bool)), reading.sure.tolist()
 
 
 @pytest.mark.parametrize(
@@ -96,5 +98,20 @@ def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
     reading = Reading(tree(unread), frozenset(), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
     assert column is not None
-    assert column.to_pylist() == [True, None, None]
+    assert column.of(np.ones(3, bool)).to_pylist() == [True, None, None]
     assert reading.sure.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("left_out", [[], [0], [1, 2], [199], [57, 150], [*range(0, 200, 3)], [*range(200)]])
+@pytest.mark.parametrize("name", ["s", "n"])
+def test_lines_in_doubt_are_left_out(name: str, left_out: list[int]) -> None:
+    texts = [None if line % 5 == 0 else str(line) for line in range(200)]
+    sure = np.ones(200, bool)
+    sure[left_out] = False
+    reading = Reading(ROOT, frozenset(), sure)
+    column = reading.column(name, values(*(text if name == "n" or text is None else f'"{text}"' for text in texts)))
+    assert column is not None
+    found = column.of(sure)
+    found.validate(full=True)
+    kept = [text for line, text in enumerate(texts) if line not in left_out]
+    assert found.to_pylist() == [text if name == "s" or text is None else int(text) for text in kept]
