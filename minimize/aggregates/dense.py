@@ -44,7 +44,7 @@ class Dense:
         self._reach(width)
         places = rows * width
         places += columns
-        np.add.at(self._counts.reshape(-1), places, 1)
+        np.add.at(self._counts.reshape(-1), places, np.int32(1))  # of another width it would be cast cell by cell
         self._seen += len(rows)
         return True
 

@@ -30,14 +30,14 @@ class Vector:
     def count(self, groups: Codes) -> None:
         """Adds one for each row."""
         if len(groups):
-            first = int(groups.min())
-            self._add(first, np.bincount(groups - first))
+            self._reach(int(groups.max()) + 1)
+            np.add.at(self._sums, groups, 1)
 
     def weigh(self, groups: Codes, weights: npt.NDArray[np.float64]) -> None:
-        """Adds whole numbers; what they add up to must stay below 2**53."""
+        """Adds whole numbers below 2**63."""
         if len(groups):
-            first = int(groups.min())
-            self._add(first, np.bincount(groups - first, weights=weights).astype(np.int64))
+            self._reach(int(groups.max()) + 1)
+            np.add.at(self._sums, groups, weights.astype(np.int64))
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Adds other integers; `groups[i]` is our code for their group i."""
@@ -47,7 +47,8 @@ class Vector:
 
     def add(self, sums: Codes) -> None:
         """Adds an integer to each of the first groups."""
-        self._add(0, sums)
+        self._reach(len(sums))
+        self._sums[: len(sums)] += sums
 
     def of(self, groups: Codes) -> Codes:
         """The integers of some groups."""
@@ -62,12 +63,6 @@ class Vector:
             return None
         self._sums = self._sums - (rest << 32)
         return rest
-
-    def _add(self, first: int, sums: Codes) -> None:
-        """Adds to a stretch of groups: rows of one time are mostly in groups that came at about the same time."""
-        end = first + len(sums)
-        self._reach(end)
-        self._sums[first:end] += sums
 
     def _reach(self, groups: int) -> None:
         if groups > len(self._sums):
