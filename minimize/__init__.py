@@ -26,7 +26,7 @@ The rooms of the house, from the door down; each may use what stands below it:
     keys                                    the keyring
     scrub · stage · nested                  no hidden bytes; a batch on its way; leaves of nested columns
     stores                                  folders on disk and prefixes in object stores
-    pointer · times · errors                JSON Pointer; aware UTC; the tree of errors
+    pointer · times · errors · records      JSON Pointer; aware UTC; the tree of errors; how frozen dataclasses are made
 """
 
 from __future__ import annotations

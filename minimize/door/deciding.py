@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -16,6 +15,7 @@ from minimize.governance.access import Access, Account, Decision, Grants, Wanted
 from minimize.governance.access.asking import in_force, load_grants
 from minimize.io.published import DATE
 from minimize.keys import Keyring
+from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

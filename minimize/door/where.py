@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from minimize.door.names import is_word
 from minimize.door.refusing import malformed
+from minimize.records import dataclass
 
 EQUAL: Final = "=="
 IN: Final = "in"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from minimize.drafting.look import Look
 from minimize.pointer import STAR, Pointer
 from minimize.policy.model import Role
 from minimize.policy.roles import perhaps, surely
+from minimize.records import dataclass
 
 TEXTS = ("string",)
 NUMBERS = ("integer", "double")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from minimize.encryption.material import Material
 from minimize.keys.masters import FOOTER, Kms, Master, master_name
+from minimize.records import dataclass
 
 CATEGORY: Final = b"minimize:category"
 OPEN: Final = "aggregated"

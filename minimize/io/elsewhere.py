@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from minimize.io.index.lens import Subkeys
 from minimize.io.index.write import Indexer
 from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
+from minimize.records import dataclass
 from minimize.stores import Place, Remote
 
 ATTEMPTS: Final = "attempts"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import pyarrow as pa
+
+from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

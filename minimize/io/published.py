@@ -6,7 +6,7 @@ import difflib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from minimize.keys import Kms
 from minimize.keys.keyring import DESTROYED
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
+from minimize.records import dataclass
 from minimize.stores import Place, Remote
 
 log = logging.getLogger("minimize")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.house import is_guarded
+from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.settings.ledger import LedgerRows
 

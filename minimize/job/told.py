@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Final
@@ -22,6 +22,7 @@ from minimize.observability.places import Places
 from minimize.policy.approval import reference
 from minimize.policy.backfill import Backfill
 from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, new_run_id, sha256_text
+from minimize.records import dataclass
 
 log = logging.getLogger("minimize")
 NOTHING: Final = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,6 +10,7 @@ from typing import Literal, Protocol
 from minimize.keys.create import add_key, destroy_key
 from minimize.keys.keyring import KeyLine, Keyring
 from minimize.keys.masters import Master, is_master
+from minimize.records import dataclass
 
 State = Literal["current", "decrypts only", "destroyed"]
 

@@ -7,7 +7,8 @@ in one mapping mean all of them, a list of values any of them; null never matche
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from minimize.records import dataclass
 
 Scalar = str | int | float | bool
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from minimize.errors import Finding
+from minimize.records import dataclass
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {

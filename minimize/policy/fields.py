@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from minimize.pointer import Pointer
@@ -17,6 +16,7 @@ from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.steps import StepReader
 from minimize.policy.yaml import Node
+from minimize.records import dataclass
 from minimize.techniques import Step
 
 TYPES = ("string", "boolean", "integer", "double", "decimal", "timestamp", "date", "binary", "list", "struct", "map")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from minimize.policy.policies import policy_of
 from minimize.policy.purposes import house_purposes
 from minimize.policy.scope import Scope
 from minimize.policy.yaml import Node, content_of, node_from, parse
+from minimize.records import dataclass
 from minimize.techniques.generalize import Generalize
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ what a policy says must stand where it is read; a key that stands twice is a fau
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from minimize.policy.faults import Faults
+from minimize.records import dataclass
 
 Scalar = str | int | float | bool | None
 LARGEST: Final = 2**53 - 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
+from minimize.records import dataclass
 from minimize.review.grades import ORDER, Grade, joined
 
 ALL: Final = "all"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet
 
+from minimize.records import dataclass
 from minimize.samples.faults import Faults, spoil
 from minimize.samples.values import Random
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.governance.consent.states import ENDING
+from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.consents import Act

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients import Function, Recipient, Shared
 from minimize.policy.faults import did_you_mean
+from minimize.records import dataclass
 from minimize.techniques import Step
 from minimize.techniques.generalize import Generalize
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any
 
 from minimize.counts import counted
 from minimize.errors import Reason
 from minimize.governance.sharing.composing import Fate
+from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

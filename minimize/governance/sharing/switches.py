@@ -8,7 +8,6 @@ A group of an aggregate is no subject's: what whole tenants say counts alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +18,7 @@ from minimize.errors import KeyringError
 from minimize.governance.sharing.released import Entry, Told
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
+from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.settings.base import SCHEMA
 from minimize.settings.seen import LEVEL

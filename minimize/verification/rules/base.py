@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize import stores
+from minimize.records import dataclass
 
 Given = Mapping[str, Any]
 Obeys = Callable[[Any], bool]
