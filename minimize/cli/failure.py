@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import sys
-from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -69,6 +68,8 @@ def meant(error: click.ClickException) -> click.ClickException:
     wrong = re.search("^No such command '(.+)'", error.message)
     if ctx is None or wrong is None or not isinstance(ctx.command, click.Group):
         return error
+    from difflib import get_close_matches
+
     near = get_close_matches(wrong[1], ctx.command.list_commands(ctx), n=1)
     return click.UsageError(f"{error.message} (Did you mean '{near[0]}'?)", ctx) if near else error
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError
 from minimize.io.base import Format, Request, Source
-from minimize.io.csv import csv
 from minimize.io.find import Shown, find
-from minimize.io.ndjson import ndjson
-from minimize.io.parquet import parquet
 from minimize.io.shape import pruned, tree
+from minimize.table import Table
 
 __all__ = ["FORMATS", "declared_schema", "sources"]
 
 
-FORMATS: Mapping[str, Format] = {"ndjson": ndjson, "csv": csv, "parquet": parquet}
+FORMATS: Final[Mapping[str, Format]] = Table(
+    "minimize.io", {"ndjson": "ndjson.ndjson", "csv": "csv.csv", "parquet": "parquet.parquet"}
+)
 """The word that a pipeline uses, and the way to read such files."""
 
 

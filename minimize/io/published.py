@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -107,7 +106,9 @@ def standing(output: Place, name: str = "records", dates: Dates = None) -> tuple
     said = receipts(output)
     force = {**in_force(said), QUARANTINE: quarantine_in_force(said)}
     if name not in force:
-        close = difflib.get_close_matches(name, force, 1)
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, force, 1)
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(force))}"
         raise OutputError("there is no output of that name", hint=hint)
     wanted = _wanted(dates)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError
 from minimize.io.durable import digest_of
 from minimize.plan import Plan
 from minimize.plan.columns import columns_page
-from minimize.policy.backfill import Backfill
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from minimize.policy.backfill import Backfill
 
 
 def beside(pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None) -> dict[str, bytes]:

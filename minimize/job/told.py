@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import Outcome
 from minimize.io.base import Written
@@ -20,9 +20,11 @@ from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
 from minimize.observability.places import Places
 from minimize.policy.approval import reference
-from minimize.policy.backfill import Backfill
 from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, new_run_id, sha256_text
 from minimize.records import dataclass
+
+if TYPE_CHECKING:
+    from minimize.policy.backfill import Backfill
 
 log = logging.getLogger("minimize")
 NOTHING: Final = 0

@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -39,6 +38,8 @@ def post(event: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
 
 
 def _sent(url: str, env: Mapping[str, str], body: bytes) -> bool:
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
     with suppress(OSError, HTTPException, ValueError):
         place = urlsplit(url)
         if place.scheme not in ("http", "https") or place.hostname is None:

@@ -14,11 +14,10 @@ from typing import Any, Final, Literal, get_args
 
 from minimize.house import house_file
 from minimize.policy.faults import Faults, did_you_mean
-from minimize.policy.fields import steps_of
+from minimize.policy.fields import generalized
 from minimize.policy.model import Policy
 from minimize.policy.yaml import Node, content_of, parse
 from minimize.receipt import Approval, PolicyRef
-from minimize.techniques.generalize import Generalize
 
 State = Literal["approved", "changed", "unapproved"]
 """`changed`: approved once, and not as it is now."""
@@ -41,8 +40,7 @@ def form_of(root: Node) -> str:
 
 def approval_digest(policy: Policy) -> str:
     """What an approval names: the digest of what the policy says and of the hierarchies that it names."""
-    steps = [step for field in policy.fields.values() for step in steps_of(field)]
-    hierarchies = sorted({(step.hierarchy, step.digest) for step in steps if isinstance(step, Generalize)})
+    hierarchies = sorted({(step.hierarchy, step.digest) for step in generalized(policy.fields.values())})
     return policy.form if not hierarchies else _digest(json.dumps([policy.form, hierarchies]).encode())
 
 

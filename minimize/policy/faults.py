@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from types import MappingProxyType
@@ -50,9 +49,11 @@ class Faults:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint for a word that is not known: the nearest one, or the whole list where it is short."""
+    from difflib import get_close_matches
+
     words = sorted(set(known))
     folded = {candidate.lower(): candidate for candidate in words}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{folded[near[0]]}`?"
     return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
 from minimize.pointer import Pointer
 from minimize.policy.conditions import ConditionReader
@@ -18,6 +19,9 @@ from minimize.policy.steps import StepReader
 from minimize.policy.yaml import Node
 from minimize.records import dataclass
 from minimize.techniques import Step
+
+if TYPE_CHECKING:
+    from minimize.techniques.generalize import Generalize
 
 TYPES = ("string", "boolean", "integer", "double", "decimal", "timestamp", "date", "binary", "list", "struct", "map")
 DECIMAL = r"decimal\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)"
@@ -176,6 +180,12 @@ def steps_of(field: Field) -> Iterator[Step]:
         if not isinstance(way, str):
             yield from way
     yield from field.in_aggregates
+
+
+def generalized(fields: Iterable[Field]) -> tuple[Generalize, ...]:
+    """The steps of all these fields that a hierarchy's file stands behind."""
+    steps = (step for field in fields for step in steps_of(field) if step.name == "generalize")
+    return cast("tuple[Generalize, ...]", tuple(steps))
 
 
 def read_purposes(node: Node, scope: Scope, house: tuple[str, ...], key: str | None = None) -> tuple[str, ...] | None:

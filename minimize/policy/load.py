@@ -12,7 +12,7 @@ from minimize.errors import Finding, OutputError, PolicyError, without_values
 from minimize.policy.approval import house_approval
 from minimize.policy.encrypt import house_encrypt
 from minimize.policy.faults import Faults
-from minimize.policy.fields import steps_of
+from minimize.policy.fields import generalized
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import EncryptBy, Pipeline
 from minimize.policy.pipelines import NOBODY, PipelineReader
@@ -21,7 +21,6 @@ from minimize.policy.purposes import house_purposes
 from minimize.policy.scope import Scope
 from minimize.policy.yaml import Node, content_of, node_from, parse
 from minimize.records import dataclass
-from minimize.techniques.generalize import Generalize
 
 T = TypeVar("T")
 
@@ -85,8 +84,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
     """The files that a policy's steps refer to (hierarchies), each once, in the policy's order."""
-    steps = (step for field in policy.fields.values() for step in steps_of(field))
-    return tuple(dict.fromkeys(step.file for step in steps if isinstance(step, Generalize)))
+    return tuple(dict.fromkeys(step.file for step in generalized(policy.fields.values())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from minimize.techniques.age import Age
+from collections.abc import Mapping
+from typing import Final
+
+from minimize.table import Table
 from minimize.techniques.base import (
     Context,
     Family,
@@ -15,28 +18,7 @@ from minimize.techniques.base import (
     plain,
     treat,
 )
-from minimize.techniques.bin import Bin
-from minimize.techniques.clip import Clip
-from minimize.techniques.email_domain import EmailDomain
-from minimize.techniques.generalize import Generalize
-from minimize.techniques.grid import Grid
-from minimize.techniques.h3 import H3
-from minimize.techniques.keep import Keep
-from minimize.techniques.keep_host import KeepHost
-from minimize.techniques.map import Map
-from minimize.techniques.mask import Mask
 from minimize.techniques.memo import Memo
-from minimize.techniques.presence import Presence
-from minimize.techniques.pseudonymize import Pseudonymize
-from minimize.techniques.redact import Redact
-from minimize.techniques.round import Round
-from minimize.techniques.shift_dates import ShiftDates
-from minimize.techniques.size import Size
-from minimize.techniques.tokenize import Tokenize
-from minimize.techniques.top import Top
-from minimize.techniques.truncate_ip import TruncateIp
-from minimize.techniques.truncate_time import TruncateTime
-from minimize.techniques.truncate_version import TruncateVersion
 
 __all__ = [
     "TECHNIQUES",
@@ -53,31 +35,31 @@ __all__ = [
     "treat",
 ]
 
-TECHNIQUES: dict[str, type[Step]] = {
-    kind.name: kind
-    for kind in (
-        Keep,
-        Pseudonymize,
-        Tokenize,
-        Mask,
-        Round,
-        Bin,
-        Clip,
-        TruncateTime,
-        Age,
-        ShiftDates,
-        TruncateIp,
-        TruncateVersion,
-        Generalize,
-        Map,
-        Top,
-        Grid,
-        H3,
-        KeepHost,
-        EmailDomain,
-        Redact,
-        Presence,
-        Size,
-    )
-}
+TECHNIQUES: Final[Mapping[str, type[Step]]] = Table(
+    "minimize.techniques",
+    {
+        "keep": "keep.Keep",
+        "pseudonymize": "pseudonymize.Pseudonymize",
+        "tokenize": "tokenize.Tokenize",
+        "mask": "mask.Mask",
+        "round": "round.Round",
+        "bin": "bin.Bin",
+        "clip": "clip.Clip",
+        "truncate_time": "truncate_time.TruncateTime",
+        "age": "age.Age",
+        "shift_dates": "shift_dates.ShiftDates",
+        "truncate_ip": "truncate_ip.TruncateIp",
+        "truncate_version": "truncate_version.TruncateVersion",
+        "generalize": "generalize.Generalize",
+        "map": "map.Map",
+        "top": "top.Top",
+        "grid": "grid.Grid",
+        "h3": "h3.H3",
+        "keep_host": "keep_host.KeepHost",
+        "email_domain": "email_domain.EmailDomain",
+        "redact": "redact.Redact",
+        "presence": "presence.Presence",
+        "size": "size.Size",
+    },
+)
 """In the order of the table in the README. `drop` is a word of the policy and no class: it has nothing to apply."""

@@ -1,0 +1,39 @@
+"""Tables of what a room has, a file each, of which none is imported before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TypeVar
+
+__all__ = ["Table"]
+
+T = TypeVar("T")
+
+
+class Table(Mapping[str, T]):
+    """Words, and what stands for them in the modules of a package.
+
+    >>> table: Table[type] = Table("json", {"reader": "decoder.JSONDecoder", "writer": "encoder.JSONEncoder"})
+    >>> list(table), table["reader"]
+    (['reader', 'writer'], <class 'json.decoder.JSONDecoder'>)
+    """
+
+    def __init__(self, package: str, rows: Mapping[str, str]) -> None:
+        self._package = package
+        self._rows = dict(rows)
+
+    def __getitem__(self, word: str) -> T:
+        """What the word means, imported now. Raises KeyError for a word that is not there."""
+        module, _, name = self._rows[word].rpartition(".")
+        found: T = getattr(import_module(f"{self._package}.{module}"), name)
+        return found
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
