@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,14 +70,23 @@ def house_texts(house: Path, name: str) -> dict[str, str]:
 
 
 def _said(house: Path, name: str) -> Any:
+    try:
+        document = _document(house.read_bytes())
+    except OSError:
+        document = False
+    return document.get(name) if isinstance(document, dict) else None if document is None else False
+
+
+@lru_cache(maxsize=4)
+def _document(text: bytes) -> Any:
+    """What YAML says; False where it is none. A command asks the same file for several of its words."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        document = YAML(typ="safe", pure=True).load(house)
-    except (YAMLError, OSError, ValueError):
-        document = False
-    return document.get(name) if isinstance(document, dict) else None if document is None else False
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError):
+        return False
 
 
 def _text(said: Any, name: str) -> str | None:

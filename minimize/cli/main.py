@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from typing import Final
 
 import click
@@ -114,12 +113,14 @@ def entry() -> None:
     Arrow imports pandas, where that is installed, at the first list that becomes an array: half a second for what no command
     uses. Here it is told that there is none. Of its allocators it takes the one that holds least of what was freed, unless
     somebody chose another; and NumPy's linear algebra, of which no command makes use, starts no threads that wait in a loop.
+    Plugins of pydantic, which would be shown what is in policies and receipts, are not looked for.
     What is no longer used is looked for less often: modules stay, and columns are freed without it. At the end nobody
     looks for it at all, since the process goes as a whole.
     """
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
     sys.meta_path.insert(0, Without("pandas"))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.platform == "linux":
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     try:
@@ -128,7 +129,7 @@ def entry() -> None:
         gc.freeze()
 
 
-class Without(MetaPathFinder):
+class Without:
     """Finds a package missing."""
 
     def __init__(self, package: str) -> None:

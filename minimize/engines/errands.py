@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -22,6 +21,7 @@ from minimize.engines.local import Done, Worker
 from minimize.engines.passes import Tallies, generalize, only_tops, said_of, shared, through, until_tally
 from minimize.engines.shares import Share
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, quietly
+from minimize.installed import version
 from minimize.io.base import Sink, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.quarantine import Quarantine

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
 
 from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
+from minimize.installed import version
 from minimize.io.base import Carried, Written
 from minimize.io.stated import files_stated, indexes_stated, keys_stated
 from minimize.job.dates import Day

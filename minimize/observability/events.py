@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from minimize.errors import MinimizeError
+from minimize.installed import version
 from minimize.observability.columns import column_lineage
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline

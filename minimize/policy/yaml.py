@@ -7,6 +7,8 @@ what a policy says must stand where it is read; a key that stands twice is a fau
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
+from minimize.errors import Finding
 from minimize.policy.faults import Faults
 from minimize.records import dataclass
 
@@ -139,6 +142,19 @@ def content_of(file: Path, faults: Faults) -> bytes | None:
 
 def parse(text: str, faults: Faults) -> Node | None:
     """The nodes of one YAML document, or None (and a fault) for text that is none."""
+    root, found = _parsed(text)
+    faults.found.extend(replace(each, file=faults.file) for each in found)
+    return root
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> tuple[Node | None, tuple[Finding, ...]]:
+    """A document's nodes, which nobody changes, and its faults; the house's file is read for several of its words."""
+    faults = Faults()
+    return _root(text, faults), tuple(faults.found)
+
+
+def _root(text: str, faults: Faults) -> Node | None:
     problem: tuple[str, int | None] | None = None
     root = None
     try:

@@ -8,7 +8,7 @@ import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -132,7 +132,7 @@ class Receipt:
         """The text of `receipt.json`."""
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """`sha256:` of the canonical bytes, signature included: the `previous` of the next receipt."""
         return sha256_text(canonical(self.as_json()))

@@ -139,3 +139,13 @@ def test_plain_data_becomes_nodes_without_lines() -> None:
 def test_lines_are_listed_down_to_a_depth() -> None:
     root, _ = nodes("a:\n  b:\n    c:\n      d: 1\n")
     assert dict(root.lines(3)) == {("a",): 1, ("a", "b"): 2, ("a", "b", "c"): 3}
+
+
+def test_a_file_that_is_read_again_has_its_faults_again_under_the_name_of_then() -> None:
+    one, other = Faults("one.yaml"), Faults("other.yaml")
+    first, second = parse("a: 1\na: 2\n", one), parse("a: 1\na: 2\n", other)
+    assert first == second
+    assert [(fault.code, fault.file) for fault in (*one.found, *other.found)] == [
+        ("P002", "one.yaml"),
+        ("P002", "other.yaml"),
+    ]

@@ -1,0 +1,20 @@
+"""The version of a package is the one that Python tells."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, distributions
+from importlib.metadata import version as told
+
+import pytest
+
+from minimize.installed import version
+
+
+def test_every_package_here_has_the_version_that_python_tells() -> None:
+    names = {each.metadata["Name"] for each in distributions()}
+    assert {name: version(name) for name in names} == {name: told(name) for name in names}
+
+
+def test_a_package_that_is_not_there_is_not_found() -> None:
+    with pytest.raises(PackageNotFoundError):
+        version("no-such-package-as-this")
