@@ -1,4 +1,4 @@
-"""Texts as rows of machine words, so that whole columns of them are hashed and compared at once."""
+"""Texts as rows of machine words, so that whole columns of them are hashed and compared at once; numbers as NumPy has them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ LONGEST: Final = 256
 """Bytes of a text up to which `all_distinct` looks at it."""
 _BLOCK: Final = 1 << 14
 _HALF: Final = np.uint64(32)
+
+
+def number_type(type_: pa.DataType) -> np.dtype[Any]:
+    """NumPy's type for a column of whole or floating numbers; asked of Arrow, some versions of it would import pandas.
+
+    >>> str(number_type(pa.int16())), str(number_type(pa.float32()))
+    ('int16', 'float32')
+    """
+    kind = "f" if pa.types.is_floating(type_) else "i" if pa.types.is_signed_integer(type_) else "u"
+    return np.dtype(f"{kind}{type_.bit_width // 8}")
 
 
 def offsets_of(values: pa.Array) -> Ints:

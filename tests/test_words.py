@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.words import all_distinct, data_of, offsets_of, unworded, words
+from minimize.words import all_distinct, data_of, number_type, offsets_of, unworded, words
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 3))
@@ -30,3 +33,20 @@ def test_only_distinct_texts_are_found_distinct(texts: list[str]) -> None:
 @pytest.mark.parametrize("values", [pa.array([1, 2]), pa.array(["a", None]), pa.array(["a", "b" * 1000])])
 def test_what_takes_long_to_see_is_not_found_distinct(values: pa.Array) -> None:
     assert not all_distinct(values)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_whole_numbers_have_the_type_of_their_width_and_sign(kind: str) -> None:
+    assert str(number_type(pa.type_for_alias(kind))) == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(pa.float16(), "float16"), (pa.float32(), "float32"), (pa.float64(), "float64")]
+)
+def test_floating_numbers_have_the_type_of_their_width(kind: pa.DataType, name: str) -> None:
+    assert str(number_type(kind)) == name
+
+
+def test_arrow_is_asked_for_the_types_of_pandas_nowhere() -> None:
+    house = Path(str(files("minimize")))
+    assert [path.name for path in house.rglob("*.py") if "to_pandas_dtype(" in path.read_text()] == []

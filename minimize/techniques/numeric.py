@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Treated, mask_of
+from minimize.words import number_type
 
 Number = Annotated[Decimal, Field(ge=Decimal("-1e18"), le=Decimal("1e18"))]
 Doubles = npt.NDArray[np.float64]
@@ -31,7 +32,7 @@ def fits(number: Decimal | Fraction, type_: pa.DataType) -> bool:
 def _range(type_: pa.DataType) -> tuple[int, int]:
     if pa.types.is_decimal(type_):
         return -(10**type_.precision) + 1, 10**type_.precision - 1
-    limits = np.iinfo(type_.to_pandas_dtype())
+    limits = np.iinfo(number_type(type_))
     return int(limits.min), int(limits.max)
 
 
@@ -57,7 +58,7 @@ def integers(values: pa.Array) -> Integers:
 
 def finite(values: pa.Array, results: Doubles) -> Treated:
     """Results as floats of the column's type; what is not finite there becomes null, untreated unless it was null before."""
-    kind = values.type.to_pandas_dtype()
+    kind = number_type(values.type)
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(results.astype(kind))
     given = pa.array(np.where(bad, 0.0, results).astype(kind), values.type, mask=bad)
@@ -133,7 +134,7 @@ def float_of(number: Fraction, type_: pa.DataType) -> float | None:
     """The nearest float of this width, or None beyond the largest."""
     try:
         with np.errstate(over="ignore"):
-            narrow = float(type_.to_pandas_dtype()(float(number)))
+            narrow = float(number_type(type_).type(float(number)))
     except OverflowError:
         return None
     return narrow if np.isfinite(narrow) else None

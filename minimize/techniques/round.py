@@ -34,6 +34,7 @@ from minimize.techniques.numeric import (
     nulls,
     raw_doubles,
 )
+from minimize.words import number_type
 
 
 class Round(Technique):
@@ -114,7 +115,7 @@ class Round(Technique):
         return rounded
 
     def _of_integers(self, values: pa.Array) -> Treated:
-        numbers, limit = integers(values), np.iinfo(values.type.to_pandas_dtype())
+        numbers, limit = integers(values), np.iinfo(number_type(values.type))
         step = np.asarray(int(self.to), numbers.dtype)
         rest = numbers % step
         up = (rest > step - rest) | ((rest == step - rest) & ((numbers // step) % 2 == 1))

@@ -14,6 +14,7 @@ from minimize.io.index.lens import Value, can_be_indexed
 from minimize.io.stored import Stored
 from minimize.nested import leaf, leaf_type, rows_of
 from minimize.pointer import STAR, Pointer
+from minimize.words import number_type
 
 
 def rows_about(stored: Stored, subject: Pointer, values: Collection[Value], groups: Sequence[int] | None) -> pa.Table:
@@ -48,7 +49,7 @@ def _of_type(values: Collection[Value], type_: pa.DataType) -> pa.Array:
 
 
 def _is_whole(value: Value, type_: pa.DataType) -> bool:
-    info = np.iinfo(type_.to_pandas_dtype())
+    info = np.iinfo(number_type(type_))
     return isinstance(value, int) and not isinstance(value, bool) and info.min <= value <= info.max
 
 
