@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -61,8 +60,10 @@ def close_to(word: str, known: Iterable[str]) -> tuple[str, ...]:
     >>> close_to("contosso", {"contoso", "fabrikam"})
     ('contoso',)
     """
+    from difflib import get_close_matches
+
     folded = {name.lower(): name for name in sorted(known)}
-    return tuple(folded[each] for each in difflib.get_close_matches(word.lower(), folded, _MATCHES, _CLOSE))
+    return tuple(folded[each] for each in get_close_matches(word.lower(), folded, _MATCHES, _CLOSE))
 
 
 def as_json(found: Stranger | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from minimize.errors import Finding, PolicyError
 from minimize.plan.model import FieldPlan, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Field, Policy
 
 MOST_CASES = 127
@@ -82,7 +83,8 @@ def _field(policy: Policy, field: FieldPlan) -> Iterator[Finding]:
 def _reachable(policy: Policy, field: Field | None, key: str, place: Pointer, what: str) -> Iterator[Finding]:
     read = policy.fields.get(key)
     if read is None:
-        yield _fault(policy, field, "P121", f"{what} reads `{key}`, which is not declared")
+        hint = did_you_mean(key, policy.fields)
+        yield _fault(policy, field, "P121", f"{what} reads `{key}`, which is not declared", hint)
     elif read.from_:
         yield _fault(policy, field, "P121", f"{what} reads `{key}`, which is derived", "read what it is made from")
     elif read.pointer.stars != place.stars[: len(read.pointer.stars)]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from types import MappingProxyType
+from typing import Final
 
 from minimize.errors import Finding
 from minimize.records import dataclass
@@ -48,12 +49,41 @@ class Faults:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a word that is not known: the nearest one, or the whole list where it is short."""
-    from difflib import get_close_matches
+    """A hint for a word that is not known: the nearest one, those that have it as a part, or the whole list where it is short.
 
+    >>> did_you_mean("id", ["event_id", "device_id", "/apps/*/name"])
+    'did you mean `event_id` or `device_id`?'
+    """
     words = sorted(set(known))
-    folded = {candidate.lower(): candidate for candidate in words}
-    near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{folded[near[0]]}`?"
+    meant = one_of(_near(word, words))
+    if meant:
+        return meant
     return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""
+
+
+def one_of(words: Sequence[str]) -> str:
+    """The question whether one of these was meant; nothing where there is none.
+
+    >>> one_of(["a", "b", "c"])
+    'did you mean `a`, `b` or `c`?'
+    """
+    *others, last = (f"`{each}`" for each in words) if words else ("",)
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
+
+
+def _near(word: str, known: Sequence[str]) -> list[str]:
+    """The one that is written nearly so; else up to three of which the word, or its last step, is a part."""
+    import re
+    from difflib import SequenceMatcher, get_close_matches
+
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    step = re.split("[/.]", word.lower())[-1]
+    having = [each for each in folded if step in re.findall(r"\w+", each) or step in re.findall(r"[^\W_]+", each)]
+    if having and not (close and SequenceMatcher(None, word.lower(), close[0]).ratio() >= _CLOSE):
+        close = get_close_matches(word.lower(), having, n=3, cutoff=0)
+    return [folded[each] for each in close]
+
+
+_CLOSE: Final = 0.8
+"""How like a word another is that is meant, and no third."""

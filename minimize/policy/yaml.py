@@ -126,17 +126,20 @@ def _word(key: object) -> str:
 
 def content_of(file: Path, faults: Faults) -> bytes | None:
     """The bytes of a file, or None (and a fault) where it cannot be read or is not UTF-8."""
+    hint = ""
     try:
         content = file.read_bytes()
         content.decode("utf-8")
         return content
     except FileNotFoundError:
-        problem = "there is no such file"
+        from minimize.policy.nearby import nearby
+
+        problem, hint = "there is no such file", nearby(file)
     except UnicodeDecodeError:
         problem = "the file is not UTF-8"
     except (OSError, ValueError):
         problem = "the file cannot be read"
-    faults.add("P001", problem)
+    faults.add("P001", problem, hint=hint)
     return None
 
 

@@ -1,10 +1,38 @@
 from __future__ import annotations
 
+import pytest
+
 from minimize.policy.faults import FAULTS, Faults, did_you_mean
 
 
 def test_the_nearest_word_is_suggested_whatever_its_case() -> None:
     assert did_you_mean("Retenton", ["retention", "records"]) == "did you mean `retention`?"
+
+
+FIELDS = [
+    "/apps/*/name",
+    "device_id",
+    "enrolled_date_time",
+    "event_time",
+    "imei",
+    "os_version",
+    *"abcdefghijklmnopqrstuvwxyz",
+]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("time", "did you mean `event_time` or `enrolled_date_time`?"),
+        ("name", "did you mean `/apps/*/name`?"),
+        ("/app/name", "did you mean `/apps/*/name`?"),
+        ("device", "did you mean `device_id`?"),
+        ("OS_Versoin", "did you mean `os_version`?"),
+        ("owner", ""),
+    ],
+)
+def test_names_that_have_the_word_as_a_part_are_suggested(word: str, told: str) -> None:
+    assert did_you_mean(word, FIELDS) == told
 
 
 def test_a_short_list_is_shown_where_nothing_is_near() -> None:
