@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import wraps
 from inspect import signature
 from itertools import islice
@@ -30,7 +30,6 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, TypeVar
 
 from minimize.counts import counted
-from minimize.records import dataclass
 from minimize.system import said
 
 P = ParamSpec("P")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,6 @@ from minimize.job.booking import lying
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import actor_of, find_ledger
 from minimize.receipt import Receipt, check_chain
-from minimize.records import dataclass
 from minimize.stores import Anywhere, Place, local, output_at, written
 from minimize.verification.check import PathLike
 

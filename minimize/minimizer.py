@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, Protocol
@@ -31,7 +31,6 @@ from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.unapproved import check_approval
-from minimize.records import dataclass
 from minimize.settings import SettingsRows, load_settings
 from minimize.spill import DEFAULT, Aside, find_budget
 from minimize.stage import Batch

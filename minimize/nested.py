@@ -7,6 +7,7 @@ aligned. Lists and maps contribute one step to `parents` each; structs contribut
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.pointer import STAR, Part, Pointer
-from minimize.records import dataclass
 
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]

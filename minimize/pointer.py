@@ -10,11 +10,10 @@ True
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Final
-
-from minimize.records import dataclass
 
 
 class Star(Enum):

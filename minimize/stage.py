@@ -10,12 +10,10 @@ element for a field below lists or maps (`nested.py` takes leaves out of a batch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import pyarrow as pa
-
-from minimize.records import dataclass
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,6 @@ from minimize.plan.bind import examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 FILE: Final = "pipeline.yaml"
 STATED: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from minimize.door.names import is_dataset, is_word
 from minimize.door.refusing import malformed
 from minimize.door.where import Condition, conditions
 from minimize.errors import MinimizeError
-from minimize.records import dataclass
 
 LARGEST: Final = 1 << 20
 """Bytes of a request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,6 @@ from minimize.governance.access import Access, Account, Decision, Grants, Wanted
 from minimize.governance.access.asking import in_force, load_grants
 from minimize.io.published import DATE
 from minimize.keys import Keyring
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

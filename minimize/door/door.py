@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -27,7 +28,6 @@ from minimize.errors import MinimizeError, quietly
 from minimize.governance.access import Account, Decision
 from minimize.keys import Keyring, find_kms
 from minimize.ledger import Event
-from minimize.records import dataclass
 from minimize.stores import Place
 
 if TYPE_CHECKING:

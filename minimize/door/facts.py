@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Final
@@ -28,7 +28,6 @@ from minimize.plan.category import ORDER
 from minimize.plan.model import Category
 from minimize.policy.model import Policy
 from minimize.receipt import OutputFile, Receipt, in_force
-from minimize.records import dataclass
 from minimize.stores import Place
 
 TRIES: Final = 5

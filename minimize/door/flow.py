@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import PurePosixPath
@@ -32,7 +32,6 @@ from minimize.io.published import DATE, check_keys
 from minimize.keys import Keyring
 from minimize.ledger import Event
 from minimize.ledger.event import Plain
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

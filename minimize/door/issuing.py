@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,6 @@ from minimize.door.tokens import LASTS, make_token, revoke_token, stands
 from minimize.errors import ConfigurationError
 from minimize.governance.access.gate import gate
 from minimize.ledger.event import moment_text
-from minimize.records import dataclass
 from minimize.switching import House
 
 

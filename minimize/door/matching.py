@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import reduce
@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from minimize.door.refusing import no_column
 from minimize.door.where import EQUAL, IN, NULL, ORDERED, Condition, Plain
 from minimize.errors import ConfigurationError
-from minimize.records import dataclass
 from minimize.techniques import family, plain
 from minimize.times import moment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,7 +20,6 @@ from minimize.door.telling import Caller
 from minimize.door.tokens import Bearer, bearer_of
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, quietly
 from minimize.keys import Keyring
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -7,7 +7,7 @@ before anything else is done; where it has one, they are met behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 from typing import Final
@@ -21,7 +21,6 @@ from minimize.door.refusing import no_column
 from minimize.door.where import Condition
 from minimize.governance.access import Decision, Tenants
 from minimize.io.published import DATE
-from minimize.records import dataclass
 from minimize.scrub import scrubbed
 from minimize.techniques import Context, Technique, TypeRefused, treat
 from minimize.techniques.memo import Memo

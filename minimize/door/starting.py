@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
@@ -17,7 +18,6 @@ from minimize.door.serving import READERS, Serving, server_of
 from minimize.door.tls import check_open, pair
 from minimize.errors import ConfigurationError
 from minimize.ledger import find_ledger
-from minimize.records import dataclass
 from minimize.stores import Anywhere, local
 
 PathLike = str | os.PathLike[str]

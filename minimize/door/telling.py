@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from minimize.door.where import Condition
@@ -11,7 +11,6 @@ from minimize.governance.access import Decision
 from minimize.governance.access.telling import event_of
 from minimize.ledger import Actor, Change, Event, Resource
 from minimize.ledger.event import Plain, Result
-from minimize.records import dataclass
 
 COMPONENT = "door"
 

@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,6 @@ from minimize.errors import ConfigurationError
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.event import moment_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from minimize.door.names import is_word
 from minimize.door.refusing import malformed
-from minimize.records import dataclass
 
 EQUAL: Final = "=="
 IN: Final = "in"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,6 @@ from minimize.policy.faults import Faults, did_you_mean
 from minimize.policy.load import policy_from
 from minimize.policy.purposes import house_purposes
 from minimize.policy.yaml import content_of, parse
-from minimize.records import dataclass
 
 ALL: Final = "all"
 _HEAD: Final = ("tenant", "subject", "time", "record")

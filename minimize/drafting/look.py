@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from minimize.drafting.kinds import KINDS, holds_personal, kinds_of
 from minimize.io.text import one
-from minimize.records import dataclass
 
 LOOKED_AT: Final = 1000
 """How many distinct values of a field are held against the patterns."""

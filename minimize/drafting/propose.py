@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from minimize.drafting.look import Look
@@ -12,7 +12,6 @@ from minimize.drafting.rules import RULES
 from minimize.drafting.seen import Seen
 from minimize.pointer import Pointer
 from minimize.policy.init import key_text
-from minimize.records import dataclass
 
 _WIDE: Final = 110
 _SHOWN: Final[Mapping[str, str]] = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from minimize.drafting.seen import TEXTS, TIMES, Seen
 from minimize.policy.model import Role
-from minimize.records import dataclass
 
 KEY: Final = "pseudonyms"
 """The name of the key that proposals name."""

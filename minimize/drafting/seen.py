@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from minimize.drafting.look import Look
 from minimize.pointer import STAR, Pointer
 from minimize.policy.model import Role
 from minimize.policy.roles import perhaps, surely
-from minimize.records import dataclass
 
 TEXTS = ("string",)
 NUMBERS = ("integer", "double")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from minimize.drifting.listed import Listed
@@ -15,7 +15,6 @@ from minimize.io.base import Carried
 from minimize.pointer import STAR, Pointer
 from minimize.policy.init import key_text
 from minimize.policy.model import Field, Policy
-from minimize.records import dataclass
 
 CONTAINERS: Final = ("list", "struct", "map")
 TEXTS: Final = frozenset({"string", "timestamp", "date", "binary"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import Equals, atoms
 from minimize.policy.model import Do, Field, Policy
-from minimize.records import dataclass
 from minimize.techniques.map import Map
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from minimize.errors import Severity
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 Kind = Literal["new", "renamed", "retyped", "nested", "unlisted", "gone"]
 CODES: Mapping[Kind, str] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol
 
@@ -10,7 +11,6 @@ import pyarrow as pa
 
 from minimize.encryption.material import Material
 from minimize.keys.masters import FOOTER, Kms, Master, master_name
-from minimize.records import dataclass
 
 CATEGORY: Final = b"minimize:category"
 OPEN: Final = "aggregated"

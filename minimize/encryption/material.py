@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from minimize.encryption.thrift import Compact, Struct
-from minimize.records import dataclass
 from minimize.stores import Place, length_of
 
 TAIL: Final = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -19,7 +19,6 @@ from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.settings.base import Settings
 from minimize.settings.erased import Erased
 from minimize.spill import Aside

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -26,7 +26,6 @@ from minimize.io.base import Sink, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.quarantine import Quarantine
 from minimize.keys import Keyring
-from minimize.records import dataclass
 from minimize.settings.base import Settings
 from minimize.settings.veiled import Veiled
 from minimize.spill import Aside

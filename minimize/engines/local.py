@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from minimize.aggregates.days import DayTally
 from minimize.aggregates.table import AggregateTally
@@ -13,7 +13,6 @@ from minimize.engines.gathering import Gathering
 from minimize.engines.passes import Shared, late_observers, observers, shared, through, way_through
 from minimize.engines.shares import Share, shares, side_by_side
 from minimize.io.base import Chunk, Reject, Sink, Source
-from minimize.records import dataclass
 from minimize.stage import Batch, Stage
 from minimize.stages.release import Release
 

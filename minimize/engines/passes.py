@@ -7,7 +7,7 @@ the most frequent values among the records that remain.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -21,7 +21,6 @@ from minimize.engines.shares import side_by_side
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.spill import Aside
 from minimize.stage import Batch, Stage, Tally
 from minimize.stages.deduplicate import DeduplicateTally

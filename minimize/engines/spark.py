@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -37,7 +37,6 @@ from minimize.engines.shares import shares
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
 from minimize.io.base import Source
 from minimize.plan.request import fields_read_for
-from minimize.records import dataclass
 from minimize.techniques.base import Technique
 
 T = TypeVar("T")

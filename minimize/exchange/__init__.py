@@ -6,10 +6,9 @@ An import gives a policy in which every field is dropped; an export says of a po
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
-
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

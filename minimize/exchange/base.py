@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from minimize.pointer import Pointer
 from minimize.policy.model import Role
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,6 @@ from minimize.io.discover import format_of
 from minimize.io.find import Found, find
 from minimize.io.lines import blocks, lines, opened
 from minimize.io.part import FilePart
-from minimize.records import dataclass
 from minimize.stores import absolute, where, written
 
 MALFORMED: Final = ("", "malformed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from minimize.aggregates import Measure
@@ -11,7 +12,6 @@ from minimize.plan.model import FieldPlan
 from minimize.pointer import STAR
 from minimize.policy.model import Role
 from minimize.policy.words import chain_text
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

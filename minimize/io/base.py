@@ -6,7 +6,7 @@ A new format is one file beside this one with a `Format`, one row in `FORMATS` (
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 import pyarrow as pa
@@ -14,7 +14,6 @@ import pyarrow as pa
 from minimize.io.find import Shown
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef
-from minimize.records import dataclass
 from minimize.stores import Place
 
 Unit = Literal["byte", "row"]

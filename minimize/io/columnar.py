@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from minimize.io.project import project
 from minimize.io.rows import Fault, Mask, carried, faults
 from minimize.io.shape import pruned, tree
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 ROWS = MANY
 """The most rows of a chunk of data in memory."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv as stdlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import StringIO
 
 import numpy as np
@@ -33,7 +33,6 @@ from minimize.io.shape import pruned, tree
 from minimize.io.text import read
 from minimize.io.types import arrow_type
 from minimize.io.utf8 import BROKEN, Utf8
-from minimize.records import dataclass
 from minimize.stores import Place
 
 BLOCK = 8 << 20

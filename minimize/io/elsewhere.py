@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,6 @@ from minimize.io.index.lens import Subkeys
 from minimize.io.index.write import Indexer
 from minimize.io.sink import ParquetSink
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 
 ATTEMPTS: Final = "attempts"

@@ -11,12 +11,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
 from minimize.errors import SourceError
-from minimize.records import dataclass
 from minimize.stores import Place, Remote, absolute, is_uri, relative, where, within
 
 DATE = "{date}"

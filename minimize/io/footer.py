@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import chain
 
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from minimize.io.shape import Node, listy, steps
 from minimize.io.types import plain
 from minimize.pointer import STAR, Part, Pointer
-from minimize.records import dataclass
 
 Place = tuple[pa.DataType, int]
 """A type, and the number of its first leaf."""

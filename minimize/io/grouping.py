@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import pyarrow as pa
-
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

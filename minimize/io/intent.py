@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,6 @@ from minimize.io.durable import make_folder, remove_tree, there, write_file
 from minimize.io.exchange import Exchange
 from minimize.io.history import INTENT, RECEIPT, RUNS, SUCCESS
 from minimize.io.index.write import INDEX
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 from minimize.system import said
 

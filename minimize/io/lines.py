@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
 from minimize.io.part import broken, unreadable
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 
 BLOCK = 8 << 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from minimize.errors import ConfigurationError, Finding, SchemaError, SourceErro
 from minimize.io.base import Chunk, Part, Request
 from minimize.io.columnar import ROWS, Bound, bind, sound
 from minimize.io.part import steady
-from minimize.records import dataclass
 
 NAME = "memory"
 FEW = 65_536

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -33,7 +33,6 @@ from minimize.io.merge import bounded, joined, ordered
 from minimize.io.part import FilePart, FileSource, OfFile
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stores import Place
 
 PIECE = 64 << 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,6 @@ from minimize.io.rows import SUBJECTS, Fault, flat, subjects
 from minimize.io.shape import pruned, tree
 from minimize.io.types import arrow_type
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stores import Place, parquet_file
 
 

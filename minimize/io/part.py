@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,7 +15,6 @@ from minimize.errors import SourceError
 from minimize.io.base import Part
 from minimize.io.durable import digest_of
 from minimize.io.find import Shown, name_of
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 from minimize.stores.reasons import Reason, why
 

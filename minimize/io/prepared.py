@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -12,7 +12,6 @@ from minimize.io.base import Chunk, Part
 from minimize.io.memory import MemorySource
 from minimize.io.part import Around
 from minimize.io.types import is_string, plain
-from minimize.records import dataclass
 
 
 def as_prepared(source: MemorySource, schema: pa.Schema) -> MemorySource:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self
@@ -37,7 +37,6 @@ from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
 from minimize.receipt import OutputFile, Receipt, in_force_below, with_indexes
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 
 QUARANTINE: Final = "quarantine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from minimize.keys import Kms
 from minimize.keys.keyring import DESTROYED
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 
 log = logging.getLogger("minimize")

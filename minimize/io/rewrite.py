@@ -7,7 +7,7 @@ linked over, so that a partition changes in one step; a file of which nothing is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -25,7 +25,6 @@ from minimize.io.stored import open_stored
 from minimize.keys import Kms
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
-from minimize.records import dataclass
 from minimize.scrub import scrub
 from minimize.stage import Batch, Counts, Stage
 from minimize.stores import Place

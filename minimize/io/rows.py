@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
@@ -15,7 +16,6 @@ from minimize.io.base import Carried, Code, Declared, Reject, Unit
 from minimize.io.project import elements, narrow, undressed
 from minimize.io.shape import listy, settle
 from minimize.pointer import STAR, Part, Pointer
-from minimize.records import dataclass
 
 Mask = npt.NDArray[np.bool_]
 SUBJECTS = 10

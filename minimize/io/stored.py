@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -16,7 +16,6 @@ from minimize.io.footer import SMALL, Footer
 from minimize.io.hive import value_of
 from minimize.io.sink import WHOLE
 from minimize.keys import Kms
-from minimize.records import dataclass
 from minimize.stores import Place
 
 ROWS = 1 << 17

@@ -7,7 +7,7 @@ done.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from os import PathLike
 from pathlib import Path
@@ -32,7 +32,6 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import house_purposes
 from minimize.policy.unapproved import check_approval
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 from minimize.stores import Anywhere, Place, Remote
 
 State = Literal["done", "due", "no input"]

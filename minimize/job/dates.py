@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Final, Self
 
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.records import dataclass
 from minimize.times import day
 
 Day = dt.date | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
-from minimize.records import dataclass
 from minimize.settings.erased import ErasedRows
 from minimize.stores import Place
 

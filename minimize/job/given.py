@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from os import PathLike
 from pathlib import Path
@@ -31,7 +31,6 @@ from minimize.plan.bind import Examined, examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.spill import find_budget
 from minimize.stages.corrected import corrections

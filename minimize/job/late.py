@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,6 @@ from minimize.job.windows import Closing, Told, Window
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.receipt import Output, Receipt
-from minimize.records import dataclass
 
 log = logging.getLogger("minimize")
 

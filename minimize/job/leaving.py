@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -30,7 +30,6 @@ from minimize.ledger.tokens import KEY
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
 from minimize.receipt import OutputFile, Receipt, with_indexes
-from minimize.records import dataclass
 from minimize.settings.columns import moments
 from minimize.stores import Place, local
 

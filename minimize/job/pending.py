@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from minimize.io.find import Found, Shown
 from minimize.io.part import FilePart
 from minimize.job.dates import Day
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 from minimize.stores import Place
 from minimize.times import day
 

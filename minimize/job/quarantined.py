@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from minimize.errors import OutputError
@@ -12,7 +13,6 @@ from minimize.io.published import receipts
 from minimize.io.quarantine import SCHEMA
 from minimize.io.stored import open_stored
 from minimize.receipt import Receipt, quarantine_in_force
-from minimize.records import dataclass
 from minimize.stores import Place
 
 Group = tuple[str, str | None, str]

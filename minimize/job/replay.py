@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from os import PathLike
@@ -27,7 +28,6 @@ from minimize.observability.places import places
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.unapproved import check_approval
 from minimize.receipt import Origin, Receipt
-from minimize.records import dataclass
 from minimize.stores import Anywhere, Place, output_at
 from minimize.times import day as day_named
 

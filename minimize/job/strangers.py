@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.house import is_guarded
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.settings.ledger import LedgerRows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,6 @@ from minimize.job.watched import Progress
 from minimize.observability.places import Places
 from minimize.policy.approval import reference
 from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, new_run_id, sha256_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.policy.backfill import Backfill

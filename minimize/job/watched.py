@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from minimize.io.base import Chunk, Part, Source
 from minimize.io.part import Around
-from minimize.records import dataclass
 
 K = TypeVar("K")
 Progress = Callable[[int, int], None]

@@ -7,6 +7,7 @@ in. The batches in between are its window. A batch that was run before must stil
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from minimize.aggregates.days import EARLY, Lateness
@@ -14,7 +15,6 @@ from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.pending import Arrival, arrival, digests, last_inputs
 from minimize.receipt import Output, Receipt
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

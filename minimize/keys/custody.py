@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -10,7 +11,6 @@ from typing import Literal, Protocol
 from minimize.keys.create import add_key, destroy_key
 from minimize.keys.keyring import KeyLine, Keyring
 from minimize.keys.masters import Master, is_master
-from minimize.records import dataclass
 
 State = Literal["current", "decrypts only", "destroyed"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
@@ -11,7 +12,6 @@ from typing import Final, Self
 from minimize.errors import KeyringError
 from minimize.keys.signing import derive, is_signed, public_pem, sign_with
 from minimize.keys.store import Entry, read_entries
-from minimize.records import dataclass
 
 SIGNING: Final = "signing"
 DESTROYED: Final = "E210"

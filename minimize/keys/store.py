@@ -17,14 +17,13 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from minimize.disk import sync, sync_folder
 from minimize.errors import KeyringError
-from minimize.records import dataclass
 
 FORMAT: Final = 1
 SHORTEST: Final = 32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.keys.keyring import DESTROYED, KeyLine
 from minimize.keys.masters import Master, is_master
-from minimize.records import dataclass
 
 T = TypeVar("T")
 SCHEMES: Final = {"vault+https": "https", "vault+http": "http"}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from minimize.errors import LedgerError
 from minimize.house import house_file, house_line
-from minimize.records import dataclass
 from minimize.stores import Anywhere, local
 
 VARIABLE: Final = "MINIMIZE_LEDGER"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +19,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.adoptions import ADOPTIONS
 from minimize.receipt import canonical, sha256_text
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 FORMAT: Final = 1
 _COLUMNS: Final = tuple(ADOPTIONS.c[name] for name in ("content", "by", "recorded_at"))

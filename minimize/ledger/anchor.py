@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
@@ -15,7 +16,6 @@ from minimize.ledger.checkpoint import last_checkpoint
 from minimize.ledger.event import Actor, Change, Event, Resource
 from minimize.ledger.tables import AUDIT
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from sqlalchemy import Connection
@@ -18,7 +19,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.settings import digests
 from minimize.ledger.settings_told import check_settings
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -16,7 +17,6 @@ from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Event
 from minimize.ledger.tables import AUDIT
 from minimize.receipt import canonical
-from minimize.records import dataclass
 
 PAGE: Final = 1000
 _ENTRY: Final = tuple(AUDIT.c[name] for name in ("sequence", "previous", "event", "digest", "key", "signature"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -18,7 +18,6 @@ from minimize.ledger.leases import Clock, Lease, Pace, keep, release, take
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import index, place_output
 from minimize.receipt import AuditHead, Kind, Receipt
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

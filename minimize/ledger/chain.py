@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from minimize.keys import Verifier
 from minimize.receipt import canonical, sha256_text
-from minimize.records import dataclass
 
 FORMAT: Final = 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -19,7 +20,6 @@ from minimize.ledger.codes import found
 from minimize.ledger.event import moment_text
 from minimize.ledger.tables import AUDIT
 from minimize.receipt import Receipt, canonical
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

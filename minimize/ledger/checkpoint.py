@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,7 +19,6 @@ from minimize.ledger.codes import found
 from minimize.ledger.event import Change, Resource, moment_text
 from minimize.ledger.tables.checkpoints import CHECKPOINTS
 from minimize.receipt import canonical
-from minimize.records import dataclass
 
 FORMAT: Final = 1
 AUDIT: Final = "audit"

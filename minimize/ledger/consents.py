@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -19,7 +19,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.recalls import Recalling, write_recalls
 from minimize.ledger.tables.consents import CONSENTS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 _TICK: Final = timedelta(microseconds=1)
 _COLUMNS: Final = tuple(column for column in CONSENTS.c if column.name not in ("id", "consent"))

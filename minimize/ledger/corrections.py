@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +16,6 @@ from minimize.ledger.event import Event
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.corrections import CORRECTIONS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 _COLUMNS: Final = tuple(column for column in CORRECTIONS.c if column.name != "id")
 

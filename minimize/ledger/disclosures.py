@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES
 from minimize.receipt import canonical
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 WIDTH = 16
 """Bytes of a subject's token."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import uuid4
-
-from minimize.records import dataclass
 
 VARIABLE: Final = "MINIMIZE_ACTOR"
 Result = Literal["success", "failure", "refused"]

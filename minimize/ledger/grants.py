@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,7 +20,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.grants import GRANTS
 from minimize.receipt import canonical
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 FORMAT: Final = 1
 _COLUMNS: Final = tuple(GRANTS.c[name] for name in ("grant", "state", "by", "body", "recorded_at"))

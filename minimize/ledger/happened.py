@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -18,7 +18,6 @@ from minimize.ledger.event import Event, Resource, moment_text
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.events import EVENTS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 State = Literal["recorded", "withdrawn"]
 _COLUMNS: Final = tuple(column for column in EVENTS.c if column.name not in ("id", "event"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,6 @@ from minimize.ledger.event import Event
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.incidents import INCIDENTS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 _COLUMNS: Final = tuple(INCIDENTS.c[name] for name in ("incident", "step", "by", "body", "recorded_at"))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -24,7 +25,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import Process
 from minimize.ledger.tables import LEASES
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 HELD: Final = "E207"
 ORPHAN_S: Final = 1.0

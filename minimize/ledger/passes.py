@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +14,6 @@ from minimize.ledger.event import Event
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.passes import PASSES
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 State = Literal["issued", "spent", "revoked"]
 _COLUMNS = tuple(column for column in PASSES.c if column.name != "id")

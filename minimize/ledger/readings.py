@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from minimize.ledger.process import Process
 from minimize.ledger.tables.passes import READINGS
 from minimize.receipt import canonical
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 LONGEST: Final = timedelta(days=1)
 """No read goes on for longer; whoever began an older one on another machine is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,7 +14,6 @@ from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Actor
 from minimize.ledger.runs import forget, index, place_output
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +15,6 @@ from minimize.ledger.event import Event
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.disclosures import RECALLS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 State = Literal["requested", "confirmed"]
 

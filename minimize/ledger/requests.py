@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -17,7 +18,6 @@ from minimize.ledger.event import Event, moment_text
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.requests import REQUESTS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 State = Literal["open", "failed", "done", "confirmed"]
 _COLUMNS: Final = tuple(column for column in REQUESTS.c if column.name not in ("id", "request"))

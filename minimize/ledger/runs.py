@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from minimize.failpoints import fail_point
 from minimize.ledger.tables import OUTPUTS, RUNS
 from minimize.receipt import Receipt, time_text
-from minimize.records import dataclass
 
 COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +19,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.settings_told import with_told
 from minimize.ledger.tables.settings import SETTINGS
 from minimize.receipt.receipt import Signer
-from minimize.records import dataclass
 
 PAGE: Final = 1_000
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from sqlalchemy import Connection
@@ -17,7 +17,6 @@ from minimize.ledger.audit import Wanted, latest, told
 from minimize.ledger.checkpoint import last_checkpoint
 from minimize.ledger.codes import found
 from minimize.ledger.event import Change, Event, Resource
-from minimize.records import dataclass
 
 _PLACE: Final = "settings"
 

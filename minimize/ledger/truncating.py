@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -19,7 +20,6 @@ from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Actor, Change, Event, Resource, moment_text
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables import AUDIT
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,6 @@ from minimize.observability.columns import column_lineage
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, time_text
-from minimize.records import dataclass
 from minimize.stores import Place, Remote
 from minimize.techniques.redact import hits
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,6 @@ from minimize.observability.events import About
 from minimize.observability.metrics import Sample
 from minimize.observability.places import Places
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 log = logging.getLogger("minimize")
 

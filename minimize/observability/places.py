@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Final
 
 from minimize.errors import ConfigurationError
 from minimize.house import house_file, house_line
-from minimize.records import dataclass
 from minimize.stores import Place
 
 LINEAGE: Final = "lineage.ndjson"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import rfc8785
@@ -22,7 +22,6 @@ from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.words import condition_text
-from minimize.records import dataclass
 
 RECORDS = "records"
 """Under this name a plan says what it reveals that a record is there."""

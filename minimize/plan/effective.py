@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -13,7 +13,6 @@ from minimize.plan.model import Branch, FieldPlan, Plan
 from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
 from minimize.policy.model import Records
 from minimize.policy.words import chain_text, condition_text
-from minimize.records import dataclass
 from minimize.settings.seen import Explained, SettingRow
 
 USER = ("user",)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.plan.model import FieldPlan, Plan

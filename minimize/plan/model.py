@@ -6,6 +6,7 @@ A plan knows neither key bytes nor settings nor rows; engines bind those.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -19,7 +20,6 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel, Pipeline
-from minimize.records import dataclass
 from minimize.techniques import Leaves, Step
 
 Action = Literal["keep", "drop", "gate", "generalize"]

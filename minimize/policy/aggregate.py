@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, get_args
 
@@ -17,7 +18,6 @@ from minimize.policy.policies import NAME
 from minimize.policy.scope import Scope
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 RESERVED = ("records", "runs", "quarantine", "index")
 UNITS: tuple[str, ...] = get_args(TimeUnit)

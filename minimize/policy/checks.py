@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from minimize.pointer import Pointer
 from minimize.policy.fields import is_dropped, overlaps, steps_of, ways_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 CONTAINERS = ("list", "struct", "map")
 

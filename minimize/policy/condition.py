@@ -7,8 +7,7 @@ in one mapping mean all of them, a list of values any of them; null never matche
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from minimize.records import dataclass
+from dataclasses import dataclass
 
 Scalar = str | int | float | bool
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
 from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 _NEGATIONS = frozenset({"not", "none", "nor", "unless", "except"})
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from minimize.errors import Finding
-from minimize.records import dataclass
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {

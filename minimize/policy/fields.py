@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +18,6 @@ from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.steps import StepReader
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 from minimize.techniques import Step
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,6 @@ from minimize.policy.policies import policy_of
 from minimize.policy.purposes import house_purposes
 from minimize.policy.scope import Scope
 from minimize.policy.yaml import Node, content_of, node_from, parse
-from minimize.records import dataclass
 
 T = TypeVar("T")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from minimize.aggregates import MEASURES, Measure
 from minimize.policy.faults import did_you_mean
 from minimize.policy.scope import Scope
 from minimize.policy.shape import Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

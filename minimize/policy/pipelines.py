@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minimize.policy.aggregate import AggregateReader
@@ -25,7 +25,6 @@ from minimize.policy.purposes import check_purpose
 from minimize.policy.scope import Scope
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 from minimize.stores import fault_in
 
 NOBODY = Policy(policy="", version=1, purposes=(), fields={})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from minimize.policy.model import Approved, FeatureModel, Field, Policy, Records
 from minimize.policy.scope import Scope, pointer_of, scope_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from minimize.pointer import Pointer
 from minimize.policy.faults import Faults, did_you_mean
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from minimize.policy.faults import Faults, did_you_mean
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 M = TypeVar("M", bound=BaseModel)
 Reader = Callable[[Node], Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel
 
 from minimize.policy.faults import did_you_mean
@@ -9,7 +11,6 @@ from minimize.policy.model import DROP, Do
 from minimize.policy.scope import Scope
 from minimize.policy.shape import Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 from minimize.techniques import TECHNIQUES, Step
 
 # fmt: off

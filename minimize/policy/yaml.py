@@ -7,7 +7,7 @@ what a policy says must stand where it is read; a key that stands twice is a fau
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,6 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from minimize.errors import Finding
 from minimize.policy.faults import Faults
-from minimize.records import dataclass
 
 Scalar = str | int | float | bool | None
 LARGEST: Final = 2**53 - 1

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from minimize.receipt.words import time_text
-from minimize.records import dataclass
 
 Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate"]
 Way = Literal["source", "output"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.report.rounding import Count
 
 Approved = Literal["yes", "no", "unknown"]

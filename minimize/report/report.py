@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -12,7 +12,6 @@ from minimize.errors import without_values
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 from minimize.report.collecting import collection_of
 from minimize.report.facts import Facts, Retention
 from minimize.report.fielding import fields_of, undeclared_of

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, Self
-
-from minimize.records import dataclass
 
 STEP: Final = 5
 

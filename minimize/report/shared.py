@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from minimize.governance.recipients import Contract, Function, Recipient, Recipi
 from minimize.governance.sharing import recalls_of
 from minimize.governance.sharing.recall import Recall
 from minimize.policy.words import duration
-from minimize.records import dataclass
 from minimize.report.facts import FunctionFacts, RecipientFacts
 from minimize.report.rounding import Count
 from minimize.report.standing import Standing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
 from typing import Final, TypeVar
@@ -26,7 +26,6 @@ from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, check_chain, check_history
-from minimize.records import dataclass
 from minimize.report.facts import Hidden
 from minimize.stores import Anywhere, Place, local, output_at
 from minimize.switching import House

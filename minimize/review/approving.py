@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -25,7 +26,6 @@ from minimize.policy.lint import lint
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Approved, Policy
 from minimize.policy.yaml import parse
-from minimize.records import dataclass
 from minimize.review.signing import with_approval
 from minimize.switching import House
 

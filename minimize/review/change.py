@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from minimize.records import dataclass
 from minimize.review.grades import ORDER, Grade, joined
 
 ALL: Final = "all"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,6 @@ from minimize.errors import ConfigurationError, Finding, PolicyError, without_va
 from minimize.governance.recipients.subprocessors import Subprocessors
 from minimize.policy.faults import did_you_mean
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 from minimize.review.access import access_changes
 from minimize.review.change import ALL, Change, Changes, gathered
 from minimize.review.codes import CODES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from minimize.errors import ConfigurationError
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 Row = Mapping[str, Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -21,7 +22,6 @@ from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
 from minimize.policy.faults import did_you_mean
 from minimize.policy.pipeline import Pipeline
-from minimize.records import dataclass
 from minimize.review.planned import Planned
 from minimize.review.recorded import Recorded
 from minimize.review.step import Step

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.words import chain_text, condition_text
-from minimize.records import dataclass
 from minimize.review.change import Change
 from minimize.review.conditions import condition_grade
 from minimize.review.grades import Grade, changed, fewer, joined, ranked, said

@@ -11,12 +11,12 @@ tests/settings.csv                collection settings, in place of the pipeline'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from minimize.errors import ConfigurationError
 from minimize.policy.faults import did_you_mean
-from minimize.records import dataclass
 
 FOLDER: Final = "tests"
 SETTINGS: Final = "settings.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,6 @@ from minimize.policy.faults import Faults
 from minimize.policy.pipeline import EncryptBy
 from minimize.policy.purposes import house_purposes
 from minimize.policy.yaml import Node, content_of, parse
-from minimize.records import dataclass
 from minimize.review.change import Change
 from minimize.review.grades import fewer, ranked, said
 from minimize.review.words import ENCRYPTED, arrow, listed

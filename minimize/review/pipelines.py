@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from minimize.policy.pipeline import Deduplicate, Pipeline, RecordsModel
 from minimize.policy.words import condition_text
-from minimize.records import dataclass
 from minimize.review.aggregates import aggregate_changes
 from minimize.review.change import Change
 from minimize.review.conditions import condition_grade

@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
 from minimize.io.lines import opened
-from minimize.records import dataclass
 
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r\n"

@@ -6,6 +6,7 @@ What decides is asked of the plan and of what it comes to for the tenant, the sa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from minimize.plan.category import least, left_of
 from minimize.plan.effective import ForTenant
@@ -14,7 +15,6 @@ from minimize.plan.request import for_purpose
 from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.model import Field
 from minimize.policy.words import chain_text, condition_text, duration
-from minimize.records import dataclass
 from minimize.review.step import Step, Verdict
 from minimize.settings import SettingRow
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from minimize.policy.approval import approval_state
 from minimize.policy.model import FeatureModel, Policy, Records
 from minimize.policy.words import condition_text
-from minimize.records import dataclass
 from minimize.review.change import Change
 from minimize.review.conditions import condition_grade
 from minimize.review.fields import Sides, field_changes

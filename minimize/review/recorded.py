@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,6 @@ from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.words import chain_text, condition_text
-from minimize.records import dataclass
 from minimize.review.step import Step, Verdict
 from minimize.review.trial import Trial, Tried
 from minimize.settings import SettingRow

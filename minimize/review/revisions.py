@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from tempfile import TemporaryDirectory
@@ -20,7 +21,6 @@ from minimize.errors import ConfigurationError
 from minimize.house import HOUSE
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import Node, parse
-from minimize.records import dataclass
 
 SUFFIXES: Final = (".yaml", ".yml")
 _NAMING: Final = ("policy", "hierarchy")

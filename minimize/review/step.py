@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.settings import SettingRow
 
 Verdict = Literal["passes", "stops", "depends", "says"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -15,7 +16,6 @@ from minimize.house import HOUSE
 from minimize.policy.faults import Faults
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml import Node, content_of, parse
-from minimize.records import dataclass
 from minimize.review.houses import read_house
 from minimize.review.revisions import SUFFIXES, Side
 

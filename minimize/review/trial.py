@@ -7,7 +7,7 @@ frequent values) sees the files of the trial.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,6 @@ from minimize.plan.bind import bind
 from minimize.policy.fields import steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.records import dataclass
 from minimize.review.places import Lines
 from minimize.settings import SettingsRows
 from minimize.stage import Batch, Counts, Stage

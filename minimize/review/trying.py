@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -15,7 +16,6 @@ from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.policy.pipeline import Pipeline
-from minimize.records import dataclass
 from minimize.review.expected import Difference, differences, expected_rows, plain_rows
 from minimize.review.fixtures import FOLDER, RECORDS, Expecting, Failing, Fixtures
 from minimize.review.trial import Trial, Tried, keys_for, latest

@@ -6,6 +6,7 @@ A new dataset is one file beside this one with one class, one row in `DATASETS` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 from uuid import NAMESPACE_DNS, uuid5
@@ -13,7 +14,6 @@ from uuid import NAMESPACE_DNS, uuid5
 import numpy as np
 import pyarrow as pa
 
-from minimize.records import dataclass
 from minimize.samples.collection import Clock, Setting
 from minimize.samples.faults import Faults
 from minimize.samples.values import Ints, Random, chance

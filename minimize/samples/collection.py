@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from minimize.records import dataclass
 from minimize.samples.values import Random
 
 

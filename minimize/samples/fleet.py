@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.records import dataclass
 from minimize.samples import lines, values
 from minimize.samples.base import DOMAINS, TENANTS
 from minimize.samples.lines import member, quoted, texts

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address
 from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError
-from minimize.records import dataclass
 from minimize.samples.values import Random
 
 if TYPE_CHECKING:

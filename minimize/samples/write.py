@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet
 
-from minimize.records import dataclass
 from minimize.samples.faults import Faults, spoil
 from minimize.samples.values import Random
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.records import dataclass
 from minimize.settings.columns import index, moments, named, valid
 from minimize.settings.timeline import Bools, Integers
 

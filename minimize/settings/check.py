@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import pyarrow.compute as pc
 
 from minimize.errors import Finding, PolicyError
 from minimize.ledger.tokens import KEY, version_in
-from minimize.records import dataclass
 from minimize.settings.base import SCHEMA
 from minimize.settings.columns import moments
 from minimize.settings.rows import SettingsRows, microseconds_of

@@ -6,7 +6,7 @@ A subject stands here as a keyed token. What happened after it was erased is col
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from minimize.keys import Keyring
 from minimize.ledger.tokens import secrets_of, token_of, versions_in
-from minimize.records import dataclass
 from minimize.settings.columns import moments, valid
 from minimize.settings.pairs import Pairs, check_keys, coded, numbers, texts
 from minimize.settings.rows import microseconds_of

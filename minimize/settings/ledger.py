@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +13,6 @@ import pyarrow as pa
 from minimize.errors import KeyringError
 from minimize.keys import Keyring
 from minimize.ledger.tokens import secrets_of, version_in
-from minimize.records import dataclass
 from minimize.settings.base import SCHEMA
 from minimize.settings.rows import SettingsRows
 from minimize.settings.seen import Explained, SeenSettings

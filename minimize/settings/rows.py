@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from minimize.counts import counted
 from minimize.markup import page, paragraph, table
-from minimize.records import dataclass
 from minimize.settings.base import SCHEMA
 from minimize.settings.seen import Explained, SeenSettings
 

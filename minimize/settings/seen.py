@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.records import dataclass
 from minimize.settings.asked import Asked, Bounds, Known, pair
 from minimize.settings.base import SCHEMA, Settings
 from minimize.settings.columns import index, moments

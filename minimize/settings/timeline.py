@@ -6,10 +6,10 @@ subject of one) and every moment which classes the holders' latest rows are in, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
-
-from minimize.records import dataclass
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -6,7 +6,7 @@ only, one in 2**128, and nobody without the key learns anything from it.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.keys.cmac import Cmac
-from minimize.records import dataclass
 from minimize.spill.layout import Laid, laid_out
 
 Words = npt.NDArray[np.uint64]

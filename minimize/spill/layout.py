@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
-from minimize.records import dataclass
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]

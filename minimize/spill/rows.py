@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.records import dataclass
 from minimize.spill.hashed import Words
 
 Places = npt.NDArray[np.int64]

@@ -10,12 +10,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from minimize.errors import ConfigurationError
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.plan.model import Branch
-from minimize.records import dataclass
 from minimize.techniques import Context, Step, Technique, Treated, treat
 
 Rows = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,6 @@ from minimize.keys import Keyring
 from minimize.keys.seal import Seal
 from minimize.ledger.tokens import KEY, secrets_of, token_of, versions_in
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings.columns import moments, valid
 from minimize.settings.pairs import Pairs, check_keys
 from minimize.settings.rows import microseconds_of

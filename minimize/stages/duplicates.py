@@ -7,7 +7,7 @@ whole record), `count` (how many records are equal to it in everything) and `at`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from minimize.errors import ConfigurationError
 from minimize.nested import leaf
 from minimize.plan.model import Plan
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stages.canonical import encoded, row_digests
 from minimize.techniques.distinct import decoded
 

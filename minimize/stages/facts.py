@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any, TypeVar
@@ -16,7 +16,6 @@ from minimize.nested import Leaf, leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
 from minimize.policy.model import Field, Policy
-from minimize.records import dataclass
 from minimize.settings.base import Settings
 from minimize.settings.erased import Erased
 from minimize.stages.conditions import Mode, everywhere, truth

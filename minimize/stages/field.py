@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -10,7 +11,6 @@ import pyarrow as pa
 from minimize.nested import Leaf, leaf
 from minimize.plan.model import FieldPlan
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stage import Batch, FieldCounts
 from minimize.stages.chain import dropped_by_case, is_tally, run_branches, run_chain, technique_chain
 from minimize.stages.counted import count

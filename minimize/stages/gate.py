@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from minimize.plan.model import Branch, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition
-from minimize.records import dataclass
 from minimize.settings.base import Settings
 from minimize.settings.erased import Erased
 from minimize.stage import Batch, Counts

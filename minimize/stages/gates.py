@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from minimize.plan.gates import check
 from minimize.plan.model import FieldPlan, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
-from minimize.records import dataclass
 from minimize.stages.facts import gate_of
 from minimize.stages.places import container, place_of
 

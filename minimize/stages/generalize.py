@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError
 from minimize.plan.model import FieldPlan, Plan
-from minimize.records import dataclass
 from minimize.stage import Batch, Counts, FieldCounts
 from minimize.stages.chain import is_tally
 from minimize.stages.field import BoundField, all_steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from minimize.nested import assemble
 from minimize.plan.model import Plan
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.scrub import scrub, scrubbed
 from minimize.stage import Batch
 from minimize.stages.chain import dropped_by_case

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote
@@ -12,7 +13,6 @@ from urllib.parse import parse_qsl, quote
 import pyarrow as pa
 
 from minimize.errors import OutputError, SourceError
-from minimize.records import dataclass
 from minimize.stores import azure
 from minimize.stores.reasons import UNKNOWN, Reason, why
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
-
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

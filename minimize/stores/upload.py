@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from minimize.records import dataclass
 from minimize.stores.address import Bucket
 
 

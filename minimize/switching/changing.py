@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.settings import SettingRow
 from minimize.switching.house import House
 from minimize.switching.words import check_subject, check_words

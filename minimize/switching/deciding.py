@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from minimize.job.strangers import Stranger, as_json, stranger
 from minimize.keys import find_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.settings import Explained, SettingRow, SettingsRows, load_settings
 from minimize.settings.rows import microseconds_of
 from minimize.settings.seen import LEVEL

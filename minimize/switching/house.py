@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from minimize.job.given import as_pipeline
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.policy.pipeline import Pipeline
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import ne
 from typing import Any, ClassVar, Literal, Protocol, get_args
@@ -21,7 +22,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from minimize.records import dataclass
 from minimize.techniques.distinct import decoded, distinct, listed, pick
 from minimize.techniques.lasting import Lasting
 from minimize.techniques.memo import Memo

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from minimize.records import dataclass
 from minimize.techniques.base import EVERY, Family, Leaves, Step
 
 

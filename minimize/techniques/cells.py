@@ -5,10 +5,11 @@ The sine of the latitude measures area, so bands that hold `n` cells each are cu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from minimize.records import dataclass
 from minimize.techniques.numeric import Doubles
 
 RADIUS = 6_371_007.2

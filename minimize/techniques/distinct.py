@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import SourceError
-from minimize.records import dataclass
 from minimize.words import all_distinct
 
 Codes = npt.NDArray[np.int64]

@@ -7,12 +7,10 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from math import inf
 from pathlib import Path
-
-from minimize.records import dataclass
 
 Row = tuple[str, ...]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
@@ -11,7 +12,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from minimize.records import dataclass
 from minimize.techniques.lattice import EXACT, Lattice, Whole, fraction_text
 from minimize.techniques.numeric import Doubles
 

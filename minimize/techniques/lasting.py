@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.interned import Codes, Interned, dense
-from minimize.records import dataclass
 from minimize.techniques.known import Known, Rows
 
 ENOUGH: Final = 1 << 15

@@ -8,13 +8,13 @@ What lies further out is `hard` and is worked out one distinct value at a time w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
-from minimize.records import dataclass
 from minimize.techniques.numeric import Doubles
 
 Whole = npt.NDArray[np.int64]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.records import dataclass
 from minimize.techniques.base import Family, TypeRefused, family
 from minimize.techniques.distinct import decoded
 from minimize.techniques.numeric import Doubles

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import KeyringError
-from minimize.records import dataclass
 from minimize.techniques.base import Context, KeySource, family
 from minimize.techniques.distinct import Codes, Distinct, cross, distinct, listed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from itertools import groupby
@@ -14,7 +15,6 @@ import pyarrow.compute as pc
 
 from minimize.errors import Finding
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.verification.codes import found
 from minimize.verification.evidence import QUARANTINE, Evidence, Run, Standing
 from minimize.verification.files import readable

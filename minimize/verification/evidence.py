@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from minimize.errors import Finding, OutputError
 from minimize.keys import Kms
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force, sha256_text
-from minimize.records import dataclass
 from minimize.stores import Place, relative
 from minimize.verification.codes import found
 from minimize.verification.policy import PolicyView, Unreadable, document, policy_view

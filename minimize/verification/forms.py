@@ -7,7 +7,7 @@ distinct value. What was judged is remembered, within bounds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from minimize.interned import Interned
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stores import Place as Folder
 from minimize.verification.leaves import at, distinct, judged
 from minimize.verification.policy import StepView

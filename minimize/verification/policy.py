@@ -6,11 +6,10 @@ It is kept apart from the loader on purpose: a fault there must not hide from th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 _LONE: Final[Mapping[str, str]] = {
     "pseudonymize": "key",

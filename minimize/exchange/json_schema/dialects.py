@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from minimize.errors import ConfigurationError
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

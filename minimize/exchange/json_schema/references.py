@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urldefrag, urljoin
 
 from minimize.errors import ConfigurationError
 from minimize.exchange.json_schema.dialects import Dialect
-from minimize.records import dataclass
 
 _DATA: Final = frozenset({"enum", "const", "default", "examples", "example"})
 """Keywords whose values are no schemas, whatever stands in them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,6 @@ from minimize.governance.access.reasons import reason
 from minimize.governance.access.showing import assignment_lines, role_lines
 from minimize.governance.access.telling import event_of
 from minimize.ledger import actor_of
-from minimize.records import dataclass
 from minimize.switching import House
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +16,6 @@ from minimize.governance.access.permissions import BREAK_GLASS, REIDENTIFY, REQU
 from minimize.governance.access.reasons import reason
 from minimize.governance.access.tenants import Tenants
 from minimize.plan.model import Category
-from minimize.records import dataclass
 from minimize.techniques.redact import Redact
 
 _SECOND: Final = timedelta(seconds=1)

@@ -11,6 +11,7 @@ an incident        that is named is read under its grants alone: neither more co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from minimize.errors import Reason
@@ -24,7 +25,6 @@ from minimize.governance.access.tenants import NOBODY, Tenants, common, united
 from minimize.governance.access.views import View, coarsest, views_on
 from minimize.governance.access.wanted import Column, Decision, Wanted, names_of
 from minimize.policy.purposes import is_refused
-from minimize.records import dataclass
 
 
 def decide(access: Access, grants: Grants, account: Account, wanted: Wanted, at: datetime) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,6 @@ from minimize.governance.access.permissions import Permission
 from minimize.governance.access.tenants import Tenants
 from minimize.plan.model import Category
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.grants import GrantAct

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -12,7 +13,6 @@ from minimize.governance.access.permissions import READ, REIDENTIFY, Permission,
 from minimize.governance.access.tenants import Tenants, united
 from minimize.plan.category import ORDER
 from minimize.plan.model import Category
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

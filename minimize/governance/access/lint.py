@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,6 @@ from minimize.governance.access.views import View, shows_less
 from minimize.inspection import plan_for
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
-from minimize.records import dataclass
 from minimize.switching import House
 from minimize.techniques import TypeRefused
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -11,7 +11,6 @@ from typing import Final, Literal
 from minimize.governance.access.permissions import Permission
 from minimize.governance.access.tenants import EVERYBODY, Tenants
 from minimize.policy.model import Model
-from minimize.records import dataclass
 from minimize.techniques import Technique
 
 EXTERNAL: Literal["external"] = "external"

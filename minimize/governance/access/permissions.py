@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from minimize.plan.category import ORDER
 from minimize.plan.model import Category
-from minimize.records import dataclass
 
 READ: Final = "dataset/read"
 REIDENTIFY: Final = "dataset/reidentify"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from minimize.governance.access.builtin import BUILTIN
@@ -16,7 +17,6 @@ from minimize.policy.fields import read_duration
 from minimize.policy.scope import Scope as Names
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 ALL: Final = "all"
 

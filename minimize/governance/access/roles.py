@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from minimize.governance.access.builtin import BUILTIN
@@ -16,7 +17,6 @@ from minimize.policy.scope import Scope
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.steps import StepReader
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 from minimize.techniques import Technique
 
 _HIDDEN = frozenset({"name", "base", "line"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,6 @@ from minimize.governance.access.planned import wanted_of
 from minimize.governance.access.wanted import Decision, Wanted
 from minimize.inspection import plan_for
 from minimize.ledger import actor_of
-from minimize.records import dataclass
 from minimize.switching import House
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from minimize.records import dataclass
 
 _TEXT: Final = pa.string()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from minimize.governance.access.tenants import NOBODY, Tenants
 from minimize.governance.access.views import View
 from minimize.plan.model import Category
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -14,7 +14,6 @@ from minimize.governance.consent.terms import Terms, terms_from, terms_of
 from minimize.governance.recipients import find_recipients, load_recipients
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:

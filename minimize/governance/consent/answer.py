@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from minimize.records import dataclass
 
 Decision = tuple[str | None, str | None]
 """Of one tenant: the id of the consent, or why there is none."""

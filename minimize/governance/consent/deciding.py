@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from minimize.governance.consent.history import NOTHING, History, ticks
 from minimize.governance.consent.states import VALID
 from minimize.governance.consent.terms import Terms, terms_from, terms_of
 from minimize.governance.recipients import Recipient
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.consents import Act

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.governance.consent.states import ENDING
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.consents import Act

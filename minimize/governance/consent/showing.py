@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from minimize.governance.consent.states import REASONS, STATES
 from minimize.governance.consent.terms import terms_from
 from minimize.governance.recipients import Recipient, find_recipients, load_recipients
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.switching import House
 
 if TYPE_CHECKING:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients import Function, Recipient, Shared
 from minimize.policy.faults import did_you_mean
-from minimize.records import dataclass
 from minimize.techniques import Step
 from minimize.techniques.generalize import Generalize
 

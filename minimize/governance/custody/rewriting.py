@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import chain as chained
@@ -30,7 +30,6 @@ from minimize.keys.masters import is_master
 from minimize.observability.places import Places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import FieldReceipt, Output, OutputFile, Receipt, Rows, in_force, sha256_text
-from minimize.records import dataclass
 from minimize.stage import Batch
 from minimize.stores import Place, local
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +19,6 @@ from minimize.keys.custody import Custody, state_of
 from minimize.keys.kms import custody_of
 from minimize.ledger import Change
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 from minimize.stores import Anywhere, output_at
 from minimize.switching import House
 

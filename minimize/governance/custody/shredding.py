@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -20,7 +21,6 @@ from minimize.keys.kms import custody_of
 from minimize.keys.masters import master_name
 from minimize.ledger import Change
 from minimize.receipt import in_force
-from minimize.records import dataclass
 from minimize.stores import Anywhere, output_at
 from minimize.switching import House
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,6 @@ from minimize.governance.incidents.refusing import refused
 from minimize.job.dates import SKEW
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.switching import House
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
 from minimize.encryption.by_category import category_of
 from minimize.keys.masters import Master, is_master, master_name
-from minimize.records import dataclass
 
 Form = Literal["identified", "pseudonymized", "aggregated", "encrypted"]
 FORMS: Final[tuple[Form, ...]] = ("encrypted", "aggregated", "pseudonymized", "identified")

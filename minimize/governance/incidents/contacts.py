@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -14,7 +14,6 @@ from minimize.errors import Finding, PolicyError
 from minimize.house import house_file, house_line
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from minimize.records import dataclass
 
 Role = Literal["privacy", "security", "administrator"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,6 @@ from minimize.governance.sharing.keyed import MARK
 from minimize.ledger.disclosures import WIDTH, Disclosure, TenantShare, disclosures, tenants_of
 from minimize.ledger.recalls import recalls
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial, reduce
 from typing import Literal
@@ -24,7 +24,6 @@ from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings.rows import microseconds_of
 from minimize.stores import local
 from minimize.techniques.keep import Keep

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Self, get_args
 
 from minimize.errors import ConfigurationError
 from minimize.io.places import is_date
-from minimize.records import dataclass
 from minimize.times import moment
 
 Kind = Literal["output", "run", "date", "column", "recipient", "key", "grant", "actor"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
@@ -15,7 +16,6 @@ from minimize.governance.subjects.outputs import Output, Unreached, outputs
 from minimize.io.stored import open_stored
 from minimize.keys import Keyring, find_kms
 from minimize.ledger.tenants import tenants_named
-from minimize.records import dataclass
 from minimize.stores import Anywhere, local, output_at
 from minimize.switching import House
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,6 @@ from minimize.governance.incidents.copies import Copy
 from minimize.governance.incidents.counting import Counted
 from minimize.governance.incidents.persons import Space
 from minimize.governance.incidents.tenant import Subjects
-from minimize.records import dataclass
 
 _SHAPE = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("sure", pa.bool_())])
 

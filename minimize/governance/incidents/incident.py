@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.governance.incidents.exposed import Exposure
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.incidents import Step

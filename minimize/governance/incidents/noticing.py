@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,6 @@ from minimize.governance.incidents.incident import Incident
 from minimize.governance.incidents.pages import article33, html, markdown
 from minimize.governance.incidents.wording import Notice
 from minimize.io.durable import write_private
-from minimize.records import dataclass
 from minimize.switching import House
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

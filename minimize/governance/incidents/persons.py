@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import pyarrow as pa
@@ -10,7 +11,6 @@ from minimize.governance.incidents.columns import made_with
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.techniques import Step
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize

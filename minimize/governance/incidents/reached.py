@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
@@ -16,7 +16,6 @@ from minimize.governance.subjects.outputs import Output
 from minimize.io.identity import identity_of
 from minimize.io.places import place_of
 from minimize.receipt import OutputFile, Receipt, with_indexes
-from minimize.records import dataclass
 from minimize.stores import output_at
 
 Window = tuple[datetime, datetime]

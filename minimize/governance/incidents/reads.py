@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,6 @@ from minimize.governance.access.permissions import READ, REIDENTIFY
 from minimize.governance.access.tenants import EVERYBODY, NOBODY, Tenants
 from minimize.governance.incidents.exposed import Exposed, Exposure
 from minimize.ledger.event import moment_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

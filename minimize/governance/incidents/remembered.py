@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -20,7 +20,6 @@ from minimize.io.stored import stored
 from minimize.job.leaving import Held, Left, left
 from minimize.keys import Keyring
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 _MADE_WITH_KEYS: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,6 @@ from minimize.governance.incidents.tenant import Affected, Found
 from minimize.governance.incidents.unmatched import Matching
 from minimize.governance.subjects.outputs import Unreached
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.stores import Anywhere
 from minimize.switching import House
 

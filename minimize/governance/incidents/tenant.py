@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from minimize.governance.incidents.columns import Column, Form, highest
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from minimize.errors import MinimizeError
 from minimize.governance.incidents.exposed import Exposed, Exposure
 from minimize.governance.incidents.ground import Ground
 from minimize.governance.incidents.incident import Incident
 from minimize.governance.incidents.reached import means
-from minimize.records import dataclass
 from minimize.switching import House
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.governance.incidents.incident import Incident
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from minimize.governance.recipients.model import THROUGH, Shared
@@ -13,7 +14,6 @@ from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.shape import Shape, build, words_of
 from minimize.policy.steps import StepReader
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 from minimize.techniques import TECHNIQUES, Step, Technique, TypeRefused
 
 _HIDDEN = frozenset({"key", "passes", "line"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,6 @@ from minimize.governance.recipients.model import Recipient
 from minimize.governance.recipients.subprocessors import Subprocessors
 from minimize.house import house_file, house_line
 from minimize.policy.faults import did_you_mean
-from minimize.records import dataclass
 
 FOLDER: Final = "recipients"
 LIST: Final = "subprocessors.yaml"

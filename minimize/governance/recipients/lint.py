@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,6 @@ from minimize.governance.recipients.load import examine_recipient, examine_subpr
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
 from minimize.governance.recipients.subprocessors import Subprocessors
 from minimize.plan.category import least, left_of
-from minimize.records import dataclass
 
 _OPEN: Final = ("everything", "guessable")
 _HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MULTILINE)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from minimize.governance.recipients.examples import after, before
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
 from minimize.policy.words import chain_text, duration
-from minimize.records import dataclass
 
 HEAD = ("field", "example", "as it leaves", "used for", "form")
 Line = tuple[str, str, str, str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ from minimize.policy.purposes import check_purpose
 from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
-from minimize.records import dataclass
 
 MAX_VERSION: Final = 1_000_000
 

@@ -7,7 +7,7 @@ shown. When in doubt it goes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -24,7 +24,6 @@ from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.policy.condition import Atom, Condition, Feature, Level
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.stages.chain import run_chain
 from minimize.techniques import Context
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from os import PathLike
 from typing import Any
@@ -21,7 +21,6 @@ from minimize.io.stored import open_stored
 from minimize.job.given import Given
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
-from minimize.records import dataclass
 
 Dates = Collection[str | None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Final
@@ -28,7 +28,6 @@ from minimize.keys import Keyring
 from minimize.observability.places import Places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import FileRef, Kind, OutputFile, Receipt, in_force
-from minimize.records import dataclass
 from minimize.stores import Place
 
 log = logging.getLogger("minimize")

@@ -6,6 +6,7 @@ Retention counts from there, so that nothing outlives it: a value may go earlier
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,7 +19,6 @@ from minimize.nested import leaf, leaf_type
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings.columns import moments, valid
 from minimize.settings.rows import microseconds_of
 from minimize.techniques import Step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
@@ -10,7 +11,6 @@ import pyarrow as pa
 from minimize.policy.coarser import order
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import DROP, Do, Field
-from minimize.records import dataclass
 from minimize.techniques import Step, Technique, TypeRefused
 from minimize.techniques.keep import Keep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +15,6 @@ from minimize.governance.retention.whose import Named
 from minimize.nested import leaf
 from minimize.policy.condition import Feature, Level
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.settings.base import SCHEMA, Settings
 from minimize.settings.columns import moments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -22,7 +22,6 @@ from minimize.io.places import place_of
 from minimize.io.stored import Stored, open_stored
 from minimize.policy.condition import Condition, Equals, atoms
 from minimize.receipt import OutputFile
-from minimize.records import dataclass
 from minimize.stage import Counts
 
 RECORDS: Final = "records"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
-from minimize.records import dataclass
 from minimize.times import moment
 
 Kind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]

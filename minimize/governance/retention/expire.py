@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -27,7 +27,6 @@ from minimize.keys import Keyring, find_keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
-from minimize.records import dataclass
 from minimize.stores import Anywhere, output_at
 from minimize.switching import House
 from minimize.times import moment

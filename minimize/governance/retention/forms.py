@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -16,7 +16,6 @@ from minimize.keys import Keyring
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.techniques import Context, Step, Technique, treat
 from minimize.techniques.keep import Keep
 from minimize.techniques.periods import starts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -26,7 +26,6 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, in_force
-from minimize.records import dataclass
 from minimize.stores import Place
 
 LONGEST: Final = timedelta(days=400)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from minimize.aggregates.table import AggregateResult, AggregateTally
@@ -18,7 +18,6 @@ from minimize.io.base import Source
 from minimize.job.given import Given
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 
 Sources = Mapping[date, Source]
 

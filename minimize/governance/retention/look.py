@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -20,7 +20,6 @@ from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.policy.condition import Atom, Condition, Equals, Feature
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.stages.chain import run_chain
 from minimize.techniques import Context
 

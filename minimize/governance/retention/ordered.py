@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from minimize.io.stored import Stored
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.pointer import Pointer
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings.rows import microseconds_of
 from minimize.stores import Place, local
 

@@ -8,12 +8,12 @@ came in is brought into it, and any other goes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from minimize.policy.condition import All, AnyOf, Condition, Equals, atoms
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import DROP, Field, Policy
-from minimize.records import dataclass
 from minimize.stages.facts import gate_of
 from minimize.techniques import Step, Technique
 from minimize.techniques.keep import Keep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.look import Orders
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

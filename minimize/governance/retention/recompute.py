@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ from minimize.plan import Plan
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings.columns import moments
 from minimize.techniques.periods import starts
 from minimize.techniques.truncate_time import TruncateTime

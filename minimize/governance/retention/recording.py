@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,6 @@ from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.stores import Place, output_at
 from minimize.switching import Allowed, House
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,6 @@ from minimize.governance.retention.clock import Bools
 from minimize.governance.retention.look import Verdict
 from minimize.nested import assemble, leaf, rows_of
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stage import Batch, Counts, FieldCounts
 from minimize.stages.raw import without
 

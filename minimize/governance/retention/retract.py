@@ -7,7 +7,7 @@ output since that a run would bring back; otherwise it works on the output, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Any
@@ -40,7 +40,6 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.unapproved import check_approval
 from minimize.receipt import Origin, OutputFile, Receipt, in_force
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.stores import Anywhere, Place, output_at
 from minimize.switching import House

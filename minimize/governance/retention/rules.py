@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pyarrow as pa
@@ -13,7 +13,6 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import DROP, Field, Policy
-from minimize.records import dataclass
 from minimize.stages.facts import gate_of
 
 

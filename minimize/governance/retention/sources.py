@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
 from typing import Any, Final
@@ -20,7 +20,6 @@ from minimize.job.pending import READING, digests, last_inputs
 from minimize.keys import Keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin, Receipt
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.stores import Place
 

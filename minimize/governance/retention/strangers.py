@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -25,7 +26,6 @@ from minimize.keys import Keyring, find_kms
 from minimize.nested import leaf
 from minimize.policy.fields import ways_of
 from minimize.receipt import OutputFile, in_force
-from minimize.records import dataclass
 from minimize.stores import Place, local
 from minimize.switching import House
 from minimize.techniques.keep import Keep

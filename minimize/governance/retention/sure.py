@@ -7,7 +7,7 @@ they were; under `any` it is not known which of them held, so there only what th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,6 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, atoms
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Field, Policy
-from minimize.records import dataclass
 from minimize.stages.conditions import matches
 from minimize.techniques.keep import Keep
 

@@ -7,7 +7,7 @@ it stands in outputs as well: HMAC under the keyring's `subject` key, as the sub
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -19,7 +19,6 @@ from minimize.keys import Keyring
 from minimize.ledger.tokens import KEY, token_of, version_in, versions_in
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 PURPOSE: Final = "ledger/forms"
 Batches = Callable[[Collection[str]], Iterable[pa.RecordBatch]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,7 +19,6 @@ from minimize.keys.masters import is_master
 from minimize.policy.approval import reference
 from minimize.policy.model import Policy
 from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, Receipt, Rows, sha256_text
-from minimize.records import dataclass
 from minimize.stage import Counts, FieldCounts
 
 REASONS: Final = ("setting", "condition", "retention", "erased")

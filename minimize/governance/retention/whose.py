@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -15,7 +15,6 @@ from minimize.governance.retention.clock import UNKNOWN, Bools, Moments
 from minimize.governance.retention.events import Event
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.settings.columns import index
 from minimize.settings.rows import microseconds_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.yaml import parse
 from minimize.receipt import Receipt, sha256_text
-from minimize.records import dataclass
 from minimize.stores import Place, fetched
 
 POLICY: Final = "policy.yaml"

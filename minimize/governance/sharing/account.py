@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from minimize.counts import counted
 from minimize.errors import Reason
 from minimize.governance.sharing.composing import Fate
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

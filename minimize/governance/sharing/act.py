@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import tell
 from minimize.plan import Plan
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.settings.erased import ErasedRows
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from minimize.minimizer import Rereadable
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline, RecordsModel
-from minimize.records import dataclass
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erased import ErasedRows
 

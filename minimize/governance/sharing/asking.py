@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -12,7 +13,6 @@ from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.consented import Verdict
 from minimize.governance.sharing.planning import Planned
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

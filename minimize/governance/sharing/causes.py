@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from minimize.governance.consent import Consents, load_consents
 from minimize.governance.consent.states import ENDING, VALID
 from minimize.governance.recipients import Contract, Recipients
 from minimize.governance.sharing.recall import Recall, recall_of
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.consents import Act

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from minimize.errors import Reason
 from minimize.governance.recipients import Contract, Function, Recipient, Shared
@@ -14,7 +15,6 @@ from minimize.plan.fields import branches_of
 from minimize.plan.request import for_purpose, is_released
 from minimize.policy.model import DROP, Do, Field, Policy
 from minimize.policy.words import chain_text
-from minimize.records import dataclass
 from minimize.techniques import Step
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize

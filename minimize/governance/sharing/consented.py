@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from minimize.io.base import Chunk, Part, Source
 from minimize.io.part import Around
 from minimize.nested import leaf
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from minimize.keys import Keyring
-from minimize.records import dataclass
 
 MARK: Final = "@"
 

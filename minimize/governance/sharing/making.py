@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 
 from minimize.engines.base import Job, row_key
@@ -14,7 +16,6 @@ from minimize.governance.sharing.planning import Planned
 from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import Prepared
 from minimize.plan import Plan
-from minimize.records import dataclass
 from minimize.settings.erased import ErasedRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.generalize import memos_of

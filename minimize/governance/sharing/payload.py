@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,6 @@ from minimize.minimizer import releasing
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 from minimize.stage import Batch
 from minimize.techniques.pseudonymize import Pseudonymize
 

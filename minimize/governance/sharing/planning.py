@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from minimize.minimizer import Rereadable, require_keys
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
 from minimize.policy.model import Policy, Records
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.verification.forms import Declared
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.governance.recipients import Contract
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.disclosures import Disclosure, TenantShare

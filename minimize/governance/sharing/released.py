@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
@@ -15,7 +16,6 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.model import DROP, Field, Policy, Role
 from minimize.policy.pipeline import RecordsModel
-from minimize.records import dataclass
 from minimize.techniques import plain
 from minimize.techniques.base import family
 

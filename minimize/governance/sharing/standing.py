@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from minimize.errors import Reason
@@ -10,7 +11,6 @@ from minimize.governance.recipients import Function, Recipient, Recipients
 from minimize.governance.recipients.model import Direction
 from minimize.governance.sharing.reasons import reason
 from minimize.policy.faults import did_you_mean
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ A group of an aggregate is no subject's: what whole tenants say counts alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +19,6 @@ from minimize.errors import KeyringError
 from minimize.governance.sharing.released import Entry, Told
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
-from minimize.records import dataclass
 from minimize.settings import SettingsRows
 from minimize.settings.base import SCHEMA
 from minimize.settings.seen import LEVEL

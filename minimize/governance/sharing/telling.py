@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from minimize.governance.sharing.standing import purpose_reasons
 from minimize.house import is_guarded
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.strangers import Stranger, among, as_json, tenants_of
-from minimize.records import dataclass
 from minimize.switching import House
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ is about to be sent finds the consent ended.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +19,6 @@ from minimize.governance.recipients import Contract, Recipient, find_recipients,
 from minimize.governance.sharing.recall import Recall, recall_of
 from minimize.governance.sharing.recalling import event_of_recall
 from minimize.ledger import actor_of
-from minimize.records import dataclass
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:

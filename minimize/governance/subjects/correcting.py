@@ -7,7 +7,7 @@ An output shows a value as its policy made it: the corrected one goes the same w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +32,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 from minimize.stages.corrected import correctable, sealed
 from minimize.stores import Anywhere, local
 from minimize.switching import House

@@ -7,6 +7,7 @@ aggregates, quarantine and disclosures are found by nobody's name, so that a key
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from minimize.errors import Finding
@@ -16,7 +17,6 @@ from minimize.governance.subjects.shared import Acts, acts
 from minimize.governance.subjects.viewing import ledger_of
 from minimize.policy.keyed import keys_of
 from minimize.receipt import Receipt, in_force
-from minimize.records import dataclass
 from minimize.stores import Anywhere
 from minimize.switching import House
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -37,7 +37,6 @@ from minimize.ledger.tenants import tenants_named
 from minimize.ledger.tokens import subject_token
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 from minimize.stores import Anywhere
 from minimize.switching import House
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,6 @@ from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.finding import Blind
 from minimize.governance.subjects.outputs import Unreached
 from minimize.receipt import Receipt
-from minimize.records import dataclass
 
 if TYPE_CHECKING:
     from minimize.ledger.requests import Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from minimize.governance.subjects.viewing import View, ledger_of
 from minimize.io.durable import digest_of, write_private
 from minimize.ledger.asked import as_json, logged
 from minimize.ledger.audit import Wanted
-from minimize.records import dataclass
 from minimize.switching import House
 from minimize.system import said
 

@@ -7,7 +7,7 @@ names, for each rotation period of its events and for each tenant that he may be
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -25,7 +25,6 @@ from minimize.io.stored import open_stored
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.pointer import Pointer
 from minimize.receipt import OutputFile
-from minimize.records import dataclass
 from minimize.stores import local
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -26,7 +26,6 @@ from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Field, Policy
-from minimize.records import dataclass
 from minimize.stages.chain import run_chain
 from minimize.techniques import Context, Technique
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -25,7 +25,6 @@ from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Field, Policy
 from minimize.receipt import OutputFile
-from minimize.records import dataclass
 from minimize.settings.rows import microseconds_of
 from minimize.stores import Place
 from minimize.techniques.keep import Keep

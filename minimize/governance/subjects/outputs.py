@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from minimize.errors import MinimizeError
 from minimize.governance.retention.written import Reading, Written, writers
@@ -14,7 +14,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import places
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
-from minimize.records import dataclass
 from minimize.stores import Anywhere, Place, output_at, written
 
 RECORDS = "records"

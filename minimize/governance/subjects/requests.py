@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,6 @@ from minimize.keys import Keyring
 from minimize.ledger import Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, versions_in
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.switching import House
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,6 @@ from minimize.keys import Keyring
 from minimize.ledger.disclosures import WIDTH, Disclosure, TenantShare, disclosures, tenants_of
 from minimize.ledger.ledger import Ledger
 from minimize.receipt import time_text
-from minimize.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

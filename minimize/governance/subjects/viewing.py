@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,6 @@ from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tenants import tenants_named
 from minimize.receipt import time_text
-from minimize.records import dataclass
 from minimize.stores import Anywhere
 from minimize.switching import House
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +22,6 @@ import numpy as np
 from minimize.io.index.lens import Prefixes
 from minimize.io.index.section import Section
 from minimize.keys.seal import OVERHEAD
-from minimize.records import dataclass
 
 MAGIC: Final = b"MZINDEX1"
 TAIL: Final = struct.Struct("<II8s")

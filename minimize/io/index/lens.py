@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,7 +15,6 @@ from minimize.keys.cmac import Cmac
 from minimize.keys.seal import Seal
 from minimize.nested import leaf, leaf_type
 from minimize.pointer import Pointer
-from minimize.records import dataclass
 
 KEY: Final = "subject"
 VALUES, SEAL = "index/values", ("index/seal/1", "index/seal/2")

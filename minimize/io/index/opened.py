@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -19,7 +20,6 @@ from minimize.io.index.form import (
 from minimize.io.index.lens import Lens, Prefixes
 from minimize.io.index.section import Section
 from minimize.receipt import OutputFile
-from minimize.records import dataclass
 from minimize.stores import Place, length_of
 
 Lenses = Callable[[int], Lens]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from minimize.io.index.lens import Lens, Prefixes, Subkeys, Value
 from minimize.io.index.opened import open_file, opened
 from minimize.receipt import OutputFile
-from minimize.records import dataclass
 from minimize.stores import Place as Place_
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -17,7 +17,6 @@ from minimize.io.index.lens import Lens, Prefixes, Subkeys, distinct_at
 from minimize.io.index.section import Section
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef
-from minimize.records import dataclass
 from minimize.stores import Place
 
 INDEX: Final = "index"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from minimize.errors import Finding
 from minimize.pointer import Pointer
@@ -11,7 +12,6 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.lint.rules import RULES
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.records import dataclass
 
 SettingRow = tuple[str, str, str]
 """Setting, holder, value, as the settings have them."""

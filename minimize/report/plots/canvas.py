@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from html import escape
 from io import StringIO
 from types import MappingProxyType
 from typing import Any, Final, Literal
-
-from minimize.records import dataclass
 
 Role = Literal[
     "ink", "soft", "line", "head", "page", "written", "gated", "quarantined", "suppressed", "deduplicated", "accent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 
 from minimize import stores
-from minimize.records import dataclass
 
 Given = Mapping[str, Any]
 Obeys = Callable[[Any], bool]
