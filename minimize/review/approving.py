@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, Finding, LedgerError, without_values
 from minimize.governance.access.asking import access_of
@@ -31,6 +32,8 @@ from minimize.switching import House
 
 PIPELINE: Final = "pipeline.yaml"
 BOM: Final = "\ufeff"
+Named = Literal["--by", "MINIMIZE_ACTOR", "system"]
+"""Where the name of whoever approves comes from: it was given, it stands in the environment, or it is the system's user."""
 PathLike_ = str | PathLike[str]
 
 
@@ -57,7 +60,10 @@ class Approving(House):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A policy that is approved now: which, by whom, when; whether anything was changed, and whether the audit log knows."""
+    """A policy that is approved now: which, by whom, when; whether anything was changed, and whether the audit log knows.
+
+    named  where the approver's name was taken from
+    """
 
     policy: str
     version: int
@@ -65,10 +71,11 @@ class Signed:
     approved: Approved
     changed: bool
     recorded: bool
+    named: Named
 
     def as_json(self) -> dict[str, Any]:
         """What `policy approve --json` prints."""
-        head = {"policy": self.policy, "version": self.version, "file": self.file}
+        head = {"policy": self.policy, "version": self.version, "file": self.file, "name_from": self.named}
         return {**head, "approved": self.approved.model_dump(), "changed": self.changed, "recorded": self.recorded}
 
 
@@ -93,13 +100,20 @@ def approve(
     _check(policy)
     house = Approving(ledger=ledger, keys=keys, start=file.parent)
     gate(APPROVE_POLICY, house, when, about=policy.policy)
-    name = _name(house, by, actor)
+    name, named = _name(house, by, actor), named_by(by)
     approved = Approved(by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy))
     if policy.approved is not None and approval_state(policy) == "approved" and policy.approved.by == name:
-        return Signed(policy.policy, policy.version, str(file), policy.approved, changed=False, recorded=False)
+        return Signed(policy.policy, policy.version, str(file), policy.approved, False, False, named)
     content = _content(file, policy, approved)
     _told(house, _event(policy, approved, actor, when), lambda: written(write_file, file.resolve(), content))
-    return Signed(policy.policy, policy.version, str(file), approved, changed=True, recorded=house.is_told)
+    return Signed(policy.policy, policy.version, str(file), approved, True, house.is_told, named)
+
+
+def named_by(by: str | None) -> Named:
+    """Where the name comes from."""
+    if by is not None:
+        return "--by"
+    return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
 
 
 def _policy(path: Path) -> Policy:

@@ -17,6 +17,31 @@ def test_approved_it_says_by_whom_and_where(house: House, command: Command) -> N
     assert "no ledger is named, so the audit log was not told" in said.out
 
 
+@pytest.mark.parametrize(
+    ("acts", "words", "named", "told"),
+    [
+        ("bob", ("--by", "ann"), "--by", "--by"),
+        ("bob", (), "MINIMIZE_ACTOR", "MINIMIZE_ACTOR"),
+        ("", (), "system", "the system's user: neither --by nor MINIMIZE_ACTOR names anybody"),
+    ],
+)
+def test_it_says_where_the_approver_s_name_comes_from(
+    acts: str,
+    words: tuple[str, ...],
+    named: str,
+    told: str,
+    house: House,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", acts)
+    first = command("policy", "approve", house.folder, *words)
+    again = command("policy", "approve", house.folder, *words)
+    assert [said.out.splitlines()[-1] for said in (first, again)] == [f"who approves is taken from {told}"] * 2
+    assert "is approved already" in again.out
+    assert command("policy", "approve", house.folder, *words, "--json").json["name_from"] == named
+
+
 def test_for_machines_it_prints_the_approval(house: House, command: Command) -> None:
     said = command("policy", "approve", house.folder, "--by", "ann", "--json").json
     assert said["approved"]["by"] == "ann"
