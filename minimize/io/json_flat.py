@@ -17,9 +17,8 @@ from minimize.io.fit import undeclared
 from minimize.io.json_cut import PIECE, Cuts, cut
 from minimize.io.json_order import FIRST, Order, learned
 from minimize.io.json_scan import Places, Scanned, escaped, pieces
-from minimize.io.json_values import Column, Reading, Values
+from minimize.io.json_values import Column, Kept, Reading, Values
 from minimize.io.project import rows_only
-from minimize.io.rows import Mask
 from minimize.io.shape import Node
 
 FEW = 4
@@ -60,28 +59,22 @@ def flat(lines: Scanned, bound: Bound, root: Node, known: Known) -> list[tuple[C
     order, cuts = found
     rows = np.concatenate([one.rows for one in cuts])
     reading = Reading(root, frozenset(pointer.top for pointer in bound.request.never), np.ones(len(rows), bool))
+    there, quoted = (
+        np.concatenate(masks, axis=1) for masks in zip(*((one.there, one.quoted) for one in cuts), strict=True)
+    )
     columns = {
         name: column
         for key, name in enumerate(map(bytes.decode, order.keys))
-        if (column := reading.column(name, _values(cuts, key))) is not None
+        if (column := reading.column(name, Values([one.of(key) for one in cuts], there[key], quoted[key]))) is not None
     }
-    held = rows[reading.sure]
-    records = _records(columns, reading.sure)
+    sure = Kept.of(reading.sure, [len(one.rows) for one in cuts])
+    held, records = rows[sure.mask], _records(columns, sure)
     extra = tuple(undeclared(records.schema, bound.request))
     return [(replace(bound, extra=extra).chunk(records, lines.places(held), unit="byte"), held)]
 
 
-def _records(columns: Mapping[str, Column], sure: Mask) -> pa.RecordBatch:
+def _records(columns: Mapping[str, Column], sure: Kept) -> pa.RecordBatch:
     """The columns, of the lines beyond doubt."""
     if not columns:
-        return rows_only(int(np.count_nonzero(sure)))
+        return rows_only(int(np.count_nonzero(sure.mask)))
     return pa.RecordBatch.from_arrays([column.of(sure) for column in columns.values()], names=[*columns])
-
-
-def _values(cuts: Sequence[Cuts], key: int) -> Values:
-    """One key's values in all that was cut."""
-    return Values(
-        [one.of(key) for one in cuts],
-        np.concatenate([one.there[key] for one in cuts]),
-        np.concatenate([one.quoted[key] for one in cuts]),
-    )

@@ -6,7 +6,7 @@ long): its line is in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,36 @@ _NUMBERS = {"integer": np.int64, "double": np.float64}
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Lines that are kept, and where few are not what is between these: piece, place and length. So nothing is moved twice."""
+
+    mask: Mask
+    spans: Sequence[tuple[int, int, int]] | None
+
+    @classmethod
+    def of(cls, mask: Mask, sizes: Sequence[int]) -> Kept:
+        """The lines of a mask, by the sizes of pieces."""
+        out = (~mask).nonzero()[0]
+        if len(out) * _RARE > len(mask):
+            return cls(mask, None)
+        ends = np.cumsum(sizes)
+        bounds = np.unique(np.concatenate([[0], out, out + 1, ends]))
+        starts, lengths = bounds[:-1], np.diff(bounds)
+        within = mask[starts]
+        starts, lengths = starts[within], lengths[within]
+        pieces = np.searchsorted(ends, starts, side="right")
+        starts -= (ends - sizes)[pieces]
+        return cls(mask, list(zip(pieces.tolist(), starts.tolist(), lengths.tolist(), strict=True)))
+
+    def of_pieces(self, pieces: Sequence[pa.StringArray]) -> pa.StringArray:
+        """The lines of these pieces that are kept, put together."""
+        if self.spans is None:
+            return pa.concat_arrays(pieces).filter(pa.array(self.mask))
+        some = [pieces[piece].slice(start, length) for piece, start, length in self.spans]
+        return pa.concat_arrays(some) if some else pa.array([], pa.string())
+
+
+@dataclass(frozen=True, slots=True)
 class Values:
     """One key's texts, in pieces, and in which lines it is there at all, and in quotes."""
 
@@ -38,24 +68,13 @@ class Values:
         return self.there & ~self.quoted
 
     def texts(self, mask: Mask) -> pa.StringArray:
-        """The texts of those lines, put together."""
-        return pa.concat_arrays([pa.array([], pa.string()), *self._kept(mask)])
+        """The texts of those lines."""
+        return Kept.of(mask, list(map(len, self.pieces))).of_pieces(self.pieces)
 
-    def _kept(self, mask: Mask) -> Iterable[pa.StringArray]:
-        """Those of the pieces, and where few are left out what is between these: nothing is moved that need not be."""
-        if mask.all():
-            return self.pieces
-        out = (~mask).nonzero()[0]
-        if len(out) * _RARE > len(mask):
-            return [pa.concat_arrays(self.pieces).filter(pa.array(mask))]
-        whole = pa.chunked_array(self.pieces, pa.string())
-        starts, ends = [0, *(out + 1).tolist()], [*out.tolist(), len(mask)]
-        spans = zip(starts, ends, strict=True)
-        return [piece for start, end in spans if start < end for piece in whole.slice(start, end - start).chunks]
-
-    def filled(self, there: Mask, mask: Mask) -> pa.StringArray:
-        """The texts of the lines of a mask, null where nothing is there."""
-        texts, there = self.texts(mask), there[mask]
+    def filled(self, there: Mask, kept: Kept | None = None) -> pa.StringArray:
+        """The texts, null where nothing is there; of lines that are kept, or of all."""
+        texts = pa.concat_arrays(self.pieces) if kept is None else kept.of_pieces(self.pieces)
+        there = there if kept is None else there[kept.mask]
         if there.all():
             return texts
         valid = pa.array(there).buffers()[1]
@@ -78,11 +97,11 @@ class Column:
     there: Mask
     found: pa.Array | None = None
 
-    def of(self, sure: Mask) -> pa.Array:
+    def of(self, sure: Kept) -> pa.Array:
         """The values of those lines."""
         if self.found is None:
             return self.values.filled(self.there, sure)
-        return self.found if sure.all() else self.found.filter(pa.array(sure))
+        return self.found if sure.mask.all() else self.found.filter(pa.array(sure.mask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +177,7 @@ class Reading:
         return pa.array(held, mask=~there)
 
     def _typed(self, values: Values, there: Mask, word: str) -> pa.Array:
-        found, bad = read(values.filled(there, np.ones(len(there), bool)), word)
+        found, bad = read(values.filled(there), word)
         self._doubt(bad)
         return found
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.io.base import Declared, Request
-from minimize.io.json_values import Reading, Values
+from minimize.io.json_values import Column, Kept, Reading, Values
+from minimize.io.rows import Mask
 from minimize.io.shape import tree
 from minimize.pointer import Pointer
 
@@ -33,10 +34,14 @@ def values(*texts: str | None) -> Values:
     return Values([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
 
 
+def kept(mask: Mask) -> Kept:
+    return Kept.of(mask, [min(2, len(mask)), max(0, len(mask) - 2)])
+
+
 def read(name: str, *texts: str | None) -> tuple[pa.Array | None, list[bool]]:
     reading = Reading(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
     column = reading.column(name, values(*texts))
-    return column and column.of(np.ones(len(texts), bool)), reading.sure.tolist()
+    return column and column.of(kept(np.ones(len(texts), bool))), reading.sure.tolist()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,7 @@ def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
     reading = Reading(tree(unread), frozenset(), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
     assert column is not None
-    assert column.of(np.ones(3, bool)).to_pylist() == [True, None, None]
+    assert column.of(kept(np.ones(3, bool))).to_pylist() == [True, None, None]
     assert reading.sure.tolist() == [True, True, False]
 
 
@@ -111,7 +116,14 @@ def test_lines_in_doubt_are_left_out(name: str, left_out: list[int]) -> None:
     reading = Reading(ROOT, frozenset(), sure)
     column = reading.column(name, values(*(text if name == "n" or text is None else f'"{text}"' for text in texts)))
     assert column is not None
-    found = column.of(sure)
+    found = column.of(kept(sure))
     found.validate(full=True)
-    kept = [text for line, text in enumerate(texts) if line not in left_out]
-    assert found.to_pylist() == [text if name == "s" or text is None else int(text) for text in kept]
+    left = [text for line, text in enumerate(texts) if line not in left_out]
+    assert found.to_pylist() == [text if name == "s" or text is None else int(text) for text in left]
+
+
+def test_of_lines_that_are_left_out_nothing_stays_behind() -> None:
+    sure = np.array([False, *[True] * 199])
+    held = values(*(f'"{line}"' for line in ["secret", *range(199)]))
+    found = Column(held, held.there).of(kept(sure))
+    assert b"secret" not in found.buffers()[2].to_pybytes()
