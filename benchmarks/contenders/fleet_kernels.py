@@ -1,7 +1,7 @@
 """The aggregate as one script over Arrow's and NumPy's kernels, as tight as can be by hand, without a policy and its checks.
 
-Columns pruned before decode, few rows at a time; a group is one integer put together from the places of its keys, a bin one of
-five; devices are told apart by a hash table that both threads share, and a pair of a group and a device is kept where the
+Columns pruned before decode, few rows at a time; a group is found by looks into small tables, a bin is one of five; groups
+and devices have the same codes in both threads, and a pair of a group and a device is kept where the
 device was last seen in another group. What is left is sorted once.
 """
 
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,13 @@ import pyarrow.parquet as pq
 
 from benchmarks.contenders.words import EDGES
 from benchmarks.given import Given
-from minimize.codebook import Integers
+from minimize.aggregates.combined import Combinations
 from minimize.interned import Interned
 
 WORKERS, BATCH, LEAST = 2, 1 << 17, 10
 CODED = ("tenant_id", "os_version", "model", "compliance_state")
 READ = [*CODED, "event_time", "device_id", "battery_pct", "free_storage_bytes"]
 DAY = 86_400_000
-KEY = 12
-"""Bits of a group's key that each of its columns has."""
 BINS = 8
 """Bins, rounded up to a power of two."""
 CODE = 32
@@ -51,13 +50,14 @@ class Shared:
     def __init__(self) -> None:
         self.devices = Interned(pa.string())
         self.keys = {name: Interned(pa.string()) for name in CODED}
+        self.groups = Combinations(1 + len(CODED))
+        self.lock = Lock()
 
 
 @dataclass
 class Counted:
     """What was counted of a file: per group, and which devices were in it."""
 
-    groups: Integers = field(default_factory=Integers)
     rows: Any = field(default_factory=lambda: np.empty(0))
     batteries: Any = field(default_factory=lambda: np.empty(0))
     charge: Any = field(default_factory=lambda: np.empty(0))
@@ -67,7 +67,8 @@ class Counted:
 
     def take(self, batch: pa.RecordBatch, shared: Shared) -> None:
         """Takes rows in."""
-        groups = self._groups(_keys(batch, shared.keys))
+        with shared.lock:
+            groups = shared.groups.encode(_keys(batch, shared.keys), batch.num_rows)
         battery, there = _numbers(batch["battery_pct"])
         places = np.searchsorted(EDGES_, batch["free_storage_bytes"].to_numpy(), side="right")
         self.rows = _added(self.rows, groups)
@@ -75,10 +76,6 @@ class Counted:
         self.charge = _added(self.charge, groups, np.where(there, np.clip(battery, 0, 100), 0))
         self.bins = _added(self.bins, groups * BINS + places)
         self._see(groups, shared.devices.codes(batch["device_id"]), ~there)
-
-    def _groups(self, keys: Any) -> Any:
-        encoded = pa.array(keys).dictionary_encode()
-        return self.groups.codes(encoded.dictionary.to_numpy())[encoded.indices.to_numpy()]
 
     def _see(self, groups: Any, devices: Any, lacking: Any) -> None:
         """Keeps the rows that tell something new: mostly a device is where it was last seen."""
@@ -101,12 +98,12 @@ def _file(shared: Shared, path: Path) -> Counted:
     return counted
 
 
-def _keys(batch: pa.RecordBatch, known: dict[str, Interned]) -> Any:
-    keys = batch["event_time"].cast(pa.int64()).to_numpy() // DAY - FIRST
+def _keys(batch: pa.RecordBatch, known: dict[str, Interned]) -> list[Any]:
+    keys = [batch["event_time"].cast(pa.int64()).to_numpy() // DAY - FIRST]
     for name in CODED:
         values = batch[name]
         words = _major_minor(values.dictionary) if name == "os_version" else values.dictionary
-        keys = keys << KEY | known[name].codes(words)[values.indices.to_numpy()]
+        keys.append(known[name].codes(words).astype(np.int64)[values.indices.to_numpy()])
     return keys
 
 
@@ -133,15 +130,15 @@ def _added(sums: Any, places: Any, weights: Any = None) -> Any:
     return sums
 
 
-def _ascending(values: Any) -> Any:
-    ordered = np.sort(values)
+def _ascending(values: Any, kind: Any = None) -> Any:
+    ordered = np.sort(values, kind=kind)
     return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
     """The groups that stand."""
-    whole = _merged(counted)
-    pairs = _ascending(np.concatenate(whole.pairs))
+    whole = _merged(shared, counted)
+    pairs = _ascending(np.concatenate(whole.pairs), "stable")
     starts = np.flatnonzero(np.diff(pairs >> BITS, prepend=-1))
     lacking = np.bitwise_and.reduceat(pairs, starts) & LACKS_BATTERY
     owners = pairs[starts] >> (CODE + BITS)
@@ -152,7 +149,7 @@ def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
     mean = np.divide(whole.charge[standing], whole.batteries[standing], where=enough, out=np.zeros(len(standing)))
     return pa.table(
         {
-            **_named(shared, whole.groups.values[standing]),
+            **_named(shared, standing),
             "events": pa.array(whole.rows[standing].astype(np.int64)),
             "devices": pa.array(devices[standing]),
             "battery_mean": pa.array(mean, mask=~enough),
@@ -162,19 +159,14 @@ def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
     )
 
 
-def _merged(counted: list[Counted]) -> Counted:
-    whole = Counted()
-    for one in counted:
-        groups = whole._groups(one.groups.values)
-        count = len(groups)
-        whole.rows = _added(whole.rows, groups, one.rows[:count])
-        whole.batteries = _added(whole.batteries, groups, one.batteries[:count])
-        whole.charge = _added(whole.charge, groups, one.charge[:count])
-        places = (groups[:, None] * BINS + np.arange(BINS)).ravel()
-        whole.bins = _added(whole.bins, places, _padded(one.bins, len(places)))
-        low = CODE + BITS
-        whole.pairs += [groups[pairs >> low] << low | pairs & ((1 << low) - 1) for pairs in one.pairs]
-    whole.bins = _padded(whole.bins, len(whole.groups) * BINS)
+def _merged(shared: Shared, counted: list[Counted]) -> Counted:
+    """All of them: the threads have the same codes."""
+    whole, count = Counted(), len(shared.groups)
+    whole.rows = sum(_padded(one.rows, count) for one in counted)
+    whole.batteries = sum(_padded(one.batteries, count) for one in counted)
+    whole.charge = sum(_padded(one.charge, count) for one in counted)
+    whole.bins = sum(_padded(one.bins, count * BINS) for one in counted)
+    whole.pairs = [pairs for one in counted for pairs in one.pairs]
     return whole
 
 
@@ -182,13 +174,10 @@ def _padded(values: Any, size: int) -> Any:
     return np.concatenate([values, np.zeros(max(0, size - len(values)))])[:size]
 
 
-def _named(shared: Shared, keys: Any) -> dict[str, pa.Array]:
-    days = (keys >> KEY * len(CODED)) + FIRST
-    columns = {"day": pa.array(days * DAY).cast(pa.timestamp("ms", "UTC"))}
-    for place, name in enumerate(CODED):
-        codes = keys >> KEY * (len(CODED) - 1 - place) & ((1 << KEY) - 1)
-        columns[name] = shared.keys[name].values().take(pa.array(codes))
-    return columns
+def _named(shared: Shared, groups: Any) -> dict[str, pa.Array]:
+    days, *codes = shared.groups.columns(groups)
+    named = {name: shared.keys[name].values().take(pa.array(each)) for name, each in zip(CODED, codes, strict=True)}
+    return {"day": pa.array((days + FIRST) * DAY).cast(pa.timestamp("ms", "UTC")), **named}
 
 
 def _at(bins: Any, share: float) -> pa.Array:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minimize.aggregates.base import Codes
 from minimize.aggregates.dense import Dense
-from minimize.codebook import pack, unpack
+from minimize.codebook import are_same, pack, unpack
 
 Weights = npt.NDArray[np.int64]
 
@@ -47,6 +47,9 @@ class Cells:
 
     def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
         """Adds other cells; `rows[i]` and `columns[i]` are our codes for their code i (None: the same codes)."""
+        same = all(codes is None or are_same(codes) for codes in (rows, columns))
+        if same and other._is_dense and self._dense.merge(other._dense):
+            return
         theirs, across, sums = other.settle()
         self.add(theirs if rows is None else rows[theirs], across if columns is None else columns[across], sums)
 
@@ -62,6 +65,10 @@ class Cells:
         total = np.zeros(rows, np.int64)
         np.add.at(total, theirs, sums[:, 0])
         return total
+
+    @property
+    def _is_dense(self) -> bool:
+        return not self._pending and not len(self._keys)
 
     def _empty(self) -> None:
         rows, columns, counts = self._dense.taken()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from minimize.aggregates.base import Codes
@@ -38,7 +40,7 @@ class Dense:
             return True
         height = max(int(rows.max()) + 1, self._height)
         width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
-        if self._seen + len(rows) >= _ROWS or height * width > min(_MOST, _LEAST + _PER_ROW * (self._seen + len(rows))):
+        if not self._has_room(height, width, len(rows)):
             return False
         self._height = height
         self._reach(width)
@@ -48,6 +50,18 @@ class Dense:
         self._seen += len(rows)
         return True
 
+    def merge(self, other: Self) -> bool:
+        """Adds counts of the same codes, or says that there is no room for them."""
+        height, width = max(self._height, other._height), max(self._counts.shape[1], other._counts.shape[1])
+        if not self._has_room(height, width, other._seen):
+            return False
+        self._height = height
+        self._reach(width)
+        theirs = other._counts[: other._height]
+        self._counts[: len(theirs), : theirs.shape[1]] += theirs
+        self._seen += other._seen
+        return True
+
     def taken(self) -> tuple[Codes, Codes, Codes]:
         """Rows, columns and counts of the cells that were seen, in order; nothing is left."""
         rows, columns = np.nonzero(self._counts)
@@ -55,6 +69,10 @@ class Dense:
         self._counts = np.zeros((0, 1), np.int32)
         self._seen = self._height = 0
         return rows, columns, counts
+
+    def _has_room(self, height: int, width: int, rows: int) -> bool:
+        seen = self._seen + rows
+        return seen < _ROWS and height * width <= min(_MOST, _LEAST + _PER_ROW * seen)
 
     def _reach(self, width: int) -> None:
         tall, wide = self._counts.shape

@@ -76,7 +76,8 @@ class AggregateTally:
         self._subjects = (Roster() if roster is None else roster).joined()
         self._rows = CountTally(Terms())
         self._contributors = Contributors(_of_records(definition))
-        self._measures = {each: self._start(each) for each in map(_tallied, definition.measures.values())}
+        tallied = [_tallied(each) for each in definition.measures.values() if not self._is_counted(each)]
+        self._measures = {each: each.measure.start(each.plain, definition.terms) for each in tallied}
         self._undecided = Undecided()
         self._outside = 0
         self._shelf = Shelf(Aside(None) if aside is None else aside)
@@ -131,9 +132,9 @@ class AggregateTally:
         held = self._contributors.held(np.arange(groups))
         return self._shelf.stood(groups) | np.greater_equal(held, self._definition.below)
 
-    def _start(self, each: Measured) -> MeasureTally:
-        kind = Count() if self._definition.counts_subjects(each) else each.measure
-        return kind.start(each.plain, self._definition.terms)
+    def _is_counted(self, each: Measured) -> bool:
+        """Whether a measure counts rows or subjects, which is done in any case."""
+        return isinstance(each.measure, Count) or self._definition.counts_subjects(each)
 
     def _work_off(self) -> None:
         for batch in self._gathered.take():
@@ -191,6 +192,8 @@ class AggregateTally:
     def _column(self, each: Measured, groups: Codes) -> pa.Array:
         if self._definition.counts_subjects(each):
             return pa.array(self._definition.terms.rounded(self._contributors.distinct(groups)))
+        if isinstance(each.measure, Count):
+            return pa.array(self._definition.terms.rounded(self._rows.settle(groups).to_numpy()))
         tally = each.measure.settling(self._measures[_tallied(each)])
         values, field = tally.settle(groups), _field(each)
         if field is None:
@@ -201,8 +204,7 @@ class AggregateTally:
     def _by_field(self) -> Iterator[tuple[Field | None, list[MeasureTally]]]:
         fields: dict[Field | None, list[MeasureTally]] = {}
         for each, tally in self._measures.items():
-            if not self._definition.counts_subjects(each):
-                fields.setdefault(_field(each), []).append(tally)
+            fields.setdefault(_field(each), []).append(tally)
         yield from fields.items()
 
 

@@ -32,7 +32,8 @@ class View:
 
     def where(self, rows: npt.NDArray[np.bool_]) -> View:
         """Some of the rows; `places` then no longer tells values, which the caller has taken."""
-        return View(self.groups[rows], self.subjects[rows])
+        kept = np.flatnonzero(rows)
+        return View(self.groups.take(kept), self.subjects.take(kept))
 
 
 @dataclass(frozen=True, slots=True)

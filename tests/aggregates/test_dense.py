@@ -34,3 +34,23 @@ def test_what_was_taken_is_gone() -> None:
     dense.add(np.array([3]), np.array([1]))
     dense.taken()
     assert (dense.nbytes, len(dense.taken()[0])) == (0, 0)
+
+
+@settings(max_examples=80, deadline=None)
+@given(cells, cells)
+def test_counts_of_the_same_codes_are_added(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> None:
+    one, other = Dense(), Dense()
+    for dense, batch in ((one, mine), (other, theirs)):
+        dense.add(np.array([row for row, _ in batch], np.int64), np.array([cell for _, cell in batch], np.int64))
+    assert one.merge(other)
+    rows, columns, counts = one.taken()
+    found = zip(zip(rows.tolist(), columns.tolist(), strict=True), counts.tolist(), strict=True)
+    assert list(found) == sorted(Counter([*mine, *theirs]).items())
+
+
+def test_counts_for_which_there_is_no_room_are_not_added() -> None:
+    high, wide = Dense(), Dense()
+    assert high.add(np.array([2**11]), np.array([0]))
+    assert wide.add(np.array([0]), np.array([2**11]))
+    assert not high.merge(wide)
+    assert [part.tolist() for part in high.taken()] == [[2**11], [0], [1]]
