@@ -118,6 +118,7 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(house: House, command: Comma
 def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
     house: House, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     house.brings(RECORDS)
     house.run(at=None, output=None)
@@ -134,6 +135,7 @@ def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
 def test_what_is_open_past_its_day_is_told_by_the_exit_code(
     house: House, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    house.policy(**LASTING)
     house.pipeline(aggregates=None)
     house.brings(RECORDS)
     house.run(at=None, output=None)

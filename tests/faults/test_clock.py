@@ -15,7 +15,7 @@ from minimize.indexing import list_runs
 from minimize.receipt import Receipt
 from minimize.verifying import check
 from tests.faults.child import Fault, ended
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.job.house import AT, BEFORE, DAY, LASTING, House, events
 
 TELLS_TIME = ("job.job", "job.told", "job.given", "ledger.leases")
 
@@ -30,6 +30,11 @@ class Hands:
     def now(self) -> datetime:
         self.time -= self.back
         return self.time
+
+
+@pytest.fixture(autouse=True)
+def _lasting(house: House) -> None:
+    house.policy(**LASTING)
 
 
 @pytest.fixture(name="hands")

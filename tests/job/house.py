@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -159,8 +160,19 @@ class House(Files):
         self.pipeline(source={"path": pattern or f"data/{{date}}/*.{kind}", "format": kind}, **changes)
 
     def run(self, **options: Any) -> Receipt:
+        """Runs it, as of `AT` where nothing else is said. Fails for a run by the real clock over what will be too old one day."""
         given: dict[str, Any] = {"at": AT, "output": self.out, "keys": self.keys} | options
+        if given["at"] is None and not self.keeps_for_ever():
+            raise AssertionError(
+                "a run by the real clock (`at=None`) depends on today: build the house `lasting`, or say an `at`"
+            )
         return minimize.run(self.folder, **{name: value for name, value in given.items() if value is not None})
+
+    def keeps_for_ever(self) -> bool:
+        """Whether by its policy nothing is ever too old to keep."""
+        said = json.loads((self.folder / "policy.yaml").read_text())
+        features = said.get("features") or {}
+        return not any("retention" in each for each in (said, *features.values()))
 
     def rows(self, name: str = "records", output: Anywhere | None = None, **options: Any) -> list[dict[str, Any]]:
         """What stands, sorted."""

@@ -20,7 +20,7 @@ from minimize.job.quarantined import held
 from minimize.job.replay import replay
 from minimize.stores import Remote
 from tests.buckets import ACCESS, Bucket
-from tests.job.house import BEFORE, DAY, House, events
+from tests.job.house import BEFORE, DAY, LASTING, House, events
 
 
 @pytest.fixture(name="ledger")
@@ -124,13 +124,13 @@ def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(house: House, 
 
 
 def test_a_replay_runs_anew_what_passes_now(house: House, bucket: Bucket, out: Remote) -> None:
-    house.policy({"storage": {"type": "string", "do": "drop"}})
+    house.policy({"storage": {"type": "string", "do": "drop"}}, **LASTING)
     counts = {"group_by": {"model": "model"}, "measures": {"events": "count"}, "suppress": {"below": 3}}
     house.pipeline(aggregates={"per_model": counts})
     house.brings(events(20))
     house.run(output=out, at=None)
     assert held(out)[0].rows == 20
-    house.policy()
+    house.policy(**LASTING)
     found = replay(out.uri, keys=house.keys)
     assert [receipt.kind for receipt in found.receipts] == ["replay"]
     assert held(out) == []

@@ -268,4 +268,4 @@ def test_what_stands_at_the_end_is_verified(fortnight: Fortnight) -> None:
 
 
 def test_a_night_in_which_nothing_arrives_has_nothing_to_do(fortnight: Fortnight) -> None:
-    assert fortnight.house.run(pending=True, at=None).sequence == 0
+    assert fortnight.house.run(pending=True).sequence == 0

@@ -24,7 +24,7 @@ from minimize.errors import (
 from minimize.job import quarantine_exceeded
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
-from tests.job.house import AT, BEFORE, DAY, House, event, events
+from tests.job.house import AT, BEFORE, DAY, LASTING, House, event, events
 
 LATER = AT + timedelta(hours=1)
 
@@ -182,7 +182,7 @@ def test_a_time_after_now_by_no_more_than_clocks_differ_is_now(house: House) -> 
 
 
 def test_a_run_as_of_now_writes_where_the_pipeline_says(house: House) -> None:
-    house.policy(retention=None)
+    house.policy(**LASTING)
     house.brings(events(30))
     receipt = house.run(at=None, output=None)
     assert not receipt.at_given
