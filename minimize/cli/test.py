@@ -29,6 +29,10 @@ def command(pipeline: str, at: str | None, settings: str | None, show: bool, as_
 
     Every record of NAME.pass.ndjson must leave, none of NAME.fail.ndjson may (of NAME.REASON.fail.ndjson: for that reason), and
     the rows of NAME.pass.ndjson must be those of NAME.expect.ndjson (.csv, .parquet), in order; expect.ndjson is of all of them.
+
+    expect.AGGREGATE.ndjson is of an aggregate over all of them. Aggregates that wait for late rows (`late`) are not tried: what
+    they publish depends on batches and earlier receipts, and fixtures have neither. `minimize run` into another --output shows
+    them.
     """
     from minimize.review.trying import try_fixtures
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
@@ -134,11 +134,22 @@ def _compared(trial: Trial, expecting: Expecting, tried: Sequence[Tried]) -> tup
     leaving = [each for each in tried if each.fate == "leaves"]
     tables = {RECORDS: trial.rows(leaving)} if expecting.output == RECORDS else trial.aggregates(leaving)
     if expecting.output not in tables:
-        hint = did_you_mean(expecting.output, tables) or "one that does not wait for late rows"
-        raise ConfigurationError(f"{expecting.path} is of an aggregate that cannot be tried", hint=hint)
+        raise _not_tried(trial.job.plan, expecting, tables)
     found, expected = plain_rows(tables[expecting.output]), expected_rows(expecting.path)
     keyed = _keyed(trial.job.plan, expecting.output)
     return len(found), [_failure(expecting.path, each) for each in differences(found, expected, keyed)]
+
+
+def _not_tried(plan: Plan, expecting: Expecting, tables: Collection[str]) -> ConfigurationError:
+    """Why an aggregate is not compared: it waits for late rows, or there is none of this name."""
+    if expecting.output in plan.aggregates:
+        message = f"{expecting.path} is of an aggregate that waits for late rows (`late`), and these are not tried"
+        hint = (
+            "what it publishes depends on batches and earlier receipts: `minimize run` into another --output shows it"
+        )
+        return ConfigurationError(message, hint=hint)
+    message = f"{expecting.path} is of `{expecting.output}`, and the pipeline has no such output"
+    return ConfigurationError(message, hint=did_you_mean(expecting.output, tables))
 
 
 def _keyed(plan: Plan, output: str) -> frozenset[str]:

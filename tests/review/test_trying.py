@@ -13,7 +13,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.review.trying import Trials, try_fixtures
-from tests.job.house import AT, House, built, event, events
+from tests.job.house import AGGREGATES, AT, House, built, event, events
 
 GOOD = event(0)
 OLD = event(1, event_time="2026-10-01T00:00:00Z")
@@ -181,3 +181,12 @@ def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(house: Hou
     aggregated(house)
     house.pipeline(records=None)
     assert tried(house).failures == ()
+
+
+def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(house: House) -> None:
+    house.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "late": "2d"}})
+    fixture(house, "a.pass.ndjson", events(5))
+    fixture(house, "expect.per_model.ndjson", [])
+    with pytest.raises(ConfigurationError, match=r"waits for late rows \(`late`\), and these are not tried") as caught:
+        tried(house)
+    assert "`minimize run` into another --output" in caught.value.hint
