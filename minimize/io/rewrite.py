@@ -7,21 +7,23 @@ linked over, so that a partition changes in one step; a file of which nothing is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import Protocol
 
 import pyarrow as pa
 
 from minimize.encryption import AsBefore, Encryption, material_of
 from minimize.errors import OutputError
-from minimize.io.base import Watch, Written
+from minimize.io.base import Written
 from minimize.io.durable import digest_of
 from minimize.io.index.lens import Lens, Subkeys
 from minimize.io.index.opened import open_file, opened
 from minimize.io.index.write import Indexer
 from minimize.io.places import place_of
 from minimize.io.publish import Output, Staging
-from minimize.io.stored import open_stored
+from minimize.io.sink import ParquetSink
+from minimize.io.stored import Stored, open_stored
 from minimize.keys import Kms
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
@@ -35,6 +37,22 @@ class EachFile:
     """A stage of its own for each file, by what the receipts say of it."""
 
     of: Callable[[OutputFile], Stage]
+
+
+class Showing(Protocol):
+    """What the batches of one file are shown to, as they stand there."""
+
+    def __call__(self, batch: pa.RecordBatch) -> object:
+        """Takes a batch in."""
+        ...
+
+    def close(self) -> object:
+        """Knows that it was the last one."""
+        ...
+
+
+Shown = Callable[[Stored], Showing | None]
+"""Who wants to see the batches of a file, if anybody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,7 @@ def rewrite(
     keys: Subkeys | None = None,
     kms: Kms | None = None,
     also: Callable[[Staging], Rewritten] | None = None,
+    shown: Shown = lambda stored: None,
 ) -> Receipt:
     """Puts files in force through a stage and publishes what comes out in their place.
 
@@ -84,7 +103,8 @@ def rewrite(
     folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
     by name, in their place; schema and field metadata stay. Files that are to be removed are not read. With `keys` what stands
     in for a file that has an index gets one, without them none. What was encrypted is encrypted again, by the newest versions of
-    its master keys, which `kms` keeps. `also` stages what else changes with them. Raises OutputError for a file that is not in
+    its master keys, which `kms` keeps. `also` stages what else changes with them. `shown` sees what is read, which nobody need
+    read again; what making the receipt adds to the attachments is published, too. Raises OutputError for a file that is not in
     force or whose bytes are not those that its receipt tells, before anything is written; KeyringError without a key.
     """
     force = _force(output)
@@ -98,7 +118,7 @@ def rewrite(
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer(output, file, keys)
             each = stage.of(file) if isinstance(stage, EachFile) else stage
-            done += _rewritten(staging, file, number, each, watch, kms)
+            done += _Rewriting(staging, file, number, watch, kms, shown).through(each)
         done += Rewritten() if also is None else also(staging)
         made = receipt(done)
         staging.publish(made, attachments)
@@ -141,21 +161,46 @@ def _indexer(output: Output, file: OutputFile, keys: Subkeys) -> Indexer:
     return Indexer.of(keys, Pointer.parse(subject))
 
 
-def _rewritten(
-    staging: Staging, file: OutputFile, number: int, stage: Stage, watch: Watch | None, kms: Kms | None
-) -> Rewritten:
-    stored = open_stored(staging.output.folder, file.path, kms, encoded=True)
-    options = {"encryption": _as_before(staging.output.folder / file.path, kms), "watch": watch}
-    folder, counts, read = str(PurePosixPath(file.path).parent), Counts(), 0
-    sink = staging.sink_in(folder, number, stored.schema, empty=False, **options)
-    for batch in stored.batches():
-        result = stage(Batch(raw=batch))
-        sink.write(scrub(_leaving(result, stored.schema), stored.schema))
-        counts, read = counts + result.counts, read + batch.num_rows
-    written, gone = tuple(sink.close()), (FileRef(file.path, file.digest),)
-    if not written:
-        return Rewritten(removes=gone, read=read, counts=counts)
-    return Rewritten({place_of(file.path)[0]: written}, replaces=gone, read=read, counts=counts)
+@dataclass(frozen=True, slots=True)
+class _Rewriting:
+    """One file on its way. Texts of few values, and subjects, come as dictionaries and are written so."""
+
+    staging: Staging
+    file: OutputFile
+    number: int
+    watch: Indexer | None
+    kms: Kms | None
+    shown: Shown
+
+    def through(self, stage: Stage) -> Rewritten:
+        """What the stage leaves of it, staged."""
+        stored, counts, read = self._stored(), Counts(), 0
+        sink, showing = self._sink(stored.schema), self.shown(stored)
+        for batch in stored.batches():
+            if showing is not None:
+                showing(batch)
+            result = stage(Batch(raw=batch))
+            sink.write(scrub(_leaving(result, stored.schema), stored.schema))
+            counts, read = counts + result.counts, read + batch.num_rows
+            del batch, result  # or they would stay in memory while the next ones are read
+        if showing is not None:
+            showing.close()
+        return self._told(tuple(sink.close()), Rewritten(read=read, counts=counts))
+
+    def _stored(self) -> Stored:
+        also = [] if self.watch is None else [self.watch.subject.top]
+        return open_stored(self.staging.output.folder, self.file.path, self.kms, encoded=True, also=also)
+
+    def _sink(self, schema: pa.Schema) -> ParquetSink:
+        encryption = _as_before(self.staging.output.folder / self.file.path, self.kms)
+        folder = str(PurePosixPath(self.file.path).parent)
+        return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
+
+    def _told(self, written: tuple[Written, ...], done: Rewritten) -> Rewritten:
+        gone = (FileRef(self.file.path, self.file.digest),)
+        if not written:
+            return replace(done, removes=gone)
+        return replace(done, written={place_of(self.file.path)[0]: written}, replaces=gone)
 
 
 def _as_before(place: Place, kms: Kms | None) -> Encryption | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import PurePosixPath
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +21,10 @@ from minimize.keys import Kms
 from minimize.stores import Place
 
 ROWS = 1 << 17
+AT_ONCE: Final = 1 << 21
+"""Rows of a row group that is read at once where its texts come as dictionaries, at most."""
+BYTES: Final = 128 << 20
+"""The uncompressed size of such a row group, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,15 @@ class Stored:
     path    relative to the output folder
     schema  of the file, as its readers see it, and what it says of the whole
     whole   the same with the columns that are folders, in the output's order
+    coded   whether texts come as dictionaries: then a row group comes at once, where it is small enough, so that what is done
+            for each entry is done once
     """
 
     path: str
     file: pq.ParquetFile
     schema: pa.Schema
     whole: pa.Schema
+    coded: bool = False
 
     def table(self) -> pa.Table:
         """All of it, columns that are folders included. Raises OutputError for a damaged file."""
@@ -46,30 +55,57 @@ class Stored:
         folders = dict(value_of(part) for part in PurePosixPath(self.path).parts[:-1] if "=" in part)
         wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
         there = None if columns is None else [name for name in self.schema.names if name in columns]
-        rows = self.file.iter_batches(ROWS, row_groups=groups, columns=there)
-        while (batch := _next(rows, self.path)) is not None:
-            yield _widened(batch, folders, wanted)
+        for some, most in self._turns(groups):
+            rows = self.file.iter_batches(most, row_groups=some, columns=there)
+            while (batch := _next(rows, self.path)) is not None:
+                yield _widened(batch, folders, wanted)
+                del batch  # or it would stay in memory while the next one is read
 
     def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
         """One column of one row group, in bounded batches."""
-        rows = self.file.iter_batches(ROWS, row_groups=[group], columns=[name])
+        rows = self.file.iter_batches(self._most(group), row_groups=[group], columns=[name])
         while (batch := _next(rows, self.path)) is not None:
             yield batch
 
+    def _turns(self, groups: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | None, int]]:
+        """The row groups that are read one after the other, with the rows of a batch."""
+        if not self.coded:
+            yield groups, ROWS
+            return
+        every = range(self.file.metadata.num_row_groups) if groups is None else groups
+        yield from (([group], self._most(group)) for group in every)
 
-def open_stored(output: Place, path: str, kms: Kms | None = None, *, encoded: bool = False) -> Stored:
+    def _most(self, group: int) -> int:
+        if not self.coded:
+            return ROWS
+        about = self.file.metadata.row_group(group)
+        return AT_ONCE if about.num_rows <= AT_ONCE and about.total_byte_size <= BYTES else ROWS
+
+
+def open_stored(
+    output: Place, path: str, kms: Kms | None = None, *, encoded: bool = False, also: Collection[str] = ()
+) -> Stored:
     """Opens one file. Raises OutputError where it is gone or is no Parquet file, KeyringError where it is encrypted and a key is
     not to be had.
 
-    With `encoded` its batches have texts that were written with few distinct values as dictionaries; the schema stays plain.
+    With `encoded` its batches have texts that were written with few distinct values, and those of columns that are named in
+    `also`, as dictionaries; the schema stays plain.
     """
     file = _opened(output, path, kms)
     if file is None:
         raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
-    if encoded:
-        again = open_parquet(output / path, kms, read_dictionary=small_texts(file), name=path)
-        return replace(open_stored(output, path, kms), file=again)
-    return stored(path, file)
+    found = stored(path, file)
+    return coded(found, output, kms, [*small_texts(file), *also]) if encoded else found
+
+
+def coded(found: Stored, output: Place, kms: Kms | None, names: Collection[str]) -> Stored:
+    """An opened file whose batches have those of these columns that are texts, written with dictionaries, as dictionaries."""
+    footer = Footer(found.file.metadata, found.file.schema_arrow)
+    texts = [name for name in found.schema.names if name in names and footer.small(name, most=inf)]
+    if not texts:
+        return found
+    again = open_parquet(output / found.path, kms, read_dictionary=texts, name=found.path)
+    return replace(found, file=again, coded=True)
 
 
 def stored(path: str, file: pq.ParquetFile) -> Stored:

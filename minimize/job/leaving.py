@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
@@ -18,13 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.encryption import open_parquet
 from minimize.errors import KeyringError, OutputError
 from minimize.io.history import RUNS
 from minimize.io.places import place_of
 from minimize.io.publish import QUARANTINE
-from minimize.io.stored import Stored, open_stored
-from minimize.keys import Keyring, Kms, find_kms
+from minimize.io.stored import Stored, coded, open_stored
+from minimize.keys import Keyring, find_kms
 from minimize.keys.seal import Seal
 from minimize.ledger.tokens import KEY
 from minimize.policy.faults import Faults
@@ -70,13 +69,61 @@ def leaving(output: Place, chain: Sequence[Receipt], paths: Iterable[str], keys:
 
     A file that cannot be read, and a keyring without a `subject` key, tell nothing; no change fails for that.
     """
-    by = {file.path: (receipt, file) for receipt in chain for file in _files(receipt)}
-    wanted = [path for path in sorted({*paths} & by.keys()) if place_of(path)[0] != QUARANTINE]
-    if not wanted or KEY not in keys.names():
-        return {}
-    looking = _Looking(output, find_kms(keys, local(output)))
-    found = {path: left for path in wanted if (left := looking.at(*by[path])) is not None}
-    return {LEFT: _sealed(found, keys)} if found else {}
+    return Leaving.of(output, chain, paths, keys).attachments()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The same of files that a change reads itself: it shows what it reads, so that only the others are read for this.
+
+    files  by path who wrote it, and the file
+    """
+
+    output: Place
+    keys: Keyring = field(repr=False)
+    files: Mapping[str, tuple[Receipt, OutputFile]] = field(default_factory=dict)
+    _told: dict[str, Left] = field(default_factory=dict, repr=False)
+    _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
+    """By the bytes of a policy what it calls them: mostly all files have one policy, and to read it takes longer than a file."""
+
+    @classmethod
+    def of(cls, output: Place, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring) -> Self:
+        """For these files; for none where the keyring has no `subject` key."""
+        by = {file.path: (receipt, file) for receipt in chain for file in _files(receipt)}
+        told = [] if KEY not in keys.names() else sorted({*paths} & by.keys())
+        return cls(output, keys, {path: by[path] for path in told if place_of(path)[0] != QUARANTINE})
+
+    def __call__(self, stored: Stored) -> _Showing | None:
+        """What every batch of a file is to be shown to, where something is to be told of it."""
+        with suppress(OSError, LookupError):
+            return _Showing.of(stored, self._keys(stored.path), self._told)
+        return None
+
+    def attachments(self) -> dict[str, bytes]:
+        """What is to stand beside the receipt; files that were not shown are read."""
+        for path in self.files.keys() - self._told.keys():
+            with suppress(OSError, OutputError, KeyringError):
+                self._read(path)
+        found = {path: self._told[path] for path in self.files if path in self._told}
+        return {LEFT: _sealed(found, self.keys)} if found else {}
+
+    def _read(self, path: str) -> None:
+        kms = find_kms(self.keys, local(self.output))
+        stored = open_stored(self.output, path, kms)
+        showing = _Showing.of(stored, self._keys(path), self._told)
+        again = coded(stored, self.output, kms, showing.names)
+        for batch in again.batches(columns=showing.names) if showing.names else ():
+            showing(batch)
+        showing.close()
+
+    def _keys(self, path: str) -> list[str]:
+        """What the policy of the file calls its tenant, its subject and its time."""
+        content = (self.output / RUNS / self.files[path][0].run_id / "policy.yaml").read_bytes()
+        if content not in self._policies:
+            root = parse(content.decode("utf-8-sig", "replace"), Faults())
+            said = {} if root is None else {key: node.plain() for key, node in root.entries.items()}
+            self._policies[content] = [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
+        return self._policies[content]
 
 
 def left(output: Place, receipt: Receipt, keys: Keyring) -> Mapping[str, Left]:
@@ -84,7 +131,7 @@ def left(output: Place, receipt: Receipt, keys: Keyring) -> Mapping[str, Left]:
     if LEFT not in receipt.files:
         return {}
     with suppress(OSError, KeyringError, ValueError, zlib.error):
-        return _opened((output / RUNS / receipt.run_id / LEFT).read_bytes(), keys)
+        return opened((output / RUNS / receipt.run_id / LEFT).read_bytes(), keys)
     return {}
 
 
@@ -93,41 +140,38 @@ def _files(receipt: Receipt) -> Iterable[OutputFile]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looking:
-    output: Place
-    kms: Kms
-    _known: dict[bytes, list[str]] = field(default_factory=dict)
-    """By the bytes of a policy what it calls them: mostly all files have one policy, and to read it takes longer than a file."""
+class _Showing:
+    """One file. Memory grows with the number of its rows, a few bytes each, and with that of persons."""
 
-    def at(self, wrote: Receipt, file: OutputFile) -> Left | None:
-        """What a file holds; None where it cannot be read."""
-        with suppress(OSError, OutputError, KeyringError):
-            stored = open_stored(self.output, file.path, self.kms)
-            return Left(stored.whole, _held(self.output, file.path, self.kms, stored, self._keys(wrote)))
-        return None
+    stored: Stored
+    whose: pa.Field | None
+    who: pa.Field | None
+    when: pa.Field | None
+    told: dict[str, Left] = field(repr=False)
+    batches: list[_Codes] = field(default_factory=list, repr=False)
 
-    def _keys(self, wrote: Receipt) -> list[str]:
-        """What the policy of the file calls its tenant, its subject and its time."""
-        content = (self.output / RUNS / wrote.run_id / "policy.yaml").read_bytes()
-        if content not in self._known:
-            root = parse(content.decode("utf-8-sig", "replace"), Faults())
-            said = {} if root is None else {key: node.plain() for key, node in root.entries.items()}
-            self._known[content] = [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
-        return self._known[content]
+    @classmethod
+    def of(cls, stored: Stored, keys: Sequence[str], told: dict[str, Left]) -> Self:
+        """Takes what the policy of the file calls its tenant, its subject and its time, and where to put what it held."""
+        tenant, subject, time = (_column(stored.whole, key) for key in keys)
+        whose = tenant if _does(tenant, frozenset({"keep"})) else None
+        return cls(stored, whose, subject if _does(subject, _NAMES) else None, time, told)
 
+    @property
+    def names(self) -> list[str]:
+        """The columns that tell."""
+        return [each.name for each in (self.whose, self.who, self.when) if each is not None]
 
-def _held(output: Place, path: str, kms: Kms, stored: Stored, keys: Sequence[str]) -> tuple[Held, ...]:
-    """Memory grows with the number of rows, a few bytes each, and with that of persons."""
-    tenant, subject, time = (_column(stored.whole, key) for key in keys)
-    whose = tenant if _does(tenant, frozenset({"keep"})) else None
-    who = subject if _does(subject, _NAMES) else None
-    names = [each.name for each in (whose, who, time) if each is not None]
-    texts = [each.name for each in (whose, who) if each is not None and each.name in stored.schema.names]
-    again = replace(stored, file=open_parquet(output / path, kms, columns=names, read_dictionary=texts, name=path))
-    batches = [_Codes.of(batch, whose, who, time) for batch in again.batches(columns=names)] if names else []
-    if not names:
-        return (Held(None, stored.file.metadata.num_rows, None, None, None),)
-    return tuple(_lines(batches, named=who is not None))
+    def __call__(self, batch: pa.RecordBatch) -> None:
+        """Takes a batch in."""
+        if self.names:
+            self.batches.append(_Codes.of(batch, self.whose, self.who, self.when))
+
+    def close(self) -> None:
+        """Puts down what the file held, every batch of which was shown."""
+        whole = (Held(None, self.stored.file.metadata.num_rows, None, None, None),)
+        held = tuple(_lines(self.batches, named=self.who is not None)) if self.names else whole
+        self.told[self.stored.path] = Left(self.stored.whole, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +271,8 @@ def _sealed(found: Mapping[str, Left], keys: Keyring) -> bytes:
     return f"{KEY}/{version}\n".encode() + made
 
 
-def _opened(content: bytes, keys: Keyring) -> dict[str, Left]:
+def opened(content: bytes, keys: Keyring) -> dict[str, Left]:
+    """What was sealed. Raises KeyringError without its key, ValueError where it is nothing of the kind."""
     head, _, body = content.partition(b"\n")
     opened = _seal(keys, int(head.rpartition(b"/")[2])).opened(body, LEFT.encode())
     said: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from minimize.io.intent import listing
 from minimize.io.publish import open_output
 from minimize.io.published import files, read, receipts
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
+from minimize.io.stored import Stored
 from minimize.receipt import Receipt
 from minimize.stage import Batch, Counts, Stage
 from tests.io.publishing import RECORDS, check_whole, dies_at, making, receipt_for, recovered, rows, snapshot
@@ -72,6 +75,29 @@ def apply(folder: Path, stage: Stage | EachFile, *paths: str, exchange: Exchange
     return seen[0]
 
 
+@dataclass
+class Seen:
+    """Somebody who is shown what is read: the rows of each file, once it was read to its end."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, stored: Stored) -> Seeing | None:
+        return Seeing(self.rows, stored.path) if stored.path != SECOND else None
+
+
+@dataclass
+class Seeing:
+    rows: dict[str, int]
+    path: str
+    count: int = 0
+
+    def __call__(self, batch: pa.RecordBatch) -> None:
+        self.count += batch.num_rows
+
+    def close(self) -> None:
+        self.rows[self.path] = self.count
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     source(tmp_path / "out")
@@ -85,6 +111,19 @@ def test_rows_are_gone_and_the_rest_is_as_it_was(folder: Path) -> None:
     assert (done.read, done.counts.gated) == (3, {"erased": 1})
     assert [file.path for file in done.replaces] == [FIRST]
     assert listing(folder / DAY) == ("run1-1.parquet", "run2-0.parquet")
+
+
+def test_what_is_read_is_shown_as_it_stands_there_and_goes_beside_the_receipt(folder: Path) -> None:
+    seen, beside = Seen(), dict[str, bytes]()
+    with open_output(folder) as output:
+
+        def receipt(done: Rewritten) -> Receipt:
+            beside["rows.json"] = json.dumps(seen.rows).encode()
+            gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
+            return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "delete")
+
+        rewrite(output, "run2", [FIRST, SECOND], without("a1"), receipt, beside, shown=seen)
+    assert json.loads((folder / "runs" / "run2" / "rows.json").read_bytes()) == {FIRST: 3}
 
 
 def test_files_that_were_not_named_keep_their_bytes(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from minimize.errors import OutputError
 from minimize.io.sink import ParquetSink
-from minimize.io.stored import open_stored
+from minimize.io.stored import coded, open_stored
 
 SCHEMA = pa.schema([("n", pa.int64()), ("tenant", pa.string()), ("flag", pa.bool_()), ("day", pa.date32())])
 
@@ -47,6 +47,33 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
     sizes = [batch.num_rows for batch in open_stored(tmp_path, written.path).batches()]
     assert sum(sizes) == 300_000
     assert max(sizes) <= 1 << 17
+
+
+def test_texts_that_are_asked_for_come_as_dictionaries_and_a_small_row_group_at_once(tmp_path: Path) -> None:
+    schema = pa.schema([("n", pa.int64()), ("device", pa.string())])
+    sink = ParquetSink(tmp_path, "records", "run-0", schema)
+    devices = [f"device {number % 90_000}" for number in range(300_000)]
+    sink.write(pa.record_batch([range(300_000), pa.array(devices).dictionary_encode()], names=schema.names))
+    [written] = sink.close()
+    plain = open_stored(tmp_path, written.path)
+    [batch] = coded(plain, tmp_path, None, ["device", "n"]).batches()
+    assert [pa.types.is_dictionary(each.type) for each in batch.columns] == [False, True]
+    assert batch.column("device").to_pylist() == devices
+    assert coded(plain, tmp_path, None, ["n"]) is plain
+    [again] = open_stored(tmp_path, written.path, encoded=True, also=["device"]).batches(columns=["device"])
+    assert again.column("device").equals(batch.column("device"))
+
+
+def test_a_large_row_group_comes_in_bounded_batches_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = pa.schema([("device", pa.string())])
+    sink = ParquetSink(tmp_path, "records", "run-0", schema)
+    sink.write(pa.record_batch([pa.array(["a", "b"] * 150_000).dictionary_encode()], names=schema.names))
+    [written] = sink.close()
+    monkeypatch.setattr("minimize.io.stored.BYTES", 10)
+    sizes = [batch.num_rows for batch in open_stored(tmp_path, written.path, encoded=True).batches()]
+    assert (sum(sizes), max(sizes)) == (300_000, 1 << 17)
 
 
 def test_a_file_that_is_gone_is_said_so(tmp_path: Path) -> None:

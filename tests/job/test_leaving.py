@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.io.published import receipts
-from minimize.job.leaving import LEFT, Held, distinct, leaving, left
+from minimize.io.stored import open_stored
+from minimize.job.leaving import LEFT, Held, Leaving, distinct, leaving, left, opened
 from minimize.keys import Keyring, new_keyring
 from tests.job.house import AT, House, built, events
 
@@ -92,6 +93,28 @@ def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path:
         (house.out / path).write_bytes(b"nothing")
     assert LEFT not in house.run().files
     assert leaving(house.out, (first,), [*house.files(), "records/other.parquet"], Keyring.load(house.keys)) == {}
+
+
+def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_again(house: House) -> None:
+    chain, keys = receipts(house.out), Keyring.load(house.keys)
+    paths = [path for path in house.files() if path.startswith("records")]
+    told = leaving(house.out, chain, paths, keys)
+    shown = Leaving.of(house.out, chain, paths, keys)
+    for path in paths:
+        stored = open_stored(house.out, path, encoded=True, also=["device_id"])
+        showing = shown(stored)
+        assert showing is not None
+        for batch in stored.batches():
+            showing(batch)
+        showing.close()
+        (house.out / path).unlink()
+    assert opened(shown.attachments()[LEFT], keys) == opened(told[LEFT], keys)
+
+
+def test_of_a_file_that_is_not_to_be_told_of_nothing_is_looked_at(house: House) -> None:
+    shown = Leaving.of(house.out, receipts(house.out), [], Keyring.load(house.keys))
+    assert shown(open_stored(house.out, next(iter(house.files())))) is None
+    assert shown.attachments() == {}
 
 
 def test_a_tenant_under_a_pseudonym_is_not_named(tmp_path: Path) -> None:

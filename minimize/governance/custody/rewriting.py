@@ -22,7 +22,7 @@ from minimize.io.stated import files_stated, indexes_stated, keys_stated
 from minimize.job import account
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
-from minimize.job.leaving import leaving
+from minimize.job.leaving import Leaving
 from minimize.job.told import How
 from minimize.keys import Keyring, Kms, Master, find_kms
 from minimize.keys.keyring import DESTROYED
@@ -64,13 +64,16 @@ class Rewriting:
         with booked(self, how) as booking, open_output(self.output, create=False, lease=booking.head) as folder:
             catch_up(booking, folder.receipts())
             paths = [file.path for file in files]
-            attachments = everything | leaving(self.output, folder.receipts(), paths, self.keys)
+            going = Leaving.of(self.output, folder.receipts(), paths, self.keys)
 
             def receipt(done: Rewritten) -> Receipt:
-                unsigned = _receipt(folder.receipts(), wrote, done, how, attachments)
+                everything.update(going.attachments())
+                unsigned = _receipt(folder.receipts(), wrote, done, how, everything)
                 return replace(unsigned, run_id=booking.run_id, audit=booking.head()).signed(self.keys)
 
-            signed = rewrite(folder, booking.run_id, paths, _same, receipt, attachments, keys=self.keys, kms=kms)
+            signed = rewrite(
+                folder, booking.run_id, paths, _same, receipt, everything, keys=self.keys, kms=kms, shown=going
+            )
             told(booking, signed)
         log.info("%d files encrypted anew", len(files), extra={"code": "I004", "run_id": signed.run_id})
         return signed

@@ -22,7 +22,7 @@ from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
-from minimize.job.leaving import leaving
+from minimize.job.leaving import Leaving
 from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.observability.places import Places
@@ -76,7 +76,7 @@ class Carrying:
             catch_up(booking, folder.receipts())
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
-            attachments |= leaving(self.output, folder.receipts(), [each.file.path for each in group], self.keys)
+            going = Leaving.of(self.output, folder.receipts(), [each.file.path for each in group], self.keys)
             made = tuple(self._anew(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
             telling = Telling(
                 folder.receipts(),
@@ -91,9 +91,10 @@ class Carrying:
             )
 
             def receipt(done: Rewritten) -> Receipt:
+                attachments.update(going.attachments())
                 return replace(telling.receipt(done, attachments), audit=booking.head()).signed(self.keys)
 
-            signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.asked, made)
+            signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.asked, made, going)
             told(booking, signed)
         _check_gone(self.output, signed)
         log.info("%d rows went", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
@@ -108,6 +109,7 @@ def _rewritten(
     attachments: Mapping[str, bytes],
     asked: Asked,
     made: Sequence[Recomputed],
+    going: Leaving,
 ) -> Receipt:
     orders = {each.file.path: each.orders for each in group}
     return rewrite(
@@ -121,6 +123,7 @@ def _rewritten(
         keys=asked.keys,
         kms=asked.kms,
         also=lambda staging: _put(staging, made),
+        shown=going,
     )
 
 

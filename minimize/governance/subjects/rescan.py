@@ -36,7 +36,8 @@ def _has_unused(output: Output, path: str, subject: Pointer, keys: Keyring) -> b
     if subject.top not in stored.schema.names:
         return False
     if subject.is_flat:
-        stored = replace(stored, file=open_parquet(output.folder / path, kms, read_dictionary=[subject.top], name=path))
+        file = open_parquet(output.folder / path, kms, read_dictionary=[subject.top], name=path)
+        stored = replace(stored, file=file, coded=True)
     groups = range(stored.file.metadata.num_row_groups)
     return any(_unused(stored.column(subject.top, group), subject) for group in groups)
 
