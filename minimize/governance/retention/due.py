@@ -19,7 +19,7 @@ from minimize.governance.retention.whose import Whose
 from minimize.governance.retention.written import Written
 from minimize.io.index.seek import find
 from minimize.io.places import place_of
-from minimize.io.stored import Stored, open_stored
+from minimize.io.stored import Stored, coded, open_stored
 from minimize.policy.condition import Condition, Equals, atoms
 from minimize.receipt import OutputFile
 from minimize.stage import Counts
@@ -104,7 +104,8 @@ def look(asked: Asked, written: Written, file: OutputFile) -> Due:
     known = settled(orders, stored, _bounds(orders, stored))
     if known is not None:
         return Due(file, written, orders, values=known)
-    counts = counts_of(orders, stored, deciding(orders, stored.whole))
+    columns = deciding(orders, stored.whole)
+    counts = counts_of(orders, coded(stored, asked.output, asked.kms, columns), columns)
     values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
     whole = 0 < file.rows == sum(counts.gated.values())
     return Due(file, written, orders, whole, counts.gated, {} if whole else values)

@@ -54,16 +54,20 @@ def counted(raw: pa.RecordBatch, verdict: Verdict, stays: Bools, pointers: Mappi
     """What a verdict takes away of a batch: records by reason, and values by field."""
     gated = {reason: int(mask.sum()) for reason, mask in verdict.gone.items() if mask.any()}
     there = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
-    fields = {key: _field(raw, verdict, stays, key, place) for key, place in there.items()}
+    left = int(stays.sum())
+    fields = {key: _field(raw, verdict, stays, left, key, place) for key, place in there.items()}
     return Counts(gated=gated, fields=fields)
 
 
-def _field(raw: pa.RecordBatch, verdict: Verdict, stays: Bools, key: str, place: Pointer) -> FieldCounts:
+def _field(raw: pa.RecordBatch, verdict: Verdict, stays: Bools, left: int, key: str, place: Pointer) -> FieldCounts:
     found = leaf(raw, place)
-    if key not in verdict.closed and key not in verdict.instead and stays.all():
-        return FieldCounts(len(found.values) - found.values.null_count)
+    if key not in verdict.closed and key not in verdict.instead:
+        if left == raw.num_rows:
+            return FieldCounts(len(found.values) - found.values.null_count)
+        if not found.parents and not found.values.null_count:
+            return FieldCounts(left)
     standing = found.values.is_valid().to_numpy(zero_copy_only=False)
-    if not stays.all():
+    if left < raw.num_rows:
         standing = standing & stays[rows_of(found, raw.num_rows)]
     closed = verdict.closed.get(key, np.zeros(len(standing), np.bool_))
     changed = 0

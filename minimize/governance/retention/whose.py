@@ -121,25 +121,27 @@ class Whose:
 
     def concerns(self, batch: pa.RecordBatch, oldest: Moments) -> Bools:
         """The rows that an event is about: those that may have happened before it."""
-        if not self.wide and not self.own:
-            return np.zeros(batch.num_rows, np.bool_)
-        tenants = self._codes(batch, self.tenant, self.tenants)
-        until = np.array([*(self.wide.get(name, UNKNOWN) for name in self.tenants), UNKNOWN], np.int64)[tenants]
+        found = np.zeros(batch.num_rows, np.bool_)
+        if self.wide:
+            names = sorted(self.wide)
+            until = np.array([*(self.wide[name] for name in names), UNKNOWN], np.int64)
+            until = until[self._codes(batch, self.tenant, names)]
+            found |= (until != UNKNOWN) & (oldest <= until)
         if self.own:
-            until = np.maximum(until, self._own_until(batch, tenants))
-        return np.asarray((until != UNKNOWN) & (oldest <= until), np.bool_)
+            rows, until = self._own_until(batch)
+            found[rows] |= (until != UNKNOWN) & (oldest[rows] <= until)
+        return found
 
-    def _own_until(self, batch: pa.RecordBatch, tenants: Codes) -> Moments:
-        """Per row until when an event of its subject reaches. The loop runs over distinct pairs of those who are named."""
-        values = self.values
+    def _own_until(self, batch: pa.RecordBatch) -> tuple[Codes, Moments]:
+        """The rows of those who are named, and until when an event reaches. The loop runs over their distinct pairs."""
+        values, names = self.values, self.tenants
         subjects = self._codes(batch, self.subject, values)
-        until = np.full(batch.num_rows, UNKNOWN)
         rows = np.flatnonzero(subjects != NOBODY)
-        names = self.tenants
-        pairs, places = np.unique(np.stack([subjects[rows], tenants[rows]]), axis=1, return_inverse=True)
+        beside = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
+        tenants = self._codes(beside, self.tenant, names)
+        pairs, places = np.unique(np.stack([subjects[rows], tenants]), axis=1, return_inverse=True)
         found = [self._until(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
-        until[rows] = np.array(found, np.int64)[places.reshape(-1)] if len(rows) else until[rows]
-        return until
+        return rows, np.array(found, np.int64)[places.reshape(-1)]
 
     def _until(self, form: str, names: Sequence[str], tenant: int) -> int:
         of = names[tenant] if tenant != NOBODY else ""

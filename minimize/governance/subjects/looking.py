@@ -18,15 +18,15 @@ from minimize.governance.retention.rules import fields_of
 from minimize.governance.retention.whose import Named, Whose
 from minimize.governance.subjects.asked import Subject
 from minimize.io.index.seek import find
-from minimize.io.stored import Stored
-from minimize.keys import Keyring
+from minimize.io.stored import Stored, coded
+from minimize.keys import Keyring, Kms, find_kms
 from minimize.nested import leaf
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Field, Policy
 from minimize.receipt import OutputFile
 from minimize.settings.rows import microseconds_of
-from minimize.stores import Place
+from minimize.stores import Place, local
 from minimize.techniques.keep import Keep
 
 ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
@@ -43,6 +43,10 @@ class Look:
     key: str
     stored: Stored = field(repr=False)
     keys: Keyring = field(repr=False)
+
+    @property
+    def _kms(self) -> Kms:
+        return find_kms(self.keys, local(self.folder))
 
     @cached_property
     def pointers(self) -> dict[str, Pointer]:
@@ -101,7 +105,8 @@ class Look:
         events = [Event(tenant, "tenant_closed", ALWAYS) for tenant in tenants]
         forms = {each.tenant: set(Whose.of([each], self._named(self.key), None).wide) for each in events}
         there: set[str] = set()
-        for batch in self.stored.batches(columns=[self.pointers[self.key].top]):
+        columns = [self.pointers[self.key].top]
+        for batch in coded(self.stored, self.folder, self._kms, columns).batches(columns=columns):
             there.update(map(str, distinct(pa.Table.from_batches([batch]), self.pointers[self.key])))
         return [tenant for tenant in tenants if not forms[tenant] & there]
 
@@ -135,8 +140,8 @@ class Look:
         pointer = self.pointers.get(self.policy.tenant or "")
         if pointer is None or not is_kept(self.policy.fields[str(self.policy.tenant)]):
             return frozenset(known)
-        batches = self.stored.batches(columns=[pointer.top])
-        names = (pc.unique(_plain(leaf(batch, pointer).values).cast(pa.string())) for batch in batches)
+        batches = coded(self.stored, self.folder, self._kms, [pointer.top]).batches(columns=[pointer.top])
+        names = (_plain(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
         return frozenset(name for each in names for name in each.to_pylist() if name is not None)
 
 
@@ -152,5 +157,5 @@ def _plain(values: pa.Array) -> pa.Array:
 def distinct(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
     """The distinct values of a field of some records, as text."""
     batches = rows.combine_chunks().to_batches()
-    found = (pc.unique(_plain(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    found = (_plain(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
     return frozenset(str(each) for one in found for each in one if each is not None)

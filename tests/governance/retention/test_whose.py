@@ -50,6 +50,20 @@ def test_of_two_events_the_later_counts() -> None:
     assert concerned(Whose.of([LEFT, sooner], TENANT, SUBJECT))[0]
 
 
+def test_a_subject_goes_by_its_own_event_or_its_tenants_whichever_reaches_further() -> None:
+    sooner = Event("north", "tenant_closed", datetime(2026, 4, 1, tzinfo=UTC))
+    assert concerned(Whose.of([LEFT, sooner], TENANT, SUBJECT)) == [True, False, False, False, False]
+    before = Event("north", "subject_left", datetime(2026, 4, 1, tzinfo=UTC), "d1")
+    assert concerned(Whose.of([before, CLOSED], TENANT, SUBJECT)) == [True, True, False, False, True]
+
+
+def test_texts_and_their_dictionaries_are_judged_alike() -> None:
+    coded = pa.record_batch([column.dictionary_encode() for column in BATCH.columns], names=BATCH.schema.names)
+    for events in ([LEFT], [CLOSED], [LEFT, CLOSED]):
+        whose = Whose.of(events, TENANT, SUBJECT)
+        assert whose.concerns(coded, EARLY).tolist() == concerned(whose)
+
+
 def test_who_cannot_be_found_is_lost_and_who_can_is_named() -> None:
     whose = Whose.of([LEFT, CLOSED], None, SUBJECT)
     assert (whose.lost, whose.named) == ((CLOSED,), (LEFT,))
