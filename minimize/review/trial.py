@@ -7,7 +7,7 @@ frequent values) sees the files of the trial.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -109,7 +109,9 @@ class Trial:
 
     def aggregates(self, tried: Sequence[Tried]) -> dict[str, pa.Table]:
         """By name the aggregates of some records; of those that wait for late rows nothing is complete yet."""
-        tallies = observers(self.job, shared(self.job))
+        late = {name: each.late for name, each in self.job.plan.aggregates.items() if each.late is not None}
+        job = replace(self.job, reach={name: each.reach(self.job.at.date()) for name, each in late.items()})
+        tallies = observers(job, shared(job))
         for each in tried:
             if each.behind is not None:
                 for tally in tallies.values():

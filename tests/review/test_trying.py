@@ -190,3 +190,11 @@ def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(house: Ho
     with pytest.raises(ConfigurationError, match=r"waits for late rows \(`late`\), and these are not tried") as caught:
         tried(house)
     assert "`minimize run` into another --output" in caught.value.hint
+
+
+def test_beside_an_aggregate_that_waits_the_others_are_tried(house: House) -> None:
+    aggregated(house)
+    later = {**AGGREGATES["per_model"], "measures": {"kinds": {"count_distinct": "storage"}}, "late": "2d"}
+    house.pipeline(aggregates={**AGGREGATES, "later": later})
+    done = tried(house)
+    assert (done.failures, done.rows) == ((), 1)
