@@ -58,6 +58,8 @@ class Roster:
         """The one that follows, which starts empty; shared by one more, and this one by one less."""
         with self._lock:
             self._sharers -= 1
+            if not self._sharers:
+                self._book = None  # whoever holds the first one holds all that follow
             self._next = Roster() if self._next is None else self._next
             return self._next.joined()
 

@@ -12,7 +12,7 @@ _LEAST: Final = 1 << 12
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 """Fibonacci hashing: integers that stand close together spread."""
 _FREE: Final = -1
-_ROOM: Final = 3
+_ROOM: Final = 2
 """Slots for each integer, at least."""
 
 
@@ -26,7 +26,7 @@ class Integers:
 
     def __init__(self) -> None:
         self._slots = np.full(_LEAST, _FREE, np.int64)
-        self._codes = np.zeros(_LEAST, np.int64)
+        self._codes = np.zeros(_LEAST, np.int32)
         self._parts: list[Codes] = []
         self._size = 0
 
@@ -49,7 +49,7 @@ class Integers:
             places[left] = self._next(places[left])
             held[left] = self._slots.take(places[left])
             left = left[(held[left] != distinct[left]) & (held[left] != _FREE)]
-        codes: Codes = self._codes.take(places)
+        codes: Codes = self._codes.take(places).astype(np.int64)
         fresh = np.flatnonzero(held == _FREE)
         if fresh.size:
             codes[fresh] = np.arange(self._size, self._size + fresh.size)
@@ -62,7 +62,7 @@ class Integers:
         self._size += len(fresh)
         if self._size * _ROOM > len(self._slots):
             size = 1 << (self._size * 2 * _ROOM - 1).bit_length()
-            self._slots, self._codes = np.full(size, _FREE, np.int64), np.zeros(size, np.int64)
+            self._slots, self._codes = np.full(size, _FREE, np.int64), np.zeros(size, np.int32)
             fresh, first = self.values, 0
         self._enter(fresh, first)
 

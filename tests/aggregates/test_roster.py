@@ -61,8 +61,8 @@ def test_who_leaves_meets_those_who_left_in_an_empty_one() -> None:
     whole = roster.nbytes
     after = sharing[0].left()
     assert len(after) == 0
-    assert sharing[1].left() is after
     assert whole * 2 <= roster.nbytes + 1
+    assert sharing[1].left() is after
 
 
 def test_a_roster_travels_with_its_codes() -> None:
@@ -71,3 +71,13 @@ def test_a_roster_travels_with_its_codes() -> None:
     other = pickle.loads(pickle.dumps(roster))
     assert other.encode(pa.array(["b", "a", None])).tolist() == codes.tolist()
     assert len(pickle.loads(pickle.dumps(Roster()))) == 0
+
+
+def test_when_all_have_left_nothing_is_held_though_somebody_holds_the_first_one() -> None:
+    roster = Roster()
+    sharing = [roster.joined() for _ in range(2)]
+    roster.encode(pa.array(["a"]))
+    following = sharing[0].left()
+    assert len(roster) == 1
+    assert sharing[1].left() is following
+    assert (len(roster), roster.nbytes, roster.values) == (0, 0, None)
