@@ -3,7 +3,7 @@
 All lines are walked from key to key in one order. A key that does not stand where the walk has come to, byte by byte, is absent
 in that line. A value in quotes ends at the next quote, any other before the next comma or brace. A line is cut where the walk
 ends at its brace: then it holds these keys, each at most once, and nothing else but the values between them. Any other line is
-left to others, and so is one that holds a backslash.
+left to others, and so is one that holds a backslash or a control character, which are not looked for here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from minimize.io.json_literal import WIDTH, WINDOW, Literal, Marks, Words, first, words
 from minimize.io.json_order import LONGEST, Order
-from minimize.io.json_scan import Places, Scanned, controls
+from minimize.io.json_scan import Places, Scanned
 from minimize.io.rows import Mask
 
 PIECE = 1 << 20
@@ -58,7 +58,7 @@ def cut(lines: Scanned, rows: Places, fit: Mask, order: Order) -> Cuts | None:
         return None
     walk = _Walk.before(lines, rows, len(order.lead))
     values = [walk.past(literal) for literal in order.literals]
-    good = walk.done() & fit[rows] & ~controls(lines, rows)
+    good = walk.done() & fit[rows]
     some = slice(None) if good.all() else good.nonzero()[0]
     held = rows[some]
     spans = np.empty((len(values), len(held), 2), np.int32)

@@ -16,7 +16,7 @@ from minimize.io.columnar import Bound
 from minimize.io.fit import undeclared
 from minimize.io.json_cut import PIECE, Cuts, cut
 from minimize.io.json_order import FIRST, Order, learned
-from minimize.io.json_scan import Places, Scanned, escaped, pieces
+from minimize.io.json_scan import Places, Scanned, controls, escaped, pieces
 from minimize.io.json_values import Column, Kept, Reading, Values
 from minimize.io.project import rows_only
 from minimize.io.shape import Node
@@ -34,7 +34,7 @@ class Known:
 
     def cuts(self, lines: Scanned) -> tuple[Order, list[Cuts]] | None:
         """Lines of a block that could be cut; None where there is no order in them."""
-        fit = ~(lines.odd | escaped(lines))
+        fit = ~(lines.odd | escaped(lines) | controls(lines))
         rows = fit.nonzero()[0]
         order = self.order or learned(map(lines.line, rows[:FIRST].tolist()))
         if order is None:

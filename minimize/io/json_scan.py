@@ -7,7 +7,7 @@ byte. Looking costs a few passes over the bytes; lines are looked at one by one 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,7 @@ class Scanned:
 
     lasts   where the last byte of each is, a carriage return left out
     origin  where each stands in its file, if its block is made of lines that were elsewhere
+    low     where control characters stand that are no line feeds, if these have been looked for
     """
 
     block: Block
@@ -41,6 +42,7 @@ class Scanned:
     lasts: Places
     odd: Mask
     origin: Places | None = None
+    low: Places | None = None
 
     @property
     def marks(self) -> npt.NDArray[np.uint8]:
@@ -110,12 +112,12 @@ def scan(block: Block) -> Scanned:
 
 def looked(block: Block) -> Scanned:
     """The lines of a block, and which are odd; those that nest too deep are not told yet."""
-    starts, ends = _bounds(block.data)
+    starts, ends, low = _bounds(block.data)
     marks = np.frombuffer(block.data, np.uint8)
     last = ends - 1
     last -= (marks[last] == _RETURN) & (last > starts)
     odd = (marks[starts] != _OPEN) | (marks[last] != _CLOSE) | (last - starts >= LIMIT)
-    found = Scanned(block, starts, ends, last, odd)
+    found = Scanned(block, starts, ends, last, odd, low=low)
     for rows in (_zeros(found), _foreign(found)):
         found.odd[rows] = True
     return found
@@ -134,19 +136,32 @@ def pieces(lines: Scanned, rows: Places, size: int) -> Iterator[Places]:
         yield from np.split(rows, np.flatnonzero(np.diff(lines.starts[rows] // size)) + 1)
 
 
-def _bounds(data: bytes) -> tuple[Places, Places]:
-    ends = _places(np.frombuffer(data, np.uint8), _NEWLINE)
+def _bounds(data: bytes) -> tuple[Places, Places, Places]:
+    """Where lines begin and end that are not empty, and where other control characters stand than those that end them."""
+    marks = np.frombuffer(data, np.uint8)
+    low = _low(marks)
+    feeds = marks[low] == _NEWLINE
+    ends, others = (low, low[:0]) if feeds.all() else (low[feeds], low[~feeds])
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
     filled = ends > starts
-    return (starts, ends) if filled.all() else (starts[filled], ends[filled])
+    return (starts, ends, others) if filled.all() else (starts[filled], ends[filled], others)
+
+
+def _low(marks: npt.NDArray[np.uint8]) -> Places:
+    """Where control characters stand."""
+    return _where(marks, lambda some: some < _BLANK)
 
 
 def _places(marks: npt.NDArray[np.uint8], mark: int) -> Places:
-    """Where a byte stands. Looked for in windows, so that no array in between is large: fresh memory costs more than looking."""
-    windows = range(0, len(marks), WINDOW)
-    found = [(marks[at : at + WINDOW] == mark).nonzero()[0] + at for at in windows]
+    """Where a byte stands."""
+    return _where(marks, lambda some: some == mark)
+
+
+def _where(marks: npt.NDArray[np.uint8], told: Callable[[npt.NDArray[np.uint8]], Mask]) -> Places:
+    """Looks in windows, so that no array in between is large: fresh memory costs more than looking."""
+    found = [told(marks[at : at + WINDOW]).nonzero()[0] + at for at in range(0, len(marks), WINDOW)]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
@@ -158,22 +173,19 @@ def escaped(lines: Scanned) -> Mask:
     return found
 
 
-def controls(lines: Scanned, rows: Places) -> Mask:
-    """Which of some lines (by index, each behind the other) hold control characters beside those of their ends."""
-    found = np.zeros(len(rows), bool)
-    start = int(lines.starts[rows[0]])
-    marks = lines.marks[start : int(lines.ends[rows[-1]])]
-    ends = len(rows) - 1 + int((lines.ends[rows] - lines.lasts[rows] - 1).sum())
-    if np.count_nonzero(marks < _BLANK) != ends:
-        places = ((marks < _BLANK) & (marks != _NEWLINE)).nonzero()[0] + start
-        found[lines.at(np.setdiff1d(places, lines.lasts[rows] + 1, assume_unique=True)) - rows[0]] = True
+def controls(lines: Scanned) -> Mask:
+    """The lines that hold control characters beside those of their ends."""
+    found = np.zeros(len(lines.starts), bool)
+    low = _bounds(lines.block.data)[2] if lines.low is None else lines.low
+    if len(low):
+        found[lines.at(np.setdiff1d(low, lines.lasts + 1, assume_unique=True))] = True
     return found
 
 
 def _zeros(lines: Scanned) -> Places:
     """The lines that hold a zero byte, as it is or escaped."""
     data, found = lines.block.data, np.zeros(0, np.int64)
-    if b"\0" in data:
+    if (lines.low is None or len(lines.low)) and b"\0" in data:
         found = lines.holding(b"\0")
     return np.union1d(found, lines.holding(b"\\u0000")) if b"\\" in data and b"\\u0000" in data else found
 

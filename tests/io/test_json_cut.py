@@ -7,7 +7,7 @@ import pytest
 
 from minimize.io.json_cut import Cuts, cut
 from minimize.io.json_order import Order
-from minimize.io.json_scan import looked
+from minimize.io.json_scan import controls, looked
 from minimize.io.lines import Block
 
 ORDER = Order((b"a", b"b", b"long name of a key"), b",", b":")
@@ -16,7 +16,7 @@ GOOD = b'{"a":"x","b":1.5,"long name of a key":"y"}'
 
 def cuts(lines: list[bytes], order: Order = ORDER) -> Cuts | None:
     scanned = looked(Block(0, b"\n".join(lines)))
-    return cut(scanned, np.arange(len(scanned.starts)), ~scanned.odd, order)
+    return cut(scanned, np.arange(len(scanned.starts)), ~(scanned.odd | controls(scanned)), order)
 
 
 def told(lines: list[bytes], order: Order = ORDER) -> list[dict[bytes, str]]:
