@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+
+def _escaped(text: str) -> str:
+    from html import escape
+
+    return escape(text)
 
 
 def page(*parts: str) -> str:
@@ -13,7 +18,7 @@ def page(*parts: str) -> str:
 
 def paragraph(text: str) -> str:
     """A paragraph, or nothing where there is no text."""
-    return f"<p>{escape(text)}</p>" if text else ""
+    return f"<p>{_escaped(text)}</p>" if text else ""
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], words: int | None = None) -> str:
@@ -26,12 +31,12 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], word
     if not lines:
         return ""
     body = f"<thead>{_row('th', head, sides)}</thead><tbody>{''.join(lines)}</tbody>"
-    return f"<table><caption style='text-align:left'>{escape(caption)}</caption>{body}</table>"
+    return f"<table><caption style='text-align:left'>{_escaped(caption)}</caption>{body}</table>"
 
 
 def _row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
     shown = (
-        f"<{tag} style='text-align:{side};vertical-align:top'>{escape(cell)}</{tag}>"
+        f"<{tag} style='text-align:{side};vertical-align:top'>{_escaped(cell)}</{tag}>"
         for cell, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(shown)}</tr>"

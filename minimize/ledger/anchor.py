@@ -14,7 +14,7 @@ from minimize.ledger.audit import Wanted, entries, entry_at, told
 from minimize.ledger.chain import Entry, digest_of, is_signed
 from minimize.ledger.checkpoint import last_checkpoint
 from minimize.ledger.event import Actor, Change, Event, Resource
-from minimize.ledger.tables import AUDIT
+from minimize.ledger.tables.audit import AUDIT
 from minimize.receipt import Receipt
 
 PUBLISH: Final = "publish"

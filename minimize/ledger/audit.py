@@ -15,7 +15,7 @@ from minimize.failpoints import fail_point
 from minimize.ledger.chain import EMPTY, Entry, Head, digest_of, signed_bytes
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Event
-from minimize.ledger.tables import AUDIT
+from minimize.ledger.tables.audit import AUDIT
 from minimize.receipt import canonical
 
 PAGE: Final = 1000

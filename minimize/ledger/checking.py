@@ -18,7 +18,7 @@ from minimize.ledger.checkpoint import check as check_checkpoint
 from minimize.ledger.checkpoint import is_below, last_checkpoint
 from minimize.ledger.codes import found
 from minimize.ledger.event import moment_text
-from minimize.ledger.tables import AUDIT
+from minimize.ledger.tables.audit import AUDIT
 from minimize.receipt import Receipt, canonical
 
 

@@ -23,7 +23,7 @@ from minimize.failpoints import fail_point
 from minimize.ledger.engine import exclusive
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import Process
-from minimize.ledger.tables import LEASES
+from minimize.ledger.tables.leases import LEASES
 from minimize.receipt import time_text
 
 HELD: Final = "E207"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from minimize.failpoints import fail_point
-from minimize.ledger.tables import OUTPUTS, RUNS
+from minimize.ledger.tables.runs import OUTPUTS, RUNS
 from minimize.receipt import Receipt, time_text
 
 COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables import CONSENTS, DISCLOSED, EVENTS, SETTINGS
+from minimize.ledger.tables.consents import CONSENTS
+from minimize.ledger.tables.disclosures import DISCLOSED
+from minimize.ledger.tables.events import EVENTS
+from minimize.ledger.tables.settings import SETTINGS
 
 
 def tenants_named(ledger: Ledger | None) -> frozenset[str]:

@@ -19,7 +19,7 @@ from minimize.ledger.checkpoint import TRUNCATE, Checkpoint, keep
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Actor, Change, Event, Resource, moment_text
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables import AUDIT
+from minimize.ledger.tables.audit import AUDIT
 
 
 @dataclass(frozen=True, slots=True)

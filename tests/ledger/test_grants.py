@@ -13,7 +13,7 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import EVERYTHING
 from minimize.ledger.grants import GrantAct, Meant, record, recorded
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables import GRANTS
+from minimize.ledger.tables.grants import GRANTS
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ACT = GrantAct("g1", "requested", "sam", "{}", NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from minimize.ledger.tables import METADATA
+from minimize.ledger.tables.whole import METADATA
 
 
 def run() -> None:
