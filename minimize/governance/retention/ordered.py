@@ -16,11 +16,11 @@ from minimize.governance.retention.look import Orders
 from minimize.governance.retention.personal import Reduced, owner_of, reduced
 from minimize.governance.retention.rules import Rules, fields_of
 from minimize.governance.retention.sure import is_shown
-from minimize.governance.retention.tokens import recognized
+from minimize.governance.retention.tokens import Batches, recognized
 from minimize.governance.retention.whose import Named, Whose
 from minimize.governance.retention.written import Written
 from minimize.io.places import place_of
-from minimize.io.stored import Stored
+from minimize.io.stored import Stored, coded
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.pointer import Pointer
 from minimize.policy.model import Policy
@@ -61,7 +61,11 @@ class Asked:
         then, schema = written.policy, stored.whole
         orders = Orders(then, self._rules(then, schema), self.at, Clock.of(then, schema), born)
         events = _reaching(self.happened, orders.clock, stored)
-        return _with_events(orders, stored, events, self.keys) if events else orders
+        return _with_events(orders, stored, events, self) if events else orders
+
+    def batches(self, stored: Stored) -> Batches:
+        """The batches of a file, of some columns alone; texts come as dictionaries."""
+        return lambda columns: coded(stored, self.output, self.kms, columns).batches(columns=columns)
 
     def unread(self, written: Written, path: str) -> Orders:
         """The orders for a file that cannot be read: its batch date tells how old it is."""
@@ -99,11 +103,11 @@ def _reaching(events: Sequence[Event], clock: Clock | None, stored: Stored) -> l
     return [event for event in events if bounds is None or bounds[0] <= microseconds_of(event.at)]
 
 
-def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Orders:
-    policy, pointers = orders.policy, orders.rules.pointers
+def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], asked: Asked) -> Orders:
+    policy, pointers, keys = orders.policy, orders.rules.pointers, asked.keys
     tenant, subject = named_in(policy, orders.rules, orders.clock, stored, keys)
     plain = [event for event in events if event.named_by is None]
-    found = recognized(plain, tenant, subject, lambda columns: stored.batches(columns=columns), keys)
+    found = recognized(plain, tenant, subject, asked.batches(stored), keys)
     erasing = [event for event in plain if event.kind != "became_personal"]
     handing = [event for event in plain if event.kind == "became_personal"]
     owner = owner_of(policy)
@@ -113,18 +117,18 @@ def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], keys: 
         erased=Whose.of(erasing, tenant, subject, found),
         handed=Whose.of(handing, tenant, subject, found) if touched else Whose(),
         reduced=touched,
-        others=tuple(_by_others(orders, stored, events, keys)),
+        others=tuple(_by_others(orders, stored, events, asked)),
         owner=owner if owner is not None and owner in pointers and is_shown(policy.fields[owner]) else None,
     )
 
 
-def _by_others(orders: Orders, stored: Stored, events: Sequence[Event], keys: Keyring) -> Iterator[Whose]:
+def _by_others(orders: Orders, stored: Stored, events: Sequence[Event], asked: Asked) -> Iterator[Whose]:
     """Those who are named by another field than the subject, field by field; nobody where a policy has no such field."""
-    policy = orders.policy
+    policy, keys = orders.policy, asked.keys
     for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
         tenant, own = named_in(policy, orders.rules, orders.clock, stored, keys, name)
         mine = [event for event in events if event.named_by == name]
-        found = recognized(mine, tenant, own, lambda columns: stored.batches(columns=columns), keys)
+        found = recognized(mine, tenant, own, asked.batches(stored), keys)
         yield Whose.of(mine, tenant, own, found)
 
 

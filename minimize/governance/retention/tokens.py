@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,7 +46,8 @@ def recognized(
         return {}
     names = subject.column.names
     wanted = {event: _tokens(event, names or ()) for event in told}
-    known = _Known(keys, _standing(tenant, subject, [event.tenant for event in told], batches))
+    tenants = [event.tenant for event, tokens in wanted.items() if tokens]
+    known = _Known(keys, _standing(tenant, subject, tenants, batches))
     return {
         event: Found(known.forms(event.tenant, tokens), names is not None and names <= event.forms.keys())
         for event, tokens in wanted.items()
@@ -84,23 +87,64 @@ def _standing(
     found: dict[str, set[str]] = {name: set() for name in under}
     columns = [each.pointer.top for each in (tenant, subject) if each is not None]
     for batch in batches(columns) if under else ():
+        beside = _Beside.of(batch, None if tenant is None else tenant.pointer, subject.pointer)
         for name, forms in under.items():
-            found[name].update(_beside(batch, None if tenant is None else tenant.pointer, forms, subject.pointer))
+            found[name].update(beside.texts(forms))
     return {name: frozenset(forms) for name, forms in found.items()}
 
 
-def _beside(
-    batch: pa.RecordBatch, tenant: Pointer | None, forms: Collection[str] | None, subject: Pointer
-) -> Iterator[str]:
-    """The distinct subjects of a batch, of records whose tenant stands in one of these forms."""
-    there = leaf(batch, subject)
-    values = there.values
-    if tenant is not None and forms is not None:
-        tenants = leaf(batch, tenant).values.cast(pa.string())
-        mask = pc.is_in(tenants, value_set=pa.array(sorted(forms), pa.string()))
-        values = values.filter(mask.take(pa.array(rows_of(there, batch.num_rows))))
-    distinct = pc.unique(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
-    yield from map(_text, distinct.drop_null().to_pylist())
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """The distinct pairs of a tenant and a subject of a batch, by tenant: worked out once for all of them.
+
+    places  by form of a tenant its number; its subjects are those from `starts` at that number to the next
+    """
+
+    entries: pa.Array = field(repr=False)
+    subjects: Codes = field(repr=False)
+    starts: Codes = field(repr=False)
+    places: Mapping[str, int] = field(repr=False)
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, tenant: Pointer | None, subject: Pointer) -> Self:
+        """Those of a batch; without a column of tenants all subjects are of nobody."""
+        there = leaf(batch, subject)
+        who, entries = _coded(there.values)
+        whose, names = (
+            (np.zeros(len(who), np.int64), pa.array([])) if tenant is None else _coded(leaf(batch, tenant).values)
+        )
+        whose = whose[rows_of(there, batch.num_rows)]
+        pairs = np.unique(((whose + 1) * len(entries) + who)[who >= 0])
+        tenants, subjects = np.divmod(pairs, max(len(entries), 1))
+        starts = np.searchsorted(tenants, np.arange(len(names) + 2))
+        return cls(entries, subjects, starts, {each: place + 1 for place, each in enumerate(_texts(names))})
+
+    def texts(self, forms: Collection[str] | None) -> Iterator[str]:
+        """The subjects beside a tenant that stands in one of these forms; where nobody knows those, all."""
+        if forms is None:
+            yield from _texts(self.entries.take(pa.array(np.unique(self.subjects))))
+            return
+        for place in (self.places[form] for form in forms if form in self.places):
+            yield from _texts(self.entries.take(pa.array(self.subjects[self.starts[place] : self.starts[place + 1]])))
+
+
+def _coded(values: pa.Array) -> tuple[Codes, pa.Array]:
+    """Per value the number of its entry, -1 for none, and the entries."""
+    plain = values.dictionary_decode() if _has_null(values) else values
+    made = plain if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
+    return np.asarray(pc.fill_null(made.indices.cast(pa.int64()), -1).to_numpy(), np.int64), made.dictionary
+
+
+def _has_null(values: pa.Array) -> bool:
+    """Whether a dictionary has null among its entries."""
+    return bool(pa.types.is_dictionary(values.type) and values.dictionary.null_count)
+
+
+def _texts(values: pa.Array) -> Iterator[str]:
+    return map(_text, values.to_pylist())
 
 
 def _text(value: str | int | bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -262,13 +262,13 @@ def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often a file was read for its subjects."""
     from minimize.governance.retention import tokens
 
-    calls, real = list[int](), tokens._beside
+    calls, real = list[int](), tokens._standing
 
-    def counted(*asked: Any) -> Iterator[str]:
-        calls.append(1)
-        return real(*asked)
+    def counted(tenant: Any, subject: Any, tenants: Sequence[str], batches: Any) -> Any:
+        calls.extend([1] * bool(tenants))
+        return real(tenant, subject, tenants, batches)
 
-    monkeypatch.setattr(tokens, "_beside", counted)
+    monkeypatch.setattr(tokens, "_standing", counted)
     return lambda: len(calls)
 
 

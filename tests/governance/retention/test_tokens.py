@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import AS_IT_CAME
 from minimize.governance.retention.recompute import AsItComes
-from minimize.governance.retention.tokens import form_tokens, recognized
+from minimize.governance.retention.tokens import _standing, form_tokens, recognized
 from minimize.governance.retention.whose import Found, Named
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.pointer import Pointer
@@ -47,6 +50,34 @@ def test_a_form_is_found_by_its_token_beside_its_own_tenant_alone(keys: Keyring)
     assert recognized([event], TENANT, SUBJECT, there, keys) == {event: Found(frozenset({"d1"}), whole=True)}
     elsewhere = batches(("south", "d1"), ("north", "d2"))
     assert recognized([event], TENANT, SUBJECT, elsewhere, keys) == {event: Found(whole=True)}
+
+
+ROWS = st.lists(st.tuples(st.sampled_from(["north", "south", "east", None]), st.sampled_from(["d1", "d2", "d3", None])))
+
+
+@given(ROWS, st.booleans(), st.booleans())
+def test_everybody_is_found_beside_his_tenant_alone_be_they_texts_or_dictionaries(
+    rows: list[tuple[str | None, str | None]], coded: bool, whole: bool
+) -> None:
+    columns = [pa.array([row[place] for row in rows], pa.string()) for place in (0, 1)]
+    null = {"null_encoding": "encode" if whole else "mask"}
+    arrays = [pc.dictionary_encode(each, **null) if coded else each for each in columns]
+    batch = pa.record_batch(arrays, names=["tenant", "subject"])
+    found = _standing(TENANT, SUBJECT, ["north", "south", "west"], lambda _: [batch, batch])
+    assert found == {
+        name: {who for whose, who in rows if whose == name and who is not None} for name in ("north", "south", "west")
+    }
+    everybody = _standing(None, SUBJECT, ["north"], lambda _: [batch])
+    assert everybody == {"north": {who for _, who in rows if who is not None}}
+
+
+def test_nothing_is_read_for_events_whose_subjects_have_no_form_there(keys: Keyring) -> None:
+    event = left(keys, "north", "d1", way="another")
+
+    def unread(columns: Collection[str]) -> list[pa.RecordBatch]:
+        raise AssertionError
+
+    assert recognized([event], TENANT, SUBJECT, unread, keys) == {event: Found()}
 
 
 def test_where_tenants_are_not_shown_every_subject_is_held_against_it(keys: Keyring) -> None:
