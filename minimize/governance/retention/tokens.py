@@ -21,6 +21,7 @@ from minimize.keys import Keyring
 from minimize.ledger.tokens import KEY, token_of, version_in, versions_in
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
+from minimize.techniques.distinct import merged
 
 PURPOSE: Final = "ledger/forms"
 Batches = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
@@ -132,9 +133,9 @@ class _Beside:
 
 
 def _coded(values: pa.Array) -> tuple[Codes, pa.Array]:
-    """Per value the number of its entry, -1 for none, and the entries."""
+    """Per value the number of its entry, -1 for none, and the entries, each once."""
     plain = values.dictionary_decode() if _has_null(values) else values
-    made = plain if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
+    made = merged(plain) if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
     return np.asarray(pc.fill_null(made.indices.cast(pa.int64()), -1).to_numpy(), np.int64), made.dictionary
 
 
