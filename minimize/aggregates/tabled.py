@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from minimize.aggregates.base import Codes
+from minimize.codebook import Codes, InOrder
 
 
-class Tabled:
+class Tabled(InOrder):
     """Hands out the codes 0, 1, 2 … to integers in the order in which they first come.
 
     >>> known = Tabled()
@@ -17,19 +17,8 @@ class Tabled:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._cells: npt.NDArray[np.int32] = np.empty(0, np.int32)
-        self._parts: list[Codes] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def values(self) -> Codes:
-        """The integer of each code."""
-        if len(self._parts) != 1:
-            self._parts = [np.concatenate([np.empty(0, np.int64), *self._parts])]
-        return self._parts[0]
 
     def codes(self, integers: Codes, cells: int) -> npt.NDArray[np.int32]:
         """The code of each of some integers, which are below so many."""
@@ -48,7 +37,5 @@ class Tabled:
         marks = -2 - np.arange(len(integers), dtype=np.int32)
         self._cells[integers[::-1]] = marks[::-1]
         fresh = integers[self._cells.take(integers) == marks]
-        self._cells[fresh] = np.arange(self._size, self._size + len(fresh))
-        self._parts.append(fresh)
-        self._size += len(fresh)
+        self._cells[fresh] = self.add(fresh)
         return self._cells.take(integers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minimize.codebook.book import Codebook, settled
+from minimize.codebook.inorder import InOrder
 from minimize.codebook.integers import Integers
 from minimize.codebook.packed import Codes, are_same, ascending, changes, pack, unpack
 
-__all__ = ["Codebook", "Codes", "Integers", "are_same", "ascending", "changes", "pack", "settled", "unpack"]
+__all__ = ["Codebook", "Codes", "InOrder", "Integers", "are_same", "ascending", "changes", "pack", "settled", "unpack"]

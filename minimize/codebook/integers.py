@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from minimize.codebook.inorder import InOrder
 from minimize.codebook.packed import Codes
 
 _LEAST: Final = 1 << 12
@@ -16,7 +17,7 @@ _ROOM: Final = 2
 """Slots for each integer, at least."""
 
 
-class Integers:
+class Integers(InOrder):
     """Hands out the codes 0, 1, 2 … to integers from 0 to 2**63 - 1, in the order in which they first come.
 
     >>> known = Integers()
@@ -25,20 +26,9 @@ class Integers:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._slots = np.full(_LEAST, _FREE, np.int64)
         self._codes = np.zeros(_LEAST, np.int32)
-        self._parts: list[Codes] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def values(self) -> Codes:
-        """The integer of each code."""
-        if len(self._parts) != 1:
-            self._parts = [np.concatenate([np.empty(0, np.int64), *self._parts])]
-        return self._parts[0]
 
     def codes(self, distinct: Codes) -> Codes:
         """The code of each of some integers, none of which comes twice."""
@@ -52,19 +42,19 @@ class Integers:
         codes: Codes = self._codes.take(places).astype(np.int64)
         fresh = np.flatnonzero(held == _FREE)
         if fresh.size:
-            codes[fresh] = np.arange(self._size, self._size + fresh.size)
-            self._add(distinct[fresh])
+            codes[fresh] = self.add(distinct[fresh])
         return codes
 
-    def _add(self, fresh: Codes) -> None:
-        first = self._size
-        self._parts.append(fresh)
-        self._size += len(fresh)
-        if self._size * _ROOM > len(self._slots):
-            size = 1 << (self._size * 2 * _ROOM - 1).bit_length()
+    def add(self, fresh: Codes) -> Codes:
+        """The codes of integers that have none yet, each once; these are found from now on."""
+        added = super().add(fresh)
+        first = len(self) - len(fresh)
+        if len(self) * _ROOM > len(self._slots):
+            size = 1 << (len(self) * 2 * _ROOM - 1).bit_length()
             self._slots, self._codes = np.full(size, _FREE, np.int64), np.zeros(size, np.int32)
             fresh, first = self.values, 0
         self._enter(fresh, first)
+        return added
 
     def _enter(self, fresh: Codes, first: int) -> None:
         """Each into the next free slot: of several that want it, the one that is there afterwards has it."""
