@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from minimize.table import Table
 
 if TYPE_CHECKING:
     from minimize.engines.base import Engine
 
-ENGINES: Final[Mapping[str, str]] = MappingProxyType(
-    {"local": "minimize.engines.local", "spark": "minimize.engines.spark"}
-)
-"""The word that a command uses, and the module whose `run` is the engine. None is loaded before it is asked for."""
-
-
-def engine(name: str) -> Engine:
-    """The engine of a name in the table."""
-    found: Engine = import_module(ENGINES[name]).run
-    return found
+ENGINES: Final[Mapping[str, Engine]] = Table("minimize.engines", {"local": "local.run", "spark": "spark.run"})
+"""The word that a command uses, and the engine."""

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from minimize.engines import ENGINES, engine
+from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError, quietly, without_values
 from minimize.io.publish import Output, Staging, open_output
 from minimize.job.beside import beside
@@ -115,7 +115,7 @@ def _published(given: Given, folder: Output, how: How, booking: Booking) -> Rece
     """Publishes all dates, or none; of pending ones those of which not too much is in quarantine."""
     late = Late.of(given, folder.receipts())
     with folder.begin(booking.run_id) as staging:
-        outcomes, files = moved(given, staging, engine(how.engine), late, how.progress)
+        outcomes, files = moved(given, staging, ENGINES[how.engine], late, how.progress)
         bad = check_quarantine(given.pipeline, outcomes)
         if not bad:
             attachments = beside(given.pipeline, given.plan, how.backfill)

@@ -20,7 +20,7 @@ ROOMS = {
     "techniques": {kind.__module__ for kind in TECHNIQUES.values()},
     "measures": {kind.__module__ for kind in MEASURES.values()},
     "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.io.memory"},
-    "engines": set(ENGINES.values()),
+    "engines": {run.__module__ for run in ENGINES.values()},
     "exchange": {module for row in EXCHANGED.values() for module in (row.reads, row.writes) if module},
     "verbs": {module for module, _ in VERBS.values()},
     "settings": {read.__module__ for read in files.FORMATS.values()} | {"minimize.settings.memory"},
