@@ -5,17 +5,21 @@ A test's own hands are pyarrow's file system, opened without any code of the hou
 
 from __future__ import annotations
 
+import hmac
 import os
 import shutil
 import socket
 import subprocess
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import pytest
 from pyarrow.fs import AzureFileSystem, FileSelector, FileSystem, GcsFileSystem
@@ -27,6 +31,8 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 """What every Azurite is opened with: written in its documentation, and no secret."""
 AZURITE = Path(__file__).parent.parent / ".azurite" / "node_modules" / ".bin" / "azurite-blob"
 """Where `.ci/azurite` puts it."""
+ANSWERS = Path(__file__).parent / "azurite.js"
+"""What it is told about answers."""
 
 
 class Emulated(Bucket):
@@ -107,6 +113,23 @@ class Azure(Emulated):
         schemes = {f"{kind}_storage_scheme": "http" for kind in ("blob", "dfs")}
         return AzureFileSystem(ACCOUNT, account_key=KEY, **places, **schemes)
 
+    def lease(self, key: str, action: str) -> None:
+        """Acquires or breaks a lease on an object, as another client of the account would."""
+        said = {
+            "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
+            "x-ms-lease-action": action,
+            **({"x-ms-lease-duration": "-1"} if action == "acquire" else {"x-ms-lease-break-period": "0"}),
+            "x-ms-version": "2021-12-02",
+        }
+        path = f"/{ACCOUNT}/{self.name}/{quote(key)}"
+        headers = "".join(f"{name}:{value}\n" for name, value in sorted(said.items()))
+        signed = f"PUT{chr(10) * 12}{headers}/{ACCOUNT}{path}\ncomp:lease"
+        signature = b64encode(hmac.digest(b64decode(KEY), signed.encode(), "sha256")).decode()
+        with closing(HTTPConnection(self.host, timeout=60)) as connection:
+            access = {"Authorization": f"SharedKey {ACCOUNT}:{signature}", "Content-Length": "0"}
+            connection.request("PUT", f"{path}?comp=lease", headers=said | access)
+            assert connection.getresponse().status in (201, 202)
+
 
 @contextmanager
 def google() -> Iterator[str]:
@@ -132,7 +155,7 @@ def azurite() -> Iterator[str]:
     words = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck", "--disableTelemetry"]
     with TemporaryDirectory() as folder:
         command = [str(found), *words, "--silent", "--location", folder]
-        with _serving(command, port, {"AZURITE_ACCOUNTS": ""}) as host:
+        with _serving(command, port, {"AZURITE_ACCOUNTS": "", "NODE_OPTIONS": f'--require "{ANSWERS}"'}) as host:
             yield host
 
 

@@ -43,8 +43,9 @@ def swap(new: Remote, target: Remote, files: Sequence[str], run_id: str, turn: i
 
 def remove(target: Remote) -> None:
     """Removes a partition: its mark first."""
-    if target.below():
-        (target / SUCCESS).unlink()
+    if there := target.sizes():
+        if SUCCESS in there:
+            (target / SUCCESS).unlink()
         fail_point("swap.unmarked", 0)
         target.remove_tree()
 

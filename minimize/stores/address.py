@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from minimize.errors import OutputError, SourceError
 from minimize.stores import azure
-from minimize.stores.reasons import UNKNOWN, Reason, why
+from minimize.stores.reasons import HELD, UNKNOWN, Reason, why
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -23,6 +24,9 @@ T = TypeVar("T")
 Fault = type[SourceError] | type[OutputError]
 """What is raised where the store refuses."""
 _URI: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+_HELD_FOR: Final = 20.0
+"""Seconds until an object that somebody holds is given up."""
+_PAUSE: Final = 0.5
 _ONCE: Final = 5 << 30
 """The largest object that S3 copies in one step."""
 _S3: Final = frozenset({"region", "scheme", "endpoint_override"})
@@ -99,8 +103,19 @@ class Bucket:
         """Whether both are the same bucket, however it is reached."""
         return (self.scheme, self.authority) == (other.scheme, other.authority)
 
-    def done(self, work: Callable[[FileSystem], T]) -> T:
-        """What the work gives with the store. Raises FileNotFoundError, and the fault where it refuses, without its words."""
+    def done(self, work: Callable[[FileSystem], T], *, again: bool = True) -> T:
+        """What the work gives with the store. Where somebody holds what it is about it is tried again for a while, if it may be.
+
+        Raises FileNotFoundError, and the fault where the store refuses, without its words.
+        """
+        until = time.monotonic() + (_HELD_FOR if again else 0)
+        while isinstance(given := self._tried(work), Reason) and given is HELD and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        if isinstance(given, Reason):
+            raise self.fault(f"{self} {given.message}", hint=given.hint)
+        return given
+
+    def _tried(self, work: Callable[[FileSystem], T]) -> T | Reason:
         reason: Reason | None = UNKNOWN
         try:
             return work(self.files)
@@ -110,7 +125,7 @@ class Bucket:
             reason = why(error) or UNKNOWN
         if reason is None:
             raise FileNotFoundError(f"{self} has no such object")
-        raise self.fault(f"{self} {reason.message}", hint=reason.hint)
+        return reason
 
     def path(self, key: str) -> str:
         """A key as the store's file system knows it."""

@@ -24,11 +24,18 @@ DENIED: Final = Reason(
 MISSING: Final = Reason("is not there", "is the bucket's name right, and the region or account?")
 BUSY: Final = Reason("asks us to slow down, or is out of order", "try again later")
 GONE: Final = Reason("cannot be reached", "is the network there, and the endpoint right?")
+HELD: Final = Reason("holds an object for somebody else", "try again in a minute; who holds a lease on it?")
+"""Nothing was done, and it may be let go at any moment: in Azure whoever deletes an object holds it for 15 seconds at most."""
 _STORE: Final = re.compile(r"AWS Error|curlCode|google::cloud|Azure|resolve region|OAuth2|\bHTTP\b", re.I)
 _KNOWN: Final[Sequence[tuple[re.Pattern[str], Reason]]] = (
     (re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|ContainerNotFound|bucket .*not found", re.I), MISSING),
+    (re.compile(r"\[Lease\w*\]"), HELD),
     (
-        re.compile(r"NETWORK_CONNECTION|curlCode|timed? ?out|could ?n.t (resolve|connect)|get a new connection", re.I),
+        re.compile(
+            r"NETWORK_CONNECTION|curlCode|timed? ?out|could ?n.t (resolve|connect)|get a new connection|"
+            r"connection closed|sending request",
+            re.I,
+        ),
         GONE,
     ),
     (

@@ -17,9 +17,9 @@ class Upload:
 
     def write(self, data: Any) -> int:
         """Takes bytes in, all of them."""
-        self.bucket.done(lambda _: self.file.write(data))
+        self.bucket.done(lambda _: self.file.write(data), again=False)
         return len(data)
 
     def close(self) -> None:
         """Makes it an object."""
-        self.bucket.done(lambda _: self.file.close())
+        self.bucket.done(lambda _: self.file.close(), again=False)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 from pyarrow.fs import AzureFileSystem
 
 from minimize.errors import OutputError, SourceError
-from minimize.stores import output_at, where
+from minimize.stores import address, output_at, where
 from minimize.stores.azure import ONCE, with_credentials
 from minimize.stores.remote import Remote
-from tests.buckets import Bucket
-from tests.emulators import KEY, azure_access
+from tests.buckets import Bucket, empty_bucket
+from tests.emulators import KEY, Azure, azure_access
 
 OPEN = "abfs://devstoreaccount1@127.0.0.1:1/house/x?enable_tls=false"
 
@@ -87,3 +91,60 @@ def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
     monkeypatch.setattr("minimize.stores.address.Bucket.once", property(lambda _: 4))
     bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 10)
     assert bucket.get("b/c.gz") == b"0123456789"
+
+
+@pytest.mark.azure
+def test_an_object_that_another_holds_is_removed_and_written_once_it_is_let_go(azure: str) -> None:
+    with azure_access(), ThreadPoolExecutor(2) as pool:
+        bucket = empty_bucket(azure, Azure)
+        assert isinstance(bucket, Azure)
+        for key in ("gone", "anew"):
+            bucket.put(key, b"x")
+            bucket.lease(key, "acquire")
+        going = [pool.submit(bucket.at("gone").unlink), pool.submit(bucket.at("anew").write_bytes, b"y")]
+        time.sleep(1.5)
+        assert not any(work.done() for work in going)
+        for key in ("gone", "anew"):
+            bucket.lease(key, "break")
+        assert [work.result() for work in going] == [None, None]
+        assert bucket.keys() == ["anew"]
+        assert bucket.get("anew") == b"y"
+
+
+HELD = (
+    "Failed to acquire a lease on file 'house/contoso': Azure Error: [LeaseAlreadyPresent] 409 There is already a lease"
+)
+
+
+def held(times: int, done: list[int]) -> Any:
+    """A work that finds what it is about held by another for so many times."""
+
+    def work(_: object) -> str:
+        done.append(1)
+        if len(done) <= times:
+            raise OSError(HELD)
+        return "done"
+
+    return work
+
+
+def test_what_another_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "_PAUSE", 0.001)
+    done: list[int] = []
+    with azure_access():
+        assert at(OPEN).bucket.done(held(3, done)) == "done"
+    assert len(done) == 4
+
+
+def test_what_another_holds_for_ever_is_told_and_an_upload_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "_PAUSE", 0.001)
+    monkeypatch.setattr(address, "_HELD_FOR", 0.05)
+    done: list[int] = []
+    with azure_access(), pytest.raises(SourceError, match="holds an object for somebody else") as caught:
+        at(OPEN).bucket.done(held(10**9, done))
+    assert len(done) > 1
+    assert "contoso" not in str(caught.value)
+    done.clear()
+    with azure_access(), pytest.raises(SourceError, match="holds an object"):
+        at(OPEN).bucket.done(held(10**9, done), again=False)
+    assert len(done) == 1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.stores.reasons import BUSY, DENIED, GONE, MISSING, Reason, why
+from minimize.stores.reasons import BUSY, DENIED, GONE, HELD, MISSING, Reason, why
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,11 @@ from minimize.stores.reasons import BUSY, DENIED, GONE, MISSING, Reason, why
         ("AWS Error SLOW_DOWN during PutObject operation", BUSY),
         ("google::cloud::Status(UNAUTHENTICATED: no default credentials)", DENIED),
         ("google::cloud::Status(UNAVAILABLE: try later)", BUSY),
+        (
+            "Failed to acquire a lease on file 'x': Azure Error: [LeaseAlreadyPresent] 409 There is already a lease",
+            HELD,
+        ),
+        ("Azure Error: [] Connection closed before getting full response or response is less than expected.", GONE),
         ("Azure Error: [ContainerNotFound] 404 The specified container does not exist", MISSING),
         ("Azure Error: DefaultAzureCredential: Failed to get token", DENIED),
         ("zstd decompression failed at the value 403 credential", None),
