@@ -14,7 +14,7 @@ import click
 
 from benchmarks import calls, deleting, door, encrypting, expiring, finding, layouts, memory, report, sharing
 from benchmarks.compare import unequal
-from benchmarks.contenders import CONTENDERS, Contender, Job
+from benchmarks.contenders import CONTENDERS, OURS, Contender, Job
 from benchmarks.data import generate
 from benchmarks.given import Given
 from benchmarks.goals import Figures
@@ -133,7 +133,7 @@ def _compared(chosen: Sequence[Contender], given: Inputs, work: Path) -> dict[st
     """Every contender once, to warm up and to compare; what differs from ours, by contender."""
     differing = {}
     for job in dict.fromkeys(one.job for one in chosen):
-        ours = next(one for one in CONTENDERS if one.job == job and one.name == "minimize")
+        ours = next(one for one in CONTENDERS if one.job == job and one.name == OURS)
         kept(ours, given[job], _out(ours, work))
         for one in chosen:
             if one.job == job and one is not ours:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.contenders import Job
+from benchmarks.contenders import OURS, Job
 from benchmarks.measure import Figure
 
 Figures = Mapping[tuple[Job, str], Figure]
@@ -25,7 +25,7 @@ class Goal:
 
     def reached(self, figures: Figures) -> float | None:
         """The ratio; None where one side was not measured."""
-        ours = figures.get((self.job, "minimize"))
+        ours = figures.get((self.job, OURS))
         theirs = [figures[self.job, name].of(self.what) for name in self.others if (self.job, name) in figures]
         return ours.of(self.what) / min(theirs) if ours is not None and theirs else None
 

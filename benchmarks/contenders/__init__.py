@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Job = Literal["a", "b", "ingest"]
+OURS = "minimize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +26,20 @@ class Contender:
 
 
 CONTENDERS = (
-    Contender("minimize", "a", None),
+    Contender(OURS, "a", None),
     Contender("kernels", "a", "records_kernels"),
     Contender("copy all", "a", "copy_all", same_result=False),
     Contender("copy needed", "a", "copy_needed", same_result=False),
     Contender("duckdb join", "a", "records_duckdb"),
     Contender("duckdb row", "a", "records_duckdb_row"),
     Contender("polars", "a", "records_polars"),
-    Contender("minimize", "b", None),
+    Contender(OURS, "b", None),
     Contender("kernels", "b", "fleet_kernels"),
     Contender("duckdb plain", "b", "fleet_duckdb_plain"),
     Contender("duckdb tuned", "b", "fleet_duckdb"),
     Contender("polars plain", "b", "fleet_polars_plain"),
     Contender("polars tuned", "b", "fleet_polars"),
-    Contender("minimize", "ingest", "ingest_minimize"),
+    Contender(OURS, "ingest", "ingest_minimize"),
     Contender("duckdb lenient", "ingest", "ingest_duckdb_lenient", same_result=False),
     Contender("polars lenient", "ingest", "ingest_polars_lenient", same_result=False),
     Contender("duckdb strict", "ingest", "ingest_duckdb"),

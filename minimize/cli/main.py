@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
@@ -14,6 +11,7 @@ import click
 from minimize.cli.examples import exemplified
 from minimize.cli.failure import guarded
 from minimize.cli.log import FORMATS, set_up
+from minimize.cli.process import alone
 
 VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("minimize.cli.init", "A policy in which every field found is dropped, ready to edit."),
@@ -108,37 +106,9 @@ def group(log_format: str, verbose: bool) -> None:
 
 
 def entry() -> None:
-    """The `minimize` command, in a process of its own.
-
-    Arrow imports pandas, where that is installed, at the first list that becomes an array: half a second for what no command
-    uses. Here it is told that there is none. Of its allocators it takes the one that holds least of what was freed, unless
-    somebody chose another; and NumPy's linear algebra, of which no command makes use, starts no threads that wait in a loop.
-    Plugins of pydantic, which would be shown what is in policies and receipts, are not looked for.
-    What is no longer used is looked for less often: modules stay, and columns are freed without it. At the end nobody
-    looks for it at all, since the process goes as a whole.
-    """
-    gc.set_threshold(200_000, 20, 50)
-    sys.meta_path.insert(0, Without("pandas"))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if sys.platform == "linux":
-        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
-    try:
+    """The `minimize` command, in a process of its own."""
+    with alone():
         main()
-    finally:
-        gc.freeze()
-
-
-class Without:
-    """Finds a package missing."""
-
-    def __init__(self, package: str) -> None:
-        self._package = package
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        """Nothing to say of other modules. Raises ModuleNotFoundError for the package."""
-        if fullname == self._package:
-            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
 
 
 def main() -> None:
