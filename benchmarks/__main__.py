@@ -12,16 +12,17 @@ from typing import Any
 
 import click
 
-from benchmarks import calls, deleting, door, encrypting, expiring, finding, layouts, memory, report, sharing
+from benchmarks import calls, report
 from benchmarks.compare import unequal
 from benchmarks.contenders import CONTENDERS, OURS, Contender, Job
 from benchmarks.data import generate
 from benchmarks.given import Given
 from benchmarks.goals import Figures
 from benchmarks.measure import Figure, Run, kept, timed
+from benchmarks.parts import PARTS, Asked
 from benchmarks.plot import plot
 
-PARTS = ("a", "b", "ingest", "memory", "calls", "finding", "expiring", "deleting", "sharing", "encrypting", "door")
+WORDS = ("a", "b", "ingest", *PARTS)
 Inputs = dict[Job, Given]
 
 
@@ -30,7 +31,7 @@ Inputs = dict[Job, Given]
 @click.option("--lines", default=None, type=int, help="NDJSON lines; a tenth of the rows where nothing is said.")
 @click.option("--runs", default=5, show_default=True, help="Measured runs of each contender, after one to warm up.")
 @click.option(
-    "--only", multiple=True, metavar="WORD", help=f"A part ({', '.join(PARTS)}) or a contender; may be repeated."
+    "--only", multiple=True, metavar="WORD", help=f"A part ({', '.join(WORDS)}) or a contender; may be repeated."
 )
 @click.option(
     "--files",
@@ -68,35 +69,12 @@ def main(rows: int, lines: int | None, runs: int, only: tuple[str, ...], files: 
         "figures": [report.listed(one, figures[one.job, one.name]) for one in chosen],
         "goals": report.goals(figures),
     }
-    if "memory" in parts:
-        found["memory"] = memory.peaks(data, rows, times, work)
-        found["goals"] += memory.goals(found["memory"])
-    if "calls" in parts:
-        found["calls"] = {**calls.prepared(given["a"]), **calls.starts()}
-        found["goals"] += calls.goals(found["calls"])
-    if "finding" in parts:
-        found["finding"] = finding.found(given["a"], work, runs)
-        found["goals"] += finding.goals(found["finding"])
-        click.echo("\n" + layouts.lines(found["finding"]))
-    if "expiring" in parts:
-        found["expiring"] = expiring.expired(given["a"], work, files, runs)
-        found["goals"] += expiring.goals(found["expiring"])
-        click.echo("\n" + expiring.lines(found["expiring"]))
-    if "deleting" in parts:
-        found["deleting"] = deleting.deleted(given["a"], work, files, runs)
-        found["goals"] += deleting.goals(found["deleting"])
-        click.echo("\n" + expiring.lines(found["deleting"]))
-    if "sharing" in parts:
-        found["sharing"] = sharing.shared(given["a"], runs)
-        found["goals"] += sharing.goals(found["sharing"])
-    if "encrypting" in parts:
-        found["encrypting"] = encrypting.encrypted(given["a"], work, runs)
-        found["goals"] += encrypting.goals(found["encrypting"])
-        click.echo("\n" + layouts.lines(found["encrypting"]))
-    if "door" in parts:
-        found["door"] = door.read(given["a"], work, runs)
-        found["goals"] += door.goals(found["door"])
-        click.echo("\n" + door.lines(found["door"]))
+    for word in (word for word in parts if word in PARTS):
+        part = PARTS[word]
+        found[word] = part.measured(Asked(given["a"], data, work, rows, runs, files, times))
+        found["goals"] += part.goals(found[word])
+        if part.lines is not None:
+            click.echo("\n" + part.lines(found[word]))
     click.echo("\n" + report.table(found["figures"]) + "\n\n" + report.goal_table(found["goals"]))
     (data / "results.json").write_text(json.dumps(found, indent=2) + "\n")
     if figures:
@@ -112,11 +90,11 @@ def _compiled(folder: Path) -> None:
 
 
 def _parts(only: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part for part in PARTS if part in only) or PARTS
+    return tuple(word for word in WORDS if word in only) or WORDS
 
 
 def _named(contender: Contender, only: Sequence[str]) -> bool:
-    names = set(only) - set(PARTS)
+    names = set(only) - set(WORDS)
     return not names or contender.name in names
 
 
