@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import calls, deleting, door, encrypting, expiring, finding, layouts, memory, sharing
+from benchmarks import calls, deleting, distributing, door, encrypting, expiring, finding, layouts, memory, sharing
 from benchmarks.given import Given
 
 Figures = dict[str, Any]
@@ -60,4 +60,9 @@ PARTS: Mapping[str, Part] = {
         lambda asked: encrypting.encrypted(asked.devices, asked.work, asked.runs), encrypting.goals, layouts.lines
     ),
     "door": Part(lambda asked: door.read(asked.devices, asked.work, asked.runs), door.goals, door.lines),
+    "spark": Part(
+        lambda asked: distributing.distributed(asked.devices, asked.work, asked.runs),
+        distributing.goals,
+        distributing.lines,
+    ),
 }
