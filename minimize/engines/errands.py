@@ -7,7 +7,7 @@ files; an error comes back as one of ours, so that no other process prints or lo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,7 +18,17 @@ import pyarrow as pa
 
 from minimize.engines.base import Job, Unkept, row_key
 from minimize.engines.local import Done, Worker
-from minimize.engines.passes import Tallies, generalize, only_tops, said_of, shared, through, until_tally
+from minimize.engines.passes import (
+    Tallies,
+    generalize,
+    late_observers,
+    observers,
+    only_tops,
+    said_of,
+    shared,
+    through,
+    until_tally,
+)
 from minimize.engines.shares import Share
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, quietly
 from minimize.installed import version
@@ -53,6 +63,22 @@ class Load:
     number: int
     parts: Share
     staying: Staying | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[T]):
+    """What came of some shares, or what was wrong with the first of them that failed; `number` is the first share's."""
+
+    number: int
+    result: T | MinimizeError
+
+
+class Gather(Protocol[T]):
+    """What came of several shares as one."""
+
+    def __call__(self, job: Job, results: Iterable[T], /) -> T:
+        """Takes them in any order, each when the one before was taken in."""
+        ...
 
 
 class Work(Protocol[T_co]):
@@ -110,8 +136,28 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 def carried_out(errand: Errand[Any], load: Load, attempt: str) -> Any:
     """What came of an errand, or what was wrong. Raises RuntimeError, which holds no value, where a second try may help."""
+    return _told(lambda: errand.work(errand.opened(), load, attempt))
+
+
+def gathered(errand: Errand[T], gather: Gather[T], told: Iterable[Told[T]]) -> Told[T]:
+    """What came of several shares as one; where some failed, what was wrong with the first of them."""
+    numbers, wrong = list[int](), list[Told[T]]()
+
+    def good() -> Iterator[T]:
+        for each in told:
+            numbers.append(each.number)
+            if isinstance(each.result, MinimizeError):
+                wrong.append(each)
+            else:
+                yield each.result
+
+    whole = _told(lambda: gather(errand.opened(), good()))
+    return min(wrong, key=lambda each: each.number) if wrong else Told(min(numbers), whole)
+
+
+def _told(work: Callable[[], Any]) -> Any:
     try:
-        return quietly(lambda: errand.work(errand.opened(), load, attempt))
+        return quietly(work)
     except MinimizeError as error:
         wrong = error.with_traceback(None)
     if wrong.code == INTERNAL:
@@ -120,13 +166,30 @@ def carried_out(errand: Errand[Any], load: Load, attempt: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """What came of the last pass over a share, and the files that it wrote."""
+class Files:
+    """What one attempt at a share wrote."""
 
     attempt: str
-    done: Done
     records: Sequence[Written]
     rejects: Sequence[Written]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of the last pass over some shares, and the files that the attempts at them wrote."""
+
+    done: Done
+    files: Sequence[Files]
+
+
+def finished(job: Job, results: Iterable[Finished]) -> Finished:
+    """What came of several shares as one."""
+    known = shared(job)
+    done, files = Done(observers(job, known), late_observers(job, known)), list[Files]()
+    for result in results:
+        done.merge(result.done)
+        files += result.files
+    return Finished(done, files)
 
 
 def candidates(job: Job, load: Load, attempt: str) -> pa.Table | None:
@@ -164,7 +227,7 @@ class Finish:
         try:
             done = Worker(job, stages, self._quarantine(rejects), shared(job))((load.parts, records))
             written = [() if sink is None else sink.close() for sink in (records, rejects)]
-            return Finished(attempt, done, *written)
+            return Finished(done, [Files(attempt, *written)])
         finally:
             for sink in (rejects, records):
                 if sink is not None:
@@ -212,13 +275,18 @@ def shared_aside(keys: Keyring | None, memory: int | None) -> Aside:
     return Aside(memory, hashlib.sha256(secret).digest())
 
 
-def merged(job: Job, tallies: Iterable[Tallies]) -> dict[str, Technique]:
+def settled(job: Job, tallies: Iterable[Tallies]) -> dict[str, Technique]:
     """What the tallies of all shares settle into."""
     keys = job.keys if isinstance(job.keys, Keyring) else None
-    all_ = Tallies(only_tops(job).plan, shared_aside(keys, job.aside.budget.total), {})
+    return seen(replace(job, aside=shared_aside(keys, job.aside.budget.total)), tallies).settle()
+
+
+def seen(job: Job, tallies: Iterable[Tallies]) -> Tallies:
+    """The tallies of several shares as one."""
+    all_ = Tallies(only_tops(job).plan, job.aside, {})
     for each in tallies:
         all_.merge(each)
-    return all_.settle()
+    return all_
 
 
 def _before(job: Job, load: Load) -> tuple[Stage, ...]:

@@ -2,8 +2,9 @@
 
 Executors read with our own sources, so that positions, strict types and quarantine stay, and write below the run's staging
 folder, which they must see as the driver does, under names that no other attempt has. The driver publishes what successful
-tasks reported; retries and speculation count nothing twice. Nothing of a record goes through Spark but what tallies hold and
-the subjects of undeclared fields, and a session that would write these to its disks, or send them, in the clear is refused.
+tasks reported; retries and speculation count nothing twice. Tallies are put together by executors first. Nothing of a record
+goes through Spark but what tallies hold and the subjects of undeclared fields, and a session that would write these to its
+disks, or send them, in the clear is refused.
 """
 
 from __future__ import annotations
@@ -23,16 +24,20 @@ from minimize.engines.errands import (
     Errand,
     Finish,
     Finished,
+    Gather,
     Load,
+    Told,
     Work,
     candidates,
     carried_out,
-    merged,
+    finished,
+    gathered,
+    seen,
+    settled,
     shared_out,
     values_seen,
 )
-from minimize.engines.local import Done
-from minimize.engines.passes import deduplicates, late_observers, observers, only_tops, shared
+from minimize.engines.passes import deduplicates, only_tops
 from minimize.engines.shares import shares
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
 from minimize.io.base import Source
@@ -43,6 +48,8 @@ T = TypeVar("T")
 MASTER: Final = "MINIMIZE_SPARK_MASTER"
 TASKS: Final = 2
 """Tasks for each processor, at most."""
+FEW: Final = 8
+"""So many results are put together at a time: by executors, and what is left by the driver."""
 SAFE: Final = {
     "spark.io.encryption.enabled": "true",
     "spark.network.crypto.enabled": "true",
@@ -69,13 +76,13 @@ def run(job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -
     if deduplicates(job.plan):
         found = cluster.each(job, candidates, loads, source)
         loads = [replace(load, staying=staying) for load, staying in zip(loads, shared_out(found), strict=True)]
-    settled = _settled(cluster, job, loads, source)
+    known = _settled(cluster, job, loads, source)
     rejects = quarantine.elsewhere()
     records = None if sinks is None else sinks.elsewhere()
     if rejects is None and not isinstance(quarantine, Unkept):
         raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
-    finish = Finish(dict(settled), *(None if each is None else each.opened() for each in (records, rejects)))
-    return _outcome(job, cluster.each(job, finish, loads, source), sinks, quarantine)
+    finish = Finish(dict(known), *(None if each is None else each.opened() for each in (records, rejects)))
+    return _outcome(finished(job, cluster.few(job, finish, finished, loads, source)), sinks, quarantine)
 
 
 def context() -> Any:
@@ -111,7 +118,27 @@ class Cluster:
 
     def each(self, job: Job, work: Work[T], loads: Sequence[Load], source: Source) -> list[T]:
         """What came of some work on each load, in their order. Raises what was wrong with the first that failed."""
-        results = self._collected(partial(_task, Errand.of(job, work)), loads)
+        return self._collected(self._told(Errand.of(job, work), loads), source)
+
+    def few(self, job: Job, work: Work[T], gather: Gather[T], loads: Sequence[Load], source: Source) -> list[T]:
+        """The same, some of it put together by executors, so that no more than a few come back.
+
+        It goes from one executor to another through Spark's shuffle, which writes it encrypted.
+        """
+        errand, many = Errand.of(job, work), len(loads)
+        told = self._told(errand, loads)
+        while many > FEW:
+            many = -(-many // FEW)
+            told = told.partitionBy(many, partial(_group, many)).mapPartitionsWithIndex(
+                partial(_gathered, errand, gather)
+            )
+        return self._collected(told, source)
+
+    def _told(self, errand: Errand[Any], loads: Sequence[Load]) -> Any:
+        return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_task, errand))
+
+    def _collected(self, told: Any, source: Source) -> list[Any]:
+        results = [each.result for _, each in sorted(self._taken(told), key=lambda pair: pair[1].number)]
         for result in results:
             if isinstance(result, MinimizeError):
                 raise result
@@ -119,10 +146,10 @@ class Cluster:
             getattr(part, "was_read", _nobody)()
         return results
 
-    def _collected(self, task: Any, loads: Sequence[Load]) -> list[Any]:
+    def _taken(self, told: Any) -> list[tuple[int, Told[Any]]]:
         try:
             with _without_noise():
-                found: list[Any] = self.context.parallelize(loads, len(loads)).mapPartitions(task).collect()
+                found: list[tuple[int, Told[Any]]] = told.collect()
                 return found
         except _failures() as error:
             said = _SAID.search(str(error))
@@ -131,10 +158,22 @@ class Cluster:
         raise ConfigurationError("Spark gave up on a task", hint="its log says why; it holds no values of records")
 
 
-def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[Any]:
+def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[tuple[int, Told[Any]]]:
     """On an executor: carries the errand out for each load."""
     for load in loads:
-        yield carried_out(errand, load, f"{load.number:05}-t{attempt()}")
+        yield load.number, Told(load.number, carried_out(errand, load, f"{load.number:05}-t{attempt()}"))
+
+
+def _group(many: int, number: int) -> int:
+    """Which of so many groups a share goes to."""
+    return number % many
+
+
+def _gathered(
+    errand: Errand[T], gather: Gather[T], group: int, told: Iterator[tuple[int, Told[T]]]
+) -> Iterator[tuple[int, Told[T]]]:
+    """On an executor: puts together what came of a group of shares."""
+    yield group, gathered(errand, gather, (each for _, each in told))
 
 
 def attempt() -> int:
@@ -160,22 +199,18 @@ def _settled(cluster: Cluster, job: Job, loads: Sequence[Load], source: Source) 
     if not deduplicates(job.plan):
         source = source.only(fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline))
         loads = [Load(number, share) for number, share in enumerate(cluster.cut(source))]
-    return merged(job, cluster.each(job, values_seen, loads, source))
+    return settled(job, cluster.few(job, values_seen, seen, loads, source))
 
 
-def _outcome(job: Job, results: Sequence[Finished], sinks: Any, quarantine: Any) -> Outcome:
-    """Adds up what successful tasks reported, and takes in their files."""
-    for result in results:
-        quarantine.take(result.attempt, result.rejects)
+def _outcome(whole: Finished, sinks: Any, quarantine: Any) -> Outcome:
+    """Settles what successful tasks reported, and takes in their files."""
+    for files in sorted(whole.files, key=lambda files: files.attempt):
+        quarantine.take(files.attempt, files.rejects)
         if sinks is not None:
-            sinks.take(result.attempt, result.records)
-    if sinks is not None and not any(result.records for result in results):
+            sinks.take(files.attempt, files.records)
+    if sinks is not None and not any(files.records for files in whole.files):
         sinks(0)
-    known = shared(job)
-    done = Done(observers(job, known), late_observers(job, known))
-    for result in results:
-        done.merge(result.done)
-    return done.settle()
+    return whole.done.settle()
 
 
 def _session() -> Any:

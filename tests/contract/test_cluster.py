@@ -28,8 +28,10 @@ SETTINGS = {
 SCRIPT = """
 import sys, minimize
 from importlib import import_module
+engine = import_module("minimize.engines.spark")
+engine.FEW = 2
 minimize.run(sys.argv[1], engine="spark", at=sys.argv[2], output=sys.argv[3], keys=sys.argv[4])
-print("master", import_module("minimize.engines.spark").context().master)
+print("master", engine.context().master)
 """
 
 

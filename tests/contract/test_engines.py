@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def _session(monkeypatch: pytest.MonkeyPatch) -> None:
     want_spark()
     monkeypatch.setenv("MINIMIZE_SPARK_MASTER", "local[2]")
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    monkeypatch.setattr(import_module("minimize.engines.spark"), "FEW", 2)  # the four tasks are put together in two
 
 
 def lines(house: House) -> None:

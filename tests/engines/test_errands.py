@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.reduction import ForkingPickler
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from minimize.engines import errands
 from minimize.engines.base import Job, row_key
-from minimize.engines.errands import Errand, Load, candidates, carried_out, shared_out
+from minimize.engines.errands import Errand, Load, Told, candidates, carried_out, gathered, shared_out
 from minimize.engines.shares import shares
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
 from minimize.job.dates import Wanted
@@ -149,6 +150,38 @@ def test_an_error_that_nobody_foresaw_is_raised_without_its_text(given_: Given) 
     assert "CANARY" not in str(told.value)
     assert told.value.__context__ is None
     assert told.value.__cause__ is None
+
+
+def summed(job: Job, results: Iterable[int]) -> int:
+    assert job.keys is not None
+    return sum(results)
+
+
+def test_what_came_of_shares_is_one_by_the_first_of_them(given_: Given) -> None:
+    errand: Errand[Any] = Errand.of(job_of(given_), nothing)
+    assert gathered(errand, summed, [Told(4, 1), Told(2, 10), Told(7, 100)]) == Told(2, 111)
+
+
+def test_of_shares_that_failed_the_first_is_told_whatever_came_before(given_: Given) -> None:
+    errand: Errand[Any] = Errand.of(job_of(given_), nothing)
+    late, early = SourceError("late"), SourceError("early")
+    assert gathered(errand, summed, [Told(1, 1), Told(6, late), Told(3, early), Told(5, 2)]) == Told(3, early)
+
+
+def test_an_error_while_shares_are_put_together_comes_back_and_one_of_ours_alone(given_: Given) -> None:
+    errand: Errand[Any] = Errand.of(job_of(given_), nothing)
+
+    def refuses(job: Job, results: Iterable[int]) -> int:
+        raise SourceError(f"{sum(results)} is wrong")
+
+    def breaks(job: Job, results: Iterable[int]) -> int:
+        raise ValueError("CANARY")
+
+    told = gathered(errand, refuses, [Told(3, 1), Told(2, 1)])
+    assert (told.number, str(told.result)) == (2, "2 is wrong")
+    with pytest.raises(RuntimeError) as caught:
+        gathered(errand, breaks, [Told(0, 1)])
+    assert "CANARY" not in str(caught.value)
 
 
 def test_other_versions_are_refused_by_name(given_: Given, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import minimize
 from minimize.engines.base import Job
-from minimize.engines.errands import Finish, Finished, Load
+from minimize.engines.errands import Finish, Finished, Load, finished
 from minimize.engines.spark import SAFE, check_safe
 from minimize.errors import ConfigurationError, SourceError
 from minimize.io.base import Reject
@@ -169,10 +169,17 @@ def test_a_master_that_is_not_there_is_said(house: House, start: Start) -> None:
 
 
 @on_spark
+@pytest.mark.parametrize("few", [8, 2], ids=["together on the driver", "together on executors"])
 def test_tries_that_failed_count_nothing_and_leave_nothing(
-    house: House, start: Start, failing: Callable[[bool], Path], tmp_path: Path
+    house: House,
+    start: Start,
+    failing: Callable[[bool], Path],
+    tmp_path: Path,
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     start("local[2,3]")
+    monkeypatch.setattr(spark, "FEW", few)
     local = house.run(output=tmp_path / "local")
     marks = failing(False)
     receipt = house.run(engine="spark")
@@ -199,6 +206,36 @@ def test_a_task_that_fails_on_every_try_publishes_nothing_and_tells_no_value(
     assert "ValueError" in str(told.value)
     assert "CANARY" not in str(told.value) + "".join(capfd.readouterr())
     assert told.value.__context__ is None
+    assert house.files() == set()
+
+
+@dataclass(frozen=True)
+class Refuses:
+    """A last pass that is wrong for some shares."""
+
+    shares: tuple[int, ...]
+
+    def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
+        if load.number in self.shares:
+            raise SourceError(f"share {load.number} is wrong")
+        return finished(job, ())
+
+
+@on_spark
+@pytest.mark.parametrize("wrong", [(3,), (1, 2), (0, 3), (0, 1, 2, 3, 4, 5, 6, 7)])
+def test_of_shares_that_are_wrong_the_first_is_told(
+    house: House, start: Start, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start("local[4]")
+    for name in range(4, 8):
+        house.brings(events(20, first=20 * name), name=f"f{name}")
+    cloudpickle: Any = import_module("pyspark.cloudpickle")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(spark, "FEW", 2)
+    monkeypatch.setattr(spark, "Finish", lambda *given: Refuses(wrong))
+    with pytest.raises(SourceError, match=f"share {wrong[0]} is wrong"):
+        house.run(engine="spark")
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert house.files() == set()
 
 

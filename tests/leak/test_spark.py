@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -32,11 +33,13 @@ spark.broadcast.UDFCompressionThreshold 1
 spark.task.maxDirectResultSize 1
 spark.driver.extraJavaOptions -Djava.io.tmpdir={folder}/tmp
 """
-CONTROL = """
+RUN = """
 import sys, minimize
 from importlib import import_module
 engine = import_module("minimize.engines.spark")
-engine.check_safe, engine.SAFE = (lambda *told: None), {}
+engine.FEW = 2
+if "unsafe" in sys.argv:
+    engine.check_safe, engine.SAFE = (lambda *told: None), {}
 minimize.run(sys.argv[1], engine="spark", at=sys.argv[2], output=sys.argv[3])
 """
 
@@ -106,9 +109,12 @@ def keys_of(keyring: Keyring) -> list[Canary]:
 
 @pytest.fixture(name="house")
 def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The house of canaries, with settings of subjects."""
+    """The house of canaries, with settings of subjects, and as many files as it takes for tallies to go through a shuffle."""
     (tmp_path / "house").mkdir()
     house = build(tmp_path / "house")
+    (first,) = (house / "in").rglob("*.gz")
+    for number in (1, 2):
+        shutil.copy(first, first.with_name(f"part-{number}.ndjson.gz"))
     with (house / "settings.csv").open("a") as settings:
         settings.writelines(f"acme,{SUBJECT.value}-{n},location,on,admin,{SINCE},{SINCE}\n" for n in range(99))
     monkeypatch.setenv("MINIMIZE_KEYS", str(house / "keys"))
@@ -119,20 +125,18 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_works(folder: Path, house: Path) -> None:
     canaries = [*CANARIES, SUBJECT, *keys_of(Keyring.load(house / "keys"))]
-    command = str(Path(sys.executable).parent / "minimize")
-    words = [command, "run", str(house), "--engine", "spark", "--at", AT, "--output", str(house / "out")]
-    hits, said, seen = watched(folder, words, canaries)
+    hits, said, seen = watched(folder, [sys.executable, "-c", RUN, str(house), AT, str(house / "out")], canaries)
     assert hits == set()
     assert found(canaries, said) == set()
     assert found(canaries, house / "out") == set()
     assert [path for path in seen if "/events/" in path]
-    assert [path for path in seen if "/local/" in path]
+    assert [path for path in seen if "/local/" in path and "/shuffle_" in path]
 
 
 def test_the_watch_finds_what_a_session_that_does_not_encrypt_writes(folder: Path, house: Path) -> None:
-    words = [sys.executable, "-c", CONTROL, str(house), AT, str(house / "out")]
-    hits, _, _ = watched(folder, words, [SUBJECT, *keys_of(Keyring.load(house / "keys"))])
-    assert hits == {SUBJECT.place}
+    words = [sys.executable, "-c", RUN, str(house), AT, str(house / "out"), "unsafe"]
+    hits, _, _ = watched(folder, words, [*CANARIES, SUBJECT, *keys_of(Keyring.load(house / "keys"))])
+    assert hits == {SUBJECT.place, "undeclared name in an element"}
 
 
 def test_the_watch_finds_a_key_in_every_form(house: Path) -> None:
