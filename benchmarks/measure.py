@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,7 +23,7 @@ EVERY = 0.05
 """Seconds between two looks at the memory of a process and its children."""
 TWO = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"}
 """Threads of Polars and of Arrow, whatever the machine has; DuckDB and the kernels say so themselves."""
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE, _TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -84,11 +84,11 @@ def once(words: Sequence[str], log: Path, extra: Mapping[str, str] | None = None
     with subprocess.Popen(call, stdout=subprocess.PIPE, cwd=HERE.parent, env=environment) as launcher:
         watch = Watch(launcher.pid)
         told, _ = launcher.communicate()
-        seen = watch.stop()
+        most, used = watch.stop()
     took = json.loads(told)
     if took["exit"]:
         raise Failed(f"{' '.join(words[:5])}: exit {took['exit']}\n{log.read_text(errors='replace')[-2000:]}")
-    return Run(took["wall"], took["cpu"], max(seen, took["most"]) / 1e6)
+    return Run(took["wall"], max(used, took["cpu"]), max(most, took["most"]) / 1e6)
 
 
 def kept(contender: Contender, given: Given, out: Path) -> Run:
@@ -106,34 +106,53 @@ def timed(contender: Contender, given: Given, out: Path) -> Run:
 
 
 class Watch:
-    """Looks at the memory of all that a process starts, itself left out, and remembers the most.
+    """Looks at the memory of all that a process starts, itself left out, and remembers the most; and at their CPU seconds.
 
-    Pages that processes share are counted once for each of them: with workers the figure is an upper bound.
+    Pages that processes share are counted once for each of them: with workers the figure is an upper bound. CPU seconds are
+    what each process had used when it was last seen: a kernel forgets those of children that nobody waits for.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid, self._most, self._done = pid, 0, threading.Event()
+        self._used: dict[tuple[int, int], int] = {}
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
-    def stop(self) -> int:
-        """The most bytes seen."""
+    def stop(self) -> tuple[int, float]:
+        """The most bytes seen, and the CPU seconds of all processes seen."""
         self._done.set()
         self._thread.join()
-        return self._most
+        return self._most, sum(self._used.values()) / _TICKS
 
     def _look(self) -> None:
         while not self._done.wait(EVERY):
-            self._most = max(self._most, sum(map(_held, _children(self._pid))))
+            below = [*_below(self._pid)]
+            self._most = max(self._most, sum(map(_held, below)))
+            self._used.update(used for pid in below if (used := _used(pid)) is not None)
 
 
 def _held(pid: int) -> int:
-    """The resident bytes of a process and its descendants; 0 for one that is gone."""
+    """The resident bytes of a process; 0 for one that is gone."""
     try:
-        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
-    return own + sum(map(_held, _children(pid)))
+
+
+def _used(pid: int) -> tuple[tuple[int, int], int] | None:
+    """A process, by its number and its start, and the ticks that it has used; None for one that is gone."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (pid, int(words[19])), int(words[11]) + int(words[12])
+
+
+def _below(pid: int) -> Iterator[int]:
+    """The descendants of a process."""
+    for child in _children(pid):
+        yield child
+        yield from _below(child)
 
 
 def _children(pid: int) -> list[int]:
