@@ -19,8 +19,8 @@ from minimize.io.json_order import LONGEST, Order
 from minimize.io.json_scan import Places, Scanned
 from minimize.io.rows import Mask
 
-PIECE = 1 << 20
-"""About how many bytes are walked together: as many as a processor has near."""
+PIECE = 4 << 20
+"""About how many bytes are walked together: so many that threads seldom hand the interpreter to each other."""
 _FRONT, _BEHIND = 8, LONGEST + 2 * WIDTH
 """Bytes before and behind the lines, so that what is looked at is always there."""
 _SHORT = 32
