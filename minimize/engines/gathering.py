@@ -6,7 +6,7 @@ scrubbed and written once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -46,7 +46,7 @@ class Gathering:
         """Writes what waits."""
         parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
         if parts:
-            self._sink.write(self._release.leaving(_all_of(parts, self._release.flat)))
+            self._sink.write(self._release.leaving(_columns(parts, self._release.flat)))
 
 
 def together(arrays: Sequence[pa.Array]) -> pa.Array:
@@ -69,11 +69,12 @@ def together(arrays: Sequence[pa.Array]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.concat_arrays([array.indices for array in encoded]), longest, safe=False)
 
 
-def _all_of(parts: list[Released], keys: Sequence[str]) -> dict[str, pa.Array]:
-    """The columns of all parts, each as one. A part's own column is let go of as soon as it stands in the whole."""
-    columns = {key: [part[key] for part in parts] for key in keys}
+def _columns(parts: list[Released], keys: Sequence[str]) -> Iterator[pa.Array]:
+    """The columns of all parts, one after the other, each as one; of what was given nothing is held any longer."""
+    columns = [[part[key] for part in parts] for key in reversed(keys)]
     parts.clear()
-    return {key: together(columns.pop(key)) for key in keys}
+    while columns:
+        yield together(columns.pop())
 
 
 def _encoded(array: pa.Array) -> pa.DictionaryArray:

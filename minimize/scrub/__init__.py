@@ -8,7 +8,7 @@ keeps its buffers; nothing is copied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -36,7 +36,7 @@ def scrub(data: Any, schema: pa.Schema | None = None) -> Any:
     return scrubbed(data.columns, data.schema.names, schema)
 
 
-def scrubbed(columns: Sequence[pa.Array], names: Sequence[str], schema: pa.Schema | None) -> pa.RecordBatch:
+def scrubbed(columns: Iterable[pa.Array], names: Sequence[str], schema: pa.Schema | None) -> pa.RecordBatch:
     """Columns (one at least) of these names as a batch, scrubbed as `scrub` does it."""
     arrays = [clean(column, None, None) for column in columns]
     if schema is not None and schema.names == names and schema.types == [array.type for array in arrays]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -42,7 +42,7 @@ class Release:
         A leaf that is dictionary-encoded stays so. An element of a list goes where its gate or its case leaves nothing of it.
         """
         if self.flat:
-            return self.leaving(batch.released)
+            return self.leaving(batch.released[key] for key in self.flat)
         schema = self._schema
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
@@ -50,10 +50,10 @@ class Release:
         columns: pa.RecordBatch = scrub(assemble(batch.raw, released, self._withheld(batch), hollow, schema), schema)
         return columns
 
-    def leaving(self, released: Mapping[str, pa.Array]) -> pa.RecordBatch:
-        """The same of released leaves alone, where nothing is nested."""
+    def leaving(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
+        """The same of released leaves alone, in the order of `flat`, where nothing is nested. Each is let go of once scrubbed."""
         schema = self._schema
-        return scrubbed([released[key] for key in self.flat], schema.names, schema)
+        return scrubbed(released, schema.names, schema)
 
     def _withheld(self, batch: Batch) -> dict[Pointer, pa.BooleanArray]:
         """Per released leaf where its gate is closed or the deciding case drops it."""
