@@ -14,7 +14,7 @@ import click
 
 from benchmarks import calls, report
 from benchmarks.compare import unequal
-from benchmarks.contenders import CONTENDERS, OURS, Contender, Job
+from benchmarks.contenders import BELOW, CONTENDERS, OURS, Contender, Job
 from benchmarks.data import generate
 from benchmarks.given import Given
 from benchmarks.goals import Figures
@@ -116,7 +116,7 @@ def _compared(chosen: Sequence[Contender], given: Inputs, work: Path) -> dict[st
         for one in chosen:
             if one.job == job and one is not ours:
                 kept(one, given[job], _out(one, work))
-                wrong = unequal(job, _result(ours, work), _out(one, work)) if one.same_result else None
+                wrong = unequal(job, _out(ours, work) / BELOW[job], _out(one, work)) if one.same_result else None
                 said = wrong or ("the same result" if one.same_result else "does less, not compared")
                 click.echo(f"  {job:8}{one.name:18}{said}")
                 differing.update({f"{job} {one.name}": wrong} if wrong else {})
@@ -135,12 +135,6 @@ def _measured(chosen: Sequence[Contender], given: Inputs, work: Path, runs: int)
 
 def _out(contender: Contender, work: Path) -> Path:
     return work / f"{contender.job}-{contender.name.replace(' ', '-')}"
-
-
-def _result(ours: Contender, work: Path) -> Path:
-    """Where our rows stand: below the output's folder for a run of a pipeline."""
-    below: dict[Job, str] = {"a": "records", "b": "fleet", "ingest": "."}
-    return _out(ours, work) / below[ours.job]
 
 
 if __name__ == "__main__":

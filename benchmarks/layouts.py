@@ -32,8 +32,8 @@ def run(given: Given, job: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "minimize", "run", str(job), *words, "--at", AT.isoformat(), "--output", str(out)]
 
 
-def lines(figures: dict[str, Any]) -> str:
-    """The figures of each layout as lines of text."""
+def lines(figures: dict[str, Any], what: str = "layout") -> str:
+    """The figures of each layout (or of what else they are of) as lines of text."""
     names = list(next(iter(figures.values())))
     told = [f"{layout:28}" + "".join(f"{row[name]:>10.3f}" for name in names) for layout, row in figures.items()]
-    return "\n".join([f"{'layout':28}" + "".join(f"{name:>10}" for name in names), *told])
+    return "\n".join([f"{what:28}" + "".join(f"{name:>10}" for name in names), *told])

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
-from pathlib import Path
 
 import pytest
 
-
-def lacking() -> str:
-    """What Spark wants and this machine does not have."""
-    if importlib.util.find_spec("pyspark") is None:
-        return "pyspark is not installed"
-    home = os.environ.get("JAVA_HOME")
-    if shutil.which("java") is None and not (home and (Path(home) / "bin" / "java").exists()):
-        return "there is no Java"
-    return ""
+from benchmarks.sparking import lacking
 
 
 def want_spark() -> None:

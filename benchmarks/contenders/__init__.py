@@ -5,11 +5,14 @@ A contender is a function `run(given, out)` in a file of its own. Those of one j
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Job = Literal["a", "b", "ingest"]
 OURS = "minimize"
+BELOW: Mapping[Job, str] = {"a": "records", "b": "fleet", "ingest": "."}
+"""Where our rows stand: below the output's folder for a run of a pipeline."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from minimize.cli.process import Without, alone
 
 if __name__ == "__main__":
     module, folder, out = sys.argv[1:]
-    with ExitStack() as stack:
-        if module in {each.module for each in CONTENDERS if each.name == OURS}:
-            stack.enter_context(alone())  # as in a run
-        else:
-            sys.meta_path.insert(0, Without("pandas"))  # as in ours: Arrow would import it, and nobody uses it
+    is_ours = module in {each.module for each in CONTENDERS if each.name == OURS}
+    if not is_ours:
+        sys.meta_path.insert(0, Without("pandas"))  # as in ours: Arrow would import it, and nobody uses it
+    with alone() if is_ours else nullcontext():  # as in a run
         Path(out).mkdir(parents=True)
         import_module(f"benchmarks.contenders.{module}").run(Given(Path(folder)), Path(out))

@@ -136,7 +136,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 def carried_out(errand: Errand[Any], load: Load, attempt: str) -> Any:
     """What came of an errand, or what was wrong. Raises RuntimeError, which holds no value, where a second try may help."""
-    return _told(lambda: errand.work(errand.opened(), load, attempt))
+    return _tried(lambda: errand.work(errand.opened(), load, attempt))
 
 
 def gathered(errand: Errand[T], gather: Gather[T], told: Iterable[Told[T]]) -> Told[T]:
@@ -151,11 +151,11 @@ def gathered(errand: Errand[T], gather: Gather[T], told: Iterable[Told[T]]) -> T
             else:
                 yield each.result
 
-    whole = _told(lambda: gather(errand.opened(), good()))
+    whole = _tried(lambda: gather(errand.opened(), good()))
     return min(wrong, key=lambda each: each.number) if wrong else Told(min(numbers), whole)
 
 
-def _told(work: Callable[[], Any]) -> Any:
+def _tried(work: Callable[[], Any]) -> Any:
     try:
         return quietly(work)
     except MinimizeError as error:

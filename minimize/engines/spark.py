@@ -129,9 +129,7 @@ class Cluster:
         told = self._told(errand, loads)
         while many > FEW:
             many = -(-many // FEW)
-            told = told.partitionBy(many, partial(_group, many)).mapPartitionsWithIndex(
-                partial(_gathered, errand, gather)
-            )
+            told = told.partitionBy(many, int).mapPartitionsWithIndex(partial(_gathered, errand, gather))
         return self._collected(told, source)
 
     def _told(self, errand: Errand[Any], loads: Sequence[Load]) -> Any:
@@ -162,11 +160,6 @@ def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[tuple[int, Tol
     """On an executor: carries the errand out for each load."""
     for load in loads:
         yield load.number, Told(load.number, carried_out(errand, load, f"{load.number:05}-t{attempt()}"))
-
-
-def _group(many: int, number: int) -> int:
-    """Which of so many groups a share goes to."""
-    return number % many
 
 
 def _gathered(

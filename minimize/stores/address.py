@@ -109,7 +109,7 @@ class Bucket:
         Raises FileNotFoundError, and the fault where the store refuses, without its words.
         """
         until = time.monotonic() + (_HELD_FOR if again else 0)
-        while isinstance(given := self._tried(work), Reason) and given is HELD and time.monotonic() < until:
+        while (given := self._tried(work)) is HELD and time.monotonic() < until:
             time.sleep(_PAUSE)
         if isinstance(given, Reason):
             raise self.fault(f"{self} {given.message}", hint=given.hint)

@@ -10,13 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.compare import unequal
-from benchmarks.contenders import CONTENDERS, Contender, Job
+from benchmarks.contenders import BELOW, CONTENDERS, Contender, Job
 from benchmarks.data import generate
 from benchmarks.given import Given
 from benchmarks.measure import Failed, Run, kept, once
 
 ROWS, LINES = 20_000, 30_000
-BELOW: dict[Job, str] = {"a": "records", "b": "fleet", "ingest": "."}
 PEERS = [one for one in CONTENDERS if one.name != "minimize"]
 
 

@@ -26,7 +26,7 @@ def test_what_a_command_starts_counts(code: str, tmp_path: Path) -> None:
 
 def test_figures_are_told_an_engine_a_line() -> None:
     told = distributing.lines({"job a local": {"wall s": 1.0, "CPU s": 2.0, "MB": 30.0}})
-    assert told.splitlines()[1].split() == ["job", "a", "local", "1.00", "2.00", "30"]
+    assert told.splitlines()[1].split() == ["job", "a", "local", "1.000", "2.000", "30.000"]
 
 
 def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     assert distributing.lines(distributing.distributed(devices(tmp_path, 100), tmp_path, 1)) == (
-        "spark    left out: there is no Java (JAVA_HOME)"
+        "spark    left out: there is no Java"
     )
 
 

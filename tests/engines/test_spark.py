@@ -80,12 +80,19 @@ class Fails:
         return done
 
 
-@pytest.fixture(name="failing")
-def _failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[bool], Path]]:
-    """Lets the last pass of every share fail once, or always; gives the folder with the name of the try that did."""
+@pytest.fixture(name="sent")
+def _sent() -> Iterator[None]:
+    """What is defined here goes to executors as it is: they have no tests to import."""
     cloudpickle: Any = import_module("pyspark.cloudpickle")
     here = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(here)
+    yield
+    cloudpickle.unregister_pickle_by_value(here)
+
+
+@pytest.fixture(name="failing")
+def _failing(sent: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bool], Path]:
+    """Lets the last pass of every share fail once, or always; gives the folder with the name of the try that did."""
 
     def failing(always: bool) -> Path:
         marks = tmp_path / "marks"
@@ -93,8 +100,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callab
         monkeypatch.setattr(spark, "Finish", lambda *given: Fails(Finish(*given), marks, always))
         return marks
 
-    yield failing
-    cloudpickle.unregister_pickle_by_value(here)
+    return failing
 
 
 @pytest.mark.parametrize("master", ["local", "local[*]", "local[2,3]"])
@@ -224,18 +230,15 @@ class Refuses:
 @on_spark
 @pytest.mark.parametrize("wrong", [(3,), (1, 2), (0, 3), (0, 1, 2, 3, 4, 5, 6, 7)])
 def test_of_shares_that_are_wrong_the_first_is_told(
-    house: House, start: Start, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    house: House, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start("local[4]")
     for name in range(4, 8):
         house.brings(events(20, first=20 * name), name=f"f{name}")
-    cloudpickle: Any = import_module("pyspark.cloudpickle")
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(spark, "FEW", 2)
     monkeypatch.setattr(spark, "Finish", lambda *given: Refuses(wrong))
     with pytest.raises(SourceError, match=f"share {wrong[0]} is wrong"):
         house.run(engine="spark")
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert house.files() == set()
 
 
