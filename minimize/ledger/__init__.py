@@ -2,7 +2,7 @@
 
     address.py     where it is: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
     ledger.py      one opened: `read(work)` and `write(work)`, each a transaction; errors of ours in place of the database's
-    tables/        one file a concern; migrations/ brings an older ledger to them
+    tables/        one file a concern; migrations.py creates them and upgrades an older ledger
     event.py       what the audit log tells of one act; chain.py how entries hang together; audit.py appends and reads them
     checking.py    whether a log is whole, by itself and beside receipts or a head that is kept elsewhere
 

@@ -17,7 +17,7 @@ from minimize.ledger.address import Address
 from minimize.ledger.engine import WRITES, engine_of, exclusive
 from minimize.ledger.failures import failure, is_lost
 from minimize.ledger.file import Seen, check_file, make_file, same_file, seen
-from minimize.ledger.migrate import is_current, upgrade, version_of
+from minimize.ledger.migrations import is_current, upgrade, version_of
 
 T = TypeVar("T")
 PATIENCE_S: Final = 15.0

@@ -1,4 +1,4 @@
-"""All tables of the ledger, as migrations compare them. A new one stands here, and gets a migration."""
+"""All tables of the ledger. A new table is listed here, and gets a migration step."""
 
 from __future__ import annotations
 
