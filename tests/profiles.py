@@ -8,6 +8,7 @@ nightly  many, drawn anew in each run (`make nightly`). A falsified example is p
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Final
 
 from hypothesis import HealthCheck, settings
@@ -18,7 +19,7 @@ PROFILES: Final = {"default": 50, "ci": 100, "nightly": 1000}
 
 
 def load_profile() -> None:
-    """Registers the profiles and loads the one named by HYPOTHESIS_PROFILE (else `ci` if CI is set, else `default`)."""
+    """Registers the profiles and loads the one that the environment selects."""
     for name, count in PROFILES.items():
         settings.register_profile(
             name,
@@ -29,7 +30,12 @@ def load_profile() -> None:
             print_blob=True,
             suppress_health_check=[HealthCheck.too_slow],
         )
-    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
+    settings.load_profile(profile_name(os.environ))
+
+
+def profile_name(environ: Mapping[str, str]) -> str:
+    """The profile named by HYPOTHESIS_PROFILE, else `ci` if CI is set, else `default`."""
+    return environ.get("HYPOTHESIS_PROFILE") or ("ci" if environ.get("CI") else "default")
 
 
 def examples(count: int) -> int:
