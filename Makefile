@@ -1,6 +1,7 @@
 # make run       sets up .venv, makes sample data of yesterday, runs the main pipeline on it
 # make test      everything fast            make test-all  everything
 # make check     ruff, mypy, import-linter  make clean     removes .venv and what was made
+# make nightly   the property tests with many examples, drawn anew (tests/profiles.py)
 SHELL := /bin/sh
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -9,7 +10,7 @@ PYTEST_ARGS :=
 
 # make docs      puts the documentation's site together, in out/docs/site
 
-.PHONY: run test test-all check docs clean
+.PHONY: run test test-all nightly check docs clean
 .DEFAULT_GOAL := run
 
 # Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
@@ -36,6 +37,9 @@ test: $(VENV)/.test-ready
 
 test-all: $(VENV)/.all-ready
 	$(BIN)/pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
+
+nightly: $(VENV)/.test-ready
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -n 2 --dist worksteal -m "hypothesis and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
 	@$(BIN)/mypy --strict & types=$$!; \

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import Azure, Google, azure_access, azurite, google
 from tests.postgres import Server, server
+from tests.profiles import load_profile
 
-settings.register_profile(
-    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
-)
-settings.load_profile("house")
+load_profile()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

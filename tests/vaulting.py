@@ -79,11 +79,11 @@ def openbao(folder: Path) -> Iterator[Server]:
         yield found
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _wait(server: Server) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         with suppress(OSError):
             if server.asked("sys/mounts", method="GET") == 200:
                 return

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Event
+from queue import SimpleQueue
 from typing import Any
 
 from minimize.door.datasets import datasets_at
@@ -57,13 +57,6 @@ class Started:
     datasets: tuple[str, ...]
     lost: int
 
-    def wait(self) -> None:
-        """Answers until somebody stops this process (SIGINT, SIGTERM); only its main thread may wait."""
-        stopped = Event()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda *_: stopped.set())
-        stopped.wait()
-
 
 @contextmanager
 def started(
@@ -95,6 +88,18 @@ def started(
             yield Started(server, listening.url(server.port, bool(pairs)), tuple(sorted(datasets)), lost)
         finally:
             server.shutdown()
+
+
+def stop_signals() -> SimpleQueue[int]:
+    """Catches SIGINT and SIGTERM from now on and gives the queue that receives them. Only the main thread may call it.
+
+    The queue is reentrant: the handler may run while the main thread waits in `get`. With `threading.Event` it could wait for
+    a lock that the interrupted main thread held, and the server did not stop.
+    """
+    received: SimpleQueue[int] = SimpleQueue()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: received.put(number))
+    return received
 
 
 def _raise_limit() -> None:

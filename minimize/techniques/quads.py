@@ -32,11 +32,12 @@ def parsed(texts: pa.StringArray) -> tuple[Numbers, Bools]:
 def _dotted(texts: pa.StringArray) -> Bools:
     """Which texts have three dots."""
     data, offsets = _bytes(texts)
+    three = offsets[1:] > offsets[:-1]
     if not len(data):
-        return np.zeros(len(texts), np.bool_)
-    dots = (data == _DOT).view(np.uint8)
-    counts = np.add.reduceat(dots, np.minimum(offsets[:-1], len(data) - 1), dtype=np.int32)
-    three: Bools = (counts == 3) & (offsets[1:] > offsets[:-1])
+        return three
+    # Empty texts are left out: `reduceat` gives them the byte at their offset, and the last ones have none.
+    dots = np.add.reduceat((data == _DOT).view(np.uint8), offsets[:-1][three], dtype=np.int32)
+    three[three] = dots == 3
     valid = np.asarray(texts.is_valid().to_numpy(zero_copy_only=False), np.bool_)
     return np.logical_and(three, valid)
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.cells import Cells
+from tests.profiles import examples
 
 code = st.one_of(st.integers(0, 5), st.integers(0, 2**30))
 triples = st.lists(st.tuples(code, code, st.integers(-(2**40), 2**40)), max_size=40)
@@ -16,7 +17,7 @@ def arrays(rows: list[tuple[int, int, int]]) -> list[np.ndarray[tuple[int], np.d
     return [np.array([row[position] for row in rows], np.int64) for position in range(3)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(triples, st.integers(0, 40))
 def test_cells_count_and_add_up_whatever_the_batches(rows: list[tuple[int, int, int]], cut: int) -> None:
     counts, sums = Cells(), Cells()

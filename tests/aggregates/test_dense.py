@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.dense import Dense
+from tests.profiles import examples
 
 cells = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=40)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(st.lists(cells, max_size=4))
 def test_cells_are_counted_as_the_matrix_grows(batches: list[list[tuple[int, int]]]) -> None:
     dense = Dense()
@@ -36,7 +37,7 @@ def test_what_was_taken_is_gone() -> None:
     assert (dense.nbytes, len(dense.taken()[0])) == (0, 0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(cells, cells)
 def test_counts_of_the_same_codes_are_added(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> None:
     one, other = Dense(), Dense()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.exact import ExactSums, Total
+from tests.profiles import examples
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -23,7 +24,6 @@ def total(*batches: pa.Array) -> Total:
     return sums.totals(np.arange(1))[0]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30), st.integers(0, 30))
 def test_a_sum_and_a_mean_of_doubles_are_rounded_once_wherever_it_is_cut(values: list[float], cut: int) -> None:
     array = pa.array(values, pa.float64())
@@ -33,7 +33,7 @@ def test_a_sum_and_a_mean_of_doubles_are_rounded_once_wherever_it_is_cut(values:
         assert total(*batches).over(1) == _rounded(exact)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(finite, max_size=20), st.lists(finite, max_size=20))
 def test_sums_that_are_merged_are_those_of_all_values(ours: list[float], theirs: list[float]) -> None:
     one, other = ExactSums(), ExactSums()
@@ -109,7 +109,7 @@ def test_sums_of_decimals_are_exact_from_any_offset(type_: pa.DataType) -> None:
     assert total(pa.array(values, type_)[1:4]).integer == -99999
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(st.decimals("-1e30", "1e30", places=3), max_size=20))
 def test_any_decimals_add_up(values: list[Any]) -> None:
     assert total(pa.array(values, pa.decimal128(38, 3))).integer == sum(map(Fraction, values)) * 1000

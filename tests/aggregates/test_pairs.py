@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.pairs import Pairs
+from tests.profiles import examples
 
 row = st.tuples(st.integers(0, 3) | st.integers(0, 2**20), st.integers(0, 3), st.integers(0, 3))
 
@@ -14,7 +15,6 @@ def columns(rows: list[tuple[int, int, int]]) -> list[np.ndarray[tuple[int], np.
     return [np.array([one[position] for one in rows], np.int64) for position in range(3)]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(row, max_size=40), st.integers(0, 40))
 def test_codes_are_counted_once_in_a_group_whatever_the_batches(rows: list[tuple[int, int, int]], cut: int) -> None:
     pairs, groups = Pairs(), sorted({group for group, _, _ in rows} | {5})
@@ -29,7 +29,7 @@ def test_codes_are_counted_once_in_a_group_whatever_the_batches(rows: list[tuple
         ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(row, max_size=20), st.integers(1, 5))
 def test_it_makes_no_difference_how_many_pairs_are_worked_off_at_once(
     rows: list[tuple[int, int, int]], few: int

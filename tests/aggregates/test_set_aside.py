@@ -24,6 +24,7 @@ from minimize.spill import Accumulator, Aside
 from minimize.stage import Batch
 from tests.aggregates import test_table as table
 from tests.aggregates import test_view as view
+from tests.profiles import examples
 
 Shared = tuple[Roster | None, GroupBook | None]
 
@@ -45,7 +46,7 @@ def tallied(what: Definition, aside: Aside, *batches: Batch, shared: Shared = (N
     return tally
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(table.values, max_size=25), st.lists(st.integers(0, 25), max_size=4), st.randoms(), st.booleans())
 def test_setting_aside_merging_and_sharing_change_nothing(
     rows: list[table.Row], cuts: list[int], order: random.Random, together: bool

@@ -20,6 +20,7 @@ from minimize.aggregates.table import AggregateResult, AggregateTally, Definitio
 from minimize.errors import PolicyError
 from minimize.pointer import Pointer
 from minimize.stage import Batch
+from tests.profiles import examples
 
 TYPES = {
     "model": pa.string(),
@@ -232,7 +233,7 @@ EVERYTHING = definition(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(st.lists(values, max_size=25), st.lists(st.integers(0, 25), max_size=4), st.booleans(), st.randoms())
 def test_batches_order_encoding_and_merging_change_nothing(
     rows: list[Row], cuts: list[int], encoded: bool, random: Any

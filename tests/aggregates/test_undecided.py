@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from minimize.aggregates import undecided as module
 from minimize.aggregates.undecided import Undecided
 from minimize.spill import Aside
+from tests.profiles import examples
 
 GROUPS = 6
 batches = st.lists(st.lists(st.sets(st.integers(0, GROUPS - 1), min_size=1), max_size=6), max_size=6)
@@ -22,7 +23,7 @@ def filled(records: list[list[set[int]]], standing: np.ndarray[tuple[int], np.dt
     return undecided
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(batches, st.sets(st.integers(0, GROUPS - 1)), st.sets(st.integers(0, GROUPS - 1)), st.sampled_from([0, 3, 1000]))
 def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
     records: list[list[set[int]]], early: set[int], late: set[int], limit: int
@@ -35,7 +36,7 @@ def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
     assert ours.lost(after) == sum(not groups & (early | late) for batch in records for groups in batch)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(batches, st.sets(st.integers(0, GROUPS - 1)), st.lists(st.booleans(), min_size=4, max_size=4))
 def test_records_that_are_set_aside_are_lost_as_others_are(
     records: list[list[set[int]]], late: set[int], gone: list[bool]

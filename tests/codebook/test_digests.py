@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.codebook.digests import Digests, digestible
@@ -19,7 +19,6 @@ def pairs(digests: Digests, values: pa.Array) -> list[tuple[int, int]]:
     return list(zip(high.tolist(), low.tolist(), strict=True))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(texts, max_size=30), st.integers(0, 30))
 def test_digests_are_equal_where_texts_are_wherever_they_stand(values: list[bytes], cut: int) -> None:
     digests, array = Digests(), pa.array(values, pa.binary())

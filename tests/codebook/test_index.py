@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.codebook.digests import Words
@@ -15,7 +15,6 @@ def words(digests: list[tuple[int, int]]) -> tuple[Words, Words]:
     return np.array(high, np.uint64), np.array(low, np.uint64)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(digest, max_size=20), max_size=5))
 def test_codes_follow_the_order_in_which_digests_come(batches: list[list[tuple[int, int]]]) -> None:
     index, known = Index(), dict[tuple[int, int], int]()

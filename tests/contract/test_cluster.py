@@ -75,7 +75,7 @@ def _cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     yield env
     for daemon in reversed(daemons):
         daemon.terminate()
-        daemon.wait(20)
+        daemon.wait(60)
 
 
 def free_port() -> int:
@@ -86,7 +86,7 @@ def free_port() -> int:
 
 def wait_for(port: int) -> None:
     """Waits until somebody listens."""
-    for _ in range(300):
+    for _ in range(1200):
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:
                 return

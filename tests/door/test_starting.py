@@ -17,6 +17,21 @@ from minimize.door.tokens import make_token
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError
 from tests.door.house import PURPOSE, ROWS, Home
 from tests.door.process import served
+from tests.door.server import TIMEOUT
+
+SIGNAL_ON_ANNOUNCEMENT = """
+import os, signal
+from minimize.cli import entry, options
+
+show = options.show
+
+def show_and_signal(*args):
+    show(*args)
+    os.kill(os.getpid(), signal.NAME)
+
+options.show = show_and_signal
+entry()
+"""
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
@@ -25,7 +40,13 @@ def test_it_answers_over_tls_until_it_is_stopped(home: Home, end: signal.Signals
         with server.client() as door:
             assert door.read("checkins", purpose=PURPOSE).num_rows == ROWS
         server.process.send_signal(end)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_handled_from_the_moment_the_server_is_announced(home: Home, end: signal.Signals) -> None:
+    with served(home, script=SIGNAL_ON_ANNOUNCEMENT.replace("NAME", end.name)) as server:
+        assert server.process.wait(TIMEOUT) == 0
 
 
 def test_without_tls_it_opens_on_loopback_alone_and_where_somebody_says_so(home: Home) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
@@ -18,6 +18,7 @@ from minimize.exchange.policy_text import policy_text
 from minimize.policy.faults import Faults
 from minimize.policy.load import policy_from
 from minimize.policy.yaml import parse
+from tests.profiles import examples
 
 WORDS = (
     "$schema $id id $ref $anchor $dynamicRef $defs definitions type properties items prefixItems required enum const format "
@@ -44,7 +45,7 @@ CONTRACTS = st.fixed_dictionaries(
     },
     optional={"team": ANY, "slaProperties": ANY, "description": ANY, "version": ANY, "customProperties": ANY},
 )
-CAREFUL = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+CAREFUL = settings(max_examples=examples(60))
 
 
 def sound(read: Callable[[Any, str | None], Described], document: Any) -> None:

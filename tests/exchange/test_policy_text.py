@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.drafting.accept import accept
@@ -28,7 +28,6 @@ def policy_of(described: Described) -> Policy:
     return policy_from(root.plain())
 
 
-@settings(deadline=None)
 @given(TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS)
 def test_whatever_a_document_says_the_policy_loads_and_drops_all(
     name: str, about: str, unit: str, owner: str, left: str

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml as pyyaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -23,7 +23,6 @@ def flat(value: Any) -> bool:
     return all(map(flat, value.values())) if isinstance(value, dict) else True
 
 
-@settings(deadline=None)
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4).filter(flat))
 def test_both_versions_of_yaml_read_back_what_was_said(body: dict[str, Any]) -> None:
     text = yaml_text(body)

@@ -27,7 +27,7 @@ def test_no_more_than_one_is_made_ahead() -> None:
 
     with closing(ahead(items())) as some:
         assert next(some) == 0
-        assert asked.wait(10)
+        assert asked.wait(60)
     assert made == [0, 1]
 
 

@@ -13,6 +13,7 @@ from minimize.errors import SchemaError, SourceError
 from minimize.io.base import Chunk, Declared, Request
 from minimize.io.csv import csv
 from minimize.pointer import Pointer
+from tests.profiles import examples
 
 CANARY = "c4n4ry"
 
@@ -138,7 +139,7 @@ def test_a_quote_that_is_never_closed_stops_the_reading_without_its_text(tmp_pat
 cells = st.text(st.characters(blacklist_categories=["Cs"]), max_size=4) | st.sampled_from(["1", "1.5", "true", CANARY])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(rows=st.lists(st.lists(cells, min_size=5, max_size=7), max_size=8))
 def test_every_record_is_good_or_rejected(tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]) -> None:
     quoted = (",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)

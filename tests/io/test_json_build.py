@@ -12,6 +12,7 @@ from minimize.io.json_build import Seen, Wrong, reader
 from minimize.io.json_strict import build, fault, parse, undeclared
 from minimize.io.shape import pruned, tree
 from minimize.pointer import Pointer
+from tests.profiles import examples
 
 WORDS = {
     "s": "string",
@@ -67,7 +68,7 @@ fitting = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(fitting | fitting | st.dictionaries(keys, values, max_size=4))
 def test_the_walk_gives_what_the_strict_reader_gives_or_nothing(value: dict[str, object]) -> None:
     record = parse(json.dumps(value).encode())

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.io.lines import Block, blocks, lines
+from tests.profiles import examples
 
 SIZE, LIMIT = 16, 40
 
@@ -42,7 +43,7 @@ def test_blank_lines_are_no_lines() -> None:
     assert list(lines(Block(5, b"a\n\n \t\r\nb\r\n"))) == [(5, b"a"), (12, b"b\r")]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")), max_size=12), st.booleans())
 def test_every_line_is_given_whole_or_told_too_large(texts: list[bytes], ended: bool) -> None:
     data = b"\n".join(texts) + (b"\n" if ended else b"")

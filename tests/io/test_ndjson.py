@@ -20,6 +20,7 @@ from minimize.io.merge import joined
 from minimize.io.ndjson import Lines, NdjsonPart, ndjson
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
+from tests.profiles import examples
 
 CANARY = "c4n4ry"
 
@@ -406,7 +407,7 @@ def same(lines: Lines, data: bytes) -> None:
     assert meaning(replace(lines, few=64, look=40).chunk(block)) == meaning(lines.strictly(block))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250))
 @given(everything)
 def test_the_fast_reader_gives_what_the_strict_reader_gives(lines: Lines, data: bytes) -> None:
     same(lines, data)
@@ -492,13 +493,12 @@ unlike = st.lists(rendered | rendered | rendered | odd, max_size=12).map(b"\n".j
 
 
 @pytest.mark.parametrize("request_", [NUMBERS, MAPS], ids=["decimals", "maps"])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250))
 @given(data=unlike)
 def test_decimals_and_maps_and_what_nobody_declared_are_read_fast_as_strictly(request_: Request, data: bytes) -> None:
     same(Lines(*bound_of(request_)), data)
 
 
-@settings(max_examples=100, deadline=None)
 @given(everything)
 def test_every_line_that_is_not_blank_is_a_record_or_a_reject(lines: Lines, data: bytes) -> None:
     chunk = lines.chunk(Block(0, data))

@@ -16,6 +16,7 @@ from minimize.io.merge import joined, ordered
 from minimize.io.ndjson import NdjsonPart, ndjson
 from minimize.pointer import Pointer
 from tests.io.test_ndjson import meaning
+from tests.profiles import examples
 
 FIELDS = {
     "id": "string",
@@ -123,7 +124,7 @@ def check(path: Path, mapped: bool) -> None:
         assert meaning(ordered(joined(chunks, schema))) == meaning(ordered(joined(alone, schema)))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(data=files, mapped=st.booleans())
 def test_changed_lines_are_read_as_each_alone(tmp_path: Path, data: bytes, mapped: bool) -> None:
     (tmp_path / "a.ndjson").write_bytes(data)

@@ -19,6 +19,7 @@ from minimize.io.ndjson import ndjson
 from minimize.io.parquet import parquet
 from minimize.io.positions import accepted
 from minimize.pointer import Pointer
+from tests.profiles import examples
 
 REQUEST = Request(
     (Declared("id", Pointer(("id",)), "string", required=True), Declared("n", Pointer(("n",)), "integer"))
@@ -51,7 +52,7 @@ def test_a_line_that_is_too_long_stays_so(tmp_path: Path, ending: str) -> None:
     assert accepted(part, [0, 12]) == {0}
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(st.sampled_from([b'{"id":"a"}', b"{}", b"\xff", b'{"id":"a","n":1.5}', b'{"id":"bb","n":7}']), min_size=1)
 )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.io.text import exactly, microseconds, one, read
+from tests.profiles import examples
 
 WORDS = ["string", "boolean", "integer", "double", "decimal(6,2)", "timestamp", "date", "binary"]
 
@@ -78,7 +79,7 @@ def test_text_is_read_strictly(word: str, good: list[str], bad: list[str]) -> No
     assert [value is None for value in values.to_pylist()] == [*faulty.tolist()[:-1], True]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     word=st.sampled_from(WORDS),
     texts=st.lists(

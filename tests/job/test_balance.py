@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import minimize
 from minimize.receipt import Receipt
 from tests.job.house import BEFORE, DAY, House, built, event
+from tests.profiles import examples
 
 GOOD, OLD, OFF, BLANK = "good", "old", "off", "blank"
 BAD = {
@@ -59,7 +60,7 @@ def by_fate(receipt: Receipt) -> Counter[str]:
     return Counter({name: getattr(receipt.rows, name) for name in names})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(batches, st.booleans(), st.booleans(), st.booleans())
 def test_every_row_has_one_fate_and_the_files_agree(
     given_batches: dict[str, list[tuple[str, int]]], records: bool, deduplicate: bool, partition: bool

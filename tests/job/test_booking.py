@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -269,9 +268,7 @@ def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothin
     other = fed.run(output=fed.folder / "other")
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    began = time.monotonic()
     assert fed.run().rows == other.rows
-    assert time.monotonic() - began < 20
     assert ("run", "abandon", "failure") in operations(fed)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, PublicKeys, add_key, new_keyring
 from minimize.keys.signing import derive, public_pem, sign_with
+from tests.profiles import examples
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -100,7 +101,7 @@ def test_derivation_is_rfc_5869_with_an_empty_salt() -> None:
     assert derive(secret, "purpose") == hmac.digest(pseudorandom, info + b"\x01", "sha256")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(content=st.binary(max_size=200), flip=st.integers(0, 511))
 def test_no_flipped_bit_of_a_signature_is_accepted(content: bytes, flip: int) -> None:
     secret = bytes(range(32))

@@ -244,7 +244,7 @@ def test_a_heart_whose_lease_was_lost_stops(ledger: Ledger) -> None:
     died(ledger)
     taken(ledger, "two", Hands())
     with Beating(ledger, lease, replace(PACE, beat=timedelta(milliseconds=5)), Clock()) as heart:
-        heart._thread.join(10)
+        heart._thread.join(60)
         assert not heart._thread.is_alive()
     found = holder(ledger)
     assert found is not None

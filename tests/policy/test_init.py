@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.pointer import STAR, Pointer
@@ -13,6 +13,7 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.init import draft
 from minimize.policy.load import load_policy, policy_from
 from minimize.policy.yaml import parse
+from tests.profiles import examples
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 POINTERS = st.builds(
@@ -68,7 +69,7 @@ def test_the_name_becomes_one_that_a_policy_may_have(write: Callable[[str, str],
     assert names == ["my_data", "p_2024", "p", "p_null"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60))
 @given(st.lists(POINTERS.filter(lambda pointer: pointer.top != "date"), min_size=1, max_size=6, unique=True))
 def test_whatever_the_names_are_the_draft_loads_with_all_of_them(pointers: list[Pointer]) -> None:
     faults = Faults()

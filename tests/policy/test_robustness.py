@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -15,6 +15,7 @@ from minimize.policy.faults import Faults
 from minimize.policy.load import policy_from
 from minimize.policy.schema import json_schema
 from minimize.policy.yaml import parse
+from tests.profiles import examples
 
 DATA = Path(__file__).parent / "data" / "device_telemetry"
 WORDS = st.sampled_from(
@@ -66,7 +67,7 @@ def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
 EXAMPLE = example()
 PLACES = places(EXAMPLE)[1:]
 SCHEMA = Draft202012Validator(json_schema("policy"))
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=examples(60))
 
 
 def loads(document: Any) -> bool:

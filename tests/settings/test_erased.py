@@ -18,6 +18,7 @@ from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.tokens import subject_token
 from minimize.settings.erased import Erased, Tombstone
+from tests.profiles import examples
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 TIME = pa.timestamp("us", "UTC")
@@ -121,7 +122,9 @@ def stones() -> st.SearchStrategy[list[tuple[str, str | None, datetime]]]:
 
 
 @given(rows(), stones(), st.booleans())
-@hypothesis(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(
+    max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 def test_a_plain_reading_says_the_same(keys: Keyring, found: list[Row], told: Any, encoded: bool) -> None:
     def plainly(row: Row) -> bool:
         return any(

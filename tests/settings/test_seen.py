@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.settings import SCHEMA, Explained, load_settings
+from tests.profiles import examples
 
 LEVELS = ("required", "basic", "enhanced", "full")
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -244,7 +245,7 @@ allowed = st.sampled_from([(), ("user",), ("admin",), ("admin", "user")])
 asked = st.tuples(st.sampled_from(["t", "u", "v"]), st.sampled_from(["s", "r", "q"]), st.integers(0, 7))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(said, max_size=14), st.lists(asked, max_size=8), allowed, st.integers(0, 7), st.randoms())
 def test_columns_come_to_what_the_sentences_say_in_any_order_of_rows(
     rows: list[Said], records: list[tuple[str, str, int]], holders: tuple[str, ...], at: int, random: Any

@@ -14,6 +14,7 @@ from minimize.plan import Plan
 from minimize.spill import Aside
 from minimize.stage import Batch
 from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
+from tests.profiles import examples
 from tests.stages.make import APPS, deduplicating, gated, plan_of, records
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -184,7 +185,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(rows, min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(1, 5), st.booleans())
 def test_neither_batches_nor_order_matter(drawn: list[dict[str, Any]], random: Any, size: int, by_record: bool) -> None:
     rule = plan("device_id", record="id" if by_record else None)

@@ -4,12 +4,14 @@ import ipaddress
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minimize.techniques.quads import BLOCK, parsed, written
 
 
+@example(["....", None])
+@example(["....", ""])
 @given(st.lists(st.ip_addresses(v=4).map(str) | st.text(alphabet="0129.", max_size=16) | st.none(), max_size=30))
 def test_it_takes_for_an_address_what_the_standard_library_does(texts: list[str | None]) -> None:
     numbers, fine = parsed(pa.array(texts, pa.string()))
@@ -51,3 +53,24 @@ def test_what_stands_behind_a_null_is_no_address() -> None:
 
 def test_many_dots_are_not_three() -> None:
     assert parsed(pa.array(["." * 259, "", "1.2.3.4", "." * 65_539]))[1].tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("last", [[""], [None], ["", None, ""]])
+def test_four_dots_before_an_empty_last_text_are_not_three(last: list[str | None]) -> None:
+    assert parsed(pa.array(["1.2.3.4", "....", *last], pa.string()))[1].tolist() == [True, False] + [False] * len(last)
+
+
+@pytest.mark.parametrize("last", [[""], [None], ["", None, ""]])
+def test_an_address_before_an_empty_last_text_is_read(last: list[str | None]) -> None:
+    numbers, found = parsed(pa.array(["1.2.3.4", *last], pa.string()))
+    assert (int(numbers[0]), found.tolist()) == (0x01020304, [True] + [False] * len(last))
+
+
+@pytest.mark.parametrize("texts", [[], [""], [None], ["", ""], [None, None], ["", None]])
+def test_texts_without_bytes_are_no_addresses(texts: list[str | None]) -> None:
+    assert not parsed(pa.array(texts, pa.string()))[1].any()
+
+
+def test_a_slice_with_an_empty_end_is_read_as_itself() -> None:
+    texts = pa.array(["....", "1.2.3.4", "....", None, "5.6.7.8"], pa.string())
+    assert parsed(texts.slice(1, 3))[1].tolist() == [True, False, False]

@@ -19,6 +19,7 @@ from minimize.stage import Batch
 from minimize.techniques.base import Context, TypeRefused, treat
 from minimize.techniques.frequent import TopTally
 from minimize.techniques.top import Kept, Top
+from tests.profiles import examples
 
 Pair = tuple[str | None, str | None]
 SUBJECT = Pointer.parse("device")
@@ -137,7 +138,7 @@ pairs_ = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(pairs_, st.integers(1, 4), st.integers(1, 4), st.integers(0, 30), st.randoms())
 def test_batches_order_and_merging_change_nothing_and_other_is_never_small(
     pairs: list[Pair], keep: int, at_least: int, cut: int, random: Any

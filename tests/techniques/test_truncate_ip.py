@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from minimize.techniques.base import FEW, Context, Treated
 from minimize.techniques.memo import Memo
 from minimize.techniques.truncate_ip import TruncateIp
+from tests.profiles import examples
 
 Run = Callable[..., list[Any]]
 CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
@@ -137,7 +138,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(TEXTS, min_size=1, max_size=8),
     st.sampled_from([16, 40, 48, 96, 112, 0]),

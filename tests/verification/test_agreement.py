@@ -17,6 +17,7 @@ from minimize.techniques import TECHNIQUES, Context, Technique
 from minimize.verification.leaves import distinct
 from minimize.verification.policy import StepView
 from minimize.verification.rules import RULES, Place, chain_rule, family_of, given_family
+from tests.profiles import examples
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 RANDOM = np.random.default_rng(7)
@@ -145,7 +146,7 @@ FRAGMENTS = [
 JOINTS = st.sampled_from([" ", ", ", ": ", "; ", "(", ") ", "\n", "<", ">", "=", '"', "'", "/", "|"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(parts=st.lists(st.tuples(JOINTS, st.sampled_from(FRAGMENTS)), min_size=1, max_size=4))
 def test_what_was_redacted_is_accepted_however_it_was_joined(parts: list[tuple[str, str]]) -> None:
     text = "".join(joint + fragment for joint, fragment in parts)

@@ -203,7 +203,8 @@ class _Deciding:
         if tenants.is_empty or not columns:
             names = tuple(opened)
             hint = "name columns that are open for the same tenants"
-            return self.denied([*against, reason("no_common_tenant", names, hint=hint)], withheld)
+            kept = {**withheld, **dict.fromkeys(names, "no_common_tenant")}
+            return self.denied([*against, reason("no_common_tenant", names, hint=hint)], kept)
         against += _against(elsewhere)
         views = {name: view for name in columns if (view := self.view(name, opened[name]))}
         return self.allowed(openings, views, columns, tenants, {**withheld, **elsewhere}, against)

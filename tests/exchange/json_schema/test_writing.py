@@ -20,6 +20,7 @@ from minimize.policy.faults import Faults
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
 from minimize.policy.yaml import parse
+from tests.profiles import examples
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 VALIDATOR = jsonschema.Draft202012Validator
@@ -97,7 +98,7 @@ def objects(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return made | made.map(lambda each: {"type": "array", "items": each})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.dictionaries(NAMES, st.recursive(LEAVES, objects, max_leaves=4), min_size=1, max_size=4), st.booleans())
 def test_json_schema_to_policy_to_json_schema_keeps_what_both_can_say(
     properties: dict[str, Any], required: bool

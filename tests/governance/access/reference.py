@@ -9,6 +9,10 @@ from minimize.plan.model import Category
 
 RANK = {"aggregated": 0, "pseudonymized": 1, "identified": 2}
 TENANTS = ("north", "south", "east")
+"""Tenants that scopes, denials and grants may name."""
+OTHER = "west"
+"""A tenant that none of them names. It stands for all others: a scope of all tenants, less a denial for some, has them."""
+EVERY_TENANT = (*TENANTS, OTHER)
 COLUMNS: dict[str, Category] = {
     "events": "aggregated",
     "device_id": "pseudonymized",
@@ -43,7 +47,7 @@ def open_cells(given: Iterable[Given], granted: Iterable[Granted], *, incident: 
     given, granted = list(given), list(granted)
     reached = {tenant for each in granted for tenant in each.tenants}
     cells = set()
-    for tenant in TENANTS:
+    for tenant in EVERY_TENANT:
         for column, category in COLUMNS.items():
             by_role = any(each.allow and each.is_about(tenant) and RANK[category] <= RANK[each.allow] for each in given)
             by_grant = any(
