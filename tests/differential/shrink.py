@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from tests.differential.cases import Case
 from tests.differential.columns import BASE
-
-
-Change = Callable[[Case], Any]
-"""Takes something out of a case."""
 
 
 def shrunk(case: Case, shows: Callable[[Case], bool], budget: int = 40) -> Case:
@@ -31,41 +29,28 @@ def shrunk(case: Case, shows: Callable[[Case], bool], budget: int = 40) -> Case:
 
 def reductions(case: Case) -> Iterator[Case]:
     """Smaller cases, those first that leave out most."""
-    for change in (*_of_runs(case), *_of_files(case), *_of_policy(case), *_of_pipeline(case)):
+    for *path, last in _removable(case):
         less = deepcopy(case)
-        change(less)
+        container: Any = reduce(getitem, path, vars(less))
+        del container[last]
         yield less
 
 
-def _of_runs(case: Case) -> Iterator[Change]:
-    for position in range(len(case.runs) if len(case.runs) > 1 else 0):
-        yield lambda less, at=position: less.runs.pop(at)
-    for part in _parts(len(case.settings)):
-        yield lambda less, part=part: less.settings.__delitem__(part)
-
-
-def _of_files(case: Case) -> Iterator[Change]:
-    for path in case.files if len(case.files) > 1 else ():
-        yield lambda less, path=path: less.files.pop(path)
+def _removable(case: Case) -> Iterator[tuple[Any, ...]]:
+    """What can be left out of a case, as a path of keys, positions and slices."""
+    if len(case.runs) > 1:
+        yield from (("runs", position) for position in range(len(case.runs)))
+    if len(case.files) > 1:
+        yield from (("files", path) for path in case.files)
     for path, rows in case.files.items():
-        for part in _parts(len(rows)):
-            yield lambda less, path=path, part=part: less.files[path].__delitem__(part)
-
-
-def _of_policy(case: Case) -> Iterator[Change]:
-    for key in case.policy["fields"]:
-        if key not in BASE:
-            yield lambda less, key=key: less.policy["fields"].pop(key)
-
-
-def _of_pipeline(case: Case) -> Iterator[Change]:
-    for part in ("aggregates", "records", "quarantine"):
-        yield lambda less, part=part: less.pipeline.pop(part, None)
+        yield from (("files", path, part) for part in _parts(len(rows)))
+    yield from (("pipeline", part) for part in ("aggregates", "records", "quarantine") if part in case.pipeline)
+    yield from (("policy", "fields", key) for key in case.policy["fields"] if key not in BASE)
+    yield from (("settings", part) for part in _parts(len(case.settings)))
     for name, aggregate in case.pipeline.get("aggregates", {}).items():
-        yield lambda less, name=name: less.pipeline["aggregates"].pop(name)
+        yield "pipeline", "aggregates", name
         for part in ("measures", "group_by"):
-            for key in aggregate[part]:
-                yield lambda less, n=name, part=part, key=key: less.pipeline["aggregates"][n][part].pop(key)
+            yield from (("pipeline", "aggregates", name, part, key) for key in aggregate[part])
 
 
 def _parts(count: int) -> Iterator[slice]:

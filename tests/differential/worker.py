@@ -138,11 +138,11 @@ def attempt(work: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
     """What the work gives, or how it failed: exit code, code, and the faults with their lines."""
     try:
         return {"exit": 0, **(work() or {})}
-    except Exception as error:  # noqa: BLE001 (a crash is what the runner looks for)
+    except Exception as raised:  # noqa: BLE001 (a crash is what the runner looks for)
+        error: Any = raised
         if not hasattr(error, "exit_code"):
             return {"exit": None, "crash": f"{type(error).__module__}.{type(error).__name__}"}
-        body = error.as_json().get("error", {})
-        return {"exit": error.exit_code, "error": error_of(body)}
+        return {"exit": error.exit_code, "error": error_of(error.as_json()["error"])}
 
 
 def error_of(body: Mapping[str, Any]) -> dict[str, Any]:
