@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.differential.cases import Case, cases
+from tests.differential.cases import Case, make_case
 from tests.differential.compare import Difference, Intended, applicable, intended
 from tests.differential.pair import Compared, Pair, pair
 from tests.differential.shrink import shrunk
@@ -42,25 +42,28 @@ def main(words: Sequence[str] | None = None) -> int:
     keep = None if asked.keep is None else Path(asked.keep).resolve()
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
+    numbers = asked.only or range(asked.cases)
     with tempfile.TemporaryDirectory(prefix="differential-") as name:
         folder = Path(name)
         old, new = version_of(against, folder / "old"), working_tree()
         entries = applicable(intended(), old.revision)
-        say(f"old: {old.label}; new: {new.label}; seed {asked.seed}, {asked.cases} cases")
+        say(f"old: {old.label}; new: {new.label}; seed {asked.seed}, {len(numbers)} cases")
         started = time.monotonic()
         with pair(old, new, folder / "work") as both:
             tally = Tally()
-            for case in cases(asked.seed, asked.cases):
-                if asked.only is None or case.number in asked.only:
-                    _compare(both, case, entries, tally, cross=asked.cross, keep=keep)
-        summary(tally, entries, asked.cases, time.monotonic() - started)
+            for number in numbers:
+                case = make_case(asked.seed, number)
+                found = _compared(both, case, entries, tally, cross=asked.cross, keep=keep)
+                if found and asked.shrink and len(tally.failed) <= SHRUNK:
+                    _shrink(both, case, found[0], keep)
+        summary(tally, entries, len(numbers), time.monotonic() - started)
     return 1 if tally.failed else 0
 
 
-def _compare(
+def _compared(
     both: Pair, case: Case, entries: Sequence[Intended], tally: Tally, *, cross: bool, keep: Path | None
-) -> None:
-    """Compares one case, prints its differences, and shrinks it if it is one of the first that differ."""
+) -> list[Difference]:
+    """Compares one case and prints its differences. Gives those that are not intended."""
     compared = both.compare(case, cross=cross, keep=keep)
     note(compared, case.number, tally)
     found = []
@@ -73,8 +76,7 @@ def _compare(
     if found:
         tally.failed.append(case.number)
         describe(case, found)
-        if len(tally.failed) <= SHRUNK:
-            _shrink(both, case, found[0], keep)
+    return found
 
 
 def _shrink(both: Pair, case: Case, difference: Difference, keep: Path | None) -> None:
@@ -138,6 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="what they are made from (1)")
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="only these of the cases")
     parser.add_argument("--keep", metavar="DIR", help="keep the folders of cases that differ")
+    parser.add_argument(
+        "--shrink", action=argparse.BooleanOptionalAction, default=True, help="shrink the first cases that differ (yes)"
+    )
     parser.add_argument(
         "--cross", action=argparse.BooleanOptionalAction, default=True, help="verify each other's output (yes)"
     )

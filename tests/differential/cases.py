@@ -137,7 +137,7 @@ def _feature(rng: random.Random) -> dict[str, Any]:
     return {
         "about": "something optional",
         **({"retention": rng.choice(("12h", "2d"))} if rng.random() < 0.3 else {}),
-        **({"holders": rng.sample(HOLDERS, rng.randint(1, 3))} if rng.random() < 0.5 else {}),
+        **({"holders": rng.sample(HOLDERS, rng.randint(1, 3))} if rng.random() < 0.3 else {}),
     }
 
 
@@ -344,10 +344,10 @@ def _settings(
 
 
 def _setting(rng: random.Random, name: str, tenant: str, days: Sequence[date]) -> list[str]:
-    words = LEVELS if name == "level" else ("on", "on", "on", "off")
+    words = LEVELS if name == "level" else ("on",) * 7 + ("off",)
     value = rng.choice(("ON", "yes", "")) if rng.random() < 0.02 else rng.choice(words)
     subject = rng.choice(("d0", "d1", " d2", "d3")) if rng.random() < 0.3 else ""
-    since = days[0] - timedelta(days=rng.choice((400, 30, 1, 0, -1)))
+    since = days[0] - timedelta(days=rng.choice((400, 400, 30, 30, 1, 0, -1)))
     recorded = since + timedelta(days=rng.choice((0, 0, 0, 1, 5)))
     hour = rng.choice(("00:00:00Z", "12:30:00+02:00", "23:59:59Z"))
     spelled = tenant if rng.random() < 0.95 else f" {tenant} "

@@ -38,16 +38,15 @@ def shortened(text: str, most: int = 150) -> str:
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
     """Where two observations differ, part by part. Rows are compared as multisets and paired in order."""
-    if old == new:
-        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
             yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), f"{path}/{key}" if path else str(key))
-        if list(old) != list(new) and set(old) == set(new):
+        if path.endswith("schema") and list(old) != list(new) and set(old) == set(new):
             yield Difference(f"{path}/order", ", ".join(old), ", ".join(new))
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _rows(old, new, path)
-    else:
+        if old != new:
+            yield from _rows(old, new, path)
+    elif old != new or type(old) is not type(new):
         yield Difference(path, _text(old), _text(new))
 
 

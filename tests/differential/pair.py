@@ -65,7 +65,7 @@ class WorkerProcess:
         environment = {**kept, "PYTHONPATH": str(self._version.path), "PYTHONDONTWRITEBYTECODE": "1"}
         with self._log.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", str(WORKER), self._version.package],
+                [sys.executable, "-P", str(WORKER), self._version.package, str(self._version.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -1,4 +1,4 @@
-"""What one version makes of cases, in a process of its own: `python worker.py PACKAGE`, the package on PYTHONPATH.
+"""What one version makes of cases, in a process of its own: `python worker.py PACKAGE FOLDER`, FOLDER on PYTHONPATH.
 
 Reads one JSON request a line from stdin and answers each with one line on stdout. It uses the public functions, the command
 line and files on disk only, so that the same script runs with any version, and imports nothing of the tests.
@@ -53,9 +53,12 @@ IGNORED = {
 class Worker:
     """Gives cases to one version of the package."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, folder: Path) -> None:
         self._name = package
         self._package: Any = importlib.import_module(package)
+        place = Path(str(self._package.__file__)).resolve()
+        if folder.resolve() not in place.parents:
+            raise SystemExit(f"{package} was imported from {place}, not from {folder}")
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Does what a request asks."""
@@ -258,7 +261,7 @@ def protocol() -> Iterator[io.TextIOWrapper]:
 def main() -> None:
     """Answers requests until stdin ends."""
     warnings.simplefilter("ignore")
-    worker = Worker(sys.argv[1])
+    worker = Worker(sys.argv[1], Path(sys.argv[2]))
     with protocol() as answers:
         for line in sys.stdin:
             answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
