@@ -6,10 +6,12 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 ROWS  := 20000
 PYTEST_ARGS :=
+DIFFERENTIAL_ARGS :=
 
+# make differential   compares the working tree with the last landed revision, on random cases
 # make docs      puts the documentation's site together, in out/docs/site
 
-.PHONY: run test test-all check docs clean
+.PHONY: run test test-all check differential docs clean
 .DEFAULT_GOAL := run
 
 # Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
@@ -41,6 +43,10 @@ check: $(VENV)/.test-ready
 	@$(BIN)/mypy --strict & types=$$!; \
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports; style=$$?; \
 	wait $$types && exit $$style
+
+# Another revision, a wheel, a seed: DIFFERENTIAL_ARGS='--against v0.1.0 --seed 2'
+differential: $(VENV)/.test-ready
+	$(BIN)/python -m tests.differential --cases 300 $(DIFFERENTIAL_ARGS)
 
 docs: $(VENV)/.docs-ready
 	$(BIN)/python docs/build.py

@@ -19,6 +19,8 @@ from tests.differential.versions import default_revision, version_of, working_tr
 
 LINES = 10
 """How many differences of a case are printed."""
+MOST_PATHS = 20
+"""How many paths the summary lists, the most frequent first."""
 SHRUNK = 3
 """How many cases are shrunk."""
 
@@ -28,6 +30,8 @@ class Tally:
     """What was found in all cases."""
 
     failed: list[int] = field(default_factory=list)
+    paths: Counter[str] = field(default_factory=Counter)
+    """In how many cases a path differs."""
     covered: Counter[Intended] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     refusals: int = 0
@@ -75,6 +79,7 @@ def _compared(
             tally.covered[entry] += 1
     if found:
         tally.failed.append(case.number)
+        tally.paths.update({difference.path for difference in found})
         describe(case, found)
     return found
 
@@ -122,6 +127,8 @@ def summary(tally: Tally, entries: Sequence[Intended], count: int, seconds: floa
             say(f"stale: no difference matches the intended entry since {entry.since}: {entry.why}")
     for entry, times in tally.covered.items():
         say(f"intended, {times} differences: {entry.why}")
+    for path, times in tally.paths.most_common(MOST_PATHS):
+        say(f"differs in {times} cases: {path}")
     say(f"{len(tally.failed)} cases differ: {', '.join(map(str, tally.failed)) or 'none'}")
 
 
