@@ -81,6 +81,8 @@ def make_case(seed: int, number: int) -> Case:
     source_format = rng.choice(("ndjson", "ndjson", "ndjson", "csv", "parquet"))
     usable = [key for key in OPTIONAL if source_format != "csv" or is_flat(key)]
     declared = rng.sample(usable, rng.randint(1, min(9, len(usable))))
+    if len({"latitude", "longitude"} & {*declared}) == 1 and rng.random() < 0.7:
+        declared = [*(key for key in declared if key not in ("latitude", "longitude")), "latitude", "longitude"]
     policy = _policy(rng, declared)
     pipeline = _pipeline(rng, policy, source_format)
     tenants = ["north", "south", "west"][: rng.randint(1, 3)]
@@ -89,7 +91,8 @@ def make_case(seed: int, number: int) -> Case:
     suffix = pipeline["source"]["path"].partition("*")[2]
     present = _present(rng, declared, usable)
     columns = [name for name in ARROW if name in {*BASE, *map(top_of, present)}]
-    files = _files(rng, present, tenants, days, suffix)
+    required = {key for key, said in policy["fields"].items() if said.get("required")}
+    files = _files(RecordMaker(rng, present, tenants, required), days, suffix, rng)
     settings = _settings(rng, policy, tenants, days)
     case = Case(number, seed, policy, pipeline, settings, columns, files, _runs(rng, days))
     case.traits = sorted(set(_traits(case)))
@@ -310,11 +313,8 @@ def _present(rng: random.Random, declared: Iterable[str], usable: Sequence[str])
     return [*present, *(key for key in rng.sample(usable, min(2, len(usable))) if key not in present)]
 
 
-def _files(
-    rng: random.Random, present: Sequence[str], tenants: Sequence[str], days: Sequence[date], suffix: str
-) -> dict[str, list[Row]]:
+def _files(maker: RecordMaker, days: Sequence[date], suffix: str, rng: random.Random) -> dict[str, list[Row]]:
     """One or two files of each date, in the pipeline's format."""
-    maker = RecordMaker(rng, present, tenants)
     files: dict[str, list[Row]] = {}
     for day in days:
         for name in "ab"[: rng.choice((1, 1, 2))]:

@@ -80,7 +80,7 @@ class Compared:
     """What became of a case.
 
     refused     the codes with which both versions refused it, if both did
-    internal    errors inside a version and crashes, as text
+    internal    errors inside a version, crashes, and outputs that the version that made them does not verify, as text
     cross       what one version says of the other's output
     """
 
@@ -106,7 +106,11 @@ class Pair:
         compared = Compared(
             list(differences(old, new)),
             _refusals(old, new),
-            tuple(sorted({*_internal(old, "old"), *_internal(new, "new")})),
+            tuple(
+                sorted(
+                    {*_internal(old, "old"), *_unverified(old, "old"), *_internal(new, "new"), *_unverified(new, "new")}
+                )
+            ),
             tuple(self._crossed(folder)) if cross else (),
         )
         if keep is not None and compared.differences:
@@ -134,7 +138,7 @@ class Pair:
         for side, answer in self._asked(requests).items():
             error = answer.get("verify", answer).get("error", answer if "died" in answer else None)
             if error:
-                yield f"the {side} version verifies the other's output: {json.dumps(error)}"
+                yield f"the {side} version does not verify the other's output: {_codes(error)}"
 
     def _asked(self, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         for side, request in requests.items():
@@ -170,6 +174,19 @@ def _refusals(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]
             error = run.get("error", {})
             codes |= {found.split()[1] for found in error.get("faults", ())} or {str(error.get("code"))}
     return tuple(sorted(codes))
+
+
+def _unverified(observed: Mapping[str, Any], side: str) -> Iterator[str]:
+    error = (observed.get("verify") or {}).get("error")
+    if error:
+        yield f"{side}: does not verify its own output: {_codes(error)}"
+
+
+def _codes(error: Mapping[str, Any]) -> str:
+    """The codes of an error's faults that are no warnings, or how the process died."""
+    faults = [found.split() for found in error.get("faults", ())]
+    codes = {code for severity, code, *_ in faults if severity == "error"}
+    return " ".join(sorted(codes)) or str(error.get("code", error.get("died")))
 
 
 def _internal(observed: Any, path: str) -> Iterator[str]:

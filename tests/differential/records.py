@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -49,14 +49,18 @@ _WRONG: Final[tuple[Any, ...]] = (
 
 
 class RecordMaker:
-    """Makes the records of one case: a few tenants and devices, some columns that are often null."""
+    """Makes the records of one case: a few tenants and devices, some columns that are often null, unless `filled`."""
 
-    def __init__(self, rng: random.Random, present: Sequence[str], tenants: Sequence[str]) -> None:
+    def __init__(
+        self, rng: random.Random, present: Sequence[str], tenants: Sequence[str], filled: Container[str] = ()
+    ) -> None:
         self._rng = rng
         self._present = present
         self._tenants = tenants
         self._devices = [f"d{number}" for number in range(rng.choice((3, 8, 25)))]
-        self._nulls = {key: rng.choice((0.0, 0.02, 0.1, 0.1, 0.5, 1.0)) for key in present}
+        self._nulls = {
+            key: rng.choice((0.0, 0.02, 0.1, 0.1, 0.5, 1.0)) if key not in filled else 0.02 for key in present
+        }
         self._late, self._future, self._old = (rng.choice((0.0, 0.0, 0.1)) for _ in range(3))
         self._damaged = rng.choice((0.0, 0.02, 0.02, 0.2))
 

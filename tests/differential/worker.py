@@ -125,7 +125,7 @@ class Worker:
 
         def frame() -> dict[str, Any]:
             given = pd.read_csv(settings, dtype=str, keep_default_na=False)
-            done = self._package.apply(folder / "policy.yaml", table.to_pandas(), settings=given, at=at, **options)
+            done = self._package.apply(folder / "policy.yaml", frame_of(table), settings=given, at=at, **options)
             types = {name: str(dtype) for name, dtype in done.dtypes.items()}
             return {"schema": types, "rows": [encoded(row) for row in done.to_dict("records")]}
 
@@ -135,6 +135,13 @@ class Worker:
             return {"rows": [encoded(row) for batch in done for row in batch.to_pylist()]}
 
         return {"apply_arrow": attempt(arrow), "apply_pandas": attempt(frame), "prepare": attempt(batches)}
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table as pandas, in which integers with nulls stay integers."""
+    integers = [field.name for field in table.schema if pa.types.is_integer(field.type)]
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.astype(dict.fromkeys(integers, "Int64"))
 
 
 def attempt(work: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
