@@ -1,16 +1,24 @@
-# make run       sets up .venv, makes sample data of yesterday, runs the main pipeline on it
-# make test      everything fast            make test-all  everything
-# make check     ruff, mypy, import-linter  make clean     removes .venv and what was made
-# make nightly   the property tests with many examples, drawn anew (tests/profiles.py)
+# make run           sets up .venv, makes sample data of yesterday, runs the main pipeline on it
+# make test          the fast tests
+# make test-ci       what CI runs: also slow tests, one Spark, one PostgreSQL, one object store, one browser
+# make nightly       every test, with coverage and many new examples for properties
+# make check         ruff, mypy, import-linter
+# make differential  compares the working tree with the last landed revision on random cases
+# make docs          builds the documentation's site in out/docs/site
+# make clean         removes .venv and what was made
 SHELL := /bin/sh
 VENV  := .venv
 BIN   := $(VENV)/bin
 ROWS  := 20000
+COVERAGE := 90
 PYTEST_ARGS :=
+DIFFERENTIAL_ARGS :=
+PYTEST := $(BIN)/pytest -q -n 2 --dist worksteal
 
-# make docs      puts the documentation's site together, in out/docs/site
+# An environment that forbids bytecode would compile each test file twice and the package in every process.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all nightly check docs clean
+.PHONY: run test test-ci nightly check differential docs clean
 .DEFAULT_GOAL := run
 
 # Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
@@ -33,18 +41,22 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
+	$(PYTEST) -m "not (slow or nightly or spark or postgres or browser)" $(PYTEST_ARGS)
 
-test-all: $(VENV)/.all-ready
-	$(BIN)/pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
+test-ci: $(VENV)/.ci-ready
+	$(PYTEST) -m "not nightly" $(PYTEST_ARGS)
 
-nightly: $(VENV)/.test-ready
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -n 2 --dist worksteal -m "hypothesis and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
+nightly: $(VENV)/.nightly-ready
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
 	@$(BIN)/mypy --strict & types=$$!; \
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports; style=$$?; \
 	wait $$types && exit $$style
+
+# Another revision, a wheel, a seed: DIFFERENTIAL_ARGS='--against v0.1.0 --seed 2'
+differential: $(VENV)/.test-ready
+	$(BIN)/python -m tests.differential --cases 300 $(DIFFERENTIAL_ARGS)
 
 docs: $(VENV)/.docs-ready
 	$(BIN)/python docs/build.py
@@ -77,10 +89,14 @@ $(VENV)/.docs-ready: $(VENV)/.test-ready
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group docs
 	@touch $@
 
-# PostgreSQL's programs come from the system; where they cannot be had, the tests that want them say so and are skipped.
-$(VENV)/.all-ready: $(VENV)/.test-ready
-	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || .ci/postgres
-	@.ci/azurite
+# PostgreSQL's programs and Chromium come from the system. Without them, the tests that need them are skipped and say so.
+$(VENV)/.ci-ready: $(VENV)/.test-ready
+	@.ci/postgres
 	@.ci/browser
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group bench --group docs --group openbao --group browser
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group docs --group browser --group bench
+	@touch $@ $(VENV)/.docs-ready
+
+$(VENV)/.nightly-ready: $(VENV)/.ci-ready
+	@.ci/azurite
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group openbao
 	@touch $@
