@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 import secrets
 from pathlib import Path
 from typing import Final
 
+from minimize import disk
 from minimize.disk import sync, sync_folder
 from minimize.io.durable import written
 from minimize.io.history import RUNS
@@ -57,8 +57,7 @@ def _put(path: Remote, identity: str) -> str:
 
 def _given(path: Path, other_than: str | None, new: str) -> str:
     """Whoever comes while another writes it waits; where that one died half way, it is written anew."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(handle, "r+b", buffering=0) as file:
+    with disk.open_or_create(path) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         content = file.read()
         if not _TEXT.fullmatch(content) or content.decode().strip() == other_than:

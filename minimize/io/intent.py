@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from minimize import disk
 from minimize.disk import sync_folder
 from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
@@ -98,9 +99,11 @@ def roll_back(run: Place) -> None:
     """
     fail_point("back.before")
     if there(run / INTENT):
-        (run / INTENT).unlink()
         if isinstance(run, Path):
+            disk.remove(run / INTENT)
             sync_folder(run)
+        else:
+            (run / INTENT).unlink()
     fail_point("back.between")
     remove_tree(run)
     fail_point("back.after")
@@ -157,7 +160,7 @@ def _swap(output: Path, run: Path, path: str, files: tuple[str, ...], exchange: 
     if not target.exists() or not exchange(new, target):
         _move_aside(output, run, path)
         fail_point("swap.between", turn)
-        new.rename(target)
+        disk.rename(new, target)
     sync_folder(target.parent)
     sync_folder(new.parent)
 
@@ -166,7 +169,7 @@ def _move_aside(output: Path, run: Path, path: str) -> None:
     target, aside = output / path, run / REPLACED / path
     if target.exists():
         make_folder(aside.parent)
-        target.rename(aside)
+        disk.rename(target, aside)
         sync_folder(aside.parent)
         sync_folder(target.parent)
 
@@ -177,7 +180,7 @@ def _clean(run: Path) -> None:
     fail_point("clean.between")
     remove_tree(run / REPLACED)
     fail_point("clean.replaced")
-    (run / INTENT).unlink()
+    disk.remove(run / INTENT)
     fail_point("clean.intent")
     sync_folder(run)
     fail_point("clean.after")

@@ -9,9 +9,11 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
+from minimize import disk
 from minimize.errors import OutputError
 from minimize.io.durable import make_folder, written
 from minimize.io.history import RUNS
@@ -51,15 +53,15 @@ def check_bucket(folder: Remote) -> None:
 def _make(folder: Path) -> None:
     if not folder.exists():
         make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.make_folder(folder, private=True)
     make_folder(folder / RUNS)
 
 
-def _lock_file(folder: Path, create: bool) -> TextIO:
+def _lock_file(folder: Path, create: bool) -> FileIO:
     if not create and not (folder / RUNS).is_dir():
         raise OutputError("there is no output folder here", hint="`minimize run` makes one")
     make_output(folder)
-    return written((folder / RUNS / LOCK).open, "a")
+    return written(disk.open_or_create, folder / RUNS / LOCK)
 
 
 def is_locked(folder: Path) -> bool:
