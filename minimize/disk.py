@@ -27,6 +27,7 @@ class Kind(Enum):
     """What an operation does."""
 
     CREATE = "create"
+    OPEN = "open"
     WRITE = "write"
     TRUNCATE = "truncate"
     SYNC = "sync"
@@ -109,7 +110,7 @@ def create(path: Path, *, private: bool = False) -> BinaryIO:
     """Creates a file for writing; only its owner can read one that is private. Raises FileExistsError, OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path, flags, 0o600 if private else 0o666)
-    _created(path, handle)
+    _opened(Kind.CREATE, path, handle)
     return io.BufferedWriter(_file(handle, "wb"), BUFFER)
 
 
@@ -130,8 +131,10 @@ def open_or_create(path: Path) -> io.FileIO:
     try:
         handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
-        return _file(os.open(path, flags), "r+b")
-    _created(path, handle)
+        handle = os.open(path, flags)
+        _opened(Kind.OPEN, path, handle)
+        return _file(handle, "r+b")
+    _opened(Kind.CREATE, path, handle)
     return _file(handle, "r+b")
 
 
@@ -140,9 +143,9 @@ def touch(path: Path) -> None:
     open_or_create(path).close()
 
 
-def _created(path: Path, handle: int) -> None:
+def _opened(kind: Kind, path: Path, handle: int) -> None:
     if _observers:
-        _done(Operation(Kind.CREATE, path, inode=os.fstat(handle).st_ino))
+        _done(Operation(kind, path, inode=os.fstat(handle).st_ino))
 
 
 def sync(handle: int, what: str, folder: Path | None = None) -> None:
