@@ -8,12 +8,13 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from minimize import disk
+from minimize.disk import sync_folder
 from minimize.errors import OutputError
 from minimize.io.durable import make_folder, written
 from minimize.io.history import RUNS
@@ -51,10 +52,12 @@ def check_bucket(folder: Remote) -> None:
 
 
 def _make(folder: Path) -> None:
-    if not folder.exists():
+    if not (folder / RUNS).exists():
         make_folder(folder.parent)
         disk.make_folder(folder, private=True)
-    make_folder(folder / RUNS)
+        with suppress(PermissionError):  # its parent belongs to others, who made the folder
+            sync_folder(folder.parent)
+        make_folder(folder / RUNS)
 
 
 def _lock_file(folder: Path, create: bool) -> FileIO:
