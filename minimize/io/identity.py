@@ -56,7 +56,10 @@ def _put(path: Remote, identity: str) -> str:
 
 
 def _given(path: Path, other_than: str | None, new: str) -> str:
-    """Whoever comes while another writes it waits; where that one died half way, it is written anew."""
+    """Whoever comes while another writes it waits; where that one died half way, it is written anew.
+
+    It is synced each time: the process that wrote it may have been killed before it did so.
+    """
     with disk.open_or_create(path) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         content = file.read()
@@ -65,6 +68,6 @@ def _given(path: Path, other_than: str | None, new: str) -> str:
             file.seek(0)
             file.truncate()
             file.write(content)
-            sync(file.fileno(), "identity")
-            sync_folder(path.parent)
+        sync(file.fileno(), "identity")
+        sync_folder(path.parent)
     return content.decode().strip()
