@@ -7,13 +7,14 @@ The assumptions are weaker than what ext4, XFS or btrfs promise, so that the che
   or not before. Syncing a file does not keep its name.
 - One change is atomic, also a rename or an exchange across two folders. A rename lasts once the folder of the new name was
   synced, an exchange once both were.
-- A change lasts only if the change before it of the same name lasts. Otherwise any subset of the changes may last.
+- A change lasts only if the change before it of the same name lasts, and the folder that it is in. Otherwise any subset of the
+  changes may last. Syncing a folder does not keep the folder's own name.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -79,12 +80,24 @@ ROOT = 0
 
 @dataclass(frozen=True)
 class Change:
-    """One change of folder entries: what each name is afterwards, which folders must be synced, which changes come first."""
+    """One change of folder entries.
+
+    entries  what each name stands for afterwards
+    folders  those that must be synced for it to last
+    after    the changes before it of the same names: if it lasts, they do
+    inside   the changes that put these folders in their places: only if they last does it last
+    """
 
     position: int
     entries: Mapping[Slot, int | None]
     folders: frozenset[int]
     after: frozenset[int]
+    inside: frozenset[int]
+
+    @property
+    def needs(self) -> frozenset[int]:
+        """The changes without which it cannot be there."""
+        return self.after | self.inside
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,7 @@ class Log:
     synced: dict[int, list[int]] = field(default_factory=dict)
     _now: dict[Slot, int] = field(default_factory=dict)
     _last: dict[Slot, int] = field(default_factory=dict)
+    _placed: dict[int, int] = field(default_factory=dict)
     _inodes: dict[int, int] = field(default_factory=dict)
     _count: int = ROOT
 
@@ -182,9 +196,12 @@ class Log:
         else:
             folders = frozenset(each[0] for each in changed)
         after = frozenset(self._last[each] for each in (*reads, *changed) if each in self._last)
-        self.changes[position] = Change(position, changed, folders, after)
+        inside = frozenset(self._placed[each] for each in folders if each in self._placed)
+        self.changes[position] = Change(position, changed, folders, after, inside)
         for each, number in changed.items():
             self._last[each] = position
+            if number in self.folders:
+                self._placed[number] = position
             if number is None:
                 del self._now[each]
             else:
@@ -200,9 +217,13 @@ class Log:
         kept = self._kept(length)
         pending = [each for each in self.changes if each < length and each not in kept]
         files = [number for number in self.written if self._pending_bytes(number, length)]
+        tried = set[tuple[frozenset[int], frozenset[tuple[int, str]]]]()
         seen = set[frozenset[tuple[str, bytes | None]]]()
         for chosen, parts in self._choices(length, pending, files):
-            lasting = kept | self._with_earlier(chosen)
+            lasting = kept | self._needed(chosen)
+            if (choice := (lasting, frozenset(parts.items()))) in tried:
+                continue
+            tried.add(choice)
             tree = self._tree(lasting, length, parts)
             key = frozenset(tree.items())
             if key not in seen:
@@ -243,29 +264,40 @@ class Log:
 
     def _kept(self, length: int) -> frozenset[int]:
         """The changes that last because their folders were synced, or because one that lasts comes after them."""
-        lasting = {
-            change.position
+        synced = [
+            change
             for change in self.changes.values()
             if change.position < length and all(self._is_synced(f, change.position, length) for f in change.folders)
-        }
-        return self._with_earlier(frozenset(lasting))
+        ]
+        while True:
+            kept = self._with_earlier(change.position for change in synced)
+            lasting = [change for change in synced if change.inside <= kept]
+            if len(lasting) == len(synced):
+                return kept
+            synced = lasting
 
     def _is_synced(self, number: int, position: int, length: int) -> bool:
         return any(position < each < length for each in self.synced.get(number, ()))
 
-    def _with_earlier(self, chosen: frozenset[int]) -> frozenset[int]:
+    def _with_earlier(self, chosen: Iterable[int]) -> frozenset[int]:
+        return self._closed(chosen, lambda change: change.after)
+
+    def _needed(self, chosen: Iterable[int]) -> frozenset[int]:
+        return self._closed(chosen, lambda change: change.needs)
+
+    def _closed(self, chosen: Iterable[int], more: Callable[[Change], Iterable[int]]) -> frozenset[int]:
         found, left = set[int](), [*chosen]
         while left:
             each = left.pop()
             if each not in found:
                 found.add(each)
-                left.extend(self.changes[each].after)
+                left.extend(more(self.changes[each]))
         return frozenset(found)
 
     def _with_later(self, first: int, pending: Sequence[int]) -> frozenset[int]:
         found = {first}
         for each in pending:
-            if each > first and self.changes[each].after & found:
+            if each > first and self.changes[each].needs & found:
                 found.add(each)
         return frozenset(found)
 

@@ -116,6 +116,7 @@ def adopted(folder: Path, exchange: Exchange) -> None:
 
 def third(folder: Path, exchange: Exchange) -> None:
     """Publishes both days again, after whatever came before."""
+    identified(folder)
     with open_output(folder, exchange=exchange) as output:
         made = making(output, f"later{len(output.receipts()) + 1}")
         for day in (DAY, "2026-11-23"):
