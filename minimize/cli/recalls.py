@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,7 +35,7 @@ def handing(path: str | None, recipient: str | None) -> Iterator[Hand]:
     if path is None:
         yield lambda _: None
         return
-    with os.fdopen(private_file(Path(path)), "w", encoding="utf-8") as file:
+    with TextIOWrapper(private_file(Path(path)), encoding="utf-8") as file:
         yield lambda found: file.write(_list(recipient, found))
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar
 
+from minimize import disk
 from minimize.disk import stands, sync, sync_folder
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
@@ -80,8 +81,8 @@ class HashingFile(io.RawIOBase):
 
 
 def _new(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("xb", buffering=CHUNK)
+    disk.make_folders(path.parent)
+    return disk.create(path)
 
 
 def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] = ()) -> T:
@@ -123,7 +124,7 @@ def make_folder(folder: Place) -> None:
         return
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
-        each.mkdir(exist_ok=True)
+        disk.make_folder(each)
         sync_folder(each.parent)
 
 
@@ -135,13 +136,13 @@ def write_file(path: Place, content: bytes, written: str | None = None) -> None:
         path.write_bytes(content)
         return
     half = path.with_name(path.name + ".tmp")
-    with half.open("wb") as file:
+    with disk.overwrite(half) as file:
         file.write(content)
         file.flush()
         sync(file.fileno(), "small")
     if written is not None:
         fail_point(written)
-    half.replace(path)
+    disk.rename(half, path)
     sync_folder(path.parent)
 
 
@@ -149,9 +150,9 @@ def link_file(path: Path, new: Path) -> None:
     """Lets a file stand at a second place, too; a copy where the file system has no links."""
     make_folder(new.parent)
     try:
-        os.link(path, new)
+        disk.link(path, new)
     except OSError:
-        with path.open("rb") as source, new.open("xb") as target:
+        with path.open("rb") as source, disk.create(new) as target:
             shutil.copyfileobj(source, target, CHUNK)
             target.flush()
             sync(target.fileno(), "copy")
@@ -163,8 +164,8 @@ def move_file(path: Place, to: Place) -> None:
         path.copy_to(to, path.size())
         path.unlink()
     elif isinstance(path, Path) and isinstance(to, Path):
-        to.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(to)
+        disk.make_folders(to.parent)
+        disk.rename(path, to)
 
 
 def remove_tree(folder: Place) -> None:
@@ -173,14 +174,14 @@ def remove_tree(folder: Place) -> None:
         folder.remove_tree()
         return
     if folder.exists():
-        shutil.rmtree(folder)
+        disk.remove_tree(folder)
         sync_folder(folder.parent)
 
 
-def private_file(path: Path) -> int:
+def private_file(path: Path) -> BinaryIO:
     """Opens a new file that only its owner can read, for writing. Raises OutputError where it is there or cannot be made."""
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return disk.create(path, private=True)
     except OSError as error:
         reason = error.strerror
     raise OutputError(f"{path} was not made: {reason}", hint="an export is never written over another file")
@@ -192,17 +193,18 @@ def write_private(path: Path, fill: Callable[[TextIO], T]) -> T:
     It is whole and on the disk when this returns, and gone where that fails. Raises OutputError where it is there or cannot be
     made, and what the filling raises.
     """
-    handle, whole = private_file(path), False
+    file, whole = private_file(path), False
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
+        with io.TextIOWrapper(file, encoding="utf-8", newline="") as out:
             given = fill(out)
             out.flush()
             sync(out.fileno(), "small")
+        sync_folder(path.parent)
         whole = True
         return given
     except OSError as error:
         what, hint = said(error)
     finally:
         if not whole:
-            path.unlink(missing_ok=True)
+            disk.remove(path, missing=True)
     raise OutputError(f"{path} was not made: {what}", hint=hint)

@@ -9,6 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from minimize import disk
 from minimize.encryption import Encryption
 from minimize.failpoints import fail_point
 from minimize.io.base import Written
@@ -77,7 +78,7 @@ class Elsewhere:
 
 def _made(folder: Place) -> None:
     if isinstance(folder, Path):
-        folder.mkdir(exist_ok=True)
+        disk.make_folder(folder)
 
 
 def let_go(root: Place) -> None:
@@ -86,5 +87,5 @@ def let_go(root: Place) -> None:
     if isinstance(attempts, Remote):
         remove_tree(attempts)
     elif isinstance(gone, Path) and attempts.exists():
-        attempts.rename(gone)
+        disk.rename(attempts, gone)
         remove_tree(gone)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 import secrets
 from pathlib import Path
 from typing import Final
 
+from minimize import disk
 from minimize.disk import sync, sync_folder
 from minimize.io.durable import written
 from minimize.io.history import RUNS
@@ -56,9 +56,11 @@ def _put(path: Remote, identity: str) -> str:
 
 
 def _given(path: Path, other_than: str | None, new: str) -> str:
-    """Whoever comes while another writes it waits; where that one died half way, it is written anew."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(handle, "r+b", buffering=0) as file:
+    """Whoever comes while another writes it waits; where that one died half way, it is written anew.
+
+    It is synced each time: the process that wrote it may have been killed before it did so.
+    """
+    with disk.open_or_create(path) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         content = file.read()
         if not _TEXT.fullmatch(content) or content.decode().strip() == other_than:
@@ -66,6 +68,6 @@ def _given(path: Path, other_than: str | None, new: str) -> str:
             file.seek(0)
             file.truncate()
             file.write(content)
-            sync(file.fileno(), "identity")
-            sync_folder(path.parent)
+        sync(file.fileno(), "identity")
+        sync_folder(path.parent)
     return content.decode().strip()

@@ -4,6 +4,9 @@ Under `runs/<run id>/` a publication has `staging/`, a twin of the output folder
 it is decided; `receipt.json`, once it is done; and `replaced/` for what was moved aside. Whoever comes next finds either an
 intent, and does the rest of it, or neither intent nor receipt, and removes the folder. Every step can be done again.
 
+A process that was killed may leave names that no fsync brought to the disk, and the next process cannot see which. So it syncs
+the folders that a step relies on, also if there is nothing left to change in them.
+
 Whether a partition was swapped already is read off its files: names carry the run id and are never used again, so a
 partition that holds the files the intent lists is the new one.
 """
@@ -16,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from minimize import disk
 from minimize.disk import sync_folder
 from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
@@ -76,6 +80,8 @@ def recover(output: Place, exchange: Exchange) -> None:
     """
     for run in _runs(output):
         if there(run / INTENT):
+            if isinstance(run, Path):
+                sync_folder(run)
             finish(output, Intent.read(run), exchange)
         elif not there(run / RECEIPT):
             roll_back(run)
@@ -97,10 +103,11 @@ def roll_back(run: Place) -> None:
     The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
     """
     fail_point("back.before")
-    if there(run / INTENT):
+    if isinstance(run, Path):
+        disk.remove(run / INTENT, missing=True)
+        sync_folder(run)
+    elif there(run / INTENT):
         (run / INTENT).unlink()
-        if isinstance(run, Path):
-            sync_folder(run)
     fail_point("back.between")
     remove_tree(run)
     fail_point("back.after")
@@ -119,8 +126,18 @@ def finish(output: Place, intent: Intent, exchange: Exchange) -> None:
 
 
 def roll_forward(output: Place, intent: Intent, exchange: Exchange) -> None:
-    """Does what is left of an intent."""
+    """Does what is left of an intent. With a receipt only the removal of what is no longer needed is left."""
     run = output / RUNS / intent.run_id
+    if not there(run / RECEIPT):
+        _publish(output, run, intent, exchange)
+    if isinstance(run, Remote):
+        objects.clean(run / STAGING, run / INTENT)
+    else:
+        _clean(run)
+
+
+def _publish(output: Place, run: Place, intent: Intent, exchange: Exchange) -> None:
+    """Puts every partition in place, and then the receipt."""
     for turn, (path, files) in enumerate(intent.swaps.items()):
         fail_point("swap.before", turn)
         if isinstance(output, Remote):
@@ -138,13 +155,11 @@ def roll_forward(output: Place, intent: Intent, exchange: Exchange) -> None:
         else:
             _move_aside(output, output / RUNS / intent.run_id, path)
         fail_point("remove.after", turn)
+    if isinstance(output, Path):
+        _sync_partitions(output, output / RUNS / intent.run_id, (*intent.swaps, *intent.removes))
     fail_point("receipt.before")
     write_file(run / RECEIPT, intent.receipt.encode(), "receipt.written")
     fail_point("receipt.after")
-    if isinstance(run, Remote):
-        objects.clean(run / STAGING, run / INTENT)
-    else:
-        _clean(run)
 
 
 def _swap(output: Path, run: Path, path: str, files: tuple[str, ...], exchange: Exchange, turn: int) -> None:
@@ -157,18 +172,26 @@ def _swap(output: Path, run: Path, path: str, files: tuple[str, ...], exchange: 
     if not target.exists() or not exchange(new, target):
         _move_aside(output, run, path)
         fail_point("swap.between", turn)
-        new.rename(target)
-    sync_folder(target.parent)
-    sync_folder(new.parent)
+        disk.rename(new, target)
 
 
 def _move_aside(output: Path, run: Path, path: str) -> None:
     target, aside = output / path, run / REPLACED / path
     if target.exists():
         make_folder(aside.parent)
-        target.rename(aside)
-        sync_folder(aside.parent)
-        sync_folder(target.parent)
+        disk.rename(target, aside)
+
+
+def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:
+    """Brings the names of partitions to the disk, where they are now and where they came from."""
+    folders = {output}
+    for path in paths:
+        folders.add((run / STAGING / path).parent)
+        for place, top in ((output / path, output), (run / REPLACED / path, run)):
+            folders.update(above for above in place.parents if above.is_relative_to(top))
+    for folder in sorted(folders, reverse=True):
+        if folder.is_dir():
+            sync_folder(folder)
 
 
 def _clean(run: Path) -> None:
@@ -177,7 +200,7 @@ def _clean(run: Path) -> None:
     fail_point("clean.between")
     remove_tree(run / REPLACED)
     fail_point("clean.replaced")
-    (run / INTENT).unlink()
+    disk.remove(run / INTENT)
     fail_point("clean.intent")
     sync_folder(run)
     fail_point("clean.after")

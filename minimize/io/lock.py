@@ -8,10 +8,13 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
+from minimize import disk
+from minimize.disk import sync_folder
 from minimize.errors import OutputError
 from minimize.io.durable import make_folder, written
 from minimize.io.history import RUNS
@@ -49,17 +52,19 @@ def check_bucket(folder: Remote) -> None:
 
 
 def _make(folder: Path) -> None:
-    if not folder.exists():
+    if not (folder / RUNS).exists():
         make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    make_folder(folder / RUNS)
+        disk.make_folder(folder, private=True)
+        with suppress(PermissionError):  # its parent belongs to others, who made the folder
+            sync_folder(folder.parent)
+        make_folder(folder / RUNS)
 
 
-def _lock_file(folder: Path, create: bool) -> TextIO:
+def _lock_file(folder: Path, create: bool) -> FileIO:
     if not create and not (folder / RUNS).is_dir():
         raise OutputError("there is no output folder here", hint="`minimize run` makes one")
     make_output(folder)
-    return written((folder / RUNS / LOCK).open, "a")
+    return written(disk.open_or_create, folder / RUNS / LOCK)
 
 
 def is_locked(folder: Path) -> bool:

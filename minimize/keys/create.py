@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from minimize import disk
 from minimize.disk import sync_folder
 from minimize.errors import KeyringError
 from minimize.keys.keyring import SIGNING, Keyring
@@ -105,13 +106,13 @@ def _name(target: Path, content: bytes) -> None:
         write_new(beside, content)
         _link(beside, target, content)
     finally:
-        beside.unlink(missing_ok=True)
+        disk.remove(beside, missing=True)
     sync_folder(target.parent)
 
 
 def _link(beside: Path, target: Path, content: bytes) -> None:
     try:
-        os.link(beside, target)
+        disk.link(beside, target)
     except FileExistsError:
         raise
     except OSError:  # a file system without links
@@ -122,9 +123,9 @@ def _replace(target: Path, content: bytes) -> None:
     beside = _beside(target)
     try:
         write_new(beside, content)
-        beside.replace(target)
+        disk.rename(beside, target)
     finally:
-        beside.unlink(missing_ok=True)
+        disk.remove(beside, missing=True)
     sync_folder(target.parent)
 
 

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from minimize import disk
 from minimize.disk import sync, sync_folder
 from minimize.errors import KeyringError
 
@@ -81,8 +82,7 @@ def _state(entry: Entry) -> dict[str, str]:
 
 def write_new(path: Path, content: bytes) -> None:
     """Writes a file that only its owner can read, from its first moment on. Raises FileExistsError, OSError."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    with disk.create(path, private=True) as file:
         file.write(content)
         file.flush()
         sync(file.fileno(), "keyring")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from minimize import disk
 from minimize.disk import sync, sync_folder
 from minimize.errors import LedgerError
 from minimize.keys.store import locked
@@ -33,7 +34,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     trouble: LedgerError | None = None
     try:
         _make_folder(path.parent)
-        os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        disk.create(half, private=True).close()
         prepare_file(half)
         fill(half)
         _name(half, path)
@@ -44,7 +45,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     finally:
         for each in (half, *(half.with_name(half.name + end) for end in _BESIDE)):
             with contextlib.suppress(OSError):
-                each.unlink()
+                disk.remove(each)
     if trouble is not None:
         raise trouble
 
@@ -87,8 +88,8 @@ def same_file(address: Address, before: Seen | None) -> None:
 def _make_folder(folder: Path) -> None:
     """A folder that is made here is its owner's alone."""
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.make_folders(folder.parent)
+        disk.make_folder(folder, private=True)
 
 
 def _name(half: Path, path: Path) -> None:
@@ -102,9 +103,9 @@ def _name(half: Path, path: Path) -> None:
         if os.path.lexists(path):
             return
         for end in _BESIDE:
-            path.with_name(path.name + end).unlink(missing_ok=True)
+            disk.remove(path.with_name(path.name + end), missing=True)
         try:
-            os.link(half, path, follow_symlinks=False)
+            disk.link(half, path)
         except OSError:  # a file system without links
-            half.rename(path)
+            disk.rename(half, path)
         sync_folder(path.parent)

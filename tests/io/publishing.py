@@ -21,7 +21,7 @@ from minimize.io.exchange import Exchange, exchange, no_exchange
 from minimize.io.history import RUNS, receipts
 from minimize.io.intent import listing
 from minimize.io.places import place_of
-from minimize.io.publish import Output, Staging, open_output
+from minimize.io.publish import Lease, Output, Staging, open_output
 from minimize.receipt import (
     Digest,
     FileRef,
@@ -34,6 +34,7 @@ from minimize.receipt import (
     quarantine_in_force,
 )
 from minimize.receipt import Output as OutputReceipt
+from minimize.stores import Place
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORDS = pa.schema([pa.field("device", pa.string(), metadata={"minimize:key": "device/1"}), pa.field("n", pa.int64())])
@@ -111,8 +112,8 @@ def making(output: Output, run_id: str, pause: float = 0) -> Making:
     return Making(output, output.begin(run_id), {}, pause)
 
 
-def old(folder: Path, exchange: Exchange = exchange) -> None:
-    with open_output(folder, exchange=exchange) as output:
+def old(folder: Place, exchange: Exchange = exchange, lease: Lease | None = None) -> None:
+    with open_output(folder, exchange=exchange, lease=lease) as output:
         made = making(output, "run1")
         for day in ("2026-11-23", "2026-11-24"):
             made.put("records", day, RECORDS, rows(RECORDS, "old", 2))
@@ -121,8 +122,8 @@ def old(folder: Path, exchange: Exchange = exchange) -> None:
         made.publish({"policy.yaml": b"old"})
 
 
-def new(folder: Path, exchange: Exchange = exchange, pause: float = 0) -> None:
-    with open_output(folder, exchange=exchange) as output:
+def new(folder: Place, exchange: Exchange = exchange, pause: float = 0, lease: Lease | None = None) -> None:
+    with open_output(folder, exchange=exchange, lease=lease) as output:
         made = making(output, "run2", pause)
         for day in ("2026-11-24", "2026-11-25"):
             made.put("records", day, RECORDS, *[rows(RECORDS, "new", 3)] * 3)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from minimize import disk
 from minimize.disk import sync_folder
 from minimize.errors import ConfigurationError, OutputError, SchemaError
 from minimize.io.durable import HashingFile, digest_of, remove_tree
@@ -73,7 +74,7 @@ class Aside:
         """Gives the file its name. Raises OutputError where something stands there by now."""
         reason: str | None = None
         try:
-            os.link(self._file, self.path)
+            disk.link(self._file, self.path)
         except OSError as error:
             reason = error.strerror
         if reason is not None:

@@ -1,0 +1,267 @@
+"""Publications that are recorded, cut at every operation, and recovered: what must hold whatever a power cut leaves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from minimize.disk import Kind, Operation
+from minimize.errors import MinimizeError
+from minimize.io.exchange import Exchange, exchange
+from minimize.io.history import INTENT, RUNS
+from minimize.io.identity import IDENTITY
+from minimize.io.lock import LOCK
+from minimize.io.publish import open_output
+from tests.faults.crash_states import Log, Tree, put_tree, record, tree_of
+
+OUT = "out"
+Act = Callable[[Path, Exchange], None]
+"""Does something to an output folder."""
+
+
+def nothing(folder: Path, exchange: Exchange) -> None:
+    """Leaves it as it is."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What an output holds, and the one publication that is recorded.
+
+    atomic  whether the file system can exchange two folders
+    """
+
+    name: str
+    before: Act
+    act: Act
+    atomic: bool = True
+
+    @property
+    def exchange(self) -> Exchange:
+        return exchange if self.atomic else without_exchange
+
+
+def without_exchange(one: Path, other: Path) -> bool:
+    """A file system that cannot exchange two folders."""
+    return False
+
+
+def recover(folder: Path, exchange: Exchange) -> None:
+    """What the next command does first."""
+    with open_output(folder, exchange=exchange):
+        pass
+
+
+@dataclass
+class Scratch:
+    """Folders for states, in memory if the machine has a file system there."""
+
+    folder: Path
+    _count: Iterator[int] = field(default_factory=count)
+
+    @contextmanager
+    def holding(self, tree: Tree) -> Iterator[Path]:
+        """A folder that holds this, until the block ends."""
+        folder = put_tree(tree, self.folder / f"{next(self._count)}")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+
+@dataclass
+class Recoveries:
+    """What recovery makes of a state, each state tried once: the tree it leaves, or what went wrong."""
+
+    scratch: Scratch
+    exchange: Exchange
+    known: dict[frozenset[tuple[str, bytes | None]], Tree | str] = field(default_factory=dict)
+
+    def of(self, state: Tree) -> Tree | str:
+        key = frozenset(state.items())
+        if key not in self.known:
+            self.known[key] = self._tried(state)
+        return self.known[key]
+
+    def _tried(self, state: Tree) -> Tree | str:
+        with self.scratch.holding(state) as folder:
+            try:
+                recover(folder / OUT, self.exchange)
+                once = unlocked(tree_of(folder))
+                recover(folder / OUT, self.exchange)
+            except MinimizeError as error:
+                return f"recovery failed: {error}"
+            return once if unlocked(tree_of(folder)) == once else "a second recovery changes the output"
+
+    def recorded(self, state: Tree) -> list[Operation]:
+        """The operations of recovery from a state."""
+        with self.scratch.holding(state) as folder:
+            return record(folder, lambda folder: recover(folder / OUT, self.exchange))
+
+
+def unlocked(tree: Tree) -> Tree:
+    """The tree without the lock file, which says nothing."""
+    return {path: content for path, content in tree.items() if path != f"{OUT}/{RUNS}/{LOCK}"}
+
+
+def unnamed(tree: Tree) -> Tree:
+    """The tree without the output's identity, which an output gets before its first run, and may lose until that is done."""
+    return {path: content for path, content in tree.items() if path != f"{OUT}/{RUNS}/{IDENTITY}"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One publication's operations, the output before it and after it, and how states recover."""
+
+    operations: Sequence[Operation]
+    base: Tree
+    end: Tree
+    old: Tree
+    new: Tree
+    recoveries: Recoveries
+
+    @property
+    def log(self) -> Log:
+        return Log(self.base, self.operations)
+
+    def without(self, position: int) -> Recording:
+        """The same without one operation: as if the code had forgotten it."""
+        operations = [each for number, each in enumerate(self.operations) if number != position]
+        return Recording(operations, self.base, self.end, self.old, self.new, self.recoveries)
+
+    def version(self, state: Tree) -> str:
+        """`old` or `new`, whichever a state recovers to; else what is wrong."""
+        found = self.recoveries.of(state)
+        if isinstance(found, str):
+            return found
+        if found == self.new:
+            return "new"
+        return "old" if unnamed(found) == unnamed(self.old) else difference(found, self.new)
+
+
+def difference(found: Tree, new: Tree) -> str:
+    """What an output holds that is neither the old one nor the new one, by paths."""
+    missing, extra = sorted(new.keys() - found.keys()), sorted(found.keys() - new.keys())
+    return f"neither old nor new: missing {missing[:3]}, extra {extra[:3]}"
+
+
+def recording(scenario: Scenario, scratch: Scratch) -> Recording:
+    """Records a scenario's publication."""
+    recoveries = Recoveries(scratch, scenario.exchange)
+    with scratch.holding({}) as folder:
+        scenario.before(folder / OUT, scenario.exchange)
+        base = tree_of(folder)
+        operations = record(folder, lambda folder: scenario.act(folder / OUT, scenario.exchange))
+        end = tree_of(folder)
+    old, new = recoveries.of(base), recoveries.of(end)
+    assert not isinstance(old, str)
+    assert not isinstance(new, str)
+    assert old != new
+    return Recording(operations, base, end, old, new, recoveries)
+
+
+def decided_at(operations: Sequence[Operation]) -> int:
+    """The position of the rename that gives the intent its name."""
+    (found,) = (n for n, each in enumerate(operations) if each.kind is Kind.RENAME and named(each) == INTENT)
+    return found
+
+
+def named(operation: Operation) -> str:
+    """The new name that a rename gives."""
+    return "" if operation.new is None else operation.new.name
+
+
+def lasts_from(operations: Sequence[Operation]) -> int:
+    """From how many operations on the new version must last: the intent has its name, and that is synced."""
+    decided = decided_at(operations)
+    run = operations[decided].path
+    assert run is not None
+    later = range(decided + 1, len(operations))
+    synced = (n for n in later if operations[n].kind is Kind.SYNC and operations[n].path == run.parent)
+    return next(synced, len(operations) - 1) + 1
+
+
+def allowed(operations: Sequence[Operation]) -> Callable[[int], frozenset[str]]:
+    """The versions that a cut after so many operations may leave."""
+    decided, lasts = decided_at(operations), lasts_from(operations)
+
+    def versions(length: int) -> frozenset[str]:
+        return frozenset(["new"] if length >= lasts else ["old"] if length <= decided else ["old", "new"])
+
+    return versions
+
+
+def faults(made: Recording) -> Iterator[str]:
+    """What is wrong with the states that a power cut at any operation leaves."""
+    log, versions = made.log, allowed(made.operations)
+    for length in range(len(made.operations) + 1):
+        for state in log.states(length):
+            found = made.version(state)
+            if found not in versions(length):
+                yield f"after {length} operations: {found}"
+
+
+def faults_in_recovery(made: Recording, every: int) -> Iterator[str]:
+    """What is wrong if recovery from a state is cut by a second power cut; tries every so-manieth state."""
+    log, seen = made.log, set[frozenset[tuple[str, bytes | None]]]()
+    for length in range(len(made.operations) + 1):
+        for state in log.states(length):
+            key = frozenset(state.items())
+            if key in seen:
+                continue
+            seen.add(key)
+            if len(seen) % every == 0:
+                yield from _cut_again(made, state, length)
+
+
+def _cut_again(made: Recording, state: Tree, length: int) -> Iterator[str]:
+    version = made.version(state)
+    recovery = Log(state, made.recoveries.recorded(state))
+    for again in range(len(recovery.operations) + 1):
+        for after in recovery.states(again):
+            found = made.version(after)
+            if found != version:
+                yield f"after {length} operations and {again} of recovery: {found}, not {version}"
+
+
+def faults_after_a_kill(made: Recording, then: Act = nothing) -> Iterator[str]:
+    """What is wrong if the process is killed, the next command recovers or publishes, and the power is cut during that.
+
+    Nothing is lost by a kill, so the second process sees names that are not on the disk yet.
+    """
+    exchange = made.recoveries.exchange
+    for length in range(len(made.operations) + 1):
+        killed = Log(made.base, made.operations[:length]).live()
+        version = made.version(killed)
+        if version not in allowed(made.operations)(length + 1) | allowed(made.operations)(length):
+            yield f"killed after {length} operations: {version}"
+        with made.recoveries.scratch.holding(killed) as folder:
+            later = record(folder, lambda folder: _recover_and(folder, exchange, then))
+            end = unlocked(tree_of(folder))
+        log = Log(made.base, [*made.operations[:length], *later])
+        yield from _cut_after_kill(made, log, length, version, end, recovers_only=then is nothing)
+
+
+def _recover_and(folder: Path, exchange: Exchange, then: Act) -> None:
+    recover(folder / OUT, exchange)
+    then(folder / OUT, exchange)
+
+
+def _cut_after_kill(
+    made: Recording, log: Log, length: int, version: str, end: Tree, *, recovers_only: bool
+) -> Iterator[str]:
+    last = len(log.operations)
+    if recovers_only:
+        for again in range(length, last):
+            for state in log.states(again):
+                found = made.version(state)
+                if found not in ({"old", "new"} if version == "new" else {"old"}):
+                    yield f"killed after {length} operations, cut {again - length} later: {found}"
+    for state in log.states(last):
+        found_tree = made.recoveries.of(state)
+        if isinstance(found_tree, str) or unnamed(found_tree) != unnamed(end):
+            what = found_tree if isinstance(found_tree, str) else difference(found_tree, end)
+            yield f"killed after {length} operations, cut once the next command was done: {what}"
