@@ -15,8 +15,12 @@ from tests.profiles import load_profile
 load_profile()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is slow comes first, so that no worker is left with it when the others are done."""
+    """Marks tests of object stores as slow. Runs slow tests first, so that no worker is left with them at the end."""
+    for item in items:
+        if "s3" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
@@ -55,7 +59,14 @@ def _s3_bucket(s3: str) -> Iterator[Bucket]:
         yield empty_bucket(s3)
 
 
-@pytest.fixture(name="bucket", params=["s3", "gcs", pytest.param("azure", marks=pytest.mark.azure)])
+@pytest.fixture(
+    name="bucket",
+    params=[
+        pytest.param("s3", marks=pytest.mark.slow),
+        pytest.param("gcs", marks=pytest.mark.nightly),
+        pytest.param("azure", marks=pytest.mark.nightly),
+    ],
+)
 def _bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
     """An empty bucket of each store, and the credentials for it."""
     kinds: dict[str, tuple[type[Bucket], Callable[[], AbstractContextManager[None]]]]

@@ -10,7 +10,7 @@ from benchmarks import calls
 from benchmarks.data.generate import devices
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_both_sides_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "REPEATS", 2)
     found = calls.prepared(devices(tmp_path, 1000))

@@ -35,7 +35,7 @@ def ours(data: dict[Job, Given], tmp_path_factory: pytest.TempPathFactory) -> di
     return {job: folder / job / below for job, below in BELOW.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("peer", PEERS, ids=lambda one: f"{one.job} {one.name}")
 def test_a_contender_comes_to_the_same_result(
     peer: Contender, data: dict[Job, Given], ours: dict[Job, Path], tmp_path: Path
@@ -45,7 +45,7 @@ def test_a_contender_comes_to_the_same_result(
     assert not peer.same_result or unequal(peer.job, ours[peer.job], tmp_path / "out") is None
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_comparison_sees_one_changed_value(ours: dict[Job, Path], tmp_path: Path) -> None:
     files = sorted(ours["a"].glob("*.parquet"))
     table = pa.concat_tables(pq.read_table(file) for file in files)
@@ -56,7 +56,7 @@ def test_a_comparison_sees_one_changed_value(ours: dict[Job, Path], tmp_path: Pa
     assert unequal("a", ours["a"], tmp_path) == "the records differ in owner_type, whole_rows"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_comparison_sees_a_missing_group(ours: dict[Job, Path], tmp_path: Path) -> None:
     table = pq.read_table(next(ours["b"].glob("*.parquet")))
     pq.write_table(table.slice(1), tmp_path / "fleet.parquet")

@@ -58,7 +58,7 @@ def test_data_half_made_is_made_anew(tmp_path: Path) -> None:
     assert lines(tmp_path, 100).lines.read_bytes().count(b"\n") == 100
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_times_the_input_is_other_files_of_the_same_fleet(tmp_path: Path) -> None:
     once, more = devices(tmp_path, 1000), devices(tmp_path, 1000, 2)
     assert [len(given.files) for given in (once, more)] == [5, 10]

@@ -39,6 +39,7 @@ def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
+@pytest.mark.nightly
 @pytest.mark.spark
 def test_both_engines_run_both_jobs_to_the_same_rows(tmp_path: Path) -> None:
     want_spark()
@@ -47,6 +48,7 @@ def test_both_engines_run_both_jobs_to_the_same_rows(tmp_path: Path) -> None:
     assert all(each["CPU s"] > 0 for each in found.values())
 
 
+@pytest.mark.nightly
 @pytest.mark.spark
 def test_other_rows_are_no_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     want_spark()

@@ -23,7 +23,7 @@ def test_the_cost_of_the_door_is_told_as_a_ratio() -> None:
     assert "÷ pyarrow whole: wall 0.50, CPU 0.69" in door.lines(FIGURES)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_both_ways_are_run_and_give_the_same_rows(tmp_path: Path) -> None:
     found = door.read(devices(tmp_path, 20_000), tmp_path, 1)
     assert 0 < found["door"]["rows"] == found["filtered"]["rows"] < found["whole"]["rows"] == 20_000

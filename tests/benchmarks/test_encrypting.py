@@ -19,7 +19,7 @@ def test_figures_are_told_a_layout_a_line() -> None:
     assert layouts.lines({"encrypted": {"run s": 2.0}}).splitlines()[1].split() == ["encrypted", "2.000"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_both_layouts_are_run_and_read(tmp_path: Path) -> None:
     found = encrypting.encrypted(devices(tmp_path, 20_000), tmp_path, 1)
     assert found.keys() == encrypting.LAYOUTS.keys()

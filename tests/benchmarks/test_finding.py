@@ -21,7 +21,7 @@ def test_figures_are_told_a_layout_a_line() -> None:
     assert told.splitlines()[1].split() == ["no", "index", "2.000", "0.500"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_less_is_read_where_an_index_says_where_to_look(tmp_path: Path) -> None:
     found = finding.found(devices(tmp_path, 20_000), tmp_path, 1)
     assert found.keys() == finding.LAYOUTS.keys()

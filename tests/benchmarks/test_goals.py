@@ -47,7 +47,7 @@ def test_what_is_not_reached_is_marked() -> None:
     assert [line.endswith("not yet") for line in told.splitlines()] == [False, True, False]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_figures_are_drawn(tmp_path: Path) -> None:
     plot(FIGURES, tmp_path / "results.png", "a note")
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")

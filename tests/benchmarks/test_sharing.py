@@ -15,7 +15,7 @@ def test_the_cost_of_sharing_is_told_as_a_ratio() -> None:
     assert (goal["goal"], goal["reached"]) == (1.2, 1.1)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_cost_where_some_do_not_agree_is_told_too() -> None:
     both = sharing.goals({"share": {"s": 1.1}, "mixed": {"s": 1.2}, "apply": {"s": 1.0}})
     assert [goal["reached"] for goal in both] == [1.1, 1.2]

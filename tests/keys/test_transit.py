@@ -18,7 +18,7 @@ from tests.vaulting import TOKEN, Server, openbao, small
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 KEY = bytes(range(16))
-KINDS = ["small", pytest.param("openbao", marks=pytest.mark.openbao)]
+KINDS = ["small", pytest.param("openbao", marks=pytest.mark.nightly)]
 
 
 @pytest.fixture(name="server", params=KINDS, scope="module")

@@ -64,7 +64,7 @@ def test_nothing_shows_the_key() -> None:
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
 
 
-@pytest.mark.azure
+@pytest.mark.nightly
 def test_a_wrong_key_is_told_with_where_credentials_come_from(azure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with azure_access():
         monkeypatch.setenv("AZURE_STORAGE_KEY", KEY.replace("E", "F"))
@@ -73,7 +73,7 @@ def test_a_wrong_key_is_told_with_where_credentials_come_from(azure: str, monkey
     assert "AZURE_" in caught.value.hint
 
 
-@pytest.mark.azure
+@pytest.mark.nightly
 def test_a_container_that_is_not_there_is_told(azure: str) -> None:
     with azure_access():
         place = at(f"abfs://devstoreaccount1@{azure}/nowhere-at-all/x?enable_tls=false")
@@ -93,7 +93,7 @@ def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
     assert bucket.get("b/c.gz") == b"0123456789"
 
 
-@pytest.mark.azure
+@pytest.mark.nightly
 def test_an_object_that_another_holds_is_removed_and_written_once_it_is_let_go(azure: str) -> None:
     with azure_access(), ThreadPoolExecutor(2) as pool:
         bucket = empty_bucket(azure, Azure)

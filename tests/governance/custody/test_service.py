@@ -19,7 +19,7 @@ from tests.job.house import AT, House, events
 from tests.vaulting import TOKEN, openbao, small
 
 NOW = AT + timedelta(hours=1)
-KINDS = ["small", pytest.param("openbao", marks=pytest.mark.openbao)]
+KINDS = ["small", pytest.param("openbao", marks=pytest.mark.nightly)]
 
 
 @pytest.fixture(name="kept", params=KINDS)
