@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,7 @@ SHRUNK = 3
 class Tally:
     """What was found in all cases."""
 
+    cases: int = 0
     failed: list[int] = field(default_factory=list)
     paths: Counter[str] = field(default_factory=Counter)
     """In how many cases a path differs."""
@@ -55,12 +57,13 @@ def main(words: Sequence[str] | None = None) -> int:
         started = time.monotonic()
         with pair(old, new, folder / "work") as both:
             tally = Tally()
-            for number in numbers:
-                case = make_case(asked.seed, number)
-                found = _compared(both, case, entries, tally, cross=asked.cross, keep=keep)
-                if found and asked.shrink and len(tally.failed) <= SHRUNK:
-                    _shrink(both, case, found[0], keep)
-        summary(tally, entries, len(numbers), time.monotonic() - started)
+            with suppress(KeyboardInterrupt):  # what was found until then is printed
+                for number in numbers:
+                    case = make_case(asked.seed, number)
+                    found = _compared(both, case, entries, tally, cross=asked.cross, keep=keep)
+                    if found and asked.shrink and len(tally.failed) <= SHRUNK:
+                        _shrink(both, case, found[0], keep)
+        summary(tally, entries, time.monotonic() - started)
     return 1 if tally.failed else 0
 
 
@@ -70,6 +73,7 @@ def _compared(
     """Compares one case and prints its differences. Gives those that are not intended."""
     compared = both.compare(case, cross=cross, keep=keep)
     note(compared, case.number, tally)
+    tally.cases += 1
     found = []
     for difference in compared.differences:
         entry = next((entry for entry in entries if entry.covers(difference, case.traits)), None)
@@ -115,10 +119,10 @@ def describe(case: Case, found: Sequence[Difference]) -> None:
         say(f"  … and {len(found) - LINES} more")
 
 
-def summary(tally: Tally, entries: Sequence[Intended], count: int, seconds: float) -> None:
+def summary(tally: Tally, entries: Sequence[Intended], seconds: float) -> None:
     """Prints the figures of all cases."""
     codes = ", ".join(f"{code} {times}" for code, times in tally.refused.most_common())
-    say(f"{count} cases in {seconds:.0f} s; both versions refused {tally.refusals} ({codes or 'none'})")
+    say(f"{tally.cases} cases in {seconds:.0f} s; both versions refused {tally.refusals} ({codes or 'none'})")
     for title, notes in (("internal error", tally.internal), ("cross verification", tally.cross)):
         for text, numbers in notes.items():
             say(f"{title} in {len(numbers)} cases ({', '.join(map(str, numbers[:8]))}): {text}")

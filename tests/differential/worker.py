@@ -139,9 +139,8 @@ class Worker:
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """A table as pandas, in which integers with nulls stay integers."""
-    integers = [field.name for field in table.schema if pa.types.is_integer(field.type)]
-    frame: pd.DataFrame = table.to_pandas()
-    return frame.astype(dict.fromkeys(integers, "Int64"))
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def attempt(work: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
