@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -13,6 +17,12 @@ from tests.postgres import Server, server
 from tests.profiles import load_profile
 
 load_profile()
+
+IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+ENOUGH: Final = 4 << 30
+"""Bytes that must be free in memory for the tests' files to be stored there: then no test waits for a disk."""
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ENOUGH:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -33,12 +33,12 @@ class Unchecked(Exception):
 
 
 def exact(number: Any) -> Fraction:
-    """A number of a policy or of a column, exactly as its shortest decimal says it.
+    """A number of a policy, which may be written as text there, or of a column: exactly its shortest decimal.
 
-    >>> exact(0.1) == Fraction(1, 10)
+    >>> exact(0.1) == exact("0.1") == Fraction(1, 10)
     True
     """
-    return Fraction(number if isinstance(number, int | Decimal) else Decimal(repr(number)))
+    return Fraction(number if isinstance(number, int | Decimal) else Decimal(str(number)))
 
 
 def is_multiple(value: Fraction, step: Fraction) -> bool:
