@@ -62,6 +62,7 @@ def build(folder: Path, kind: str) -> Path:
         policy["fields"] = {key: field for key, field in policy["fields"].items() if not key.startswith("/")}
     else:
         policy["fields"]["office"] = {"type": "string", "role": "quasi", "do": "drop", "optional": True}
+    folder.mkdir(exist_ok=True)
     (folder / "policy.yaml").write_text(json.dumps(policy))
     (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
     (folder / "settings.csv").write_text(SETTINGS)

@@ -121,6 +121,7 @@ acme,,inventory,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
 
 def build(folder: Path) -> Path:
     """Writes pipeline, policy, settings and a day of records; gives the pipeline's folder."""
+    folder.mkdir(exist_ok=True)
     (folder / "policy.yaml").write_text(json.dumps(POLICY))
     (folder / "pipeline.yaml").write_text(json.dumps(PIPELINE))
     (folder / "settings.csv").write_text(SETTINGS)

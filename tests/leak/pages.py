@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.encryption import material_of
-
 _DATA_V2 = 3
+# Field ids of parquet.thrift: FileMetaData, RowGroup, ColumnChunk, ColumnCryptoMetaData, EncryptionWithColumnKey.
+_ROW_GROUPS, _COLUMNS, _METADATA, _CRYPTO, _BY_COLUMN_KEY = 4, 1, 3, 8, 2
+_PATH_IN_METADATA, _PATH = 3, 1
 
 
 @dataclass
@@ -78,11 +79,26 @@ class Thrift:
         return [self.value(head & 0x0F) for _ in range(size)]
 
 
+def encrypted_columns(path: Path) -> set[str]:
+    """The top-level columns that are encrypted, read from the footer. Needs no key."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    groups = Thrift(data[len(data) - 8 - length : -8]).struct().get(_ROW_GROUPS) or []
+    chunks = [chunk for group in groups for chunk in group[_COLUMNS] if _CRYPTO in chunk]
+    paths = [
+        chunk[_CRYPTO][_BY_COLUMN_KEY][_PATH]
+        if _BY_COLUMN_KEY in chunk[_CRYPTO]
+        else chunk[_METADATA][_PATH_IN_METADATA]
+        for chunk in chunks
+    ]
+    return {parts[0].decode() for parts in paths}
+
+
 def pages(path: Path) -> Iterator[bytes]:
     """Every page of every column chunk, decompressed."""
     data = path.read_bytes()
     metadata = pq.ParquetFile(path).metadata
-    encrypted = material_of(path).masters
+    encrypted = encrypted_columns(path)
     for group in range(metadata.num_row_groups):
         for column in range(metadata.num_columns):
             if metadata.schema.column(column).path.partition(".")[0] in encrypted:

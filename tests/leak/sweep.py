@@ -20,9 +20,8 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import zstandard
 
-from minimize.encryption import material_of
 from tests.leak.canary import Canary
-from tests.leak.pages import pages
+from tests.leak.pages import encrypted_columns, pages
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 
@@ -51,7 +50,7 @@ def _layers(where: Path | bytes) -> Iterator[bytes]:
 def _of_file(path: Path) -> Iterator[bytes]:
     data = path.read_bytes()
     yield from _of_bytes(data)
-    if data[:4] == b"PAR1":
+    if data[:4] == data[-4:] == b"PAR1":
         yield from pages(path)
         yield from _decoded(path)
 
@@ -77,7 +76,7 @@ def _tolerant_gunzip(data: bytes) -> bytes:
 
 
 def _decoded(path: Path) -> Iterator[bytes]:
-    file, encrypted = pq.ParquetFile(path), material_of(path).masters
+    file, encrypted = pq.ParquetFile(path), encrypted_columns(path)
     names = [name for name in file.schema_arrow.names if name not in encrypted]
     schema = pa.schema([file.schema_arrow.field(name) for name in names], file.schema_arrow.metadata)
     table = pa.Table.from_batches(file.iter_batches(columns=names), schema)

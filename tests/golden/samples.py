@@ -1,0 +1,72 @@
+"""The sample pipelines and their data in the folder of a scenario, with planted values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.golden.runner import ROOT, Session
+from tests.leak.canary import Canary
+
+DAY = "2026-11-24"
+
+
+def copy_samples(session: Session, *data: str) -> None:
+    """Copies the sample pipelines, and the sample data named, else all."""
+    session.copy(ROOT / "pipelines", "pipelines")
+    for name in data or ("device_telemetry", "usage_events"):
+        session.copy(ROOT / "sample_data" / name, f"sample_data/{name}")
+
+
+def plant_in_telemetry(session: Session) -> None:
+    """Two check-ins of one device, each with values that may not leave in any form."""
+    _plant(
+        session,
+        f"sample_data/device_telemetry/{DAY}/part-00000.ndjson.gz",
+        {"owner_type": "personal", "device_type": "android"},
+        {
+            "event_id": "CANARY-event-11",
+            "device_id": "CANARY-device-12",
+            "user_id": "CANARY-user-13",
+            "user_principal_name": "canary.person@canary.example",
+            "device_name": "CANARY-phone-14",
+            "phone_number": "+12025550149377",
+            "serial_number": "CANARY-serial-15",
+            "imei": "001017999999115",
+            "wifi_mac": "02:ca:9a:21:ff:16",
+            "activation_lock_bypass_code": "CANARY-lock-17",
+            "support_note": "write to canary.note@canary.example",
+            "ip_address": "203.0.113.177",
+            "os_version": "13.7.CANARY18",
+            "latitude": 48.856613371337,
+            "longitude": 2.352213371337,
+            "new_field": "CANARY-undeclared-19",
+        },
+    )
+
+
+def plant_in_usage(session: Session) -> None:
+    """Events of one user, each with values that may not leave in any form."""
+    _plant(
+        session,
+        f"sample_data/usage_events/{DAY}/part-00000.ndjson.gz",
+        {"event_type": "crash"},
+        {
+            "event_id": "CANARY-event-21",
+            "sdk_user_id": "CANARY-user-22",
+            "display_name": "CANARY Person 23",
+            "user_email": "canary.user@canary.example",
+            "session_guid": "CANARY-session-24",
+            "correlation_id": "CANARY-correlation-25",
+            "client_ip": "203.0.113.178",
+            "page_url": "https://portal.example/CANARY-path-26",
+            "feedback": "CANARY-feedback-27",
+            "response_time_ms": 31_337_733_113,
+            "new_field": "CANARY-undeclared-28",
+        },
+    )
+
+
+def _plant(session: Session, file: str, like: dict[str, Any], values: dict[str, Any]) -> None:
+    record = next(each for each in session.records(file) if like.items() <= each.items())
+    session.plant(file, record, {field: Canary(field, value) for field, value in values.items()})
+    session.plant(file, record, {"contacts": [], "device_name": Canary("in a refused record", "CANARY-refused-29")})

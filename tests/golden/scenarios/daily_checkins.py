@@ -1,0 +1,32 @@
+"""The sample pipeline that keeps one check-in a day, and a policy that refuses less than before."""
+
+from __future__ import annotations
+
+from tests.golden.runner import Session
+from tests.golden.samples import copy_samples, plant_in_telemetry
+
+PIPELINE = "pipelines/daily_checkins"
+OUTPUT = "out/daily_checkins"
+
+
+def steps(session: Session) -> None:
+    """Runs both dates, lets a refused field pass, and replays."""
+    copy_samples(session, "device_telemetry")
+    plant_in_telemetry(session)
+    session.run(f"lint {PIPELINE} --fail-on warning --json")
+    session.run(f"plan {PIPELINE} --json")
+    session.run(f"explain {PIPELINE} devices_per_type --json")
+    session.run(f"explain {PIPELINE} battery_pct --json")
+    session.run(f"run {PIPELINE} --from 2026-11-23 --to 2026-11-24 --metrics metrics --lineage off --json")
+    session.look(OUTPUT)
+    session.run(f"verify {OUTPUT} --json")
+    session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")
+    session.run(f"quarantine show {OUTPUT} --date 2026-11-24 --json")
+    session.replace("pipelines/device_telemetry/policy.yaml", "[/contacts, ", "[")
+    session.run(f"quarantine show {OUTPUT} --check --json")
+    session.run(f"replay {OUTPUT} --date 2026-11-23 --json")
+    session.run(f"replay {OUTPUT} --json")
+    session.run(f"replay {OUTPUT} --json")
+    session.run(f"retract {OUTPUT} --json")
+    session.run(f"expire {OUTPUT} --json")
+    session.run(f"verify {OUTPUT} --json")

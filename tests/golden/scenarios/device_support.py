@@ -1,0 +1,39 @@
+"""The sample pipeline for the help desk, whose records are identified; and inputs that change after they were read."""
+
+from __future__ import annotations
+
+from tests.golden.runner import Session
+from tests.golden.samples import DAY, copy_samples, plant_in_telemetry
+
+PIPELINE = "pipelines/device_support"
+OUTPUT = "out/device_support"
+SOURCE = f"sample_data/device_telemetry/{DAY}/part-00000.ndjson.gz"
+
+
+def steps(session: Session) -> None:
+    """Runs, runs again after the input changed, loses the input, and finds that a file was changed."""
+    copy_samples(session, "device_telemetry")
+    plant_in_telemetry(session)
+    session.run(f"lint {PIPELINE} --json")
+    session.run(f"plan {PIPELINE} --json")
+    session.run(f"explain {PIPELINE} phone_number --json")
+    session.run(f"run {PIPELINE} --json")
+    session.look(OUTPUT)
+    session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")
+    session.write("sample_data/device_telemetry/2026-11-24/part-1.ndjson.gz", session.records(SOURCE)[:40])
+    session.run(f"quarantine show {OUTPUT} --json")
+    session.run(f"run {PIPELINE} --pending --json")
+    session.write(SOURCE, session.records(SOURCE)[:700])
+    session.run(f"run {PIPELINE} --date {DAY} --json")
+    session.run(f"replay {OUTPUT} --json")
+    (session.folder / SOURCE).unlink()
+    session.run(f"run {PIPELINE} --pending --json")
+    session.run(f"retract {OUTPUT} --json")
+    session.run(f"expire {OUTPUT} --at 2026-12-23T12:00:00Z --yes --json")
+    session.run(f"verify {OUTPUT} --json")
+    written = min((session.folder / OUTPUT / "records").rglob("*.parquet"))
+    written.write_bytes(written.read_bytes()[:-1] + b"?")
+    session.run(f"verify {OUTPUT} --json")
+    written.unlink()
+    session.run(f"verify {OUTPUT} --json")
+    session.run(f"verify {OUTPUT} --json", MINIMIZE_KEYS="none.keys")

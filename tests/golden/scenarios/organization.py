@@ -1,0 +1,181 @@
+"""An organization with tenants, recipients and requests of data subjects: what succeeds, and for whom it is refused."""
+
+from __future__ import annotations
+
+from tests.golden.organization import ACCESS, found
+from tests.golden.runner import Session
+
+OUTPUT = "out/checkins"
+PIA, PAUL, SAM, SUE, ANN, ROB, OLGA, CARL = (
+    f"{name}@example.com" for name in ("pia", "paul", "sam", "sue", "ann", "rob", "olga", "carl")
+)
+
+
+def steps(session: Session) -> None:
+    """Settings and runs, then sharing, access, data subjects, an incident, and the log of all of it."""
+    found(session)
+    session.stable_digests.discard("settings")  # those of the ledger hold the time at which they were recorded
+    _runs(session)
+    _shares(session)
+    _grants(session)
+    _subjects(session)
+    _incident(session)
+    _log(session)
+
+
+def _runs(session: Session) -> None:
+    session.run("settings set north location on --from 2026-01-01T00:00:00Z --pipeline pipeline --json", actor=PIA)
+    session.run("settings set south location on --pipeline pipeline --json", actor=ANN)
+    session.run("run pipeline --json")
+    session.look(OUTPUT)
+    session.run(f"verify {OUTPUT} --json")
+
+
+def _shares(session: Session) -> None:
+    on = "--pipeline pipeline --json"
+    send = "share send vendor sync --pipeline pipeline --json"
+    session.run(f"consent request north vendor sync {on}", actor=PIA)
+    session.run(f"{send} --to early.parquet", actor=PIA)
+    session.run(f"consent give north vendor sync --text-version 1 {on}", actor=PIA)
+    session.run(f"consent give north vendor sync --text-version 2 --from 2026-11-01T00:00:00Z {on}", actor=PIA)
+    session.run(
+        f"consent give south vendor sync --from 2026-11-01T00:00:00Z --until 2026-11-26T00:00:00Z {on}", actor=PIA
+    )
+    session.run(f"consent refuse west vendor sync {on}", actor=PIA)
+    session.run(f"consent give west vendor sync {on}", actor=ANN)
+    session.run(f"consent show {on}", actor=PIA)
+    session.run(f"consent why west vendor sync {on}", actor=PIA)
+    session.run(f"share why vendor sync --tenant north {on}", actor=PIA)
+    session.run(f"share why partner sync --tenant north {on}", actor=PIA)
+    session.run("share send partner sync --pipeline pipeline --to partner.parquet --json", actor=PIA)
+    data = "--data data/2026-11-24/a.ndjson.gz --policy pipeline/policy.yaml --recipients recipients --ledger ledger.db"
+    session.run(f"{send} --dry-run", actor=PIA)
+    session.run(f"{send} --to payload.parquet", actor=PIA)
+    session.run(f"share send vendor sync {data} --field model --to payload.csv --json", actor=PIA)
+    session.run(f"{send} --to refused.parquet", actor=ANN)
+    shared = session.run(f"share log {on}", actor=PIA).get("disclosures", 0, "disclosure")
+    session.run("share show --pipeline pipeline", shared, actor=PIA)
+    session.run(f"consent withdraw north vendor sync --to recall.json {on}", actor=PIA)
+    session.run(f"share recall list {on}", actor=PIA)
+    session.run(f"share recall request vendor --to due.json {on}", actor=PIA)
+    session.run(f"share recall confirm vendor --tenant north {on}", actor=PIA)
+    session.run(f"share recall list --all {on}", actor=PIA)
+    session.run(f"consent expire {on}", actor=PIA)
+    session.run("recipient show vendor --recipients recipients --json")
+    session.run("recipient lint recipients --json")
+
+
+def _grants(session: Session) -> None:
+    on = "--pipeline pipeline --json"
+    session.run(f"access lint {on}")
+    session.run(f"access show {on}")
+    session.run(f"access why ann@example.com checkins --purpose operations {on}")
+    session.run(f"access why sam@example.com checkins --field model --purpose operations {on}")
+    session.run(f"access why ann@example.com settings/set --tenant north {on}")
+    request = 'access request checkins --incident INC-7 --justification "does not check in" --tenant north'
+    grant = session.run(f"{request} --field model {on}", actor=SAM).get("grant")
+    session.run(f"access approve {on}", grant, actor=SUE)
+    session.run(f"access approve --note seen {on}", grant, actor=PIA)
+    session.run(f"access why sam@example.com checkins --field model --purpose operations --incident INC-7 {on}")
+    session.run(f"access list {on}", actor=SAM)
+    session.run(f"access revoke {on}", grant, actor=SAM)
+    other = session.run(f"{request} --category identified --reidentify {on}", actor=SAM).get("grant")
+    session.run(f"access deny --note no {on}", other, actor=PIA)
+    session.run(
+        f"access request checkins --field model --incident INC-7 --tenant west --justification x {on}", actor=SAM
+    )
+    urgent = session.run(f"{request} --field model --break-glass {on}", actor=SUE).get("grant")
+    session.run(f"access list --all {on}", actor=PIA)
+    session.run(f"access review --note needed {on}", urgent, actor=PIA)
+    session.run(f"access expire {on}", actor=PIA)
+    session.run("access token --user ann@example.com --for 30m --pipeline pipeline", actor=ROB)
+    session.run("access token --user ann@example.com --for 30m --pipeline pipeline", actor=ANN)
+    token = session.run(f"access token list {on}", actor=ROB).get("tokens", 0, "token")
+    session.run(f"access token revoke {on}", token, actor=ROB)
+    session.run(f"access adopt {on}", actor=ROB)
+    session.run(f"access adopt --yes {on}", actor=ROB)
+    session.write("access.yaml", {**ACCESS, "groups": {"support": ["sam@example.com"]}})
+    session.run(f"access show {on}")
+    session.run(f"access list {on}", actor=SUE)
+    session.write("access.yaml", ACCESS)
+
+
+def _subjects(session: Session) -> None:
+    on = f"--pipeline pipeline --in {OUTPUT} --json"
+    session.run(f"subject coverage {on}", actor=PIA)
+    session.run(f"subject view d-1 --tenant south {on}", actor=PIA)
+    session.run(f"subject view u-1 --as user --tenant south {on}", actor=PIA)
+    session.run(f"subject view d-1 {on}", actor=ANN)
+    session.run(f"subject view --tenant west --rows 1 {on}", actor=PIA)
+    session.run(f"subject export d-1 --tenant south --to exported --redact model {on}", actor=PIA)
+    session.run(f"subject correct d-1 --tenant south --set model=Z --yes {on}", actor=ANN)
+    session.run(f"subject correct d-1 --tenant south --set serial=Z --yes {on}", actor=CARL)
+    session.run(f"subject correct d-1 --tenant south --set model=Z {on}", actor=CARL)
+    session.run(f"subject correct d-1 --tenant south --set model=Z --yes {on}", actor=CARL)
+    session.run(f"subject restrict d-2 --tenant west --to restricted --yes {on}", actor=PIA)
+    session.run(f"subject delete d-3 --tenant north {on}", actor=PIA)
+    request = session.run(f"subject delete d-3 --tenant north --yes {on}", actor=PIA).get("requests", 0)
+    session.run("subject confirm --pipeline pipeline --json", request, "vendor", actor=PIA)
+    session.run(f"subject delete nobody --tenant nowhere --yes {on}", actor=PIA)
+    session.run(f"subject view d-3 --tenant north {on}", actor=PIA)
+    session.run("subject status --pipeline pipeline --json", actor=PIA)
+    session.run("run pipeline --date 2026-11-24 --json")
+    session.run(f"subject view d-3 --tenant north {on}", actor=PIA)
+
+    on = "--pipeline pipeline --json"
+    session.run(f"events add west subject_left --subject d-5 --at 2026-11-24T22:00:00Z {on}", actor=PIA)
+    wrong = session.run(f"events add south became_personal --subject d-4 {on}", actor=PIA).get("event")
+    session.run(f"events add nowhere tenant_closed {on}", actor=PIA)
+    session.run(f"events withdraw {on}", wrong, actor=PIA)
+    session.run(f"events list --history {on}", actor=PIA)
+    session.run(f"expire {OUTPUT} --pipeline pipeline --json", actor=PIA)
+    session.run(f"expire {OUTPUT} --pipeline pipeline --yes --json", actor=PIA)
+    session.run(f"expire {OUTPUT} --pipeline pipeline --due --json", actor=PIA)
+    session.run(f"verify {OUTPUT} --json")
+
+
+def _incident(session: Session) -> None:
+    on = "--pipeline pipeline --json"
+    contacts = (
+        "tenant_id,role,name,address\nnorth,privacy,Nora,nora@north.example\nsouth,security,Saul,saul@south.example\n"
+    )
+    session.write("contacts.csv", contacts)
+    session.run("incident lint contacts.csv --json")
+    opened = f"--from 2026-11-20T00:00Z --exposed output:{OUTPUT}#records {on}"
+    session.run(f'incident open INC-7 --title "A lost backup" --exposed column:model {opened}', actor=PIA)
+    session.run(f'incident open INC-8 --title "A false alarm" --exposed date:2026-11-30 {opened}', actor=PIA)
+    session.run(f'incident open INC-9 --title "A lost backup" {opened}', actor=ANN)
+    session.run(f"incident close INC-8 --as false_positive --reason mistaken {on}", actor=PIA)
+    session.run(f"incident scope INC-7 {on}", actor=PIA)
+    session.run(f"incident declare INC-7 {on}", actor=PIA)
+    session.run(f'incident measure INC-7 "The key was changed." {on}', actor=PIA)
+    session.run(f'incident measure INC-7 "Change passwords." --as action {on}', actor=PIA)
+    session.run(f'incident exempt INC-7 west --reason "Told by telephone." {on}', actor=PIA)
+    session.run(f"incident exempt INC-7 west --agree {on}", actor=PIA)
+    session.run(f"incident exempt INC-7 west --agree {on}", actor=PAUL)
+    notice = 'incident notice INC-7 --to notices --contact "Pia, privacy@example.com" --contacts contacts.csv'
+    session.run(f"{notice} {on}", actor=PIA)
+    session.run(f"incident close INC-7 --as customer_reportable --reason done {on}", actor=PIA)
+    session.run(f"incident notice INC-7 --sent {on}", actor=PIA)
+    session.run(f"incident show INC-7 {on}", actor=PIA)
+    session.run(f"incident list {on}", actor=PIA)
+    session.run(f"incident close INC-7 --as customer_reportable --reason done {on}", actor=PIA)
+
+
+def _log(session: Session) -> None:
+    session.run("audit log --ledger ledger.db --json", actor=ANN)
+    session.run("audit log --ledger ledger.db --json", actor=OLGA)
+    session.run(f"audit verify --ledger ledger.db --receipts {OUTPUT} --json", actor=OLGA)
+    session.run("audit export audit.ndjson --activity consent --ledger ledger.db --json", actor=OLGA)
+    session.run("settings show --ledger ledger.db --json", actor=OLGA)
+    session.run("runs --ledger ledger.db --json")
+    session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")
+    session.run("audit truncate --ledger ledger.db --json", actor=PIA)
+    session.wait(days=400)
+    on = "--pipeline pipeline --json"
+    session.run(f"subject status {on}", actor=PIA)
+    session.run(f"share recall list {on}", actor=PIA)
+    session.run(f"consent expire {on}", actor=PIA)
+    session.run(f"expire {OUTPUT} --due --json", actor=PIA)
+    session.run("audit truncate --export old.ndjson --ledger ledger.db --yes --json", actor=PIA)
+    session.run("audit verify --ledger ledger.db --json", actor=OLGA)
