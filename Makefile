@@ -1,5 +1,6 @@
 # make run       sets up .venv, makes sample data of yesterday, runs the main pipeline on it
-# make test      everything fast            make test-all  everything
+# make test      everything fast            make test-all  everything but what is nightly
+# make nightly   the long tests
 # make check     ruff, mypy, import-linter  make clean     removes .venv and what was made
 SHELL := /bin/sh
 VENV  := .venv
@@ -9,7 +10,7 @@ PYTEST_ARGS :=
 
 # make docs      puts the documentation's site together, in out/docs/site
 
-.PHONY: run test test-all check docs clean
+.PHONY: run test test-all nightly check docs clean
 .DEFAULT_GOAL := run
 
 # Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
@@ -32,10 +33,13 @@ run: $(VENV)/.run-ready
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
 
 test: $(VENV)/.test-ready
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not nightly and not slow and not spark and not postgres and not azure and not openbao and not browser" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.all-ready
-	$(BIN)/pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not nightly" $(PYTEST_ARGS)
+
+nightly: $(VENV)/.all-ready
+	$(BIN)/pytest -q -n 2 --dist worksteal -m nightly $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
 	@$(BIN)/mypy --strict & types=$$!; \
