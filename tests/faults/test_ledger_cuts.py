@@ -14,10 +14,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import minimize
@@ -27,8 +29,11 @@ from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
 from tests.faults.crash_states import Tree, tree_of
 from tests.governance.recipients.house import mapping, write
+from tests.governance.sharing.house import RECORDS
+from tests.governance.sharing.house import House as Shop
 from tests.job.house import AT, DAY, House, built, events
 
+LEDGER = "ledger.db"
 NO_PROCESS = 1 << 22
 """No process has this number."""
 SENT = ("north", "vendor", "sync")
@@ -164,31 +169,27 @@ def _house(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House
     return house
 
 
-def ledger_of(house: House) -> Path:
-    return house.folder / "ledger.db"
-
-
-def files_of(house: House) -> Tree:
+def files_of(folder: Path) -> Tree:
     """All files but those of the ledger."""
-    return {path: content for path, content in tree_of(house.folder).items() if not path.startswith("ledger.db")}
+    return {path: content for path, content in tree_of(folder).items() if not path.startswith(LEDGER)}
 
 
-def content_of(house: House) -> bytes:
+def content_of(folder: Path) -> bytes:
     """The ledger as it was committed last."""
-    with closing(sqlite3.connect(ledger_of(house))) as connection:
+    with closing(sqlite3.connect(folder / LEDGER)) as connection:
         return connection.serialize()
 
 
 @contextmanager
-def recording(house: House) -> Iterator[list[Cut]]:
+def recording(folder: Path) -> Iterator[list[Cut]]:
     """The states of ledger and files around each commit, until the block ends. Who holds a lease meanwhile is dead later."""
-    cuts, ours = [Cut(content_of(house), files_of(house))], Process.ours
+    cuts, ours = [Cut(content_of(folder), files_of(folder))], Process.ours
 
     def seen(point: str) -> None:
         if point == "ledger.before":
-            cuts.append(Cut(cuts[-1].ledger, files_of(house)))
+            cuts.append(Cut(cuts[-1].ledger, files_of(folder)))
         if point == "ledger.after":
-            cuts.append(Cut(content_of(house), files_of(house)))
+            cuts.append(Cut(content_of(folder), files_of(folder)))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledgers, "fail_point", seen)
@@ -196,44 +197,44 @@ def recording(house: House) -> Iterator[list[Cut]]:
         yield cuts
 
 
-def restore(house: House, cut: Cut) -> None:
+def restore(folder: Path, cut: Cut) -> None:
     """Lets files and ledger be as they were at a cut."""
-    for path in house.folder.iterdir():
+    for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
     for name, content in sorted(cut.files.items()):
         if content is None:
-            (house.folder / name).mkdir()
+            (folder / name).mkdir()
         else:
-            (house.folder / name).write_bytes(content)
-            (house.folder / name).chmod(0o600)
-    ledger_of(house).write_bytes(cut.ledger)
-    ledger_of(house).chmod(0o600)
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o600)
+    (folder / LEDGER).write_bytes(cut.ledger)
+    (folder / LEDGER).chmod(0o600)
 
 
-def is_whole(house: House) -> bool:
+def is_whole(folder: Path, keys: Path, receipts: Path | None = None) -> bool:
     """Whether the audit log is whole, and tells of every receipt that the output had when it was written."""
-    found = check_audit(ledger_of(house), receipts=house.out, keys=house.keys)
+    found = check_audit(folder / LEDGER, receipts=receipts, keys=keys)
     return not [finding for finding in found.findings if finding.severity == "error"]
 
 
 def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, house: House) -> None:
     old = verb.state(house)
-    with recording(house) as cuts:
+    with recording(house.folder) as cuts:
         assert ended(*verb.words(house)) == 0
     new = verb.state(house)
     assert old != new
     assert len(cuts) > 2
     for cut in cuts:
-        restore(house, cut)
+        restore(house.folder, cut)
         found = verb.state(house)
         assert found in (old, new)
-        assert is_whole(house)
+        assert is_whole(house.folder, house.keys, house.out)
         assert ended(*verb.words(house)) in ([0] if found == old else [0, 2])
         assert verb.state(house) == new
-        assert is_whole(house)
+        assert is_whole(house.folder, house.keys, house.out)
         if verb.publishes:
             minimize.verify(house.out, keys=house.keys)
 
@@ -241,8 +242,33 @@ def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(
 @pytest.mark.parametrize("verb", VERBS[:1], indirect=True, ids=["run"])
 def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, house: House) -> None:
     """The control: were the ledger written before the output, a cut in between would be found."""
-    with recording(house) as cuts:
+    with recording(house.folder) as cuts:
         assert ended(*verb.words(house)) == 0
-    restore(house, Cut(cuts[-1].ledger, cuts[0].files))
+    restore(house.folder, Cut(cuts[-1].ledger, cuts[0].files))
     with pytest.raises(minimize.MinimizeError):
         minimize.verify(house.out, keys=house.keys)
+
+
+def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shop, payload = Shop(tmp_path), tmp_path / "payload.parquet"
+    (tmp_path / "recipients").mkdir()
+    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
+    (tmp_path / "policy.yaml").write_text(json.dumps(shop.policy_))
+    (tmp_path / "minimize.yaml").write_text(f"keys: {shop.keys.path.name}\nledger: {LEDGER}\n")
+    assert ended("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z") == 0
+    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
+    pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
+    words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
+    with recording(tmp_path) as cuts:
+        assert ended(*words) == 0
+    assert len(cuts) > 2
+    for cut in cuts:
+        restore(tmp_path, cut)
+        assert not payload.exists() or len(shown("share", "log")["disclosures"]) == 1
+        assert is_whole(tmp_path, shop.keys.path)
+        assert ended(*words) == (2 if payload.name in cut.files else 0)
+        assert pq.read_table(payload).num_rows == 2
+        assert is_whole(tmp_path, shop.keys.path)
