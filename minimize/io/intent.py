@@ -103,11 +103,12 @@ def roll_back(run: Place) -> None:
     The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
     """
     fail_point("back.before")
-    if isinstance(run, Path):
-        disk.remove(run / INTENT, missing=True)
-        sync_folder(run)
-    elif there(run / INTENT):
+    if isinstance(run, Remote):
         (run / INTENT).unlink()
+    else:
+        if there(run / INTENT):
+            disk.remove(run / INTENT)
+        sync_folder(run)
     fail_point("back.between")
     remove_tree(run)
     fail_point("back.after")

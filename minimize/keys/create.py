@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from minimize.keys.keyring import SIGNING, Keyring
 from minimize.keys.store import NAME, SHORTEST, Entry, as_bytes, locked, read_entries, write_new
 
 SUBJECT: Final = "subject"
+_LEFTOVER: Final = re.compile(r"[0-9a-f]{16}")
 Entries = tuple[Entry, ...]
 
 
@@ -80,6 +82,7 @@ def _changed(path: str | os.PathLike[str], change: Callable[[Entries], Entries])
     reason: str | None = None
     try:
         with locked(target.parent):
+            _remove_leftovers(target)
             before = read_entries(target)
             after = change(before)
             if after != before:
@@ -127,6 +130,14 @@ def _replace(target: Path, content: bytes) -> None:
     finally:
         disk.remove(beside, missing=True)
     sync_folder(target.parent)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Removes what processes that were killed left beside a keyring. It may hold keys that are destroyed later."""
+    start = f".{target.name}."
+    for path in target.parent.iterdir():
+        if path.name.startswith(start) and _LEFTOVER.fullmatch(path.name.removeprefix(start)):
+            disk.remove(path, missing=True)
 
 
 def _beside(target: Path) -> Path:

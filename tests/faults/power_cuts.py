@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -129,8 +129,11 @@ class Recording:
 
     def without(self, position: int) -> Recording:
         """The same without one operation: as if the code had forgotten it."""
-        operations = [each for number, each in enumerate(self.operations) if number != position]
-        return Recording(operations, self.base, self.end, self.old, self.new, self.recoveries)
+        return self.of([each for number, each in enumerate(self.operations) if number != position])
+
+    def of(self, operations: Sequence[Operation]) -> Recording:
+        """The same of other operations."""
+        return replace(self, operations=operations)
 
     def version(self, state: Tree) -> str:
         """`old` or `new`, whichever a state recovers to; else what is wrong."""
@@ -227,13 +230,14 @@ def _cut_again(made: Recording, state: Tree, length: int) -> Iterator[str]:
                 yield f"after {length} operations and {again} of recovery: {found}, not {version}"
 
 
-def faults_after_a_kill(made: Recording, then: Act = nothing) -> Iterator[str]:
+def faults_after_a_kill(made: Recording, every: int, then: Act = nothing) -> Iterator[str]:
     """What is wrong if the process is killed, the next command recovers or publishes, and the power is cut during that.
 
-    Nothing is lost by a kill, so the second process sees names that are not on the disk yet.
+    Nothing is lost by a kill, so the second process sees names that are not on the disk yet. Tries every so-manieth operation.
     """
     exchange = made.recoveries.exchange
-    for length in range(len(made.operations) + 1):
+    decided = decided_at(made.operations)
+    for length in range((decided + 1) % every, len(made.operations) + 1, every):
         killed = Log(made.base, made.operations[:length]).live()
         version = made.version(killed)
         if version not in allowed(made.operations)(length + 1) | allowed(made.operations)(length):

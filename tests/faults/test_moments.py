@@ -11,6 +11,8 @@ import pytest
 from tests.faults.child import start
 from tests.faults.versions import Versions
 
+pytestmark = pytest.mark.nightly
+
 LONGEST_S = 0.2
 """About how long a run writes."""
 
@@ -38,7 +40,6 @@ def test_killed_while_it_writes_it_is_old_or_new(versions: Versions, out: Path, 
     check(versions, out)
 
 
-@pytest.mark.slow
 def test_killed_at_two_hundred_moments_it_is_old_or_new(versions: Versions, tmp_path: Path) -> None:
     """And as many more as it takes until a hundred of them met a run at work: how many do depends on the machine."""
     in_time = 0

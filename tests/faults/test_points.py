@@ -32,6 +32,7 @@ def killed(versions: Versions, out: Path, point: str) -> bool:
     return True
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "point", [*PASSED, "sync.folder.before#20", "ledger.before#2", "ledger.after#1", "run.indexed"]
 )
@@ -39,7 +40,7 @@ def test_killed_there_it_is_old_or_new(versions: Versions, out: Path, point: str
     assert killed(versions, out, point)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("point", [*PASSED, "begin.before"])
 def test_killed_there_whatever_the_turn_it_is_old_or_new(versions: Versions, tmp_path: Path, point: str) -> None:
     for turn in count():
@@ -52,6 +53,7 @@ def test_every_point_is_tried_somewhere() -> None:
     assert set(PASSED) | {p for p in POINTS if p.startswith(ELSEWHERE)} | set(FAIL_POINTS) | set(IN_BUCKETS) == POINTS
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_sync_of_a_publication_it_is_old_or_new(tmp_path: Path, when: str) -> None:
     old(tmp_path / "old")
@@ -71,6 +73,7 @@ def test_killed_at_any_sync_of_a_publication_it_is_old_or_new(tmp_path: Path, wh
     assert turn > 10
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("point", [p for p in (*SYNC_POINTS, *LEDGER_POINTS) if "copy" not in p and "keyring" not in p])
 def test_a_first_run_that_is_killed_is_made_up_for(versions: Versions, tmp_path: Path, point: str) -> None:
     out = tmp_path / "first"
@@ -81,6 +84,7 @@ def test_a_first_run_that_is_killed_is_made_up_for(versions: Versions, tmp_path:
     versions.is_whole(out)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "point", ["sync.keyring.before", "sync.keyring.after", "sync.folder.before", "sync.folder.after"]
 )

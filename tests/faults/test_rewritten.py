@@ -16,6 +16,8 @@ from minimize.io.rewrite import Rewritten, rewrite
 from minimize.receipt import Receipt
 from tests.io.publishing import RECORDS, check_whole, dies_at, making, old, receipt_for, recovered, rows, snapshot
 
+pytestmark = pytest.mark.nightly
+
 POINTS = ("keep.before", "keep.after", "file.closed", "sync.data.before", "sync.folder.before#6", "swap.after")
 
 

@@ -151,8 +151,9 @@ def check_whole(folder: Path) -> None:
     said = receipts(folder)
     force = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
     found = {path: digest for path, digest in snapshot(folder).items() if not path.startswith(f"{RUNS}/")}
-    assert found == {file.path: file.digest for file in force}
-    places = {place_of(path) for path in found}
+    indexes = [file.index for file in force if file.index is not None]
+    assert found == {file.path: file.digest for file in (*force, *indexes)}
+    places = {place_of(file.path) for file in force}
     partitions = [folder / name if date is None else folder / name / f"date={date}" for name, date in places]
     assert all((partition / "_SUCCESS").stat().st_size == 0 for partition in partitions)
     runs = {path.split("/")[1] for path in listing(folder) if path.startswith(f"{RUNS}/") and path.count("/") > 1}

@@ -53,6 +53,7 @@ def test_every_fail_point_is_tried_here() -> None:
     assert tried == set(FAIL_POINTS)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("point", BEFORE)
 def test_before_the_intent_the_old_stands(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path, point: str
@@ -63,6 +64,7 @@ def test_before_the_intent_the_old_stands(
     assert snapshot(folder) == versions[1]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
 @pytest.mark.parametrize("point", [*AFTER, *BETWEEN])
 def test_after_the_intent_the_new_stands(
@@ -80,6 +82,7 @@ def without_receipt(found: dict[str, str]) -> dict[str, str]:
     return {path: digest for path, digest in found.items() if not path.endswith("/receipt.json")}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("point", BACK)
 def test_a_way_back_that_is_cut_short_is_gone_again(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path, point: str
@@ -91,6 +94,7 @@ def test_a_way_back_that_is_cut_short_is_gone_again(
     assert snapshot(folder) == versions[1]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
 def test_a_way_forward_may_be_cut_short_at_every_step(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path, atomic: bool
@@ -103,6 +107,7 @@ def test_a_way_forward_may_be_cut_short_at_every_step(
     assert without_receipt(snapshot(folder)) == without_receipt(versions[2])
 
 
+@pytest.mark.nightly
 def test_a_first_run_that_dies_leaves_an_output_without_anything(tmp_path: Path) -> None:
     assert dies_at("file.closed", old, tmp_path / "out")
     recovered(tmp_path / "out")
@@ -110,6 +115,7 @@ def test_a_first_run_that_dies_leaves_an_output_without_anything(tmp_path: Path)
     assert snapshot(tmp_path / "out") == {}
 
 
+@pytest.mark.nightly
 def test_the_next_run_needs_no_word_about_the_dead_one(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path
 ) -> None:
@@ -133,6 +139,7 @@ def check_old_or_new(versions: tuple[Path, dict[str, str], dict[str, str]], fold
     assert without_receipt(snapshot(folder)) in [without_receipt(each) for each in versions[1:]]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(5))
 def test_killed_at_any_time_it_is_old_or_new(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path, seed: int
@@ -141,7 +148,7 @@ def test_killed_at_any_time_it_is_old_or_new(
     check_old_or_new(versions, folder)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_at_fifty_random_times_it_is_old_or_new(
     versions: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
 ) -> None:

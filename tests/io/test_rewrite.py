@@ -238,6 +238,7 @@ def dropping(folder: Path, exchange: Exchange) -> None:
     )
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
 @pytest.mark.parametrize(
     ("point", "done"),

@@ -245,6 +245,7 @@ def test_the_index_is_restored_from_receipts(fed: House) -> None:
     assert list_runs(output=fed.out) == before
 
 
+@pytest.mark.nightly
 def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: House) -> None:
     killed = starts(fed, STOPPED)
     assert (killed.wait(60), killed.communicate()[0]) == (137, "")

@@ -118,6 +118,7 @@ def house_of(house: House, out: Remote) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(QUICK, (verified, again, read, listed), strict=True)))
 def test_killed_at_a_step_it_is_old_or_new(
     house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
@@ -130,7 +131,7 @@ def test_every_step_of_a_bucket_is_tried() -> None:
     assert set(FAIL_POINTS) - set(NOT_HERE) < set(POINTS)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(POINTS, cycle([verified, read, listed, again]))))
 def test_killed_at_every_step_it_is_old_or_new(
     house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
@@ -138,7 +139,7 @@ def test_killed_at_every_step_it_is_old_or_new(
     old_or_new(house, bucket, out, point, follow)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("point", ["swap.before#1", "swap.copied#1", "swap.after#1", "swap.deleted#1", "clean.between"])
 def test_killed_and_killed_again_it_is_rolled_on_at_last(house: House, bucket: Bucket, out: Remote, point: str) -> None:
     assert killed(house, out, "swap.unmarked") == KILLED
@@ -148,6 +149,7 @@ def test_killed_and_killed_again_it_is_rolled_on_at_last(house: House, bucket: B
     assert state(out)["quarantine"] == []
 
 
+@pytest.mark.nightly
 def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
     house: House, bucket: Bucket, out: Remote
 ) -> None:
@@ -159,6 +161,7 @@ def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell
     assert not before & lying(bucket)
 
 
+@pytest.mark.nightly
 def test_leftovers_of_a_run_that_died_are_gone_with_the_next(house: House, bucket: Bucket, out: Remote) -> None:
     assert killed(house, out, "file.closed") == KILLED
     assert any("/staging/" in key for key in bucket.keys("out/"))

@@ -23,6 +23,8 @@ from minimize.cli.main import main
 from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE
 from tests.job.house import BEFORE, DAY, House, built, events
 
+pytestmark = pytest.mark.nightly
+
 NAMES = ("records", "per_model", "quarantine")
 AT = "2026-11-25T00:00:00Z"
 DECIDED = FAIL_POINTS.index("intent.after")
@@ -139,7 +141,6 @@ def test_killed_at_a_step_it_is_old_or_new(versions: Versions, out: Path, point:
     old_or_new(versions, out, point, follow)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("follow", [verified, read, listed])
 @pytest.mark.parametrize("point", POINTS)
 def test_whatever_follows_a_kill_finds_old_or_new(versions: Versions, out: Path, point: str, follow: Follow) -> None:
@@ -151,7 +152,6 @@ def test_the_same_command_again_gives_the_new(versions: Versions, out: Path, poi
     again_gives_the_new(versions, out, point)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_the_same_command_again_gives_the_new_after_any_step(versions: Versions, out: Path, point: str) -> None:
     again_gives_the_new(versions, out, point)
@@ -198,7 +198,6 @@ def test_killed_at_any_moment_it_is_old_or_new(versions: Versions, out: Path, se
     killed_at_random(versions, out, seed)
 
 
-@pytest.mark.slow
 def test_killed_at_fifty_moments_it_is_old_or_new(versions: Versions, tmp_path: Path) -> None:
     outs = [shutil.copytree(versions.house.out, tmp_path / str(seed)) for seed in range(50)]
     assert sum(killed_at_random(versions, out, 100 + seed) for seed, out in enumerate(outs)) >= 20

@@ -14,6 +14,8 @@ from tests.leak.house import AT, CANARIES, build
 from tests.leak.sweep import found
 from tests.leak.test_run import minimize
 
+pytestmark = pytest.mark.nightly
+
 DIES = {
     "after the first batch is written": (
         "import minimize.io.sink as sink\n"

@@ -50,6 +50,7 @@ def test_the_control_reads_what_is_set_aside_without_a_seal(
     assert not {canary.place for canary in DEVICES} & hits, "of subjects there are hashes only"
 
 
+@pytest.mark.nightly
 def test_nothing_is_left_by_a_run_that_is_killed_while_it_spills(house: House, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     code = (

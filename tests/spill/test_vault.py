@@ -146,6 +146,7 @@ def test_a_copy_of_the_process_does_not_seal_with_the_same_key(monkeypatch: pyte
             kept.put(SECRET)
 
 
+@pytest.mark.nightly
 def test_nothing_is_left_by_a_process_that_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, signal; from minimize.spill import Vault; vault = Vault(); "

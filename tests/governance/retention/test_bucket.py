@@ -54,12 +54,13 @@ def test_a_date_past_its_retention_goes_whole(house: House, bucket: Bucket, out:
     minimize.verify(out, keys=house.keys)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "point",
     [
         "swap.copied",
-        pytest.param("keep.after", marks=pytest.mark.slow),
-        pytest.param("swap.deleted", marks=pytest.mark.slow),
+        "keep.after",
+        "swap.deleted",
     ],
 )
 def test_killed_on_its_way_it_is_done_by_the_next_command(house: House, bucket: Bucket, out: str, point: str) -> None:
@@ -109,7 +110,8 @@ def test_what_was_switched_off_goes_from_the_bucket(house: House, bucket: Bucket
     minimize.verify(out, keys=house.keys)
 
 
-@pytest.mark.parametrize("point", ["intent.after", pytest.param("swap.between", marks=pytest.mark.slow)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("point", ["intent.after", "swap.between"])
 def test_a_retraction_that_is_killed_is_done_by_the_next_command(
     house: House, bucket: Bucket, out: str, point: str
 ) -> None:

@@ -17,10 +17,11 @@ from minimize.switching import House as Places
 from tests.governance.subjects.test_deleting import NOW, RECORDS, count, run
 from tests.job.house import BEFORE, House
 
+pytestmark = pytest.mark.nightly
+
 D3 = Subject("d3", "north")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     [

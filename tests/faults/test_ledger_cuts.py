@@ -1,0 +1,274 @@
+"""A command may end after any commit of the ledger: the output is old or new then, the audit log is whole, and the command may be
+repeated.
+
+A database keeps its transactions whole by itself, so that a commit is the smallest step. Each state of the ledger is paired with
+the files as they were at that commit, and right before the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import minimize
+from minimize.auditing import check_audit
+from minimize.cli.main import main
+from minimize.ledger import ledger as ledgers
+from minimize.ledger.process import Process
+from tests.faults.crash_states import Tree, tree_of
+from tests.governance.recipients.house import mapping, write
+from tests.governance.sharing.house import RECORDS
+from tests.governance.sharing.house import House as Shop
+from tests.job.house import AT, DAY, House, built, events
+
+LEDGER = "ledger.db"
+NO_PROCESS = 1 << 22
+"""No process has this number."""
+SENT = ("north", "vendor", "sync")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command that writes to the ledger.
+
+    state      what it is to change, which does not tell how often it was begun
+    publishes  whether it writes to the output
+    lasting    whether the policy keeps records for ever, as it must if the command goes by the clock
+    """
+
+    words: Callable[[House], list[object]]
+    state: Callable[[House], Any]
+    publishes: bool = False
+    lasting: bool = True
+
+
+def rows(house: House) -> Any:
+    """The records that stand."""
+    return house.rows() if minimize.files(house.out) else []
+
+
+def shown(*words: object) -> Any:
+    """What a command says for machines."""
+    file = Path("said.json")
+    with file.open("w") as out, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        assert ended(*words, "--json") == 0
+    found = json.loads(file.read_text())
+    file.unlink()
+    return found
+
+
+def ended(*words: object) -> int:
+    """Runs a command in this process; gives its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["minimize", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    return int(exit_.value.code or 0)
+
+
+def run(house: House) -> list[object]:
+    return ["run", house.folder, "--date", DAY, "--output", house.out]
+
+
+def expire(house: House) -> list[object]:
+    return ["expire", house.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
+
+
+def delete(house: House) -> list[object]:
+    return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
+
+
+def add_event(house: House) -> list[object]:
+    return [
+        "events",
+        "add",
+        "north",
+        "subject_left",
+        "--subject",
+        "d1",
+        "--at",
+        AT.isoformat(),
+        "--pipeline",
+        house.folder,
+    ]
+
+
+def event_state(house: House) -> Any:
+    return [each["event"] for each in shown("events", "list")["events"]]
+
+
+def give(house: House) -> list[object]:
+    return ["consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z"]
+
+
+def consent_state(house: House) -> Any:
+    return [
+        (each["tenant"], each["recipient"], each["dpv"].endswith("ConsentGiven"))
+        for each in shown("consent", "show")["consents"]
+    ]
+
+
+def open_incident(house: House) -> list[object]:
+    exposed = f"output:{house.out}"
+    return ["incident", "open", "INC-1", "--title", "a lost disk", "--from", "2026-11-20T00:00Z", "--exposed", exposed]
+
+
+def incident_state(house: House) -> Any:
+    return [each["incident"] for each in shown("incident", "list")["incidents"]]
+
+
+VERBS = (
+    Verb(run, rows, publishes=True),
+    Verb(expire, rows, publishes=True, lasting=False),
+    Verb(delete, rows, publishes=True),
+    Verb(add_event, event_state),
+    Verb(give, consent_state),
+    Verb(open_incident, incident_state),
+)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A ledger after a commit, and the files of that moment."""
+
+    ledger: bytes
+    files: Tree
+
+
+@pytest.fixture(name="verb", params=VERBS, ids=lambda verb: verb.words.__name__)
+def _verb(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(name="house")
+def _house(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A configured folder with an output and new data; its ledger is apart from the output."""
+    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    house = built(tmp_path, lasting=verb.lasting)
+    (tmp_path / "minimize.yaml").write_text(f"keys: {house.keys.name}\nledger: ledger.db\n")
+    house.pipeline(aggregates=None)
+    write(tmp_path / "recipients", "vendor", mapping())
+    house.brings(events(20))
+    house.run(at=None if verb.lasting else AT)
+    house.brings(events(10, 100), name="b")
+    return house
+
+
+def files_of(folder: Path) -> Tree:
+    """All files but those of the ledger."""
+    return {path: content for path, content in tree_of(folder).items() if not path.startswith(LEDGER)}
+
+
+def content_of(folder: Path) -> bytes:
+    """The ledger as it was committed last."""
+    with closing(sqlite3.connect(folder / LEDGER)) as connection:
+        return connection.serialize()
+
+
+@contextmanager
+def recording(folder: Path) -> Iterator[list[Cut]]:
+    """The states of ledger and files around each commit, until the block ends. Who holds a lease meanwhile is dead later."""
+    cuts, ours = [Cut(content_of(folder), files_of(folder))], Process.ours
+
+    def seen(point: str) -> None:
+        if point == "ledger.before":
+            cuts.append(Cut(cuts[-1].ledger, files_of(folder)))
+        if point == "ledger.after":
+            cuts.append(Cut(content_of(folder), files_of(folder)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledgers, "fail_point", seen)
+        patch.setattr(Process, "ours", lambda: replace(ours(), pid=NO_PROCESS))
+        yield cuts
+
+
+def restore(folder: Path, cut: Cut) -> None:
+    """Lets files and ledger be as they were at a cut."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for name, content in sorted(cut.files.items()):
+        if content is None:
+            (folder / name).mkdir()
+        else:
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o600)
+    (folder / LEDGER).write_bytes(cut.ledger)
+    (folder / LEDGER).chmod(0o600)
+
+
+def is_whole(folder: Path, keys: Path, receipts: Path | None = None) -> bool:
+    """Whether the audit log is whole, and tells of every receipt that the output had when it was written."""
+    found = check_audit(folder / LEDGER, receipts=receipts, keys=keys)
+    return not [finding for finding in found.findings if finding.severity == "error"]
+
+
+def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, house: House) -> None:
+    old = verb.state(house)
+    with recording(house.folder) as cuts:
+        assert ended(*verb.words(house)) == 0
+    new = verb.state(house)
+    assert old != new
+    assert len(cuts) > 2
+    for cut in cuts:
+        restore(house.folder, cut)
+        found = verb.state(house)
+        assert found in (old, new)
+        assert is_whole(house.folder, house.keys, house.out)
+        assert ended(*verb.words(house)) in ([0] if found == old else [0, 2])
+        assert verb.state(house) == new
+        assert is_whole(house.folder, house.keys, house.out)
+        if verb.publishes:
+            minimize.verify(house.out, keys=house.keys)
+
+
+@pytest.mark.parametrize("verb", VERBS[:1], indirect=True, ids=["run"])
+def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, house: House) -> None:
+    """The control: were the ledger written before the output, a cut in between would be found."""
+    with recording(house.folder) as cuts:
+        assert ended(*verb.words(house)) == 0
+    restore(house.folder, Cut(cuts[-1].ledger, cuts[0].files))
+    with pytest.raises(minimize.MinimizeError):
+        minimize.verify(house.out, keys=house.keys)
+
+
+def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shop, payload = Shop(tmp_path), tmp_path / "payload.parquet"
+    (tmp_path / "recipients").mkdir()
+    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
+    (tmp_path / "policy.yaml").write_text(json.dumps(shop.policy_))
+    (tmp_path / "minimize.yaml").write_text(f"keys: {shop.keys.path.name}\nledger: {LEDGER}\n")
+    assert ended("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z") == 0
+    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
+    pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
+    words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
+    with recording(tmp_path) as cuts:
+        assert ended(*words) == 0
+    assert len(cuts) > 2
+    for cut in cuts:
+        restore(tmp_path, cut)
+        assert not payload.exists() or len(shown("share", "log")["disclosures"]) == 1
+        assert is_whole(tmp_path, shop.keys.path)
+        assert ended(*words) == (2 if payload.name in cut.files else 0)
+        assert pq.read_table(payload).num_rows == 2
+        assert is_whole(tmp_path, shop.keys.path)
