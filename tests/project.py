@@ -212,7 +212,7 @@ class Project:
 P = TypeVar("P", bound=Project)
 
 
-def project(folder: Path, keys: Iterable[str] = ("device",), *, lasting: bool = False) -> Project:
+def new_project(folder: Path, keys: Iterable[str] = ("device",), *, lasting: bool = False) -> Project:
     """A new project with the usual policy, pipeline and settings, a keyring, and no data."""
     return write_project(Project(folder, lasting), keys)
 

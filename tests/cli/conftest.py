@@ -1,4 +1,4 @@
-"""A house and the command, for every test of the command line."""
+"""A project and the command, for every test of the command line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, command_of
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_LOG_FORMAT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    return new_project(tmp_path)
 
 
 @pytest.fixture(name="command")

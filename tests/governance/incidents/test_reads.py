@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.door.project import INCIDENT, PURPOSE, Home, home
 
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import Exposure, scope_of
@@ -15,8 +16,7 @@ from minimize.governance.incidents.reads import Read, reads
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource
 from minimize.ledger.audit import append
-from tests.door.house import INCIDENT, PURPOSE, Home, home
-from tests.job.house import AT
+from tests.project import AT
 
 
 @pytest.fixture(name="home")
@@ -71,7 +71,7 @@ def tells(home: Home, operation: str, name: str, kind: str, component: str = "ac
         component=component, actor=Actor("user", application="minimize", user="sam"), activity="decision",
         operation=operation, time=home.time(), category="access", resources=(resource,),
     )  # fmt: skip
-    home.ledger.write(lambda connection: append(connection, event, Keyring.load(home.house.keys)))
+    home.ledger.write(lambda connection: append(connection, event, Keyring.load(home.project.keys)))
 
 
 @pytest.mark.parametrize("operation", ["subject/view", "subject/export"])
