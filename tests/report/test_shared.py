@@ -4,10 +4,9 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.governance.sharing.project import VENDOR
 
 from minimize.report.facts import FunctionFacts, RecipientFacts
-from tests.governance.sharing.outputs import CONTRACT, SYNC, ready, shared
+from tests.governance.sharing.sender import CONTRACT, SYNC, VENDOR, ready, shared
 from tests.project import AT, Project, events
 from tests.report.telling import facts
 
