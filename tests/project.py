@@ -6,11 +6,14 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import io
 import json
+import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.cli import main
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
@@ -260,23 +264,83 @@ def without_none(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The result that `--json` prints."""
+        return json.loads(self.out)
+
+
+def command(*arguments: object) -> Result:
+    """Runs a `minimize` command in this process."""
+    logger = logging.getLogger("minimize")
+    before = (logger.handlers, logger.level, logger.propagate)
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setattr(sys, "argv", ["minimize", *map(str, arguments)])
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            logger.handlers, logger.level, logger.propagate = before
+    return Result(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
 class Builds:
     """Folders that are built once and copied, by the function that builds them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._built: dict[Callable[[Path], object], Path] = {}
+        self._built: dict[object, Path] = {}
 
     def copy(self, build: Callable[[Path], object], folder: Path) -> None:
-        """Copies into a folder what `build` makes; as for the world, the place of the original is given up."""
-        if build not in self._built:
-            unfinished, finished = (self._folder / f"{len(self._built)}{suffix}" for suffix in ("-unfinished", ""))
-            unfinished.mkdir()
-            with clean_environment(unfinished):
-                build(unfinished)
-            unfinished.rename(finished)
-            self._built[build] = finished
-        shutil.copytree(self._built[build], folder, dirs_exist_ok=True)
+        """Copies what `build` makes into a folder."""
+        copy_outputs(self._once(build, build), folder)
+
+    def fill(self, project: P, fill: Callable[[P], object]) -> P:
+        """Copies what `fill` makes of a new project into the project."""
+
+        def build(folder: Path) -> None:
+            shutil.copytree(project.folder, folder, dirs_exist_ok=True)
+            fill(replace(project, folder=folder))
+
+        copy_outputs(self._once(fill, build), project.folder)
+        return project
+
+    def _once(self, key: object, build: Callable[[Path], object]) -> Path:
+        if key not in self._built:
+            folder = self._folder / str(len(self._built))
+            folder.mkdir()
+            with clean_environment(folder):
+                build(folder)
+            self._built[key] = folder
+        return self._built[key]
+
+
+def copy_outputs(original: Path, folder: Path) -> None:
+    """Copies a folder with output folders and their ledgers.
+
+    A ledger records where each output is. If that place still has the output, a run takes another one for a copy, which gets an
+    identity and a history of its own. `minimize runs --rebuild` records the new places in the copied ledgers, so that a copy
+    continues the history.
+    """
+    shutil.copytree(original, folder, dirs_exist_ok=True)
+    outputs = sorted({receipt.parents[2] for receipt in folder.glob("**/runs/*/receipt.json")})
+    for ledger in folder.glob("**/*.db"):
+        own = [output for output in outputs if output == ledger.parent]
+        others = [output for output in outputs if not (output / "ledger.db").exists()]
+        keys = next(folder.glob("*.keys"))
+        with clean_environment(folder):
+            for output in own or others:
+                done = command("runs", "--rebuild", "--output", output, "--ledger", ledger, "--keys", keys)
+                assert done.code == 0, done.err
 
 
 @contextlib.contextmanager

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import itertools
 import json
-import logging
-import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import time_machine
 
-from minimize.cli import main
 from tests.project import (
     AT,
     BEFORE,
@@ -29,7 +23,10 @@ from tests.project import (
     POLICY,
     SETTINGS,
     Project,
+    Result,
     clean_environment,
+    command,
+    copy_outputs,
     event,
     event_time,
     without_none,
@@ -131,20 +128,6 @@ ACCESS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Result:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The result that `--json` prints."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
 class World:
     """An organization with three tenants, three pipelines with published output of two dates, and everything around them.
 
@@ -195,8 +178,9 @@ class World:
             yield
 
     def copy(self, folder: Path) -> World:
-        """A copy to write to; `build_world` says why it counts as the original, moved."""
-        return World(Path(shutil.copytree(self.folder, folder)))
+        """A copy, to write to."""
+        copy_outputs(self.folder, folder)
+        return World(folder)
 
     def digests(self) -> dict[str, str]:
         """The digest of every file; what SQLite keeps next to an open database is left out."""
@@ -211,13 +195,8 @@ class World:
 
 
 def build_world(folder: Path) -> World:
-    """Builds the world in a new folder.
-
-    It is built in another place and moved. The ledger knows an output by its identity and the place of its last run; if an output
-    with the same identity is still in that place, another one is taken for a copy and gets a new identity. Here the place is
-    empty, so that each copy of the world is taken for the output itself.
-    """
-    made = World(folder.with_name(f"{folder.name}-unfinished"))
+    """Builds the world in a new folder."""
+    made = World(folder)
     _write_configuration(made)
     with made.as_actor("otto", AT):
         for each in made.projects:
@@ -228,8 +207,7 @@ def build_world(folder: Path) -> World:
         _done(made.command(actor, *words.split(), *more, at=AT + timedelta(minutes=next(minutes))))
     grant = json.loads(made.command("pia", "access", "list", "--json").out)["grants"][0]["grant"]
     _done(made.command("pia", "access", "approve", grant, at=AT + timedelta(minutes=next(minutes))))
-    made.folder.rename(folder)
-    return World(folder)
+    return made
 
 
 def _acts() -> list[tuple[str, str, list[str]]]:
@@ -280,21 +258,6 @@ def world_events(day: str, first: int, count: int = 60) -> list[dict[str, Any]]:
         )
         for number in range(first, first + count)
     ]
-
-
-def command(*arguments: object) -> Result:
-    """Runs a `minimize` command in this process."""
-    logger = logging.getLogger("minimize")
-    before = (logger.handlers, logger.level, logger.propagate)
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.setattr(sys, "argv", ["minimize", *map(str, arguments)])
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            logger.handlers, logger.level, logger.propagate = before
-    return Result(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def _done(result: Result) -> Result:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.command import Command
 from tests.governance.access.house import given, mapping
-from tests.ledger.house import keyring
+from tests.ledger.ledgers import keyring
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.ledger.project import event, opened, tells, unguarded
 
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from tests.cli.command import Command
+from tests.ledger.ledgers import event, opened, tells, unguarded
 from tests.project import Project
 
 

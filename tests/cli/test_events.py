@@ -8,16 +8,19 @@ import pytest
 
 import minimize
 from tests.cli.command import Command
-from tests.project import AT, Project, events
+from tests.project import AT, Builds, Project, events
 
 NOW = f"{AT:%Y-%m-%dT%H:%M:%SZ}"
 
 
-@pytest.fixture(name="ran")
-def _ran(project: Project) -> Project:
+def ran_content(project: Project) -> None:
     project.records(events(60))
     project.run()
-    return project
+
+
+@pytest.fixture(name="ran")
+def _ran(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, ran_content)
 
 
 def places(project: Project) -> tuple[Any, ...]:

@@ -3,16 +3,19 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.command import Command
-from tests.project import Project, events
+from tests.project import Builds, Project, events
 
 AT = "2026-11-25T00:00:00Z"
 
 
-@pytest.fixture(name="done")
-def _done(project: Project) -> Project:
+def done_content(project: Project) -> None:
     project.records([*events(60), "broken"])
     project.run()
-    return project
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
 def test_a_report_is_told_in_a_few_lines(done: Project, command: Command) -> None:

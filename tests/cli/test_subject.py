@@ -6,10 +6,10 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.governance.access.project import given, mapping
 
 from minimize.governance.subjects import deleting, requests
 from tests.cli.command import Command
+from tests.governance.access.house import given, mapping
 from tests.project import LASTING, Project, events
 
 RECORDS = events(60)

@@ -14,17 +14,20 @@ from ruamel.yaml import YAML
 
 from minimize.cli.main import VERBS
 from tests.cli.command import Command
-from tests.project import Project, events, table
+from tests.project import Builds, Project, events, table
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WHEN = "2026-11-25T00:00:00Z"
 
 
-@pytest.fixture(name="done")
-def _done(project: Project) -> Project:
+def done_content(project: Project) -> None:
     project.records([*events(40), "broken"])
     project.run()
-    return project
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
 def test_an_output_that_stands_as_it_was_written_verifies(done: Project, command: Command) -> None:

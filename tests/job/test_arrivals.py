@@ -12,7 +12,7 @@ import zstandard
 
 import minimize
 from minimize.errors import SourceError
-from tests.project import Project, event
+from tests.project import Builds, Project, event
 
 LIMIT = 16 << 20
 ONE, TWO = (json.dumps(event(number)).encode() + b"\n" for number in (1, 2))
@@ -25,11 +25,14 @@ POLICY: dict[str, Any] = {
 }
 
 
-@pytest.fixture(name="arrivals")
-def _arrivals(project: Project) -> Project:
+def arrivals_content(project: Project) -> None:
     project.policy(POLICY, never=["/contacts", "/sms/*", "/apps/*/secret", "password"])
     project.pipeline(aggregates=None, settings=None, source={"path": "in", "format": "ndjson"}, quarantine={})
-    return project
+
+
+@pytest.fixture(name="arrivals")
+def _arrivals(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, arrivals_content)
 
 
 def lands(project: Project, data: bytes, name: str = "a.ndjson") -> list[tuple[int, str | None, str]]:

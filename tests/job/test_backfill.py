@@ -12,14 +12,13 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.job.backfill import Backfilled, backfill
-from tests.project import BEFORE, DAY, LASTING, SETTINGS, Project, events
+from tests.project import BEFORE, DAY, LASTING, SETTINGS, Builds, Project, events
 
 EMPTY = "2026-11-22"
 ROUGH: dict[str, Any] = {"type": "double", "do": {"bin": {"width": 50}}}
 
 
-@pytest.fixture(name="ran")
-def _ran(project: Project) -> Project:
+def ran_content(project: Project) -> None:
     """Two dates that were run under a first policy, which then became coarser."""
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
@@ -27,7 +26,11 @@ def _ran(project: Project) -> Project:
         project.records(events(20, first), day=day)
         project.run(date=day, at=None)
     project.policy({"battery": ROUGH}, version=4, **LASTING)
-    return project
+
+
+@pytest.fixture(name="ran")
+def _ran(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, ran_content)
 
 
 def says(project: Project, **changes: Any) -> Path:

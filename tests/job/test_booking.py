@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger.project import unguarded
 
 import minimize
 from minimize.auditing import check_audit, log_entries
@@ -28,8 +27,9 @@ from minimize.ledger.leases import holder_of
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.receipt import Receipt
 from minimize.verifying import check
+from tests.ledger.ledgers import unguarded
 from tests.postgres import Server
-from tests.project import AT, BEFORE, DAY, Project, events
+from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 ROOT = Path(__file__).parents[2]
 SLOW = """
@@ -55,10 +55,13 @@ job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
 """
 
 
-@pytest.fixture(name="fed")
-def _fed(project: Project) -> Project:
+def fed_content(project: Project) -> None:
     project.records(events(24))
-    return project
+
+
+@pytest.fixture(name="fed")
+def _fed(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, fed_content)
 
 
 def log_of(project: Project, **wanted: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 
 import minimize
 from minimize.job import unfinished
-from tests.project import Project
+from tests.project import Builds, Project
 
 BELOW = 3
 LATE: dict[str, Any] = {
@@ -66,10 +66,13 @@ def plainly(events: Iterable[Event]) -> dict[tuple[date, str], tuple[int, int, A
     return figures
 
 
-@pytest.fixture(name="nights")
-def _nights(project: Project) -> Project:
+def nights_content(project: Project) -> None:
     project.pipeline(aggregates=LATE, settings=None)
-    return project
+
+
+@pytest.fixture(name="nights")
+def _nights(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, nights_content)
 
 
 def night(project: Project, number: int, **options: Any) -> minimize.Receipt:

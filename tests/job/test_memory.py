@@ -10,11 +10,10 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.spill import Piece, Vault
-from tests.project import BEFORE, Project, events
+from tests.project import BEFORE, Builds, Project, events
 
 
-@pytest.fixture(name="fleet")
-def _fleet(project: Project) -> Project:
+def fleet_content(project: Project) -> None:
     """Two dates of enough devices and models for a tally not to fit."""
     project.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}})
     for day, first in ((None, 0), (BEFORE, 300)):
@@ -23,7 +22,11 @@ def _fleet(project: Project) -> Project:
             for number, event in enumerate(events(1500, first))
         ]
         project.records(rows, **({} if day is None else {"day": day}))
-    return project
+
+
+@pytest.fixture(name="fleet")
+def _fleet(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, fleet_content)
 
 
 def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:

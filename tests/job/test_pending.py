@@ -12,20 +12,23 @@ from minimize.errors import StoppedError
 from minimize.job import unfinished
 from minimize.job.pending import Arrival, arrival
 from minimize.receipt import in_force
-from tests.project import AT, BEFORE, DAY, Project, events
+from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 FIRST = "2026-11-22"
 LATER = AT + timedelta(hours=1)
 
 
-@pytest.fixture(name="nights")
-def _nights(project: Project) -> Project:
+def nights_content(project: Project) -> None:
     """Two dates that were run, each by itself."""
     project.pipeline(aggregates=None)
     for day, first in ((BEFORE, 0), (DAY, 100)):
         project.records(events(20, first), day=day)
         project.run(date=day)
-    return project
+
+
+@pytest.fixture(name="nights")
+def _nights(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, nights_content)
 
 
 def test_a_date_that_never_ran_is_new() -> None:

@@ -10,7 +10,7 @@ import pytest
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import Ledger
-from tests.ledger.house import keyring, opened
+from tests.ledger.ledgers import keyring, opened
 
 DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 

@@ -13,7 +13,7 @@ from minimize.ledger import Address, migrate
 from minimize.ledger.engine import engine_of
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables.whole import METADATA
-from tests.ledger.house import opened
+from tests.ledger.ledgers import opened
 
 STEPS = sorted(path.stem for path in (migrate.FOLDER / "versions").glob("v*.py"))
 

@@ -4,15 +4,18 @@ from math import log2
 
 import pytest
 
-from tests.project import BEFORE, DAY, Project, event, events, table
+from tests.project import BEFORE, DAY, Builds, Project, event, events, table
 from tests.report.telling import facts, field
 
 
-@pytest.fixture(name="done")
-def _done(project: Project) -> Project:
+def done_content(project: Project) -> None:
     project.records([event(number, model=f"M{number}") for number in range(60)])
     project.run()
-    return project
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
 def test_what_came_in_is_counted_where_that_is_asked(done: Project) -> None:

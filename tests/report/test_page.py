@@ -9,7 +9,7 @@ import pytest
 from minimize.errors import ConfigurationError
 from minimize.report import page as pages
 from minimize.report.page import page
-from tests.project import Project, event, events
+from tests.project import Builds, Project, event, events
 from tests.report.telling import facts, report
 
 HOSTILE = "<script>alert('x')</script>\"&$x^2$漢字"
@@ -29,11 +29,14 @@ class Seen(HTMLParser):
         self.attributes += [(name, value or "") for name, value in attrs]
 
 
-@pytest.fixture(name="done")
-def _done(project: Project) -> Project:
+def done_content(project: Project) -> None:
     project.records([*events(60), *["broken"] * 6])
     project.run()
-    return project
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
 def test_a_page_fetches_nothing_and_forbids_it(done: Project) -> None:

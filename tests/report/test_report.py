@@ -8,15 +8,18 @@ import pytest
 from minimize.errors import CheckFailed, ConfigurationError, OutputError
 from minimize.keys import new_keyring
 from minimize.report import report_of
-from tests.project import AT, FIELDS, Project, events
+from tests.project import AT, FIELDS, Builds, Project, events
 from tests.report.telling import facts, report
 
 
-@pytest.fixture(name="done")
-def _done(project: Project) -> Project:
+def done_content(project: Project) -> None:
     project.records([*events(60), "broken"])
     project.run()
-    return project
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
 def receipt_of(project: Project) -> Path:

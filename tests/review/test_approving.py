@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.governance.access.project import mapping
 
 import minimize
 from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, RefusedError
@@ -18,6 +17,7 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
+from tests.governance.access.house import mapping
 from tests.project import AT, Project, events, new_project, table
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from minimize.switching import House
 from tests.governance.access.house import mapping
-from tests.ledger.house import keyring
+from tests.ledger.ledgers import keyring
 
 
 @pytest.fixture(name="home")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import BEFORE, DAY, Project, events, new_project
+from tests.project import BEFORE, DAY, Builds, Project, events, new_project
 
 TENANTS = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
@@ -22,18 +22,24 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-@pytest.fixture(name="ran")
-def _ran(project: Project) -> Project:
+def ran_content(project: Project) -> None:
     for number, day in enumerate((BEFORE, DAY)):
         project.records(events(40, first=40 * number), day)
         project.run(date=day)
-    return project
 
 
-@pytest.fixture(name="apart")
-def _apart(project: Project) -> Project:
+@pytest.fixture(name="ran")
+def _ran(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, ran_content)
+
+
+def apart_content(project: Project) -> None:
     """The same with keys for each tenant."""
     project.pipeline(records=TENANTS)
     project.records(events(40))
     project.run(date=DAY)
-    return project
+
+
+@pytest.fixture(name="apart")
+def _apart(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, apart_content)

@@ -25,18 +25,22 @@ from minimize.governance.incidents import (
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.switching import House as Places
-from tests.project import Project, events
+from tests.project import Builds, Project, events
 
 NOW = datetime.now(UTC)
 CASE = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
 Acts = Callable[[str], None]
 
 
-@pytest.fixture(name="places")
-def _places(project: Project) -> Places:
+def published(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(events(60))
     project.run(at=None, output=None)
+
+
+@pytest.fixture(name="places")
+def _places(builds: Builds, project: Project) -> Places:
+    builds.fill(project, published)
     return Places(output=project.out, keys=project.keys)
 
 

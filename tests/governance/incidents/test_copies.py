@@ -17,7 +17,7 @@ from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.recalls import Recalled, State, record_recalls
 from minimize.switching import House as Places
 from tests.governance.sharing.sender import NOW, Sender
-from tests.ledger.house import event
+from tests.ledger.ledgers import event
 
 HOUR = timedelta(hours=1)
 

@@ -26,7 +26,7 @@ from minimize.governance.incidents import (
 )
 from minimize.governance.incidents.contacts import Contact
 from minimize.switching import House as Places
-from tests.project import Project, events
+from tests.project import Builds, Project, events
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=73)
@@ -34,12 +34,16 @@ CONTACTS = Contacts((Contact("north", "privacy", "Pia", "pia@north.example"),))
 ASK = "privacy@example.com"
 
 
-@pytest.fixture(name="places")
-def _places(project: Project) -> Places:
-    """A project with an incident that was scoped and declared."""
+def published(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(events(60))
     project.run(at=None, output=None)
+
+
+@pytest.fixture(name="places")
+def _places(builds: Builds, project: Project) -> Places:
+    """A project with an incident that was scoped and declared."""
+    builds.fill(project, published)
     places = Places(output=project.out, keys=project.keys)
     now = datetime.now(UTC)
     case = Case("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])

@@ -11,19 +11,23 @@ from minimize.governance.incidents.reached import Reach, Standing, reached
 from minimize.governance.subjects.outputs import Output
 from minimize.io.published import receipts
 from minimize.stores import output_at
-from tests.project import BEFORE, DAY, Project, events
+from tests.project import BEFORE, DAY, Builds, Project, events
 
 ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
-@pytest.fixture(name="output")
-def _output(project: Project) -> Output:
+def published(project: Project) -> None:
     """Two days, of which the second was run twice."""
     for day, count in ((BEFORE, 20), (DAY, 30)):
         project.records(events(count), day)
         project.run(date=day)
     project.records(events(40), DAY)
     project.run(date=DAY)
+
+
+@pytest.fixture(name="output")
+def _output(builds: Builds, project: Project) -> Output:
+    builds.fill(project, published)
     folder = output_at(project.out)
     return Output(folder, receipts(folder))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.door.project import INCIDENT, PURPOSE, Home, home
 
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import Exposure, scope_of
@@ -16,13 +15,15 @@ from minimize.governance.incidents.reads import Read, reads
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource
 from minimize.ledger.audit import append
-from tests.project import AT
+from tests.door.home import INCIDENT, PURPOSE, Home, build, home
+from tests.project import AT, Builds
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_TOKEN", "MINIMIZE_ACTOR"):
         monkeypatch.delenv(name, raising=False)
+    builds.copy(build, tmp_path)
     with home(tmp_path, monkeypatch) as found:
         yield found
 

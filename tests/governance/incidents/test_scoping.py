@@ -9,18 +9,21 @@ import pytest
 
 from minimize.governance.incidents import Exposure, Scope, scope_of
 from minimize.switching import House as Places
-from tests.project import BEFORE, DAY, Project, events
+from tests.project import BEFORE, DAY, Builds, Project, events
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
 
 
-@pytest.fixture(name="filled")
-def _filled(project: Project) -> Project:
+def filled_content(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.run(at=None, output=None)
-    return project
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
 def scoped(project: Project, *texts: str, hours: int = 1) -> Scope:

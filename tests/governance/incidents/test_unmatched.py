@@ -10,16 +10,19 @@ from minimize.governance.incidents import Case, Incident, nothing_matches
 from minimize.governance.incidents.incident import text_of
 from minimize.ledger.incidents import Step
 from minimize.switching import House as Places
-from tests.project import Project, events
+from tests.project import Builds, Project, events
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(name="filled")
-def _filled(project: Project) -> Project:
+def filled_content(project: Project) -> None:
     project.records(events(40))
     project.run()
-    return project
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
 def told(project: Project, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:

@@ -14,7 +14,7 @@ from minimize.policy.condition import All, AnyOf, Equals, Feature
 from minimize.policy.model import DROP, Case, Field
 from minimize.techniques.keep import Keep
 from tests.governance.sharing.sender import ready, shared
-from tests.project import AT, FIELDS, Project, events, new_project
+from tests.project import AT, FIELDS, Builds, Project, events, new_project
 
 CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
 KEEP = (Keep(),)
@@ -67,15 +67,20 @@ ON = "north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
 LATER = "2026-11-24T23:30:00Z,2026-11-24T23:30:00Z\n"
 
 
-@pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def published(folder: Path) -> None:
     """A pipeline that has run and keeps models as they come; north agrees."""
-    monkeypatch.chdir(tmp_path)
-    home = new_project(tmp_path)
+    home = new_project(folder)
     home.pipeline(aggregates=None)
     home.policy(KEPT)
     home.records(events(40))
-    return ready(home)
+    ready(home)
+
+
+@pytest.fixture(name="home")
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    builds.copy(published, tmp_path)
+    return Project(tmp_path)
 
 
 def rows(home: Project) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.disclosures import disclosures, tenants_of
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import CONTRACT, VENDOR, acting, agree
-from tests.project import AT, FIELDS, Project, events, new_project
+from tests.project import FIELDS, Builds, Project, events, new_project
 
 GROUPS = {
     "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id", "model": "model"},
@@ -58,17 +58,21 @@ def shared(home: Project, data: Any = None, recipient: Any = None, **asked: Any)
     return acting(home, given, recipient or vendor(), "report", **asked).wet(given, None).given
 
 
-@pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def published(folder: Path) -> None:
     """A pipeline whose aggregate tells tenants apart; it has run, and north agrees."""
-    monkeypatch.chdir(tmp_path)
-    home = new_project(tmp_path)
+    home = new_project(folder)
     home.policy({"latitude": {**FIELDS["latitude"], "in_aggregates": {"clip": {"min": -90, "max": 90}}}})
     home.pipeline(aggregates={"per_model": GROUPS})
     home.records(events(400))
-    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    home.run(date="2026-11-24")
     agree(home, vendor(), "report", "north")
-    return home
+
+
+@pytest.fixture(name="home")
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    builds.copy(published, tmp_path)
+    return Project(tmp_path)
 
 
 def standing(home: Project) -> pa.Table:

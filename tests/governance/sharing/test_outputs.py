@@ -10,17 +10,22 @@ import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
 from tests.governance.sharing.sender import ready, shared
-from tests.project import AT, FIELDS, Project, events, new_project, table
+from tests.project import AT, FIELDS, Builds, Project, events, new_project, table
+
+
+def published(folder: Path) -> None:
+    """A pipeline that has run, and the consent of north."""
+    home = new_project(folder)
+    home.pipeline(aggregates=None)
+    home.records(events(40))
+    ready(home)
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A pipeline that has run, and the consent of north."""
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
-    home = new_project(tmp_path)
-    home.pipeline(aggregates=None)
-    home.records(events(40))
-    return ready(home)
+    builds.copy(published, tmp_path)
+    return Project(tmp_path)
 
 
 def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: Project) -> None:

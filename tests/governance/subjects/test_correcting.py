@@ -14,7 +14,7 @@ from minimize.governance.subjects import correcting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.project import BEFORE, Project, events
+from tests.project import BEFORE, Builds, Project, events
 
 D3 = Subject("d3", "north")
 RECORDS = [{**each, "phone": f"+3361234{number:04}", "size": number} for number, each in enumerate(events(60))]
@@ -23,13 +23,16 @@ PHONE = {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}
 SIZE = {"type": "integer", "do": {"round": {"to": 10}}}
 
 
-@pytest.fixture(name="filled")
-def _filled(project: Project) -> Project:
+def filled_content(project: Project) -> None:
     project.policy({"phone": PHONE, "size": SIZE})
     project.pipeline(records={}, aggregates=None)
     project.records(RECORDS)
     run(project)
-    return project
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
 def run(project: Project, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from minimize.governance.subjects import deleting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.project import BEFORE, DAY, Project, events
+from tests.project import BEFORE, DAY, Builds, Project, events
 
 NOW = datetime.now(UTC)
 RECORDS = events(120)
@@ -46,13 +46,16 @@ def count(records: Iterable[dict[str, Any]], *subjects: Subject) -> int:
     )
 
 
-@pytest.fixture(name="filled")
-def _filled(project: Project) -> Project:
+def filled_content(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.records(RECORDS, BEFORE)
     run(project)
-    return project
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
 def run(project: Project, **options: Any) -> Any:
@@ -125,12 +128,15 @@ def test_every_output_that_the_ledger_knows_is_looked_at(filled: Project) -> Non
     assert len(filled.rows(output=filled.folder / "other")) == 2 * (len(RECORDS) - count(RECORDS, D3))
 
 
-@pytest.fixture(name="counted")
-def _counted(project: Project) -> Project:
+def counted_content(project: Project) -> None:
     project.pipeline(aggregates=COUNTS)
     project.records(RECORDS)
     run(project)
-    return project
+
+
+@pytest.fixture(name="counted")
+def _counted(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, counted_content)
 
 
 def devices(project: Project) -> dict[str, int]:

@@ -16,7 +16,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.project import AT, BEFORE, DAY, Project, events
+from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user", "per": "tenant_id"}}}
 RECORDS = [{**each, "user": f"u{number % 7}"} for number, each in enumerate(events(120))]
@@ -50,14 +50,17 @@ def held(project: Project, subject: Subject) -> int:
     return view([subject], places(project), datetime.now(UTC))[0].rows
 
 
-@pytest.fixture(name="filled")
-def _filled(project: Project) -> Project:
+def filled_content(project: Project) -> None:
     project.policy({"user": USER})
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.records(RECORDS, BEFORE)
     run(project)
-    return project
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
 def test_the_records_that_hold_a_users_identifier_go_and_no_others(filled: Project) -> None:

@@ -12,19 +12,22 @@ from minimize.encryption import material_of
 from minimize.governance.custody.shredding import shred
 from minimize.governance.subjects import Subject, delete, view
 from minimize.switching import House as Places
-from tests.project import Project, events
+from tests.project import Builds, Project, events
 
 RECORDS = events(120)
 DEVICE = Subject("d3", "north")
 HIS = sum(each["tenant_id"] == "north" and each["device_id"] == "d3" for each in RECORDS)
 
 
-@pytest.fixture(name="filled")
-def _filled(project: Project) -> Project:
+def filled_content(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     project.records(RECORDS)
     project.run(ledger=project.folder / "house.db", at=None, output=None)
-    return project
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
 def places(project: Project) -> Places:

@@ -15,7 +15,7 @@ import pytest
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.subjects import Exported, Subject, export, view
 from minimize.switching import House as Places
-from tests.project import AT, BEFORE, Project, events
+from tests.project import AT, BEFORE, Builds, Project, events
 
 RECORDS = events(120)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
@@ -26,11 +26,15 @@ def exported(project: Project, *subjects: Subject, **options: Any) -> tuple[Expo
     return export(view(subjects or [Subject("d3")], places, AT), project.folder / "export", places, **options)
 
 
-@pytest.fixture(name="folder")
-def _folder(project: Project) -> Path:
+def published(project: Project) -> None:
     project.records(RECORDS)
     project.records(RECORDS, BEFORE)
     project.run()
+
+
+@pytest.fixture(name="folder")
+def _folder(builds: Builds, project: Project) -> Path:
+    builds.fill(project, published)
     return project.folder / "export"
 
 

@@ -10,18 +10,22 @@ import pytest
 from minimize.errors import OutputError
 from minimize.governance.subjects import Subject, restrict, view
 from minimize.switching import House as Places
-from tests.project import Project, events
+from tests.project import Builds, Project, events
 
 RECORDS = events(60)
 D3 = Subject("d3", "north")
 OF_D3 = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
 
 
-@pytest.fixture(name="places")
-def _places(project: Project) -> Places:
+def published(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.run(at=None, output=None)
+
+
+@pytest.fixture(name="places")
+def _places(builds: Builds, project: Project) -> Places:
+    builds.fill(project, published)
     return Places(project.out / "ledger.db", keys=project.keys)
 
 
