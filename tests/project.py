@@ -190,9 +190,9 @@ class Project:
         """Writes a pipeline whose source has another format."""
         self.pipeline(source={"path": pattern or f"data/{{date}}/*.{kind}", "format": kind}, **changes)
 
-    def run(self, **options: Any) -> minimize.Receipt:
+    def run(self, date: Any = None, at: datetime | str | None = AT, **options: Any) -> minimize.Receipt:
         """Runs the pipeline, as of `AT` by default."""
-        given: dict[str, Any] = {"at": AT, "output": self.out, "keys": self.keys} | options
+        given: dict[str, Any] = {"date": date, "at": at, "output": self.out, "keys": self.keys} | options
         if given["at"] is None and not self.keeps_everything():
             raise AssertionError("a run by the real clock depends on today: use a `lasting` project, or pass `at`")
         return minimize.run(self.folder, **without_none(given))
