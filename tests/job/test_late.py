@@ -76,7 +76,8 @@ def _nights(builds: Builds, project: Project) -> Project:
 
 
 def night(project: Project, number: int, **options: Any) -> minimize.Receipt:
-    return project.run(**({"date": batch(number), "at": at(number)} | options))
+    given: dict[str, Any] = {"date": batch(number), "at": at(number), **options}
+    return project.run(**given)
 
 
 def figures(project: Project, output: Path | None = None) -> dict[tuple[date, str], tuple[int, int, float]]:

@@ -17,7 +17,7 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
-from tests.governance.access.house import mapping
+from tests.governance.access.factory import mapping
 from tests.project import AT, Project, events, new_project, table
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minimize.switching import House
-from tests.governance.access.house import mapping
+from tests.governance.access.factory import mapping
 from tests.ledger.ledgers import keyring
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from minimize.plan.model import Category
 
 RANK = {"aggregated": 0, "pseudonymized": 1, "identified": 2}
-TENANTS = ("north", "south", "east")
+TENANTS = ("north", "south", "east", "west")
 COLUMNS: dict[str, Category] = {
     "events": "aggregated",
     "device_id": "pseudonymized",
