@@ -333,13 +333,13 @@ def copy_outputs(original: Path, folder: Path) -> None:
     """
     shutil.copytree(original, folder, dirs_exist_ok=True)
     outputs = sorted({receipt.parents[2] for receipt in folder.glob("**/runs/*/receipt.json")})
-    for ledger in folder.glob("**/*.db"):
-        own = [output for output in outputs if output == ledger.parent]
-        others = [output for output in outputs if not (output / "ledger.db").exists()]
-        keys = next(folder.glob("*.keys"))
-        with clean_environment(folder):
+    with clean_environment(folder):
+        for ledger in folder.glob("**/*.db"):
+            own = [output for output in outputs if output == ledger.parent]
+            others = [output for output in outputs if not (output / "ledger.db").exists()]
             for output in own or others:
-                done = command("runs", "--rebuild", "--output", output, "--ledger", ledger, "--keys", keys)
+                places = ("--output", output, "--ledger", ledger, "--keys", next(folder.glob("*.keys")))
+                done = command("runs", "--rebuild", *places)
                 assert done.code == 0, done.err
 
 
