@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import Azure, Google, azure_access, azurite, google
 from tests.postgres import Server, server
 from tests.profiles import load_profile
+from tests.project import Builds
+from tests.world import World, build_world
 
 load_profile()
 
@@ -93,3 +96,28 @@ def _ledger_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIMIZE_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.db"))
         yield
+
+
+@pytest.fixture(scope="session", name="builds")
+def _builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
+    """Folders that are built once per session and copied for each test."""
+    return Builds(tmp_path_factory.mktemp("builds"))
+
+
+@pytest.fixture(scope="session", name="shared_world")
+def _shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The organization, built once for all workers, for tests that only read. Fails at the end if its files have changed."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "world"
+    with (folder.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        world = World(folder) if folder.exists() else build_world(folder)
+    before = world.digests()
+    yield world
+    assert world.digests() == before, "a test wrote to the shared world; it needs a copy (the fixture `world`)"
+
+
+@pytest.fixture(name="world")
+def _world(shared_world: World, tmp_path: Path) -> World:
+    """A copy of the organization, for a test that writes."""
+    return shared_world.copy(tmp_path / "world")

@@ -1,4 +1,4 @@
-"""What a house does every night beside its runs: one script, called by the same schedulers."""
+"""What a sender does every night beside its runs: one script, called by the same schedulers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cronsim import CronSim
 from ruamel.yaml import YAML
 
 from minimize.cli import access, audit, share
-from tests.governance.sharing.house import House
+from tests.governance.sharing.sender import Sender
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schedules"
 SCRIPT = FOLDER / "nightly.sh"
@@ -59,7 +59,7 @@ def test_it_goes_on_where_one_step_fails_and_fails_then(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_house_can_do_it_twice_on_two_nights(tmp_path: Path) -> None:
-    shop = House(tmp_path).agree("north")
+    shop = Sender(tmp_path).agree("north")
     shop.share()
     (tmp_path / "recipients").mkdir()
     here = str(Path(__file__).parents[1])

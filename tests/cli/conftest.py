@@ -1,4 +1,4 @@
-"""A house and the command, for every test of the command line."""
+"""A project and the command, for every test of the command line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import pytest
 
 from tests.cli.command import Command, command_of
 from tests.job.house import House, built
+from tests.project import Project, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    clean(tmp_path, monkeypatch)
+    return new_project(tmp_path)
+
+
+def clean(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works in a folder, without the environment variables of the program."""
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_LOG_FORMAT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    monkeypatch.chdir(folder)
 
 
 @pytest.fixture(name="command")
@@ -32,3 +38,10 @@ def _log() -> Iterator[None]:
     before = (logger.handlers, logger.level, logger.propagate)
     yield
     logger.handlers, logger.level, logger.propagate = before
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The same by its earlier name."""
+    clean(tmp_path, monkeypatch)
+    return built(tmp_path)

@@ -9,8 +9,9 @@ from shutil import copytree
 import pytest
 
 from tests.cli.command import Command
-from tests.governance.access.house import given, mapping
-from tests.ledger.house import keyring
+from tests.governance.access.factory import mapping
+from tests.ledger.ledgers import keyring
+from tests.world import assignment
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")
@@ -26,7 +27,7 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: house.keys\n")
     views = {"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}
     roles = {"daily": {"copy": "analyst", "views": views}}
-    assignments = [*mapping()["assignments"][1:], given("daily", "ann")]
+    assignments = [*mapping()["assignments"][1:], assignment("daily", "ann")]
     (tmp_path / "access.yaml").write_text(json.dumps(mapping(*assignments, roles=roles)))
     copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
 
@@ -183,7 +184,7 @@ def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.Mo
     assert (shown.code, "+ daily: ann" in shown.out, "--yes does it" in shown.out) == (0, True, True)
     assert command("access", "adopt", "--yes").out.endswith("adopted\n")
     assert command("access", "adopt").out == "it counts already\n"
-    (tmp_path / "access.yaml").write_text(json.dumps(mapping(given("role_administrator", "eve"))))
+    (tmp_path / "access.yaml").write_text(json.dumps(mapping(assignment("role_administrator", "eve"))))
     act_as(acting, "eve")
     assert command("access", "adopt", "--yes").code == 3
     assert "daily: ann" in command("access", "show").out

@@ -11,18 +11,18 @@ import pytest
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from tests.cli.command import Command
-from tests.job.house import House
-from tests.ledger.house import event, opened, tells, unguarded
+from tests.ledger.ledgers import event, opened, tells, unguarded
+from tests.project import Project
 
 
 @pytest.fixture(name="ledger")
-def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _ledger(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger of three entries, which the environment names."""
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "ledger.db"))
-    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
     with opened(find_ledger()) as ledger:
-        tells(ledger, Keyring.load(house.keys), event(1), event(2, result="refused"), event(3))
-    return house.folder / "ledger.db"
+        tells(ledger, Keyring.load(project.keys), event(1), event(2, result="refused"), event(3))
+    return project.folder / "ledger.db"
 
 
 @pytest.mark.usefixtures("ledger")
@@ -79,10 +79,10 @@ def test_a_head_that_was_kept_finds_that_the_end_was_cut_off(command: Command, l
     assert "not verified" in command("audit", "verify", "--head", kept).out
 
 
-def test_an_older_copy_that_was_put_back_is_found(command: Command, ledger: Path, house: House) -> None:
+def test_an_older_copy_that_was_put_back_is_found(command: Command, ledger: Path, project: Project) -> None:
     older = ledger.read_bytes()
     with opened(find_ledger()) as log:
-        tells(log, Keyring.load(house.keys), event(4))
+        tells(log, Keyring.load(project.keys), event(4))
     kept = ledger.with_name("head.json")
     kept.write_text(command("audit", "verify", "--json").out)
     ledger.write_bytes(older)
@@ -98,25 +98,25 @@ def test_a_changed_entry_fails(command: Command, ledger: Path) -> None:
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_public_key_is_enough(command: Command, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    (house.folder / "key.pem").write_text(command("keys", "public", house.keys).out)
+def test_a_public_key_is_enough(command: Command, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.folder / "key.pem").write_text(command("keys", "public", project.keys).out)
     monkeypatch.delenv("MINIMIZE_KEYS")
-    assert command("audit", "verify", "--public-key", house.folder / "key.pem").code == 0
+    assert command("audit", "verify", "--public-key", project.folder / "key.pem").code == 0
     said = command("audit", "verify")
     assert (said.code, "a keyring or a public key is needed" in said.err) == (2, True)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"sequence": 3}', '{"sequence": "3", "head": "x"}'])
 @pytest.mark.usefixtures("ledger")
-def test_a_file_without_a_head_is_refused(command: Command, house: House, content: str) -> None:
-    (house.folder / "head.json").write_text(content)
-    said = command("audit", "verify", "--head", house.folder / "head.json")
+def test_a_file_without_a_head_is_refused(command: Command, project: Project, content: str) -> None:
+    (project.folder / "head.json").write_text(content)
+    said = command("audit", "verify", "--head", project.folder / "head.json")
     assert (said.code, "names no head of an audit log" in said.err) == (2, True)
 
 
 @pytest.mark.usefixtures("ledger")
-def test_an_export_is_one_entry_a_line_in_a_file_of_its_owner(command: Command, house: House) -> None:
-    file = house.folder / "audit.ndjson"
+def test_an_export_is_one_entry_a_line_in_a_file_of_its_owner(command: Command, project: Project) -> None:
+    file = project.folder / "audit.ndjson"
     assert command("audit", "export", file, "--json").json == {"file": str(file), "entries": 3}
     assert [json.loads(line)["sequence"] for line in file.read_text().splitlines()] == [1, 2, 3]
     assert file.stat().st_mode & 0o777 == 0o600
@@ -126,16 +126,16 @@ def test_an_export_is_one_entry_a_line_in_a_file_of_its_owner(command: Command, 
 
 @pytest.mark.parametrize("verb", [("log",), ("verify",), ("export", "x.ndjson")])
 def test_without_a_ledger_it_is_said_where_was_looked(
-    command: Command, house: House, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    command: Command, project: Project, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
     said = command("audit", *verb)
     assert said.code == 2
     assert "MINIMIZE_LEDGER is not set" in said.err
-    said = command("audit", *verb, "--output", house.folder)
+    said = command("audit", *verb, "--output", project.folder)
     assert said.code == 2
-    assert f"there is no ledger: looked for {house.folder}/ledger.db" in said.err
-    assert not (house.folder / "ledger.db").exists()
+    assert f"there is no ledger: looked for {project.folder}/ledger.db" in said.err
+    assert not (project.folder / "ledger.db").exists()
 
 
 def test_receipts_that_are_not_there_are_said(command: Command, ledger: Path) -> None:
@@ -144,17 +144,17 @@ def test_receipts_that_are_not_there_are_said(command: Command, ledger: Path) ->
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_folder_that_holds_no_receipt_vouches_for_nothing_and_is_refused(command: Command, house: House) -> None:
-    (house.folder / "empty").mkdir()
-    said = command("audit", "verify", "--receipts", house.folder / "empty")
+def test_a_folder_that_holds_no_receipt_vouches_for_nothing_and_is_refused(command: Command, project: Project) -> None:
+    (project.folder / "empty").mkdir()
+    said = command("audit", "verify", "--receipts", project.folder / "empty")
     assert (said.code, "no receipt stands in or below" in said.err) == (2, True)
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_receipt_that_cannot_be_read_is_a_finding(command: Command, house: House) -> None:
-    (house.folder / "kept").mkdir()
-    (house.folder / "kept" / "receipt.json").write_text("{}")
-    said = command("audit", "verify", "--receipts", house.folder / "kept", "--json")
+def test_a_receipt_that_cannot_be_read_is_a_finding(command: Command, project: Project) -> None:
+    (project.folder / "kept").mkdir()
+    (project.folder / "kept" / "receipt.json").write_text("{}")
+    said = command("audit", "verify", "--receipts", project.folder / "kept", "--json")
     assert [(finding["code"], finding["file"]) for finding in said.json["findings"]] == [
         ("H009", None),
         ("H010", "receipt.json"),
@@ -162,26 +162,28 @@ def test_a_receipt_that_cannot_be_read_is_a_finding(command: Command, house: Hou
 
 
 @pytest.mark.usefixtures("ledger")
-def test_an_actor_cannot_make_lines_of_its_own(command: Command, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_actor_cannot_make_lines_of_its_own(
+    command: Command, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "eve\n     1  2026-11-25T00:00:00Z  root\x1b[2J")
-    command("settings", "set", "north", "location", "on", "--pipeline", house.folder)
+    command("settings", "set", "north", "location", "on", "--pipeline", project.folder)
     last = command("audit", "log", "--last", "1").out
     assert len(last.splitlines()) == 1
     assert last.strip("\n").isprintable()
 
 
 def test_what_is_past_its_year_goes_after_it_was_shown_and_written_out(
-    command: Command, house: House, monkeypatch: pytest.MonkeyPatch
+    command: Command, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "ledger.db"))
-    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
     with opened(find_ledger()) as ledger:
         old = [event(number, time=datetime(2024, 5, 1, tzinfo=UTC)) for number in range(2)]
-        tells(ledger, Keyring.load(house.keys), *old, event(3, time=datetime.now(UTC)))
+        tells(ledger, Keyring.load(project.keys), *old, event(3, time=datetime.now(UTC)))
     shown = command("audit", "truncate")
     assert (shown.code, "2 entries" in shown.out, "--yes does it" in shown.out) == (0, True, True)
     assert len(command("audit", "log", "--json").json["entries"]) == 3
-    kept = house.folder / "old.ndjson"
+    kept = project.folder / "old.ndjson"
     done = command("audit", "truncate", "--yes", "--export", kept, "--json").json
     assert (done["done"], done["entries"], len(kept.read_text().splitlines())) == (True, 2, 2)
     checked = command("audit", "verify")

@@ -8,46 +8,46 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.job.house import BEFORE, DAY, LASTING, House, events
+from tests.project import BEFORE, DAY, LASTING, Project, events
 
 
 @pytest.fixture(name="file")
-def _file(house: House) -> Path:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
+def _file(project: Project) -> Path:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
     for day in (BEFORE, DAY):
-        house.brings(events(3), day=day)
-    file = house.folder / "backfill.yaml"
+        project.records(events(3), day=day)
+    file = project.folder / "backfill.yaml"
     file.write_text(json.dumps({"backfill": "b", "pipeline": ".", "reason": "r", "dates": {"from": BEFORE, "to": DAY}}))
     return file
 
 
-def said(command: Command, house: House, file: Path, *more: object) -> Said:
-    return command("backfill", file, "--output", house.out, "--keys", house.keys, *more)
+def said(command: Command, project: Project, file: Path, *more: object) -> Said:
+    return command("backfill", file, "--output", project.out, "--keys", project.keys, *more)
 
 
-def test_it_says_what_each_date_came_to(house: House, command: Command, file: Path) -> None:
-    first = said(command, house, file)
+def test_it_says_what_each_date_came_to(project: Project, command: Command, file: Path) -> None:
+    first = said(command, project, file)
     assert first.code == 0
     assert first.out.startswith("backfill b of checkins: 2 run now, 0 done before, 0 without input\n")
     assert f"  {DAY}  3 read, 3 written" in first.out
-    assert "2 done before" in said(command, house, file).out
+    assert "2 done before" in said(command, project, file).out
 
 
-def test_a_look_runs_nothing(house: House, command: Command, file: Path) -> None:
-    looked = said(command, house, file, "--look")
+def test_a_look_runs_nothing(project: Project, command: Command, file: Path) -> None:
+    looked = said(command, project, file, "--look")
     assert f"  {DAY}  due" in looked.out
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
-def test_for_machines_it_prints_states_and_receipts(house: House, command: Command, file: Path) -> None:
-    done = said(command, house, file, "--json").json
+def test_for_machines_it_prints_states_and_receipts(project: Project, command: Command, file: Path) -> None:
+    done = said(command, project, file, "--json").json
     assert done["dates"] == {BEFORE: "due", DAY: "due"}
     assert [receipt["backfill"]["name"] for receipt in done["receipts"]] == ["b", "b"]
 
 
-def test_a_faulty_file_exits_2_with_file_and_line(house: House, command: Command, file: Path) -> None:
+def test_a_faulty_file_exits_2_with_file_and_line(project: Project, command: Command, file: Path) -> None:
     file.write_text("backfill: b\ndates: soon\n")
-    wrong = said(command, house, file)
+    wrong = said(command, project, file)
     assert wrong.code == 2
     assert "backfill.yaml:2" in wrong.err

@@ -8,8 +8,8 @@ import pytest
 
 from minimize.keys import new_keyring
 from tests.cli.command import Command
-from tests.governance.consent.house import NOW
-from tests.governance.recipients.house import mapping, sync, write
+from tests.governance.consent.factory import NOW
+from tests.governance.recipients.factory import mapping, sync, write
 
 WHOSE = ("contoso", "vendor", "sync")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.job.house import POLICY
+from tests.project import POLICY
 
 
 @pytest.fixture(name="two")

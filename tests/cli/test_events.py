@@ -8,23 +8,26 @@ import pytest
 
 import minimize
 from tests.cli.command import Command
-from tests.job.house import AT, House, events
+from tests.project import AT, Builds, Project, events
 
 NOW = f"{AT:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def ran_content(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+
+
 @pytest.fixture(name="ran")
-def _ran(house: House) -> House:
-    house.brings(events(60))
-    house.run()
-    return house
+def _ran(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, ran_content)
 
 
-def places(house: House) -> tuple[Any, ...]:
-    return ("--pipeline", house.folder, "--keys", house.keys)
+def places(project: Project) -> tuple[Any, ...]:
+    return ("--pipeline", project.folder, "--keys", project.keys)
 
 
-def test_an_event_is_added_listed_and_carried_out(ran: House, command: Command) -> None:
+def test_an_event_is_added_listed_and_carried_out(ran: Project, command: Command) -> None:
     added = command("events", "add", "north", "subject_left", "--subject", "d1", "--at", NOW, *places(ran), "--json")
     assert (added.code, added.json["new"], added.json["missed"]) == (0, True, [])
     assert added.json["subject"].startswith("subject/1:")
@@ -41,7 +44,7 @@ def test_an_event_is_added_listed_and_carried_out(ran: House, command: Command) 
     assert command("expire", ran.out, "--due", "--at", NOW, "--keys", ran.keys).out == "nothing is open\n"
 
 
-def test_an_event_is_taken_back_by_the_beginning_of_its_name(ran: House, command: Command) -> None:
+def test_an_event_is_taken_back_by_the_beginning_of_its_name(ran: Project, command: Command) -> None:
     added = command("events", "add", "north", "tenant_closed", "--at", NOW, *places(ran), "--json").json
     back = command("events", "withdraw", added["event"][:8], *places(ran))
     assert (back.code, back.out) == (0, f"{added['event'][:8]}  tenant_closed of north at {NOW}: withdrawn\n")
@@ -50,32 +53,32 @@ def test_an_event_is_taken_back_by_the_beginning_of_its_name(ran: House, command
     assert [row["state"] for row in rows] == ["recorded", "withdrawn"]
 
 
-def test_what_is_no_event_is_refused(ran: House, command: Command) -> None:
+def test_what_is_no_event_is_refused(ran: Project, command: Command) -> None:
     assert command("events", "add", "north", "moved", *places(ran)).code == 2
     refused = command("events", "add", "north", "reset", *places(ran))
     assert (refused.code, "none is named" in refused.err) == (2, True)
     assert command("events", "withdraw", "12345678", *places(ran)).code == 2
 
 
-def test_an_output_that_cannot_be_looked_at_is_warned_of(ran: House, command: Command) -> None:
+def test_an_output_that_cannot_be_looked_at_is_warned_of(ran: Project, command: Command) -> None:
     asked = ("events", "add", "north", "reset", "--subject", "d1", "--output", ran.out, "--keys", ran.keys)
     (ran.folder / "pipeline.yaml").rename(ran.folder / "elsewhere.yaml")
     done = command(*asked)
     assert (done.code, "cannot be looked at" in done.err) == (0, True)
 
 
-def test_an_event_of_a_subject_that_names_none_says_which_option_names_it(ran: House, command: Command) -> None:
+def test_an_event_of_a_subject_that_names_none_says_which_option_names_it(ran: Project, command: Command) -> None:
     said = command("events", "add", "north", "subject_left", *places(ran))
     assert (said.code, "--subject S" in said.err) == (2, True)
 
 
-def test_a_tenant_that_nobody_knows_is_warned_of_with_names_like_it(ran: House, command: Command) -> None:
+def test_a_tenant_that_nobody_knows_is_warned_of_with_names_like_it(ran: Project, command: Command) -> None:
     said = command("events", "add", "nort", "tenant_closed", *places(ran))
     assert (said.code, "nobody knows the tenant nort" in said.err, "did you mean north?" in said.err) == (0, True, True)
     assert "tenant_closed of nort" in said.out
 
 
 @pytest.mark.parametrize("tenant", ["north", "south"])
-def test_a_tenant_of_settings_or_of_records_is_no_stranger(ran: House, command: Command, tenant: str) -> None:
+def test_a_tenant_of_settings_or_of_records_is_no_stranger(ran: Project, command: Command, tenant: str) -> None:
     said = command("events", "add", tenant, "tenant_closed", *places(ran))
     assert (said.code, said.err) == (0, "")

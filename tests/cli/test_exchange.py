@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.job.house import AT, House, events
+from tests.project import AT, Project, events
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 SCHEMA = {
@@ -37,12 +37,12 @@ def test_a_policy_is_imported_accepted_and_lints(command: Command, schema: Path,
 
 
 def test_an_imported_policy_runs_over_its_data_once_proposals_are_accepted(
-    house: House, command: Command, schema: Path
+    project: Project, command: Command, schema: Path
 ) -> None:
-    data = house.brings(events(20))
+    data = project.records(events(20))
     assert command("import", "jsonschema", schema, "mine", "--data", data).code == 0
     assert command("init", "mine", "--accept", "tenant_id", "--accept", "event_time").code == 0
-    ran = command("run", "mine", "--keys", house.keys, "--json")
+    ran = command("run", "mine", "--keys", project.keys, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["rows"]["written"] == 20
     assert {name for name, field in ran.json["fields"].items() if field["did"] != "drop"} == {"tenant_id", "event_time"}
@@ -70,15 +70,15 @@ def test_what_a_pipeline_says_is_exported(command: Command, format_: str, tmp_pa
     assert (tmp_path / "x").read_text() == printed.out
 
 
-def test_lineage_is_exported_of_an_output(house: House, command: Command) -> None:
-    house.brings(events(40))
-    house.run(at=AT)
-    said = command("export", "openlineage", house.out)
+def test_lineage_is_exported_of_an_output(project: Project, command: Command) -> None:
+    project.records(events(40))
+    project.run(at=AT)
+    said = command("export", "openlineage", project.out)
     assert [json.loads(line)["eventType"] for line in said.out.splitlines()] == ["START", "COMPLETE"]
 
 
-def test_records_that_do_not_obey_a_schema_exit_1(house: House, command: Command, schema: Path) -> None:
-    assert command("check", house.brings(events(20)), "--schema", schema).code == 0
-    said = command("check", house.brings([*events(20), {"battery": "low"}]), "--schema", schema)
+def test_records_that_do_not_obey_a_schema_exit_1(project: Project, command: Command, schema: Path) -> None:
+    assert command("check", project.records(events(20)), "--schema", schema).code == 0
+    said = command("check", project.records([*events(20), {"battery": "low"}]), "--schema", schema)
     assert said.code == 1
     assert said.out.splitlines() == ["21 records against draft-07: 1 do not obey it", "        1  type  /battery"]

@@ -7,32 +7,32 @@ from functools import partial
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.job.house import LASTING, House, events
+from tests.project import LASTING, Project, events
 
 TITLE = "a lost disk"
 
 
 @pytest.fixture(name="incident")
-def _incident(house: House, command: Command) -> Command:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
-    house.brings(events(60))
-    house.run(at=None, output=None)
+def _incident(project: Project, command: Command) -> Command:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(events(60))
+    project.run(at=None, output=None)
 
-    return partial(_called, command, house)
-
-
-def _called(command: Command, house: House, verb: object, *words: object) -> Said:
-    return command("incident", verb, *words, "--output", house.out, "--keys", house.keys)
+    return partial(_called, command, project)
 
 
-def opened(incident: Command, house: House, *more: object) -> None:
-    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{house.out}")
+def _called(command: Command, project: Project, verb: object, *words: object) -> Said:
+    return command("incident", verb, *words, "--output", project.out, "--keys", project.keys)
+
+
+def opened(incident: Command, project: Project, *more: object) -> None:
+    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
     assert incident("open", *words, *more).code == 0
 
 
-def test_an_incident_is_opened_scoped_and_shown(house: House, incident: Command) -> None:
-    opened(incident, house)
+def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Command) -> None:
+    opened(incident, project)
     found = incident("scope", "INC-1", "--json")
     assert [each["tenant_id"] for each in found.json["scope"]["tenants"]] == ["north", "south"]
     text = incident("show", "INC-1").out
@@ -41,36 +41,38 @@ def test_an_incident_is_opened_scoped_and_shown(house: House, incident: Command)
     assert "to be told" in text
 
 
-def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(house: House, incident: Command) -> None:
+def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(project: Project, incident: Command) -> None:
     words = ("--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed")
-    said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{house.out}#recrods")
+    said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{project.out}#recrods")
     asked = "is it written right, and was it there by then?"
     assert said.code == 0
     assert said.out.splitlines()[-2:] == [
         f"  NOTHING MATCHES date:2026-11-30: {asked}",
-        f"  NOTHING MATCHES output:{house.out}#recrods: {asked}",
+        f"  NOTHING MATCHES output:{project.out}#recrods: {asked}",
     ]
-    right = incident("open", "INC-2", *words, f"output:{house.out}", "--json")
+    right = incident("open", "INC-2", *words, f"output:{project.out}", "--json")
     assert (right.code, right.json["nothing_matches"]) == (0, [])
 
 
-def test_what_is_not_known_yet_is_no_incident(house: House, incident: Command) -> None:
-    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{house.out}")
+def test_what_is_not_known_yet_is_no_incident(project: Project, incident: Command) -> None:
+    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
     said = incident("open", *words, "--known", "2999-01-01T00:00Z")
     assert (said.code, "--to and --known are not after now" in said.err) == (2, True)
     assert incident("list").out == "no incidents\n"
 
 
-def test_the_list_exits_with_zero_while_nothing_is_overdue(house: House, incident: Command) -> None:
+def test_the_list_exits_with_zero_while_nothing_is_overdue(project: Project, incident: Command) -> None:
     assert incident("list").out == "no incidents\n"
-    opened(incident, house)
+    opened(incident, project)
     incident("declare", "INC-1")
     said = incident("list")
     assert (said.code, "INC-1" in said.out, "OVERDUE" in said.out) == (0, True, False)
 
 
-def test_an_exception_takes_a_second_person(house: House, incident: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened(incident, house)
+def test_an_exception_takes_a_second_person(
+    project: Project, incident: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(incident, project)
     incident("scope", "INC-1")
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     assert incident("exempt", "INC-1", "north", "--reason", "its data was public").code == 0
@@ -79,13 +81,13 @@ def test_an_exception_takes_a_second_person(house: House, incident: Command, mon
     assert "exempt" in incident("exempt", "INC-1", "north", "--agree").out
 
 
-def test_what_was_exposed_has_to_be_said_in_our_words(house: House, incident: Command) -> None:
+def test_what_was_exposed_has_to_be_said_in_our_words(project: Project, incident: Command) -> None:
     words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", "everything")
     assert incident("open", *words).code == 2
 
 
-def test_a_declared_incident_stays_open_until_all_were_told(house: House, incident: Command) -> None:
-    opened(incident, house)
+def test_a_declared_incident_stays_open_until_all_were_told(project: Project, incident: Command) -> None:
+    opened(incident, project)
     incident("scope", "INC-1")
     incident("declare", "INC-1")
     incident("measure", "INC-1", "the disk was wiped")
@@ -93,27 +95,27 @@ def test_a_declared_incident_stays_open_until_all_were_told(house: House, incide
     assert "measure: the disk was wiped" in incident("show", "INC-1").out
 
 
-def test_notices_are_drafted_and_sent(house: House, incident: Command) -> None:
-    opened(incident, house)
+def test_notices_are_drafted_and_sent(project: Project, incident: Command) -> None:
+    opened(incident, project)
     incident("scope", "INC-1")
     incident("declare", "INC-1")
-    (house.folder / "contacts.csv").write_text("tenant_id,role,name,address\nnorth,privacy,Pia,pia@north.example\n")
+    (project.folder / "contacts.csv").write_text("tenant_id,role,name,address\nnorth,privacy,Pia,pia@north.example\n")
     words = ("--to", "notices", "--contact", "privacy@example.com", "--contacts", "contacts.csv")
     done = incident("notice", "INC-1", *words)
     assert "version 1 for 2 tenants" in done.out
     assert "no contact of south is known" in done.out
-    assert (house.folder / "notices/INC-1-v1/north.md").exists()
+    assert (project.folder / "notices/INC-1-v1/north.md").exists()
     assert "0 to be told" in incident("notice", "INC-1", "--sent").out
     assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 0
 
 
-def test_a_notice_says_whom_to_ask(house: House, incident: Command) -> None:
-    opened(incident, house)
+def test_a_notice_says_whom_to_ask(project: Project, incident: Command) -> None:
+    opened(incident, project)
     assert incident("notice", "INC-1", "--to", "notices").code == 2
 
 
-def test_contacts_are_linted(house: House, command: Command) -> None:
-    (house.folder / "contacts.csv").write_text("tenant_id,role,name,address\nnorth,boss,Pia,nowhere\n")
+def test_contacts_are_linted(project: Project, command: Command) -> None:
+    (project.folder / "contacts.csv").write_text("tenant_id,role,name,address\nnorth,boss,Pia,nowhere\n")
     said = command("incident", "lint", "contacts.csv", "--json")
     assert said.code == 1
     assert [each["code"] for each in said.json["findings"]] == ["K003", "K004"]

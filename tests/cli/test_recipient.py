@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.governance.recipients.house import SHIPPED, mapping, sync, write
+from tests.governance.recipients.factory import SHIPPED, mapping, sync, write
 
 
 @pytest.fixture(name="folder")

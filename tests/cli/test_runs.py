@@ -8,33 +8,33 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.job.house import AT, House, events
+from tests.project import AT, Project, events
 
 
 @pytest.fixture(name="ran")
-def _ran(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
-    house.brings(events(24))
-    house.run()
-    house.run()
-    return house
+def _ran(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
+    project.records(events(24))
+    project.run()
+    project.run()
+    return project
 
 
-def test_runs_are_listed_oldest_first(command: Command, ran: House) -> None:
+def test_runs_are_listed_oldest_first(command: Command, ran: Project) -> None:
     said = command("runs", "--output", ran.out)
     assert said.code == 0
     assert len(said.out.splitlines()) == 2
     assert "checkins  run  2026-11-24  24 read, 24 written, 0 quarantined" in said.out
 
 
-def test_for_machines_a_run_has_all_its_counts(command: Command, ran: House) -> None:
+def test_for_machines_a_run_has_all_its_counts(command: Command, ran: Project) -> None:
     runs = command("runs", "--output", ran.out, "--json").json["runs"]
     assert [run["sequence"] for run in runs] == [1, 2]
     assert (runs[0]["rows"]["read"], runs[0]["dates"], runs[0]["folder"]) == (24, ["2026-11-24"], str(ran.out))
     assert command("runs", "--output", ran.out, "--pipeline", "other").out == "no runs\n"
 
 
-def test_a_run_is_shown_by_the_beginning_of_its_id(command: Command, ran: House) -> None:
+def test_a_run_is_shown_by_the_beginning_of_its_id(command: Command, ran: Project) -> None:
     run = command("runs", "--output", ran.out, "--json").json["runs"][1]
     said = command("runs", "show", run["run_id"], "--output", ran.out, "--json")
     assert said.json["receipt"]["sequence"] == 2
@@ -43,20 +43,20 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(command: Command, ran: House)
     assert (said.code, "2 runs whose id begins so" in said.err) == (2, True)
 
 
-def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran: House) -> None:
+def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran: Project) -> None:
     run = command("runs", "--output", ran.out, "--json").json["runs"][0]
     (ran.out / "runs" / run["run_id"] / "receipt.json").unlink()
     said = command("runs", "show", run["run_id"], "--output", ran.out)
     assert (said.code, "its receipt cannot be read here" in said.out) == (0, True)
 
 
-def test_without_a_ledger_it_is_said_where_was_looked(command: Command, house: House) -> None:
-    said = command("runs", "--output", house.folder)
-    assert (said.code, f"looked for {house.folder}/ledger.db" in said.err) == (2, True)
+def test_without_a_ledger_it_is_said_where_was_looked(command: Command, project: Project) -> None:
+    said = command("runs", "--output", project.folder)
+    assert (said.code, f"looked for {project.folder}/ledger.db" in said.err) == (2, True)
     assert "MINIMIZE_LEDGER is not set" in command("runs").err
 
 
-def test_a_lost_ledger_is_restored_from_receipts(command: Command, ran: House) -> None:
+def test_a_lost_ledger_is_restored_from_receipts(command: Command, ran: Project) -> None:
     before = command("runs", "--output", ran.out).out
     (ran.out / "ledger.db").unlink()
     said = command("runs", "--rebuild", "--output", ran.out)
@@ -66,7 +66,7 @@ def test_a_lost_ledger_is_restored_from_receipts(command: Command, ran: House) -
     assert again == {"outputs": [{"output": str(ran.out), "runs": 2, "told": 0}]}
 
 
-def test_receipts_that_are_no_chain_of_ours_are_not_indexed(command: Command, ran: House) -> None:
+def test_receipts_that_are_no_chain_of_ours_are_not_indexed(command: Command, ran: Project) -> None:
     first = command("runs", "--output", ran.out, "--json").json["runs"][0]
     shutil.rmtree(ran.out / "runs" / first["run_id"])
     said = command("runs", "--rebuild", "--output", ran.out)
@@ -74,7 +74,7 @@ def test_receipts_that_are_no_chain_of_ours_are_not_indexed(command: Command, ra
 
 
 def test_without_keys_or_outputs_nothing_is_rebuilt(
-    command: Command, ran: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, ran: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(ran.out / "ledger.db", tmp_path / "other.db")
     shutil.rmtree(ran.out)
@@ -84,7 +84,7 @@ def test_without_keys_or_outputs_nothing_is_rebuilt(
     assert "the audit log is signed" in command("runs", "--rebuild", "--ledger", tmp_path / "other.db").err
 
 
-def test_run_and_verify_take_the_ledger_that_is_given(command: Command, ran: House, tmp_path: Path) -> None:
+def test_run_and_verify_take_the_ledger_that_is_given(command: Command, ran: Project, tmp_path: Path) -> None:
     ledger = tmp_path / "given.db"
     arguments = ("--at", AT.isoformat(), "--output", tmp_path / "new", "--ledger", ledger)
     assert command("run", ran.folder, *arguments).code == 0

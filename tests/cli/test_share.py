@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.governance.sharing.house import RECORDS, House
+from tests.governance.sharing.sender import RECORDS, Sender
 
 
 @pytest.fixture(name="shop")
-def _shop(tmp_path: Path, house: object, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house on disk that shares, with records of now."""
-    shop = House(tmp_path)
+def _shop(tmp_path: Path, project: object, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    """A sender on disk that shares, with records of now."""
+    shop = Sender(tmp_path)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(shop.ledger))
     monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "shop.keys"))
     shop.keys.path.rename(tmp_path / "shop.keys")
@@ -28,16 +28,16 @@ def _shop(tmp_path: Path, house: object, monkeypatch: pytest.MonkeyPatch) -> Hou
     now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
     pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
     for tenant in ("north", "south"):
-        shop.says(tenant, at=datetime.now(UTC) - timedelta(days=1))
+        shop.consent(tenant, at=datetime.now(UTC) - timedelta(days=1))
     return shop
 
 
-def send(command: Command, shop: House, *words: object) -> Said:
+def send(command: Command, shop: Sender, *words: object) -> Said:
     given = ("--policy", shop.folder / "policy.yaml", "--data", shop.folder / "in.parquet")
     return command("share", "send", "vendor", "sync", *given, *words)
 
 
-def test_what_may_leave_is_written_and_recorded(shop: House, command: Command) -> None:
+def test_what_may_leave_is_written_and_recorded(shop: Sender, command: Command) -> None:
     done = send(command, shop, "--to", shop.folder / "p.ndjson", "--json")
     assert (done.code, done.json["rows"]) == (0, 3)
     assert len((shop.folder / "p.ndjson").read_text().splitlines()) == 3
@@ -47,7 +47,7 @@ def test_what_may_leave_is_written_and_recorded(shop: House, command: Command) -
     assert json.loads(command("share", "show", done.json["disclosure"]).out)["contract"] == "C-1"
 
 
-def test_a_dry_run_says_what_would_leave(shop: House, command: Command) -> None:
+def test_a_dry_run_says_what_would_leave(shop: Sender, command: Command) -> None:
     said = send(command, shop, "--dry-run")
     assert said.code == 0
     assert "vendor, sync: 3 rows of 2 tenants" in said.out
@@ -55,26 +55,26 @@ def test_a_dry_run_says_what_would_leave(shop: House, command: Command) -> None:
     assert command("share", "log").out == "nothing was shared\n"
 
 
-def test_a_refusal_exits_3_with_every_reason(shop: House, command: Command) -> None:
+def test_a_refusal_exits_3_with_every_reason(shop: Sender, command: Command) -> None:
     said = send(command, shop, "--to", shop.folder / "p.csv", "--purpose", "customer_support", "--json")
     assert said.code == 3
     assert [each["code"] for each in said.error["faults"]] == ["N020", "N039"]
     assert send(command, shop, "--dry-run", "--purpose", "customer_support").code == 3
 
 
-def test_nowhere_to_send_it_exits_2(shop: House, command: Command) -> None:
+def test_nowhere_to_send_it_exits_2(shop: Sender, command: Command) -> None:
     assert send(command, shop).code == 2
     assert command("share", "send", "vendor", "sync", "--dry-run").code == 2
 
 
-def test_why_tells_whether_a_tenant_s_records_may_go(shop: House, command: Command) -> None:
+def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Command) -> None:
     yes = command("share", "why", "vendor", "sync", "--tenant", "north")
     assert yes.out.startswith("vendor, sync: may get device_id, event_time, model\n  consent ")
     no = command("share", "why", "vendor", "sync", "--tenant", "west")
     assert no.out.startswith("vendor, sync: gets nothing\n  N039")
 
 
-def test_why_tells_that_nobody_named_the_tenant(shop: House, command: Command) -> None:
+def test_why_tells_that_nobody_named_the_tenant(shop: Sender, command: Command) -> None:
     words = ("share", "why", "vendor", "sync", "--tenant")
     said = command(*words, "norht")
     told = "  no tenant norht is named by the ledger: did you mean north?"
@@ -83,10 +83,10 @@ def test_why_tells_that_nobody_named_the_tenant(shop: House, command: Command) -
     assert "is named by" not in command(*words, "north").out
 
 
-def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: House, command: Command) -> None:
+def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     assert command("share", "recall", "list").out == "nothing has to go\n"
-    shop.says("north", "withdrawn", at=datetime.now(UTC))
+    shop.consent("north", "withdrawn", at=datetime.now(UTC))
     due = command("share", "recall", "list")
     assert (due.code, "vendor  north  withdrawn  due  2 rows, 2 subjects" in due.out) == (1, True)
     told = command("share", "recall", "request", "vendor", "--to", shop.folder / "delete.json")
@@ -98,7 +98,7 @@ def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: House, comman
     assert command("share", "recall", "confirm", "vendor").code == 2
 
 
-def test_withdrawing_tells_the_recipient_at_once(shop: House, command: Command) -> None:
+def test_withdrawing_tells_the_recipient_at_once(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     words = ("north", "vendor", "sync", "--recipients", shop.folder / "recipients")
     done = command("consent", "withdraw", *words, "--to", shop.folder / "delete.json", "--json")
@@ -110,14 +110,14 @@ def test_withdrawing_tells_the_recipient_at_once(shop: House, command: Command) 
     assert "vendor  north  withdrawn  requested" in command("share", "recall", "list").out
 
 
-def test_what_is_due_is_requested_of_every_recipient_at_once(shop: House, command: Command) -> None:
+def test_what_is_due_is_requested_of_every_recipient_at_once(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
-    shop.says("north", "refused", at=datetime.now(UTC))
+    shop.consent("north", "refused", at=datetime.now(UTC))
     assert "vendor  north  refused  requested" in command("share", "recall", "request").out
     assert command("share", "recall", "list", "--late").out == "nothing has to go\n"
 
 
-def test_an_overdue_recall_exits_1(shop: House, command: Command) -> None:
+def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     vendor = shop.vendor_with("contract.deletes_within", "1s").vendor
     (shop.folder / "recipients/vendor.yaml").write_text(json.dumps(vendor))
@@ -127,7 +127,7 @@ def test_an_overdue_recall_exits_1(shop: House, command: Command) -> None:
     assert (late.code, late.out.rstrip().endswith("OVERDUE")) == (1, True)
 
 
-def test_a_time_in_the_past_is_for_a_dry_run_alone(shop: House, command: Command) -> None:
+def test_a_time_in_the_past_is_for_a_dry_run_alone(shop: Sender, command: Command) -> None:
     said = send(command, shop, "--to", shop.folder / "p.csv", "--at", "2026-01-01T00:00:00Z")
     assert said.code == 2
     assert "an --at in the past goes with --dry-run alone" in said.err

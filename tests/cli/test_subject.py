@@ -9,104 +9,105 @@ import pytest
 
 from minimize.governance.subjects import deleting, requests
 from tests.cli.command import Command
-from tests.governance.access.house import given, mapping
-from tests.job.house import LASTING, House, events
+from tests.governance.access.factory import mapping
+from tests.project import LASTING, Project, events
+from tests.world import assignment
 
 RECORDS = events(60)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_a_view_tells_people_and_machines_the_same(house: House, command: Command) -> None:
-    house.brings(RECORDS)
-    house.run()
-    said = command("subject", "view", "d3", "--output", house.out, "--keys", house.keys, "--json")
+def test_a_view_tells_people_and_machines_the_same(project: Project, command: Command) -> None:
+    project.records(RECORDS)
+    project.run()
+    said = command("subject", "view", "d3", "--output", project.out, "--keys", project.keys, "--json")
     assert (said.code, said.json["subjects"][0]["rows"]) == (0, OF_D3)
-    text = command("subject", "view", "d3", "--output", house.out, "--keys", house.keys).out
+    text = command("subject", "view", "d3", "--output", project.out, "--keys", project.keys).out
     assert f"d3: {OF_D3} records in 1 file\n" in text
     assert "device_id (pseudonymize)" in text
-    assert str(house.out) in text
+    assert str(project.out) in text
 
 
-def test_many_at_once_come_from_a_file(house: House, command: Command) -> None:
-    house.brings(RECORDS)
-    house.run()
-    (house.folder / "who.csv").write_text("subject,tenant_id\nd3,north\n,south\n")
-    said = command("subject", "view", "--file", "who.csv", "--in", house.out, "--keys", house.keys, "--json")
+def test_many_at_once_come_from_a_file(project: Project, command: Command) -> None:
+    project.records(RECORDS)
+    project.run()
+    (project.folder / "who.csv").write_text("subject,tenant_id\nd3,north\n,south\n")
+    said = command("subject", "view", "--file", "who.csv", "--in", project.out, "--keys", project.keys, "--json")
     assert [each["subject"]["id"] for each in said.json["subjects"]] == ["d3", None]
 
 
-def test_an_export_says_where_it_is(house: House, command: Command) -> None:
-    house.brings(RECORDS)
-    house.run()
-    words = ("--in", house.out, "--keys", house.keys, "--to", "export", "--format", "csv")
+def test_an_export_says_where_it_is(project: Project, command: Command) -> None:
+    project.records(RECORDS)
+    project.run()
+    words = ("--in", project.out, "--keys", project.keys, "--to", "export", "--format", "csv")
     said = command("subject", "export", "d3", *words)
     assert said.out == f"export: {OF_D3} records, 3 files\n"
-    assert json.loads((house.folder / "export/view.json").read_text())["rows"] == OF_D3
+    assert json.loads((project.folder / "export/view.json").read_text())["rows"] == OF_D3
 
 
-def test_nobody_named_is_a_fault_of_usage(house: House, command: Command) -> None:
+def test_nobody_named_is_a_fault_of_usage(project: Project, command: Command) -> None:
     assert command("subject", "view").code == 2
 
 
-def test_a_deletion_is_shown_before_it_is_done(house: House, command: Command) -> None:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    words = ("d3", "--tenant", "north", "--output", house.out, "--keys", house.keys)
+def test_a_deletion_is_shown_before_it_is_done(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys)
     shown = command("subject", "delete", *words)
     assert "would go" in shown.out
     assert "nothing was changed: --yes does it" in shown.out
     done = command("subject", "delete", *words, "--yes", "--json")
     assert (done.code, len(done.json["receipts"])) == (0, 1)
-    status = command("subject", "status", "--output", house.out)
+    status = command("subject", "status", "--output", project.out)
     assert (status.code, "delete of a subject of north" in status.out) == (0, True)
     assert "d3" not in status.out.replace(done.json["requests"][0], "")
     assert command("subject", "view", *words, "--json").json["subjects"][0]["rows"] == 0
 
 
-def test_a_restriction_exports_and_deletes(house: House, command: Command) -> None:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    words = ("d3", "--tenant", "north", "--output", house.out, "--keys", house.keys, "--to", "export")
+def test_a_restriction_exports_and_deletes(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys, "--to", "export")
     assert command("subject", "restrict", *words).code == 0
-    assert not (house.folder / "export").exists()
+    assert not (project.folder / "export").exists()
     assert "went" in command("subject", "restrict", *words, "--yes").out
-    assert (house.folder / "export/view.json").exists()
+    assert (project.folder / "export/view.json").exists()
 
 
-def test_a_key_that_no_rule_finds_fails_lint_and_coverage(house: House, command: Command) -> None:
+def test_a_key_that_no_rule_finds_fails_lint_and_coverage(project: Project, command: Command) -> None:
     user = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
-    house.policy({"user": user, "device_id": {"type": "string", "role": "identifier", "do": "drop"}})
-    house.brings([{**each, "user": "u1"} for each in RECORDS])
-    house.run()
-    house.policy({"user": user})
-    said = command("lint", ".", "--keys", house.keys, "--json")
+    project.policy({"user": user, "device_id": {"type": "string", "role": "identifier", "do": "drop"}})
+    project.records([{**each, "user": "u1"} for each in RECORDS])
+    project.run()
+    project.policy({"user": user})
+    said = command("lint", ".", "--keys", project.keys, "--json")
     assert [each["code"] for each in said.json["findings"] if each["severity"] == "error"] == ["Q003"]
     assert said.code == 1
-    told = command("subject", "coverage", "--output", house.out)
+    told = command("subject", "coverage", "--output", project.out)
     assert (told.code, "NO RULE" in told.out) == (1, True)
-    house.run()
-    assert command("subject", "coverage", "--output", house.out).code == 0
-    assert "Q003" not in command("lint", ".", "--keys", house.keys).out
+    project.run()
+    assert command("subject", "coverage", "--output", project.out).code == 0
+    assert "Q003" not in command("lint", ".", "--keys", project.keys).out
 
 
-def test_a_view_is_a_page_too(house: House, command: Command) -> None:
-    house.brings(RECORDS)
-    house.run()
-    said = command("subject", "view", "d3", "--html", "--output", house.out, "--keys", house.keys)
+def test_a_view_is_a_page_too(project: Project, command: Command) -> None:
+    project.records(RECORDS)
+    project.run()
+    said = command("subject", "view", "d3", "--html", "--output", project.out, "--keys", project.keys)
     assert said.out.startswith("<!doctype html>")
     assert said.out.endswith("</html>\n")
 
 
-def test_of_whom_nothing_is_held_a_deletion_says_so(house: House, command: Command) -> None:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    places = ("--output", house.out, "--keys", house.keys)
+def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    places = ("--output", project.out, "--keys", project.keys)
     done = command("subject", "delete", "d99", "--tenant", "north", *places, "--yes")
     assert (done.code, "nothing is held" in done.out, "0 records of 1 subject went" in done.out) == (0, True, True)
     wrong = command("subject", "delete", "d3", "--tenant", "nroth", *places)
@@ -116,15 +117,15 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(house: House, command: Comma
 
 
 def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
-    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    (house.folder / "minimize.yaml").write_text("access: access.yaml\nledger: out/ledger.db\nkeys: test.keys\n")
-    rules = mapping(given("operator", "ann"), given("privacy_officer", "pia"))
-    (house.folder / "access.yaml").write_text(json.dumps(rules))
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: out/ledger.db\nkeys: test.keys\n")
+    rules = mapping(assignment("operator", "ann"), assignment("privacy_officer", "pia"))
+    (project.folder / "access.yaml").write_text(json.dumps(rules))
     words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42")
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     assert command(*words).code == 3
@@ -133,13 +134,13 @@ def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
 
 
 def test_what_is_open_past_its_day_is_told_by_the_exit_code(
-    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    places = ("--output", house.out, "--keys", house.keys)
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    places = ("--output", project.out, "--keys", project.keys)
     with monkeypatch.context() as patched:
         patched.setattr(requests, "WITHIN", -timedelta(days=1))
         patched.setattr(deleting._Deleting, "_carried_out", lambda *_: ())

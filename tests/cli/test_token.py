@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.job.house import House
+from tests.project import Project
 
 RULES = {
     "version": 1,
@@ -19,12 +19,12 @@ RULES = {
 
 
 @pytest.fixture(name="rules")
-def _rules(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _rules(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An access file, by which Rob makes tokens."""
-    (house.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: test.keys\n")
-    (house.folder / "access.yaml").write_text(json.dumps(RULES))
+    (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: test.keys\n")
+    (project.folder / "access.yaml").write_text(json.dumps(RULES))
     monkeypatch.setenv("MINIMIZE_ACTOR", "rob")
-    return house.folder
+    return project.folder
 
 
 def test_a_token_is_printed_once_and_listed_without_its_secret(rules: Path, command: Command) -> None:

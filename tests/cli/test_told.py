@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 from tests.cli.command import Command, Said
-from tests.job.house import DAY, LASTING, House, events
+from tests.project import DAY, LASTING, Project, events
 
 WHEN = "2026-11-25T00:00:00Z"
 
 
-def ran(command: Command, house: House, *more: object) -> Said:
-    return command("run", house.folder, "--at", WHEN, "--output", house.out, "--keys", house.keys, *more)
+def ran(command: Command, project: Project, *more: object) -> Said:
+    return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 
 
-def test_the_log_for_machines_ends_with_the_figures_of_the_run(house: House, command: Command) -> None:
-    house.brings([*events(30), "broken"])
-    lines = [json.loads(line) for line in ran(command, house, "--log-format", "json").err.splitlines()]
+def test_the_log_for_machines_ends_with_the_figures_of_the_run(project: Project, command: Command) -> None:
+    project.records([*events(30), "broken"])
+    lines = [json.loads(line) for line in ran(command, project, "--log-format", "json").err.splitlines()]
     assert [line["code"] for line in lines] == ["I001"]
     assert all(set(line) == {"ts", "level", "code", "run_id", "msg", "data"} for line in lines)
     figures = lines[-1]["data"]
@@ -26,27 +26,27 @@ def test_the_log_for_machines_ends_with_the_figures_of_the_run(house: House, com
     assert len({line["run_id"] for line in lines}) == 1
 
 
-def test_lineage_and_metrics_go_where_the_options_say(house: House, command: Command) -> None:
-    house.brings(events(30))
-    assert ran(command, house, "--lineage", "told/a.ndjson", "--metrics", "told/a.prom").code == 0
-    assert len((house.folder / "told/a.ndjson").read_text().splitlines()) == 2
-    assert "minimize_rows" in (house.folder / "told/a.prom").read_text()
-    assert not (house.folder / "_out.lineage.ndjson").exists()
+def test_lineage_and_metrics_go_where_the_options_say(project: Project, command: Command) -> None:
+    project.records(events(30))
+    assert ran(command, project, "--lineage", "told/a.ndjson", "--metrics", "told/a.prom").code == 0
+    assert len((project.folder / "told/a.ndjson").read_text().splitlines()) == 2
+    assert "minimize_rows" in (project.folder / "told/a.prom").read_text()
+    assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_lineage_and_metrics_go_where_the_house_says(house: House, command: Command) -> None:
-    (house.folder / "minimize.yaml").write_text("lineage: off\nmetrics: told\n")
-    house.brings(events(30))
-    assert ran(command, house).code == 0
-    assert [path.name for path in (house.folder / "told").iterdir()] == ["minimize_checkins.prom"]
-    assert not (house.folder / "_out.lineage.ndjson").exists()
+def test_lineage_and_metrics_go_where_the_house_says(project: Project, command: Command) -> None:
+    (project.folder / "minimize.yaml").write_text("lineage: off\nmetrics: told\n")
+    project.records(events(30))
+    assert ran(command, project).code == 0
+    assert [path.name for path in (project.folder / "told").iterdir()] == ["minimize_checkins.prom"]
+    assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_a_replay_is_told_too(house: House, command: Command) -> None:
-    house.brings([*events(30), "broken", json.dumps({**events(1)[0], "contacts": ["x"]})])
-    ran(command, house)
-    house.policy(never=None, **LASTING)
-    said = command("replay", house.out, "--keys", house.keys, "--metrics", "told")
+def test_a_replay_is_told_too(project: Project, command: Command) -> None:
+    project.records([*events(30), "broken", json.dumps({**events(1)[0], "contacts": ["x"]})])
+    ran(command, project)
+    project.policy(never=None, **LASTING)
+    said = command("replay", project.out, "--keys", project.keys, "--metrics", "told")
     assert said.code == 0
-    assert 'fate="written"} 31' in (house.folder / "told/minimize_checkins.prom").read_text()
-    assert len((house.folder / "_out.lineage.ndjson").read_text().splitlines()) == 4
+    assert 'fate="written"} 31' in (project.folder / "told/minimize_checkins.prom").read_text()
+    assert len((project.folder / "_out.lineage.ndjson").read_text().splitlines()) == 4

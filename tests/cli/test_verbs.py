@@ -14,32 +14,35 @@ from ruamel.yaml import YAML
 
 from minimize.cli.main import VERBS
 from tests.cli.command import Command
-from tests.job.house import House, events, table
+from tests.project import Builds, Project, events, table
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WHEN = "2026-11-25T00:00:00Z"
 
 
+def done_content(project: Project) -> None:
+    project.records([*events(40), "broken"])
+    project.run()
+
+
 @pytest.fixture(name="done")
-def _done(house: House) -> House:
-    house.brings([*events(40), "broken"])
-    house.run()
-    return house
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
-def test_an_output_that_stands_as_it_was_written_verifies(done: House, command: Command) -> None:
+def test_an_output_that_stands_as_it_was_written_verifies(done: Project, command: Command) -> None:
     said = command("verify", done.out, "--keys", done.keys)
     assert said.code == 0
     assert re.search(r"^verified: 1 receipt, \d+ files in force, \d+ rows$", said.out, re.MULTILINE)
 
 
-def test_for_machines_verification_says_ok_and_what_it_found(done: House, command: Command) -> None:
+def test_for_machines_verification_says_ok_and_what_it_found(done: Project, command: Command) -> None:
     body = command("verify", done.out, "--keys", done.keys, "--json").json
     assert body["ok"] is True
     assert all(finding["code"].startswith("V") for finding in body["findings"])
 
 
-def test_an_output_that_was_changed_exits_1(done: House, command: Command) -> None:
+def test_an_output_that_was_changed_exits_1(done: Project, command: Command) -> None:
     path = next(path for path in (done.out / "records").rglob("*.parquet"))
     path.write_bytes(path.read_bytes() + b"x")
     said = command("verify", done.out, "--keys", done.keys, "--json")
@@ -47,53 +50,53 @@ def test_an_output_that_was_changed_exits_1(done: House, command: Command) -> No
     assert said.json["ok"] is False
 
 
-def test_verification_takes_a_public_key_instead(done: House, command: Command) -> None:
+def test_verification_takes_a_public_key_instead(done: Project, command: Command) -> None:
     pem = done.folder / "public.pem"
     pem.write_text(command("keys", "public", done.keys).out)
     assert command("verify", done.out, "--public-key", pem).code == 0
 
 
-def test_verification_without_a_key_is_a_mistake(done: House, command: Command) -> None:
+def test_verification_without_a_key_is_a_mistake(done: Project, command: Command) -> None:
     assert command("verify", done.out).code == 2
 
 
-def test_verification_of_nothing_is_a_mistake(house: House, command: Command) -> None:
-    assert command("verify", house.folder / "nowhere", "--keys", house.keys).code == 2
+def test_verification_of_nothing_is_a_mistake(project: Project, command: Command) -> None:
+    assert command("verify", project.folder / "nowhere", "--keys", project.keys).code == 2
 
 
-def test_a_first_policy_lints_plans_and_says_that_nothing_would_leave(house: House, command: Command) -> None:
-    data = house.brings(events(20))
+def test_a_first_policy_lints_plans_and_says_that_nothing_would_leave(project: Project, command: Command) -> None:
+    data = project.records(events(20))
     said = command("init", data, "first")
     assert said.code == 0
     assert "wrote first/policy.yaml" in said.out
     assert command("lint", "first").code == 0
     fields = command("plan", "first", "--json").json["fields"]
     assert {field["action"] for field in fields.values()} == {"drop"}
-    ran = command("run", "first", "--keys", house.keys)
+    ran = command("run", "first", "--keys", project.keys)
     assert ran.code == 2
     assert "every field is dropped" in ran.err
 
 
 @pytest.mark.parametrize("kind", ["ndjson.gz", "parquet", "csv"])
-def test_a_first_policy_runs_once_a_field_is_kept(house: House, command: Command, kind: str) -> None:
+def test_a_first_policy_runs_once_a_field_is_kept(project: Project, command: Command, kind: str) -> None:
     if kind == "ndjson.gz":
-        house.brings(events(20))
+        project.records(events(20))
     else:
-        house.columns(table(events(20)), kind=kind)
-    (house.folder / "data" / "settings.txt").write_text("not data")
-    assert command("init", house.folder / "data", "first").code == 0
-    path = house.folder / "first" / "policy.yaml"
+        project.columns(table(events(20)), kind=kind)
+    (project.folder / "data" / "settings.txt").write_text("not data")
+    assert command("init", project.folder / "data", "first").code == 0
+    path = project.folder / "first" / "policy.yaml"
     path.write_text(
         path.read_text().replace("tenant_id: {type: string, do: drop}", "tenant_id: {type: string, do: keep}")
     )
-    said = command("run", "first", "--keys", house.keys, "--json")
+    said = command("run", "first", "--keys", project.keys, "--json")
     assert said.code == 0, said.err
     assert said.json["rows"]["written"] == 20
     assert said.json["dates"] == ["2026-11-24"]
 
 
-def test_a_first_policy_never_goes_over_another(house: House, command: Command) -> None:
-    data = house.brings(events(20))
+def test_a_first_policy_never_goes_over_another(project: Project, command: Command) -> None:
+    data = project.records(events(20))
     assert command("init", data, "first").code == 0
     said = command("init", data, "first")
     assert said.code == 2
@@ -101,21 +104,21 @@ def test_a_first_policy_never_goes_over_another(house: House, command: Command) 
 
 
 def test_a_first_policy_may_be_written_where_one_stands(
-    house: House, command: Command, monkeypatch: pytest.MonkeyPatch
+    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = house.brings(events(20))
-    here = house.folder / "2026 check-ins"
+    data = project.records(events(20))
+    here = project.folder / "2026 check-ins"
     here.mkdir()
     monkeypatch.chdir(here)
     assert command("init", data, ".").code == 0
     assert command("lint", ".").code == 0
 
 
-def test_a_first_policy_of_what_is_no_data_is_a_mistake(house: House, command: Command) -> None:
-    (house.folder / "notes.txt").write_text("hello")
-    assert command("init", house.folder / "notes.txt", "first").code == 2
-    assert command("init", house.folder / "nowhere", "first").code == 2
-    assert not (house.folder / "first").exists()
+def test_a_first_policy_of_what_is_no_data_is_a_mistake(project: Project, command: Command) -> None:
+    (project.folder / "notes.txt").write_text("hello")
+    assert command("init", project.folder / "notes.txt", "first").code == 2
+    assert command("init", project.folder / "nowhere", "first").code == 2
+    assert not (project.folder / "first").exists()
 
 
 @pytest.mark.parametrize("kind", ["policy", "pipeline"])
@@ -131,53 +134,53 @@ def test_both_schemas_come_under_their_names(command: Command) -> None:
     assert set(command("schema").json) == {"policy", "pipeline"}
 
 
-def test_a_new_keyring_is_its_owners_alone(house: House, command: Command) -> None:
+def test_a_new_keyring_is_its_owners_alone(project: Project, command: Command) -> None:
     said = command("keys", "new", "new.keys", "--name", "device", "--name", "user")
     assert said.code == 0
-    assert (house.folder / "new.keys").stat().st_mode & 0o777 == 0o600
+    assert (project.folder / "new.keys").stat().st_mode & 0o777 == 0o600
     listed = [line.split("\t")[0] for line in command("keys", "list", "new.keys").out.splitlines()]
     assert listed == ["device/1", "signing/1", "subject/1", "user/1"]
 
 
-def test_a_keyring_is_never_overwritten(house: House, command: Command) -> None:
-    before = house.keys.read_bytes()
-    said = command("keys", "new", house.keys, "--name", "device")
+def test_a_keyring_is_never_overwritten(project: Project, command: Command) -> None:
+    before = project.keys.read_bytes()
+    said = command("keys", "new", project.keys, "--name", "device")
     assert said.code == 2
-    assert house.keys.read_bytes() == before
+    assert project.keys.read_bytes() == before
 
 
-def test_a_key_gets_a_new_version(house: House, command: Command) -> None:
-    assert command("keys", "add", house.keys, "device").out == f"device/2 stands in {house.keys}\n"
-    assert command("keys", "add", house.keys, "other").out == f"other/1 stands in {house.keys}\n"
+def test_a_key_gets_a_new_version(project: Project, command: Command) -> None:
+    assert command("keys", "add", project.keys, "device").out == f"device/2 stands in {project.keys}\n"
+    assert command("keys", "add", project.keys, "other").out == f"other/1 stands in {project.keys}\n"
 
 
-def test_no_key_is_ever_printed(house: House, command: Command) -> None:
-    content = house.keys.read_text()
-    said = [command("keys", verb, house.keys) for verb in ("list", "public")]
+def test_no_key_is_ever_printed(project: Project, command: Command) -> None:
+    content = project.keys.read_text()
+    said = [command("keys", verb, project.keys) for verb in ("list", "public")]
     secrets = [word for word in content.replace('"', " ").split() if len(word) >= 40]
     assert secrets
     assert not any(word in one.out + one.err for word in secrets for one in said)
 
 
-def test_a_keyring_that_others_can_read_is_refused(house: House, command: Command) -> None:
-    house.keys.chmod(0o644)
-    said = command("keys", "list", house.keys)
+def test_a_keyring_that_others_can_read_is_refused(project: Project, command: Command) -> None:
+    project.keys.chmod(0o644)
+    said = command("keys", "list", project.keys)
     assert said.code == 2
 
 
-def test_the_public_key_is_pem(house: House, command: Command) -> None:
-    assert command("keys", "public", house.keys).out.startswith("-----BEGIN PUBLIC KEY-----\n")
+def test_the_public_key_is_pem(project: Project, command: Command) -> None:
+    assert command("keys", "public", project.keys).out.startswith("-----BEGIN PUBLIC KEY-----\n")
 
 
-def test_samples_are_the_same_for_the_same_seed(house: House, command: Command) -> None:
+def test_samples_are_the_same_for_the_same_seed(project: Project, command: Command) -> None:
     for folder in ("one", "two"):
         asked = ("sample", "usage_events", "--rows", 50, "--out", folder, "--seed", 3, "--date", "2026-11-24")
         assert command(*asked).code == 0
-    (one,), (two,) = (list((house.folder / folder).rglob("*.ndjson.gz")) for folder in ("one", "two"))
+    (one,), (two,) = (list((project.folder / folder).rglob("*.ndjson.gz")) for folder in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_samples_of_something_else_are_a_mistake(house: House, command: Command) -> None:
+def test_samples_of_something_else_are_a_mistake(project: Project, command: Command) -> None:
     said = command("sample", "weather", "--out", "here")
     assert said.code == 2
     assert "device_telemetry" in said.err
@@ -224,9 +227,9 @@ def test_help_starts_without_arrow() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_reader_that_goes_away_is_no_failure(house: House) -> None:
+def test_a_reader_that_goes_away_is_no_failure(project: Project) -> None:
     command = f"{sys.executable} -m minimize schema | head -c 1 > /dev/null; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=house.folder)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=project.folder)
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
@@ -235,6 +238,6 @@ def test_the_module_is_the_command() -> None:
     assert done.stdout.startswith("minimize, version")
 
 
-def test_json_of_every_verb_is_one_document(done: House, command: Command) -> None:
+def test_json_of_every_verb_is_one_document(done: Project, command: Command) -> None:
     for arguments in (["plan", done.folder], ["lint", done.folder], ["verify", done.out, "--keys", done.keys]):
         assert isinstance(json.loads(command(*arguments, "--json").out), dict)

@@ -11,7 +11,7 @@ from minimize.cli.main import VERBS, loaded
 from minimize.cli.when import When
 from minimize.errors import ConfigurationError
 from tests.cli.command import Command
-from tests.job.house import House
+from tests.project import Project
 
 
 def params(command: click.Command) -> Iterator[click.Parameter]:
@@ -53,13 +53,13 @@ def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> N
         (("access", "token", "--for", "long"), "--for is no length of time"),
     ],
 )
-def test_the_message_names_the_option(house: House, command: Command, words: tuple[str, ...], told: str) -> None:
+def test_the_message_names_the_option(project: Project, command: Command, words: tuple[str, ...], told: str) -> None:
     said = command(*words)
     assert (said.code, said.err.startswith(f"error E200: {told} (hint: ")) == (2, True)
 
 
-def test_the_library_names_the_argument_where_there_are_several(house: House) -> None:
+def test_the_library_names_the_argument_where_there_are_several(project: Project) -> None:
     import minimize
 
     with pytest.raises(ConfigurationError, match=r"^until is no date "):
-        minimize.run(house.folder, since="2026-11-24", until="never")
+        minimize.run(project.folder, since="2026-11-24", until="never")

@@ -15,7 +15,7 @@ import minimize
 from benchmarks.certificate import Certificate, certificate
 from minimize.door.reader import Reader
 from minimize.door.tokens import make_token
-from tests.door.house import Home
+from tests.door.home import Home
 from tests.door.server import TIMEOUT
 
 
@@ -39,9 +39,9 @@ class Served:
 def served(home: Home, *words: str, script: str | None = None) -> Iterator[Served]:
     """The command, or a script in its place, once it answers; killed at the end."""
     made = certificate(home.folder, datetime.now(UTC))
-    tls = ["--cert", str(made.certificate), "--key", str(made.key), "--keys", str(home.house.keys)]
+    tls = ["--cert", str(made.certificate), "--key", str(made.key), "--keys", str(home.project.keys)]
     python = [sys.executable, *(["-m", "minimize"] if script is None else ["-c", script])]
-    command = [*python, "serve", str(home.house.out), "--port", "0", "--json", *tls, *words]
+    command = [*python, "serve", str(home.project.out), "--port", "0", "--json", *tls, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=home.folder, env=dict(os.environ)) as process:
         assert process.stdout is not None
         said = ""

@@ -19,7 +19,7 @@ from minimize.door.reader import Reader
 from minimize.door.serving import Serving, server_of
 from minimize.door.tls import pair
 from minimize.door.tokens import make_token
-from tests.door.house import Home
+from tests.door.home import Home
 
 TIMEOUT = 60.0
 

@@ -17,8 +17,9 @@ from minimize.encryption import open_parquet
 from minimize.errors import AccessDenied, KeyringError, MinimizeError, PolicyError, RefusedError
 from minimize.governance.access.acting import answer, request
 from minimize.governance.access.asks import Wish
-from tests.door.house import ACCESS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of, given
+from tests.door.home import ACCESS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of
 from tests.door.server import Running
+from tests.world import assignment
 
 COMMAND = json.dumps({"read": "checkins", "purpose": PURPOSE}).encode()
 SECRETS = ("owner-", PHONE, "@example.com", "pytest-of", ".py", "Traceback", "parquet", "sqlite")
@@ -150,7 +151,7 @@ def test_no_filter_leads_out_of_the_scope(home: Home) -> None:
 
 
 def test_nothing_of_others_stands_in_the_bytes_that_leave(home: Home) -> None:
-    home.house.brings([], name="a")
+    home.project.records([], name="a")
     batches = [*home.reader("nora").batches(purpose=PURPOSE)]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batches[0].schema) as writer:
@@ -164,7 +165,7 @@ def test_nothing_of_others_stands_in_the_bytes_that_leave(home: Home) -> None:
 
 
 def test_two_roles_together_show_no_column_of_one_for_the_tenants_of_the_other(home: Home) -> None:
-    both = [given("analyst", "eve"), given("insider", "eve", tenants=["north"])]
+    both = [assignment("analyst", "eve"), assignment("insider", "eve", tenants=["north"])]
     home.rules(assignments=[*ACCESS["assignments"], *both])
     found = home.read("eve", columns=["owner", "tenant_id"])
     assert set(found["tenant_id"].to_pylist()) == {"north"}
@@ -172,13 +173,13 @@ def test_two_roles_together_show_no_column_of_one_for_the_tenants_of_the_other(h
 
 
 def test_two_roles_together_show_the_coarser_view(home: Home) -> None:
-    home.rules(assignments=[*ACCESS["assignments"], given("by_day", "eve"), given("analyst", "eve")])
+    home.rules(assignments=[*ACCESS["assignments"], assignment("by_day", "eve"), assignment("analyst", "eve")])
     assert {each.hour for each in home.read("eve")["event_time"].to_pylist()} == {0}
 
 
 def test_a_denial_wins_over_every_other_role(home: Home) -> None:
     roles = {**ACCESS["roles"], "not_here": {"copy": "analyst", "deny": ["dataset/read:aggregated"]}}
-    home.rules(roles=roles, assignments=[given("analyst", "eve"), given("not_here", "eve")])
+    home.rules(roles=roles, assignments=[assignment("analyst", "eve"), assignment("not_here", "eve")])
     assert refused(lambda: home.read("eve")).code == "B005"
 
 
@@ -212,7 +213,9 @@ def test_nobody_opens_what_they_asked_for_themselves_by_an_account_in_the_same_g
 
 
 def test_a_file_that_gives_one_person_both_duties_opens_nothing(home: Home) -> None:
-    home.rules(people={"Sam": ["sam", "sam2"]}, assignments=[*ACCESS["assignments"], given("privacy_officer", "sam2")])
+    home.rules(
+        people={"Sam": ["sam", "sam2"]}, assignments=[*ACCESS["assignments"], assignment("privacy_officer", "sam2")]
+    )
     for user in ("sam", "sam2", "ann"):
         with pytest.raises(PolicyError):
             home.read(user)
@@ -302,7 +305,7 @@ def test_descriptors_and_actions_that_are_none_are_refused_alike(server: Running
 
 
 def test_files_show_whoever_holds_no_key_nothing_above_open_columns(home: Home) -> None:
-    (path,) = (home.house.out / "records").rglob("*.parquet")
+    (path,) = (home.project.out / "records").rglob("*.parquet")
     names = pq.read_schema(path).names
     assert "owner" in names
     for column in names:
@@ -310,7 +313,7 @@ def test_files_show_whoever_holds_no_key_nothing_above_open_columns(home: Home) 
             open_parquet(path, None, columns=[column])
     content = path.read_bytes()
     assert not [word for word in ("owner-", "north", PHONE) if word.encode() in content]
-    (counts,) = (home.house.out / "per_model").rglob("*.parquet")
+    (counts,) = (home.project.out / "per_model").rglob("*.parquet")
     assert pq.read_table(counts).num_rows == 3
 
 

@@ -12,7 +12,7 @@ from benchmarks.certificate import certificate
 from minimize.door.connecting import connect
 from minimize.door.refusing import arrived, said, travels
 from minimize.errors import ConfigurationError, Finding, KeyringError, RefusedError
-from tests.door.house import PURPOSE, ROWS, Home
+from tests.door.home import PURPOSE, ROWS, Home
 from tests.door.server import Running
 
 

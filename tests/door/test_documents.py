@@ -21,7 +21,7 @@ from minimize.cli.serve import command as serve
 from minimize.door.asking import LARGEST, Ask, asked
 from minimize.door.starting import Listening, started
 from minimize.door.tokens import make_token
-from tests.door.house import PURPOSE, ROWS, Home
+from tests.door.home import PURPOSE, ROWS, Home
 
 ROOT = Path(__file__).parents[2]
 SECTION = (
@@ -84,9 +84,9 @@ def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: P
     from minimize.door.opening import now
 
     token, _ = make_token(home.ledger, home.keys, "ann", now())
-    given: dict[str, Any] = {"keys": home.house.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
+    given: dict[str, Any] = {"keys": home.project.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
     with started(
-        [home.house.out], listening, keys=given["keys"], access=given["access"], ledger=given["ledger"]
+        [home.project.out], listening, keys=given["keys"], access=given["access"], ledger=given["ledger"]
     ) as server:
         url = server.url.replace("127.0.0.1", "localhost")
         with minimize.connect(url, token=token, ca=tmp_path / "ca.pem", timeout=60) as door:

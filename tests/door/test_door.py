@@ -13,7 +13,7 @@ import pytest
 from minimize.door import held
 from minimize.errors import MinimizeError, RefusedError
 from minimize.keys import add_key
-from tests.door.house import AGGREGATES, FIELDS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of, checkin
+from tests.door.home import AGGREGATES, FIELDS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of, checkin
 
 OPEN = ["tenant_id", "event_time", "device_id", "model", "battery", "storage"]
 
@@ -36,7 +36,7 @@ def test_what_is_shown_is_what_was_released(home: Home) -> None:
     import minimize
 
     theirs = (
-        minimize.read(home.house.out, keys=home.keys).select(names).sort_by([(name, "ascending") for name in names])
+        minimize.read(home.project.out, keys=home.keys).select(names).sort_by([(name, "ascending") for name in names])
     )
     assert ours.to_pylist() == theirs.to_pylist()
     assert ours.schema.types == theirs.schema.types
@@ -218,7 +218,7 @@ def test_times_compare_as_times(home: Home) -> None:
 
 
 def test_pseudonyms_of_two_key_versions_are_not_mixed_unless_asked_for(home: Home) -> None:
-    home.keys = add_key(home.house.keys, "device", now=home.time.at)
+    home.keys = add_key(home.project.keys, "device", now=home.time.at)
     home.run(40, day="2026-11-23")
     error = refused(home, "ann")
     assert (error.code, "device_id" in error.message) == ("B011", True)
@@ -234,10 +234,10 @@ def test_a_column_is_for_the_purposes_that_its_policy_says(home: Home) -> None:
 
 
 def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home) -> None:
-    home.house.policy(FIELDS | {"phone": None}, purposes=["operations"])
-    home.house.pipeline(purpose="operations", records={"must_be": "identified"}, aggregates=AGGREGATES)
-    home.house.brings([checkin(number) for number in range(40)], "2026-11-23")
-    home.house.run(date="2026-11-23")
+    home.project.policy(FIELDS | {"phone": None}, purposes=["operations"])
+    home.project.pipeline(purpose="operations", records={"must_be": "identified"}, aggregates=AGGREGATES)
+    home.project.records([checkin(number) for number in range(40)], "2026-11-23")
+    home.project.run(date="2026-11-23")
     for purpose in (PURPOSE, "operations", ""):
         assert refused(home, "ann", purpose=purpose or None).code == "B005"
 

@@ -9,37 +9,37 @@ from minimize.door.reader import Reader
 from minimize.door.telling import Caller
 from minimize.keys import Keyring
 from minimize.keys.create import destroy_key
-from tests.door.house import AGGREGATES, FIELDS, PURPOSE, Home, checkin
+from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home, checkin
 
 APART = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
 
 def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
-    home.house.policy(FIELDS)
-    home.house.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
-    home.house.brings([checkin(number) for number in range(60)], "2026-11-24")
-    home.house.run(output=home.house.out / "apart")
-    for line in Keyring.load(home.house.keys).listing():
+    home.project.policy(FIELDS)
+    home.project.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
+    home.project.records([checkin(number) for number in range(60)], "2026-11-24")
+    home.project.run(output=home.project.out / "apart")
+    for line in Keyring.load(home.project.keys).listing():
         if line.name.endswith(".t-south"):
-            destroy_key(home.house.keys, line.name, line.version, now=home.time())
-    keys = Keyring.load(home.house.keys)
-    door = Door(datasets_at([home.house.out / "apart"]), home.access, home.ledger, keys, home.time)
+            destroy_key(home.project.keys, line.name, line.version, now=home.time())
+    keys = Keyring.load(home.project.keys)
+    door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
     found = Reader(Inside(door, Caller("ann"), home.ledger), "checkins").read(columns=["tenant_id"], purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}
 
 
 def test_a_door_that_runs_goes_on_without_a_tenant_that_is_shredded_meanwhile(home: Home) -> None:
-    home.house.policy(FIELDS)
-    home.house.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
-    home.house.brings([checkin(number) for number in range(60)], "2026-11-24")
-    home.house.run(output=home.house.out / "apart")
-    keys = Keyring.load(home.house.keys)
-    door = Door(datasets_at([home.house.out / "apart"]), home.access, home.ledger, keys, home.time)
+    home.project.policy(FIELDS)
+    home.project.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
+    home.project.records([checkin(number) for number in range(60)], "2026-11-24")
+    home.project.run(output=home.project.out / "apart")
+    keys = Keyring.load(home.project.keys)
+    door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
     reader = Reader(Inside(door, Caller("ann"), home.ledger), "checkins")
     before = reader.read(columns=["tenant_id"], purpose=PURPOSE)
     for line in keys.listing():
         if line.name.endswith(".t-south"):
-            destroy_key(home.house.keys, line.name, line.version, now=home.time())
+            destroy_key(home.project.keys, line.name, line.version, now=home.time())
     found = reader.read(columns=["tenant_id"], purpose=PURPOSE)
     assert (set(before["tenant_id"].to_pylist()), set(found["tenant_id"].to_pylist())) == (
         {"north", "south"},

@@ -10,14 +10,14 @@ import pytest
 import minimize
 from minimize.door.datasets import datasets_at
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, RefusedError
-from tests.door.house import PURPOSE, ROWS, Home, changes_of
+from tests.door.home import PURPOSE, ROWS, Home, changes_of
 
 
 @pytest.mark.parametrize("by_pipeline", [True, False])
 def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: bool) -> None:
     home.acts("nora")
-    path = home.folder if by_pipeline else home.house.out
-    with minimize.open(path, keys=home.house.keys, clock=home.time) as door:
+    path = home.folder if by_pipeline else home.project.out
+    with minimize.open(path, keys=home.project.keys, clock=home.time) as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS // 2
         assert door.read("checkins/per_tenant", purpose=PURPOSE).num_rows == 1
         assert sum(batch.num_rows for batch in door.batches(columns=["model"], purpose=PURPOSE)) == ROWS // 2
@@ -29,33 +29,33 @@ def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: b
 
 def test_the_house_may_name_the_access_file_beside_what_it_demands(home: Home) -> None:
     (home.folder / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\nledger: ledger.db\n")
-    with minimize.open(home.house.out, keys=home.house.keys, user="ann") as door:
+    with minimize.open(home.project.out, keys=home.project.keys, user="ann") as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS
 
 
 def test_an_account_may_be_named(home: Home) -> None:
-    with minimize.open(home.house.out, keys=home.house.keys, user="nobody") as door, pytest.raises(RefusedError):
+    with minimize.open(home.project.out, keys=home.project.keys, user="nobody") as door, pytest.raises(RefusedError):
         door.read(purpose=PURPOSE)
 
 
 def test_without_keys_or_rules_nothing_is_opened(home: Home, tmp_path: Path) -> None:
     def opened(**words: Any) -> MinimizeError:
         with pytest.raises(MinimizeError) as error:
-            minimize.open(home.house.out, **words)
+            minimize.open(home.project.out, **words)
         return error.value
 
     assert isinstance(opened(), KeyringError)
-    assert isinstance(opened(keys=home.house.keys, access=tmp_path / "none.yaml"), ConfigurationError)
+    assert isinstance(opened(keys=home.project.keys, access=tmp_path / "none.yaml"), ConfigurationError)
     (home.folder / "minimize.yaml").write_text("ledger: ledger.db\n")
-    assert "access file" in opened(keys=home.house.keys).message
+    assert "access file" in opened(keys=home.project.keys).message
 
 
 def test_a_dataset_is_found_by_its_pipelines_name_and_has_it_alone(home: Home, tmp_path: Path) -> None:
-    assert [*datasets_at([home.folder, home.house.out])] == ["checkins"]
+    assert [*datasets_at([home.folder, home.project.out])] == ["checkins"]
     with pytest.raises(OutputError):
         datasets_at([tmp_path / "none"])
     with pytest.raises(ConfigurationError, match="no dataset"):
         datasets_at([])
-    home.house.run(output=tmp_path / "second", date="2026-11-24")
+    home.project.run(output=tmp_path / "second", date="2026-11-24")
     with pytest.raises(ConfigurationError, match="two outputs"):
-        datasets_at([home.house.out, tmp_path / "second"])
+        datasets_at([home.project.out, tmp_path / "second"])

@@ -15,7 +15,7 @@ from minimize.door.pruning import date_meets, folder_meets, groups_of, one_of
 from minimize.door.where import conditions
 from minimize.governance.access import EVERYBODY, Tenants
 from minimize.io.stored import Stored, stored
-from tests.door.house import AGGREGATES, FIELDS, PURPOSE, Home, checkin
+from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home, checkin
 
 TABLE = pa.table(
     {
@@ -90,11 +90,11 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
-    home.house.policy(FIELDS)
-    home.house.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES, output="apart")
-    home.house.brings([checkin(number) for number in range(60)], "2026-11-24")
-    home.house.brings([checkin(number) for number in range(20)], "2026-11-23")
-    home.house.run(output=home.house.out / "apart")
+    home.project.policy(FIELDS)
+    home.project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES, output="apart")
+    home.project.records([checkin(number) for number in range(60)], "2026-11-24")
+    home.project.records([checkin(number) for number in range(20)], "2026-11-23")
+    home.project.run(output=home.project.out / "apart")
     from minimize.door import facts
     from minimize.door.datasets import datasets_at
     from minimize.door.door import Door
@@ -102,7 +102,7 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     from minimize.door.reader import Reader
     from minimize.door.telling import Caller
 
-    door = Door(datasets_at([home.house.out / "apart"]), home.access, home.ledger, home.keys, home.time)
+    door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time)
     reader = Reader(Inside(door, Caller("nora"), home.ledger), "checkins")
     found = reader.read(purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}

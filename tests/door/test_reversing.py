@@ -9,7 +9,7 @@ import pytest
 
 from minimize.errors import RefusedError
 from minimize.keys import add_key
-from tests.door.house import INCIDENT, PHONE, PURPOSE, Home, changes_of
+from tests.door.home import INCIDENT, PHONE, PURPOSE, Home, changes_of
 
 REVERSE = "dataset/reidentify"
 
@@ -23,7 +23,7 @@ def turned(
 def tokens_of(home: Home, tenant: str, count: int = 3) -> list[str]:
     import minimize
 
-    rows = minimize.read(home.house.out, keys=home.keys, mixed_keys=True).to_pylist()
+    rows = minimize.read(home.project.out, keys=home.keys, mixed_keys=True).to_pylist()
     return [row["phone"] for row in rows if row["tenant_id"] == tenant][:count]
 
 
@@ -93,7 +93,7 @@ def test_a_column_that_was_not_tokenized_cannot_be_turned_back(home: Home) -> No
 
 def test_tokens_of_an_older_key_are_turned_back_too(reversible: Home) -> None:
     tokens = tokens_of(reversible, "north", 1)
-    reversible.keys = add_key(reversible.house.keys, "support", now=reversible.time.at)
+    reversible.keys = add_key(reversible.project.keys, "support", now=reversible.time.at)
     reversible.run(10, first=200, day="2026-11-23")
     newer = sorted({*tokens_of(reversible, "north", 1000)} - {*tokens})[0]
     found = turned(reversible, [tokens[0], newer])["value"].to_pylist()

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError
-from tests.door.house import INCIDENT, PURPOSE, ROWS, Home, changes_of
+from tests.door.home import INCIDENT, PURPOSE, ROWS, Home, changes_of
 from tests.door.server import Running, running
 
 COMMAND = json.dumps({"read": "checkins", "columns": ["model", "battery"], "purpose": PURPOSE}).encode()
@@ -97,7 +97,7 @@ def test_a_door_does_nothing_but_give(server: Running, call: str) -> None:
 
 
 def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    for path in home.house.out.rglob("records/**/*.parquet"):
+    for path in home.project.out.rglob("records/**/*.parquet"):
         path.write_bytes(b"PAR1 nothing PAR1")
     with server.client() as client, pytest.raises(MinimizeError) as error:
         client.read("checkins", purpose=PURPOSE)

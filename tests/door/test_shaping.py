@@ -19,7 +19,7 @@ from minimize.techniques import Technique
 from minimize.techniques.map import Map
 from minimize.techniques.presence import Presence
 from minimize.techniques.truncate_time import TruncateTime
-from tests.job.house import POLICY
+from tests.project import POLICY
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 HOUR = pa.timestamp("ms", "UTC")

@@ -15,7 +15,7 @@ from minimize.door.opening import now
 from minimize.door.starting import Listening, started
 from minimize.door.tokens import make_token
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError
-from tests.door.house import PURPOSE, ROWS, Home
+from tests.door.home import PURPOSE, ROWS, Home
 from tests.door.process import served
 from tests.door.server import TIMEOUT
 
@@ -70,7 +70,7 @@ def test_a_key_that_others_may_read_is_not_used(home: Home) -> None:
 
 def starts(home: Home, places: list[str | Path], **words: Path) -> MinimizeError:
     given: dict[str, Any] = {
-        "keys": home.house.keys,
+        "keys": home.project.keys,
         "access": home.access,
         "ledger": home.folder / "ledger.db",
         **words,
@@ -81,7 +81,7 @@ def starts(home: Home, places: list[str | Path], **words: Path) -> MinimizeError
 
 
 def test_it_does_not_start_without_what_decides(home: Home, tmp_path: Path) -> None:
-    out = home.house.out
+    out = home.project.out
     assert isinstance(starts(home, [out], access=tmp_path / "none.yaml"), ConfigurationError)
     assert isinstance(starts(home, [out], keys=tmp_path / "none.keys"), KeyringError)
     assert isinstance(starts(home, [tmp_path / "none"]), OutputError)
@@ -91,8 +91,8 @@ def test_it_does_not_start_without_what_decides(home: Home, tmp_path: Path) -> N
 
 
 def test_a_pipeline_names_its_output(home: Home) -> None:
-    given: dict[str, Any] = {"keys": home.house.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
-    with started([home.folder, home.house.out], Listening(port=0, insecure=True), **given) as found:
+    given: dict[str, Any] = {"keys": home.project.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
+    with started([home.folder, home.project.out], Listening(port=0, insecure=True), **given) as found:
         assert found.datasets == ("checkins",)
         assert found.url.startswith("grpc://127.0.0.1:")
         token, _ = make_token(home.ledger, home.keys, "ann", now())

@@ -20,9 +20,10 @@ from minimize.door import flow
 from minimize.door.reader import Reader
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.acting import answer
-from tests.door.house import ACCESS, INCIDENT, PURPOSE, Home, changes_of, given
+from tests.door.home import ACCESS, INCIDENT, PURPOSE, Home, changes_of
 from tests.door.process import served
 from tests.door.server import Running, running
+from tests.world import assignment
 
 CLIENTS = 50
 MUCH = 1 << 16
@@ -117,7 +118,7 @@ def test_fifty_clients_at_once_see_their_own_rows_and_no_others(home: Home) -> N
     users = [f"user-{number}" for number in range(CLIENTS)]
     tenants = [("north", "south")[number % 2] for number in range(CLIENTS)]
     home.rules(
-        assignments=[given("analyst", user, tenants=[tenant]) for user, tenant in zip(users, tenants, strict=True)]
+        assignments=[assignment("analyst", user, tenants=[tenant]) for user, tenant in zip(users, tenants, strict=True)]
     )
     ready = threading.Barrier(CLIENTS, timeout=120)
     with running(home) as server:

@@ -11,7 +11,7 @@ import pytest
 from minimize.door.tokens import Bearer, bearer_of, make_token, revoke_token, still_stands
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
-from tests.door.house import Home
+from tests.door.home import Home
 
 
 def bearer(home: Home, text: str) -> Bearer:
@@ -98,7 +98,7 @@ def test_a_row_that_was_changed_by_hand_opens_nothing(home: Home, change: str) -
 
 def test_a_token_outlives_a_new_signing_key(home: Home) -> None:
     text = made(home)
-    home.keys = add_key(home.house.keys, "signing", now=home.time.at)
+    home.keys = add_key(home.project.keys, "signing", now=home.time.at)
     assert bearer(home, text).user == "ann"
     assert bearer(home, made(home)).user == "ann"
 

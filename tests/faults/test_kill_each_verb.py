@@ -25,8 +25,7 @@ from minimize.receipt.model import Kind
 from minimize.verifying import check
 from tests.buckets import Bucket
 from tests.faults.child import killed
-from tests.governance.sharing.house import RECORDS
-from tests.governance.sharing.house import House as Shop
+from tests.governance.sharing.sender import RECORDS, Sender
 from tests.job.house import AT, DAY, LASTING, House, built, event, events
 from tests.postgres import Server
 
@@ -190,7 +189,7 @@ def test_an_export_that_is_killed_is_made_by_the_same_command_elsewhere(home: Pa
 
 @pytest.mark.usefixtures("home")
 def test_a_payload_that_is_killed_on_its_way_is_sent_by_the_same_command(home: Path) -> None:
-    shop = Shop(home)
+    shop = Sender(home)
     (home / "recipients").mkdir()
     (home / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
     (home / "policy.yaml").write_text(json.dumps(shop.policy_))

@@ -28,9 +28,8 @@ from minimize.cli.main import main
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
 from tests.faults.crash_states import Tree, tree_of
-from tests.governance.recipients.house import mapping, write
-from tests.governance.sharing.house import RECORDS
-from tests.governance.sharing.house import House as Shop
+from tests.governance.recipients.factory import mapping, write
+from tests.governance.sharing.sender import RECORDS, Sender
 from tests.job.house import AT, DAY, House, built, events
 
 LEDGER = "ledger.db"
@@ -253,7 +252,7 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shop, payload = Shop(tmp_path), tmp_path / "payload.parquet"
+    shop, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     (tmp_path / "recipients").mkdir()
     (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
     (tmp_path / "policy.yaml").write_text(json.dumps(shop.policy_))

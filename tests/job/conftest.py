@@ -1,4 +1,4 @@
-"""A house for every test of the job."""
+"""A project for every test of the job."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.job.house import House, built
+from tests.job.house import House
+from tests.ledger.ledgers import empty
+from tests.project import Builds, Project, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose output folder has an empty ledger."""
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    builds.copy(empty, tmp_path / "out")
+    return new_project(tmp_path)
+
+
+@pytest.fixture(name="house")
+def _house(project: Project) -> House:
+    """The same by its earlier name."""
+    return House(project.folder)

@@ -12,7 +12,7 @@ import zstandard
 
 import minimize
 from minimize.errors import SourceError
-from tests.job.house import House, event
+from tests.project import Builds, Project, event
 
 LIMIT = 16 << 20
 ONE, TWO = (json.dumps(event(number)).encode() + b"\n" for number in (1, 2))
@@ -25,21 +25,24 @@ POLICY: dict[str, Any] = {
 }
 
 
+def arrivals_content(project: Project) -> None:
+    project.policy(POLICY, never=["/contacts", "/sms/*", "/apps/*/secret", "password"])
+    project.pipeline(aggregates=None, settings=None, source={"path": "in", "format": "ndjson"}, quarantine={})
+
+
 @pytest.fixture(name="arrivals")
-def _arrivals(house: House) -> House:
-    house.policy(POLICY, never=["/contacts", "/sms/*", "/apps/*/secret", "password"])
-    house.pipeline(aggregates=None, settings=None, source={"path": "in", "format": "ndjson"}, quarantine={})
-    return house
+def _arrivals(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, arrivals_content)
 
 
-def lands(house: House, data: bytes, name: str = "a.ndjson") -> list[tuple[int, str | None, str]]:
+def lands(project: Project, data: bytes, name: str = "a.ndjson") -> list[tuple[int, str | None, str]]:
     """Runs over one file of these bytes: position, pointer and code of each record in quarantine."""
-    (house.folder / "in").mkdir(exist_ok=True)
-    (house.folder / "in" / name).write_bytes(data)
-    receipt = house.run()
-    minimize.verify(house.out, keys=house.keys)
+    (project.folder / "in").mkdir(exist_ok=True)
+    (project.folder / "in" / name).write_bytes(data)
+    receipt = project.run()
+    minimize.verify(project.out, keys=project.keys)
     assert receipt.rows.read == receipt.rows.written + receipt.rows.quarantined
-    files = [house.out / file.path for file in receipt.quarantine.files]
+    files = [project.out / file.path for file in receipt.quarantine.files]
     rows = [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
     assert all(row["unit"] == "byte" and row["source"] == name for row in rows)
     return sorted((row["position"], row["field"], row["code"]) for row in rows)
@@ -63,7 +66,7 @@ def line(number: int = 0, **changes: Any) -> bytes:
     ],
 )
 def test_line_ends_marks_blank_lines_and_members_are_no_matter(
-    arrivals: House, name: str, data: bytes, count: int
+    arrivals: Project, name: str, data: bytes, count: int
 ) -> None:
     assert lands(arrivals, data, name) == []
     assert len(arrivals.rows()) == count
@@ -79,7 +82,7 @@ def test_line_ends_marks_blank_lines_and_members_are_no_matter(
         ("a.ndjson.zst", zstandard.compress((ONE + TWO) * 99)[:-3]),
     ],
 )
-def test_a_damaged_file_stops_the_run_and_nothing_is_published(arrivals: House, name: str, data: bytes) -> None:
+def test_a_damaged_file_stops_the_run_and_nothing_is_published(arrivals: Project, name: str, data: bytes) -> None:
     with pytest.raises(SourceError, match="damaged"):
         lands(arrivals, data, name)
     assert not arrivals.files()
@@ -114,20 +117,20 @@ def test_a_damaged_file_stops_the_run_and_nothing_is_published(arrivals: House, 
     ],
 )
 def test_a_faulty_record_is_told_by_its_first_fault_and_its_neighbours_are_kept(
-    arrivals: House, faulty: bytes, pointer: str | None, code: str
+    arrivals: Project, faulty: bytes, pointer: str | None, code: str
 ) -> None:
     assert lands(arrivals, ONE + faulty + TWO) == [(len(ONE), pointer, code)]
     assert len(arrivals.rows()) == 2
 
 
-def test_null_is_absent_and_an_integer_may_stand_for_a_double(arrivals: House) -> None:
+def test_null_is_absent_and_an_integer_may_stand_for_a_double(arrivals: Project) -> None:
     null = line()[:-2] + b', "contacts": null, "sms": [null], "apps": [null, {"secret": null}], "seen": null}\n'
     assert lands(arrivals, null + line(3, free=2)) == []
     assert sorted(str(row["free"]) for row in arrivals.rows()) == ["2.0", "None"]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-def test_the_longest_line_has_sixteen_mebibytes_without_its_end(arrivals: House, end: bytes) -> None:
+def test_the_longest_line_has_sixteen_mebibytes_without_its_end(arrivals: Project, end: bytes) -> None:
     empty = line(note="-")[:-1]
     longest = empty.replace(b'"-"', b'"' + b"x" * (LIMIT - len(empty) + 1) + b'"')
     assert len(longest) == LIMIT

@@ -12,40 +12,43 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.job.backfill import Backfilled, backfill
-from tests.job.house import BEFORE, DAY, LASTING, SETTINGS, House, events
+from tests.project import BEFORE, DAY, LASTING, SETTINGS, Builds, Project, events
 
 EMPTY = "2026-11-22"
 ROUGH: dict[str, Any] = {"type": "double", "do": {"bin": {"width": 50}}}
 
 
-@pytest.fixture(name="ran")
-def _ran(house: House) -> House:
+def ran_content(project: Project) -> None:
     """Two dates that were run under a first policy, which then became coarser."""
-    house.policy(**LASTING)
-    house.pipeline(aggregates=None)
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
     for day, first in ((BEFORE, 0), (DAY, 100)):
-        house.brings(events(20, first), day=day)
-        house.run(date=day, at=None)
-    house.policy({"battery": ROUGH}, version=4, **LASTING)
-    return house
+        project.records(events(20, first), day=day)
+        project.run(date=day, at=None)
+    project.policy({"battery": ROUGH}, version=4, **LASTING)
 
 
-def says(house: House, **changes: Any) -> Path:
+@pytest.fixture(name="ran")
+def _ran(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, ran_content)
+
+
+def says(project: Project, **changes: Any) -> Path:
     body = {"backfill": "coarser", "pipeline": ".", "reason": "bins were too fine", "dates": [BEFORE, DAY]}
-    file = house.folder / "backfill.yaml"
+    file = project.folder / "backfill.yaml"
     file.write_text(json.dumps(body | changes))
     return file
 
 
-def filled(house: House, file: Path, **options: Any) -> Backfilled:
-    return backfill(file, output=house.out, keys=house.keys, **options)
+def filled(project: Project, file: Path, **options: Any) -> Backfilled:
+    return backfill(file, output=project.out, keys=project.keys, **options)
 
 
-def widths(house: House, day: str) -> set[float]:
-    return {row["battery"] % 50 for row in house.rows(dates=day)}
+def widths(project: Project, day: str) -> set[float]:
+    return {row["battery"] % 50 for row in project.rows(dates=day)}
 
 
-def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: House) -> None:
+def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: Project) -> None:
     done = filled(ran, says(ran))
     assert [receipt.dates for receipt in done.receipts] == [(BEFORE,), (DAY,)]
     assert {receipt.backfill.name for receipt in done.receipts if receipt.backfill} == {"coarser"}
@@ -54,13 +57,13 @@ def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: House
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_the_file_stands_beside_each_receipt(ran: House) -> None:
+def test_the_file_stands_beside_each_receipt(ran: Project) -> None:
     file = says(ran)
     for receipt in filled(ran, file).receipts:
         assert (ran.out / "runs" / receipt.run_id / "backfill.yaml").read_bytes() == file.read_bytes()
 
 
-def test_the_same_backfill_does_no_date_twice(ran: House) -> None:
+def test_the_same_backfill_does_no_date_twice(ran: Project) -> None:
     file = says(ran)
     filled(ran, file)
     again = filled(ran, file)
@@ -68,7 +71,7 @@ def test_the_same_backfill_does_no_date_twice(ran: House) -> None:
     assert not again.receipts
 
 
-def test_stopped_between_two_dates_it_goes_on_with_the_second(ran: House) -> None:
+def test_stopped_between_two_dates_it_goes_on_with_the_second(ran: Project) -> None:
     file = says(ran)
     second = ran.folder / "data" / DAY / "a.ndjson.gz"
     whole = second.read_bytes()
@@ -81,25 +84,25 @@ def test_stopped_between_two_dates_it_goes_on_with_the_second(ran: House) -> Non
     assert [receipt.dates for receipt in done.receipts] == [(DAY,)]
 
 
-def test_a_date_whose_files_changed_since_is_due_again(ran: House) -> None:
+def test_a_date_whose_files_changed_since_is_due_again(ran: Project) -> None:
     file = says(ran)
     filled(ran, file)
-    ran.brings(events(2, 300), day=DAY, name="late")
+    ran.records(events(2, 300), day=DAY, name="late")
     assert [receipt.dates for receipt in filled(ran, file).receipts] == [(DAY,)]
 
 
-def test_a_changed_file_is_another_backfill(ran: House) -> None:
+def test_a_changed_file_is_another_backfill(ran: Project) -> None:
     filled(ran, says(ran))
     assert len(filled(ran, says(ran, reason="bins were too fine, again")).receipts) == 2
 
 
-def test_dates_that_are_excluded_or_have_no_input_are_left_alone(ran: House) -> None:
+def test_dates_that_are_excluded_or_have_no_input_are_left_alone(ran: Project) -> None:
     done = filled(ran, says(ran, dates={"from": EMPTY, "to": DAY}, **{"except": [DAY]}))
     assert done.dates == {date.fromisoformat(EMPTY): "no input", date.fromisoformat(BEFORE): "due"}
     assert widths(ran, DAY) != {0.0}
 
 
-def test_under_the_policy_of_then_only_todays_settings_are_new(ran: House) -> None:
+def test_under_the_policy_of_then_only_todays_settings_are_new(ran: Project) -> None:
     before = {row["battery"] for row in ran.rows(dates=BEFORE)}
     assert {row["latitude"] for row in ran.rows(dates=BEFORE)} != {None}
     off = "north,,location,off,admin,2026-01-02T00:00:00Z,2026-01-02T00:00:00Z\n"
@@ -111,33 +114,33 @@ def test_under_the_policy_of_then_only_todays_settings_are_new(ran: House) -> No
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_then_is_before_the_backfill_itself(ran: House) -> None:
+def test_then_is_before_the_backfill_itself(ran: Project) -> None:
     file = says(ran, policy="then")
     filled(ran, file)
-    ran.brings(events(2, 300), day=DAY, name="late")
+    ran.records(events(2, 300), day=DAY, name="late")
     assert [receipt.policy.version for receipt in filled(ran, file).receipts] == [3]
 
 
-def test_a_date_that_never_ran_has_no_policy_of_then(ran: House) -> None:
+def test_a_date_that_never_ran_has_no_policy_of_then(ran: Project) -> None:
     with pytest.raises(PolicyError) as caught:
         filled(ran, says(ran, dates=[EMPTY, DAY], policy="then"))
     assert [finding.code for finding in caught.value.findings] == ["P019"]
 
 
-def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: House) -> None:
+def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: Project) -> None:
     for path in ran.out.glob("runs/*/policy.yaml"):
         path.write_text(path.read_text().replace('"version": 3', '"version": 9'))
     with pytest.raises(ConfigurationError, match="not the one of its receipt"):
         filled(ran, says(ran, policy="then"))
 
 
-def test_one_may_look_without_running(ran: House) -> None:
+def test_one_may_look_without_running(ran: Project) -> None:
     looked = filled(ran, says(ran), only_look=True)
     assert set(looked.dates.values()) == {"due"}
     assert widths(ran, DAY) != {0.0}
 
 
-def test_a_source_without_dates_has_none_to_fill(house: House) -> None:
-    house.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
+def test_a_source_without_dates_has_none_to_fill(project: Project) -> None:
+    project.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
     with pytest.raises(ConfigurationError, match="names dates"):
-        filled(house, says(house))
+        filled(project, says(project))

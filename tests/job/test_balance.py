@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.receipt import Receipt
-from tests.job.house import BEFORE, DAY, House, built, event
 from tests.profiles import examples
+from tests.project import BEFORE, DAY, Project, event, new_project
 
 GOOD, OLD, OFF, BLANK = "good", "old", "off", "blank"
 BAD = {
@@ -48,11 +48,11 @@ def fates(batch: list[tuple[str, int]], deduplicate: bool) -> Counter[str]:
     return counts
 
 
-def pipeline(house: House, records: bool, deduplicate: bool, partition: bool) -> None:
+def pipeline(project: Project, records: bool, deduplicate: bool, partition: bool) -> None:
     said: dict[str, Any] = {"deduplicate": {"by": ["device_id"], "per": "day"}} if deduplicate else {}
     said |= {"partition_by": ["tenant_id"]} if partition else {}
-    house.policy({"model": {"type": "string", "do": "keep"}}, records={"collect_if": {"model": "A"}})
-    house.pipeline(records=said if records else False)
+    project.policy({"model": {"type": "string", "do": "keep"}}, records={"collect_if": {"model": "A"}})
+    project.pipeline(records=said if records else False)
 
 
 def by_fate(receipt: Receipt) -> Counter[str]:
@@ -66,11 +66,11 @@ def test_every_row_has_one_fate_and_the_files_agree(
     given_batches: dict[str, list[tuple[str, int]]], records: bool, deduplicate: bool, partition: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        house = built(Path(folder))
-        pipeline(house, records, deduplicate and records, partition)
+        project = new_project(Path(folder))
+        pipeline(project, records, deduplicate and records, partition)
         for day, batch in given_batches.items():
-            house.brings([line(*each) for each in batch], day=day)
-        receipt = house.run()
+            project.records([line(*each) for each in batch], day=day)
+        receipt = project.run()
         expected = sum((fates(batch, deduplicate and records) for batch in given_batches.values()), Counter())
         found = by_fate(receipt)
         suppressed = found.pop("suppressed")
@@ -84,14 +84,14 @@ def test_every_row_has_one_fate_and_the_files_agree(
             sum(kind == OLD for batch in given_batches.values() for kind, _ in batch),
             sum(kind == OFF for batch in given_batches.values() for kind, _ in batch),
         )
-        agree(house, receipt, records)
+        agree(project, receipt, records)
 
 
-def agree(house: House, receipt: Receipt, records: bool) -> None:
+def agree(project: Project, receipt: Receipt, records: bool) -> None:
     """The files hold what the receipt says, and verification finds nothing."""
-    minimize.verify(house.out, keys=house.keys)
+    minimize.verify(project.out, keys=project.keys)
     lost = (receipt.outputs["per_model"].rows_suppressed or 0) if records else 0
-    assert sum(row["events"] for row in house.rows("per_model")) + lost == receipt.rows.written
-    assert not records or len(house.rows()) == receipt.rows.written
+    assert sum(row["events"] for row in project.rows("per_model")) + lost == receipt.rows.written
+    assert not records or len(project.rows()) == receipt.rows.written
     if receipt.rows.quarantined:
-        assert Counter(row["code"] for row in house.rows("quarantine")) == receipt.quarantine.by_code
+        assert Counter(row["code"] for row in project.rows("quarantine")) == receipt.quarantine.by_code

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from tests.job.house import House, events, table
+from tests.project import Project, events, table
 
 COUNT = 1_000
 RECORDS = events(COUNT)
-Cut = Callable[[House, list[dict[str, Any]], int], None]
+Cut = Callable[[Project, list[dict[str, Any]], int], None]
 
 
 def bits(output: Path) -> list[tuple[str, bytes | None]]:
@@ -32,67 +32,67 @@ def bits(output: Path) -> list[tuple[str, bytes | None]]:
     ]
 
 
-def many_files(house: House, records: list[dict[str, Any]], parts: int) -> None:
+def many_files(project: Project, records: list[dict[str, Any]], parts: int) -> None:
     for part in range(parts):
-        house.brings(records[part::parts], name=f"f{part:04}")
+        project.records(records[part::parts], name=f"f{part:04}")
 
 
-def row_groups(house: House, records: list[dict[str, Any]], parts: int) -> None:
-    house.columns(table(records), row_group_size=max(1, len(records) // parts))
+def row_groups(project: Project, records: list[dict[str, Any]], parts: int) -> None:
+    project.columns(table(records), row_group_size=max(1, len(records) // parts))
 
 
-def small_files(house: House, records: list[dict[str, Any]], parts: int) -> None:
+def small_files(project: Project, records: list[dict[str, Any]], parts: int) -> None:
     for part in range(min(parts, 50)):
-        house.columns(table(records[part :: min(parts, 50)]), name=f"f{part:04}")
+        project.columns(table(records[part :: min(parts, 50)]), name=f"f{part:04}")
 
 
-def ran(house: House, cut: Cut, records: list[dict[str, Any]], parts: int) -> tuple[Any, Any, Any]:
-    shutil.rmtree(house.folder / "data", ignore_errors=True)
-    cut(house, records, parts)
-    output = house.folder / f"out-{parts}"
+def ran(project: Project, cut: Cut, records: list[dict[str, Any]], parts: int) -> tuple[Any, Any, Any]:
+    shutil.rmtree(project.folder / "data", ignore_errors=True)
+    cut(project, records, parts)
+    output = project.folder / f"out-{parts}"
     shutil.rmtree(output, ignore_errors=True)
-    receipt = house.run(output=output)
+    receipt = project.run(output=output)
     assert receipt.rows.written + receipt.rows.deduplicated == COUNT
-    return house.rows(output=output), bits(output), dict(receipt.fields)
+    return project.rows(output=output), bits(output), dict(receipt.fields)
 
 
 @pytest.mark.parametrize(
     ("cut", "kind"), [(many_files, "ndjson.gz"), (row_groups, "parquet"), (small_files, "parquet")]
 )
 @pytest.mark.parametrize("deduplicate", [None, {"by": ["device_id"], "per": "day"}])
-def test_rows_and_bits_do_not_depend_on_batches(house: House, cut: Cut, kind: str, deduplicate: Any) -> None:
+def test_rows_and_bits_do_not_depend_on_batches(project: Project, cut: Cut, kind: str, deduplicate: Any) -> None:
     form = kind.split(".")[0]
     records = {"must_be": "pseudonymized"} | ({} if deduplicate is None else {"deduplicate": deduplicate})
-    house.reads(form, pattern=f"data/{{date}}/*.{kind}", records=records)
-    whole = ran(house, cut, RECORDS, 1)
+    project.source(form, pattern=f"data/{{date}}/*.{kind}", records=records)
+    whole = ran(project, cut, RECORDS, 1)
     shuffled = list(RECORDS)
     random.Random(7).shuffle(shuffled)
-    assert ran(house, cut, shuffled, 7) == whole
-    assert ran(house, cut, RECORDS[::-1], 50) == whole
+    assert ran(project, cut, shuffled, 7) == whole
+    assert ran(project, cut, RECORDS[::-1], 50) == whole
 
 
 @pytest.mark.slow
-def test_rows_and_bits_are_the_same_with_a_file_for_each_record(house: House) -> None:
-    whole = ran(house, many_files, RECORDS, 1)
-    assert ran(house, many_files, RECORDS[::-1], COUNT) == whole
+def test_rows_and_bits_are_the_same_with_a_file_for_each_record(project: Project) -> None:
+    whole = ran(project, many_files, RECORDS, 1)
+    assert ran(project, many_files, RECORDS[::-1], COUNT) == whole
 
 
-def test_the_order_of_files_decides_nothing(house: House) -> None:
+def test_the_order_of_files_decides_nothing(project: Project) -> None:
     first, second = RECORDS[:200], RECORDS[200:]
 
     def cut(order: list[list[dict[str, Any]]]) -> Cut:
-        def write(house: House, records: list[dict[str, Any]], parts: int) -> None:
+        def write(project: Project, records: list[dict[str, Any]], parts: int) -> None:
             for number, part in enumerate(order):
-                house.brings(part, name=f"f{number}")
+                project.records(part, name=f"f{number}")
 
         return write
 
-    assert ran(house, cut([first, second]), RECORDS, 2) == ran(house, cut([second, first]), RECORDS, 2)
+    assert ran(project, cut([first, second]), RECORDS, 2) == ran(project, cut([second, first]), RECORDS, 2)
 
 
-def test_the_files_hold_what_the_receipt_says(house: House) -> None:
-    house.brings(RECORDS)
-    receipt = house.run()
+def test_the_files_hold_what_the_receipt_says(project: Project) -> None:
+    project.records(RECORDS)
+    receipt = project.run()
     for output in receipt.outputs.values():
         for file in output.files:
-            assert pq.read_metadata(house.out / file.path).num_rows == file.rows
+            assert pq.read_metadata(project.out / file.path).num_rows == file.rows

@@ -26,15 +26,15 @@ from minimize.ledger.leases import holder_of
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.receipt import Receipt
 from minimize.verifying import check
-from tests.job.house import AT, BEFORE, DAY, House, events
-from tests.ledger.house import unguarded
+from tests.ledger.ledgers import unguarded
 from tests.postgres import Server
+from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 ROOT = Path(__file__).parents[2]
 SLOW = """
 import sys, time
 from minimize.job import job
-from tests.job.house import AT
+from tests.project import AT
 moved = job.moved
 def slow(*given):
     print("begun", flush=True)
@@ -46,7 +46,7 @@ job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
 STOPPED = """
 import os, sys
 from minimize.job import job
-from tests.job.house import AT
+from tests.project import AT
 def stopped(*given):
     os._exit(137)
 job.told = stopped
@@ -54,30 +54,33 @@ job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
 """
 
 
+def fed_content(project: Project) -> None:
+    project.records(events(24))
+
+
 @pytest.fixture(name="fed")
-def _fed(house: House) -> House:
-    house.brings(events(24))
-    return house
+def _fed(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, fed_content)
 
 
-def log_of(house: House, **wanted: Any) -> list[dict[str, Any]]:
-    return [told(entry) for entry in log_entries(None, Wanted(**wanted), output=house.out)]
+def log_of(project: Project, **wanted: Any) -> list[dict[str, Any]]:
+    return [told(entry) for entry in log_entries(None, Wanted(**wanted), output=project.out)]
 
 
-def operations(house: House) -> list[tuple[str, str, str]]:
-    return [(event["activity"], event["operation"], event["result"]) for event in log_of(house)]
+def operations(project: Project) -> list[tuple[str, str, str]]:
+    return [(event["activity"], event["operation"], event["result"]) for event in log_of(project)]
 
 
-def codes(house: House, output: Path | None = None) -> list[str]:
-    return [finding.code for finding in check(output or house.out, keys=house.keys)]
+def codes(project: Project, output: Path | None = None) -> list[str]:
+    return [finding.code for finding in check(output or project.out, keys=project.keys)]
 
 
-def starts(house: House, code: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", code, str(house.folder), str(house.out), str(house.keys)]
+def starts(project: Project, code: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, str(project.folder), str(project.out), str(project.keys)]
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_run_is_told_of_before_and_after(fed: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_told_of_before_and_after(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@example.com")
     receipt = fed.run()
     assert operations(fed) == [("run", "start", "success"), ("run", "publish", "success")]
@@ -92,7 +95,7 @@ def test_a_run_is_told_of_before_and_after(fed: House, monkeypatch: pytest.Monke
     }
 
 
-def test_the_receipt_names_the_head_that_the_log_had(fed: House) -> None:
+def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
     receipt = fed.run()
     assert receipt.audit is not None
     (entry,) = log_entries(None, Wanted(operation="start"), output=fed.out)
@@ -100,13 +103,15 @@ def test_the_receipt_names_the_head_that_the_log_had(fed: House) -> None:
     assert receipt.as_json()["audit"] == {"sequence": 1, "head": entry.digest}
 
 
-def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: House) -> None:
+def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> None:
     fed.run()
     assert (fed.out / "ledger.db").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in fed.out.glob("ledger.db*")) == ["ledger.db"]
 
 
-def test_another_ledger_is_used_where_one_is_named(fed: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_ledger_is_used_where_one_is_named(
+    fed: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fed.run(ledger=tmp_path / "given.db")
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "given.db"))
     fed.run()
@@ -114,7 +119,7 @@ def test_another_ledger_is_used_where_one_is_named(fed: House, tmp_path: Path, m
     assert not (fed.out / "ledger.db").exists()
 
 
-def test_runs_are_indexed(fed: House) -> None:
+def test_runs_are_indexed(fed: Project) -> None:
     receipts = [fed.run(), fed.run()]
     rows = list_runs(output=fed.out)
     assert [(row.run_id, row.sequence, row.digest) for row in rows] == [
@@ -123,12 +128,12 @@ def test_runs_are_indexed(fed: House) -> None:
     assert {row.folder for row in rows} == {str(fed.out)}
 
 
-def test_what_is_nothing_to_do_is_not_told(house: House) -> None:
-    assert house.run(date=BEFORE).sequence == 0
-    assert not house.out.exists()
+def test_what_is_nothing_to_do_is_not_told(project: Project) -> None:
+    assert project.run(date=BEFORE).sequence == 0
+    assert not project.out.exists()
 
 
-def test_a_run_that_is_refused_is_told_as_refused(fed: House) -> None:
+def test_a_run_that_is_refused_is_told_as_refused(fed: Project) -> None:
     fed.run()
     with pytest.raises(MinimizeError):
         fed.run(at=AT.replace(day=1))
@@ -138,16 +143,16 @@ def test_a_run_that_is_refused_is_told_as_refused(fed: House) -> None:
     assert fed.run().sequence == 2
 
 
-def test_verify_takes_the_end_of_the_chain_from_the_ledger(fed: House) -> None:
+def test_verify_takes_the_end_of_the_chain_from_the_ledger(fed: Project) -> None:
     fed.run()
     assert codes(fed) == []
 
 
-def test_verify_finds_receipts_that_were_cut_off(fed: House) -> None:
+def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
     fed.run(date=DAY)
     shutil.copytree(fed.out / "runs", older := fed.folder / "older")
     data = {path: path.read_bytes() for path in (fed.out / "records").rglob("*") if path.is_file()}
-    fed.brings(events(24, 100), day=BEFORE)
+    fed.records(events(24, 100), day=BEFORE)
     fed.run(date=BEFORE)
     shutil.rmtree(fed.out / "runs")
     shutil.copytree(older, fed.out / "runs")
@@ -160,7 +165,7 @@ def test_verify_finds_receipts_that_were_cut_off(fed: House) -> None:
     ]
 
 
-def test_receipts_that_the_ledger_misses_are_said_and_told(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     fed.run(ledger=fed.folder / "house.db")
     older = shutil.copytree(fed.out, fed.folder / "older")
     fed.run(ledger=fed.folder / "house.db")
@@ -173,14 +178,14 @@ def test_receipts_that_the_ledger_misses_are_said_and_told(fed: House, caplog: p
     assert [told(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
 
 
-def test_verify_says_that_no_ledger_is_there(fed: House) -> None:
+def test_verify_says_that_no_ledger_is_there(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").unlink()
     assert codes(fed) == ["V008"]
 
 
 def test_verify_says_that_another_ledger_does_not_know_the_output(
-    fed: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fed: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed.run()
     open_ledger(find_ledger(tmp_path / "other.db"), create=True).close()
@@ -188,7 +193,7 @@ def test_verify_says_that_another_ledger_does_not_know_the_output(
     assert codes(fed) == ["V009"]
 
 
-def test_verify_says_that_the_ledger_could_not_be_asked(fed: House) -> None:
+def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").write_bytes(b"damaged" * 1000)
     (finding,) = check(fed.out, keys=fed.keys)
@@ -197,20 +202,20 @@ def test_verify_says_that_the_ledger_could_not_be_asked(fed: House) -> None:
         check(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
 
 
-def test_a_run_says_that_a_receipt_amid_the_others_is_gone(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_says_that_a_receipt_amid_the_others_is_gone(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     receipts = [fed.run() for _ in range(3)]
     (fed.out / "runs" / receipts[1].run_id / "receipt.json").unlink()
     fed.run()
     assert "W025" in {getattr(record, "code", "") for record in caplog.records}
 
 
-def test_verify_finds_an_entry_that_was_forged(fed: House) -> None:
+def test_verify_finds_an_entry_that_was_forged(fed: Project) -> None:
     fed.run()
     unguarded(find_ledger(fed.out / "ledger.db"), "UPDATE audit SET signature = 'AAAA' WHERE operation = 'publish'")
     assert codes(fed) == ["V009"]
 
 
-def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: House) -> None:
+def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: Project) -> None:
     fed.run()
     ledger = fed.out / "ledger.db"
     older = ledger.read_bytes()
@@ -221,7 +226,7 @@ def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: House) -> Non
     assert [each.code for each in found.findings] == ["H006"]
 
 
-def test_a_ledger_that_was_lost_is_made_anew_and_that_is_said(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_was_lost_is_made_anew_and_that_is_said(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     first = fed.run()
     (fed.out / "ledger.db").unlink()
     fed.run()
@@ -235,7 +240,7 @@ def test_a_ledger_that_was_lost_is_made_anew_and_that_is_said(fed: House, caplog
     assert {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
 
 
-def test_the_index_is_restored_from_receipts(fed: House) -> None:
+def test_the_index_is_restored_from_receipts(fed: Project) -> None:
     fed.run()
     fed.run()
     before = list_runs(output=fed.out)
@@ -246,7 +251,7 @@ def test_the_index_is_restored_from_receipts(fed: House) -> None:
 
 
 @pytest.mark.nightly
-def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: House) -> None:
+def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: Project) -> None:
     killed = starts(fed, STOPPED)
     assert (killed.wait(60), killed.communicate()[0]) == (137, "")
     assert len(list_runs(output=fed.out)) == 0
@@ -257,7 +262,7 @@ def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: House
     assert codes(fed) == []
 
 
-def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothing(fed: House) -> None:
+def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothing(fed: Project) -> None:
     first = starts(fed, SLOW)
     assert first.stdout is not None
     assert first.stdout.readline() == "begun\n"
@@ -273,7 +278,7 @@ def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothin
     assert ("run", "abandon", "failure") in operations(fed)
 
 
-def test_a_run_that_lost_its_lease_publishes_nothing(fed: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     fed.run()
 
     def lost(booking: Booking) -> object:
@@ -290,7 +295,7 @@ def test_a_run_that_lost_its_lease_publishes_nothing(fed: House, monkeypatch: py
 
 
 def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
-    fed: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fed: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def gone(booking: Booking, receipt: Receipt) -> None:
         raise LedgerError("the ledger is gone")
@@ -304,7 +309,7 @@ def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
     assert [row.sequence for row in list_runs(output=fed.out)] == [1, 2]
 
 
-def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: House) -> None:
+def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: Project) -> None:
     (fed.folder / "bad.db").touch(0o600)
     (fed.folder / "bad.db").write_bytes(b"damaged" * 1000)
     with pytest.raises(LedgerError, match="damaged"):
@@ -312,7 +317,7 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: H
     assert not fed.out.exists()
 
 
-def test_a_copy_beside_its_original_goes_its_own_way(fed: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     ledger = fed.folder / "house.db"
     fed.run(ledger=ledger)
     copy = shutil.copytree(fed.out, fed.folder / "copy")
@@ -326,7 +331,7 @@ def test_a_copy_beside_its_original_goes_its_own_way(fed: House, caplog: pytest.
 
 
 def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
-    fed: House, monkeypatch: pytest.MonkeyPatch
+    fed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = fed.folder / "house.db"
     fed.run(ledger=ledger)
@@ -342,13 +347,13 @@ def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
     assert [each.code for each in check(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
 
 
-def test_an_identity_that_nobody_gave_is_found(fed: House) -> None:
+def test_an_identity_that_nobody_gave_is_found(fed: Project) -> None:
     fed.run()
     (fed.out / "runs" / ".id").write_text("0" * 32 + "\n")
     assert codes(fed) == ["V009"]
 
 
-def test_a_folder_that_was_moved_keeps_its_identity(fed: House) -> None:
+def test_a_folder_that_was_moved_keeps_its_identity(fed: Project) -> None:
     ledger = fed.folder / "house.db"
     fed.run(ledger=ledger)
     moved = fed.out.rename(fed.folder / "moved")
@@ -357,7 +362,7 @@ def test_a_folder_that_was_moved_keeps_its_identity(fed: House) -> None:
 
 
 @pytest.mark.postgres
-def test_on_a_server_it_is_all_the_same(fed: House, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_server_it_is_all_the_same(fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     receipts = [fed.run(), fed.run()]
     assert [row.run_id for row in list_runs()] == [receipt.run_id for receipt in receipts]
@@ -368,7 +373,7 @@ def test_on_a_server_it_is_all_the_same(fed: House, postgres: Server, monkeypatc
 
 @pytest.mark.postgres
 def test_a_server_that_restarts_in_mid_run_is_waited_for(
-    fed: House, postgres: Server, monkeypatch: pytest.MonkeyPatch
+    fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     monkeypatch.setattr("minimize.job.job.check_quarantine", lambda *given: postgres.restart())
@@ -378,7 +383,7 @@ def test_a_server_that_restarts_in_mid_run_is_waited_for(
 
 @pytest.mark.postgres
 def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_published(
-    fed: House, postgres: Server, monkeypatch: pytest.MonkeyPatch
+    fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     fed.run()
@@ -396,7 +401,7 @@ def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_publ
     assert _holder(fed) is None
 
 
-def _holder(house: House) -> object:
-    with open_ledger(find_ledger(output=house.out)) as ledger:
+def _holder(project: Project) -> object:
+    with open_ledger(find_ledger(output=project.out)) as ledger:
         assert isinstance(ledger, Ledger)
-        return ledger.read(partial(holder_of, output=str(identity_of(house.out))))
+        return ledger.read(partial(holder_of, output=str(identity_of(project.out))))

@@ -20,13 +20,13 @@ from minimize.job.quarantined import held
 from minimize.job.replay import replay
 from minimize.stores import Remote
 from tests.buckets import ACCESS, Bucket
-from tests.job.house import BEFORE, DAY, LASTING, House, events
+from tests.project import BEFORE, DAY, LASTING, Project, events
 
 
 @pytest.fixture(name="ledger")
-def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _ledger(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger that is not in the bucket."""
-    path = house.folder / "house" / "ledger.db"
+    path = project.folder / "project" / "ledger.db"
     monkeypatch.setenv("MINIMIZE_LEDGER", str(path))
     return path
 
@@ -36,36 +36,36 @@ def _out(bucket: Bucket, ledger: Path) -> Remote:
     return bucket.at("out")
 
 
-def written(house: House, out: Remote, **options: Any) -> minimize.Receipt:
-    return house.run(output=out.uri, **options)
+def written(project: Project, out: Remote, **options: Any) -> minimize.Receipt:
+    return project.run(output=out.uri, **options)
 
 
 def names(bucket: Bucket) -> list[str]:
     return [key.removeprefix("out/") for key in bucket.keys("out/")]
 
 
-def test_a_bucket_holds_what_a_folder_would(house: House, bucket: Bucket, out: Remote) -> None:
-    house.brings([*events(40), "no json"])
-    house.brings(events(20), day=BEFORE)
-    local = house.run()
-    receipt = written(house, out)
-    assert house.rows(output=out) == house.rows()
-    assert house.rows("per_model", output=out) == house.rows("per_model")
+def test_a_bucket_holds_what_a_folder_would(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.records([*events(40), "no json"])
+    project.records(events(20), day=BEFORE)
+    local = project.run()
+    receipt = written(project, out)
+    assert project.rows(output=out) == project.rows()
+    assert project.rows("per_model", output=out) == project.rows("per_model")
     assert receipt.rows == local.rows
     assert {
-        path.relative_to(house.out).as_posix().replace(local.run_id, "RUN")
-        for path in house.out.rglob("*")
+        path.relative_to(project.out).as_posix().replace(local.run_id, "RUN")
+        for path in project.out.rglob("*")
         if path.is_file()
     } - {"runs/.lock"} == {name.replace(receipt.run_id, "RUN") for name in names(bucket)}
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def test_a_run_of_a_date_replaces_it_and_leaves_the_others(house: House, bucket: Bucket, out: Remote) -> None:
-    house.brings(events(40))
-    house.brings(events(20), day=BEFORE)
-    first = written(house, out)
-    house.brings(events(10, 900))
-    second = written(house, out, date=DAY)
+def test_a_run_of_a_date_replaces_it_and_leaves_the_others(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.records(events(40))
+    project.records(events(20), day=BEFORE)
+    first = written(project, out)
+    project.records(events(10, 900))
+    second = written(project, out, date=DAY)
     assert second.sequence == 2
     standing = [name for name in names(bucket) if name.startswith("records/") and name.endswith("parquet")]
     assert {name.split("/")[1]: name.split("/")[2][:23] for name in standing} == {
@@ -76,70 +76,72 @@ def test_a_run_of_a_date_replaces_it_and_leaves_the_others(house: House, bucket:
         f"records/date={DAY}",
         f"per_model/date={DAY}",
     }
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def test_a_date_without_rejects_any_more_has_no_quarantine(house: House, bucket: Bucket, out: Remote) -> None:
-    house.brings([*events(20), "no json"])
-    written(house, out)
+def test_a_date_without_rejects_any_more_has_no_quarantine(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.records([*events(20), "no json"])
+    written(project, out)
     assert held(out)[0].rows == 1
-    house.brings(events(20))
-    written(house, out)
+    project.records(events(20))
+    written(project, out)
     assert not [name for name in names(bucket) if name.startswith("quarantine/")]
     assert held(out) == []
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
 def test_without_a_ledger_elsewhere_nothing_is_written(
-    house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
-    house.brings(events(5))
+    project.records(events(5))
     with pytest.raises(LedgerError, match="object store has its ledger elsewhere") as caught:
-        house.run(output=bucket.uri("out"))
+        project.run(output=bucket.uri("out"))
     assert caught.value.exit_code == 2
     assert bucket.keys() == []
 
 
-def test_a_bucket_that_is_not_there_is_an_error_of_the_output(house: House, s3: str, out: Remote) -> None:
-    house.brings(events(5))
+def test_a_bucket_that_is_not_there_is_an_error_of_the_output(project: Project, s3: str, out: Remote) -> None:
+    project.records(events(5))
     with pytest.raises(OutputError, match="s3://not-here-at-all is not there"):
-        house.run(output=Bucket(s3, "not-here-at-all").uri("out"))
+        project.run(output=Bucket(s3, "not-here-at-all").uri("out"))
 
 
-def test_a_network_that_is_gone_is_an_error_of_the_output(house: House, out: Remote) -> None:
-    house.brings(events(5))
+def test_a_network_that_is_gone_is_an_error_of_the_output(project: Project, out: Remote) -> None:
+    project.records(events(5))
     with pytest.raises(OutputError, match="cannot be reached"):
-        house.run(output=Bucket("127.0.0.1:1", "house").uri("out"))
+        project.run(output=Bucket("127.0.0.1:1", "project").uri("out"))
 
 
-def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(house: House, bucket: Bucket, out: Remote) -> None:
-    house.brings(events(20))
-    bucket.upload(house.folder / "data", "data/")
-    house.reads("ndjson", bucket.uri("data/{date}/*"))
-    written(house, out)
-    assert len(house.rows(output=out)) == 20
+def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(
+    project: Project, bucket: Bucket, out: Remote
+) -> None:
+    project.records(events(20))
+    bucket.upload(project.folder / "data", "data/")
+    project.source("ndjson", bucket.uri("data/{date}/*"))
+    written(project, out)
+    assert len(project.rows(output=out)) == 20
     with pytest.raises(OutputError, match="inside the source"):
-        house.run(output=bucket.uri("data/out"))
+        project.run(output=bucket.uri("data/out"))
 
 
-def test_a_replay_runs_anew_what_passes_now(house: House, bucket: Bucket, out: Remote) -> None:
-    house.policy({"storage": {"type": "string", "do": "drop"}}, **LASTING)
+def test_a_replay_runs_anew_what_passes_now(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.policy({"storage": {"type": "string", "do": "drop"}}, **LASTING)
     counts = {"group_by": {"model": "model"}, "measures": {"events": "count"}, "suppress": {"below": 3}}
-    house.pipeline(aggregates={"per_model": counts})
-    house.brings(events(20))
-    house.run(output=out, at=None)
+    project.pipeline(aggregates={"per_model": counts})
+    project.records(events(20))
+    project.run(output=out, at=None)
     assert held(out)[0].rows == 20
-    house.policy(**LASTING)
-    found = replay(out.uri, keys=house.keys)
+    project.policy(**LASTING)
+    found = replay(out.uri, keys=project.keys)
     assert [receipt.kind for receipt in found.receipts] == ["replay"]
     assert held(out) == []
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def test_tampering_in_a_bucket_is_found(house: House, bucket: Bucket, out: Remote) -> None:
-    house.brings(events(20))
-    written(house, out)
+def test_tampering_in_a_bucket_is_found(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.records(events(20))
+    written(project, out)
     bucket.put(f"out/records/date={DAY}/stranger.parquet", b"x")
     record = next(
         name
@@ -148,17 +150,17 @@ def test_tampering_in_a_bucket_is_found(house: House, bucket: Bucket, out: Remot
     )
     bucket.put(f"out/{record}", b"other bytes")
     with pytest.raises(VerificationError) as caught:
-        minimize.verify(out, keys=house.keys)
+        minimize.verify(out, keys=project.keys)
     assert {finding.code for finding in caught.value.findings} >= {"V012", "V014", "V017"}
 
 
-def test_other_engines_read_what_stands(house: House, bucket: Bucket, out: Remote, tmp_path: Path) -> None:
-    house.brings(events(40))
-    house.brings(events(20), day=BEFORE)
-    written(house, out)
-    house.brings(events(30))
-    written(house, out, date=DAY)
-    want = len(house.rows(output=out))
+def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: Remote, tmp_path: Path) -> None:
+    project.records(events(40))
+    project.records(events(20), day=BEFORE)
+    written(project, out)
+    project.records(events(30))
+    written(project, out, date=DAY)
+    want = len(project.rows(output=out))
     folder = bucket.download(tmp_path / "copy", "out/")
     files = minimize.files(out)
     assert all(path.startswith(f"{bucket.shown('out')}/records/") for path in files)
@@ -171,25 +173,25 @@ def test_other_engines_read_what_stands(house: House, bucket: Bucket, out: Remot
     assert sum(map(len, pandas_like)) == want
 
 
-def test_polars_reads_what_stands_in_s3(house: House, s3_bucket: Bucket, ledger: Path) -> None:
-    house.brings(events(40))
+def test_polars_reads_what_stands_in_s3(project: Project, s3_bucket: Bucket, ledger: Path) -> None:
+    project.records(events(40))
     out = s3_bucket.at("out")
-    written(house, out)
+    written(project, out)
     options = {"aws_endpoint_url": f"http://{s3_bucket.host}", "aws_region": "us-east-1", "aws_allow_http": "true"}
     access = {
         "aws_access_key_id": ACCESS["AWS_ACCESS_KEY_ID"],
         "aws_secret_access_key": ACCESS["AWS_SECRET_ACCESS_KEY"],
     }
     scanned = polars.scan_parquet(minimize.files(out), storage_options=options | access)
-    assert scanned.select(polars.len()).collect().item() == len(house.rows(output=out))
+    assert scanned.select(polars.len()).collect().item() == len(project.rows(output=out))
 
 
 def test_the_command_line_takes_a_bucket(
-    house: House, bucket: Bucket, out: Remote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Project, bucket: Bucket, out: Remote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.brings([*events(20), "no json"])
-    house.pipeline(output=out.uri)
-    keys = ["--keys", str(house.keys)]
+    project.records([*events(20), "no json"])
+    project.pipeline(output=out.uri)
+    keys = ["--keys", str(project.keys)]
 
     def does(*words: str) -> str:
         monkeypatch.setattr("sys.argv", ["minimize", *words])
@@ -199,7 +201,7 @@ def test_the_command_line_takes_a_bucket(
         assert ended.value.code == 0, said.err
         return said.out
 
-    assert f"results in {bucket.shown('out')}" in does("run", str(house.folder), *keys)
+    assert f"results in {bucket.shown('out')}" in does("run", str(project.folder), *keys)
     assert "verified: 1 receipt" in does("verify", out.uri, *keys)
     assert "1 record in quarantine" in does("quarantine", "show", out.uri)
     assert "checkins" in does("runs", "--output", out.uri)
@@ -212,46 +214,46 @@ def house_run(out: Remote) -> str:
     return next(path.name for path in (out / "runs").iterdir() if path.is_dir())
 
 
-def test_indexes_find_subjects_in_a_bucket(house: House, bucket: Bucket, out: Remote) -> None:
+def test_indexes_find_subjects_in_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
     from minimize.reading import find
 
-    house.brings(events(40))
-    written(house, out)
-    one = house.rows(output=out)[0]["device_id"]
-    assert [place.groups for place in find(out, [one], keys=house.keys)] == [(0,)]
-    assert {row["device_id"] for row in minimize.read(out, subjects=[one], keys=house.keys).to_pylist()} == {one}
+    project.records(events(40))
+    written(project, out)
+    one = project.rows(output=out)[0]["device_id"]
+    assert [place.groups for place in find(out, [one], keys=project.keys)] == [(0,)]
+    assert {row["device_id"] for row in minimize.read(out, subjects=[one], keys=project.keys).to_pylist()} == {one}
 
 
-def test_credentials_are_in_nothing_that_is_published(house: House, bucket: Bucket, out: Remote) -> None:
-    house.brings([*events(20), "no json"])
-    written(house, out)
+def test_credentials_are_in_nothing_that_is_published(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.records([*events(20), "no json"])
+    written(project, out)
     left = [bucket.get(key) for key in bucket.keys("")] + [
-        path.read_bytes() for path in house.folder.rglob("*") if path.is_file()
+        path.read_bytes() for path in project.folder.rglob("*") if path.is_file()
     ]
     assert left
     assert not any(secret.encode() in content for content in left for secret in bucket.secrets)
 
 
 def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_identity(
-    house: House, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: Remote
 ) -> None:
-    house.brings(events(20))
-    house.run()
-    (house.out / "runs" / ".lock").unlink()
-    bucket.upload(house.out, "out/")
+    project.records(events(20))
+    project.run()
+    (project.out / "runs" / ".lock").unlink()
+    bucket.upload(project.out, "out/")
     before = bucket.get("out/runs/.id")
-    written(house, out)
+    written(project, out)
     assert bucket.get("out/runs/.id") != before
-    minimize.verify(out, keys=house.keys)
-    shutil.rmtree(house.out)
+    minimize.verify(out, keys=project.keys)
+    shutil.rmtree(project.out)
 
 
-def test_an_encrypted_output_stands_in_a_bucket(house: House, bucket: Bucket, out: Remote) -> None:
-    house.pipeline(records={"encrypt": "by_category"})
-    house.brings(events(40))
-    receipt = written(house, out)
+def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
+    project.pipeline(records={"encrypt": "by_category"})
+    project.records(events(40))
+    receipt = written(project, out)
     assert receipt.outputs["records"].files[0].keys == ("encrypt.footer/1", "encrypt.pseudonymized/1")
-    assert len(house.rows(output=out, keys=house.keys)) == 40
+    assert len(project.rows(output=out, keys=project.keys)) == 40
     with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):
         minimize.read(out)
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)

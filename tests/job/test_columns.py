@@ -9,7 +9,7 @@ import pytest
 import minimize
 from minimize.errors import OutputError
 from minimize.keys import add_key
-from tests.job.house import AGGREGATES, AT, BEFORE, DAY, House, event, events
+from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, event, events
 
 BY_DEVICE = {
     "group_by": {"tenant": "tenant_id"},
@@ -18,18 +18,18 @@ BY_DEVICE = {
 }
 
 
-def schema(house: House, name: str) -> pa.Schema:
-    return pq.read_schema(minimize.files(house.out, name)[0])
+def schema(project: Project, name: str) -> pa.Schema:
+    return pq.read_schema(minimize.files(project.out, name)[0])
 
 
 def told(field: pa.Field) -> dict[str, str]:
     return {key.decode().removeprefix("minimize:"): value.decode() for key, value in (field.metadata or {}).items()}
 
 
-def test_a_column_of_records_says_what_was_done_to_it(house: House) -> None:
-    house.brings(events(30))
-    house.run()
-    assert told(schema(house, "records").field("device_id")) == {
+def test_a_column_of_records_says_what_was_done_to_it(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    assert told(schema(project, "records").field("device_id")) == {
         "policy": "checkins/3",
         "field": "device_id",
         "technique": "pseudonymize",
@@ -37,13 +37,13 @@ def test_a_column_of_records_says_what_was_done_to_it(house: House) -> None:
         "category": "pseudonymized",
         "key": "device/1",
     }
-    assert all(told(field)["policy"] == "checkins/3" for field in schema(house, "records"))
+    assert all(told(field)["policy"] == "checkins/3" for field in schema(project, "records"))
 
 
-def test_a_column_of_an_aggregate_says_what_it_is_of(house: House) -> None:
-    house.brings(events(30))
-    house.run()
-    found = schema(house, "per_model")
+def test_a_column_of_an_aggregate_says_what_it_is_of(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    found = schema(project, "per_model")
     assert {told(field)["category"] for field in found} == {"aggregated"}
     assert {told(field)["policy"] for field in found} == {"checkins/3"}
     assert told(found.field("model"))["technique"] == "top"
@@ -61,59 +61,59 @@ def test_a_column_of_an_aggregate_says_what_it_is_of(house: House) -> None:
     [BY_DEVICE, {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 1}}],
     ids=["histogram", "group"],
 )
-def test_an_aggregate_over_pseudonyms_of_two_key_versions_is_not_mixed(house: House, aggregate: object) -> None:
+def test_an_aggregate_over_pseudonyms_of_two_key_versions_is_not_mixed(project: Project, aggregate: object) -> None:
     tenant = {"type": "string", "do": {"pseudonymize": {"key": "device"}}}
-    house.policy({"tenant_id": tenant} if aggregate is not BY_DEVICE else {})
-    house.pipeline(aggregates={"pseudonyms": aggregate})
-    house.brings(events(30))
-    house.brings(events(30, 100), day=BEFORE)
-    house.run(date=DAY)
-    assert told(schema(house, "pseudonyms").field("tenant" if aggregate is not BY_DEVICE else "devices"))["key"] == (
+    project.policy({"tenant_id": tenant} if aggregate is not BY_DEVICE else {})
+    project.pipeline(aggregates={"pseudonyms": aggregate})
+    project.records(events(30))
+    project.records(events(30, 100), day=BEFORE)
+    project.run(date=DAY)
+    assert told(schema(project, "pseudonyms").field("tenant" if aggregate is not BY_DEVICE else "devices"))["key"] == (
         "device/1"
     )
-    add_key(house.keys, "device", now=AT)
-    house.run(date=BEFORE)
+    add_key(project.keys, "device", now=AT)
+    project.run(date=BEFORE)
     with pytest.raises(OutputError, match="key"):
-        minimize.read(house.out, "pseudonyms")
-    assert minimize.read(house.out, "pseudonyms", dates=DAY).num_rows == 2
-    minimize.verify(house.out, keys=house.keys)
+        minimize.read(project.out, "pseudonyms")
+    assert minimize.read(project.out, "pseudonyms", dates=DAY).num_rows == 2
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_measure_that_shows_no_value_joins_across_key_versions(house: House) -> None:
-    house.pipeline(aggregates=AGGREGATES)
-    house.brings(events(30))
-    house.brings(events(30, 100), day=BEFORE)
-    house.run(date=DAY)
-    add_key(house.keys, "device", now=AT)
-    house.run(date=BEFORE)
-    assert minimize.read(house.out, "per_model").num_rows > 0
+def test_a_measure_that_shows_no_value_joins_across_key_versions(project: Project) -> None:
+    project.pipeline(aggregates=AGGREGATES)
+    project.records(events(30))
+    project.records(events(30, 100), day=BEFORE)
+    project.run(date=DAY)
+    add_key(project.keys, "device", now=AT)
+    project.run(date=BEFORE)
+    assert minimize.read(project.out, "per_model").num_rows > 0
 
 
-def test_nested_pseudonyms_of_two_key_versions_are_not_mixed(house: House) -> None:
+def test_nested_pseudonyms_of_two_key_versions_are_not_mixed(project: Project) -> None:
     nested = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
     device = {"type": "string", "role": "identifier", "do": "drop"}
-    house.policy({"/apps/*/user": nested, "device_id": device})
+    project.policy({"/apps/*/user": nested, "device_id": device})
     for day in (DAY, BEFORE):
-        house.brings([event(n, apps=[{"user": "a"}, {"user": "b"}]) for n in range(4)], day=day)
-    house.run(date=DAY)
-    assert minimize.read(house.out).num_rows == 4
-    add_key(house.keys, "device", now=AT)
-    house.run(date=BEFORE)
+        project.records([event(n, apps=[{"user": "a"}, {"user": "b"}]) for n in range(4)], day=day)
+    project.run(date=DAY)
+    assert minimize.read(project.out).num_rows == 4
+    add_key(project.keys, "device", now=AT)
+    project.run(date=BEFORE)
     with pytest.raises(OutputError, match=r"/apps/[*]/user"):
-        minimize.read(house.out)
-    assert minimize.read(house.out, mixed_keys=True).num_rows == 8
+        minimize.read(project.out)
+    assert minimize.read(project.out, mixed_keys=True).num_rows == 8
 
 
-def test_the_date_stands_last_though_dates_differ_in_columns(house: House) -> None:
-    house.brings(events(4))
-    house.brings(events(4, 100), day=BEFORE)
-    house.run(date=BEFORE)
-    house.policy({"later": {"type": "string", "do": "keep"}})
-    house.run(date=DAY)
-    assert minimize.read(house.out).column_names[-2:] == ["later", "date"]
+def test_the_date_stands_last_though_dates_differ_in_columns(project: Project) -> None:
+    project.records(events(4))
+    project.records(events(4, 100), day=BEFORE)
+    project.run(date=BEFORE)
+    project.policy({"later": {"type": "string", "do": "keep"}})
+    project.run(date=DAY)
+    assert minimize.read(project.out).column_names[-2:] == ["later", "date"]
 
 
-def test_the_meaning_of_nulls_names_open_bins_and_small_sides(house: House) -> None:
+def test_the_meaning_of_nulls_names_open_bins_and_small_sides(project: Project) -> None:
     aggregate = AGGREGATES["per_model"] | {
         "measures": {
             "devices": {"count_distinct": "device_id"},
@@ -122,9 +122,9 @@ def test_the_meaning_of_nulls_names_open_bins_and_small_sides(house: House) -> N
             "tenants": {"histogram": "tenant_id"},
         }
     }
-    house.pipeline(aggregates={"per_model": aggregate})
-    house.brings(events(30))
-    page = (house.out / "runs" / house.run().run_id / "columns.md").read_text()
+    project.pipeline(aggregates={"per_model": aggregate})
+    project.records(events(30))
+    page = (project.out / "runs" / project.run().run_id / "columns.md").read_text()
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in page.partition("## per_model")[2].splitlines()}
     assert "never null" in lines["devices"]
     assert "open bin" in lines["storage"]

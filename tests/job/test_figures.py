@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from tests.job.house import AT, House, event
+from tests.project import AT, Project, event
 
 BELOW = 4
 SCHEMA = pa.schema(
@@ -183,21 +183,21 @@ def ordered(rows: list[dict[str, Any]], keys: list[str]) -> list[dict[str, Any]]
     return sorted(rows, key=lambda row: [str(row[key]) for key in keys])
 
 
-def run(house: House, seed: int, count: int) -> pa.Table:
-    """Runs a house over random check-ins, and gives them."""
-    house.says("policy", POLICY)
-    house.reads("parquet", aggregates={"fleet": FLEET, "apps": APPS}, settings=None, purpose="operations")
+def run(project: Project, seed: int, count: int) -> pa.Table:
+    """Runs a project over random check-ins, and gives them."""
+    project.write("policy", POLICY)
+    project.source("parquet", aggregates={"fleet": FLEET, "apps": APPS}, settings=None, purpose="operations")
     raw = records(seed, count)
-    house.columns(raw)
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
+    project.columns(raw)
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
     return raw
 
 
 @pytest.mark.parametrize(("seed", "count"), [(1, 60), (2, 300), (3, 900)])
-def test_figures_are_those_that_another_engine_works_out(house: House, seed: int, count: int) -> None:
-    raw = run(house, seed, count)
-    found = [{name: row[name] for name in [*FLEET["group_by"], *MEASURES]} for row in house.rows("fleet")]
+def test_figures_are_those_that_another_engine_works_out(project: Project, seed: int, count: int) -> None:
+    raw = run(project, seed, count)
+    found = [{name: row[name] for name in [*FLEET["group_by"], *MEASURES]} for row in project.rows("fleet")]
     expected = fleet(raw)
     keys = list(FLEET["group_by"])
     found, expected = ordered(found, keys), ordered(expected, keys)
@@ -207,10 +207,10 @@ def test_figures_are_those_that_another_engine_works_out(house: House, seed: int
 
 
 @pytest.mark.parametrize(("seed", "count"), [(4, 100), (5, 600)])
-def test_figures_of_a_list_are_those_that_another_engine_works_out(house: House, seed: int, count: int) -> None:
-    raw = run(house, seed, count)
+def test_figures_of_a_list_are_those_that_another_engine_works_out(project: Project, seed: int, count: int) -> None:
+    raw = run(project, seed, count)
     names, keys = [*APPS["group_by"], *APPS["measures"]], list(APPS["group_by"])
-    found = [{name: row[name] for name in names} for row in house.rows("apps")]
+    found = [{name: row[name] for name in names} for row in project.rows("apps")]
     expected = [{name: row[name] for name in names} for row in apps(raw)]
     assert ordered(found, keys) == ordered(expected, keys)
 
@@ -227,11 +227,15 @@ def close(one: float | None, other: float | None) -> bool:
     ("to", "expected"),
     [("day", "2026-11-23T23:00:00Z"), ("week", "2026-11-22T23:00:00Z"), ("month", "2026-10-31T23:00:00Z")],
 )
-def test_a_time_that_is_released_by_a_zones_clock_is_grouped_by_the_same(house: House, to: str, expected: str) -> None:
-    house.policy({"event_time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour", "zone": "Europe/Paris"}}}})
+def test_a_time_that_is_released_by_a_zones_clock_is_grouped_by_the_same(
+    project: Project, to: str, expected: str
+) -> None:
+    project.policy(
+        {"event_time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour", "zone": "Europe/Paris"}}}}
+    )
     aggregate = {"group_by": {"start": {"event_time": to}}, "measures": {"n": "count"}, "suppress": {"below": 1}}
-    house.pipeline(aggregates={"days": aggregate})
-    house.brings([event(n, event_time=f"2026-11-24T{n:02}:30:00Z") for n in range(22)])
-    house.run()
-    assert [(row["start"], row["n"]) for row in house.rows("days")] == [(datetime.fromisoformat(expected), 22)]
-    minimize.verify(house.out, keys=house.keys)
+    project.pipeline(aggregates={"days": aggregate})
+    project.records([event(n, event_time=f"2026-11-24T{n:02}:30:00Z") for n in range(22)])
+    project.run()
+    assert [(row["start"], row["n"]) for row in project.rows("days")] == [(datetime.fromisoformat(expected), 22)]
+    minimize.verify(project.out, keys=project.keys)

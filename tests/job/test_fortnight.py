@@ -22,7 +22,7 @@ import pytest
 import minimize
 from minimize.failpoints import KILLED, VARIABLE
 from minimize.job.backfill import backfill
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 BELOW, WAIT = 4, 2
 FIRST, NIGHTS = date(2026, 11, 1), 14
@@ -119,14 +119,14 @@ def _time(text: str) -> datetime:
 
 @dataclass(frozen=True)
 class Fortnight:
-    """The house after a fortnight, and what arrived by which night."""
+    """The project after a fortnight, and what arrived by which night."""
 
-    house: House
+    project: Project
     told: list[minimize.Receipt]
 
     @property
     def receipts(self) -> list[minimize.Receipt]:
-        paths = (self.house.out / "runs").glob("*/receipt.json")
+        paths = (self.project.out / "runs").glob("*/receipt.json")
         return sorted((minimize.Receipt.from_json(path.read_bytes()) for path in paths), key=lambda each: each.sequence)
 
     def last(self, day: date) -> minimize.Receipt:
@@ -137,23 +137,23 @@ def morning(night: int) -> datetime:
     return datetime(2026, 11, 1, 2, 30, tzinfo=UTC) + timedelta(night + 1)
 
 
-def settings(house: House) -> None:
+def settings(project: Project) -> None:
     rows = (f"{tenant},,charging,{value},admin,{valid},{recorded}\n" for tenant, value, valid, recorded in CHANGES)
-    (house.folder / "settings.csv").write_text(HEAD + "".join(rows))
+    (project.folder / "settings.csv").write_text(HEAD + "".join(rows))
 
 
-def killed(house: House, night: int) -> None:
+def killed(project: Project, night: int) -> None:
     """The night's run, in a process that dies in the middle of publishing."""
     words = [
         "run",
-        house.folder,
+        project.folder,
         "--pending",
         "--at",
         morning(night).isoformat(),
         "--output",
-        house.out,
+        project.out,
         "--keys",
-        house.keys,
+        project.keys,
     ]
     environment = os.environ | {VARIABLE: "swap.after"}
     done = subprocess.run([sys.executable, "-m", "minimize", *map(str, words)], env=environment, check=False)
@@ -162,21 +162,23 @@ def killed(house: House, night: int) -> None:
 
 @pytest.fixture(scope="module", name="fortnight")
 def _fortnight(tmp_path_factory: pytest.TempPathFactory) -> Fortnight:
-    house = built(tmp_path_factory.mktemp("house"))
-    house.policy(FIELDS, **POLICY)
-    house.pipeline(aggregates=DAILY)
-    settings(house)
+    project = new_project(tmp_path_factory.mktemp("project"))
+    project.policy(FIELDS, **POLICY)
+    project.pipeline(aggregates=DAILY)
+    settings(project)
     arrivals = list(arriving())
     told = []
     for night in range(NIGHTS):
         for when, day, name, rows in arrivals:
             if when == night:
-                house.brings([event.line(number) for number, event in enumerate(rows)], day=day.isoformat(), name=name)
+                project.records(
+                    [event.line(number) for number, event in enumerate(rows)], day=day.isoformat(), name=name
+                )
         if night == 6:
-            killed(house, night)
-        told.append(house.run(pending=True, at=morning(night)))
-    house.policy(FIELDS | {"model": {"type": "string", "do": "drop"}}, version=4, **POLICY)
-    file = house.folder / "backfill.yaml"
+            killed(project, night)
+        told.append(project.run(pending=True, at=morning(night)))
+    project.policy(FIELDS | {"model": {"type": "string", "do": "drop"}}, version=4, **POLICY)
+    file = project.folder / "backfill.yaml"
     body = {
         "backfill": "no_models",
         "pipeline": ".",
@@ -184,8 +186,8 @@ def _fortnight(tmp_path_factory: pytest.TempPathFactory) -> Fortnight:
         "dates": {"from": "2026-11-03", "to": "2026-11-05"},
     }
     file.write_text(json.dumps(body))
-    told += backfill(file, output=house.out, keys=house.keys).receipts
-    return Fortnight(house, told)
+    told += backfill(file, output=project.out, keys=project.keys).receipts
+    return Fortnight(project, told)
 
 
 def test_every_night_did_what_arrived_and_no_more(fortnight: Fortnight) -> None:
@@ -198,17 +200,17 @@ def test_every_night_did_what_arrived_and_no_more(fortnight: Fortnight) -> None:
 
 
 def test_every_date_is_what_a_run_of_that_date_alone_gives(fortnight: Fortnight, tmp_path: Path) -> None:
-    house = fortnight.house
+    project = fortnight.project
     for night in range(NIGHTS):
         day = FIRST + timedelta(night)
         receipt = fortnight.last(day)
-        pipeline = minimize.load_pipeline(house.folder)
-        policy = minimize.load_policy(house.out / "runs" / receipt.run_id / "policy.yaml")
+        pipeline = minimize.load_pipeline(project.folder)
+        policy = minimize.load_policy(project.out / "runs" / receipt.run_id / "policy.yaml")
         alone = tmp_path / day.isoformat()
         minimize.run(
-            pipeline.model_copy(update={"policy": policy}), date=day, at=receipt.at, output=alone, keys=house.keys
+            pipeline.model_copy(update={"policy": policy}), date=day, at=receipt.at, output=alone, keys=project.keys
         )
-        assert house.rows(output=alone) == house.rows(dates=day)
+        assert project.rows(output=alone) == project.rows(dates=day)
 
 
 def test_a_value_from_the_time_of_the_opt_out_stands_nowhere(fortnight: Fortnight) -> None:
@@ -217,7 +219,7 @@ def test_a_value_from_the_time_of_the_opt_out_stands_nowhere(fortnight: Fortnigh
         at, expected = fortnight.last(day).at, 0
         for _, batch, _, rows in arriving():
             expected += batch == day and sum(collected(event.tenant, event.time, at) for event in rows)
-        assert sum(row["battery"] is not None for row in fortnight.house.rows(dates=day)) == expected
+        assert sum(row["battery"] is not None for row in fortnight.project.rows(dates=day)) == expected
 
 
 def plainly(day: date, at: datetime) -> dict[str, tuple[int, int, Any]]:
@@ -249,7 +251,7 @@ def test_each_closed_event_day_is_what_all_rows_at_once_give(fortnight: Fortnigh
     }
     assert set(published) >= {FIRST + timedelta(night) for night in range(NIGHTS - WAIT)}
     for day, at in published.items():
-        rows = minimize.read(fortnight.house.out, "daily", dates=day).to_pylist()
+        rows = minimize.read(fortnight.project.out, "daily", dates=day).to_pylist()
         assert {row["tenant"]: (row["events"], row["devices"], row["charge"]) for row in rows} == plainly(day, at)
 
 
@@ -264,8 +266,8 @@ def test_rows_that_came_after_their_day_was_closed_are_told(fortnight: Fortnight
 
 
 def test_what_stands_at_the_end_is_verified(fortnight: Fortnight) -> None:
-    minimize.verify(fortnight.house.out, keys=fortnight.house.keys)
+    minimize.verify(fortnight.project.out, keys=fortnight.project.keys)
 
 
 def test_a_night_in_which_nothing_arrives_has_nothing_to_do(fortnight: Fortnight) -> None:
-    assert fortnight.house.run(pending=True).sequence == 0
+    assert fortnight.project.run(pending=True).sequence == 0

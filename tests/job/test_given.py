@@ -10,188 +10,188 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import ConfigurationError, SchemaError
-from tests.job.house import BEFORE, DAY, SCHEMA, House, event, events, table
+from tests.project import BEFORE, DAY, SCHEMA, Project, event, events, table
 
 
 @pytest.fixture(name="elsewhere")
-def _elsewhere(house: House) -> Path:
+def _elsewhere(project: Project) -> Path:
     """Two dates outside the pipeline's source, laid out as it is."""
-    house.brings(events(5), root="other")
-    house.brings(events(7, 100), day=BEFORE, root="other")
-    return house.folder / "other"
+    project.records(events(5), root="other")
+    project.records(events(7, 100), day=BEFORE, root="other")
+    return project.folder / "other"
 
 
-def test_a_folder_that_is_laid_out_like_the_source_stands_in_for_it(house: House, elsewhere: Path) -> None:
-    receipt = house.run(input=elsewhere)
+def test_a_folder_that_is_laid_out_like_the_source_stands_in_for_it(project: Project, elsewhere: Path) -> None:
+    receipt = project.run(input=elsewhere)
     assert receipt.dates == (BEFORE, DAY)
     assert receipt.rows.read == 12
 
 
-def test_of_such_a_folder_one_date_may_be_asked(house: House, elsewhere: Path) -> None:
-    receipt = house.run(input=elsewhere, date=DAY)
+def test_of_such_a_folder_one_date_may_be_asked(project: Project, elsewhere: Path) -> None:
+    receipt = project.run(input=elsewhere, date=DAY)
     assert receipt.dates == (DAY,)
     assert [each.path for each in receipt.inputs] == [f"{DAY}/a.ndjson.gz"]
 
 
-def test_a_pattern_with_the_date_stands_in_for_the_source(house: House, elsewhere: Path) -> None:
-    assert house.run(input=f"{elsewhere}/{{date}}/a.*").rows.read == 12
+def test_a_pattern_with_the_date_stands_in_for_the_source(project: Project, elsewhere: Path) -> None:
+    assert project.run(input=f"{elsewhere}/{{date}}/a.*").rows.read == 12
 
 
-def test_a_file_is_the_batch_of_the_date_that_is_given(house: House, elsewhere: Path) -> None:
-    receipt = house.run(input=elsewhere / DAY / "a.ndjson.gz", date="2026-11-20")
+def test_a_file_is_the_batch_of_the_date_that_is_given(project: Project, elsewhere: Path) -> None:
+    receipt = project.run(input=elsewhere / DAY / "a.ndjson.gz", date="2026-11-20")
     assert receipt.dates == ("2026-11-20",)
     assert receipt.rows.read == 5
 
 
-def test_a_flat_folder_is_the_batch_of_the_date_that_is_given(house: House, elsewhere: Path) -> None:
-    receipt = house.run(input=elsewhere / DAY, date=date(2026, 11, 20))
+def test_a_flat_folder_is_the_batch_of_the_date_that_is_given(project: Project, elsewhere: Path) -> None:
+    receipt = project.run(input=elsewhere / DAY, date=date(2026, 11, 20))
     assert receipt.rows.read == 5
 
 
-def test_a_file_without_a_date_is_a_mistake(house: House, elsewhere: Path) -> None:
+def test_a_file_without_a_date_is_a_mistake(project: Project, elsewhere: Path) -> None:
     with pytest.raises(ConfigurationError, match="give --date"):
-        house.run(input=elsewhere / DAY / "a.ndjson.gz")
+        project.run(input=elsewhere / DAY / "a.ndjson.gz")
 
 
-def test_an_input_without_a_name_is_a_mistake(house: House) -> None:
+def test_an_input_without_a_name_is_a_mistake(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="no path"):
-        house.run(input="")
+        project.run(input="")
 
 
-def test_a_folder_stands_in_for_a_source_without_dates_by_its_pattern(house: House) -> None:
-    house.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
-    house.brings(events(5), day=".", root="other")
-    (house.folder / "other" / "settings.csv").write_text("no records")
-    receipt = house.run(input="other")
+def test_a_folder_stands_in_for_a_source_without_dates_by_its_pattern(project: Project) -> None:
+    project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
+    project.records(events(5), day=".", root="other")
+    (project.folder / "other" / "settings.csv").write_text("no records")
+    receipt = project.run(input="other")
     assert (receipt.rows.read, len(receipt.inputs)) == (5, 1)
 
 
-def test_a_folder_that_is_laid_out_otherwise_is_taken_whole(house: House) -> None:
-    house.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
-    house.brings(events(5), day="deep", root="other")
-    assert house.run(input="other").rows.read == 5
+def test_a_folder_that_is_laid_out_otherwise_is_taken_whole(project: Project) -> None:
+    project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
+    project.records(events(5), day="deep", root="other")
+    assert project.run(input="other").rows.read == 5
 
 
-def test_an_input_that_is_not_there_is_a_mistake(house: House) -> None:
+def test_an_input_that_is_not_there_is_a_mistake(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="no file or folder"):
-        house.run(input="nowhere", date=DAY)
+        project.run(input="nowhere", date=DAY)
 
 
-def test_a_pattern_that_matches_nothing_is_nothing_to_do(house: House) -> None:
-    assert house.run(input="nowhere/*.ndjson", date=DAY).sequence == 0
+def test_a_pattern_that_matches_nothing_is_nothing_to_do(project: Project) -> None:
+    assert project.run(input="nowhere/*.ndjson", date=DAY).sequence == 0
 
 
 def test_an_input_is_relative_to_where_one_stands(
-    house: House, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(elsewhere)
-    assert house.run(input=f"{DAY}/a.ndjson.gz", date=DAY).rows.read == 5
+    assert project.run(input=f"{DAY}/a.ndjson.gz", date=DAY).rows.read == 5
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_columnar_sources_run_end_to_end(house: House, kind: str) -> None:
-    house.brings(events(40))
-    house.run()
-    expected, aggregate = house.rows(), house.rows("per_model")
-    shutil.rmtree(house.folder / "data")
-    house.reads(kind)
-    house.columns(table(events(40)), kind=kind)
-    other = house.folder / "other"
-    receipt = house.run(output=other)
+def test_columnar_sources_run_end_to_end(project: Project, kind: str) -> None:
+    project.records(events(40))
+    project.run()
+    expected, aggregate = project.rows(), project.rows("per_model")
+    shutil.rmtree(project.folder / "data")
+    project.source(kind)
+    project.columns(table(events(40)), kind=kind)
+    other = project.folder / "other"
+    receipt = project.run(output=other)
     assert receipt.rows.written == 40
-    assert house.rows(output=other) == expected
-    assert house.rows("per_model", output=other) == aggregate
+    assert project.rows(output=other) == expected
+    assert project.rows("per_model", output=other) == aggregate
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_a_missing_column_stops_the_run_with_the_whole_diff(house: House, kind: str) -> None:
-    house.reads(kind)
-    house.columns(table(events(4)).drop_columns(["battery", "model"]), kind=kind)
+def test_a_missing_column_stops_the_run_with_the_whole_diff(project: Project, kind: str) -> None:
+    project.source(kind)
+    project.columns(table(events(4)).drop_columns(["battery", "model"]), kind=kind)
     with pytest.raises(SchemaError) as error:
-        house.run()
+        project.run()
     assert {finding.field for finding in error.value.findings} == {"battery", "model"}
     assert error.value.exit_code == 2
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
-def test_a_column_of_another_type_stops_the_run(house: House) -> None:
-    house.reads("parquet")
+def test_a_column_of_another_type_stops_the_run(project: Project) -> None:
+    project.source("parquet")
     data = table(events(4))
     strings = pa.array([str(value) for value in data["storage"].to_pylist()])
-    house.columns(data.set_column(SCHEMA.get_field_index("storage"), "storage", strings))
+    project.columns(data.set_column(SCHEMA.get_field_index("storage"), "storage", strings))
     with pytest.raises(SchemaError, match="storage"):
-        house.run()
-    assert not house.out.exists()
+        project.run()
+    assert not project.out.exists()
 
 
-def test_an_undeclared_column_is_dropped_and_counted(house: House) -> None:
-    house.reads("parquet")
+def test_an_undeclared_column_is_dropped_and_counted(project: Project) -> None:
+    project.source("parquet")
     data = table(events(40))
-    house.columns(data.append_column("secret_plan", pa.array(["x"] * 40)))
-    receipt = house.run()
+    project.columns(data.append_column("secret_plan", pa.array(["x"] * 40)))
+    receipt = project.run()
     assert receipt.undeclared == {"/secret_plan": 40}
-    assert all("secret_plan" not in row for row in house.rows())
+    assert all("secret_plan" not in row for row in project.rows())
 
 
-def test_a_column_of_the_wrong_type_in_csv_quarantines_its_rows(house: House) -> None:
-    house.reads("csv")
-    path = house.columns(table(events(4)), kind="csv")
+def test_a_column_of_the_wrong_type_in_csv_quarantines_its_rows(project: Project) -> None:
+    project.source("csv")
+    path = project.columns(table(events(4)), kind="csv")
     lines = path.read_text().splitlines()
     lines[1] = lines[1].rsplit(",", 2)[0] + ",many,48.1"
     path.write_text("\n".join(lines) + "\n")
-    receipt = house.run()
+    receipt = project.run()
     assert receipt.quarantine.by_code == {"wrong_type": 1}
     assert receipt.rows.written == 3
 
 
-def test_two_dates_may_not_disagree_about_a_type(house: House) -> None:
-    house.reads("parquet")
-    house.columns(table(events(4)))
+def test_two_dates_may_not_disagree_about_a_type(project: Project) -> None:
+    project.source("parquet")
+    project.columns(table(events(4)))
     data = table(events(4))
     index = SCHEMA.get_field_index("storage")
-    house.columns(data.set_column(index, "storage", data["storage"].cast(pa.int32())), day=BEFORE)
+    project.columns(data.set_column(index, "storage", data["storage"].cast(pa.int32())), day=BEFORE)
     with pytest.raises(SchemaError, match="storage"):
-        house.run()
+        project.run()
 
 
-def test_a_damaged_parquet_file_publishes_nothing(house: House) -> None:
-    house.reads("parquet")
-    path = house.columns(table(events(400)))
+def test_a_damaged_parquet_file_publishes_nothing(project: Project) -> None:
+    project.source("parquet")
+    path = project.columns(table(events(400)))
     content = path.read_bytes()
     path.write_bytes(content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :])
     with pytest.raises(ConfigurationError) as error:
-        house.run()
+        project.run()
     assert error.value.exit_code == 2
-    assert house.files() == set()
+    assert project.files() == set()
 
 
-def test_records_may_be_partitioned_by_a_plain_field(house: House) -> None:
-    house.pipeline(records={"partition_by": ["tenant_id"]})
-    house.brings(events(30))
-    house.run()
-    assert {file.rsplit("/", 1)[0] for file in house.files() if file.startswith("records")} == {
+def test_records_may_be_partitioned_by_a_plain_field(project: Project) -> None:
+    project.pipeline(records={"partition_by": ["tenant_id"]})
+    project.records(events(30))
+    project.run()
+    assert {file.rsplit("/", 1)[0] for file in project.files() if file.startswith("records")} == {
         f"records/date={DAY}/tenant_id=north",
         f"records/date={DAY}/tenant_id=south",
     }
-    assert {row["tenant_id"] for row in house.rows()} == {"north", "south"}
-    assert len(house.rows()) == 30
+    assert {row["tenant_id"] for row in project.rows()} == {"north", "south"}
+    assert len(project.rows()) == 30
 
 
-def test_a_second_run_replaces_partitions_that_are_gone(house: House) -> None:
-    house.pipeline(records={"partition_by": ["tenant_id"]})
-    house.brings(events(30))
-    house.run()
-    house.brings([event(2)])
-    house.run()
-    assert {row["tenant_id"] for row in house.rows()} == {"north"}
-    assert not any("south" in file for file in house.files())
+def test_a_second_run_replaces_partitions_that_are_gone(project: Project) -> None:
+    project.pipeline(records={"partition_by": ["tenant_id"]})
+    project.records(events(30))
+    project.run()
+    project.records([event(2)])
+    project.run()
+    assert {row["tenant_id"] for row in project.rows()} == {"north"}
+    assert not any("south" in file for file in project.files())
 
 
-def test_hive_values_of_a_source_that_are_not_plain_are_shown_as_a_hash(house: House) -> None:
-    house.policy({"model": {"type": "string", "role": "quasi", "do": "drop"}})
-    house.pipeline(source={"path": "data/{date}/**/*.parquet", "format": "parquet"}, aggregates=None)
-    house.columns(table(events(4)).drop_columns(["model", "tenant_id"]), name="model=Rare/tenant_id=north/a")
-    (only,) = house.run().inputs
+def test_hive_values_of_a_source_that_are_not_plain_are_shown_as_a_hash(project: Project) -> None:
+    project.policy({"model": {"type": "string", "role": "quasi", "do": "drop"}})
+    project.pipeline(source={"path": "data/{date}/**/*.parquet", "format": "parquet"}, aggregates=None)
+    project.columns(table(events(4)).drop_columns(["model", "tenant_id"]), name="model=Rare/tenant_id=north/a")
+    (only,) = project.run().inputs
     assert "Rare" not in only.path
     assert "model=#" in only.path
     assert "tenant_id=north" in only.path

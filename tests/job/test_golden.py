@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
-from tests.job.house import AT, DAY, House
+from tests.project import AT, DAY, Project
 
 POLICY = Path(__file__).parents[2] / "pipelines" / "device_telemetry" / "policy.yaml"
 HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
@@ -30,12 +30,12 @@ def checkin(**more: Any) -> dict[str, Any]:
 class Golden:
     """The policy of the shipped check-ins over one record and the settings that a test names."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, project: Project) -> None:
+        self.project = project
 
     def out(self, record: dict[str, Any], *settings: str, purpose: str = "service_maintenance") -> dict[str, Any]:
         """What became of one record; nothing where it did not leave."""
-        self.house.says(
+        self.project.write(
             "pipeline",
             {
                 "pipeline": "golden",
@@ -47,10 +47,10 @@ class Golden:
                 "records": {"must_be": "identified"},
             },
         )
-        (self.house.folder / "settings.csv").write_text(HEAD + "".join(settings))
-        self.house.brings([record])
-        self.house.run(at=AT)
-        rows = self.house.rows(mixed_keys=True)
+        (self.project.folder / "settings.csv").write_text(HEAD + "".join(settings))
+        self.project.records([record])
+        self.project.run(at=AT)
+        rows = self.project.rows(mixed_keys=True)
         return rows[0] if rows else {}
 
     def phone(self, **more: Any) -> Any:
@@ -58,8 +58,8 @@ class Golden:
 
 
 @pytest.fixture(name="golden")
-def _golden(house: House) -> Golden:
-    return Golden(house)
+def _golden(project: Project) -> Golden:
+    return Golden(project)
 
 
 def test_a_personal_phone_number_is_its_last_four_digits(golden: Golden) -> None:
@@ -148,33 +148,35 @@ def test_what_may_not_arrive_is_quarantined_with_all_of_its_record(golden: Golde
     assert golden.out(checkin(contacts=[])) == {}
 
 
-def test_a_device_is_pseudonymous_only_while_nobody_stands_beside_it(house: House) -> None:
-    house.policy({"model": {"type": "string", "role": "identifier", "do": "keep"}})
-    house.pipeline(aggregates=None, settings=None)
-    house.brings([checkin(model="Ann")])
+def test_a_device_is_pseudonymous_only_while_nobody_stands_beside_it(project: Project) -> None:
+    project.policy({"model": {"type": "string", "role": "identifier", "do": "keep"}})
+    project.pipeline(aggregates=None, settings=None)
+    project.records([checkin(model="Ann")])
     with pytest.raises(RefusedError):
-        house.run()
+        project.run()
 
 
 @pytest.mark.parametrize(("level", "seen"), [("basic", False), ("enhanced", False), ("full", True)])
-def test_names_addresses_and_mail_are_never_there_below_the_full_level(house: House, level: str, seen: bool) -> None:
+def test_names_addresses_and_mail_are_never_there_below_the_full_level(
+    project: Project, level: str, seen: bool
+) -> None:
     personal = ("user_name", "ip", "mail")
     gated = {name: {"type": "string", "role": "identifier", "level": "full", "do": "keep"} for name in personal}
-    house.policy(gated, levels=["required", "basic", "enhanced", "full"])
-    house.pipeline(aggregates=None, records={"must_be": "identified"})
-    (house.folder / "settings.csv").write_text(HEAD + says("level", level))
+    project.policy(gated, levels=["required", "basic", "enhanced", "full"])
+    project.pipeline(aggregates=None, records={"must_be": "identified"})
+    (project.folder / "settings.csv").write_text(HEAD + says("level", level))
     values = dict(zip(personal, ("Ann", "203.0.113.7", "ann@mail.example"), strict=True))
-    house.brings([checkin(model="A", battery=1.0, storage=1, latitude=1.0, **values)])
-    receipt = house.run()
-    (row,) = house.rows()
+    project.records([checkin(model="A", battery=1.0, storage=1, latitude=1.0, **values)])
+    receipt = project.run()
+    (row,) = project.rows()
     assert [row[name] is not None for name in personal] == [seen] * 3
     assert json.dumps(receipt.as_json()).count("ann@mail.example") == 0
 
 
-def test_of_several_levels_the_lowest_counts(house: House) -> None:
-    house.policy({"note": {"type": "string", "level": "full", "do": "keep"}}, levels=["required", "basic", "full"])
-    house.pipeline(aggregates=None)
-    (house.folder / "settings.csv").write_text(HEAD + says("level", "full") + says("level", "basic", "user", "d"))
-    house.brings([checkin(note="x"), checkin(note="x", device_id="e")])
-    house.run(date=DAY)
-    assert sorted(str(row["note"]) for row in house.rows()) == ["None", "x"]
+def test_of_several_levels_the_lowest_counts(project: Project) -> None:
+    project.policy({"note": {"type": "string", "level": "full", "do": "keep"}}, levels=["required", "basic", "full"])
+    project.pipeline(aggregates=None)
+    (project.folder / "settings.csv").write_text(HEAD + says("level", "full") + says("level", "basic", "user", "d"))
+    project.records([checkin(note="x"), checkin(note="x", device_id="e")])
+    project.run(date=DAY)
+    assert sorted(str(row["note"]) for row in project.rows()) == ["None", "x"]

@@ -20,7 +20,7 @@ from minimize.io.stated import files_stated, indexes_stated
 from minimize.keys import Keyring, add_key
 from minimize.receipt import FileRef, Output, Receipt
 from minimize.stage import Batch
-from tests.job.house import AT, BEFORE, DAY, House, event, events
+from tests.project import AT, BEFORE, DAY, Project, event, events
 
 NESTED = {
     "device_id": None,
@@ -33,21 +33,21 @@ NESTED = {
 }
 
 
-def indexes(house: House) -> list[str]:
-    folder = house.out / "index"
+def indexes(project: Project) -> list[str]:
+    folder = project.out / "index"
     return [*listing(folder)] if folder.exists() else []
 
 
-def check_found(house: House, column: str = "device_id") -> None:
+def check_found(project: Project, column: str = "device_id") -> None:
     """Every subject's records are found by the index, as they are without it, and the output verifies."""
-    minimize.verify(house.out, keys=house.keys)
-    everything = minimize.read(house.out, mixed_keys=True).to_pylist()
+    minimize.verify(project.out, keys=project.keys)
+    everything = minimize.read(project.out, mixed_keys=True).to_pylist()
     for value in {_at(row, column) for row in everything} - {None}:
         due = [row for row in everything if _at(row, column) == value]
-        for keys in (house.keys, None):
-            found = minimize.read(house.out, subjects=[value], keys=keys, mixed_keys=True).to_pylist()
+        for keys in (project.keys, None):
+            found = minimize.read(project.out, subjects=[value], keys=keys, mixed_keys=True).to_pylist()
             assert sorted(map(str, found)) == sorted(map(str, due))
-    assert minimize.read(house.out, subjects=["nobody"], keys=house.keys, mixed_keys=True).num_rows == 0
+    assert minimize.read(project.out, subjects=["nobody"], keys=project.keys, mixed_keys=True).num_rows == 0
 
 
 def _at(row: dict[str, Any], path: str) -> Any:
@@ -57,56 +57,56 @@ def _at(row: dict[str, Any], path: str) -> Any:
     return value
 
 
-def test_each_file_of_records_has_an_index_that_its_receipt_names(house: House) -> None:
-    house.brings(events(40))
-    house.brings(events(20, 7), day=BEFORE)
-    receipt = house.run()
+def test_each_file_of_records_has_an_index_that_its_receipt_names(project: Project) -> None:
+    project.records(events(40))
+    project.records(events(20, 7), day=BEFORE)
+    receipt = project.run()
     records = receipt.outputs["records"]
     assert records.index is not None
     assert [each.of for each in records.index] == [file.path for file in records.files]
-    assert [each.path for each in records.index] == [f"index/{path}" for path in indexes(house)]
-    assert indexes(house) == [f"date={day}/{receipt.run_id}-0.index" for day in (BEFORE, DAY)]
+    assert [each.path for each in records.index] == [f"index/{path}" for path in indexes(project)]
+    assert indexes(project) == [f"date={day}/{receipt.run_id}-0.index" for day in (BEFORE, DAY)]
     assert all(output.index is None for name, output in receipt.outputs.items() if name != "records")
-    check_found(house)
+    check_found(project)
 
 
-def test_a_date_that_is_run_anew_replaces_its_index(house: House) -> None:
-    house.brings(events(40))
-    house.brings(events(20, 7), day=BEFORE)
-    first = house.run()
-    house.brings(events(5))
-    second = house.run(date=DAY)
-    assert indexes(house) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{second.run_id}-0.index"]
-    check_found(house)
+def test_a_date_that_is_run_anew_replaces_its_index(project: Project) -> None:
+    project.records(events(40))
+    project.records(events(20, 7), day=BEFORE)
+    first = project.run()
+    project.records(events(5))
+    second = project.run(date=DAY)
+    assert indexes(project) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{second.run_id}-0.index"]
+    check_found(project)
 
 
-def test_partitions_by_a_field_have_an_index_each(house: House) -> None:
-    house.pipeline(records={"partition_by": ["tenant_id"]})
-    house.brings(events(40))
-    receipt = house.run()
+def test_partitions_by_a_field_have_an_index_each(project: Project) -> None:
+    project.pipeline(records={"partition_by": ["tenant_id"]})
+    project.records(events(40))
+    receipt = project.run()
     due = [f"date={DAY}/tenant_id={tenant}/{receipt.run_id}-0.index" for tenant in ("north", "south")]
-    assert indexes(house) == due
-    check_found(house)
-    north = minimize.read(house.out).filter(pa.compute.field("tenant_id") == "north")["device_id"][0].as_py()
-    [place] = reading.find(house.out, [north], keys=house.keys)
+    assert indexes(project) == due
+    check_found(project)
+    north = minimize.read(project.out).filter(pa.compute.field("tenant_id") == "north")["device_id"][0].as_py()
+    [place] = reading.find(project.out, [north], keys=project.keys)
     assert "tenant_id=north" in place.file.path
 
 
-def test_a_nested_subject_is_indexed_where_it_stands(house: House) -> None:
-    house.policy(NESTED, subject="/device/id")
-    house.pipeline(aggregates=None)
-    house.brings([event(n, device_id=None, device={"id": f"d{n % 7}", "os": "x"}) for n in range(30)])
-    house.run()
-    assert len(indexes(house)) == 1
-    check_found(house, "device/id")
+def test_a_nested_subject_is_indexed_where_it_stands(project: Project) -> None:
+    project.policy(NESTED, subject="/device/id")
+    project.pipeline(aggregates=None)
+    project.records([event(n, device_id=None, device={"id": f"d{n % 7}", "os": "x"}) for n in range(30)])
+    project.run()
+    assert len(indexes(project)) == 1
+    check_found(project, "device/id")
 
 
-def test_a_source_without_dates_has_its_indexes_at_the_root(house: House) -> None:
-    house.pipeline(source={"path": "data/*/*.ndjson.gz", "format": "ndjson"})
-    house.brings(events(30))
-    receipt = house.run()
-    assert indexes(house) == [f"{receipt.run_id}-0.index"]
-    check_found(house)
+def test_a_source_without_dates_has_its_indexes_at_the_root(project: Project) -> None:
+    project.pipeline(source={"path": "data/*/*.ndjson.gz", "format": "ndjson"})
+    project.records(events(30))
+    receipt = project.run()
+    assert indexes(project) == [f"{receipt.run_id}-0.index"]
+    check_found(project)
 
 
 @pytest.mark.parametrize(
@@ -118,43 +118,43 @@ def test_a_source_without_dates_has_its_indexes_at_the_root(house: House) -> Non
     ],
 )
 def test_there_is_no_index_where_the_pipeline_says_so_or_nothing_is_released_to_find_a_subject_by(
-    house: House, fields: dict[str, Any], records: dict[str, Any]
+    project: Project, fields: dict[str, Any], records: dict[str, Any]
 ) -> None:
-    house.policy(fields)
-    house.pipeline(records=records)
-    house.brings(events(30))
-    receipt = house.run()
+    project.policy(fields)
+    project.pipeline(records=records)
+    project.records(events(30))
+    receipt = project.run()
     assert receipt.outputs["records"].index is None
-    assert not (house.out / "index").exists()
-    minimize.verify(house.out, keys=house.keys)
+    assert not (project.out / "index").exists()
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_an_index_that_a_later_run_does_not_make_is_gone(house: House) -> None:
-    house.brings(events(30))
-    house.run()
-    assert indexes(house)
-    house.pipeline(records={"index": False})
-    house.run()
-    assert not indexes(house)
-    check_found(house)
+def test_an_index_that_a_later_run_does_not_make_is_gone(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    assert indexes(project)
+    project.pipeline(records={"index": False})
+    project.run()
+    assert not indexes(project)
+    check_found(project)
 
 
-def test_indexes_made_with_an_older_key_are_still_read(house: House) -> None:
-    house.brings(events(30), day=BEFORE)
-    house.run()
-    add_key(house.keys, "subject", now=AT)
-    house.brings(events(30))
-    house.run(date=DAY)
-    check_found(house)
+def test_indexes_made_with_an_older_key_are_still_read(project: Project) -> None:
+    project.records(events(30), day=BEFORE)
+    project.run()
+    add_key(project.keys, "subject", now=AT)
+    project.records(events(30))
+    project.run(date=DAY)
+    check_found(project)
 
 
-def test_results_do_not_depend_on_how_the_input_is_cut(house: House) -> None:
+def test_results_do_not_depend_on_how_the_input_is_cut(project: Project) -> None:
     records = events(200)
     random.Random(1).shuffle(records)
     for number in range(4):
-        house.brings(records[number::4], name=f"part{number}")
-    house.run()
-    check_found(house)
+        project.records(records[number::4], name=f"part{number}")
+    project.run()
+    check_found(project)
 
 
 def erased(values: set[str]) -> Any:
@@ -192,17 +192,17 @@ def after(receipt: Receipt, run_id: str, done: Rewritten, keys: Keyring) -> Rece
     ).signed(keys)
 
 
-def test_a_rewrite_keeps_the_index_right(house: House) -> None:
-    house.brings(events(60))
-    house.brings(events(20, 7), day=BEFORE)
-    first = house.run()
-    keys = Keyring.load(house.keys)
-    gone = minimize.read(house.out, dates=DAY)["device_id"][0].as_py()
-    [place] = reading.find(house.out, [gone], dates=DAY, keys=house.keys)
+def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
+    project.records(events(60))
+    project.records(events(20, 7), day=BEFORE)
+    first = project.run()
+    keys = Keyring.load(project.keys)
+    gone = minimize.read(project.out, dates=DAY)["device_id"][0].as_py()
+    [place] = reading.find(project.out, [gone], dates=DAY, keys=project.keys)
     run_id = "20261126T000000Z-000000000000"
-    run = house.out / "runs" / first.run_id
+    run = project.out / "runs" / first.run_id
     beside = {path: (run / path).read_bytes() for path in first.files}
-    with open_output(house.out) as output:
+    with open_output(project.out) as output:
         rewrite(
             output,
             run_id,
@@ -212,29 +212,29 @@ def test_a_rewrite_keeps_the_index_right(house: House) -> None:
             beside,
             keys=keys,
         )
-    assert indexes(house) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{run_id}-0.index"]
-    assert reading.find(house.out, [gone], dates=DAY, keys=house.keys) == []
-    check_found(house)
+    assert indexes(project) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{run_id}-0.index"]
+    assert reading.find(project.out, [gone], dates=DAY, keys=project.keys) == []
+    check_found(project)
 
 
-def test_a_rewrite_without_keys_leaves_files_without_an_index(house: House) -> None:
-    house.brings(events(60))
-    first = house.run()
-    keys = Keyring.load(house.keys)
+def test_a_rewrite_without_keys_leaves_files_without_an_index(project: Project) -> None:
+    project.records(events(60))
+    first = project.run()
+    keys = Keyring.load(project.keys)
     [file] = first.outputs["records"].files
     run_id = "20261126T000000Z-000000000000"
-    beside = {path: (house.out / "runs" / first.run_id / path).read_bytes() for path in first.files}
-    with open_output(house.out) as output:
+    beside = {path: (project.out / "runs" / first.run_id / path).read_bytes() for path in first.files}
+    with open_output(project.out) as output:
         rewrite(output, run_id, [file.path], erased(set()), lambda done: after(first, run_id, done, keys), beside)
-    assert indexes(house) == []
-    assert [place.groups for place in reading.find(house.out, ["x"], keys=house.keys)] == [None]
-    check_found(house)
+    assert indexes(project) == []
+    assert [place.groups for place in reading.find(project.out, ["x"], keys=project.keys)] == [None]
+    check_found(project)
 
 
-def test_the_receipt_keeps_its_indexes_when_it_is_read_again(house: House) -> None:
-    house.brings(events(20))
-    made = house.run()
-    [read] = receipts(Path(house.out))
+def test_the_receipt_keeps_its_indexes_when_it_is_read_again(project: Project) -> None:
+    project.records(events(20))
+    made = project.run()
+    [read] = receipts(Path(project.out))
     assert read.outputs["records"].index == made.outputs["records"].index
-    [file] = reading.find(house.out, [minimize.read(house.out)["device_id"][0].as_py()], keys=house.keys)
+    [file] = reading.find(project.out, [minimize.read(project.out)["device_id"][0].as_py()], keys=project.keys)
     assert isinstance(file.file.index, FileRef)

@@ -24,7 +24,7 @@ from minimize.errors import (
 from minimize.job import quarantine_exceeded
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
-from tests.job.house import AT, BEFORE, DAY, LASTING, House, event, events
+from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events
 
 LATER = AT + timedelta(hours=1)
 
@@ -33,20 +33,20 @@ def sha256(path: Path) -> str:
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_every_row_has_one_fate(house: House) -> None:
+def test_every_row_has_one_fate(project: Project) -> None:
     old = event(1000, event_time="2026-10-01T00:00:00Z")
-    house.brings([*events(40), old, "no json", event(41, device_id=None), event(42, contacts=["x"])])
-    rows = house.run().rows
+    project.records([*events(40), old, "no json", event(41, device_id=None), event(42, contacts=["x"])])
+    rows = project.run().rows
     assert (rows.read, rows.written, rows.gated, rows.quarantined) == (44, 40, 1, 3)
     assert (rows.suppressed, rows.deduplicated) == (0, 0)
 
 
-def test_the_receipt_says_what_was_asked(house: House) -> None:
-    house.brings(events(30))
-    receipt = house.run()
+def test_the_receipt_says_what_was_asked(project: Project) -> None:
+    project.records(events(30))
+    receipt = project.run()
     assert (receipt.at, receipt.at_given, receipt.dates) == (AT, True, (DAY,))
     assert (receipt.pipeline, receipt.purpose, receipt.engine) == ("checkins", "service_maintenance", "local")
-    assert receipt.policy.digest == sha256(house.folder / "policy.yaml")
+    assert receipt.policy.digest == sha256(project.folder / "policy.yaml")
     assert (receipt.policy.name, receipt.policy.version) == ("checkins", 3)
     assert receipt.keys == ("device/1",)
     assert receipt.settings is not None
@@ -55,292 +55,292 @@ def test_the_receipt_says_what_was_asked(house: House) -> None:
     assert receipt.started <= receipt.finished
 
 
-def test_the_receipt_lists_the_inputs_with_their_rows(house: House) -> None:
-    first, second = house.brings(events(30)), house.brings([*events(5, 30), "broken"], name="b")
-    inputs = {each.path: (each.digest, each.rows) for each in house.run().inputs}
+def test_the_receipt_lists_the_inputs_with_their_rows(project: Project) -> None:
+    first, second = project.records(events(30)), project.records([*events(5, 30), "broken"], name="b")
+    inputs = {each.path: (each.digest, each.rows) for each in project.run().inputs}
     assert inputs == {f"{DAY}/a.ndjson.gz": (sha256(first), 30), f"{DAY}/b.ndjson.gz": (sha256(second), 6)}
 
 
-def test_a_run_without_settings_says_so_and_collects_no_feature(house: House) -> None:
-    house.pipeline(settings=None)
-    house.brings(events(30))
-    receipt = house.run()
+def test_a_run_without_settings_says_so_and_collects_no_feature(project: Project) -> None:
+    project.pipeline(settings=None)
+    project.records(events(30))
+    receipt = project.run()
     assert receipt.settings is None
-    assert {row["latitude"] for row in house.rows()} == {None}
+    assert {row["latitude"] for row in project.rows()} == {None}
     assert receipt.fields["latitude"].gated == 30
 
 
-def test_settings_that_are_given_go_before_those_of_the_pipeline(house: House) -> None:
-    house.brings(events(30))
-    before = house.run()
-    off = house.folder / "off.csv"
-    off.write_text((house.folder / "settings.csv").read_text().replace(",on,", ",off,"))
-    after = house.run(settings=off, output=house.folder / "other")
+def test_settings_that_are_given_go_before_those_of_the_pipeline(project: Project) -> None:
+    project.records(events(30))
+    before = project.run()
+    off = project.folder / "off.csv"
+    off.write_text((project.folder / "settings.csv").read_text().replace(",on,", ",off,"))
+    after = project.run(settings=off, output=project.folder / "other")
     assert before.settings is not None
     assert after.settings is not None
     assert before.settings.digest != after.settings.digest
-    assert {row["latitude"] for row in house.rows(output=house.folder / "other")} == {None}
+    assert {row["latitude"] for row in project.rows(output=project.folder / "other")} == {None}
 
 
-def test_beside_the_receipt_stand_the_files_behind_its_digests(house: House) -> None:
-    house.brings(events(30))
-    receipt = house.run()
-    run = house.out / "runs" / receipt.run_id
+def test_beside_the_receipt_stand_the_files_behind_its_digests(project: Project) -> None:
+    project.records(events(30))
+    receipt = project.run()
+    run = project.out / "runs" / receipt.run_id
     assert {path.name for path in run.iterdir()} == {"receipt.json", "policy.yaml", "pipeline.yaml", "columns.md"}
-    assert (run / "policy.yaml").read_bytes() == (house.folder / "policy.yaml").read_bytes()
+    assert (run / "policy.yaml").read_bytes() == (project.folder / "policy.yaml").read_bytes()
     assert {name: sha256(run / name) for name in receipt.files} == dict(receipt.files)
     assert json.loads((run / "receipt.json").read_text())["run_id"] == receipt.run_id
 
 
-def test_the_signature_of_the_receipt_is_the_keyrings(house: House) -> None:
-    house.brings(events(30))
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
+def test_the_signature_of_the_receipt_is_the_keyrings(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_second_run_of_a_date_follows_the_first_and_replaces_its_files(house: House) -> None:
-    house.brings([*events(30), "broken"])
-    first = house.run()
-    stood = house.files()
-    second = house.run(at=LATER)
+def test_a_second_run_of_a_date_follows_the_first_and_replaces_its_files(project: Project) -> None:
+    project.records([*events(30), "broken"])
+    first = project.run()
+    stood = project.files()
+    second = project.run(at=LATER)
     assert (first.sequence, first.previous) == (1, None)
     assert (second.sequence, second.previous) == (2, first.digest)
     assert {file.path for file in second.replaces} == stood
-    assert not stood & house.files()
+    assert not stood & project.files()
 
 
-def test_the_same_run_again_gives_the_same_rows(house: House) -> None:
-    house.brings(events(60))
-    house.run()
-    records, aggregate = house.rows(), house.rows("per_model")
-    house.run()
-    assert house.rows() == records
-    assert house.rows("per_model") == aggregate
+def test_the_same_run_again_gives_the_same_rows(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    records, aggregate = project.rows(), project.rows("per_model")
+    project.run()
+    assert project.rows() == records
+    assert project.rows("per_model") == aggregate
     assert len(records) == 60
 
 
-def test_only_the_date_that_is_given_is_replaced(house: House) -> None:
-    house.brings(events(30))
-    house.brings(events(30, 100), day=BEFORE)
-    house.run()
-    kept = {file for file in house.files() if BEFORE in file}
-    house.brings(events(7))
-    receipt = house.run(date=DAY)
+def test_only_the_date_that_is_given_is_replaced(project: Project) -> None:
+    project.records(events(30))
+    project.records(events(30, 100), day=BEFORE)
+    project.run()
+    kept = {file for file in project.files() if BEFORE in file}
+    project.records(events(7))
+    receipt = project.run(date=DAY)
     assert receipt.dates == (DAY,)
-    assert len(house.rows(dates=DAY)) == 7
-    assert {file for file in house.files() if BEFORE in file} == kept
-    assert len(house.rows()) == 37
+    assert len(project.rows(dates=DAY)) == 7
+    assert {file for file in project.files() if BEFORE in file} == kept
+    assert len(project.rows()) == 37
 
 
-def test_without_a_date_every_date_found_is_run(house: House) -> None:
-    house.brings(events(30))
-    house.brings(events(30, 100), day=BEFORE)
-    receipt = house.run()
+def test_without_a_date_every_date_found_is_run(project: Project) -> None:
+    project.records(events(30))
+    project.records(events(30, 100), day=BEFORE)
+    receipt = project.run()
     assert receipt.dates == (BEFORE, DAY)
     assert receipt.rows.read == 60
 
 
-def test_a_pipeline_without_dates_is_replaced_whole(house: House) -> None:
-    house.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
-    house.brings(events(30))
-    first = house.run()
-    (house.folder / "data" / DAY / "a.ndjson.gz").unlink()
-    house.brings(events(9), day=BEFORE)
-    second = house.run()
+def test_a_pipeline_without_dates_is_replaced_whole(project: Project) -> None:
+    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    project.records(events(30))
+    first = project.run()
+    (project.folder / "data" / DAY / "a.ndjson.gz").unlink()
+    project.records(events(9), day=BEFORE)
+    second = project.run()
     assert first.dates == second.dates == ()
-    assert len(house.rows()) == 9
-    assert all("date=" not in file for file in house.files())
+    assert len(project.rows()) == 9
+    assert all("date=" not in file for file in project.files())
 
 
-def test_a_date_for_a_pipeline_without_dates_is_a_mistake(house: House) -> None:
-    house.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
-    house.brings(events(3))
+def test_a_date_for_a_pipeline_without_dates_is_a_mistake(project: Project) -> None:
+    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    project.records(events(3))
     with pytest.raises(ConfigurationError, match=r"no \{date\}"):
-        house.run(date=DAY)
+        project.run(date=DAY)
 
 
-def test_a_time_before_now_needs_a_folder_of_its_own(house: House) -> None:
-    house.brings(events(3))
+def test_a_time_before_now_needs_a_folder_of_its_own(project: Project) -> None:
+    project.records(events(3))
     past = datetime.now(UTC) - timedelta(days=1)
     with pytest.raises(RefusedError, match="before now") as refused:
-        house.run(at=past, output=None)
+        project.run(at=past, output=None)
     assert refused.value.exit_code == 3
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
-def test_a_time_after_now_needs_a_folder_of_its_own(house: House) -> None:
-    house.brings(events(3))
+def test_a_time_after_now_needs_a_folder_of_its_own(project: Project) -> None:
+    project.records(events(3))
     with pytest.raises(RefusedError, match="after now"):
-        house.run(at=datetime.now(UTC) + timedelta(days=1), output=None)
-    assert not house.out.exists()
+        project.run(at=datetime.now(UTC) + timedelta(days=1), output=None)
+    assert not project.out.exists()
 
 
-def test_a_time_after_now_by_no_more_than_clocks_differ_is_now(house: House) -> None:
-    house.policy(retention=None)
-    house.brings(events(3))
-    assert house.run(at=datetime.now(UTC) + timedelta(minutes=2), output=None).rows.written == 3
+def test_a_time_after_now_by_no_more_than_clocks_differ_is_now(project: Project) -> None:
+    project.policy(retention=None)
+    project.records(events(3))
+    assert project.run(at=datetime.now(UTC) + timedelta(minutes=2), output=None).rows.written == 3
 
 
-def test_a_run_as_of_now_writes_where_the_pipeline_says(house: House) -> None:
-    house.policy(**LASTING)
-    house.brings(events(30))
-    receipt = house.run(at=None, output=None)
+def test_a_run_as_of_now_writes_where_the_pipeline_says(project: Project) -> None:
+    project.policy(**LASTING)
+    project.records(events(30))
+    receipt = project.run(at=None, output=None)
     assert not receipt.at_given
-    assert len(house.rows()) == 30
+    assert len(project.rows()) == 30
 
 
-def test_no_run_is_as_of_a_time_before_the_dates_last_receipt(house: House) -> None:
-    house.brings(events(30))
-    house.run(at=LATER)
-    stood = house.files()
+def test_no_run_is_as_of_a_time_before_the_dates_last_receipt(project: Project) -> None:
+    project.records(events(30))
+    project.run(at=LATER)
+    stood = project.files()
     with pytest.raises(RefusedError, match="later time"):
-        house.run(at=AT)
-    assert house.files() == stood
+        project.run(at=AT)
+    assert project.files() == stood
 
 
-def test_another_date_may_be_run_as_of_an_earlier_time(house: House) -> None:
-    house.brings(events(30))
-    house.run(date=DAY, at=LATER)
-    house.brings(events(3), day=BEFORE)
-    assert house.run(date=BEFORE, at=AT).sequence == 2
+def test_another_date_may_be_run_as_of_an_earlier_time(project: Project) -> None:
+    project.records(events(30))
+    project.run(date=DAY, at=LATER)
+    project.records(events(3), day=BEFORE)
+    assert project.run(date=BEFORE, at=AT).sequence == 2
 
 
-def test_a_run_without_dates_is_not_as_of_a_time_before_any_receipt(house: House) -> None:
-    house.brings(events(30))
-    house.run(at=LATER)
-    house.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+def test_a_run_without_dates_is_not_as_of_a_time_before_any_receipt(project: Project) -> None:
+    project.records(events(30))
+    project.run(at=LATER)
+    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
     with pytest.raises(RefusedError, match="later time"):
-        house.run(at=AT)
+        project.run(at=AT)
 
 
-def test_without_a_keyring_nothing_is_read(house: House) -> None:
-    damaged = house.brings(events(3))
+def test_without_a_keyring_nothing_is_read(project: Project) -> None:
+    damaged = project.records(events(3))
     damaged.write_bytes(b"no gzip at all")
     with pytest.raises(KeyringError, match="no keyring"):
-        house.run(keys=None)
-    assert not house.out.exists()
+        project.run(keys=None)
+    assert not project.out.exists()
 
 
-def test_a_missing_key_is_named_before_anything_is_read(house: House) -> None:
-    damaged = house.brings(events(3))
+def test_a_missing_key_is_named_before_anything_is_read(project: Project) -> None:
+    damaged = project.records(events(3))
     damaged.write_bytes(b"no gzip at all")
-    new_keyring(house.folder / "poor.keys", (), now=AT)
+    new_keyring(project.folder / "poor.keys", (), now=AT)
     with pytest.raises(KeyringError, match="device"):
-        house.run(keys=house.folder / "poor.keys")
-    assert not house.out.exists()
+        project.run(keys=project.folder / "poor.keys")
+    assert not project.out.exists()
 
 
-def test_a_keyring_may_be_given_loaded(house: House) -> None:
-    house.brings(events(3))
-    assert house.run(keys=Keyring.load(house.keys)).rows.written == 3
+def test_a_keyring_may_be_given_loaded(project: Project) -> None:
+    project.records(events(3))
+    assert project.run(keys=Keyring.load(project.keys)).rows.written == 3
 
 
-def test_where_there_is_no_input_nothing_is_done(house: House) -> None:
-    house.brings(events(3))
-    receipt = house.run(date="2020-02-02")
+def test_where_there_is_no_input_nothing_is_done(project: Project) -> None:
+    project.records(events(3))
+    receipt = project.run(date="2020-02-02")
     assert receipt.sequence == 0
     assert receipt.rows.read == 0
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
-def test_what_stands_stays_where_the_input_is_gone(house: House) -> None:
-    path = house.brings(events(9))
-    house.run()
+def test_what_stands_stays_where_the_input_is_gone(project: Project) -> None:
+    path = project.records(events(9))
+    project.run()
     path.unlink()
-    assert house.run().sequence == 0
-    assert len(house.rows()) == 9
+    assert project.run().sequence == 0
+    assert len(project.rows()) == 9
 
 
-def test_with_nothing_to_do_faults_are_told_all_the_same(house: House) -> None:
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+def test_with_nothing_to_do_faults_are_told_all_the_same(project: Project) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     with pytest.raises(RefusedError):
-        house.run()
+        project.run()
 
 
-def test_an_empty_file_gives_an_empty_typed_partition(house: House) -> None:
-    house.brings([])
-    receipt = house.run()
-    table = minimize.read(house.out)
+def test_an_empty_file_gives_an_empty_typed_partition(project: Project) -> None:
+    project.records([])
+    receipt = project.run()
+    table = minimize.read(project.out)
     assert receipt.sequence == 1
     assert table.num_rows == 0
     assert {"device_id", "event_time", "latitude", "date"} <= set(table.schema.names)
     assert str(table.schema.field("event_time").type) == "timestamp[us, tz=UTC]"
-    assert minimize.read(house.out, "per_model").num_rows == 0
+    assert minimize.read(project.out, "per_model").num_rows == 0
 
 
-def test_above_fail_above_the_output_is_published_and_the_run_says_so(house: House) -> None:
-    house.pipeline(quarantine={"fail_above": 0.1})
-    house.brings([*events(8), "broken", "broken"])
-    receipt = house.run()
-    job = minimize.load_pipeline(house.folder)
-    assert len(house.rows()) == 8
+def test_above_fail_above_the_output_is_published_and_the_run_says_so(project: Project) -> None:
+    project.pipeline(quarantine={"fail_above": 0.1})
+    project.records([*events(8), "broken", "broken"])
+    receipt = project.run()
+    job = minimize.load_pipeline(project.folder)
+    assert len(project.rows()) == 8
     assert "2 of 10 rows are in quarantine" in quarantine_exceeded(receipt, job)
 
 
-def test_at_fail_above_nothing_is_said(house: House) -> None:
-    house.pipeline(quarantine={"fail_above": 0.2})
-    house.brings([*events(8), "broken", "broken"])
-    assert quarantine_exceeded(house.run(), minimize.load_pipeline(house.folder)) == ""
+def test_at_fail_above_nothing_is_said(project: Project) -> None:
+    project.pipeline(quarantine={"fail_above": 0.2})
+    project.records([*events(8), "broken", "broken"])
+    assert quarantine_exceeded(project.run(), minimize.load_pipeline(project.folder)) == ""
 
 
-def test_above_stop_above_nothing_is_published(house: House) -> None:
-    house.pipeline(quarantine={"stop_above": 0.1})
-    house.brings([*events(8), "broken", "broken"])
+def test_above_stop_above_nothing_is_published(project: Project) -> None:
+    project.pipeline(quarantine={"stop_above": 0.1})
+    project.records([*events(8), "broken", "broken"])
     with pytest.raises(StoppedError, match=r"2 of 10 rows .* \(malformed 2\)") as stopped:
-        house.run()
+        project.run()
     assert stopped.value.exit_code == 4
-    assert house.files() == set()
+    assert project.files() == set()
 
 
-def test_a_bad_date_does_not_hide_among_good_ones(house: House) -> None:
-    house.pipeline(quarantine={"stop_above": 0.5})
-    house.brings(events(90), day=BEFORE)
-    house.brings([*events(2), "broken", "broken", "broken"])
+def test_a_bad_date_does_not_hide_among_good_ones(project: Project) -> None:
+    project.pipeline(quarantine={"stop_above": 0.5})
+    project.records(events(90), day=BEFORE)
+    project.records([*events(2), "broken", "broken", "broken"])
     with pytest.raises(StoppedError, match=rf"3 of 5 rows .* on {DAY}: "):
-        house.run()
-    assert house.files() == set()
+        project.run()
+    assert project.files() == set()
 
 
-def test_an_output_is_one_pipelines(house: House) -> None:
+def test_an_output_is_one_pipelines(project: Project) -> None:
     """A folder that was named by mistake would else lose its dates to another policy."""
-    house.brings(events(20))
-    house.run()
-    standing = minimize.files(house.out)
-    house.pipeline(pipeline="other")
+    project.records(events(20))
+    project.run()
+    standing = minimize.files(project.out)
+    project.pipeline(pipeline="other")
     with pytest.raises(OutputError, match="one of the pipeline checkins"):
-        house.run()
-    assert minimize.files(house.out) == standing
+        project.run()
+    assert minimize.files(project.out) == standing
 
 
-def test_above_stop_above_what_stood_before_stays(house: House) -> None:
-    house.pipeline(quarantine={"stop_above": 0.1})
-    house.brings(events(8))
-    house.run()
-    stood = house.files()
-    house.brings([*events(2), "broken"])
+def test_above_stop_above_what_stood_before_stays(project: Project) -> None:
+    project.pipeline(quarantine={"stop_above": 0.1})
+    project.records(events(8))
+    project.run()
+    stood = project.files()
+    project.records([*events(2), "broken"])
     with pytest.raises(StoppedError):
-        house.run()
-    assert house.files() == stood
-    assert len(house.rows()) == 8
-    minimize.verify(house.out, keys=house.keys)
+        project.run()
+    assert project.files() == stood
+    assert len(project.rows()) == 8
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_damaged_file_stops_the_run_and_leaves_nothing_behind(house: House) -> None:
-    house.brings(events(30))
-    house.run()
-    stood, runs = house.files(), {path.name for path in (house.out / "runs").iterdir()}
-    path = house.brings(events(2000), name="b")
+def test_a_damaged_file_stops_the_run_and_leaves_nothing_behind(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    stood, runs = project.files(), {path.name for path in (project.out / "runs").iterdir()}
+    path = project.records(events(2000), name="b")
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(SourceError) as error:
-        house.run(at=LATER)
+        project.run(at=LATER)
     assert error.value.exit_code == 2
     assert "b.ndjson.gz" in str(error.value)
-    assert house.files() == stood
-    assert {path.name for path in (house.out / "runs").iterdir()} == runs
+    assert project.files() == stood
+    assert {path.name for path in (project.out / "runs").iterdir()} == runs
 
 
-def test_a_policy_that_drops_everything_writes_nothing_and_says_why(house: House) -> None:
-    house.policy(
+def test_a_policy_that_drops_everything_writes_nothing_and_says_why(project: Project) -> None:
+    project.policy(
         {key: {"type": "string", "do": "drop"} for key in ("model", "tenant_id")}
         | dict.fromkeys(("battery", "storage", "latitude"), None)
         | {
@@ -349,73 +349,73 @@ def test_a_policy_that_drops_everything_writes_nothing_and_says_why(house: House
         },
         features=None,
     )
-    house.pipeline(aggregates=None)
-    house.brings(events(3))
+    project.pipeline(aggregates=None)
+    project.records(events(3))
     with pytest.raises(PolicyError, match="every field is dropped"):
-        house.run()
-    assert not house.out.exists()
+        project.run()
+    assert not project.out.exists()
 
 
-def test_an_unknown_engine_is_a_mistake(house: House) -> None:
+def test_an_unknown_engine_is_a_mistake(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="there is no engine"):
-        house.run(engine="abacus")
+        project.run(engine="abacus")
 
 
-def test_a_loaded_pipeline_runs_like_its_folder_and_its_file(house: House) -> None:
-    house.brings(events(9))
-    ways: list[Pipeline | Path] = [minimize.load_pipeline(house.folder), house.folder / "pipeline.yaml"]
+def test_a_loaded_pipeline_runs_like_its_folder_and_its_file(project: Project) -> None:
+    project.records(events(9))
+    ways: list[Pipeline | Path] = [minimize.load_pipeline(project.folder), project.folder / "pipeline.yaml"]
     for number, given in enumerate(ways):
-        receipt = minimize.run(given, at=AT, output=house.folder / f"o{number}", keys=house.keys)
+        receipt = minimize.run(given, at=AT, output=project.folder / f"o{number}", keys=project.keys)
         assert receipt.rows.written == 9
 
 
-def test_what_is_no_pipeline_is_refused(house: House) -> None:
-    wrong: Any = minimize.load_policy(house.folder)
+def test_what_is_no_pipeline_is_refused(project: Project) -> None:
+    wrong: Any = minimize.load_policy(project.folder)
     with pytest.raises(ConfigurationError, match="a Policy is no pipeline"):
-        minimize.run(wrong, keys=house.keys)
+        minimize.run(wrong, keys=project.keys)
 
 
-def test_an_output_below_the_source_is_refused(house: House) -> None:
-    house.brings(events(9))
+def test_an_output_below_the_source_is_refused(project: Project) -> None:
+    project.records(events(9))
     with pytest.raises(ConfigurationError):
-        house.run(output=house.folder / "data" / "out")
+        project.run(output=project.folder / "data" / "out")
 
 
-def test_progress_is_told_file_by_file_and_pass_by_pass(house: House) -> None:
-    house.brings(events(9))
-    house.brings(events(9), day=BEFORE)
+def test_progress_is_told_file_by_file_and_pass_by_pass(project: Project) -> None:
+    project.records(events(9))
+    project.records(events(9), day=BEFORE)
     told: list[tuple[int, int]] = []
-    house.run(progress=lambda done, of: told.append((done, of)))
+    project.run(progress=lambda done, of: told.append((done, of)))
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_the_output_folder_is_nobody_elses(house: House) -> None:
-    house.brings(events(9))
-    house.run()
-    assert os.stat(house.out).st_mode & 0o077 == 0
+def test_the_output_folder_is_nobody_elses(project: Project) -> None:
+    project.records(events(9))
+    project.run()
+    assert os.stat(project.out).st_mode & 0o077 == 0
 
 
-def test_an_output_that_the_pipeline_no_longer_has_goes_with_the_date_that_is_run_anew(house: House) -> None:
-    house.brings(events(30))
-    house.brings(events(30, 100), day=BEFORE)
-    house.run()
-    house.pipeline(aggregates=None)
-    receipt = house.run(date=DAY, at=LATER)
+def test_an_output_that_the_pipeline_no_longer_has_goes_with_the_date_that_is_run_anew(project: Project) -> None:
+    project.records(events(30))
+    project.records(events(30, 100), day=BEFORE)
+    project.run()
+    project.pipeline(aggregates=None)
+    receipt = project.run(date=DAY, at=LATER)
     assert {f.path.split("/")[0] for f in receipt.replaces} == {"records", "per_model"}
-    assert {path.parent.name for path in (house.out / "per_model").rglob("*.parquet")} == {f"date={BEFORE}"}
-    minimize.verify(house.out, keys=house.keys)
+    assert {path.parent.name for path in (project.out / "per_model").rglob("*.parquet")} == {f"date={BEFORE}"}
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(house: House) -> None:
-    house.pipeline(records=None)
-    house.brings(events(30))
-    receipt = house.run()
+def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(project: Project) -> None:
+    project.pipeline(records=None)
+    project.records(events(30))
+    receipt = project.run()
     assert set(receipt.outputs) == {"per_model"}
-    assert not (house.out / "records").exists()
-    minimize.verify(house.out, keys=house.keys)
+    assert not (project.out / "records").exists()
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_pipeline_without_aggregates_writes_records_whatever_it_says_of_them(house: House) -> None:
-    house.pipeline(records=None, aggregates=None)
-    house.brings(events(30))
-    assert set(house.run().outputs) == {"records"}
+def test_a_pipeline_without_aggregates_writes_records_whatever_it_says_of_them(project: Project) -> None:
+    project.pipeline(records=None, aggregates=None)
+    project.records(events(30))
+    assert set(project.run().outputs) == {"records"}

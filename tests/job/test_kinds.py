@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from tests.job.house import AT, House
+from tests.project import AT, Project
 
 MASK, HOUR, TENTH = {"mask": {"keep_last": 1}}, {"truncate_time": {"to": "hour"}}, {"round": {"to": 0.1}}
 MOMENT = datetime(2026, 11, 24, 10, 59, 7, 123456, tzinfo=UTC)
@@ -63,33 +63,33 @@ POLARS: dict[str, tuple[pl.Series, str, Any, Any]] = {
 HEAD = {"tenant_id": ["north"] * 2, "device_id": ["d1", "d2"], "event_time": [MOMENT] * 2}
 
 
-def treated(house: House, data: Any, word: str, do: Any) -> Any:
-    house.policy(
+def treated(project: Project, data: Any, word: str, do: Any) -> Any:
+    project.policy(
         {"x": {"type": word, "do": do}} | dict.fromkeys(("event_id", "model", "battery", "storage", "latitude")),
         record=None,
     )
-    return minimize.apply(house.folder / "policy.yaml", data, keys=house.keys, at=AT, purpose="service_maintenance")
+    return minimize.apply(project.folder / "policy.yaml", data, keys=project.keys, at=AT, purpose="service_maintenance")
 
 
 @pytest.mark.parametrize(("series", "word", "do", "due"), PANDAS.values(), ids=PANDAS.keys())
-def test_a_column_of_pandas(house: House, series: Any, word: str, do: Any, due: Any) -> None:
-    out = treated(house, pd.DataFrame({**HEAD, "x": series}), word, do)["x"]
+def test_a_column_of_pandas(project: Project, series: Any, word: str, do: Any, due: Any) -> None:
+    out = treated(project, pd.DataFrame({**HEAD, "x": series}), word, do)["x"]
     assert [None if pd.isna(value) else value for value in out] == [due, None]
 
 
 @pytest.mark.parametrize(("series", "word", "do", "due"), POLARS.values(), ids=POLARS.keys())
-def test_a_column_of_polars(house: House, series: pl.Series, word: str, do: Any, due: Any) -> None:
-    out = treated(house, pl.DataFrame({**HEAD, "x": series}), word, do)["x"]
+def test_a_column_of_polars(project: Project, series: pl.Series, word: str, do: Any, due: Any) -> None:
+    out = treated(project, pl.DataFrame({**HEAD, "x": series}), word, do)["x"]
     assert out.to_list() == [due, None]
 
 
 @pytest.mark.parametrize("name", ["a.b", "a/b", "a b", " a ", "é", "e\u0301", "名前", "a=b", "a'\"b", "{date}", "*"])
-def test_a_column_of_any_name(house: House, name: str) -> None:
-    house.policy(
+def test_a_column_of_any_name(project: Project, name: str) -> None:
+    project.policy(
         {name: {"type": "string", "do": MASK}} | dict.fromkeys(("event_id", "model", "battery", "storage", "latitude")),
         record=None,
     )
     table = pa.table({**HEAD, name: ["abc", None], name + "2": ["abc", "d"]})
-    out = minimize.apply(house.folder / "policy.yaml", table, keys=house.keys, at=AT, purpose="service_maintenance")
+    out = minimize.apply(project.folder / "policy.yaml", table, keys=project.keys, at=AT, purpose="service_maintenance")
     assert out.schema.names == ["tenant_id", "device_id", "event_time", name]
     assert out.column(name).to_pylist() == ["****c", None]

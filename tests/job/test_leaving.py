@@ -16,7 +16,7 @@ from minimize.io.published import receipts
 from minimize.io.stored import open_stored
 from minimize.job.leaving import LEFT, Held, Leaving, distinct, leaving, left, opened
 from minimize.keys import Keyring, new_keyring
-from tests.job.house import AT, House, built, events
+from tests.project import AT, Project, events, new_project
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
@@ -30,24 +30,24 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
-    """A house whose one day was run twice: the second time without north."""
-    house = built(tmp_path)
-    house.brings(RECORDS)
-    house.run()
-    house.brings([each for each in RECORDS if each["tenant_id"] == "south"])
-    house.run()
-    return house
+@pytest.fixture(name="project")
+def _project(tmp_path: Path) -> Project:
+    """A project whose one day was run twice: the second time without north."""
+    project = new_project(tmp_path)
+    project.records(RECORDS)
+    project.run()
+    project.records([each for each in RECORDS if each["tenant_id"] == "south"])
+    project.run()
+    return project
 
 
-def held(house: House) -> dict[str, dict[str | None, Held]]:
-    found = left(house.out, receipts(house.out)[-1], Keyring.load(house.keys))
+def held(project: Project) -> dict[str, dict[str | None, Held]]:
+    found = left(project.out, receipts(project.out)[-1], Keyring.load(project.keys))
     return {path.partition("/")[0]: {each.tenant: each for each in some.held} for path, some in found.items()}
 
 
-def test_of_each_tenant_records_persons_and_times_are_taken_down(house: House) -> None:
-    north = held(house)["records"]["north"]
+def test_of_each_tenant_records_persons_and_times_are_taken_down(project: Project) -> None:
+    north = held(project)["records"]["north"]
     persons = {each["device_id"] for each in NORTH}
     times = sorted(datetime.fromisoformat(each["event_time"]) for each in NORTH)
     assert (north.rows, north.persons) == (len(NORTH), len(persons))
@@ -55,83 +55,83 @@ def test_of_each_tenant_records_persons_and_times_are_taken_down(house: House) -
     assert hours == [each.replace(minute=0, second=0) for each in (times[0], times[-1])]
 
 
-def test_an_aggregate_without_tenants_tells_no_name(house: House) -> None:
-    assert set(held(house)["per_model"]) == {None}
+def test_an_aggregate_without_tenants_tells_no_name(project: Project) -> None:
+    assert set(held(project)["per_model"]) == {None}
 
 
-def test_the_columns_are_told_with_what_was_done_to_them(house: House) -> None:
-    found = left(house.out, receipts(house.out)[-1], Keyring.load(house.keys))
+def test_the_columns_are_told_with_what_was_done_to_them(project: Project) -> None:
+    found = left(project.out, receipts(project.out)[-1], Keyring.load(project.keys))
     schema = next(each.schema for path, each in found.items() if path.startswith("records"))
     assert schema.field("device_id").metadata[b"minimize:key"] == b"device/1"
 
 
-def test_it_is_sealed_and_its_digest_stands_in_the_receipt(house: House) -> None:
-    receipt = receipts(house.out)[-1]
-    path = house.out / "runs" / receipt.run_id / LEFT
+def test_it_is_sealed_and_its_digest_stands_in_the_receipt(project: Project) -> None:
+    receipt = receipts(project.out)[-1]
+    path = project.out / "runs" / receipt.run_id / LEFT
     assert LEFT in receipt.files
     assert b"north" not in path.read_bytes()
-    assert not stat.S_IMODE(house.out.stat().st_mode) & 0o077
-    minimize.verify(house.out, keys=house.keys)
+    assert not stat.S_IMODE(project.out.stat().st_mode) & 0o077
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_another_keyring_opens_nothing(house: House) -> None:
-    other = new_keyring(house.folder / "other.keys", ("device",), now=AT)
-    assert left(house.out, receipts(house.out)[-1], other) == {}
+def test_another_keyring_opens_nothing(project: Project) -> None:
+    other = new_keyring(project.folder / "other.keys", ("device",), now=AT)
+    assert left(project.out, receipts(project.out)[-1], other) == {}
 
 
 def test_a_first_run_takes_nothing_away(tmp_path: Path) -> None:
-    house = built(tmp_path)
-    house.brings(RECORDS)
-    assert LEFT not in house.run().files
+    project = new_project(tmp_path)
+    project.records(RECORDS)
+    assert LEFT not in project.run().files
 
 
 def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path: Path) -> None:
-    house = built(tmp_path)
-    house.brings(RECORDS)
-    first = house.run()
-    for path in house.files():
-        (house.out / path).write_bytes(b"nothing")
-    assert LEFT not in house.run().files
-    assert leaving(house.out, (first,), [*house.files(), "records/other.parquet"], Keyring.load(house.keys)) == {}
+    project = new_project(tmp_path)
+    project.records(RECORDS)
+    first = project.run()
+    for path in project.files():
+        (project.out / path).write_bytes(b"nothing")
+    assert LEFT not in project.run().files
+    assert leaving(project.out, (first,), [*project.files(), "records/other.parquet"], Keyring.load(project.keys)) == {}
 
 
-def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_again(house: House) -> None:
-    chain, keys = receipts(house.out), Keyring.load(house.keys)
-    paths = [path for path in house.files() if path.startswith("records")]
-    told = leaving(house.out, chain, paths, keys)
-    shown = Leaving.of(house.out, chain, paths, keys)
+def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_again(project: Project) -> None:
+    chain, keys = receipts(project.out), Keyring.load(project.keys)
+    paths = [path for path in project.files() if path.startswith("records")]
+    told = leaving(project.out, chain, paths, keys)
+    shown = Leaving.of(project.out, chain, paths, keys)
     for path in paths:
-        stored = open_stored(house.out, path, encoded=True, also=["device_id"])
+        stored = open_stored(project.out, path, encoded=True, also=["device_id"])
         showing = shown(stored)
         assert showing is not None
         for batch in stored.batches():
             showing(batch)
         showing.close()
-        (house.out / path).unlink()
+        (project.out / path).unlink()
     assert opened(shown.attachments()[LEFT], keys) == opened(told[LEFT], keys)
 
 
-def test_of_a_file_that_is_not_to_be_told_of_nothing_is_looked_at(house: House) -> None:
-    shown = Leaving.of(house.out, receipts(house.out), [], Keyring.load(house.keys))
-    assert shown(open_stored(house.out, next(iter(house.files())))) is None
+def test_of_a_file_that_is_not_to_be_told_of_nothing_is_looked_at(project: Project) -> None:
+    shown = Leaving.of(project.out, receipts(project.out), [], Keyring.load(project.keys))
+    assert shown(open_stored(project.out, next(iter(project.files())))) is None
     assert shown.attachments() == {}
 
 
 def test_a_tenant_under_a_pseudonym_is_not_named(tmp_path: Path) -> None:
-    house = built(tmp_path, ("device", "user"))
-    house.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
+    project = new_project(tmp_path, ("device", "user"))
+    project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
     for _ in range(2):
-        house.brings(RECORDS)
-        house.run()
-    assert {name: each.rows for name, each in held(house)["records"].items()} == {None: len(RECORDS)}
+        project.records(RECORDS)
+        project.run()
+    assert {name: each.rows for name, each in held(project)["records"].items()} == {None: len(RECORDS)}
 
 
-def test_what_left_before_does_not_go_along(house: House) -> None:
-    house.brings(events(70))
-    house.run()
-    run = receipts(house.out)[-1]
-    assert {each.rows for each in held(house)["records"].values()} == {len(RECORDS) // 2}
-    assert all(LEFT in each.files for each in (run, receipts(house.out)[1]))
+def test_what_left_before_does_not_go_along(project: Project) -> None:
+    project.records(events(70))
+    project.run()
+    run = receipts(project.out)[-1]
+    assert {each.rows for each in held(project)["records"].values()} == {len(RECORDS) // 2}
+    assert all(LEFT in each.files for each in (run, receipts(project.out)[1]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6))))

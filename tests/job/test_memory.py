@@ -10,23 +10,26 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.spill import Piece, Vault
-from tests.job.house import BEFORE, House, events
+from tests.project import BEFORE, Builds, Project, events
 
 
-@pytest.fixture(name="fleet")
-def _fleet(house: House) -> House:
+def fleet_content(project: Project) -> None:
     """Two dates of enough devices and models for a tally not to fit."""
-    house.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}})
+    project.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}})
     for day, first in ((None, 0), (BEFORE, 300)):
         rows = [
             {**event, "device_id": f"device {number % 700}", "model": f"a model with a long name {number % 211}"}
             for number, event in enumerate(events(1500, first))
         ]
-        house.brings(rows, **({} if day is None else {"day": day}))
-    return house
+        project.records(rows, **({} if day is None else {"day": day}))
 
 
-def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(name="fleet")
+def _fleet(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, fleet_content)
+
+
+def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     put, pieces = Vault.put, list[Piece]()
 
     def counted(vault: Vault, *content: Any) -> Piece:
@@ -45,23 +48,23 @@ def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: House, monkey
         assert fleet.rows(name) == fleet.rows(name, fleet.folder / "within")
 
 
-def test_a_size_that_is_none_is_told_before_anything_is_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_MEMORY", "plenty")
     with pytest.raises(ConfigurationError, match="MINIMIZE_MEMORY is no size"):
-        house.run()
+        project.run()
 
 
-def test_the_house_says_how_much_a_run_may_take(fleet: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_house_says_how_much_a_run_may_take(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Vault, "put", lambda *_: pytest.fail("set aside"))
-    fleet.says("minimize", {"memory": "1GiB"})
+    fleet.write("minimize", {"memory": "1GiB"})
     assert fleet.run().rows.read == 3000
-    fleet.says("minimize", {"memory": 1})
+    fleet.write("minimize", {"memory": 1})
     with pytest.raises(pytest.fail.Exception, match="set aside"):
         fleet.run()
 
 
 def test_a_disk_without_room_stops_the_run_and_nothing_is_published(
-    fleet: House, monkeypatch: pytest.MonkeyPatch
+    fleet: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -11,16 +11,16 @@ from minimize.exchange.base import Asked
 from minimize.exchange.doing import exported
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.review.explaining import explain
-from tests.job.house import House, events
+from tests.project import Project, events
 
 HINT = "name the pipeline that made it, not its output"
 
 
 @pytest.fixture(name="out")
-def _out(house: House) -> Path:
-    house.brings(events(9))
-    house.run()
-    return house.out
+def _out(project: Project) -> Path:
+    project.records(events(9))
+    project.run()
+    return project.out
 
 
 def fault(caught: pytest.ExceptionInfo[PolicyError]) -> tuple[str, str, str]:

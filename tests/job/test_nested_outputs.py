@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import minimize
-from tests.job.house import BEFORE, DAY, House, event
+from tests.project import BEFORE, DAY, Project, event
 
 FIELDS = {
     "/apps/*/name": {"type": "string", "do": "keep"},
@@ -34,9 +34,9 @@ def records(first: int) -> list[dict[str, object]]:
 
 
 @pytest.fixture(name="out")
-def _out(house: House) -> Path:
-    house.policy(FIELDS)
-    house.pipeline(
+def _out(project: Project) -> Path:
+    project.policy(FIELDS)
+    project.pipeline(
         aggregates={
             "by_app": {
                 "group_by": {"app": "/apps/*/name"},
@@ -45,11 +45,11 @@ def _out(house: House) -> Path:
             }
         }
     )
-    house.brings(records(0))
-    house.brings(records(100), day=BEFORE)
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
-    return house.out
+    project.records(records(0))
+    project.records(records(100), day=BEFORE)
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
+    return project.out
 
 
 def in_pandas(root: Path) -> int:

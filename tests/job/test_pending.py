@@ -12,20 +12,23 @@ from minimize.errors import StoppedError
 from minimize.job import unfinished
 from minimize.job.pending import Arrival, arrival
 from minimize.receipt import in_force
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 FIRST = "2026-11-22"
 LATER = AT + timedelta(hours=1)
 
 
-@pytest.fixture(name="nights")
-def _nights(house: House) -> House:
+def nights_content(project: Project) -> None:
     """Two dates that were run, each by itself."""
-    house.pipeline(aggregates=None)
+    project.pipeline(aggregates=None)
     for day, first in ((BEFORE, 0), (DAY, 100)):
-        house.brings(events(20, first), day=day)
-        house.run(date=day)
-    return house
+        project.records(events(20, first), day=day)
+        project.run(date=day)
+
+
+@pytest.fixture(name="nights")
+def _nights(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, nights_content)
 
 
 def test_a_date_that_never_ran_is_new() -> None:
@@ -46,19 +49,19 @@ def test_a_file_less_is_no_change_but_a_loss() -> None:
     assert arrival({}, {"a": "1", "b": "2"}) == Arrival("gone", 2)
 
 
-def test_where_nothing_arrived_there_is_nothing_to_do(nights: House) -> None:
+def test_where_nothing_arrived_there_is_nothing_to_do(nights: Project) -> None:
     assert nights.run(pending=True, at=LATER).sequence == 0
 
 
-def test_a_new_date_is_run_and_no_other(nights: House) -> None:
-    nights.brings(events(5, 200), day=FIRST)
+def test_a_new_date_is_run_and_no_other(nights: Project) -> None:
+    nights.records(events(5, 200), day=FIRST)
     receipt = nights.run(pending=True, at=LATER)
     assert receipt.dates == (FIRST,)
     assert len(nights.rows()) == 45
 
 
-def test_a_late_file_reopens_its_date_which_is_replaced_whole(nights: House) -> None:
-    nights.brings(events(3, 300), day=BEFORE, name="late")
+def test_a_late_file_reopens_its_date_which_is_replaced_whole(nights: Project) -> None:
+    nights.records(events(3, 300), day=BEFORE, name="late")
     receipt = nights.run(pending=True, at=LATER)
     assert receipt.dates == (BEFORE,)
     assert receipt.rows.read == 23
@@ -67,16 +70,16 @@ def test_a_late_file_reopens_its_date_which_is_replaced_whole(nights: House) -> 
     assert nights.run(pending=True, at=LATER).sequence == 0
 
 
-def test_several_dates_that_changed_are_one_run_and_told_apart_afterwards(nights: House) -> None:
+def test_several_dates_that_changed_are_one_run_and_told_apart_afterwards(nights: Project) -> None:
     for day in (BEFORE, DAY):
-        nights.brings(events(3, 300), day=day, name="late")
+        nights.records(events(3, 300), day=day, name="late")
     assert nights.run(pending=True, at=LATER).dates == (BEFORE, DAY)
-    nights.brings(events(1, 400), day=DAY, name="later")
+    nights.records(events(1, 400), day=DAY, name="later")
     assert nights.run(pending=True, at=LATER).dates == (DAY,)
 
 
-def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: House, caplog: pytest.LogCaptureFixture) -> None:
-    late = nights.brings(events(3, 300), day=BEFORE, name="late")
+def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog: pytest.LogCaptureFixture) -> None:
+    late = nights.records(events(3, 300), day=BEFORE, name="late")
     nights.run(pending=True, at=LATER)
     late.unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
@@ -88,7 +91,7 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: House, caplog: p
     assert len(nights.rows()) == 43
 
 
-def test_a_date_whose_files_are_all_gone_stands_as_it_is(nights: House) -> None:
+def test_a_date_whose_files_are_all_gone_stands_as_it_is(nights: Project) -> None:
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     receipt = nights.run(pending=True, at=LATER)
     assert (receipt.sequence, receipt.skipped) == (0, None)
@@ -96,59 +99,59 @@ def test_a_date_whose_files_are_all_gone_stands_as_it_is(nights: House) -> None:
 
 
 def test_a_date_asked_by_name_is_run_with_what_is_left_and_the_loss_is_told(
-    nights: House, caplog: pytest.LogCaptureFixture
+    nights: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nights.brings(events(3, 300), day=BEFORE, name="b")
+    nights.records(events(3, 300), day=BEFORE, name="b")
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
         assert nights.run(date=BEFORE, at=LATER).rows.read == 3
     assert "1 of the files that it was made from before are gone" in caplog.text
 
 
-def test_a_span_limits_what_is_pending(nights: House) -> None:
+def test_a_span_limits_what_is_pending(nights: Project) -> None:
     for day in (BEFORE, DAY):
-        nights.brings(events(3, 300), day=day, name="late")
+        nights.records(events(3, 300), day=day, name="late")
     assert nights.run(pending=True, since=DAY, at=LATER).dates == (DAY,)
     assert nights.run(pending=True, until=BEFORE, at=LATER).dates == (BEFORE,)
 
 
-def test_a_span_runs_its_dates(nights: House) -> None:
-    nights.brings(events(5, 200), day=FIRST)
+def test_a_span_runs_its_dates(nights: Project) -> None:
+    nights.records(events(5, 200), day=FIRST)
     assert nights.run(since=FIRST, until=BEFORE, at=LATER).dates == (FIRST, BEFORE)
 
 
-def test_a_source_without_dates_is_pending_as_a_whole(house: House) -> None:
-    house.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
-    house.brings(events(4))
-    assert house.run(pending=True).rows.read == 4
-    assert house.run(pending=True).sequence == 0
-    house.brings(events(2, 50), name="b")
-    assert house.run(pending=True).rows.read == 6
+def test_a_source_without_dates_is_pending_as_a_whole(project: Project) -> None:
+    project.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
+    project.records(events(4))
+    assert project.run(pending=True).rows.read == 4
+    assert project.run(pending=True).sequence == 0
+    project.records(events(2, 50), name="b")
+    assert project.run(pending=True).rows.read == 6
 
 
-def test_killed_between_dates_the_next_pending_run_does_the_rest(nights: House) -> None:
-    nights.brings(events(5, 200), day=FIRST)
-    nights.brings(events(3, 300), day=BEFORE, name="late")
+def test_killed_between_dates_the_next_pending_run_does_the_rest(nights: Project) -> None:
+    nights.records(events(5, 200), day=FIRST)
+    nights.records(events(3, 300), day=BEFORE, name="late")
     nights.run(date=FIRST, at=LATER)
     assert nights.run(pending=True, at=LATER).dates == (BEFORE,)
     assert sum(file.rows for file in in_force(minimize_receipts(nights))["records"]) == 48
 
 
-def minimize_receipts(house: House) -> list[minimize.Receipt]:
-    paths = (house.out / "runs").glob("*/receipt.json")
+def minimize_receipts(project: Project) -> list[minimize.Receipt]:
+    paths = (project.out / "runs").glob("*/receipt.json")
     return sorted((minimize.Receipt.from_json(path.read_bytes()) for path in paths), key=lambda each: each.sequence)
 
 
 @pytest.fixture(name="bad")
-def _bad(nights: House) -> House:
+def _bad(nights: Project) -> Project:
     """A new date that is sound, and one that ran and of which much is broken now."""
     nights.pipeline(aggregates=None, quarantine={"stop_above": 0.1})
-    nights.brings(events(20), day=FIRST)
-    nights.brings(["broken"] * 5, day=DAY, name="z")
+    nights.records(events(20), day=FIRST)
+    nights.records(["broken"] * 5, day=DAY, name="z")
     return nights
 
 
-def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: Project, caplog: pytest.LogCaptureFixture) -> None:
     receipt = bad.run(pending=True)
     assert (receipt.dates, receipt.skipped) == ((FIRST,), {DAY: "stopped"})
     assert "W024" in {getattr(record, "code", "") for record in caplog.records}
@@ -156,13 +159,13 @@ def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: House, caplog: py
     minimize.verify(bad.out, keys=bad.keys)
 
 
-def test_once_a_bad_date_is_mended_it_is_done(bad: House) -> None:
+def test_once_a_bad_date_is_mended_it_is_done(bad: Project) -> None:
     bad.run(pending=True)
-    bad.brings(events(5, 200), day=DAY, name="z")
+    bad.records(events(5, 200), day=DAY, name="z")
     assert bad.run(pending=True).dates == (DAY,)
 
 
-def test_where_all_pending_dates_are_bad_nothing_is_published(bad: House) -> None:
+def test_where_all_pending_dates_are_bad_nothing_is_published(bad: Project) -> None:
     bad.run(pending=True)
     stood = bad.files()
     with pytest.raises(StoppedError, match=DAY):

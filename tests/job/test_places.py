@@ -13,7 +13,7 @@ import pytest
 
 import minimize
 from minimize.techniques import TECHNIQUES
-from tests.job.house import AT, TIME, House, event
+from tests.project import AT, TIME, Project, event
 
 KEYED = object()
 """Stands for what only the keyring knows: some text or time that is not the value."""
@@ -113,14 +113,14 @@ PLACES: dict[str, tuple[str, Nest, Callable[[pa.DataType], pa.DataType], Nest]] 
 
 
 @pytest.fixture(name="place", params=list(PLACES.values()), ids=list(PLACES))
-def _place(request: pytest.FixtureRequest, house: House) -> Any:
-    (house.folder / "models.csv").write_text(HIERARCHY)
+def _place(request: pytest.FixtureRequest, project: Project) -> Any:
+    (project.folder / "models.csv").write_text(HIERARCHY)
     pointer = request.param[0]
     fields = {pointer.format(f"c{number}"): {"type": word, "do": do} for number, (word, _, do, _) in enumerate(CASES)}
     maps = {f"/c{number}": {"type": "map"} for number in range(len(CASES))} if pointer == "/{0}/*" else {}
     is_map = isinstance(request.param[1](0), dict) and maps
-    house.policy(fields | (maps if is_map else {}))
-    house.pipeline(aggregates=None, settings=None)
+    project.policy(fields | (maps if is_map else {}))
+    project.pipeline(aggregates=None, settings=None)
     return request.param
 
 
@@ -149,21 +149,21 @@ def columns(place: Any) -> pa.Table:
     return pa.table({**flat, "event_time": pa.array(times, TIME), **numbers, **table})
 
 
-def test_what_comes_out_is_the_same_from_every_source_nested_as_it_came_in(house: House, place: Any) -> None:
+def test_what_comes_out_is_the_same_from_every_source_nested_as_it_came_in(project: Project, place: Any) -> None:
     _, nest, _, released = place
     values = {f"c{number}": nest(value) for number, (_, value, _, _) in enumerate(CASES)}
-    house.brings([event(0, **values), event(2)])
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
-    rows = house.rows()
+    project.records([event(0, **values), event(2)])
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
+    rows = project.rows()
 
-    house.reads("parquet", aggregates=None, settings=None)
-    house.columns(columns(place))
-    house.run(output=house.folder / "other")
-    minimize.verify(house.folder / "other", keys=house.keys)
-    assert house.rows(output=house.folder / "other") == rows
+    project.source("parquet", aggregates=None, settings=None)
+    project.columns(columns(place))
+    project.run(output=project.folder / "other")
+    minimize.verify(project.folder / "other", keys=project.keys)
+    assert project.rows(output=project.folder / "other") == rows
 
-    kept = minimize.apply(house.folder / "policy.yaml", columns(place), keys=house.keys, at=AT)
+    kept = minimize.apply(project.folder / "policy.yaml", columns(place), keys=project.keys, at=AT)
     names = [f"c{number}" for number in range(len(CASES))]
     (full, empty) = kept.select(names).to_pylist()
     for name, (word, value, do, due) in zip(names, CASES, strict=True):
@@ -182,14 +182,14 @@ MADE = {
 }
 
 
-def test_a_position_is_made_from_two_fields_and_neither_leaves(house: House) -> None:
-    house.policy(POSITION | MADE)
-    house.pipeline(aggregates=None, settings=None)
+def test_a_position_is_made_from_two_fields_and_neither_leaves(project: Project) -> None:
+    project.policy(POSITION | MADE)
+    project.pipeline(aggregates=None, settings=None)
     where = [(48.8566, 2.3522), (91.0, 2.0), (48.8566, None), (None, None)]
-    house.brings([event(row, lat=lat, at={"lon": lon}) for row, (lat, lon) in enumerate(where)])
-    fields = house.run().fields
-    minimize.verify(house.out, keys=house.keys)
-    rows = house.rows()
+    project.records([event(row, lat=lat, at={"lon": lon}) for row, (lat, lon) in enumerate(where)])
+    fields = project.run().fields
+    minimize.verify(project.out, keys=project.keys)
+    rows = project.rows()
     assert [(fields[name].values, fields[name].unparsable) for name in ("cell", "hex")] == [(3, 1), (3, 1)]
     (full,) = (row for row in rows if row["hex"] is not None)
     assert abs(full["cell"]["lat"] - 48.8566) < 0.005
@@ -197,38 +197,38 @@ def test_a_position_is_made_from_two_fields_and_neither_leaves(house: House) -> 
     assert sorted(str(row["there"]) for row in rows) == ["None", "True", "True", "True"]
     assert not {"lat", "at"} & set(full)
 
-    house.reads("parquet", aggregates=None, settings=None)
+    project.source("parquet", aggregates=None, settings=None)
     flat = [event(row) for row in range(4)]
     times = pa.array([datetime.fromisoformat(row.pop("event_time")) for row in flat], TIME)
     table = pa.Table.from_pylist(
         [{**row, "lat": lat, "at": {"lon": lon}} for row, (lat, lon) in zip(flat, where, strict=True)]
     )
-    house.columns(table.append_column("event_time", times))
-    house.run(output=house.folder / "other")
-    minimize.verify(house.folder / "other", keys=house.keys)
-    assert house.rows(output=house.folder / "other") == rows
+    project.columns(table.append_column("event_time", times))
+    project.run(output=project.folder / "other")
+    minimize.verify(project.folder / "other", keys=project.keys)
+    assert project.rows(output=project.folder / "other") == rows
 
 
 @pytest.mark.parametrize("text", [HIERARCHY, HIERARCHY.replace(";", ","), "\ufeff" + HIERARCHY.replace("\n", "\r\n")])
-def test_a_hierarchy_is_read_from_beside_the_policy_whatever_it_is_written_with(house: House, text: str) -> None:
-    (house.folder / "beside").mkdir()
-    (house.folder / "beside" / "models.csv").write_text(text, newline="")
-    house.policy({"model": {"type": "string", "do": {"generalize": {"hierarchy": "beside/models.csv", "level": 1}}}})
-    house.pipeline(aggregates=None, settings=None)
-    house.brings([event(0, model="Nexus 5X"), event(1, model="nexus 5x"), event(2, model=None)])
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
-    assert {str(row["model"]) for row in house.rows()} == {"Nexus", "*", "None"}
+def test_a_hierarchy_is_read_from_beside_the_policy_whatever_it_is_written_with(project: Project, text: str) -> None:
+    (project.folder / "beside").mkdir()
+    (project.folder / "beside" / "models.csv").write_text(text, newline="")
+    project.policy({"model": {"type": "string", "do": {"generalize": {"hierarchy": "beside/models.csv", "level": 1}}}})
+    project.pipeline(aggregates=None, settings=None)
+    project.records([event(0, model="Nexus 5X"), event(1, model="nexus 5x"), event(2, model=None)])
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
+    assert {str(row["model"]) for row in project.rows()} == {"Nexus", "*", "None"}
 
 
-def test_an_integer_finds_its_line_in_a_hierarchy(house: House) -> None:
-    (house.folder / "sizes.csv").write_text("13;10-19;*\n0;0-9;*\n")
-    house.policy({"storage": {"type": "integer", "do": {"generalize": {"hierarchy": "sizes.csv", "level": 1}}}})
-    house.pipeline(aggregates=None, settings=None)
-    house.brings(event(row) for row in range(3))
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
-    assert sorted(row["storage"] for row in house.rows()) == ["*", "0-9", "10-19"]
+def test_an_integer_finds_its_line_in_a_hierarchy(project: Project) -> None:
+    (project.folder / "sizes.csv").write_text("13;10-19;*\n0;0-9;*\n")
+    project.policy({"storage": {"type": "integer", "do": {"generalize": {"hierarchy": "sizes.csv", "level": 1}}}})
+    project.pipeline(aggregates=None, settings=None)
+    project.records(event(row) for row in range(3))
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
+    assert sorted(row["storage"] for row in project.rows()) == ["*", "0-9", "10-19"]
 
 
 def first(do: Any) -> str:
@@ -239,9 +239,9 @@ def first(do: Any) -> str:
 
 @pytest.mark.parametrize("names_somebody", [False, True])
 def test_an_identifier_has_the_category_that_its_technique_gives_and_verification_says_so_too(
-    house: House, names_somebody: bool
+    project: Project, names_somebody: bool
 ) -> None:
-    (house.folder / "models.csv").write_text(HIERARCHY)
+    (project.folder / "models.csv").write_text(HIERARCHY)
     near = {
         "round",
         "bin",
@@ -250,9 +250,9 @@ def test_an_identifier_has_the_category_that_its_technique_gives_and_verificatio
     }
     guessed = [first(do) in near for _, _, do, _ in CASES]
     chosen = [case for case, known in zip(CASES, guessed, strict=True) if known == names_somebody and case[2] != CHAIN]
-    house.policy({f"c{n}": {"type": w, "role": "identifier", "do": do} for n, (w, _, do, _) in enumerate(chosen)})
-    house.pipeline(aggregates=None, settings=None, records={"must_be": "identified"})
-    house.brings([event(0, **{f"c{n}": value for n, (_, value, _, _) in enumerate(chosen)})])
-    receipt = house.run()
-    minimize.verify(house.out, keys=house.keys)
+    project.policy({f"c{n}": {"type": w, "role": "identifier", "do": do} for n, (w, _, do, _) in enumerate(chosen)})
+    project.pipeline(aggregates=None, settings=None, records={"must_be": "identified"})
+    project.records([event(0, **{f"c{n}": value for n, (_, value, _, _) in enumerate(chosen)})])
+    receipt = project.run()
+    minimize.verify(project.out, keys=project.keys)
     assert receipt.outputs["records"].category == ("identified" if names_somebody else "pseudonymized")

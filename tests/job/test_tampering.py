@@ -17,29 +17,29 @@ from minimize.io import history
 from minimize.keys import Keyring
 from minimize.receipt import check_chain
 from minimize.verifying import check
-from tests.job.house import BEFORE, DAY, House, built, events
+from tests.project import BEFORE, DAY, Project, events, new_project
 
 Way = tuple[str | int, ...]
 
 
-@pytest.fixture(scope="module", name="house")
-def _house(tmp_path_factory: pytest.TempPathFactory) -> House:
+@pytest.fixture(scope="module", name="project")
+def _project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Three runs: a day, the day before, and the first day again."""
-    house = built(tmp_path_factory.mktemp("house"))
-    house.brings([*events(24), "no json"])
-    house.brings([*events(24, 100), "no json"], day=BEFORE)
+    project = new_project(tmp_path_factory.mktemp("project"))
+    project.records([*events(24), "no json"])
+    project.records([*events(24, 100), "no json"], day=BEFORE)
     for day in (DAY, BEFORE, DAY):
-        house.run(date=day)
-    return house
+        project.run(date=day)
+    return project
 
 
 @pytest.fixture(name="out")
-def _out(house: House, tmp_path: Path) -> Path:
-    return shutil.copytree(house.out, tmp_path / "out")
+def _out(project: Project, tmp_path: Path) -> Path:
+    return shutil.copytree(project.out, tmp_path / "out")
 
 
-def codes(house: House, out: Path) -> set[str]:
-    return {finding.code for finding in check(out, keys=house.keys) if finding.severity == "error"}
+def codes(project: Project, out: Path) -> set[str]:
+    return {finding.code for finding in check(out, keys=project.keys) if finding.severity == "error"}
 
 
 def receipts(out: Path) -> list[Path]:
@@ -66,24 +66,24 @@ def other(value: Any) -> Any:
     return {"more": 1} if value == {} else ["more"] if value == [] else 1
 
 
-def test_an_untouched_output_is_verified(house: House, out: Path) -> None:
-    assert codes(house, out) == set()
+def test_an_untouched_output_is_verified(project: Project, out: Path) -> None:
+    assert codes(project, out) == set()
 
 
-def signed(house: House, out: Path) -> bool:
+def signed(project: Project, out: Path) -> bool:
     """Whether the receipts can be read and stand as a chain under their signatures."""
     try:
-        return not check_chain(history.receipts(out), Keyring.load(house.keys))
+        return not check_chain(history.receipts(out), Keyring.load(project.keys))
     except OutputError:
         return False
 
 
-def test_the_untouched_receipts_are_signed(house: House, out: Path) -> None:
-    assert signed(house, out)
+def test_the_untouched_receipts_are_signed(project: Project, out: Path) -> None:
+    assert signed(project, out)
 
 
 @pytest.mark.parametrize("turn", [0, 2])
-def test_every_word_of_a_receipt_counts(house: House, out: Path, turn: int) -> None:
+def test_every_word_of_a_receipt_counts(project: Project, out: Path, turn: int) -> None:
     path = receipts(out)[turn]
     text, unnoticed = path.read_text(), []
     for way, value in leaves(json.loads(text)):
@@ -93,7 +93,7 @@ def test_every_word_of_a_receipt_counts(house: House, out: Path, turn: int) -> N
             inner = inner[key]
         inner[way[-1]] = other(value)
         path.write_text(json.dumps(document))
-        if signed(house, out):
+        if signed(project, out):
             unnoticed.append(way)
     assert unnoticed == []
 
@@ -109,60 +109,60 @@ def _longer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("touch", [_flipped, _longer, Path.unlink])
-def test_every_file_counts(house: House, out: Path, touch: Callable[[Path], None]) -> None:
+def test_every_file_counts(project: Project, out: Path, touch: Callable[[Path], None]) -> None:
     unnoticed = []
     for path in sorted(path for path in out.rglob("*") if path.is_file() and path.name != ".lock"):
         content = path.read_bytes()
         if content or touch is not _flipped:
             touch(path)
-            if not codes(house, out):
+            if not codes(project, out):
                 unnoticed.append(path.relative_to(out))
             path.write_bytes(content)
     assert unnoticed == []
 
 
 @pytest.mark.parametrize(("turn", "code"), [(0, "V002"), (1, "V002"), (2, "V014")])
-def test_a_run_that_was_taken_away_is_missed(house: House, out: Path, turn: int, code: str) -> None:
+def test_a_run_that_was_taken_away_is_missed(project: Project, out: Path, turn: int, code: str) -> None:
     shutil.rmtree(receipts(out)[turn].parent)
-    assert code in codes(house, out)
+    assert code in codes(project, out)
 
 
-def test_two_receipts_that_change_places_are_found(house: House, out: Path) -> None:
+def test_two_receipts_that_change_places_are_found(project: Project, out: Path) -> None:
     first, _, third = receipts(out)
     one, other = first.read_bytes(), third.read_bytes()
     first.write_bytes(other)
     third.write_bytes(one)
-    assert "V001" in codes(house, out)
+    assert "V001" in codes(project, out)
 
 
-def test_a_file_that_was_replaced_and_is_put_back_is_found(house: House, out: Path) -> None:
+def test_a_file_that_was_replaced_and_is_put_back_is_found(project: Project, out: Path) -> None:
     replaced = json.loads(receipts(out)[2].read_text())["replaces"][0]["path"]
     current = next((out / replaced).parent.glob("*.parquet"))
     shutil.copy(current, out / replaced)
-    assert codes(house, out) == {"V014"}
+    assert codes(project, out) == {"V014"}
 
 
 @pytest.mark.parametrize("act", [Path.rename, shutil.copytree])
-def test_a_partition_of_another_date_is_found(house: House, out: Path, act: Callable[[Path, Path], Any]) -> None:
+def test_a_partition_of_another_date_is_found(project: Project, out: Path, act: Callable[[Path, Path], Any]) -> None:
     act(out / "records" / f"date={DAY}", out / "records" / "date=2026-01-01")
-    assert "V014" in codes(house, out)
+    assert "V014" in codes(project, out)
 
 
 def test_a_run_that_shows_small_groups_is_found_though_it_is_signed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = built(tmp_path)
-    house.brings(events(2))
+    project = new_project(tmp_path)
+    project.records(events(2))
     monkeypatch.setattr(Contributors, "distinct", lambda self, groups, field=None: np.full(len(groups), 99))
-    house.run()
-    assert "V041" in codes(house, house.out)
+    project.run()
+    assert "V041" in codes(project, project.out)
 
 
 def test_a_run_that_groups_by_raw_times_is_found_though_it_is_signed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = built(tmp_path)
-    house.brings(events(40))
+    project = new_project(tmp_path)
+    project.records(events(40))
     monkeypatch.setattr("minimize.aggregates.groups.truncated", lambda values, unit: values)
-    house.run()
-    assert codes(house, house.out) == {"V030"}
+    project.run()
+    assert codes(project, project.out) == {"V030"}

@@ -10,7 +10,7 @@ import pytest
 
 import minimize
 from minimize.errors import SourceError
-from tests.job.house import DAY, House, events
+from tests.project import DAY, Project, events
 
 
 def meanwhile(act: Callable[[], object]) -> Callable[[int, int], None]:
@@ -41,22 +41,22 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("how", CHANGES)
-def test_it_is_noticed_and_what_stood_before_still_stands(house: House, how: str) -> None:
-    file = house.brings(events(20))
-    house.run()
-    standing = minimize.files(house.out)
+def test_it_is_noticed_and_what_stood_before_still_stands(project: Project, how: str) -> None:
+    file = project.records(events(20))
+    project.run()
+    standing = minimize.files(project.out)
     with pytest.raises(SourceError) as caught:
-        house.run(progress=meanwhile(lambda: CHANGES[how](file)))
+        project.run(progress=meanwhile(lambda: CHANGES[how](file)))
     assert f"{DAY}/a.ndjson.gz" in caught.value.message
-    assert minimize.files(house.out) == standing
+    assert minimize.files(project.out) == standing
     assert not [
-        path for path in (house.out / "runs").iterdir() if path.is_dir() and not (path / "receipt.json").exists()
+        path for path in (project.out / "runs").iterdir() if path.is_dir() and not (path / "receipt.json").exists()
     ]
 
 
-def test_the_next_run_is_of_what_is_there_then(house: House) -> None:
-    file = house.brings(events(20))
+def test_the_next_run_is_of_what_is_there_then(project: Project) -> None:
+    file = project.records(events(20))
     with pytest.raises(SourceError):
-        house.run(progress=meanwhile(lambda: house.brings(events(25))))
+        project.run(progress=meanwhile(lambda: project.records(events(25))))
     assert file.exists()
-    assert house.run().rows.read == 25
+    assert project.run().rows.read == 25

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.leak.canary import Canary
-from tests.leak.house import CANARIES, DAY, PIPELINE, POLICY, SETTINGS, VALUE, records
+from tests.leak.planted import CANARIES, DAY, PIPELINE, POLICY, SETTINGS, VALUE, records
 
 MORE = tuple(
     Canary(place, f"CANARY-{place.replace(' ', '-')}-{number:02}x")

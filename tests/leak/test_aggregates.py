@@ -10,7 +10,7 @@ import pytest
 
 import minimize as library
 from tests.leak.canary import Canary
-from tests.leak.house import AT, DAY
+from tests.leak.planted import AT, DAY
 from tests.leak.sweep import found
 from tests.leak.test_run import minimize
 

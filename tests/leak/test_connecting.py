@@ -14,7 +14,7 @@ from minimize.errors import NotPermitted
 from minimize.governance.sharing.connecting import Passing
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import RECORDS, House
+from tests.governance.sharing.sender import RECORDS, Sender
 from tests.governance.sharing.test_connecting import connected
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
@@ -28,18 +28,18 @@ WORDS = [CANARIES[0].value, None, CANARIES[0].value, CANARIES[1].value]
 PLANTED = RECORDS.append_column("newPassword", pa.array(WORDS, pa.string()))
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house whose temporary files stand where the sweep looks."""
+@pytest.fixture(name="sender")
+def _sender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    """A sender whose temporary files stand where the sweep looks."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept" / "tmp").mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "kept" / "tmp"))
-    return connected(House(tmp_path / "kept").agree("north", "south"))
+    return connected(Sender(tmp_path / "kept").agree("north", "south"))
 
 
 @pytest.mark.parametrize("ending", [None, "parquet", "csv", "ndjson"])
 def test_nothing_that_stays_behind_holds_a_secret(
-    house: House, ending: str | None, caplog: pytest.LogCaptureFixture
+    sender: Sender, ending: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     seen: list[bool] = []
@@ -47,42 +47,42 @@ def test_nothing_that_stays_behind_holds_a_secret(
     def connector(table: pa.Table) -> None:
         seen.append(CANARIES[0].value in table.column("newPassword").to_pylist())
 
-    with open_ledger(find_ledger(house.ledger)):  # keeps the write-ahead log where it is
-        to = None if ending is None else house.folder / f"payload.{ending}"
-        given = house.share(PLANTED, connector=connector, to=to)
-        assert found(CANARIES, house.folder) == set()
+    with open_ledger(find_ledger(sender.ledger)):  # keeps the write-ahead log where it is
+        to = None if ending is None else sender.folder / f"payload.{ending}"
+        given = sender.share(PLANTED, connector=connector, to=to)
+        assert found(CANARIES, sender.folder) == set()
     assert seen == [True]
     assert found(CANARIES, caplog.text.encode()) == set()
     if ending is None:
         assert set().union(*(found(CANARIES, text) for text in written(given))) == set()
 
 
-def test_a_secret_of_somebody_who_does_not_agree_reaches_nobody(house: House) -> None:
+def test_a_secret_of_somebody_who_does_not_agree_reaches_nobody(sender: Sender) -> None:
     handed: list[pa.Table] = []
-    house.share(PLANTED, connector=handed.append)
+    sender.share(PLANTED, connector=handed.append)
     assert set().union(*(found(CANARIES, text) for text in written(handed[0]))) == {CANARIES[0].place}
 
 
-def test_accounts_and_refusals_and_prints_hold_no_secret(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    account = house.dry(PLANTED, connector=lambda _: None)
+def test_accounts_and_refusals_and_prints_hold_no_secret(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
+    account = sender.dry(PLANTED, connector=lambda _: None)
     with pytest.raises(NotPermitted) as caught:
-        house.vendor_with("functions.sync.text_version", 9).share(PLANTED, connector=lambda _: None)
+        sender.vendor_with("functions.sync.text_version", 9).share(PLANTED, connector=lambda _: None)
     passing = Passing(PLANTED.schema, frozenset({"newPassword"}), PLANTED.to_batches())
-    act = house.act(PLANTED, connector=lambda _: None)
+    act = sender.act(PLANTED, connector=lambda _: None)
     told = [str(account), repr(account), str(account.as_json()), repr(caught.value), repr(passing), repr(act)]
     assert found(CANARIES, " ".join([*told, caplog.text]).encode()) == set()
     assert caught.value.__context__ is None
 
 
-def test_a_connector_that_fails_leaves_no_secret_behind(house: House) -> None:
+def test_a_connector_that_fails_leaves_no_secret_behind(sender: Sender) -> None:
     def fails(_: pa.Table) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        house.share(PLANTED, connector=fails, to=house.folder / "payload.parquet")
-    assert found(CANARIES, house.folder) == set()
+        sender.share(PLANTED, connector=fails, to=sender.folder / "payload.parquet")
+    assert found(CANARIES, sender.folder) == set()
 
 
-def test_the_control_is_caught_a_connector_that_writes_what_it_gets(house: House) -> None:
-    house.share(PLANTED, connector=lambda table: pq.write_table(table, house.folder / "leaked.parquet"))
-    assert found(CANARIES, house.folder) == {CANARIES[0].place}
+def test_the_control_is_caught_a_connector_that_writes_what_it_gets(sender: Sender) -> None:
+    sender.share(PLANTED, connector=lambda table: pq.write_table(table, sender.folder / "leaked.parquet"))
+    assert found(CANARIES, sender.folder) == {CANARIES[0].place}

@@ -11,51 +11,51 @@ import pytest
 import minimize
 from minimize.io.index.lens import Lens
 from minimize.keys import Keyring
-from tests.job.house import House, built, event
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
+from tests.project import Project, event, new_project
 
 DEVICES = [f"CANARY-device-{number:04}-5e1f77" for number in range(300)]
 
 
-@pytest.fixture(name="house", scope="module", params=["pseudonymize", "keep"])
-def _house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> House:
-    house = built(tmp_path_factory.mktemp("house"))
+@pytest.fixture(name="project", scope="module", params=["pseudonymize", "keep"])
+def _project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = new_project(tmp_path_factory.mktemp("project"))
     do = {"pseudonymize": {"key": "device"}} if request.param == "pseudonymize" else "keep"
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
-    house.pipeline(aggregates=None, records={})
-    house.brings(event(number, device_id=device) for number, device in enumerate(DEVICES))
-    house.run()
-    return house
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
+    project.pipeline(aggregates=None, records={})
+    project.records(event(number, device_id=device) for number, device in enumerate(DEVICES))
+    project.run()
+    return project
 
 
-def released(house: House) -> list[str]:
-    return sorted(set(minimize.read(house.out)["device_id"].to_pylist()))
+def released(project: Project) -> list[str]:
+    return sorted(set(minimize.read(project.out)["device_id"].to_pylist()))
 
 
-def planted(house: House) -> list[Canary]:
-    return [Canary(value, value) for value in {*DEVICES, *released(house)}]
+def planted(project: Project) -> list[Canary]:
+    return [Canary(value, value) for value in {*DEVICES, *released(project)}]
 
 
-def test_no_subject_and_no_released_value_is_in_an_index(house: House) -> None:
-    assert found(planted(house), house.out / "index") == set()
+def test_no_subject_and_no_released_value_is_in_an_index(project: Project) -> None:
+    assert found(planted(project), project.out / "index") == set()
 
 
-def test_no_prefix_of_a_hash_is_in_an_index(house: House) -> None:
-    [path] = (house.out / "index").rglob("*.index")
-    prefixes = Lens.of(Keyring.load(house.keys)).prefixes(pa.array(released(house)))
+def test_no_prefix_of_a_hash_is_in_an_index(project: Project) -> None:
+    [path] = (project.out / "index").rglob("*.index")
+    prefixes = Lens.of(Keyring.load(project.keys)).prefixes(pa.array(released(project)))
     assert len(prefixes) == len(DEVICES)
     stored = path.read_bytes()
     assert not any(word.tobytes() in stored or word.byteswap().tobytes() in stored for word in prefixes)
 
 
-def test_the_control_finds_them_where_the_index_is_not_sealed(house: House, tmp_path: Path) -> None:
-    (tmp_path / "open.index").write_bytes("\n".join(released(house)).encode())
-    assert found(planted(house), tmp_path) == set(released(house))
+def test_the_control_finds_them_where_the_index_is_not_sealed(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "open.index").write_bytes("\n".join(released(project)).encode())
+    assert found(planted(project), tmp_path) == set(released(project))
 
 
-def test_bytes_of_an_index_are_as_good_as_random(house: House) -> None:
-    [path] = (house.out / "index").rglob("*.index")
+def test_bytes_of_an_index_are_as_good_as_random(project: Project) -> None:
+    [path] = (project.out / "index").rglob("*.index")
     counts = np.bincount(np.frombuffer(path.read_bytes()[8:-16], np.uint8), minlength=256)
     expected = counts.sum() / 256
     assert float(((counts - expected) ** 2 / expected).sum()) < 400

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.leak.canary import Canary
-from tests.leak.house import AT, CANARIES, build
+from tests.leak.planted import AT, CANARIES, build
 from tests.leak.sweep import found
 from tests.leak.test_run import minimize
 

@@ -13,7 +13,7 @@ import minimize
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.leak.house import AT, CANARIES, VALUE, build
+from tests.leak.planted import AT, CANARIES, VALUE, build
 from tests.leak.sweep import found
 
 

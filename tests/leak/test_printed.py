@@ -23,7 +23,7 @@ from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from tests.leak.held import AT, PLANTED, PURPOSE, TABLE, plant, policy
-from tests.leak.house import CANARIES, build
+from tests.leak.planted import CANARIES, build
 from tests.leak.sweep import found
 from tests.leak.test_run import minimize as minimize_command
 

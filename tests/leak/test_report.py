@@ -12,7 +12,7 @@ import minimize
 from minimize.errors import MinimizeError
 from minimize.keys import new_keyring
 from minimize.report import Report, report_of
-from tests.leak.house import AT, CANARIES, VALUE, build
+from tests.leak.planted import AT, CANARIES, VALUE, build
 from tests.leak.sweep import found
 from tests.leak.test_printed import whole
 

@@ -19,7 +19,7 @@ from minimize.review.explaining import explain
 from minimize.review.recorded import Recorded
 from minimize.review.trial import Trial
 from minimize.review.trying import try_fixtures
-from tests.leak.house import AT, CANARIES, DAY, VALUE, build
+from tests.leak.planted import AT, CANARIES, DAY, VALUE, build
 from tests.leak.sweep import found
 from tests.leak.test_printed import whole
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.leak.canary import Canary
-from tests.leak.house import AT, CANARIES, DAY, VALUE, build
+from tests.leak.planted import AT, CANARIES, DAY, VALUE, build
 from tests.leak.sweep import found
 
 

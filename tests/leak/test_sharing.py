@@ -12,7 +12,7 @@ import pytest
 from minimize.errors import NotPermitted
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import NOW, RECORDS, House
+from tests.governance.sharing.sender import NOW, RECORDS, Sender
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 from tests.leak.test_memory import written
@@ -42,56 +42,56 @@ def planted() -> pa.Table:
     return pa.Table.from_pylist(rows, RECORDS.schema)
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="sender")
+def _sender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept").mkdir()
-    return House(tmp_path / "kept").agree("north", "south")
+    return Sender(tmp_path / "kept").agree("north", "south")
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
 def test_files_ledger_and_log_hold_nothing_that_stays(
-    house: House, ending: str, caplog: pytest.LogCaptureFixture
+    sender: Sender, ending: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with open_ledger(find_ledger(house.ledger)) as reader:  # keeps the write-ahead log where it is
-        house.share(planted(), to=house.folder / f"payload.{ending}")
+    with open_ledger(find_ledger(sender.ledger)) as reader:  # keeps the write-ahead log where it is
+        sender.share(planted(), to=sender.folder / f"payload.{ending}")
         reader.read(lambda connection: connection.in_transaction())
-        assert house.ledger.with_name("ledger.db-wal").stat().st_size > 0
-        assert found(CANARIES, house.folder) == set()
+        assert sender.ledger.with_name("ledger.db-wal").stat().st_size > 0
+        assert found(CANARIES, sender.folder) == set()
     assert found(CANARIES, caplog.text.encode()) == set()
 
 
-def test_what_is_given_in_memory_holds_nothing_that_stays(house: House) -> None:
-    given = house.share(planted())
+def test_what_is_given_in_memory_holds_nothing_that_stays(sender: Sender) -> None:
+    given = sender.share(planted())
     assert given.num_rows == 3
     assert set().union(*(found(CANARIES, text) for text in written(given))) == set()
 
 
-def test_refusals_and_accounts_tell_nothing_that_stays(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_refusals_and_accounts_tell_nothing_that_stays(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
     for tenant in ("north", "south"):
-        house.says(tenant, "withdrawn", at=NOW - timedelta(hours=1))
+        sender.consent(tenant, "withdrawn", at=NOW - timedelta(hours=1))
     with pytest.raises(NotPermitted) as caught:
-        house.share(planted())
-    account = house.dry(planted())
+        sender.share(planted())
+    account = sender.dry(planted())
     told = [repr(caught.value), str(caught.value.as_json()), str(account), repr(account), str(account.as_json())]
     assert found(CANARIES, " ".join([*told, caplog.text]).encode()) == set()
     assert caught.value.__context__ is None
-    assert found(CANARIES, house.folder) == set()
+    assert found(CANARIES, sender.folder) == set()
 
 
-def test_a_payload_that_is_stopped_leaves_nothing_behind(house: House) -> None:
+def test_a_payload_that_is_stopped_leaves_nothing_behind(sender: Sender) -> None:
     def stopped() -> object:
         first, *rest = planted().to_batches(max_chunksize=1)
         yield first
-        house.says("north", "withdrawn", at=NOW + timedelta(seconds=1))
+        sender.consent("north", "withdrawn", at=NOW + timedelta(seconds=1))
         yield from rest
 
     data = pa.RecordBatchReader.from_batches(RECORDS.schema, stopped())
     with pytest.raises(NotPermitted) as caught:
-        house.share(data, to=house.folder / "payload.parquet", later=timedelta(hours=1))
+        sender.share(data, to=sender.folder / "payload.parquet", later=timedelta(hours=1))
     assert caught.value.__context__ is None
-    assert {path.name.partition("-")[0] for path in house.folder.iterdir()} <= {"ledger.db", "test.keys"}
+    assert {path.name.partition("-")[0] for path in sender.folder.iterdir()} <= {"ledger.db", "test.keys"}
 
 
 def test_the_control_finds_what_was_planted(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from minimize.keys import Keyring, new_keyring
 from tests.leak.canary import Canary
-from tests.leak.house import AT, CANARIES, build
+from tests.leak.planted import AT, CANARIES, build
 from tests.leak.sweep import found
 from tests.sparking import want_spark
 

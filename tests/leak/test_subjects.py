@@ -14,7 +14,7 @@ from minimize.governance.subjects.page import html
 from minimize.keys import new_keyring
 from minimize.switching import House
 from tests.leak.canary import Canary
-from tests.leak.house import AT, CANARIES, VALUE, build
+from tests.leak.planted import AT, CANARIES, VALUE, build
 from tests.leak.sweep import found
 
 DEVICE = Subject(str(VALUE["pseudonymized"]), "acme")

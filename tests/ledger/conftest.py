@@ -10,7 +10,8 @@ import pytest
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import Ledger
-from tests.ledger.house import keyring, opened
+from tests.ledger.ledgers import empty, keyring, opened
+from tests.project import Builds
 
 DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
@@ -24,7 +25,9 @@ def _address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
 
 
 @pytest.fixture(name="ledger")
-def _ledger(address: Address) -> Iterator[Ledger]:
+def _ledger(address: Address, builds: Builds, tmp_path: Path) -> Iterator[Ledger]:
+    if address.path is not None:
+        builds.copy(empty, tmp_path)
     with opened(address) as ledger:
         yield ledger
 

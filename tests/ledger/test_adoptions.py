@@ -11,7 +11,7 @@ from minimize.ledger.adoptions import Adoption, count, last, record
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import EVERYTHING
 from minimize.ledger.ledger import Ledger
-from tests.ledger.house import event
+from tests.ledger.ledgers import event
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 FIRST, SECOND = Adoption("version: 1\n", "rob", NOW), Adoption("version: 1\npeople: {}\n", "rob", NOW)

@@ -23,7 +23,7 @@ from minimize.ledger.audit import Wanted, append, entries, entry_at, head, lates
 from minimize.ledger.chain import EMPTY, digest_of
 from minimize.ledger.checking import check_log
 from minimize.ledger.ledger import Ledger
-from tests.ledger.house import NOW, by_hand, event, opened, tells
+from tests.ledger.ledgers import NOW, by_hand, event, opened, tells
 
 ROOT = Path(__file__).parents[2]
 REFUSALS = (sqlite3.IntegrityError, psycopg.errors.RaiseException)
@@ -32,7 +32,7 @@ import sys
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit import append
-from tests.ledger.house import event, opened
+from tests.ledger.ledgers import event, opened
 with opened(find_ledger(sys.argv[1]), patience=60.0) as ledger:
     keys = Keyring.load(sys.argv[2])
     for number in range(int(sys.argv[3])):

@@ -14,7 +14,7 @@ from minimize.ledger.chain import EMPTY, Head
 from minimize.ledger.checking import Kept, check_kept, check_log, check_receipts, unanchored
 from minimize.ledger.ledger import Ledger
 from minimize.receipt import AuditHead, Receipt
-from tests.ledger.house import NOW, event, tells, unguarded
+from tests.ledger.ledgers import NOW, event, tells, unguarded
 from tests.receipt.make import small
 
 COLUMNS = ("time", "activity", "operation", "result", "actor", "resource", "correlation")

@@ -14,7 +14,7 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.ledger.consents import Act, record, recorded
 from minimize.ledger.ledger import Ledger
-from tests.ledger.house import by_hand, event
+from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
 GIVEN = Act("north", "apple", "push", "given", "{}", "ann", NOW, NOW + timedelta(days=30), NOW)

@@ -17,7 +17,7 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.disclosures import Disclosure, TenantShare, disclosures, record, tenants_of
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.recalls import Recalled, recalls, record_recalls
-from tests.ledger.house import by_hand, event
+from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 BODY: dict[str, Any] = {"recipient": "vendor", "rows": 3}

@@ -34,7 +34,7 @@ from minimize.ledger.leases import (
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import Process
 from minimize.ledger.tables.leases import LEASES
-from tests.ledger.house import NOW
+from tests.ledger.ledgers import NOW
 
 PACE = Pace(timedelta(seconds=10), timedelta(seconds=60), timedelta(seconds=25))
 

@@ -20,7 +20,7 @@ from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.audit import append, head
 from minimize.ledger.ledger import open_ledger
-from tests.ledger.house import by_hand, event, opened, tells
+from tests.ledger.ledgers import by_hand, event, opened, tells
 from tests.postgres import Server
 
 

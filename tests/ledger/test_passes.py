@@ -13,7 +13,7 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.passes import Pass, end, issue, pass_of, passes
-from tests.ledger.house import by_hand, event
+from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 MADE = Pass("0" * 16, "ann", False, "signing/1:ab", NOW, NOW + timedelta(hours=8))

@@ -17,7 +17,7 @@ from minimize.ledger.audit import EVERYTHING
 from minimize.ledger.event import Change, Resource
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.readings import LONGEST, begin, finish, settle, tell
-from tests.ledger.house import by_hand, event, opened
+from tests.ledger.ledgers import by_hand, event, opened
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 ROWS = Resource("d", "dataset", "d", (Change("rows", None, "at most 7"),))

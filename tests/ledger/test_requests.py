@@ -14,7 +14,7 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.requests import Request, record, recorded
-from tests.ledger.house import by_hand, event
+from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
 ASKED = Request("delete", "north", None, NOW, NOW + timedelta(days=180), "open", "{}", NOW, "ann")

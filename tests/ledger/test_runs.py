@@ -16,7 +16,7 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.rebuilding import Output, rebuilt
 from minimize.ledger.runs import forget, index, listed, named, place_of, place_output, places
 from minimize.receipt import AuditHead, Receipt
-from tests.ledger.house import ANN, NOW
+from tests.ledger.ledgers import ANN, NOW
 from tests.receipt.make import chain, receipt
 
 ONE, TWO = "1" * 32, "2" * 32

@@ -12,7 +12,7 @@ from minimize.ledger import Address
 from minimize.ledger.asked import checked
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.settings import Recorded, record
-from tests.ledger.house import by_hand, event
+from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 ON = Recorded("north", None, "location", "on", "admin", NOW, NOW)

@@ -8,7 +8,7 @@ from minimize.keys import Keyring
 from minimize.ledger import consents, settings
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tenants import tenants_named
-from tests.ledger.house import event
+from tests.ledger.ledgers import event
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 

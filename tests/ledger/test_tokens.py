@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, add_key
 from minimize.ledger.tokens import subject_token, version_in
-from tests.ledger.house import NOW, keyring
+from tests.ledger.ledgers import NOW, keyring
 
 TEXT = st.text(max_size=12)
 

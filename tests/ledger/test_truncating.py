@@ -22,7 +22,7 @@ from minimize.ledger.checkpoint import Checkpoint, keep, last_checkpoint
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.truncating import Truncation, going, truncate, truncation, year_before
 from minimize.receipt import AuditHead, Receipt
-from tests.ledger.house import ANN, by_hand, event, tells, unguarded
+from tests.ledger.ledgers import ANN, by_hand, event, tells, unguarded
 from tests.receipt.make import small
 
 NOW = datetime.now(UTC).replace(microsecond=0)

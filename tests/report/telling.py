@@ -6,16 +6,16 @@ from typing import Any
 
 from minimize.report import Report, report_of
 from minimize.report.facts import Facts, FieldFacts
-from tests.job.house import AT, House
+from tests.project import AT, Project
 
 
-def report(house: House, **asked: Any) -> Report:
-    return report_of(house.out, **{"at": AT, "keys": house.keys, "pipeline": house.folder, **asked})
+def report(project: Project, **asked: Any) -> Report:
+    return report_of(project.out, **{"at": AT, "keys": project.keys, "pipeline": project.folder, **asked})
 
 
-def facts(house: House, **asked: Any) -> Facts:
-    return report(house, **asked).facts
+def facts(project: Project, **asked: Any) -> Facts:
+    return report(project, **asked).facts
 
 
-def field(house: House, key: str, **asked: Any) -> FieldFacts:
-    return next(each for each in facts(house, **asked).fields if each.key == key)
+def field(project: Project, key: str, **asked: Any) -> FieldFacts:
+    return next(each for each in facts(project, **asked).fields if each.key == key)

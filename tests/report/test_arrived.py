@@ -4,23 +4,26 @@ from math import log2
 
 import pytest
 
-from tests.job.house import BEFORE, DAY, House, event, events, table
+from tests.project import BEFORE, DAY, Builds, Project, event, events, table
 from tests.report.telling import facts, field
 
 
+def done_content(project: Project) -> None:
+    project.records([event(number, model=f"M{number}") for number in range(60)])
+    project.run()
+
+
 @pytest.fixture(name="done")
-def _done(house: House) -> House:
-    house.brings([event(number, model=f"M{number}") for number in range(60)])
-    house.run()
-    return house
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
-def test_what_came_in_is_counted_where_that_is_asked(done: House) -> None:
+def test_what_came_in_is_counted_where_that_is_asked(done: Project) -> None:
     assert field(done, "model").before is None
     assert str(field(done, "model", source=True).before) == "60"
 
 
-def test_bits_are_worked_out_from_what_came_in_and_what_stands(done: House) -> None:
+def test_bits_are_worked_out_from_what_came_in_and_what_stands(done: Project) -> None:
     found = field(done, "battery", source=True)
     assert found.before is not None
     assert found.after is not None
@@ -28,33 +31,33 @@ def test_bits_are_worked_out_from_what_came_in_and_what_stands(done: House) -> N
     assert found.bits.how == "by distinct values"
 
 
-def test_what_is_dropped_is_not_read(done: House) -> None:
+def test_what_is_dropped_is_not_read(done: Project) -> None:
     assert field(done, "event_id", source=True).before is None
 
 
-def test_dates_are_counted_together(house: House) -> None:
-    house.brings([event(number, model=f"M{number}") for number in range(60)])
-    house.brings([event(number, model=f"M{number}") for number in range(30, 90)], BEFORE)
-    house.run(date=BEFORE)
-    house.run(date=DAY)
-    assert str(field(house, "model", source=True).before) == "90"
+def test_dates_are_counted_together(project: Project) -> None:
+    project.records([event(number, model=f"M{number}") for number in range(60)])
+    project.records([event(number, model=f"M{number}") for number in range(30, 90)], BEFORE)
+    project.run(date=BEFORE)
+    project.run(date=DAY)
+    assert str(field(project, "model", source=True).before) == "90"
 
 
-def test_a_source_that_changed_tells_nothing(done: House) -> None:
-    done.brings(events(10))
+def test_a_source_that_changed_tells_nothing(done: Project) -> None:
+    done.records(events(10))
     found = facts(done, source=True)
     assert {each.before for each in found.fields if each.key == "model"} == {None}
     assert "distinct values that came in" in {each.what for each in found.hidden}
 
 
-def test_a_source_of_columns_is_counted_as_well(house: House) -> None:
-    house.reads("parquet")
-    house.columns(table(events(60)))
-    house.run()
-    assert str(field(house, "model", source=True).before) == "fewer than 5"
+def test_a_source_of_columns_is_counted_as_well(project: Project) -> None:
+    project.source("parquet")
+    project.columns(table(events(60)))
+    project.run()
+    assert str(field(project, "model", source=True).before) == "fewer than 5"
 
 
-def test_what_todays_policy_drops_is_not_read_and_stays_unknown(done: House) -> None:
+def test_what_todays_policy_drops_is_not_read_and_stays_unknown(done: Project) -> None:
     done.policy({"model": {"type": "string", "do": "drop"}})
     done.pipeline(aggregates=None)
     assert field(done, "model", source=True).before is None

@@ -10,7 +10,7 @@ import pytest
 
 from minimize.governance.recipients import Recipient
 from minimize.governance.recipients.leaflet import html
-from tests.job.house import built, events
+from tests.project import events, new_project
 from tests.report.browsing import WIDTHS, chromium, shown, violations
 from tests.report.telling import report
 
@@ -29,11 +29,11 @@ def _browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module", name="page")
 def _page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    house = built(tmp_path_factory.mktemp("house"))
-    house.brings([*events(60), *["broken"] * 6])
-    house.run()
-    path = house.folder / "report.html"
-    path.write_text(report(house, ledger=house.folder / "none.db").html(), encoding="utf-8")
+    project = new_project(tmp_path_factory.mktemp("project"))
+    project.records([*events(60), *["broken"] * 6])
+    project.run()
+    path = project.folder / "report.html"
+    path.write_text(report(project, ledger=project.folder / "none.db").html(), encoding="utf-8")
     return path
 
 

@@ -10,7 +10,7 @@ from minimize.report.collecting import NAMED, mapped
 from minimize.report.facts import Collection
 from minimize.settings import SettingsRows
 from minimize.settings.memory import from_memory
-from tests.job.house import AT, POLICY, House, events
+from tests.project import AT, POLICY, Project, events
 from tests.report.telling import facts
 
 Change = tuple[str, str | None, str, str, int]
@@ -63,19 +63,19 @@ def test_many_tenants_are_grouped_without_their_names() -> None:
     assert found.rest == 0
 
 
-def test_the_settings_of_the_pipeline_are_shown(house: House) -> None:
-    house.brings(events(20))
-    house.run()
-    found = facts(house).collection
+def test_the_settings_of_the_pipeline_are_shown(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    found = facts(project).collection
     assert found is not None
     assert found.on["location"][-1] == 1
 
 
-def test_without_settings_there_is_no_map(house: House) -> None:
-    house.pipeline(settings=None)
-    house.brings(events(20))
-    house.run()
-    assert facts(house).collection is None
+def test_without_settings_there_is_no_map(project: Project) -> None:
+    project.pipeline(settings=None)
+    project.records(events(20))
+    project.run()
+    assert facts(project).collection is None
 
 
 def test_settings_that_few_tenants_share_are_not_shown() -> None:

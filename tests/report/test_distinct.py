@@ -6,7 +6,7 @@ import pytest
 from minimize.pointer import Pointer
 from minimize.report import distinct
 from minimize.report.distinct import Tally
-from tests.job.house import House, events
+from tests.project import Project, events
 from tests.report.telling import field
 
 ROWS = pa.record_batch(
@@ -54,10 +54,10 @@ def test_beyond_a_bound_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> Non
     assert tally.count()[1].startswith("more than 5")
 
 
-def test_a_file_that_is_damaged_leaves_the_number_unknown(house: House) -> None:
-    house.brings(events(60))
-    house.run()
-    next((house.out / "records").rglob("*.parquet")).write_bytes(b"no parquet")
-    found = field(house, "model")
+def test_a_file_that_is_damaged_leaves_the_number_unknown(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    next((project.out / "records").rglob("*.parquet")).write_bytes(b"no parquet")
+    found = field(project, "model")
     assert found.after is None
     assert found.after_how == "files of it are missing or damaged"

@@ -9,7 +9,7 @@ from minimize.governance.retention.expire import expire
 from minimize.report.facts import Flow
 from minimize.report.flowing import sum_of
 from minimize.report.rounding import Count
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.project import AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 
 counts = st.integers(0, 2000).map(Count.of)
@@ -24,37 +24,37 @@ def test_what_was_read_is_the_sum_of_what_became_of_it(each: list[Flow]) -> None
     assert whole.read == Count.total(flow.read for flow in each)
 
 
-def test_each_row_that_was_read_is_accounted_for(house: House) -> None:
-    house.brings([*events(60), *["broken"] * 7])
-    house.run()
-    found = facts(house).flow
+def test_each_row_that_was_read_is_accounted_for(project: Project) -> None:
+    project.records([*events(60), *["broken"] * 7])
+    project.run()
+    found = facts(project).flow
     assert {name: str(count) for name, count in found.parts.items() if count} == {"written": "60", "quarantined": "5"}
     assert {code: str(count) for code, count in found.quarantined.items()} == {"malformed": "5"}
     assert str(found.read) == "65"
 
 
-def test_a_run_that_another_stands_in_for_is_a_run_and_no_row_twice(house: House) -> None:
-    house.brings(events(60))
-    house.run()
-    house.run()
-    found = facts(house)
+def test_a_run_that_another_stands_in_for_is_a_run_and_no_row_twice(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    project.run()
+    found = facts(project)
     assert str(found.flow.read) == "60"
     assert [run.in_force for run in found.runs] == [False, True]
 
 
-def test_dates_are_told_together(house: House) -> None:
-    house.brings(events(60))
-    house.brings(events(40, first=100), BEFORE)
-    house.run(date=BEFORE)
-    house.run(date=DAY)
-    found = facts(house)
+def test_dates_are_told_together(project: Project) -> None:
+    project.records(events(60))
+    project.records(events(40, first=100), BEFORE)
+    project.run(date=BEFORE)
+    project.run(date=DAY)
+    found = facts(project)
     assert found.dates == (BEFORE, DAY)
     assert str(found.flow.written) == "100"
 
 
-def test_outputs_say_what_is_too_small_to_show(house: House) -> None:
-    house.brings(events(60))
-    house.pipeline(
+def test_outputs_say_what_is_too_small_to_show(project: Project) -> None:
+    project.records(events(60))
+    project.pipeline(
         aggregates={
             "by_hour": {
                 "group_by": {"hour": {"event_time": "hour"}, "model": "model"},
@@ -63,26 +63,26 @@ def test_outputs_say_what_is_too_small_to_show(house: House) -> None:
             }
         }
     )
-    house.run()
-    by_name = {each.name: each for each in facts(house).outputs}
+    project.run()
+    by_name = {each.name: each for each in facts(project).outputs}
     assert by_name["records"].suppressed is None
     assert by_name["by_hour"].suppressed
     assert by_name["by_hour"].category == "aggregated"
 
 
-def test_what_was_taken_out_later_is_told_by_kind_and_reason(house: House) -> None:
-    house.brings(events(60))
-    house.run()
+def test_what_was_taken_out_later_is_told_by_kind_and_reason(project: Project) -> None:
+    project.records(events(60))
+    project.run()
     later = AT + timedelta(days=40)
-    expire(house.out, at=later, keys=house.keys, yes=True)
-    found = facts(house, at=later)
+    expire(project.out, at=later, keys=project.keys, yes=True)
+    found = facts(project, at=later)
     assert [(each.kind, {why: str(count) for why, count in each.gated.items()}) for each in found.removals] == [
         ("expire", {"retention": "60"})
     ]
 
 
-def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_approval(house: House) -> None:
-    house.brings(events(60))
-    house.run()
-    (policy,) = facts(house).policies
+def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_approval(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    (policy,) = facts(project).policies
     assert (policy.name, policy.version, policy.runs, policy.approved) == ("checkins", 3, 1, "unknown")

@@ -4,16 +4,16 @@ from datetime import timedelta
 
 from minimize.governance.retention.plan import Open
 from minimize.report.keeping import _events
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.project import AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 
 
-def test_each_date_says_when_nothing_of_it_may_be_left(house: House) -> None:
-    house.brings(events(20))
-    house.brings(events(20), BEFORE)
-    house.run(date=BEFORE)
-    house.run(date=DAY)
-    found = facts(house).retention
+def test_each_date_says_when_nothing_of_it_may_be_left(project: Project) -> None:
+    project.records(events(20))
+    project.records(events(20), BEFORE)
+    project.run(date=BEFORE)
+    project.run(date=DAY)
+    found = facts(project).retention
     assert [(each.date, f"{each.gone_by:%Y-%m-%d}", each.state) for each in found.partitions] == [
         (BEFORE, "2026-12-24", "kept"),
         (DAY, "2026-12-25", "kept"),
@@ -21,10 +21,10 @@ def test_each_date_says_when_nothing_of_it_may_be_left(house: House) -> None:
     assert (found.retention, dict(found.features), found.overdue) == ("30d", {"location": "1d"}, 0)
 
 
-def test_what_is_overdue_is_told_with_its_rows(house: House) -> None:
-    house.brings(events(20))
-    house.run()
-    found = facts(house, at=AT + timedelta(days=40)).retention
+def test_what_is_overdue_is_told_with_its_rows(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    found = facts(project, at=AT + timedelta(days=40)).retention
     assert [each.state for each in found.partitions] == ["overdue"]
     assert found.due is not None
     assert {each.output: {why: str(rows) for why, rows in each.rows.items()} for each in found.due}["records"] == {
@@ -33,30 +33,30 @@ def test_what_is_overdue_is_told_with_its_rows(house: House) -> None:
     assert found.overdue >= 1
 
 
-def test_what_goes_within_a_week_is_soon(house: House) -> None:
-    house.brings(events(20))
-    house.run()
-    assert [each.state for each in facts(house, at=AT + timedelta(days=25)).retention.partitions] == ["soon"]
+def test_what_goes_within_a_week_is_soon(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    assert [each.state for each in facts(project, at=AT + timedelta(days=25)).retention.partitions] == ["soon"]
 
 
-def test_values_that_are_past_their_features_time_are_due(house: House) -> None:
-    house.brings(events(40))
-    house.run()
-    due = facts(house, at=AT + timedelta(days=3)).retention.due
+def test_values_that_are_past_their_features_time_are_due(project: Project) -> None:
+    project.records(events(40))
+    project.run()
+    due = facts(project, at=AT + timedelta(days=3)).retention.due
     assert [(each.output, str(each.values)) for each in due or ()] == [("records", "20")]
 
 
-def test_without_retention_nothing_has_an_end(house: House) -> None:
-    house.policy(retention=None)
-    house.brings(events(20))
-    house.run()
-    assert [(each.gone_by, each.state) for each in facts(house).retention.partitions] == [(None, "without end")]
+def test_without_retention_nothing_has_an_end(project: Project) -> None:
+    project.policy(retention=None)
+    project.records(events(20))
+    project.run()
+    assert [(each.gone_by, each.state) for each in facts(project).retention.partitions] == [(None, "without end")]
 
 
-def test_without_a_key_nobody_looks_at_what_is_overdue(house: House) -> None:
-    house.brings(events(20))
-    house.run()
-    found = facts(house, keys=None)
+def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    found = facts(project, keys=None)
     assert found.retention.due is None
     assert "what is overdue" in {each.what for each in found.hidden}
 

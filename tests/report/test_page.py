@@ -9,7 +9,7 @@ import pytest
 from minimize.errors import ConfigurationError
 from minimize.report import page as pages
 from minimize.report.page import page
-from tests.job.house import House, event, events
+from tests.project import Builds, Project, event, events
 from tests.report.telling import facts, report
 
 HOSTILE = "<script>alert('x')</script>\"&$x^2$漢字"
@@ -29,14 +29,17 @@ class Seen(HTMLParser):
         self.attributes += [(name, value or "") for name, value in attrs]
 
 
+def done_content(project: Project) -> None:
+    project.records([*events(60), *["broken"] * 6])
+    project.run()
+
+
 @pytest.fixture(name="done")
-def _done(house: House) -> House:
-    house.brings([*events(60), *["broken"] * 6])
-    house.run()
-    return house
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
 
 
-def test_a_page_fetches_nothing_and_forbids_it(done: House) -> None:
+def test_a_page_fetches_nothing_and_forbids_it(done: Project) -> None:
     text = report(done).html()
     seen = Seen(text)
     assert not {"script", "img", "link", "iframe", "object", "form"} & set(seen.tags)
@@ -45,7 +48,7 @@ def test_a_page_fetches_nothing_and_forbids_it(done: House) -> None:
     assert "default-src 'none'" in text
 
 
-def test_every_picture_says_what_it_shows(done: House) -> None:
+def test_every_picture_says_what_it_shows(done: Project) -> None:
     found = re.findall(
         r'<svg class="(?:wide|narrow)" role="img" aria-label="[^"]+" viewBox="[^"]+"><title>[^<]+</title><desc>',
         report(done).html(),
@@ -53,32 +56,32 @@ def test_every_picture_says_what_it_shows(done: House) -> None:
     assert len(found) == report(done).html().count("<svg") == 10
 
 
-def test_no_id_stands_twice(done: House) -> None:
+def test_no_id_stands_twice(done: Project) -> None:
     ids = [value for name, value in Seen(report(done).html()).attributes if name == "id"]
     assert len(ids) == len(set(ids))
 
 
-def test_colours_are_those_of_the_page(done: House) -> None:
+def test_colours_are_those_of_the_page(done: Project) -> None:
     text = report(done).html()
     assert "#0a0a" not in text
     assert "var(--written)" in text
 
 
-def test_hostile_names_stay_text(house: House) -> None:
-    house.policy({"/<script>alert(1)</script>": {"type": "integer", "do": {"bin": {"width": 10}}}})
-    (house.folder / "settings.csv").write_text(
+def test_hostile_names_stay_text(project: Project) -> None:
+    project.policy({"/<script>alert(1)</script>": {"type": "integer", "do": {"bin": {"width": 10}}}})
+    (project.folder / "settings.csv").write_text(
         "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
         '"<img src=x onerror=alert(1)>",,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n'
     )
-    house.brings([{**event(number), "<script>alert(1)</script>": number} for number in range(40)])
-    house.run()
-    text = report(house).html()
+    project.records([{**event(number), "<script>alert(1)</script>": number} for number in range(40)])
+    project.run()
+    text = report(project).html()
     assert not {"script", "img"} & set(Seen(text).tags)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
 
-def test_names_are_no_mathematics_and_want_no_glyph(done: House) -> None:
+def test_names_are_no_mathematics_and_want_no_glyph(done: Project) -> None:
     found = facts(done)
     fields = tuple(replace(each, key=HOSTILE) for each in found.fields)
     text = page(replace(found, fields=fields, pipeline=HOSTILE))
@@ -86,18 +89,18 @@ def test_names_are_no_mathematics_and_want_no_glyph(done: House) -> None:
     assert "$x^2$漢字" in text
 
 
-def test_the_same_facts_give_the_same_page(done: House) -> None:
+def test_the_same_facts_give_the_same_page(done: Project) -> None:
     found = facts(done)
     assert page(found) == page(found)
 
 
-def test_an_output_without_rows_has_a_page_too(house: House) -> None:
-    house.brings([])
-    house.run()
-    assert "0 written" in report(house).html()
+def test_an_output_without_rows_has_a_page_too(project: Project) -> None:
+    project.records([])
+    project.run()
+    assert "0 written" in report(project).html()
 
 
-def test_without_the_packages_it_says_what_to_install(done: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_packages_it_says_what_to_install(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match="a page needs jinja2 and matplotlib") as raised:
         report(done).html()

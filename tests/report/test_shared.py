@@ -6,58 +6,57 @@ from datetime import timedelta
 import pytest
 
 from minimize.report.facts import FunctionFacts, RecipientFacts
-from tests.governance.sharing.house import VENDOR
-from tests.governance.sharing.outputs import CONTRACT, SYNC, ready, shared
-from tests.job.house import AT, House, events
+from tests.governance.sharing.sender import CONTRACT, SYNC, VENDOR, ready, shared
+from tests.project import AT, Project, events
 from tests.report.telling import facts
 
 
 @pytest.fixture(name="home")
-def _home(house: House) -> House:
+def _home(project: Project) -> Project:
     """A pipeline that has run, a vendor, and the consent of north."""
-    house.pipeline(aggregates=None)
-    house.brings(events(40))
-    (house.folder / "recipients").mkdir()
+    project.pipeline(aggregates=None)
+    project.records(events(40))
+    (project.folder / "recipients").mkdir()
     said = {**VENDOR, "contract": {**CONTRACT, "until": "2027-06-01"}, "functions": {"sync": SYNC}}
-    (house.folder / "recipients" / "vendor.yaml").write_text(json.dumps(said))
-    return ready(house)
+    (project.folder / "recipients" / "vendor.yaml").write_text(json.dumps(said))
+    return ready(project)
 
 
-def vendor(home: House, **asked: object) -> RecipientFacts:
+def vendor(home: Project, **asked: object) -> RecipientFacts:
     places = {"ledger": home.out / "ledger.db", "recipients": home.folder / "recipients"}
     (found,) = facts(home, **{**places, **asked}).sharing or ()
     return found
 
 
-def sync(home: House, **asked: object) -> FunctionFacts:
+def sync(home: Project, **asked: object) -> FunctionFacts:
     return vendor(home, **asked).functions[0]
 
 
-def test_who_may_get_what_is_told(home: House) -> None:
+def test_who_may_get_what_is_told(home: Project) -> None:
     found = vendor(home)
     assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
     assert found.contract == "C-1, from 2026-01-01 until 2027-06-01, kept there for 30d"
     assert (found.functions[0].name, found.functions[0].fields, found.functions[0].consented) == ("sync", 5, 1)
 
 
-def test_acts_of_sharing_are_counted_with_rounded_rows(home: House) -> None:
+def test_acts_of_sharing_are_counted_with_rounded_rows(home: Project) -> None:
     assert sync(home).acts == 0
     shared(home, home.out)
     found = sync(home)
     assert (found.acts, str(found.rows), found.last) == (1, "20", AT)
 
 
-def test_what_has_to_go_there_is_told_by_state(home: House) -> None:
+def test_what_has_to_go_there_is_told_by_state(home: Project) -> None:
     shared(home, home.out)
     assert dict(sync(home).recalls) == {}
     assert dict(sync(home, at=AT + timedelta(days=60)).recalls) == {"due": 1}
 
 
-def test_after_its_contract_nothing_may_go_there(home: House) -> None:
+def test_after_its_contract_nothing_may_go_there(home: Project) -> None:
     assert not vendor(home, at=AT + timedelta(days=400)).may_act
 
 
-def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: House) -> None:
+def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: Project) -> None:
     found = sync(home, ledger=home.folder / "nowhere.db")
     assert (found.acts, found.rows, found.consented) == (None, None, None)
     hidden = facts(home, ledger=home.folder / "nowhere.db", recipients=home.folder / "recipients").hidden
@@ -66,20 +65,20 @@ def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: Hou
     }
 
 
-def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: House) -> None:
+def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: Project) -> None:
     (home.folder / "recipients" / "broken.yaml").write_text("nonsense: true")
     found = facts(home, ledger=home.out / "ledger.db", recipients=home.folder / "recipients")
     assert [each.name for each in found.sharing or ()] == ["vendor"]
     assert "what goes to broken" in {each.what for each in found.hidden}
 
 
-def test_without_recipients_there_is_no_sharing(house: House) -> None:
-    house.brings(events(20))
-    house.run()
-    assert facts(house).sharing is None
+def test_without_recipients_there_is_no_sharing(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    assert facts(project).sharing is None
 
 
-def test_a_folder_that_was_named_and_is_not_there_is_said(house: House) -> None:
-    house.brings(events(20))
-    house.run()
-    assert "sharing" in {each.what for each in facts(house, recipients=house.folder / "nowhere").hidden}
+def test_a_folder_that_was_named_and_is_not_there_is_said(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    assert "sharing" in {each.what for each in facts(project, recipients=project.folder / "nowhere").hidden}

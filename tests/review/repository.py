@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.job.house import PIPELINE, POLICY
+from tests.project import PIPELINE, POLICY
 
 ENV = {
     **os.environ,

@@ -17,26 +17,26 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
-from tests.governance.access.house import mapping
-from tests.job.house import AT, House, built, events, table
+from tests.governance.access.factory import mapping
+from tests.project import AT, Project, events, new_project, table
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_ACTOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    house = built(tmp_path)
-    house.brings(events(30))
-    return house
+    project = new_project(tmp_path)
+    project.records(events(30))
+    return project
 
 
-def wants(house: House, **said: str) -> None:
-    (house.folder / "minimize.yaml").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
+def wants(project: Project, **said: str) -> None:
+    (project.folder / "minimize.yaml").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
 
 
-def told(house: House) -> list[dict[str, Any]]:
-    with open_ledger(find_ledger(house.folder / "ledger.db")) as ledger:
+def told(project: Project) -> list[dict[str, Any]]:
+    with open_ledger(find_ledger(project.folder / "ledger.db")) as ledger:
         return [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="policy"))]
 
 
@@ -44,67 +44,67 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [str(record.code) for record in caplog.records if hasattr(record, "code") and record.code == "W026"]
 
 
-def test_a_run_under_an_approved_policy_says_who_approved_it_and_when(house: House) -> None:
-    approve(house.folder, by="ann", at=AT)
-    assert house.run().as_json()["policy"]["approved"] == {"by": "ann", "on": "2026-11-25"}
+def test_a_run_under_an_approved_policy_says_who_approved_it_and_when(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    assert project.run().as_json()["policy"]["approved"] == {"by": "ann", "on": "2026-11-25"}
 
 
-def test_the_receipt_of_one_that_is_not_approved_says_nothing(house: House) -> None:
-    assert "approved" not in house.run().as_json()["policy"]
+def test_the_receipt_of_one_that_is_not_approved_says_nothing(project: Project) -> None:
+    assert "approved" not in project.run().as_json()["policy"]
 
 
-def test_such_a_receipt_is_read_again_as_it_was_written(house: House) -> None:
-    approve(house.folder, by="ann", at=AT)
-    receipt = house.run()
-    minimize.verify(house.out, keys=house.keys)
+def test_such_a_receipt_is_read_again_as_it_was_written(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    receipt = project.run()
+    minimize.verify(project.out, keys=project.keys)
     assert type(receipt).from_json(receipt.to_json()) == receipt
 
 
-def test_who_does_not_use_approvals_hears_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.run()
+def test_who_does_not_use_approvals_hears_nothing(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.run()
     assert warnings(caplog) == []
 
 
 @pytest.mark.parametrize("demand", [None, "warn"])
 def test_a_policy_that_was_changed_since_is_warned_of_once(
-    demand: str | None, house: House, caplog: pytest.LogCaptureFixture
+    demand: str | None, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    approve(house.folder, by="ann", at=AT)
-    path = house.folder / "policy.yaml"
+    approve(project.folder, by="ann", at=AT)
+    path = project.folder / "policy.yaml"
     path.write_text(path.read_text().replace("30d", "29d"))
     if demand:
-        wants(house, approval=demand)
+        wants(project, approval=demand)
     with caplog.at_level(logging.WARNING):
-        house.run()
+        project.run()
     assert warnings(caplog) == ["W026"]
 
 
 def test_where_the_house_warns_a_policy_without_approval_is_warned_of(
-    house: House, caplog: pytest.LogCaptureFixture
+    project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wants(house, approval="warn")
-    house.run()
+    wants(project, approval="warn")
+    project.run()
     assert warnings(caplog) == ["W026"]
 
 
-def test_where_the_house_requires_it_nothing_is_written_without(house: House) -> None:
-    wants(house, approval="required")
+def test_where_the_house_requires_it_nothing_is_written_without(project: Project) -> None:
+    wants(project, approval="required")
     with pytest.raises(RefusedError) as caught:
-        house.run()
+        project.run()
     assert [finding.code for finding in caught.value.findings] == ["R006"]
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
-def test_where_the_house_requires_it_an_approved_policy_runs(house: House) -> None:
-    wants(house, approval="required")
-    approve(house.folder, by="ann", at=AT)
-    assert house.run().rows.written == 30
+def test_where_the_house_requires_it_an_approved_policy_runs(project: Project) -> None:
+    wants(project, approval="required")
+    approve(project.folder, by="ann", at=AT)
+    assert project.run().rows.written == 30
 
 
-def test_what_is_applied_in_memory_is_refused_alike(house: House) -> None:
-    wants(house, approval="required")
+def test_what_is_applied_in_memory_is_refused_alike(project: Project) -> None:
+    wants(project, approval="required")
     with pytest.raises(RefusedError):
-        minimize.apply(house.folder / "policy.yaml", table(events(3)), keys=house.keys)
+        minimize.apply(project.folder / "policy.yaml", table(events(3)), keys=project.keys)
 
 
 @pytest.mark.parametrize(
@@ -115,19 +115,19 @@ def test_what_is_applied_in_memory_is_refused_alike(house: House) -> None:
     ],
     ids=str,
 )
-def test_a_policy_with_errors_is_not_approved(field: dict[str, Any], code: str, house: House) -> None:
-    house.policy({"note": field})
-    before = (house.folder / "policy.yaml").read_bytes()
+def test_a_policy_with_errors_is_not_approved(field: dict[str, Any], code: str, project: Project) -> None:
+    project.policy({"note": field})
+    before = (project.folder / "policy.yaml").read_bytes()
     with pytest.raises(CheckFailed) as caught:
-        approve(house.folder, by="ann", at=AT)
+        approve(project.folder, by="ann", at=AT)
     assert code in [finding.code for finding in caught.value.findings]
-    assert (house.folder / "policy.yaml").read_bytes() == before
+    assert (project.folder / "policy.yaml").read_bytes() == before
 
 
-def test_the_audit_log_is_told(house: House) -> None:
-    wants(house, ledger="ledger.db")
-    done = approve(house.folder, by="ann", at=AT, keys=house.keys)
-    (event,) = told(house)
+def test_the_audit_log_is_told(project: Project) -> None:
+    wants(project, ledger="ledger.db")
+    done = approve(project.folder, by="ann", at=AT, keys=project.keys)
+    (event,) = told(project)
     assert (event["operation"], event["result"], event["correlation_id"]) == (
         "approve",
         "success",
@@ -136,46 +136,46 @@ def test_the_audit_log_is_told(house: House) -> None:
     assert done.recorded
 
 
-def test_without_a_keyring_the_log_cannot_be_told_and_nothing_is_approved(house: House) -> None:
-    wants(house, ledger="ledger.db")
+def test_without_a_keyring_the_log_cannot_be_told_and_nothing_is_approved(project: Project) -> None:
+    wants(project, ledger="ledger.db")
     with pytest.raises(ConfigurationError):
-        approve(house.folder, by="ann", at=AT)
-    assert load_policy(house.folder).approved is None
+        approve(project.folder, by="ann", at=AT)
+    assert load_policy(project.folder).approved is None
 
 
-def test_approved_twice_by_the_same_nothing_changes(house: House) -> None:
-    approve(house.folder, by="ann", at=AT)
-    before = (house.folder / "policy.yaml").read_bytes()
-    assert not approve(house.folder, by="ann").changed
-    assert (house.folder / "policy.yaml").read_bytes() == before
+def test_approved_twice_by_the_same_nothing_changes(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    before = (project.folder / "policy.yaml").read_bytes()
+    assert not approve(project.folder, by="ann").changed
+    assert (project.folder / "policy.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["", "  ", "ann\nbob", "a" * 201])
-def test_what_is_no_name_approves_nothing(name: str, house: House) -> None:
+def test_what_is_no_name_approves_nothing(name: str, project: Project) -> None:
     with pytest.raises(ConfigurationError):
-        approve(house.folder, by=name, at=AT)
+        approve(project.folder, by=name, at=AT)
 
 
 @pytest.mark.parametrize(("actor", "by", "may"), [("pia", "pia", True), ("sam", "sam", False), ("pia", "sam", False)])
 def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
-    actor: str, by: str, may: bool, house: House, monkeypatch: pytest.MonkeyPatch
+    actor: str, by: str, may: bool, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wants(house, access="access.yaml", ledger="ledger.db")
-    (house.folder / "access.yaml").write_text(json.dumps(mapping()))
+    wants(project, access="access.yaml", ledger="ledger.db")
+    (project.folder / "access.yaml").write_text(json.dumps(mapping()))
     monkeypatch.setenv("MINIMIZE_ACTOR", actor)
     if may:
-        assert approve(house.folder, by=by, at=AT, keys=house.keys).approved.by == by
+        assert approve(project.folder, by=by, at=AT, keys=project.keys).approved.by == by
         return
     with pytest.raises(AccessDenied):
-        approve(house.folder, by=by, at=AT, keys=house.keys)
-    assert load_policy(house.folder).approved is None
+        approve(project.folder, by=by, at=AT, keys=project.keys)
+    assert load_policy(project.folder).approved is None
 
 
-def test_a_pipeline_s_policy_may_stand_elsewhere(house: House) -> None:
-    other = house.folder / "other"
+def test_a_pipeline_s_policy_may_stand_elsewhere(project: Project) -> None:
+    other = project.folder / "other"
     other.mkdir()
-    pipeline = (house.folder / "pipeline.yaml").read_text()
+    pipeline = (project.folder / "pipeline.yaml").read_text()
     (other / "pipeline.yaml").write_text(pipeline.replace("policy.yaml", "../policy.yaml"))
     assert approve(other, by="ann", at=AT).approved.by == "ann"
-    assert load_policy(house.folder).approved is not None
+    assert load_policy(project.folder).approved is not None
     assert not approve(other / "pipeline.yaml", by="ann", at=AT).changed

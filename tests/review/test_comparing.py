@@ -11,7 +11,7 @@ import pytest
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.review.change import Changes
 from minimize.review.comparing import diff
-from tests.job.house import FIELDS, PIPELINE, POLICY
+from tests.project import FIELDS, PIPELINE, POLICY
 from tests.review.repository import Repository, repository
 
 SHIPPED = Path(__file__).parents[2] / "pipelines"

@@ -20,7 +20,7 @@ from minimize.review.explaining import Explanation, explain
 from minimize.review.recorded import Recorded
 from minimize.review.trial import Trial
 from minimize.switching import House as Places
-from tests.job.house import AT, FIELDS, SETTINGS, House, built, event
+from tests.project import AT, FIELDS, SETTINGS, Project, event, new_project
 
 TENANTS = ("north", "south", "west")
 J = "2026-01-01T00:00:00Z"
@@ -87,37 +87,37 @@ def records() -> Iterator[Mapping[str, Any] | str]:
     yield event(32, event_time="2026-11-20T00:00:00Z", tenant_id="west", longitude=3.0)
 
 
-@pytest.fixture(name="house", scope="module")
-def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house in which a run was made; whoever asks stands in it, so that its own places count."""
+@pytest.fixture(name="project", scope="module")
+def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project in which a run was made; whoever asks stands in it, so that its own places count."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
             patch.delenv(name, raising=False)
-        house = built(tmp_path_factory.mktemp("explained"))
-        patch.chdir(house.folder)
-        _runs(house)
-        yield house
+        project = new_project(tmp_path_factory.mktemp("explained"))
+        patch.chdir(project.folder)
+        _runs(project)
+        yield project
 
 
-def _runs(house: House) -> None:
+def _runs(project: Project) -> None:
     features = {
         "location": {"retention": "24h"},
         "usage": {"holders": ["admin", "user"]},
     }
-    house.policy({**FIELDS, **MORE}, levels=["required", "basic", "full"], features=features)
-    house.pipeline(records={"must_be": "identified"})
+    project.policy({**FIELDS, **MORE}, levels=["required", "basic", "full"], features=features)
+    project.pipeline(records={"must_be": "identified"})
     rows = "".join(f"{','.join(row)},{J},{J}\n" for row in ROWS)
-    (house.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + "\n" + rows)
-    house.brings(records())
-    house.run()
+    (project.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + "\n" + rows)
+    project.records(records())
+    project.run()
 
 
-def of(house: House, field: str, **more: Any) -> Explanation:
-    return explain(house.folder, field, at=AT, keys=house.keys, **more)
+def of(project: Project, field: str, **more: Any) -> Explanation:
+    return explain(project.folder, field, at=AT, keys=project.keys, **more)
 
 
-def file_of(house: House) -> Path:
-    return house.folder / "data" / "2026-11-24" / "a.ndjson.gz"
+def file_of(project: Project) -> Path:
+    return project.folder / "data" / "2026-11-24" / "a.ndjson.gz"
 
 
 def value(row: Mapping[str, Any], key: str) -> Any:
@@ -127,23 +127,23 @@ def value(row: Mapping[str, Any], key: str) -> Any:
     return [each["name"] for each in row["apps"]] if row.get("apps") else None
 
 
-def fields(house: House) -> list[str]:
-    return list(load_pipeline(house.folder).policy.fields)
+def fields(project: Project) -> list[str]:
+    return list(load_pipeline(project.folder).policy.fields)
 
 
-def test_of_every_record_and_field_it_says_what_the_run_did(house: House) -> None:
-    job = load_pipeline(house.folder)
-    keys = find_keyring(house.keys, house.folder)
+def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) -> None:
+    job = load_pipeline(project.folder)
+    keys = find_keyring(project.keys, project.folder)
     rows = load_job_settings(None, job)
     assert keys is not None
     assert rows is not None
-    trial = Trial.of(job, [file_of(house)], AT, rows, keys)
+    trial = Trial.of(job, [file_of(project)], AT, rows, keys)
     tried = list(trial.tried())
-    written = iter(minimize.read(house.out).to_pylist())
+    written = iter(minimize.read(project.out).to_pylist())
     seen: set[str] = set()
     for each in tried:
         row = next(written) if each.fate == "leaves" else {}
-        for key in fields(house):
+        for key in fields(project):
             outcome = Recorded(trial, each, key, rows.at(AT)).outcome()
             seen.add(outcome)
             leaves = outcome in ("kept", "generalized", "mixed")
@@ -156,11 +156,11 @@ def test_of_every_record_and_field_it_says_what_the_run_did(house: House) -> Non
 
 
 @pytest.mark.parametrize("tenant", TENANTS)
-def test_of_every_tenant_and_field_it_says_what_the_run_did(tenant: str, house: House) -> None:
-    rows = [row for row in minimize.read(house.out).to_pylist() if row["tenant_id"] == tenant]
+def test_of_every_tenant_and_field_it_says_what_the_run_did(tenant: str, project: Project) -> None:
+    rows = [row for row in minimize.read(project.out).to_pylist() if row["tenant_id"] == tenant]
     assert len(rows) >= 8
-    for key in fields(house):
-        said = of(house, key, tenant=tenant)
+    for key in fields(project):
+        said = of(project, key, tenant=tenant)
         values = [value(row, key) for row in rows]
         if said.outcome == "dropped":
             assert set(map(bool, values)) == {False}, key
@@ -172,42 +172,42 @@ def test_of_every_tenant_and_field_it_says_what_the_run_did(tenant: str, house: 
         assert bool(stopped) == (said.outcome == "dropped"), key
 
 
-def test_it_names_the_rows_of_settings_that_decide(house: House) -> None:
-    said = of(house, "clicks", tenant="north")
+def test_it_names_the_rows_of_settings_that_decide(project: Project) -> None:
+    said = of(project, "clicks", tenant="north")
     (row,) = next(step.rows for step in said.steps if step.what == "gate")
     assert (row.holder, row.value, row.line) == ("admin", "on", 2)
     assert said.outcome == "kept"
     assert "usage on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in str(said.steps[3])
 
 
-def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(house: House) -> None:
-    said = of(house, "clicks", tenant="west")
+def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(project: Project) -> None:
+    said = of(project, "clicks", tenant="west")
     assert said.outcome == "dropped"
     assert [row.holder for step in said.steps for row in step.rows] == ["developer"]
 
 
-def test_of_a_record_the_subject_s_own_row_is_named_without_who_that_is(house: House) -> None:
-    said = of(house, "clicks", record=f"{file_of(house)}:4")
+def test_of_a_record_the_subject_s_own_row_is_named_without_who_that_is(project: Project) -> None:
+    said = of(project, "clicks", record=f"{file_of(project)}:4")
     assert said.outcome == "gated"
     assert {row["of"] for step in said.as_json()["steps"] for row in step["rows"]} == {"the tenant", "the subject"}
     assert "d3" not in json.dumps(said.as_json())
 
 
-def test_what_a_field_is_made_from_gates_it_too(house: House) -> None:
-    north, west = (of(house, "place", tenant=tenant) for tenant in ("north", "west"))
+def test_what_a_field_is_made_from_gates_it_too(project: Project) -> None:
+    north, west = (of(project, "place", tenant=tenant) for tenant in ("north", "west"))
     assert (north.outcome, west.outcome) == ("dropped", "generalized")
     assert "gate of latitude" in [step.what for step in north.steps]
 
 
-def test_of_another_purpose_it_says_whose_it_is(house: House) -> None:
-    said = of(house, "ticket")
+def test_of_another_purpose_it_says_whose_it_is(project: Project) -> None:
+    said = of(project, "ticket")
     assert (said.outcome, said.why) == ("dropped", "only for customer_support")
     assert next(step for step in said.steps if step.verdict == "stops").what == "purpose"
 
 
-def test_the_case_that_matched_is_named(house: House) -> None:
+def test_the_case_that_matched_is_named(project: Project) -> None:
     line = next(n for n, each in enumerate(records(), 1) if isinstance(each, dict) and each.get("owner") == "company")
-    said = of(house, "phone", record=f"{file_of(house)}:{line}")
+    said = of(project, "phone", record=f"{file_of(project)}:{line}")
     assert "case 1 matches: mask (keep_last 2)" in [step.found for step in said.steps]
 
 
@@ -219,57 +219,57 @@ def test_the_case_that_matched_is_named(house: House) -> None:
         (27, "gated: it is past its retention"),
     ],
 )
-def test_a_record_that_does_not_leave_says_why(number: int, found: str, house: House) -> None:
-    said = of(house, "model", record=f"{file_of(house)}:{number}")
+def test_a_record_that_does_not_leave_says_why(number: int, found: str, project: Project) -> None:
+    said = of(project, "model", record=f"{file_of(project)}:{number}")
     assert found in [step.found for step in said.steps]
     assert said.outcome.startswith("record ")
 
 
-def test_the_place_of_the_rule_is_told(house: House) -> None:
-    step = of(house, "clicks").steps[0]
-    assert step.file == str(house.folder / "policy.yaml")
+def test_the_place_of_the_rule_is_told(project: Project) -> None:
+    step = of(project, "clicks").steps[0]
+    assert step.file == str(project.folder / "policy.yaml")
     assert step.line is not None
 
 
-def test_what_no_rule_names_is_dropped(house: House) -> None:
-    said = of(house, "click")
+def test_what_no_rule_names_is_dropped(project: Project) -> None:
+    said = of(project, "click")
     assert said.outcome == "dropped"
     assert "did you mean `clicks`?" in said.why
 
 
-def test_what_must_not_arrive_is_told(house: House) -> None:
-    assert "quarantined" in of(house, "/contacts").why
+def test_what_must_not_arrive_is_told(project: Project) -> None:
+    assert "quarantined" in of(project, "/contacts").why
 
 
-def test_the_aggregates_that_see_it_are_told(house: House) -> None:
+def test_the_aggregates_that_see_it_are_told(project: Project) -> None:
     assert "per_model: battery, drained, as clip (min 0, max 100)" in [
-        step.found for step in of(house, "battery").steps
+        step.found for step in of(project, "battery").steps
     ]
 
 
 @pytest.mark.parametrize("record", ["a", "a:0", "a:x", "nothing.ndjson:1", ":1"])
-def test_what_is_no_record_is_a_fault_of_configuration(record: str, house: House) -> None:
+def test_what_is_no_record_is_a_fault_of_configuration(record: str, project: Project) -> None:
     with pytest.raises(ConfigurationError):
-        of(house, "model", record=record)
+        of(project, "model", record=record)
 
 
-def test_a_line_that_is_not_there_is_one(house: House) -> None:
+def test_a_line_that_is_not_there_is_one(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="no record"):
-        of(house, "model", record=f"{file_of(house)}:99")
+        of(project, "model", record=f"{file_of(project)}:99")
 
 
-def test_a_record_has_its_own_tenant(house: House) -> None:
+def test_a_record_has_its_own_tenant(project: Project) -> None:
     with pytest.raises(ConfigurationError):
-        of(house, "model", record=f"{file_of(house)}:1", tenant="north")
+        of(project, "model", record=f"{file_of(project)}:1", tenant="north")
 
 
 def test_a_record_of_somebody_who_is_gone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    house = built(tmp_path)
-    path = house.brings([event(0), event(2)])
-    house.run()
+    project = new_project(tmp_path)
+    path = project.records([event(0), event(2)])
+    project.run()
     soon = AT - timedelta(minutes=1)
-    add_event(Wish("north", "erasure", "d0", soon), Places(house.out / "ledger.db", keys=house.keys), soon)
-    gone, other = (of(house, "model", record=f"{path}:{line}") for line in (1, 2))
+    add_event(Wish("north", "erasure", "d0", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
+    gone, other = (of(project, "model", record=f"{path}:{line}") for line in (1, 2))
     assert (gone.outcome, other.outcome) == ("record gated", "generalized")
     assert "gated: it is of somebody of whom the ledger tells that they are gone" in [step.found for step in gone.steps]

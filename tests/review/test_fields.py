@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.review.given import policy, told
+from tests.review.factory import policy, told
 
 TEXT = {"type": "string", "role": "quasi"}
 NUMBER = {"type": "double"}

@@ -14,7 +14,8 @@ from minimize.review.access import access_changes
 from minimize.review.change import Change, gathered
 from minimize.review.comparing import diff
 from minimize.review.recipients import recipient_changes
-from tests.governance.access.house import given, mapping
+from tests.governance.access.factory import mapping
+from tests.world import assignment
 
 FIELDS = {
     "device_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "k"}}},
@@ -86,15 +87,19 @@ def access(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
     return [(each.code, each.grade) for each in changes.found]
 
 
-ANN = given("analyst", "ann", tenants=["north"])
+ANN = assignment("analyst", "ann", tenants=["north"])
 WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "somebody more": (mapping(ANN), mapping(ANN, given("operator", "bob")), "J071"),
-    "more tenants": (mapping(ANN), mapping(given("analyst", "ann", tenants=["north", "south"])), "J071"),
-    "all tenants": (mapping(ANN), mapping(given("analyst", "ann")), "J071"),
-    "all datasets": (mapping(given("analyst", "ann", datasets=["d"])), mapping(given("analyst", "ann")), "J071"),
+    "somebody more": (mapping(ANN), mapping(ANN, assignment("operator", "bob")), "J071"),
+    "more tenants": (mapping(ANN), mapping(assignment("analyst", "ann", tenants=["north", "south"])), "J071"),
+    "all tenants": (mapping(ANN), mapping(assignment("analyst", "ann")), "J071"),
+    "all datasets": (
+        mapping(assignment("analyst", "ann", datasets=["d"])),
+        mapping(assignment("analyst", "ann")),
+        "J071",
+    ),
     "every purpose": (
-        mapping(given("analyst", "ann", purposes=["operations"])),
-        mapping(given("analyst", "ann")),
+        mapping(assignment("analyst", "ann", purposes=["operations"])),
+        mapping(assignment("analyst", "ann")),
         "J071",
     ),
     "one more in a group": (mapping(ANN), mapping(ANN, groups={"support": ["sam", "sue", "bob"]}), "J073"),
@@ -125,12 +130,12 @@ def test_who_may_more_loosens_and_who_may_less_tightens(name: str) -> None:
 
 
 def test_who_has_a_role_that_denies_cannot_be_compared_with_who_has_it_not() -> None:
-    both = mapping(ANN, given("auditor", "olga")), mapping(ANN)
+    both = mapping(ANN, assignment("auditor", "olga")), mapping(ANN)
     assert access(*both) == access(both[1], both[0]) == [("J071", "loosens")]
 
 
 def test_the_same_said_in_other_places_is_the_same() -> None:
-    split = mapping(given("analyst", "ann", tenants=["north"]), given("analyst", "bob"))
+    split = mapping(assignment("analyst", "ann", tenants=["north"]), assignment("analyst", "bob"))
     assert access(split, mapping(*reversed(split["assignments"]))) == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from minimize.review.change import Changes
-from tests.review.given import BODY, between, policy, told
+from tests.review.factory import BODY, between, policy, told
 
 
 def features(**changes: Any) -> dict[str, Any]:

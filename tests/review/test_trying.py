@@ -13,45 +13,45 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.review.trying import Trials, try_fixtures
-from tests.job.house import AGGREGATES, AT, House, built, event, events
+from tests.project import AGGREGATES, AT, Project, event, events, new_project
 
 GOOD = event(0)
 OLD = event(1, event_time="2026-10-01T00:00:00Z")
 FIELDS = ("tenant_id", "device_id", "event_time", "model", "battery", "storage", "latitude")
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    return new_project(tmp_path)
 
 
-def fixture(house: House, name: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
-    path = house.folder / "tests" / name
+def fixture(project: Project, name: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
+    path = project.folder / "tests" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join((each if isinstance(each, str) else json.dumps(each)) + "\n" for each in records))
     return path
 
 
-def tried(house: House, **more: Any) -> Trials:
-    return try_fixtures(house.folder, now=AT, **more)
+def tried(project: Project, **more: Any) -> Trials:
+    return try_fixtures(project.folder, now=AT, **more)
 
 
 def told(done: Trials) -> list[tuple[str, str, int | None, str | None]]:
     return [(each.code, Path(each.file).name, each.line, each.field) for each in done.failures]
 
 
-def test_records_that_leave_pass(house: House) -> None:
-    fixture(house, "a.pass.ndjson", events(5))
-    done = tried(house)
+def test_records_that_leave_pass(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", events(5))
+    done = tried(project)
     assert (done.failures, done.records, done.rows) == ((), 5, 0)
 
 
-def test_a_record_that_does_not_leave_is_told_by_line_and_reason(house: House) -> None:
-    fixture(house, "a.pass.ndjson", [GOOD, "", event(1, contacts=[]), OLD, event(2, battery="x"), event(3)])
-    done = tried(house)
+def test_a_record_that_does_not_leave_is_told_by_line_and_reason(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [GOOD, "", event(1, contacts=[]), OLD, event(2, battery="x"), event(3)])
+    done = tried(project)
     assert told(done) == [
         ("F001", "a.pass.ndjson", 3, "/contacts"),
         ("F001", "a.pass.ndjson", 4, None),
@@ -64,137 +64,139 @@ def test_a_record_that_does_not_leave_is_told_by_line_and_reason(house: House) -
     ]
 
 
-def test_a_record_that_leaves_and_must_not_is_told(house: House) -> None:
-    fixture(house, "a.fail.ndjson", ["no json", GOOD])
-    assert told(tried(house)) == [("F002", "a.fail.ndjson", 2, None)]
+def test_a_record_that_leaves_and_must_not_is_told(project: Project) -> None:
+    fixture(project, "a.fail.ndjson", ["no json", GOOD])
+    assert told(tried(project)) == [("F002", "a.fail.ndjson", 2, None)]
 
 
-def test_the_reason_may_be_asked_for_by_name(house: House) -> None:
-    fixture(house, "good.pass.ndjson", [GOOD])
-    fixture(house, "old.retention.fail.ndjson", [OLD, event(1, contacts=[])])
-    assert told(tried(house)) == [("F003", "old.retention.fail.ndjson", 2, "/contacts")]
+def test_the_reason_may_be_asked_for_by_name(project: Project) -> None:
+    fixture(project, "good.pass.ndjson", [GOOD])
+    fixture(project, "old.retention.fail.ndjson", [OLD, event(1, contacts=[])])
+    assert told(tried(project)) == [("F003", "old.retention.fail.ndjson", 2, "/contacts")]
 
 
-def test_they_do_not_age(house: House) -> None:
-    fixture(house, "a.pass.ndjson", [event(0, event_time="2020-01-01T00:00:00Z")])
-    fixture(house, "old.retention.fail.ndjson", [event(0, event_time="2019-01-01T00:00:00Z")])
-    done = tried(house)
+def test_they_do_not_age(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [event(0, event_time="2020-01-01T00:00:00Z")])
+    fixture(project, "old.retention.fail.ndjson", [event(0, event_time="2019-01-01T00:00:00Z")])
+    done = tried(project)
     assert (done.failures, done.at.year) == ((), 2020)
 
 
-def test_a_time_may_be_given(house: House) -> None:
-    fixture(house, "a.pass.ndjson", [GOOD])
-    assert [each.message for each in tried(house, at="2027-01-01T00:00:00Z").failures] == [
+def test_a_time_may_be_given(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [GOOD])
+    assert [each.message for each in tried(project, at="2027-01-01T00:00:00Z").failures] == [
         "the record does not leave: retention"
     ]
 
 
-def test_rows_are_those_that_a_run_writes(house: House) -> None:
-    fixture(house, "a.pass.ndjson", events(12))
-    house.brings(events(12))
-    house.run()
-    written = minimize.read(house.out).to_pylist()
+def test_rows_are_those_that_a_run_writes(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", events(12))
+    project.records(events(12))
+    project.run()
+    written = minimize.read(project.out).to_pylist()
     rows = [{key: row[key] for key in FIELDS if row.get(key) is not None} for row in written]
-    fixture(house, "expect.ndjson", [{**row, "event_time": row["event_time"].isoformat()} for row in rows])
-    done = tried(house, at=AT)
+    fixture(project, "expect.ndjson", [{**row, "event_time": row["event_time"].isoformat()} for row in rows])
+    done = tried(project, at=AT)
     assert (done.failures, done.rows) == ((), 12)
 
 
-def test_a_row_that_differs_is_told_without_its_values(house: House) -> None:
-    fixture(house, "a.pass.ndjson", [GOOD])
+def test_a_row_that_differs_is_told_without_its_values(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [GOOD])
     row = {"tenant_id": "north", "device_id": "anything", "event_time": "2026-11-24T22:00:00Z", "model": "other"}
-    fixture(house, "a.expect.ndjson", [{**row, "battery": 70.0, "latitude": 48.0}])
-    (failure,) = tried(house).failures
+    fixture(project, "a.expect.ndjson", [{**row, "battery": 70.0, "latitude": 48.0}])
+    (failure,) = tried(project).failures
     assert (failure.code, failure.line, failure.field) == ("F006", 1, "battery")
     assert "0.0" not in failure.message
     assert failure.as_json(show=False).keys() == {"code", "message", "file", "line", "field"}
     assert failure.as_json(show=True)["expected"] == 70.0
 
 
-def test_settings_of_their_own_count(house: House) -> None:
-    fixture(house, "a.pass.ndjson", [GOOD])
-    (house.folder / "tests" / "settings.csv").write_text(
+def test_settings_of_their_own_count(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [GOOD])
+    (project.folder / "tests" / "settings.csv").write_text(
         "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
     )
     row = {"tenant_id": "north", "device_id": "anything", "event_time": "2026-11-24T22:00:00Z", "model": "other"}
-    fixture(house, "a.expect.ndjson", [{**row, "battery": 0.0}])
-    assert tried(house).failures == ()
+    fixture(project, "a.expect.ndjson", [{**row, "battery": 0.0}])
+    assert tried(project).failures == ()
 
 
-def test_nothing_of_it_stays(house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_of_it_stays(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
-    fixture(house, "a.pass.ndjson", events(20))
-    (house.folder / "minimize.yaml").write_text("ledger: ledger.db\napproval: required\n")
+    fixture(project, "a.pass.ndjson", events(20))
+    (project.folder / "minimize.yaml").write_text("ledger: ledger.db\napproval: required\n")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    tried(house)
+    tried(project)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_without_fixtures_it_is_a_fault_of_configuration(house: House) -> None:
+def test_without_fixtures_it_is_a_fault_of_configuration(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="no fixtures"):
-        tried(house)
+        tried(project)
 
 
 @pytest.mark.parametrize("name", ["a.no_reason.fail.ndjson", "b.expect.ndjson"])
-def test_names_that_say_nothing_are_faults(name: str, house: House) -> None:
-    fixture(house, "a.pass.ndjson", [GOOD])
-    fixture(house, name, [GOOD])
+def test_names_that_say_nothing_are_faults(name: str, project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [GOOD])
+    fixture(project, name, [GOOD])
     with pytest.raises(ConfigurationError):
-        tried(house)
+        tried(project)
 
 
-def test_a_policy_with_faults_is_not_tried(house: House) -> None:
-    fixture(house, "a.pass.ndjson", [GOOD])
-    house.policy(retention="soon")
+def test_a_policy_with_faults_is_not_tried(project: Project) -> None:
+    fixture(project, "a.pass.ndjson", [GOOD])
+    project.policy(retention="soon")
     with pytest.raises(PolicyError):
-        tried(house)
+        tried(project)
 
 
-def aggregated(house: House, **changes: Any) -> dict[str, Any]:
+def aggregated(project: Project, **changes: Any) -> dict[str, Any]:
     """Fixtures of which an aggregate shows one group, and the row that it shows."""
     fixture(
-        house, "a.pass.ndjson", [event(number, model="A", battery=10.0 * number, storage=number) for number in range(4)]
+        project,
+        "a.pass.ndjson",
+        [event(number, model="A", battery=10.0 * number, storage=number) for number in range(4)],
     )
     row = {"day": "2026-11-24T00:00:00Z", "model": "A", "events": 4, "devices": 4, "battery": 15.0, "drained": 60.0}
-    fixture(house, "expect.per_model.ndjson", [{**row, **changes}])
+    fixture(project, "expect.per_model.ndjson", [{**row, **changes}])
     return row
 
 
-def test_an_aggregate_s_rows_are_compared(house: House) -> None:
-    aggregated(house)
-    done = tried(house)
+def test_an_aggregate_s_rows_are_compared(project: Project) -> None:
+    aggregated(project)
+    done = tried(project)
     assert (done.failures, done.rows) == ((), 1)
-    aggregated(house, devices=5)
-    assert [(each.code, each.field) for each in tried(house).failures] == [("F006", "devices")]
+    aggregated(project, devices=5)
+    assert [(each.code, each.field) for each in tried(project).failures] == [("F006", "devices")]
 
 
-def test_an_aggregate_that_is_not_there_is_a_fault(house: House) -> None:
-    aggregated(house)
-    fixture(house, "expect.per_modle.ndjson", [])
+def test_an_aggregate_that_is_not_there_is_a_fault(project: Project) -> None:
+    aggregated(project)
+    fixture(project, "expect.per_modle.ndjson", [])
     with pytest.raises(ConfigurationError) as caught:
-        tried(house)
+        tried(project)
     assert caught.value.hint == "did you mean `per_model`?"
 
 
-def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(house: House) -> None:
-    aggregated(house)
-    house.pipeline(records=None)
-    assert tried(house).failures == ()
+def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(project: Project) -> None:
+    aggregated(project)
+    project.pipeline(records=None)
+    assert tried(project).failures == ()
 
 
-def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(house: House) -> None:
-    house.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "late": "2d"}})
-    fixture(house, "a.pass.ndjson", events(5))
-    fixture(house, "expect.per_model.ndjson", [])
+def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(project: Project) -> None:
+    project.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "late": "2d"}})
+    fixture(project, "a.pass.ndjson", events(5))
+    fixture(project, "expect.per_model.ndjson", [])
     with pytest.raises(ConfigurationError, match=r"waits for late rows \(`late`\), and these are not tried") as caught:
-        tried(house)
+        tried(project)
     assert "`minimize run` into another --output" in caught.value.hint
 
 
-def test_beside_an_aggregate_that_waits_the_others_are_tried(house: House) -> None:
-    aggregated(house)
+def test_beside_an_aggregate_that_waits_the_others_are_tried(project: Project) -> None:
+    aggregated(project)
     later = {**AGGREGATES["per_model"], "measures": {"kinds": {"count_distinct": "storage"}}, "late": "2d"}
-    house.pipeline(aggregates={**AGGREGATES, "later": later})
-    done = tried(house)
+    project.pipeline(aggregates={**AGGREGATES, "later": later})
+    done = tried(project)
     assert (done.failures, done.rows) == ((), 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.job.house import POLICY, SETTINGS
+from tests.project import POLICY, SETTINGS
 from tests.review.repository import ENV, Repository, repository
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from minimize.switching import House
-from tests.governance.access.house import mapping
-from tests.ledger.house import keyring
+from tests.governance.access.factory import mapping
+from tests.ledger.ledgers import keyring
 
 
 @pytest.fixture(name="home")

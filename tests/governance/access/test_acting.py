@@ -17,7 +17,8 @@ from minimize.governance.access.showing import grants_of
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
-from tests.governance.access.house import HOUR, INCIDENT, NOW, SECOND, given, mapping
+from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND, mapping
+from tests.world import assignment
 
 WISH = Wish(INCIDENT, "the device does not check in", "telemetry", ("north",), category="identified")
 DAYS_4 = timedelta(days=4)
@@ -115,7 +116,10 @@ def test_nobody_answers_their_own_request(home: House, as_: Callable[..., Grant]
 def test_a_second_account_of_the_same_person_approves_nothing(home: House, as_: Callable[..., Grant]) -> None:
     write(people={"Pia": ["pia", "pia2"]})
     grant = request(WISH, home, NOW)
-    write(people={"Sam": ["sam", "samuel"]}, assignments=[given("privacy_officer", "samuel"), given("analyst", "ann")])
+    write(
+        people={"Sam": ["sam", "samuel"]},
+        assignments=[assignment("privacy_officer", "samuel"), assignment("analyst", "ann")],
+    )
     assert refused(lambda: as_("samuel", "approve", grant)) == ["not_separate"]
 
 
@@ -127,8 +131,8 @@ def test_an_account_in_the_same_group_approves_nothing(home: House, as_: Callabl
 
 def test_an_approver_approves_in_their_scope_and_up_to_their_category(home: House, as_: Callable[..., Grant]) -> None:
     officer = {"local": {"copy": "privacy_officer"}}
-    support = given("support_engineer", "sam")
-    write(roles=officer, assignments=[support, given("local", "pia", tenants=["south"])])
+    support = assignment("support_engineer", "sam")
+    write(roles=officer, assignments=[support, assignment("local", "pia", tenants=["south"])])
     grant = request(WISH, home, NOW)
     assert refused(lambda: as_("pia", "approve", grant)) == ["out_of_scope"]
     assert refused(lambda: as_("olga", "approve", grant)) == ["nobody"]
@@ -261,9 +265,12 @@ def test_an_approver_approves_for_each_tenant_up_to_what_they_may_for_that_tenan
         "narrow": {"copy": "privacy_officer", "deny": ["grant/approve:pseudonymized"]},
         "shut": {"copy": "privacy_officer", "deny": ["grant/approve:aggregated"]},
     }
-    support = given("support_engineer", "sam")
-    two = [given("wide", "pia", tenants=["south", "north"]), given("narrow", "pia", tenants=["north"])]
-    write(roles=roles, assignments=[support, *two, given("wide", "otto"), given("shut", "otto", tenants=["north"])])
+    support = assignment("support_engineer", "sam")
+    two = [assignment("wide", "pia", tenants=["south", "north"]), assignment("narrow", "pia", tenants=["north"])]
+    write(
+        roles=roles,
+        assignments=[support, *two, assignment("wide", "otto"), assignment("shut", "otto", tenants=["north"])],
+    )
     named = replace(WISH, columns=("phone_number",), category=None)
     grant = request(named, home, NOW)
     assert refused(lambda: as_("otto", "approve", grant)) == ["out_of_scope"]

@@ -14,7 +14,8 @@ from minimize.keys import new_keyring
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
-from tests.governance.access.house import HOUR, NOW, given, mapping
+from tests.governance.access.factory import HOUR, NOW, mapping
+from tests.world import assignment
 
 
 def says(*more: dict[str, Any], **changes: Any) -> None:
@@ -44,14 +45,14 @@ def results(home: House) -> list[tuple[str, str]]:
 
 
 def test_until_a_file_is_adopted_it_counts_as_it_is(home: House) -> None:
-    says(given("operator", "ops"))
+    says(assignment("operator", "ops"))
     found = access_of(home)
     assert found is not None
     assert [each.users for each in found.assignments][-1] == ("ops",)
 
 
 def test_a_change_counts_once_it_is_adopted(rob: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    says(given("operator", "ops"))
+    says(assignment("operator", "ops"))
     monkeypatch.setenv("MINIMIZE_ACTOR", "ops")
     with pytest.raises(AccessDenied):
         gate("settings/set", rob, NOW, tenant="north")
@@ -71,7 +72,7 @@ def test_without_yes_what_would_change_is_said_and_nothing_is_changed(rob: House
 
 
 def test_nobody_but_who_assigns_adopts_and_the_log_tells_of_it(rob: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    says(given("role_administrator", "eve"), given("operator", "ops"))
+    says(assignment("role_administrator", "eve"), assignment("operator", "ops"))
     for user in ("eve", "pia", "nemo"):
         monkeypatch.setenv("MINIMIZE_ACTOR", user)
         assert rules(rob)[0] == "nobody"
@@ -85,9 +86,9 @@ def test_the_first_is_adopted_by_whom_it_names(home: House) -> None:
 
 def test_nobody_gives_a_role_to_themselves_nor_more_than_they_had(rob: House) -> None:
     more = {"more": {"copy": "role_administrator", "allow": ["settings/set"]}}
-    says(given("more", "rob"), roles=more)
+    says(assignment("more", "rob"), roles=more)
     assert rules(rob) == ["not_separate"]
-    says(given("more", "robert"), roles=more, people={"Rob": ["rob", "robert"]})
+    says(assignment("more", "robert"), roles=more, people={"Rob": ["rob", "robert"]})
     assert rules(rob) == ["not_separate"]
     says()
     assert not adopt(rob, NOW).is_needed

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from minimize.governance.access import Access, Account, Column, Decision, Grants, Wanted, decide
 from minimize.ledger.grants import GrantAct
-from tests.governance.access.house import INCIDENT, NOW, approved, house, requested
-from tests.governance.access.house import given as assigned
+from tests.governance.access.factory import INCIDENT, NOW, access_file, approved, requested
 from tests.governance.access.reference import COLUMNS, EVERY_TENANT, OTHER, TENANTS, Given, Granted, open_cells
+from tests.world import assignment
 
 CATEGORY = st.sampled_from(("aggregated", "pseudonymized", "identified"))
 SOME = st.lists(st.sampled_from(TENANTS), min_size=1, unique=True).map(tuple)
@@ -37,7 +37,7 @@ Granteds: TypeAlias = list[Granted]
 def access(givens: Givens) -> Access:
     """The file: a role for each thing that is given to Sam, who may ask for everything, too."""
     roles: dict[str, Any] = {}
-    assignments = [assigned("support_engineer", "sam"), assigned("privacy_officer", "pia")]
+    assignments = [assignment("support_engineer", "sam"), assignment("privacy_officer", "pia")]
     for number, each in enumerate(givens):
         role: dict[str, Any] = {"copy": "analyst"}
         if each.allow is not None:
@@ -45,8 +45,10 @@ def access(givens: Givens) -> Access:
         if each.deny is not None:
             role["deny"] = [f"dataset/read:{each.deny}"]
         roles[f"r{number}"] = role
-        assignments.append(assigned(f"r{number}", "sam", tenants="all" if each.tenants is None else list(each.tenants)))
-    return house(*assignments, roles=roles)
+        assignments.append(
+            assignment(f"r{number}", "sam", tenants="all" if each.tenants is None else list(each.tenants))
+        )
+    return access_file(*assignments, roles=roles)
 
 
 def plain(givens: Givens) -> Givens:

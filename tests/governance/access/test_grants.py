@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minimize.governance.access.grants import Grants
 from minimize.ledger.grants import GrantAct
-from tests.governance.access.house import HOUR, NOW, SECOND, act, approved, asked, grant, grants, requested
+from tests.governance.access.factory import HOUR, NOW, SECOND, act, approved, asked, grant, grants, requested
 
 WAITS, LASTS = 4, 8
 """In the histories below a request waits four seconds for its answer, and access lasts eight."""

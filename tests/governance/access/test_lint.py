@@ -9,7 +9,8 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.access.lint import lint
 from minimize.switching import House
-from tests.governance.access.house import given, mapping
+from tests.governance.access.factory import mapping
+from tests.world import assignment
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 
@@ -25,8 +26,8 @@ def test_a_file_with_nothing_amiss_is_passed(home: House) -> None:
 
 
 def test_somebody_must_be_there_for_what_others_wait_for(home: House) -> None:
-    assert codes(given("support_engineer", "sam"), given("role_administrator", "rob")) == ["U025", "U025"]
-    assert codes(given("analyst", "ann")) == ["U026"]
+    assert codes(assignment("support_engineer", "sam"), assignment("role_administrator", "rob")) == ["U025", "U025"]
+    assert codes(assignment("analyst", "ann")) == ["U026"]
 
 
 def test_a_role_that_always_sees_names_is_told_of(home: House) -> None:
@@ -46,12 +47,12 @@ def test_views_and_scopes_are_held_against_the_plan(home: House) -> None:
     }
     roles = {"mine": {"copy": "analyst", "views": views}}
     usual = mapping()["assignments"]
-    scoped = given("analyst", "bea", datasets=["device_telemetry/lost", "elsewhere"])
+    scoped = assignment("analyst", "bea", datasets=["device_telemetry/lost", "elsewhere"])
     assert sorted(codes(*usual, scoped, pipeline=PIPELINE, roles=roles)) == ["U020", "U020", "U021", "U021", "U022"]
 
 
 def test_a_faulty_file_is_judged_as_far_as_it_can_be_read(home: House) -> None:
-    assert codes(given("analist", "ann"), given("analyst", "ann")) == ["U003", "U026"]
+    assert codes(assignment("analist", "ann"), assignment("analyst", "ann")) == ["U003", "U026"]
 
 
 def test_there_must_be_a_file(home: House) -> None:

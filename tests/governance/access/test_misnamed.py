@@ -8,31 +8,33 @@ import pytest
 
 from minimize.governance.access.misnamed import misnamed
 from minimize.switching import House as Places
-from tests.job.house import House, built, events
+from tests.project import Project, events, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
-    house = built(tmp_path)
-    house.brings(events(40))
-    house.run()
-    return house
+    project = new_project(tmp_path)
+    project.records(events(40))
+    project.run()
+    return project
 
 
-def test_the_pipeline_behind_an_output_tells_the_columns(house: House) -> None:
-    places = Places(output=house.out, keys=house.keys)
+def test_the_pipeline_behind_an_output_tells_the_columns(project: Project) -> None:
+    places = Places(output=project.out, keys=project.keys)
     assert misnamed("checkins", ["modell", "battery"], places) == {"modell": "did you mean `model`?"}
     assert misnamed("checkins/per_model", ["event", "model"], places) == {"event": "did you mean `events`?"}
 
 
 @pytest.mark.parametrize("dataset", ["elsewhere", "checkins/nothing"])
-def test_a_dataset_that_is_not_found_tells_nothing(house: House, dataset: str) -> None:
-    assert misnamed(dataset, ["modell"], Places(output=house.out, keys=house.keys)) == {}
+def test_a_dataset_that_is_not_found_tells_nothing(project: Project, dataset: str) -> None:
+    assert misnamed(dataset, ["modell"], Places(output=project.out, keys=project.keys)) == {}
 
 
-def test_without_a_ledger_nothing_is_told(house: House, tmp_path: Path) -> None:
-    assert misnamed("checkins", ["modell"], Places(tmp_path / "none.db", keys=house.keys)) == {}
-    assert misnamed("checkins", ["modell"], Places(tmp_path / "none.db", pipeline=house.folder, keys=house.keys)) != {}
+def test_without_a_ledger_nothing_is_told(project: Project, tmp_path: Path) -> None:
+    assert misnamed("checkins", ["modell"], Places(tmp_path / "none.db", keys=project.keys)) == {}
+    assert (
+        misnamed("checkins", ["modell"], Places(tmp_path / "none.db", pipeline=project.folder, keys=project.keys)) != {}
+    )

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 from minimize.governance.access import Account
 from minimize.governance.access.model import same_dataset
-from tests.governance.access.house import given, house
+from tests.governance.access.factory import access_file
+from tests.world import assignment
 
 
 def test_groups_are_those_of_the_file_and_those_that_it_leaves_to_others() -> None:
-    access = house(given("analyst", groups=("insights", "guests")), groups={"insights": ["ann"], "guests": "external"})
+    access = access_file(
+        assignment("analyst", groups=("insights", "guests")), groups={"insights": ["ann"], "guests": "external"}
+    )
     assert access.groups_of(Account("ann")) == {"insights"}
     assert access.groups_of(Account("eve", frozenset({"insights", "guests", "elsewhere"}))) == {"guests"}
 
 
 def test_people_are_told_apart_by_their_accounts_and_groups() -> None:
-    access = house(people={"Sam": ["sam", "samuel"]}, groups={"support": ["sam", "sue"], "site": ["samuel", "pia"]})
+    access = access_file(
+        people={"Sam": ["sam", "samuel"]}, groups={"support": ["sam", "sue"], "site": ["samuel", "pia"]}
+    )
     assert not access.separate("sam", "sam")
     assert not access.separate("samuel", "sam")
     assert not access.separate("sue", "sam")

@@ -8,7 +8,7 @@ from minimize.errors import PolicyError
 from minimize.governance.access.planned import columns_of, wanted_of
 from minimize.inspection import plan_for
 from minimize.plan import Plan
-from tests.governance.access.house import INCIDENT
+from tests.governance.access.factory import INCIDENT
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 

@@ -6,8 +6,8 @@ import pytest
 
 from minimize.keys import new_keyring
 from minimize.switching import House
-from tests.governance.consent.house import NOW
-from tests.governance.recipients.house import mapping, write
+from tests.governance.consent.factory import NOW
+from tests.governance.recipients.factory import mapping, write
 
 
 @pytest.fixture(name="home")

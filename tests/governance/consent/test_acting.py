@@ -14,8 +14,8 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.ledger.consents import Act
 from minimize.switching import House
-from tests.governance.consent.house import NOW, TERMS, hours
-from tests.governance.recipients.house import mapping, sync, write
+from tests.governance.consent.factory import NOW, TERMS, hours
+from tests.governance.recipients.factory import mapping, sync, write
 
 WISH = Wish("north", "vendor", "sync")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from minimize.governance.consent import Answer, Consents
-from tests.governance.consent.house import NOW, VENDOR, act
+from tests.governance.consent.factory import NOW, VENDOR, act
 
 NORTH, SOUTH = act("given", -1), act("given", -1, tenant_id="south")
 ACTS = (NORTH, SOUTH, act("withdrawn", -1, tenant_id="east"), act("given", -1, tenant_id="west"))

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.governance.consent import Consents, terms_of
-from tests.governance.consent.house import NOW, VENDOR, act, asked, north
-from tests.governance.recipients.house import FIELDS, SYNC, sync, vendor
+from tests.governance.consent.factory import NOW, VENDOR, act, asked, north
+from tests.governance.recipients.factory import FIELDS, SYNC, sync, vendor
 
 TICK = timedelta(microseconds=1)
 

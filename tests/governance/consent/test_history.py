@@ -15,9 +15,9 @@ from minimize.governance.consent import Consents, terms_of
 from minimize.governance.consent.history import History
 from minimize.governance.consent.states import STATES
 from minimize.ledger.consents import Act
-from tests.governance.consent.house import TERMS, VENDOR, act, hours
+from tests.governance.consent.factory import TERMS, VENDOR, act, hours
 from tests.governance.consent.reference import verdict
-from tests.governance.recipients.house import sync, vendor
+from tests.governance.recipients.factory import sync, vendor
 
 HISTORIES = 100_000
 OTHER = terms_of(vendor(functions=sync(text_version=2)), "sync").text

@@ -9,8 +9,8 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.consent import Wish, act, shown, why
 from minimize.switching import House
-from tests.governance.consent.house import NOW, hours
-from tests.governance.recipients.house import mapping, sync, write
+from tests.governance.consent.factory import NOW, hours
+from tests.governance.recipients.factory import mapping, sync, write
 
 WISH = Wish("north", "vendor", "sync")
 SOUTH = replace(WISH, tenant="south")

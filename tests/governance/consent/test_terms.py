@@ -8,7 +8,7 @@ from minimize.errors import PolicyError
 from minimize.governance.consent import terms_of
 from minimize.governance.consent.terms import terms_from
 from minimize.governance.recipients import load_recipient
-from tests.governance.recipients.house import FIELDS, SHIPPED, mapping, sync, vendor, write
+from tests.governance.recipients.factory import FIELDS, SHIPPED, mapping, sync, vendor, write
 
 
 def test_the_terms_hold_what_leaves_and_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""A house whose records are encrypted, in which two days were run."""
+"""A project whose records are encrypted, in which two days were run."""
 
 from __future__ import annotations
 
@@ -6,34 +6,40 @@ from pathlib import Path
 
 import pytest
 
-from tests.job.house import BEFORE, DAY, House, built, events
+from tests.project import BEFORE, DAY, Builds, Project, events, new_project
 
 TENANTS = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "minimize.yaml").write_text("keys: test.keys\nledger: ledger.db\n")
-    house = built(tmp_path)
-    house.pipeline(records={"encrypt": "by_category"})
-    return house
+    project = new_project(tmp_path)
+    project.pipeline(records={"encrypt": "by_category"})
+    return project
+
+
+def ran_content(project: Project) -> None:
+    for number, day in enumerate((BEFORE, DAY)):
+        project.records(events(40, first=40 * number), day)
+        project.run(date=day)
 
 
 @pytest.fixture(name="ran")
-def _ran(house: House) -> House:
-    for number, day in enumerate((BEFORE, DAY)):
-        house.brings(events(40, first=40 * number), day)
-        house.run(date=day)
-    return house
+def _ran(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, ran_content)
+
+
+def apart_content(project: Project) -> None:
+    """The same with keys for each tenant."""
+    project.pipeline(records=TENANTS)
+    project.records(events(40))
+    project.run(date=DAY)
 
 
 @pytest.fixture(name="apart")
-def _apart(house: House) -> House:
-    """The same with keys for each tenant."""
-    house.pipeline(records=TENANTS)
-    house.brings(events(40))
-    house.run(date=DAY)
-    return house
+def _apart(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, apart_content)

@@ -1,4 +1,4 @@
-"""A house whose master keys are kept by a key service: runs, reading, rotation and shredding."""
+"""A project whose master keys are kept by a key service: runs, reading, rotation and shredding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minimize.governance.custody.rotating import rotate
 from minimize.governance.custody.shredding import shred
 from minimize.keys import Keyring, Master
 from minimize.switching import House as Where
-from tests.job.house import AT, House, events
+from tests.project import AT, Project, events
 from tests.vaulting import TOKEN, openbao, small
 
 NOW = AT + timedelta(hours=1)
@@ -23,33 +23,33 @@ KINDS = ["small", pytest.param("openbao", marks=pytest.mark.nightly)]
 
 
 @pytest.fixture(name="kept", params=KINDS)
-def _kept(house: House, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def _kept(project: Project, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.setenv("VAULT_TOKEN", TOKEN)
-    with small() if request.param == "small" else openbao(house.folder) as server:
-        (house.folder / "minimize.yaml").write_text(f"keys: test.keys\nledger: ledger.db\nkms: {server.address}\n")
-        house.brings(events(40))
-        house.run()
-        yield house
+    with small() if request.param == "small" else openbao(project.folder) as server:
+        (project.folder / "minimize.yaml").write_text(f"keys: test.keys\nledger: ledger.db\nkms: {server.address}\n")
+        project.records(events(40))
+        project.run()
+        yield project
 
 
-def masters(house: House) -> set[str]:
-    return {each for file in minimize.files(house.out) for each in material_of(Path(file)).masters.values()}
+def masters(project: Project) -> set[str]:
+    return {each for file in minimize.files(project.out) for each in material_of(Path(file)).masters.values()}
 
 
-def test_a_run_is_encrypted_by_keys_that_never_come_here(kept: House) -> None:
+def test_a_run_is_encrypted_by_keys_that_never_come_here(kept: Project) -> None:
     assert masters(kept) == {"encrypt.pseudonymized/1"}
     assert not any(name.startswith("encrypt.") for name in Keyring.load(kept.keys).names())
     assert len(kept.rows()) == 40
     minimize.verify(kept.out, keys=kept.keys)
 
 
-def test_whoever_has_no_token_reads_nothing(kept: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_has_no_token_reads_nothing(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "another")
     with pytest.raises(KeyringError, match="does not let this token do that"):
         kept.rows()
 
 
-def test_files_are_encrypted_anew_under_a_new_version(kept: House) -> None:
+def test_files_are_encrypted_anew_under_a_new_version(kept: Project) -> None:
     before = kept.rows()
     done = rotate(Where(keys=kept.keys), NOW, outputs=[kept.out])
     assert done.made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized", 2))
@@ -58,14 +58,14 @@ def test_files_are_encrypted_anew_under_a_new_version(kept: House) -> None:
     minimize.verify(kept.out, keys=kept.keys)
 
 
-def test_a_shredded_version_opens_nothing(kept: House) -> None:
+def test_a_shredded_version_opens_nothing(kept: Project) -> None:
     found = shred(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/1", yes=True)
     assert [each.rows for each in found.unreadable] == [40]
     with pytest.raises(KeyringError, match="was destroyed"):
         kept.rows()
 
 
-def test_versions_before_it_are_listed_for_they_go_too(kept: House) -> None:
+def test_versions_before_it_are_listed_for_they_go_too(kept: Project) -> None:
     rotate(Where(keys=kept.keys), NOW)
     found = shred(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/2")
     assert found.masters == (Master("encrypt.pseudonymized", 1), Master("encrypt.pseudonymized", 2))

@@ -18,22 +18,22 @@ from minimize.governance.retention.expire import expire
 from minimize.keys import Keyring, Master
 from minimize.ledger.audit import Wanted
 from minimize.switching import House as Where
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.project import AT, BEFORE, DAY, Project, events
 
 NOW = AT + timedelta(hours=1)
 
 
-def where(house: House) -> Where:
-    return Where(keys=house.keys)
+def where(project: Project) -> Where:
+    return Where(keys=project.keys)
 
 
-def shreds(house: House) -> list[dict[str, Any]]:
+def shreds(project: Project) -> list[dict[str, Any]]:
     """What the log has of keys, beside those that runs have made."""
-    told = [json.loads(entry.event) for entry in log_entries(house.folder / "ledger.db", Wanted(activity="keys"))]
+    told = [json.loads(entry.event) for entry in log_entries(project.folder / "ledger.db", Wanted(activity="keys"))]
     return [each for each in told if each["operation"] != "make"]
 
 
-def test_without_yes_it_lists_outputs_dates_files_rows_and_destroys_nothing(ran: House) -> None:
+def test_without_yes_it_lists_outputs_dates_files_rows_and_destroys_nothing(ran: Project) -> None:
     found = shred(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert [(each.name, each.date, each.files, each.rows, each.of) for each in found.unreadable] == [
         ("records", BEFORE, 1, 40, ()),
@@ -44,20 +44,20 @@ def test_without_yes_it_lists_outputs_dates_files_rows_and_destroys_nothing(ran:
     assert len(ran.rows()) == 80
 
 
-def test_with_yes_its_files_are_unreadable_for_good(ran: House) -> None:
+def test_with_yes_its_files_are_unreadable_for_good(ran: Project) -> None:
     assert shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True).done
     with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1 .* was destroyed"):
         ran.rows()
 
 
-def test_its_number_is_never_used_again(ran: House) -> None:
+def test_its_number_is_never_used_again(ran: Project) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     assert rotate(where(ran), NOW, names=["encrypt.pseudonymized"]).made == (Master("encrypt.pseudonymized", 2),)
     lines = [each for each in Keyring.load(ran.keys).listing() if each.name == "encrypt.pseudonymized"]
     assert [(each.version, each.destroyed) for each in lines] == [(1, NOW), (2, None)]
 
 
-def test_its_bytes_are_gone_from_the_keyring(ran: House) -> None:
+def test_its_bytes_are_gone_from_the_keyring(ran: Project) -> None:
     content = ran.keys.read_text()
     before = Keyring.load(ran.keys).bytes_of("encrypt.pseudonymized")
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
@@ -65,21 +65,21 @@ def test_its_bytes_are_gone_from_the_keyring(ran: House) -> None:
     assert base64.b64encode(before).decode() not in ran.keys.read_text()
 
 
-def test_aggregates_stay_readable(ran: House) -> None:
+def test_aggregates_stay_readable(ran: Project) -> None:
     before = ran.rows("per_model")
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     assert ran.rows("per_model") == before
 
 
-def test_only_the_files_of_that_version_are_listed(ran: House) -> None:
+def test_only_the_files_of_that_version_are_listed(ran: Project) -> None:
     rotate(where(ran), NOW)
-    ran.brings(events(40), DAY)
+    ran.records(events(40), DAY)
     ran.run(date=DAY)
     found = shred(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert [each.date for each in found.unreadable] == [BEFORE]
 
 
-def test_a_tenant_is_shredded_and_others_stay(apart: House) -> None:
+def test_a_tenant_is_shredded_and_others_stay(apart: Project) -> None:
     found = shred(where(apart), NOW, tenant="north", yes=True)
     assert found.masters == (Master("encrypt.pseudonymized.t-north", 1),)
     assert [each.of for each in found.unreadable] == [("tenant_id=north",)]
@@ -88,25 +88,25 @@ def test_a_tenant_is_shredded_and_others_stay(apart: House) -> None:
     assert shred(where(apart), NOW, tenant="south").unreadable[0].rows == 20
 
 
-def test_a_tenant_without_keys_of_its_own_is_refused(ran: House) -> None:
+def test_a_tenant_without_keys_of_its_own_is_refused(ran: Project) -> None:
     with pytest.raises(KeyringError, match="no keys of its own"):
         shred(where(ran), NOW, tenant="north", yes=True)
 
 
 @pytest.mark.parametrize("key", ["device/1", "signing/1", "encrypt.pseudonymized/7", "encrypt.pseudonymized", ""])
-def test_nothing_but_a_standing_version_of_a_master_key_is_destroyed(ran: House, key: str) -> None:
+def test_nothing_but_a_standing_version_of_a_master_key_is_destroyed(ran: Project, key: str) -> None:
     before = ran.keys.read_bytes()
     with pytest.raises(KeyringError):
         shred(where(ran), NOW, key=key, yes=True)
     assert ran.keys.read_bytes() == before
 
 
-def test_a_key_and_a_tenant_at_once_are_refused(ran: House) -> None:
+def test_a_key_and_a_tenant_at_once_are_refused(ran: Project) -> None:
     with pytest.raises(ConfigurationError, match="a key or a tenant"):
         shred(where(ran), NOW, key="encrypt.footer/1", tenant="north")
 
 
-def test_the_log_is_told_before(ran: House) -> None:
+def test_the_log_is_told_before(ran: Project) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert shreds(ran) == []
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
@@ -114,7 +114,7 @@ def test_the_log_is_told_before(ran: House) -> None:
     assert (told["operation"], told["resources"][0]["name"]) == ("shred", "encrypt.pseudonymized/1")
 
 
-def test_an_output_that_is_gone_is_said_to_be(ran: House) -> None:
+def test_an_output_that_is_gone_is_said_to_be(ran: Project) -> None:
     ran.out.rename(ran.folder / "elsewhere")
     found = shred(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert found.missed == (str(ran.out),)
@@ -122,12 +122,12 @@ def test_an_output_that_is_gone_is_said_to_be(ran: House) -> None:
     assert [each.output for each in again.unreadable] == [str(ran.folder / "elsewhere")] * 2
 
 
-def test_verify_says_what_nobody_can_read_and_holds_the_rest(ran: House) -> None:
+def test_verify_says_what_nobody_can_read_and_holds_the_rest(ran: Project) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: House) -> None:
+def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Project) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     found = expire(ran.out, keys=ran.keys, at=NOW)
     assert len(found.plan.closed) == 2
@@ -135,7 +135,7 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Hous
     assert str(found.plan) == "2 files stay, which nobody can read any more: their keys were destroyed"
 
 
-def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: House) -> None:
+def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     done = expire(ran.out, keys=ran.keys, at=NOW + timedelta(days=40), yes=True)
     assert done.plan.closed == ()
@@ -144,7 +144,7 @@ def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: House) -> N
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_what_nobody_uses_is_told_in_one_line(ran: House) -> None:
+def test_what_nobody_uses_is_told_in_one_line(ran: Project) -> None:
     rotate(where(ran), NOW)
     told = str(shred(where(ran), NOW, key="encrypt.pseudonymized/2"))
     assert told.splitlines()[0] == (

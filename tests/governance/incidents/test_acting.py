@@ -25,25 +25,29 @@ from minimize.governance.incidents import (
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.switching import House as Places
-from tests.job.house import House, events
+from tests.project import Builds, Project, events
 
 NOW = datetime.now(UTC)
 CASE = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
 Acts = Callable[[str], None]
 
 
+def published(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(events(60))
+    project.run(at=None, output=None)
+
+
 @pytest.fixture(name="places")
-def _places(house: House) -> Places:
-    house.pipeline(aggregates=None)
-    house.brings(events(60))
-    house.run(at=None, output=None)
-    return Places(output=house.out, keys=house.keys)
+def _places(builds: Builds, project: Project) -> Places:
+    builds.fill(project, published)
+    return Places(output=project.out, keys=project.keys)
 
 
 @pytest.fixture(name="scoped")
-def _scoped(house: House, places: Places) -> Incident:
+def _scoped(project: Project, places: Places) -> Incident:
     now = datetime.now(UTC)
-    case = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{house.out}"])
+    case = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
     open_incident(case, places, now)
     return scope("INC-1", places, NOW)
 

@@ -16,7 +16,7 @@ from minimize.io.published import receipts
 from minimize.keys.create import add_key
 from minimize.receipt import Receipt
 from minimize.switching import House as Places
-from tests.job.house import AT, BEFORE, DAY, House, events
+from tests.project import AT, BEFORE, DAY, Project, events
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -35,15 +35,15 @@ def of(*tenants: str) -> list[dict[str, Any]]:
     return [each | {"tenant_id": tenants[place % len(tenants)]} for place, each in enumerate(RECORDS)]
 
 
-def ran(house: House, *tenants: str, day: str = DAY, name: str = "a") -> Receipt:
-    house.brings(of(*tenants), day, name)
-    return house.run(date=day)
+def ran(project: Project, *tenants: str, day: str = DAY, name: str = "a") -> Receipt:
+    project.records(of(*tenants), day, name)
+    return project.run(date=day)
 
 
-def scoped(house: House, *texts: str, window: tuple[datetime, datetime] | None = None) -> Scope:
+def scoped(project: Project, *texts: str, window: tuple[datetime, datetime] | None = None) -> Scope:
     now = datetime.now(UTC)
     meant = window or (now - HOUR, now)
-    return scope_of(Exposure.of(texts), meant, Places(output=house.out, keys=house.keys), now)
+    return scope_of(Exposure.of(texts), meant, Places(output=project.out, keys=project.keys), now)
 
 
 def names(found: Scope) -> list[str]:
@@ -51,98 +51,100 @@ def names(found: Scope) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _records_alone(house: House) -> None:
-    house.pipeline(aggregates=None)
+def _records_alone(project: Project) -> None:
+    project.pipeline(aggregates=None)
 
 
-def test_a_late_file_affects_nobody_of_before_it_came(house: House) -> None:
-    first = ran(house, "north")
-    second = ran(house, "west", name="late")
-    output = f"output:{house.out}"
+def test_a_late_file_affects_nobody_of_before_it_came(project: Project) -> None:
+    first = ran(project, "north")
+    second = ran(project, "west", name="late")
+    output = f"output:{project.out}"
     until = (first.finished, second.finished - TICK)
-    assert names(scoped(house, output, window=until)) == ["north"]
+    assert names(scoped(project, output, window=until)) == ["north"]
     since = (second.finished, second.finished + HOUR)
-    assert names(scoped(house, output, window=since)) == ["north", "west"]
+    assert names(scoped(project, output, window=since)) == ["north", "west"]
 
 
-def test_a_window_holds_its_ends_and_a_file_not_the_moment_it_went(house: House) -> None:
-    first, second = ran(house, "north"), ran(house, "south")
-    output = f"output:{house.out}"
-    assert names(scoped(house, output, window=(first.finished, first.finished))) == ["north"]
-    assert names(scoped(house, output, window=(first.finished - HOUR, first.finished - TICK))) == []
-    assert names(scoped(house, output, window=(second.finished, second.finished))) == ["south"]
-    assert names(scoped(house, output, window=(second.finished - TICK, second.finished))) == ["north", "south"]
+def test_a_window_holds_its_ends_and_a_file_not_the_moment_it_went(project: Project) -> None:
+    first, second = ran(project, "north"), ran(project, "south")
+    output = f"output:{project.out}"
+    assert names(scoped(project, output, window=(first.finished, first.finished))) == ["north"]
+    assert names(scoped(project, output, window=(first.finished - HOUR, first.finished - TICK))) == []
+    assert names(scoped(project, output, window=(second.finished, second.finished))) == ["south"]
+    assert names(scoped(project, output, window=(second.finished - TICK, second.finished))) == ["north", "south"]
 
 
-def test_a_zone_moves_no_window(house: House) -> None:
-    ran(house, "north")
-    places = Places(output=house.out, keys=house.keys)
+def test_a_zone_moves_no_window(project: Project) -> None:
+    ran(project, "north")
+    places = Places(output=project.out, keys=project.keys)
     east = datetime.now(UTC).astimezone(timezone(timedelta(hours=14)))
-    open_incident(Case("I", "A disk", (east - HOUR, None), east, [f"output:{house.out}"]), places, datetime.now(UTC))
+    open_incident(Case("I", "A disk", (east - HOUR, None), east, [f"output:{project.out}"]), places, datetime.now(UTC))
     assert scope("I", places, datetime.now(UTC)).affected == ("north",)
 
 
-def test_a_key_that_was_rotated_affects_whom_its_version_was_used_for(house: House) -> None:
-    ran(house, "north", day=BEFORE)
-    add_key(house.keys, "device", now=AT)
-    ran(house, "south")
-    assert names(scoped(house, "key:device/1")) == ["north"]
-    assert names(scoped(house, "key:device/2")) == ["south"]
-    both = scoped(house, f"output:{house.out}", "key:device/2")
+def test_a_key_that_was_rotated_affects_whom_its_version_was_used_for(project: Project) -> None:
+    ran(project, "north", day=BEFORE)
+    add_key(project.keys, "device", now=AT)
+    ran(project, "south")
+    assert names(scoped(project, "key:device/1")) == ["north"]
+    assert names(scoped(project, "key:device/2")) == ["south"]
+    both = scoped(project, f"output:{project.out}", "key:device/2")
     assert {each.tenant: each.form for each in both.tenants} == {"north": "pseudonymized", "south": "identified"}
 
 
-def test_a_master_key_opens_what_stood_under_it_before_files_were_encrypted_anew(house: House) -> None:
-    house.pipeline(aggregates=None, records={"encrypt": "by_category"})
-    first = ran(house, "north", "south")
-    rotate(Places(output=house.out, keys=house.keys), AT, outputs=[house.out])
-    again = receipts(house.out)[-1]
+def test_a_master_key_opens_what_stood_under_it_before_files_were_encrypted_anew(project: Project) -> None:
+    project.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    first = ran(project, "north", "south")
+    rotate(Places(output=project.out, keys=project.keys), AT, outputs=[project.out])
+    again = receipts(project.out)[-1]
     old, new = "key:encrypt.pseudonymized/1", "key:encrypt.pseudonymized/2"
     before, after = (first.finished, again.finished - TICK), (again.finished, again.finished + HOUR)
-    assert names(scoped(house, old, window=before)) == names(scoped(house, new, window=after)) == ["north", "south"]
-    assert names(scoped(house, old, window=after)) == names(scoped(house, new, window=before)) == []
-    assert {each.form for each in scoped(house, old, window=before).tenants} == {"pseudonymized"}
+    assert names(scoped(project, old, window=before)) == names(scoped(project, new, window=after)) == ["north", "south"]
+    assert names(scoped(project, old, window=after)) == names(scoped(project, new, window=before)) == []
+    assert {each.form for each in scoped(project, old, window=before).tenants} == {"pseudonymized"}
 
 
-def test_what_was_retracted_was_there_before(house: House) -> None:
-    first = ran(house, "north", "south")
-    house.policy({"model": None})
-    (again,) = retract(house.out, keys=house.keys, yes=True).receipts
-    before = scoped(house, f"output:{house.out}", "column:model", window=(first.finished, again.finished - TICK))
+def test_what_was_retracted_was_there_before(project: Project) -> None:
+    first = ran(project, "north", "south")
+    project.policy({"model": None})
+    (again,) = retract(project.out, keys=project.keys, yes=True).receipts
+    before = scoped(project, f"output:{project.out}", "column:model", window=(first.finished, again.finished - TICK))
     assert names(before) == ["north", "south"]
-    assert names(scoped(house, f"output:{house.out}", "column:model", window=(again.finished, again.finished))) == []
+    assert (
+        names(scoped(project, f"output:{project.out}", "column:model", window=(again.finished, again.finished))) == []
+    )
 
 
-def test_of_two_outputs_of_a_pipeline_one_affects_nobody_through_the_other(house: House) -> None:
-    house.pipeline(aggregates=PER_TENANT)
-    house.brings([*of("north"), *(each | {"tenant_id": "tiny"} for each in RECORDS[:1])])
-    house.run(date=DAY)
-    assert names(scoped(house, f"output:{house.out}#records")) == ["north", "tiny"]
-    groups = scoped(house, f"output:{house.out}#per_tenant")
+def test_of_two_outputs_of_a_pipeline_one_affects_nobody_through_the_other(project: Project) -> None:
+    project.pipeline(aggregates=PER_TENANT)
+    project.records([*of("north"), *(each | {"tenant_id": "tiny"} for each in RECORDS[:1])])
+    project.run(date=DAY)
+    assert names(scoped(project, f"output:{project.out}#records")) == ["north", "tiny"]
+    groups = scoped(project, f"output:{project.out}#per_tenant")
     assert [(each.tenant, each.form, each.needs_notice) for each in groups.tenants] == [("north", "aggregated", False)]
 
 
-def test_groups_of_tenants_that_were_replaced_are_remembered_as_groups(house: House) -> None:
-    house.pipeline(aggregates=PER_TENANT)
-    first = ran(house, "north")
-    ran(house, "south")
-    found = scoped(house, f"output:{house.out}#per_tenant", window=(first.finished, first.finished))
+def test_groups_of_tenants_that_were_replaced_are_remembered_as_groups(project: Project) -> None:
+    project.pipeline(aggregates=PER_TENANT)
+    first = ran(project, "north")
+    ran(project, "south")
+    found = scoped(project, f"output:{project.out}#per_tenant", window=(first.finished, first.finished))
     assert [(each.tenant, each.form, each.subjects, each.needs_notice) for each in found.tenants] == [
         ("north", "aggregated", None, False)
     ]
 
 
-def test_a_partitioned_output_by_its_folder_column_alone_is_about_nobody(house: House) -> None:
-    house.pipeline(aggregates=None, records={"partition_by": ["tenant_id"]})
-    ran(house, "north", "south")
-    found = scoped(house, f"output:{house.out}", "column:tenant_id")
+def test_a_partitioned_output_by_its_folder_column_alone_is_about_nobody(project: Project) -> None:
+    project.pipeline(aggregates=None, records={"partition_by": ["tenant_id"]})
+    ran(project, "north", "south")
+    found = scoped(project, f"output:{project.out}", "column:tenant_id")
     assert [(each.tenant, each.needs_notice) for each in found.tenants] == [("north", False), ("south", False)]
 
 
-def test_records_that_were_written_twice_are_at_most_so_many(house: House) -> None:
-    ran(house, "north")
-    ran(house, "north")
-    (north,) = scoped(house, f"output:{house.out}").as_json()["tenants"]
+def test_records_that_were_written_twice_are_at_most_so_many(project: Project) -> None:
+    ran(project, "north")
+    ran(project, "north")
+    (north,) = scoped(project, f"output:{project.out}").as_json()["tenants"]
     assert (north["rows"], north["rows_exact"], north["subjects"]["exact"]) == (2 * len(RECORDS), False, False)
 
 
@@ -159,9 +161,9 @@ def test_records_that_were_written_twice_are_at_most_so_many(house: House) -> No
         "grant:x",
     ],
 )
-def test_what_matches_nothing_is_said_and_not_taken_for_nobody(house: House, wrong: str) -> None:
-    ran(house, "north")
-    found = scoped(house, wrong)
+def test_what_matches_nothing_is_said_and_not_taken_for_nobody(project: Project, wrong: str) -> None:
+    ran(project, "north")
+    found = scoped(project, wrong)
     assert (names(found), found.as_json()["nothing_matches"]) == ([], [wrong])
 
 
@@ -169,9 +171,9 @@ def test_what_matches_nothing_is_said_and_not_taken_for_nobody(house: House, wro
     "texts",
     [("output:checkins",), ("date:2026-11-24", "column:battery"), ("key:device/1",), ("output:checkins#records",)],
 )
-def test_what_matches_is_not_said_to_match_nothing(house: House, texts: Sequence[str]) -> None:
-    ran(house, "north")
-    assert scoped(house, *texts).unmatched == ()
+def test_what_matches_is_not_said_to_match_nothing(project: Project, texts: Sequence[str]) -> None:
+    ran(project, "north")
+    assert scoped(project, *texts).unmatched == ()
 
 
 def test_a_window_that_ends_before_it_begins_is_refused() -> None:
@@ -179,10 +181,10 @@ def test_a_window_that_ends_before_it_begins_is_refused() -> None:
         Exposure.of(["actor:ann@2026-11-25T00:00Z/2026-11-24T00:00Z"])
 
 
-def test_a_closed_incident_stays_closed_and_another_may_name_the_same(house: House) -> None:
-    ran(house, "north")
-    places, now = Places(output=house.out, keys=house.keys), datetime.now(UTC)
-    case = Case("I", "A disk", (now - HOUR, None), now, [f"output:{house.out}"])
+def test_a_closed_incident_stays_closed_and_another_may_name_the_same(project: Project) -> None:
+    ran(project, "north")
+    places, now = Places(output=project.out, keys=project.keys), datetime.now(UTC)
+    case = Case("I", "A disk", (now - HOUR, None), now, [f"output:{project.out}"])
     open_incident(case, places, now)
     scope("I", places, now)
     close("I", "security_incident", "it was found", places, now)

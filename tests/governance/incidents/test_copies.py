@@ -16,50 +16,50 @@ from minimize.ledger.disclosures import Disclosure, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.recalls import Recalled, State, record_recalls
 from minimize.switching import House as Places
-from tests.governance.sharing.house import NOW, House
-from tests.ledger.house import event
+from tests.governance.sharing.sender import NOW, Sender
+from tests.ledger.ledgers import event
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(name="shop")
-def _shop(tmp_path: Path) -> House:
-    shop = House(tmp_path).agree("north", "south")
+def _shop(tmp_path: Path) -> Sender:
+    shop = Sender(tmp_path).agree("north", "south")
     shop.share()
     return shop
 
 
-def out(shop: House, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[Copy]:
+def out(shop: Sender, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[Copy]:
     with open_ledger(find_ledger(shop.ledger)) as ledger:
         return list(copies(ledger, (NOW + since, NOW + until)))
 
 
-def recalled(shop: House, state: State) -> None:
+def recalled(shop: Sender, state: State) -> None:
     (first, *_) = out(shop)
     step = Recalled(first.act.disclosure, "north", "vendor", "asked", state, NOW + HOUR / 2, "ann")
     with open_ledger(find_ledger(shop.ledger)) as ledger:
         record_recalls(ledger, [step], event(), shop.keys)
 
 
-def test_whose_records_were_sent_has_copies_there(shop: House) -> None:
+def test_whose_records_were_sent_has_copies_there(shop: Sender) -> None:
     assert [(each.tenant, each.recipient, each.policy) for each in out(shop)] == [
         ("north", "vendor", "devices"),
         ("south", "vendor", "devices"),
     ]
 
 
-def test_what_is_sent_after_the_window_was_not_out(shop: House) -> None:
+def test_what_is_sent_after_the_window_was_not_out(shop: Sender) -> None:
     assert out(shop, since=-2 * HOUR, until=-HOUR) == []
 
 
-def test_a_copy_is_out_until_it_is_confirmed_to_be_gone(shop: House) -> None:
+def test_a_copy_is_out_until_it_is_confirmed_to_be_gone(shop: Sender) -> None:
     recalled(shop, "requested")
     assert len(out(shop)) == 2
     recalled(shop, "confirmed")
     assert [each.tenant for each in out(shop)] == ["south"]
 
 
-def test_a_recipient_that_leaks_affects_whose_records_it_got(shop: House) -> None:
+def test_a_recipient_that_leaks_affects_whose_records_it_got(shop: Sender) -> None:
     places = Places(shop.ledger, keys=shop.keys)
     found = scope_of(Exposure.of(["recipient:vendor"]), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
     assert [(each["tenant_id"], each["subjects"]) for each in found["tenants"]] == [
@@ -70,13 +70,13 @@ def test_a_recipient_that_leaks_affects_whose_records_it_got(shop: House) -> Non
     assert not scope_of(Exposure.of(["recipient:other"]), (NOW, NOW + HOUR), places, NOW + HOUR).tenants
 
 
-def test_a_recipients_pseudonyms_are_opened_by_the_key_that_they_come_from(shop: House) -> None:
+def test_a_recipients_pseudonyms_are_opened_by_the_key_that_they_come_from(shop: Sender) -> None:
     first = out(shop)[0]
     forms = [{each.name: each.form for each in first.columns(frozenset(keys))} for keys in ((), ("device/1",))]
     assert [form["device_id"] for form in forms] == ["pseudonymized", "identified"]
 
 
-def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(shop: House) -> None:
+def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(shop: Sender) -> None:
     places = Places(shop.ledger, keys=shop.keys)
 
     def found(*texts: str) -> dict[str, list[tuple[str, str]]]:
@@ -104,7 +104,7 @@ def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
     assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}
 
 
-def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shop: House) -> None:
+def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shop: Sender) -> None:
     places, (first, *_) = Places(shop.ledger, keys=shop.keys), out(shop)
 
     def found(*texts: str) -> list[tuple[str, list[str]]]:

@@ -8,7 +8,7 @@ from typing import Any
 from minimize.governance.incidents import Exposure, Scope, scope_of
 from minimize.switching import House as Places
 from minimize.switching import Wish, set_setting
-from tests.job.house import House, events
+from tests.project import Project, events
 
 RECORDS = events(60)
 PER_TENANT = {
@@ -20,56 +20,56 @@ PER_TENANT = {
 }
 
 
-def scoped(house: House, *texts: str) -> Scope:
+def scoped(project: Project, *texts: str) -> Scope:
     now = datetime.now(UTC)
-    places = Places(house.folder / "house.db", keys=house.keys)
+    places = Places(project.folder / "house.db", keys=project.keys)
     return scope_of(Exposure.of(texts), (now - timedelta(hours=1), now), places, now)
 
 
-def filled(house: House, **pipeline: Any) -> House:
-    house.pipeline(**{"aggregates": None, **pipeline})
-    house.brings(RECORDS)
-    house.run(at=None, output=None, ledger=house.folder / "house.db")
-    return house
+def filled(project: Project, **pipeline: Any) -> Project:
+    project.pipeline(**{"aggregates": None, **pipeline})
+    project.records(RECORDS)
+    project.run(at=None, output=None, ledger=project.folder / "house.db")
+    return project
 
 
-def test_a_subject_that_was_dropped_counts_at_most_its_records(house: House) -> None:
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}, "model": None})
-    found = scoped(filled(house), "date:2026-11-24")
+def test_a_subject_that_was_dropped_counts_at_most_its_records(project: Project) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}, "model": None})
+    found = scoped(filled(project), "date:2026-11-24")
     assert [str(each.subjects) for each in found.tenants] == ["at most 30", "at most 30"]
 
 
-def test_records_whose_tenant_was_dropped_are_nobodys(house: House) -> None:
-    house.policy(
+def test_records_whose_tenant_was_dropped_are_nobodys(project: Project) -> None:
+    project.policy(
         {
             "tenant_id": {"type": "string", "do": "drop"},
             "device_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}},
         }
     )
-    found = scoped(filled(house), "date:2026-11-24")
+    found = scoped(filled(project), "date:2026-11-24")
     assert (found.tenants, found.nobodys) == ((), len(RECORDS))
 
 
-def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(house: House) -> None:
-    house.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
-    filled(house)
-    places = Places(house.folder / "house.db", keys=house.keys)
+def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project: Project) -> None:
+    project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
+    filled(project)
+    places = Places(project.folder / "house.db", keys=project.keys)
     set_setting(Wish("north", "location", "on", "admin"), places, datetime.now(UTC))
-    found = scoped(house, "date:2026-11-24")
+    found = scoped(project, "date:2026-11-24")
     assert [each.tenant for each in found.tenants] == ["north"]
     assert found.nobodys == len(RECORDS) // 2
 
 
-def test_an_aggregate_names_nobody(house: House) -> None:
-    found = scoped(filled(house, aggregates=PER_TENANT), f"output:{house.out}#per_tenant")
+def test_an_aggregate_names_nobody(project: Project) -> None:
+    found = scoped(filled(project, aggregates=PER_TENANT), f"output:{project.out}#per_tenant")
     said = {each["tenant_id"]: each for each in found.as_json()["tenants"]}
     assert set(said) == {"north", "south"}
     assert (said["north"]["form"], said["north"]["subjects"], said["north"]["notice"]) == ("aggregated", None, False)
 
 
-def test_a_file_that_is_damaged_is_said_to_be_lost(house: House) -> None:
-    filled(house)
-    for path in house.files():
-        (house.out / path).write_bytes(b"nothing")
-    found = scoped(house, "date:2026-11-24")
+def test_a_file_that_is_damaged_is_said_to_be_lost(project: Project) -> None:
+    filled(project)
+    for path in project.files():
+        (project.out / path).write_bytes(b"nothing")
+    found = scoped(project, "date:2026-11-24")
     assert [(each.reach.file.rows, each.why) for each in found.lost] == [(len(RECORDS), "E205")]

@@ -26,7 +26,7 @@ from minimize.governance.incidents import (
 )
 from minimize.governance.incidents.contacts import Contact
 from minimize.switching import House as Places
-from tests.job.house import House, events
+from tests.project import Builds, Project, events
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=73)
@@ -34,40 +34,44 @@ CONTACTS = Contacts((Contact("north", "privacy", "Pia", "pia@north.example"),))
 ASK = "privacy@example.com"
 
 
+def published(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(events(60))
+    project.run(at=None, output=None)
+
+
 @pytest.fixture(name="places")
-def _places(house: House) -> Places:
-    """A house with an incident that was scoped and declared."""
-    house.pipeline(aggregates=None)
-    house.brings(events(60))
-    house.run(at=None, output=None)
-    places = Places(output=house.out, keys=house.keys)
+def _places(builds: Builds, project: Project) -> Places:
+    """A project with an incident that was scoped and declared."""
+    builds.fill(project, published)
+    places = Places(output=project.out, keys=project.keys)
     now = datetime.now(UTC)
-    case = Case("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{house.out}"])
+    case = Case("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
     open_incident(case, places, now)
     scope("INC-1", places, NOW)
     declare("INC-1", places, NOW)
     return places
 
 
-def drafted(house: House, places: Places, *only: str) -> Path:
-    return draft("INC-1", house.folder / "notices", ASK, CONTACTS, places, NOW, only=only).folder
+def drafted(project: Project, places: Places, *only: str) -> Path:
+    return draft("INC-1", project.folder / "notices", ASK, CONTACTS, places, NOW, only=only).folder
 
 
 def found(places: Places) -> Incident:
     return recorded(places)["INC-1"]
 
 
-def test_each_affected_tenant_has_a_notice_in_three_forms(house: House, places: Places) -> None:
-    folder = drafted(house, places)
+def test_each_affected_tenant_has_a_notice_in_three_forms(project: Project, places: Places) -> None:
+    folder = drafted(project, places)
     names = {each.name for each in folder.iterdir()}
     forms = {f"{tenant}.{form}" for tenant in ("north", "south") for form in ("md", "html", "json")}
     assert names == forms | {"addressed.json"}
     assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()} == {0o600}
 
 
-def test_a_notice_says_what_the_law_asks_for(house: House, places: Places) -> None:
+def test_a_notice_says_what_the_law_asks_for(project: Project, places: Places) -> None:
     measure("INC-1", "measure", "The disk was wiped.", places, NOW)
-    said = json.loads((drafted(house, places) / "north.json").read_text())
+    said = json.loads((drafted(project, places) / "north.json").read_text())
     assert said["a"]["approximate_number_of_data_subjects"] == 11
     assert {kind["column"] for kind in said["a"]["categories_of_records"]} >= {"device_id", "battery"}
     assert said["b"] == {"contact": ASK}
@@ -75,51 +79,51 @@ def test_a_notice_says_what_the_law_asks_for(house: House, places: Places) -> No
     assert said["c"]["likely_consequences"]
 
 
-def test_a_notice_names_no_other_tenant(house: House, places: Places) -> None:
-    folder = drafted(house, places)
+def test_a_notice_names_no_other_tenant(project: Project, places: Places) -> None:
+    folder = drafted(project, places)
     assert not any("south" in (folder / f"north.{form}").read_text() for form in ("md", "html", "json"))
 
 
-def test_what_people_wrote_is_escaped(house: House, places: Places) -> None:
-    folder = drafted(house, places)
+def test_what_people_wrote_is_escaped(project: Project, places: Places) -> None:
+    folder = drafted(project, places)
     assert "A &lt;lost&gt; disk" in (folder / "north.html").read_text()
     assert "A \\<lost\\> disk" in (folder / "north.md").read_text()
 
 
-def test_the_contact_for_privacy_is_addressed_and_who_has_none_is_listed(house: House, places: Places) -> None:
-    done = draft("INC-1", house.folder / "notices", ASK, CONTACTS, places, NOW)
+def test_the_contact_for_privacy_is_addressed_and_who_has_none_is_listed(project: Project, places: Places) -> None:
+    done = draft("INC-1", project.folder / "notices", ASK, CONTACTS, places, NOW)
     said = json.loads((done.folder / "addressed.json").read_text())
     assert said["north"][0]["address"] == "pia@north.example"
     assert done.nobody == ("south",)
 
 
-def test_contacts_do_not_come_into_the_ledger(house: House, places: Places) -> None:
-    drafted(house, places)
+def test_contacts_do_not_come_into_the_ledger(project: Project, places: Places) -> None:
+    drafted(project, places)
     assert not any("pia" in step.body.lower() for step in found(places).steps)
 
 
-def test_notices_are_staged_by_version(house: House, places: Places) -> None:
-    first, second = drafted(house, places), drafted(house, places, "north")
+def test_notices_are_staged_by_version(project: Project, places: Places) -> None:
+    first, second = drafted(project, places), drafted(project, places, "north")
     assert (first.name, second.name) == ("INC-1-v1", "INC-1-v2")
     assert [each["version"] for each in found(places).notices("north")] == [1, 2]
     assert "It stands in for version 1." in (second / "north.md").read_text()
 
 
-def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(house: House, places: Places) -> None:
-    drafted(house, places)
+def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Project, places: Places) -> None:
+    drafted(project, places)
     assert found(places).is_overdue(LATER)
     assert sent("INC-1", places, NOW, only=["north"]).pending == ("south",)
     assert not sent("INC-1", places, NOW).is_overdue(LATER)
 
 
-def test_whoever_is_exempt_is_not_told(house: House, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     exempt("INC-1", "south", "its data was public", places, NOW)
     monkeypatch.setenv("MINIMIZE_ACTOR", "bob")
     agree("INC-1", "south", places, NOW)
-    assert {each.stem for each in drafted(house, places).glob("*.md")} == {"north"}
+    assert {each.stem for each in drafted(project, places).glob("*.md")} == {"north"}
     with pytest.raises(ConfigurationError):
-        drafted(house, places, "south")
+        drafted(project, places, "south")
 
 
 def test_nothing_is_sent_that_was_not_drafted(places: Places) -> None:

@@ -10,7 +10,7 @@ import pytest
 from minimize.governance.incidents.persons import Persons
 from minimize.pointer import Pointer
 from minimize.policy.load import policy_from
-from tests.job.house import FIELDS, POLICY
+from tests.project import FIELDS, POLICY
 
 PSEUDONYM = {"pseudonymize": {"key": "device", "per": "tenant_id"}}
 

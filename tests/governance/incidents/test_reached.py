@@ -11,20 +11,24 @@ from minimize.governance.incidents.reached import Reach, Standing, reached
 from minimize.governance.subjects.outputs import Output
 from minimize.io.published import receipts
 from minimize.stores import output_at
-from tests.job.house import BEFORE, DAY, House, events
+from tests.project import BEFORE, DAY, Builds, Project, events
 
 ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
-@pytest.fixture(name="output")
-def _output(house: House) -> Output:
+def published(project: Project) -> None:
     """Two days, of which the second was run twice."""
     for day, count in ((BEFORE, 20), (DAY, 30)):
-        house.brings(events(count), day)
-        house.run(date=day)
-    house.brings(events(40), DAY)
-    house.run(date=DAY)
-    folder = output_at(house.out)
+        project.records(events(count), day)
+        project.run(date=day)
+    project.records(events(40), DAY)
+    project.run(date=DAY)
+
+
+@pytest.fixture(name="output")
+def _output(builds: Builds, project: Project) -> Output:
+    builds.fill(project, published)
+    folder = output_at(project.out)
     return Output(folder, receipts(folder))
 
 

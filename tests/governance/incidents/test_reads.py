@@ -15,14 +15,15 @@ from minimize.governance.incidents.reads import Read, reads
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource
 from minimize.ledger.audit import append
-from tests.door.house import INCIDENT, PURPOSE, Home, home
-from tests.job.house import AT
+from tests.door.home import INCIDENT, PURPOSE, Home, build, home
+from tests.project import AT, Builds
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_TOKEN", "MINIMIZE_ACTOR"):
         monkeypatch.delenv(name, raising=False)
+    builds.copy(build, tmp_path)
     with home(tmp_path, monkeypatch) as found:
         yield found
 
@@ -71,7 +72,7 @@ def tells(home: Home, operation: str, name: str, kind: str, component: str = "ac
         component=component, actor=Actor("user", application="minimize", user="sam"), activity="decision",
         operation=operation, time=home.time(), category="access", resources=(resource,),
     )  # fmt: skip
-    home.ledger.write(lambda connection: append(connection, event, Keyring.load(home.house.keys)))
+    home.ledger.write(lambda connection: append(connection, event, Keyring.load(home.project.keys)))
 
 
 @pytest.mark.parametrize("operation", ["subject/view", "subject/export"])

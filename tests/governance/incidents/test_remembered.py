@@ -15,7 +15,7 @@ from minimize.job.leaving import LEFT
 from minimize.keys.create import destroy_key
 from minimize.receipt import Receipt
 from minimize.switching import House as Places
-from tests.job.house import AT, House, events
+from tests.project import AT, Project, events
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
@@ -23,38 +23,40 @@ PERSONS = {each["device_id"] for each in NORTH}
 PER_TENANT = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
 
-def scoped(house: House, *texts: str) -> Scope:
+def scoped(project: Project, *texts: str) -> Scope:
     now = datetime.now(UTC)
     window = (now - timedelta(hours=1), now)
-    return scope_of(Exposure.of(texts), window, Places(output=house.out, keys=house.keys), now)
+    return scope_of(Exposure.of(texts), window, Places(output=project.out, keys=project.keys), now)
 
 
 def tenants(found: Scope) -> dict[str, Any]:
     return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
 
 
-def ran(house: House, **pipeline: Any) -> Receipt:
-    house.pipeline(**{"aggregates": None, **pipeline})
-    house.brings(RECORDS)
-    return house.run()
+def ran(project: Project, **pipeline: Any) -> Receipt:
+    project.pipeline(**{"aggregates": None, **pipeline})
+    project.records(RECORDS)
+    return project.run()
 
 
-def without_north(house: House) -> None:
-    house.brings([each for each in RECORDS if each["tenant_id"] == "south"])
-    house.run()
+def without_north(project: Project) -> None:
+    project.records([each for each in RECORDS if each["tenant_id"] == "south"])
+    project.run()
 
 
-def emptied(house: House) -> None:
+def emptied(project: Project) -> None:
     """Everything is past its retention."""
-    house.policy(retention="1d")
-    expire(house.out, at=AT + timedelta(days=400), keys=house.keys, yes=True)
+    project.policy(retention="1d")
+    expire(project.out, at=AT + timedelta(days=400), keys=project.keys, yes=True)
 
 
 @pytest.mark.parametrize("change", [without_north, emptied])
-def test_a_run_whose_files_are_gone_still_names_its_tenants(house: House, change: Callable[[House], None]) -> None:
-    receipt = ran(house)
-    change(house)
-    found = scoped(house, f"run:{receipt.run_id}")
+def test_a_run_whose_files_are_gone_still_names_its_tenants(
+    project: Project, change: Callable[[Project], None]
+) -> None:
+    receipt = ran(project)
+    change(project)
+    found = scoped(project, f"run:{receipt.run_id}")
     north = tenants(found)["north"]
     assert north["subjects"] == {"count": len(PERSONS), "exact": False}
     assert (north["rows"], north["notice"], north["form"]) == (len(NORTH), True, "pseudonymized")
@@ -62,70 +64,70 @@ def test_a_run_whose_files_are_gone_still_names_its_tenants(house: House, change
     assert [each["tenants_by"] for each in found.as_json()["not_searched"]] == ["record"]
 
 
-def test_the_period_of_a_file_that_is_gone_holds_all_event_times(house: House) -> None:
-    receipt = ran(house)
-    without_north(house)
-    period = tenants(scoped(house, f"run:{receipt.run_id}"))["north"]["period"]
+def test_the_period_of_a_file_that_is_gone_holds_all_event_times(project: Project) -> None:
+    receipt = ran(project)
+    without_north(project)
+    period = tenants(scoped(project, f"run:{receipt.run_id}"))["north"]["period"]
     times = sorted(each["event_time"] for each in NORTH)
     assert period["from"] <= times[0] < times[-1] <= period["to"]
     assert datetime.fromisoformat(period["from"]) > datetime.fromisoformat(times[0]) - timedelta(hours=1)
 
 
-def test_columns_and_keys_narrow_what_is_gone_too(house: House) -> None:
-    receipt = ran(house)
-    without_north(house)
-    found = tenants(scoped(house, f"run:{receipt.run_id}", "column:battery"))["north"]
+def test_columns_and_keys_narrow_what_is_gone_too(project: Project) -> None:
+    receipt = ran(project)
+    without_north(project)
+    found = tenants(scoped(project, f"run:{receipt.run_id}", "column:battery"))["north"]
     assert [kind["column"] for kind in found["kinds"]] == ["battery"]
-    alone = tenants(scoped(house, "key:device/1"))["north"]
+    alone = tenants(scoped(project, "key:device/1"))["north"]
     assert [(kind["column"], kind["form"]) for kind in alone["kinds"]] == [("device_id", "identified")]
-    assert "north" not in tenants(scoped(house, "key:device/2"))
+    assert "north" not in tenants(scoped(project, "key:device/2"))
 
 
-def test_where_nothing_was_taken_down_the_folder_tells(house: House) -> None:
-    receipt = ran(house, records={"partition_by": ["tenant_id"]})
-    without_north(house)
-    for path in (house.out / "runs").glob(f"*/{LEFT}"):
+def test_where_nothing_was_taken_down_the_folder_tells(project: Project) -> None:
+    receipt = ran(project, records={"partition_by": ["tenant_id"]})
+    without_north(project)
+    for path in (project.out / "runs").glob(f"*/{LEFT}"):
         path.unlink()
-    found = scoped(house, f"run:{receipt.run_id}")
+    found = scoped(project, f"run:{receipt.run_id}")
     north = tenants(found)["north"]
     assert (north["rows"], north["subjects"]["exact"], north["notice"]) == (len(NORTH), False, True)
     assert {"device_id", "battery"} <= {kind["column"] for kind in north["kinds"]}
     assert {each["tenants_by"] for each in found.as_json()["not_searched"]} == {"folder"}
 
 
-def test_where_nothing_tells_nobody_is_named_and_that_is_said(house: House) -> None:
-    receipt = ran(house)
-    without_north(house)
-    for path in (house.out / "runs").glob(f"*/{LEFT}"):
+def test_where_nothing_tells_nobody_is_named_and_that_is_said(project: Project) -> None:
+    receipt = ran(project)
+    without_north(project)
+    for path in (project.out / "runs").glob(f"*/{LEFT}"):
         path.unlink()
-    found = scoped(house, f"run:{receipt.run_id}").as_json()
+    found = scoped(project, f"run:{receipt.run_id}").as_json()
     assert found["tenants"] == []
     assert [(each["rows"], each["tenants_by"]) for each in found["not_searched"]] == [(len(RECORDS), None)]
 
 
-def test_what_is_under_destroyed_keys_is_unintelligible_and_needs_no_notice(house: House) -> None:
-    ran(house, records=PER_TENANT)
-    destroy_key(house.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
-    found = scoped(house, f"output:{house.out}")
+def test_what_is_under_destroyed_keys_is_unintelligible_and_needs_no_notice(project: Project) -> None:
+    ran(project, records=PER_TENANT)
+    destroy_key(project.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
+    found = scoped(project, f"output:{project.out}")
     north = tenants(found)["north"]
     assert (north["form"], north["notice"], north["rows"]) == ("encrypted", False, len(NORTH))
     assert tenants(found)["south"]["form"] == "encrypted"
     assert [(each["why"], each["tenants_by"]) for each in found.as_json()["not_searched"]] == [("E210", "folder")]
 
 
-def test_a_key_that_leaked_before_it_was_destroyed_opens_what_others_took(house: House) -> None:
-    ran(house, records=PER_TENANT)
-    destroy_key(house.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
-    found = tenants(scoped(house, f"output:{house.out}", "key:encrypt.pseudonymized.t-north/1"))
+def test_a_key_that_leaked_before_it_was_destroyed_opens_what_others_took(project: Project) -> None:
+    ran(project, records=PER_TENANT)
+    destroy_key(project.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
+    found = tenants(scoped(project, f"output:{project.out}", "key:encrypt.pseudonymized.t-north/1"))
     assert {name: (each["form"], each["notice"]) for name, each in found.items()} == {
         "north": ("pseudonymized", True),
         "south": ("encrypted", False),
     }
 
 
-def test_no_name_stands_open_beside_a_receipt(house: House) -> None:
-    ran(house)
-    without_north(house)
-    found = [path for path in (house.out / "runs").rglob("*") if path.is_file() and b"north" in path.read_bytes()]
+def test_no_name_stands_open_beside_a_receipt(project: Project) -> None:
+    ran(project)
+    without_north(project)
+    found = [path for path in (project.out / "runs").rglob("*") if path.is_file() and b"north" in path.read_bytes()]
     assert found == []
-    minimize.verify(house.out, keys=house.keys)
+    minimize.verify(project.out, keys=project.keys)

@@ -9,66 +9,69 @@ import pytest
 
 from minimize.governance.incidents import Exposure, Scope, scope_of
 from minimize.switching import House as Places
-from tests.job.house import BEFORE, DAY, House, events
+from tests.project import BEFORE, DAY, Builds, Project, events
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
 
 
+def filled_content(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+
+
 @pytest.fixture(name="filled")
-def _filled(house: House) -> House:
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    return house
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
-def scoped(house: House, *texts: str, hours: int = 1) -> Scope:
+def scoped(project: Project, *texts: str, hours: int = 1) -> Scope:
     now = datetime.now(UTC)
     window = (now - timedelta(hours=hours), now)
-    return scope_of(Exposure.of(texts), window, Places(output=house.out, keys=house.keys), now)
+    return scope_of(Exposure.of(texts), window, Places(output=project.out, keys=project.keys), now)
 
 
 def tenants(found: Scope) -> dict[str, Any]:
     return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
 
 
-def test_persons_and_records_of_each_tenant_are_counted(filled: House) -> None:
+def test_persons_and_records_of_each_tenant_are_counted(filled: Project) -> None:
     found = tenants(scoped(filled, f"output:{filled.out}"))
     assert set(found) == {"north", "south"}
     assert found["north"]["subjects"] == {"count": len({each["device_id"] for each in NORTH}), "exact": True}
     assert found["north"]["rows"] == len(NORTH)
 
 
-def test_the_period_holds_all_event_times(filled: House) -> None:
+def test_the_period_holds_all_event_times(filled: Project) -> None:
     period = tenants(scoped(filled, f"output:{filled.out}"))["north"]["period"]
     times = [each["event_time"] for each in NORTH]
     assert period["from"] <= min(times) < max(times) <= period["to"]
 
 
-def test_a_column_that_is_empty_for_a_tenant_was_not_exposed(house: House) -> None:
-    house.pipeline(aggregates=None)
-    house.brings([each | {"storage": None} if each["tenant_id"] == "north" else each for each in RECORDS])
-    receipt = house.run(at=None, output=None)
-    found = tenants(scoped(house, f"run:{receipt.run_id}"))
+def test_a_column_that_is_empty_for_a_tenant_was_not_exposed(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records([each | {"storage": None} if each["tenant_id"] == "north" else each for each in RECORDS])
+    receipt = project.run(at=None, output=None)
+    found = tenants(scoped(project, f"run:{receipt.run_id}"))
     kinds = {name: {kind["column"] for kind in each["kinds"]} for name, each in found.items()}
     assert "storage" in kinds["south"]
     assert "storage" not in kinds["north"]
 
 
-def test_a_date_narrows_the_outputs(filled: House) -> None:
-    filled.brings([each for each in RECORDS if each["tenant_id"] == "south"], day=BEFORE)
+def test_a_date_narrows_the_outputs(filled: Project) -> None:
+    filled.records([each for each in RECORDS if each["tenant_id"] == "south"], day=BEFORE)
     filled.run(at=None, output=None)
     assert set(tenants(scoped(filled, f"output:{filled.out}", f"date:{BEFORE}"))) == {"south"}
     assert set(tenants(scoped(filled, f"date:{DAY}"))) == {"north", "south"}
 
 
-def test_of_a_column_nothing_else_was_exposed(filled: House) -> None:
+def test_of_a_column_nothing_else_was_exposed(filled: Project) -> None:
     kinds = tenants(scoped(filled, "column:battery"))["north"]["kinds"]
     assert [kind["column"] for kind in kinds] == ["battery"]
 
 
-def test_a_leaked_key_names_those_whom_pseudonyms_stood_for(filled: House) -> None:
+def test_a_leaked_key_names_those_whom_pseudonyms_stood_for(filled: Project) -> None:
     found = tenants(scoped(filled, f"output:{filled.out}", "key:device/1"))["north"]
     forms = {kind["column"]: kind["form"] for kind in found["kinds"]}
     assert (forms["device_id"], forms["battery"], found["form"]) == ("identified", "pseudonymized", "identified")
@@ -76,14 +79,14 @@ def test_a_leaked_key_names_those_whom_pseudonyms_stood_for(filled: House) -> No
     assert other["form"] == "pseudonymized"
 
 
-def test_a_key_alone_reaches_what_was_made_with_it(filled: House) -> None:
+def test_a_key_alone_reaches_what_was_made_with_it(filled: Project) -> None:
     kinds = tenants(scoped(filled, "key:device/1"))["north"]["kinds"]
     assert [(kind["column"], kind["form"]) for kind in kinds] == [("device_id", "identified")]
     assert tenants(scoped(filled, "key:device/2")) == {}
 
 
-def test_rotating_pseudonyms_count_at_most_so_many(house: House) -> None:
-    house.policy(
+def test_rotating_pseudonyms_count_at_most_so_many(project: Project) -> None:
+    project.policy(
         fields={
             "device_id": {
                 "type": "string",
@@ -92,59 +95,59 @@ def test_rotating_pseudonyms_count_at_most_so_many(house: House) -> None:
             }
         }
     )
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    subjects = tenants(scoped(house, f"output:{house.out}"))["north"]["subjects"]
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    subjects = tenants(scoped(project, f"output:{project.out}"))["north"]["subjects"]
     assert subjects["exact"] is False
     assert subjects["count"] >= len({each["device_id"] for each in NORTH})
 
 
-def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(house: House) -> None:
-    house.pipeline(aggregates=None, records={"encrypt": "by_category"})
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    found = tenants(scoped(house, f"output:{house.out}"))["north"]
+def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(project: Project) -> None:
+    project.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    found = tenants(scoped(project, f"output:{project.out}"))["north"]
     assert (found["form"], found["notice"]) == ("encrypted", False)
-    opened = tenants(scoped(house, f"output:{house.out}", "key:encrypt.pseudonymized/1"))["north"]
+    opened = tenants(scoped(project, f"output:{project.out}", "key:encrypt.pseudonymized/1"))["north"]
     assert (opened["form"], opened["notice"]) == ("pseudonymized", True)
 
 
-def test_files_that_did_not_stand_in_the_window_were_not_exposed(filled: House) -> None:
+def test_files_that_did_not_stand_in_the_window_were_not_exposed(filled: Project) -> None:
     now = datetime.now(UTC)
     window = (now - timedelta(days=2), now - timedelta(days=1))
     places = Places(output=filled.out, keys=filled.keys)
     assert scope_of(Exposure.of([f"output:{filled.out}"]), window, places, now).tenants == ()
 
 
-def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: House) -> None:
-    filled.brings(events(70))
+def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> None:
+    filled.records(events(70))
     filled.run(at=None, output=None)
     found = scoped(filled, f"output:{filled.out}")
     assert [each.reach.file.rows for each in found.lost] == [len(RECORDS)]
 
 
-def test_no_value_stands_in_a_scope(filled: House) -> None:
+def test_no_value_stands_in_a_scope(filled: Project) -> None:
     said = str(scoped(filled, f"output:{filled.out}", "key:device/1").as_json())
     values = {str(value) for row in filled.rows() for key, value in row.items() if key in ("device_id", "model")}
     assert not [each for each in values if len(each) > 5 and each in said]
 
 
-def test_a_tenants_own_master_key_opens_its_records_alone(house: House) -> None:
+def test_a_tenants_own_master_key_opens_its_records_alone(project: Project) -> None:
     per_tenant = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
-    house.pipeline(aggregates=None, records=per_tenant)
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    found = tenants(scoped(house, f"output:{house.out}", "key:encrypt.pseudonymized.t-north/1"))
+    project.pipeline(aggregates=None, records=per_tenant)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    found = tenants(scoped(project, f"output:{project.out}", "key:encrypt.pseudonymized.t-north/1"))
     forms = {name: (each["form"], each["notice"]) for name, each in found.items()}
     assert forms == {"north": ("pseudonymized", True), "south": ("encrypted", False)}
 
 
-def test_the_name_of_a_folder_is_open_and_about_no_person(house: House) -> None:
-    house.pipeline(aggregates=None, records={"partition_by": ["tenant_id"], "encrypt": "by_category"})
-    house.brings(RECORDS)
-    house.run(at=None, output=None)
-    found = tenants(scoped(house, f"output:{house.out}"))["north"]
+def test_the_name_of_a_folder_is_open_and_about_no_person(project: Project) -> None:
+    project.pipeline(aggregates=None, records={"partition_by": ["tenant_id"], "encrypt": "by_category"})
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    found = tenants(scoped(project, f"output:{project.out}"))["north"]
     folders = [kind for kind in found["kinds"] if kind.get("in_folder_name")]
     assert [(kind["column"], kind["form"]) for kind in folders] == [("tenant_id", "pseudonymized")]
     assert (found["form"], found["notice"]) == ("encrypted", False)

@@ -10,24 +10,27 @@ from minimize.governance.incidents import Case, Incident, nothing_matches
 from minimize.governance.incidents.incident import text_of
 from minimize.ledger.incidents import Step
 from minimize.switching import House as Places
-from tests.job.house import House, events
+from tests.project import Builds, Project, events
 
 HOUR = timedelta(hours=1)
 
 
+def filled_content(project: Project) -> None:
+    project.records(events(40))
+    project.run()
+
+
 @pytest.fixture(name="filled")
-def _filled(house: House) -> House:
-    house.brings(events(40))
-    house.run()
-    return house
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
-def told(house: House, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:
+def told(project: Project, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:
     """What matches nothing, of what was exposed in the hour until some time ago."""
     until = datetime.now(UTC) - ago
     said = text_of(Case("I", "A disk", (until - HOUR, until), until, texts).as_json())
     opened = Incident((Step("I", "opened", "ann", said, until),))
-    return [str(each) for each in nothing_matches(opened, Places(output=house.out, keys=house.keys))]
+    return [str(each) for each in nothing_matches(opened, Places(output=project.out, keys=project.keys))]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def told(house: House, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:
         "grant:x",
     ],
 )
-def test_what_nothing_matches_is_told(filled: House, wrong: str) -> None:
+def test_what_nothing_matches_is_told(filled: Project, wrong: str) -> None:
     assert told(filled, wrong) == [wrong]
 
 
@@ -57,20 +60,20 @@ def test_what_nothing_matches_is_told(filled: House, wrong: str) -> None:
         ("output:checkins#per_model", "column:events"),
     ],
 )
-def test_what_matches_is_not(filled: House, texts: tuple[str, ...]) -> None:
+def test_what_matches_is_not(filled: Project, texts: tuple[str, ...]) -> None:
     assert told(filled, *texts) == []
 
 
-def test_an_output_in_which_nothing_stood_by_then_is_told(filled: House) -> None:
+def test_an_output_in_which_nothing_stood_by_then_is_told(filled: Project) -> None:
     assert told(filled, "output:checkins", ago=HOUR) == ["output:checkins"]
 
 
-def test_a_column_is_not_denied_where_files_cannot_be_opened(filled: House) -> None:
+def test_a_column_is_not_denied_where_files_cannot_be_opened(filled: Project) -> None:
     for file in filled.out.rglob("*.parquet"):
         file.unlink()
     assert told(filled, "column:batery") == []
 
 
-def test_where_the_ledger_cannot_be_asked_nothing_is_said(filled: House) -> None:
+def test_where_the_ledger_cannot_be_asked_nothing_is_said(filled: Project) -> None:
     (filled.out / "ledger.db").write_bytes(b"no database" * 99)
     assert told(filled, "output:elsewhere") == []

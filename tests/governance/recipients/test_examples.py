@@ -6,7 +6,7 @@ import pytest
 
 from minimize.governance.recipients import load_recipients
 from minimize.governance.recipients.examples import after, as_array, before
-from tests.governance.recipients.house import SHIPPED, sync, vendor
+from tests.governance.recipients.factory import SHIPPED, sync, vendor
 
 
 def shown(**field: Any) -> tuple[str, str]:

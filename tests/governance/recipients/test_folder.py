@@ -7,7 +7,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients import find_recipients, load_recipients
-from tests.governance.recipients.house import mapping, vendor, write
+from tests.governance.recipients.factory import mapping, vendor, write
 
 DESK = {"name": "Desk", "from": "2026-01-01"}
 

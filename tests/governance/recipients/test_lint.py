@@ -9,7 +9,7 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.recipients import Subprocessors, lint
 from minimize.governance.recipients.lint import is_recipient, judge
-from tests.governance.recipients.house import CONTRACT, FIELDS, SHIPPED, mapping, sync, vendor, write
+from tests.governance.recipients.factory import CONTRACT, FIELDS, SHIPPED, mapping, sync, vendor, write
 
 DAY = date(2026, 11, 25)
 

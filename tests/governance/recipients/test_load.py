@@ -8,7 +8,7 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.recipients import load_recipient
 from minimize.governance.recipients.load import examine_recipient
-from tests.governance.recipients.house import mapping, sync, write
+from tests.governance.recipients.factory import mapping, sync, write
 
 
 def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from minimize.governance.recipients import load_recipient
 from minimize.governance.recipients.leaflet import html
 from minimize.governance.recipients.pages import markdown, sections
-from tests.governance.recipients.house import SHIPPED, sync, vendor
+from tests.governance.recipients.factory import SHIPPED, sync, vendor
 
 EVIL = "<script>alert('x')</script> | `a` *b*\nnext"
 

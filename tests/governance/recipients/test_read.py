@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from tests.governance.recipients.house import CONTRACT, FIELDS, sync, vendor
+from tests.governance.recipients.factory import CONTRACT, FIELDS, sync, vendor
 
 
 def codes(**changes: Any) -> list[str]:

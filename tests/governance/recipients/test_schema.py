@@ -16,7 +16,7 @@ from minimize.governance.recipients.schema import recipient_schema, subprocessor
 from minimize.governance.recipients.subprocessors import Subprocessor
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from tests.governance.recipients.house import CONTRACT, SHIPPED, mapping, sync, write
+from tests.governance.recipients.factory import CONTRACT, SHIPPED, mapping, sync, write
 
 FILES = sorted(path for path in SHIPPED.glob("*.yaml") if path.stem != "subprocessors")
 

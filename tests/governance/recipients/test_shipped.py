@@ -7,7 +7,7 @@ import pytest
 from minimize.governance.recipients import Recipient, load_recipient, load_recipients, recipient_from
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from tests.governance.recipients.house import SHIPPED
+from tests.governance.recipients.factory import SHIPPED
 
 
 def shipped(name: str) -> Recipient:

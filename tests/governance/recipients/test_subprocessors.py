@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients.load import load_subprocessors
-from tests.governance.recipients.house import write
+from tests.governance.recipients.factory import write
 
 DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
 

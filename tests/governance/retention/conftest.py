@@ -1,4 +1,4 @@
-"""A house for every test of retention."""
+"""A project for every test of retention."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.governance.retention.house import START, House, built, rows
+from tests.governance.retention.daily import START, Daily, rows
+from tests.project import Builds, write_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daily:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    return write_project(Daily(tmp_path))
+
+
+def day_content(project: Daily) -> None:
+    """A project whose first day was run at the midnight after it."""
+    project.collect(rows(START.date()), START.date())
+    project.run(START.date(), START + timedelta(days=1))
 
 
 @pytest.fixture(name="day")
-def _day(house: House) -> House:
-    """A house whose first day was run at the midnight after it."""
-    house.brings(rows(START.date()), START.date())
-    house.run(START.date(), START + timedelta(days=1))
-    return house
+def _day(builds: Builds, project: Daily) -> Daily:
+    return builds.fill(project, day_content)

@@ -15,49 +15,53 @@ from minimize.ledger import find_ledger
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import open_ledger
-from tests.governance.retention.house import PIPELINE, START, House, rows
+from tests.governance.retention.daily import PIPELINE, START, Daily, rows
+from tests.project import Builds
 
 FIRST = date(2026, 1, 1)
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(name="shut")
-def _shut(house: House) -> House:
-    """A house whose operator may work on this pipeline's outputs, and whose other one on another's."""
-    house.brings(rows(FIRST), FIRST)
-    (house.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
+def shut_content(project: Daily) -> None:
+    """A project whose operator may work on this pipeline's outputs, and whose other one on another's."""
+    project.collect(rows(FIRST), FIRST)
+    (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
 
     def operator(user: str, dataset: str) -> dict[str, Any]:
         scope = {"tenants": "all", "datasets": [dataset]}
         return {"role": "operator", "members": {"users": [user]}, "scope": scope}
 
     assignments = [operator("ops", PIPELINE["pipeline"]), operator("other", "elsewhere")]
-    (house.folder / "access.yaml").write_text(json.dumps({"version": 1, "assignments": assignments}))
-    house.run(FIRST, START + DAY)
-    return house
+    (project.folder / "access.yaml").write_text(json.dumps({"version": 1, "assignments": assignments}))
+    project.run(FIRST, START + DAY)
 
 
-def told(house: House) -> list[tuple[str, str]]:
-    with open_ledger(find_ledger(house.folder / "ledger.db")) as ledger:
+@pytest.fixture(name="shut")
+def _shut(builds: Builds, project: Daily) -> Daily:
+    return builds.fill(project, shut_content)
+
+
+def told(project: Daily) -> list[tuple[str, str]]:
+    with open_ledger(find_ledger(project.folder / "ledger.db")) as ledger:
         found = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="decision"))]
     return [(each["operation"], each["result"]) for each in found]
 
 
-def expire(house: House) -> object:
-    return house.expire(START + 41 * DAY)
+def expire(project: Daily) -> object:
+    return project.expire(START + 41 * DAY)
 
 
-def retracts(house: House) -> object:
-    changed = json.loads((house.folder / "policy.yaml").read_text())
+def retracts(project: Daily) -> object:
+    changed = json.loads((project.folder / "policy.yaml").read_text())
     changed["fields"]["place"] = {"type": "string", "do": "drop"} if "place" in changed["fields"] else {}
     changed["fields"] = {key: each for key, each in changed["fields"].items() if each}
-    (house.folder / "policy.yaml").write_text(json.dumps(changed))
-    return retract(house.out, yes=True, keys=house.keys)
+    (project.folder / "policy.yaml").write_text(json.dumps(changed))
+    return retract(project.out, yes=True, keys=project.keys)
 
 
 @pytest.mark.parametrize(("act", "operation"), [(expire, "output/expire"), (retracts, "output/retract")])
 def test_who_may_not_takes_nothing_out_and_who_may_does(
-    shut: House, monkeypatch: pytest.MonkeyPatch, act: Callable[[House], object], operation: str
+    shut: Daily, monkeypatch: pytest.MonkeyPatch, act: Callable[[Daily], object], operation: str
 ) -> None:
     before = shut.rows()
     for user, rule in (("nemo", "nobody"), ("other", "out_of_scope")):

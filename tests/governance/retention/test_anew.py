@@ -8,7 +8,7 @@ from minimize.governance.retention.anew import Anew
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.recompute import Recomputed
 from minimize.io.published import receipts
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 
 DAY = timedelta(days=1)
 RAN, FIRST = START + DAY, date(2026, 1, 1)
@@ -18,35 +18,35 @@ def left(*subjects: str) -> tuple[Event, ...]:
     return tuple(Event("south", "subject_left", RAN, subject) for subject in subjects)
 
 
-def ran(house: House) -> House:
-    house.brings(rows(FIRST, devices=6), FIRST)
-    house.run(FIRST, RAN)
-    return house
+def ran(project: Daily) -> Daily:
+    project.collect(rows(FIRST, devices=6), FIRST)
+    project.run(FIRST, RAN)
+    return project
 
 
-def made(house: House, *events: Event) -> list[Recomputed]:
-    asked = house.asked(RAN, *events)
+def made(project: Daily, *events: Event) -> list[Recomputed]:
+    asked = project.plan(RAN, *events)
     plan = asked.plan()
-    anew = Anew(asked.asked, asked.pipeline, receipts(house.out), plan, plan.due[0].written.reading)
+    anew = Anew(asked.asked, asked.pipeline, receipts(project.out), plan, plan.due[0].written.reading)
     return list(anew.made(plan.due))
 
 
-def test_an_aggregate_of_which_enough_go_is_made(house: House) -> None:
-    (found,) = made(ran(house), *left("d0", "d1"))
+def test_an_aggregate_of_which_enough_go_is_made(project: Daily) -> None:
+    (found,) = made(ran(project), *left("d0", "d1"))
     assert (found.name, found.date) == ("daily", str(FIRST))
     assert {row["tenant"]: row["events"] for row in found.result.table.to_pylist()}["south"] == 8
 
 
-def test_one_of_which_few_go_is_not(house: House) -> None:
-    assert made(ran(house), *left("d0")) == []
+def test_one_of_which_few_go_is_not(project: Daily) -> None:
+    assert made(ran(project), *left("d0")) == []
 
 
-def test_a_date_on_which_a_device_changed_hands_is_left(house: House) -> None:
+def test_a_date_on_which_a_device_changed_hands_is_left(project: Daily) -> None:
     personal = Event("south", "became_personal", RAN, "d4")
-    assert made(ran(house), *left("d0", "d1"), personal) == []
+    assert made(ran(project), *left("d0", "d1"), personal) == []
 
 
-def test_what_went_before_is_known_by_what_no_longer_stands(house: House) -> None:
-    ran(house).expire(RAN, events=house.events("south,d0,subject_left,2026-01-02T00:00:00Z"))
-    (found,) = made(house, *left("d0", "d1"))
+def test_what_went_before_is_known_by_what_no_longer_stands(project: Daily) -> None:
+    ran(project).expire(RAN, events=project.events("south,d0,subject_left,2026-01-02T00:00:00Z"))
+    (found,) = made(project, *left("d0", "d1"))
     assert {row["tenant"]: row["events"] for row in found.result.table.to_pylist()}["south"] == 8

@@ -15,43 +15,43 @@ from minimize.governance.retention.retract import retract
 from minimize.switching import House as Where
 from tests.buckets import Bucket
 from tests.faults.child import killed
-from tests.governance.retention.house import SETTINGS, START, House, rows
+from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
 RAN = START + DAY
 
 
 @pytest.fixture(name="out")
-def _out(house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> str:
+def _out(project: Daily, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> str:
     """Two days in a bucket, run as they came."""
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "house" / "ledger.db"))
     out = bucket.uri("out")
     for number in (0, 1):
         day = FIRST + number * DAY
-        house.brings(rows(day), day)
-        minimize.run(house.folder, date=day, at=RAN + number * DAY, output=out, keys=house.keys)
+        project.collect(rows(day), day)
+        minimize.run(project.folder, date=day, at=RAN + number * DAY, output=out, keys=project.keys)
     return out
 
 
 def test_a_value_past_its_retention_goes_from_the_bucket_and_the_rest_is_kept(
-    house: House, bucket: Bucket, out: str
+    project: Daily, bucket: Bucket, out: str
 ) -> None:
     before = set(bucket.keys("out/records/"))
     due = RAN + DAY + timedelta(hours=12)
-    expire(out, at=due, keys=house.keys, yes=True)
+    expire(out, at=due, keys=project.keys, yes=True)
     read = minimize.read(out).to_pylist()
     assert {row["date"] for row in read} == {FIRST, FIRST + DAY}
     assert not [row for row in read if row["date"] == FIRST and row["place"] is not None]
     assert [row for row in read if row["date"] == FIRST + DAY and row["place"] is not None]
     assert before - set(bucket.keys("out/records/"))
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def test_a_date_past_its_retention_goes_whole(house: House, bucket: Bucket, out: str) -> None:
-    expire(out, at=RAN + 400 * DAY, keys=house.keys, yes=True)
+def test_a_date_past_its_retention_goes_whole(project: Daily, bucket: Bucket, out: str) -> None:
+    expire(out, at=RAN + 400 * DAY, keys=project.keys, yes=True)
     assert not bucket.keys("out/records/")
     assert not bucket.keys("out/index/")
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
 @pytest.mark.nightly
@@ -63,33 +63,33 @@ def test_a_date_past_its_retention_goes_whole(house: House, bucket: Bucket, out:
         "swap.deleted",
     ],
 )
-def test_killed_on_its_way_it_is_done_by_the_next_command(house: House, bucket: Bucket, out: str, point: str) -> None:
+def test_killed_on_its_way_it_is_done_by_the_next_command(project: Daily, bucket: Bucket, out: str, point: str) -> None:
     due = RAN + DAY + timedelta(hours=12)
-    words = ["expire", out, "--at", due.isoformat(), "--keys", str(house.keys), "--yes"]
+    words = ["expire", out, "--at", due.isoformat(), "--keys", str(project.keys), "--yes"]
     assert killed(words, point) in (KILLED, 0)
-    minimize.verify(out, keys=house.keys)
-    expire(out, at=due, keys=house.keys, yes=True)
+    minimize.verify(out, keys=project.keys)
+    expire(out, at=due, keys=project.keys, yes=True)
     first = [row for row in minimize.read(out).to_pylist() if row["date"] == FIRST]
     assert first
     assert not [row for row in first if row["place"] is not None]
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def test_an_event_of_the_ledger_is_carried_out_in_the_bucket(house: House, bucket: Bucket, out: str) -> None:
-    places = Where(pipeline=house.folder, output=out, keys=house.keys)
+def test_an_event_of_the_ledger_is_carried_out_in_the_bucket(project: Daily, bucket: Bucket, out: str) -> None:
+    places = Where(pipeline=project.folder, output=out, keys=project.keys)
     assert add_event(Wish("east", "subject_left", "d1", RAN + DAY), places, RAN + DAY).missed == ()
-    assert [each.what for each in open_items(out, at=RAN + DAY, keys=house.keys)][-1] == "subject_left"
-    expire(out, at=RAN + DAY, keys=house.keys, yes=True)
+    assert [each.what for each in open_items(out, at=RAN + DAY, keys=project.keys)][-1] == "subject_left"
+    expire(out, at=RAN + DAY, keys=project.keys, yes=True)
     notes = [row["note"] for row in minimize.read(out).to_pylist()]
     assert notes
     assert not [note for note in notes if "east-d1" in note]
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def switched_off(house: House) -> None:
-    house.policy(features={"location": {"about": "position"}, "inventory": {"about": "applications"}}, version=2)
+def switched_off(project: Daily) -> None:
+    project.policy(features={"location": {"about": "position"}, "inventory": {"about": "applications"}}, version=2)
     row = "north,,location,off,admin,2025-06-01T00:00:00Z,2026-01-03T00:00:00Z\n"
-    (house.folder / "settings.csv").write_text(SETTINGS + row)
+    (project.folder / "settings.csv").write_text(SETTINGS + row)
 
 
 def placed(out: str) -> set[str]:
@@ -97,36 +97,36 @@ def placed(out: str) -> set[str]:
 
 
 @pytest.mark.parametrize("source", ["stands", "is gone"])
-def test_what_was_switched_off_goes_from_the_bucket(house: House, bucket: Bucket, out: str, source: str) -> None:
+def test_what_was_switched_off_goes_from_the_bucket(project: Daily, bucket: Bucket, out: str, source: str) -> None:
     assert placed(out) == {"north", "south", "east"}
     if source == "is gone":
-        shutil.rmtree(house.folder / "data")
-    switched_off(house)
+        shutil.rmtree(project.folder / "data")
+    switched_off(project)
     before = set(bucket.keys("out/records/"))
-    done = retract(out, at=RAN + DAY, pipeline=house.folder, keys=house.keys, yes=True)
+    done = retract(out, at=RAN + DAY, pipeline=project.folder, keys=project.keys, yes=True)
     assert {receipt.from_ for receipt in done.receipts} == {"source" if source == "stands" else "output"}
     assert placed(out) == {"south", "east"}
     assert not before & {key for key in bucket.keys("out/records/") if key.endswith(".parquet")}
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("point", ["intent.after", "swap.between"])
 def test_a_retraction_that_is_killed_is_done_by_the_next_command(
-    house: House, bucket: Bucket, out: str, point: str
+    project: Daily, bucket: Bucket, out: str, point: str
 ) -> None:
-    shutil.rmtree(house.folder / "data")
-    switched_off(house)
+    shutil.rmtree(project.folder / "data")
+    switched_off(project)
     words = [
         "retract",
         out,
         "--at",
         (RAN + DAY).isoformat(),
         "--pipeline",
-        str(house.folder),
+        str(project.folder),
         "--keys",
-        str(house.keys),
+        str(project.keys),
     ]
     assert killed([*words, "--yes"], point) == KILLED
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
     assert placed(out) == {"south", "east"}

@@ -13,20 +13,20 @@ from minimize.governance.retention.carry import Carrying, standing_files
 from minimize.governance.retention.plan import Plan
 from minimize.io.published import receipts
 from minimize.job import booking
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 
 
-def carrying(house: House, hours: int) -> tuple[Carrying, Plan]:
-    made = house.asked(RAN + hours * HOUR)
+def carrying(project: Daily, hours: int) -> tuple[Carrying, Plan]:
+    made = project.plan(RAN + hours * HOUR)
     return Carrying(made.asked, made.pipeline, at_given=True), made.plan()
 
 
-def test_files_of_two_policies_are_two_publications(day: House) -> None:
+def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
     day.policy(version=2)
-    day.brings(rows(START.date() + DAY), START.date() + DAY)
+    day.collect(rows(START.date() + DAY), START.date() + DAY)
     day.run(START.date() + DAY, RAN + DAY)
     work, plan = carrying(day, 48)
     made = work.out(plan)
@@ -35,13 +35,13 @@ def test_files_of_two_policies_are_two_publications(day: House) -> None:
     day.verified()
 
 
-def test_the_files_in_force_are_known_by_path(day: House) -> None:
+def test_the_files_in_force_are_known_by_path(day: Daily) -> None:
     files = standing_files(receipts(day.out))
     assert {path.split("/")[0] for path in files} == {"records", "daily"}
     assert all((day.out / path).exists() for path in files)
 
 
-def test_it_is_not_decided_again_as_of_an_earlier_time(day: House) -> None:
+def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     work, plan = carrying(day, 2)
     work.out(plan)
     earlier, _ = carrying(day, 1)
@@ -50,7 +50,7 @@ def test_it_is_not_decided_again_as_of_an_earlier_time(day: House) -> None:
     assert len(receipts(day.out)) == 2
 
 
-def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     work, plan = carrying(day, 1)
     (old,) = [each.file.path for each in plan.due]
     content = (day.out / old).read_bytes()

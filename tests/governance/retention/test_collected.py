@@ -14,7 +14,7 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import Feature, Level
 from minimize.policy.load import load_policy
 from minimize.settings import load_settings
-from tests.governance.retention.house import START, House
+from tests.governance.retention.daily import START, Daily
 
 HOUR = timedelta(hours=1)
 TENANT, SUBJECT = (Named(Pointer((name,)), AsItComes()) for name in ("tenant", "subject"))
@@ -34,45 +34,45 @@ def row(subject: str, value: str, since: datetime, holder: str = "admin", tenant
     return f"{tenant},{subject},location,{value},{holder},{since.isoformat()},2025-01-01T00:00:00Z\n"
 
 
-def on(house: House, *lines: str, subject: Named | None = SUBJECT, clock: Clock | None = CLOCK) -> list[bool]:
-    (house.folder / "s.csv").write_text(HEAD + "".join(lines))
-    policy = load_policy(house.folder / "policy.yaml")
-    found = Collected.of(load_settings(house.folder / "s.csv"), policy, AT, TENANT, subject, clock)
+def on(project: Daily, *lines: str, subject: Named | None = SUBJECT, clock: Clock | None = CLOCK) -> list[bool]:
+    (project.folder / "s.csv").write_text(HEAD + "".join(lines))
+    policy = load_policy(project.folder / "policy.yaml")
+    found = Collected.of(load_settings(project.folder / "s.csv"), policy, AT, TENANT, subject, clock)
     return [bool(each) for each in found.on(Feature("location"), BATCH)]
 
 
 LONG_AGO = START - timedelta(days=9)
 
 
-def test_it_is_on_where_a_tenant_turned_it_on(house: House) -> None:
-    assert on(house, row("", "on", LONG_AGO)) == [True, True, False]
+def test_it_is_on_where_a_tenant_turned_it_on(project: Daily) -> None:
+    assert on(project, row("", "on", LONG_AGO)) == [True, True, False]
 
 
-def test_it_is_off_for_every_hour_in_which_it_was_off_for_a_moment(house: House) -> None:
+def test_it_is_off_for_every_hour_in_which_it_was_off_for_a_moment(project: Daily) -> None:
     lines = [row("", "on", LONG_AGO), row("", "off", START + HOUR / 2), row("", "on", START + HOUR / 2 + HOUR / 60)]
-    assert on(house, *lines) == [False, True, False]
+    assert on(project, *lines) == [False, True, False]
 
 
-def test_it_is_off_where_it_is_off_now(house: House) -> None:
-    assert on(house, row("", "on", LONG_AGO), row("", "off", START + 20 * HOUR)) == [False, False, False]
+def test_it_is_off_where_it_is_off_now(project: Daily) -> None:
+    assert on(project, row("", "on", LONG_AGO), row("", "off", START + 20 * HOUR)) == [False, False, False]
 
 
-def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobody_can_tell(house: House) -> None:
+def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobody_can_tell(project: Daily) -> None:
     lines = [row("", "on", LONG_AGO), row("d1", "off", LONG_AGO, "user")]
-    assert on(house, *lines) == [False, True, False]
-    assert on(house, *lines, subject=None) == [False, False, False]
+    assert on(project, *lines) == [False, True, False]
+    assert on(project, *lines, subject=None) == [False, False, False]
 
 
-def test_without_times_or_settings_nothing_is_on(house: House) -> None:
-    assert on(house, row("", "on", LONG_AGO), clock=None) == [False] * 3
-    policy = load_policy(house.folder / "policy.yaml")
+def test_without_times_or_settings_nothing_is_on(project: Daily) -> None:
+    assert on(project, row("", "on", LONG_AGO), clock=None) == [False] * 3
+    policy = load_policy(project.folder / "policy.yaml")
     nothing = Collected.of(None, policy, AT, TENANT, SUBJECT, CLOCK)
     assert not nothing.on(Feature("location"), BATCH).any()
 
 
-def test_the_first_level_is_always_on(house: House) -> None:
-    house.policy(levels=["required", "full"])
-    policy = load_policy(house.folder / "policy.yaml")
+def test_the_first_level_is_always_on(project: Daily) -> None:
+    project.policy(levels=["required", "full"])
+    policy = load_policy(project.folder / "policy.yaml")
     nothing = Collected.of(None, policy, AT, TENANT, SUBJECT, CLOCK)
     assert nothing.on(Level("required"), BATCH).all()
     assert not nothing.on(Level("full"), BATCH).any()

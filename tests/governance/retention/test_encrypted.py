@@ -14,29 +14,33 @@ from minimize.errors import KeyringError
 from minimize.governance.retention.retract import retract
 from minimize.keys import add_key, new_keyring
 from minimize.keys.create import destroy_key
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
+from tests.project import Builds
 
 FIRST = date(2026, 1, 1)
 DAY = timedelta(days=1)
 
 
+def shut_content(project: Daily) -> None:
+    """A project that demands encryption, and in which one day was run."""
+    (project.folder / "minimize.yaml").write_text("keys: test.keys\naccess: {encrypt: by_category}\n")
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, START + DAY)
+
+
 @pytest.fixture(name="shut")
-def _shut(house: House) -> House:
-    """A house that demands encryption, and in which one day was run."""
-    (house.folder / "minimize.yaml").write_text("keys: test.keys\naccess: {encrypt: by_category}\n")
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, START + DAY)
-    return house
+def _shut(builds: Builds, project: Daily) -> Daily:
+    return builds.fill(project, shut_content)
 
 
-def masters(house: House) -> Iterator[str]:
-    for file in minimize.files(house.out):
+def masters(project: Daily) -> Iterator[str]:
+    for file in minimize.files(project.out):
         yield from material_of(Path(file)).masters.values()
 
 
-def test_what_is_past_its_retention_goes_and_the_rest_stays_encrypted(shut: House) -> None:
+def test_what_is_past_its_retention_goes_and_the_rest_stays_encrypted(shut: Daily) -> None:
     (receipt,) = shut.expire(START + 2 * DAY).receipts
     assert {row["place"] for row in shut.rows()} == {None}
     assert {row["note"] for row in shut.rows()} == {f"note-{row.name}" for row in rows(FIRST)}
@@ -45,7 +49,7 @@ def test_what_is_past_its_retention_goes_and_the_rest_stays_encrypted(shut: Hous
     shut.verified()
 
 
-def test_what_is_rewritten_has_the_newest_version(shut: House) -> None:
+def test_what_is_rewritten_has_the_newest_version(shut: Daily) -> None:
     add_key(shut.keys, "encrypt.pseudonymized", now=START)
     (receipt,) = shut.expire(START + 2 * DAY).receipts
     assert set(masters(shut)) == {"encrypt.pseudonymized/2"}
@@ -53,25 +57,25 @@ def test_what_is_rewritten_has_the_newest_version(shut: House) -> None:
     shut.verified()
 
 
-def test_whole_days_go_without_a_look_inside(shut: House) -> None:
+def test_whole_days_go_without_a_look_inside(shut: Daily) -> None:
     shut.expire(START + 40 * DAY)
     assert shut.rows() == []
 
 
-def test_a_subject_is_found_by_its_index_and_goes(shut: House) -> None:
+def test_a_subject_is_found_by_its_index_and_goes(shut: Daily) -> None:
     shut.expire(START + DAY, events=shut.events("north,d0,subject_left,2026-01-01T23:59:00Z"))
     assert not any(row["note"].startswith("note-north-d0") for row in shut.rows())
     assert len(shut.rows()) == len(rows(FIRST)) - 2
     shut.verified()
 
 
-def test_nothing_of_what_went_or_stayed_is_found_in_the_files(shut: House) -> None:
+def test_nothing_of_what_went_or_stayed_is_found_in_the_files(shut: Daily) -> None:
     shut.expire(START + 2 * DAY)
     notes = [Canary(row.name, text) for row in rows(FIRST) for text in (f"note-{row.name}", f"place-{row.name}")]
     assert found(notes, shut.out) == set()
 
 
-def test_a_retraction_from_the_output_keeps_it_encrypted(shut: House) -> None:
+def test_a_retraction_from_the_output_keeps_it_encrypted(shut: Daily) -> None:
     for path in shut.folder.glob("data/*/*"):
         path.unlink()
     shut.policy({"note": {"type": "string", "do": "drop"}})
@@ -81,7 +85,7 @@ def test_a_retraction_from_the_output_keeps_it_encrypted(shut: House) -> None:
     shut.verified()
 
 
-def test_a_retraction_from_the_source_encrypts_as_the_run_did(shut: House) -> None:
+def test_a_retraction_from_the_source_encrypts_as_the_run_did(shut: Daily) -> None:
     shut.policy({"note": {"type": "string", "do": "drop"}})
     retract(shut.out, yes=True, at=START + DAY + timedelta(hours=1), keys=shut.keys)
     assert "note" not in shut.rows()[0]
@@ -89,7 +93,7 @@ def test_a_retraction_from_the_source_encrypts_as_the_run_did(shut: House) -> No
     shut.verified()
 
 
-def test_without_the_key_nothing_is_changed(shut: House) -> None:
+def test_without_the_key_nothing_is_changed(shut: Daily) -> None:
     before = sorted(path.read_bytes() for path in shut.out.rglob("*.parquet"))
     other = new_keyring(shut.folder / "other.keys", ("device",), now=START)
     with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):

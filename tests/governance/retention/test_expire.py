@@ -16,7 +16,8 @@ from minimize.governance.retention.expire import expire, open_items
 from minimize.indexing import list_runs
 from minimize.keys import add_key
 from minimize.reading import find
-from tests.governance.retention.house import FIELDS, PIPELINE, POLICY, START, House, rows
+from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows
+from tests.project import Builds
 
 FIRST = date(2026, 1, 1)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -24,22 +25,25 @@ RAN = START + DAY
 """When the first day was run: at the midnight after it."""
 
 
+def ran_content(project: Daily) -> None:
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+
+
 @pytest.fixture(name="ran")
-def _ran(house: House) -> House:
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    return house
+def _ran(builds: Builds, project: Daily) -> Daily:
+    return builds.fill(project, ran_content)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and "ledger" not in path.name}
 
 
-def places(house: House) -> list[Any]:
-    return [row["place"] for row in house.rows() if row["place"] is not None]
+def places(project: Daily) -> list[Any]:
+    return [row["place"] for row in project.rows() if row["place"] is not None]
 
 
-def test_without_yes_the_plan_is_shown_and_nothing_is_changed(ran: House) -> None:
+def test_without_yes_the_plan_is_shown_and_nothing_is_changed(ran: Daily) -> None:
     before = snapshot(ran.out)
     done = ran.expire(RAN + 40 * DAY, yes=False)
     assert snapshot(ran.out) == before
@@ -50,14 +54,14 @@ def test_without_yes_the_plan_is_shown_and_nothing_is_changed(ran: House) -> Non
     ]
 
 
-def test_where_nothing_is_due_there_is_nothing_to_do(ran: House) -> None:
+def test_where_nothing_is_due_there_is_nothing_to_do(ran: Daily) -> None:
     before = snapshot(ran.out)
     done = ran.expire(RAN)
     assert (str(done.plan), done.receipts) == ("nothing to do: nothing is due", ())
     assert snapshot(ran.out) == before
 
 
-def test_a_value_of_a_feature_goes_when_the_oldest_instant_of_its_hour_is_as_old(ran: House) -> None:
+def test_a_value_of_a_feature_goes_when_the_oldest_instant_of_its_hour_is_as_old(ran: Daily) -> None:
     ran.expire(RAN + HOUR - timedelta(seconds=1))
     assert len(places(ran)) == 12
     ran.expire(RAN + HOUR)
@@ -65,7 +69,7 @@ def test_a_value_of_a_feature_goes_when_the_oldest_instant_of_its_hour_is_as_old
     ran.verified()
 
 
-def test_rows_go_one_by_one_and_then_the_partition(ran: House) -> None:
+def test_rows_go_one_by_one_and_then_the_partition(ran: Daily) -> None:
     ran.expire(START + 30 * DAY + HOUR)
     assert len(ran.rows()) == 6
     ran.verified()
@@ -76,7 +80,7 @@ def test_rows_go_one_by_one_and_then_the_partition(ran: House) -> None:
     ran.verified()
 
 
-def test_the_receipt_balances_and_says_whose_retention_was_applied(ran: House) -> None:
+def test_the_receipt_balances_and_says_whose_retention_was_applied(ran: Daily) -> None:
     (receipt,) = ran.expire(START + 30 * DAY + HOUR).receipts
     assert (receipt.kind, receipt.rows.read, receipt.rows.written, receipt.gated_by.retention) == ("expire", 12, 6, 6)
     assert receipt.fields["place"].gated == 6
@@ -86,16 +90,16 @@ def test_the_receipt_balances_and_says_whose_retention_was_applied(ran: House) -
     assert [file.path.split("/")[0] for file in receipt.removes] == ["daily"]
 
 
-def test_late_rows_of_a_partition_go_by_their_own_time_not_by_its_date(house: House) -> None:
-    house.brings([*rows(FIRST), *rows(FIRST + 2 * DAY)], FIRST + 2 * DAY)
-    house.run(FIRST + 2 * DAY, START + 3 * DAY)
-    house.expire(START + 31 * DAY)
-    assert {row["event_time"].date() for row in house.rows()} == {FIRST + 2 * DAY}
-    house.verified()
+def test_late_rows_of_a_partition_go_by_their_own_time_not_by_its_date(project: Daily) -> None:
+    project.collect([*rows(FIRST), *rows(FIRST + 2 * DAY)], FIRST + 2 * DAY)
+    project.run(FIRST + 2 * DAY, START + 3 * DAY)
+    project.expire(START + 31 * DAY)
+    assert {row["event_time"].date() for row in project.rows()} == {FIRST + 2 * DAY}
+    project.verified()
 
 
-def test_files_that_hold_nothing_that_is_due_keep_their_bytes(ran: House) -> None:
-    ran.brings(rows(FIRST + DAY), FIRST + DAY)
+def test_files_that_hold_nothing_that_is_due_keep_their_bytes(ran: Daily) -> None:
+    ran.collect(rows(FIRST + DAY), FIRST + DAY)
     ran.run(FIRST + DAY, RAN + DAY)
     second = ran.out / "records" / f"date={FIRST + DAY}"
     before = snapshot(second)
@@ -104,7 +108,7 @@ def test_files_that_hold_nothing_that_is_due_keep_their_bytes(ran: House) -> Non
     assert len(places(ran)) == 12
 
 
-def test_a_policy_that_shortens_the_retention_counts_and_so_does_one_that_lengthens_it(ran: House) -> None:
+def test_a_policy_that_shortens_the_retention_counts_and_so_does_one_that_lengthens_it(ran: Daily) -> None:
     ran.policy(version=2, retention="45d")
     ran.expire(START + 40 * DAY)
     assert len(ran.rows()) == 12
@@ -115,16 +119,16 @@ def test_a_policy_that_shortens_the_retention_counts_and_so_does_one_that_length
     ran.verified()
 
 
-def test_rewritten_files_are_verified_by_the_retention_that_was_applied(ran: House) -> None:
+def test_rewritten_files_are_verified_by_the_retention_that_was_applied(ran: Daily) -> None:
     ran.policy(version=2, retention="45d")
     ran.expire(START + 40 * DAY, events=ran.events("south,,tenant_closed,2026-01-02T00:00:00Z"))
     assert len(ran.rows()) == 8
     ran.verified()
 
 
-def test_files_that_were_written_under_two_policies_get_a_receipt_each(ran: House) -> None:
+def test_files_that_were_written_under_two_policies_get_a_receipt_each(ran: Daily) -> None:
     ran.policy(version=2)
-    ran.brings(rows(FIRST + DAY), FIRST + DAY)
+    ran.collect(rows(FIRST + DAY), FIRST + DAY)
     ran.run(FIRST + DAY, RAN + DAY)
     done = ran.expire(START + 40 * DAY)
     assert sorted(receipt.policy.version for receipt in done.receipts) == [1, 2]
@@ -132,14 +136,14 @@ def test_files_that_were_written_under_two_policies_get_a_receipt_each(ran: Hous
     ran.verified()
 
 
-def test_a_closed_tenant_goes_with_what_happened_before_and_comes_back_with_what_happened_after(ran: House) -> None:
+def test_a_closed_tenant_goes_with_what_happened_before_and_comes_back_with_what_happened_after(ran: Daily) -> None:
     ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-01T12:00:00Z"))
     assert {row["event_time"].hour for row in ran.rows() if row["tenant_id"] == "south"} == {22}
     assert len(ran.rows()) == 10
     ran.verified()
 
 
-def test_a_subject_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: House) -> None:
+def test_a_subject_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: Daily) -> None:
     (receipt,) = ran.expire(RAN, events=ran.events("east,d1,subject_left,2026-01-02T00:00:00Z")).receipts
     assert sorted(row["note"][5:12] for row in ran.rows() if "-d1-" in row["note"]) == ["north-d"] * 2 + ["south-d"] * 2
     assert receipt.gated_by.erased == 2
@@ -147,20 +151,20 @@ def test_a_subject_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(
     ran.verified()
 
 
-def test_a_subject_is_found_under_another_version_of_the_key(ran: House) -> None:
+def test_a_subject_is_found_under_another_version_of_the_key(ran: Daily) -> None:
     add_key(ran.keys, "device", now=RAN)
     ran.expire(RAN, events=ran.events("east,d1,reset,2026-01-02T00:00:00Z"))
     assert len(ran.rows()) == 10
 
 
-def test_the_index_says_who_is_left(ran: House) -> None:
+def test_the_index_says_who_is_left(ran: Daily) -> None:
     gone = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
     stays = next(row["device_id"] for row in ran.rows() if "east-d0" in row["note"])
     ran.expire(RAN, events=ran.events("east,d1,reset,2026-01-02T00:00:00Z"))
     assert [len(find(ran.out, [each], keys=ran.keys)) for each in (gone, stays)] == [0, 1]
 
 
-def test_a_device_that_became_personal_loses_its_applications_and_most_of_its_number(ran: House) -> None:
+def test_a_device_that_became_personal_loses_its_applications_and_most_of_its_number(ran: Daily) -> None:
     ran.expire(RAN, events=ran.events("north,d0,became_personal,2026-01-02T00:00:00Z"))
     changed = [row for row in ran.rows() if "north-d0" in row["note"]]
     assert [(row["owner_type"], row["phone"][:4], len(row["phone"]), row["apps"]) for row in changed] == [
@@ -170,28 +174,28 @@ def test_a_device_that_became_personal_loses_its_applications_and_most_of_its_nu
     ran.verified()
 
 
-def test_what_was_carried_out_is_not_done_again(ran: House) -> None:
+def test_what_was_carried_out_is_not_done_again(ran: Daily) -> None:
     events = ran.events("north,d0,became_personal,2026-01-02T00:00:00Z", "south,,tenant_closed,2026-01-02T00:00:00Z")
     assert len(ran.expire(RAN, events=events).receipts) == 1
     assert ran.expire(RAN, events=events).receipts == ()
 
 
-def test_without_the_owner_in_the_output_an_event_is_carried_out_once_all_the_same(house: House) -> None:
-    house.policy({"owner_type": {"type": "string", "do": "drop"}})
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    events = house.events("north,d0,became_personal,2026-01-02T00:00:00Z")
-    house.expire(RAN, events=events)
-    assert {row["phone"][:4] for row in house.rows() if "north-d0" in row["note"]} == {"****"}
-    assert house.expire(RAN, events=events).receipts == ()
-    house.verified()
+def test_without_the_owner_in_the_output_an_event_is_carried_out_once_all_the_same(project: Daily) -> None:
+    project.policy({"owner_type": {"type": "string", "do": "drop"}})
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    events = project.events("north,d0,became_personal,2026-01-02T00:00:00Z")
+    project.expire(RAN, events=events)
+    assert {row["phone"][:4] for row in project.rows() if "north-d0" in row["note"]} == {"****"}
+    assert project.expire(RAN, events=events).receipts == ()
+    project.verified()
 
 
-def test_an_event_that_is_yet_to_come_changes_nothing(ran: House) -> None:
+def test_an_event_that_is_yet_to_come_changes_nothing(ran: Daily) -> None:
     assert ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-05T00:00:00Z")).receipts == ()
 
 
-def test_what_is_open_is_listed_by_its_time_limit_and_what_is_late_is_overdue(ran: House) -> None:
+def test_what_is_open_is_listed_by_its_time_limit_and_what_is_late_is_overdue(ran: Daily) -> None:
     events = ran.events("south,,tenant_closed,2026-01-02T00:00:00Z", "north,d0,became_personal,2026-01-02T00:00:00Z")
     found = open_items(ran.out, at=RAN, events=events, keys=ran.keys)
     assert [(each.what, each.by - RAN, each.overdue) for each in found] == [
@@ -202,72 +206,72 @@ def test_what_is_open_is_listed_by_its_time_limit_and_what_is_late_is_overdue(ra
     assert [each.what for each in late if each.overdue] == ["became_personal", "retention"]
 
 
-def test_a_condition_on_a_feature_that_is_kept_for_less_long_closes_with_it(house: House) -> None:
+def test_a_condition_on_a_feature_that_is_kept_for_less_long_closes_with_it(project: Daily) -> None:
     features = {**POLICY["features"], "inventory": {"about": "applications", "retention": "2d"}}
     apps = {"/apps/*/managed": {"type": "boolean", "do": "keep"}}
-    house.policy(apps, features=features)
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    house.expire(START + 5 * DAY)
-    assert sorted({row["owner_type"] for row in house.rows() if any(app["name"] for app in row["apps"] or ())}) == [
+    project.policy(apps, features=features)
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    project.expire(START + 5 * DAY)
+    assert sorted({row["owner_type"] for row in project.rows() if any(app["name"] for app in row["apps"] or ())}) == [
         "corporate"
     ]
-    house.verified()
+    project.verified()
 
 
-def test_an_output_that_does_not_show_times_ages_by_its_dates(house: House) -> None:
-    house.policy({"event_time": {"type": "timestamp", "do": "drop"}})
-    house.says("pipeline", PIPELINE, aggregates=None)
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    house.expire(START + 30 * DAY - HOUR)
-    assert len(house.rows()) == 12
-    house.expire(START + 30 * DAY)
-    assert house.rows() == []
+def test_an_output_that_does_not_show_times_ages_by_its_dates(project: Daily) -> None:
+    project.policy({"event_time": {"type": "timestamp", "do": "drop"}})
+    project.pipeline(aggregates=None)
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    project.expire(START + 30 * DAY - HOUR)
+    assert len(project.rows()) == 12
+    project.expire(START + 30 * DAY)
+    assert project.rows() == []
 
 
-def test_an_output_that_tells_neither_times_nor_dates_is_named(house: House) -> None:
-    house.policy({"event_time": {"type": "timestamp", "do": "drop"}})
-    house.says("pipeline", PIPELINE, aggregates=None, source={"path": "data/*/*.ndjson", "format": "ndjson"})
-    house.brings(rows(FIRST), FIRST)
-    house.run(None, RAN)
-    assert house.expire(START + 90 * DAY).plan.untold == ("records",)
+def test_an_output_that_tells_neither_times_nor_dates_is_named(project: Daily) -> None:
+    project.policy({"event_time": {"type": "timestamp", "do": "drop"}})
+    project.pipeline(aggregates=None, source={"path": "data/*/*.ndjson", "format": "ndjson"})
+    project.collect(rows(FIRST), FIRST)
+    project.run(None, RAN)
+    assert project.expire(START + 90 * DAY).plan.untold == ("records",)
 
 
-def test_a_row_without_a_time_goes_as_if_it_were_old(house: House) -> None:
+def test_a_row_without_a_time_goes_as_if_it_were_old(project: Daily) -> None:
     fields = {"event_time": {**FIELDS["event_time"], "feature": "location"}}
-    house.policy(fields)
-    house.says("pipeline", PIPELINE, aggregates=None)
-    house.brings(rows(FIRST, tenants=("west",)), FIRST)
-    house.run(FIRST, RAN)
-    assert {row["event_time"] for row in house.rows()} == {None}
-    house.expire(RAN + HOUR)
-    assert house.rows() == []
+    project.policy(fields)
+    project.pipeline(aggregates=None)
+    project.collect(rows(FIRST, tenants=("west",)), FIRST)
+    project.run(FIRST, RAN)
+    assert {row["event_time"] for row in project.rows()} == {None}
+    project.expire(RAN + HOUR)
+    assert project.rows() == []
 
 
-def test_tenants_that_are_folders_go_file_by_file(house: House) -> None:
-    house.says("pipeline", PIPELINE, records={"partition_by": ["tenant_id"]})
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    (receipt,) = house.expire(RAN, events=house.events("south,,tenant_closed,2026-01-02T00:00:00Z")).receipts
+def test_tenants_that_are_folders_go_file_by_file(project: Daily) -> None:
+    project.pipeline(records={"partition_by": ["tenant_id"]})
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    (receipt,) = project.expire(RAN, events=project.events("south,,tenant_closed,2026-01-02T00:00:00Z")).receipts
     assert [file.path.split("/")[0] for file in receipt.replaces] == ["daily"]
     assert [file.path.split("/")[2] for file in receipt.removes] == ["tenant_id=south"]
-    assert {row["tenant_id"] for row in house.rows()} == {"north", "east"}
-    house.verified()
+    assert {row["tenant_id"] for row in project.rows()} == {"north", "east"}
+    project.verified()
 
 
-def test_an_earlier_time_than_that_of_the_last_receipt_is_refused(ran: House) -> None:
+def test_an_earlier_time_than_that_of_the_last_receipt_is_refused(ran: Daily) -> None:
     ran.expire(RAN + HOUR)
     with pytest.raises(RefusedError):
         ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-02T00:00:00Z"))
 
 
-def test_a_faulty_file_of_events_stops_it(ran: House) -> None:
+def test_a_faulty_file_of_events_stops_it(ran: Daily) -> None:
     with pytest.raises(PolicyError):
         ran.expire(RAN, events=ran.events("south,,moved,2026-01-02T00:00:00Z"))
 
 
-def test_a_file_that_was_changed_behind_our_back_is_not_signed_anew(ran: House) -> None:
+def test_a_file_that_was_changed_behind_our_back_is_not_signed_anew(ran: Daily) -> None:
     (path,) = minimize.files(ran.out)
     pq.write_table(minimize.read(ran.out).drop(["date"]), path)
     with pytest.raises(OutputError):
@@ -279,19 +283,19 @@ def test_an_output_without_a_receipt_is_refused(tmp_path: Path) -> None:
         expire(tmp_path / "nothing")
 
 
-def test_the_ledger_tells_of_it_and_lists_it(ran: House) -> None:
+def test_the_ledger_tells_of_it_and_lists_it(ran: Daily) -> None:
     ran.expire(RAN + 40 * DAY)
     assert [row.kind for row in list_runs(output=ran.out)] == ["run", "expire"]
     ran.verified()
 
 
-def test_a_later_run_of_pending_dates_does_not_bring_it_back(ran: House) -> None:
+def test_a_later_run_of_pending_dates_does_not_bring_it_back(ran: Daily) -> None:
     ran.expire(START + 40 * DAY)
     assert ran.run(at=START + 41 * DAY, pending=True).sequence == 0
     assert ran.rows() == []
 
 
-def test_its_json_has_counts_and_no_values(ran: House) -> None:
+def test_its_json_has_counts_and_no_values(ran: Daily) -> None:
     done = ran.expire(RAN, events=ran.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
     said = done.as_json()
     assert said["partitions"][0]["why"] == {"erased": 2}
@@ -299,6 +303,6 @@ def test_its_json_has_counts_and_no_values(ran: House) -> None:
     assert "east" not in json.dumps(said)
 
 
-def test_times_are_aware(ran: House) -> None:
+def test_times_are_aware(ran: Daily) -> None:
     with pytest.raises(ConfigurationError):
         expire(ran.out, at="2026-01-05T00:00:00", keys=ran.keys)

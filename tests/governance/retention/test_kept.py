@@ -16,7 +16,7 @@ from minimize.ledger import Address
 from minimize.ledger.happened import Happened, record
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.tokens import subject_token
-from tests.ledger.house import event
+from tests.ledger.ledgers import event
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 CLOSED = Happened("north", None, "tenant_closed", AT, "recorded", "{}", AT, "ann")

@@ -1,4 +1,4 @@
-"""In which forms a subject stands in the outputs of a house."""
+"""In which forms a subject stands in the outputs of a project."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from minimize.governance.retention.forms import AS_IT_CAME
 from minimize.governance.retention.known import forms_told
 from minimize.governance.retention.tokens import form_tokens
 from minimize.keys import Keyring, add_key
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 
 DAY = timedelta(days=1)
 RAN = START + DAY
 
 
-def told(house: House) -> dict[str, tuple[str, ...]]:
-    return forms_told([("d1", "east")], [house.out], RAN, Keyring.load(house.keys))[0].forms
+def told(project: Daily) -> dict[str, tuple[str, ...]]:
+    return forms_told([("d1", "east")], [project.out], RAN, Keyring.load(project.keys))[0].forms
 
 
-def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: House) -> None:
+def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: Daily) -> None:
     pseudonym = next(row["device_id"] for row in day.rows() if "east-d1" in row["note"])
     keys = Keyring.load(day.keys)
     found = told(day)
@@ -27,29 +27,29 @@ def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: House) -
     assert len(found) == 2
 
 
-def test_with_a_new_key_or_policy_it_is_told_in_the_form_of_files_to_come_too(day: House) -> None:
+def test_with_a_new_key_or_policy_it_is_told_in_the_form_of_files_to_come_too(day: Daily) -> None:
     add_key(day.keys, "device", now=RAN)
     assert len(told(day)) == 3
     day.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
     assert len(told(day)) == 3
 
 
-def test_of_what_rotates_every_period_is_told(house: House) -> None:
+def test_of_what_rotates_every_period_is_told(project: Daily) -> None:
     do = {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "week"}}
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
-    house.brings(rows(START.date()), START.date())
-    house.run(START.date(), RAN)
-    assert len(told(house)) == 1 + 5  # of thirty days: the weeks that they touch
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
+    project.collect(rows(START.date()), START.date())
+    project.run(START.date(), RAN)
+    assert len(told(project)) == 1 + 5  # of thirty days: the weeks that they touch
 
 
-def test_an_output_without_its_subject_tells_nothing_more(house: House) -> None:
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
-    house.brings(rows(START.date()), START.date())
-    house.run(START.date(), RAN)
-    assert set(told(house)) == {AS_IT_CAME}
+def test_an_output_without_its_subject_tells_nothing_more(project: Daily) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
+    project.collect(rows(START.date()), START.date())
+    project.run(START.date(), RAN)
+    assert set(told(project)) == {AS_IT_CAME}
 
 
-def test_an_output_that_cannot_be_looked_at_is_missed_and_an_empty_one_is_not(day: House) -> None:
+def test_an_output_that_cannot_be_looked_at_is_missed_and_an_empty_one_is_not(day: Daily) -> None:
     keys = Keyring.load(day.keys)
     (day.folder / "pipeline.yaml").unlink()
     (found,) = forms_told([("d1", "east")], [day.out, day.folder / "nothing"], RAN, keys)

@@ -9,31 +9,31 @@ import numpy as np
 
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.look import Verdict
-from tests.governance.retention.house import START, House
+from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 
 
-def verdict(house: House, at: Any, *events: Event) -> tuple[Verdict, list[dict[str, Any]]]:
-    ((_, stored, orders),) = house.files(at, *events)
+def verdict(project: Daily, at: Any, *events: Event) -> tuple[Verdict, list[dict[str, Any]]]:
+    ((_, stored, orders),) = project.orders(at, *events)
     (batch,) = stored.batches()
     return orders(batch), batch.to_pylist()
 
 
-def test_nothing_goes_where_nothing_is_due(day: House) -> None:
+def test_nothing_goes_where_nothing_is_due(day: Daily) -> None:
     found, rows = verdict(day, RAN)
     assert found.stays(len(rows)).all()
     assert found.closed == found.instead == {}
 
 
-def test_values_of_a_feature_go_by_the_start_of_their_hour(day: House) -> None:
+def test_values_of_a_feature_go_by_the_start_of_their_hour(day: Daily) -> None:
     found, rows = verdict(day, RAN + HOUR)
     assert found.closed["place"].tolist() == [row["event_time"].hour == 1 for row in rows]
     assert found.stays(len(rows)).all()
 
 
-def test_a_record_that_is_due_for_two_reasons_counts_for_its_age(day: House) -> None:
+def test_a_record_that_is_due_for_two_reasons_counts_for_its_age(day: Daily) -> None:
     closed = Event("north", "tenant_closed", RAN)
     found, rows = verdict(day, RAN + 30 * DAY, closed)
     assert found.gone["retention"].all()
@@ -42,7 +42,7 @@ def test_a_record_that_is_due_for_two_reasons_counts_for_its_age(day: House) -> 
     assert earlier.gone["erased"].tolist() == [row["tenant_id"] == "north" for row in rows]
 
 
-def test_on_a_device_that_became_personal_values_go_or_come_into_another_form(day: House) -> None:
+def test_on_a_device_that_became_personal_values_go_or_come_into_another_form(day: Daily) -> None:
     found, rows = verdict(day, RAN, Event("north", "became_personal", RAN, "d0"))
     hers = [row["tenant_id"] == "north" and "-d0-" in row["note"] for row in rows]
     assert [text[:4] == "****" for text in found.instead["phone"].to_pylist()][: len(hers)] == [

@@ -6,16 +6,16 @@ from datetime import date, timedelta
 
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.ordered import periods
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 
 DAY = timedelta(days=1)
 RAN = START + DAY
 
 
-def test_events_are_told_apart_by_what_they_do(day: House) -> None:
+def test_events_are_told_apart_by_what_they_do(day: Daily) -> None:
     closed, left = Event("north", "tenant_closed", RAN), Event("east", "subject_left", RAN, "d1")
     personal = Event("south", "became_personal", RAN, "d0")
-    ((_, _, orders),) = day.files(RAN, closed, left, personal)
+    ((_, _, orders),) = day.orders(RAN, closed, left, personal)
     assert set(orders.erased.named) == {closed, left}
     assert orders.handed.named == (personal,)
     assert set(orders.reduced) == {"phone", "/apps/*/name"}
@@ -23,28 +23,28 @@ def test_events_are_told_apart_by_what_they_do(day: House) -> None:
     assert orders.names(left)
 
 
-def test_an_event_before_everything_in_a_file_is_not_asked_for(day: House) -> None:
+def test_an_event_before_everything_in_a_file_is_not_asked_for(day: Daily) -> None:
     before = Event("north", "tenant_closed", START - DAY)
-    ((_, _, orders),) = day.files(RAN, before)
+    ((_, _, orders),) = day.orders(RAN, before)
     assert not orders.names(before)
 
 
-def test_an_event_that_is_yet_to_come_is_not_either(day: House) -> None:
+def test_an_event_that_is_yet_to_come_is_not_either(day: Daily) -> None:
     later = Event("north", "tenant_closed", RAN + DAY)
-    ((_, _, orders),) = day.files(RAN, later)
+    ((_, _, orders),) = day.orders(RAN, later)
     assert not orders.names(later)
 
 
-def test_where_no_field_asks_for_the_owner_nothing_changes_hands(house: House) -> None:
-    house.policy({"phone": None, "/apps/*/name": None, "/apps/*/managed": None})
-    house.brings(rows(START.date()), START.date())
-    house.run(START.date(), RAN)
-    ((_, _, orders),) = house.files(RAN, Event("north", "became_personal", RAN))
+def test_where_no_field_asks_for_the_owner_nothing_changes_hands(project: Daily) -> None:
+    project.policy({"phone": None, "/apps/*/name": None, "/apps/*/managed": None})
+    project.collect(rows(START.date()), START.date())
+    project.run(START.date(), RAN)
+    ((_, _, orders),) = project.orders(RAN, Event("north", "became_personal", RAN))
     assert (dict(orders.reduced), orders.handed.named) == ({}, ())
 
 
-def test_an_aggregate_is_as_old_as_its_days(day: House) -> None:
-    made = day.asked(RAN)
+def test_an_aggregate_is_as_old_as_its_days(day: Daily) -> None:
+    made = day.plan(RAN)
     ((written, file),) = made.standing("daily")
     from minimize.io.stored import open_stored
 

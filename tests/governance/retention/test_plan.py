@@ -6,18 +6,18 @@ from datetime import timedelta
 
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.plan import Plan, opens, planned
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 LEFT = Event("east", "subject_left", RAN, "d1")
 
 
-def plan(house: House, hours: int, *events: Event) -> Plan:
-    return house.asked(RAN + hours * HOUR, *events).plan()
+def plan(project: Daily, hours: int, *events: Event) -> Plan:
+    return project.plan(RAN + hours * HOUR, *events).plan()
 
 
-def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: House) -> None:
+def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Daily) -> None:
     (found,) = plan(day, 0, LEFT).partitions
     assert (found.name, found.date, found.removed, found.rewritten, dict(found.gated)) == (
         "records",
@@ -32,26 +32,26 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Ho
     assert found.as_json()["rows"] == 2
 
 
-def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: House) -> None:
+def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: Daily) -> None:
     assert plan(day, 0, LEFT).stays == {"daily": ("2026-01-01",)}
     assert plan(day, 1).stays == {}
 
 
-def test_nothing_due_is_said_in_words(day: House) -> None:
+def test_nothing_due_is_said_in_words(day: Daily) -> None:
     assert str(plan(day, 0)) == "nothing to do: nothing is due"
     assert str(planned(RAN, [])) == "nothing to do: nothing is due"
 
 
-def test_events_about_nobody_who_can_be_found_are_counted(house: House) -> None:
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
-    house.brings(rows(START.date()), START.date())
-    house.run(START.date(), RAN)
-    found = plan(house, 0, LEFT)
+def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
+    project.collect(rows(START.date()), START.date())
+    project.run(START.date(), RAN)
+    found = plan(project, 0, LEFT)
     assert (found.lost, found.as_json()["lost"]) == (1, 1)
     assert "1 events name somebody who cannot be found" in str(found)
 
 
-def test_what_is_open_is_sorted_by_its_time_limit(day: House) -> None:
+def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
     closed, later = Event("north", "tenant_closed", RAN), Event("south", "reset", RAN + DAY, "d0")
     found = opens(plan(day, 1, LEFT, closed), (LEFT, closed, later), {LEFT: 1, closed: 1})
     assert [(each.what, each.files) for each in found] == [
@@ -71,12 +71,12 @@ def test_what_is_open_is_sorted_by_its_time_limit(day: House) -> None:
     assert str(found[3]) == "tenant_closed of north: by 2026-07-01T00:00:00Z, 1 file"
 
 
-def test_what_cannot_be_told_is_open_and_says_so(day: House) -> None:
+def test_what_cannot_be_told_is_open_and_says_so(day: Daily) -> None:
     told = Plan(RAN + 40 * DAY, unsure={LEFT: 3})
     (found,) = opens(told, (LEFT,), {})
     assert (found.files, found.unsure, found.overdue) == (0, 3, True)
     assert str(found).endswith("0 files (and 3 of which that cannot be told) OVERDUE")
 
 
-def test_an_event_that_was_carried_out_is_not_open(day: House) -> None:
+def test_an_event_that_was_carried_out_is_not_open(day: Daily) -> None:
     assert opens(Plan(RAN), (LEFT,), {LEFT: 0}) == []

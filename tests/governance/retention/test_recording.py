@@ -20,7 +20,8 @@ from minimize.ledger import Actor, Resource
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House as Where
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
+from tests.project import Builds
 
 FIRST = date(2026, 1, 1)
 DAY = timedelta(days=1)
@@ -28,29 +29,32 @@ RAN = START + DAY
 NOW = RAN
 
 
-def where(house: House) -> Where:
-    return Where(output=house.out, keys=house.keys)
+def where(project: Daily) -> Where:
+    return Where(output=project.out, keys=project.keys)
 
 
-def happens(house: House, tenant: str, kind: str, subject: str | None = None, **changes: Any) -> Kept:
-    return add_event(Wish(tenant, kind, subject, **{"at": RAN, **changes}), where(house), NOW)
+def happens(project: Daily, tenant: str, kind: str, subject: str | None = None, **changes: Any) -> Kept:
+    return add_event(Wish(tenant, kind, subject, **{"at": RAN, **changes}), where(project), NOW)
+
+
+def ran_content(project: Daily) -> None:
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
 
 
 @pytest.fixture(name="ran")
-def _ran(house: House) -> House:
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    return house
+def _ran(builds: Builds, project: Daily) -> Daily:
+    return builds.fill(project, ran_content)
 
 
-def subjects(house: House) -> set[str]:
-    return {"-".join(row["note"].split("-")[1:3]) for row in house.rows()}
+def subjects(project: Daily) -> set[str]:
+    return {"-".join(row["note"].split("-")[1:3]) for row in project.rows()}
 
 
 EVERYBODY = {f"{tenant}-d{number}" for tenant in ("north", "south", "east") for number in (0, 1)}
 
 
-def test_a_subject_of_the_ledger_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: House) -> None:
+def test_a_subject_of_the_ledger_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1")
     (receipt,) = ran.expire(NOW).receipts
     assert subjects(ran) == EVERYBODY - {"east-d1"}
@@ -59,7 +63,7 @@ def test_a_subject_of_the_ledger_is_found_by_its_pseudonym_and_goes_from_its_own
     assert ran.expire(NOW).receipts == ()
 
 
-def test_it_is_found_after_the_source_is_gone_and_the_key_has_a_new_version(ran: House) -> None:
+def test_it_is_found_after_the_source_is_gone_and_the_key_has_a_new_version(ran: Daily) -> None:
     happens(ran, "east", "reset", "d1")
     shutil.rmtree(ran.folder / "data")
     for name in ("device", "subject"):
@@ -68,7 +72,7 @@ def test_it_is_found_after_the_source_is_gone_and_the_key_has_a_new_version(ran:
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
 
-def test_a_closed_tenant_and_a_device_that_became_personal_are_carried_out(ran: House) -> None:
+def test_a_closed_tenant_and_a_device_that_became_personal_are_carried_out(ran: Daily) -> None:
     happens(ran, "south", "tenant_closed")
     happens(ran, "north", "became_personal", "d0")
     ran.expire(NOW)
@@ -77,14 +81,14 @@ def test_a_closed_tenant_and_a_device_that_became_personal_are_carried_out(ran: 
     assert [(row["owner_type"], row["phone"][:4], row["apps"]) for row in changed] == [("personal", "****", None)] * 2
 
 
-def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(house: House) -> None:
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    happens(house, "east", "subject_left", "d1", at=RAN + DAY)
-    house.brings(rows(FIRST + DAY), FIRST + DAY)
-    house.run(FIRST + DAY, RAN + DAY)
-    house.expire(RAN + DAY)
-    assert subjects(house) == EVERYBODY - {"east-d1"}
+def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(project: Daily) -> None:
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    happens(project, "east", "subject_left", "d1", at=RAN + DAY)
+    project.collect(rows(FIRST + DAY), FIRST + DAY)
+    project.run(FIRST + DAY, RAN + DAY)
+    project.expire(RAN + DAY)
+    assert subjects(project) == EVERYBODY - {"east-d1"}
 
 
 @pytest.mark.parametrize(
@@ -97,33 +101,33 @@ def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(house: Ho
     ],
     ids=["as it came", "a token", "a pseudonym of its own", "one that rotates"],
 )
-def test_a_subject_is_found_in_whatever_form_the_output_has(house: House, do: Any) -> None:
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
+def test_a_subject_is_found_in_whatever_form_the_output_has(project: Daily, do: Any) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
     for day in (FIRST, FIRST + DAY):
-        house.brings(rows(day), day)
-        house.run(day, RAN + DAY)
-    happens(house, "east", "subject_left", "d1", at=RAN + DAY)
-    house.expire(RAN + DAY)
-    assert subjects(house) == EVERYBODY - {"east-d1"}
-    house.verified()
+        project.collect(rows(day), day)
+        project.run(day, RAN + DAY)
+    happens(project, "east", "subject_left", "d1", at=RAN + DAY)
+    project.expire(RAN + DAY)
+    assert subjects(project) == EVERYBODY - {"east-d1"}
+    project.verified()
 
 
-def test_a_subject_that_is_a_number_is_found(house: House) -> None:
-    house.policy({"device_id": {"type": "integer", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}})
+def test_a_subject_that_is_a_number_is_found(project: Daily) -> None:
+    project.policy({"device_id": {"type": "integer", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}})
     lines = [{**row.line(), "device_id": int(row.device[1:])} for row in rows(FIRST)]
-    path = house.folder / "data" / str(FIRST) / "a.ndjson"
+    path = project.folder / "data" / str(FIRST) / "a.ndjson"
     path.parent.mkdir(parents=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    house.run(FIRST, RAN)
-    happens(house, "east", "subject_left", "1")
-    house.expire(NOW)
-    assert subjects(house) == EVERYBODY - {"east-d1"}
+    project.run(FIRST, RAN)
+    happens(project, "east", "subject_left", "1")
+    project.expire(NOW)
+    assert subjects(project) == EVERYBODY - {"east-d1"}
 
 
-def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event_is_added_again(ran: House) -> None:
+def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event_is_added_again(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1", at=RAN + DAY)
     ran.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
-    ran.brings(rows(FIRST + DAY), FIRST + DAY)
+    ran.collect(rows(FIRST + DAY), FIRST + DAY)
     ran.run(FIRST + DAY, RAN + DAY)
     plan = ran.expire(RAN + DAY).plan
     assert list(plan.unsure.values()) == [1]
@@ -136,7 +140,7 @@ def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
 
-def test_no_form_and_no_subject_stands_in_the_ledger(ran: House) -> None:
+def test_no_form_and_no_subject_stands_in_the_ledger(ran: Daily) -> None:
     pseudonym = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
     happens(ran, "east", "subject_left", "device-of-somebody")
     happens(ran, "east", "subject_left", "d1")
@@ -147,7 +151,7 @@ def test_no_form_and_no_subject_stands_in_the_ledger(ran: House) -> None:
     assert {each.row.subject[:10] for each in listed(where(ran)) if each.row.subject} == {"subject/1:"}
 
 
-def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: House) -> None:
+def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1")
     happens(ran, "south", "tenant_closed")
     at = f"{RAN:%Y-%m-%dT%H:%M:%SZ}"
@@ -157,7 +161,7 @@ def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: Hous
     assert subjects(ran) == {"north-d0", "east-d0"}
 
 
-def test_what_is_open_is_listed_from_the_ledger_and_is_overdue_after_its_time_limit(ran: House) -> None:
+def test_what_is_open_is_listed_from_the_ledger_and_is_overdue_after_its_time_limit(ran: Daily) -> None:
     happens(ran, "south", "tenant_closed")
     happens(ran, "north", "became_personal", "d0")
     happens(ran, "north", "subject_left", "nobody")
@@ -170,7 +174,7 @@ def test_what_is_open_is_listed_from_the_ledger_and_is_overdue_after_its_time_li
     assert [each.what for each in late if each.overdue] == ["became_personal", "retention"]
 
 
-def test_an_event_that_is_taken_back_is_not_carried_out_and_counts_again_when_it_is_added_again(ran: House) -> None:
+def test_an_event_that_is_taken_back_is_not_carried_out_and_counts_again_when_it_is_added_again(ran: Daily) -> None:
     kept = happens(ran, "east", "subject_left", "d1")
     assert withdraw_event(kept.row.id[:8], where(ran), NOW).new
     assert listed(where(ran)) == []
@@ -181,16 +185,16 @@ def test_an_event_that_is_taken_back_is_not_carried_out_and_counts_again_when_it
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
 
-def test_a_device_that_is_enrolled_again_keeps_what_happened_since(ran: House) -> None:
+def test_a_device_that_is_enrolled_again_keeps_what_happened_since(ran: Daily) -> None:
     happens(ran, "east", "reset", "d1")
-    ran.brings(rows(FIRST + DAY), FIRST + DAY)
+    ran.collect(rows(FIRST + DAY), FIRST + DAY)
     ran.run(FIRST + DAY, RAN + DAY)
     ran.expire(RAN + DAY)
     left = [row for row in ran.rows() if "east-d1" in row["note"]]
     assert [row["event_time"].day for row in left] == [2, 2]
 
 
-def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: House) -> None:
+def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: Daily) -> None:
     first, again = (happens(ran, "east", "subject_left", "device-of-somebody") for _ in range(2))
     assert (first.new, again.new, first.row.id) == (True, False, again.row.id)
     withdraw_event(first.row.id, where(ran), NOW)
@@ -200,7 +204,7 @@ def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: House) -> None
     assert "device-of-somebody" not in json.dumps(told)
 
 
-def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: House) -> None:
+def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: Daily) -> None:
     kept = happens(ran, "east", "subject_left", "d1")
     happens(ran, "south", "tenant_closed")
     withdraw_event(kept.row.id, where(ran), NOW)
@@ -219,20 +223,20 @@ def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: House) -> N
         (Wish("north", "reset", " "), "has a name"),
     ],
 )
-def test_what_is_no_event_is_refused_and_nobody_is_named(ran: House, wish: Wish, said: str) -> None:
+def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: Wish, said: str) -> None:
     with pytest.raises(PolicyError, match=said) as error:
         add_event(wish, where(ran), NOW)
     assert "d1" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "ab", ""])
-def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: House, name: str) -> None:
+def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: Daily, name: str) -> None:
     happens(ran, "south", "tenant_closed")
     with pytest.raises(ConfigurationError, match="no event has that name"):
         withdraw_event(name, where(ran), NOW)
 
 
-def test_who_may_not_is_refused_before_anything_is_recorded(ran: House) -> None:
+def test_who_may_not_is_refused_before_anything_is_recorded(ran: Daily) -> None:
     def nobody(actor: Actor, resource: Resource) -> None:
         raise RefusedError(f"{resource.type} is not for {actor.type}")
 
@@ -241,7 +245,7 @@ def test_who_may_not_is_refused_before_anything_is_recorded(ran: House) -> None:
     assert listed(where(ran)) == []
 
 
-def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: House) -> None:
+def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: Daily) -> None:
     for path in ran.out.glob("ledger.db*"):
         path.unlink()
     (ran.out / "ledger.db").write_bytes(b"no database" * 99)
@@ -250,7 +254,7 @@ def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: House) -> None:
         ran.expire(NOW)
 
 
-def test_an_output_that_cannot_be_looked_at_is_named(ran: House) -> None:
+def test_an_output_that_cannot_be_looked_at_is_named(ran: Daily) -> None:
     (ran.folder / "policy.yaml").unlink()
     kept = happens(ran, "east", "subject_left", "d1")
     assert kept.missed == (str(ran.out.resolve()),)
@@ -272,7 +276,7 @@ def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: len(calls)
 
 
-def test_files_whose_events_are_all_later_are_not_read_for_it(ran: House, spied: Callable[[], int]) -> None:
+def test_files_whose_events_are_all_later_are_not_read_for_it(ran: Daily, spied: Callable[[], int]) -> None:
     happens(ran, "east", "subject_left", "d1", at=START - DAY)
     ran.expire(NOW)
     assert spied() == 0

@@ -10,7 +10,8 @@ import pytest
 
 from minimize.errors import RefusedError
 from minimize.governance.retention.retract import Retraction, retract
-from tests.governance.retention.house import FIELDS, SETTINGS, START, House, rows
+from tests.governance.retention.daily import FIELDS, SETTINGS, START, Daily, rows
+from tests.project import Builds
 
 FIRST = date(2026, 1, 1)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -18,48 +19,51 @@ RAN = START + DAY
 SOON = RAN + timedelta(minutes=30)
 
 
+def ran_content(project: Daily) -> None:
+    project.policy(features={"location": {"about": "position"}, "inventory": {"about": "applications"}})
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+
+
 @pytest.fixture(name="ran")
-def _ran(house: House) -> House:
-    house.policy(features={"location": {"about": "position"}, "inventory": {"about": "applications"}})
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    return house
+def _ran(builds: Builds, project: Daily) -> Daily:
+    return builds.fill(project, ran_content)
 
 
 @pytest.fixture(name="alone")
-def _alone(ran: House) -> House:
+def _alone(ran: Daily) -> Daily:
     """An output whose source is gone."""
     shutil.rmtree(ran.folder / "data")
     return ran
 
 
-def says(house: House, *changes: str) -> None:
-    (house.folder / "settings.csv").write_text(SETTINGS + "".join(f"{change}\n" for change in changes))
+def says(project: Daily, *changes: str) -> None:
+    (project.folder / "settings.csv").write_text(SETTINGS + "".join(f"{change}\n" for change in changes))
 
 
-def policy(house: House, fields: dict[str, Any] | None = None, **changes: Any) -> None:
+def policy(project: Daily, fields: dict[str, Any] | None = None, **changes: Any) -> None:
     features = {"location": {"about": "position"}, "inventory": {"about": "applications"}}
-    house.policy(fields, **{"features": features, "version": 2, **changes})
+    project.policy(fields, **{"features": features, "version": 2, **changes})
 
 
-def again(house: House, **options: Any) -> Retraction:
-    return retract(house.out, **{"at": SOON, "keys": house.keys, "yes": True, **options})
+def again(project: Daily, **options: Any) -> Retraction:
+    return retract(project.out, **{"at": SOON, "keys": project.keys, "yes": True, **options})
 
 
 def off(tenant: str, subject: str, since: str, holder: str = "admin") -> str:
     return f"{tenant},{subject},location,off,{holder},{since},2026-01-02T00:10:00Z"
 
 
-def places(house: House) -> set[str]:
-    return {row["place"][6:14] for row in house.rows() if row["place"] is not None}
+def places(project: Daily) -> set[str]:
+    return {row["place"][6:14] for row in project.rows() if row["place"] is not None}
 
 
-def test_what_would_be_collected_today_stays(ran: House) -> None:
+def test_what_would_be_collected_today_stays(ran: Daily) -> None:
     assert again(ran).is_empty
     assert str(again(ran)).startswith("nothing to do")
 
 
-def test_a_date_whose_source_stands_is_run_anew(ran: House) -> None:
+def test_a_date_whose_source_stands_is_run_anew(ran: Daily) -> None:
     says(ran, off("south", "", "2026-01-01T12:00:00Z"))
     done = again(ran)
     assert [(receipt.kind, receipt.from_) for receipt in done.receipts] == [("retract", "source")]
@@ -67,14 +71,14 @@ def test_a_date_whose_source_stands_is_run_anew(ran: House) -> None:
     ran.verified()
 
 
-def test_without_yes_nothing_is_changed(ran: House) -> None:
+def test_without_yes_nothing_is_changed(ran: Daily) -> None:
     says(ran, off("south", "", "2026-01-01T12:00:00Z"))
     done = again(ran, yes=False)
     assert (done.anew, done.receipts) == ((str(FIRST),), ())
     assert len(places(ran)) == 6
 
 
-def test_without_a_source_a_value_goes_from_the_output(alone: House) -> None:
+def test_without_a_source_a_value_goes_from_the_output(alone: Daily) -> None:
     says(alone, off("south", "", "2026-01-02T00:10:00Z"))
     (receipt,) = again(alone).receipts
     assert (receipt.kind, receipt.from_, receipt.fields["place"].gated) == ("retract", "output", 4)
@@ -84,7 +88,7 @@ def test_without_a_source_a_value_goes_from_the_output(alone: House) -> None:
     assert again(alone).is_empty
 
 
-def test_a_value_goes_if_any_instant_of_its_hour_was_off(alone: House) -> None:
+def test_a_value_goes_if_any_instant_of_its_hour_was_off(alone: Daily) -> None:
     says(
         alone,
         off("south", "", "2026-01-01T22:30:00Z"),
@@ -94,28 +98,28 @@ def test_a_value_goes_if_any_instant_of_its_hour_was_off(alone: House) -> None:
     assert {row["event_time"].hour for row in alone.rows() if row["place"] and row["tenant_id"] == "south"} == {1}
 
 
-def test_a_subject_that_objected_is_found_by_its_pseudonym(alone: House) -> None:
+def test_a_subject_that_objected_is_found_by_its_pseudonym(alone: Daily) -> None:
     says(alone, off("south", "d0", "2025-12-01T00:00:00Z", "user"))
     again(alone)
     assert len(places(alone)) == 5
     assert "south-d0" not in places(alone)
 
 
-def test_a_condition_that_the_output_does_not_show_to_hold_takes_the_value(alone: House) -> None:
+def test_a_condition_that_the_output_does_not_show_to_hold_takes_the_value(alone: Daily) -> None:
     policy(alone, {"/apps/*/name": {**FIELDS["/apps/*/name"], "collect_if": {"/apps/*/managed": True}}})
     again(alone)
     assert {row["apps"] is None for row in alone.rows()} == {True}
     alone.verified()
 
 
-def test_a_field_that_is_dropped_today_is_emptied(alone: House) -> None:
+def test_a_field_that_is_dropped_today_is_emptied(alone: Daily) -> None:
     policy(alone, {"note": {"type": "string", "do": "drop"}})
     again(alone)
     assert {row["note"] for row in alone.rows()} == {None}
     alone.verified()
 
 
-def test_a_coarser_form_is_made_of_the_finer(alone: House) -> None:
+def test_a_coarser_form_is_made_of_the_finer(alone: Daily) -> None:
     policy(alone, {"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "day"}}}})
     again(alone)
     assert {row["event_time"].hour for row in alone.rows()} == {0}
@@ -131,7 +135,7 @@ def test_a_coarser_form_is_made_of_the_finer(alone: House) -> None:
         {"event_id": {"type": "string", "do": "keep"}},
     ],
 )
-def test_a_policy_that_became_finer_cannot_be_retracted_into(alone: House, field: dict[str, Any]) -> None:
+def test_a_policy_that_became_finer_cannot_be_retracted_into(alone: Daily, field: dict[str, Any]) -> None:
     policy(alone, field)
     with pytest.raises(RefusedError) as error:
         again(alone)
@@ -139,14 +143,14 @@ def test_a_policy_that_became_finer_cannot_be_retracted_into(alone: House, field
     assert len(places(alone)) == 6
 
 
-def test_a_source_that_changed_counts_as_gone(ran: House) -> None:
-    ran.brings(rows(FIRST)[:4], FIRST)
+def test_a_source_that_changed_counts_as_gone(ran: Daily) -> None:
+    ran.collect(rows(FIRST)[:4], FIRST)
     says(ran, off("south", "", "2026-01-02T00:10:00Z"))
     assert [receipt.from_ for receipt in again(ran).receipts] == ["output"]
     assert len(ran.rows()) == 12
 
 
-def test_what_was_taken_after_an_event_does_not_come_back_from_the_source(ran: House) -> None:
+def test_what_was_taken_after_an_event_does_not_come_back_from_the_source(ran: Daily) -> None:
     ran.expire(RAN, events=ran.events("east,,tenant_closed,2026-01-02T00:00:00Z"))
     says(ran, off("south", "", "2026-01-02T00:10:00Z"))
     assert [receipt.from_ for receipt in again(ran).receipts] == ["output"]

@@ -6,48 +6,48 @@ from datetime import timedelta
 
 from minimize.governance.retention.rules import Rules, conditions_of, features_in, fields_of
 from minimize.policy.condition import Feature
-from tests.governance.retention.house import POLICY, START, House
+from tests.governance.retention.daily import POLICY, START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def rules(house: House) -> Rules:
-    made = house.asked(START + DAY)
-    ((written, stored, _),) = house.files(START + DAY)
+def rules(project: Daily) -> Rules:
+    made = project.plan(START + DAY)
+    ((written, stored, _),) = project.orders(START + DAY)
     return Rules.of(written.policy, made.asked.today, stored.whole)
 
 
-def test_records_are_kept_as_long_as_today_says_and_features_for_less(day: House) -> None:
+def test_records_are_kept_as_long_as_today_says_and_features_for_less(day: Daily) -> None:
     found = rules(day)
     assert (found.age, found.shortest, dict(found.features)) == (30 * DAY, DAY, {"location": DAY})
     assert [rule.key for rule in found.fields] == ["place"]
 
 
-def test_a_policy_that_keeps_everything_forever_wants_nothing(day: House) -> None:
+def test_a_policy_that_keeps_everything_forever_wants_nothing(day: Daily) -> None:
     day.policy(retention=None, features={**POLICY["features"], "location": {"about": "position"}}, version=2)
     found = rules(day)
     assert (found.age, found.fields, found.shortest) == (None, (), None)
 
 
-def test_a_field_that_today_does_not_declare_is_judged_by_the_policy_of_then(day: House) -> None:
+def test_a_field_that_today_does_not_declare_is_judged_by_the_policy_of_then(day: Daily) -> None:
     day.policy({"place": None}, version=2)
     assert [rule.key for rule in rules(day).fields] == ["place"]
 
 
-def test_a_condition_on_whole_records_counts_where_it_asks_for_such_a_feature(day: House) -> None:
+def test_a_condition_on_whole_records_counts_where_it_asks_for_such_a_feature(day: Daily) -> None:
     day.policy(records={"feature": "location"}, version=2)
     assert rules(day).records == (Feature("location"),)
     day.policy(records={"feature": "inventory"}, version=3)
     assert rules(day).records == ()
 
 
-def test_fields_of_a_file_are_those_that_it_holds(day: House) -> None:
-    ((written, stored, _),) = day.files(START + DAY)
+def test_fields_of_a_file_are_those_that_it_holds(day: Daily) -> None:
+    ((written, stored, _),) = day.orders(START + DAY)
     assert "event_id" not in fields_of(written.policy, stored.whole)
     assert {"place", "phone", "/apps/*/name"} < set(fields_of(written.policy, stored.whole))
 
 
-def test_what_must_hold_today_are_gates_and_cases_that_ask_settings(day: House) -> None:
-    policy = day.asked(START + DAY).asked.today
+def test_what_must_hold_today_are_gates_and_cases_that_ask_settings(day: Daily) -> None:
+    policy = day.plan(START + DAY).asked.today
     assert {name for each in conditions_of("/apps/*/name", policy) for name in features_in(each)} == {"inventory"}
     assert list(conditions_of("phone", policy)) == []

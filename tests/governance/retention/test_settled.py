@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.retention import due
-from tests.governance.retention.house import FIELDS, PIPELINE, START, House, rows
+from tests.governance.retention.daily import FIELDS, START, Daily, rows
 
 FIRST = date(2026, 1, 1)
 RAN = START + timedelta(days=1)
@@ -16,41 +16,43 @@ HEIGHT = {"type": "integer", "role": "quasi", "feature": "location", "do": "keep
 
 
 @pytest.fixture(name="ran")
-def _ran(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def _ran(project: Daily, monkeypatch: pytest.MonkeyPatch) -> Daily:
     """An output whose positions are numbers, which have statistics."""
-    house.policy({"place": None, "height": HEIGHT})
-    house.says("pipeline", PIPELINE, aggregates=None)
+    project.policy({"place": None, "height": HEIGHT})
+    project.pipeline(aggregates=None)
     lines = [{**row.line(), "height": 7} for row in rows(FIRST)]
-    monkeypatch.setattr("tests.governance.retention.house.Row.line", lambda self: lines.pop())
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    return house
+    monkeypatch.setattr("tests.governance.retention.daily.Row.line", lambda self: lines.pop())
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    return project
 
 
-def planned(house: House, hours: int, **options: Any) -> Any:
-    return [each.as_json() for each in house.expire(RAN + timedelta(hours=hours), yes=False, **options).plan.partitions]
+def planned(project: Daily, hours: int, **options: Any) -> Any:
+    return [
+        each.as_json() for each in project.expire(RAN + timedelta(hours=hours), yes=False, **options).plan.partitions
+    ]
 
 
-def test_where_all_values_are_due_nothing_is_read(ran: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_all_values_are_due_nothing_is_read(ran: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     read = planned(ran, 24)
     monkeypatch.setattr(due, "counts_of", lambda *given: pytest.fail("the file was read"))
     assert planned(ran, 24) == read
     assert read[0]["values"] == {"height": 12}
 
 
-def test_statistics_and_reading_agree(ran: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statistics_and_reading_agree(ran: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     told = planned(ran, 24)
     monkeypatch.setattr(due, "settled", lambda *given: None)
     assert planned(ran, 24) == told
 
 
-def test_where_some_values_are_due_the_file_is_read(ran: House) -> None:
+def test_where_some_values_are_due_the_file_is_read(ran: Daily) -> None:
     assert planned(ran, 2)[0]["values"] == {"height": 6}
 
 
-def test_a_condition_that_may_hold_otherwise_is_read(house: House) -> None:
+def test_a_condition_that_may_hold_otherwise_is_read(project: Daily) -> None:
     field = {**FIELDS["note"], "collect_if": {"any": [{"feature": "location"}, {"owner_type": "corporate"}]}}
-    house.policy({"note": field, "place": None})
-    house.brings(rows(FIRST), FIRST)
-    house.run(FIRST, RAN)
-    assert planned(house, 24)[0]["values"] == {"note": 6}
+    project.policy({"note": field, "place": None})
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    assert planned(project, 24)[0]["values"] == {"note": 6}

@@ -11,31 +11,31 @@ from minimize.governance.retention.sources import lost_records, source_of, stand
 from minimize.io.published import receipts
 from minimize.keys import Keyring
 from minimize.policy.load import load_pipeline
-from tests.governance.retention.house import SETTINGS, START, House, rows
+from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN, FIRST = START + DAY, "2026-01-01"
 
 
-def standing(house: House) -> dict[Any, bool]:
-    job, chain = load_pipeline(house.folder), receipts(house.out)
+def standing(project: Daily) -> dict[Any, bool]:
+    job, chain = load_pipeline(project.folder), receipts(project.out)
     found = standing_sources(
-        job, house.out, chain, RAN + HOUR, None, house.folder / "settings.csv", Keyring.load(house.keys), None
+        job, project.out, chain, RAN + HOUR, None, project.folder / "settings.csv", Keyring.load(project.keys), None
     )
     return {date: each.is_pending for date, each in found.items()}
 
 
-def known(house: House) -> bool:
-    job, chain = load_pipeline(house.folder), receipts(house.out)
-    return source_of(job, house.out, chain, FIRST, RAN + HOUR, Keyring.load(house.keys), None) is not None
+def known(project: Daily) -> bool:
+    job, chain = load_pipeline(project.folder), receipts(project.out)
+    return source_of(job, project.out, chain, FIRST, RAN + HOUR, Keyring.load(project.keys), None) is not None
 
 
-def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: House) -> None:
+def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: Daily) -> None:
     assert standing(day) == {FIRST: False}
     assert known(day)
 
 
-def test_a_setting_that_came_into_force_since_makes_it_pending(day: House) -> None:
+def test_a_setting_that_came_into_force_since_makes_it_pending(day: Daily) -> None:
     (day.folder / "settings.csv").write_text(
         SETTINGS + "east,,location,off,admin,2026-01-02T00:10:00Z,2026-01-02T00:10:00Z\n"
     )
@@ -43,20 +43,20 @@ def test_a_setting_that_came_into_force_since_makes_it_pending(day: House) -> No
 
 
 @pytest.mark.parametrize("change", ["more", "gone"])
-def test_a_source_that_is_another_or_gone_does_not_stand(day: House, change: str) -> None:
+def test_a_source_that_is_another_or_gone_does_not_stand(day: Daily, change: str) -> None:
     path = day.folder / "data" / FIRST / "a.ndjson"
     path.write_text(path.read_text() * 2) if change == "more" else path.unlink()
     assert standing(day) == {}
     assert not known(day)
 
 
-def test_what_was_taken_for_its_age_may_come_again_and_goes_again(day: House) -> None:
+def test_what_was_taken_for_its_age_may_come_again_and_goes_again(day: Daily) -> None:
     day.expire(RAN + HOUR)
     assert FIRST in standing(day)
     assert not lost_records(receipts(day.out), FIRST)
 
 
-def test_what_was_taken_after_an_event_is_not_read_again_but_by_who_knows_events(day: House) -> None:
+def test_what_was_taken_after_an_event_is_not_read_again_but_by_who_knows_events(day: Daily) -> None:
     day.expire(RAN, events=day.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
     assert standing(day) == {}
     assert known(day)
@@ -64,15 +64,15 @@ def test_what_was_taken_after_an_event_is_not_read_again_but_by_who_knows_events
     assert not lost_records(receipts(day.out), "2026-01-02")
 
 
-def test_what_changed_hands_is_read_by_nobody(day: House) -> None:
+def test_what_changed_hands_is_read_by_nobody(day: Daily) -> None:
     day.expire(RAN, events=day.events("north,d0,became_personal,2026-01-02T00:00:00Z"))
     assert standing(day) == {}
     assert not known(day)
 
 
-def test_a_run_anew_begins_again(day: House) -> None:
+def test_a_run_anew_begins_again(day: Daily) -> None:
     day.expire(RAN, events=day.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
-    day.brings(rows(START.date()), START.date())
+    day.collect(rows(START.date()), START.date())
     day.run(START.date(), RAN + HOUR)
     assert FIRST in standing(day)
     assert not lost_records(receipts(day.out), FIRST)

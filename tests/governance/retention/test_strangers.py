@@ -9,47 +9,47 @@ import pytest
 from minimize.governance.retention.strangers import stranger
 from minimize.switching import House as Places
 from minimize.switching import Wish, set_setting
-from tests.job.house import AT, House, built, events
+from tests.project import AT, Project, events, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
-    house = built(tmp_path, ("device", "user"))
-    house.pipeline(aggregates=None, settings=None)
-    return house
+    project = new_project(tmp_path, ("device", "user"))
+    project.pipeline(aggregates=None, settings=None)
+    return project
 
 
-def ran(house: House) -> Places:
-    house.brings(events(20))
-    house.run()
-    return Places(output=house.out, pipeline=house.folder, keys=house.keys)
+def ran(project: Project) -> Places:
+    project.records(events(20))
+    project.run()
+    return Places(output=project.out, pipeline=project.folder, keys=project.keys)
 
 
-def test_records_know_their_tenants(house: House) -> None:
-    places = ran(house)
+def test_records_know_their_tenants(project: Project) -> None:
+    places = ran(project)
     assert stranger("south", places) is None
     assert stranger("sooth", places) == ("south",)
     assert stranger("contoso", places) == ()
 
 
-def test_folders_and_the_ledger_know_tenants(house: House) -> None:
-    house.pipeline(aggregates=None, settings=None, records={"partition_by": ["tenant_id"]})
-    places = ran(house)
+def test_folders_and_the_ledger_know_tenants(project: Project) -> None:
+    project.pipeline(aggregates=None, settings=None, records={"partition_by": ["tenant_id"]})
+    places = ran(project)
     assert stranger("south", places) is None
     set_setting(Wish("contoso", "location", "on", "admin"), places, AT)
     assert stranger("contoso", places) is None
     assert stranger("Contosso", places) == ("contoso",)
 
 
-def test_where_tenants_do_not_stand_as_they_came_nobody_can_tell(house: House) -> None:
-    house.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
-    assert stranger("contoso", ran(house)) is None
+def test_where_tenants_do_not_stand_as_they_came_nobody_can_tell(project: Project) -> None:
+    project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
+    assert stranger("contoso", ran(project)) is None
 
 
-def test_where_nothing_names_a_tenant_there_is_nothing_to_compare_with(house: House) -> None:
-    house.brings([])
-    house.run()
-    assert stranger("contoso", Places(output=house.out, pipeline=house.folder, keys=house.keys)) is None
+def test_where_nothing_names_a_tenant_there_is_nothing_to_compare_with(project: Project) -> None:
+    project.records([])
+    project.run()
+    assert stranger("contoso", Places(output=project.out, pipeline=project.folder, keys=project.keys)) is None

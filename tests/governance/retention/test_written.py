@@ -9,23 +9,23 @@ import pytest
 from minimize.errors import OutputError
 from minimize.governance.retention.written import PIPELINE, POLICY, RETENTION, Reading, Written, writers
 from minimize.io.published import receipts
-from tests.governance.retention.house import START, House, rows
+from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 
 
-def written(house: House, number: int = -1) -> Written:
-    return Written(house.out, receipts(house.out)[number])
+def written(project: Daily, number: int = -1) -> Written:
+    return Written(project.out, receipts(project.out)[number])
 
 
-def test_the_policy_of_a_file_is_the_one_that_its_receipt_carries(day: House) -> None:
+def test_the_policy_of_a_file_is_the_one_that_its_receipt_carries(day: Daily) -> None:
     day.policy(version=7)
     assert (written(day).policy.version, written(day).pipeline["pipeline"]) == (1, "places")
 
 
-def test_files_of_one_policy_and_pipeline_are_rewritten_together_and_others_are_not(day: House) -> None:
-    day.brings(rows(START.date() + DAY), START.date() + DAY)
+def test_files_of_one_policy_and_pipeline_are_rewritten_together_and_others_are_not(day: Daily) -> None:
+    day.collect(rows(START.date() + DAY), START.date() + DAY)
     day.run(START.date() + DAY, RAN + DAY)
     assert written(day, 0).same == written(day, 1).same
     day.policy(version=7)
@@ -33,7 +33,7 @@ def test_files_of_one_policy_and_pipeline_are_rewritten_together_and_others_are_
     assert written(day, 0).same != written(day, 2).same
 
 
-def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: House) -> None:
+def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily) -> None:
     day.expire(RAN + HOUR)
     assert RETENTION in written(day).receipt.files
     assert set(written(day).attachments) >= {POLICY, PIPELINE}
@@ -42,20 +42,20 @@ def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: House
 
 
 @pytest.mark.parametrize("name", [POLICY, PIPELINE])
-def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: House, name: str) -> None:
+def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: Daily, name: str) -> None:
     path = day.out / "runs" / written(day).receipt.run_id / name
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(OutputError, match=f"{name} is not what its receipt tells"):
         assert written(day).attachments
 
 
-def test_a_policy_is_read_once_for_all_files_of_it(day: House) -> None:
+def test_a_policy_is_read_once_for_all_files_of_it(day: Daily) -> None:
     reading = Reading()
     first, second = (Written(day.out, receipts(day.out)[0], reading).policy for _ in range(2))
     assert first is second
 
 
-def test_every_file_has_the_receipt_that_wrote_it(day: House) -> None:
+def test_every_file_has_the_receipt_that_wrote_it(day: Daily) -> None:
     day.expire(RAN + HOUR)
     by = {path.split("/")[0]: receipt.kind for path, receipt in writers(receipts(day.out)[1:]).items()}
     assert by == {"records": "expire"}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.governance.retention.house import POLICY, START, House, Row, rows
+from tests.governance.retention.daily import POLICY, START, Daily, Row, rows
 from tests.leak.canary import Canary
 from tests.leak.sweep import _layers, found
 
@@ -61,7 +61,7 @@ class Story:
         return row if on is None or row.time < at(on) else Row(row.tenant, row.device, row.time, "personal")
 
 
-SHORT = Story(
+SIX_WEEKS = Story(
     days=42,
     batch=1,
     pace=1,
@@ -69,6 +69,15 @@ SHORT = Story(
     closed={"south": 9, "east": 33},
     left={("east", "d1"): 17, ("north", "d1"): 38},
     personal={("north", "d0"): 6, ("east", "d0"): 28},
+)
+TWO_WEEKS = Story(
+    days=14,
+    batch=2,
+    pace=2,
+    kept={0: (4, 24), 5: (2, 24), 9: (6, 48)},
+    closed={"south": 4, "east": 11},
+    left={("east", "d1"): 6, ("north", "d1"): 12},
+    personal={("north", "d0"): 3, ("east", "d0"): 8},
 )
 YEAR = Story(
     days=365,
@@ -92,7 +101,7 @@ def moment(day: int) -> str:
 
 @dataclass
 class Reference:
-    """What may stand, row by row, told without any code of the house."""
+    """What may stand, row by row, told without any code of the project."""
 
     story: Story
     standing: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -137,8 +146,8 @@ class Reference:
         )
 
 
-def standing(house: House) -> list[dict[str, Any]]:
-    return sorted(house.rows(), key=lambda row: row["note"])
+def standing(project: Daily) -> list[dict[str, Any]]:
+    return sorted(project.rows(), key=lambda row: row["note"])
 
 
 def canaries(all_rows: list[Row], reference: Reference) -> Iterator[tuple[Canary, bool]]:
@@ -151,7 +160,7 @@ def canaries(all_rows: list[Row], reference: Reference) -> Iterator[tuple[Canary
         yield Canary("app", f"app-{row.name}"), each.get("apps") is not None
 
 
-def lives(house: House, story: Story) -> None:
+def lives(project: Daily, story: Story) -> None:
     """Lives through the story, and looks after each expiry at what stands."""
     reference, waiting, brought = Reference(story), list[date](), list[Row]()
     for day in range(story.days):
@@ -162,51 +171,56 @@ def lives(house: House, story: Story) -> None:
             "inventory": {"about": "apps"},
         }
         if day in story.kept:
-            house.policy(version=POLICY["version"] + day, retention=f"{kept // DAY}d", features=features)
+            project.policy(version=POLICY["version"] + day, retention=f"{kept // DAY}d", features=features)
         if day:
             yesterday = (now - DAY).date()
             batch = story.happened(yesterday)
-            house.brings(batch, yesterday)
+            project.collect(batch, yesterday)
             waiting.append(yesterday)
             brought += batch
         if len(waiting) == story.batch:
-            house.run(at=now, since=waiting[0], until=waiting[-1])
+            project.run(at=now, since=waiting[0], until=waiting[-1])
             reference.ran([row for on in waiting for row in story.happened(on)], now, day)
             waiting.clear()
         if not reference.standing or day % story.pace:
             continue
         happened = list(story.events(day))
-        house.expire(now + NIGHT, events=house.events(*happened) if happened else None)
+        project.expire(now + NIGHT, events=project.events(*happened) if happened else None)
         reference.aged(now + NIGHT, day)
-        check(house, reference)
+        check(project, reference)
         if day % (story.days // 3 // story.pace * story.pace) == 0:
-            swept(house, brought, reference)
-    swept(house, brought, reference)
-    house.verified()
+            swept(project, brought, reference)
+    swept(project, brought, reference)
+    project.verified()
 
 
-def check(house: House, reference: Reference) -> None:
-    found_, due = standing(house), reference.rows()
+def check(project: Daily, reference: Reference) -> None:
+    found_, due = standing(project), reference.rows()
     assert [row["note"] for row in found_] == [row["note"] for row in due]
     for name in ("owner_type", "place", "phone", "apps"):
         assert [row[name] for row in found_] == [row[name] for row in due], name
 
 
-def swept(house: House, brought: list[Row], reference: Reference) -> None:
+def swept(project: Daily, brought: list[Row], reference: Reference) -> None:
     """What may not stand is nowhere in the bytes; what may is found there, so that the sweep is known to see."""
     planted = list(canaries(brought, reference))
     may = {str(each.value) for each, allowed in planted if allowed}
-    seen = {match.decode() for text in _layers(house.out) for match in PLANTED.findall(text)}
+    seen = {match.decode() for text in _layers(project.out) for match in PLANTED.findall(text)}
     assert seen & {str(each.value) for each, _ in planted} - may == set()
     assert {value for value in may if value.startswith("note")} <= seen
     gone = [each for each, allowed in planted if not allowed]
-    assert found(gone[:: max(1, len(gone) // 40)], house.out) == set()  # in whatever form
+    assert found(gone[:: max(1, len(gone) // 40)], project.out) == set()  # in whatever form
 
 
-def test_six_weeks_day_by_day(house: House) -> None:
-    lives(house, SHORT)
+def test_two_weeks_every_second_day(project: Daily) -> None:
+    lives(project, TWO_WEEKS)
 
 
 @pytest.mark.slow
-def test_a_year_of_runs_every_seventh_day_and_expiries_every_fifth(house: House) -> None:
-    lives(house, YEAR)
+def test_six_weeks_day_by_day(project: Daily) -> None:
+    lives(project, SIX_WEEKS)
+
+
+@pytest.mark.slow
+def test_a_year_of_runs_every_seventh_day_and_expiries_every_fifth(project: Daily) -> None:
+    lives(project, YEAR)

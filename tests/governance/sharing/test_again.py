@@ -13,8 +13,8 @@ from minimize.governance.sharing.again import askable, asked_again
 from minimize.policy.condition import All, AnyOf, Equals, Feature
 from minimize.policy.model import DROP, Case, Field
 from minimize.techniques.keep import Keep
-from tests.governance.sharing.outputs import ready, shared
-from tests.job.house import AT, FIELDS, House, built, events
+from tests.governance.sharing.sender import ready, shared
+from tests.project import AT, FIELDS, Builds, Project, events, new_project
 
 CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
 KEEP = (Keep(),)
@@ -67,28 +67,33 @@ ON = "north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
 LATER = "2026-11-24T23:30:00Z,2026-11-24T23:30:00Z\n"
 
 
-@pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def published(folder: Path) -> None:
     """A pipeline that has run and keeps models as they come; north agrees."""
-    monkeypatch.chdir(tmp_path)
-    home = built(tmp_path)
+    home = new_project(folder)
     home.pipeline(aggregates=None)
     home.policy(KEPT)
-    home.brings(events(40))
-    return ready(home)
+    home.records(events(40))
+    ready(home)
 
 
-def rows(home: House) -> list[dict[str, Any]]:
+@pytest.fixture(name="home")
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    builds.copy(published, tmp_path)
+    return Project(tmp_path)
+
+
+def rows(home: Project) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = shared(home, home.out).to_pylist()
     return found
 
 
-def test_a_condition_on_what_stands_there_is_asked_again(home: House) -> None:
+def test_a_condition_on_what_stands_there_is_asked_again(home: Project) -> None:
     home.policy({**KEPT, "battery": {**FIELDS["battery"], "collect_if": {"model": "A"}}})
     assert {(row["model"], row["battery"] is None) for row in rows(home)} == {("A", False), ("C", True)}
 
 
-def test_a_condition_on_what_is_gone_leaves_nothing(home: House) -> None:
+def test_a_condition_on_what_is_gone_leaves_nothing(home: Project) -> None:
     home.policy({**KEPT, "battery": {**FIELDS["battery"], "collect_if": {"storage": 13}}})
     assert "battery" not in shared(home, home.out).column_names
     with pytest.raises(NotPermitted) as caught:
@@ -96,7 +101,7 @@ def test_a_condition_on_what_is_gone_leaves_nothing(home: House) -> None:
     assert "unaskable" in {each.rule for each in caught.value.reasons}
 
 
-def test_a_case_that_drops_today_drops_what_an_earlier_run_released(home: House) -> None:
+def test_a_case_that_drops_today_drops_what_an_earlier_run_released(home: Project) -> None:
     cases = {"cases": [{"if": {"model": "C"}, "do": "drop"}], "otherwise": FIELDS["battery"]["do"]}
     battery = {key: value for key, value in FIELDS["battery"].items() if key != "do"}
     home.policy({**KEPT, "battery": {**battery, **cases}})
@@ -104,12 +109,12 @@ def test_a_case_that_drops_today_drops_what_an_earlier_run_released(home: House)
 
 
 @pytest.mark.parametrize(("model", "left"), [("A", {"A"}), ("C", {"C"})])
-def test_a_condition_on_whole_records_is_asked_again(home: House, model: str, left: set[str]) -> None:
+def test_a_condition_on_whole_records_is_asked_again(home: Project, model: str, left: set[str]) -> None:
     home.policy(KEPT, records={"collect_if": {"model": model}})
     assert {row["model"] for row in rows(home)} == left
 
 
-def test_the_pipeline_s_own_condition_on_records_is_asked_again(home: House) -> None:
+def test_the_pipeline_s_own_condition_on_records_is_asked_again(home: Project) -> None:
     home.pipeline(
         aggregates=None, records={"collect_if": {"model": "A"}, "deduplicate": {"by": ["model"], "per": "day"}}
     )
@@ -117,7 +122,7 @@ def test_the_pipeline_s_own_condition_on_records_is_asked_again(home: House) -> 
     assert ({row["model"] for row in found}, len(found) > 1) == ({"A"}, True)
 
 
-def test_a_subject_s_own_off_counts_by_its_pseudonym(home: House) -> None:
+def test_a_subject_s_own_off_counts_by_its_pseudonym(home: Project) -> None:
     before = len({row["device_id"] for row in rows(home) if row["latitude"] is not None})
     (home.folder / "settings.csv").write_text(f"{HEAD}{ON}north,d0,location,off,user,{LATER}")
     after = rows(home)
@@ -127,7 +132,7 @@ def test_a_subject_s_own_off_counts_by_its_pseudonym(home: House) -> None:
 
 
 @pytest.mark.parametrize("do", ["drop", {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "day"}}])
-def test_where_nobody_can_tell_whose_it_is_an_off_counts_for_the_tenant(home: House, do: Any) -> None:
+def test_where_nobody_can_tell_whose_it_is_an_off_counts_for_the_tenant(home: Project, do: Any) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": do}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     assert {row["latitude"] is None for row in rows(home)} == {False}
@@ -135,7 +140,7 @@ def test_where_nobody_can_tell_whose_it_is_an_off_counts_for_the_tenant(home: Ho
     assert {row["latitude"] is None for row in rows(home)} == {True}
 
 
-def test_an_off_that_a_subject_took_back_counts_for_nobody(home: House) -> None:
+def test_an_off_that_a_subject_took_back_counts_for_nobody(home: Project) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     back = "north,d0,location,on,user,2026-11-24T23:40:00Z,2026-11-24T23:40:00Z\n"
@@ -143,7 +148,7 @@ def test_an_off_that_a_subject_took_back_counts_for_nobody(home: House) -> None:
     assert {row["latitude"] is None for row in rows(home)} == {False}
 
 
-def test_nobody_s_own_on_collects_another(home: House) -> None:
+def test_nobody_s_own_on_collects_another(home: Project) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     (home.folder / "settings.csv").write_text(f"{HEAD}north,d0,location,on,user,{LATER}")

@@ -8,13 +8,13 @@ from minimize.governance.sharing.composing import Composed, composed
 from minimize.governance.sharing.keyed import RecipientKeys, key_for
 from minimize.governance.sharing.released import Entry
 from minimize.policy.words import chain_text
-from tests.governance.sharing.house import POLICY, House, changed
+from tests.governance.sharing.sender import POLICY, Sender, changed
 
 
-def made(house: House, wanted: list[str] | None = None) -> Composed:
-    function = house.recipient.function("sync")
+def made(sender: Sender, wanted: list[str] | None = None) -> Composed:
+    function = sender.recipient.function("sync")
     assert function is not None
-    return composed(Entry(house.policy, {}), function, house.recipient, wanted)
+    return composed(Entry(sender.policy, {}), function, sender.recipient, wanted)
 
 
 def keys_of(found: Composed, key: str) -> list[list[str]]:
@@ -23,44 +23,44 @@ def keys_of(found: Composed, key: str) -> list[list[str]]:
     return [] if isinstance(steps, str) else [sorted(step.key_names) for step in steps]
 
 
-def with_field(house: House, key: str, field: dict[str, Any]) -> House:
-    return house.with_(policy_=changed(POLICY, f"fields.{key}", field))
+def with_field(sender: Sender, key: str, field: dict[str, Any]) -> Sender:
+    return sender.with_(policy_=changed(POLICY, f"fields.{key}", field))
 
 
-def test_each_case_is_followed_by_the_manifest_s_steps(house: House) -> None:
+def test_each_case_is_followed_by_the_manifest_s_steps(sender: Sender) -> None:
     cases = [{"if": {"serial": "s-1"}, "do": "keep"}, {"if": {"serial": "s-2"}, "do": {"mask": {"keep_last": 1}}}]
-    field = made(with_field(house, "model", {"type": "string", "cases": cases, "otherwise": "drop"})).policy.fields[
+    field = made(with_field(sender, "model", {"type": "string", "cases": cases, "otherwise": "drop"})).policy.fields[
         "model"
     ]
     assert [chain_text(case.do) for case in field.cases] == ["keep", "mask (keep_last 1)"]
     assert field.otherwise == "drop"
 
 
-def test_what_links_gets_the_recipient_s_own_name_last(house: House) -> None:
-    assert keys_of(made(house), "device_id") == [["device"], ["device@vendor"]]
+def test_what_links_gets_the_recipient_s_own_name_last(sender: Sender) -> None:
+    assert keys_of(made(sender), "device_id") == [["device"], ["device@vendor"]]
 
 
-def test_a_manifest_that_renames_itself_is_not_followed_by_another_name(house: House) -> None:
-    keyed = house.vendor_with("functions.sync.fields.device_id.do", {"pseudonymize": {"key": "other"}})
+def test_a_manifest_that_renames_itself_is_not_followed_by_another_name(sender: Sender) -> None:
+    keyed = sender.vendor_with("functions.sync.fields.device_id.do", {"pseudonymize": {"key": "other"}})
     assert keys_of(made(keyed), "device_id") == [["device"], ["other@vendor"]]
 
 
-def test_a_field_that_stays_need_not_be_in_the_data(house: House) -> None:
-    stays = made(house).policy.fields["note"]
+def test_a_field_that_stays_need_not_be_in_the_data(sender: Sender) -> None:
+    stays = made(sender).policy.fields["note"]
     assert (stays.do, stays.optional) == ("drop", True)
 
 
-def test_a_field_that_was_not_asked_for_is_no_reason(house: House) -> None:
-    found = made(house, ["model"])
+def test_a_field_that_was_not_asked_for_is_no_reason(sender: Sender) -> None:
+    found = made(sender, ["model"])
     assert found.sent == ("model",)
     assert [*found.lacking(["model"])] == []
 
 
-def test_a_recipient_s_keys_are_derived_from_ours_and_from_nobody_else_s(house: House) -> None:
-    keys = RecipientKeys(house.keys)
+def test_a_recipient_s_keys_are_derived_from_ours_and_from_nobody_else_s(sender: Sender) -> None:
+    keys = RecipientKeys(sender.keys)
     made_ = {
         keys.bytes_of(name)
         for name in ("device", key_for("device", "a"), key_for("device", "b"), key_for("other", "a"))
     }
     assert len(made_) == 4
-    assert keys.version_of(key_for("device", "a")) == house.keys.version_of("device")
+    assert keys.version_of(key_for("device", "a")) == sender.keys.version_of("device")

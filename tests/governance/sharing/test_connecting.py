@@ -14,47 +14,47 @@ from minimize.governance.sharing import digest_of
 from minimize.ledger import find_ledger
 from minimize.ledger.disclosures import Disclosure, disclosures
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import FIELDS, NOW, POLICY, RECORDS, House, changed
+from tests.governance.sharing.sender import FIELDS, NOW, POLICY, RECORDS, Sender, changed
 
 SECRET = {"role": "secret", "do": "pass_through"}
 PASSWORDS = ["p-1", "p-2", None, "p-4"]
 DATA = RECORDS.append_column("newPassword", pa.array(PASSWORDS, pa.string()))
 
 
-def connected(house: House) -> House:
+def connected(sender: Sender) -> Sender:
     """The vendor resets passwords; the policy knows them as secrets; north and south agree."""
     fields = {**FIELDS, "newPassword": SECRET}
-    permitted = [*house.vendor["contract"]["permitted_fields"], "newPassword"]
-    able = house.vendor_with("functions.sync.fields", fields).vendor_with("contract.permitted_fields", permitted)
+    permitted = [*sender.vendor["contract"]["permitted_fields"], "newPassword"]
+    able = sender.vendor_with("functions.sync.fields", fields).vendor_with("contract.permitted_fields", permitted)
     able = able.with_(policy_=changed(POLICY, "fields.newPassword", {"type": "string", "role": "secret", "do": "drop"}))
     for tenant in ("north", "south"):
-        able.says(tenant, at=NOW - timedelta(hours=1))
+        able.consent(tenant, at=NOW - timedelta(hours=1))
     return able
 
 
-def recorded(house: House) -> list[Disclosure]:
-    with open_ledger(find_ledger(house.ledger)) as ledger:
+def recorded(sender: Sender) -> list[Disclosure]:
+    with open_ledger(find_ledger(sender.ledger)) as ledger:
         return disclosures(ledger)
 
 
-def test_the_connector_gets_the_payload_with_the_secrets_joined_and_the_caller_does_not(house: House) -> None:
+def test_the_connector_gets_the_payload_with_the_secrets_joined_and_the_caller_does_not(sender: Sender) -> None:
     seen: list[pa.Table] = []
-    given = connected(house).share(DATA, connector=seen.append)
+    given = connected(sender).share(DATA, connector=seen.append)
     assert given.column_names == ["device_id", "event_time", "model"]
     (handed,) = seen
     assert handed.column("newPassword").to_pylist() == ["p-1", "p-2", None]
     assert handed.select(given.column_names).equals(given)
 
 
-def test_secrets_of_tenants_that_do_not_agree_stay(house: House) -> None:
+def test_secrets_of_tenants_that_do_not_agree_stay(sender: Sender) -> None:
     seen: list[pa.Table] = []
-    connected(house).share(DATA, connector=seen.append)
+    connected(sender).share(DATA, connector=seen.append)
     assert "p-4" not in seen[0].column("newPassword").to_pylist()
 
 
-def test_a_gate_that_is_closed_holds_a_secret_back(house: House) -> None:
+def test_a_gate_that_is_closed_holds_a_secret_back(sender: Sender) -> None:
     gated = {"type": "string", "role": "secret", "do": "drop", "feature": "location"}
-    able = connected(house)
+    able = connected(sender)
     able = able.with_(policy_=changed(able.policy_, "fields.newPassword", gated))
     seen: list[pa.Table] = []
     able.share(DATA, connector=seen.append)
@@ -62,29 +62,29 @@ def test_a_gate_that_is_closed_holds_a_secret_back(house: House) -> None:
     assert able.dry(DATA, connector=seen.append).gated == {}
 
 
-def test_without_a_connector_a_secret_stays(house: House) -> None:
-    able = connected(house)
+def test_without_a_connector_a_secret_stays(sender: Sender) -> None:
+    able = connected(sender)
     assert able.share(DATA).column_names == ["device_id", "event_time", "model"]
     assert able.dry(DATA).fields["newPassword"].rule == "no_connector"
 
 
-def test_asked_for_by_name_without_a_connector_it_is_refused(house: House) -> None:
+def test_asked_for_by_name_without_a_connector_it_is_refused(sender: Sender) -> None:
     with pytest.raises(NotPermitted) as caught:
-        connected(house).share(DATA, fields=["newPassword", "model"])
+        connected(sender).share(DATA, fields=["newPassword", "model"])
     first = caught.value.reasons[0]
     assert (first.rule, first.fields) == ("no_connector", ("newPassword",))
 
 
-def test_a_dry_run_calls_nobody(house: House) -> None:
+def test_a_dry_run_calls_nobody(sender: Sender) -> None:
     seen: list[pa.Table] = []
-    account = connected(house).dry(DATA, connector=seen.append)
+    account = connected(sender).dry(DATA, connector=seen.append)
     assert (account.fields["newPassword"].form, seen) == ("pass_through", [])
 
 
-def test_a_function_of_secrets_alone_has_something_to_send(house: House) -> None:
-    alone = connected(house).vendor_with("functions.sync.fields", {"newPassword": SECRET})
+def test_a_function_of_secrets_alone_has_something_to_send(sender: Sender) -> None:
+    alone = connected(sender).vendor_with("functions.sync.fields", {"newPassword": SECRET})
     for tenant in ("north", "south"):
-        alone.says(tenant, at=NOW - timedelta(minutes=1))
+        alone.consent(tenant, at=NOW - timedelta(minutes=1))
     seen: list[pa.Table] = []
     given = alone.share(DATA, connector=seen.append)
     assert given.num_columns == 0
@@ -99,49 +99,49 @@ def test_a_function_of_secrets_alone_has_something_to_send(house: House) -> None
         ("functions.sync.text_version", 3, "other_text"),
     ],
 )
-def test_a_secret_is_held_to_contract_and_consent(house: House, path: str, value: Any, rule: str) -> None:
+def test_a_secret_is_held_to_contract_and_consent(sender: Sender, path: str, value: Any, rule: str) -> None:
     seen: list[pa.Table] = []
     with pytest.raises(NotPermitted) as caught:
-        connected(house).vendor_with(path, value).share(DATA, connector=seen.append, fields=["newPassword"])
+        connected(sender).vendor_with(path, value).share(DATA, connector=seen.append, fields=["newPassword"])
     assert rule in {each.rule for each in caught.value.reasons}
     assert seen == []
 
 
-def test_what_the_policy_does_not_call_a_secret_does_not_pass(house: House) -> None:
-    able = connected(house)
+def test_what_the_policy_does_not_call_a_secret_does_not_pass(sender: Sender) -> None:
+    able = connected(sender)
     plain = able.with_(policy_=changed(able.policy_, "fields.newPassword", {"type": "string", "do": "keep"}))
     assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not call it a secret"
 
 
-def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(house: House) -> None:
-    able = connected(house)
+def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(sender: Sender) -> None:
+    able = connected(sender)
     given = able.share(DATA, connector=lambda table: table)
     (act,) = recorded(able)
     assert act.body["fields"]["newPassword"] == "pass_through"
     assert act.digest == digest_of(given)
 
 
-def test_the_call_is_made_once_and_only_after_it_was_recorded(house: House) -> None:
-    able, seen = connected(house), []
+def test_the_call_is_made_once_and_only_after_it_was_recorded(sender: Sender) -> None:
+    able, seen = connected(sender), []
     able.share(DATA, connector=lambda _: seen.append(len(recorded(able))))
     assert seen == [1]
 
 
-def test_an_act_that_is_refused_calls_nobody(house: House) -> None:
-    able = connected(house)
+def test_an_act_that_is_refused_calls_nobody(sender: Sender) -> None:
+    able = connected(sender)
     for tenant in ("north", "south"):
-        able.says(tenant, "withdrawn", at=NOW - timedelta(minutes=1))
+        able.consent(tenant, "withdrawn", at=NOW - timedelta(minutes=1))
     seen: list[pa.Table] = []
     with pytest.raises(NotPermitted):
         able.share(DATA, connector=seen.append)
     assert seen == []
 
 
-def test_what_the_connector_raises_comes_through_and_the_act_stays_recorded(house: House) -> None:
+def test_what_the_connector_raises_comes_through_and_the_act_stays_recorded(sender: Sender) -> None:
     def fails(_: pa.Table) -> None:
         raise TimeoutError
 
-    able = connected(house)
+    able = connected(sender)
     with pytest.raises(TimeoutError):
         able.share(DATA, connector=fails, to=able.folder / "payload.parquet")
     assert len(recorded(able)) == 1
@@ -149,17 +149,17 @@ def test_what_the_connector_raises_comes_through_and_the_act_stays_recorded(hous
 
 
 @pytest.mark.parametrize("kind", ["reader", "pandas"])
-def test_streams_and_frames_pass_secrets_too(house: House, kind: str) -> None:
+def test_streams_and_frames_pass_secrets_too(sender: Sender, kind: str) -> None:
     seen: list[pa.Table] = []
     data = DATA.to_reader(max_chunksize=1) if kind == "reader" else DATA.to_pandas()
-    given = connected(house).share(data, connector=seen.append)
+    given = connected(sender).share(data, connector=seen.append)
     assert isinstance(given, pa.RecordBatchReader if kind == "reader" else pd.DataFrame)
     assert seen[0].column("newPassword").to_pylist() == ["p-1", "p-2", None]
 
 
-def test_a_secret_within_a_column_has_no_way_through(house: House) -> None:
+def test_a_secret_within_a_column_has_no_way_through(sender: Sender) -> None:
     key = "/device/password"
-    able = connected(house).vendor_with("functions.sync.fields", {"model": {"do": "keep"}, key: SECRET})
+    able = connected(sender).vendor_with("functions.sync.fields", {"model": {"do": "keep"}, key: SECRET})
     able = able.vendor_with("contract.permitted_fields", ["model", key])
     able = able.with_(policy_=changed(POLICY, f"fields.{key}", {"type": "string", "role": "secret", "do": "drop"}))
     nested = RECORDS.append_column("device", pa.array([{"password": "p"}] * 4))

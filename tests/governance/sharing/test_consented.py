@@ -17,7 +17,7 @@ from minimize.io.base import Declared, Request
 from minimize.io.memory import memory
 from minimize.ledger.consents import Act
 from minimize.pointer import Pointer
-from tests.governance.consent.house import NOW, TERMS, VENDOR, act
+from tests.governance.consent.factory import NOW, TERMS, VENDOR, act
 from tests.governance.consent.reference import verdict
 
 ROWS = pa.table({"tenant": ["n", "s", "n", "w"], "value": [1, 2, 3, 4]})

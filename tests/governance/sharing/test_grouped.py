@@ -14,9 +14,8 @@ from minimize.governance.recipients import recipient_from
 from minimize.ledger import find_ledger
 from minimize.ledger.disclosures import disclosures, tenants_of
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import VENDOR
-from tests.governance.sharing.outputs import CONTRACT, acting, agree
-from tests.job.house import AT, FIELDS, House, built, events
+from tests.governance.sharing.sender import CONTRACT, VENDOR, acting, agree
+from tests.project import FIELDS, Builds, Project, events, new_project
 
 GROUPS = {
     "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id", "model": "model"},
@@ -54,29 +53,33 @@ def vendor(**changes: Any) -> Any:
     return recipient_from({**VENDOR, "contract": contract, "functions": {"report": {**REPORT, **changes}}})
 
 
-def shared(home: House, data: Any = None, recipient: Any = None, **asked: Any) -> pa.Table:
+def shared(home: Project, data: Any = None, recipient: Any = None, **asked: Any) -> pa.Table:
     given = home.out if data is None else data
     return acting(home, given, recipient or vendor(), "report", **asked).wet(given, None).given
 
 
-@pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def published(folder: Path) -> None:
     """A pipeline whose aggregate tells tenants apart; it has run, and north agrees."""
-    monkeypatch.chdir(tmp_path)
-    home = built(tmp_path)
+    home = new_project(folder)
     home.policy({"latitude": {**FIELDS["latitude"], "in_aggregates": {"clip": {"min": -90, "max": 90}}}})
     home.pipeline(aggregates={"per_model": GROUPS})
-    home.brings(events(400))
-    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
+    home.records(events(400))
+    home.run(date="2026-11-24")
     agree(home, vendor(), "report", "north")
-    return home
 
 
-def standing(home: House) -> pa.Table:
+@pytest.fixture(name="home")
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    builds.copy(published, tmp_path)
+    return Project(tmp_path)
+
+
+def standing(home: Project) -> pa.Table:
     return minimize.read(home.out, "per_model")
 
 
-def test_the_groups_of_tenants_that_agree_leave_as_they_stand(home: House) -> None:
+def test_the_groups_of_tenants_that_agree_leave_as_they_stand(home: Project) -> None:
     given = shared(home)
     north = [row for row in standing(home).to_pylist() if row["tenant"] == "north"]
     assert given.column_names == COLUMNS
@@ -85,15 +88,15 @@ def test_the_groups_of_tenants_that_agree_leave_as_they_stand(home: House) -> No
         assert given.column(column).to_pylist() == [row[column] for row in north]
 
 
-def test_no_group_that_leaves_has_fewer_subjects_than_was_promised(home: House) -> None:
+def test_no_group_that_leaves_has_fewer_subjects_than_was_promised(home: Project) -> None:
     assert min(shared(home).column("devices").to_pylist()) >= 3
 
 
-def test_the_manifest_may_round_further(home: House) -> None:
+def test_the_manifest_may_round_further(home: Project) -> None:
     assert {count % 5 for count in shared(home).column("events").to_pylist()} == {0}
 
 
-def test_the_payload_is_aggregated_and_names_nobody(home: House) -> None:
+def test_the_payload_is_aggregated_and_names_nobody(home: Project) -> None:
     done = acting(home, home.out, vendor(), "report").wet(home.out, None)
     assert done.account.category == "aggregated"
     with open_ledger(find_ledger(home.out / "ledger.db")) as ledger:
@@ -102,7 +105,7 @@ def test_the_payload_is_aggregated_and_names_nobody(home: House) -> None:
     assert (act.body["category"], act.body["subject_form"]) == ("aggregated", None)
 
 
-def test_records_are_more_than_aggregated(home: House) -> None:
+def test_records_are_more_than_aggregated(home: Project) -> None:
     plain = {key: said for key, said in REPORT.items() if key != "aggregate"}
     report = {**plain, "fields": {"battery": {"type": "double", "do": "keep"}}}
     records = recipient_from({**VENDOR, "contract": CONTRACT, "functions": {"report": report}})
@@ -111,13 +114,13 @@ def test_records_are_more_than_aggregated(home: House) -> None:
     assert "category" in {each.rule for each in caught.value.reasons}
 
 
-def test_a_histogram_stays(home: House) -> None:
+def test_a_histogram_stays(home: Project) -> None:
     wide = vendor(fields={**REPORT["fields"], "storage": {"type": "integer", "do": "keep"}})
     agree(home, wide, "report", "north")
     assert "storage" not in shared(home, recipient=wide).column_names
 
 
-def test_a_feature_that_the_tenant_has_turned_off_closes_its_measures(home: House) -> None:
+def test_a_feature_that_the_tenant_has_turned_off_closes_its_measures(home: Project) -> None:
     assert shared(home).column("latitude").null_count == 0
     (home.folder / "settings.csv").write_text(
         "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
@@ -128,12 +131,12 @@ def test_a_feature_that_the_tenant_has_turned_off_closes_its_measures(home: Hous
     assert (given.column("latitude").null_count, given.column("battery").null_count) == (given.num_rows, 0)
 
 
-def test_what_today_s_policy_drops_does_not_leave_in_groups_either(home: House) -> None:
+def test_what_today_s_policy_drops_does_not_leave_in_groups_either(home: Project) -> None:
     home.policy({"battery": {"type": "double", "do": "drop"}})
     assert "battery" not in shared(home).column_names
 
 
-def test_groups_that_do_not_tell_tenants_apart_cannot_be_shared(home: House) -> None:
+def test_groups_that_do_not_tell_tenants_apart_cannot_be_shared(home: Project) -> None:
     groups = {**GROUPS, "group_by": {"day": {"event_time": "day"}, "model": "model"}}
     home.pipeline(aggregates={"per_model": groups})
     home.run(date="2026-11-24")
@@ -141,14 +144,14 @@ def test_groups_that_do_not_tell_tenants_apart_cannot_be_shared(home: House) -> 
         shared(home)
 
 
-def test_groups_of_a_lower_threshold_than_today_s_do_not_leave(home: House) -> None:
+def test_groups_of_a_lower_threshold_than_today_s_do_not_leave(home: Project) -> None:
     home.pipeline(aggregates={"per_model": {**GROUPS, "suppress": {"below": 5, "counting": "device_id"}}})
     with pytest.raises(NotPermitted) as caught:
         shared(home)
     assert "threshold" in {each.rule for each in caught.value.reasons}
 
 
-def test_groups_that_somebody_changed_do_not_leave(home: House) -> None:
+def test_groups_that_somebody_changed_do_not_leave(home: Project) -> None:
     import pyarrow.parquet as pq
 
     (file,) = (home.out / path for path in minimize.files(home.out, "per_model"))
@@ -160,17 +163,17 @@ def test_groups_that_somebody_changed_do_not_leave(home: House) -> None:
     assert "differs" in {each.rule for each in caught.value.reasons}
 
 
-def test_groups_are_shared_from_their_output_alone(home: House) -> None:
+def test_groups_are_shared_from_their_output_alone(home: Project) -> None:
     with pytest.raises(ConfigurationError, match="shared from the output that holds it"):
         shared(home, standing(home))
 
 
-def test_an_aggregate_that_nobody_defines_is_a_fault(home: House) -> None:
+def test_an_aggregate_that_nobody_defines_is_a_fault(home: Project) -> None:
     with pytest.raises(ConfigurationError, match="nobody defines the aggregate"):
         shared(home, recipient=vendor(aggregate="per_modle"))
 
 
-def test_a_consent_to_records_does_not_cover_groups_nor_the_other_way(home: House) -> None:
+def test_a_consent_to_records_does_not_cover_groups_nor_the_other_way(home: Project) -> None:
     other = vendor(aggregate="per_tenant")
     home.pipeline(aggregates={"per_tenant": GROUPS})
     home.run(date="2026-11-24")

@@ -22,7 +22,7 @@ from minimize.ledger.happened import Happened
 from minimize.ledger.happened import record as record_event
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.tokens import subject_token
-from tests.governance.sharing.house import ANN, NOW, POLICY, RECORDS, House, changed
+from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed
 
 HOUR = timedelta(hours=1)
 SETTINGS = pa.table(
@@ -38,75 +38,75 @@ SETTINGS = pa.table(
 )
 
 
-def recorded(house: House) -> list[Disclosure]:
-    with open_ledger(find_ledger(house.ledger)) as ledger:
+def recorded(sender: Sender) -> list[Disclosure]:
+    with open_ledger(find_ledger(sender.ledger)) as ledger:
         return disclosures(ledger)
 
 
-def test_rows_of_tenants_that_do_not_agree_are_left_out_and_counted(house: House) -> None:
-    assert house.share().column("model").to_pylist() == ["A", "B", "A"]
-    account = house.dry()
+def test_rows_of_tenants_that_do_not_agree_are_left_out_and_counted(sender: Sender) -> None:
+    assert sender.share().column("model").to_pylist() == ["A", "B", "A"]
+    account = sender.dry()
     assert (account.rows, dict(account.tenants)) == (3, {"north": 2, "south": 1})
     assert [(each.rule, each.tenants, each.rows) for each in account.held] == [("no_explicit_consent", 1, 1)]
 
 
-def test_only_fields_of_the_manifest_leave_in_the_policy_s_order(house: House) -> None:
-    assert house.share().column_names == ["device_id", "event_time", "model"]
+def test_only_fields_of_the_manifest_leave_in_the_policy_s_order(sender: Sender) -> None:
+    assert sender.share().column_names == ["device_id", "event_time", "model"]
 
 
-def test_ours_is_done_first_and_then_the_manifest_s(house: House) -> None:
-    assert set(house.share().column("event_time").to_pylist()) == {datetime(2026, 11, 25, tzinfo=UTC)}
-    assert "truncate_time (to hour) → truncate_time (to day)" in house.dry().fields["event_time"].form
+def test_ours_is_done_first_and_then_the_manifest_s(sender: Sender) -> None:
+    assert set(sender.share().column("event_time").to_pylist()) == {datetime(2026, 11, 25, tzinfo=UTC)}
+    assert "truncate_time (to hour) → truncate_time (to day)" in sender.dry().fields["event_time"].form
 
 
-def test_two_recipients_cannot_join_what_they_get(house: House) -> None:
-    other = house.with_(vendor={**house.vendor, "recipient": "second"}).agree("north", "south")
-    one, two = (set(each.share().column("device_id").to_pylist()) for each in (house, other))
+def test_two_recipients_cannot_join_what_they_get(sender: Sender) -> None:
+    other = sender.with_(vendor={**sender.vendor, "recipient": "second"}).agree("north", "south")
+    one, two = (set(each.share().column("device_id").to_pylist()) for each in (sender, other))
     assert len(one) == len(two) == 3
     assert not one & two
 
 
-def test_a_recipient_can_join_what_it_gets_at_different_times(house: House) -> None:
-    assert house.share().column("device_id") == house.share().column("device_id")
+def test_a_recipient_can_join_what_it_gets_at_different_times(sender: Sender) -> None:
+    assert sender.share().column("device_id") == sender.share().column("device_id")
 
 
-def test_what_was_tokenized_here_gets_another_name_there(house: House) -> None:
-    tokens = house.with_(policy_=changed(POLICY, "fields.device_id.do", {"tokenize": {"key": "device"}}))
+def test_what_was_tokenized_here_gets_another_name_there(sender: Sender) -> None:
+    tokens = sender.with_(policy_=changed(POLICY, "fields.device_id.do", {"tokenize": {"key": "device"}}))
     assert {len(value) for value in tokens.share().column("device_id").to_pylist()} == {32}
     assert tokens.dry().category == "pseudonymized"
 
 
-def test_a_key_of_the_manifest_is_the_recipient_s_own(house: House) -> None:
-    keyed = house.vendor_with("functions.sync.fields.model.do", {"pseudonymize": {"key": "other"}})
+def test_a_key_of_the_manifest_is_the_recipient_s_own(sender: Sender) -> None:
+    keyed = sender.vendor_with("functions.sync.fields.model.do", {"pseudonymize": {"key": "other"}})
     second = keyed.with_(vendor={**keyed.vendor, "recipient": "second"})
     for each in (keyed, second):
-        each.says("north", at=NOW - HOUR)
+        each.consent("north", at=NOW - HOUR)
     one, two = (each.share(RECORDS.slice(0, 1)).column("model").to_pylist() for each in (keyed, second))
     assert one != two
 
 
-def test_a_value_whose_collection_is_off_is_null_and_told(house: House) -> None:
-    located = house.vendor_with("functions.sync.fields.latitude", {"type": "double", "do": "keep"}).with_(
+def test_a_value_whose_collection_is_off_is_null_and_told(sender: Sender) -> None:
+    located = sender.vendor_with("functions.sync.fields.latitude", {"type": "double", "do": "keep"}).with_(
         settings=SETTINGS
     )
     for tenant in ("north", "south"):
-        located.says(tenant, at=NOW - HOUR)
+        located.consent(tenant, at=NOW - HOUR)
     assert located.share().column("latitude").to_pylist() == [48.9, None, 40.4]
     assert dict(located.dry().gated) == {"latitude": 1}
 
 
-def test_fields_may_be_asked_for_by_name(house: House) -> None:
-    assert house.share(fields=["model"]).column_names == ["model"]
+def test_fields_may_be_asked_for_by_name(sender: Sender) -> None:
+    assert sender.share(fields=["model"]).column_names == ["model"]
 
 
-def test_a_contract_takes_a_field_out(house: House) -> None:
-    narrow = house.vendor_with("contract.permitted_fields", ["model", "event_time"])
+def test_a_contract_takes_a_field_out(sender: Sender) -> None:
+    narrow = sender.vendor_with("contract.permitted_fields", ["model", "event_time"])
     assert narrow.share().column_names == ["event_time", "model"]
     assert narrow.dry().fields["device_id"].rule == "outside_contract"
 
 
 @pytest.mark.parametrize("kind", [pa.Table, pa.RecordBatch, pa.RecordBatchReader, pd.DataFrame, pl.DataFrame])
-def test_the_kind_that_comes_in_goes_out(house: House, kind: type) -> None:
+def test_the_kind_that_comes_in_goes_out(sender: Sender, kind: type) -> None:
     ways: dict[type, Any] = {
         pa.Table: lambda: RECORDS,
         pa.RecordBatch: lambda: RECORDS.to_batches()[0],
@@ -114,94 +114,94 @@ def test_the_kind_that_comes_in_goes_out(house: House, kind: type) -> None:
         pd.DataFrame: RECORDS.to_pandas,
         pl.DataFrame: lambda: pl.from_arrow(RECORDS),
     }
-    given = house.share(ways[kind]())
+    given = sender.share(ways[kind]())
     assert isinstance(given, kind)
     rows: Any = given.read_all() if isinstance(given, pa.RecordBatchReader) else given
     assert len(rows["model"]) == 3
 
 
-def test_the_digest_is_of_the_payload_whatever_batches_it_came_in(house: House) -> None:
-    given = house.share()
-    house.share(RECORDS.to_reader(max_chunksize=1))
-    assert {each.digest for each in recorded(house)} == {digest_of(given)}
+def test_the_digest_is_of_the_payload_whatever_batches_it_came_in(sender: Sender) -> None:
+    given = sender.share()
+    sender.share(RECORDS.to_reader(max_chunksize=1))
+    assert {each.digest for each in recorded(sender)} == {digest_of(given)}
 
 
-def test_the_act_is_recorded_with_what_permitted_it(house: House) -> None:
-    house.share()
-    (act,) = recorded(house)
+def test_the_act_is_recorded_with_what_permitted_it(sender: Sender) -> None:
+    sender.share()
+    (act,) = recorded(sender)
     assert (act.recipient, act.function, act.rows) == ("vendor", "sync", 3)
     assert act.retention_due == NOW + timedelta(days=30)
     assert (act.body["contract"], act.body["purpose"], act.body["category"]) == ("C-1", "operations", "pseudonymized")
     assert list(act.body["fields"]) == ["device_id", "event_time", "model"]
     assert {name: said["rows"] for name, said in act.body["tenants"].items()} == {"north": 2, "south": 1}
-    assert act.is_signed(house.keys)
+    assert act.is_signed(sender.keys)
 
 
-def test_subjects_are_recorded_as_keyed_tokens(house: House) -> None:
-    house.share()
-    with open_ledger(find_ledger(house.ledger)) as ledger:
+def test_subjects_are_recorded_as_keyed_tokens(sender: Sender) -> None:
+    sender.share()
+    with open_ledger(find_ledger(sender.ledger)) as ledger:
         north, south = tenants_of(ledger, disclosures(ledger)[0].disclosure)
-    assert set(north.listed()) == {token_of(house.keys, "north", name) for name in ("d-1", "d-3")}
-    assert south.listed() == [token_of(house.keys, "south", "d-2")]
+    assert set(north.listed()) == {token_of(sender.keys, "north", name) for name in ("d-1", "d-3")}
+    assert south.listed() == [token_of(sender.keys, "south", "d-2")]
 
 
-def test_whoever_is_gone_does_not_leave_either(house: House) -> None:
-    token = subject_token(house.keys, "north", "d-1")
+def test_whoever_is_gone_does_not_leave_either(sender: Sender) -> None:
+    token = subject_token(sender.keys, "north", "d-1")
     gone = Happened("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
     told = Event(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
-    with open_ledger(find_ledger(house.ledger)) as ledger:
-        record_event(ledger, gone, told, house.keys)
-    assert house.share(clock=NOW + HOUR).num_rows == 2
+    with open_ledger(find_ledger(sender.ledger)) as ledger:
+        record_event(ledger, gone, told, sender.keys)
+    assert sender.share(clock=NOW + HOUR).num_rows == 2
 
 
-def test_a_dry_run_records_nothing(house: House) -> None:
-    house.dry()
-    assert recorded(house) == []
+def test_a_dry_run_records_nothing(sender: Sender) -> None:
+    sender.dry()
+    assert recorded(sender) == []
 
 
-def withdrawing(house: House, tenant: str) -> Iterator[pa.RecordBatch]:
+def withdrawing(sender: Sender, tenant: str) -> Iterator[pa.RecordBatch]:
     first, *rest = RECORDS.to_batches(max_chunksize=1)
     yield first
-    house.says(tenant, "withdrawn", at=NOW + timedelta(seconds=1))
+    sender.consent(tenant, "withdrawn", at=NOW + timedelta(seconds=1))
     yield from rest
 
 
 @pytest.mark.parametrize("to", [None, "payload.parquet"])
-def test_a_withdrawal_while_the_payload_is_made_stops_it(house: House, to: str | None) -> None:
-    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(house, "south"))
+def test_a_withdrawal_while_the_payload_is_made_stops_it(sender: Sender, to: str | None) -> None:
+    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "south"))
     with pytest.raises(NotPermitted) as caught:
-        house.share(data, later=HOUR, to=None if to is None else house.folder / to)
+        sender.share(data, later=HOUR, to=None if to is None else sender.folder / to)
     ended = caught.value.reasons[0]
     assert (ended.rule, ended.tenants, ended.rows) == ("consent_ended", 1, 1)
-    assert recorded(house) == []
-    assert [*house.folder.glob("*pay*"), *house.folder.glob(".sharing*")] == []
+    assert recorded(sender) == []
+    assert [*sender.folder.glob("*pay*"), *sender.folder.glob(".sharing*")] == []
 
 
-def test_a_withdrawal_of_somebody_else_stops_nothing(house: House) -> None:
-    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(house, "west"))
-    assert house.share(data, later=HOUR).read_all().num_rows == 3
+def test_a_withdrawal_of_somebody_else_stops_nothing(sender: Sender) -> None:
+    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "west"))
+    assert sender.share(data, later=HOUR).read_all().num_rows == 3
 
 
-def test_nothing_leaves_that_could_not_be_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_leaves_that_could_not_be_recorded(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise LedgerError("the ledger is locked")
 
     monkeypatch.setattr("minimize.ledger.disclosures.record", fails)
     with pytest.raises(LedgerError, match="locked"):
-        house.share(to=house.folder / "payload.parquet")
-    assert not (house.folder / "payload.parquet").exists()
+        sender.share(to=sender.folder / "payload.parquet")
+    assert not (sender.folder / "payload.parquet").exists()
 
 
-def test_a_payload_is_never_written_over_a_file(house: House) -> None:
-    (house.folder / "payload.csv").write_text("mine")
+def test_a_payload_is_never_written_over_a_file(sender: Sender) -> None:
+    (sender.folder / "payload.csv").write_text("mine")
     with pytest.raises(OutputError, match="is there already"):
-        house.share(to=house.folder / "payload.csv")
-    assert recorded(house) == []
+        sender.share(to=sender.folder / "payload.csv")
+    assert recorded(sender) == []
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
-def test_records_are_taken_from_files(house: House, ending: str) -> None:
-    whole = house.with_(policy_=changed(POLICY, "fields.serial", None))
+def test_records_are_taken_from_files(sender: Sender, ending: str) -> None:
+    whole = sender.with_(policy_=changed(POLICY, "fields.serial", None))
     path = whole.folder / f"in.{ending}"
     taken = RECORDS.select(["tenant_id", "device_id", "event_time", "model", "latitude", "phone", "note"])
     if ending == "parquet":
@@ -213,8 +213,8 @@ def test_records_are_taken_from_files(house: House, ending: str) -> None:
     assert whole.share(path).num_rows == 3
 
 
-def test_what_has_no_place_in_the_policy_is_a_fault(house: House) -> None:
-    reading = house.vendor_with(
+def test_what_has_no_place_in_the_policy_is_a_fault(sender: Sender) -> None:
+    reading = sender.vendor_with(
         "functions.sync.fields.model.do", {"pseudonymize": {"key": "other", "per": "event_time"}}
     )
     bare = reading.with_(policy_=changed(changed(POLICY, "fields.event_time", None), "time", None))
@@ -223,8 +223,8 @@ def test_what_has_no_place_in_the_policy_is_a_fault(house: House) -> None:
         bare.share(fields=["model"])
 
 
-def test_a_policy_without_a_tenant_cannot_be_shared_by(house: House) -> None:
-    nobody = house.with_(policy_=changed(changed(POLICY, "tenant", None), "features", None))
+def test_a_policy_without_a_tenant_cannot_be_shared_by(sender: Sender) -> None:
+    nobody = sender.with_(policy_=changed(changed(POLICY, "tenant", None), "features", None))
     nobody = nobody.with_(policy_=changed(nobody.policy_, "fields.latitude", None))
     with pytest.raises(ConfigurationError, match="names no tenant"):
         nobody.share()
@@ -238,36 +238,36 @@ def test_a_past_time_counts_for_a_dry_run_alone() -> None:
     assert moments(None, NOW, dry=False) == (NOW,)
 
 
-def test_an_at_before_a_withdrawal_gets_nothing(house: House) -> None:
-    house.says("north", "withdrawn", at=NOW - HOUR)
-    assert house.share(at=NOW - 2 * HOUR).num_rows == 1
+def test_an_at_before_a_withdrawal_gets_nothing(sender: Sender) -> None:
+    sender.consent("north", "withdrawn", at=NOW - HOUR)
+    assert sender.share(at=NOW - 2 * HOUR).num_rows == 1
 
 
-def test_a_time_to_come_must_be_fine_then_and_now(house: House) -> None:
-    house.says("west", at=NOW + timedelta(minutes=1))
-    assert house.share(at=NOW + HOUR).num_rows == 3
+def test_a_time_to_come_must_be_fine_then_and_now(sender: Sender) -> None:
+    sender.consent("west", at=NOW + timedelta(minutes=1))
+    assert sender.share(at=NOW + HOUR).num_rows == 3
 
 
-def test_the_public_call_shares_from_files_on_disk(house: House, tmp_path: Path) -> None:
-    policy, data = _on_disk(house, tmp_path)
+def test_the_public_call_shares_from_files_on_disk(sender: Sender, tmp_path: Path) -> None:
+    policy, data = _on_disk(sender, tmp_path)
     given = minimize.share(
-        data, recipient="vendor", function="sync", policy=policy, keys=house.keys, ledger=house.ledger,
+        data, recipient="vendor", function="sync", policy=policy, keys=sender.keys, ledger=sender.ledger,
         recipients=tmp_path / "recipients", to=tmp_path / "payload.ndjson",
     )  # fmt: skip
     assert len(given.read_text().splitlines()) == 3
     account = minimize.share(
-        data, recipient="vendor", function="sync", policy=policy, keys=house.keys, ledger=house.ledger,
+        data, recipient="vendor", function="sync", policy=policy, keys=sender.keys, ledger=sender.ledger,
         recipients=tmp_path / "recipients", dry_run=True,
     )  # fmt: skip
     assert account.rows == 3
 
 
-def test_the_public_call_refuses_a_time_in_the_past_but_for_a_dry_run(house: House, tmp_path: Path) -> None:
-    policy, data = _on_disk(house, tmp_path)
+def test_the_public_call_refuses_a_time_in_the_past_but_for_a_dry_run(sender: Sender, tmp_path: Path) -> None:
+    policy, data = _on_disk(sender, tmp_path)
     asked: dict[str, Any] = {
         "policy": policy,
-        "keys": house.keys,
-        "ledger": house.ledger,
+        "keys": sender.keys,
+        "ledger": sender.ledger,
         "recipients": tmp_path / "recipients",
     }
     before = datetime.now(UTC) - timedelta(seconds=1)
@@ -277,25 +277,25 @@ def test_the_public_call_refuses_a_time_in_the_past_but_for_a_dry_run(house: Hou
     assert minimize.share(data, recipient="vendor", function="sync", at=before, dry_run=True, **asked).rows == 3
 
 
-def test_without_a_keyring_nothing_is_shared(house: House, tmp_path: Path) -> None:
-    policy, data = _on_disk(house, tmp_path)
+def test_without_a_keyring_nothing_is_shared(sender: Sender, tmp_path: Path) -> None:
+    policy, data = _on_disk(sender, tmp_path)
     with pytest.raises(KeyringError, match="no keyring"):
-        minimize.share(data, recipient="vendor", function="sync", policy=policy, ledger=house.ledger)
+        minimize.share(data, recipient="vendor", function="sync", policy=policy, ledger=sender.ledger)
 
 
-def test_neither_policy_nor_pipeline_is_a_fault(house: House) -> None:
+def test_neither_policy_nor_pipeline_is_a_fault(sender: Sender) -> None:
     with pytest.raises(ConfigurationError, match="one of them"):
-        minimize.share(RECORDS, recipient="vendor", function="sync", keys=house.keys)
+        minimize.share(RECORDS, recipient="vendor", function="sync", keys=sender.keys)
 
 
-def _on_disk(house: House, folder: Path) -> tuple[Path, pa.Table]:
+def _on_disk(sender: Sender, folder: Path) -> tuple[Path, pa.Table]:
     """The policy and the recipient as files; the records of today."""
     import json
 
     (folder / "recipients").mkdir()
-    (folder / "recipients/vendor.yaml").write_text(json.dumps(house.vendor))
-    (folder / "policy.yaml").write_text(json.dumps(house.policy_))
+    (folder / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
+    (folder / "policy.yaml").write_text(json.dumps(sender.policy_))
     now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
     for tenant in ("north", "south"):
-        house.says(tenant, at=datetime(2026, 11, 1, tzinfo=UTC))
+        sender.consent(tenant, at=datetime(2026, 11, 1, tzinfo=UTC))
     return folder / "policy.yaml", RECORDS.set_column(2, "event_time", now)

@@ -9,27 +9,32 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
-from tests.governance.sharing.outputs import ready, shared
-from tests.job.house import AT, FIELDS, House, built, events, table
+from tests.governance.sharing.sender import ready, shared
+from tests.project import AT, FIELDS, Builds, Project, events, new_project, table
+
+
+def published(folder: Path) -> None:
+    """A pipeline that has run, and the consent of north."""
+    home = new_project(folder)
+    home.pipeline(aggregates=None)
+    home.records(events(40))
+    ready(home)
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A pipeline that has run, and the consent of north."""
+def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
-    home = built(tmp_path)
-    home.pipeline(aggregates=None)
-    home.brings(events(40))
-    return ready(home)
+    builds.copy(published, tmp_path)
+    return Project(tmp_path)
 
 
-def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: House) -> None:
+def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: Project) -> None:
     by_folder, by_table = shared(home, home.out), shared(home, minimize.read(home.out))
     assert by_folder.num_rows == by_table.num_rows == 20
     assert by_folder.equals(by_table)
 
 
-def test_what_the_run_released_is_not_treated_again(home: House) -> None:
+def test_what_the_run_released_is_not_treated_again(home: Project) -> None:
     kept = minimize.read(home.out).to_pandas()
     kept = kept[kept["tenant_id"] == "north"]
     given = shared(home, home.out).to_pandas()
@@ -37,7 +42,7 @@ def test_what_the_run_released_is_not_treated_again(home: House) -> None:
         assert given[column].tolist() == kept[column].tolist()
 
 
-def test_its_pseudonyms_get_other_names_and_still_tell_devices_apart(home: House) -> None:
+def test_its_pseudonyms_get_other_names_and_still_tell_devices_apart(home: Project) -> None:
     kept = minimize.read(home.out).to_pandas()
     kept = kept[kept["tenant_id"] == "north"]["device_id"]
     given = shared(home, home.out).to_pandas()["device_id"]
@@ -45,13 +50,13 @@ def test_its_pseudonyms_get_other_names_and_still_tell_devices_apart(home: House
     assert len(set(kept)) == len(set(given)) == len(set(zip(kept, given, strict=True)))
 
 
-def test_raw_records_and_their_output_give_a_recipient_the_same_pseudonyms(home: House) -> None:
+def test_raw_records_and_their_output_give_a_recipient_the_same_pseudonyms(home: Project) -> None:
     home.policy({"model": {"type": "string", "do": "drop"}})
     raw = shared(home, table(events(40)))
     assert set(raw.column("device_id").to_pylist()) == set(shared(home, home.out).column("device_id").to_pylist())
 
 
-def test_collection_is_asked_again(home: House) -> None:
+def test_collection_is_asked_again(home: Project) -> None:
     assert shared(home, home.out).column("latitude").null_count == 0
     (home.folder / "settings.csv").write_text(
         "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
@@ -61,24 +66,24 @@ def test_collection_is_asked_again(home: House) -> None:
     assert shared(home, home.out).column("latitude").null_count == 20
 
 
-def test_what_today_s_policy_drops_does_not_leave(home: House) -> None:
+def test_what_today_s_policy_drops_does_not_leave(home: Project) -> None:
     home.policy({"battery": {"type": "double", "do": "drop"}})
     assert "battery" not in shared(home, home.out).column_names
 
 
-def test_the_limit_of_the_pipeline_s_records_is_the_payload_s(home: House) -> None:
+def test_the_limit_of_the_pipeline_s_records_is_the_payload_s(home: Project) -> None:
     wide = {**FIELDS["device_id"], "do": "keep"}
     home.policy({"device_id": wide})
     home.pipeline(aggregates=None, records={"must_be": "identified"})
     assert shared(home, table(events(3))).num_rows == 2
 
 
-def test_an_output_without_its_tenants_cannot_be_shared(home: House) -> None:
+def test_an_output_without_its_tenants_cannot_be_shared(home: Project) -> None:
     with pytest.raises(ConfigurationError, match="does not hold the tenant"):
         shared(home, minimize.read(home.out).drop_columns(["tenant_id"]))
 
 
-def test_what_is_finer_than_today_s_policy_does_not_leave(home: House) -> None:
+def test_what_is_finer_than_today_s_policy_does_not_leave(home: Project) -> None:
     home.policy({"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "day"}}}})
     with pytest.raises(NotPermitted) as caught:
         shared(home, home.out)
@@ -87,14 +92,14 @@ def test_what_is_finer_than_today_s_policy_does_not_leave(home: House) -> None:
     ]
 
 
-def test_an_encrypted_output_is_shared_with_its_keys(home: House) -> None:
+def test_an_encrypted_output_is_shared_with_its_keys(home: Project) -> None:
     plain = shared(home, home.out)
     home.pipeline(aggregates=None, records={"encrypt": "by_category"})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     assert shared(home, home.out).sort_by("device_id").equals(plain.sort_by("device_id"))
 
 
-def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: House) -> None:
+def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: Project) -> None:
     home.pipeline(records={"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     before = shared(home, home.out).num_rows

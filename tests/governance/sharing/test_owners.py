@@ -9,11 +9,11 @@ import pytest
 from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.owners import Owners, Seen, once_each, token_of
 from minimize.ledger.disclosures import TenantShare
-from tests.governance.sharing.house import House
+from tests.governance.sharing.sender import Sender
 
 
-def listed(house: House, owners: Owners, tenant: str) -> list[str]:
-    return TenantShare(tenant, 0, "", 1, owners.digests(house.keys)[tenant]).listed()
+def listed(sender: Sender, owners: Owners, tenant: str) -> list[str]:
+    return TenantShare(tenant, 0, "", 1, owners.digests(sender.keys)[tenant]).listed()
 
 
 def seen(*pairs: tuple[str, str | None]) -> Owners:
@@ -23,28 +23,28 @@ def seen(*pairs: tuple[str, str | None]) -> Owners:
     return owners
 
 
-def test_each_subject_has_one_token_however_often_it_came(house: House) -> None:
+def test_each_subject_has_one_token_however_often_it_came(sender: Sender) -> None:
     owners = seen(("north", "d-1"), ("north", "d-1"), ("north", "d-2"), ("north", None))
-    assert set(listed(house, owners, "north")) == {token_of(house.keys, "north", name) for name in ("d-1", "d-2")}
+    assert set(listed(sender, owners, "north")) == {token_of(sender.keys, "north", name) for name in ("d-1", "d-2")}
 
 
-def test_one_subject_of_two_tenants_has_two_tokens(house: House) -> None:
+def test_one_subject_of_two_tenants_has_two_tokens(sender: Sender) -> None:
     owners = seen(("north", "d-1"), ("south", "d-1"))
-    assert listed(house, owners, "north") != listed(house, owners, "south")
+    assert listed(sender, owners, "north") != listed(sender, owners, "south")
 
 
-def test_what_means_the_same_is_the_same_subject(house: House) -> None:
+def test_what_means_the_same_is_the_same_subject(sender: Sender) -> None:
     owners = seen(("north", " d-1"), ("north", "d-1 "), ("north", "é"), ("north", "e\u0301"))
-    assert set(listed(house, owners, "north")) == {token_of(house.keys, "north", name) for name in ("d-1", "é")}
+    assert set(listed(sender, owners, "north")) == {token_of(sender.keys, "north", name) for name in ("d-1", "é")}
 
 
-def test_the_order_of_tokens_tells_nothing_of_the_order_of_rows(house: House) -> None:
+def test_the_order_of_tokens_tells_nothing_of_the_order_of_rows(sender: Sender) -> None:
     one, other = seen(("n", "a"), ("n", "b"), ("n", "c")), seen(("n", "c"), ("n", "a"), ("n", "b"))
-    assert one.digests(house.keys) == other.digests(house.keys)
+    assert one.digests(sender.keys) == other.digests(sender.keys)
 
 
-def test_nobody_has_no_tokens(house: House) -> None:
-    assert seen(("north", None)).digests(house.keys) == {}
+def test_nobody_has_no_tokens(sender: Sender) -> None:
+    assert seen(("north", None)).digests(sender.keys) == {}
 
 
 def test_what_is_printed_shows_no_subject() -> None:

@@ -13,21 +13,21 @@ from minimize.errors import NotPermitted
 from minimize.frames import decoded
 from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.payload import Made
-from tests.governance.sharing.house import EVENT, RECORDS, TIME, House
+from tests.governance.sharing.sender import EVENT, RECORDS, TIME, Sender
 
 
 def rules(caught: pytest.ExceptionInfo[NotPermitted]) -> list[str]:
     return [each.rule for each in caught.value.reasons]
 
 
-def test_a_column_that_was_not_declared_stops_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_that_was_not_declared_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     def wider(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         found = decoded(batch, schema)
         return found.append_column("serial", pa.array(["s"] * found.num_rows))
 
     monkeypatch.setattr("minimize.minimizer.decoded", wider)
     with pytest.raises(NotPermitted) as caught:
-        house.share()
+        sender.share()
     assert rules(caught) == ["differs"]
 
 
@@ -35,7 +35,7 @@ def test_a_column_that_was_not_declared_stops_it(house: House, monkeypatch: pyte
     ("column", "value"), [("event_time", datetime(2026, 11, 25, 6, 1, tzinfo=UTC)), ("device_id", "d-1")]
 )
 def test_a_value_in_another_form_than_was_declared_stops_it(
-    house: House, monkeypatch: pytest.MonkeyPatch, column: str, value: Any
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, column: str, value: Any
 ) -> None:
     def raw(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         found = decoded(batch, schema)
@@ -45,36 +45,36 @@ def test_a_value_in_another_form_than_was_declared_stops_it(
     monkeypatch.setattr("minimize.minimizer.decoded", raw)
     monkeypatch.setattr("minimize.governance.sharing.payload._encoded", lambda *_: {})
     with pytest.raises(NotPermitted) as caught:
-        house.share()
+        sender.share()
     assert rules(caught) == ["differs"]
     assert str(value) not in str(caught.value.as_json())
 
 
-def test_a_technique_that_does_nothing_is_found_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     from minimize.techniques.base import Treated
     from minimize.techniques.truncate_time import TruncateTime
 
     monkeypatch.setattr(TruncateTime, "apply", lambda _, values, __: Treated(values))
     exact = RECORDS.set_column(2, "event_time", pa.array([EVENT.replace(minute=7)] * 4, TIME))
     with pytest.raises(NotPermitted) as caught:
-        house.share(exact)
+        sender.share(exact)
     assert rules(caught) == ["differs"]
 
 
-def test_a_file_of_fewer_rows_than_were_made_stops_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Aside, "_read_again", lambda _: 2)
     with pytest.raises(NotPermitted) as caught:
-        house.share(to=house.folder / "payload.parquet")
+        sender.share(to=sender.folder / "payload.parquet")
     assert rules(caught) == ["differs"]
-    assert not Path(house.folder / "payload.parquet").exists()
+    assert not Path(sender.folder / "payload.parquet").exists()
 
 
-def test_records_that_are_nobody_s_stop_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_are_nobody_s_stop_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "minimize.governance.sharing.payload._count", lambda made, *_: made.tenants.update({"north": 1})
     )
     with pytest.raises(NotPermitted) as caught:
-        house.share()
+        sender.share()
     assert rules(caught) == ["differs"]
 
 

@@ -13,96 +13,96 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.governance.sharing.house import NOW, House
+from tests.governance.sharing.sender import NOW, Sender
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def places(house: House) -> Places:
-    return Places(ledger=house.ledger, keys=house.keys)
+def places(sender: Sender) -> Places:
+    return Places(ledger=sender.ledger, keys=sender.keys)
 
 
-def found(house: House, after: timedelta = HOUR, *, all_: bool = False) -> list[Recall]:
-    return recalls_of(places(house), house.recipients, NOW + after, all_=all_)
+def found(sender: Sender, after: timedelta = HOUR, *, all_: bool = False) -> list[Recall]:
+    return recalls_of(places(sender), sender.recipients, NOW + after, all_=all_)
 
 
-def causes(house: House, after: timedelta = HOUR) -> dict[str, str]:
-    return {each.tenant: each.cause for each in found(house, after)}
+def causes(sender: Sender, after: timedelta = HOUR) -> dict[str, str]:
+    return {each.tenant: each.cause for each in found(sender, after)}
 
 
 @pytest.fixture(name="shared")
-def _shared(house: House) -> House:
+def _shared(sender: Sender) -> Sender:
     """What north and south agreed to was sent."""
-    house.write()
-    house.share()
-    return house
+    sender.write()
+    sender.share()
+    return sender
 
 
-def test_nothing_has_to_go_while_all_holds(shared: House) -> None:
+def test_nothing_has_to_go_while_all_holds(shared: Sender) -> None:
     assert found(shared) == []
 
 
 @pytest.mark.parametrize("state", ["withdrawn", "refused", "expired"])
-def test_an_ended_consent_calls_back_what_was_sent_of_its_tenant(shared: House, state: str) -> None:
-    shared.says("north", state, at=NOW + timedelta(minutes=1))
+def test_an_ended_consent_calls_back_what_was_sent_of_its_tenant(shared: Sender, state: str) -> None:
+    shared.consent("north", state, at=NOW + timedelta(minutes=1))
     assert causes(shared) == {"north": state}
 
 
-def test_a_new_consent_does_not_undo_what_a_withdrawal_called_back(shared: House) -> None:
-    shared.says("north", "withdrawn", at=NOW + timedelta(minutes=1))
-    shared.says("north", "given", at=NOW + timedelta(minutes=2))
+def test_a_new_consent_does_not_undo_what_a_withdrawal_called_back(shared: Sender) -> None:
+    shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
+    shared.consent("north", "given", at=NOW + timedelta(minutes=2))
     assert causes(shared) == {"north": "withdrawn"}
 
 
-def test_a_withdrawal_before_the_act_calls_nothing_back(house: House) -> None:
-    house.write()
-    house.says("north", "withdrawn", at=NOW - 2 * HOUR)
-    house.says("north", "given", at=NOW - HOUR)
-    house.share()
-    assert found(house) == []
+def test_a_withdrawal_before_the_act_calls_nothing_back(sender: Sender) -> None:
+    sender.write()
+    sender.consent("north", "withdrawn", at=NOW - 2 * HOUR)
+    sender.consent("north", "given", at=NOW - HOUR)
+    sender.share()
+    assert found(sender) == []
 
 
-def test_a_consent_to_another_function_calls_nothing_back(shared: House) -> None:
-    shared.says("north", "withdrawn", function="other", at=NOW + timedelta(minutes=1))
+def test_a_consent_to_another_function_calls_nothing_back(shared: Sender) -> None:
+    shared.consent("north", "withdrawn", function="other", at=NOW + timedelta(minutes=1))
     assert found(shared) == []
 
 
-def test_a_consent_whose_time_is_over_calls_back(house: House) -> None:
-    house.write()
-    house.says("west", expires_at=NOW + 2 * HOUR)
-    house.share()
-    assert causes(house) == {}
-    assert causes(house, 3 * HOUR) == {"west": "expired"}
-    house.says("west", "renewed", at=NOW + HOUR)
-    assert causes(house, 3 * HOUR) == {}
+def test_a_consent_whose_time_is_over_calls_back(sender: Sender) -> None:
+    sender.write()
+    sender.consent("west", expires_at=NOW + 2 * HOUR)
+    sender.share()
+    assert causes(sender) == {}
+    assert causes(sender, 3 * HOUR) == {"west": "expired"}
+    sender.consent("west", "renewed", at=NOW + HOUR)
+    assert causes(sender, 3 * HOUR) == {}
 
 
-def test_the_end_of_the_contract_calls_everything_back(shared: House) -> None:
+def test_the_end_of_the_contract_calls_everything_back(shared: Sender) -> None:
     shared.vendor_with("contract.until", "2026-11-26").write()
     assert causes(shared) == {}
     assert causes(shared, DAY) == {"north": "contract_ended", "south": "contract_ended"}
 
 
-def test_a_recipient_that_nobody_knows_any_more_has_no_contract(shared: House) -> None:
+def test_a_recipient_that_nobody_knows_any_more_has_no_contract(shared: Sender) -> None:
     (shared.folder / "vendor.yaml").unlink()
     assert set(causes(shared).values()) == {"contract_ended"}
 
 
-def test_the_end_of_its_time_at_the_recipient_calls_everything_back(shared: House) -> None:
+def test_the_end_of_its_time_at_the_recipient_calls_everything_back(shared: Sender) -> None:
     assert causes(shared, 30 * DAY - HOUR) == {}
     assert set(causes(shared, 30 * DAY).values()) == {"retention_due"}
 
 
-def test_the_list_says_what_was_sent_when_and_whose(shared: House) -> None:
-    shared.says("north", "withdrawn", at=NOW + timedelta(minutes=1))
+def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
+    shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     (recall,) = found(shared)
     assert (recall.rows, recall.sent_at, recall.fields) == (2, NOW, ("device_id", "event_time", "model"))
     assert set(recall.subjects) == {token_of(shared.keys, "north", name) for name in ("d-1", "d-3")}
     assert recall.digest.startswith("sha256:")
 
 
-def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: House) -> None:
-    shared.says("north", "withdrawn", at=NOW + timedelta(minutes=1))
+def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: Sender) -> None:
+    shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     asked = request_recalls(places(shared), shared.recipients, NOW + HOUR, recipient="vendor")
     assert [each.tenant for each in asked] == ["north"]
     assert [each.state for each in found(shared)] == ["requested"]
@@ -112,24 +112,24 @@ def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: House) -> No
     assert [each.state for each in found(shared, all_=True)] == ["confirmed"]
 
 
-def test_one_tenant_or_one_act_may_be_confirmed_alone(shared: House) -> None:
+def test_one_tenant_or_one_act_may_be_confirmed_alone(shared: Sender) -> None:
     request_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor")
     confirm_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="south")
     assert [(each.tenant, each.state) for each in found(shared, 31 * DAY)] == [("north", "requested")]
 
 
-def test_what_was_not_requested_cannot_be_confirmed(shared: House) -> None:
+def test_what_was_not_requested_cannot_be_confirmed(shared: Sender) -> None:
     with pytest.raises(ConfigurationError, match="nothing of that was requested"):
         confirm_recalls(places(shared), shared.recipients, NOW, recipient="vendor")
 
 
-def test_what_was_requested_keeps_its_cause(shared: House) -> None:
-    shared.says("north", "withdrawn", at=NOW + timedelta(minutes=1))
+def test_what_was_requested_keeps_its_cause(shared: Sender) -> None:
+    shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     request_recalls(places(shared), shared.recipients, NOW + HOUR, recipient="vendor")
     assert causes(shared, 31 * DAY)["north"] == "withdrawn"
 
 
-def test_each_step_stands_in_the_audit_log(shared: House) -> None:
+def test_each_step_stands_in_the_audit_log(shared: Sender) -> None:
     request_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = told(logged(ledger, Wanted(operation="recall"))[-1])

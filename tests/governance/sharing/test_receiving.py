@@ -15,7 +15,7 @@ from minimize.errors import NotPermitted
 from minimize.governance.recipients import Recipient, load_recipient, recipient_from
 from minimize.governance.sharing import receive
 from minimize.keys import Keyring
-from tests.governance.sharing.house import VENDOR, House, changed
+from tests.governance.sharing.sender import VENDOR, Sender, changed
 
 SECRET = "unlock-me-4711"
 INBOUND = {
@@ -36,50 +36,50 @@ MESSAGES = pa.table(
 PIPELINES = Path(minimize.__file__).parent.parent / "pipelines"
 
 
-@pytest.fixture(name="sender")
-def _sender() -> Recipient:
+@pytest.fixture(name="source")
+def _source() -> Recipient:
     hook = {"direction": "inbound", "purpose": "operations", "text_version": 1, "text": "…", "fields": INBOUND}
     return recipient_from(changed(VENDOR, "functions", {"hook": hook}))
 
 
-def received(house: House, sender: Recipient, data: Any = MESSAGES, **asked: Any) -> Any:
-    return receive(data, sender=sender, function="hook", keys=house.keys, recipients=house.recipients, **asked)
+def received(sender: Sender, source: Recipient, data: Any = MESSAGES, **asked: Any) -> Any:
+    return receive(data, sender=source, function="hook", keys=sender.keys, recipients=sender.recipients, **asked)
 
 
-def test_only_what_the_manifest_keeps_is_left(house: House, sender: Recipient) -> None:
-    given = received(house, sender)
+def test_only_what_the_manifest_keeps_is_left(sender: Sender, source: Recipient) -> None:
+    given = received(sender, source)
     assert given.column_names == ["udid", "os_version"]
     assert given.column("os_version").to_pylist() == ["14.5", "15.0"]
     assert {len(value) for value in given.column("udid").to_pylist()} == {32}
 
 
-def test_the_kind_that_comes_in_goes_out(house: House, sender: Recipient) -> None:
-    assert isinstance(received(house, sender, MESSAGES.to_pandas()), pd.DataFrame)
+def test_the_kind_that_comes_in_goes_out(sender: Sender, source: Recipient) -> None:
+    assert isinstance(received(sender, source, MESSAGES.to_pandas()), pd.DataFrame)
 
 
-def test_a_message_need_not_have_every_field(house: House, sender: Recipient) -> None:
-    assert received(house, sender, MESSAGES.select(["os_version"])).column("udid").null_count == 2
+def test_a_message_need_not_have_every_field(sender: Sender, source: Recipient) -> None:
+    assert received(sender, source, MESSAGES.select(["os_version"])).column("udid").null_count == 2
 
 
 def test_secrets_go_to_the_connector_and_nowhere_else(
-    house: House, sender: Recipient, caplog: pytest.LogCaptureFixture
+    sender: Sender, source: Recipient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     seen: list[pa.Table] = []
-    given = received(house, sender, connector=seen.append)
+    given = received(sender, source, connector=seen.append)
     assert seen[0].to_pydict() == {"UnlockToken": [SECRET, None]}
     assert SECRET not in str(given.to_pydict()) + str(given.schema) + caplog.text
-    assert not [path for path in house.folder.iterdir() if SECRET.encode() in path.read_bytes()]
+    assert not [path for path in sender.folder.iterdir() if SECRET.encode() in path.read_bytes()]
 
 
-def test_a_stream_is_read_once_for_both(house: House, sender: Recipient) -> None:
+def test_a_stream_is_read_once_for_both(sender: Sender, source: Recipient) -> None:
     seen: list[pa.Table] = []
-    given = received(house, sender, MESSAGES.to_reader(max_chunksize=1), connector=seen.append)
+    given = received(sender, source, MESSAGES.to_reader(max_chunksize=1), connector=seen.append)
     assert (given.num_rows, seen[0].num_rows) == (2, 2)
 
 
-def test_without_a_connector_secrets_are_gone(house: House, sender: Recipient) -> None:
-    assert "UnlockToken" not in received(house, sender).column_names
+def test_without_a_connector_secrets_are_gone(sender: Sender, source: Recipient) -> None:
+    assert "UnlockToken" not in received(sender, source).column_names
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,18 @@ def test_without_a_connector_secrets_are_gone(house: House, sender: Recipient) -
     [("sink", None, "not_in_manifest"), ("hook", "customer_support", "purpose")],
 )
 def test_what_the_manifest_does_not_have_is_refused(
-    house: House, sender: Recipient, function: str, purpose: str | None, rule: str
+    sender: Sender, source: Recipient, function: str, purpose: str | None, rule: str
 ) -> None:
     with pytest.raises(NotPermitted) as caught:
         receive(
-            MESSAGES, sender=sender, function=function, purpose=purpose, keys=house.keys, recipients=house.recipients
+            MESSAGES, sender=source, function=function, purpose=purpose, keys=sender.keys, recipients=sender.recipients
         )
     assert [each.rule for each in caught.value.reasons] == [rule]
 
 
-def test_an_outbound_function_is_refused(house: House) -> None:
+def test_an_outbound_function_is_refused(sender: Sender) -> None:
     with pytest.raises(NotPermitted) as caught:
-        receive(MESSAGES, sender=house.recipient, function="sync", keys=house.keys, recipients=house.recipients)
+        receive(MESSAGES, sender=sender.recipient, function="sync", keys=sender.keys, recipients=sender.recipients)
     assert [each.rule for each in caught.value.reasons] == ["direction"]
 
 
@@ -113,5 +113,5 @@ def test_hardware_without_a_compliance_purpose_is_dropped_of_what_jamf_sends(key
 
 
 @pytest.fixture(name="keys")
-def _keys(house: House) -> Keyring:
-    return house.keys
+def _keys(sender: Sender) -> Keyring:
+    return sender.keys

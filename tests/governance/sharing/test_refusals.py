@@ -16,17 +16,17 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.disclosures import disclosures
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.house import EVENT, NOW, POLICY, RECORDS, TIME, House, changed
+from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, TIME, Sender, changed
 
 ONE = RECORDS.slice(0, 1)
 DAY = timedelta(days=1)
 
 
-def refused(house: House, data: pa.Table = ONE, **asked: Any) -> dict[str, Reason]:
+def refused(sender: Sender, data: pa.Table = ONE, **asked: Any) -> dict[str, Reason]:
     """The reasons by rule; and nothing was recorded but the refusal."""
     with pytest.raises(NotPermitted) as caught:
-        house.share(data, **asked)
-    with open_ledger(find_ledger(house.ledger), create=True) as ledger:
+        sender.share(data, **asked)
+    with open_ledger(find_ledger(sender.ledger), create=True) as ledger:
         assert disclosures(ledger) == []
         last = told(logged(ledger, Wanted(activity="share"))[-1])
     assert last["result"] == "refused"
@@ -40,196 +40,196 @@ def test_it_is_a_refusal_with_a_code_of_its_own() -> None:
     assert NotPermitted("no").code == "E301"
 
 
-def test_no_contract(house: House) -> None:
-    assert set(refused(house.vendor_with("contract", None))) == {"no_contract"}
+def test_no_contract(sender: Sender) -> None:
+    assert set(refused(sender.vendor_with("contract", None))) == {"no_contract"}
 
 
 @pytest.mark.parametrize(
     ("word", "day"), [("until", "2026-11-25"), ("until", "2026-06-01"), ("from", "2026-11-26")], ids=str
 )
-def test_a_contract_that_is_not_in_force(house: House, word: str, day: str) -> None:
-    assert set(refused(house.vendor_with(f"contract.{word}", day))) == {"contract_not_in_force"}
+def test_a_contract_that_is_not_in_force(sender: Sender, word: str, day: str) -> None:
+    assert set(refused(sender.vendor_with(f"contract.{word}", day))) == {"contract_not_in_force"}
 
 
-def test_a_contract_that_permits_no_transmission(house: House) -> None:
-    found = refused(house.vendor_with("contract.permits_transmission", value=False))
+def test_a_contract_that_permits_no_transmission(sender: Sender) -> None:
+    found = refused(sender.vendor_with("contract.permits_transmission", value=False))
     assert {"no_transmission", "outside_contract"} <= set(found)
 
 
-def test_no_consent_of_an_agent_s_tenant(house: House) -> None:
-    agent = _agent(house)
+def test_no_consent_of_an_agent_s_tenant(sender: Sender) -> None:
+    agent = _agent(sender)
     found = refused(agent, RECORDS.slice(3))
     assert (found["no_consent"].tenants, found["no_consent"].rows) == (1, 1)
 
 
-def test_an_independent_without_explicit_consent(house: House) -> None:
-    assert set(refused(house, RECORDS.slice(3))) == {"no_explicit_consent", "nothing_left"}
+def test_an_independent_without_explicit_consent(sender: Sender) -> None:
+    assert set(refused(sender, RECORDS.slice(3))) == {"no_explicit_consent", "nothing_left"}
 
 
-def test_a_request_is_no_consent(house: House) -> None:
-    house.says("west", "requested")
-    assert "no_explicit_consent" in refused(house, RECORDS.slice(3))
+def test_a_request_is_no_consent(sender: Sender) -> None:
+    sender.consent("west", "requested")
+    assert "no_explicit_consent" in refused(sender, RECORDS.slice(3))
 
 
-def test_a_consent_to_another_function(house: House) -> None:
-    assert "no_explicit_consent" in refused(house, function="other")
+def test_a_consent_to_another_function(sender: Sender) -> None:
+    assert "no_explicit_consent" in refused(sender, function="other")
 
 
-def test_a_consent_to_an_old_text(house: House) -> None:
-    assert "other_text" in refused(house.vendor_with("functions.sync.text_version", 3))
+def test_a_consent_to_an_old_text(sender: Sender) -> None:
+    assert "other_text" in refused(sender.vendor_with("functions.sync.text_version", 3))
 
 
-def test_a_consent_for_another_purpose(house: House) -> None:
-    assert "other_purpose" in refused(house.vendor_with("functions.sync.purpose", "customer_support"))
+def test_a_consent_for_another_purpose(sender: Sender) -> None:
+    assert "other_purpose" in refused(sender.vendor_with("functions.sync.purpose", "customer_support"))
 
 
-def test_a_consent_to_fewer_fields(house: House) -> None:
-    wider = house.vendor_with("functions.sync.fields.serial", {"role": "identifier", "do": "keep"})
+def test_a_consent_to_fewer_fields(sender: Sender) -> None:
+    wider = sender.vendor_with("functions.sync.fields.serial", {"role": "identifier", "do": "keep"})
     assert "other_fields" in refused(wider)
 
 
-def test_a_consent_to_another_form_of_a_field(house: House) -> None:
-    finer = house.vendor_with("functions.sync.fields.event_time.do", {"truncate_time": {"to": "hour"}})
+def test_a_consent_to_another_form_of_a_field(sender: Sender) -> None:
+    finer = sender.vendor_with("functions.sync.fields.event_time.do", {"truncate_time": {"to": "hour"}})
     assert "other_fields" in refused(finer)
 
 
-def test_a_consent_that_was_given_when_the_recipient_was_an_agent(house: House) -> None:
-    house.says("west", terms=_agent(house).recipient)
-    assert "other_standing" in refused(house, RECORDS.slice(3))
+def test_a_consent_that_was_given_when_the_recipient_was_an_agent(sender: Sender) -> None:
+    sender.consent("west", terms=_agent(sender).recipient)
+    assert "other_standing" in refused(sender, RECORDS.slice(3))
 
 
 @pytest.mark.parametrize("state", ["withdrawn", "refused", "expired"])
-def test_a_consent_that_was_ended(house: House, state: str) -> None:
-    house.says("north", state, at=NOW - timedelta(hours=1))
-    assert state in refused(house)
+def test_a_consent_that_was_ended(sender: Sender, state: str) -> None:
+    sender.consent("north", state, at=NOW - timedelta(hours=1))
+    assert state in refused(sender)
 
 
-def test_a_consent_whose_time_is_over(house: House) -> None:
-    house.says("west", at=NOW - 2 * DAY, expires_at=NOW - DAY)
-    assert "expired" in refused(house, RECORDS.slice(3))
+def test_a_consent_whose_time_is_over(sender: Sender) -> None:
+    sender.consent("west", at=NOW - 2 * DAY, expires_at=NOW - DAY)
+    assert "expired" in refused(sender, RECORDS.slice(3))
 
 
-def test_a_consent_that_does_not_hold_yet(house: House) -> None:
-    house.says("west", at=NOW + DAY)
-    assert "no_explicit_consent" in refused(house, RECORDS.slice(3))
+def test_a_consent_that_does_not_hold_yet(sender: Sender) -> None:
+    sender.consent("west", at=NOW + DAY)
+    assert "no_explicit_consent" in refused(sender, RECORDS.slice(3))
 
 
-def test_an_agent_that_is_off_the_list(house: House) -> None:
-    agent = _agent(house).with_(listed=())
+def test_an_agent_that_is_off_the_list(sender: Sender) -> None:
+    agent = _agent(sender).with_(listed=())
     assert "not_listed" in refused(agent)
 
 
-def test_an_agent_whose_entry_has_ended(house: House) -> None:
+def test_an_agent_whose_entry_has_ended(sender: Sender) -> None:
     ended = Subprocessor(name="Helper", from_=date(2026, 1, 1), until=date(2026, 11, 25))
-    assert "not_listed" in refused(_agent(house).with_(listed=(ended,)))
+    assert "not_listed" in refused(_agent(sender).with_(listed=(ended,)))
 
 
-def test_a_purpose_that_the_policy_does_not_list(house: House) -> None:
-    narrow = house.with_(policy_=changed(POLICY, "purposes", ["customer_support"]))
+def test_a_purpose_that_the_policy_does_not_list(sender: Sender) -> None:
+    narrow = sender.with_(policy_=changed(POLICY, "purposes", ["customer_support"]))
     assert "purpose" in refused(narrow)
 
 
-def test_a_purpose_that_the_function_is_not_for(house: House) -> None:
-    assert set(refused(house, purpose="customer_support")) == {"purpose"}
+def test_a_purpose_that_the_function_is_not_for(sender: Sender) -> None:
+    assert set(refused(sender, purpose="customer_support")) == {"purpose"}
 
 
-def test_a_field_outside_the_contract(house: House) -> None:
-    narrow = house.vendor_with("contract.permitted_fields", ["model"])
+def test_a_field_outside_the_contract(sender: Sender) -> None:
+    narrow = sender.vendor_with("contract.permitted_fields", ["model"])
     assert refused(narrow, fields=["model", "event_time"])["outside_contract"].fields == ("event_time",)
 
 
-def test_a_contract_that_permits_none_of_the_fields(house: House) -> None:
+def test_a_contract_that_permits_none_of_the_fields(sender: Sender) -> None:
     assert {"outside_contract", "nothing_left"} <= set(
-        refused(house.vendor_with("contract.permitted_fields", ["phone"]))
+        refused(sender.vendor_with("contract.permitted_fields", ["phone"]))
     )
 
 
-def test_a_field_outside_the_manifest(house: House) -> None:
-    assert refused(house, fields=["latitude"])["outside_manifest"].fields == ("latitude",)
+def test_a_field_outside_the_manifest(sender: Sender) -> None:
+    assert refused(sender, fields=["latitude"])["outside_manifest"].fields == ("latitude",)
 
 
-def test_a_field_that_the_policy_drops_or_has_for_another_purpose(house: House) -> None:
+def test_a_field_that_the_policy_drops_or_has_for_another_purpose(sender: Sender) -> None:
     fields = {"note": {"do": "redact", "role": "free_text"}, "phone": {"do": "keep"}}
-    wider = house.vendor_with("functions.sync.fields", fields)
+    wider = sender.vendor_with("functions.sync.fields", fields)
     assert refused(wider)["outside_policy"].fields == ("phone", "note")
 
 
-def test_a_tenant_whose_collection_is_off(house: House) -> None:
-    found = refused(_located(house), RECORDS.select(["tenant_id", "device_id", "event_time", "latitude"]))
+def test_a_tenant_whose_collection_is_off(sender: Sender) -> None:
+    found = refused(_located(sender), RECORDS.select(["tenant_id", "device_id", "event_time", "latitude"]))
     assert (found["collection_off"].tenants, found["collection_off"].rows) == (2, 3)
 
 
-def test_a_sibling_with_an_empty_manifest(house: House) -> None:
-    sibling = house.with_(vendor={"recipient": "sibling", "standing": "independent", "functions": {}})
+def test_a_sibling_with_an_empty_manifest(sender: Sender) -> None:
+    sibling = sender.with_(vendor={"recipient": "sibling", "standing": "independent", "functions": {}})
     assert {"empty_manifest", "no_contract"} <= set(refused(sibling))
 
 
-def test_a_function_that_the_manifest_does_not_have(house: House) -> None:
-    assert set(refused(house, function="sink")) == {"not_in_manifest"}
+def test_a_function_that_the_manifest_does_not_have(sender: Sender) -> None:
+    assert set(refused(sender, function="sink")) == {"not_in_manifest"}
 
 
-def test_an_inbound_function(house: House) -> None:
-    assert set(refused(house.vendor_with("functions.sync.direction", "inbound"))) == {"direction"}
+def test_an_inbound_function(sender: Sender) -> None:
+    assert set(refused(sender.vendor_with("functions.sync.direction", "inbound"))) == {"direction"}
 
 
-def test_a_function_that_requires_what_is_not_there(house: House) -> None:
-    wanting = house.vendor_with("functions.sync.requires", ["an_account"])
+def test_a_function_that_requires_what_is_not_there(sender: Sender) -> None:
+    wanting = sender.vendor_with("functions.sync.requires", ["an_account"])
     assert set(refused(wanting)) == {"requires"}
     assert wanting.share(ONE, existing=["an_account"]).num_rows == 1
 
 
-def test_a_payload_above_what_it_must_be(house: House) -> None:
-    wide = house.vendor_with("functions.sync.fields.serial", {"role": "identifier", "do": "keep"})
-    wide.says("north", at=NOW - timedelta(hours=1))
+def test_a_payload_above_what_it_must_be(sender: Sender) -> None:
+    wide = sender.vendor_with("functions.sync.fields.serial", {"role": "identifier", "do": "keep"})
+    wide.consent("north", at=NOW - timedelta(hours=1))
     assert refused(wide, must_be="pseudonymized")["category"].fields == ("serial",)
     assert wide.share(ONE).column("serial").to_pylist() == ["s-1"]
 
 
-def test_rows_past_their_retention(house: House) -> None:
+def test_rows_past_their_retention(sender: Sender) -> None:
     old = ONE.set_column(2, "event_time", pa.array([EVENT - 31 * DAY], TIME))
-    assert refused(house, old)["collection_off"].rows == 1
+    assert refused(sender, old)["collection_off"].rows == 1
 
 
-def test_every_reason_is_told_at_once(house: House) -> None:
-    wrong = house.vendor_with("contract.until", "2026-03-01").vendor_with("functions.sync.requires", ["an_account"])
+def test_every_reason_is_told_at_once(sender: Sender) -> None:
+    wrong = sender.vendor_with("contract.until", "2026-03-01").vendor_with("functions.sync.requires", ["an_account"])
     found = refused(wrong, RECORDS, purpose="customer_support")
     assert set(found) == {"contract_not_in_force", "requires", "purpose", "no_explicit_consent"}
 
 
-def test_no_ledger_refuses_nothing_less(house: House) -> None:
-    house.ledger.unlink()
+def test_no_ledger_refuses_nothing_less(sender: Sender) -> None:
+    sender.ledger.unlink()
     with pytest.raises(NotPermitted) as caught:
-        house.vendor_with("contract", None).share(ONE)
+        sender.vendor_with("contract", None).share(ONE)
     assert [each.rule for each in caught.value.reasons] == ["no_contract"]
 
 
 @pytest.mark.parametrize("make", [repr, str, lambda error: str(error.as_json()), lambda error: str(error.reasons)])
-def test_no_reason_names_a_tenant_or_a_value(house: House, make: Callable[[NotPermitted], str]) -> None:
-    house.says("north", "withdrawn", at=NOW - timedelta(hours=1))
-    house.says("south", "withdrawn", at=NOW - timedelta(hours=1))
+def test_no_reason_names_a_tenant_or_a_value(sender: Sender, make: Callable[[NotPermitted], str]) -> None:
+    sender.consent("north", "withdrawn", at=NOW - timedelta(hours=1))
+    sender.consent("south", "withdrawn", at=NOW - timedelta(hours=1))
     with pytest.raises(NotPermitted) as caught:
-        house.share()
+        sender.share()
     told_ = make(caught.value)
     assert not [word for word in ("north", "west", "d-1", "s-1", "Alice", "33612") if word in told_]
 
 
-def test_a_dry_run_tells_the_same_and_raises_nothing(house: House) -> None:
-    account = house.vendor_with("contract", None).dry()
+def test_a_dry_run_tells_the_same_and_raises_nothing(sender: Sender) -> None:
+    account = sender.vendor_with("contract", None).dry()
     assert not account.permitted
     assert {each.rule for each in account.reasons} == {"no_contract", "no_explicit_consent"}
 
 
-def _agent(house: House) -> House:
+def _agent(sender: Sender) -> Sender:
     """The vendor as an agent that is listed, with the consent of north."""
-    vendor = {**house.vendor, "standing": "agent", "subprocessor": "Helper"}
-    agent = house.with_(vendor=vendor, listed=(Subprocessor(name="Helper", from_=date(2026, 1, 1)),))
-    agent.says("north", at=datetime(2026, 11, 25, 7, tzinfo=UTC))
+    vendor = {**sender.vendor, "standing": "agent", "subprocessor": "Helper"}
+    agent = sender.with_(vendor=vendor, listed=(Subprocessor(name="Helper", from_=date(2026, 1, 1)),))
+    agent.consent("north", at=datetime(2026, 11, 25, 7, tzinfo=UTC))
     return agent
 
 
-def _located(house: House) -> House:
+def _located(sender: Sender) -> Sender:
     """Only what the feature gates is shared."""
-    located = house.vendor_with("functions.sync.fields", {"latitude": {"type": "double", "do": {"round": {"to": 1}}}})
+    located = sender.vendor_with("functions.sync.fields", {"latitude": {"type": "double", "do": {"round": {"to": 1}}}})
     fields = {
         key: each
         for key, each in POLICY["fields"].items()
@@ -237,5 +237,5 @@ def _located(house: House) -> House:
     }
     located = located.with_(policy_=changed(POLICY, "fields", fields))
     for tenant in ("north", "south"):
-        located.says(tenant, at=NOW - timedelta(hours=1))
+        located.consent(tenant, at=NOW - timedelta(hours=1))
     return located

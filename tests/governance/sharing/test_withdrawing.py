@@ -16,32 +16,36 @@ from minimize.ledger.audit import Wanted, told
 from minimize.ledger.consents import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.governance.sharing.house import NOW, RECORDS, House
+from tests.governance.sharing.sender import NOW, RECORDS, Sender
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-def places(house: House) -> Places:
-    return Places(ledger=house.ledger, keys=house.keys)
+def places(sender: Sender) -> Places:
+    return Places(ledger=sender.ledger, keys=sender.keys)
 
 
 def ended(
-    house: House, verb: Literal["withdraw", "refuse"] = "withdraw", *, tenant: str = "north", after: timedelta = MINUTE
+    sender: Sender,
+    verb: Literal["withdraw", "refuse"] = "withdraw",
+    *,
+    tenant: str = "north",
+    after: timedelta = MINUTE,
 ) -> Ended:
-    return withdraw(Wish(tenant, "vendor", "sync"), places(house), NOW + after, verb=verb, recipients=house.folder)
+    return withdraw(Wish(tenant, "vendor", "sync"), places(sender), NOW + after, verb=verb, recipients=sender.folder)
 
 
 @pytest.fixture(name="shared")
-def _shared(house: House) -> House:
+def _shared(sender: Sender) -> Sender:
     """What north and south agreed to was sent."""
-    house.write()
-    house.share()
-    return house
+    sender.write()
+    sender.share()
+    return sender
 
 
 @pytest.mark.parametrize(("verb", "cause"), [("withdraw", "withdrawn"), ("refuse", "refused")])
 def test_the_recall_is_requested_in_the_same_act(
-    shared: House, verb: Literal["withdraw", "refuse"], cause: str
+    shared: Sender, verb: Literal["withdraw", "refuse"], cause: str
 ) -> None:
     (recall,) = ended(shared, verb).recalls
     assert (recall.tenant, recall.state, recall.cause) == ("north", "requested", cause)
@@ -49,41 +53,41 @@ def test_the_recall_is_requested_in_the_same_act(
     assert [(each.tenant, each.state, each.cause) for each in listed] == [("north", "requested", cause)]
 
 
-def test_the_list_says_what_was_sent_when_its_digest_and_whose(shared: House) -> None:
+def test_the_list_says_what_was_sent_when_its_digest_and_whose(shared: Sender) -> None:
     (recall,) = ended(shared).recalls
     assert (recall.sent_at, recall.rows) == (NOW, 2)
     assert recall.digest.startswith("sha256:")
     assert set(recall.subjects) == {token_of(shared.keys, "north", name) for name in ("d-1", "d-3")}
 
 
-def test_sharing_stops_at_once(shared: House) -> None:
+def test_sharing_stops_at_once(shared: Sender) -> None:
     ended(shared)
     with pytest.raises(NotPermitted):
         shared.share(RECORDS.slice(0, 1), clock=NOW + HOUR)
     assert shared.share(clock=NOW + HOUR).num_rows == 1
 
 
-def test_what_another_tenant_sent_stays(shared: House) -> None:
+def test_what_another_tenant_sent_stays(shared: Sender) -> None:
     assert [each.tenant for each in ended(shared, tenant="south").recalls] == ["south"]
 
 
-def test_what_was_never_sent_is_not_called_back(shared: House) -> None:
+def test_what_was_never_sent_is_not_called_back(shared: Sender) -> None:
     assert ended(shared, tenant="west").recalls == []
 
 
-def test_what_was_requested_is_not_requested_again(shared: House) -> None:
+def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
     ended(shared)
     assert ended(shared, after=2 * MINUTE).recalls == []
 
 
-def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: House) -> None:
+def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
     wish = Wish("north", "vendor", "sync", valid_from=NOW + DAY)
     assert withdraw(wish, places(shared), NOW + MINUTE, recipients=shared.folder).recalls == []
     assert recalls_of(places(shared), shared.recipients, NOW + HOUR) == []
     assert [each.state for each in recalls_of(places(shared), shared.recipients, NOW + DAY)] == ["due"]
 
 
-def test_without_the_recall_there_is_no_withdrawal(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_recall_there_is_no_withdrawal(shared: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise LedgerError("the disk is full")
 
@@ -94,30 +98,30 @@ def test_without_the_recall_there_is_no_withdrawal(shared: House, monkeypatch: p
         assert [act.state for act in recorded(ledger, tenant="north")] == ["given"]
 
 
-def test_both_sides_stand_in_the_audit_log(shared: House) -> None:
+def test_both_sides_stand_in_the_audit_log(shared: Sender) -> None:
     ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = [told(each)["operation"] for each in logged(ledger, Wanted())][-2:]
     assert last == ["withdraw", "recall"]
 
 
-def test_what_somebody_does_by_hand_is_told(shared: House) -> None:
+def test_what_somebody_does_by_hand_is_told(shared: Sender) -> None:
     two = shared.with_(vendor={**shared.vendor, "ending": "the token is disabled here, the account deleted there"})
     two.write()
     assert ended(two).ending == "the token is disabled here, the account deleted there"
 
 
-def test_a_consent_that_ran_out_calls_back_when_it_is_marked(house: House) -> None:
-    house.write()
-    house.says("west", expires_at=NOW + HOUR)
-    house.share()
-    assert expire_consents(places(house), NOW + MINUTE).recalls == []
-    found = expire_consents(places(house), NOW + 2 * HOUR)
+def test_a_consent_that_ran_out_calls_back_when_it_is_marked(sender: Sender) -> None:
+    sender.write()
+    sender.consent("west", expires_at=NOW + HOUR)
+    sender.share()
+    assert expire_consents(places(sender), NOW + MINUTE).recalls == []
+    found = expire_consents(places(sender), NOW + 2 * HOUR)
     assert [(each.tenant, each.cause, each.state) for each in found.recalls] == [("west", "expired", "requested")]
     assert [act.tenant_id for act in found.acts] == ["west"]
 
 
-def test_what_is_not_confirmed_in_time_is_overdue(shared: House) -> None:
+def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
     ended(shared)
     for after, overdue in ((29 * DAY, False), (31 * DAY, True)):
         (recall,) = (
@@ -129,7 +133,7 @@ def test_what_is_not_confirmed_in_time_is_overdue(shared: House) -> None:
     assert [each.overdue for each in listed if each.tenant == "north"] == [False]
 
 
-def test_the_contract_says_how_soon_it_must_be_confirmed(shared: House) -> None:
+def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None:
     shared.vendor_with("contract.deletes_within", "2d").write()
     ended(shared)
     (recall,) = recalls_of(places(shared), shared.recipients, NOW + 3 * DAY)

@@ -14,7 +14,7 @@ from minimize.governance.subjects import correcting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.job.house import BEFORE, House, events
+from tests.project import BEFORE, Builds, Project, events
 
 D3 = Subject("d3", "north")
 RECORDS = [{**each, "phone": f"+3361234{number:04}", "size": number} for number, each in enumerate(events(60))]
@@ -23,42 +23,45 @@ PHONE = {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}
 SIZE = {"type": "integer", "do": {"round": {"to": 10}}}
 
 
+def filled_content(project: Project) -> None:
+    project.policy({"phone": PHONE, "size": SIZE})
+    project.pipeline(records={}, aggregates=None)
+    project.records(RECORDS)
+    run(project)
+
+
 @pytest.fixture(name="filled")
-def _filled(house: House) -> House:
-    house.policy({"phone": PHONE, "size": SIZE})
-    house.pipeline(records={}, aggregates=None)
-    house.brings(RECORDS)
-    run(house)
-    return house
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
-def run(house: House, **options: Any) -> Any:
-    return house.run(**{"at": None, "output": None, **options})
+def run(project: Project, **options: Any) -> Any:
+    return project.run(**{"at": None, "output": None, **options})
 
 
-def places(house: House) -> Places:
-    return Places(house.out / "ledger.db", keys=house.keys)
+def places(project: Project) -> Places:
+    return Places(project.out / "ledger.db", keys=project.keys)
 
 
-def corrected(house: House, **values: str | None) -> Correction:
-    return correct(D3, values, places(house), datetime.now(UTC), yes=True)
+def corrected(project: Project, **values: str | None) -> Correction:
+    return correct(D3, values, places(project), datetime.now(UTC), yes=True)
 
 
-def standing(house: House, name: str) -> list[Any]:
+def standing(project: Project, name: str) -> list[Any]:
     """What stands of the field, d3's records apart from the others."""
     from minimize.governance.subjects import view
 
-    (found,) = view([D3], places(house), datetime.now(UTC))
+    (found,) = view([D3], places(project), datetime.now(UTC))
     return [value for each in found.held for value in each.rows[name].to_pylist()]
 
 
-def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: House) -> None:
+def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:
     before = filled.files()
     assert correct(D3, {"phone": "+4915100009999"}, places(filled), datetime.now(UTC)).values == OF_D3
     assert filled.files() == before
 
 
-def test_a_value_stands_in_outputs_as_the_policy_releases_it(filled: House) -> None:
+def test_a_value_stands_in_outputs_as_the_policy_releases_it(filled: Project) -> None:
     done = corrected(filled, phone="+4915100009999", size="126")
     (receipt,) = done.receipts
     assert (receipt.kind, receipt.fields["phone"].changed) == ("correct", OF_D3)
@@ -67,7 +70,7 @@ def test_a_value_stands_in_outputs_as_the_policy_releases_it(filled: House) -> N
     minimize.verify(filled.out, keys=filled.keys)
 
 
-def test_values_of_others_stay_as_they_are(filled: House) -> None:
+def test_values_of_others_stay_as_they_are(filled: Project) -> None:
     before = [row["phone"] for row in filled.rows()]
     corrected(filled, phone="+4915100009999")
     left = [row["phone"] for row in filled.rows()]
@@ -75,15 +78,15 @@ def test_values_of_others_stay_as_they_are(filled: House) -> None:
     assert set(left) - {"****9999"} <= set(before)
 
 
-def test_a_later_run_of_what_happened_before_carries_the_correction(filled: House) -> None:
+def test_a_later_run_of_what_happened_before_carries_the_correction(filled: Project) -> None:
     corrected(filled, phone="+4915100009999")
-    filled.brings(RECORDS, BEFORE)
+    filled.records(RECORDS, BEFORE)
     run(filled, date=BEFORE)
     run(filled)
     assert standing(filled, "phone") == ["****9999"] * 2 * OF_D3
 
 
-def test_of_two_corrections_the_last_counts(filled: House) -> None:
+def test_of_two_corrections_the_last_counts(filled: Project) -> None:
     corrected(filled, phone="+4915100001111")
     corrected(filled, phone="+4915100002222")
     assert standing(filled, "phone") == ["****2222"] * OF_D3
@@ -91,42 +94,42 @@ def test_of_two_corrections_the_last_counts(filled: House) -> None:
     assert standing(filled, "phone") == ["****2222"] * OF_D3
 
 
-def test_a_value_can_be_put_right_to_none(filled: House) -> None:
+def test_a_value_can_be_put_right_to_none(filled: Project) -> None:
     corrected(filled, phone=None)
     assert standing(filled, "phone") == [None] * OF_D3
     run(filled)
     assert standing(filled, "phone") == [None] * OF_D3
 
 
-def test_where_an_output_cannot_tell_how_it_would_stand_the_old_value_goes(house: House) -> None:
+def test_where_an_output_cannot_tell_how_it_would_stand_the_old_value_goes(project: Project) -> None:
     cases = {"type": "string", "cases": [{"if": {"model": "A"}, "do": "keep"}], "otherwise": {"mask": {"keep_last": 4}}}
-    house.policy({"phone": cases})
-    house.pipeline(records={}, aggregates=None)
-    house.brings(RECORDS)
-    run(house)
-    corrected(house, phone="+4915100009999")
-    assert standing(house, "phone") == [None] * OF_D3
-    run(house)
-    assert set(standing(house, "phone")) == {"+4915100009999", "****9999"}
+    project.policy({"phone": cases})
+    project.pipeline(records={}, aggregates=None)
+    project.records(RECORDS)
+    run(project)
+    corrected(project, phone="+4915100009999")
+    assert standing(project, "phone") == [None] * OF_D3
+    run(project)
+    assert set(standing(project, "phone")) == {"+4915100009999", "****9999"}
 
 
-def test_what_a_gate_closed_stays_closed(house: House) -> None:
-    house.policy({"phone": {**PHONE, "feature": "location"}})
-    house.pipeline(records={}, aggregates=None)
-    (house.folder / "settings.csv").write_text("tenant_id,subject,setting,value,holder,valid_from,recorded_at\n")
-    house.brings(RECORDS)
-    run(house)
-    assert corrected(house, phone="+4915100009999").values == 0
-    assert standing(house, "phone") == [None] * OF_D3
+def test_what_a_gate_closed_stays_closed(project: Project) -> None:
+    project.policy({"phone": {**PHONE, "feature": "location"}})
+    project.pipeline(records={}, aggregates=None)
+    (project.folder / "settings.csv").write_text("tenant_id,subject,setting,value,holder,valid_from,recorded_at\n")
+    project.records(RECORDS)
+    run(project)
+    assert corrected(project, phone="+4915100009999").values == 0
+    assert standing(project, "phone") == [None] * OF_D3
 
 
-def test_no_value_stands_in_the_clear_in_the_ledger(filled: House) -> None:
+def test_no_value_stands_in_the_clear_in_the_ledger(filled: Project) -> None:
     corrected(filled, phone="+4915100009999")
     for path in filled.out.glob("ledger.db*"):
         assert b"4915100009999" not in path.read_bytes()
 
 
-def test_a_request_tells_of_it(filled: House) -> None:
+def test_a_request_tells_of_it(filled: Project) -> None:
     done = corrected(filled, phone="+4915100009999")
     with open_ledger(find_ledger(filled.out / "ledger.db")) as book:
         (status,) = statuses(book)
@@ -134,24 +137,24 @@ def test_a_request_tells_of_it(filled: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["event_id", "device_id", "tenant_id", "event_time", "nothing"])
-def test_who_and_when_cannot_be_corrected(filled: House, name: str) -> None:
+def test_who_and_when_cannot_be_corrected(filled: Project, name: str) -> None:
     with pytest.raises(ConfigurationError, match="no policy has a column"):
         corrected(filled, **{name: "x"})
 
 
-def test_a_value_of_another_type_is_refused_without_being_named(filled: House) -> None:
+def test_a_value_of_another_type_is_refused_without_being_named(filled: Project) -> None:
     with pytest.raises(ConfigurationError) as told:
         corrected(filled, size="CANARY")
     assert "CANARY" not in str(told.value)
 
 
-def test_a_whole_tenant_cannot_be_corrected(filled: House) -> None:
+def test_a_whole_tenant_cannot_be_corrected(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="one subject of one tenant"):
         correct(Subject(None, "north"), {"phone": "x"}, places(filled), datetime.now(UTC))
 
 
 def test_recipients_are_told_by_the_form_that_the_output_has_which_was_shared(
-    filled: House, monkeypatch: pytest.MonkeyPatch
+    filled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[frozenset[str]] = []
     monkeypatch.setattr(room, "acts", lambda _: ["an act"])

@@ -16,7 +16,7 @@ from minimize.governance.subjects import deleting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.job.house import BEFORE, DAY, House, events
+from tests.project import BEFORE, DAY, Builds, Project, events
 
 NOW = datetime.now(UTC)
 RECORDS = events(120)
@@ -30,12 +30,12 @@ COUNTS = {
 }
 
 
-def places(house: House) -> Places:
-    return Places(house.folder / "house.db", keys=house.keys)
+def places(project: Project) -> Places:
+    return Places(project.folder / "house.db", keys=project.keys)
 
 
-def deleted(house: House, *subjects: Subject, yes: bool = True, **options: Any) -> Deletion:
-    return delete(subjects, places(house), datetime.now(UTC), yes=yes, **options)
+def deleted(project: Project, *subjects: Subject, yes: bool = True, **options: Any) -> Deletion:
+    return delete(subjects, places(project), datetime.now(UTC), yes=yes, **options)
 
 
 def count(records: Iterable[dict[str, Any]], *subjects: Subject) -> int:
@@ -46,20 +46,23 @@ def count(records: Iterable[dict[str, Any]], *subjects: Subject) -> int:
     )
 
 
+def filled_content(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.records(RECORDS, BEFORE)
+    run(project)
+
+
 @pytest.fixture(name="filled")
-def _filled(house: House) -> House:
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.brings(RECORDS, BEFORE)
-    run(house)
-    return house
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
-def run(house: House, **options: Any) -> Any:
-    return house.run(**{"ledger": house.folder / "house.db", "at": None, "output": None, **options})
+def run(project: Project, **options: Any) -> Any:
+    return project.run(**{"ledger": project.folder / "house.db", "at": None, "output": None, **options})
 
 
-def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: House) -> None:
+def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:
     before = filled.files()
     plan = deleted(filled, D3, yes=False)
     assert plan.rows == 2 * count(RECORDS, D3)
@@ -69,7 +72,7 @@ def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: House) -> N
         assert statuses(book) == []
 
 
-def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: House) -> None:
+def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: Project) -> None:
     done = deleted(filled, D3, D4)
     (receipt,) = done.receipts
     assert (receipt.kind, receipt.gated_by.erased) == ("delete", 2 * count(RECORDS, D3, D4))
@@ -78,28 +81,28 @@ def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: House) -
     minimize.verify(filled.out, keys=filled.keys)
 
 
-def test_a_whole_tenant_goes(filled: House) -> None:
+def test_a_whole_tenant_goes(filled: Project) -> None:
     deleted(filled, Subject(None, "south"))
     assert {row["tenant_id"] for row in filled.rows()} == {"north"}
 
 
-def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: House) -> None:
+def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: Project) -> None:
     done = deleted(filled, Subject("d3"))
     assert {each.tenant for each in done.whose} == {"north", "south"}
     assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_files_that_hold_nobody_of_them_keep_their_bytes(house: House) -> None:
-    house.pipeline(aggregates=None)
-    house.brings([each for each in RECORDS if each["device_id"] != "d3"], BEFORE)
-    house.brings(RECORDS)
-    run(house)
-    before = {name for name in house.files() if BEFORE in name}
-    deleted(house, D3)
-    assert {name for name in house.files() if BEFORE in name} == before
+def test_files_that_hold_nobody_of_them_keep_their_bytes(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records([each for each in RECORDS if each["device_id"] != "d3"], BEFORE)
+    project.records(RECORDS)
+    run(project)
+    before = {name for name in project.files() if BEFORE in name}
+    deleted(project, D3)
+    assert {name for name in project.files() if BEFORE in name} == before
 
 
-def test_no_dictionary_of_a_file_knows_who_is_gone(filled: House) -> None:
+def test_no_dictionary_of_a_file_knows_who_is_gone(filled: Project) -> None:
     form = {row["device_id"] for row in filled.rows()}
     deleted(filled, D3)
     left = {row["device_id"] for row in filled.rows()}
@@ -110,47 +113,50 @@ def test_no_dictionary_of_a_file_knows_who_is_gone(filled: House) -> None:
         assert gone not in table["device_id"].combine_chunks().dictionary.to_pylist()
 
 
-def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: House) -> None:
+def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: Project) -> None:
     deleted(filled, D3)
-    filled.brings(RECORDS, name="late")
+    filled.records(RECORDS, name="late")
     receipt = run(filled, date=DAY)
     assert receipt.gated_by.erased == 2 * count(RECORDS, D3)
     assert view([D3], places(filled), NOW)[0].rows == 0
 
 
-def test_every_output_that_the_ledger_knows_is_looked_at(filled: House) -> None:
+def test_every_output_that_the_ledger_knows_is_looked_at(filled: Project) -> None:
     run(filled, output=filled.folder / "other")
     done = deleted(filled, D3)
     assert len(done.receipts) == 2
     assert len(filled.rows(output=filled.folder / "other")) == 2 * (len(RECORDS) - count(RECORDS, D3))
 
 
+def counted_content(project: Project) -> None:
+    project.pipeline(aggregates=COUNTS)
+    project.records(RECORDS)
+    run(project)
+
+
 @pytest.fixture(name="counted")
-def _counted(house: House) -> House:
-    house.pipeline(aggregates=COUNTS)
-    house.brings(RECORDS)
-    run(house)
-    return house
+def _counted(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, counted_content)
 
 
-def devices(house: House) -> dict[str, int]:
-    return {row["tenant"]: row["devices"] for row in house.rows("daily")}
+def devices(project: Project) -> dict[str, int]:
+    return {row["tenant"]: row["devices"] for row in project.rows("daily")}
 
 
-def test_an_aggregate_that_would_tell_of_few_stays_and_is_named(counted: House) -> None:
+def test_an_aggregate_that_would_tell_of_few_stays_and_is_named(counted: Project) -> None:
     done = deleted(counted, D3)
     assert done.stays == {"checkins": {"daily": [DAY]}}
     assert devices(counted) == {"north": 11, "south": 11}
 
 
-def test_an_aggregate_is_counted_anew_where_no_difference_tells_of_few(counted: House) -> None:
+def test_an_aggregate_is_counted_anew_where_no_difference_tells_of_few(counted: Project) -> None:
     done = deleted(counted, Subject("d5", "north"), Subject("d7", "north"))
     assert done.stays == {}
     assert devices(counted) == {"north": 9, "south": 11}
     minimize.verify(counted.out, keys=counted.keys)
 
 
-def test_a_request_is_a_record_with_a_deadline(filled: House) -> None:
+def test_a_request_is_a_record_with_a_deadline(filled: Project) -> None:
     done = deleted(filled, D3)
     with open_ledger(find_ledger(filled.folder / "house.db")) as book:
         (status,) = statuses(book)
@@ -161,7 +167,7 @@ def test_a_request_is_a_record_with_a_deadline(filled: House) -> None:
 
 
 def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
-    filled: House, monkeypatch: pytest.MonkeyPatch
+    filled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(filled, output=filled.folder / "other")
     real, calls = room._Deleting._carried_out, []
@@ -182,24 +188,24 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
     assert view([D3], places(filled), NOW)[0].rows == 0
 
 
-def test_what_is_left_fails_the_check(filled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room._Deleting, "_carried_out", lambda *_: ())
     with pytest.raises(CheckFailed, match="2 files still hold"):
         deleted(filled, D3)
 
 
-def test_who_stands_nowhere_wants_a_tenant(filled: House) -> None:
+def test_who_stands_nowhere_wants_a_tenant(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="stands in no output"):
         deleted(filled, Subject("d99"))
     assert deleted(filled, Subject("d99", "north")).rows == 0
 
 
-def test_a_field_that_no_policy_has_names_nobody(filled: House) -> None:
+def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"has a field modle \(hint: did you mean model\?"):
         deleted(filled, Subject("d3", "north", "modle"))
 
 
-def test_a_tenant_that_nothing_names_is_noticed(filled: House) -> None:
+def test_a_tenant_that_nothing_names_is_noticed(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"names the tenant nroth .*is it spelled so"):
         deleted(filled, Subject("d3", "nroth"))
     assert deleted(filled, Subject("d3", "nroth"), unseen=True).rows == 0

@@ -12,30 +12,33 @@ from minimize.encryption import material_of
 from minimize.governance.custody.shredding import shred
 from minimize.governance.subjects import Subject, delete, view
 from minimize.switching import House as Places
-from tests.job.house import House, events
+from tests.project import Builds, Project, events
 
 RECORDS = events(120)
 DEVICE = Subject("d3", "north")
 HIS = sum(each["tenant_id"] == "north" and each["device_id"] == "d3" for each in RECORDS)
 
 
+def filled_content(project: Project) -> None:
+    project.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    project.records(RECORDS)
+    project.run(ledger=project.folder / "house.db", at=None, output=None)
+
+
 @pytest.fixture(name="filled")
-def _filled(house: House) -> House:
-    house.pipeline(aggregates=None, records={"encrypt": "by_category"})
-    house.brings(RECORDS)
-    house.run(ledger=house.folder / "house.db", at=None, output=None)
-    return house
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
 
 
-def places(house: House) -> Places:
-    return Places(house.folder / "house.db", keys=house.keys)
+def places(project: Project) -> Places:
+    return Places(project.folder / "house.db", keys=project.keys)
 
 
-def test_a_device_is_seen(filled: House) -> None:
+def test_a_device_is_seen(filled: Project) -> None:
     assert view([DEVICE], places(filled), datetime.now(UTC))[0].rows == HIS > 0
 
 
-def test_a_device_is_deleted_and_the_rest_stays_encrypted(filled: House) -> None:
+def test_a_device_is_deleted_and_the_rest_stays_encrypted(filled: Project) -> None:
     [receipt] = delete([DEVICE], places(filled), datetime.now(UTC), yes=True).receipts
     assert len(filled.rows(keys=filled.keys)) == len(RECORDS) - HIS
     assert view([DEVICE], places(filled), datetime.now(UTC))[0].rows == 0
@@ -44,21 +47,21 @@ def test_a_device_is_deleted_and_the_rest_stays_encrypted(filled: House) -> None
     minimize.verify(filled.out, keys=filled.keys)
 
 
-def test_a_pseudonym_is_looked_up_by_the_index(filled: House) -> None:
+def test_a_pseudonym_is_looked_up_by_the_index(filled: Project) -> None:
     found = minimize.read(filled.out, keys=filled.keys)
     pseudonym = found["device_id"][0].as_py()
     alone = minimize.read(filled.out, keys=filled.keys, subjects=pseudonym)
     assert alone.num_rows == found["device_id"].to_pylist().count(pseudonym)
 
 
-def test_where_keys_were_destroyed_nobody_is_found_and_the_files_are_named(filled: House) -> None:
+def test_where_keys_were_destroyed_nobody_is_found_and_the_files_are_named(filled: Project) -> None:
     shred(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
     [seen] = view([DEVICE], places(filled), datetime.now(UTC))
     assert seen.rows == 0
     assert [each.why for each in seen.blind] == ["its keys were destroyed, so that nobody can read it any more"]
 
 
-def test_a_deletion_is_carried_out_where_other_files_cannot_be_read_any_more(filled: House) -> None:
+def test_a_deletion_is_carried_out_where_other_files_cannot_be_read_any_more(filled: Project) -> None:
     shred(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
     done = delete([DEVICE], places(filled), datetime.now(UTC), yes=True)
     assert not done.receipts

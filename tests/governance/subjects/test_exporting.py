@@ -15,27 +15,31 @@ import pytest
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.subjects import Exported, Subject, export, view
 from minimize.switching import House as Places
-from tests.job.house import AT, BEFORE, House, events
+from tests.project import AT, BEFORE, Builds, Project, events
 
 RECORDS = events(120)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def exported(house: House, *subjects: Subject, **options: Any) -> tuple[Exported, ...]:
-    places = Places(keys=house.keys, ledger=house.out / "ledger.db")
-    return export(view(subjects or [Subject("d3")], places, AT), house.folder / "export", places, **options)
+def exported(project: Project, *subjects: Subject, **options: Any) -> tuple[Exported, ...]:
+    places = Places(keys=project.keys, ledger=project.out / "ledger.db")
+    return export(view(subjects or [Subject("d3")], places, AT), project.folder / "export", places, **options)
+
+
+def published(project: Project) -> None:
+    project.records(RECORDS)
+    project.records(RECORDS, BEFORE)
+    project.run()
 
 
 @pytest.fixture(name="folder")
-def _folder(house: House) -> Path:
-    house.brings(RECORDS)
-    house.brings(RECORDS, BEFORE)
-    house.run()
-    return house.folder / "export"
+def _folder(builds: Builds, project: Project) -> Path:
+    builds.fill(project, published)
+    return project.folder / "export"
 
 
-def test_records_come_as_json_csv_and_parquet(house: House, folder: Path) -> None:
-    (done,) = exported(house)
+def test_records_come_as_json_csv_and_parquet(project: Project, folder: Path) -> None:
+    (done,) = exported(project)
     assert done.rows == 2 * OF_D3
     with (folder / "1-checkins.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 2 * OF_D3
@@ -44,21 +48,21 @@ def test_records_come_as_json_csv_and_parquet(house: House, folder: Path) -> Non
     assert duckdb.read_parquet(str(folder / "1-checkins.parquet")).shape[0] == 2 * OF_D3
 
 
-def test_only_the_formats_that_are_asked_for_are_written(house: House, folder: Path) -> None:
-    (done,) = exported(house, formats=["csv"])
+def test_only_the_formats_that_are_asked_for_are_written(project: Project, folder: Path) -> None:
+    (done,) = exported(project, formats=["csv"])
     assert {each for each in done.files if each[0] == "1"} == {"1-checkins.csv"}
     with pytest.raises(ConfigurationError, match="no format xml"):
-        exported(house, formats=["xml"])
+        exported(project, formats=["xml"])
 
 
-def test_everything_is_its_owners_alone(house: House, folder: Path) -> None:
-    exported(house)
+def test_everything_is_its_owners_alone(project: Project, folder: Path) -> None:
+    exported(project)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_what_the_organization_leaves_out_is_in_no_file(house: House, folder: Path) -> None:
-    exported(house, redact=["model"])
+def test_what_the_organization_leaves_out_is_in_no_file(project: Project, folder: Path) -> None:
+    exported(project, redact=["model"])
     assert b"model" not in (folder / "1-checkins.csv").read_bytes()
     assert "model" not in pl.read_parquet(folder / "1-checkins.parquet").columns
     body = json.loads((folder / "view.json").read_text())
@@ -66,33 +70,33 @@ def test_what_the_organization_leaves_out_is_in_no_file(house: House, folder: Pa
     assert all("model" not in each["fields"] for each in body["held"])
 
 
-def test_several_subjects_have_a_folder_each(house: House, folder: Path) -> None:
-    first, second = exported(house, Subject("d3"), Subject("d4"))
+def test_several_subjects_have_a_folder_each(project: Project, folder: Path) -> None:
+    first, second = exported(project, Subject("d3"), Subject("d4"))
     assert (first.folder, second.folder) == (folder / "1", folder / "2")
     assert second.rows == 2 * sum(each["device_id"] == "d4" for each in RECORDS)
 
 
-def test_an_export_is_never_written_over_another(house: House, folder: Path) -> None:
-    exported(house)
+def test_an_export_is_never_written_over_another(project: Project, folder: Path) -> None:
+    exported(project)
     with pytest.raises(OutputError, match="there already"):
-        exported(house)
+        exported(project)
 
 
 def test_entries_of_the_log_in_which_the_subject_acts_go_along(
-    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "d3")
-    house.run()
-    (done,) = exported(house)
+    project.run()
+    (done,) = exported(project)
     lines = [json.loads(line) for line in (folder / "audit.ndjson").read_text().splitlines()]
     assert len(lines) == done.audit > 0
     assert {line["event"]["actor"]["user"] for line in lines} == {"d3"}
 
 
-def test_nested_columns_are_json_text_in_csv(house: House) -> None:
-    house.policy({"/apps/*/name": {"type": "string", "do": "keep"}})
-    house.brings({**each, "apps": [{"name": "a"}, {"name": "b"}]} for each in RECORDS)
-    house.run()
-    exported(house)
-    with (house.folder / "export" / "1-checkins.csv").open(newline="") as file:
+def test_nested_columns_are_json_text_in_csv(project: Project) -> None:
+    project.policy({"/apps/*/name": {"type": "string", "do": "keep"}})
+    project.records({**each, "apps": [{"name": "a"}, {"name": "b"}]} for each in RECORDS)
+    project.run()
+    exported(project)
+    with (project.folder / "export" / "1-checkins.csv").open(newline="") as file:
         assert json.loads(next(csv.DictReader(file))["apps"]) == [{"name": "a"}, {"name": "b"}]

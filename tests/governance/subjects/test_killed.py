@@ -15,7 +15,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
 from tests.governance.subjects.test_deleting import NOW, RECORDS, count, run
-from tests.job.house import BEFORE, House
+from tests.project import BEFORE, Project
 
 pytestmark = pytest.mark.nightly
 
@@ -33,15 +33,15 @@ D3 = Subject("d3", "north")
         "receipt.after",
     ],
 )
-def test_killed_on_its_way_it_is_gone_on_with(house: House, point: str) -> None:
-    house.pipeline(aggregates=None)
-    house.brings(RECORDS)
-    house.brings(RECORDS, BEFORE)
-    run(house)
-    other = house.folder / "other"
-    run(house, output=other)
-    ledger = house.folder / "house.db"
-    words = ["subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", house.keys, "--yes"]
+def test_killed_on_its_way_it_is_gone_on_with(project: Project, point: str) -> None:
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.records(RECORDS, BEFORE)
+    run(project)
+    other = project.folder / "other"
+    run(project, output=other)
+    ledger = project.folder / "house.db"
+    words = ["subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", project.keys, "--yes"]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     killed = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
     assert killed.returncode == KILLED
@@ -51,7 +51,7 @@ def test_killed_on_its_way_it_is_gone_on_with(house: House, point: str) -> None:
         (status,) = statuses(book)
     assert status.last.state == "done"
     assert status.last.asked_at < status.last.recorded_at
-    for output in (house.out, other):
-        minimize.verify(output, keys=house.keys)
-        assert len(house.rows(output=output)) == 2 * (len(RECORDS) - count(RECORDS, D3))
-    assert view([D3], Places(ledger, keys=house.keys), NOW)[0].rows == 0
+    for output in (project.out, other):
+        minimize.verify(output, keys=project.keys)
+        assert len(project.rows(output=output)) == 2 * (len(RECORDS) - count(RECORDS, D3))
+    assert view([D3], Places(ledger, keys=project.keys), NOW)[0].rows == 0

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from minimize.governance.subjects import Subject, view
 from minimize.governance.subjects.page import html
 from minimize.switching import House as Places
-from tests.job.house import AT, House, events
+from tests.project import AT, Project, events
 
 
 class Tags(HTMLParser):
@@ -27,16 +27,16 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def page(house: House, subject: Subject, *without: str) -> str:
-    house.brings(events(40))
-    house.run()
-    found = view([subject], Places(house.out / "ledger.db", keys=house.keys), AT)
+def page(project: Project, subject: Subject, *without: str) -> str:
+    project.records(events(40))
+    project.run()
+    found = view([subject], Places(project.out / "ledger.db", keys=project.keys), AT)
     return html(found, redacted=without)
 
 
-def test_a_page_says_where_in_which_form_and_until_when(house: House) -> None:
-    house.policy(retention="30d")
-    text = page(house, Subject("d3", "south"))
+def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> None:
+    project.policy(retention="30d")
+    text = page(project, Subject("d3", "south"))
     assert "What is held of d3 of south" in text
     assert "pseudonymize" in text
     assert "kept until" in text
@@ -45,9 +45,9 @@ def test_a_page_says_where_in_which_form_and_until_when(house: House) -> None:
     assert (tags.open, tags.fetched) == ([], [])
 
 
-def test_whatever_stands_there_is_escaped(house: House) -> None:
-    assert "<b>d3" not in page(house, Subject("<b>d3", "south"))
+def test_whatever_stands_there_is_escaped(project: Project) -> None:
+    assert "<b>d3" not in page(project, Subject("<b>d3", "south"))
 
 
-def test_a_column_that_is_left_out_is_nowhere_on_it(house: House) -> None:
-    assert "model" not in page(house, Subject("d3", "south"), "model")
+def test_a_column_that_is_left_out_is_nowhere_on_it(project: Project) -> None:
+    assert "model" not in page(project, Subject("d3", "south"), "model")

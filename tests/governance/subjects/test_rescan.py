@@ -11,20 +11,20 @@ import pytest
 from minimize.governance.subjects.outputs import Output, outputs
 from minimize.governance.subjects.rescan import hidden
 from minimize.keys import Keyring
-from tests.job.house import House, events
+from tests.project import Project, events
 
 
-def standing(house: House) -> tuple[tuple[Output, ...], str, Keyring]:
-    house.brings(events(120))
-    house.run()
-    found = outputs(None, [house.out])[0]
+def standing(project: Project) -> tuple[tuple[Output, ...], str, Keyring]:
+    project.records(events(120))
+    project.run()
+    found = outputs(None, [project.out])[0]
     (path,) = [file.path for _, file in found[0].files()]
-    return found, path, Keyring.load(house.keys)
+    return found, path, Keyring.load(project.keys)
 
 
-def rewritten(house: House, path: str, name: str, *, cleanly: bool, **options: Any) -> None:
+def rewritten(project: Project, path: str, name: str, *, cleanly: bool, **options: Any) -> None:
     """The file without the records of one value of a column: with its entry in the dictionary, or without."""
-    full = house.out / path
+    full = project.out / path
     table = pq.read_table(full, partitioning=None)
     column = table[name].combine_chunks().dictionary_encode()
     table = table.set_column(
@@ -38,32 +38,32 @@ def rewritten(house: House, path: str, name: str, *, cleanly: bool, **options: A
 
 
 @pytest.mark.parametrize("cleanly", [True, False])
-def test_an_entry_that_no_record_has_is_noticed(house: House, *, cleanly: bool) -> None:
-    found, path, keys = standing(house)
-    rewritten(house, path, "device_id", cleanly=cleanly)
+def test_an_entry_that_no_record_has_is_noticed(project: Project, *, cleanly: bool) -> None:
+    found, path, keys = standing(project)
+    rewritten(project, path, "device_id", cleanly=cleanly)
     assert list(hidden(found, [path], keys)) == ([] if cleanly else [path])
 
 
-def test_a_field_by_which_somebody_was_named_is_looked_at_too(house: House) -> None:
-    found, path, keys = standing(house)
-    rewritten(house, path, "model", cleanly=False)
+def test_a_field_by_which_somebody_was_named_is_looked_at_too(project: Project) -> None:
+    found, path, keys = standing(project)
+    rewritten(project, path, "model", cleanly=False)
     assert list(hidden(found, [path], keys)) == []
     assert list(hidden(found, [path], keys, {"model"})) == [path]
 
 
-def test_only_files_that_were_written_anew_are_looked_at(house: House) -> None:
-    found, path, keys = standing(house)
-    rewritten(house, path, "device_id", cleanly=False)
+def test_only_files_that_were_written_anew_are_looked_at(project: Project) -> None:
+    found, path, keys = standing(project)
+    rewritten(project, path, "device_id", cleanly=False)
     assert list(hidden(found, [], keys)) == []
 
 
-def test_a_dictionary_that_grows_over_many_values_is_no_fault(house: House) -> None:
+def test_a_dictionary_that_grows_over_many_values_is_no_fault(project: Project) -> None:
     records = [{**each, "device_id": f"{'d' * 40}{number % 9000}"} for number, each in enumerate(events(20_000))]
-    house.pipeline(aggregates=None)
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
-    house.pipeline(records={}, aggregates=None)
-    house.brings(records)
-    house.run()
-    found = outputs(None, [house.out])[0]
+    project.pipeline(aggregates=None)
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    project.pipeline(records={}, aggregates=None)
+    project.records(records)
+    project.run()
+    found = outputs(None, [project.out])[0]
     (path,) = [file.path for _, file in found[0].files()]
-    assert list(hidden(found, [path], Keyring.load(house.keys))) == []
+    assert list(hidden(found, [path], Keyring.load(project.keys))) == []

@@ -10,15 +10,15 @@ import pytest
 from minimize.report.facts import Bits, Facts, Partition
 from minimize.report.plots import pictures
 from minimize.report.rounding import Count
-from tests.job.house import House, events
+from tests.project import Project, events
 from tests.report.telling import facts
 
 
 @pytest.fixture(name="found")
-def _found(house: House) -> Facts:
-    house.brings([*events(60), *["broken"] * 6])
-    house.run()
-    return facts(house)
+def _found(project: Project) -> Facts:
+    project.records([*events(60), *["broken"] * 6])
+    project.run()
+    return facts(project)
 
 
 def says(found: Facts, name: str) -> str:

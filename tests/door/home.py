@@ -1,4 +1,4 @@
-"""A house with a door: an output with tokens, pseudonyms and counts, people with roles, and a ledger."""
+"""A project with a door: an output with tokens, pseudonyms and counts, people with roles, and a ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from minimize.ledger.audit import Wanted, told
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
 from minimize.switching import House as Places
-from tests.job.house import AT, DAY, House, built, event
+from tests.project import AT, DAY, Project, event, new_project
+from tests.world import assignment
 
 PURPOSE = "customer_support"
 INCIDENT = "INC-7"
@@ -58,12 +59,6 @@ AGGREGATES: dict[str, Any] = {
 }
 
 
-def given(role: str, *users: str, groups: tuple[str, ...] = (), **scope: Any) -> dict[str, Any]:
-    """An assignment, everywhere where nothing else is said."""
-    where = {"tenants": "all", "datasets": "all", **scope}
-    return {"role": role, "members": {"users": list(users), "groups": list(groups)}, "scope": where}
-
-
 ACCESS: dict[str, Any] = {
     "version": 1,
     "groups": {"support": ["sam", "sue"]},
@@ -76,14 +71,14 @@ ACCESS: dict[str, Any] = {
         "insider": {"copy": "analyst", "allow": ["dataset/read:identified"]},
     },
     "assignments": [
-        given("analyst", "ann"),
-        given("analyst", "nora", tenants=["north"]),
-        given("by_day", "dan"),
-        given("coarse", "cora"),
-        given("insider", "ian", tenants=["north"]),
-        given("operator", "otto"),
-        given("support_engineer", groups=("support",)),
-        given("privacy_officer", "pia", "pit"),
+        assignment("analyst", "ann"),
+        assignment("analyst", "nora", tenants=["north"]),
+        assignment("by_day", "dan"),
+        assignment("coarse", "cora"),
+        assignment("insider", "ian", tenants=["north"]),
+        assignment("operator", "otto"),
+        assignment("support_engineer", groups=("support",)),
+        assignment("privacy_officer", "pia", "pit"),
     ],
 }
 
@@ -111,7 +106,7 @@ class Time:
 class Home:
     """Everything that a door needs, and what becomes of it."""
 
-    house: House
+    project: Project
     ledger: Ledger
     keys: Keyring
     time: Time
@@ -120,7 +115,7 @@ class Home:
 
     @property
     def folder(self) -> Path:
-        return self.house.folder
+        return self.project.folder
 
     @property
     def access(self) -> Path:
@@ -132,8 +127,8 @@ class Home:
         os.utime(self.access, ns=(0, self.access.stat().st_mtime_ns + 1))
 
     def door(self) -> Door:
-        """A door with the house's clock."""
-        found = Door(datasets_at([self.house.out]), self.access, self.ledger, self.keys, self.time)
+        """A door with the project's clock."""
+        found = Door(datasets_at([self.project.out]), self.access, self.ledger, self.keys, self.time)
         self.doors.append(found)
         return found
 
@@ -179,8 +174,8 @@ class Home:
 
     def run(self, count: int = ROWS, first: int = 0, day: str = DAY, **options: Any) -> None:
         """A run over so many check-ins."""
-        self.house.brings([checkin(number) for number in range(first, first + count)], day)
-        self.house.run(date=day, **options)
+        self.project.records([checkin(number) for number in range(first, first + count)], day)
+        self.project.run(date=day, **options)
 
 
 def changes_of(event: dict[str, Any]) -> dict[str, Any]:
@@ -188,18 +183,23 @@ def changes_of(event: dict[str, Any]) -> dict[str, Any]:
     return {each["name"]: each["new"] for each in event["resources"][0]["changed_properties"]}
 
 
+def build(folder: Path) -> None:
+    """A project with an access file, a ledger and one day of published output."""
+    project = new_project(folder, ("device", "support"))
+    project.policy(FIELDS)
+    records = {"must_be": "identified", "encrypt": "by_category"}
+    project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES)
+    project.write("minimize", {"access": "access.yaml", "ledger": "ledger.db"})
+    project.write("access", ACCESS)
+    project.records(map(checkin, range(ROWS)))
+    project.run(date=DAY, ledger=folder / "ledger.db")
+
+
 @contextmanager
 def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """A house with a door, and one day of data behind it."""
+    """A copy of it in a folder, which becomes the current one."""
     monkeypatch.chdir(folder)
-    house = built(folder, ("device", "support"))
-    house.policy(FIELDS)
-    house.pipeline(purpose=PURPOSE, records={"must_be": "identified", "encrypt": "by_category"}, aggregates=AGGREGATES)
-    (folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
-    keys = Keyring.load(house.keys)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(folder / "ledger.db"))
-    with open_ledger(find_ledger(folder / "ledger.db"), create=True) as ledger:
-        found = Home(house, ledger, keys, Time(), monkeypatch)
-        found.rules()
-        found.run()
-        yield found
+    project = Project(folder)
+    with open_ledger(find_ledger(folder / "ledger.db")) as ledger:
+        yield Home(project, ledger, Keyring.load(project.keys), Time(), monkeypatch)

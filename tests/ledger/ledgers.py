@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger import Actor, Address, Change, Event, Resource
+from minimize.ledger import Actor, Address, Change, Event, Resource, find_ledger
 from minimize.ledger.audit import append
 from minimize.ledger.chain import Head
 from minimize.ledger.ledger import Ledger, open_ledger
@@ -42,6 +42,11 @@ def keyring(folder: Path, name: str = "test.keys") -> Keyring:
 
 def opened(address: Address, **options: Any) -> Ledger:
     return open_ledger(address, **{"create": True, "patience": 2.0} | options)
+
+
+def empty(folder: Path) -> None:
+    """Makes an empty ledger in a folder."""
+    opened(find_ledger(folder / "ledger.db")).close()
 
 
 def tells(ledger: Ledger, keys: Keyring, *events: Event) -> Head:

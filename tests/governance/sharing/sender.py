@@ -1,4 +1,4 @@
-"""A house that shares: a policy, two recipients, a ledger with consents, and some records; every part may be changed."""
+"""A sender of records: a policy, a recipient, a ledger with consents, and some records, all of which a test may change."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from minimize.governance.recipients.subprocessors import Subprocessor
 from minimize.governance.sharing.act import Act, act
 from minimize.governance.sharing.asked import Places, resolve
 from minimize.governance.sharing.handing import moments
-from minimize.keys import Keyring, new_keyring
+from minimize.keys import Keyring
 from minimize.ledger import Actor, Event, find_ledger
 from minimize.ledger.consents import Act as Consent
 from minimize.ledger.consents import record
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
+from tests.project import AT, Project, write_keyring
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 EVENT = NOW - timedelta(hours=2)
@@ -108,8 +109,8 @@ def changed(model: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class House:
-    """Where a test shares from."""
+class Sender:
+    """What a test shares from."""
 
     folder: Path
     vendor: Mapping[str, Any] = field(default_factory=lambda: VENDOR)
@@ -120,7 +121,9 @@ class House:
     @cached_property
     def keys(self) -> Keyring:
         path = self.folder / "test.keys"
-        return Keyring.load(path) if path.exists() else new_keyring(path, ["device", "other", "user"], now=NOW)
+        if not path.exists():
+            write_keyring(path, ("device", "other", "user"))
+        return Keyring.load(path)
 
     @property
     def ledger(self) -> Path:
@@ -138,13 +141,13 @@ class House:
     def policy(self) -> Policy:
         return policy_from(self.policy_)
 
-    def with_(self, **changes: Any) -> House:
+    def with_(self, **changes: Any) -> Sender:
         return replace(self, **changes)
 
-    def vendor_with(self, path: str, value: Any) -> House:
+    def vendor_with(self, path: str, value: Any) -> Sender:
         return replace(self, vendor=changed(self.vendor, path, value))
 
-    def says(
+    def consent(
         self,
         tenant: str,
         state: str = "given",
@@ -154,13 +157,13 @@ class House:
         expires_at: datetime | None = None,
         terms: Recipient | None = None,
     ) -> None:
-        """Takes down an act about a consent."""
+        """Records an act about a consent."""
         about = terms or self.recipient
         text = terms_of(about, function).text
         acted = Consent(tenant, about.recipient, function, state, text, "admin", at, expires_at, at)
-        told = Event(component="t", actor=ANN, activity="consent", time=at, operation=state, category="sharing")
+        audited = Event(component="t", actor=ANN, activity="consent", time=at, operation=state, category="sharing")
         with open_ledger(find_ledger(self.ledger), create=True) as ledger:
-            record(ledger, [acted], [told], self.keys)
+            record(ledger, [acted], [audited], self.keys)
 
     def write(self) -> Path:
         """The recipient as a file of its folder."""
@@ -168,9 +171,9 @@ class House:
         path.write_text(json.dumps(self.vendor))
         return path
 
-    def agree(self, *tenants: str) -> House:
+    def agree(self, *tenants: str) -> Sender:
         for tenant in tenants:
-            self.says(tenant)
+            self.consent(tenant)
         return self
 
     def act(
@@ -198,3 +201,48 @@ class House:
 
     def dry(self, data: Any = RECORDS, **asked: Any) -> Any:
         return self.act(data, dry=True, **asked).dry()
+
+
+# From the output of a pipeline
+
+SHARED = {
+    "device_id": {"role": "identifier", "do": "keep"},
+    "event_time": {"type": "timestamp", "do": "keep"},
+    "battery": {"type": "double", "do": "keep"},
+    "latitude": {"type": "double", "do": "keep"},
+    "model": {"do": "keep"},
+}
+SYNC = {"direction": "outbound", "purpose": "service_maintenance", "text_version": 1, "text": "…", "fields": SHARED}
+CONTRACT = {**VENDOR["contract"], "permitted_fields": list(SHARED)}
+
+
+def vendor(name: str = "vendor", **changes: Any) -> Any:
+    said = {**VENDOR, "recipient": name, "contract": CONTRACT, "functions": {"sync": SYNC}, **changes}
+    return recipient_from(said)
+
+
+def ready(project: Project) -> Project:
+    """The same house, with a run of its day, and the consent of north."""
+    project.run(date="2026-11-24")
+    agree(project, vendor(), "sync", "north")
+    return project
+
+
+def agree(project: Project, recipient: Any, function: str, *tenants: str) -> None:
+    """Records that tenants agree."""
+    text = terms_of(recipient, function).text
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    acts = [Consent(name, "vendor", function, "given", text, "admin", since, None, AT) for name in tenants]
+    audited = Event(component="t", actor=ANN, activity="consent", time=AT, operation="given", category="sharing")
+    with open_ledger(find_ledger(project.out / "ledger.db"), create=True) as ledger:
+        record(ledger, acts, [audited] * len(acts), Keyring.load(project.keys))
+
+
+def acting(project: Project, data: Any, recipient: Any = None, function: str = "sync", **asked: Any) -> Act:
+    nobody = Recipients(project.folder, Subprocessors())
+    places = Places(pipeline=project.folder, keys=project.keys, ledger=project.out / "ledger.db", recipients=nobody)
+    return act(resolve(recipient or vendor(), function, places, whens=(AT,), **asked), data, lambda: AT)
+
+
+def shared(project: Project, data: Any, **asked: Any) -> pa.Table:
+    return acting(project, data, **asked).wet(data, None).given

@@ -1,9 +1,9 @@
-"""A small house of daily outputs: positions, applications, telephone numbers; tenants that close, devices that change hands."""
+"""A project with daily outputs: positions, applications, telephone numbers; tenants close, and devices change hands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,7 @@ from minimize.governance.retention.expire import Expired, Expiry, expire, resolv
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.written import Written
 from minimize.io.stored import Stored, open_stored
-from minimize.keys import new_keyring
-from minimize.receipt import Receipt
-from tests.files import Files, declared
+from tests.project import Project
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIELDS: dict[str, Any] = {
@@ -119,54 +117,43 @@ class Row:
 
 
 @dataclass(frozen=True)
-class House(Files):
-    """A folder with policy, pipeline, settings, data and keys."""
+class Daily(Project):
+    """A folder with policy, pipeline, settings, data and a keyring, whose output grows old."""
 
-    def policy(self, fields: Mapping[str, Any] | None = None, **changes: Any) -> None:
-        self.says("policy", POLICY, **{"fields": declared(FIELDS, fields), **changes})
+    base_policy: Mapping[str, Any] = field(default_factory=lambda: POLICY)
+    base_pipeline: Mapping[str, Any] = field(default_factory=lambda: PIPELINE)
+    settings: str = SETTINGS
 
-    def brings(self, rows: Iterable[Row], day: date | str) -> None:
+    def collect(self, rows: Iterable[Row], day: date | str) -> None:
+        """Writes the events of a day."""
         self.lines(f"data/{day}/a.ndjson", (row.line() for row in rows))
 
-    def asked(self, at: datetime, *events: Event) -> Expiry:
-        """An expiry as it is resolved, after some events."""
+    def plan(self, at: datetime, *events: Event) -> Expiry:
+        """The expiry at a time, after some events."""
         made = resolved(self.out, at=at, keys=self.keys)
         return replace(made, asked=replace(made.asked, events=events))
 
-    def files(self, at: datetime, *events: Event) -> list[tuple[Written, Stored, Orders]]:
+    def orders(self, at: datetime, *events: Event) -> list[tuple[Written, Stored, Orders]]:
         """The files of records with their receipts, and what an expiry orders for each."""
-        made = self.asked(at, *events)
+        made = self.plan(at, *events)
         known = [(written, open_stored(self.out, file.path)) for written, file in made.standing("records")]
         return [(written, stored, made.asked.orders(written, stored, "records")) for written, stored in known]
-
-    def run(self, day: date | str | None = None, at: datetime | None = None, **options: Any) -> Receipt:
-        return minimize.run(self.folder, date=day, at=at, output=self.out, keys=self.keys, **options)
 
     def expire(self, at: datetime, **options: Any) -> Expired:
         return expire(self.out, **{"at": at, "keys": self.keys, "yes": True, **options})
 
     def events(self, *rows: str) -> Path:
+        """Writes a file of lifecycle events."""
         path = self.folder / "events.csv"
         path.write_text("\n".join(["tenant_id,subject,event,at", *rows]) + "\n")
         return path
 
-    def rows(self, name: str = "records") -> list[dict[str, Any]]:
-        if not minimize.files(self.out, name):
-            return []
-        found = minimize.read(self.out, name).to_pylist()
-        return sorted(found, key=str)
+    def rows(self, name: str = "records", output: Any = None, **options: Any) -> list[dict[str, Any]]:
+        """The published rows of an output; none if it has no file."""
+        return super().rows(name, output, **options) if minimize.files(output or self.out, name) else []
 
     def verified(self) -> None:
         minimize.verify(self.out, keys=self.keys)
-
-
-def built(folder: Path) -> House:
-    house = House(folder)
-    house.policy()
-    house.says("pipeline", PIPELINE)
-    (folder / "settings.csv").write_text(SETTINGS)
-    new_keyring(house.keys, ("device",), now=START)
-    return house
 
 
 def rows(day: date, tenants: Iterable[str] = ("north", "south", "east"), devices: int = 2) -> list[Row]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from minimize.governance.consent import Answer, Consents, terms_of
 from minimize.governance.recipients import Recipient
 from minimize.ledger.consents import Act
-from tests.governance.recipients.house import vendor
+from tests.governance.recipients.factory import vendor
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 VENDOR = vendor()

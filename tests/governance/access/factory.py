@@ -1,4 +1,4 @@
-"""A house for the tests of access: its file, its people, its grants, and what somebody wants."""
+"""Access files, grants, and what a person asks for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from minimize.governance.access.grants import Grant
 from minimize.ledger.event import moment_text
 from minimize.ledger.grants import GrantAct
 from minimize.plan.model import Category
+from tests.world import assignment
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 INCIDENT = "INC-7"
-ALL = {"tenants": "all", "datasets": "all"}
 COLUMNS = (
     Column("tenant_id", "pseudonymized"),
     Column("event_time", "pseudonymized"),
@@ -25,25 +25,20 @@ COLUMNS = (
 )
 
 
-def given(role: str, *users: str, groups: tuple[str, ...] = (), **scope: Any) -> dict[str, Any]:
-    """An assignment, everywhere where nothing else is said."""
-    return {"role": role, "members": {"users": list(users), "groups": list(groups)}, "scope": {**ALL, **scope}}
-
-
 def mapping(*assignments: dict[str, Any], **more: Any) -> dict[str, Any]:
     """The file with these assignments, or those of the usual people."""
     usual = (
-        given("analyst", "ann"),
-        given("support_engineer", groups=("support",), tenants=["north", "south"]),
-        given("privacy_officer", "pia"),
-        given("auditor", "olga"),
-        given("role_administrator", "rob"),
+        assignment("analyst", "ann"),
+        assignment("support_engineer", groups=("support",), tenants=["north", "south"]),
+        assignment("privacy_officer", "pia"),
+        assignment("auditor", "olga"),
+        assignment("role_administrator", "rob"),
     )
     body = {"version": 1, "groups": {"support": ["sam", "sue"]}, "assignments": list(assignments or usual)}
     return {**body, **more}
 
 
-def house(*assignments: dict[str, Any], **more: Any) -> Access:
+def access_file(*assignments: dict[str, Any], **more: Any) -> Access:
     """The access file."""
     return access_from(mapping(*assignments, **more))
 

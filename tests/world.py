@@ -1,0 +1,265 @@
+"""A small organization on disk, built through public functions and commands as of a fixed day, and shared by all tests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import time_machine
+
+from tests.project import (
+    AT,
+    BEFORE,
+    DAY,
+    FIELDS,
+    PIPELINE,
+    POLICY,
+    SETTINGS,
+    Project,
+    Result,
+    clean_environment,
+    command,
+    copy_outputs,
+    event,
+    event_time,
+    without_none,
+    write_keyring,
+    write_yaml,
+)
+
+NOW = AT + timedelta(hours=1)
+INCIDENT = "INC-7"
+TENANTS = ("north", "south", "east")
+DATES = (BEFORE, DAY)
+WORLD_SETTINGS = SETTINGS + "south,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+KEYS = ("device", "support", "user")
+
+
+def _pipeline(name: str, purpose: str, records: Mapping[str, Any]) -> dict[str, Any]:
+    return without_none({**PIPELINE, "pipeline": name, "purpose": purpose, "records": records, "aggregates": None})
+
+
+USAGE: dict[str, Any] = {
+    "policy": "usage",
+    "version": 1,
+    "purposes": ["quality_and_security"],
+    "tenant": "tenant_id",
+    "subject": "device_id",
+    "time": "event_time",
+    "retention": "30d",
+    "fields": {
+        "tenant_id": {"type": "string", "do": "keep"},
+        "device_id": FIELDS["device_id"],
+        "event_time": FIELDS["event_time"],
+        "app": {"type": "string", "role": "quasi", "do": "keep"},
+    },
+}
+SUPPORT: dict[str, Any] = {
+    "policy": "support",
+    "version": 1,
+    "purposes": ["customer_support"],
+    "tenant": "tenant_id",
+    "subject": "device_id",
+    "time": "event_time",
+    "retention": "30d",
+    "fields": {
+        "tenant_id": {"type": "string", "do": "keep"},
+        "device_id": FIELDS["device_id"],
+        "event_time": FIELDS["event_time"],
+        "owner": {"type": "string", "role": "identifier", "do": "keep"},
+        "phone": {
+            "type": "string",
+            "role": "identifier",
+            "do": {"tokenize": {"key": "support", "per": "tenant_id"}},
+        },
+    },
+}
+VENDOR: dict[str, Any] = {
+    "recipient": "vendor",
+    "standing": "independent",
+    "contract": {
+        "reference": "C-1",
+        "from": "2026-01-01",
+        "until": "2027-01-01",
+        "permits_transmission": True,
+        "permitted_fields": ["device_id", "app"],
+        "retention": "30d",
+    },
+    "functions": {
+        "sync": {
+            "direction": "outbound",
+            "purpose": "quality_and_security",
+            "text_version": 1,
+            "text": "Which applications a device has goes to the vendor.",
+            "fields": {
+                "device_id": {"role": "identifier", "do": "keep", "about": "tells devices apart"},
+                "app": {"role": "quasi", "do": "keep", "about": "names the application"},
+            },
+        }
+    },
+}
+
+
+def assignment(role: str, *users: str, groups: tuple[str, ...] = (), **scope: Any) -> dict[str, Any]:
+    """An assignment of the access file, for all tenants and datasets by default."""
+    where = {"tenants": "all", "datasets": "all", **scope}
+    return {"role": role, "members": {"users": list(users), "groups": list(groups)}, "scope": where}
+
+
+ACCESS: dict[str, Any] = {
+    "version": 1,
+    "groups": {"support": ["sam", "sue"]},
+    "assignments": [
+        assignment("analyst", "ann"),
+        assignment("support_engineer", groups=("support",)),
+        assignment("privacy_officer", "pia", "pit"),
+        assignment("operator", "otto"),
+        assignment("auditor", "olga"),
+        assignment("role_administrator", "rob"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """An organization with three tenants, three pipelines with published output of two dates, and everything around them.
+
+    - `checkins`: records, an aggregate, a quarantine, and a field behind the feature `location`, which east has not turned on
+    - `support`: encrypted records with names and tokenized telephone numbers
+    - `usage`: shared with the recipient `vendor`; north consented, south refused, east consented and withdrew
+    - one approved grant (Sam), one pending (Sue), one disclosure, one open incident, one lifecycle event
+    """
+
+    folder: Path
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "test.keys"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.db"
+
+    @property
+    def checkins(self) -> Project:
+        return self._project("checkins", POLICY, PIPELINE)
+
+    @property
+    def support(self) -> Project:
+        records = {"must_be": "identified", "encrypt": "by_category"}
+        return self._project("support", SUPPORT, _pipeline("support", "customer_support", records))
+
+    @property
+    def usage(self) -> Project:
+        records = {"must_be": "pseudonymized"}
+        return self._project("usage", USAGE, _pipeline("usage", "quality_and_security", records))
+
+    @property
+    def projects(self) -> tuple[Project, Project, Project]:
+        return self.checkins, self.support, self.usage
+
+    def command(self, actor: str, *arguments: object, at: datetime = NOW) -> Result:
+        """Runs a `minimize` command in this process, in the world's folder, as a person and at a time."""
+        with self.as_actor(actor, at):
+            return command(*arguments)
+
+    @contextlib.contextmanager
+    def as_actor(self, actor: str, at: datetime = NOW) -> Iterator[None]:
+        """Acts as a person in the world's folder, with the clock started at a time."""
+        with clean_environment(self.folder) as patch, time_machine.travel(at, tick=False):
+            patch.setenv("MINIMIZE_ACTOR", actor)
+            yield
+
+    def copy(self, folder: Path) -> World:
+        """A copy, to write to."""
+        copy_outputs(self.folder, folder)
+        return World(folder)
+
+    def digests(self) -> dict[str, str]:
+        """The digest of every file; what SQLite keeps next to an open database is left out."""
+        return {
+            path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+        }
+
+    def _project(self, name: str, policy: Mapping[str, Any], pipeline: Mapping[str, Any]) -> Project:
+        return Project(self.folder / name, base_policy=policy, base_pipeline=pipeline, keyring=self.keys)
+
+
+def build_world(folder: Path) -> World:
+    """Builds the world in a new folder."""
+    made = World(folder)
+    _write_configuration(made)
+    with made.as_actor("otto", AT):
+        for each in made.projects:
+            for day in DATES:
+                each.run(date=day)
+    minutes = itertools.count(1)
+    for actor, words, more in _acts():
+        _done(made.command(actor, *words.split(), *more, at=AT + timedelta(minutes=next(minutes))))
+    grant = json.loads(made.command("pia", "access", "list", "--json").out)["grants"][0]["grant"]
+    _done(made.command("pia", "access", "approve", grant, at=AT + timedelta(minutes=next(minutes))))
+    return made
+
+
+def _acts() -> list[tuple[str, str, list[str]]]:
+    """Who does what, one act a minute: the words of a command, and arguments that have spaces."""
+    wish = f"access request support --incident {INCIDENT} --tenant north --field phone --justification"
+    exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --from {DAY}T08:00Z --known {DAY}T20:00Z"
+    return [
+        ("pia", "consent give north vendor sync --from 2026-01-01T00:00Z", []),
+        ("pia", "consent refuse south vendor sync", []),
+        ("pia", "consent give east vendor sync --from 2026-01-01T00:00Z", []),
+        ("pia", "consent withdraw east vendor sync", []),
+        ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
+        ("sam", wish, ["A device is lost."]),
+        ("sue", wish, ["A device is lost."]),
+        ("otto", "events add east subject_left --subject d1 --pipeline checkins", []),
+        ("otto", f"incident open {INCIDENT} {exposed} --title", ["A lost backup"]),
+    ]
+
+
+def _write_configuration(world: World) -> None:
+    world.folder.mkdir(parents=True)
+    names = {"keys": "test.keys", "ledger": "ledger.db", "access": "access.yaml", "recipients": "recipients"}
+    write_yaml(world.folder / "minimize.yaml", names)
+    write_yaml(world.folder / "access.yaml", ACCESS)
+    write_yaml(world.folder / "recipients" / "vendor.yaml", VENDOR)
+    write_keyring(world.keys, KEYS)
+    for each in world.projects:
+        each.folder.mkdir()
+        each.policy()
+        each.pipeline()
+        (each.folder / "settings.csv").write_text(WORLD_SETTINGS)
+        for number, day in enumerate(DATES):
+            each.records(world_events(day, 60 * number), day)
+    world.checkins.records(["no JSON"], name="b")
+
+
+def world_events(day: str, first: int, count: int = 60) -> list[dict[str, Any]]:
+    """Events of all tenants on a day, with the columns of all three pipelines."""
+    back = AT - timedelta(days=1) - datetime.fromisoformat(f"{day}T00:00:00Z")
+    return [
+        event(
+            number,
+            tenant_id=TENANTS[number % 3],
+            event_time=f"{event_time(number) - back:%Y-%m-%dT%H:%M:%SZ}",
+            owner=f"owner-{number % 7}@example.com",
+            phone=f"+3361234{number:05}",
+            app=("mail", "maps", "music")[number % 3],
+        )
+        for number in range(first, first + count)
+    ]
+
+
+def _done(result: Result) -> Result:
+    assert result.code == 0, result.err
+    return result
