@@ -189,16 +189,16 @@ def test_an_export_that_is_killed_is_made_by_the_same_command_elsewhere(home: Pa
 
 @pytest.mark.usefixtures("home")
 def test_a_payload_that_is_killed_on_its_way_is_sent_by_the_same_command(home: Path) -> None:
-    shop = Sender(home)
+    sender = Sender(home)
     (home / "recipients").mkdir()
-    (home / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
-    (home / "policy.yaml").write_text(json.dumps(shop.policy_))
+    (home / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
+    (home / "policy.yaml").write_text(json.dumps(sender.policy_))
     now = datetime.now(UTC)
     times = pa.array([now] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
     pq.write_table(RECORDS.set_column(2, "event_time", times), home / "in.parquet")
-    shop.says("north", at=now - timedelta(days=1))
+    sender.consent("north", at=now - timedelta(days=1))
     places = ["--policy", home / "policy.yaml", "--data", home / "in.parquet", "--to", home / "payload.parquet"]
-    words = ["share", "send", "vendor", "sync", *places, "--keys", shop.keys.path, "--ledger", shop.ledger]
+    words = ["share", "send", "vendor", "sync", *places, "--keys", sender.keys.path, "--ledger", sender.ledger]
     assert killed(words, "sync.data.before") == KILLED
     assert not (home / "payload.parquet").exists()
     assert killed(words, None) == 0

@@ -252,11 +252,11 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shop, payload = Sender(tmp_path), tmp_path / "payload.parquet"
+    sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     (tmp_path / "recipients").mkdir()
-    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
-    (tmp_path / "policy.yaml").write_text(json.dumps(shop.policy_))
-    (tmp_path / "minimize.yaml").write_text(f"keys: {shop.keys.path.name}\nledger: {LEDGER}\n")
+    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
+    (tmp_path / "policy.yaml").write_text(json.dumps(sender.policy_))
+    (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
     assert ended("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z") == 0
     now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
     pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
@@ -267,7 +267,7 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     for cut in cuts:
         restore(tmp_path, cut)
         assert not payload.exists() or len(shown("share", "log")["disclosures"]) == 1
-        assert is_whole(tmp_path, shop.keys.path)
+        assert is_whole(tmp_path, sender.keys.path)
         assert ended(*words) == (2 if payload.name in cut.files else 0)
         assert pq.read_table(payload).num_rows == 2
-        assert is_whole(tmp_path, shop.keys.path)
+        assert is_whole(tmp_path, sender.keys.path)

@@ -13,7 +13,7 @@ from minimize.ledger.guards import APPEND_ONLY
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.migrations import NEWEST, NONE, STEPS, VERSION, upgrade, version_of
 from minimize.ledger.tables.whole import METADATA
-from tests.ledger.house import by_hand, opened
+from tests.ledger.ledgers import by_hand, opened
 
 
 def tables(connection: Connection) -> set[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.golden.runner import Session
-from tests.leak import columnar, house
+from tests.leak import columnar, planted
 
 
 def steps(session: Session) -> None:
     """The same records as NDJSON, CSV and Parquet; none of the planted values is found anywhere."""
     session.canaries += columnar.PLANTED
-    house.build(session.folder / "ndjson")
+    planted.build(session.folder / "ndjson")
     for kind in ("csv", "parquet"):
         columnar.build(session.folder / kind, kind)
     for kind in ("ndjson", "csv", "parquet"):
