@@ -177,5 +177,6 @@ def _log(session: Session) -> None:
     session.run(f"share recall list {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
     session.run(f"expire {OUTPUT} --due --json", actor=PIA)
-    session.run("audit truncate --export old.ndjson --ledger ledger.db --yes --json", actor=PIA)
+    # Not with --yes: the database itself compares the entries with its own clock, which cannot be set.
+    session.run("audit truncate --export old.ndjson --ledger ledger.db --json", actor=PIA)
     session.run("audit verify --ledger ledger.db --json", actor=OLGA)
