@@ -58,7 +58,12 @@ PIPELINE: dict[str, Any] = {
             "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
             "measures": {"events": "count", "devices": {"count_distinct": "device_id"}, "battery": {"mean": "battery"}},
             "suppress": {"below": 3, "counting": "device_id"},
-        }
+        },
+        "per_model": {
+            "group_by": {"model": "model"},
+            "measures": {"devices": {"count_distinct": "device_id"}, "battery": {"mean": "battery"}},
+            "suppress": {"below": 3, "counting": "device_id"},
+        },
     },
 }
 _SHARED = {
@@ -144,7 +149,9 @@ def checkin(number: int, day: str) -> dict[str, Any]:
         "device_id": f"d-{number % 16}",
         "user": f"u-{number % 8}",
         "event_time": f"{day}T{number % 24:02}:{number % 60:02}:09Z",
-        "model": "ABC"[number % 3],
+        "model": "AABBBCCCCDDDDDDD"[
+            number % 16
+        ],  # of two, three, four and seven devices: one less than `below`, and as many
         "owner": ("corporate", "personal")[number % 2],
         "battery": number * 7.3 % 100,
         "serial": f"s-{number}",

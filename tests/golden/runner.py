@@ -172,7 +172,7 @@ class Session:
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        """Each step begins a second after the last one ended, so that times order the steps."""
+        """The clock stands still in a step, and each begins a second later, so that times order the steps."""
         if self._normalizer is None:
             self._inputs = {name: _digest(path) for name, path in files_of(self.folder)}
             known = [path.read_bytes() for _, path in files_of(self.folder)]
@@ -224,13 +224,14 @@ class Session:
         return {"steps": self.steps, "files": self._files(written), "leaks": found}
 
     def _files(self, files: Iterable[tuple[str, Path]]) -> dict[str, Any]:
-        return {self._stable.text(name): self._described(name, path) for name, path in files}
+        named = sorted((self._stable.text(name), path) for name, path in files)
+        return {name: self._described(name, path) for name, path in named}
 
     def _described(self, name: str, path: Path) -> Any:
         copied = next((source for source, digest in self._inputs.items() if digest == _digest(path)), None)
         if copied is not None and path.stat().st_size:
             return f"<copy of {copied}>"
-        return self._once(describe(path, self._stable), self._stable.text(name))
+        return self._once(describe(path, self._stable), name)
 
 
 def play(name: str) -> dict[str, Any]:
@@ -240,7 +241,7 @@ def play(name: str) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="golden-"))).resolve()
         (folder / "tmp").mkdir()
         stack.enter_context(_environment(folder))
-        clock = stack.enter_context(time_machine.travel(CLOCK, tick=True))
+        clock = stack.enter_context(time_machine.travel(CLOCK, tick=False))
         session = Session(folder, clock)
         module.steps(session)
         return json.loads(json.dumps(session.record()))  # type: ignore[no-any-return]

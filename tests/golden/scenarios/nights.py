@@ -22,7 +22,7 @@ def steps(session: Session) -> None:
     """Each night runs what is pending as of its own time."""
     found(session, access=False)
     pipeline = {**PIPELINE, "settings": "settings.csv", "quarantine": {"fail_above": 0.2, "stop_above": 0.5}}
-    session.write("pipeline/pipeline.yaml", {**pipeline, "aggregates": {"per_day": LATE}})
+    session.write("pipeline/pipeline.yaml", {**pipeline, "aggregates": {**PIPELINE["aggregates"], "per_day": LATE}})
     session.write("pipeline/settings.csv", SETTINGS)
     required = {**POLICY["fields"]["serial"], "required": True}
     session.write("pipeline/policy.yaml", _with_fields(serial=required))

@@ -45,6 +45,8 @@ def _shares(session: Session) -> None:
     session.run(f"consent give west vendor sync {on}", actor=ANN)
     session.run(f"consent show {on}", actor=PIA)
     session.run(f"consent why west vendor sync {on}", actor=PIA)
+    session.run(f"consent why south vendor sync {on}", actor=PIA)
+    session.run(f"consent why south vendor sync --at 2026-11-26T00:00:00Z {on}", actor=PIA)
     session.run(f"share why vendor sync --tenant north {on}", actor=PIA)
     session.run(f"share why partner sync --tenant north {on}", actor=PIA)
     session.run("share send partner sync --pipeline pipeline --to partner.parquet --json", actor=PIA)
@@ -74,7 +76,9 @@ def _grants(session: Session) -> None:
     session.run(f"access why ann@example.com settings/set --tenant north {on}")
     request = 'access request checkins --incident INC-7 --justification "does not check in" --tenant north'
     grant = session.run(f"{request} --field model {on}", actor=SAM).get("grant")
+    session.run(f"access approve {on}", grant, actor=SAM)
     session.run(f"access approve {on}", grant, actor=SUE)
+    session.run(f"{request} --field model {on}", actor=PIA)
     session.run(f"access approve --note seen {on}", grant, actor=PIA)
     session.run(f"access why sam@example.com checkins --field model --purpose operations --incident INC-7 {on}")
     session.run(f"access list {on}", actor=SAM)
@@ -177,5 +181,6 @@ def _log(session: Session) -> None:
     session.run(f"share recall list {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
     session.run(f"expire {OUTPUT} --due --json", actor=PIA)
-    session.run("audit truncate --export old.ndjson --ledger ledger.db --yes --json", actor=PIA)
+    # Not with --yes: the database itself compares the entries with its own clock, which cannot be set.
+    session.run("audit truncate --export old.ndjson --ledger ledger.db --json", actor=PIA)
     session.run("audit verify --ledger ledger.db --json", actor=OLGA)
