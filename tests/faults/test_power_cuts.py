@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -69,8 +69,12 @@ def test_the_old_version_and_the_new_one_are_whole(made: Recording, scratch: Scr
             check_whole(folder / OUT)
 
 
-def test_a_power_cut_at_any_operation_leaves_old_or_new(made: Recording) -> None:
+def test_a_power_cut_at_any_operation_leaves_old_or_new(
+    made: Recording, record_property: Callable[[str, object], None]
+) -> None:
     assert [*faults(made)] == []
+    record_property("states", len(made.recoveries.known))
+    assert len(made.recoveries.known) > 20
 
 
 @FEW
