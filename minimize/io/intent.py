@@ -185,7 +185,7 @@ def _move_aside(output: Path, run: Path, path: str) -> None:
 
 def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:
     """Brings the names of partitions to the disk, where they are now and where they came from."""
-    folders = {output}
+    folders = set[Path]()
     for path in paths:
         folders.add((run / STAGING / path).parent)
         for place, top in ((output / path, output), (run / REPLACED / path, run)):

@@ -220,13 +220,14 @@ class Log:
 
     def states(self, length: int) -> Iterator[Tree]:
         """What a power cut after so many operations may leave, no two the same."""
-        kept = self._kept(length)
+        synced = self._synced(length)
+        kept = self._kept(synced)
         pending = [each for each in self.changes if each < length and each not in kept]
         files = [number for number in self.written if self._pending_bytes(number, length)]
         tried = set[tuple[frozenset[int], frozenset[tuple[int, str]]]]()
         seen = set[frozenset[tuple[str, bytes | None]]]()
         for chosen, parts in self._choices(length, pending, files):
-            lasting = kept | self._needed(chosen)
+            lasting = self._with_contents(kept | self._needed(chosen), synced)
             if (choice := (lasting, frozenset(parts.items()))) in tried:
                 continue
             tried.add(choice)
@@ -268,13 +269,24 @@ class Log:
             missing = {number: "none" for number in files if -number not in found}
             yield frozenset(each for each in found if each >= 0 and each in self.changes), missing
 
-    def _kept(self, length: int) -> frozenset[int]:
-        """The changes that last because their folders were synced, or because one that lasts comes after them."""
-        synced = [
+    def _synced(self, length: int) -> list[Change]:
+        """The changes whose folders were synced: they last if those folders do."""
+        return [
             change
             for change in self.changes.values()
             if change.position < length and all(self._is_synced(f, change.position, length) for f in change.folders)
         ]
+
+    def _with_contents(self, lasting: frozenset[int], synced: Sequence[Change]) -> frozenset[int]:
+        """The changes that last, with those of synced folders that last by them."""
+        while True:
+            more = [each.position for each in synced if each.position not in lasting and each.inside <= lasting]
+            if not more:
+                return lasting
+            lasting |= self._with_earlier(more)
+
+    def _kept(self, synced: list[Change]) -> frozenset[int]:
+        """The changes that last because their folders were synced, or because one that lasts comes after them."""
         while True:
             kept = self._with_earlier(change.position for change in synced)
             lasting = [change for change in synced if change.inside <= kept]

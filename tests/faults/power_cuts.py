@@ -230,42 +230,43 @@ def _cut_again(made: Recording, state: Tree, length: int) -> Iterator[str]:
                 yield f"after {length} operations and {again} of recovery: {found}, not {version}"
 
 
-def faults_after_a_kill(made: Recording, every: int, then: Act = nothing) -> Iterator[str]:
-    """What is wrong if the process is killed, the next command recovers or publishes, and the power is cut during that.
+def faults_in_recovery_after_a_kill(made: Recording, every: int) -> Iterator[str]:
+    """What is wrong if the process is killed, the next command recovers, and the power is cut during that.
 
     Nothing is lost by a kill, so the second process sees names that are not on the disk yet. Tries every so-manieth operation.
     """
-    exchange = made.recoveries.exchange
-    decided = decided_at(made.operations)
-    for length in range((decided + 1) % every, len(made.operations) + 1, every):
-        killed = Log(made.base, made.operations[:length]).live()
-        version = made.version(killed)
+    first = (decided_at(made.operations) + 1) % every
+    for length in range(first, len(made.operations) + 1, every):
+        version = made.version(made.log.live(length))
         if version not in allowed(made.operations)(length + 1) | allowed(made.operations)(length):
             yield f"killed after {length} operations: {version}"
-        with made.recoveries.scratch.holding(killed) as folder:
-            later = record(folder, lambda folder: _recover_and(folder, exchange, then))
-            end = unlocked(tree_of(folder))
-        log = Log(made.base, [*made.operations[:length], *later])
-        yield from _cut_after_kill(made, log, length, version, end, recovers_only=then is nothing)
-
-
-def _recover_and(folder: Path, exchange: Exchange, then: Act) -> None:
-    recover(folder / OUT, exchange)
-    then(folder / OUT, exchange)
-
-
-def _cut_after_kill(
-    made: Recording, log: Log, length: int, version: str, end: Tree, *, recovers_only: bool
-) -> Iterator[str]:
-    last = len(log.operations)
-    if recovers_only:
-        for again in range(length, last):
+        log, _ = killed(made, length, nothing)
+        for again in range(length, len(log.operations) + 1):
+            versions = {version} if again == len(log.operations) or version == "old" else {"old", "new"}
             for state in log.states(again):
                 found = made.version(state)
-                if found not in ({"old", "new"} if version == "new" else {"old"}):
+                if found not in versions:
                     yield f"killed after {length} operations, cut {again - length} later: {found}"
-    for state in log.states(last):
-        found_tree = made.recoveries.of(state)
-        if isinstance(found_tree, str) or unnamed(found_tree) != unnamed(end):
-            what = found_tree if isinstance(found_tree, str) else difference(found_tree, end)
-            yield f"killed after {length} operations, cut once the next command was done: {what}"
+
+
+def faults_after_a_kill(made: Recording, then: Act) -> Iterator[str]:
+    """What is wrong if the process is killed at any operation, the next one publishes, and the power is cut once that is done."""
+    for length in range(len(made.operations) + 1):
+        log, end = killed(made, length, then)
+        for state in log.states(len(log.operations)):
+            found = made.recoveries.of(state)
+            if found != end:
+                what = found if isinstance(found, str) else difference(found, end)
+                yield f"killed after {length} operations, cut once the next command was done: {what}"
+
+
+def killed(made: Recording, length: int, then: Act) -> tuple[Log, Tree]:
+    """All operations, of the process that was killed and of the next one, and what they leave without a power cut."""
+
+    def act(folder: Path) -> None:
+        recover(folder / OUT, made.recoveries.exchange)
+        then(folder / OUT, made.recoveries.exchange)
+
+    with made.recoveries.scratch.holding(made.log.live(length)) as folder:
+        later = record(folder, act)
+        return Log(made.base, [*made.operations[:length], *later]), unlocked(tree_of(folder))

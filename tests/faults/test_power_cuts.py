@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from minimize.disk import Kind, Operation
+from minimize.disk import Kind, Operation, sync_folder
+from minimize.errors import OutputError
+from minimize.io import durable
+from minimize.io.history import INTENT
+from minimize.io.publish import open_output
+from tests.faults.crash_states import record
 from tests.faults.power_cuts import (
     OUT,
     Recording,
@@ -17,12 +23,15 @@ from tests.faults.power_cuts import (
     faults,
     faults_after_a_kill,
     faults_in_recovery,
+    faults_in_recovery_after_a_kill,
+    killed,
+    nothing,
     recording,
 )
 from tests.faults.publications import SCENARIOS, third
-from tests.io.publishing import check_whole
+from tests.io.publishing import FLEET, check_whole, making, rows
 
-STATES, OPERATIONS = 41, 11
+STATES, OPERATIONS = 61, 11
 """Of the states whose recovery is cut again, and the operations at which a process is killed, every so-manieth is tried."""
 
 
@@ -45,6 +54,11 @@ def scenario(name: str) -> Scenario:
     return found
 
 
+NAMES = ("first run", "rerun by two renames", "undated rerun", "rewrite")
+FEW = pytest.mark.parametrize("made", [scenario(name) for name in NAMES], ids=NAMES, indirect=True)
+"""The publications that two faults in a row are tried on; nightly it is all of them."""
+
+
 def test_all_recorded_operations_give_the_output(made: Recording) -> None:
     assert made.log.live() == made.end
 
@@ -55,27 +69,69 @@ def test_the_old_version_and_the_new_one_are_whole(made: Recording, scratch: Scr
             check_whole(folder / OUT)
 
 
-def test_a_power_cut_at_any_operation_leaves_old_or_new(made: Recording) -> None:
+def test_a_power_cut_at_any_operation_leaves_old_or_new(
+    made: Recording, record_property: Callable[[str, object], None]
+) -> None:
     assert [*faults(made)] == []
+    record_property("states", len(made.recoveries.known))
+    assert len(made.recoveries.known) > 20
 
 
+@FEW
 def test_a_second_power_cut_during_recovery_changes_nothing(made: Recording) -> None:
     assert [*faults_in_recovery(made, STATES)] == []
 
 
+@FEW
 def test_a_kill_and_a_power_cut_during_the_next_recovery_leave_old_or_new(made: Recording) -> None:
-    assert [*faults_after_a_kill(made, OPERATIONS)] == []
+    assert [*faults_in_recovery_after_a_kill(made, OPERATIONS)] == []
 
 
+@FEW
 def test_a_kill_and_a_power_cut_after_the_next_publication_leave_that_one(made: Recording) -> None:
-    assert [*faults_after_a_kill(made, OPERATIONS, third)] == []
+    assert [*faults_after_a_kill(made, third)] == []
+
+
+def unsynced(folder: Path) -> None:
+    """A sync that fails for the folder of a run whose intent has its name."""
+    if (folder / INTENT).exists():
+        raise OSError(errno.EIO, "the disk is broken")
+    sync_folder(folder)
+
+
+def fail(folder: Path) -> None:
+    """A publication whose intent cannot be synced, so that it is taken back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "sync_folder", unsynced)
+        with pytest.raises(OutputError):
+            undated_or_nothing(folder)
+
+
+def undated_or_nothing(folder: Path) -> None:
+    """Publishes what `undated` does, or takes it back."""
+    with open_output(folder) as output:
+        made = making(output, "run2")
+        with made.staging:
+            made.put("fleet", None, FLEET, rows(FLEET, "run2", 2))
+            made.publish()
+
+
+def test_a_publication_that_is_taken_back_and_killed_on_the_way_is_old_or_new(scratch: Scratch) -> None:
+    made = recording(scenario("undated rerun"), scratch)
+    with scratch.holding(made.base) as folder:
+        failed = made.of(record(folder, lambda folder: fail(folder / OUT)))
+    removed = position(failed, Kind.REMOVE, "intent.json")
+    for length in range(removed, len(failed.operations) + 1):
+        log, _ = killed(failed, length, nothing)
+        states = (state for again in range(length, len(log.operations) + 1) for state in log.states(again))
+        assert {failed.version(state) for state in states} <= {"old", "new"}
 
 
 @pytest.mark.nightly
 def test_second_power_cuts_and_kills_at_every_operation(made: Recording) -> None:
     assert [*faults_in_recovery(made, 1)] == []
-    assert [*faults_after_a_kill(made, 1)] == []
-    assert [*faults_after_a_kill(made, 1, third)] == []
+    assert [*faults_in_recovery_after_a_kill(made, 1)] == []
+    assert [*faults_after_a_kill(made, third)] == []
 
 
 def labelled(operations: Sequence[Operation]) -> Iterator[tuple[int, str]]:

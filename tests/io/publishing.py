@@ -152,8 +152,8 @@ def check_whole(folder: Path) -> None:
     force = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
     found = {path: digest for path, digest in snapshot(folder).items() if not path.startswith(f"{RUNS}/")}
     indexes = [file.index for file in force if file.index is not None]
-    listed: list[OutputFile | FileRef] = [*force, *indexes]
-    assert found == {file.path: file.digest for file in listed}
+    expected = {file.path: file.digest for file in force} | {file.path: file.digest for file in indexes}
+    assert found == expected
     places = {place_of(file.path) for file in force}
     partitions = [folder / name if date is None else folder / name / f"date={date}" for name, date in places]
     assert all((partition / "_SUCCESS").stat().st_size == 0 for partition in partitions)
