@@ -22,6 +22,13 @@ from minimize.stores import Remote
 from tests.buckets import ACCESS, Bucket
 from tests.project import BEFORE, DAY, LASTING, Project, events
 
+# S3's emulator takes seconds a test; the others show the same in `make test`.
+pytestmark = pytest.mark.parametrize(
+    "bucket",
+    [pytest.param("s3", marks=pytest.mark.slow), "gcs", pytest.param("azure", marks=pytest.mark.azure)],
+    indirect=True,
+)
+
 
 @pytest.fixture(name="ledger")
 def _ledger(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -107,6 +114,7 @@ def test_a_bucket_that_is_not_there_is_an_error_of_the_output(project: Project, 
         project.run(output=Bucket(s3, "not-here-at-all").uri("out"))
 
 
+@pytest.mark.slow
 def test_a_network_that_is_gone_is_an_error_of_the_output(project: Project, out: Remote) -> None:
     project.records(events(5))
     with pytest.raises(OutputError, match="cannot be reached"):

@@ -12,7 +12,8 @@ from tests.leak.canary import Canary
 from tests.leak.columnar import PLANTED, build
 from tests.leak.planted import AT, DAY
 from tests.leak.sweep import found
-from tests.leak.test_run import minimize
+from tests.leak.test_run import minimize, printed_by
+from tests.project import write_keyring
 
 KINDS = ("csv", "parquet")
 RUN = ("run", ".", "--at", AT, "--output", "out")
@@ -20,9 +21,9 @@ RUN = ("run", ".", "--at", AT, "--output", "out")
 
 @pytest.fixture(scope="module", params=KINDS)
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A house in which nothing was run yet."""
+    """A pipeline that was not run yet."""
     folder = build(tmp_path_factory.mktemp(request.param), request.param)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     return folder
 
 
@@ -38,14 +39,10 @@ def test_nothing_planted_is_in_the_output_or_printed(house: Path, printed: bytes
     assert found(PLANTED, printed) == set()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("verify", "out"), ("plan", ".", "--preview", "100", "--at", AT), ("lint", ".", "--fail-on", "never", "--json")],
-    ids=lambda words: words[0],
-)
-def test_nothing_planted_is_printed_afterwards(house: Path, printed: bytes, words: tuple[str, ...]) -> None:
+def test_nothing_planted_is_printed_afterwards(house: Path, printed: bytes) -> None:
     assert printed
-    assert found(PLANTED, minimize(house, *words)) == set()
+    lint, preview = ("lint", ".", "--fail-on", "never", "--json"), ("plan", ".", "--preview", "100", "--at", AT)
+    assert found(PLANTED, printed_by(house, ("verify", "out"), preview, lint)) == set()
 
 
 def test_a_path_of_the_source_shows_no_value(house: Path, printed: bytes) -> None:
@@ -57,14 +54,13 @@ def test_a_path_of_the_source_shows_no_value(house: Path, printed: bytes) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("json_", [(), ("--json",)], ids=["text", "json"])
-def test_nothing_planted_is_printed_when_a_file_is_damaged(tmp_path: Path, kind: str, json_: tuple[str, ...]) -> None:
+def test_nothing_planted_is_printed_when_a_file_is_damaged(tmp_path: Path, kind: str) -> None:
     folder = build(tmp_path, kind)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     (file,) = (folder / "in").rglob(f"part.{kind}")
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2] + data[-64:] if kind == "parquet" else data.replace(b"event_time", b"e"))
-    said = minimize(folder, *RUN, *json_, code=2)
+    said = printed_by(folder, RUN, (*RUN, "--json"), code=2)
     assert found(PLANTED, said) == set()
     assert found(PLANTED, folder / "out") == set()
 

@@ -13,25 +13,42 @@ import pytest
 from tests.leak.canary import Canary
 from tests.leak.planted import AT, CANARIES, DAY, VALUE, build
 from tests.leak.sweep import found
+from tests.project import write_keyring
+
+SCRIPT = """
+import json, sys
+from minimize.cli import entry
+for words, code in json.loads(sys.argv[1]):
+    sys.argv = ["minimize", *words]
+    try:
+        entry()
+    except SystemExit as ended:
+        assert ended.code == code, (words[0], ended.code)
+"""
 
 
 def minimize(folder: Path, *words: str, code: int = 0) -> bytes:
-    """Runs the command in a process of its own and gives everything that it printed."""
+    """Runs a command in a process of its own and gives everything that it printed."""
+    return printed_by(folder, words, code=code)
+
+
+def printed_by(folder: Path, *commands: tuple[str, ...], code: int = 0) -> bytes:
+    """The same of several commands, one after another in one process."""
     env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys"), "MINIMIZE_LOG_FORMAT": "json"}
-    done = subprocess.run(
-        [sys.executable, "-m", "minimize", *words], capture_output=True, env=env, cwd=folder, check=False
-    )
-    assert done.returncode == code, done.stderr.decode()
+    arguments = json.dumps([(words, code) for words in commands])
+    python = [sys.executable, "-c", SCRIPT, arguments]
+    done = subprocess.run(python, capture_output=True, env=env, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr.decode()
     return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A house in which a run was made."""
-    alone = tmp_path_factory.mktemp("alone") / "house"  # lint reads the policies beside a pipeline
+    """A pipeline that was not run yet."""
+    alone = tmp_path_factory.mktemp("alone") / "pipeline"  # lint reads the policies beside a pipeline
     alone.mkdir()
     folder = build(alone)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     return folder
 
 
@@ -67,24 +84,18 @@ def test_the_rows_balance_though_nothing_is_told_of_them(house: Path, printed: b
 
 def test_no_canary_is_printed_by_verify_plan_and_lint(house: Path, printed: bytes) -> None:
     assert printed
-    said = (
-        minimize(house, "verify", "out")
-        + minimize(house, "plan", ".")
-        + minimize(house, "lint", ".", "--fail-on", "never")
-    )
-    said += minimize(house, "plan", ".", "--preview", "100", "--at", AT)
+    lint, preview = ("lint", ".", "--fail-on", "never"), ("plan", ".", "--preview", "100", "--at", AT)
+    said = printed_by(house, ("verify", "out"), ("plan", "."), lint, preview)
     assert found(CANARIES, said) == set()
 
 
-@pytest.mark.parametrize(
-    "words", [["run", ".", "--at", AT, "--output", "other"], ["run", ".", "--json", "--at", AT, "--output", "other"]]
-)
-def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path, words: list[str]) -> None:
+def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     folder = build(tmp_path)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     file = folder / "in" / DAY / "part-0.ndjson.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    said = minimize(folder, *words, code=2)
+    run = ("run", ".", "--at", AT, "--output", "other")
+    said = printed_by(folder, run, (*run, "--json"), code=2)
     assert found(CANARIES, said) == set()
     assert found(CANARIES, folder / "other") == set()
     assert not list((folder / "other").rglob("*.parquet"))
@@ -116,7 +127,7 @@ def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path,
 
 def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail(tmp_path: Path) -> None:
     folder = build(tmp_path)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     told = ("--lineage", "told/events.ndjson", "--metrics", "told")
     said = minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out", *told)
     file = folder / "in" / DAY / "part-0.ndjson.gz"
@@ -132,8 +143,8 @@ def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail
 
 def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
     assert printed
-    said = minimize(house, "--verbose", "drift", ".", "--fail-on", "never")
-    said += minimize(house, "--verbose", "drift", ".", "--fail-on", "never", "--json")
+    drift = ("--verbose", "drift", ".", "--fail-on", "never")
+    said = printed_by(house, drift, (*drift, "--json"))
     assert b"D001" in said
     assert b"D003" in said
     assert found(CANARIES, said) == set()
@@ -141,14 +152,13 @@ def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
 
 def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> None:
     folder = build(tmp_path)
-    said = minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
-    said += minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
+    run = ("--verbose", "run", ".", "--at", AT, "--output", "out")
+    said = printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"), run)
     policy = json.loads((folder / "policy.yaml").read_text())
     policy["fields"]["serial"] = {"type": "string", "do": "drop"}
     (folder / "policy.yaml").write_text(json.dumps(policy))
-    said += minimize(folder, "quarantine", "show", "out", "--check")
-    said += minimize(folder, "replay", "out", "--json", "--at", AT)
-    said += minimize(folder, "verify", "out")
+    replay = ("replay", "out", "--json", "--at", AT)
+    said += printed_by(folder, ("quarantine", "show", "out", "--check"), replay, ("verify", "out"))
     assert b'"kind": "replay"' in said
     assert found(CANARIES, said) == set()
     assert found(CANARIES, folder / "out") == set()

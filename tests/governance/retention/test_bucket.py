@@ -17,6 +17,13 @@ from tests.buckets import Bucket
 from tests.faults.child import killed
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
+# S3's emulator takes seconds a test; the others show the same in `make test`.
+pytestmark = pytest.mark.parametrize(
+    "bucket",
+    [pytest.param("s3", marks=pytest.mark.slow), "gcs", pytest.param("azure", marks=pytest.mark.azure)],
+    indirect=True,
+)
+
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
 RAN = START + DAY
 
