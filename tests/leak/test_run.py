@@ -43,7 +43,7 @@ def printed_by(folder: Path, *commands: tuple[str, ...], code: int = 0) -> bytes
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline that was not run yet."""
     alone = tmp_path_factory.mktemp("alone") / "pipeline"  # lint reads the policies beside a pipeline
     alone.mkdir()
@@ -53,39 +53,39 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def printed(house: Path) -> bytes:
+def printed(folder: Path) -> bytes:
     """What the run printed."""
-    return minimize(house, "--verbose", "run", ".", "--at", AT, "--output", "out")
+    return minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
 
 
-def test_every_canary_stands_in_the_input(house: Path) -> None:
+def test_every_canary_stands_in_the_input(folder: Path) -> None:
     numbers = {"truncated time"}
     places = {canary.place for canary in CANARIES} - numbers
-    assert found(CANARIES, house / "in") >= places
+    assert found(CANARIES, folder / "in") >= places
 
 
-def test_no_canary_stands_in_any_file_of_the_output(house: Path, printed: bytes) -> None:
+def test_no_canary_stands_in_any_file_of_the_output(folder: Path, printed: bytes) -> None:
     assert printed
-    assert sorted(path.suffix for path in (house / "out").rglob("*.parquet")) == [".parquet"] * 3
-    assert found(CANARIES, house / "out") == set()
+    assert sorted(path.suffix for path in (folder / "out").rglob("*.parquet")) == [".parquet"] * 3
+    assert found(CANARIES, folder / "out") == set()
 
 
 def test_no_canary_is_printed(printed: bytes) -> None:
     assert found(CANARIES, printed) == set()
 
 
-def test_the_rows_balance_though_nothing_is_told_of_them(house: Path, printed: bytes) -> None:
+def test_the_rows_balance_though_nothing_is_told_of_them(folder: Path, printed: bytes) -> None:
     import minimize as library
 
-    table = library.read(house / "out")
+    table = library.read(folder / "out")
     assert b'"code": "I001"' in printed
     assert table.num_rows > 30
 
 
-def test_no_canary_is_printed_by_verify_plan_and_lint(house: Path, printed: bytes) -> None:
+def test_no_canary_is_printed_by_verify_plan_and_lint(folder: Path, printed: bytes) -> None:
     assert printed
     lint, preview = ("lint", ".", "--fail-on", "never"), ("plan", ".", "--preview", "100", "--at", AT)
-    said = printed_by(house, ("verify", "out"), ("plan", "."), lint, preview)
+    said = printed_by(folder, ("verify", "out"), ("plan", "."), lint, preview)
     assert found(CANARIES, said) == set()
 
 
@@ -101,7 +101,7 @@ def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     assert not list((folder / "other").rglob("*.parquet"))
 
 
-def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(house: Path, printed: bytes) -> None:
+def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(folder: Path, printed: bytes) -> None:
     assert printed
     code = (
         "import sys, minimize.stages.gate as gate\n"
@@ -111,18 +111,18 @@ def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(ho
         f"sys.argv = ['minimize', 'run', '.', '--at', '{AT}', '--output', 'failed']\n"
         "from minimize.cli import main; main()\n"
     )
-    env = {**os.environ, "MINIMIZE_KEYS": str(house / "keys")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=house, check=False)
+    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=folder, check=False)
     assert done.returncode == 2
     assert b"E900" in done.stderr
     assert found(CANARIES, done.stdout + done.stderr) == set()
-    assert found(CANARIES, house / "failed") == set()
+    assert found(CANARIES, folder / "failed") == set()
 
 
-def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path, printed: bytes) -> None:
+def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(folder: Path, printed: bytes) -> None:
     """The control: what is kept on purpose is found in the very same output."""
     assert printed
-    assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], house / "out") == {"kept"}
+    assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], folder / "out") == {"kept"}
 
 
 def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail(tmp_path: Path) -> None:
@@ -141,10 +141,10 @@ def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail
     assert found(CANARIES, folder / "told") == set()
 
 
-def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
+def test_nothing_planted_is_told_by_drift(folder: Path, printed: bytes) -> None:
     assert printed
     drift = ("--verbose", "drift", ".", "--fail-on", "never")
-    said = printed_by(house, drift, (*drift, "--json"))
+    said = printed_by(folder, drift, (*drift, "--json"))
     assert b"D001" in said
     assert b"D003" in said
     assert found(CANARIES, said) == set()
