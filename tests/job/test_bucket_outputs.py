@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,13 @@ from minimize.job.quarantined import held
 from minimize.job.replay import replay
 from minimize.stores import Remote
 from tests.buckets import ACCESS, Bucket
+from tests.emulators import FAST_STORES, bucket_of
 from tests.project import BEFORE, DAY, LASTING, Project, events
 
-# S3's emulator takes seconds a test; the others show the same in `make test`.
-pytestmark = pytest.mark.parametrize(
-    "bucket",
-    [pytest.param("s3", marks=pytest.mark.slow), "gcs", pytest.param("azure", marks=pytest.mark.azure)],
-    indirect=True,
-)
+
+@pytest.fixture(name="bucket", params=FAST_STORES)
+def _bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    yield from bucket_of(request)
 
 
 @pytest.fixture(name="ledger")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
@@ -14,15 +15,15 @@ from minimize.governance.retention.recording import Wish, add_event
 from minimize.governance.retention.retract import retract
 from minimize.switching import House as Where
 from tests.buckets import Bucket
+from tests.emulators import FAST_STORES, bucket_of
 from tests.faults.child import killed
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
-# S3's emulator takes seconds a test; the others show the same in `make test`.
-pytestmark = pytest.mark.parametrize(
-    "bucket",
-    [pytest.param("s3", marks=pytest.mark.slow), "gcs", pytest.param("azure", marks=pytest.mark.azure)],
-    indirect=True,
-)
+
+@pytest.fixture(name="bucket", params=FAST_STORES)
+def _bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    yield from bucket_of(request)
+
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
 RAN = START + DAY
