@@ -51,6 +51,7 @@ def names(bucket: Bucket) -> list[str]:
     return [key.removeprefix("out/") for key in bucket.keys("out/")]
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_bucket_holds_what_a_folder_would(project: Project, bucket: Bucket, out: Remote) -> None:
     project.records([*events(40), "no json"])
     project.records(events(20), day=BEFORE)
@@ -242,6 +243,7 @@ def test_credentials_are_in_nothing_that_is_published(project: Project, bucket: 
     assert not any(secret.encode() in content for content in left for secret in bucket.secrets)
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_identity(
     project: Project, bucket: Bucket, out: Remote
 ) -> None:
