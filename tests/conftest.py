@@ -5,15 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.buckets import Bucket, access, empty_bucket, store
-from tests.emulators import Azure, Google, azure_access, azurite, google
+from tests.emulators import STORES, azurite, bucket_of, google
 from tests.postgres import Server, server
 from tests.profiles import load_profile
 from tests.project import Builds
@@ -72,22 +71,10 @@ def _s3_bucket(s3: str) -> Iterator[Bucket]:
         yield empty_bucket(s3)
 
 
-@pytest.fixture(
-    name="bucket",
-    params=[
-        pytest.param("s3", marks=pytest.mark.slow),
-        pytest.param("gcs", marks=pytest.mark.nightly),
-        pytest.param("azure", marks=pytest.mark.nightly),
-    ],
-)
+@pytest.fixture(name="bucket", params=STORES)
 def _bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
     """An empty bucket of each store, and the credentials for it."""
-    kinds: dict[str, tuple[type[Bucket], Callable[[], AbstractContextManager[None]]]]
-    kinds = {"s3": (Bucket, access), "gcs": (Google, nullcontext), "azure": (Azure, azure_access)}
-    kind, credentials = kinds[request.param]
-    host = request.getfixturevalue(request.param)
-    with credentials():
-        yield empty_bucket(host, kind)
+    yield from bucket_of(request)
 
 
 @pytest.fixture(scope="session", autouse=True)

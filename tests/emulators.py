@@ -12,8 +12,8 @@ import socket
 import subprocess
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.client import HTTPConnection, HTTPException
@@ -24,7 +24,7 @@ from urllib.parse import quote
 import pytest
 from pyarrow.fs import AzureFileSystem, FileSelector, FileSystem, GcsFileSystem
 
-from tests.buckets import Bucket
+from tests.buckets import Bucket, access, empty_bucket
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -198,3 +198,21 @@ def _free() -> int:
     with socket.socket() as own:
         own.bind(("127.0.0.1", 0))
         return int(own.getsockname()[1])
+
+
+STORES = (
+    pytest.param("s3", marks=pytest.mark.slow),
+    pytest.param("gcs", marks=pytest.mark.nightly),
+    pytest.param("azure", marks=pytest.mark.nightly),
+)
+"""Object stores that tests use: S3 in CI, the others each night."""
+
+
+def bucket_of(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    """An empty bucket of the store that the fixture's parameter names, and the credentials for it."""
+    kinds: dict[str, tuple[type[Bucket], Callable[[], AbstractContextManager[None]]]]
+    kinds = {"s3": (Bucket, access), "gcs": (Google, nullcontext), "azure": (Azure, azure_access)}
+    kind, credentials = kinds[request.param]
+    host = request.getfixturevalue(request.param)
+    with credentials():
+        yield empty_bucket(host, kind)

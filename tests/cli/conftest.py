@@ -10,12 +10,14 @@ import pytest
 
 from tests.cli.command import Command, command_of
 from tests.job.house import House, built
-from tests.project import Project, new_project
+from tests.ledger.ledgers import empty
+from tests.project import Builds, Project, new_project
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
     clean(tmp_path, monkeypatch)
+    builds.copy(empty, tmp_path / "out")
     return new_project(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_it_says_what_each_date_came_to(project: Project, command: Command, file
 
 
 def test_a_look_runs_nothing(project: Project, command: Command, file: Path) -> None:
+    shutil.rmtree(project.out)
     looked = said(command, project, file, "--look")
     assert f"  {DAY}  due" in looked.out
     assert not project.out.exists()

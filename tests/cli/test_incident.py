@@ -7,18 +7,21 @@ from functools import partial
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.project import LASTING, Project, events
+from tests.project import LASTING, Builds, Project, events
 
 TITLE = "a lost disk"
 
 
-@pytest.fixture(name="incident")
-def _incident(project: Project, command: Command) -> Command:
+def published(project: Project) -> None:
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
     project.records(events(60))
     project.run(at=None, output=None)
 
+
+@pytest.fixture(name="incident")
+def _incident(builds: Builds, project: Project, command: Command) -> Command:
+    builds.fill(project, published)
     return partial(_called, command, project)
 
 

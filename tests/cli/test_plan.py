@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from tests.cli.command import Command
 from tests.project import Project, events
 
@@ -60,6 +62,7 @@ def test_a_plan_of_one_tenant_is_as_of_the_time_that_is_given(project: Project, 
 
 
 def test_a_preview_shows_rows_as_they_would_leave(project: Project, command: Command) -> None:
+    shutil.rmtree(project.out)
     project.records(events(40))
     said = command(
         "plan", project.folder, "--preview", 3, "--keys", project.keys, "--at", "2026-11-25T00:00:00Z", "--json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,9 @@ def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) ->
 def _house(project: Project) -> House:
     """The same by its earlier name."""
     return House(project.folder)
+
+
+@pytest.fixture(name="no_output")
+def _no_output(project: Project) -> None:
+    """Removes the output folder, for a test of what makes it."""
+    shutil.rmtree(project.out)

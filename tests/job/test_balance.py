@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.receipt import Receipt
+from tests.ledger.ledgers import empty
 from tests.profiles import examples
-from tests.project import BEFORE, DAY, Project, event, new_project
+from tests.project import BEFORE, DAY, Builds, Project, event, new_project
 
 GOOD, OLD, OFF, BLANK = "good", "old", "off", "blank"
 BAD = {
@@ -63,10 +64,15 @@ def by_fate(receipt: Receipt) -> Counter[str]:
 @settings(max_examples=examples(25))
 @given(batches, st.booleans(), st.booleans(), st.booleans())
 def test_every_row_has_one_fate_and_the_files_agree(
-    given_batches: dict[str, list[tuple[str, int]]], records: bool, deduplicate: bool, partition: bool
+    builds: Builds,
+    given_batches: dict[str, list[tuple[str, int]]],
+    records: bool,
+    deduplicate: bool,
+    partition: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = new_project(Path(folder))
+        builds.copy(empty, project.out)
         pipeline(project, records, deduplicate and records, partition)
         for day, batch in given_batches.items():
             project.records([line(*each) for each in batch], day=day)

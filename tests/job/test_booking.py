@@ -112,6 +112,7 @@ def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> 
 def test_another_ledger_is_used_where_one_is_named(
     fed: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.rmtree(fed.out)
     fed.run(ledger=tmp_path / "given.db")
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "given.db"))
     fed.run()
@@ -128,6 +129,7 @@ def test_runs_are_indexed(fed: Project) -> None:
     assert {row.folder for row in rows} == {str(fed.out)}
 
 
+@pytest.mark.usefixtures("no_output")
 def test_what_is_nothing_to_do_is_not_told(project: Project) -> None:
     assert project.run(date=BEFORE).sequence == 0
     assert not project.out.exists()
@@ -310,6 +312,7 @@ def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
 
 
 def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: Project) -> None:
+    shutil.rmtree(fed.out)
     (fed.folder / "bad.db").touch(0o600)
     (fed.folder / "bad.db").write_bytes(b"damaged" * 1000)
     with pytest.raises(LedgerError, match="damaged"):

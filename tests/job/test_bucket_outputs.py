@@ -44,6 +44,7 @@ def names(bucket: Bucket) -> list[str]:
     return [key.removeprefix("out/") for key in bucket.keys("out/")]
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_bucket_holds_what_a_folder_would(project: Project, bucket: Bucket, out: Remote) -> None:
     project.records([*events(40), "no json"])
     project.records(events(20), day=BEFORE)
@@ -107,6 +108,7 @@ def test_a_bucket_that_is_not_there_is_an_error_of_the_output(project: Project, 
         project.run(output=Bucket(s3, "not-here-at-all").uri("out"))
 
 
+@pytest.mark.slow
 def test_a_network_that_is_gone_is_an_error_of_the_output(project: Project, out: Remote) -> None:
     project.records(events(5))
     with pytest.raises(OutputError, match="cannot be reached"):
@@ -234,6 +236,7 @@ def test_credentials_are_in_nothing_that_is_published(project: Project, bucket: 
     assert not any(secret.encode() in content for content in left for secret in bucket.secrets)
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_identity(
     project: Project, bucket: Bucket, out: Remote
 ) -> None:

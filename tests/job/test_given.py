@@ -104,6 +104,7 @@ def test_columnar_sources_run_end_to_end(project: Project, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.usefixtures("no_output")
 def test_a_missing_column_stops_the_run_with_the_whole_diff(project: Project, kind: str) -> None:
     project.source(kind)
     project.columns(table(events(4)).drop_columns(["battery", "model"]), kind=kind)
@@ -114,6 +115,7 @@ def test_a_missing_column_stops_the_run_with_the_whole_diff(project: Project, ki
     assert not project.out.exists()
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_column_of_another_type_stops_the_run(project: Project) -> None:
     project.source("parquet")
     data = table(events(4))

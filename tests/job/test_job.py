@@ -159,6 +159,7 @@ def test_a_date_for_a_pipeline_without_dates_is_a_mistake(project: Project) -> N
         project.run(date=DAY)
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_time_before_now_needs_a_folder_of_its_own(project: Project) -> None:
     project.records(events(3))
     past = datetime.now(UTC) - timedelta(days=1)
@@ -168,6 +169,7 @@ def test_a_time_before_now_needs_a_folder_of_its_own(project: Project) -> None:
     assert not project.out.exists()
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_time_after_now_needs_a_folder_of_its_own(project: Project) -> None:
     project.records(events(3))
     with pytest.raises(RefusedError, match="after now"):
@@ -213,6 +215,7 @@ def test_a_run_without_dates_is_not_as_of_a_time_before_any_receipt(project: Pro
         project.run(at=AT)
 
 
+@pytest.mark.usefixtures("no_output")
 def test_without_a_keyring_nothing_is_read(project: Project) -> None:
     damaged = project.records(events(3))
     damaged.write_bytes(b"no gzip at all")
@@ -221,6 +224,7 @@ def test_without_a_keyring_nothing_is_read(project: Project) -> None:
     assert not project.out.exists()
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_missing_key_is_named_before_anything_is_read(project: Project) -> None:
     damaged = project.records(events(3))
     damaged.write_bytes(b"no gzip at all")
@@ -235,6 +239,7 @@ def test_a_keyring_may_be_given_loaded(project: Project) -> None:
     assert project.run(keys=Keyring.load(project.keys)).rows.written == 3
 
 
+@pytest.mark.usefixtures("no_output")
 def test_where_there_is_no_input_nothing_is_done(project: Project) -> None:
     project.records(events(3))
     receipt = project.run(date="2020-02-02")
@@ -339,6 +344,7 @@ def test_a_damaged_file_stops_the_run_and_leaves_nothing_behind(project: Project
     assert {path.name for path in (project.out / "runs").iterdir()} == runs
 
 
+@pytest.mark.usefixtures("no_output")
 def test_a_policy_that_drops_everything_writes_nothing_and_says_why(project: Project) -> None:
     project.policy(
         {key: {"type": "string", "do": "drop"} for key in ("model", "tenant_id")}
@@ -389,6 +395,7 @@ def test_progress_is_told_file_by_file_and_pass_by_pass(project: Project) -> Non
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+@pytest.mark.usefixtures("no_output")
 def test_the_output_folder_is_nobody_elses(project: Project) -> None:
     project.records(events(9))
     project.run()

@@ -1,4 +1,4 @@
-"""The small house again with its records as CSV or Parquet, and what only such files can carry."""
+"""The same pipeline with its records as CSV or Parquet, and what only such files can carry."""
 
 from __future__ import annotations
 

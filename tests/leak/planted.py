@@ -1,4 +1,4 @@
-"""A small house with a canary in every field that is dropped, gated, generalized or malformed."""
+"""A pipeline with a canary in every field that is dropped, gated, generalized or malformed."""
 
 from __future__ import annotations
 

@@ -12,72 +12,68 @@ from tests.leak.canary import Canary
 from tests.leak.columnar import PLANTED, build
 from tests.leak.planted import AT, DAY
 from tests.leak.sweep import found
-from tests.leak.test_run import minimize
+from tests.leak.test_run import minimize, printed_by
+from tests.project import write_keyring
 
 KINDS = ("csv", "parquet")
 RUN = ("run", ".", "--at", AT, "--output", "out")
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A house in which nothing was run yet."""
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline that was not run yet."""
     folder = build(tmp_path_factory.mktemp(request.param), request.param)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     return folder
 
 
 @pytest.fixture(scope="module")
-def printed(house: Path) -> bytes:
+def printed(folder: Path) -> bytes:
     """What the run printed."""
-    return minimize(house, "--verbose", *RUN)
+    return minimize(folder, "--verbose", *RUN)
 
 
-def test_nothing_planted_is_in_the_output_or_printed(house: Path, printed: bytes) -> None:
-    assert library.read(house / "out").num_rows == 44
-    assert found(PLANTED, house / "out") == set()
+def test_nothing_planted_is_in_the_output_or_printed(folder: Path, printed: bytes) -> None:
+    assert library.read(folder / "out").num_rows == 44
+    assert found(PLANTED, folder / "out") == set()
     assert found(PLANTED, printed) == set()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("verify", "out"), ("plan", ".", "--preview", "100", "--at", AT), ("lint", ".", "--fail-on", "never", "--json")],
-    ids=lambda words: words[0],
-)
-def test_nothing_planted_is_printed_afterwards(house: Path, printed: bytes, words: tuple[str, ...]) -> None:
+def test_nothing_planted_is_printed_afterwards(folder: Path, printed: bytes) -> None:
     assert printed
-    assert found(PLANTED, minimize(house, *words)) == set()
+    lint, preview = ("lint", ".", "--fail-on", "never", "--json"), ("plan", ".", "--preview", "100", "--at", AT)
+    assert found(PLANTED, printed_by(folder, ("verify", "out"), preview, lint)) == set()
 
 
-def test_a_path_of_the_source_shows_no_value(house: Path, printed: bytes) -> None:
+def test_a_path_of_the_source_shows_no_value(folder: Path, printed: bytes) -> None:
     assert printed
-    (receipt,) = (house / "out").rglob("receipt.json")
+    (receipt,) = (folder / "out").rglob("receipt.json")
     (given,) = json.loads(receipt.read_text())["inputs"]
     assert given["path"].startswith(DAY)
     assert ("office=#" in given["path"]) == given["path"].endswith(".parquet")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("json_", [(), ("--json",)], ids=["text", "json"])
-def test_nothing_planted_is_printed_when_a_file_is_damaged(tmp_path: Path, kind: str, json_: tuple[str, ...]) -> None:
+def test_nothing_planted_is_printed_when_a_file_is_damaged(tmp_path: Path, kind: str) -> None:
     folder = build(tmp_path, kind)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     (file,) = (folder / "in").rglob(f"part.{kind}")
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2] + data[-64:] if kind == "parquet" else data.replace(b"event_time", b"e"))
-    said = minimize(folder, *RUN, *json_, code=2)
+    said = printed_by(folder, RUN, (*RUN, "--json"), code=2)
     assert found(PLANTED, said) == set()
     assert found(PLANTED, folder / "out") == set()
 
 
-def test_the_control_finds_what_was_planted_in_the_input(house: Path) -> None:
+def test_the_control_finds_what_was_planted_in_the_input(folder: Path) -> None:
     places = {canary.place for canary in PLANTED}
     untyped = {"bad time", "bad integer", "bad double", "ragged row", "unclosed quote"}
     typed = {place for place in places if "path" in place or "metadata" in place}
     typed |= {"undeclared inside", "spare entry", "gated element", "truncated time", "undeclared name in an element"}
-    missing = typed if (house / "in" / DAY / "part.csv").exists() else untyped
-    assert found(PLANTED, house / "in") == places - missing - {"mistyped", "malformed line"}
+    missing = typed if (folder / "in" / DAY / "part.csv").exists() else untyped
+    assert found(PLANTED, folder / "in") == places - missing - {"mistyped", "malformed line"}
 
 
-def test_the_control_finds_what_is_kept_in_the_output(house: Path, printed: bytes) -> None:
+def test_the_control_finds_what_is_kept_in_the_output(folder: Path, printed: bytes) -> None:
     assert printed
-    assert found([Canary("kept", "corporate")], house / "out") == {"kept"}
+    assert found([Canary("kept", "corporate")], folder / "out") == {"kept"}

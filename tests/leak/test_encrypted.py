@@ -76,7 +76,7 @@ def record(number: int) -> dict[str, Any]:
 
 
 def ran(folder: Path, records: dict[str, Any]) -> Path:
-    """A house in which everything is kept, and its output."""
+    """A pipeline in which everything is kept, and its output."""
     (folder / "policy.yaml").write_text(json.dumps(POLICY))
     (folder / "pipeline.yaml").write_text(json.dumps({**PIPELINE, "records": records}))
     (folder / "in" / "2026-11-24").mkdir(parents=True)

@@ -39,8 +39,8 @@ GO = (
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A house, and a folder of its own for temporary files."""
+def folder(tmp_path: Path) -> Path:
+    """A pipeline in a folder, and one for temporary files."""
     folder = build(tmp_path)
     (folder / "tmp").mkdir()
     minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
@@ -57,20 +57,20 @@ def killed(folder: Path, how: str) -> bytes:
 
 
 @pytest.mark.parametrize("how", DIES)
-def test_nothing_planted_is_left_behind_by_a_run_that_dies(house: Path, how: str) -> None:
-    said = killed(house, how)
+def test_nothing_planted_is_left_behind_by_a_run_that_dies(folder: Path, how: str) -> None:
+    said = killed(folder, how)
     assert found(CANARIES, said) == set()
-    assert found(CANARIES, house / "out") == set()
-    assert found(CANARIES, house / "tmp") == set()
+    assert found(CANARIES, folder / "out") == set()
+    assert found(CANARIES, folder / "tmp") == set()
 
 
-def test_the_control_finds_what_is_kept_in_what_a_run_that_dies_leaves_behind(house: Path) -> None:
-    killed(house, "after the first batch is written")
-    assert found([Canary("kept", "corporate")], house / "out") == {"kept"}
+def test_the_control_finds_what_is_kept_in_what_a_run_that_dies_leaves_behind(folder: Path) -> None:
+    killed(folder, "after the first batch is written")
+    assert found([Canary("kept", "corporate")], folder / "out") == {"kept"}
 
 
-def test_the_next_run_clears_away_what_was_left_behind(house: Path) -> None:
-    killed(house, "after the first batch is written")
-    minimize(house, "run", ".", "--at", AT, "--output", "out")
-    assert len(list((house / "out").rglob("receipt.json"))) == 1
-    assert found(CANARIES, house / "out") == set()
+def test_the_next_run_clears_away_what_was_left_behind(folder: Path) -> None:
+    killed(folder, "after the first batch is written")
+    minimize(folder, "run", ".", "--at", AT, "--output", "out")
+    assert len(list((folder / "out").rglob("receipt.json"))) == 1
+    assert found(CANARIES, folder / "out") == set()

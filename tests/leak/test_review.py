@@ -26,22 +26,22 @@ from tests.leak.test_printed import whole
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 
-@pytest.fixture(name="house")
+@pytest.fixture(name="folder")
 def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A house with planted records; whatever is put in a temporary folder is put in one that is looked at afterwards."""
+    """A folder with planted records; whatever is put in a temporary folder is put in one that is looked at afterwards."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "house").mkdir()
-    house = build(tmp_path / "house")
-    new_keyring(house / "keys", ("device", "ticket"), now=NOW)
-    yield house
+    (tmp_path / "folder").mkdir()
+    folder = build(tmp_path / "folder")
+    new_keyring(folder / "keys", ("device", "ticket"), now=NOW)
+    yield folder
     assert list(scratch.iterdir()) == []
 
 
-def lines(house: Path) -> tuple[Path, list[bytes]]:
-    file = next((house / "in" / DAY).glob("*.gz"))
+def lines(folder: Path) -> tuple[Path, list[bytes]]:
+    file = next((folder / "in" / DAY).glob("*.gz"))
     return file, gzip.decompress(file.read_bytes()).splitlines()
 
 
@@ -49,11 +49,11 @@ def planted(content: bytes) -> bool:
     return bool(found(CANARIES, content))
 
 
-def test_an_explanation_of_a_record_tells_no_value_of_it(house: Path) -> None:
-    job, (file, records) = load_pipeline(house), lines(house)
+def test_an_explanation_of_a_record_tells_no_value_of_it(folder: Path) -> None:
+    job, (file, records) = load_pipeline(folder), lines(folder)
     rows = load_job_settings(None, job)
     assert rows is not None
-    trial = Trial.of(job, [file], NOW, rows, Keyring.load(house / "keys"))
+    trial = Trial.of(job, [file], NOW, rows, Keyring.load(folder / "keys"))
     tried = list(trial.tried())
     assert len(tried) == len(records)
     said = [Recorded(trial, each, key, rows.at(NOW)) for each in tried for key in job.policy.fields]
@@ -62,40 +62,40 @@ def test_an_explanation_of_a_record_tells_no_value_of_it(house: Path) -> None:
     assert found(CANARIES, text.encode()) == set()
 
 
-def test_nor_does_the_command(house: Path) -> None:
-    file, records = lines(house)
+def test_nor_does_the_command(folder: Path) -> None:
+    file, records = lines(folder)
     number = next(number for number, line in enumerate(records, 1) if planted(line))
-    said = explain(house, "ip", record=f"{file}:{number}", at=AT, keys=house / "keys")
+    said = explain(folder, "ip", record=f"{file}:{number}", at=AT, keys=folder / "keys")
     assert found(CANARIES, f"{said!r} {json.dumps(said.as_json())}".encode()) == set()
 
 
-def test_fixtures_that_fail_are_told_without_what_they_hold(house: Path) -> None:
-    _, records = lines(house)
-    (house / "tests").mkdir()
-    (house / "tests" / "a.pass.ndjson").write_bytes(b"\n".join(records) + b"\n")
-    (house / "tests" / "a.expect.ndjson").write_text(json.dumps({"note": VALUE["dropped text"]}) + "\n")
-    done = try_fixtures(house, now=NOW, at=AT)
+def test_fixtures_that_fail_are_told_without_what_they_hold(folder: Path) -> None:
+    _, records = lines(folder)
+    (folder / "tests").mkdir()
+    (folder / "tests" / "a.pass.ndjson").write_bytes(b"\n".join(records) + b"\n")
+    (folder / "tests" / "a.expect.ndjson").write_text(json.dumps({"note": VALUE["dropped text"]}) + "\n")
+    done = try_fixtures(folder, now=NOW, at=AT)
     assert {"F001", "F004", "F005"} <= {each.code for each in done.failures}
     text = json.dumps([each.as_json(show=False) for each in done.failures])
     assert found(CANARIES, text.encode()) == set()
 
 
-def damaged(house: Path) -> None:
-    file, _ = lines(house)
+def damaged(folder: Path) -> None:
+    file, _ = lines(folder)
     file.write_bytes(file.read_bytes()[:-20])
-    explain(house, "note", record=f"{file}:1", at=AT, keys=house / "keys")
+    explain(folder, "note", record=f"{file}:1", at=AT, keys=folder / "keys")
 
 
-def unread(house: Path) -> None:
-    _, records = lines(house)
-    (house / "tests").mkdir()
-    (house / "tests" / "a.pass.ndjson").write_bytes(records[0] + b"\n")
-    (house / "tests" / "expect.ndjson").write_text('{"note": "' + str(VALUE["dropped text"]))
-    try_fixtures(house, now=NOW, at=AT)
+def unread(folder: Path) -> None:
+    _, records = lines(folder)
+    (folder / "tests").mkdir()
+    (folder / "tests" / "a.pass.ndjson").write_bytes(records[0] + b"\n")
+    (folder / "tests" / "expect.ndjson").write_text('{"note": "' + str(VALUE["dropped text"]))
+    try_fixtures(folder, now=NOW, at=AT)
 
 
 @pytest.mark.parametrize("failing", [damaged, unread])
-def test_an_error_tells_nothing_planted(failing: Callable[[Path], None], house: Path) -> None:
+def test_an_error_tells_nothing_planted(failing: Callable[[Path], None], folder: Path) -> None:
     with pytest.raises(MinimizeError) as caught:
-        failing(house)
+        failing(folder)
     assert found(CANARIES, "\n".join(whole(caught.value)).encode()) == set()

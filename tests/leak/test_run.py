@@ -13,84 +13,95 @@ import pytest
 from tests.leak.canary import Canary
 from tests.leak.planted import AT, CANARIES, DAY, VALUE, build
 from tests.leak.sweep import found
+from tests.project import write_keyring
+
+SCRIPT = """
+import json, sys
+from minimize.cli import entry
+for words, code in json.loads(sys.argv[1]):
+    sys.argv = ["minimize", *words]
+    try:
+        entry()
+    except SystemExit as ended:
+        assert ended.code == code, (words[0], ended.code)
+"""
 
 
 def minimize(folder: Path, *words: str, code: int = 0) -> bytes:
-    """Runs the command in a process of its own and gives everything that it printed."""
+    """Runs a command in a process of its own and gives everything that it printed."""
+    return printed_by(folder, words, code=code)
+
+
+def printed_by(folder: Path, *commands: tuple[str, ...], code: int = 0) -> bytes:
+    """The same of several commands, one after another in one process."""
     env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys"), "MINIMIZE_LOG_FORMAT": "json"}
-    done = subprocess.run(
-        [sys.executable, "-m", "minimize", *words], capture_output=True, env=env, cwd=folder, check=False
-    )
-    assert done.returncode == code, done.stderr.decode()
+    arguments = json.dumps([(words, code) for words in commands])
+    python = [sys.executable, "-c", SCRIPT, arguments]
+    done = subprocess.run(python, capture_output=True, env=env, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr.decode()
     return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A house in which a run was made."""
-    alone = tmp_path_factory.mktemp("alone") / "house"  # lint reads the policies beside a pipeline
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline that was not run yet."""
+    alone = tmp_path_factory.mktemp("alone") / "pipeline"  # lint reads the policies beside a pipeline
     alone.mkdir()
     folder = build(alone)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     return folder
 
 
 @pytest.fixture(scope="module")
-def printed(house: Path) -> bytes:
+def printed(folder: Path) -> bytes:
     """What the run printed."""
-    return minimize(house, "--verbose", "run", ".", "--at", AT, "--output", "out")
+    return minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
 
 
-def test_every_canary_stands_in_the_input(house: Path) -> None:
+def test_every_canary_stands_in_the_input(folder: Path) -> None:
     numbers = {"truncated time"}
     places = {canary.place for canary in CANARIES} - numbers
-    assert found(CANARIES, house / "in") >= places
+    assert found(CANARIES, folder / "in") >= places
 
 
-def test_no_canary_stands_in_any_file_of_the_output(house: Path, printed: bytes) -> None:
+def test_no_canary_stands_in_any_file_of_the_output(folder: Path, printed: bytes) -> None:
     assert printed
-    assert sorted(path.suffix for path in (house / "out").rglob("*.parquet")) == [".parquet"] * 3
-    assert found(CANARIES, house / "out") == set()
+    assert sorted(path.suffix for path in (folder / "out").rglob("*.parquet")) == [".parquet"] * 3
+    assert found(CANARIES, folder / "out") == set()
 
 
 def test_no_canary_is_printed(printed: bytes) -> None:
     assert found(CANARIES, printed) == set()
 
 
-def test_the_rows_balance_though_nothing_is_told_of_them(house: Path, printed: bytes) -> None:
+def test_the_rows_balance_though_nothing_is_told_of_them(folder: Path, printed: bytes) -> None:
     import minimize as library
 
-    table = library.read(house / "out")
+    table = library.read(folder / "out")
     assert b'"code": "I001"' in printed
     assert table.num_rows > 30
 
 
-def test_no_canary_is_printed_by_verify_plan_and_lint(house: Path, printed: bytes) -> None:
+def test_no_canary_is_printed_by_verify_plan_and_lint(folder: Path, printed: bytes) -> None:
     assert printed
-    said = (
-        minimize(house, "verify", "out")
-        + minimize(house, "plan", ".")
-        + minimize(house, "lint", ".", "--fail-on", "never")
-    )
-    said += minimize(house, "plan", ".", "--preview", "100", "--at", AT)
+    lint, preview = ("lint", ".", "--fail-on", "never"), ("plan", ".", "--preview", "100", "--at", AT)
+    said = printed_by(folder, ("verify", "out"), ("plan", "."), lint, preview)
     assert found(CANARIES, said) == set()
 
 
-@pytest.mark.parametrize(
-    "words", [["run", ".", "--at", AT, "--output", "other"], ["run", ".", "--json", "--at", AT, "--output", "other"]]
-)
-def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path, words: list[str]) -> None:
+def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     folder = build(tmp_path)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     file = folder / "in" / DAY / "part-0.ndjson.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    said = minimize(folder, *words, code=2)
+    run = ("run", ".", "--at", AT, "--output", "other")
+    said = printed_by(folder, run, (*run, "--json"), code=2)
     assert found(CANARIES, said) == set()
     assert found(CANARIES, folder / "other") == set()
     assert not list((folder / "other").rglob("*.parquet"))
 
 
-def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(house: Path, printed: bytes) -> None:
+def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(folder: Path, printed: bytes) -> None:
     assert printed
     code = (
         "import sys, minimize.stages.gate as gate\n"
@@ -100,23 +111,23 @@ def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(ho
         f"sys.argv = ['minimize', 'run', '.', '--at', '{AT}', '--output', 'failed']\n"
         "from minimize.cli import main; main()\n"
     )
-    env = {**os.environ, "MINIMIZE_KEYS": str(house / "keys")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=house, check=False)
+    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=folder, check=False)
     assert done.returncode == 2
     assert b"E900" in done.stderr
     assert found(CANARIES, done.stdout + done.stderr) == set()
-    assert found(CANARIES, house / "failed") == set()
+    assert found(CANARIES, folder / "failed") == set()
 
 
-def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(house: Path, printed: bytes) -> None:
+def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(folder: Path, printed: bytes) -> None:
     """The control: what is kept on purpose is found in the very same output."""
     assert printed
-    assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], house / "out") == {"kept"}
+    assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], folder / "out") == {"kept"}
 
 
 def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail(tmp_path: Path) -> None:
     folder = build(tmp_path)
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    write_keyring(folder / "keys", ("device", "ticket"))
     told = ("--lineage", "told/events.ndjson", "--metrics", "told")
     said = minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out", *told)
     file = folder / "in" / DAY / "part-0.ndjson.gz"
@@ -130,10 +141,10 @@ def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail
     assert found(CANARIES, folder / "told") == set()
 
 
-def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
+def test_nothing_planted_is_told_by_drift(folder: Path, printed: bytes) -> None:
     assert printed
-    said = minimize(house, "--verbose", "drift", ".", "--fail-on", "never")
-    said += minimize(house, "--verbose", "drift", ".", "--fail-on", "never", "--json")
+    drift = ("--verbose", "drift", ".", "--fail-on", "never")
+    said = printed_by(folder, drift, (*drift, "--json"))
     assert b"D001" in said
     assert b"D003" in said
     assert found(CANARIES, said) == set()
@@ -141,14 +152,13 @@ def test_nothing_planted_is_told_by_drift(house: Path, printed: bytes) -> None:
 
 def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> None:
     folder = build(tmp_path)
-    said = minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
-    said += minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
+    run = ("--verbose", "run", ".", "--at", AT, "--output", "out")
+    said = printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"), run)
     policy = json.loads((folder / "policy.yaml").read_text())
     policy["fields"]["serial"] = {"type": "string", "do": "drop"}
     (folder / "policy.yaml").write_text(json.dumps(policy))
-    said += minimize(folder, "quarantine", "show", "out", "--check")
-    said += minimize(folder, "replay", "out", "--json", "--at", AT)
-    said += minimize(folder, "verify", "out")
+    replay = ("replay", "out", "--json", "--at", AT)
+    said += printed_by(folder, ("quarantine", "show", "out", "--check"), replay, ("verify", "out"))
     assert b'"kind": "replay"' in said
     assert found(CANARIES, said) == set()
     assert found(CANARIES, folder / "out") == set()

@@ -144,6 +144,7 @@ def test_many_threads_leave_one_gapless_chain(ledger: Ledger, keys: Keyring) -> 
     assert ledger.read(lambda connection: list(check_log(connection, keys))) == []
 
 
+@pytest.mark.slow
 def test_many_processes_leave_one_gapless_chain(address: Address, keys: Keyring) -> None:
     """They make the ledger at the same time, too."""
     where = str(address.path or address.url)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project, new_project
+from tests.ledger.ledgers import empty
+from tests.project import Builds, Project, new_project
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_ACTOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    builds.copy(empty, tmp_path / "out")
     return new_project(tmp_path)

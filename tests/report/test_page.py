@@ -9,7 +9,7 @@ import pytest
 from minimize.errors import ConfigurationError
 from minimize.report import page as pages
 from minimize.report.page import page
-from tests.project import Builds, Project, event, events
+from tests.project import Builds, Project, clean_environment, event, events, new_project
 from tests.report.telling import facts, report
 
 HOSTILE = "<script>alert('x')</script>\"&$x^2$漢字"
@@ -39,32 +39,38 @@ def _done(builds: Builds, project: Project) -> Project:
     return builds.fill(project, done_content)
 
 
-def test_a_page_fetches_nothing_and_forbids_it(done: Project) -> None:
-    text = report(done).html()
-    seen = Seen(text)
+@pytest.fixture(name="html", scope="module")
+def _html(builds: Builds, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of such an output."""
+    folder = tmp_path_factory.mktemp("page")
+    with clean_environment(folder):
+        return report(builds.fill(new_project(folder), done_content)).html()
+
+
+def test_a_page_fetches_nothing_and_forbids_it(html: str) -> None:
+    seen = Seen(html)
     assert not {"script", "img", "link", "iframe", "object", "form"} & set(seen.tags)
     assert all(value.startswith("#") for name, value in seen.attributes if name in ("href", "src", "xlink:href"))
-    assert "url(" not in text
-    assert "default-src 'none'" in text
+    assert "url(" not in html
+    assert "default-src 'none'" in html
 
 
-def test_every_picture_says_what_it_shows(done: Project) -> None:
+def test_every_picture_says_what_it_shows(html: str) -> None:
     found = re.findall(
         r'<svg class="(?:wide|narrow)" role="img" aria-label="[^"]+" viewBox="[^"]+"><title>[^<]+</title><desc>',
-        report(done).html(),
+        html,
     )
-    assert len(found) == report(done).html().count("<svg") == 10
+    assert len(found) == html.count("<svg") == 10
 
 
-def test_no_id_stands_twice(done: Project) -> None:
-    ids = [value for name, value in Seen(report(done).html()).attributes if name == "id"]
+def test_no_id_stands_twice(html: str) -> None:
+    ids = [value for name, value in Seen(html).attributes if name == "id"]
     assert len(ids) == len(set(ids))
 
 
-def test_colours_are_those_of_the_page(done: Project) -> None:
-    text = report(done).html()
-    assert "#0a0a" not in text
-    assert "var(--written)" in text
+def test_colours_are_those_of_the_page(html: str) -> None:
+    assert "#0a0a" not in html
+    assert "var(--written)" in html
 
 
 def test_hostile_names_stay_text(project: Project) -> None:

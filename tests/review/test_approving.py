@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,17 @@ from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
 from tests.governance.access.factory import mapping
-from tests.project import AT, Project, events, new_project, table
+from tests.ledger.ledgers import empty
+from tests.project import AT, Builds, Project, events, new_project, table
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_ACTOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     project = new_project(tmp_path)
+    builds.copy(empty, project.out)
     project.records(events(30))
     return project
 
@@ -88,6 +91,7 @@ def test_where_the_house_warns_a_policy_without_approval_is_warned_of(
 
 
 def test_where_the_house_requires_it_nothing_is_written_without(project: Project) -> None:
+    shutil.rmtree(project.out)
     wants(project, approval="required")
     with pytest.raises(RefusedError) as caught:
         project.run()

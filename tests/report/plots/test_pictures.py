@@ -10,15 +10,18 @@ import pytest
 from minimize.report.facts import Bits, Facts, Partition
 from minimize.report.plots import pictures
 from minimize.report.rounding import Count
-from tests.project import Project, events
+from tests.project import clean_environment, events, new_project
 from tests.report.telling import facts
 
 
-@pytest.fixture(name="found")
-def _found(project: Project) -> Facts:
-    project.records([*events(60), *["broken"] * 6])
-    project.run()
-    return facts(project)
+@pytest.fixture(name="found", scope="module")
+def _found(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    folder = tmp_path_factory.mktemp("pictures")
+    with clean_environment(folder):
+        project = new_project(folder)
+        project.records([*events(60), *["broken"] * 6])
+        project.run()
+        return facts(project)
 
 
 def says(found: Facts, name: str) -> str:
