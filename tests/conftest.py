@@ -96,9 +96,13 @@ def _shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The organization, built once for all workers, for tests that only read. Fails at the end if its files have changed."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "world"
-    with (folder.with_suffix(".lock")).open("w") as lock:
+    built = folder.with_suffix(".built")
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        world = World(folder) if folder.exists() else build_world(folder)
+        if not built.exists():
+            build_world(folder)
+            built.touch()
+    world = World(folder)
     before = world.digests()
     yield world
     assert world.digests() == before, "a test wrote to the shared world; it needs a copy (the fixture `world`)"

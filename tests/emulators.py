@@ -1,6 +1,6 @@
 """Other object stores of our own on loopback: fake-gcs-server speaks Google's API, Azurite Azure's; each a process of its own.
 
-A test's own hands are pyarrow's file system, opened without any code of the house.
+A test's own hands are pyarrow's file system, opened without any code of the program.
 """
 
 from __future__ import annotations

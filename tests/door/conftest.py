@@ -1,4 +1,4 @@
-"""A house with a door, for every test of it."""
+"""An organization with a server, for every test of it."""
 
 from __future__ import annotations
 

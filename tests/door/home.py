@@ -1,4 +1,4 @@
-"""A project with a door: an output with tokens, pseudonyms and counts, people with roles, and a ledger."""
+"""A project behind a server: an output with tokens, pseudonyms and counts, people with roles, and a ledger."""
 
 from __future__ import annotations
 

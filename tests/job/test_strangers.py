@@ -19,7 +19,7 @@ IN_FILE, IN_LEDGER = SettingsRows(TABLE, file="settings.csv"), LedgerRows(TABLE,
 
 
 def guarded(folder: Path) -> Path:
-    """A house with an access file."""
+    """A project with an access file."""
     (folder / "minimize.yaml").write_text("access: access.yaml\n")
     return folder
 

@@ -143,7 +143,7 @@ def test_what_stands_behind_an_error_would_be_found() -> None:
 
 
 def objects() -> Iterator[Any]:
-    """Everything that holds records, settings or names on the way through the house."""
+    """Everything that holds records, settings or names on the way through the program."""
     source = memory(TABLE, request(POLICY, PURPOSE))
     rows = load_settings(said(subject=plant("subject of a setting")))
     minimizer = minimize.prepare(POLICY, TABLE, purpose=PURPOSE, settings=rows)

@@ -1,4 +1,4 @@
-"""Changes of recipients, access files and the house's file."""
+"""Changes of recipients, access files and `minimize.yaml`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A house with an access file, a ledger and a keyring."""
+"""A folder with an access file, a ledger and a keyring."""
 
 from __future__ import annotations
 

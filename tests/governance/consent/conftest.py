@@ -12,7 +12,7 @@ from tests.governance.recipients.factory import mapping, write
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house with the recipient `vendor`, keys, and a ledger that nobody made yet."""
+    """A folder with the recipient `vendor`, keys, and no ledger yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
     for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):

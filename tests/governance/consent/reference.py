@@ -1,4 +1,4 @@
-"""Whether there is a consent, by going through the acts of one tenant one after the other: nothing shared with the house."""
+"""Whether there is a consent, by going through the acts of one tenant one after the other: no code shared with the program."""
 
 from __future__ import annotations
 
