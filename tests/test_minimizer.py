@@ -22,7 +22,7 @@ from minimize.errors import ConfigurationError, KeyringError, PolicyError, Schem
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
-from tests.job.house import AT, FIELDS, POLICY, SCHEMA, SETTINGS, event, events, table
+from tests.project import AT, FIELDS, POLICY, SCHEMA, SETTINGS, event, events, table
 
 ORDER = ["tenant_id", "device_id", "event_time", "model", "battery", "storage", "latitude"]
 

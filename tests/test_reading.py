@@ -16,20 +16,20 @@ import minimize
 from minimize.errors import OutputError
 from minimize.keys import add_key
 from minimize.reading import find
-from tests.job.house import AT, BEFORE, DAY, House, built, events
+from tests.project import AT, BEFORE, DAY, Project, events, new_project
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    house = built(tmp_path)
-    house.brings(events(20))
-    house.brings(events(30), day=BEFORE)
+    house = new_project(tmp_path)
+    house.records(events(20))
+    house.records(events(30), day=BEFORE)
     house.run()
     return house
 
 
-def test_everything_in_force_comes_with_its_date(house: House) -> None:
+def test_everything_in_force_comes_with_its_date(house: Project) -> None:
     table = minimize.read(house.out)
     assert table.num_rows == 50
     assert table.schema.names[-1] == "date"
@@ -37,21 +37,21 @@ def test_everything_in_force_comes_with_its_date(house: House) -> None:
 
 
 @pytest.mark.parametrize("dates", [DAY, [DAY], date(2026, 11, 24)])
-def test_dates_can_be_chosen(house: House, dates: Any) -> None:
+def test_dates_can_be_chosen(house: Project, dates: Any) -> None:
     table = minimize.read(house.out, dates=dates)
     assert table.num_rows == 20
 
 
-def test_an_aggregate_is_read_by_its_name(house: House) -> None:
+def test_an_aggregate_is_read_by_its_name(house: Project) -> None:
     assert {"day", "model", "events", "date"} <= set(minimize.read(house.out, "per_model").column_names)
 
 
-def test_a_name_that_nothing_was_published_under_is_a_mistake(house: House) -> None:
+def test_a_name_that_nothing_was_published_under_is_a_mistake(house: Project) -> None:
     with pytest.raises(OutputError, match="no output of that name"):
         minimize.read(house.out, "per_modle")
 
 
-def test_the_files_are_those_that_other_engines_read(house: House) -> None:
+def test_the_files_are_those_that_other_engines_read(house: Project) -> None:
     files = minimize.files(house.out)
     assert len(files) == 2
     assert sum(len(pd.read_parquet(file)) for file in files) == 50
@@ -59,14 +59,14 @@ def test_the_files_are_those_that_other_engines_read(house: House) -> None:
     assert len(duckdb.read_parquet(files).fetchall()) == 50
 
 
-def test_the_folder_opens_as_a_plain_dataset(house: House) -> None:
+def test_the_folder_opens_as_a_plain_dataset(house: Project) -> None:
     folder = house.out / "records"
     assert len(pd.read_parquet(folder)) == 50
     assert pl.read_parquet(folder).height == 50
     assert len(duckdb.read_parquet(f"{folder}/**/*.parquet").fetchall()) == 50
 
 
-def test_two_versions_of_a_key_are_not_mixed_unless_asked(house: House) -> None:
+def test_two_versions_of_a_key_are_not_mixed_unless_asked(house: Project) -> None:
     add_key(house.keys, "device", now=AT)
     house.run(date=DAY)
     with pytest.raises(OutputError):
@@ -75,14 +75,14 @@ def test_two_versions_of_a_key_are_not_mixed_unless_asked(house: House) -> None:
     assert minimize.read(house.out, mixed_keys=True).num_rows == 50
 
 
-def test_columns_carry_their_meaning(house: House) -> None:
+def test_columns_carry_their_meaning(house: Project) -> None:
     field = minimize.read(house.out).schema.field("device_id")
     assert field.type == pa.string()
     assert field.metadata is not None
     assert field.metadata[b"minimize:technique"].startswith(b"pseudonymize")
 
 
-def test_the_records_of_some_subjects_can_be_read_alone(house: House) -> None:
+def test_the_records_of_some_subjects_can_be_read_alone(house: Project) -> None:
     everything = minimize.read(house.out)
     wanted = everything["device_id"].to_pylist()[:2]
     due = everything.filter(pa.compute.is_in(everything["device_id"], value_set=pa.array(wanted)))
@@ -92,12 +92,12 @@ def test_the_records_of_some_subjects_can_be_read_alone(house: House) -> None:
         assert sorted(map(str, found.to_pylist())) == sorted(map(str, due.to_pylist()))
 
 
-def test_a_subject_that_is_not_there_has_no_rows_and_all_columns(house: House) -> None:
+def test_a_subject_that_is_not_there_has_no_rows_and_all_columns(house: Project) -> None:
     found = minimize.read(house.out, subjects=["nobody", 7, b"x"], keys=house.keys)
     assert (found.num_rows, found.schema) == (0, minimize.read(house.out).schema)
 
 
-def test_subjects_are_not_looked_for_in_aggregates_or_by_a_column_that_was_dropped(house: House) -> None:
+def test_subjects_are_not_looked_for_in_aggregates_or_by_a_column_that_was_dropped(house: Project) -> None:
     with pytest.raises(OutputError, match="per_model is not about single subjects"):
         minimize.read(house.out, "per_model", subjects=["x"], keys=house.keys)
     house.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
@@ -107,7 +107,7 @@ def test_subjects_are_not_looked_for_in_aggregates_or_by_a_column_that_was_dropp
         minimize.read(house.out, subjects=["x"], keys=house.keys)
 
 
-def test_files_that_may_hold_a_subject_are_named_with_their_row_groups(house: House) -> None:
+def test_files_that_may_hold_a_subject_are_named_with_their_row_groups(house: Project) -> None:
     one = minimize.read(house.out, dates=DAY)["device_id"][0].as_py()
     [place] = find(house.out, [one], dates=DAY, keys=house.keys)
     assert (place.file.path.split("/")[1], place.groups) == (f"date={DAY}", (0,))
@@ -115,7 +115,7 @@ def test_files_that_may_hold_a_subject_are_named_with_their_row_groups(house: Ho
     assert [place.groups for place in find(house.out, ["nobody"])] == [None, None]
 
 
-def test_one_subject_alone_is_a_subject_and_not_its_letters(house: House) -> None:
+def test_one_subject_alone_is_a_subject_and_not_its_letters(house: Project) -> None:
     mine = minimize.read(house.out)["device_id"][0].as_py()
     assert minimize.read(house.out, subjects=mine, keys=house.keys).equals(
         minimize.read(house.out, subjects=[mine], keys=house.keys)

@@ -15,25 +15,27 @@ from minimize.io import published
 from minimize.io.durable import write_file
 from minimize.io.publish import open_output
 from minimize.verification.check import found_by
-from tests.job.house import House, built, events
+from tests.project import Project, events, new_project
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
-    house = built(tmp_path)
-    house.brings(events(40))
+def _house(tmp_path: Path) -> Project:
+    house = new_project(tmp_path)
+    house.records(events(40))
     house.run()
     return house
 
 
-def test_an_output_is_verified_while_a_run_is_at_work(house: House) -> None:
+def test_an_output_is_verified_while_a_run_is_at_work(house: Project) -> None:
     with open_output(house.out) as output, output.begin("20261125T000000Z-000000000000"):
         findings = verifying.check(house.out, keys=house.keys)
     assert [finding.code for finding in findings if finding.severity == "error"] == []
     assert "V007" in {finding.code for finding in findings}
 
 
-def test_while_a_publication_swaps_its_files_in_nothing_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_a_publication_swaps_its_files_in_nothing_is_said(
+    house: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(published, "WAITS", 2)
     with open_output(house.out) as output, output.begin("20261125T000000Z-000000000000") as staging:
         write_file(staging.run / "intent.json", b"{}")
@@ -43,7 +45,7 @@ def test_while_a_publication_swaps_its_files_in_nothing_is_said(house: House, mo
     assert caught.value.exit_code == 2
 
 
-def test_an_output_that_changed_meanwhile_is_looked_at_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_changed_meanwhile_is_looked_at_again(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
 
     def slow(output: Any, verifier: Any) -> Any:
@@ -59,7 +61,7 @@ def test_an_output_that_changed_meanwhile_is_looked_at_again(house: House, monke
     assert len(looked) == 2
 
 
-def test_an_output_that_never_rests_is_not_judged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_never_rests_is_not_judged(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(output: Any, verifier: Any) -> Any:
         raise FileNotFoundError
 
@@ -68,7 +70,7 @@ def test_an_output_that_never_rests_is_not_judged(house: House, monkeypatch: pyt
         verifying.check(house.out, keys=house.keys)
 
 
-def test_readers_never_see_a_run_half_way(house: House) -> None:
+def test_readers_never_see_a_run_half_way(house: Project) -> None:
     with ThreadPoolExecutor(1) as writer:
         runs = writer.submit(lambda: [house.run() for _ in range(4)])
         looked = 0
@@ -80,7 +82,7 @@ def test_readers_never_see_a_run_half_way(house: House) -> None:
         runs.result()
 
 
-def test_what_does_not_hold_is_raised_with_its_findings(house: House) -> None:
+def test_what_does_not_hold_is_raised_with_its_findings(house: Project) -> None:
     next(house.out.rglob("*.parquet")).unlink()
     with pytest.raises(VerificationError) as caught:
         minimize.verify(house.out, keys=house.keys)
@@ -88,7 +90,7 @@ def test_what_does_not_hold_is_raised_with_its_findings(house: House) -> None:
     assert "V011" in {finding.code for finding in caught.value.findings}
 
 
-def test_without_a_key_nothing_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_nothing_is_said(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     with pytest.raises(minimize.MinimizeError) as caught:
         minimize.verify(house.out)

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, command_of
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Settings in the ledger; one aggregate that waits two days for late rows."""
     for name in ("MINIMIZE_ACTOR", "MINIMIZE_LINEAGE", "MINIMIZE_METRICS"):
         monkeypatch.delenv(name, raising=False)
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
     monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))

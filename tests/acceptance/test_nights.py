@@ -16,7 +16,7 @@ import pytest
 
 import minimize
 from tests.cli.command import Command, Said
-from tests.job.house import House, event
+from tests.project import Project, event
 
 FIRST = date(2026, 11, 10)
 CANARY = "canary"
@@ -34,30 +34,30 @@ def rows(number: int, count: int, late: int = 0, first: int = 0) -> list[dict[st
     ]
 
 
-def switched_on(house: House, command: Command) -> None:
+def switched_on(house: Project, command: Command) -> None:
     for tenant in ("north", "south"):
         said = command("settings", "set", tenant, "location", "on", "--from", "2026-01-01", "--pipeline", house.folder)
         assert said.code == 0
 
 
-def pending(house: House, command: Command) -> Said:
+def pending(house: Project, command: Command) -> Said:
     return command("run", house.folder, "--pending")
 
 
-def counted(house: House) -> dict[tuple[str, str], int]:
+def counted(house: Project) -> dict[tuple[str, str], int]:
     return {(row["date"].isoformat(), row["tenant_id"]): row["events"] for row in house.rows("per_day")}
 
 
 def test_each_day_is_counted_once_with_its_late_rows_and_every_tool_reads_the_same(
-    house: House, command: Command
+    house: Project, command: Command
 ) -> None:
     switched_on(house, command)
     for night in range(5):
-        house.brings(rows(night, 20), day(night))
+        house.records(rows(night, 20), day(night))
         if night:
-            house.brings(rows(night, 6, late=1, first=100), day(night), "late")
+            house.records(rows(night, 6, late=1, first=100), day(night), "late")
         assert pending(house, command).code == 0
-    house.brings(rows(1, 4, first=200), day(1), "very_late")
+    house.records(rows(1, 4, first=200), day(1), "very_late")
     again = command("run", house.folder, "--pending", "--json").json
     assert again["dates"] == [day(1)]
     assert again["outputs"]["per_day"]["too_late"] == 4
@@ -72,26 +72,26 @@ def test_each_day_is_counted_once_with_its_late_rows_and_every_tool_reads_the_sa
     assert command("audit", "verify", "--receipts", house.out).code == 0
 
 
-def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(house: House, command: Command) -> None:
+def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(house: Project, command: Command) -> None:
     switched_on(house, command)
-    kept = [house.brings(rows(night, 20), day(night)) for night in range(2)][1]
+    kept = [house.records(rows(night, 20), day(night)) for night in range(2)][1]
     assert pending(house, command).code == 0
     content = kept.read_bytes()
     kept.unlink()
-    house.brings(rows(2, 20), day(2))
+    house.records(rows(2, 20), day(2))
     said = pending(house, command)
     assert said.code == 1
     assert f"the event day {day(0)} is not published: its batch {day(1)}: gone since it ran" in said.err
     kept.write_bytes(content)
-    house.brings(rows(3, 20), day(3))
+    house.records(rows(3, 20), day(3))
     assert pending(house, command).code == 0
     assert {when for when, _ in counted(house)} == {day(0), day(1)}
 
 
-def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(house: House, command: Command) -> None:
+def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(house: Project, command: Command) -> None:
     switched_on(house, command)
     mine = ("north", "location", "--subject", f"{CANARY}-1", "--holder", "user", "--pipeline", house.folder)
-    house.brings(rows(0, 40), day(0))
+    house.records(rows(0, 40), day(0))
 
     def located() -> int:
         assert command("run", house.folder, "--date", day(0)).code == 0
@@ -114,14 +114,14 @@ def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(house: Hous
     assert command("verify", house.out).code == 0
 
 
-def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(house: House, command: Command) -> None:
+def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(house: Project, command: Command) -> None:
     switched_on(house, command)
     ledger, older = house.folder / "ledger.db", house.folder / "older.db"
-    house.brings(rows(0, 20), day(0))
+    house.records(rows(0, 20), day(0))
     assert pending(house, command).code == 0
     shutil.copy(ledger, older)
     head = house.folder / "head.json"
-    house.brings(rows(1, 20), day(1))
+    house.records(rows(1, 20), day(1))
     assert pending(house, command).code == 0
     head.write_text(command("audit", "verify", "--json").out)
     shutil.copy(older, ledger)
@@ -141,7 +141,7 @@ def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(house: House, comma
     assert command("verify", house.out).code == 0
 
 
-def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(house: House, command: Command) -> None:
+def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(house: Project, command: Command) -> None:
     switched_on(house, command)
     bad: list[dict[str, Any] | str] = [
         event(1, event_time=f"{CANARY} noon"),
@@ -149,9 +149,9 @@ def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(house: Ho
         f'{{"{CANARY}": ',
     ]
     new = [{**each, f"{CANARY}@example.org": 1} for each in rows(0, 30)]
-    house.brings([*new, *bad], day(0))
+    house.records([*new, *bad], day(0))
     own = ("--subject", f"{CANARY}-1", "--holder", "user")
-    house.says("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
+    house.write("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
     printed = [
         command("settings", "set", "north", "location", "off", *own, "--pipeline", house.folder),
         command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", *own[:2], "--pipeline", house.folder),
@@ -177,7 +177,7 @@ def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(house: Ho
     assert list(house.folder.glob("*lineage.ndjson"))
 
 
-def beside(house: House) -> Iterator[Path]:
+def beside(house: Project) -> Iterator[Path]:
     """All that was written but the data that came in."""
     found = (path for path in house.folder.rglob("*") if path.is_file() and (house.folder / "data") not in path.parents)
     yield from found
@@ -204,10 +204,10 @@ def beside(house: House) -> Iterator[Path]:
     ],
 )
 def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(
-    house: House, command: Command, words: tuple[str, ...], code: int, told: str
+    house: Project, command: Command, words: tuple[str, ...], code: int, told: str
 ) -> None:
     switched_on(house, command)
-    house.brings(rows(0, 5), day(0))
+    house.records(rows(0, 5), day(0))
     said = command(*words)
     assert (said.code, told in said.err) == (code, True)
     assert "ter2" not in said.out + said.err
@@ -215,14 +215,14 @@ def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(
     assert len(command("audit", "log", "--activity", "settings", "--json").json["entries"]) == 2
 
 
-def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(house: House, command: Command) -> None:
+def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(house: Project, command: Command) -> None:
     switched_on(house, command)
-    house.brings(rows(0, 20), day(0))
+    house.records(rows(0, 20), day(0))
     assert pending(house, command).code == 0
-    house.brings([*rows(0, 10), *(f"{CANARY} {each}" for each in range(5))], day(0))
+    house.records([*rows(0, 10), *(f"{CANARY} {each}" for each in range(5))], day(0))
     said = pending(house, command)
     assert (said.code, "done, but 5 of 15 rows are in quarantine" in said.err) == (4, True)
-    house.brings([f"{CANARY} {each}" for each in range(5)], day(0))
+    house.records([f"{CANARY} {each}" for each in range(5)], day(0))
     said = command("run", house.folder, "--pending", "--json")
     assert said.code == 4
     assert "5 of 5 rows would be in quarantine" in said.error["message"]

@@ -6,7 +6,7 @@ from minimize.catalog.activities import record
 from minimize.catalog.gather import pipelines_in, recipients_of, stated
 from minimize.catalog.model import Record
 from tests.cli.conftest import _house
-from tests.job.house import AT, House, events
+from tests.project import AT, Project, events
 
 __all__ = ["_house"]
 
@@ -42,7 +42,7 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     assert entries["configmgr"].contract == "none"
 
 
-def test_what_nobody_stated_is_told_as_missing(house: House) -> None:
+def test_what_nobody_stated_is_told_as_missing(house: Project) -> None:
     assert len(of(house.folder).missing) == 5
     said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none}"
     (house.folder / "minimize.yaml").write_text(f"processing: {said}\n")
@@ -50,16 +50,16 @@ def test_what_nobody_stated_is_told_as_missing(house: House) -> None:
     assert dict(of(house.folder).house)["controller"] == "Contoso"
 
 
-def test_a_policy_without_retention_is_missing_a_limit(house: House) -> None:
+def test_a_policy_without_retention_is_missing_a_limit(house: Project) -> None:
     text = (house.folder / "policy.yaml").read_text()
     (house.folder / "policy.yaml").write_text("".join(line for line in text.splitlines(True) if "30d" not in line))
     found = of(house.folder)
     assert "checkins: for how long it is kept" in found.missing
 
 
-def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(house: House) -> None:
+def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(house: Project) -> None:
     assert of(house.folder).activities[0].ran is None
-    house.brings(events(20))
+    house.records(events(20))
     house.run(at=AT)
     house.run(at=AT)
     ran = of(house.folder).activities[0].ran

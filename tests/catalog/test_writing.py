@@ -7,7 +7,7 @@ from minimize.catalog.markdown import catalogue_page
 from minimize.catalog.writing import docs, told
 from tests.cli.command import Command
 from tests.cli.conftest import _command, _house
-from tests.job.house import AT, House, event, events
+from tests.project import AT, Project, event, events
 
 __all__ = ["_command", "_house"]
 
@@ -31,14 +31,14 @@ def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path
     assert first == second
 
 
-def test_no_value_of_a_record_is_in_them(house: House, tmp_path: Path) -> None:
-    house.brings([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
+def test_no_value_of_a_record_is_in_them(house: Project, tmp_path: Path) -> None:
+    house.records([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
     house.run(at=AT)
     texts = [path.read_text() for path in docs([str(house.folder)], tmp_path / "out")]
     assert not any("canary" in text for text in texts)
 
 
-def test_the_command_writes_or_prints_them(house: House, command: Command) -> None:
+def test_the_command_writes_or_prints_them(house: Project, command: Command) -> None:
     said = command("docs", house.folder, "--out", "told")
     assert said.code == 0, said.err
     assert said.out.splitlines()[0] == "wrote told/catalogue.md"

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, command_of
-from tests.job.house import House, built
 from tests.ledger.ledgers import empty
 from tests.project import Builds, Project, new_project
 
@@ -43,7 +42,7 @@ def _log() -> Iterator[None]:
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The same by its earlier name."""
     clean(tmp_path, monkeypatch)
-    return built(tmp_path)
+    return new_project(tmp_path)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import minimize
-from tests.job.house import AT, House, built, events
+from tests.project import AT, Project, events, new_project
 from tests.sparking import want_spark
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -95,16 +95,16 @@ def wait_for(port: int) -> None:
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
-    house = built(tmp_path)
+def _house(tmp_path: Path) -> Project:
+    house = new_project(tmp_path)
     house.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}, "partition_by": ["tenant_id"]})
     for name in range(4):
-        house.brings([*events(90, first=60 * name), '{"broken'], name=f"f{name}")
+        house.records([*events(90, first=60 * name), '{"broken'], name=f"f{name}")
     return house
 
 
 def test_executors_elsewhere_give_what_the_local_engine_gives(
-    house: House, cluster: dict[str, str], tmp_path: Path
+    house: Project, cluster: dict[str, str], tmp_path: Path
 ) -> None:
     local = house.run(output=tmp_path / "alone")
     words = [str(house.folder), AT.isoformat(), str(house.out), str(house.keys)]

@@ -15,7 +15,7 @@ import pytest
 
 import minimize
 from minimize.receipt import Receipt
-from tests.job.house import AGGREGATES, BEFORE, FIELDS, House, built, events, table
+from tests.project import AGGREGATES, BEFORE, FIELDS, Project, events, new_project, table
 from tests.sparking import want_spark
 
 pytestmark = [
@@ -33,73 +33,73 @@ def _session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("minimize.engines.spark"), "FEW", 2)  # the four tasks are put together in two
 
 
-def lines(house: House) -> None:
+def lines(house: Project) -> None:
     """Several files, one of them empty, with lines that are refused, undeclared fields, and a `top`."""
     for name in range(5):
         more = [{**event, "näw_thing": "ünïcode ☃"} for event in events(40, first=1000 + 40 * name)]
-        house.brings([*events(90, first=90 * name), *BAD, *more], name=f"f{name}")
-    house.brings([], name="empty")
+        house.records([*events(90, first=90 * name), *BAD, *more], name=f"f{name}")
+    house.records([], name="empty")
 
 
-def two_dates(house: House) -> None:
-    house.brings(events(60), name="a")
-    house.brings(events(60, first=30), name="b")
-    house.brings(events(80, first=500), day=BEFORE)
+def two_dates(house: Project) -> None:
+    house.records(events(60), name="a")
+    house.records(events(60, first=30), name="b")
+    house.records(events(80, first=500), day=BEFORE)
 
 
-def copies(house: House) -> None:
+def copies(house: Project) -> None:
     """Duplicates within and across files, equal in everything or not."""
     house.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}})
     for name in range(5):
         again = events(30) + events(30, first=20 * name)
-        house.brings([*again, *again[:10], *BAD], name=f"f{name}")
+        house.records([*again, *again[:10], *BAD], name=f"f{name}")
 
 
-def equal_rows(house: House) -> None:
+def equal_rows(house: Project) -> None:
     """Every record stands in every file: of each exactly one stays."""
     house.pipeline(records={"deduplicate": {"by": ["event_id"]}})
     for name in range(6):
-        house.brings(events(70), name=f"f{name}")
+        house.records(events(70), name=f"f{name}")
 
 
-def folders(house: House) -> None:
+def folders(house: Project) -> None:
     house.pipeline(records={"partition_by": ["tenant_id"], "deduplicate": {"by": ["device_id"]}})
     for name in range(3):
-        house.brings(events(50, first=50 * name), name=f"f{name}")
+        house.records(events(50, first=50 * name), name=f"f{name}")
 
 
-def row_groups(house: House) -> None:
-    house.reads("parquet")
+def row_groups(house: Project) -> None:
+    house.source("parquet")
     house.columns(table(events(300)), name="a", row_group_size=37)
     house.columns(table(events(200, first=250)), name="b", row_group_size=1000)
     house.columns(table([]), name="c")
 
 
-def copied_row_groups(house: House) -> None:
-    house.reads("parquet", records={"deduplicate": {"by": ["device_id", "model"]}})
+def copied_row_groups(house: Project) -> None:
+    house.source("parquet", records={"deduplicate": {"by": ["device_id", "model"]}})
     house.columns(table(events(300) + events(300)), name="a", row_group_size=41)
     house.columns(table(events(200, first=250)), name="b", row_group_size=1000)
 
 
-def comma_separated(house: House) -> None:
-    house.reads("csv")
+def comma_separated(house: Project) -> None:
+    house.source("csv")
     for name in range(3):
         house.columns(table(events(60, first=60 * name)), name=f"f{name}", kind="csv")
 
 
-def aggregates_only(house: House) -> None:
+def aggregates_only(house: Project) -> None:
     house.pipeline(records=False, aggregates=AGGREGATES | ROUNDED)
     for name in range(4):
-        house.brings([*events(120, first=120 * name), *BAD], name=f"f{name}")
+        house.records([*events(120, first=120 * name), *BAD], name=f"f{name}")
 
 
-def nothing_stays(house: House) -> None:
+def nothing_stays(house: Project) -> None:
     """All is past retention: an empty, typed file is left."""
     for name in range(2):
-        house.brings([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)], name=f"f{name}")
+        house.records([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)], name=f"f{name}")
 
 
-def rich(house: House) -> None:
+def rich(house: Project) -> None:
     """Nulls, decimals, time zones, nanoseconds, dates, binaries, unicode and nested columns over several row groups."""
     house.policy(
         {
@@ -117,7 +117,7 @@ def rich(house: House) -> None:
             "/apps/*/size": {"type": "double", "do": "keep"},
         }
     )
-    house.reads("parquet", aggregates=AGGREGATES | PRICES)
+    house.source("parquet", aggregates=AGGREGATES | PRICES)
     for name in range(3):
         house.columns(_rich(150, 150 * name), name=f"f{name}", row_group_size=60)
 
@@ -168,15 +168,15 @@ def _apps(number: int) -> list[dict[str, Any] | None]:
     ]
 
 
-SCENES: list[Callable[[House], None]] = [
+SCENES: list[Callable[[Project], None]] = [
     lines, two_dates, copies, equal_rows, folders, row_groups, copied_row_groups, comma_separated, aggregates_only,
     nothing_stays, rich,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
-def test_spark_gives_what_the_local_engine_gives(scene: Callable[[House], None], tmp_path: Path) -> None:
-    house = built(tmp_path)
+def test_spark_gives_what_the_local_engine_gives(scene: Callable[[Project], None], tmp_path: Path) -> None:
+    house = new_project(tmp_path)
     scene(house)
     local, spark = house.run(output=tmp_path / "local"), house.run(output=tmp_path / "spark", engine="spark")
     assert told(local) == told(spark)
@@ -188,7 +188,7 @@ def test_spark_gives_what_the_local_engine_gives(scene: Callable[[House], None],
 
 
 def test_the_scenes_reach_several_tasks_rejects_duplicates_and_small_groups(tmp_path: Path) -> None:
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     copies(house)
     receipt = house.run(engine="spark")
     assert len(receipt.outputs["records"].files) > 1
@@ -197,24 +197,24 @@ def test_the_scenes_reach_several_tasks_rejects_duplicates_and_small_groups(tmp_
 
 
 def test_equal_rows_in_all_files_stay_once(tmp_path: Path) -> None:
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     equal_rows(house)
     assert house.run(engine="spark").rows.written == 70
 
 
 def test_rows_stand_in_the_order_of_the_input(tmp_path: Path) -> None:
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     house.policy(
         {"event_id": {"type": "string", "role": "plain", "do": "keep"}, "model": FIELDS["model"] | {"do": "keep"}}
     )
     for name in range(5):
-        house.brings(events(30, first=30 * name), name=f"f{name}")
+        house.records(events(30, first=30 * name), name=f"f{name}")
     house.run(engine="spark")
     assert minimize.read(house.out)["event_id"].to_pylist() == [f"e{number}" for number in range(150)]
 
 
 def test_what_executors_write_is_indexed_and_everybody_is_found(tmp_path: Path) -> None:
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     copies(house)
     records = house.run(engine="spark").outputs["records"]
     assert len(records.index or ()) == len(records.files) > 1

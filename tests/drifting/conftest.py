@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    return new_project(tmp_path)

@@ -13,7 +13,7 @@ from minimize.drifting import Report, drift
 from minimize.drifting.model import Change
 from minimize.errors import ConfigurationError, SourceError
 from minimize.policy.load import policy_from
-from tests.job.house import BEFORE, DAY, House, event, events, table
+from tests.project import BEFORE, DAY, Project, event, events, table
 
 OS = {"/os/name": {"type": "string", "do": "keep"}, "/apps/*/name": {"type": "string", "do": "keep"}}
 OWNER = {"owner": {"type": "string", "do": {"map": {"values": {"corporate": "work"}}}}}
@@ -28,7 +28,7 @@ def many(**changes: Any) -> list[dict[str, Any]]:
     return [full(number, **changes) for number in range(30)]
 
 
-def found(house: House, **options: Any) -> Report:
+def found(house: Project, **options: Any) -> Report:
     return drift(house.folder, keys=house.keys, output=house.out, **options)
 
 
@@ -42,94 +42,94 @@ def renamed(records: Iterable[dict[str, Any]], old: str, new: str) -> list[dict[
 
 
 @pytest.fixture(autouse=True)
-def _policy(house: House) -> None:
+def _policy(house: Project) -> None:
     house.policy({**OS, **OWNER})
 
 
-def test_what_is_as_the_policy_says_is_no_drift(house: House) -> None:
-    house.brings(many())
+def test_what_is_as_the_policy_says_is_no_drift(house: Project) -> None:
+    house.records(many())
     report = found(house)
     assert (report.changes, report.records, report.dates) == ((), 30, (DAY,))
     assert (report.matters, report.edit) == (False, "")
 
 
-def test_a_new_column_is_a_warning_with_a_line_for_the_policy(house: House) -> None:
-    house.brings([*many(theme="dark"), full(30)])
+def test_a_new_column_is_a_warning_with_a_line_for_the_policy(house: Project) -> None:
+    house.records([*many(theme="dark"), full(30)])
     change = only(found(house))
     assert (change.kind, change.code, change.severity, str(change.path)) == ("new", "D001", "warning", "/theme")
     assert (change.is_, change.records, change.edit) == ("string", 30, "  theme: {type: string, do: drop}")
 
 
-def test_a_new_name_that_few_subjects_carry_is_not_shown(house: House) -> None:
-    house.brings([*many(), full(0, secret_of_ann=1), full(0, other_of_ann=1)])
+def test_a_new_name_that_few_subjects_carry_is_not_shown(house: Project) -> None:
+    house.records([*many(), full(0, secret_of_ann=1), full(0, other_of_ann=1)])
     change = only(found(house))
     assert (str(change.path), change.records, change.is_, change.edit) == ("/*", 2, None, "")
 
 
 @pytest.mark.parametrize("name", ["ann@example.com", "203.0.113.7", "a b", "9lives"])
-def test_a_new_name_that_may_be_a_value_is_not_shown(house: House, name: str) -> None:
-    house.brings(many(**{name: 1}))
+def test_a_new_name_that_may_be_a_value_is_not_shown(house: Project, name: str) -> None:
+    house.records(many(**{name: 1}))
     report = found(house)
     assert str(only(report).path) == "/*"
     assert name not in json.dumps(report.as_json())
 
 
-def test_a_renamed_column_is_paired_with_the_one_that_is_gone(house: House) -> None:
-    house.brings(renamed(many(), "battery", "battery_level"))
+def test_a_renamed_column_is_paired_with_the_one_that_is_gone(house: Project) -> None:
+    house.records(renamed(many(), "battery", "battery_level"))
     change = only(found(house))
     assert (change.kind, change.before, str(change.path)) == ("renamed", "battery", "/battery_level")
     assert (change.severity, change.was, change.is_) == ("error", "double", "double")
 
 
-def test_a_renamed_column_that_nobody_reads_is_a_warning(house: House) -> None:
+def test_a_renamed_column_that_nobody_reads_is_a_warning(house: Project) -> None:
     house.policy({**OS, **OWNER, "note": {"type": "string", "do": "drop"}}, record=None)
-    house.brings(many(note_text="x"))
+    house.records(many(note_text="x"))
     change = only(found(house))
     assert (change.kind, change.before, change.severity) == ("renamed", "note", "warning")
 
 
-def test_another_type_in_the_new_place_is_no_rename(house: House) -> None:
-    house.brings([full(number, battery=None, battery_level="high") for number in range(30)])
+def test_another_type_in_the_new_place_is_no_rename(house: Project) -> None:
+    house.records([full(number, battery=None, battery_level="high") for number in range(30)])
     house.run()
     assert {change.kind for change in found(house).changes} == {"new"}
 
 
-def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(house: House) -> None:
-    house.brings(many(), day=BEFORE)
+def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(house: Project) -> None:
+    house.records(many(), day=BEFORE)
     house.run()
-    house.brings(many(latitude=None))
+    house.records(many(latitude=None))
     change = only(found(house))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/latitude", "error")
 
 
-def test_a_field_that_never_came_is_not_told(house: House) -> None:
-    house.brings(many(latitude=None))
+def test_a_field_that_never_came_is_not_told(house: Project) -> None:
+    house.records(many(latitude=None))
     assert found(house).changes == ()
 
 
-def test_a_field_without_which_records_are_refused_is_told_at_once(house: House) -> None:
-    house.brings(many(device_id=None))
+def test_a_field_without_which_records_are_refused_is_told_at_once(house: Project) -> None:
+    house.records(many(device_id=None))
     change = only(found(house))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/device_id", "error")
 
 
-def test_a_retyped_column_is_told_with_both_types(house: House) -> None:
-    house.brings(many(storage="12"))
+def test_a_retyped_column_is_told_with_both_types(house: Project) -> None:
+    house.records(many(storage="12"))
     change = only(found(house))
     assert (change.kind, change.was, change.is_) == ("retyped", "integer", "string")
     assert (change.records, change.severity) == (30, "error")
     assert change.edit.startswith("  storage: {type: string}")
 
 
-def test_a_few_values_of_another_type_are_a_warning(house: House) -> None:
+def test_a_few_values_of_another_type_are_a_warning(house: Project) -> None:
     house.pipeline(quarantine={"fail_above": 0.5})
-    house.brings([*many(), full(30, storage="12")])
+    house.records([*many(), full(30, storage="12")])
     change = only(found(house))
     assert (change.kind, change.records, change.severity) == ("retyped", 1, "warning")
 
 
-def test_behind_a_retyped_column_the_rest_is_still_seen(house: House) -> None:
-    house.brings(many(storage="12", battery="full", theme="dark"))
+def test_behind_a_retyped_column_the_rest_is_still_seen(house: Project) -> None:
+    house.records(many(storage="12", battery="full", theme="dark"))
     assert [(change.kind, str(change.path)) for change in found(house).changes] == [
         ("retyped", "/battery"),
         ("retyped", "/storage"),
@@ -148,16 +148,16 @@ def test_behind_a_retyped_column_the_rest_is_still_seen(house: House) -> None:
     ],
 )
 def test_what_is_nested_otherwise_is_told(
-    house: House, changes: dict[str, Any], path: str, was: str, is_: str, edit: str
+    house: Project, changes: dict[str, Any], path: str, was: str, is_: str, edit: str
 ) -> None:
-    house.brings(many(**changes))
+    house.records(many(**changes))
     change = only(found(house))
     assert (change.kind, str(change.path), change.was, change.is_) == ("nested", path, was, is_)
     assert change.edit.startswith(edit)
 
 
-def test_values_that_a_map_does_not_list_are_counted_and_not_shown(house: House) -> None:
-    house.brings([*many(), full(30, owner="canary-a"), full(31, owner="canary-b"), full(32, owner="canary-b")])
+def test_values_that_a_map_does_not_list_are_counted_and_not_shown(house: Project) -> None:
+    house.records([*many(), full(30, owner="canary-a"), full(31, owner="canary-b"), full(32, owner="canary-b")])
     report = found(house)
     change = only(report)
     assert (change.kind, str(change.path), change.severity) == ("unlisted", "/owner", "warning")
@@ -165,19 +165,19 @@ def test_values_that_a_map_does_not_list_are_counted_and_not_shown(house: House)
     assert "canary" not in json.dumps(report.as_json()) + repr(report)
 
 
-def test_values_that_the_conditions_of_cases_do_not_list_are_counted(house: House) -> None:
+def test_values_that_the_conditions_of_cases_do_not_list_are_counted(house: Project) -> None:
     cases = [{"if": {"owner": ["corporate", "personal"]}, "do": "keep"}]
     phone = {"type": "string", "cases": cases, "otherwise": "drop"}
     house.policy({**OS, "owner": {"type": "string", "do": "keep"}, "phone": phone})
-    house.brings([*many(), full(30, owner="personal"), full(31, owner="shared")])
+    house.records([*many(), full(30, owner="personal"), full(31, owner="shared")])
     change = only(found(house))
     assert (change.kind, str(change.path), change.records, change.values) == ("unlisted", "/owner", 1, 1)
 
 
-def test_undeclared_paths_are_counted_over_time(house: House) -> None:
-    house.brings(many(theme="dark"), day=BEFORE)
+def test_undeclared_paths_are_counted_over_time(house: Project) -> None:
+    house.records(many(theme="dark"), day=BEFORE)
     first = house.run()
-    house.brings(many(theme="dark")[:20])
+    house.records(many(theme="dark")[:20])
     second = house.run(date=DAY)
     report = found(house)
     assert report.unknown == {
@@ -189,17 +189,17 @@ def test_undeclared_paths_are_counted_over_time(house: House) -> None:
     assert only(report).since == BEFORE
 
 
-def test_the_newest_date_is_looked_at_and_another_where_it_is_asked_for(house: House) -> None:
-    house.brings(many(theme="dark"), day=BEFORE)
-    house.brings(many())
+def test_the_newest_date_is_looked_at_and_another_where_it_is_asked_for(house: Project) -> None:
+    house.records(many(theme="dark"), day=BEFORE)
+    house.records(many())
     assert found(house).changes == ()
     assert only(found(house, date=BEFORE)).kind == "new"
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_columns_of_typed_files_are_compared_too(house: House, kind: str) -> None:
+def test_columns_of_typed_files_are_compared_too(house: Project, kind: str) -> None:
     house.policy()
-    house.reads(kind)
+    house.source(kind)
     data = table(events(30)).rename_columns(
         ["event_id", "tenant_id", "device_id", "event_time", "model", "battery_pct", "storage", "latitude"]
     )
@@ -210,34 +210,34 @@ def test_columns_of_typed_files_are_compared_too(house: House, kind: str) -> Non
     ]
 
 
-def test_a_column_of_another_type_in_parquet_is_told(house: House) -> None:
+def test_a_column_of_another_type_in_parquet_is_told(house: Project) -> None:
     house.policy()
-    house.reads("parquet")
+    house.source("parquet")
     data = table(events(30))
     house.columns(data.set_column(6, "storage", data["storage"].cast(pa.string())))
     change = only(found(house))
     assert (change.kind, change.was, change.is_, change.severity) == ("retyped", "integer", "string", "error")
 
 
-def test_a_column_that_a_file_lacks_is_told(house: House) -> None:
+def test_a_column_that_a_file_lacks_is_told(house: Project) -> None:
     house.policy()
-    house.reads("parquet")
+    house.source("parquet")
     house.columns(table(events(30)).drop_columns(["storage"]))
     change = only(found(house))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/storage", "error")
 
 
-def test_files_of_one_date_may_disagree(house: House) -> None:
+def test_files_of_one_date_may_disagree(house: Project) -> None:
     house.policy()
-    house.reads("parquet")
+    house.source("parquet")
     data = table(events(30))
     house.columns(data)
     house.columns(data.set_column(6, "storage", data["storage"].cast(pa.string())), name="b")
     assert only(found(house)).kind == "retyped"
 
 
-def test_the_suggested_edit_is_a_piece_of_a_policy(house: House) -> None:
-    house.brings(renamed(many(theme="dark", os=[{"name": "w"}], owner="new"), "battery", "battery_level"))
+def test_the_suggested_edit_is_a_piece_of_a_policy(house: Project) -> None:
+    house.records(renamed(many(theme="dark", os=[{"name": "w"}], owner="new"), "battery", "battery_level"))
     edit = found(house).edit
     policy = policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": loaded(edit)})
     assert set(policy.fields) == {"battery_level", "theme", "/os/*/name"}
@@ -249,19 +249,19 @@ def loaded(edit: str) -> dict[str, Any]:
     return dict(YAML(typ="safe", pure=True).load(edit)["fields"])
 
 
-def test_without_files_there_is_nothing_to_look_at(house: House) -> None:
+def test_without_files_there_is_nothing_to_look_at(house: Project) -> None:
     with pytest.raises(ConfigurationError, match="no file"):
         found(house)
 
 
-def test_where_no_file_was_found_is_said_and_for_which_date(house: House) -> None:
-    house.brings(many())
+def test_where_no_file_was_found_is_said_and_for_which_date(house: Project) -> None:
+    house.records(many())
     with pytest.raises(ConfigurationError, match=r"no file matches .+ for 2026-11-20"):
         found(house, date="2026-11-20")
 
 
-def test_a_damaged_file_is_an_error(house: House) -> None:
-    path = house.brings(many())
+def test_a_damaged_file_is_an_error(house: Project) -> None:
+    path = house.records(many())
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(SourceError):
         found(house)

@@ -28,7 +28,7 @@ from minimize.ledger.tokens import subject_token
 from minimize.settings.erased import Erased, Tombstone
 from minimize.settings.ledger import as_rows
 from minimize.stages.generalize import memos_of
-from tests.job.house import AT, House, built, events
+from tests.project import AT, Project, events, new_project
 
 
 def nothing(job: Job, load: Load, attempt: str) -> str:
@@ -47,17 +47,17 @@ class Raises:
 
 @pytest.fixture(name="given_")
 def _given(tmp_path: Path) -> Given:
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     house.pipeline(
         records={"deduplicate": {"by": ["device_id"]}},
         source={"path": "data/{date}/**", "format": "ndjson"},
     )
     for name in range(3):
-        house.brings(events(20), name=f"device_id=d{name}/part")
+        house.records(events(20), name=f"device_id=d{name}/part")
     return resolved(house)
 
 
-def resolved(house: House) -> Given:
+def resolved(house: Project) -> Given:
     nobody: dict[str, Any] = {"input": None, "settings": None}
     return resolve(house.folder, wanted=Wanted(), at=AT, output=house.out, keys=house.keys, **nobody)
 

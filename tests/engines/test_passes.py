@@ -10,18 +10,18 @@ from minimize.engines import ENGINES
 from minimize.engines.passes import passes, ranked
 from minimize.inspection import plan_for
 from minimize.plan import Plan
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 KEPT = {"model": {"type": "string", "do": "keep"}}
 ONCE = {"deduplicate": {"by": ["device_id"], "per": "day"}}
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Any) -> House:
-    return built(tmp_path)
+def _house(tmp_path: Any) -> Project:
+    return new_project(tmp_path)
 
 
-def plan(house: House, fields: dict[str, Any] | None, records: Any) -> Plan:
+def plan(house: Project, fields: dict[str, Any] | None, records: Any) -> Plan:
     house.policy(fields)
     house.pipeline(records=records)
     return plan_for(house.folder)
@@ -32,12 +32,12 @@ def plan(house: House, fields: dict[str, Any] | None, records: Any) -> Plan:
     [(KEPT, {}, 1), (None, {}, 2), (KEPT, ONCE, 2), (None, ONCE, 3), (KEPT, False, 1)],
 )
 def test_each_thing_that_must_see_everything_reads_once_more(
-    house: House, fields: dict[str, Any] | None, records: Any, expected: int
+    house: Project, fields: dict[str, Any] | None, records: Any, expected: int
 ) -> None:
     assert passes(plan(house, fields, records)) == expected
 
 
-def test_the_fields_of_quantiles_are_ranked(house: House) -> None:
+def test_the_fields_of_quantiles_are_ranked(house: Project) -> None:
     assert ranked(plan(house, None, {})) == {"storage"}
 
 

@@ -23,7 +23,7 @@ from minimize.io.base import Reject
 from minimize.switching import House as Places
 from minimize.switching import Wish, set_setting
 from tests.buckets import Bucket
-from tests.job.house import AT, House, built, events
+from tests.project import AT, Project, events, new_project
 from tests.sparking import want_spark
 
 spark: Any = import_module("minimize.engines.spark")
@@ -34,10 +34,10 @@ LONG_AGO = AT - timedelta(days=300)
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
-    house = built(tmp_path)
+def _house(tmp_path: Path) -> Project:
+    house = new_project(tmp_path)
     for name in range(4):
-        house.brings(events(60, first=60 * name), name=f"f{name}")
+        house.records(events(60, first=60 * name), name=f"f{name}")
     return house
 
 
@@ -120,7 +120,7 @@ def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
     assert told.value.hint == "start it with spark.network.crypto.enabled=true"
 
 
-def test_without_pyspark_it_says_what_to_install(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyspark_it_says_what_to_install(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(ConfigurationError, match=r"needs pyspark.*minimize\[spark\]"):
         house.run(engine="spark")
@@ -137,7 +137,7 @@ def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
         spark.run(nothing, nothing, None, Nowhere())
 
 
-def test_spark_connect_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spark_connect_is_refused(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark, "_session", object)
     with pytest.raises(ConfigurationError, match="Spark Connect"):
         house.run(engine="spark")
@@ -149,7 +149,7 @@ def test_importing_the_engine_does_not_import_pyspark() -> None:
 
 
 @on_spark
-def test_an_unsafe_session_is_refused_before_anything_is_written(house: House, start: Start) -> None:
+def test_an_unsafe_session_is_refused_before_anything_is_written(house: Project, start: Start) -> None:
     start("local[2]", spark_io_encryption_enabled="false")
     with pytest.raises(ConfigurationError, match="in the clear") as told:
         house.run(engine="spark")
@@ -158,7 +158,7 @@ def test_an_unsafe_session_is_refused_before_anything_is_written(house: House, s
 
 
 @on_spark
-def test_an_active_session_is_used(house: House, start: Start) -> None:
+def test_an_active_session_is_used(house: Project, start: Start) -> None:
     start("local[1]")
     first = spark.context()
     os.environ["MINIMIZE_SPARK_MASTER"] = "local[2]"
@@ -168,7 +168,7 @@ def test_an_active_session_is_used(house: House, start: Start) -> None:
 
 
 @on_spark
-def test_a_master_that_is_not_there_is_said(house: House, start: Start) -> None:
+def test_a_master_that_is_not_there_is_said(house: Project, start: Start) -> None:
     start("nonsense")
     with pytest.raises(ConfigurationError, match="Spark does not start"):
         house.run(engine="spark")
@@ -177,7 +177,7 @@ def test_a_master_that_is_not_there_is_said(house: House, start: Start) -> None:
 @on_spark
 @pytest.mark.parametrize("few", [8, 2], ids=["together on the driver", "together on executors"])
 def test_tries_that_failed_count_nothing_and_leave_nothing(
-    house: House,
+    house: Project,
     start: Start,
     failing: Callable[[bool], Path],
     tmp_path: Path,
@@ -202,7 +202,7 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
 
 @on_spark
 def test_a_task_that_fails_on_every_try_publishes_nothing_and_tells_no_value(
-    house: House, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
+    house: Project, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     start("local[2,2]")
     failing(True)
@@ -230,11 +230,11 @@ class Refuses:
 @on_spark
 @pytest.mark.parametrize("wrong", [(3,), (1, 2), (0, 3), (0, 1, 2, 3, 4, 5, 6, 7)])
 def test_of_shares_that_are_wrong_the_first_is_told(
-    house: House, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    house: Project, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start("local[4]")
     for name in range(4, 8):
-        house.brings(events(20, first=20 * name), name=f"f{name}")
+        house.records(events(20, first=20 * name), name=f"f{name}")
     monkeypatch.setattr(spark, "FEW", 2)
     monkeypatch.setattr(spark, "Finish", lambda *given: Refuses(wrong))
     with pytest.raises(SourceError, match=f"share {wrong[0]} is wrong"):
@@ -243,9 +243,9 @@ def test_of_shares_that_are_wrong_the_first_is_told(
 
 
 @on_spark
-def test_a_damaged_file_is_said_as_the_local_engine_says_it(house: House, start: Start) -> None:
+def test_a_damaged_file_is_said_as_the_local_engine_says_it(house: Project, start: Start) -> None:
     start("local[2]")
-    file = house.brings(events(200, first=900), name="z")
+    file = house.records(events(200, first=900), name="z")
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(SourceError) as local:
         house.run()
@@ -256,7 +256,7 @@ def test_a_damaged_file_is_said_as_the_local_engine_says_it(house: House, start:
 
 
 @on_spark
-def test_progress_is_told_for_every_file_in_every_pass(house: House, start: Start) -> None:
+def test_progress_is_told_for_every_file_in_every_pass(house: Project, start: Start) -> None:
     start("local[2]")
     seen: list[tuple[int, int]] = []
     house.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
@@ -264,7 +264,7 @@ def test_progress_is_told_for_every_file_in_every_pass(house: House, start: Star
 
 
 @on_spark
-def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(house: House, start: Start) -> None:
+def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(house: Project, start: Start) -> None:
     start("local[2]")
     ledger = house.folder / "house.db"
     for subject, value in ((None, "on"), ("d1", "off")):
@@ -281,7 +281,7 @@ def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(hous
 
 
 @on_spark
-def test_executors_encrypt_by_category(house: House, start: Start) -> None:
+def test_executors_encrypt_by_category(house: Project, start: Start) -> None:
     start("local[2]")
     house.pipeline(records={"encrypt": "by_category"})
     local, receipt = house.run(output=house.folder / "local"), house.run(engine="spark")
@@ -293,10 +293,10 @@ def test_executors_encrypt_by_category(house: House, start: Start) -> None:
 
 @on_spark
 def test_it_writes_into_a_bucket_what_it_writes_on_disk(
-    house: House, start: Start, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    house: Project, start: Start, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
-    house.brings(["no json"], name="bad")
+    house.records(["no json"], name="bad")
     start("local[2]")
     access = {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name[:4] in ("AWS_", "AZUR")}
     monkeypatch.setattr(spark, "SAFE", SAFE | access)

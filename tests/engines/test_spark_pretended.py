@@ -14,18 +14,18 @@ import minimize
 from minimize.errors import ConfigurationError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
-from tests.job.house import House, built, events, table
+from tests.project import Project, events, new_project, table
 
 BAD = ['{"broken', '{"contacts": [1]}']
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     engine: Any = import_module("minimize.engines.spark")
     numbers = count()
     monkeypatch.setattr(engine, "context", Pretended)
     monkeypatch.setattr(engine, "attempt", lambda: next(numbers))
-    return built(tmp_path)
+    return new_project(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     ids=["plain", "deduplicated", "folders", "aggregates"],
 )
 @pytest.mark.parametrize("kind", ["ndjson", "parquet"])
-def test_it_gives_what_the_local_engine_gives(house: House, records: Any, kind: str) -> None:
+def test_it_gives_what_the_local_engine_gives(house: Project, records: Any, kind: str) -> None:
     house.pipeline(records=records)
     if kind == "parquet":
-        house.reads(kind, records=records)
+        house.source(kind, records=records)
         house.columns(table(events(200) + events(30)), row_group_size=50)
     for number in range(3 if kind == "ndjson" else 0):
-        house.brings([*events(60, first=40 * number), *BAD], name=f"f{number}")
+        house.records([*events(60, first=40 * number), *BAD], name=f"f{number}")
     local, spark = house.run(output=house.folder / "local"), house.run(engine="spark")
     assert (local.rows, local.fields, local.undeclared) == (spark.rows, spark.fields, spark.undeclared)
     assert local.quarantine.by_code == spark.quarantine.by_code
@@ -49,24 +49,24 @@ def test_it_gives_what_the_local_engine_gives(house: House, records: Any, kind: 
     minimize.verify(house.out, keys=house.keys)
 
 
-def test_without_rows_an_empty_file_of_the_right_type_is_left(house: House) -> None:
-    house.brings([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)])
+def test_without_rows_an_empty_file_of_the_right_type_is_left(house: Project) -> None:
+    house.records([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)])
     receipt = house.run(engine="spark")
     (file,) = receipt.outputs["records"].files
     assert file.rows == 0
     assert minimize.read(house.out).schema.names[0] == "tenant_id"
 
 
-def test_what_was_wrong_in_a_task_is_raised(house: House) -> None:
-    file = house.brings(events(200))
+def test_what_was_wrong_in_a_task_is_raised(house: Project) -> None:
+    file = house.records(events(200))
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(SourceError, match="damaged"):
         house.run(engine="spark")
     assert house.files() == set()
 
 
-def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.brings(events(20))
+def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.records(events(20))
     monkeypatch.setattr("minimize.stages.gate.Gate.__call__", lambda *_: 1 / 0)
     with pytest.raises(ConfigurationError) as told:
         house.run(engine="spark")
@@ -79,9 +79,9 @@ APART = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tena
 
 
 @pytest.mark.parametrize("records", [ENCRYPTED, APART], ids=["one key", "a key for each tenant"])
-def test_executors_encrypt_with_keys_that_they_open_by_path(house: House, records: Any) -> None:
+def test_executors_encrypt_with_keys_that_they_open_by_path(house: Project, records: Any) -> None:
     house.pipeline(records=records)
-    house.brings(events(60))
+    house.records(events(60))
     local, spark = house.run(output=house.folder / "local"), house.run(engine="spark")
     assert (spark.keys, spark.rows) == (local.keys, local.rows)
     assert all(file.keys for file in spark.outputs["records"].files)
@@ -89,7 +89,7 @@ def test_executors_encrypt_with_keys_that_they_open_by_path(house: House, record
     minimize.verify(house.out, keys=house.keys)
 
 
-def test_no_key_travels_with_a_task(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_travels_with_a_task(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     pickled: list[bytes] = []
     send = ForkingPickler.dumps
 
@@ -100,7 +100,7 @@ def test_no_key_travels_with_a_task(house: House, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(ForkingPickler, "dumps", seen)
     house.pipeline(records=ENCRYPTED)
-    house.brings(events(60))
+    house.records(events(60))
     house.run(engine="spark")
     ring = Keyring.load(house.keys)
     secrets = [ring.bytes_of(name) for name in ring.names()]

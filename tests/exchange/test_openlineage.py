@@ -9,40 +9,40 @@ from minimize.errors import ConfigurationError, OutputError
 from minimize.exchange.base import Asked
 from minimize.exchange.openlineage import write
 from tests.cli.conftest import _house
-from tests.job.house import AT, House, events
 from tests.observability.spec import faults
+from tests.project import AT, Project, events
 
 __all__ = ["_house"]
 
 
 @pytest.fixture(name="done")
-def _done(house: House) -> House:
-    house.brings([*events(40), "broken"])
+def _done(house: Project) -> Project:
+    house.records([*events(40), "broken"])
     house.run(at=AT)
-    house.brings(events(60))
+    house.records(events(60))
     house.run(at=AT)
     return house
 
 
-def test_events_out_of_receipts_are_those_that_the_runs_told(done: House) -> None:
+def test_events_out_of_receipts_are_those_that_the_runs_told(done: Project) -> None:
     told = [json.loads(line) for line in (done.folder / "_out.lineage.ndjson").read_text().splitlines()]
     again = [json.loads(line) for line in write(Asked(str(done.out))).splitlines()]
     assert [event["eventType"] for event in again] == ["START", "COMPLETE", "START", "COMPLETE"]
     assert again == told
 
 
-def test_they_obey_the_specification(done: House) -> None:
+def test_they_obey_the_specification(done: Project) -> None:
     assert [faults(json.loads(line)) for line in write(Asked(str(done.out))).splitlines()] == [[]] * 4
 
 
-def test_a_policy_that_is_not_what_its_receipt_tells_is_refused(done: House) -> None:
+def test_a_policy_that_is_not_what_its_receipt_tells_is_refused(done: Project) -> None:
     path = next((done.out / "runs").glob("*/policy.yaml"))
     path.write_text(path.read_text() + "# changed\n")
     with pytest.raises(OutputError, match="not what its receipt tells"):
         write(Asked(str(done.out)))
 
 
-def test_where_the_pipeline_lies_is_said_where_the_output_does_not_tell(done: House) -> None:
+def test_where_the_pipeline_lies_is_said_where_the_output_does_not_tell(done: Project) -> None:
     moved = done.folder / "elsewhere" / "out"
     moved.parent.mkdir()
     done.out.rename(moved)

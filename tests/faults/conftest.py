@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.disk import Disk, mounted
 from tests.faults.versions import Versions, versions_in
-from tests.job.house import House, built, events
+from tests.project import Project, events, new_project
 
 
 @pytest.fixture(scope="session", name="versions")
@@ -28,13 +28,13 @@ def _out(versions: Versions, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A house with data, whose ledger lies in its output."""
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    house = built(tmp_path)
-    house.brings(events(40))
+    house = new_project(tmp_path)
+    house.records(events(40))
     return house
 
 

@@ -15,7 +15,7 @@ from minimize.indexing import list_runs
 from minimize.receipt import Receipt
 from minimize.verifying import check
 from tests.faults.child import Fault, ended
-from tests.job.house import AT, BEFORE, DAY, LASTING, House, events
+from tests.project import AT, BEFORE, DAY, LASTING, Project, events
 
 TELLS_TIME = ("job.job", "job.told", "job.given", "ledger.leases")
 
@@ -33,7 +33,7 @@ class Hands:
 
 
 @pytest.fixture(autouse=True)
-def _lasting(house: House) -> None:
+def _lasting(house: Project) -> None:
     house.policy(**LASTING)
 
 
@@ -51,16 +51,16 @@ def _hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     return hands
 
 
-def run(house: House, day: str = DAY) -> Receipt:
+def run(house: Project, day: str = DAY) -> Receipt:
     return house.run(at=None, date=day)
 
 
-def codes(house: House) -> list[str]:
+def codes(house: Project) -> list[str]:
     audit = check_audit(output=house.out, receipts=house.out, keys=house.keys)
     return [finding.code for finding in (*check(house.out, keys=house.keys), *audit.findings)]
 
 
-def test_a_date_is_not_run_as_of_a_time_before_its_receipt(house: House, hands: Hands) -> None:
+def test_a_date_is_not_run_as_of_a_time_before_its_receipt(house: Project, hands: Hands) -> None:
     run(house)
     hands.time = AT - timedelta(hours=1)
     with pytest.raises(RefusedError, match="did the clock go back") as told:
@@ -72,8 +72,8 @@ def test_a_date_is_not_run_as_of_a_time_before_its_receipt(house: House, hands: 
     assert codes(house) == []
 
 
-def test_other_dates_go_on_and_are_ordered_by_sequence(house: House, hands: Hands) -> None:
-    house.brings(events(20, 200), day=BEFORE)
+def test_other_dates_go_on_and_are_ordered_by_sequence(house: Project, hands: Hands) -> None:
+    house.records(events(20, 200), day=BEFORE)
     first = run(house)
     hands.time = AT - timedelta(days=1)
     second = run(house, BEFORE)
@@ -83,14 +83,14 @@ def test_other_dates_go_on_and_are_ordered_by_sequence(house: House, hands: Hand
     assert codes(house) == []
 
 
-def test_within_a_run_nothing_breaks(house: House, hands: Hands) -> None:
+def test_within_a_run_nothing_breaks(house: Project, hands: Hands) -> None:
     hands.back = timedelta(minutes=7)
     receipt = run(house)
     assert receipt.finished >= receipt.started
     assert codes(house) == []
 
 
-def test_who_died_in_the_future_holds_nothing(house: House, hands: Hands) -> None:
+def test_who_died_in_the_future_holds_nothing(house: Project, hands: Hands) -> None:
     words = ["run", house.folder, "--date", DAY, "--output", house.out, "--keys", house.keys]
     words += ["--ledger", house.out / "ledger.db"]
     died = ended([str(word) for word in words], house.folder / "said", Fault("file.closed"))

@@ -12,7 +12,7 @@ from minimize.errors import KeyringError, MinimizeError
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger.audit import EVERYTHING
 from tests.faults.disk import PAGE, Disk
-from tests.job.house import AT, House
+from tests.project import AT, Project
 
 
 def refused(disk: Disk, act: Callable[[], object], room: int = 0) -> MinimizeError:
@@ -44,13 +44,13 @@ def test_a_key_that_is_added(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("room", [0, PAGE])
-def test_a_first_policy(house: House, disk: Disk, room: int) -> None:
+def test_a_first_policy(house: Project, disk: Disk, room: int) -> None:
     data = house.folder / "data"
     refused(disk, lambda: init(data, disk.folder / "first"), room)
     assert len(init(data, disk.folder / "first")) == 2
 
 
-def test_an_audit_log_that_is_exported(house: House, disk: Disk) -> None:
+def test_an_audit_log_that_is_exported(house: Project, disk: Disk) -> None:
     house.run()
     file = disk.folder / "log.ndjson"
     refused(disk, lambda: export_audit(None, file, EVERYTHING, output=house.out))

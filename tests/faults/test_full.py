@@ -16,7 +16,7 @@ from minimize.io import durable
 from tests.faults.child import Fault, ended
 from tests.faults.disk import PAGE, Disk
 from tests.faults.versions import Versions
-from tests.job.house import House, events
+from tests.project import Project, events
 
 Step = Callable[[], None]
 
@@ -76,7 +76,7 @@ def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Version
     versions.becomes_new(out)
 
 
-def test_a_ledger_without_room_stops_the_run_before_anything_is_read(house: House, disk: Disk) -> None:
+def test_a_ledger_without_room_stops_the_run_before_anything_is_read(house: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     disk.leaves(0)
     with pytest.raises(LedgerError, match=r"disk is full|ENOSPC") as told:
@@ -88,7 +88,7 @@ def test_a_ledger_without_room_stops_the_run_before_anything_is_read(house: Hous
     assert house.run(ledger=ledger).sequence == 1
 
 
-def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(house: House, disk: Disk) -> None:
+def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(house: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     out = house.out
 
@@ -102,14 +102,14 @@ def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(house: Hous
     assert all(map(is_clear, errors))
 
 
-def _run(house: House, ledger: Path) -> None:
+def _run(house: Project, ledger: Path) -> None:
     house.run(ledger=ledger)
 
 
-def test_what_is_set_aside_finds_no_room(house: House, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_set_aside_finds_no_room(house: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{**event, "device_id": f"device {number}"} for number, event in enumerate(events(1500))]
     house.pipeline(records={"deduplicate": {"by": ["device_id"]}})
-    house.brings(rows)
+    house.records(rows)
     monkeypatch.setenv("MINIMIZE_MEMORY", "1")
     monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
     disk.leaves(0)

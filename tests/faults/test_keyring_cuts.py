@@ -15,7 +15,7 @@ from minimize.keys import add_key, new_keyring
 from minimize.keys.create import destroy_key
 from minimize.keys.store import Entry, as_bytes, read_entries
 from tests.faults.crash_states import Log, Tree, put_tree, record, tree_of
-from tests.job.house import AT
+from tests.project import AT
 
 NAME = "a.keys"
 Act = Callable[[Path], object]

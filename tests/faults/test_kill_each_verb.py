@@ -26,8 +26,8 @@ from minimize.verifying import check
 from tests.buckets import Bucket
 from tests.faults.child import killed
 from tests.governance.sharing.sender import RECORDS, Sender
-from tests.job.house import AT, DAY, LASTING, House, built, event, events
 from tests.postgres import Server
+from tests.project import AT, DAY, LASTING, Project, event, events, new_project
 
 LATER = (AT + timedelta(hours=1)).isoformat()
 Words = list[object]
@@ -45,90 +45,90 @@ class Verb:
     """
 
     kind: str
-    ready: Callable[[House], None]
-    words: Callable[[House], Words]
-    done: Callable[[House], bool]
+    ready: Callable[[Project], None]
+    words: Callable[[Project], Words]
+    done: Callable[[Project], bool]
     point: str
 
 
-def two_days(house: House) -> None:
+def two_days(house: Project) -> None:
     house.pipeline(aggregates=None)
-    house.brings(events(40))
+    house.records(events(40))
     house.run(at=None if house.lasting else AT)
 
 
-def another_file(house: House) -> None:
+def another_file(house: Project) -> None:
     two_days(house)
-    house.brings(events(20, 100), name="b")
+    house.records(events(20, 100), name="b")
 
 
-def run_again(house: House) -> Words:
+def run_again(house: Project) -> Words:
     return ["run", house.folder, "--date", DAY, "--at", AT.isoformat(), "--output", house.out]
 
 
-def mistyped(house: House) -> None:
+def mistyped(house: Project) -> None:
     """A record that the policy of the first run rejects, and the one of today takes."""
     house.pipeline(aggregates=None)
-    house.brings([*events(30), event(40, storage="much")])
+    house.records([*events(30), event(40, storage="much")])
     house.run()
     house.policy({"storage": None})
 
 
-def replayed(house: House) -> Words:
+def replayed(house: Project) -> Words:
     return ["replay", house.out, "--at", LATER]
 
 
-def coarser(house: House) -> None:
+def coarser(house: Project) -> None:
     """A policy of today that is coarser than the one of the first run."""
     house.policy(**LASTING)
     two_days(house)
     house.policy({"battery": {"type": "double", "do": {"bin": {"width": 50}}}}, version=4, **LASTING)
 
 
-def backfilled(house: House) -> Words:
+def backfilled(house: Project) -> Words:
     said = {"backfill": "coarser", "pipeline": ".", "reason": "bins were too fine", "dates": [DAY]}
     (house.folder / "backfill.yaml").write_text(json.dumps(said))
     return ["backfill", house.folder / "backfill.yaml", "--output", house.out]
 
 
-def retracted(house: House) -> Words:
+def retracted(house: Project) -> Words:
     return ["retract", house.out, "--pipeline", house.folder, "--at", LATER, "--yes"]
 
 
-def is_coarser(house: House) -> bool:
+def is_coarser(house: Project) -> bool:
     return {row["battery"] % 50 for row in house.rows()} == {0.0}
 
 
-def expired(house: House) -> Words:
+def expired(house: Project) -> Words:
     return ["expire", house.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
 
 
-def deleted(house: House) -> Words:
+def deleted(house: Project) -> Words:
     return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
 
 
-def sized(house: House) -> None:
+def sized(house: Project) -> None:
     house.policy({"size": {"type": "integer", "do": {"round": {"to": 10}}}}, **LASTING)
     house.pipeline(records={}, aggregates=None)
-    house.brings([{**each, "size": 20} for each in events(40)])
+    house.records([{**each, "size": 20} for each in events(40)])
     house.run(at=None)
 
 
-def corrected(house: House) -> Words:
+def corrected(house: Project) -> Words:
     return ["subject", "correct", "d3", "--tenant", "south", "--set", "size=70", "--yes"]
 
 
-def encrypted(house: House) -> None:
+def encrypted(house: Project) -> None:
     house.pipeline(records={"encrypt": "by_category"}, aggregates=None)
-    house.brings(events(40))
+    house.records(events(40))
     house.run()
 
 
-def rotated(house: House) -> Words:
+def rotated(house: Project) -> Words:
     return ["keys", "rotate", "--rewrite", house.out]
 
 
-def masters(house: House) -> set[str]:
+def masters(house: Project) -> set[str]:
     return {each for file in minimize.files(house.out) for each in material_of(Path(file)).masters.values()}
 
 
@@ -154,7 +154,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def with_places(house: House, words: Words) -> Words:
+def with_places(house: Project, words: Words) -> Words:
     return [*words, "--keys", house.keys, "--ledger", house.out / "ledger.db"]
 
 
@@ -164,7 +164,7 @@ def test_every_kind_of_publication_is_killed_here() -> None:
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words.__name__)
 def test_a_verb_that_is_killed_leaves_old_or_new(verb: Verb, home: Path) -> None:
-    house = built(home, lasting=verb.kind in ("delete", "correct"))
+    house = new_project(home, lasting=verb.kind in ("delete", "correct"))
     verb.ready(house)
     words = with_places(house, verb.words(house))
     assert not verb.done(house)
@@ -178,7 +178,7 @@ def test_a_verb_that_is_killed_leaves_old_or_new(verb: Verb, home: Path) -> None
 
 
 def test_an_export_that_is_killed_is_made_by_the_same_command_elsewhere(home: Path) -> None:
-    house = built(home, lasting=True)
+    house = new_project(home, lasting=True)
     two_days(house)
     words = with_places(house, ["subject", "export", "d3", "--tenant", "south"])
     assert killed([*words, "--to", home / "first"], "sync.small.before") == KILLED
@@ -209,11 +209,11 @@ def test_a_run_into_an_object_store_that_is_killed_is_new_with_the_next(
     home: Path, s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(home / "ledger.db"))
-    house, out = built(home), s3_bucket.at("out")
+    house, out = new_project(home), s3_bucket.at("out")
     house.pipeline(aggregates=None)
-    house.brings(events(20))
+    house.records(events(20))
     house.run(output=out)
-    house.brings(events(10, 100), name="b")
+    house.records(events(10, 100), name="b")
     words: Words = [
         "run",
         house.folder,
@@ -231,7 +231,7 @@ def test_a_run_into_an_object_store_that_is_killed_is_new_with_the_next(
     minimize.verify(out, keys=house.keys)
 
 
-def tells_of_a_kill(house: House, ledger: Path | str) -> None:
+def tells_of_a_kill(house: Project, ledger: Path | str) -> None:
     """A run is killed before the ledger keeps what it is told; the next run tells of both."""
     another_file(house)
     words = [*run_again(house), "--keys", house.keys, "--ledger", ledger]
@@ -243,7 +243,7 @@ def tells_of_a_kill(house: House, ledger: Path | str) -> None:
 def test_a_ledger_in_a_file_is_whole_after_a_kill(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = home / "ledger.db"
     monkeypatch.setenv("MINIMIZE_LEDGER", str(ledger))
-    tells_of_a_kill(built(home), ledger)
+    tells_of_a_kill(new_project(home), ledger)
 
 
 @pytest.mark.postgres
@@ -252,11 +252,11 @@ def test_a_ledger_on_a_server_is_whole_after_a_kill(
 ) -> None:
     ledger = postgres.database()
     monkeypatch.setenv("MINIMIZE_LEDGER", ledger)
-    tells_of_a_kill(built(home), ledger)
+    tells_of_a_kill(new_project(home), ledger)
 
 
 def test_a_keyring_is_old_after_a_kill_and_new_after_the_same_command(home: Path) -> None:
-    file: Any = built(home).keys
+    file: Any = new_project(home).keys
     assert killed(["keys", "add", file, "device"], "sync.keyring.after") == KILLED
     assert Keyring.load(file).version_of("device") == 1
     assert killed(["keys", "add", file, "device"], None) == 0

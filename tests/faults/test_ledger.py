@@ -17,11 +17,11 @@ from minimize.indexing import list_runs
 from minimize.job import booking, job
 from minimize.ledger.ledger import open_ledger
 from minimize.verifying import check
-from tests.job.house import House
+from tests.project import Project
 
 
 @pytest.fixture(name="ledger")
-def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _ledger(house: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The ledger of a house that ran once; nobody waits for it for long."""
     monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.3})
     house.run()
@@ -55,11 +55,11 @@ def afterwards(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> No
     monkeypatch.setattr(job, "told", told)
 
 
-def published(house: House) -> int:
+def published(house: Project) -> int:
     return len([*(house.out / "runs").glob("*/receipt.json")])
 
 
-def nothing_was_done(house: House, error: LedgerError, said: str) -> None:
+def nothing_was_done(house: Project, error: LedgerError, said: str) -> None:
     assert said in error.message
     assert (error.exit_code, error.code, bool(error.hint), error.__context__) == (2, "E206", True, None)
     assert published(house) == 1
@@ -67,21 +67,21 @@ def nothing_was_done(house: House, error: LedgerError, said: str) -> None:
     assert not [*(house.out / "runs").glob("*/staging")]
 
 
-def goes_on(house: House, runs: int) -> None:
+def goes_on(house: Project, runs: int) -> None:
     """The next run is as if nothing had been; the index then has them all."""
     assert house.run().sequence == runs
     assert [row.sequence for row in list_runs(output=house.out)] == [*range(1, runs + 1)]
     assert not [finding for finding in check(house.out, keys=house.keys) if finding.severity == "error"]
 
 
-def test_a_ledger_that_another_process_holds_is_told(house: House, ledger: Path) -> None:
+def test_a_ledger_that_another_process_holds_is_told(house: Project, ledger: Path) -> None:
     with locked(ledger), pytest.raises(LedgerError) as told:
         house.run()
     nothing_was_done(house, told.value, "is locked by another process")
     goes_on(house, 2)
 
 
-def test_one_that_is_locked_in_mid_run_stops_it(house: House, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_locked_in_mid_run_stops_it(house: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other, monkeypatch.context() as patch:
         meanwhile(patch, lambda: other.execute("BEGIN IMMEDIATE"))
         with pytest.raises(LedgerError) as told:
@@ -91,7 +91,7 @@ def test_one_that_is_locked_in_mid_run_stops_it(house: House, ledger: Path, monk
 
 
 def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
-    house: House, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other, monkeypatch.context() as patch:
         afterwards(patch, lambda: other.execute("BEGIN IMMEDIATE"))
@@ -102,7 +102,7 @@ def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
 
 
 def test_one_that_is_gone_between_runs_is_made_anew(
-    house: House, ledger: Path, caplog: pytest.LogCaptureFixture
+    house: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
@@ -110,7 +110,7 @@ def test_one_that_is_gone_between_runs_is_made_anew(
     assert "the ledger is new, or an older copy" in caplog.text
 
 
-def test_one_that_vanishes_in_mid_run_stops_it(house: House, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_vanishes_in_mid_run_stops_it(house: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         meanwhile(patch, ledger.unlink)
         with pytest.raises(LedgerError) as told:
@@ -119,7 +119,9 @@ def test_one_that_vanishes_in_mid_run_stops_it(house: House, ledger: Path, monke
     goes_on(house, 2)
 
 
-def test_one_that_is_exchanged_in_mid_run_stops_it(house: House, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_exchanged_in_mid_run_stops_it(
+    house: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     older = ledger.with_name("older")
     older.write_bytes(ledger.read_bytes())
     older.chmod(0o600)
@@ -132,7 +134,7 @@ def test_one_that_is_exchanged_in_mid_run_stops_it(house: House, ledger: Path, m
 
 
 def test_one_that_vanishes_after_publication_is_made_anew_by_the_next_run(
-    house: House, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
         afterwards(patch, ledger.unlink)
@@ -142,7 +144,7 @@ def test_one_that_vanishes_after_publication_is_made_anew_by_the_next_run(
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_one_that_is_damaged_stops_a_run_before_it_writes(house: House, ledger: Path, content: bytes) -> None:
+def test_one_that_is_damaged_stops_a_run_before_it_writes(house: Project, ledger: Path, content: bytes) -> None:
     whole = ledger.read_bytes()
     ledger.write_bytes(content)
     if content:
@@ -153,7 +155,7 @@ def test_one_that_is_damaged_stops_a_run_before_it_writes(house: House, ledger: 
     goes_on(house, 2)
 
 
-def test_a_folder_in_its_place_is_told(house: House, ledger: Path) -> None:
+def test_a_folder_in_its_place_is_told(house: Project, ledger: Path) -> None:
     kept = ledger.rename(ledger.with_name("kept"))
     ledger.mkdir()
     with pytest.raises(LedgerError) as told:

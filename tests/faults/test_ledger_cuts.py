@@ -30,7 +30,7 @@ from minimize.ledger.process import Process
 from tests.faults.crash_states import Tree, tree_of
 from tests.governance.recipients.factory import mapping, write
 from tests.governance.sharing.sender import RECORDS, Sender
-from tests.job.house import AT, DAY, House, built, events
+from tests.project import AT, DAY, Project, events, new_project
 
 LEDGER = "ledger.db"
 NO_PROCESS = 1 << 22
@@ -47,13 +47,13 @@ class Verb:
     lasting    whether the policy keeps records for ever, as it must if the command goes by the clock
     """
 
-    words: Callable[[House], list[object]]
-    state: Callable[[House], Any]
+    words: Callable[[Project], list[object]]
+    state: Callable[[Project], Any]
     publishes: bool = False
     lasting: bool = True
 
 
-def rows(house: House) -> Any:
+def rows(house: Project) -> Any:
     """The records that stand."""
     return house.rows() if minimize.files(house.out) else []
 
@@ -78,19 +78,19 @@ def ended(*words: object) -> int:
     return int(exit_.value.code or 0)
 
 
-def run(house: House) -> list[object]:
+def run(house: Project) -> list[object]:
     return ["run", house.folder, "--date", DAY, "--output", house.out]
 
 
-def expire(house: House) -> list[object]:
+def expire(house: Project) -> list[object]:
     return ["expire", house.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
 
 
-def delete(house: House) -> list[object]:
+def delete(house: Project) -> list[object]:
     return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
 
 
-def add_event(house: House) -> list[object]:
+def add_event(house: Project) -> list[object]:
     return [
         "events",
         "add",
@@ -105,27 +105,27 @@ def add_event(house: House) -> list[object]:
     ]
 
 
-def event_state(house: House) -> Any:
+def event_state(house: Project) -> Any:
     return [each["event"] for each in shown("events", "list")["events"]]
 
 
-def give(house: House) -> list[object]:
+def give(house: Project) -> list[object]:
     return ["consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z"]
 
 
-def consent_state(house: House) -> Any:
+def consent_state(house: Project) -> Any:
     return [
         (each["tenant"], each["recipient"], each["dpv"].endswith("ConsentGiven"))
         for each in shown("consent", "show")["consents"]
     ]
 
 
-def open_incident(house: House) -> list[object]:
+def open_incident(house: Project) -> list[object]:
     exposed = f"output:{house.out}"
     return ["incident", "open", "INC-1", "--title", "a lost disk", "--from", "2026-11-20T00:00Z", "--exposed", exposed]
 
 
-def incident_state(house: House) -> Any:
+def incident_state(house: Project) -> Any:
     return [each["incident"] for each in shown("incident", "list")["incidents"]]
 
 
@@ -153,18 +153,18 @@ def _verb(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(name="house")
-def _house(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A configured folder with an output and new data; its ledger is apart from the output."""
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    house = built(tmp_path, lasting=verb.lasting)
+    house = new_project(tmp_path, lasting=verb.lasting)
     (tmp_path / "minimize.yaml").write_text(f"keys: {house.keys.name}\nledger: ledger.db\n")
     house.pipeline(aggregates=None)
     write(tmp_path / "recipients", "vendor", mapping())
-    house.brings(events(20))
+    house.records(events(20))
     house.run(at=None if verb.lasting else AT)
-    house.brings(events(10, 100), name="b")
+    house.records(events(10, 100), name="b")
     return house
 
 
@@ -219,7 +219,7 @@ def is_whole(folder: Path, keys: Path, receipts: Path | None = None) -> bool:
     return not [finding for finding in found.findings if finding.severity == "error"]
 
 
-def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, house: House) -> None:
+def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, house: Project) -> None:
     old = verb.state(house)
     with recording(house.folder) as cuts:
         assert ended(*verb.words(house)) == 0
@@ -239,7 +239,7 @@ def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(
 
 
 @pytest.mark.parametrize("verb", VERBS[:1], indirect=True, ids=["run"])
-def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, house: House) -> None:
+def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, house: Project) -> None:
     """The control: were the ledger written before the output, a cut in between would be found."""
     with recording(house.folder) as cuts:
         assert ended(*verb.words(house)) == 0

@@ -17,14 +17,14 @@ from minimize.job import booking, job
 from minimize.ledger import audit, ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.verifying import check
-from tests.job.house import House
 from tests.postgres import Server
+from tests.project import Project
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(name="served")
-def _served(house: House, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> House:
+def _served(house: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A house that ran once, with a ledger on a server."""
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     house.run()
@@ -72,7 +72,7 @@ def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> 
     monkeypatch.setattr(owner, name, acts)
 
 
-def is_whole(house: House, runs: int) -> None:
+def is_whole(house: Project, runs: int) -> None:
     assert [row.sequence for row in list_runs(output=house.out)] == [*range(1, runs + 1)]
     assert check(house.out, keys=house.keys) == []
     assert check_audit(receipts=house.out, keys=house.keys).findings == ()
@@ -81,7 +81,7 @@ def is_whole(house: House, runs: int) -> None:
 @pytest.mark.parametrize("how", [Server.restart, crashes], ids=["restarted", "crashed"])
 @pytest.mark.parametrize("stage", ["first look", "everything is written", "publication", "telling"])
 def test_a_server_that_comes_back_is_waited_for(
-    served: House, postgres: Server, monkeypatch: pytest.MonkeyPatch, how: Callable[[Server], None], stage: str
+    served: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch, how: Callable[[Server], None], stage: str
 ) -> None:
     with monkeypatch.context() as patch:
         at(patch, stage, partial(how, postgres))
@@ -92,7 +92,7 @@ def test_a_server_that_comes_back_is_waited_for(
 @pytest.mark.parametrize("turn", range(4))
 @pytest.mark.parametrize("point", ["audit.appended", "ledger.before", "ledger.after"])
 def test_a_server_that_crashes_while_something_is_kept_loses_nothing(
-    served: House, postgres: Server, monkeypatch: pytest.MonkeyPatch, point: str, turn: int
+    served: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch, point: str, turn: int
 ) -> None:
     passed = list[str]()
 
@@ -111,7 +111,7 @@ def test_a_server_that_crashes_while_something_is_kept_loses_nothing(
     is_whole(served, served.run().sequence)
 
 
-def test_without_its_server_a_run_stops_before_it_writes(served: House, away: Callable[[], None]) -> None:
+def test_without_its_server_a_run_stops_before_it_writes(served: Project, away: Callable[[], None]) -> None:
     away()
     with pytest.raises(LedgerError, match="cannot be reached") as told:
         served.run()
@@ -120,7 +120,7 @@ def test_without_its_server_a_run_stops_before_it_writes(served: House, away: Ca
 
 
 def test_what_was_published_without_its_server_is_told_by_the_next_run(
-    served: House,
+    served: Project,
     postgres: Server,
     away: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,

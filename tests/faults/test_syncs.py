@@ -16,7 +16,7 @@ import minimize
 from minimize.errors import MinimizeError
 from minimize.failpoints import POINTS, SYNCED, VARIABLE
 from tests.faults.versions import Versions
-from tests.job.house import House
+from tests.project import Project
 
 ROOT = Path(minimize.__file__).parent
 SYNCS = {"fsync", "fdatasync", "sync", "sync_file_range", "syncfs"}
@@ -44,7 +44,7 @@ def test_every_sync_says_what_is_synced_by_a_name_that_is_a_fail_point() -> None
     assert {f"sync.{what}.{when}" for what in found for when in ("before", "after")} <= POINTS
 
 
-def test_every_fsync_of_a_run_has_a_fail_point_around_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fsync_of_a_run_has_a_fail_point_around_it(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     callers = list[str]()
 
     def seen(handle: int) -> None:

@@ -13,20 +13,20 @@ import pytest
 from minimize.errors import MinimizeError
 from minimize.io import intent
 from tests.faults.child import Ended, Fault, ended
-from tests.job.house import AT, DAY, House, events, table
+from tests.project import AT, DAY, Project, events, table
 
 INPUT = f"data/{DAY}/a.ndjson.gz"
 OURS = ("policy.yaml", "pipeline.yaml", "settings.csv", "test.keys")
 SECRET = b"a value that nobody may see"
 
 
-def runs(house: House, fault: Fault | None = None) -> Ended:
+def runs(house: Project, fault: Fault | None = None) -> Ended:
     words = ["run", house.folder, "--date", DAY, "--at", AT.isoformat(), "--output", house.out, "--keys", house.keys]
     words += ["--ledger", house.folder / "ledger.db"]
     return ended([str(word) for word in words], house.folder / "said", fault or Fault(obeys_modes=True))
 
 
-def refused(house: House, before: set[str], found: Ended) -> None:
+def refused(house: Project, before: set[str], found: Ended) -> None:
     """The error is clear, and nothing was published."""
     assert found.code == 2, found.said
     assert found.said.count("error E2") + found.said.count("Error: Invalid value for") == 1
@@ -37,7 +37,7 @@ def refused(house: House, before: set[str], found: Ended) -> None:
 
 
 @pytest.fixture(name="before")
-def _before(house: House) -> set[str]:
+def _before(house: Project) -> set[str]:
     """The files of a run that went well."""
     assert runs(house).code == 0
     return house.files()
@@ -47,7 +47,7 @@ OUTPUT = ("out", "out/runs", "out/runs/*", "out/runs/*/receipt.json", "out/runs/
 
 
 @pytest.mark.parametrize("name", [*OURS, "ledger.db", INPUT, f"data/{DAY}", "data", *OUTPUT])
-def test_what_may_not_be_read_is_told(house: House, before: set[str], name: str) -> None:
+def test_what_may_not_be_read_is_told(house: Project, before: set[str], name: str) -> None:
     (path,) = house.folder.glob(name.replace("*", "2*"))
     mode = path.stat().st_mode & 0o777
     path.chmod(0)
@@ -58,7 +58,7 @@ def test_what_may_not_be_read_is_told(house: House, before: set[str], name: str)
 
 
 @pytest.mark.parametrize("name", [*OURS, "ledger.db", "out/runs/*/receipt.json"])
-def test_a_folder_in_the_place_of_a_file_is_told(house: House, before: set[str], name: str) -> None:
+def test_a_folder_in_the_place_of_a_file_is_told(house: Project, before: set[str], name: str) -> None:
     (path,) = house.folder.glob(name)
     kept = path.rename(house.folder / "kept")
     path.mkdir()
@@ -69,7 +69,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(house: House, before: set[str],
     assert runs(house).code == 0
 
 
-def test_a_folder_in_the_place_of_an_input_holds_none(house: House, before: set[str]) -> None:
+def test_a_folder_in_the_place_of_an_input_holds_none(house: Project, before: set[str]) -> None:
     (house.folder / INPUT).unlink()
     (house.folder / INPUT).mkdir()
     assert runs(house).code == 0
@@ -89,7 +89,7 @@ DAMAGES: list[Callable[[bytes], bytes]] = [cut, flipped, lambda _: SECRET, lambd
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=["cut", "flipped", "something else", "something behind it"])
-def test_a_gzip_that_is_damaged_is_told(house: House, before: set[str], damage: Callable[[bytes], bytes]) -> None:
+def test_a_gzip_that_is_damaged_is_told(house: Project, before: set[str], damage: Callable[[bytes], bytes]) -> None:
     path = house.folder / INPUT
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
@@ -100,9 +100,9 @@ def test_a_gzip_that_is_damaged_is_told(house: House, before: set[str], damage: 
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, lambda _: b""], ids=["cut", "flipped", "else", "behind", "empty"])
-def test_a_parquet_file_that_is_damaged_is_told(house: House, damage: Callable[[bytes], bytes]) -> None:
+def test_a_parquet_file_that_is_damaged_is_told(house: Project, damage: Callable[[bytes], bytes]) -> None:
     shutil.rmtree(house.folder / "data")
-    house.reads("parquet")
+    house.source("parquet")
     path = house.columns(table(events(3000)))
     assert runs(house).code == 0
     before, whole = house.files(), path.read_bytes()
@@ -119,7 +119,7 @@ def test_a_parquet_file_that_is_damaged_is_told(house: House, damage: Callable[[
     [b"", b"\xff\xfe\x00", SECRET, gzip.compress(SECRET, mtime=0)],
     ids=["empty", "no text", "else", "packed"],
 )
-def test_a_file_of_ours_that_is_damaged_is_told(house: House, before: set[str], name: str, content: bytes) -> None:
+def test_a_file_of_ours_that_is_damaged_is_told(house: Project, before: set[str], name: str, content: bytes) -> None:
     path = house.folder / name
     whole = path.read_bytes()
     path.write_bytes(content)
@@ -144,7 +144,7 @@ STANDING = (
 @pytest.mark.parametrize("name", STANDING)
 @pytest.mark.parametrize("verb", ["verify", "replay"])
 def test_what_stands_and_may_not_be_read_is_not_taken_for_gone(
-    house: House, before: set[str], name: str, verb: str
+    house: Project, before: set[str], name: str, verb: str
 ) -> None:
     (path,) = house.out.glob(name)
     mode = path.stat().st_mode & 0o777
@@ -159,7 +159,7 @@ def test_what_stands_and_may_not_be_read_is_not_taken_for_gone(
     assert runs(house).code == 0
 
 
-def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(house: House, before: set[str]) -> None:
+def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(house: Project, before: set[str]) -> None:
     (run,) = (house.out / "runs").glob("2*")
     kept = sorted(path.name for path in run.iterdir())
 

@@ -13,7 +13,7 @@ import polars as pl
 
 import minimize
 from minimize.io.published import receipts
-from tests.job.house import AT, BEFORE, DAY, House, built, events
+from tests.project import AT, BEFORE, DAY, Project, events, new_project
 
 COLUMNS = {"records": ("tenant_id", "device_id"), "per_model": ("model", "events"), "quarantine": ("source", "code")}
 State = dict[str, Any]
@@ -23,7 +23,7 @@ State = dict[str, Any]
 class Versions:
     """A house whose output stood in `old`, an input that changes it, and the states before and after."""
 
-    house: House
+    house: Project
     folder: Path
     old: State
     new: State
@@ -63,13 +63,13 @@ class Versions:
 
 def versions_in(folder: Path) -> Versions:
     """Makes both. The place where the old one was made is given up, so that a copy of it is the output itself, moved."""
-    house = built(folder)
-    house.brings([*events(60), "no json"])
-    house.brings(events(30, 500), day=BEFORE)
+    house = new_project(folder)
+    house.records([*events(60), "no json"])
+    house.records(events(30, 500), day=BEFORE)
     house.run(ledger=house.out / "ledger.db")
     old = state(house.out)
     house.out.rename(folder / "old")
-    house.brings(events(90, 100))
+    house.records(events(90, 100))
     made = Versions(house, folder / "old", old, {})
     after = made.out(folder / "after")
     made.run(after)

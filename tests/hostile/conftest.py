@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, command_of
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_LOG_FORMAT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "test.keys"))
     monkeypatch.chdir(tmp_path)
-    return built(tmp_path)
+    return new_project(tmp_path)
 
 
 @pytest.fixture(name="command")

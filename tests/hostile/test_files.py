@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from tests.cli.command import Command, Said
-from tests.job.house import AT, DAY, House, events, table
+from tests.project import AT, DAY, Project, events, table
 
 CANARY: Final = "CANARY-of-a-hostile-file"
 TEXT: Final = "".join(f"{json.dumps(each)}\n" for each in events(400)).encode()
@@ -26,13 +26,13 @@ def run(command: Command) -> Said:
     return command("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
 
 
-def brings(house: House, name: str, content: bytes) -> Path:
+def brings(house: Project, name: str, content: bytes) -> Path:
     """An input file with these bytes, of the format that its name says."""
     path = house.folder / "data" / DAY / name
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     kind = name.split(".")[1]
-    house.reads(kind, f"data/{{date}}/*.{name.split('.', 1)[1]}")
+    house.source(kind, f"data/{{date}}/*.{name.split('.', 1)[1]}")
     return path
 
 
@@ -66,7 +66,7 @@ EMPTY: Final = ("a.ndjson", "a.ndjson.gz", "a.ndjson.zst", "a.csv")
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_file_stops_the_run_by_its_name_and_nothing_is_published(
-    house: House, command: Command, name: str
+    house: Project, command: Command, name: str
 ) -> None:
     file, content = DAMAGED[name]
     brings(house, file, content())
@@ -78,7 +78,7 @@ def test_a_damaged_file_stops_the_run_by_its_name_and_nothing_is_published(
 
 
 @pytest.mark.parametrize("file", EMPTY)
-def test_an_empty_file_is_a_day_without_records(house: House, command: Command, file: str) -> None:
+def test_an_empty_file_is_a_day_without_records(house: Project, command: Command, file: str) -> None:
     brings(house, file, b"")
     said = run(command)
     assert (said.code, said.json["rows"]["read"]) == (0, 0)
@@ -86,11 +86,11 @@ def test_an_empty_file_is_a_day_without_records(house: House, command: Command, 
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_ten_thousand_columns_that_nobody_declared_cost_seconds(house: House, command: Command, kind: str) -> None:
+def test_ten_thousand_columns_that_nobody_declared_cost_seconds(house: Project, command: Command, kind: str) -> None:
     data = table(events(20))
     wide = {name: data[name] for name in data.column_names} | {f"x{n}": pa.array([n] * 20) for n in range(10_000)}
     house.columns(pa.table(wide), kind=kind)
-    house.reads(kind)
+    house.source(kind)
     before = time.process_time()
     said = run(command)
     assert (said.code, len(said.json["undeclared"])) == (0, 10_000)
@@ -102,11 +102,11 @@ def text_of(values: list[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
 
-def test_text_that_is_not_utf8_is_told_without_it(house: House, command: Command) -> None:
+def test_text_that_is_not_utf8_is_told_without_it(house: Project, command: Command) -> None:
     data = table(events(20))
     bad = text_of([CANARY.encode() + b"\xff"] * 20)
     house.columns(data.set_column(data.column_names.index("model"), "model", bad))
-    house.reads("parquet")
+    house.source("parquet")
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E203")
     assert CANARY not in said.err
@@ -114,7 +114,7 @@ def test_text_that_is_not_utf8_is_told_without_it(house: House, command: Command
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_times_at_the_ends_of_their_type_are_neither_kept_nor_in_the_way(
-    house: House, command: Command, unit: str
+    house: Project, command: Command, unit: str
 ) -> None:
     data = table(events(20))
     at = data.column_names.index("event_time")
@@ -122,7 +122,7 @@ def test_times_at_the_ends_of_their_type_are_neither_kept_nor_in_the_way(
     ends = pa.array([-(2**63) + 1, 2**63 - 1, 0, -1] + [None] * 16, pa.int64()).cast(kind)
     good = data["event_time"].cast(kind).combine_chunks()
     house.columns(data.set_column(at, "event_time", pa.concat_arrays([ends.slice(0, 4), good.slice(4)])))
-    house.reads("parquet")
+    house.source("parquet")
     said = run(command)
     rows = said.json["rows"]
     assert said.code == 0
@@ -130,11 +130,11 @@ def test_times_at_the_ends_of_their_type_are_neither_kept_nor_in_the_way(
     assert command("verify", "out").code == 0
 
 
-def test_a_csv_file_of_nul_ragged_and_unclosed_rows_gives_its_good_ones(house: House, command: Command) -> None:
+def test_a_csv_file_of_nul_ragged_and_unclosed_rows_gives_its_good_ones(house: Project, command: Command) -> None:
     path = house.columns(table(events(20)), kind="csv")
     rows = [b'"\0%s",1,2,3,4,5,6,7', b"%s,1", b'"%s']
     path.write_bytes(path.read_bytes() + b"\n".join(row % CANARY.encode() for row in rows) + b"\n")
-    house.reads("csv")
+    house.source("csv")
     said = run(command)
     assert (said.code, said.json["rows"]["written"]) == (0, 20)
     assert set(said.json["quarantine"]["by_code"]) == {"malformed"}
@@ -159,9 +159,9 @@ def pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("made", [folder_instead, link_to_nowhere, link_to_itself, pipe])
 def test_what_is_named_like_an_input_and_is_no_file_is_passed_over(
-    house: House, command: Command, made: Callable[[Path], None]
+    house: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
-    house.brings(events(20), name="b")
+    house.records(events(20), name="b")
     made(house.folder / "data" / DAY / "a.ndjson.gz")
     said = run(command)
     assert (said.code, said.json["rows"]["written"]) == (0, 20)

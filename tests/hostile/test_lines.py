@@ -15,7 +15,7 @@ import pytest
 import minimize
 from tests.hostile.shell import Ended
 from tests.hostile.shell import minimize as minimize_command
-from tests.job.house import AT, DAY, House, built, event
+from tests.project import AT, DAY, Project, event, new_project
 
 CANARY: Final = "CANARY-of-a-hostile-line"
 
@@ -87,7 +87,7 @@ REFUSED: Final[Mapping[str, tuple[str, str]]] = {
 class Done:
     """A run over all of these lines."""
 
-    house: House
+    house: Project
     ended: Ended
     codes: Mapping[str, str]
     """By line, the code under which it stands in quarantine."""
@@ -97,7 +97,7 @@ class Done:
 
 @pytest.fixture(scope="module", name="done")
 def _done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    house = built(tmp_path_factory.mktemp("house"))
+    house = new_project(tmp_path_factory.mktemp("house"))
     house.policy({"model": {"type": "string", "do": "keep"}})
     lines = {**READ, **{name: text for name, (_, text) in REFUSED.items()}}
     places = written(house.folder / "data" / DAY / "a.ndjson.gz", lines)
@@ -156,8 +156,8 @@ def test_the_output_is_what_its_receipt_says(done: Done, monkeypatch: pytest.Mon
 @pytest.mark.slow
 @pytest.mark.parametrize("filler", [b"a", b"\n"], ids=["a line of 1 GiB", "1 GiB of empty lines"])
 def test_a_gibibyte_out_of_a_megabyte_is_read_in_bounded_memory(tmp_path: Path, filler: bytes) -> None:
-    house = built(tmp_path)
-    path = house.brings([])
+    house = new_project(tmp_path)
+    path = house.records([])
     with gzip.open(path, "wb", 1) as file:
         for _ in range(1024):
             file.write(filler * (1 << 20))

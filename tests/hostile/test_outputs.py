@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.command import Command, Said
 from tests.hostile.shell import minimize
-from tests.job.house import AT, DAY, House, events
+from tests.project import AT, DAY, Project, events
 
 
 def run(command: Command) -> Said:
@@ -68,9 +68,9 @@ def seen(folder: Path) -> Mapping[str, str]:
 
 @pytest.mark.parametrize("made", THEIRS)
 def test_a_folder_that_holds_somebody_elses_files_is_refused_and_nothing_of_it_is_touched(
-    house: House, command: Command, made: Callable[[Path], None]
+    house: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
-    house.brings(events(20))
+    house.records(events(20))
     made(house.out)
     before = seen(house.folder)
     said = run(command)
@@ -78,21 +78,21 @@ def test_a_folder_that_holds_somebody_elses_files_is_refused_and_nothing_of_it_i
     assert seen(house.folder) == before
 
 
-def test_a_folder_that_is_there_and_empty_is_taken(house: House, command: Command) -> None:
-    house.brings(events(20))
+def test_a_folder_that_is_there_and_empty_is_taken(house: Project, command: Command) -> None:
+    house.records(events(20))
     (house.out / "sub").mkdir(parents=True)
     assert run(command).code == 0
 
 
-def test_a_folder_that_holds_its_ledger_alone_is_taken(house: House, command: Command) -> None:
-    house.brings(events(20))
+def test_a_folder_that_holds_its_ledger_alone_is_taken(house: Project, command: Command) -> None:
+    house.records(events(20))
     row = ("settings", "set", "north", "location", "on", "--holder", "admin", "--pipeline", ".", "--output", "out")
     assert command(*row).code == 0
     assert run(command).code == 0
 
 
-def test_a_link_in_the_place_of_an_output_is_refused_later_too(house: House, command: Command) -> None:
-    house.brings(events(20))
+def test_a_link_in_the_place_of_an_output_is_refused_later_too(house: Project, command: Command) -> None:
+    house.records(events(20))
     assert run(command).code == 0
     (house.out / "records").rename(house.folder / "elsewhere")
     (house.out / "records").symlink_to(house.folder / "elsewhere")
@@ -102,8 +102,8 @@ def test_a_link_in_the_place_of_an_output_is_refused_later_too(house: House, com
     assert seen(house.folder / "elsewhere") == before
 
 
-def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: House, command: Command) -> None:
-    house.brings(events(2000))
+def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: Project, command: Command) -> None:
+    house.records(events(2000))
     words = ("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
     with ThreadPoolExecutor(2) as pool:
         ended = [each.result() for each in [pool.submit(minimize, house.folder, *words) for _ in range(2)]]
@@ -114,8 +114,8 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: House
     assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
 
 
-def test_a_clock_that_goes_back_between_two_runs_undoes_nothing(house: House, command: Command) -> None:
-    house.brings(events(20))
+def test_a_clock_that_goes_back_between_two_runs_undoes_nothing(house: Project, command: Command) -> None:
+    house.records(events(20))
     assert run(command).code == 0
     stood = house.files()
     earlier = (AT - timedelta(hours=3)).isoformat()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.job.house import AGGREGATES, AT, House, event, events
+from tests.project import AGGREGATES, AT, Project, event, events
 
 KEEP: Final = {"type": "string", "do": "keep"}
 KEYWORDS: Final = (
@@ -79,7 +79,7 @@ def run(command: Command) -> Said:
 
 
 @pytest.mark.parametrize("name", YAMLS)
-def test_hostile_yaml_is_a_fault_with_its_file(house: House, command: Command, name: str) -> None:
+def test_hostile_yaml_is_a_fault_with_its_file(house: Project, command: Command, name: str) -> None:
     encoding = "latin-1" if name == "another encoding" else "utf-8"
     (house.folder / "policy.yaml").write_text(YAMLS[name], encoding=encoding)
     before = time.process_time()
@@ -91,9 +91,9 @@ def test_hostile_yaml_is_a_fault_with_its_file(house: House, command: Command, n
 
 
 @pytest.mark.parametrize("name", FAULTY_FIELDS)
-def test_a_field_that_cannot_be_meant_is_a_fault_with_its_line(house: House, command: Command, name: str) -> None:
+def test_a_field_that_cannot_be_meant_is_a_fault_with_its_line(house: Project, command: Command, name: str) -> None:
     house.policy(FAULTY_FIELDS[name])
-    house.brings(events(9))
+    house.records(events(9))
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E201")
     assert all(fault["line"] for fault in said.error["faults"])
@@ -101,43 +101,43 @@ def test_a_field_that_cannot_be_meant_is_a_fault_with_its_line(house: House, com
 
 
 @pytest.mark.parametrize("name", FAULTY_PIPELINES)
-def test_a_pipeline_that_cannot_be_meant_is_a_fault_with_its_line(house: House, command: Command, name: str) -> None:
+def test_a_pipeline_that_cannot_be_meant_is_a_fault_with_its_line(house: Project, command: Command, name: str) -> None:
     house.pipeline(**FAULTY_PIPELINES[name])
-    house.brings(events(9))
+    house.records(events(9))
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E201")
     assert all(fault["line"] for fault in said.error["faults"])
 
 
-def test_a_version_that_no_receipt_can_carry_is_a_fault(house: House, command: Command) -> None:
+def test_a_version_that_no_receipt_can_carry_is_a_fault(house: Project, command: Command) -> None:
     house.policy(version=HUGE)
     assert [fault["code"] for fault in run(command).error["faults"]] == ["P006"]
 
 
-def test_fields_may_be_named_like_keywords_paths_and_pictures(house: House, command: Command) -> None:
+def test_fields_may_be_named_like_keywords_paths_and_pictures(house: Project, command: Command) -> None:
     house.policy(dict.fromkeys(KEYWORDS, KEEP) | {"/~0~1": KEEP, "/~2": KEEP, "/deep//a": KEEP})
     more = {name: f"<{name}>" for name in KEYWORDS} | {"~/": "<~/>", "*": "<*>", "deep": {"": {"a": "<a>"}}}
-    house.brings(event(number, **more) for number in range(9))
+    house.records(event(number, **more) for number in range(9))
     assert run(command).code == 0
     rows = house.rows()
     assert {name: rows[0][name] for name in more} == more
     assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
 
 
-def test_conditions_nested_as_deep_as_a_file_goes_decide(house: House, command: Command) -> None:
+def test_conditions_nested_as_deep_as_a_file_goes_decide(house: Project, command: Command) -> None:
     condition: dict[str, Any] = {"tenant_id": "north"}
     for _ in range(20):
         condition = {"any": [condition]}
     house.policy({"model": {"type": "string", "do": "keep", "collect_if": condition}})
-    house.brings(events(20))
+    house.records(events(20))
     assert run(command).code == 0
     assert {row["tenant_id"] for row in house.rows() if row["model"] is not None} == {"north"}
 
 
-def test_a_pattern_that_could_be_tried_for_ever_is_not(house: House, command: Command) -> None:
+def test_a_pattern_that_could_be_tried_for_ever_is_not(house: Project, command: Command) -> None:
     source = {"path": "data/{date}/" + "*a" * 40 + "*.gz", "format": "ndjson"}
     house.pipeline(source=source)
-    house.brings(events(9), name="a" * 200)
+    house.records(events(9), name="a" * 200)
     before = time.process_time()
     said = run(command)
     assert (said.code, time.process_time() - before < 5) == (0, True)
@@ -147,19 +147,19 @@ def test_a_pattern_that_could_be_tried_for_ever_is_not(house: House, command: Co
     "text", ["a@" * 5_000, "1-" * 20_000, "a." * 20_000 + "@", "/" * 40_000, "1" * 40_000, ":" * 40_000]
 )
 def test_a_text_on_which_patterns_could_run_for_ever_is_redacted_in_time(
-    house: House, command: Command, text: str
+    house: Project, command: Command, text: str
 ) -> None:
     house.policy({"note": {"type": "string", "role": "free_text", "do": {"redact": {}}}})
     house.pipeline(records=None, aggregates=None)
-    house.brings([event(1, note=text)])
+    house.records([event(1, note=text)])
     before = time.process_time()
     assert run(command).code == 0
     assert time.process_time() - before < 5
 
 
-def test_what_a_policy_says_is_never_run(house: House, command: Command) -> None:
+def test_what_a_policy_says_is_never_run(house: Project, command: Command) -> None:
     text = json.dumps("${jndi:ldap://x} {{7*7}} $(touch harmed) `touch harmed`")
     house.policy(owner=json.loads(text))
-    house.brings(events(9))
+    house.records(events(9))
     assert run(command).code == 0
     assert not (house.folder / "harmed").exists()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.job.house import House
 from tests.ledger.ledgers import empty
 from tests.project import Builds, Project, new_project
 
@@ -23,9 +22,9 @@ def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(name="house")
-def _house(project: Project) -> House:
+def _house(project: Project) -> Project:
     """The same by its earlier name."""
-    return House(project.folder)
+    return Project(project.folder)
 
 
 @pytest.fixture(name="no_output")

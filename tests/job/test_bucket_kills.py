@@ -26,7 +26,7 @@ from minimize.receipt import new_run_id
 from minimize.stores import Remote
 from tests.buckets import Bucket
 from tests.faults import child
-from tests.job.house import DAY, House, events
+from tests.project import DAY, Project, events
 
 AT = "2026-11-25T00:00:00Z"
 NOT_HERE = ("back.before", "back.after", "success.before", "success.after")
@@ -39,17 +39,17 @@ State = dict[str, list[str]]
 
 
 @pytest.fixture(name="out")
-def _out(house: House, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remote:
+def _out(house: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remote:
     """An output in a bucket whose first run stands, and an input that changes it."""
     monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
     out = bucket.at("out")
-    house.brings([*events(30), "no json"])
+    house.records([*events(30), "no json"])
     house.run(output=out)
-    house.brings(events(40, 100))
+    house.records(events(40, 100))
     return out
 
 
-def killed(house: House, out: Remote, point: str | None) -> int | None:
+def killed(house: Project, out: Remote, point: str | None) -> int | None:
     """The exit code of the command in a process of its own."""
     words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
     return child.killed(words, point)
@@ -65,26 +65,26 @@ def lying(bucket: Bucket) -> set[str]:
     return {key for key in bucket.keys("out/") if key.endswith((".parquet", ".index"))}
 
 
-def verified(house: House, out: Remote) -> None:
+def verified(house: Project, out: Remote) -> None:
     minimize.verify(out, keys=house.keys)
 
 
-def read(house: House, out: Remote) -> None:
+def read(house: Project, out: Remote) -> None:
     minimize.read(out)
 
 
-def listed(house: House, out: Remote) -> None:
+def listed(house: Project, out: Remote) -> None:
     minimize.files(out, "per_model")
 
 
-def again(house: House, out: Remote) -> None:
+def again(house: Project, out: Remote) -> None:
     house.run(output=out, date=DAY, at=AT)
 
 
-Follow = Callable[[House, Remote], None]
+Follow = Callable[[Project, Remote], None]
 
 
-def old_or_new(house: House, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
+def old_or_new(house: Project, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
     """Killed at a point and followed by a command, the output is all of the old one or all of the new one."""
     old, were = state(out), lying(bucket)
     new = [str(row) for row in house_of(house, out)]
@@ -111,7 +111,7 @@ def standing_of(out: Remote, bucket: Bucket, name: str) -> list[str]:
     return [path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(out, name)]
 
 
-def house_of(house: House, out: Remote) -> list[dict[str, Any]]:
+def house_of(house: Project, out: Remote) -> list[dict[str, Any]]:
     """The rows that a run gives on disk."""
     house.run(date=DAY, at=AT)
     found: list[dict[str, Any]] = minimize.read(house.out).to_pylist()
@@ -121,7 +121,7 @@ def house_of(house: House, out: Remote) -> list[dict[str, Any]]:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(QUICK, (verified, again, read, listed), strict=True)))
 def test_killed_at_a_step_it_is_old_or_new(
-    house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
+    house: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
 ) -> None:
     old_or_new(house, bucket, out, point, follow)
 
@@ -134,14 +134,16 @@ def test_every_step_of_a_bucket_is_tried() -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(POINTS, cycle([verified, read, listed, again]))))
 def test_killed_at_every_step_it_is_old_or_new(
-    house: House, bucket: Bucket, out: Remote, point: str, follow: Follow
+    house: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
 ) -> None:
     old_or_new(house, bucket, out, point, follow)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("point", ["swap.before#1", "swap.copied#1", "swap.after#1", "swap.deleted#1", "clean.between"])
-def test_killed_and_killed_again_it_is_rolled_on_at_last(house: House, bucket: Bucket, out: Remote, point: str) -> None:
+def test_killed_and_killed_again_it_is_rolled_on_at_last(
+    house: Project, bucket: Bucket, out: Remote, point: str
+) -> None:
     assert killed(house, out, "swap.unmarked") == KILLED
     assert killed(house, out, point) == KILLED
     assert killed(house, out, None) == 0
@@ -151,7 +153,7 @@ def test_killed_and_killed_again_it_is_rolled_on_at_last(house: House, bucket: B
 
 @pytest.mark.nightly
 def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
-    house: House, bucket: Bucket, out: Remote
+    house: Project, bucket: Bucket, out: Remote
 ) -> None:
     before = lying(bucket)
     assert killed(house, out, "swap.between") == KILLED
@@ -162,7 +164,7 @@ def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell
 
 
 @pytest.mark.nightly
-def test_leftovers_of_a_run_that_died_are_gone_with_the_next(house: House, bucket: Bucket, out: Remote) -> None:
+def test_leftovers_of_a_run_that_died_are_gone_with_the_next(house: Project, bucket: Bucket, out: Remote) -> None:
     assert killed(house, out, "file.closed") == KILLED
     assert any("/staging/" in key for key in bucket.keys("out/"))
     again(house, out)
@@ -170,7 +172,7 @@ def test_leftovers_of_a_run_that_died_are_gone_with_the_next(house: House, bucke
     assert len({key.split("/")[2] for key in bucket.keys("out/runs/") if key.count("/") > 2}) == 2
 
 
-def test_a_run_beside_another_is_refused_by_the_lease(house: House, bucket: Bucket, out: Remote) -> None:
+def test_a_run_beside_another_is_refused_by_the_lease(house: Project, bucket: Bucket, out: Remote) -> None:
     identity = identity_of(out)
     assert identity is not None
     before = bucket.keys()
@@ -185,7 +187,9 @@ def test_a_run_beside_another_is_refused_by_the_lease(house: House, bucket: Buck
     assert house.run(output=out, date=DAY).sequence == 2
 
 
-def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: House, bucket: Bucket, out: Remote) -> None:
+def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
+    house: Project, bucket: Bucket, out: Remote
+) -> None:
     words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -199,7 +203,7 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: House
 
 
 def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
-    house: House, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+    house: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(house, out, "swap.between") == KILLED
     monkeypatch.delenv("MINIMIZE_LEDGER")
@@ -209,7 +213,7 @@ def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
 
 
 def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
-    house: House, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+    house: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(house, out, "swap.between") == KILLED
     monkeypatch.setattr(settling, "WAITS", 2)
@@ -225,7 +229,7 @@ def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
     verified(house, out)
 
 
-def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(house: House, bucket: Bucket, out: Remote) -> None:
+def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(house: Project, bucket: Bucket, out: Remote) -> None:
     told = [bucket.get(key) for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]
     assert told
     assert not any(str(Path.cwd()).encode() in content for content in told)

@@ -21,7 +21,7 @@ import pytest
 import minimize
 from minimize.cli.main import main
 from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE
-from tests.job.house import BEFORE, DAY, House, built, events
+from tests.project import BEFORE, DAY, Project, events, new_project
 
 pytestmark = pytest.mark.nightly
 
@@ -38,7 +38,7 @@ ATOMIC = ("swap.between",)
 class Versions:
     """A house whose output stands, an input that changes it, and what it looks like before and after."""
 
-    house: House
+    house: Project
     old: dict[str, Any]
     new: dict[str, Any]
 
@@ -59,12 +59,12 @@ def plain(out: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module", name="versions")
 def _versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    house = built(tmp_path_factory.mktemp("house"))
-    house.brings([*events(60), "no json"])
-    house.brings(events(30, 500), day=BEFORE)
+    house = new_project(tmp_path_factory.mktemp("house"))
+    house.records([*events(60), "no json"])
+    house.records(events(30, 500), day=BEFORE)
     house.run()
     old = state(house.out)
-    house.brings(events(90, 100))
+    house.records(events(90, 100))
     house.run(output=shutil.copytree(house.out, house.folder / "after"), date=DAY)
     return Versions(house, old, state(house.folder / "after"))
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from minimize.inspection import plan_for
 from minimize.observability.columns import column_lineage
-from tests.job.house import House
+from tests.project import Project
 
 SOURCE = {"namespace": "file", "name": "/in"}
 
 
-def lineage(house: House, name: str = "records") -> dict[str, Any]:
+def lineage(house: Project, name: str = "records") -> dict[str, Any]:
     return column_lineage(plan_for(house.folder), name, SOURCE)
 
 
@@ -24,20 +24,20 @@ def of(column: dict[str, Any]) -> dict[str, list[tuple[str, str, str, bool]]]:
     }
 
 
-def test_what_is_kept_is_an_identity_and_not_masked(house: House) -> None:
+def test_what_is_kept_is_an_identity_and_not_masked(house: Project) -> None:
     assert of(lineage(house)["fields"]["tenant_id"]) == {"tenant_id": [("DIRECT", "IDENTITY", "keep", False)]}
 
 
-def test_what_is_treated_is_a_masking_transformation_of_all_that_it_reads(house: House) -> None:
+def test_what_is_treated_is_a_masking_transformation_of_all_that_it_reads(house: Project) -> None:
     how = [("DIRECT", "TRANSFORMATION", "pseudonymize", True)]
     assert of(lineage(house)["fields"]["device_id"]) == {"device_id": how, "tenant_id": how}
 
 
-def test_what_is_dropped_has_no_column(house: House) -> None:
+def test_what_is_dropped_has_no_column(house: Project) -> None:
     assert "event_id" not in lineage(house)["fields"]
 
 
-def test_what_decides_about_a_value_is_indirect(house: House) -> None:
+def test_what_decides_about_a_value_is_indirect(house: Project) -> None:
     house.policy(
         {
             "owner": {"type": "string", "do": "keep"},
@@ -53,29 +53,29 @@ def test_what_decides_about_a_value_is_indirect(house: House) -> None:
     assert found["phone"][0][:2] == ("DIRECT", "TRANSFORMATION")
 
 
-def test_a_feature_depends_on_tenant_subject_and_time(house: House) -> None:
+def test_a_feature_depends_on_tenant_subject_and_time(house: Project) -> None:
     found = of(lineage(house)["fields"]["latitude"])
     assert set(found) == {"latitude", "tenant_id", "device_id", "event_time"}
 
 
-def test_a_chain_is_told_in_its_order(house: House) -> None:
+def test_a_chain_is_told_in_its_order(house: Project) -> None:
     house.policy({"storage": {"type": "integer", "do": [{"clip": {"max": 50}}, {"bin": {"width": 20}}]}})
     house.pipeline(aggregates=None)
     assert of(lineage(house)["fields"]["storage"])["storage"][0][2] == "clip → bin"
 
 
-def test_a_derived_field_comes_from_all_its_inputs(house: House) -> None:
+def test_a_derived_field_comes_from_all_its_inputs(house: Project) -> None:
     cell = {"from": ["latitude", "battery"], "do": {"grid": {"metres": 300}}}
     house.policy({"cell": cell})
     assert {"latitude", "battery"} <= set(of(lineage(house)["fields"]["cell"]))
 
 
-def test_whole_records_depend_on_what_gates_them(house: House) -> None:
+def test_whole_records_depend_on_what_gates_them(house: Project) -> None:
     house.policy(records={"collect_if": {"model": "A"}})
     assert {each["field"] for each in lineage(house)["dataset"]} == {"event_time", "model"}
 
 
-def test_an_aggregate_is_grouped_measured_and_suppressed(house: House) -> None:
+def test_an_aggregate_is_grouped_measured_and_suppressed(house: Project) -> None:
     found = lineage(house, "per_model")
     assert of(found["fields"]["battery"])["battery"][0] == ("DIRECT", "AGGREGATION", "mean", True)
     assert of(found["fields"]["model"])["model"][0][1] == "TRANSFORMATION"
@@ -84,6 +84,6 @@ def test_an_aggregate_is_grouped_measured_and_suppressed(house: House) -> None:
     assert {("model", "GROUP_BY"), ("event_time", "GROUP_BY"), ("device_id", "FILTER")} <= kinds
 
 
-def test_no_parameter_of_a_technique_is_told(house: House) -> None:
+def test_no_parameter_of_a_technique_is_told(house: Project) -> None:
     house.policy({"model": {"type": "string", "do": {"map": {"values": {"canary-a": "canary-b"}}}}})
     assert "canary" not in repr(lineage(house))

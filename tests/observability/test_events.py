@@ -14,19 +14,19 @@ from minimize.errors import RefusedError, SourceError, StoppedError
 from minimize.job.replay import replay
 from minimize.keys import new_keyring
 from minimize.observability.events import run_uuid
-from tests.job.house import AT, BEFORE, DAY, House, event, events
 from tests.observability.spec import faults
 from tests.pipelines.shipped import ROOT
+from tests.project import AT, BEFORE, DAY, Project, event, events
 
 
-def told(house: House, file: Path | None = None) -> list[dict[str, Any]]:
+def told(house: Project, file: Path | None = None) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in (file or house.folder / "_out.lineage.ndjson").read_text().splitlines()]
     assert [fault for each in found for fault in faults(each)] == []
     return found
 
 
-def test_a_run_tells_that_it_begins_and_that_it_is_done(house: House) -> None:
-    house.brings(events(30))
+def test_a_run_tells_that_it_begins_and_that_it_is_done(house: Project) -> None:
+    house.records(events(30))
     receipt = house.run()
     start, done = told(house)
     assert [each["eventType"] for each in (start, done)] == ["START", "COMPLETE"]
@@ -35,8 +35,8 @@ def test_a_run_tells_that_it_begins_and_that_it_is_done(house: House) -> None:
     assert done["job"]["name"] == "checkins"
 
 
-def test_the_end_tells_what_the_receipt_tells(house: House) -> None:
-    house.brings([*events(30), "broken"])
+def test_the_end_tells_what_the_receipt_tells(house: Project) -> None:
+    house.records([*events(30), "broken"])
     receipt = house.run()
     done = told(house)[-1]
     own = done["run"]["facets"]["minimize"]
@@ -51,32 +51,32 @@ def test_the_end_tells_what_the_receipt_tells(house: House) -> None:
     }
 
 
-def test_datasets_are_the_folders_that_are_read_and_written(house: House) -> None:
-    house.brings(events(30))
+def test_datasets_are_the_folders_that_are_read_and_written(house: Project) -> None:
+    house.records(events(30))
     house.run()
     done = told(house)[-1]
     assert [each["name"] for each in done["inputs"]] == [str(house.folder / "data")]
     assert [each["name"] for each in done["outputs"]] == [str(house.out / name) for name in ("records", "per_model")]
 
 
-def test_the_nominal_time_spans_the_batch_dates(house: House) -> None:
-    house.brings(events(30))
-    house.brings(events(30), day=BEFORE)
+def test_the_nominal_time_spans_the_batch_dates(house: Project) -> None:
+    house.records(events(30))
+    house.records(events(30), day=BEFORE)
     house.run()
     span = told(house)[0]["run"]["facets"]["nominalTime"]
     assert (span["nominalStartTime"], span["nominalEndTime"]) == ("2026-11-23T00:00:00Z", "2026-11-25T00:00:00Z")
 
 
-def test_a_source_without_dates_has_no_nominal_time(house: House) -> None:
+def test_a_source_without_dates_has_no_nominal_time(house: Project) -> None:
     house.pipeline(source={"path": f"data/{DAY}/*.ndjson.gz", "format": "ndjson"})
-    house.brings(events(30))
+    house.records(events(30))
     house.run()
     assert "nominalTime" not in told(house)[0]["run"]["facets"]
 
 
-def test_a_run_that_fails_tells_so_by_code(house: House) -> None:
+def test_a_run_that_fails_tells_so_by_code(house: Project) -> None:
     house.pipeline(quarantine={"stop_above": 0.01})
-    house.brings([*events(9), "broken"])
+    house.records([*events(9), "broken"])
     with pytest.raises(StoppedError):
         house.run()
     start, end = told(house)
@@ -84,19 +84,19 @@ def test_a_run_that_fails_tells_so_by_code(house: House) -> None:
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("E400: ")
 
 
-def test_a_run_that_is_stopped_from_outside_is_aborted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_stopped_from_outside_is_aborted(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    house.brings(events(9))
+    house.records(events(9))
     monkeypatch.setattr("minimize.job.job.moved", stop)
     with pytest.raises(KeyboardInterrupt):
         house.run()
     assert [each["eventType"] for each in told(house)] == ["START", "ABORT"]
 
 
-def test_a_damaged_input_is_a_failure_that_is_told(house: House) -> None:
-    path = house.brings(events(300))
+def test_a_damaged_input_is_a_failure_that_is_told(house: Project) -> None:
+    path = house.records(events(300))
     house.run()
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(SourceError):
@@ -104,8 +104,8 @@ def test_a_damaged_input_is_a_failure_that_is_told(house: House) -> None:
     assert [each["eventType"] for each in told(house)] == ["START", "COMPLETE", "START", "FAIL"]
 
 
-def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(house: House) -> None:
-    house.brings(events(30))
+def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(house: Project) -> None:
+    house.records(events(30))
     house.run()
     house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     with pytest.raises(RefusedError):
@@ -115,45 +115,45 @@ def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(house: 
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("E300: ")
 
 
-def test_no_output_folder_is_made_to_tell_of_a_failure(house: House) -> None:
+def test_no_output_folder_is_made_to_tell_of_a_failure(house: Project) -> None:
     house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
-    house.brings(events(30))
+    house.records(events(30))
     with pytest.raises(RefusedError):
         house.run(metrics=house.folder / "told")
     assert not house.out.exists()
     assert "minimize_last_run_success" in (house.folder / "told/minimize_checkins.prom").read_text()
 
 
-def test_nothing_to_do_is_nothing_to_tell(house: House) -> None:
+def test_nothing_to_do_is_nothing_to_tell(house: Project) -> None:
     house.run()
     assert not house.out.exists()
 
 
-def test_a_replay_is_told_as_one(house: House) -> None:
-    house.brings([*events(30), event(31, contacts=["x"])])
+def test_a_replay_is_told_as_one(house: Project) -> None:
+    house.records([*events(30), event(31, contacts=["x"])])
     house.run()
     house.policy(never=None)
     replay(house.out, at=AT + timedelta(hours=1), keys=house.keys)
     assert [each["run"]["facets"]["minimize"]["kind"] for each in told(house)] == ["run", "run", "replay", "replay"]
 
 
-def test_in_the_output_folder_no_file_is_added(house: House) -> None:
-    house.brings(events(30))
+def test_in_the_output_folder_no_file_is_added(house: Project) -> None:
+    house.records(events(30))
     house.run()
     minimize.verify(house.out, keys=house.keys)
 
 
-def test_events_go_where_they_are_told_to_or_nowhere(house: House) -> None:
-    house.brings(events(30))
+def test_events_go_where_they_are_told_to_or_nowhere(house: Project) -> None:
+    house.records(events(30))
     house.run(lineage=house.folder / "told" / "events.ndjson")
     assert len(told(house, house.folder / "told" / "events.ndjson")) == 2
     house.run(lineage="off")
     assert not (house.folder / "_out.lineage.ndjson").exists()
 
 
-def test_the_namespace_is_the_environments(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_namespace_is_the_environments(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_NAMESPACE", "fleet")
-    house.brings(events(30))
+    house.records(events(30))
     house.run()
     assert {each["job"]["namespace"] for each in told(house)} == {"fleet"}
 
@@ -172,19 +172,19 @@ def test_the_specification_in_our_words_would_find_faults() -> None:
 
 
 def test_a_fault_in_telling_fails_no_run(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise ValueError("canary")
 
     monkeypatch.setattr("minimize.observability.events.column_lineage", broken)
-    house.brings(events(30))
+    house.records(events(30))
     assert house.run().rows.written == 30
     assert {getattr(record, "code", None) for record in caplog.records} == {"W020"}
     assert "canary" not in caplog.text
 
 
-def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(house: House) -> None:
+def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(house: Project) -> None:
     house.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"})
     (house.folder / "data").mkdir()
     (house.folder / "data" / "a.ndjson").write_text("".join(json.dumps(each) + "\n" for each in events(30)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import StoppedError
 from minimize.observability.metrics import HELP, of_failure, parsed, text_of, write
-from tests.job.house import House, events
+from tests.project import Project, events
 
 LINE = re.compile(r'[a-z_]+\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\} -?[\d.e+-]+')
 
@@ -21,12 +21,12 @@ def samples(path: Path) -> dict[str, float]:
     return {f"{name} {' '.join(list(labels.values())[1:])}".strip(): n for name, labels, n in parsed(path.read_text())}
 
 
-def file(house: House) -> Path:
+def file(house: Project) -> Path:
     return house.folder / "collected" / "minimize_checkins.prom"
 
 
-def test_a_run_tells_its_figures(house: House) -> None:
-    house.brings([*events(30), "broken"])
+def test_a_run_tells_its_figures(house: Project) -> None:
+    house.records([*events(30), "broken"])
     receipt = house.run(metrics=house.folder / "collected")
     found = samples(file(house))
     assert (found["minimize_rows read"], found["minimize_rows written"]) == (31, 30)
@@ -38,8 +38,8 @@ def test_a_run_tells_its_figures(house: House) -> None:
     assert found["minimize_run_duration_seconds"] >= 0
 
 
-def test_the_file_is_what_a_collector_reads(house: House) -> None:
-    house.brings([*events(30), "broken"])
+def test_the_file_is_what_a_collector_reads(house: Project) -> None:
+    house.records([*events(30), "broken"])
     house.run(metrics=house.folder / "collected")
     lines = file(house).read_text().splitlines()
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
@@ -49,18 +49,18 @@ def test_the_file_is_what_a_collector_reads(house: House) -> None:
     assert file(house).read_text().endswith("\n")
 
 
-def test_nothing_is_written_where_nobody_says_where(house: House) -> None:
-    house.brings(events(30))
+def test_nothing_is_written_where_nobody_says_where(house: Project) -> None:
+    house.records(events(30))
     house.run()
     assert list(house.folder.rglob("*.prom")) == []
 
 
-def test_a_failure_keeps_what_the_last_success_said(house: House) -> None:
-    house.brings(events(30))
+def test_a_failure_keeps_what_the_last_success_said(house: Project) -> None:
+    house.records(events(30))
     house.run(metrics=house.folder / "collected")
     before = samples(file(house))
     house.pipeline(quarantine={"stop_above": 0.01})
-    house.brings([*events(9), "broken"])
+    house.records([*events(9), "broken"])
     with pytest.raises(StoppedError):
         house.run(metrics=house.folder / "collected")
     after = samples(file(house))
@@ -81,9 +81,9 @@ def test_the_file_is_replaced_at_once_and_nothing_is_left_beside_it(tmp_path: Pa
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.prom": "two\n"}
 
 
-def test_a_place_that_cannot_be_written_fails_no_run(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_place_that_cannot_be_written_fails_no_run(house: Project, caplog: pytest.LogCaptureFixture) -> None:
     (house.folder / "taken").write_text("")
-    house.brings(events(30))
+    house.records(events(30))
     receipt = house.run(metrics=house.folder / "taken" / "a.prom", lineage=house.folder / "taken" / "events.ndjson")
     assert receipt.rows.written == 30
     assert {getattr(record, "code", None) for record in caplog.records} >= {"W020", "W021"}

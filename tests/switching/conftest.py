@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.job.house import House, built
+from tests.project import Project, new_project
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path) -> House:
+def _home(tmp_path: Path) -> Project:
     """A pipeline that asks the ledger for its settings."""
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     house.pipeline(aggregates=None, settings="ledger")
     return house
 

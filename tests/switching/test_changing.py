@@ -16,13 +16,13 @@ from minimize.ledger import Actor, Resource
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.switching import House, Wish, set_setting, shown, why
-from tests.job.house import House as Home
+from tests.project import Project
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
 
 @pytest.fixture(name="book")
-def _book(home: Home) -> House:
+def _book(home: Project) -> House:
     return House(ledger=home.folder / "ledger.db", pipeline=home.folder, keys=home.keys)
 
 
@@ -57,13 +57,13 @@ def test_one_tenant_or_one_setting_may_be_asked_for(book: House) -> None:
     assert values(book, setting="usage") == []
 
 
-def test_a_subject_stands_there_as_a_token_only(book: House, home: Home) -> None:
+def test_a_subject_stands_there_as_a_token_only(book: House, home: Project) -> None:
     set_setting(Wish("north", "location", "off", "user", subject="device-4711"), book, NOW)
     assert (values(book)[0][3] or "").startswith("subject/1:")
     assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
 
 
-def test_a_change_after_the_key_was_rotated_counts(book: House, home: Home) -> None:
+def test_a_change_after_the_key_was_rotated_counts(book: House, home: Project) -> None:
     """An opt-out under the new version of the key would else stand beside the opt-in under the old one, unseen."""
     mine = Wish("north", "location", "on", "user", subject="d1")
     set_setting(Wish("north", "location", "on"), book, NOW)
@@ -76,7 +76,9 @@ def test_a_change_after_the_key_was_rotated_counts(book: House, home: Home) -> N
     assert why("north", "location", NOW, book, run=NOW + timedelta(hours=4), subject="d1").collected
 
 
-def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(book: House, home: Home, tmp_path: Path) -> None:
+def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(
+    book: House, home: Project, tmp_path: Path
+) -> None:
     other = add_key(new_keyring(tmp_path / "other.keys", now=NOW).path, "subject", now=NOW)
     set_setting(Wish("north", "location", "off", "user", subject="d1"), replace(book, keys=other), NOW)
     with pytest.raises(KeyringError):
@@ -130,7 +132,7 @@ def test_words_that_the_policy_does_not_know_are_faults(book: House, wish: Wish,
     assert [finding.code for finding in caught.value.findings] == [code]
 
 
-def test_without_a_keyring_nothing_is_changed(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_keyring_nothing_is_changed(home: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyringError, match="every change is signed"):

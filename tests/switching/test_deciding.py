@@ -8,8 +8,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.switching import House, Wish, set_setting, why
-from tests.job.house import POLICY, SETTINGS
-from tests.job.house import House as Home
+from tests.project import POLICY, SETTINGS, Project
 
 EVENT, RUN = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
 OFF = "north,,location,off,admin,2026-11-22T00:00:00Z,2026-11-22T00:00:00Z\n"
@@ -17,7 +16,7 @@ OWN = "north,d3,location,off,user,2026-11-01T00:00:00Z,2026-11-01T00:00:00Z\n"
 
 
 @pytest.fixture(name="files")
-def _files(home: Home) -> House:
+def _files(home: Project) -> House:
     home.pipeline(aggregates=None, settings="settings.csv")
     (home.folder / "settings.csv").write_text(SETTINGS + OFF + OWN)
     return House(pipeline=home.folder, keys=home.keys)
@@ -51,8 +50,8 @@ def test_a_name_that_the_policy_does_not_know_is_a_fault(files: House) -> None:
         why("north", "locatoin", EVENT, files, run=RUN)
 
 
-def test_levels_are_those_of_the_policy(home: Home) -> None:
-    home.says("policy", POLICY | {"levels": ["required", "basic", "full"]})
+def test_levels_are_those_of_the_policy(home: Project) -> None:
+    home.write("policy", POLICY | {"levels": ["required", "basic", "full"]})
     home.pipeline(aggregates=None, settings="settings.csv")
     row = "north,,level,basic,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
     (home.folder / "settings.csv").write_text(SETTINGS + row)
@@ -62,7 +61,7 @@ def test_levels_are_those_of_the_policy(home: Home) -> None:
     assert why("south", "required", EVENT, house, run=RUN).collected
 
 
-def test_the_ledger_answers_where_the_pipeline_asks_it(home: Home) -> None:
+def test_the_ledger_answers_where_the_pipeline_asks_it(home: Project) -> None:
     house = House(pipeline=home.folder, keys=home.keys)
     for wish in (Wish("north", "location", "on"), Wish("north", "location", "off", "user", subject="d3")):
         set_setting(wish, house, datetime(2026, 11, 1, tzinfo=UTC))

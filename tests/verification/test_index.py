@@ -20,34 +20,34 @@ from minimize.receipt import FileRef
 from minimize.verification import check
 from minimize.verification.evidence import Evidence, Standing, gather
 from minimize.verification.index import check_indexes
-from tests.job.house import AT, House, built, events
+from tests.project import AT, Project, events, new_project
 
 
 @pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    house = built(tmp_path)
+    house = new_project(tmp_path)
     house.pipeline(aggregates=None)
-    house.brings(events(40))
+    house.records(events(40))
     house.run()
     return house
 
 
-def codes(house: House, **options: Any) -> list[str]:
+def codes(house: Project, **options: Any) -> list[str]:
     options = options or {"keys": house.keys}
     return [finding.code for finding in check(house.out, **options) if finding.code != "V008"]
 
 
-def index_of(house: House) -> Path:
+def index_of(house: Project) -> Path:
     [path] = (house.out / "index").rglob("*.index")
     return path
 
 
-def test_what_a_run_made_is_verified(house: House) -> None:
+def test_what_a_run_made_is_verified(house: Project) -> None:
     assert codes(house) == []
 
 
-def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: House) -> None:
+def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: Project) -> None:
     public = PublicKeys(Keyring.load(house.keys).public_key_pem())
     assert codes(house, public_key=public) == ["V019"]
     [finding] = [each for each in check(house.out, public_key=public) if each.code == "V019"]
@@ -64,14 +64,14 @@ def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: Hous
     ],
 )
 def test_an_index_that_is_gone_or_changed_or_stands_there_besides_is_found(
-    house: House, change: Callable[[Path], object], code: str
+    house: Project, change: Callable[[Path], object], code: str
 ) -> None:
     change(index_of(house))
     assert codes(house) == [code]
     assert codes(house, public_key=PublicKeys(Keyring.load(house.keys).public_key_pem())) in ([code, "V019"],)
 
 
-def indexed_by(house: House, made: Callable[[Indexer, pa.Table], Indexer | None], keys: Keyring) -> list[Finding]:
+def indexed_by(house: Project, made: Callable[[Indexer, pa.Table], Indexer | None], keys: Keyring) -> list[Finding]:
     """What is found where the index of the records is one that was made otherwise, and told so."""
     evidence = gather(house.out)
     standing = next(each for each in evidence.standing if each.name == "records")
@@ -125,22 +125,22 @@ others: dict[Any, Callable[[pa.Table], list[pa.Table]]] = {
         (by_another_column, "it is about another column than the policy's subject"),
     ],
 )
-def test_an_index_that_says_otherwise_than_its_file_is_found(house: House, made: Any, message: str) -> None:
+def test_an_index_that_says_otherwise_than_its_file_is_found(house: Project, made: Any, message: str) -> None:
     [finding] = indexed_by(house, made, Keyring.load(house.keys))
     assert (finding.code, finding.severity, finding.message) == ("V018", "error", message)
 
 
-def test_the_control_is_as_it_should_be(house: House) -> None:
+def test_the_control_is_as_it_should_be(house: Project) -> None:
     assert indexed_by(house, as_it_is, Keyring.load(house.keys)) == []
 
 
-def test_another_keyring_does_not_open_it(house: House, tmp_path: Path) -> None:
+def test_another_keyring_does_not_open_it(house: Project, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", ("device",), now=AT)
     [finding] = indexed_by(house, as_it_is, other)
     assert (finding.code, finding.message) == ("V018", "the keyring does not open it as the index of its file")
 
 
-def test_an_index_in_a_place_that_is_not_its_own_is_found(house: House) -> None:
+def test_an_index_in_a_place_that_is_not_its_own_is_found(house: Project) -> None:
     evidence = gather(house.out)
     standing = next(each for each in evidence.standing if each.name == "records")
     assert standing.file.index is not None
@@ -150,7 +150,7 @@ def test_an_index_in_a_place_that_is_not_its_own_is_found(house: House) -> None:
     assert finding.code == "V016"
 
 
-def test_a_file_that_is_no_index_is_found(house: House) -> None:
+def test_a_file_that_is_no_index_is_found(house: Project) -> None:
     from minimize.io.durable import digest_of
 
     evidence = gather(house.out)
