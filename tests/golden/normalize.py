@@ -16,6 +16,7 @@ CLOCK_WINDOW = timedelta(minutes=12)
 """How long a scenario may last on the scenario's clock."""
 
 PROSE_KEYS = frozenset({"message", "hint", "msg", "about", "text", "title", "description", "why", "sentence"})
+"""Keys of wording. One word below them is kept: it is likely to be one of a fixed set."""
 DROPPED_KEYS = frozenset({"versions", "ts"})
 NUMBER_KEYS = frozenset({"seconds", "duration", "elapsed", "size", "bytes"})
 LITERAL_KEYS = frozenset({"field", "file", "path", "command"})
@@ -72,8 +73,8 @@ class Normalizer:
         return value
 
     def _member(self, key: str, value: Any, path: tuple[str, ...]) -> Any:
-        if key in PROSE_KEYS and isinstance(value, str):
-            return "<text>" if value else ""
+        if key in PROSE_KEYS and isinstance(value, str) and " " in value:
+            return "<text>"
         if key in LITERAL_KEYS and isinstance(value, str):
             return self.text(value, path)
         if key in NUMBER_KEYS and isinstance(value, int | float):

@@ -15,8 +15,8 @@ from tests.golden.runner import ROOT, SCENARIOS, call_main, play
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_does_what_is_expected(name: str) -> None:
-    told = report(name, expected(name), play(name))
-    assert not told, told
+    changes = report(name, expected(name), play(name))
+    assert not changes, changes
 
 
 def test_every_scenario_has_an_expected_file_and_every_expected_file_a_scenario() -> None:
@@ -64,7 +64,7 @@ KEPT: dict[str, set[str]] = {}
 """By scenario the planted values that a policy lets through on purpose."""
 
 
-def test_a_difference_is_told_by_its_path() -> None:
+def test_a_difference_is_reported_with_its_path() -> None:
     before = {"steps": [{"command": "lint x", "exit": 0, "found": ["L001", "L002"]}], "same": 1}
     after = json.loads(json.dumps(before))
     after["steps"][0] |= {"exit": 1, "found": ["L001", "L003", "L002"]}

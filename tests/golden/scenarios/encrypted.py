@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import minimize
-from tests.golden.organization import PIPELINE, found
+from tests.golden.organization import PIPELINE, write_organization
 from tests.golden.runner import KEYRING, Session
 
 OUTPUT = "out/checkins"
@@ -11,7 +11,7 @@ OUTPUT = "out/checkins"
 
 def steps(session: Session) -> None:
     """Runs with keys per tenant, rotates, rewrites, and shreds the keys of one tenant and one key."""
-    found(session, access=False)
+    write_organization(session, access=False)
     records = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
     session.write("pipeline/pipeline.yaml", {**PIPELINE, "settings": "settings.csv", "records": records})
     session.write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tests.golden.organization import DAYS, PIPELINE, POLICY, checkin, found
+from tests.golden.organization import DAYS, PIPELINE, POLICY, checkin, write_organization
 from tests.golden.runner import Session
 
 OUTPUT = "out/checkins"
@@ -20,7 +20,7 @@ south,d-4,location,off,user,2026-11-24T00:00:00Z,2026-11-24T00:00:00Z
 
 def steps(session: Session) -> None:
     """Each night runs what is pending as of its own time."""
-    found(session, access=False)
+    write_organization(session, access=False)
     pipeline = {**PIPELINE, "settings": "settings.csv", "quarantine": {"fail_above": 0.2, "stop_above": 0.5}}
     session.write("pipeline/pipeline.yaml", {**pipeline, "aggregates": {**PIPELINE["aggregates"], "per_day": LATE}})
     session.write("pipeline/settings.csv", SETTINGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.golden.organization import ACCESS, found
+from tests.golden.organization import ACCESS, write_organization
 from tests.golden.runner import Session
 
 OUTPUT = "out/checkins"
@@ -13,7 +13,7 @@ PIA, PAUL, SAM, SUE, ANN, ROB, OLGA, CARL = (
 
 def steps(session: Session) -> None:
     """Settings and runs, then sharing, access, data subjects, an incident, and the log of all of it."""
-    found(session)
+    write_organization(session)
     session.stable_digests.discard("settings")  # those of the ledger hold the time at which they were recorded
     _runs(session)
     _shares(session)
