@@ -104,6 +104,7 @@ def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
 
 
 def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> None:
+    shutil.rmtree(fed.out)
     fed.run()
     assert (fed.out / "ledger.db").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in fed.out.glob("ledger.db*")) == ["ledger.db"]
@@ -366,6 +367,7 @@ def test_a_folder_that_was_moved_keeps_its_identity(fed: Project) -> None:
 
 @pytest.mark.postgres
 def test_on_a_server_it_is_all_the_same(fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(fed.out)
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     receipts = [fed.run(), fed.run()]
     assert [row.run_id for row in list_runs()] == [receipt.run_id for receipt in receipts]

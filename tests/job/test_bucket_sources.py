@@ -181,6 +181,7 @@ def test_a_store_that_refuses_is_told_with_where_credentials_come_from(
     assert "environment" in error.hint
 
 
+@pytest.mark.usefixtures("no_output")
 @pytest.mark.parametrize("uri", [f"s3://AKIA:{SECRET}@project/x", f"s3://project/x?secret_key={SECRET}"])
 def test_a_secret_in_a_pipeline_is_a_fault_at_its_line_and_goes_nowhere(
     project: Project, uri: str, caplog: pytest.LogCaptureFixture

@@ -14,18 +14,14 @@ from minimize.governance.retention.expire import Expired, Expiry, expire, resolv
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.written import Written
 from minimize.io.stored import Stored, open_stored
+from tests.project import FIELDS as PROJECT_FIELDS
+from tests.project import PIPELINE as PROJECT_PIPELINE
+from tests.project import POLICY as PROJECT_POLICY
 from tests.project import Project
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIELDS: dict[str, Any] = {
-    "event_id": {"type": "string", "role": "identifier", "do": "drop"},
-    "tenant_id": {"type": "string", "do": "keep"},
-    "device_id": {
-        "type": "string",
-        "role": "identifier",
-        "do": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
-    },
-    "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
+    **{name: PROJECT_FIELDS[name] for name in ("event_id", "tenant_id", "device_id", "event_time")},
     "owner_type": {"type": "string", "do": "keep"},
     "note": {"type": "string", "do": "keep"},
     "place": {"type": "string", "role": "quasi", "feature": "location", "do": "keep"},
@@ -47,27 +43,17 @@ FIELDS: dict[str, Any] = {
     "/apps/*/managed": {"type": "boolean", "do": "drop"},
 }
 POLICY: dict[str, Any] = {
+    **PROJECT_POLICY,
     "policy": "places",
     "version": 1,
-    "purposes": ["service_maintenance"],
-    "tenant": "tenant_id",
-    "subject": "device_id",
-    "time": "event_time",
-    "record": "event_id",
-    "retention": "30d",
-    "features": {
-        "location": {"about": "position of a lost device", "retention": "24h"},
-        "inventory": {"about": "applications"},
-    },
+    "never": None,
+    "features": {**PROJECT_POLICY["features"], "inventory": {"about": "applications"}},
     "fields": FIELDS,
 }
 PIPELINE: dict[str, Any] = {
+    **PROJECT_PIPELINE,
     "pipeline": "places",
-    "policy": "policy.yaml",
-    "purpose": "service_maintenance",
     "source": {"path": "data/{date}/*.ndjson", "format": "ndjson"},
-    "settings": "settings.csv",
-    "output": "out",
     "records": {},
     "aggregates": {
         "daily": {

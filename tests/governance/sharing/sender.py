@@ -28,6 +28,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
 from tests.project import AT, Project, write_keyring
+from tests.project import FIELDS as PROJECT_FIELDS
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 EVENT = NOW - timedelta(hours=2)
@@ -44,13 +45,7 @@ POLICY: Mapping[str, Any] = {
     "retention": "30d",
     "features": {"location": {"about": "position"}},
     "fields": {
-        "tenant_id": {"type": "string", "do": "keep"},
-        "device_id": {
-            "type": "string",
-            "role": "identifier",
-            "do": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
-        },
-        "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
+        **{name: PROJECT_FIELDS[name] for name in ("tenant_id", "device_id", "event_time")},
         "serial": {"type": "string", "role": "identifier", "do": "keep"},
         "model": {"type": "string", "role": "quasi", "do": "keep"},
         "latitude": {"type": "double", "role": "quasi", "feature": "location", "do": {"round": {"to": 0.1}}},
