@@ -93,10 +93,10 @@ $(VENV)/.docs-ready: $(VENV)/.test-ready
 $(VENV)/.ci-ready: $(VENV)/.test-ready
 	@.ci/postgres
 	@.ci/browser
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group docs --group browser --group bench
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group spark --group docs --group browser
 	@touch $@ $(VENV)/.docs-ready
 
 $(VENV)/.nightly-ready: $(VENV)/.ci-ready
 	@.ci/azurite
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group openbao
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --group openbao --group bench
 	@touch $@

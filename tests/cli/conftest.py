@@ -39,10 +39,3 @@ def _log() -> Iterator[None]:
     before = (logger.handlers, logger.level, logger.propagate)
     yield
     logger.handlers, logger.level, logger.propagate = before
-
-
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """The same by its earlier name."""
-    clean(tmp_path, monkeypatch)
-    return new_project(tmp_path)

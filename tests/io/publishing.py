@@ -161,7 +161,11 @@ def check_whole(folder: Path) -> None:
     assert runs == {receipt.run_id for receipt in said}
 
 
-def _child(point: str | None, act: Callable[..., None], folder: Path, atomic: bool) -> None:
+def _child(
+    environment: dict[str, str], point: str | None, act: Callable[..., None], folder: Path, atomic: bool
+) -> None:
+    os.environ.clear()  # the server that forks this process keeps the variables of the test that started it
+    os.environ.update(environment)
     if point is not None:
         os.environ[VARIABLE] = point
     act(folder, exchange if atomic else no_exchange)
@@ -171,7 +175,7 @@ def start(act: Callable[..., None], folder: Path, point: str | None = None, atom
     """A process of its own that does this and dies at that point."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "tests.io.publishing", "tests.io.warm"])
-    process = context.Process(target=_child, args=(point, act, folder, atomic))
+    process = context.Process(target=_child, args=(dict(os.environ), point, act, folder, atomic))
     process.start()
     return process
 

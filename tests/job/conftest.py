@@ -21,12 +21,6 @@ def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) ->
     return new_project(tmp_path)
 
 
-@pytest.fixture(name="house")
-def _house(project: Project) -> Project:
-    """The same by its earlier name."""
-    return Project(project.folder)
-
-
 @pytest.fixture(name="no_output")
 def _no_output(project: Project) -> None:
     """Removes the output folder, for a test of what makes it."""

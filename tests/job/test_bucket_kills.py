@@ -39,19 +39,19 @@ State = dict[str, list[str]]
 
 
 @pytest.fixture(name="out")
-def _out(house: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remote:
+def _out(project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remote:
     """An output in a bucket whose first run stands, and an input that changes it."""
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "ledger" / "ledger.db"))
     out = bucket.at("out")
-    house.records([*events(30), "no json"])
-    house.run(output=out)
-    house.records(events(40, 100))
+    project.records([*events(30), "no json"])
+    project.run(output=out)
+    project.records(events(40, 100))
     return out
 
 
-def killed(house: Project, out: Remote, point: str | None) -> int | None:
+def killed(project: Project, out: Remote, point: str | None) -> int | None:
     """The exit code of the command in a process of its own."""
-    words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
+    words = ["run", project.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", project.keys]
     return child.killed(words, point)
 
 
@@ -65,31 +65,31 @@ def lying(bucket: Bucket) -> set[str]:
     return {key for key in bucket.keys("out/") if key.endswith((".parquet", ".index"))}
 
 
-def verified(house: Project, out: Remote) -> None:
-    minimize.verify(out, keys=house.keys)
+def verified(project: Project, out: Remote) -> None:
+    minimize.verify(out, keys=project.keys)
 
 
-def read(house: Project, out: Remote) -> None:
+def read(project: Project, out: Remote) -> None:
     minimize.read(out)
 
 
-def listed(house: Project, out: Remote) -> None:
+def listed(project: Project, out: Remote) -> None:
     minimize.files(out, "per_model")
 
 
-def again(house: Project, out: Remote) -> None:
-    house.run(output=out, date=DAY, at=AT)
+def again(project: Project, out: Remote) -> None:
+    project.run(output=out, date=DAY, at=AT)
 
 
 Follow = Callable[[Project, Remote], None]
 
 
-def old_or_new(house: Project, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
+def old_or_new(project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
     """Killed at a point and followed by a command, the output is all of the old one or all of the new one."""
     old, were = state(out), lying(bucket)
-    new = [str(row) for row in house_of(house, out)]
-    assert killed(house, out, point) == KILLED
-    follow(house, out)
+    new = [str(row) for row in house_of(project, out)]
+    assert killed(project, out, point) == KILLED
+    follow(project, out)
     now = state(out)
     if follow is again or POINTS.index(point) >= DECIDED:
         assert now["records"] == new
@@ -97,7 +97,7 @@ def old_or_new(house: Project, bucket: Bucket, out: Remote, point: str, follow: 
         assert not lying(bucket) & were
     else:
         assert now == old
-    verified(house, out)
+    verified(project, out)
     standing = {
         path.rpartition(f"{bucket.name}/")[2] for name in ("records", "per_model") for path in minimize.files(out, name)
     }
@@ -111,19 +111,19 @@ def standing_of(out: Remote, bucket: Bucket, name: str) -> list[str]:
     return [path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(out, name)]
 
 
-def house_of(house: Project, out: Remote) -> list[dict[str, Any]]:
+def house_of(project: Project, out: Remote) -> list[dict[str, Any]]:
     """The rows that a run gives on disk."""
-    house.run(date=DAY, at=AT)
-    found: list[dict[str, Any]] = minimize.read(house.out).to_pylist()
+    project.run(date=DAY, at=AT)
+    found: list[dict[str, Any]] = minimize.read(project.out).to_pylist()
     return found
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(QUICK, (verified, again, read, listed), strict=True)))
 def test_killed_at_a_step_it_is_old_or_new(
-    house: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
+    project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
 ) -> None:
-    old_or_new(house, bucket, out, point, follow)
+    old_or_new(project, bucket, out, point, follow)
 
 
 def test_every_step_of_a_bucket_is_tried() -> None:
@@ -134,45 +134,45 @@ def test_every_step_of_a_bucket_is_tried() -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(POINTS, cycle([verified, read, listed, again]))))
 def test_killed_at_every_step_it_is_old_or_new(
-    house: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
+    project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
 ) -> None:
-    old_or_new(house, bucket, out, point, follow)
+    old_or_new(project, bucket, out, point, follow)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("point", ["swap.before#1", "swap.copied#1", "swap.after#1", "swap.deleted#1", "clean.between"])
 def test_killed_and_killed_again_it_is_rolled_on_at_last(
-    house: Project, bucket: Bucket, out: Remote, point: str
+    project: Project, bucket: Bucket, out: Remote, point: str
 ) -> None:
-    assert killed(house, out, "swap.unmarked") == KILLED
-    assert killed(house, out, point) == KILLED
-    assert killed(house, out, None) == 0
-    verified(house, out)
+    assert killed(project, out, "swap.unmarked") == KILLED
+    assert killed(project, out, point) == KILLED
+    assert killed(project, out, None) == 0
+    verified(project, out)
     assert state(out)["quarantine"] == []
 
 
 @pytest.mark.nightly
 def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
-    house: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: Remote
 ) -> None:
     before = lying(bucket)
-    assert killed(house, out, "swap.between") == KILLED
+    assert killed(project, out, "swap.between") == KILLED
     assert before < lying(bucket)
     assert not any(key.endswith("_SUCCESS") and "quarantine" in key for key in bucket.keys("out/index/"))
-    verified(house, out)
+    verified(project, out)
     assert not before & lying(bucket)
 
 
 @pytest.mark.nightly
-def test_leftovers_of_a_run_that_died_are_gone_with_the_next(house: Project, bucket: Bucket, out: Remote) -> None:
-    assert killed(house, out, "file.closed") == KILLED
+def test_leftovers_of_a_run_that_died_are_gone_with_the_next(project: Project, bucket: Bucket, out: Remote) -> None:
+    assert killed(project, out, "file.closed") == KILLED
     assert any("/staging/" in key for key in bucket.keys("out/"))
-    again(house, out)
+    again(project, out)
     assert not any("/staging/" in key for key in bucket.keys("out/"))
     assert len({key.split("/")[2] for key in bucket.keys("out/runs/") if key.count("/") > 2}) == 2
 
 
-def test_a_run_beside_another_is_refused_by_the_lease(house: Project, bucket: Bucket, out: Remote) -> None:
+def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: Bucket, out: Remote) -> None:
     identity = identity_of(out)
     assert identity is not None
     before = bucket.keys()
@@ -180,32 +180,32 @@ def test_a_run_beside_another_is_refused_by_the_lease(house: Project, bucket: Bu
         run_id, clock = new_run_id(datetime.now(UTC)), Clock()
         lease = take(ledger, identity, run_id, lambda connection, lease: None, pace=Pace(), clock=clock)
         with Beating(ledger, lease, Pace(), clock), pytest.raises(LedgerError, match="another run holds") as caught:
-            house.run(output=out, date=DAY)
+            project.run(output=out, date=DAY)
         ledger.write(partial(release, lease=lease))
     assert caught.value.code == "E207"
     assert bucket.keys() == before
-    assert house.run(output=out, date=DAY).sequence == 2
+    assert project.run(output=out, date=DAY).sequence == 2
 
 
 def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
-    house: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: Remote
 ) -> None:
-    words = ["run", house.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", house.keys]
+    words = ["run", project.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", project.keys]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ended = [(run.communicate()[1], run.returncode) for run in both]
     assert {code for _, code in ended} <= {0, 2}
     assert all("another run holds this output" in said for said, code in ended if code)
     assert any(code == 0 for _, code in ended)
-    verified(house, out)
+    verified(project, out)
     receipts = [key for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]
     assert len(receipts) == 1 + sum(code == 0 for _, code in ended)
 
 
 def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
-    house: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+    project: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert killed(house, out, "swap.between") == KILLED
+    assert killed(project, out, "swap.between") == KILLED
     monkeypatch.delenv("MINIMIZE_LEDGER")
     with pytest.raises(OutputError, match="was interrupted") as caught:
         minimize.read(out)
@@ -213,9 +213,9 @@ def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
 
 
 def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
-    house: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+    project: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert killed(house, out, "swap.between") == KILLED
+    assert killed(project, out, "swap.between") == KILLED
     monkeypatch.setattr(settling, "WAITS", 2)
     monkeypatch.setattr(settling, "WAIT_S", 0.01)
     identity = identity_of(out)
@@ -226,10 +226,10 @@ def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
         with Beating(ledger, lease, Pace(), clock), pytest.raises(OutputError, match="does not end"):
             minimize.read(out)
         ledger.write(partial(release, lease=lease))
-    verified(house, out)
+    verified(project, out)
 
 
-def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(house: Project, bucket: Bucket, out: Remote) -> None:
+def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(project: Project, bucket: Bucket, out: Remote) -> None:
     told = [bucket.get(key) for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]
     assert told
     assert not any(str(Path.cwd()).encode() in content for content in told)

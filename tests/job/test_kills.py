@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +16,8 @@ import pyarrow.dataset as ds
 import pytest
 
 import minimize
-from minimize.cli.main import main
-from minimize.failpoints import FAIL_POINTS, KILLED, VARIABLE
+from minimize.failpoints import FAIL_POINTS, KILLED
+from tests.faults import child
 from tests.project import BEFORE, DAY, Project, events, new_project
 
 pytestmark = pytest.mark.nightly
@@ -79,22 +76,9 @@ def command(versions: Versions, out: Path) -> list[str]:
     return [str(word) for word in words]
 
 
-def _child(words: list[str], point: str | None) -> None:
-    sys.argv = ["minimize", *words]
-    with open(os.devnull, "w") as sink:
-        os.dup2(sink.fileno(), 1)
-    if point is not None:
-        os.environ[VARIABLE] = point
-    main()
-
-
 def start(words: list[str], point: str | None = None) -> BaseProcess:
     """The command line in a process of its own."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.io.warm", "tests.job.test_kills"])
-    process = context.Process(target=_child, args=(words, point))
-    process.start()
-    return process
+    return child.start(words, child.Fault(point))
 
 
 def ended(words: list[str], point: str | None = None) -> int | None:
