@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from minimize.techniques import zone_rules as rules
 
 Unit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 UTC_NAMES = frozenset({"UTC", "Etc/UTC", "Z", "+00:00"})
@@ -94,7 +97,7 @@ def local_days(times: pa.Array, zone: str) -> pa.Date32Array:
     if pa.types.is_date(times.type):
         return times.cast(pa.date32())
     utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
-    wall = utc if zone in UTC_NAMES else pc.local_timestamp(_zoned(utc, zone))
+    wall = utc if zone in UTC_NAMES else _wall(utc, zone)
     return _floor(wall, "day").cast(pa.date32())
 
 
@@ -154,7 +157,7 @@ def _month_starts(seconds: Ticks, every: int) -> Ticks:
 
 
 def _in_zone(utc: pa.Array, unit: Unit, zone: str) -> pa.Array:
-    wall = _floor(pc.local_timestamp(_zoned(utc, zone)), unit)
+    wall = _floor(_wall(utc, zone), unit)
     early = _instants(wall, zone, "earliest")
     if unit not in ("minute", "hour"):
         return early
@@ -162,9 +165,32 @@ def _in_zone(utc: pa.Array, unit: Unit, zone: str) -> pa.Array:
     return pc.if_else(pc.less_equal(late, utc), late, early)
 
 
+def _wall(utc: pa.Array, zone: str) -> pa.Array:
+    """What a zone's clock shows at each instant, as a timestamp without a zone."""
+    arrow = pc.local_timestamp(_zoned(utc, zone))
+    return _after_arrow(utc, arrow, lambda seconds: seconds + rules.offsets(seconds, zone))
+
+
+def _instants(wall: pa.Array, zone: str, which: Literal["earliest", "latest"]) -> pa.Array:
+    """The instants at which a zone's clock shows these times; the end of the gap if it skips one."""
+    arrow = _naive(pc.assume_timezone(wall, zone, ambiguous=which, nonexistent="latest"))
+    return _after_arrow(wall, arrow, lambda seconds: rules.instants(seconds, zone, which))
+
+
+def _after_arrow(times: pa.Array, arrow: pa.Array, convert: Callable[[Ticks], Ticks]) -> pa.Array:
+    """Arrow's result, and from 2037 on a conversion of whole seconds: Arrow then stays at the last offset that it knows."""
+    per = ticks_per_second(times.type)
+    values = ticks(times)
+    late = values >= rules.FROM * per
+    if not late.any():
+        return arrow
+    seconds, rest = np.divmod(values[late], per)
+    distinct, places = np.unique(seconds, return_inverse=True)
+    found = ticks(arrow).copy()
+    found[late] = convert(distinct)[places] * per + rest
+    null = np.asarray(times.is_null().to_numpy(zero_copy_only=False))
+    return pa.array(found, mask=null).cast(times.type)
+
+
 def _zoned(utc: pa.Array, zone: str) -> pa.Array:
     return utc.cast(pa.timestamp(utc.type.unit, tz="UTC")).cast(pa.timestamp(utc.type.unit, tz=zone))
-
-
-def _instants(wall: pa.Array, zone: str, ambiguous: str) -> pa.Array:
-    return _naive(pc.assume_timezone(wall, zone, ambiguous=ambiguous, nonexistent="latest"))
