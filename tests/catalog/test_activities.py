@@ -5,10 +5,10 @@ from pathlib import Path
 from minimize.catalog.activities import record
 from minimize.catalog.gather import pipelines_in, recipients_of, stated
 from minimize.catalog.model import Record
-from tests.cli.conftest import _house
+from tests.cli.conftest import _project
 from tests.project import AT, Project, events
 
-__all__ = ["_house"]
+__all__ = ["_project"]
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -42,32 +42,32 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     assert entries["configmgr"].contract == "none"
 
 
-def test_what_nobody_stated_is_told_as_missing(house: Project) -> None:
-    assert len(of(house.folder).missing) == 5
+def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:
+    assert len(of(project.folder).missing) == 5
     said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none}"
-    (house.folder / "minimize.yaml").write_text(f"processing: {said}\n")
-    assert of(house.folder).missing == ()
-    assert dict(of(house.folder).house)["controller"] == "Contoso"
+    (project.folder / "minimize.yaml").write_text(f"processing: {said}\n")
+    assert of(project.folder).missing == ()
+    assert dict(of(project.folder).house)["controller"] == "Contoso"
 
 
-def test_a_policy_without_retention_is_missing_a_limit(house: Project) -> None:
-    text = (house.folder / "policy.yaml").read_text()
-    (house.folder / "policy.yaml").write_text("".join(line for line in text.splitlines(True) if "30d" not in line))
-    found = of(house.folder)
+def test_a_policy_without_retention_is_missing_a_limit(project: Project) -> None:
+    text = (project.folder / "policy.yaml").read_text()
+    (project.folder / "policy.yaml").write_text("".join(line for line in text.splitlines(True) if "30d" not in line))
+    found = of(project.folder)
     assert "checkins: for how long it is kept" in found.missing
 
 
-def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(house: Project) -> None:
-    assert of(house.folder).activities[0].ran is None
-    house.records(events(20))
-    house.run(at=AT)
-    house.run(at=AT)
-    ran = of(house.folder).activities[0].ran
+def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(project: Project) -> None:
+    assert of(project.folder).activities[0].ran is None
+    project.records(events(20))
+    project.run(at=AT)
+    project.run(at=AT)
+    ran = of(project.folder).activities[0].ran
     assert ran is not None
     assert (ran.receipts, ran.kinds, ran.dates) == (2, ("run 2",), "2026-11-24 to 2026-11-24")
     assert (ran.policy, ran.as_today) == ("checkins version 3", True)
-    path = house.folder / "policy.yaml"
+    path = project.folder / "policy.yaml"
     path.write_text(path.read_text() + "# changed\n")
-    changed = of(house.folder).activities[0].ran
+    changed = of(project.folder).activities[0].ran
     assert changed is not None
     assert not changed.as_today

@@ -6,10 +6,10 @@ from pathlib import Path
 from minimize.catalog.markdown import catalogue_page
 from minimize.catalog.writing import docs, told
 from tests.cli.command import Command
-from tests.cli.conftest import _command, _house
+from tests.cli.conftest import _command, _project
 from tests.project import AT, Project, event, events
 
-__all__ = ["_command", "_house"]
+__all__ = ["_command", "_project"]
 
 PIPELINES = str(Path(__file__).parents[2] / "pipelines")
 
@@ -31,19 +31,19 @@ def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path
     assert first == second
 
 
-def test_no_value_of_a_record_is_in_them(house: Project, tmp_path: Path) -> None:
-    house.records([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
-    house.run(at=AT)
-    texts = [path.read_text() for path in docs([str(house.folder)], tmp_path / "out")]
+def test_no_value_of_a_record_is_in_them(project: Project, tmp_path: Path) -> None:
+    project.records([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
+    project.run(at=AT)
+    texts = [path.read_text() for path in docs([str(project.folder)], tmp_path / "out")]
     assert not any("canary" in text for text in texts)
 
 
-def test_the_command_writes_or_prints_them(house: Project, command: Command) -> None:
-    said = command("docs", house.folder, "--out", "told")
+def test_the_command_writes_or_prints_them(project: Project, command: Command) -> None:
+    said = command("docs", project.folder, "--out", "told")
     assert said.code == 0, said.err
     assert said.out.splitlines()[0] == "wrote told/catalogue.md"
-    printed = command("docs", house.folder)
+    printed = command("docs", project.folder)
     assert printed.out.startswith("# Data catalogue")
     assert "# Record of processing activities" in printed.out
-    assert set(command("docs", house.folder, "--json").json) == {"catalogue", "processing"}
-    assert command("docs", house.folder / "data").code == 2
+    assert set(command("docs", project.folder, "--json").json) == {"catalogue", "processing"}
+    assert command("docs", project.folder / "data").code == 2

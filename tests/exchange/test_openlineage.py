@@ -8,20 +8,20 @@ import pytest
 from minimize.errors import ConfigurationError, OutputError
 from minimize.exchange.base import Asked
 from minimize.exchange.openlineage import write
-from tests.cli.conftest import _house
+from tests.cli.conftest import _project
 from tests.observability.spec import faults
 from tests.project import AT, Project, events
 
-__all__ = ["_house"]
+__all__ = ["_project"]
 
 
 @pytest.fixture(name="done")
-def _done(house: Project) -> Project:
-    house.records([*events(40), "broken"])
-    house.run(at=AT)
-    house.records(events(60))
-    house.run(at=AT)
-    return house
+def _done(project: Project) -> Project:
+    project.records([*events(40), "broken"])
+    project.run(at=AT)
+    project.records(events(60))
+    project.run(at=AT)
+    return project
 
 
 def test_events_out_of_receipts_are_those_that_the_runs_told(done: Project) -> None:
