@@ -53,6 +53,7 @@ _REFUSALS: Final = {
     "R004": "related aggregates that give small groups away by difference",
     "R005": "an output in the clear where the house wants it encrypted",
     "R006": "a policy that nobody approved as it is, where the house wants it approved",
+    "R007": "retention in a policy that names no event time",
     "R011": "a source has another digest than when its records were quarantined",
     "R012": "a source is gone since its records were quarantined",
     "R021": "a policy that shows more of a field than an output has of it",

@@ -9,10 +9,12 @@ from minimize.errors import Finding
 from minimize.plan import category
 from minimize.plan.encrypted import encryption_refusals
 from minimize.plan.model import AggregatePlan, Plan
+from minimize.policy.model import Policy
 
 
 def refusals(plan: Plan) -> Iterator[Finding]:
     """Every refusal of a plan, each with what would lift it."""
+    yield from _retention_without_time(plan.policy)
     if plan.pipeline is None:
         return
     yield from _too_identified(plan)
@@ -21,6 +23,24 @@ def refusals(plan: Plan) -> Iterator[Finding]:
     for aggregate in plan.aggregates.values():
         yield from _over_in_aggregates(plan, aggregate)
     yield from _related(plan)
+
+
+def _retention_without_time(policy: Policy) -> Iterator[Finding]:
+    """Age counts from the event time. Without one every row, or every value of the feature, would be too old."""
+    if policy.time is not None:
+        return
+    limited: list[tuple[str, tuple[str, ...]]] = [
+        (f"feature {name}", ("features", name))
+        for name, feature in policy.features.items()
+        if feature.retention is not None
+    ]
+    if policy.retention is not None:
+        limited.append(("the policy", ("retention",)))
+    for who, at in limited:
+        message = f"{who} limits retention, and the policy names no event time: everything would be too old"
+        file = None if policy.path is None else str(policy.path)
+        hint = "name the field that holds the event time: `time: FIELD`"
+        yield Finding("R007", message, hint=hint, file=file, line=policy.lines.get(at))
 
 
 def _too_identified(plan: Plan) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ import pytest
 
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan import bind
-from tests.plan.make import pipeline_plan, plan, policy, schema
+from minimize.policy.load import policy_from
+from tests.plan.make import body, pipeline_plan, plan, policy, schema
 
 PHONE = {"type": "string", "role": "identifier"}
 COUNT = {"events": "count"}
@@ -132,6 +133,17 @@ def test_a_condition_says_what_its_outcome_reveals() -> None:
 def test_an_output_above_what_it_must_be_is_refused(tmp_path: Path) -> None:
     extra = {"phone": PHONE | {"do": "keep"}}
     assert refusals(tmp_path, extra, records={"must_be": "pseudonymized"}) == {"R001"}
+
+
+@pytest.mark.parametrize(
+    "limited", [{"retention": "30d"}, {"retention": None, "features": {"location": {"retention": "24h"}}}]
+)
+def test_retention_without_time_is_refused(limited: dict[str, Any]) -> None:
+    said = {key: value for key, value in (body() | limited).items() if value is not None and key != "time"}
+    made = policy_from(said)
+    with pytest.raises(RefusedError) as raised:
+        bind(made, schema(made), purpose="service_maintenance")
+    assert [found.code for found in raised.value.findings] == ["R007"]
 
 
 def test_records_cannot_be_less_than_pseudonymized(tmp_path: Path) -> None:
