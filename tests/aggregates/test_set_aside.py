@@ -135,6 +135,7 @@ def data(rows: int, seed: int) -> Batch:
     return Batch(pa.record_batch({"device": devices}), released=released)
 
 
+@pytest.mark.slow
 def test_every_measure_over_every_type_gives_the_same_beyond_the_budget() -> None:
     assert {*OF, "count"} == {*MEASURES}
     batches = [data(700, seed) for seed in range(6)]

@@ -21,6 +21,7 @@ def test_the_cost_where_some_do_not_agree_is_told_too() -> None:
     assert [goal["reached"] for goal in both] == [1.1, 1.2]
 
 
+@pytest.mark.nightly
 def test_both_ways_are_run_and_sharing_leaves_out_who_did_not_agree(tmp_path: Path) -> None:
     found = sharing.shared(devices(tmp_path, 20_000), 1)
     assert 0 < found["mixed"]["rows"] < found["share"]["rows"] == found["apply"]["rows"] == 20_000

@@ -73,11 +73,13 @@ def test_every_technique_and_measure_is_generated(kind: str, definition: str) ->
     assert {f"{definition}:{word}" for word in known} <= traits
 
 
+@pytest.mark.slow
 def test_the_same_package_shows_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--against", str(packed(tmp_path)), "--seed", str(SEED), "--cases", str(FEW)])
     assert (code, capsys.readouterr().out.splitlines()[-1]) == (0, "0 cases differ: none")
 
 
+@pytest.mark.slow
 def test_a_changed_technique_is_found_and_the_case_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     number = next(case.number for case in cases(SEED, 200) if shows_a_mask(case))
     words = ["--against", str(packed(tmp_path, ('"****"', '"***"'))), "--seed", str(SEED), "--only", str(number)]

@@ -18,6 +18,8 @@ from tests.faults.disk import PAGE, Disk
 from tests.faults.versions import Versions
 from tests.project import Project, events
 
+pytestmark = pytest.mark.slow
+
 Step = Callable[[], None]
 
 

@@ -29,6 +29,8 @@ from tests.governance.sharing.sender import RECORDS, Sender
 from tests.postgres import Server
 from tests.project import AT, DAY, LASTING, Project, event, events, new_project
 
+pytestmark = pytest.mark.slow
+
 LATER = (AT + timedelta(hours=1)).isoformat()
 Words = list[object]
 

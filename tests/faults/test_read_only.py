@@ -19,6 +19,8 @@ from tests.faults.child import Fault, ended
 from tests.faults.disk import read_only
 from tests.faults.versions import Versions
 
+pytestmark = pytest.mark.slow
+
 OBEYS = Fault(obeys_modes=True)
 
 

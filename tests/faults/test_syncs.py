@@ -33,6 +33,7 @@ def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
                 yield path.relative_to(ROOT), node
 
 
+@pytest.mark.slow
 def test_one_place_alone_calls_fsync() -> None:
     found = [(path, name) for name in SYNCS - {"sync"} for path, _ in calls(name)]
     assert found == [(Path("disk.py"), "fsync")]

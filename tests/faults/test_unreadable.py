@@ -15,6 +15,8 @@ from minimize.io import intent
 from tests.faults.child import Ended, Fault, ended
 from tests.project import AT, DAY, Project, events, table
 
+pytestmark = pytest.mark.slow
+
 INPUT = f"data/{DAY}/a.ndjson.gz"
 OURS = ("policy.yaml", "pipeline.yaml", "settings.csv", "test.keys")
 SECRET = b"a value that nobody may see"

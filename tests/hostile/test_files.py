@@ -85,6 +85,7 @@ def test_an_empty_file_is_a_day_without_records(house: Project, command: Command
     assert house.rows() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_ten_thousand_columns_that_nobody_declared_cost_seconds(house: Project, command: Command, kind: str) -> None:
     data = table(events(20))

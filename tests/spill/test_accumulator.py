@@ -51,6 +51,7 @@ def test_budget_cut_and_merging_change_nothing(batches: list[list[int]], cut: in
     assert settled(first) == []
 
 
+@pytest.mark.slow
 def test_a_partition_that_does_not_fit_is_cut_again() -> None:
     aside = Aside(1)
     tally = tallied(aside, *(range(start, start + 5000) for start in range(0, 60_000, 4000)))
@@ -61,6 +62,7 @@ def test_a_partition_that_does_not_fit_is_cut_again() -> None:
     assert sorted(int(text) for text, _ in found) == list(range(61_000))
 
 
+@pytest.mark.slow
 def test_parts_come_in_the_order_of_the_hashes() -> None:
     tally = tallied(Aside(1), range(20_000), range(10_000, 30_000))
     parts = [part.words for part in tally.settle() if len(part)]

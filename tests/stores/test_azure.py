@@ -55,6 +55,7 @@ def test_no_token_is_sent_in_the_clear(opened: object, monkeypatch: pytest.Monke
     assert "AZURE_STORAGE_KEY" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_nothing_shows_the_key() -> None:
     with azure_access():
         place = at(OPEN)

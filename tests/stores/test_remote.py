@@ -79,6 +79,7 @@ def test_places_lie_within_each_other_by_bucket_and_key_however_it_is_reached(tm
     assert not within(where(tmp_path), root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [where, output_at])
 def test_a_store_that_is_gone_is_our_error_and_says_nothing_of_keys_and_credentials(
     opened: object, monkeypatch: pytest.MonkeyPatch

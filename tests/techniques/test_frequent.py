@@ -74,6 +74,7 @@ def test_threads_that_spill_settle_as_one_that_does_not(
     assert second.settle() == tally(top, Aside(None), some(rows)).settle()
 
 
+@pytest.mark.slow
 def test_ties_beyond_the_budget_go_in_the_order_of_the_values() -> None:
     names = [f"m{number:05}" for number in range(30_000)]
     random = np.random.default_rng(3)
@@ -82,6 +83,7 @@ def test_ties_beyond_the_budget_go_in_the_order_of_the_values() -> None:
     assert spilled.settle().kept == ("m00000", "m00001", "m00002", "m00003", "m00004")
 
 
+@pytest.mark.slow
 def test_an_other_that_is_too_small_is_found_beyond_the_budget() -> None:
     devices = [f"d{number}" for number in range(9000)]
     batches = [batch([model] * 9000, devices) for model in ("a", "b")]
