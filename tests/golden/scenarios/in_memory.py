@@ -13,6 +13,8 @@ from tests.golden.organization import CANARIES, DAYS, PIPELINE, POLICY, VENDOR, 
 from tests.golden.runner import KEYRING, Session
 
 AT = "2026-11-25T00:00:00Z"
+AS_OLD_AS_THE_RETENTION = ("2026-10-26T00:00:00Z", "2026-10-26T00:00:01Z")
+"""At AT the first one is past the retention of 30 days; the second one is not."""
 TIME = pa.timestamp("us", "UTC")
 
 
@@ -99,6 +101,7 @@ def _table() -> pa.Table:
     rows.append({**rows[0], **{name: canary.value for name, canary in CANARIES.items() if name != "undeclared"}})
     rows.append({**rows[1], "event_time": "2026-11-27T00:00:00Z"})
     rows.append({**rows[2], "event_time": "2026-01-01T00:00:00Z"})
+    rows += [{**rows[0], "event_time": time} for time in AS_OLD_AS_THE_RETENTION]
     rows.append({**rows[3], "tenant_id": None})
     table = pa.Table.from_pylist([{**row, "event_time": datetime.fromisoformat(row["event_time"])} for row in rows])
     return table.set_column(table.schema.names.index("event_time"), "event_time", table["event_time"].cast(TIME))
