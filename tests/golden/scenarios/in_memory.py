@@ -45,6 +45,9 @@ def steps(session: Session) -> None:
     wrong = data.set_column(0, "event_id", pa.array(range(data.num_rows)))
     session.call("apply: a column of another type", lambda: minimize.apply(policy, wrong, **given))
 
+    timeless = data.slice(0, 2).set_column(data.schema.names.index("event_time"), "event_time", pa.nulls(2, TIME))
+    session.call("apply: records without a time", lambda: minimize.apply(policy, timeless, **given))
+
     words = {key: value for key, value in given.items() if key != "at"}
     minimizer = session.call("prepare", lambda: minimize.prepare(policy, data.schema, **words))
     session.call("prepare: a batch", lambda: minimizer(data.to_batches()[0], at=datetime.fromisoformat(AT)))
