@@ -16,6 +16,9 @@ CLOCK_WINDOW = timedelta(minutes=12)
 """How long a scenario may last on the scenario's clock."""
 
 PROSE_KEYS = frozenset({"message", "hint", "msg", "about", "text", "title", "description", "why", "sentence"})
+"""Texts for people: recorded as `<text>`. A `why` that is a stable word is recorded as it is."""
+STABLE_WORDS = re.compile(r"[a-z]+(_[a-z]+)*")
+"""What the reasons of decisions look like: `expired`, `no_function`."""
 DROPPED_KEYS = frozenset({"versions", "ts"})
 NUMBER_KEYS = frozenset({"seconds", "duration", "elapsed", "size", "bytes"})
 LITERAL_KEYS = frozenset({"field", "file", "path", "command"})
@@ -73,7 +76,7 @@ class Normalizer:
 
     def _member(self, key: str, value: Any, path: tuple[str, ...]) -> Any:
         if key in PROSE_KEYS and isinstance(value, str):
-            return "<text>" if value else ""
+            return value if key == "why" and STABLE_WORDS.fullmatch(value) else "<text>" if value else ""
         if key in LITERAL_KEYS and isinstance(value, str):
             return self.text(value, path)
         if key in NUMBER_KEYS and isinstance(value, int | float):
