@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from minimize.errors import MinimizeError
+from minimize.io.history import RUNS, SUCCESS
 from minimize.io.publish import open_output
 from minimize.io.rewrite import Rewritten, rewrite
 from minimize.receipt import Receipt
@@ -133,12 +134,44 @@ def cuts(made: Recording) -> Iterator[tuple[int, str, Objects]]:
             yield length, "new" if length >= made.decided else "old", state
 
 
+def partitions(objects: Objects) -> dict[str, set[str]]:
+    """The names in each partition."""
+    found: dict[str, set[str]] = {}
+    for key in objects:
+        if f"/{RUNS}/" not in key:
+            folder, _, name = key.rpartition("/")
+            found.setdefault(folder, set()).add(name)
+    return found
+
+
+def marked(objects: Objects) -> dict[str, set[str]]:
+    """The names in each partition that has a `_SUCCESS`."""
+    return {folder: names for folder, names in partitions(objects).items() if SUCCESS in names}
+
+
 def test_all_recorded_requests_give_the_output(made: Recording) -> None:
     assert [*states(made.old, made.steps, len(made.steps))] == [made.new]
 
 
 def test_a_publication_that_ends_after_any_request_is_old_or_new(made: Recording) -> None:
     assert [(length, found) for length, version, state in cuts(made) if (found := made.version(state)) != version] == []
+
+
+def test_a_partition_with_a_success_mark_is_old_or_new(made: Recording) -> None:
+    """Readers take `_SUCCESS` for a sign that a partition is complete."""
+    old, new = marked(made.old), marked(made.new)
+    assert new
+    for _, _, state in cuts(made):
+        for folder, names in marked(state).items():
+            assert names in (old.get(folder), new.get(folder))
+
+
+def test_a_partition_holds_all_old_files_or_all_new_ones(made: Recording) -> None:
+    old, new = partitions(made.old), partitions(made.new)
+    for _, _, state in cuts(made):
+        found = partitions(state)
+        for folder in old.keys() & new.keys():
+            assert any(found[folder] >= names - {SUCCESS} for names in (old[folder], new[folder]))
 
 
 def test_a_recovery_that_ends_after_any_request_changes_nothing(made: Recording) -> None:

@@ -18,8 +18,8 @@ from minimize.failpoints import VARIABLE
 from minimize.io.base import Reject, Written
 from minimize.io.durable import digest_of
 from minimize.io.exchange import Exchange, exchange, no_exchange
-from minimize.io.history import RUNS, receipts
-from minimize.io.intent import listing
+from minimize.io.history import INTENT, RUNS, receipts
+from minimize.io.intent import REPLACED, STAGING, listing
 from minimize.io.places import place_of
 from minimize.io.publish import Lease, Output, Staging, open_output
 from minimize.receipt import (
@@ -147,7 +147,10 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 
 def check_whole(folder: Path) -> None:
-    """Exactly the files in force stand, with the bytes of their receipts; each partition says that it is whole."""
+    """Exactly the files in force stand, with the bytes of their receipts; each partition says that it is whole.
+
+    No run has left anything of its publication behind.
+    """
     said = receipts(folder)
     force = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
     found = {path: digest for path, digest in snapshot(folder).items() if not path.startswith(f"{RUNS}/")}
@@ -159,6 +162,8 @@ def check_whole(folder: Path) -> None:
     assert all((partition / "_SUCCESS").stat().st_size == 0 for partition in partitions)
     runs = {path.split("/")[1] for path in listing(folder) if path.startswith(f"{RUNS}/") and path.count("/") > 1}
     assert runs == {receipt.run_id for receipt in said}
+    for run in runs:
+        assert not {INTENT, STAGING, REPLACED} & {path.name for path in (folder / RUNS / run).iterdir()}
 
 
 def _child(

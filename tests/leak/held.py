@@ -36,6 +36,7 @@ FIELDS: dict[str, Any] = {
     "owner": {"type": "string", "do": "keep"},
     "note": {"type": "string", "role": "free_text", "do": "drop"},
     "kept": {"type": "string", "do": "keep"},
+    "charge": {"type": "double", "do": "keep"},
     "by_feature": {"type": "string", "do": "keep", "feature": "location"},
     "by_level": {"type": "string", "do": "keep", "level": "full"},
     "by_condition": {"type": "string", "do": "keep", "collect_if": CORPORATE},
@@ -86,6 +87,13 @@ def under_nulls(*values: tuple[bool, str]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(full), [shown, *full.buffers()[1:]])
 
 
+def numbers_under_nulls(*values: tuple[bool, float]) -> pa.Array:
+    """Doubles of which those that are not shown stand under a null."""
+    full = pa.array([value for _, value in values])
+    shown = pa.array([shown for shown, _ in values]).buffers()[1]
+    return pa.Array.from_buffers(full.type, len(full), [shown, full.buffers()[1]])
+
+
 def with_spare(values: list[str | None], spare: str) -> pa.DictionaryArray:
     """A dictionary-encoded column with an entry that no row uses."""
     entries = [*dict.fromkeys(value for value in values if value is not None), spare]
@@ -112,6 +120,9 @@ def columns() -> dict[str, pa.Array]:
         "owner": with_spare(["personal", None, "corporate", "personal"], plant("spare entry of a kept column")),
         "note": pa.array([plant("dropped text")] * 4),
         "kept": under_nulls((True, "a"), (False, plant("under a null")), (False, plant("under another")), (True, "d")),
+        "charge": numbers_under_nulls(
+            (True, 1.5), (False, plant("number under a null", 7.618033988749)), (True, 2.5), (True, 3.5)
+        ),
         "by_feature": with_spare([plant("gated by feature")] * 4, plant("spare entry of a gated column")),
         "by_level": pa.array([plant("gated by level")] * 4, pa.large_string()),
         "by_condition": pa.array([plant("gated by condition"), plant("gated by a null"), "fine", None]),

@@ -13,6 +13,8 @@ from tests.golden.organization import CANARIES, DAYS, PIPELINE, POLICY, VENDOR, 
 from tests.golden.runner import KEYRING, Session
 
 AT = "2026-11-25T00:00:00Z"
+AS_OLD_AS_THE_RETENTION = ("2026-10-26T00:00:00Z", "2026-10-26T00:00:01Z")
+"""At AT the first one is past the retention of 30 days; the second one is not."""
 TIME = pa.timestamp("us", "UTC")
 
 
@@ -43,6 +45,9 @@ def steps(session: Session) -> None:
     wrong = data.set_column(0, "event_id", pa.array(range(data.num_rows)))
     session.call("apply: a column of another type", lambda: minimize.apply(policy, wrong, **given))
 
+    timeless = data.slice(0, 2).set_column(data.schema.names.index("event_time"), "event_time", pa.nulls(2, TIME))
+    session.call("apply: records without a time", lambda: minimize.apply(policy, timeless, **given))
+
     words = {key: value for key, value in given.items() if key != "at"}
     minimizer = session.call("prepare", lambda: minimize.prepare(policy, data.schema, **words))
     session.call("prepare: a batch", lambda: minimizer(data.to_batches()[0], at=datetime.fromisoformat(AT)))
@@ -66,7 +71,10 @@ def _shares(session: Session, policy: Any, data: pa.Table) -> None:
 
 
 def _files(session: Session) -> None:
-    session.write("pipeline.yaml", {**PIPELINE, "source": {**PIPELINE["source"], "path": "data/{date}/*.ndjson.gz"}})
+    source = {**PIPELINE["source"], "path": "data/{date}/*.ndjson.gz"}
+    rounded = {**PIPELINE["aggregates"]["per_model"], "round": {"counts_to": 2}}
+    aggregates = {**PIPELINE["aggregates"], "per_model": rounded}
+    session.write("pipeline.yaml", {**PIPELINE, "source": source, "aggregates": aggregates})
     session.replace("pipeline.yaml", '"settings": "ledger"', '"settings": "settings.csv"')
     session.replace("pipeline.yaml", "../out/checkins", "out")
     for day in DAYS:
@@ -99,6 +107,7 @@ def _table() -> pa.Table:
     rows.append({**rows[0], **{name: canary.value for name, canary in CANARIES.items() if name != "undeclared"}})
     rows.append({**rows[1], "event_time": "2026-11-27T00:00:00Z"})
     rows.append({**rows[2], "event_time": "2026-01-01T00:00:00Z"})
+    rows += [{**rows[0], "event_time": time} for time in AS_OLD_AS_THE_RETENTION]
     rows.append({**rows[3], "tenant_id": None})
     table = pa.Table.from_pylist([{**row, "event_time": datetime.fromisoformat(row["event_time"])} for row in rows])
     return table.set_column(table.schema.names.index("event_time"), "event_time", table["event_time"].cast(TIME))
