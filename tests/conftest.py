@@ -13,8 +13,8 @@ import pytest
 
 from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import STORES, azurite, bucket_of, google
+from tests.hypothesis_profiles import load_profile
 from tests.postgres import Server, server
-from tests.profiles import load_profile
 from tests.project import Builds
 from tests.world import World, build_world
 

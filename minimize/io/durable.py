@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar
 
-from minimize import disk
-from minimize.disk import stands, sync, sync_folder
+from minimize import file_operations
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
+from minimize.file_operations import stands, sync, sync_folder
 from minimize.stores import Place, Remote, Upload
 from minimize.system import said
 
@@ -81,8 +81,8 @@ class HashingFile(io.RawIOBase):
 
 
 def _new(path: Path) -> BinaryIO:
-    disk.make_folders(path.parent)
-    return disk.create(path)
+    file_operations.make_folders(path.parent)
+    return file_operations.create(path)
 
 
 def written(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] = ()) -> T:
@@ -124,7 +124,7 @@ def make_folder(folder: Place) -> None:
         return
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
-        disk.make_folder(each)
+        file_operations.make_folder(each)
         sync_folder(each.parent)
 
 
@@ -136,13 +136,13 @@ def write_file(path: Place, content: bytes, written: str | None = None) -> None:
         path.write_bytes(content)
         return
     half = path.with_name(path.name + ".tmp")
-    with disk.overwrite(half) as file:
+    with file_operations.overwrite(half) as file:
         file.write(content)
         file.flush()
         sync(file.fileno(), "small")
     if written is not None:
         fail_point(written)
-    disk.rename(half, path)
+    file_operations.rename(half, path)
     sync_folder(path.parent)
 
 
@@ -150,9 +150,9 @@ def link_file(path: Path, new: Path) -> None:
     """Lets a file stand at a second place, too; a copy where the file system has no links."""
     make_folder(new.parent)
     try:
-        disk.link(path, new)
+        file_operations.link(path, new)
     except OSError:
-        with path.open("rb") as source, disk.create(new) as target:
+        with path.open("rb") as source, file_operations.create(new) as target:
             shutil.copyfileobj(source, target, CHUNK)
             target.flush()
             sync(target.fileno(), "copy")
@@ -164,8 +164,8 @@ def move_file(path: Place, to: Place) -> None:
         path.copy_to(to, path.size())
         path.unlink()
     elif isinstance(path, Path) and isinstance(to, Path):
-        disk.make_folders(to.parent)
-        disk.rename(path, to)
+        file_operations.make_folders(to.parent)
+        file_operations.rename(path, to)
 
 
 def remove_tree(folder: Place) -> None:
@@ -174,14 +174,14 @@ def remove_tree(folder: Place) -> None:
         folder.remove_tree()
         return
     if folder.exists():
-        disk.remove_tree(folder)
+        file_operations.remove_tree(folder)
         sync_folder(folder.parent)
 
 
 def private_file(path: Path) -> BinaryIO:
     """Opens a new file that only its owner can read, for writing. Raises OutputError where it is there or cannot be made."""
     try:
-        return disk.create(path, private=True)
+        return file_operations.create(path, private=True)
     except OSError as error:
         reason = error.strerror
     raise OutputError(f"{path} was not made: {reason}", hint="an export is never written over another file")
@@ -206,5 +206,5 @@ def write_private(path: Path, fill: Callable[[TextIO], T]) -> T:
         what, hint = said(error)
     finally:
         if not whole:
-            disk.remove(path, missing=True)
+            file_operations.remove(path, missing=True)
     raise OutputError(f"{path} was not made: {what}", hint=hint)

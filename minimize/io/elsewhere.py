@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from minimize import disk
+from minimize import file_operations
 from minimize.encryption import Encryption
 from minimize.failpoints import fail_point
 from minimize.io.base import Written
@@ -78,7 +78,7 @@ class Elsewhere:
 
 def _made(folder: Place) -> None:
     if isinstance(folder, Path):
-        disk.make_folder(folder)
+        file_operations.make_folder(folder)
 
 
 def let_go(root: Place) -> None:
@@ -87,5 +87,5 @@ def let_go(root: Place) -> None:
     if isinstance(attempts, Remote):
         remove_tree(attempts)
     elif isinstance(gone, Path) and attempts.exists():
-        disk.rename(attempts, gone)
+        file_operations.rename(attempts, gone)
         remove_tree(gone)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from minimize import disk
+from minimize import file_operations
 from minimize.errors import DECIDED, OutputError
 from minimize.system import said
 
@@ -24,7 +24,7 @@ def exchange(one: Path, other: Path) -> bool:
     for any other failure.
     """
     try:
-        return disk.exchange(one, other)
+        return file_operations.exchange(one, other)
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Final
 
-from minimize.disk import stands
 from minimize.errors import OutputError
+from minimize.file_operations import stands
 from minimize.receipt import Receipt
 from minimize.stores import Place, Remote
 from minimize.system import said

@@ -9,8 +9,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from minimize import disk
-from minimize.disk import sync, sync_folder
+from minimize import file_operations
+from minimize.file_operations import sync, sync_folder
 from minimize.io.durable import written
 from minimize.io.history import RUNS
 from minimize.stores import Place, Remote
@@ -60,7 +60,7 @@ def _given(path: Path, other_than: str | None, new: str) -> str:
 
     It is synced each time: the process that wrote it may have been killed before it did so.
     """
-    with disk.open_or_create(path) as file:
+    with file_operations.open_or_create(path) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         content = file.read()
         if not _TEXT.fullmatch(content) or content.decode().strip() == other_than:

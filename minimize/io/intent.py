@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from minimize import disk
-from minimize.disk import sync_folder
+from minimize import file_operations
 from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
+from minimize.file_operations import sync_folder
 from minimize.io import objects
 from minimize.io.durable import make_folder, remove_tree, there, write_file
 from minimize.io.exchange import Exchange
@@ -107,7 +107,7 @@ def roll_back(run: Place) -> None:
         (run / INTENT).unlink()
     else:
         if there(run / INTENT):
-            disk.remove(run / INTENT)
+            file_operations.remove(run / INTENT)
         sync_folder(run)
     fail_point("back.between")
     remove_tree(run)
@@ -173,14 +173,14 @@ def _swap(output: Path, run: Path, path: str, files: tuple[str, ...], exchange: 
     if not target.exists() or not exchange(new, target):
         _move_aside(output, run, path)
         fail_point("swap.between", turn)
-        disk.rename(new, target)
+        file_operations.rename(new, target)
 
 
 def _move_aside(output: Path, run: Path, path: str) -> None:
     target, aside = output / path, run / REPLACED / path
     if target.exists():
         make_folder(aside.parent)
-        disk.rename(target, aside)
+        file_operations.rename(target, aside)
 
 
 def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:
@@ -201,7 +201,7 @@ def _clean(run: Path) -> None:
     fail_point("clean.between")
     remove_tree(run / REPLACED)
     fail_point("clean.replaced")
-    disk.remove(run / INTENT)
+    file_operations.remove(run / INTENT)
     fail_point("clean.intent")
     sync_folder(run)
     fail_point("clean.after")

@@ -13,9 +13,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from minimize import disk
-from minimize.disk import sync_folder
+from minimize import file_operations
 from minimize.errors import OutputError
+from minimize.file_operations import sync_folder
 from minimize.io.durable import make_folder, written
 from minimize.io.history import RUNS
 from minimize.io.places import check_folder
@@ -54,7 +54,7 @@ def check_bucket(folder: Remote) -> None:
 def _make(folder: Path) -> None:
     if not (folder / RUNS).exists():
         make_folder(folder.parent)
-        disk.make_folder(folder, private=True)
+        file_operations.make_folder(folder, private=True)
         with suppress(PermissionError):  # its parent belongs to others, who made the folder
             sync_folder(folder.parent)
         make_folder(folder / RUNS)
@@ -64,7 +64,7 @@ def _lock_file(folder: Path, create: bool) -> FileIO:
     if not create and not (folder / RUNS).is_dir():
         raise OutputError("there is no output folder here", hint="`minimize run` makes one")
     make_output(folder)
-    return written(disk.open_or_create, folder / RUNS / LOCK)
+    return written(file_operations.open_or_create, folder / RUNS / LOCK)
 
 
 def is_locked(folder: Path) -> bool:

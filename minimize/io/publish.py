@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from minimize import disk
+from minimize import file_operations
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
 from minimize.io import intent as steps
@@ -211,7 +211,7 @@ class Staging:
             fail_point("success.before", turn)
             mark = self.root / path / SUCCESS
             if isinstance(mark, Path) and not _is_index(f"{path}/"):
-                disk.touch(mark)
+                file_operations.touch(mark)
             fail_point("success.after", turn)
         self._attach(attachments)
         sync_tree(self.run)

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from minimize import disk
-from minimize.disk import sync_folder
+from minimize import file_operations
 from minimize.errors import KeyringError
+from minimize.file_operations import sync_folder
 from minimize.keys.keyring import SIGNING, Keyring
 from minimize.keys.store import NAME, SHORTEST, Entry, as_bytes, locked, read_entries, write_new
 
@@ -109,13 +109,13 @@ def _name(target: Path, content: bytes) -> None:
         write_new(beside, content)
         _link(beside, target, content)
     finally:
-        disk.remove(beside, missing=True)
+        file_operations.remove(beside, missing=True)
     sync_folder(target.parent)
 
 
 def _link(beside: Path, target: Path, content: bytes) -> None:
     try:
-        disk.link(beside, target)
+        file_operations.link(beside, target)
     except FileExistsError:
         raise
     except OSError:  # a file system without links
@@ -126,9 +126,9 @@ def _replace(target: Path, content: bytes) -> None:
     beside = _beside(target)
     try:
         write_new(beside, content)
-        disk.rename(beside, target)
+        file_operations.rename(beside, target)
     finally:
-        disk.remove(beside, missing=True)
+        file_operations.remove(beside, missing=True)
     sync_folder(target.parent)
 
 
@@ -137,7 +137,7 @@ def _remove_leftovers(target: Path) -> None:
     start = f".{target.name}."
     for path in target.parent.iterdir():
         if path.name.startswith(start) and _LEFTOVER.fullmatch(path.name.removeprefix(start)):
-            disk.remove(path, missing=True)
+            file_operations.remove(path, missing=True)
 
 
 def _beside(target: Path) -> Path:

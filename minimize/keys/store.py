@@ -22,9 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from minimize import disk
-from minimize.disk import sync, sync_folder
+from minimize import file_operations
 from minimize.errors import KeyringError
+from minimize.file_operations import sync, sync_folder
 
 FORMAT: Final = 1
 SHORTEST: Final = 32
@@ -82,7 +82,7 @@ def _state(entry: Entry) -> dict[str, str]:
 
 def write_new(path: Path, content: bytes) -> None:
     """Writes a file that only its owner can read, from its first moment on. Raises FileExistsError, OSError."""
-    with disk.create(path, private=True) as file:
+    with file_operations.create(path, private=True) as file:
         file.write(content)
         file.flush()
         sync(file.fileno(), "keyring")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from minimize import disk
-from minimize.disk import sync, sync_folder
+from minimize import file_operations
 from minimize.errors import LedgerError
+from minimize.file_operations import sync, sync_folder
 from minimize.keys.store import locked
 from minimize.ledger.address import Address
 from minimize.ledger.engine import prepare_file
@@ -34,7 +34,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     trouble: LedgerError | None = None
     try:
         _make_folder(path.parent)
-        disk.create(half, private=True).close()
+        file_operations.create(half, private=True).close()
         prepare_file(half)
         fill(half)
         _name(half, path)
@@ -45,7 +45,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     finally:
         for each in (half, *(half.with_name(half.name + end) for end in _BESIDE)):
             with contextlib.suppress(OSError):
-                disk.remove(each)
+                file_operations.remove(each)
     if trouble is not None:
         raise trouble
 
@@ -88,8 +88,8 @@ def same_file(address: Address, before: Seen | None) -> None:
 def _make_folder(folder: Path) -> None:
     """A folder that is made here is its owner's alone."""
     if not folder.exists():
-        disk.make_folders(folder.parent)
-        disk.make_folder(folder, private=True)
+        file_operations.make_folders(folder.parent)
+        file_operations.make_folder(folder, private=True)
 
 
 def _name(half: Path, path: Path) -> None:
@@ -103,9 +103,9 @@ def _name(half: Path, path: Path) -> None:
         if os.path.lexists(path):
             return
         for end in _BESIDE:
-            disk.remove(path.with_name(path.name + end), missing=True)
+            file_operations.remove(path.with_name(path.name + end), missing=True)
         try:
-            disk.link(half, path)
+            file_operations.link(half, path)
         except OSError:  # a file system without links
-            disk.rename(half, path)
+            file_operations.rename(half, path)
         sync_folder(path.parent)

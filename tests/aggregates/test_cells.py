@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.cells import Cells
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 code = st.one_of(st.integers(0, 5), st.integers(0, 2**30))
 triples = st.lists(st.tuples(code, code, st.integers(-(2**40), 2**40)), max_size=40)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.dense import Dense
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 cells = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=40)
 

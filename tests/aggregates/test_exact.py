@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.exact import ExactSums, Total
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.pairs import Pairs
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 row = st.tuples(st.integers(0, 3) | st.integers(0, 2**20), st.integers(0, 3), st.integers(0, 3))
 

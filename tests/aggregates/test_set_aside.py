@@ -24,7 +24,7 @@ from minimize.spill import Accumulator, Aside
 from minimize.stage import Batch
 from tests.aggregates import test_table as table
 from tests.aggregates import test_view as view
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 Shared = tuple[Roster | None, GroupBook | None]
 

@@ -20,7 +20,7 @@ from minimize.aggregates.table import AggregateResult, AggregateTally, Definitio
 from minimize.errors import PolicyError
 from minimize.pointer import Pointer
 from minimize.stage import Batch
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 TYPES = {
     "model": pa.string(),

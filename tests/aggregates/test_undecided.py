@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minimize.aggregates import undecided as module
 from minimize.aggregates.undecided import Undecided
 from minimize.spill import Aside
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 GROUPS = 6
 batches = st.lists(st.lists(st.sets(st.integers(0, GROUPS - 1), min_size=1), max_size=6), max_size=6)

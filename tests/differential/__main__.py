@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.differential.cases import Case, make_case
 from tests.differential.compare import Difference, Intended, applicable, intended
 from tests.differential.pair import Compared, Pair, pair
+from tests.differential.random_cases import Case, make_case
 from tests.differential.shrink import shrunk
 from tests.differential.versions import default_revision, version_of, working_tree
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.differential.cases import Case
 from tests.differential.compare import Difference, differences
+from tests.differential.random_cases import Case
 from tests.differential.versions import Version
 
 WORKER: Final = Path(__file__).with_name("worker.py")

@@ -8,8 +8,8 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
-from tests.differential.cases import Case
 from tests.differential.columns import BASE
+from tests.differential.random_cases import Case
 
 
 def shrunk(case: Case, shows: Callable[[Case], bool], budget: int = 40) -> Case:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.differential.__main__ import main
-from tests.differential.cases import Case, cases, make_case
 from tests.differential.compare import Difference, Intended, differences, intended
+from tests.differential.random_cases import Case, cases, make_case
 from tests.differential.shrink import shrunk
 from tests.differential.versions import ROOT, working_tree
 

@@ -18,7 +18,7 @@ from minimize.exchange.policy_text import policy_text
 from minimize.policy.faults import Faults
 from minimize.policy.load import policy_from
 from minimize.policy.yaml import parse
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 WORDS = (
     "$schema $id id $ref $anchor $dynamicRef $defs definitions type properties items prefixItems required enum const format "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disk import Disk, mounted
+from tests.faults.small_disk import Disk, mounted
 from tests.faults.versions import Versions, versions_in
 from tests.project import Project, events, new_project
 

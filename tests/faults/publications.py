@@ -21,7 +21,7 @@ from minimize.io.rewrite import Rewritten, rewrite
 from minimize.io.stated import files_stated, indexes_stated
 from minimize.receipt import Output, Receipt
 from minimize.stage import Batch
-from tests.faults.power_cuts import Scenario, nothing
+from tests.faults.power_cut_checks import Scenario, nothing
 from tests.io.index.making import DEVICE, Keys
 from tests.io.publishing import FLEET, RECORDS, making, new, old, receipt_for, rows
 

@@ -11,7 +11,7 @@ from minimize.drafting.first import init
 from minimize.errors import KeyringError, MinimizeError
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger.audit import EVERYTHING
-from tests.faults.disk import PAGE, Disk
+from tests.faults.small_disk import PAGE, Disk
 from tests.project import AT, Project
 
 

@@ -14,7 +14,7 @@ import pytest
 from minimize.errors import ConfigurationError, LedgerError, MinimizeError
 from minimize.io import durable
 from tests.faults.child import Fault, ended
-from tests.faults.disk import PAGE, Disk
+from tests.faults.small_disk import PAGE, Disk
 from tests.faults.versions import Versions
 from tests.project import Project, events
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from minimize.disk import Kind
 from minimize.errors import KeyringError
+from minimize.file_operations import Kind
 from minimize.keys import add_key, new_keyring
 from minimize.keys.create import destroy_key
 from minimize.keys.store import Entry, as_bytes, read_entries
-from tests.faults.crash_states import Log, Tree, put_tree, record, tree_of
+from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT
 
 NAME = "a.keys"

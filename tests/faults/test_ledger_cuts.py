@@ -27,7 +27,7 @@ from minimize.auditing import check_audit
 from minimize.cli.main import main
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
-from tests.faults.crash_states import Tree, tree_of
+from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.recipients.factory import mapping, write
 from tests.governance.sharing.sender import RECORDS, Sender
 from tests.project import AT, DAY, Project, events, new_project

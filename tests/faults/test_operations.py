@@ -1,4 +1,4 @@
-"""Files are changed through `minimize/disk.py` alone: by the code, and by what happens while an output is published."""
+"""Files are changed through `minimize/file_operations.py` alone, in the code and while an output is published."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.disk import Kind, Operation, recorded
-from tests.faults.power_cuts import OUT, Scenario
+from minimize.file_operations import Kind, Operation, recorded
+from tests.faults.power_cut_checks import OUT, Scenario
 from tests.faults.publications import SCENARIOS
 
 ROOT = Path(minimize.__file__).parent
@@ -48,17 +48,17 @@ IN_BUCKETS = frozenset(
         ("io/objects.py", "write_bytes"),
     }
 )
-"""Objects in a bucket have methods of these names; and the identity's file is opened by `disk.open_or_create`."""
+"""Objects in a bucket have methods of these names; and the identity's file is opened by `file_operations.open_or_create`."""
 
 
 def changes(source: str) -> Iterator[str]:
-    """The calls in a module that change files, by name, those of `disk` left out."""
+    """The calls in a module that change files, by name, those of `file_operations` left out."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
         owner = getattr(getattr(node.func, "value", None), "id", None)
         name = str(getattr(node.func, "attr", None) or getattr(node.func, "id", ""))
-        if owner == "disk":
+        if owner == "file_operations":
             continue
         if name in CHANGES or (name == "replace" and len(node.args) == 1 and not node.keywords) or writes(name, node):
             yield name
@@ -76,7 +76,7 @@ def writes(name: str, call: ast.Call) -> bool:
     )
 
 
-def test_no_module_changes_files_but_through_the_disk() -> None:
+def test_no_module_changes_files_past_the_interface() -> None:
     found = {
         (path.relative_to(ROOT).as_posix(), name)
         for package in PACKAGES
@@ -168,10 +168,10 @@ def unrecorded(scenario: Scenario, folder: Path, *, also: Path | None = None) ->
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[each.name for each in SCENARIOS])
-def test_a_publication_changes_nothing_past_the_disk(scenario: Scenario, tmp_path: Path) -> None:
+def test_a_publication_changes_nothing_past_the_interface(scenario: Scenario, tmp_path: Path) -> None:
     assert unrecorded(scenario, tmp_path) == set()
 
 
-def test_a_change_past_the_disk_is_seen(tmp_path: Path) -> None:
+def test_a_change_past_the_interface_is_seen(tmp_path: Path) -> None:
     also = tmp_path / "other"
     assert unrecorded(SCENARIOS[0], tmp_path, also=also) == {("open", str(also))}

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from minimize.disk import Kind, Operation, sync_folder
 from minimize.errors import OutputError
+from minimize.file_operations import Kind, Operation, sync_folder
 from minimize.io import durable
 from minimize.io.history import INTENT
 from minimize.io.publish import open_output
-from tests.faults.crash_states import record
-from tests.faults.power_cuts import (
+from tests.faults.power_cut_checks import (
     OUT,
     Recording,
     Scenario,
@@ -28,6 +27,7 @@ from tests.faults.power_cuts import (
     nothing,
     recording,
 )
+from tests.faults.power_cut_model import record
 from tests.faults.publications import SCENARIOS, third
 from tests.io.publishing import FLEET, check_whole, making, rows
 

@@ -16,7 +16,7 @@ from minimize.errors import MinimizeError
 from minimize.io import intent
 from minimize.job import job
 from tests.faults.child import Fault, ended
-from tests.faults.disk import read_only
+from tests.faults.small_disk import read_only
 from tests.faults.versions import Versions
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from minimize.errors import SchemaError, SourceError
 from minimize.io.base import Chunk, Declared, Request
 from minimize.io.csv import csv
 from minimize.pointer import Pointer
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 CANARY = "c4n4ry"
 

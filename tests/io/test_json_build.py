@@ -12,7 +12,7 @@ from minimize.io.json_build import Seen, Wrong, reader
 from minimize.io.json_strict import build, fault, parse, undeclared
 from minimize.io.shape import pruned, tree
 from minimize.pointer import Pointer
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 WORDS = {
     "s": "string",

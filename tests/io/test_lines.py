@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.io.lines import Block, blocks, lines
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 SIZE, LIMIT = 16, 40
 

@@ -20,7 +20,7 @@ from minimize.io.merge import joined
 from minimize.io.ndjson import Lines, NdjsonPart, ndjson
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 CANARY = "c4n4ry"
 

@@ -15,8 +15,8 @@ from minimize.io.lines import LIMIT, blocks
 from minimize.io.merge import joined, ordered
 from minimize.io.ndjson import NdjsonPart, ndjson
 from minimize.pointer import Pointer
+from tests.hypothesis_profiles import examples
 from tests.io.test_ndjson import meaning
-from tests.profiles import examples
 
 FIELDS = {
     "id": "string",

@@ -19,7 +19,7 @@ from minimize.io.ndjson import ndjson
 from minimize.io.parquet import parquet
 from minimize.io.positions import accepted
 from minimize.pointer import Pointer
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 REQUEST = Request(
     (Declared("id", Pointer(("id",)), "string", required=True), Declared("n", Pointer(("n",)), "integer"))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.io.text import exactly, microseconds, one, read
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 WORDS = ["string", "boolean", "integer", "double", "decimal(6,2)", "timestamp", "date", "binary"]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.receipt import Receipt
+from tests.hypothesis_profiles import examples
 from tests.ledger.ledgers import empty
-from tests.profiles import examples
 from tests.project import BEFORE, DAY, Builds, Project, event, new_project
 
 GOOD, OLD, OFF, BLANK = "good", "old", "off", "blank"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from minimize.disk import sync_folder
 from minimize.errors import KeyringError
+from minimize.file_operations import sync_folder
 from minimize.keys import Keyring, add_key, new_keyring
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

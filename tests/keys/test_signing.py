@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, PublicKeys, add_key, new_keyring
 from minimize.keys.signing import derive, public_pem, sign_with
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 

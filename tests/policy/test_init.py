@@ -13,7 +13,7 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.init import draft
 from minimize.policy.load import load_policy, policy_from
 from minimize.policy.yaml import parse
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 POINTERS = st.builds(

@@ -15,7 +15,7 @@ from minimize.policy.faults import Faults
 from minimize.policy.load import policy_from
 from minimize.policy.schema import json_schema
 from minimize.policy.yaml import parse
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 DATA = Path(__file__).parent / "data" / "device_telemetry"
 WORDS = st.sampled_from(

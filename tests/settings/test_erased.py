@@ -18,7 +18,7 @@ from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.tokens import subject_token
 from minimize.settings.erased import Erased, Tombstone
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 TIME = pa.timestamp("us", "UTC")

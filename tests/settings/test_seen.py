@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.settings import SCHEMA, Explained, load_settings
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 LEVELS = ("required", "basic", "enhanced", "full")
 START = datetime(2026, 11, 1, tzinfo=UTC)

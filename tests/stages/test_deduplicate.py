@@ -14,7 +14,7 @@ from minimize.plan import Plan
 from minimize.spill import Aside
 from minimize.stage import Batch
 from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 from tests.stages.make import APPS, deduplicating, gated, plan_of, records
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)

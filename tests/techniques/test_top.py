@@ -19,7 +19,7 @@ from minimize.stage import Batch
 from minimize.techniques.base import Context, TypeRefused, treat
 from minimize.techniques.frequent import TopTally
 from minimize.techniques.top import Kept, Top
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 Pair = tuple[str | None, str | None]
 SUBJECT = Pointer.parse("device")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from minimize.techniques.base import FEW, Context, Treated
 from minimize.techniques.memo import Memo
 from minimize.techniques.truncate_ip import TruncateIp
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 Run = Callable[..., list[Any]]
 CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))

@@ -17,7 +17,7 @@ from minimize.techniques import TECHNIQUES, Context, Technique
 from minimize.verification.leaves import distinct
 from minimize.verification.policy import StepView
 from minimize.verification.rules import RULES, Place, chain_rule, family_of, given_family
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 RANDOM = np.random.default_rng(7)

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from minimize import disk
-from minimize.disk import sync_folder
+from minimize import file_operations
 from minimize.errors import ConfigurationError, OutputError, SchemaError
+from minimize.file_operations import sync_folder
 from minimize.io.durable import HashingFile, digest_of, remove_tree
 from minimize.io.sink import ParquetSink
 from minimize.receipt import time_text
@@ -74,7 +74,7 @@ class Aside:
         """Gives the file its name. Raises OutputError where something stands there by now."""
         reason: str | None = None
         try:
-            disk.link(self._file, self.path)
+            file_operations.link(self._file, self.path)
         except OSError as error:
             reason = error.strerror
         if reason is not None:

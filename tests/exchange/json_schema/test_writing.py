@@ -20,7 +20,7 @@ from minimize.policy.faults import Faults
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
 from minimize.policy.yaml import parse
-from tests.profiles import examples
+from tests.hypothesis_profiles import examples
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 VALIDATOR = jsonschema.Draft202012Validator

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from minimize.disk import Kind, Operation, recorded
+from minimize.file_operations import Kind, Operation, recorded
 
 Tree = Mapping[str, bytes | None]
 """Everything below a folder by its relative path: a file's bytes, or None for a folder."""

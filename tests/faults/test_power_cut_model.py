@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from minimize import disk
-from tests.faults.crash_states import Log, Tree, record, tree_of
+from minimize import file_operations
+from tests.faults.power_cut_model import Log, Tree, record, tree_of
 
 Act = Callable[[Path], None]
 
@@ -20,17 +20,17 @@ def states(folder: Path, act: Act) -> list[Tree]:
 
 
 def written(path: Path, *, synced: bool) -> None:
-    with disk.create(path) as file:
+    with file_operations.create(path) as file:
         file.write(b"0123456789")
         file.flush()
         if synced:
-            disk.sync(file.fileno(), "small")
+            file_operations.sync(file.fileno(), "small")
 
 
 def test_bytes_that_are_not_synced_may_be_missing_or_torn(tmp_path: Path) -> None:
     def act(folder: Path) -> None:
         written(folder / "a", synced=False)
-        disk.sync_folder(folder)
+        file_operations.sync_folder(folder)
 
     found = states(tmp_path, act)
     assert sorted(state["a"] or b"" for state in found) == [b"", b"01234", b"012345678", b"0123456789"]
@@ -44,7 +44,7 @@ def test_a_name_that_is_not_synced_may_be_missing_though_its_bytes_are_synced(tm
 def test_what_is_synced_lasts(tmp_path: Path) -> None:
     def act(folder: Path) -> None:
         written(folder / "a", synced=True)
-        disk.sync_folder(folder)
+        file_operations.sync_folder(folder)
 
     assert states(tmp_path, act) == [{"a": b"0123456789"}]
 
@@ -53,7 +53,7 @@ def test_a_rename_across_folders_is_there_whole_or_not_at_all(tmp_path: Path) ->
     for name in "xy":
         (tmp_path / name).mkdir()
     (tmp_path / "x/a").write_bytes(b"a")
-    found = states(tmp_path, lambda folder: disk.rename(folder / "x/a", folder / "y/a"))
+    found = states(tmp_path, lambda folder: file_operations.rename(folder / "x/a", folder / "y/a"))
     assert found == [{"x": None, "y": None, "x/a": b"a"}, {"x": None, "y": None, "y/a": b"a"}]
 
 
@@ -63,18 +63,20 @@ def test_a_rename_lasts_once_the_folder_of_the_new_name_is_synced_and_not_before
     (tmp_path / "x/a").write_bytes(b"a")
 
     def act(folder: Path) -> None:
-        disk.rename(folder / "x/a", folder / "y/a")
-        disk.sync_folder(folder / "x")
+        file_operations.rename(folder / "x/a", folder / "y/a")
+        file_operations.sync_folder(folder / "x")
 
     assert len(states(tmp_path, act)) == 2
-    assert states(tmp_path, lambda folder: disk.sync_folder(folder / "y")) == [{"x": None, "y": None, "y/a": b"a"}]
+    assert states(tmp_path, lambda folder: file_operations.sync_folder(folder / "y")) == [
+        {"x": None, "y": None, "y/a": b"a"}
+    ]
 
 
 def test_a_folder_that_is_synced_may_itself_be_missing(tmp_path: Path) -> None:
     def act(folder: Path) -> None:
-        disk.make_folder(folder / "x")
+        file_operations.make_folder(folder / "x")
         written(folder / "x/a", synced=True)
-        disk.sync_folder(folder / "x")
+        file_operations.sync_folder(folder / "x")
 
     assert states(tmp_path, act) == [{}, {"x": None, "x/a": b"0123456789"}]
 
@@ -82,7 +84,7 @@ def test_a_folder_that_is_synced_may_itself_be_missing(tmp_path: Path) -> None:
 def test_changes_that_are_pending_last_in_any_subset(tmp_path: Path) -> None:
     def act(folder: Path) -> None:
         for name in "abc":
-            disk.make_folder(folder / name)
+            file_operations.make_folder(folder / name)
 
     assert sorted("".join(sorted(state)) for state in states(tmp_path, act)) == sorted(
         ["", "a", "b", "c", "ab", "ac", "bc", "abc"]
@@ -91,8 +93,8 @@ def test_changes_that_are_pending_last_in_any_subset(tmp_path: Path) -> None:
 
 def test_a_change_of_a_name_lasts_only_with_the_change_before_it(tmp_path: Path) -> None:
     def act(folder: Path) -> None:
-        disk.make_folder(folder / "a")
-        disk.rename(folder / "a", folder / "b")
+        file_operations.make_folder(folder / "a")
+        file_operations.rename(folder / "a", folder / "b")
 
     assert states(tmp_path, act) == [{}, {"b": None}, {"a": None}]
 
@@ -103,8 +105,8 @@ def test_an_exchange_lasts_once_both_folders_are_synced(tmp_path: Path) -> None:
         (tmp_path / name / name / name).write_bytes(b"")
 
     def act(folder: Path) -> None:
-        assert disk.exchange(folder / "x/x", folder / "y/y")
-        disk.sync_folder(folder / "x")
+        assert file_operations.exchange(folder / "x/x", folder / "y/y")
+        file_operations.sync_folder(folder / "x")
 
     before, after = states(tmp_path, act)
     assert ("x/x/x" in before, "x/x/y" in before) == (True, False)
@@ -115,8 +117,8 @@ def test_a_link_may_be_lost_though_the_first_name_is_removed(tmp_path: Path) -> 
     (tmp_path / "a").write_bytes(b"a")
 
     def act(folder: Path) -> None:
-        disk.link(folder / "a", folder / "b")
-        disk.remove(folder / "a")
+        file_operations.link(folder / "a", folder / "b")
+        file_operations.remove(folder / "a")
 
     assert [sorted(state) for state in states(tmp_path, act)] == [["a"], ["b"], [], ["a", "b"]]
 
@@ -124,7 +126,7 @@ def test_a_link_may_be_lost_though_the_first_name_is_removed(tmp_path: Path) -> 
 def test_a_tree_may_be_removed_in_part(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x/a").write_bytes(b"a")
-    found = states(tmp_path, lambda folder: disk.remove_tree(folder / "x"))
+    found = states(tmp_path, lambda folder: file_operations.remove_tree(folder / "x"))
     assert found == [{"x": None, "x/a": b"a"}, {}, {"x": None}]
 
 
@@ -132,13 +134,13 @@ def test_a_file_that_is_written_again_is_whole_old_torn_or_new(tmp_path: Path) -
     (tmp_path / "a").write_bytes(b"old")
 
     def act(folder: Path) -> None:
-        with disk.overwrite(folder / "a") as file:
+        with file_operations.overwrite(folder / "a") as file:
             file.write(b"new1")
 
     assert sorted(state["a"] or b"" for state in states(tmp_path, act)) == [b"ne", b"new", b"new1", b"old"]
 
 
 def test_nothing_is_recorded_past_the_end_of_the_block(tmp_path: Path) -> None:
-    operations = record(tmp_path, lambda folder: disk.touch(folder / "a"))
-    disk.touch(tmp_path / "b")
-    assert [(each.kind, each.path) for each in operations] == [(disk.Kind.CREATE, Path("a"))]
+    operations = record(tmp_path, lambda folder: file_operations.touch(folder / "a"))
+    file_operations.touch(tmp_path / "b")
+    assert [(each.kind, each.path) for each in operations] == [(file_operations.Kind.CREATE, Path("a"))]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.profiles import PROFILES, examples, profile_name
+from tests.hypothesis_profiles import PROFILES, examples, profile_name
 
 TESTS = Path(__file__).parent
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from minimize.disk import Kind, Operation
 from minimize.errors import MinimizeError
+from minimize.file_operations import Kind, Operation
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.history import INTENT, RUNS
 from minimize.io.identity import IDENTITY
 from minimize.io.lock import LOCK
 from minimize.io.publish import open_output
-from tests.faults.crash_states import Log, Tree, put_tree, record, tree_of
+from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 
 OUT = "out"
 Act = Callable[[Path, Exchange], None]
