@@ -11,9 +11,11 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 ROWS  := 20000
 COVERAGE := 90
+# One more than two cores: some tests wait for processes and servers.
+WORKERS := 3
 PYTEST_ARGS :=
 DIFFERENTIAL_ARGS :=
-PYTEST := $(BIN)/pytest -q -n 2 --dist worksteal
+PYTEST = $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # An environment that forbids bytecode would compile each test file twice and the package in every process.
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,7 +52,7 @@ nightly: $(VENV)/.nightly-ready
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready
-	@$(BIN)/mypy --strict & types=$$!; \
+	@$(BIN)/mypy --strict -n 2 & types=$$!; \
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports; style=$$?; \
 	wait $$types && exit $$style
 
