@@ -23,7 +23,7 @@ BUFFER: Final = 1 << 20
 """Bytes of a new file that are collected before they reach the operating system."""
 
 
-class Kind(Enum):
+class OperationKind(Enum):
     """What an operation does."""
 
     CREATE = "create"
@@ -50,7 +50,7 @@ class Operation:
     content  the bytes
     """
 
-    kind: Kind
+    kind: OperationKind
     path: Path | None = None
     new: Path | None = None
     inode: int = 0
@@ -93,12 +93,12 @@ class _RecordedFile(io.FileIO):
         offset, view = self.tell(), memoryview(data).cast("B")
         count = super().write(view)
         inode = os.fstat(self.fileno()).st_ino
-        _done(Operation(Kind.WRITE, inode=inode, offset=offset, content=bytes(view[:count])))
+        _done(Operation(OperationKind.WRITE, inode=inode, offset=offset, content=bytes(view[:count])))
         return count
 
     def truncate(self, size: int | None = None) -> int:
         kept = super().truncate(size)
-        _done(Operation(Kind.TRUNCATE, inode=os.fstat(self.fileno()).st_ino, offset=kept))
+        _done(Operation(OperationKind.TRUNCATE, inode=os.fstat(self.fileno()).st_ino, offset=kept))
         return kept
 
 
@@ -110,7 +110,7 @@ def create(path: Path, *, private: bool = False) -> BinaryIO:
     """Creates a file for writing; only its owner can read one that is private. Raises FileExistsError, OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path, flags, 0o600 if private else 0o666)
-    _opened(Kind.CREATE, path, handle)
+    _opened(OperationKind.CREATE, path, handle)
     return io.BufferedWriter(_file(handle, "wb"), BUFFER)
 
 
@@ -132,9 +132,9 @@ def open_or_create(path: Path) -> io.FileIO:
         handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         handle = os.open(path, flags)
-        _opened(Kind.OPEN, path, handle)
+        _opened(OperationKind.OPEN, path, handle)
         return _file(handle, "r+b")
-    _opened(Kind.CREATE, path, handle)
+    _opened(OperationKind.CREATE, path, handle)
     return _file(handle, "r+b")
 
 
@@ -143,7 +143,7 @@ def touch(path: Path) -> None:
     open_or_create(path).close()
 
 
-def _opened(kind: Kind, path: Path, handle: int) -> None:
+def _opened(kind: OperationKind, path: Path, handle: int) -> None:
     if _observers:
         _done(Operation(kind, path, inode=os.fstat(handle).st_ino))
 
@@ -156,7 +156,7 @@ def sync(handle: int, what: str, folder: Path | None = None) -> None:
     fail_point(f"sync.{what}.before")
     os.fsync(handle)
     if _observers:
-        _done(Operation(Kind.SYNC, folder, inode=os.fstat(handle).st_ino))
+        _done(Operation(OperationKind.SYNC, folder, inode=os.fstat(handle).st_ino))
     fail_point(f"sync.{what}.after")
 
 
@@ -177,7 +177,7 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
         if not folder.is_dir():
             raise
     else:
-        _done(Operation(Kind.MAKE_FOLDER, folder))
+        _done(Operation(OperationKind.MAKE_FOLDER, folder))
 
 
 def make_folders(folder: Path) -> None:
@@ -189,13 +189,13 @@ def make_folders(folder: Path) -> None:
 def rename(path: Path, new: Path) -> None:
     """Gives a file or a folder another name; a file that has the name is replaced. Raises OSError."""
     path.replace(new)
-    _done(Operation(Kind.RENAME, path, new))
+    _done(Operation(OperationKind.RENAME, path, new))
 
 
 def link(path: Path, new: Path) -> None:
     """Gives a file a second name. Raises FileExistsError, OSError."""
     os.link(path, new, follow_symlinks=False)
-    _done(Operation(Kind.LINK, path, new))
+    _done(Operation(OperationKind.LINK, path, new))
 
 
 def remove(path: Path, *, missing: bool = False) -> None:
@@ -206,7 +206,7 @@ def remove(path: Path, *, missing: bool = False) -> None:
         if not missing:
             raise
     else:
-        _done(Operation(Kind.REMOVE, path))
+        _done(Operation(OperationKind.REMOVE, path))
 
 
 def remove_tree(folder: Path) -> None:
@@ -219,7 +219,7 @@ def remove_tree(folder: Path) -> None:
         else:
             remove(folder / entry.name)
     folder.rmdir()
-    _done(Operation(Kind.REMOVE_FOLDER, folder))
+    _done(Operation(OperationKind.REMOVE_FOLDER, folder))
 
 
 _AT_FDCWD: Final = -100
@@ -236,7 +236,7 @@ def exchange(one: Path, other: Path) -> bool:
         return False
     if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
         raise OSError(ctypes.get_errno(), "renameat2")
-    _done(Operation(Kind.EXCHANGE, one, other))
+    _done(Operation(OperationKind.EXCHANGE, one, other))
     return True
 
 

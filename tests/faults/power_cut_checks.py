@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from minimize.errors import MinimizeError
-from minimize.file_operations import Kind, Operation
+from minimize.file_operations import Operation, OperationKind
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.history import INTENT, RUNS
 from minimize.io.identity import IDENTITY
@@ -168,7 +168,7 @@ def recording(scenario: Scenario, scratch: Scratch) -> Recording:
 
 def decided_at(operations: Sequence[Operation]) -> int:
     """The position of the rename that gives the intent its name."""
-    (found,) = (n for n, each in enumerate(operations) if each.kind is Kind.RENAME and named(each) == INTENT)
+    (found,) = (n for n, each in enumerate(operations) if each.kind is OperationKind.RENAME and named(each) == INTENT)
     return found
 
 
@@ -183,7 +183,7 @@ def lasts_from(operations: Sequence[Operation]) -> int:
     run = operations[decided].path
     assert run is not None
     later = range(decided + 1, len(operations))
-    synced = (n for n in later if operations[n].kind is Kind.SYNC and operations[n].path == run.parent)
+    synced = (n for n in later if operations[n].kind is OperationKind.SYNC and operations[n].path == run.parent)
     return next(synced, len(operations) - 1) + 1
 
 

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from minimize.file_operations import Kind, Operation, recorded
+from minimize.file_operations import Operation, OperationKind, recorded
 
 Tree = Mapping[str, bytes | None]
 """Everything below a folder by its relative path: a file's bytes, or None for a folder."""
@@ -155,13 +155,13 @@ class Log:
 
     def _take(self, position: int, operation: Operation) -> None:
         match operation.kind:
-            case Kind.WRITE:
+            case OperationKind.WRITE:
                 self._write(position, operation.inode, operation.offset, operation.content)
-            case Kind.TRUNCATE:
+            case OperationKind.TRUNCATE:
                 self._write(position, operation.inode, operation.offset, None)
-            case Kind.OPEN:
+            case OperationKind.OPEN:
                 self._inodes[operation.inode] = self._now[self._slot(operation.path, self._now)]
-            case Kind.SYNC:
+            case OperationKind.SYNC:
                 of_folder = operation.path is not None
                 number = self._number(operation.path, self._now) if operation.path else self._inodes[operation.inode]
                 assert of_folder == (number in self.folders)
@@ -178,7 +178,7 @@ class Log:
             changed = self._changed_name(slot, operation)
         else:
             changed = self._changed_names(slot, self._slot(operation.new, self._now), operation.kind)
-        names = [*changed][-1:] if operation.kind is Kind.RENAME else [*changed]
+        names = [*changed][-1:] if operation.kind is OperationKind.RENAME else [*changed]
         folders = frozenset(folder for folder, _ in names)
         after = frozenset(self._last[each] for each in (slot, *changed) if each in self._last)
         inside = frozenset(self._placed[each] for each in folders if each in self._placed)
@@ -194,22 +194,22 @@ class Log:
 
     def _changed_name(self, slot: Slot, operation: Operation) -> dict[Slot, int | None]:
         match operation.kind:
-            case Kind.CREATE:
+            case OperationKind.CREATE:
                 self._inodes[operation.inode] = number = self._new(b"")
                 return {slot: number}
-            case Kind.MAKE_FOLDER:
+            case OperationKind.MAKE_FOLDER:
                 return {slot: self._new(None)}
-            case Kind.REMOVE | Kind.REMOVE_FOLDER:
+            case OperationKind.REMOVE | OperationKind.REMOVE_FOLDER:
                 return {slot: None}
         raise AssertionError(operation.kind)
 
-    def _changed_names(self, slot: Slot, new: Slot, kind: Kind) -> dict[Slot, int | None]:
+    def _changed_names(self, slot: Slot, new: Slot, kind: OperationKind) -> dict[Slot, int | None]:
         match kind:
-            case Kind.RENAME:
+            case OperationKind.RENAME:
                 return {slot: None, new: self._now[slot]}
-            case Kind.LINK:
+            case OperationKind.LINK:
                 return {new: self._now[slot]}
-            case Kind.EXCHANGE:
+            case OperationKind.EXCHANGE:
                 return {slot: self._now[new], new: self._now[slot]}
         raise AssertionError(kind)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.file_operations import Kind
+from minimize.file_operations import OperationKind
 from minimize.keys import add_key, new_keyring
 from minimize.keys.create import destroy_key
 from minimize.keys.store import Entry, as_bytes, read_entries
@@ -94,7 +94,7 @@ def test_a_key_that_is_destroyed_is_in_no_file_after_an_earlier_kill(tmp_path: P
     make(first)
     (secret,) = (each.secret for each in entries(first) if each.name == "device")
     adding = Log(tree_of(first), record(first, add))
-    renamed = next(n for n, each in enumerate(adding.operations) if each.kind is Kind.RENAME)
+    renamed = next(n for n, each in enumerate(adding.operations) if each.kind is OperationKind.RENAME)
     second = put_tree(adding.live(renamed), tmp_path / "second")
     assert len([*second.iterdir()]) == 2
     log = Log(tree_of(second), record(second, destroy))

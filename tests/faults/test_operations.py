@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.file_operations import Kind, Operation, recorded
+from minimize.file_operations import Operation, OperationKind, recorded
 from tests.faults.power_cut_checks import OUT, Scenario
 from tests.faults.publications import SCENARIOS
 
@@ -115,13 +115,13 @@ def test_a_call_that_changes_none_is_not(source: str) -> None:
 Seen = tuple[str, str]
 """An event of the interpreter, and the path that it is about."""
 EVENTS = {
-    Kind.CREATE: "open",
-    Kind.OPEN: "open",
-    Kind.MAKE_FOLDER: "os.mkdir",
-    Kind.RENAME: "os.rename",
-    Kind.LINK: "os.link",
-    Kind.REMOVE: "os.remove",
-    Kind.REMOVE_FOLDER: "os.rmdir",
+    OperationKind.CREATE: "open",
+    OperationKind.OPEN: "open",
+    OperationKind.MAKE_FOLDER: "os.mkdir",
+    OperationKind.RENAME: "os.rename",
+    OperationKind.LINK: "os.link",
+    OperationKind.REMOVE: "os.remove",
+    OperationKind.REMOVE_FOLDER: "os.rmdir",
 }
 READING = ("os.listdir", "os.scandir", "os.walk")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

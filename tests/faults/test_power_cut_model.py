@@ -143,4 +143,4 @@ def test_a_file_that_is_written_again_is_whole_old_torn_or_new(tmp_path: Path) -
 def test_nothing_is_recorded_past_the_end_of_the_block(tmp_path: Path) -> None:
     operations = record(tmp_path, lambda folder: file_operations.touch(folder / "a"))
     file_operations.touch(tmp_path / "b")
-    assert [(each.kind, each.path) for each in operations] == [(file_operations.Kind.CREATE, Path("a"))]
+    assert [(each.kind, each.path) for each in operations] == [(file_operations.OperationKind.CREATE, Path("a"))]

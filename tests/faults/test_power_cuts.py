@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.file_operations import Kind, Operation, sync_folder
+from minimize.file_operations import Operation, OperationKind, sync_folder
 from minimize.io import durable
 from minimize.io.history import INTENT
 from minimize.io.publish import open_output
@@ -120,7 +120,7 @@ def test_a_publication_that_is_taken_back_and_killed_on_the_way_is_old_or_new(sc
     made = recording(scenario("undated rerun"), scratch)
     with scratch.holding(made.base) as folder:
         failed = made.of(record(folder, lambda folder: fail(folder / OUT)))
-    removed = position(failed, Kind.REMOVE, "intent.json")
+    removed = position(failed, OperationKind.REMOVE, "intent.json")
     for length in range(removed, len(failed.operations) + 1):
         log, _ = killed(failed, length, nothing)
         states = (state for again in range(length, len(log.operations) + 1) for state in log.states(again))
@@ -138,9 +138,9 @@ def labelled(operations: Sequence[Operation]) -> Iterator[tuple[int, str]]:
     """The syncs among the operations, with the path of the file or folder that is synced."""
     names = dict[int, Path]()
     for position, each in enumerate(operations):
-        if each.path is not None and each.kind in (Kind.CREATE, Kind.OPEN):
+        if each.path is not None and each.kind in (OperationKind.CREATE, OperationKind.OPEN):
             names[each.inode] = each.path
-        if each.kind is Kind.SYNC:
+        if each.kind is OperationKind.SYNC:
             yield position, str(each.path or names[each.inode])
 
 
@@ -166,7 +166,7 @@ def test_each_sync_that_a_rewrite_needs_is_missed_if_it_is_left_out(scratch: Scr
     assert needed(made) == {copied, staged, *decided, *swapped, f"{run}/receipt.json.tmp"}
 
 
-def position(made: Recording, kind: Kind, end: str) -> int:
+def position(made: Recording, kind: OperationKind, end: str) -> int:
     """The first operation of this kind whose path, or new path, ends so."""
     found = (
         n for n, each in enumerate(made.operations) if each.kind is kind and str(each.new or each.path).endswith(end)
@@ -183,12 +183,15 @@ def moved(made: Recording, block: range, to: int) -> Recording:
 
 def receipt_of(made: Recording) -> range:
     """The operations that write the receipt."""
-    return range(position(made, Kind.CREATE, "receipt.json.tmp"), position(made, Kind.RENAME, "receipt.json") + 2)
+    return range(
+        position(made, OperationKind.CREATE, "receipt.json.tmp"),
+        position(made, OperationKind.RENAME, "receipt.json") + 2,
+    )
 
 
 def test_a_receipt_before_the_partitions_is_found(scratch: Scratch) -> None:
     made = recording(scenario("rewrite by two renames"), scratch)
-    early = moved(made, receipt_of(made), position(made, Kind.RENAME, "intent.json") + 2)
+    early = moved(made, receipt_of(made), position(made, OperationKind.RENAME, "intent.json") + 2)
     assert next(faults(early), None)
 
 
@@ -201,6 +204,8 @@ def test_cleaning_before_the_receipt_is_found(scratch: Scratch) -> None:
 
 def test_an_intent_before_the_staged_files_is_found(scratch: Scratch) -> None:
     made = recording(scenario("first undated run"), scratch)
-    intent = range(position(made, Kind.CREATE, "intent.json.tmp"), position(made, Kind.RENAME, "intent.json") + 2)
-    early = moved(made, intent, position(made, Kind.MAKE_FOLDER, "staging"))
+    intent = range(
+        position(made, OperationKind.CREATE, "intent.json.tmp"), position(made, OperationKind.RENAME, "intent.json") + 2
+    )
+    early = moved(made, intent, position(made, OperationKind.MAKE_FOLDER, "staging"))
     assert next(faults(early), None)

@@ -86,6 +86,10 @@ def steps(session: Session) -> None:
     session.run("lint wide --json")
     for verb in ("plan", "run"):
         session.run(f"{verb} wide --json")
+    session.write("timeless/policy.yaml", WIDE.replace("time: event_time\n", ""))
+    session.write("timeless/pipeline.yaml", PIPELINE)
+    for verb in ("plan", "run"):
+        session.run(f"{verb} timeless --json")
     session.run("explain wide ip_address --json")
     session.run("test wide --json")
 
