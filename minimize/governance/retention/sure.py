@@ -71,7 +71,11 @@ class Sure:
         if not isinstance(atom, Equals) or pointer is None or not is_shown(self.policy.fields[atom.field]):
             return self._everywhere(False)
         own = leaf(self.batch, pointer)
-        found = spread(matches(own.values, atom.values), own, leaf(self.batch, self.place))
+        found = matches(own.values, atom.values)
+        if self.place.parts:
+            found = spread(found, own, leaf(self.batch, self.place))
+        elif own.parents:  # a whole record, and a field of its elements
+            return self._everywhere(False)
         return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
     def _everywhere(self, truth: bool) -> Bools:

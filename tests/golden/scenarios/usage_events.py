@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from tests.golden.runner import Session
 from tests.golden.samples import copy_samples, plant_in_usage
 
@@ -40,6 +42,9 @@ def steps(session: Session) -> None:
     session.run(f"run {PIPELINE} --pending --settings ledger --json")
     session.run(f"retract {OUTPUT} --json")
     session.run(f"retract {OUTPUT} --settings ledger --json")
+    shutil.rmtree(session.folder / "sample_data" / "usage_events" / "2026-11-23")
+    session.run(f"retract {OUTPUT} --settings ledger --yes --json")
+    session.run(f"verify {OUTPUT} --json")
     session.run(f"replay {OUTPUT} --settings ledger --json")
     session.run(f"expire {OUTPUT} --due --json")
     session.run(f"runs --output {OUTPUT} --json")

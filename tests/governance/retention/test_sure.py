@@ -69,3 +69,10 @@ def test_a_record_is_spread_over_its_elements() -> None:
 
 def test_only_a_value_that_is_kept_as_it_came_in_shows_anything() -> None:
     assert [is_shown(POLICY.fields[key]) for key in ("model", "phone")] == [True, False]
+
+
+def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
+    whole = Sure(BATCH, POLICY, fields_of(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
+    assert whole.holds(AnyOf((MODEL, OLD)), known=False).tolist() == [True, False]
+    assert whole.holds(Equals("phone", ("****1234",)), known=False).tolist() == [False, False]
+    assert whole.holds(Equals("/apps/*/kind", ("work",)), known=False).tolist() == [False, False]
