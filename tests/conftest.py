@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +28,36 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ENOUGH:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests of object stores as slow. Runs slow tests first, so that no worker is left with them at the end."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Marks tests of object stores as slow, and has each worker begin with slow tests, so that none ends with many of them."""
     for item in items:
         if "s3" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    yield
+    items[:] = spread(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def spread(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The tests in as many runs of equal length as there are workers, each with its share of the slow ones first.
+
+    Slow tests that use the same server, or stand in the same file, stay together: they share what is started for them.
+    """
+    together: dict[str, list[pytest.Item]] = {}
+    fast: list[pytest.Item] = []
+    for item in items:
+        slow = [name for name in ("spark", "postgres", "browser", "slow") if item.get_closest_marker(name)]
+        if slow:
+            together.setdefault(item.location[0] if slow[0] == "slow" else slow[0], []).append(item)
+        else:
+            fast.append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for group in sorted(together.values(), key=len, reverse=True):
+        min(shares, key=len).extend(group)
+    length, rest = -(-len(items) // workers), iter(fast)
+    for share in shares:
+        share += islice(rest, length - len(share))
+    return [item for share in shares for item in share] + list(rest)
 
 
 @pytest.fixture(scope="session", name="postgres")
