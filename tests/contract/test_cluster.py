@@ -18,7 +18,7 @@ import minimize
 from tests.project import AT, Project, events, new_project
 from tests.sparking import want_spark
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.nightly]
 SETTINGS = {
     "spark.authenticate": "true",
     "spark.authenticate.secret": "of-no-use-outside-of-this-test",
