@@ -216,11 +216,11 @@ def test_two_weeks_every_second_day(project: Daily) -> None:
     lives(project, TWO_WEEKS)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_six_weeks_day_by_day(project: Daily) -> None:
     lives(project, SIX_WEEKS)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_year_of_runs_every_seventh_day_and_expiries_every_fifth(project: Daily) -> None:
     lives(project, YEAR)
