@@ -63,7 +63,7 @@ def test_whatever_room_the_output_has_it_is_old_or_new(versions: Versions, disk:
     versions.becomes_new(out, ledger)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Versions, disk: Disk) -> None:
     out = versions.out(disk.folder)
 

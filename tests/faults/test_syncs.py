@@ -36,7 +36,7 @@ def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
 @pytest.mark.slow
 def test_one_place_alone_calls_fsync() -> None:
     found = [(path, name) for name in SYNCS - {"sync"} for path, _ in calls(name)]
-    assert found == [(Path("disk.py"), "fsync")]
+    assert found == [(Path("file_operations.py"), "fsync")]
 
 
 def test_every_sync_says_what_is_synced_by_a_name_that_is_a_fail_point() -> None:
@@ -105,7 +105,7 @@ def test_an_fsync_that_fails_is_told_and_the_output_is_old_or_new(
     versions.becomes_new(out)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_whichever_fsync_fails_the_output_is_old_or_new(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,7 +153,7 @@ def test_the_output_is_what_its_receipt_says(done: Done, monkeypatch: pytest.Mon
     minimize.verify(done.house.out, keys=done.house.keys)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("filler", [b"a", b"\n"], ids=["a line of 1 GiB", "1 GiB of empty lines"])
 def test_a_gibibyte_out_of_a_megabyte_is_read_in_bounded_memory(tmp_path: Path, filler: bytes) -> None:
     house = new_project(tmp_path)

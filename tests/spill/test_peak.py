@@ -70,6 +70,6 @@ def test_ten_times_the_subjects_and_values_of_a_top_take_no_more_memory() -> Non
     assert peak(TOP, 3_000_000) <= 1.10 * peak(TOP, 300_000)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_times_the_subjects_and_values_of_an_aggregate_take_no_more_memory() -> None:
     assert peak(AGGREGATE, 4_000_000) <= 1.10 * peak(AGGREGATE, 400_000)
