@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from minimize.errors import Finding, LedgerError, OutputError
 from minimize.io.identity import identity_of
 from minimize.io.published import receipts
+from minimize.job.ledgers import disagreement
 from minimize.keys import Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.receipt import Receipt
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 ALONE = "V008"
+_HINT = "name the output's ledger; if it is lost: `minimize runs adopt-ledger OUTPUT --reason TEXT`"
 
 
 def anchored(output: Place, findings: list[Finding], verifier: Verifier, ledger: PathLike | None) -> list[Finding]:
@@ -75,7 +77,12 @@ def _compared(ledger: Ledger, output: Place, chain: tuple[Receipt, ...], verifie
             f"entry {stands.anchor.entry.sequence} of the audit log, which tells of this output, is not signed by us"
         )
         return [found("V009", message, hint="`minimize audit verify` looks at all of it")]
-    return _finding(ledger, stands, len(chain))
+    wrong = disagreement(ledger, chain)
+    return (
+        [found("V009", f"the ledger {ledger.address} {wrong}", hint=_HINT)]
+        if wrong
+        else _finding(ledger, stands, len(chain))
+    )
 
 
 def _finding(ledger: Ledger, stands: Standing, count: int) -> list[Finding]:

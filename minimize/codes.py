@@ -118,6 +118,7 @@ _ERRORS: Final = {
     "E300": "refused by policy",
     "E301": "nothing may leave for a third party",
     "E302": "no role or grant of whoever acts allows it",
+    "E303": "the ledger is not the one that the receipts of the output name",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
 }
@@ -152,6 +153,7 @@ _LOG: Final = {
     "W026": "a policy that is not the one that was approved",
     "W027": "a request for access names columns that the dataset does not have",
     "W028": "files were left out of a read, because their keys were destroyed",
+    "W030": "the list of erasures could not be stored with an output yet",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
 }
 

@@ -65,6 +65,39 @@ def show(above: tuple[str | None, str | None], run: str, ledger: str | None, out
     click.echo("  its receipt cannot be read here" if receipt is None else receipt.summary(width()))
 
 
+@command.command("adopt-ledger")
+@click.argument("output", type=options.Data(file_okay=False))
+@click.option("--reason", required=True, metavar="TEXT", help="Why another ledger takes the place of the one before.")
+@click.option(
+    "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as its receipts say)."
+)
+@options.only_ledger
+@options.keys
+@options.as_json
+@click.pass_obj
+def adopt(
+    above: tuple[str | None, str | None],
+    output: str,
+    reason: str,
+    pipeline: str | None,
+    ledger: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """Continue OUTPUT with another ledger than its receipts name, if that one is lost.
+
+    A signed receipt records the reason. Erasures that only the lost ledger knew are not known to the new one; those that were
+    stored with the output still count.
+    """
+    from minimize.governance.retention.adopting import adopt_ledger
+
+    receipt = adopt_ledger(output, reason, pipeline=pipeline, keys=keys, ledger=ledger or above[0])
+    text = (
+        "nothing to do: the receipts of this output name this ledger" if receipt is None else receipt.summary(width())
+    )
+    options.show({"receipt": None if receipt is None else receipt.as_json()}, as_json, text)
+
+
 def _list(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
     from minimize.indexing import list_runs
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL, LedgerError, MinimizeError, RefusedError
+from minimize.io.history import has_runs, receipts
 from minimize.io.identity import identified, identity_of, new_identity
 from minimize.io.places import check_apart, check_free
 from minimize.io.publish import make_output
+from minimize.job.ledgers import check_ledger, check_open_ledger
 from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.ledger import actor_of, find_ledger
@@ -62,9 +64,10 @@ class Changing(Protocol):
 
 @contextmanager
 def booked(given: Changing, how: How) -> Iterator[Booking]:
-    """The run in the ledger, while its block lasts. A ledger is made where there is none.
+    """The run in the ledger, while its block lasts. A ledger is made if there is none and no receipt of the output names one.
 
-    Raises LedgerError where it cannot be used (E206), or another run holds the output (E207).
+    Raises LedgerError if it cannot be used (E206), or another run holds the output (E207), and RefusedError (E303) if it is not
+    the ledger that the receipts of the output name, unless the run adopts it.
     """
     from minimize.ledger.booking import Run, book
     from minimize.ledger.leases import Clock, Pace
@@ -73,7 +76,10 @@ def booked(given: Changing, how: How) -> Iterator[Booking]:
     folder = lying(given.output)
     check_apart(folder, given.fence)
     check_free(folder)
-    with open_ledger(find_ledger(how.ledger, start=given.pipeline.folder, output=folder), create=True) as ledger:
+    address = find_ledger(how.ledger, start=given.pipeline.folder, output=folder)
+    if how.kind != "adopt" and has_runs(folder):
+        check_ledger(address, receipts(folder))
+    with open_ledger(address, create=True) as ledger:
         make_output(folder)
         name, output = given.pipeline.pipeline, _identity(ledger, folder, given.pipeline.pipeline)
         run = Run(new_run_id(how.started), how.kind, name, output, written(folder), actor_of())
@@ -91,6 +97,8 @@ def catch_up(booking: Booking, chain: Sequence[Receipt]) -> None:
     if [receipt.sequence for receipt in chain] != [*range(1, len(chain) + 1)]:
         message = "receipts of this output are missing, or stand there twice: `minimize verify` says where"
         log.warning(message, extra={"code": "W025", "run_id": booking.run_id})
+    if booking.run.kind != "adopt":
+        check_open_ledger(booking.ledger, chain)
     state = booking.catch_up(chain).state
     if state in _DISAGREE:
         log.warning(_DISAGREE[state], extra={"code": "W017", "run_id": booking.run_id})

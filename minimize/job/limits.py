@@ -11,7 +11,7 @@ from minimize.io.publish import Output
 from minimize.job.dates import Day
 from minimize.job.given import Given, text_of
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Receipt
+from minimize.receipt import ANNOTATING, Receipt
 
 
 def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
@@ -46,6 +46,8 @@ def check_at(given: Given, folder: Output) -> None:
     """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
     days = {text_of(day) for day in given.sources}
     for receipt in folder.receipts():
+        if receipt.kind in ANNOTATING:
+            continue
         if receipt.at > given.at and (None in days or not receipt.dates or days & set(receipt.dates)):
             hint = "give a later --at, or write to another folder"
             if not given.at_given:

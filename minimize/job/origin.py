@@ -68,6 +68,11 @@ def place_of(output: Place, written: str | None) -> Path | str | None:
     return None if isinstance(output, Remote) else Path(os.path.normpath(output.absolute() / written))
 
 
+def settings_of(output: Place, origin: Origin) -> str | Path | None:
+    """The settings that a run was given instead of the pipeline's: a path, a URI, or `ledger`."""
+    return LEDGER if origin.settings == LEDGER else place_of(output, origin.settings)
+
+
 def upwards(output: Place) -> Sequence[Path]:
     """The folders above an output; of one in a bucket the current folder and those above that."""
     here = Path.cwd()

@@ -14,11 +14,10 @@ from minimize.errors import Finding, RefusedError, quietly
 from minimize.io.base import Source
 from minimize.io.find import split
 from minimize.io.positions import accepted
-from minimize.job.collecting import LEDGER
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, day_of, resolve
 from minimize.job.job import engine_named, perform, quiet
-from minimize.job.origin import pipeline_behind, place_of
+from minimize.job.origin import pipeline_behind, place_of, settings_of
 from minimize.job.quarantined import Group, Held, held
 from minimize.job.told import How
 from minimize.job.unchanged import differences
@@ -141,16 +140,11 @@ def _given(output: Place, each: Held, want: Asked) -> Given | None:
         wanted=Wanted.of(each.day),
         at=want.at,
         input=source,
-        settings=want.settings if want.settings is not None else _settings_of(output, origin),
+        settings=want.settings if want.settings is not None else settings_of(output, origin),
         output=output,
         keys=want.keys,
         ledger=want.ledger,
     )
-
-
-def _settings_of(output: Place, origin: Origin) -> str | Path | None:
-    """The settings that were given instead of the pipeline's."""
-    return LEDGER if origin.settings == LEDGER else place_of(output, origin.settings)
 
 
 def _source(each: Held, given: Given | None) -> Source | None:

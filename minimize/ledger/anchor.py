@@ -14,6 +14,7 @@ from minimize.ledger.audit import Wanted, entries, entry_at, told
 from minimize.ledger.chain import Entry, digest_of, is_signed
 from minimize.ledger.checkpoint import last_checkpoint
 from minimize.ledger.event import Actor, Change, Event, Resource
+from minimize.ledger.identity import identity
 from minimize.ledger.tables.audit import AUDIT
 from minimize.receipt import Receipt
 
@@ -119,6 +120,17 @@ def is_of_this_log(connection: Connection, receipt: Receipt) -> bool:
         return receipt.audit.sequence < gone.head.sequence or receipt.audit.head == gone.head.digest
     entry = entry_at(connection, receipt.audit.sequence)
     return entry is not None and entry.digest == receipt.audit.head
+
+
+def another_ledger(connection: Connection, receipt: Receipt) -> str:
+    """How the ledger differs from the one that a receipt names, in words; nothing if it does not."""
+    if receipt.audit is None or receipt.audit.ledger is None:
+        return ""
+    if identity(connection) != receipt.audit.ledger:
+        return "is not the one that the receipts of this output name"
+    if not is_of_this_log(connection, receipt):
+        return "lacks the audit entry that the last receipt of this output names: it is an older copy"
+    return ""
 
 
 def is_ours(anchor: Anchor, verifier: Verifier) -> bool:

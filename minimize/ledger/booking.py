@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from minimize.ledger.anchor import PUBLISH, RECOVER, Standing, standing, told_event
 from minimize.ledger.audit import Signer, append, head
 from minimize.ledger.beating import Beating
-from minimize.ledger.chain import Head
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Actor, Change, Event, Resource, Result
+from minimize.ledger.identity import identity
 from minimize.ledger.leases import Clock, Lease, Pace, keep, release, take
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import index, place_output
@@ -64,8 +64,7 @@ class Booking:
 
     def head(self) -> AuditHead:
         """The log's head, for the receipt. Raises LedgerError (E207) where the lease was lost meanwhile."""
-        found = self.ledger.write(self._kept)
-        return AuditHead(found.sequence, str(found.digest))
+        return self.ledger.write(self._kept)
 
     def published(self, receipt: Receipt) -> None:
         """Tells of the receipt, indexes it, and lets the lease go."""
@@ -88,9 +87,10 @@ class Booking:
         for receipt in found.untold:
             append(connection, self._telling(RECOVER, receipt), self.signer)
 
-    def _kept(self, connection: Connection) -> Head:
+    def _kept(self, connection: Connection) -> AuditHead:
         keep(connection, self.lease, self.clock.now())
-        return head(connection)
+        found = head(connection)
+        return AuditHead(found.sequence, str(found.digest), identity(connection))
 
     def _published(self, connection: Connection, receipt: Receipt) -> None:
         exclusive(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ APPEND_ONLY: Final = (
     "disclosures",
     "events",
     "grants",
+    "identity",
     "incidents",
     "passes",
     "readings",
@@ -81,14 +82,15 @@ _POSTGRES_TIMES: Final = {
 }
 
 
-def guard_statements(dialect: str) -> Iterator[str]:
-    """The statements that create all triggers. Takes `sqlite` or `postgresql`."""
+def guard_statements(dialect: str, tables: Collection[str] = ("audit", *APPEND_ONLY)) -> Iterator[str]:
+    """The statements that create the triggers of some tables, by default of all. Takes `sqlite` or `postgresql`."""
+    guards = [guard for guard in GUARDS if guard.table in tables]
     if dialect == "sqlite":
-        yield from map(_sqlite_trigger, GUARDS)
+        yield from map(_sqlite_trigger, guards)
         return
-    for guard in GUARDS:
+    for guard in guards:
         yield from _postgres_trigger(guard)
-    for table in ("audit", *APPEND_ONLY):
+    for table in tables:
         yield (
             f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}"
             f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_no_update()"

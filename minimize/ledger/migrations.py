@@ -16,9 +16,21 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from minimize.errors import LedgerError
 from minimize.ledger.guards import guard_statements
+from minimize.ledger.identity import make_identity
 
 Step = Callable[[Connection], None]
-STEPS: Final[tuple[Step, ...]] = ()
+
+
+def _add_identity(connection: Connection) -> None:
+    from minimize.ledger.tables.identity import IDENTITY
+
+    connection.execute(CreateTable(IDENTITY))
+    for statement in guard_statements(connection.dialect.name, [IDENTITY.name]):
+        connection.exec_driver_sql(statement)
+    make_identity(connection)
+
+
+STEPS: Final[tuple[Step, ...]] = (_add_identity,)
 """Step number n upgrades a ledger of version n to version n + 1, in the caller's transaction."""
 NEWEST: Final = 1 + len(STEPS)
 NONE: Final = 0
@@ -50,6 +62,7 @@ def upgrade(connection: Connection, steps: tuple[Step, ...] = STEPS) -> None:
     if version == NONE:
         for statement in _create_statements(connection.dialect.name):
             connection.exec_driver_sql(statement)
+        make_identity(connection)
         connection.execute(VERSION.insert().values(version=1 + len(steps)))
     elif version is not None:
         for step in steps[version - 1 :]:

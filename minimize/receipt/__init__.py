@@ -5,6 +5,8 @@ from __future__ import annotations
 from minimize.receipt.chain import check_chain
 from minimize.receipt.force import check_history, in_force, in_force_below, quarantine_in_force, with_indexes
 from minimize.receipt.model import (
+    ANNOTATING,
+    Adoption,
     Approval,
     AuditHead,
     BackfillRef,
@@ -27,7 +29,9 @@ from minimize.receipt.receipt import FORMAT, Receipt
 from minimize.receipt.words import canonical, new_run_id, sha256_text, time_text
 
 __all__ = [
+    "ANNOTATING",
     "FORMAT",
+    "Adoption",
     "Approval",
     "AuditHead",
     "BackfillRef",

@@ -9,7 +9,9 @@ from typing import Any, Final, Literal
 
 from minimize.receipt.words import time_text
 
-Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate"]
+Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt"]
+ANNOTATING: Final[frozenset[Kind]] = frozenset({"adopt"})
+"""Kinds of receipts that record a decision about an output and change none of its files."""
 Way = Literal["source", "output"]
 """What a retraction was made from."""
 OMIT: Final = {"omit": True}
@@ -172,10 +174,20 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """The head of the audit log when the receipt was signed: how many entries it had, and the digest of the last."""
+    """The head of the audit log when the receipt was signed: how many entries it had, the digest of the last, and the identity
+    of the ledger. Receipts of older versions name no ledger."""
 
     sequence: int
     head: str
+    ledger: str | None = field(default=None, metadata=OMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """That an output is continued with another ledger: why, and the ledger that its receipts named before."""
+
+    reason: str
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from minimize.keys import Verifier
 from minimize.receipt.balance import imbalances
 from minimize.receipt.model import (
     OMIT,
+    Adoption,
     AuditHead,
     BackfillRef,
     Digest,
@@ -72,6 +73,7 @@ class Receipt:
     from_      what a retraction was made from (`from` in JSON)
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the ledger's audit log as it was then; absent where the change was told to no ledger
+    adopts     why an output is continued with the ledger that `audit` names
     """
 
     receipt: Literal[1] = FORMAT
@@ -109,6 +111,7 @@ class Receipt:
     files: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = field(default=None, metadata=OMIT)
     audit: AuditHead | None = field(default=None, metadata=OMIT)
+    adopts: Adoption | None = field(default=None, metadata=OMIT)
     signature: Signature | None = None
 
     @classmethod

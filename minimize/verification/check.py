@@ -17,6 +17,7 @@ from minimize.verification.encrypted import check_encryption
 from minimize.verification.evidence import Evidence, gather
 from minimize.verification.files import check_bytes, check_files
 from minimize.verification.index import check_indexes
+from minimize.verification.ledgers import check_ledgers
 from minimize.verification.quarantine import check_quarantine
 from minimize.verification.records import check_records
 
@@ -70,6 +71,7 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
         return
     yield from check_chain(evidence.receipts, verifier)
     yield from check_history(evidence.receipts)
+    yield from check_ledgers(evidence)
     yield from check_files(evidence)
     yield from check_encryption(evidence)
     yield from check_indexes(evidence, verifier)

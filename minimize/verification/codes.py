@@ -41,6 +41,7 @@ CODES: Final = MappingProxyType(
         "V034": "a hierarchy is missing, so that its labels could not be checked",
         "V035": "rows are shown that were past their retention when they were written",
         "V036": "values are shown that were past the retention of their feature when they were written",
+        "V037": "rows are shown whose event time was too far in the future when they were written",
         "V040": "the columns of an aggregate are not those of its definition",
         "V041": "a group of fewer subjects than allowed is shown",
         "V042": "counts are not rounded as the aggregate says",
@@ -53,6 +54,8 @@ CODES: Final = MappingProxyType(
         "V060": "a file is not encrypted as its receipt or its pipeline says",
         "V061": "encrypted columns were not checked, as there are no keys for them",
         "V062": "encrypted columns could not be opened with this keyring",
+        "V063": "a receipt names another ledger than the one before, and does not adopt it",
+        "V064": "a receipt that only records a decision changes files or counts rows",
     }
 )
 _WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061"})

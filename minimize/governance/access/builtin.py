@@ -46,6 +46,7 @@ _OFFICER: Final = tuple(
     "event/record",
     "output/expire",
     "output/retract",
+    "output/adopt",
     "policy/approve",
     "keys/shred",
 )

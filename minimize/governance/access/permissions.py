@@ -56,6 +56,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "event/record": "record what happened to tenants and subjects, or take it back",
         "output/expire": "take out of an output what is past its time",
         "output/retract": "take out of an output what would not be collected today",
+        "output/adopt": "continue an output with another ledger",
         "keys/add": "add a key to a keyring, or a version of one",
         "keys/rotate": "make a new version of a key for new files",
         "keys/shred": "destroy a version of a key",

@@ -31,7 +31,7 @@ from minimize.io.published import receipts
 from minimize.io.stored import Stored, open_stored
 from minimize.job.collecting import load_job_settings
 from minimize.job.job import perform, quiet
-from minimize.job.origin import pipeline_behind
+from minimize.job.origin import pipeline_behind, settings_of
 from minimize.job.origin import place_of as written_at
 from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
@@ -196,7 +196,7 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
     now, origin = moment(want.at) or datetime.now(UTC), chain[-1].origin or Origin()
-    said = want.settings if want.settings is not None else written_at(folder, origin.settings)
+    said = want.settings if want.settings is not None else settings_of(folder, origin)
     rows = load_job_settings(said, job, keyring, folder, want.ledger)
     source = want.input or written_at(folder, origin.input)
     standing = standing_sources(job, folder, chain, now, source, said, keyring, want.ledger)

@@ -15,7 +15,7 @@ from minimize.governance.retention.counting import tells_of_few
 from minimize.governance.retention.written import Reading, Written
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, found_files, resolve, veil
-from minimize.job.origin import place_of
+from minimize.job.origin import place_of, settings_of
 from minimize.job.pending import READING, digests, last_inputs
 from minimize.keys import Keyring
 from minimize.policy.pipeline import Pipeline
@@ -92,7 +92,7 @@ def source_of(
         wanted=Wanted.of(on),
         at=at,
         input=source,
-        settings=place_of(folder, origin.settings),
+        settings=settings_of(folder, origin),
         output=folder,
         keys=keys,
         ledger=ledger,

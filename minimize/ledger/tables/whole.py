@@ -11,6 +11,7 @@ from minimize.ledger.tables.corrections import CORRECTIONS
 from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES, RECALLS
 from minimize.ledger.tables.events import EVENTS
 from minimize.ledger.tables.grants import GRANTS
+from minimize.ledger.tables.identity import IDENTITY
 from minimize.ledger.tables.incidents import INCIDENTS
 from minimize.ledger.tables.leases import LEASES
 from minimize.ledger.tables.passes import PASSES, READINGS
@@ -28,6 +29,7 @@ __all__ = [
     "DISCLOSURES",
     "EVENTS",
     "GRANTS",
+    "IDENTITY",
     "INCIDENTS",
     "LEASES",
     "METADATA",

@@ -156,3 +156,12 @@ def test_what_was_taken_after_an_event_does_not_come_back_from_the_source(ran: D
     assert [receipt.from_ for receipt in again(ran).receipts] == ["output"]
     assert {row["tenant_id"] for row in ran.rows()} == {"north", "south"}
     ran.verified()
+
+
+@pytest.mark.usefixtures("alone")
+def test_settings_of_the_ledger_are_those_of_the_run(project: Daily) -> None:
+    """A run was given `--settings ledger`, and the retraction is given none."""
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN + HOUR, settings="ledger")
+    shutil.rmtree(project.folder / "data")
+    assert again(project, at=RAN + 2 * HOUR).is_empty

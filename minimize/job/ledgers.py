@@ -1,0 +1,59 @@
+"""Whether the ledger of a command is the one that the receipts of its output name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from minimize.errors import RefusedError
+from minimize.ledger import Address
+from minimize.receipt import Receipt
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+CODE: Final = "E303"
+_HINT: Final = (
+    "name the ledger that the output was written with (--ledger, MINIMIZE_LEDGER, `ledger:` of minimize.yaml), or, if it is"
+    " lost, record that another takes its place: minimize runs adopt-ledger OUTPUT --reason TEXT"
+)
+
+
+def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (E303) if the ledger at an address is not the one that the last receipt of an output names.
+
+    It is not if it is missing, if it is another or a new one, or if it lacks the audit head that the receipt names, as an older
+    copy does. Receipts of older versions name no ledger; an output that has only such receipts accepts any.
+    """
+    from minimize.ledger.ledger import open_ledger
+
+    receipt = naming(chain)
+    if receipt is None:
+        return
+    if not address.exists:
+        message = f"there is no ledger at {address} ({address.named_by}), and the receipts of this output name one"
+        raise RefusedError(message, code=CODE, hint=_HINT)
+    with open_ledger(address) as ledger:
+        check_open_ledger(ledger, chain)
+
+
+def check_open_ledger(ledger: Ledger, chain: Sequence[Receipt]) -> None:
+    """The same for a ledger that is open."""
+    wrong = disagreement(ledger, chain)
+    if wrong:
+        place = f"{ledger.address} ({ledger.address.named_by})"
+        raise RefusedError(f"the ledger {place} {wrong}", code=CODE, hint=_HINT)
+
+
+def disagreement(ledger: Ledger, chain: Sequence[Receipt]) -> str:
+    """How a ledger differs from the one that the receipts of an output name, in words; nothing if it does not."""
+    from minimize.ledger.anchor import another_ledger
+
+    receipt = naming(chain)
+    return "" if receipt is None else ledger.read(partial(another_ledger, receipt=receipt))
+
+
+def naming(chain: Sequence[Receipt]) -> Receipt | None:
+    """The last receipt that names its ledger."""
+    return next((each for each in reversed(chain) if each.audit is not None and each.audit.ledger is not None), None)

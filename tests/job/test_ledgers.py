@@ -1,0 +1,216 @@
+"""An output goes on with the ledger that its receipts name: another, a new, a missing or an older one is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import RefusedError
+from minimize.governance.retention.expire import expire
+from minimize.governance.retention.retract import retract
+from minimize.io.published import receipts
+from minimize.job.backfill import backfill
+from minimize.job.ledgers import CODE
+from minimize.job.replay import replay
+from minimize.ledger import find_ledger
+from minimize.ledger.identity import identity
+from minimize.ledger.ledger import open_ledger
+from minimize.receipt import Receipt
+from minimize.verifying import check
+from tests.project import AT, DAY, LASTING, Builds, Project, command, event, events, write_yaml
+
+
+def published(project: Project) -> None:
+    project.records([*events(40), event(41, contacts=["x"])])
+    project.run(ledger=project.folder / "ledger.db")
+
+
+@pytest.fixture(name="project")
+def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    shutil.rmtree(project.out)
+    return builds.fill(project, published)
+
+
+def ledger_of(project: Project) -> Path:
+    return project.folder / "ledger.db"
+
+
+def another(project: Project) -> Path:
+    """A ledger of another output."""
+    path = project.folder / "other.db"
+    project.run(output=project.folder / "elsewhere", ledger=path)
+    return path
+
+
+def new(project: Project) -> Path:
+    path = project.folder / "new.db"
+    open_ledger(find_ledger(path), create=True).close()
+    return path
+
+
+def missing(project: Project) -> Path:
+    return Path(ledger_of(project).rename(project.folder / "moved.db")).with_name("ledger.db")
+
+
+def restored(project: Project) -> Path:
+    """A copy that was made before the last run."""
+    path = project.folder / "backup.db"
+    shutil.copy(ledger_of(project), path)
+    project.run(ledger=ledger_of(project))
+    return path
+
+
+LEDGERS: dict[str, Callable[[Project], Path]] = {
+    "another": another,
+    "new": new,
+    "missing": missing,
+    "restored": restored,
+}
+
+
+def replays(project: Project, ledger: Path) -> Any:
+    project.policy(never=None)
+    return replay(project.out, at=AT, keys=project.keys, ledger=ledger)
+
+
+def backfills(project: Project, ledger: Path) -> Any:
+    body = {"backfill": "again", "reason": "a test", "pipeline": ".", "dates": [DAY]}
+    file = write_yaml(project.folder / "again.yaml", body)
+    project.policy(retention=None, features=LASTING["features"])
+    return backfill(file, output=project.out, keys=project.keys, ledger=ledger)
+
+
+def expires(project: Project, ledger: Path) -> Any:
+    return expire(project.out, at=AT.replace(year=2027), keys=project.keys, ledger=ledger, yes=True)
+
+
+def retracts(project: Project, ledger: Path) -> Any:
+    project.policy({"battery": {"type": "double", "do": "drop"}})
+    project.pipeline(aggregates=None)
+    return retract(project.out, at=AT, keys=project.keys, ledger=ledger, yes=True)
+
+
+ACTS: dict[str, Callable[[Project, Path], Any]] = {
+    "run": lambda project, ledger: project.run(ledger=ledger),
+    "replay": replays,
+    "backfill": backfills,
+    "expire": expires,
+    "retract": retracts,
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("which", LEDGERS)
+def test_another_ledger_is_refused(project: Project, which: str, act: str) -> None:
+    ledger = LEDGERS[which](project)
+    before = [receipt.run_id for receipt in receipts(project.out)]
+    with pytest.raises(RefusedError) as refused:
+        ACTS[act](project, ledger)
+    assert (refused.value.code, refused.value.exit_code) == (CODE, 3)
+    assert [receipt.run_id for receipt in receipts(project.out)] == before
+
+
+def test_a_missing_ledger_is_not_made_anew(project: Project) -> None:
+    ledger = missing(project)
+    with pytest.raises(RefusedError, match="adopt-ledger"):
+        project.run(ledger=ledger)
+    assert not ledger.exists()
+
+
+def test_a_run_that_names_no_ledger_is_refused(project: Project) -> None:
+    with pytest.raises(RefusedError):
+        project.run()
+
+
+def test_its_own_ledger_is_accepted_wherever_it_was_moved(project: Project) -> None:
+    missing(project)
+    receipt = project.run(ledger=project.folder / "moved.db")
+    assert receipt.sequence == 2
+
+
+def test_receipts_name_the_ledger(project: Project) -> None:
+    with open_ledger(find_ledger(ledger_of(project))) as ledger:
+        name = ledger.read(identity)
+    assert {receipt.audit.ledger for receipt in receipts(project.out) if receipt.audit} == {name}
+
+
+@pytest.mark.parametrize("which", LEDGERS)
+def test_a_ledger_is_adopted_with_a_signed_receipt(project: Project, which: str) -> None:
+    ledger = LEDGERS[which](project)
+    before = receipts(project.out)[-1]
+    done = command(
+        "runs",
+        "adopt-ledger",
+        project.out,
+        "--reason",
+        "the disk failed",
+        "--ledger",
+        ledger,
+        "--keys",
+        project.keys,
+        "--json",
+    )
+    assert done.code == 0, done.err
+    receipt = receipts(project.out)[-1]
+    assert json.loads(done.out)["receipt"]["run_id"] == receipt.run_id
+    assert (receipt.kind, receipt.previous, receipt.outputs) == ("adopt", before.digest, {})
+    assert receipt.adopts is not None
+    assert before.audit is not None
+    assert (receipt.adopts.reason, receipt.adopts.before) == ("the disk failed", before.audit.ledger)
+    assert project.run(ledger=ledger).sequence == receipt.sequence + 1
+    minimize.verify(project.out, keys=project.keys, ledger=ledger)
+
+
+def test_the_ledger_of_an_output_is_not_adopted_again(project: Project) -> None:
+    done = command(
+        "runs", "adopt-ledger", project.out, "--reason", "why", "--ledger", ledger_of(project), "--keys", project.keys
+    )
+    assert (done.code, len(receipts(project.out))) == (0, 1)
+
+
+def without_identity(project: Project) -> None:
+    """The receipt as an older version wrote it."""
+    from minimize.keys import Keyring
+
+    (path,) = project.out.glob("runs/*/receipt.json")
+    body = json.loads(path.read_text())
+    del body["audit"]["ledger"]
+    body["signature"] = None
+    path.write_text(Receipt.from_json(json.dumps(body)).signed(Keyring.load(project.keys)).to_json())
+
+
+def test_an_output_of_an_older_version_accepts_any_ledger_and_keeps_to_it(project: Project) -> None:
+    without_identity(project)
+    first, second = new(project), another(project)
+    assert project.run(ledger=first).audit is not None
+    with pytest.raises(RefusedError):
+        project.run(ledger=second)
+
+
+@pytest.mark.parametrize("which", ["another", "new", "restored"])
+def test_verify_finds_another_ledger(project: Project, which: str) -> None:
+    ledger = LEDGERS[which](project)
+    found = [
+        finding.code for finding in check(project.out, keys=project.keys, ledger=ledger) if finding.severity == "error"
+    ]
+    assert found == ["V009"]
+
+
+def test_verify_finds_a_change_of_ledgers_that_nothing_adopts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minimize.job.booking.check_ledger", lambda *given: None)
+    monkeypatch.setattr("minimize.job.booking.check_open_ledger", lambda *given: None)
+    ledger = new(project)
+    project.run(ledger=ledger)
+    found = {
+        finding.code for finding in check(project.out, keys=project.keys, ledger=ledger) if finding.severity == "error"
+    }
+    assert "V063" in found
