@@ -55,7 +55,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = No
 def examined_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Examined:
     """The same with what stands against it, for those who want to see the plan all the same."""
     job = as_pipeline(pipeline)
-    return examine_all(job, open_sources(job, found_files(job, input, None), veil(job, None)))
+    return examine_all(job, open_sources(job, found_files(job, input, None), veil(job, None), at=datetime.now(UTC)))
 
 
 def effective(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
@@ -92,7 +92,8 @@ def preview_rows(
     require_keys(plan, keyring)
     when = moment(at, "at") or datetime.now(UTC)
     known = load_job_settings(settings, plan.pipeline, keyring)
-    sources = open_sources(plan.pipeline, found_files(plan.pipeline, input, None), veil(plan.pipeline, keyring))
+    found = found_files(plan.pipeline, input, None)
+    sources = open_sources(plan.pipeline, found, veil(plan.pipeline, keyring), at=when)
     aside = Aside(find_budget(plan.pipeline.folder))
     job = Job(plan, when, keyring, None if known is None else known.at(when), row_key=row_key(keyring), aside=aside)
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)

@@ -34,6 +34,7 @@ from minimize.policy.unapproved import check_approval
 from minimize.settings import SettingsRows, load_settings
 from minimize.spill import DEFAULT, Aside, find_budget
 from minimize.stage import Batch
+from minimize.stages.future import without_future
 from minimize.stages.generalize import memos_of
 from minimize.stages.release import Release
 from minimize.stages.withheld import withheld, withheld_schema
@@ -170,7 +171,7 @@ def releasing(
     job: Job, source: Rereadable, bound: Prepared, rejects: Counter[str]
 ) -> Iterator[tuple[Batch, pa.RecordBatch]]:
     """Each batch behind the stages, beside what of it may leave; their rows are the same. Counts what was left out."""
-    with _passes(job, source, rejects) as records:
+    with _passes(job, without_future(source, job.plan.policy, job.at), rejects) as records:
         stages = way_through(job, lambda names: [map(Batch, records(names))])
         rejects.clear()
         for batch in map(Batch, records(None)):

@@ -72,6 +72,7 @@ class Batch:
     measured  per field key with `in_aggregates`: the leaf array that aggregates see instead
     ranks     per field key whose bins are open and whose quantile is wanted: the released number, or -inf, +inf in an open bin
     counts    what the stages did to these records
+    source    the name of the file that the records were read from; None for others
     """
 
     raw: pa.RecordBatch = field(repr=False)
@@ -82,6 +83,7 @@ class Batch:
     measured: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
     ranks: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
     counts: Counts = field(default_factory=Counts)
+    source: str | None = None
 
     def with_(self, **changes: Any) -> Batch:
         """The batch with some of its parts replaced."""

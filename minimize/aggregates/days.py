@@ -21,8 +21,6 @@ from minimize.pointer import Pointer
 from minimize.spill import Aside
 from minimize.stage import Batch
 
-EARLY: Final = 7
-"""How many days an event may lie ahead of the batch that brings it: clocks of devices are not to be trusted further."""
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _NEVER: Final = np.iinfo(np.int32).min
 
@@ -31,18 +29,20 @@ _NEVER: Final = np.iinfo(np.int32).min
 class Lateness:
     """How long an aggregate waits.
 
-    days  how many days after the event day its last batch is
-    time  the key of the event time, as it is released
-    on    gives for released times the day that their clock shows (date32)
+    days   how many days after the event day its last batch is
+    time   the key of the event time, as it is released
+    on     gives for released times the day that their clock shows (date32)
+    early  how many days an event may lie ahead of the batch that brings it
     """
 
     days: int
     time: str
     on: Callable[[pa.Array], pa.Array] = field(compare=False)
+    early: int = 2
 
     def reach(self, batch: date, wanted: frozenset[date] = frozenset()) -> Reach:
         """The event days that wait for a batch, and those of them that are tallied."""
-        return Reach(batch - timedelta(self.days), batch + timedelta(EARLY), wanted)
+        return Reach(batch - timedelta(self.days), batch + timedelta(self.early), wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,7 @@ class Finish:
 
 def batches(share: Share) -> Iterator[Batch]:
     """The good records of a share."""
-    return (Batch(chunk.records) for part in share for chunk in part.read())
+    return (Batch(chunk.records, source=part.name) for part in share for chunk in part.read())
 
 
 def shared_out(found: Sequence[pa.Table | None]) -> list[Staying]:

@@ -54,7 +54,7 @@ class Worker:
     def _take(self, part: str, chunk: Chunk, done: Done, out: Gathering | None) -> None:
         done.outcome.take(part, chunk)
         self.quarantine.write(part, chunk.rejects)
-        batch = through(self.stages, Batch(chunk.records))
+        batch = through(self.stages, Batch(chunk.records, source=part))
         done.observe(batch)
         if out is not None:
             out.take(batch)
@@ -118,5 +118,5 @@ def batches(source: Source) -> Iterator[Batch]:
 def _batches(share: Share) -> Iterator[Batch]:
     for part in share:
         for chunk in part.read():
-            yield Batch(chunk.records)
+            yield Batch(chunk.records, source=part.name)
             del chunk  # or it would stay in memory while the next one is read

@@ -17,7 +17,7 @@ from minimize.receipt import FileRef
 from minimize.stores import Place
 
 Unit = Literal["byte", "row"]
-Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large"]
+Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large", "future_time"]
 
 MANY: Final = 1 << 20
 """Rows of a chunk that goes on to a sink: a row group's worth, so that a dictionary is written once for all of it."""
@@ -103,6 +103,8 @@ class Chunk:
     undeclared: Mapping[Pointer, Carried] = field(default_factory=dict, repr=False)
     positions: pa.Int64Array | None = None
     """Where each good record stands in its part, in the unit of the source; None where nobody asked."""
+    unit: Unit = "row"
+    """The unit of positions."""
 
 
 class Part(Protocol):

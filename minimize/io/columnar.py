@@ -63,6 +63,7 @@ class Bound:
             rejects=found.rejects(positions, unit),
             undeclared=self.look(records, good) if carry is None else carry,
             positions=pa.array(positions[good], pa.int64()),
+            unit=unit,
         )
 
     def look(self, records: pa.RecordBatch, good: Mask) -> dict[Pointer, Carried]:

@@ -83,6 +83,7 @@ class Gathered:
             rejects=tuple(self._rejects),
             undeclared=self._extra.carried(),
             positions=pa.array(self._places, pa.int64()),
+            unit="byte",
         )
 
     def _reject(self, position: int, found: Fault) -> None:

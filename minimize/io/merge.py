@@ -31,6 +31,7 @@ def joined(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
         rejects=tuple(chain.from_iterable(chunk.rejects for chunk in chunks)),
         undeclared=added(chunk.undeclared for chunk in chunks),
         positions=pa.concat_arrays([pa.array([], pa.int64()), *places]),
+        unit=chunks[0].unit,
     )
 
 
@@ -71,9 +72,7 @@ def bounded(chunks: Iterator[Chunk], paths: int = PATHS) -> Iterator[Chunk]:
         within = {pointer: carry for pointer, carry in chunk.undeclared.items() if pointer in known}
         beyond = [{REST: carry} for pointer, carry in chunk.undeclared.items() if pointer not in known]
         if beyond:
-            chunk = Chunk(
-                chunk.records, chunk.read, chunk.rejects, added(iter([within, *beyond])), positions=chunk.positions
-            )
+            chunk = replace(chunk, undeclared=added(iter([within, *beyond])))
         yield chunk
 
 

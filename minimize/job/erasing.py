@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING
 
 from minimize.errors import LedgerError
+from minimize.job.erasure_list import stored, united
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Receipt
 from minimize.settings.erased import ErasedRows
 from minimize.stores import Place
 
 if TYPE_CHECKING:
     from minimize.ledger.corrections import Corrected
+    from minimize.ledger.happened import Happened
     from minimize.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is gone, and what was put right, as the ledger told when it was asked."""
+    """Who is gone, and what was put right, as the ledger told when it was asked.
+
+    erased    with those whom only the list that is stored with the output has
+    recorded  what the ledger has
+    """
 
     erased: ErasedRows = field(default_factory=ErasedRows)
     corrected: tuple[Corrected, ...] = field(default=(), repr=False)
+    recorded: tuple[Happened, ...] = field(default=(), repr=False)
 
 
 def load_people(job: Pipeline, keys: Keyring, output: Place, ledger: str | PathLike[str] | None) -> People:
-    """What the ledger of a run tells; nothing where there is none yet. Raises LedgerError."""
+    """What the ledger of a run has, and the erasure list that is stored with its output. Raises LedgerError, OutputError."""
     from minimize.ledger.ledger import open_ledger
 
-    address = find_ledger(ledger, start=job.folder, output=output)
+    address, listed = find_ledger(ledger, start=job.folder, output=output), stored(output, keys)
     if not address.exists:
-        return People()
+        return People(ErasedRows(listed, keys))
     with open_ledger(address) as book:
-        return _told(book, keys)
+        return _told(book, keys, listed)
+
+
+def first_read(chain: Iterable[Receipt]) -> dict[str, datetime]:
+    """When each file of the input was first read, by its path: the earlier of both times of the first receipt that names it."""
+    found: dict[str, datetime] = {}
+    for receipt in chain:
+        for each in receipt.inputs:
+            read = min(receipt.at, receipt.finished)
+            found[each.path] = min(read, found.get(each.path, read))
+    return found
 
 
 def check_still(ledger: Ledger, known: People) -> None:
     """Raises LedgerError where the ledger was told of somebody since the run began: what was made may hold him."""
     now = _told(ledger, known.erased.keys)
-    if (now.erased.rows, now.corrected) != (known.erased.rows, known.corrected):
+    if (now.recorded, now.corrected) != (known.recorded, known.corrected):
         message = "the ledger was told of people who are gone, or of corrections, while the run went on; nothing was published"
         raise LedgerError(message, hint="run it again")
 
 
-def _told(ledger: Ledger, keys: Keyring | None) -> People:
+def _told(ledger: Ledger, keys: Keyring | None, listed: Iterable[Happened] = ()) -> People:
     from minimize.ledger import corrections, happened
 
-    return People(ErasedRows(tuple(happened.recorded(ledger)), keys), tuple(corrections.recorded(ledger)))
+    rows = tuple(happened.recorded(ledger))
+    return People(ErasedRows(united(rows, listed), keys), tuple(corrections.recorded(ledger)), rows)

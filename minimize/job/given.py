@@ -34,6 +34,7 @@ from minimize.receipt import Origin
 from minimize.settings import SettingsRows
 from minimize.spill import find_budget
 from minimize.stages.corrected import corrections
+from minimize.stages.future import without_future
 from minimize.stores import Anywhere, Place, options_of
 from minimize.techniques import plain
 from minimize.times import day, moment
@@ -70,6 +71,8 @@ class Given:
     """The batch dates that are left alone, because some of their files are gone since they ran."""
     pending: bool = False
     """Whether whatever arrived is to be done, date by date."""
+    read: Mapping[str, datetime] = field(default_factory=dict, repr=False)
+    """When each file was first read, as the receipts of the output tell."""
     stopped: frozenset[Day] = frozenset()
     """The pending batch dates that are left alone, because too much of them would be in quarantine."""
 
@@ -77,7 +80,8 @@ class Given:
         """Settings, who is gone and what was put right, as the job of a run at this time has them."""
         settings = None if self.settings is None else self.settings.at(when)
         corrected = corrections(self.people.corrected, self.plan.policy, when, self.keys)
-        return {"settings": settings, "erased": self.people.erased.at(when), "corrected": corrected}
+        erased = self.people.erased.at(when, self.plan.policy.future, self.read)
+        return {"settings": settings, "erased": erased, "corrected": corrected}
 
     def without(self, days: Iterable[Day]) -> Given:
         """The same without these dates, which are left alone."""
@@ -114,7 +118,7 @@ def resolve(
     arrived = _arrivals(found, target, shown) if wanted.pending else {}
     people = load_people(job, keyring, target, ledger)
     wants = among(found, arrived) if wanted.pending else found
-    sources = open_sources(job, wants, shown, people.erased.fields)
+    sources = open_sources(job, wants, shown, people.erased.fields, at=asked or now)
     examined = examine_all(job, sources)
     plan = examined.sound()
     _check_writes(plan)
@@ -180,15 +184,20 @@ def among(found: Found, arrived: Mapping[Day, Arrival]) -> Found:
     return replace(found, files={when: files for when, files in found.files.items() if when in days})
 
 
-def open_sources(job: Pipeline, found: Found, shown: Shown, also: Collection[str] = ()) -> dict[Day, Source]:
+def open_sources(
+    job: Pipeline, found: Found, shown: Shown, also: Collection[str] = (), *, at: datetime
+) -> dict[Day, Source]:
     """A bound source per batch date that has files; `also` are fields that are read to know whose records they are.
+
+    Records whose event time lies too far after `at` are rejected.
 
     Raises SchemaError where a file does not fit the policy.
     """
     asked = request(job.policy, job.purpose, job, also)
     days = [when for when in sorted_days(found.files) if found.files[when]]
     bound = FORMATS[job.source.format]
-    return {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
+    sources = {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
+    return {when: without_future(source, job.policy, at) for when, source in sources.items()}
 
 
 def _arrivals(found: Found, target: Place, shown: Shown) -> dict[Day, Arrival]:

@@ -16,7 +16,8 @@ from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Wanted
 from minimize.job.encrypting import tell_made
-from minimize.job.erasing import check_still
+from minimize.job.erasing import check_still, first_read
+from minimize.job.erasure_list import store
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
 from minimize.job.leaving import leaving
@@ -105,10 +106,15 @@ def _performed(given: Given, how: How) -> Receipt:
         check_whose(given, folder)
         check_at(given, folder)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:
-            receipt = quietly(lambda: _published(given, folder, how, booking))
+            receipt = quietly(lambda: _published(_with_reads(given, folder), folder, how, booking))
         tell_made(booking, given.keys, how.started)
         observer.published(receipt)
         return receipt
+
+
+def _with_reads(given: Given, folder: Output) -> Given:
+    """The same with when each file was first read, if somebody was erased."""
+    return replace(given, read=first_read(folder.receipts())) if given.people.erased.rows else given
 
 
 def _published(given: Given, folder: Output, how: How, booking: Booking) -> Receipt:
@@ -132,6 +138,7 @@ def _signed(
 ) -> Receipt:
     signed = replace(receipt, audit=booking.head()).signed(given.keys)
     check_still(booking.ledger, given.people)
+    store(given.output, given.people.recorded, given.keys)
     staging.publish(signed, attachments)
     told(booking, signed)
     data = figures(signed)

@@ -131,7 +131,8 @@ class Late:
         days = {when for waiting in self.each for window in waiting.closing for when in window.batches}
         others = sorted(days - set(self.given.sources))
         found = replace(self.given.found, files={when: self.given.found.files[when] for when in others})
-        sources = open_sources(self.given.pipeline, found, self.given.shown, self.given.people.erased.fields)
+        fields = self.given.people.erased.fields
+        sources = open_sources(self.given.pipeline, found, self.given.shown, fields, at=self.given.at)
         plan = _waiting_only(job.plan)
         for when, source in sources.items():
             narrow = source if deduplicates(plan) else source.only(_read(plan))

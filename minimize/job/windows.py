@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from minimize.aggregates.days import EARLY, Lateness
+from minimize.aggregates.days import Lateness
 from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.pending import Arrival, arrival, digests, last_inputs
@@ -91,13 +91,13 @@ class Closing:
 
     def _windows(self, name: str, told: Told, late: Lateness, due: set[date] | frozenset[date]) -> Iterator[Window]:
         for day in sorted(due):
-            batches = [when for when in self._around(day, late.days) if self._may_hold(when, day, told)]
+            batches = [when for when in self._around(day, late) if self._may_hold(when, day, told)]
             faults = (self._fault(when) for when in batches)
             wrong = next((fault for fault in faults if fault), "")
             yield Window(name, day, tuple(when for when in batches if self._is_there(when)), wrong)
 
-    def _around(self, day: date, days: int) -> list[date]:
-        return [day + timedelta(offset) for offset in range(-EARLY, days + 1)]
+    def _around(self, day: date, late: Lateness) -> list[date]:
+        return [day + timedelta(offset) for offset in range(-late.early, late.days + 1)]
 
     def _may_hold(self, when: date, day: date, told: Told) -> bool:
         """Batches before the day hold rows of it only where clocks ran ahead, which their receipts tell."""

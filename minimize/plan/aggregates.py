@@ -66,11 +66,20 @@ def _zone(field: FieldPlan) -> str:
 
 
 def _lateness(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> Lateness | None:
-    """How long it waits, in whole days: a batch is a day. A source without batch dates has nothing to wait for."""
+    """How long it waits, in whole days: a batch is a day. A source without batch dates has nothing to wait for.
+
+    An event may lie `future` ahead of the end of its batch, and a day more if the day of a batch is another zone's.
+    """
     time = pipeline.policy.time
     if model.late is None or time is None or "{date}" not in pipeline.source.path:
         return None
-    return Lateness(-(-model.late // timedelta(days=1)), time, partial(local_days, zone=_zone(fields[time])))
+    on = partial(local_days, zone=_zone(fields[time]))
+    return Lateness(_days(model.late), time, on, _days(pipeline.policy.future) + 1)
+
+
+def _days(length: timedelta) -> int:
+    """A length of time in days, rounded up."""
+    return -(-length // timedelta(days=1))
 
 
 def _seen(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:

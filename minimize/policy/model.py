@@ -103,6 +103,8 @@ class Policy(Model):
     time: str | None = None
     record: str | None = None
     retention: timedelta | None = None
+    future: timedelta = timedelta(hours=24)
+    """How far an event time may lie after the time of the run."""
     levels: tuple[str, ...] = ()
     features: Mapping[str, FeatureModel] = {}
     fields: Mapping[str, Field]

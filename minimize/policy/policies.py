@@ -51,6 +51,7 @@ class PolicyReader:
             "version": self.version,
             "purposes": lambda node: read_purposes(node, self.scope, self.house),
             "retention": lambda node: read_duration(node, self.scope, "retention"),
+            "future": lambda node: read_duration(node, self.scope, "future"),
             "levels": self.levels,
             "features": self.features,
             "fields": self.fields,

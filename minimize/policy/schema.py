@@ -54,6 +54,7 @@ def _policy() -> Schema:
             "time": text("The field that holds the event time."),
             "record": text("The field that names the record."),
             "retention": ref("duration"),
+            "future": ref("duration"),
             "levels": list_of(text("A level."), "Ordered and cumulative; the first is always on."),
             "features": _named(any_of(ref("feature"), {"type": "null"}), "Optional kinds of collection."),
             "fields": {

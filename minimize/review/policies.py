@@ -135,6 +135,7 @@ PARTS: Final = (
     Part("J025", "time", _named("time"), named_grade("time")),
     Part("J025", "record", _named("record"), _neutral),
     Part("J020", "retention", lambda each: span(each.retention), lambda o, n: lower(o.retention, n.retention)),
+    Part("J020", "future", lambda each: span(each.future), lambda o, n: lower(o.future, n.future)),
     Part("J023", "levels", lambda each: listed(each.levels), levels_grade),
     Part("J024", "never", lambda each: listed(each.never), lambda o, n: more(o.never, n.never)),
     Part("J027", "approved", approval_state, approved_grade),

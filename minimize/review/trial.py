@@ -35,6 +35,7 @@ from minimize.settings import SettingsRows
 from minimize.stage import Batch, Counts, Stage
 from minimize.stages.corrected import corrections
 from minimize.stages.facts import BatchFacts
+from minimize.stages.future import without_future
 from minimize.stages.release import Release
 
 RECORDS: Final = "records"
@@ -86,10 +87,13 @@ class Trial:
         Raises what a run raises before it reads.
         """
         known = people or People()
-        source = _source(pipeline, files, kind, known.erased.fields)
+        source = without_future(_source(pipeline, files, kind, known.erased.fields), pipeline.policy, at)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.at(at)
-        gone, right = known.erased.at(at), corrections(known.corrected, pipeline.policy, at, keys)
+        gone, right = (
+            known.erased.at(at, pipeline.policy.future),
+            corrections(known.corrected, pipeline.policy, at, keys),
+        )
         job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right)
         stages = way_through(job, partial(batches_of, source))
         release = Release(plan, schema=job.records_schema) if RECORDS in plan.outputs else None

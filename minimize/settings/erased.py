@@ -1,14 +1,17 @@
 """Whose records must not come back: of tenants and subjects that are gone, whatever happened up to then, however late it arrives.
 
 A subject stands here as a keyed token. What happened after it was erased is collected again: a device may be enrolled anew.
+An erasure on request also reaches event times up to its time plus the policy's `future`, and, whatever their event times, the
+records of every file that was read before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min
 """Until when the records of somebody go who is not gone."""
-ERASING: Final = ("tenant_closed", "subject_left", "reset", "erasure")
+REQUESTED: Final = "erasure"
+"""The event of the ledger that an erasure on request is."""
+ERASING: Final = ("tenant_closed", "subject_left", "reset", REQUESTED)
 """The events of the ledger after which nothing that happened before comes back."""
 _REMEMBERED: Final = 1_000_000
 
@@ -54,6 +59,7 @@ class Erased:
     subjects  per tenant the same of tokens
     named_by  the field that has such ids; None for the policy's subject
     others    by field those who are named by another one
+    files     per file that receipts name the latest event time that its records count as, in microseconds since 1970
     """
 
     tenants: Mapping[str, int] = field(repr=False)
@@ -61,6 +67,7 @@ class Erased:
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     named_by: str | None = None
     others: Mapping[str, Erased] = field(default_factory=dict, repr=False)
+    files: Mapping[str, int] = field(default_factory=dict, repr=False)
     _known: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -113,7 +120,7 @@ class Erased:
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no key, and nobody."""
         told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**told, "secrets": {}, "_known": {}}
+        return {**told, "files": self.files, "secrets": {}, "_known": {}}
 
     def _until_of_tenants(self, tenants: pa.Array) -> Moments:
         own = coded(tenants)
@@ -150,6 +157,14 @@ def _instants(times: pa.Array | None, rows: int) -> Moments:
     return found if there is None else np.where(there, found, NEVER)
 
 
+def _tombstone(row: Happened, future: timedelta) -> Tombstone:
+    until = row.at + future if row.kind == REQUESTED else row.at
+    return Tombstone(row.tenant_id, until, row.subject, row.field)
+
+
+_NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class ErasedRows:
     """What the ledger tells of those who are gone, in the order in which it was recorded."""
@@ -157,14 +172,17 @@ class ErasedRows:
     rows: tuple[Happened, ...] = field(default=(), repr=False)
     keys: Keyring | None = field(default=None, repr=False)
 
-    def at(self, when: datetime) -> Erased | None:
+    def at(self, when: datetime, future: timedelta, files: Mapping[str, datetime] = _NO_FILES) -> Erased | None:
         """The tombstones as a run at this time sees them: of what happened by then, and was recorded and not taken back by then.
 
+        Takes how far event times may lie in the future, and when each file of the input was first read, as receipts tell.
         Raises KeyringError without a key that their tokens were made with.
         """
         seen = {row.id: row for row in self.rows if row.recorded_at <= when and row.kind in ERASING}
         standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
-        return Erased.of((Tombstone(row.tenant_id, row.at, row.subject, row.field) for row in standing), self.keys)
+        found = Erased.of((_tombstone(row, future) for row in standing), self.keys)
+        latest = {name: microseconds_of(read + future) for name, read in files.items()}
+        return None if found is None else replace(found, files=latest)
 
     @property
     def fields(self) -> frozenset[str]:

@@ -64,22 +64,29 @@ class BatchFacts:
             return everywhere(True, self, RECORD)
         return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
 
-    def gone(self, erased: Erased) -> pa.BooleanArray | None:
-        """Per record: whether its tenant or its subject was erased after it happened; None where nobody was."""
-        tenants = self._tenants()
+    def gone(self, erased: Erased, source: str | None = None) -> pa.BooleanArray | None:
+        """Per record: whether its tenant or its subject was erased after it happened; None where nobody was.
+
+        Takes the name of the file that the records were read from: those of a file that was read before count as that old.
+        """
+        tenants, latest = self._tenants(), erased.files.get(source or "")
         if tenants is None:
             return None
-        found = [erased.gone(tenants, self._subjects(), self.times())]
-        found += [self._gone_by(name, each, tenants) for name, each in erased.others.items()]
+        times = self.times()
+        times = times if times is None or latest is None else _at_most(times, latest)
+        found = [erased.gone(tenants, self._subjects(), times)]
+        found += [self._gone_by(name, each, tenants, times) for name, each in erased.others.items()]
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
 
-    def _gone_by(self, name: str, erased: Erased, tenants: pa.Array) -> pa.BooleanArray | None:
+    def _gone_by(
+        self, name: str, erased: Erased, tenants: pa.Array, times: pa.TimestampArray | None
+    ) -> pa.BooleanArray | None:
         """The same of those who are named by another field: one that stands anywhere in a record is enough."""
         declared = self.policy.fields.get(name)
         if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
             return None
-        found, times = self.leaf(declared.pointer), self.times()
+        found = self.leaf(declared.pointer)
         rows = rows_of(found, self.raw.num_rows)
         gone = erased.gone(
             tenants.take(pa.array(rows)), found.values, None if times is None else times.take(pa.array(rows))
@@ -162,6 +169,12 @@ def _settings(gate: All) -> list[Feature | Level]:
 
 def _closing(opens: pa.BooleanArray) -> pa.BooleanArray | None:
     return None if opens.true_count == len(opens) else pc.invert(opens)
+
+
+def _at_most(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
+    """The times, none later than this, in microseconds since 1970."""
+    limit = latest * PER_SECOND[times.type.unit] // 1_000_000
+    return pc.min_element_wise(times.view(pa.int64()), limit, skip_nulls=False).view(times.type)
 
 
 def _first(times: pa.TimestampArray) -> int | None:

@@ -53,7 +53,7 @@ class Gate:
         """The batch with gated records gone and gated values marked."""
         raw = batch.raw if self.corrected is None else self.corrected(batch.raw)
         facts = BatchFacts(raw, self.plan.policy, self.settings, self.at)
-        facts, counts = self._records(facts)
+        facts, counts = self._records(facts, batch.source)
         return Batch(
             raw=facts.raw,
             closed=dict(self._closed(facts)),
@@ -65,20 +65,20 @@ class Gate:
             counts=batch.counts + counts if counts.gated else batch.counts,
         )
 
-    def _records(self, facts: BatchFacts) -> tuple[BatchFacts, Counts]:
+    def _records(self, facts: BatchFacts, source: str | None) -> tuple[BatchFacts, Counts]:
         """The facts of the records that may be collected, and how many may not, by reason."""
         keep: pa.BooleanArray | None = None
         gated: dict[str, int] = {}
-        for reason, fine in self._reasons(facts):
+        for reason, fine in self._reasons(facts, source):
             still = fine if keep is None else pc.and_(keep, fine)
             gated[reason] = gated.get(reason, 0) + _true(keep, fine) - still.true_count
             keep = still
         counts = Counts({reason: number for reason, number in gated.items() if number})
         return (facts if keep is None or not counts.gated else facts.kept(keep)), counts
 
-    def _reasons(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
+    def _reasons(self, facts: BatchFacts, source: str | None) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per reason the records that it lets pass, in the order in which they are counted."""
-        gone = None if self.erased is None else facts.gone(self.erased)
+        gone = None if self.erased is None else facts.gone(self.erased, source)
         if gone is not None:
             yield "erased", pc.invert(gone)
         for retention in self.gates.retentions:

@@ -37,6 +37,12 @@ class Run:
         return self.receipt.kind in ("run", "replay") or self.receipt.from_ == "source"
 
     @property
+    def limits_future(self) -> bool:
+        """Whether the event times of its files were limited when they were read; older versions, whose receipts name no ledger,
+        did not limit them."""
+        return self.is_first and self.receipt.audit is not None and self.receipt.audit.ledger is not None
+
+    @property
     def place(self) -> str:
         """The receipt's path, relative to the output folder."""
         return f"{RUNS}/{self.folder.name}/receipt.json"

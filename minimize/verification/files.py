@@ -21,6 +21,7 @@ from minimize.verification.codes import found
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
 
 SUCCESS: Final = "_SUCCESS"
+ERASURES: Final = re.compile(r"erasures/[0-9a-f]{32}\.sealed")
 LOCK: Final = ".lock"
 IDENTITY: Final = ".id"
 IDENTITY_BYTES: Final = 33
@@ -107,7 +108,7 @@ def _strange_objects(output: Remote, known: set[str]) -> Iterator[Finding]:
     for path, size in sorted(output.sizes().items()):
         parts = PurePosixPath(path).parts
         marks = parts[-1] == SUCCESS and len(parts) > 1 and size == 0
-        ours = path == f"{RUNS}/{IDENTITY}" or (parts[0] == RUNS and len(parts) > 2)
+        ours = path == f"{RUNS}/{IDENTITY}" or (parts[0] == RUNS and len(parts) > 2) or ERASURES.fullmatch(path)
         if path not in known and not marks and not ours:
             yield found("V014", "no receipt put this file in force", file=path)
 
@@ -129,7 +130,7 @@ def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
             path = (Path(folder) / name).relative_to(output).as_posix()
             if name == SUCCESS and _is_empty(output / path):
                 continue
-            if path not in known:
+            if path not in known and not ERASURES.fullmatch(path):
                 yield found("V014", "no receipt put this file in force", file=path)
 
 

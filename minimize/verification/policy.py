@@ -27,6 +27,7 @@ _LONE: Final[Mapping[str, str]] = {
 """The parameter that a lone value stands for."""
 
 
+_A_DAY: Final = 86_400 * 10**9
 _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -93,6 +94,8 @@ class PolicyView:
     time: Pointer | None
     retention: int | None
     """Nanoseconds."""
+    future: int
+    """How far an event time may lie after the time of the run, in nanoseconds."""
     fields: Mapping[Pointer, FieldView]
     never: tuple[str, ...]
     features: Mapping[str, int] = field(default_factory=dict)
@@ -149,6 +152,7 @@ def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> Po
         subject=_pointer(raw.get("subject")),
         time=_pointer(raw.get("time")),
         retention=_nanoseconds(raw.get("retention")),
+        future=_nanoseconds(raw.get("future")) or _A_DAY,
         fields={view.pointer: view for view in views},
         never=tuple(_text(each) for each in raw.get("never") or ()),
         features={str(name): long for name, each in (raw.get("features") or {}).items() if (long := _kept_for(each))},

@@ -85,11 +85,13 @@ class _Partition:
 
     def _values(self, file: pq.ParquetFile, place: str) -> Iterator[Finding]:
         leaves = self._leaves(file.schema_arrow)
-        retention, past = Retention(self.policy, self.run.retention or self.policy, self.run.receipt.at), 0
+        retention = Retention(self.policy, self.run.retention or self.policy, self.run.receipt.at)
+        past = ahead = 0
         outlived: Counter[Pointer] = Counter()
         subject = self.policy.subject if self.policy.subject in leaves else None
         for batch in file.iter_batches(_BATCH):
             past += retention.past(batch, leaves)
+            ahead += retention.ahead(batch, leaves) if self.run.limits_future else 0
             outlived.update(retention.outlived(batch, leaves))
             for pointer in leaves:
                 values = at(batch, pointer).values
@@ -101,6 +103,8 @@ class _Partition:
             yield from self.judges[pointer].told(place)
         if past:
             yield found("V035", f"{past} distinct times are past the policy's retention", file=place)
+        if ahead:
+            yield found("V037", f"{ahead} distinct times are later than the policy's `future` allows", file=place)
         for pointer, count in outlived.items():
             message = f"{count} values are past the retention of their feature"
             yield found("V036", message, file=place, field=self.policy.fields[pointer].key)

@@ -1,4 +1,4 @@
-"""Whether rows or values are shown that were past their retention when they were written."""
+"""Whether rows or values are shown that were past their retention, or too far in the future, when they were written."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ class Retention:
         if time is None or self._limits.retention is None:
             return 0
         return sum(self._is_past(value, self._limits.retention) for (value,) in distinct([at(batch, time).values]))
+
+    def ahead(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> int:
+        """How many distinct times of this batch lie later than the time of writing and `future` allow."""
+        time, latest = self._time(leaves), self._written + self._policy.future
+        if time is None:
+            return 0
+        return sum(value is not None and value > latest for (value,) in distinct([at(batch, time).values]))
 
     def outlived(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> dict[Pointer, int]:
         """How many times are past of which a value of a feature stands, by field; nothing for those without any."""

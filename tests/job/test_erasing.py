@@ -16,7 +16,7 @@ from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.settings.erased import ErasedRows
 from minimize.switching import House as Places
-from tests.project import AT, BEFORE, Project, events
+from tests.project import AT, BEFORE, Project, event, events
 
 RECORDS = events(60)
 SOON = AT - timedelta(minutes=1)
@@ -140,3 +140,40 @@ def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> No
         erasing.check_still(book, erasing.People(ErasedRows(tuple(recorded(book)))))
         with pytest.raises(LedgerError):
             erasing.check_still(book, erasing.People())
+
+
+def at(hours: float, **changes: Any) -> dict[str, Any]:
+    """A record of a device, so many hours after the run."""
+    when = f"{AT + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
+    return event(4, **{"event_time": when, "tenant_id": "north", "device_id": "d4"} | changes)
+
+
+def test_an_erasure_reaches_as_far_into_the_future_as_the_policy(project: Project) -> None:
+    project.policy(future="3d")
+    project.records(RECORDS)
+    project.run()
+    tell(project, "erasure", "north", "d4", AT)
+    project.records([at(71), at(72), at(73), at(73, device_id="d5")], BEFORE)
+    receipt = project.run(date=BEFORE, at=AT + timedelta(hours=2))
+    assert (receipt.gated_by.erased, receipt.rows.written) == (2, 2)
+
+
+def test_a_file_that_was_read_before_an_erasure_brings_nothing_back(project: Project) -> None:
+    project.policy(future="1h")
+    project.records([*RECORDS, at(20), at(20, device_id="d5")])
+    assert project.run().quarantine.by_code == {"future_time": 2}
+    tell(project, "erasure", "north", "d4", AT)
+    receipt = project.run(at=AT + timedelta(days=1))
+    assert receipt.gated_by.erased == of(RECORDS, "north", "d4") + 1
+    project.records([at(20)], name="new")
+    assert project.run(at=AT + timedelta(days=1)).gated_by.erased == of(RECORDS, "north", "d4") + 1
+
+
+def test_a_file_that_was_read_later_does(project: Project) -> None:
+    project.policy(future="1h")
+    project.records(RECORDS)
+    project.run()
+    tell(project, "erasure", "north", "d4", AT)
+    project.records([at(20)], BEFORE)
+    for hours in (24, 25):
+        assert project.run(date=BEFORE, at=AT + timedelta(hours=hours)).gated_by.erased == 0

@@ -70,12 +70,13 @@ class Anew:
     def _before(self, dates: Dates, names: Sequence[str], on: str | None) -> Before:
         """The events, and where records of some dates went before what stands of aggregates."""
         if not any(lost_records(self.chain, each) for each in dates):
-            return Before((*self.asked.happened, *self.asked.earlier))
+            return Before((*self.asked.happened, *self.asked.earlier), self.asked.until)
         records = [each for each in self.plan.due if each.name == RECORDS and each.date in dates]
         takes = {event for event in self.asked.happened if any(self._takes(event, each) for each in records)}
         before = self.asked.earlier
         earlier = (*(event for event in self.asked.happened if event not in takes), *before)
-        return Before((*self.asked.happened, *before), earlier, {name: self._rows(name, on) for name in names})
+        rows = {name: self._rows(name, on) for name in names}
+        return Before((*self.asked.happened, *before), self.asked.until, earlier, rows)
 
     def _takes(self, event: Event, due: Due) -> bool:
         alone = replace(self.asked, events=(event,))

@@ -46,7 +46,7 @@ def before_of(written: Written, given: Given, on: str | None) -> tuple[Job, Sour
     day, receipt = day_of(on), written.receipt
     then = given.pipeline.model_copy(update={"policy": written.policy})
     found = replace(given.found, files={day: given.found.files[day]})
-    source = open_sources(then, found, given.shown, given.people.erased.fields)[day]
+    source = open_sources(then, found, given.shown, given.people.erased.fields, at=receipt.at)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).sound()
     return Job(plan, receipt.at, given.keys, **given.told(receipt.at)), source
 

@@ -24,6 +24,9 @@ WITHIN: Final[Mapping[Kind, timedelta]] = MappingProxyType(
     }
 )
 """How long after the event its data must be gone, at most."""
+ERASURE: Final[Kind] = "erasure"
+ALL_TIMES: Final = 2**63 - 1
+"""Up to which event time an event reaches that takes records whatever their event time, in microseconds since 1970."""
 _OF_SUBJECTS: Final = ("subject_left", "reset")
 
 

@@ -20,7 +20,7 @@ from minimize.governance.retention.given import load_events
 from minimize.governance.retention.kept import kept_events
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Open, Plan, opens, planned
-from minimize.governance.retention.written import Reading, Written, writers
+from minimize.governance.retention.written import Reading, Written, times_read, writers
 from minimize.io.published import receipts
 from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring, find_keyring
@@ -145,5 +145,5 @@ def resolved(
     now = moment(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = kept_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
-    asked = Asked(folder, job.policy, now, keyring, (*given, *kept))
+    asked = Asked(folder, job.policy, now, keyring, (*given, *kept), read=times_read(chain))
     return Expiry(asked, job, chain)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
 from minimize.aggregates.table import AggregateResult, AggregateTally
 from minimize.engines import local
 from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.counting import Groups, groups_of, is_safe, of_subjects
 from minimize.governance.retention.events import Event
-from minimize.governance.retention.recompute import Before, Recomputed, as_then, keeping, only, same_rows
+from minimize.governance.retention.recompute import Before, Recomputed, UntilOn, as_then, keeping, only, same_rows
 from minimize.governance.retention.recompute import Without as Left
 from minimize.governance.retention.written import Written
 from minimize.io.base import Source
@@ -42,9 +43,12 @@ class Day:
         plan = replace(self.job.plan, aggregates={self.name: counted})
         return groups_of(self._settled(replace(self.job, plan=plan), sources).table.to_pylist())
 
-    def without(self, events: Sequence[Event], policy: Policy, keys: Keyring) -> Sources:
+    def without(self, events: Sequence[Event], policy: Policy, keys: Keyring, until: UntilOn) -> Sources:
         """Its batches without the records that events take."""
-        return {when: Left(each, keeping(policy, events, each, keys)) for when, each in self.sources.items()}
+        return {
+            when: Left(each, keeping(policy, events, each, keys, partial(until, on=when.isoformat())))
+            for when, each in self.sources.items()
+        }
 
     def _settled(self, job: Job, sources: Sources) -> AggregateResult:
         first, *others = self._tallies(replace(job, plan=only(job, [self.name])), sources)
@@ -73,10 +77,10 @@ def day_recomputed(
         return None
     keys = next(iter(batches.values())).keys
     day = Day(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
-    left = day.without(known.events, written.policy, keys)
+    left = day.without(known.events, written.policy, keys, known.until)
     bases = [day.sources]
     if known.standing is not None:
-        both = [day.sources, day.without(known.earlier, written.policy, keys)]
+        both = [day.sources, day.without(known.earlier, written.policy, keys, known.until)]
         bases = [base for base in both if same_rows(day.table(base), known.standing[name])]
     new, below = day.subjects(left), day.job.plan.aggregates[name].definition.below
     if not bases or not all(is_safe(day.subjects(base), new, below) for base in bases):

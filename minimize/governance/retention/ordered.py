@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
 from minimize.governance.retention.clock import Clock
-from minimize.governance.retention.events import Event
+from minimize.governance.retention.events import ALL_TIMES, ERASURE, Event
 from minimize.governance.retention.forms import Column, pinned, rotations
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.personal import Reduced, owner_of, reduced
 from minimize.governance.retention.rules import Rules, fields_of
 from minimize.governance.retention.sure import is_shown
 from minimize.governance.retention.tokens import Batches, recognized
-from minimize.governance.retention.whose import Named, Whose
+from minimize.governance.retention.whose import Named, Until, Whose, by_event_time
 from minimize.governance.retention.written import Written
 from minimize.io.places import place_of
 from minimize.io.stored import Stored, coded
@@ -38,6 +39,7 @@ class Asked:
 
     ages     whether what is past its retention goes, too; a deletion looks at events alone
     earlier  events that were carried out before: nobody is looked for because of them, but aggregates were counted without them
+    read     per batch date when its records were read from their source
     """
 
     output: Place
@@ -47,6 +49,7 @@ class Asked:
     events: tuple[Event, ...] = ()
     ages: bool = True
     earlier: tuple[Event, ...] = ()
+    read: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
 
     @property
     def kms(self) -> Kms:
@@ -60,8 +63,21 @@ class Asked:
             return _of_aggregate(self, written, name, born)
         then, schema = written.policy, stored.whole
         orders = Orders(then, self._rules(then, schema), self.at, Clock.of(then, schema), born)
-        events = _reaching(self.happened, orders.clock, stored)
+        on = place_of(stored.path)[1]
+        events = _reaching(self.happened, orders.clock, stored, partial(self.until, on=on))
         return _with_events(orders, stored, events, self) if events else orders
+
+    def until(self, event: Event, on: str | None) -> int:
+        """Up to which event time an event reaches in the records of a batch date, in microseconds since 1970.
+
+        An erasure takes everything that was read before it, and of what was read later what happened up to its time plus the
+        policy's `future`. Other events reach up to the time at which they happened.
+        """
+        if event.kind != ERASURE:
+            return by_event_time(event)
+        if on not in self.read or self.read[on] <= event.at:
+            return ALL_TIMES
+        return microseconds_of(event.at + self.today.future)
 
     def batches(self, stored: Stored) -> Batches:
         """The batches of a file, of some columns alone; texts come as dictionaries."""
@@ -97,14 +113,15 @@ def _times(written: Written, name: str) -> Iterator[tuple[str, str | None]]:
             yield column, unit
 
 
-def _reaching(events: Sequence[Event], clock: Clock | None, stored: Stored) -> list[Event]:
-    """The events that something in a file may have happened before."""
+def _reaching(events: Sequence[Event], clock: Clock | None, stored: Stored, until: Until) -> list[Event]:
+    """The events that reach something in a file."""
     bounds = None if clock is None else clock.bounds(stored)
-    return [event for event in events if bounds is None or bounds[0] <= microseconds_of(event.at)]
+    return [event for event in events if bounds is None or bounds[0] <= until(event)]
 
 
 def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], asked: Asked) -> Orders:
     policy, pointers, keys = orders.policy, orders.rules.pointers, asked.keys
+    until = partial(asked.until, on=place_of(stored.path)[1])
     tenant, subject = named_in(policy, orders.rules, orders.clock, stored, keys)
     plain = [event for event in events if event.named_by is None]
     found = recognized(plain, tenant, subject, asked.batches(stored), keys)
@@ -114,7 +131,7 @@ def _with_events(orders: Orders, stored: Stored, events: Sequence[Event], asked:
     touched = {} if owner is None else dict(_reduced(policy, pointers, owner))
     return replace(
         orders,
-        erased=Whose.of(erasing, tenant, subject, found),
+        erased=Whose.of(erasing, tenant, subject, found, until),
         handed=Whose.of(handing, tenant, subject, found) if touched else Whose(),
         reduced=touched,
         others=tuple(_by_others(orders, stored, events, asked)),
@@ -129,7 +146,7 @@ def _by_others(orders: Orders, stored: Stored, events: Sequence[Event], asked: A
         tenant, own = named_in(policy, orders.rules, orders.clock, stored, keys, name)
         mine = [event for event in events if event.named_by == name]
         found = recognized(mine, tenant, own, asked.batches(stored), keys)
-        yield Whose.of(mine, tenant, own, found)
+        yield Whose.of(mine, tenant, own, found, partial(asked.until, on=place_of(stored.path)[1]))
 
 
 def _reduced(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Iterator[tuple[str, Reduced]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from minimize.governance.retention.counting import Groups, before_of, is_safe, s
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import AS_IT_CAME
 from minimize.governance.retention.tokens import recognized
-from minimize.governance.retention.whose import Named, Whose
+from minimize.governance.retention.whose import Named, Until, Whose
 from minimize.governance.retention.written import PIPELINE, Written
 from minimize.io.base import Chunk, Part, Source
 from minimize.io.base import Written as File
@@ -35,6 +36,14 @@ from minimize.techniques.periods import starts
 from minimize.techniques.truncate_time import TruncateTime
 
 Keeps = Callable[[pa.RecordBatch], Bools]
+
+
+class UntilOn(Protocol):
+    """Up to which event time an event reaches in the records of a batch date, in microseconds since 1970."""
+
+    def __call__(self, event: Event, on: str | None) -> int:
+        """The last instant."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +70,13 @@ class Before:
     """What is known of a date before an expiry.
 
     events    all that happened
+    until     up to which event time an event reaches in the records of a batch date
     earlier   those of which no record stands any more: they were carried out, or are about nobody of this date
     standing  the rows that stand of each aggregate, where records went before
     """
 
     events: Sequence[Event]
+    until: UntilOn
     earlier: Sequence[Event] = ()
     standing: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
 
@@ -83,9 +94,11 @@ def recomputed(
     if then is None:
         return
     before, source = then
-    left = Without(source, keeping(written.policy, known.events, source, given.keys))
+    until = partial(known.until, on=on)
+    left = Without(source, keeping(written.policy, known.events, source, given.keys, until))
     new, wanted = subjects(before, left), [name for name in names if before.plan.aggregates[name].late is None]
-    bases = {name: _bases(before, written, source, name, known, given.keys) for name in wanted}
+    earlier = Without(source, keeping(written.policy, known.earlier, source, given.keys, until))
+    bases = {name: _bases(before, source, earlier, name, known) for name in wanted}
     good = [name for name in wanted if _is_safe(before, name, bases[name], new)]
     if good:
         outcome = local.run(replace(before, plan=only(before, good)), left, None, Unkept())
@@ -107,12 +120,11 @@ def _is_safe(job: Job, name: str, bases: Sequence[Source], new: Mapping[str, Gro
     return bool(bases) and all(is_safe(subjects(job, base)[name], new[name], below) for base in bases)
 
 
-def _bases(job: Job, written: Written, source: Source, name: str, known: Before, keys: Keyring) -> list[Source]:
-    """What an aggregate that stands may have been counted from."""
+def _bases(job: Job, source: Source, earlier: Source, name: str, known: Before) -> list[Source]:
+    """What an aggregate that stands may have been counted from: the source, or what earlier events left of it."""
     if known.standing is None:
         return [source]
-    without = Without(source, keeping(written.policy, known.earlier, source, keys))
-    return [base for base in (source, without) if _gives(job, base, name, known.standing[name])]
+    return [base for base in (source, earlier) if _gives(job, base, name, known.standing[name])]
 
 
 def _gives(job: Job, source: Source, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -150,11 +162,12 @@ class AsItComes:
         return [frozenset({value}) for value, _ in pairs]
 
 
-def keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring) -> Keeps:
-    """Which records of a source are left after events."""
+def keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring, until: Until) -> Keeps:
+    """Which records of a source are left after events, each of which reaches up to some event time."""
     erasing = [event for event in events if event.kind != "became_personal"]
     names = {event.named_by for event in erasing} & {None, *policy.fields}
-    going = [_going(policy, name, [each for each in erasing if each.named_by == name], source, keys) for name in names]
+    by = {name: [each for each in erasing if each.named_by == name] for name in names}
+    going = [_going(policy, name, mine, source, keys, until) for name, mine in by.items()]
 
     def left(batch: pa.RecordBatch) -> Bools:
         oldest = _oldest(policy, batch)
@@ -164,13 +177,15 @@ def keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyri
     return left
 
 
-def _going(policy: Policy, by: str | None, events: Sequence[Event], source: Source, keys: Keyring) -> Whose:
+def _going(
+    policy: Policy, by: str | None, events: Sequence[Event], source: Source, keys: Keyring, until: Until
+) -> Whose:
     """Whose records of a source go, of those who are named by one field; None for the subject."""
     tenant, subject = (
         None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, by or policy.subject)
     )
     found = recognized(events, tenant, subject, lambda _: _batches(source), keys)
-    return Whose.of(events, tenant, subject, found)
+    return Whose.of(events, tenant, subject, found, until)
 
 
 def _batches(source: Source) -> Iterator[pa.RecordBatch]:

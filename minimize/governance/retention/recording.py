@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.errors import ConfigurationError, PolicyError
+from minimize.errors import SYSTEM, ConfigurationError, MinimizeError, PolicyError
 from minimize.governance.retention.events import WITHIN, wrong
 from minimize.governance.retention.kept import Forms, forms_in
 from minimize.governance.retention.known import Told, forms_told
+from minimize.io.history import has_runs
+from minimize.job.erasure_list import store
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
 from minimize.receipt import time_text
-from minimize.stores import Place, output_at
+from minimize.stores import Place, output_at, written
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:
     from minimize.ledger.happened import Happened
     from minimize.ledger.ledger import Ledger
 
+log = logging.getLogger("minimize")
 SHORT: Final = 8
 """Letters of an event's name that are enough to say which is meant."""
 DEVICES: Final = "a device becomes personal, and it is named by the policy's subject"
@@ -91,7 +95,23 @@ def add_events(
         told = _told(wishes, now, seen_outputs(ledger, house), keys)
         rows = [_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
         new = _recorded(ledger, rows, before, keys, actor, allowed)
+        _store_lists(ledger, seen_outputs(ledger, house)(), keys)
     return tuple(Kept(row, fresh, each.missed) for row, fresh, each in zip(rows, new, told, strict=True))
+
+
+def _store_lists(ledger: Ledger, outputs: Iterable[Place], keys: Keyring) -> None:
+    """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
+    from minimize.ledger.happened import recorded
+
+    rows = recorded(ledger)
+    for output in outputs:
+        try:
+            if has_runs(output):
+                store(output, rows, keys)
+        except (MinimizeError, OSError) as error:
+            code = error.code if isinstance(error, MinimizeError) else SYSTEM
+            message = "the list of erasures could not be stored with %s (%s); its next run stores it"
+            log.warning(message, written(output), code, extra={"code": "W030"})
 
 
 def _check(wish: Wish) -> None:
@@ -128,7 +148,9 @@ def withdraw_event(name: str, house: House, now: datetime, *, allowed: Allowed |
             message = "no event has that name" if not named else "more than one event has that name"
             raise ConfigurationError(message, hint=f"`minimize events list` shows them; {SHORT} letters or more")
         row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
-        return Kept(row, _recorded(ledger, [row], rows, keys, actor, allowed)[0])
+        kept = Kept(row, _recorded(ledger, [row], rows, keys, actor, allowed)[0])
+        _store_lists(ledger, seen_outputs(ledger, house)(), keys)
+        return kept
 
 
 def listed(house: House, *, tenant: str | None = None, history: bool = False) -> list[Kept]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -20,6 +20,15 @@ from minimize.settings.rows import microseconds_of
 
 Codes = npt.NDArray[np.int64]
 NOBODY = -1
+
+
+Until = Callable[[Event], int]
+"""Up to which event time an event reaches in a file, in microseconds since 1970."""
+
+
+def by_event_time(event: Event) -> int:
+    """An event reaches up to the time at which it happened."""
+    return microseconds_of(event.at)
 
 
 Pair = tuple[str, str]
@@ -91,14 +100,16 @@ class Whose:
         tenant: Named | None,
         subject: Named | None,
         recognized: Mapping[Event, Found] = MappingProxyType({}),
+        until: Until = by_event_time,
     ) -> Whose:
-        """The events of one kind of effect, for one file. Takes what was recognized there of those that the ledger tells of."""
+        """The events of one kind of effect, for one file. Takes what was recognized there of those that the ledger tells of, and
+        up to which event time each reaches."""
         wide: dict[str, int] = {}
         own: dict[tuple[str, str | None], int] = {}
         forms = _Forms.of(events, tenant, subject)
         pairs = {event: forms.found(event, recognized) for event in events}
         for event, found in pairs.items():
-            at = microseconds_of(event.at)
+            at = until(event)
             for form, of in found or ():
                 if event.is_of_subject:
                     own[form, of] = max(at, own.get((form, of), UNKNOWN))

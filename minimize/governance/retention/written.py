@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
 from minimize.errors import OutputError
 from minimize.io.history import RUNS
 from minimize.job.leaving import LEFT
+from minimize.job.pending import READING
 from minimize.policy.faults import Faults
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
@@ -91,6 +93,18 @@ class Written:
                 hint="`minimize verify` checks all files",
             )
         return content
+
+
+def times_read(receipts: Iterable[Receipt]) -> dict[str | None, datetime]:
+    """Per batch date (None for an output without dates) when the records that stand were read from their source.
+
+    What rewrites files afterwards reads no source. The earlier of the two times that a receipt has counts.
+    """
+    found: dict[str | None, datetime] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
+        if receipt.kind in READING or receipt.from_ == "source":
+            found |= dict.fromkeys(receipt.dates or (None,), min(receipt.at, receipt.finished))
+    return found
 
 
 def writers(receipts: Iterable[Receipt]) -> dict[str, Receipt]:

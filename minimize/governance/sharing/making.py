@@ -54,7 +54,7 @@ def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants, gone: E
         memos_of(whole),
         aside=Aside(find_budget(asked.folder)),
         bound=None if deduplicates(whole) else bound.stages,
-        erased=gone.at(asked.at),
+        erased=gone.at(asked.at, whole.policy.future),
     )
     source = AgreedSource(planned.source, tenants)
     schema = bound.schema if planned.joined is None else Prepared.of(plan, keys).schema

@@ -21,15 +21,17 @@ from minimize.governance.retention.kept import kept_events
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recording import Wish, add_events
+from minimize.governance.retention.written import times_read
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.deletion import Deletion, Recalls, outcome, portions
-from minimize.governance.subjects.finding import Blind, Held, Search
+from minimize.governance.subjects.finding import Blind, Found, Held, Search
 from minimize.governance.subjects.meant import behind, check_fields, check_tenants
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
 from minimize.governance.subjects.requests import SHORT, begun, due_of, step_of, taken_down
 from minimize.governance.subjects.rescan import hidden
 from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.published import receipts
+from minimize.job.erasure_list import store
 from minimize.keys import Keyring
 from minimize.ledger import actor_of
 from minimize.ledger.ledger import Ledger
@@ -116,6 +118,7 @@ class _Deleting:
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
         try:
+            self._store_lists()
             for output in self.found:
                 made.extend(self._carried_out(output, plan))
             self._check(plan.whose, made)
@@ -150,14 +153,30 @@ class _Deleting:
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in made for one in each.outputs.values() for file in one.files]
         left |= set(hidden(now, new, self.keys, {each.field for each in whose if each.field is not None}))
+        left |= {held.file.path for each in whose for held in self._search(each).over(now) if self._goes(held, each)}
         if left:
             hint = "a run may have published meanwhile: the same command goes on"
             raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
+
+    def _goes(self, held: Found, subject: Subject) -> bool:
+        """Whether records that a search found are part of the request; what was collected of the subject since is not."""
+        if not isinstance(held, Held):
+            return False
+        asked = self._expiry(held.output, ())[0].asked
+        return held.since is None or held.since <= asked.until(self._event(subject), held.date)
 
     def _told_of(self, whose: Sequence[Subject]) -> None:
         """Puts down that they are gone, so that no run brings them back."""
         wishes = [Wish(str(each.tenant), KIND, each.id, self._until(each), each.field) for each in whose]
         add_events(wishes, replace(self.house, keys=self.keys), self.now)
+
+    def _store_lists(self) -> None:
+        """Stores the erasures with every output. Raises OutputError: a request is not done before."""
+        from minimize.ledger.happened import recorded
+
+        rows = recorded(self.ledger)
+        for output in self.found:
+            store(output.folder, rows, self.keys)
 
     def _request(self, subject: Subject, recalls: Recalls) -> Request:
         """The request of a subject that is to be gone on with, else a new one."""
@@ -178,7 +197,10 @@ class _Deleting:
     def _expiry(self, output: Output, events: Sequence[Event]) -> tuple[Expiry, Pipeline]:
         job = output.pipeline_of_today()
         known = tuple(each for each in kept_events(self.ledger.address, self.keys, events) if each.kind == KIND)
-        asked = Asked(output.folder, job.policy, self.now, self.keys, tuple(events), ages=False, earlier=known)
+        read = times_read(output.chain)
+        asked = Asked(
+            output.folder, job.policy, self.now, self.keys, tuple(events), ages=False, earlier=known, read=read
+        )
         return Expiry(asked, job, output.chain, output.reading), job
 
     def _event(self, subject: Subject) -> Event:

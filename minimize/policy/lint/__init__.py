@@ -29,7 +29,9 @@ __all__ = [
     "worst",
 ]
 
-_OF_THE_WHOLE = frozenset({"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042"})
+_OF_THE_WHOLE = frozenset(
+    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045"}
+)
 """What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
 
 _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
@@ -43,6 +45,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     settings.sources,
     settings.gates,
     settings.retention,
+    settings.future,
     settings.rows,
     conditions.reads,
     conditions.values,

@@ -16,6 +16,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.policies import NAME
 
 LONGEST = timedelta(days=30)
+FURTHEST = timedelta(days=7)
 
 
 def features(subject: Subject) -> Iterator[Finding]:
@@ -84,6 +85,17 @@ def retention(subject: Subject) -> Iterator[Finding]:
         if policy.retention is not None and longest > policy.retention:
             message = f"the feature `{name}` is kept for longer than the records that hold it"
             yield subject.finding("L043", message, at=f"features.{name}")
+
+
+def future(subject: Subject) -> Iterator[Finding]:
+    """L044, L045: how far in the future an event time may lie."""
+    policy = subject.policy
+    if policy.future > FURTHEST:
+        hint = "clocks of devices are rarely ahead by more than a day: say `future: 24h`"
+        yield subject.finding("L044", f"`future` is {policy.future.days} days", at="future", hint=hint)
+    if policy.time is None and ("future",) in policy.lines:
+        message = "`future` limits the event time, and the policy names none"
+        yield subject.finding("L045", message, at="future", hint="say `time: FIELD`")
 
 
 def rows(subject: Subject) -> Iterator[Finding]:

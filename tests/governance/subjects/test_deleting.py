@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from minimize.governance.subjects import deleting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.project import BEFORE, DAY, Builds, Project, events
+from tests.project import BEFORE, DAY, Builds, Project, event, events
 
 NOW = datetime.now(UTC)
 RECORDS = events(120)
@@ -209,3 +210,75 @@ def test_a_tenant_that_nothing_names_is_noticed(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"names the tenant nroth .*is it spelled so"):
         deleted(filled, Subject("d3", "nroth"))
     assert deleted(filled, Subject("d3", "nroth"), unseen=True).rows == 0
+
+
+def in_days(days: float, device: str = "d3") -> dict[str, Any]:
+    when = f"{NOW + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+    return event(1, tenant_id="north", device_id=device, event_time=when)
+
+
+@pytest.fixture(name="ahead")
+def _ahead(project: Project) -> Project:
+    """An output that holds records of the future."""
+    project.policy(future="52w")
+    project.pipeline(aggregates=None)
+    project.records([*RECORDS, in_days(100), in_days(100, "d4")])
+    run(project)
+    return project
+
+
+def test_a_record_of_the_future_goes_with_the_others(ahead: Project) -> None:
+    ahead.policy(future="1h")
+    assert deleted(ahead, D3).rows == count(RECORDS, D3) + 1
+    assert view([D3], places(ahead), NOW)[0].rows == 0
+    assert len(ahead.rows()) == len(RECORDS) - count(RECORDS, D3) + 1
+
+
+def test_a_record_of_the_future_does_not_come_back_with_its_file(ahead: Project) -> None:
+    deleted(ahead, D3)
+    ahead.policy(future="1h")
+    assert run(ahead).gated_by.erased == count(RECORDS, D3)
+    ahead.policy(future="52w")
+    assert run(ahead).gated_by.erased == count(RECORDS, D3) + 1
+
+
+def test_a_whole_tenant_goes_with_its_records_of_the_future(ahead: Project) -> None:
+    deleted(ahead, Subject(None, "north"))
+    assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
+
+
+def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request failed, the subject came back, and the request is gone on with."""
+    project.policy(future="1h")
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    run(project)
+    with monkeypatch.context() as patch:
+        patch.setattr(room._Deleting, "_carried_out", lambda *given: iter(()))
+        with pytest.raises(CheckFailed):
+            deleted(project, D3)
+    later = NOW + timedelta(hours=3)
+    project.records([{**in_days(0.1), "event_time": f"{later:%Y-%m-%dT%H:%M:%SZ}"}], BEFORE)
+    run(project, date=BEFORE, at=later, output=project.out)
+    done = delete([D3], places(project), later, yes=True)
+    assert done.rows == count(RECORDS, D3)
+    assert view([D3], places(project), later)[0].rows == 1
+    with open_ledger(find_ledger(project.folder / "house.db")) as book:
+        assert [each.last.state for each in statuses(book)] == ["done"]
+
+
+def test_a_request_is_not_done_while_a_search_finds_a_record(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room._Deleting, "_carried_out", lambda *given: iter(()))
+    monkeypatch.setattr(room._Deleting, "_expiry", nothing_due(room._Deleting._expiry))
+    with pytest.raises(CheckFailed):
+        deleted(filled, D3)
+
+
+def nothing_due(expiry: Any) -> Any:
+    """An expiry that overlooks what is due."""
+
+    def found(self: Any, *given: Any) -> Any:
+        made, job = expiry(self, *given)
+        return replace(made, chain=()) if given[1] else made, job
+
+    return found

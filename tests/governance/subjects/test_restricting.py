@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -41,3 +41,15 @@ def test_what_could_not_be_exported_is_not_deleted(project: Project, places: Pla
     with pytest.raises(OutputError):
         restrict([D3], project.folder / "export", places, datetime.now(UTC))
     assert view([D3], places, datetime.now(UTC))[0].rows == OF_D3
+
+
+def test_a_record_of_the_future_is_exported_and_deleted(project: Project) -> None:
+    project.policy(future="52w")
+    project.pipeline(aggregates=None)
+    future = f"{datetime.now(UTC) + timedelta(days=100):%Y-%m-%dT%H:%M:%SZ}"
+    project.records([*RECORDS, {**RECORDS[0], "device_id": "d3", "tenant_id": "north", "event_time": future}])
+    project.run(at=None, output=None)
+    places = Places(project.out / "ledger.db", keys=project.keys)
+    (exported,), deletion = restrict([D3], project.folder / "export", places, datetime.now(UTC))
+    assert (exported.rows, deletion.rows) == (OF_D3 + 1, OF_D3 + 1)
+    assert view([D3], places, datetime.now(UTC))[0].rows == 0

@@ -1,0 +1,200 @@
+"""Erasures are stored with every output, sealed, and a run honours them whatever its ledger has."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError, KeyringError, OutputError
+from minimize.governance.retention.recording import Wish, add_event, withdraw_event
+from minimize.governance.subjects import Subject, delete, statuses
+from minimize.job import erasure_list
+from minimize.job.erasure_list import FOLDER, store, stored
+from minimize.keys import Keyring
+from minimize.keys.create import add_key
+from minimize.ledger import find_ledger
+from minimize.ledger.happened import recorded
+from minimize.ledger.ledger import open_ledger
+from minimize.switching import House as Places
+from tests.project import AT, Builds, Project, command, events
+
+RECORDS = events(60)
+SOON = AT - timedelta(minutes=1)
+D4 = Subject("d4", "north")
+OF_D4 = sum((each["tenant_id"], each["device_id"]) == ("north", "d4") for each in RECORDS)
+
+
+def published(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(ledger=project.folder / "house.db")
+    project.run(ledger=project.folder / "house.db", output=project.folder / "other")
+
+
+@pytest.fixture(name="project")
+def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    shutil.rmtree(project.out)
+    return builds.fill(project, published)
+
+
+def places(project: Project) -> Places:
+    return Places(project.folder / "house.db", keys=project.keys)
+
+
+def outputs(project: Project) -> list[Path]:
+    return [project.out, project.folder / "other"]
+
+
+def listed(output: Path, project: Project) -> list[tuple[str, str | None, str]]:
+    return [(row.tenant_id, row.subject, row.kind) for row in stored(output, Keyring.load(project.keys))]
+
+
+def lists(output: Path) -> list[Path]:
+    return sorted((output / FOLDER).iterdir()) if (output / FOLDER).is_dir() else []
+
+
+def tell(project: Project, kind: str, subject: str | None = "d4") -> str:
+    return add_event(Wish("north", kind, subject, SOON), places(project), SOON).row.id
+
+
+def test_a_deletion_is_stored_with_every_output(project: Project) -> None:
+    delete([D4], places(project), AT, yes=True)
+    for output in outputs(project):
+        ((tenant, token, kind),) = listed(output, project)
+        assert (tenant, kind) == ("north", "erasure")
+        assert token is not None
+        assert token.startswith("subject/1:")
+        minimize.verify(output, keys=project.keys)
+
+
+def test_nothing_of_it_is_readable(project: Project) -> None:
+    delete([D4], places(project), AT, yes=True)
+    (path,) = lists(project.out)
+    content = path.read_bytes()
+    (row,) = stored(project.out, Keyring.load(project.keys))
+    for text in ("north", "d4", str(row.subject), str(row.subject).partition(":")[2][:8]):
+        assert text.encode() not in content.partition(b"\n")[2]
+
+
+@pytest.mark.parametrize("kind", ["tenant_closed", "subject_left", "reset", "erasure"])
+def test_other_events_are_stored_too(project: Project, kind: str) -> None:
+    tell(project, kind, None if kind == "tenant_closed" else "d4")
+    assert [each[2] for each in listed(project.out, project)] == [kind]
+
+
+def test_a_device_that_became_personal_is_not_erased(project: Project) -> None:
+    tell(project, "became_personal")
+    assert lists(project.out) == []
+
+
+def forgets(project: Project) -> Path:
+    """A ledger of its own, which the output is continued with."""
+    ledger = project.folder / "new.db"
+    done = command("runs", "adopt-ledger", project.out, "--reason", "lost", "--ledger", ledger, "--keys", project.keys)
+    assert done.code == 0, done.err
+    return ledger
+
+
+def test_a_ledger_that_was_adopted_brings_nobody_back(project: Project) -> None:
+    delete([D4], places(project), AT, yes=True)
+    ledger = forgets(project)
+    assert project.run(ledger=ledger).gated_by.erased == OF_D4
+    assert project.run(ledger=ledger).gated_by.erased == OF_D4
+
+
+def test_a_ledger_from_a_backup_that_lacks_the_request_brings_nobody_back(project: Project) -> None:
+    """The subject was erased by an event that changed no file, so that the backup has the head that the receipts name."""
+    shutil.copy(project.folder / "house.db", project.folder / "backup.db")
+    tell(project, "erasure")
+    receipt = project.run(ledger=project.folder / "backup.db")
+    assert receipt.gated_by.erased == OF_D4
+
+
+def test_erasures_of_two_ledgers_add_up(project: Project) -> None:
+    delete([D4], places(project), AT, yes=True)
+    ledger = forgets(project)
+    add_event(Wish("south", "erasure", "d5", SOON), Places(ledger, keys=project.keys), SOON)
+    project.run(ledger=ledger)
+    assert [each[0] for each in listed(project.out, project)] == ["south", "north"]
+    assert len(lists(project.out)) == 1
+
+
+def test_an_event_that_was_taken_back_leaves_the_list(project: Project) -> None:
+    event = tell(project, "reset")
+    tell(project, "erasure", "d5")
+    withdraw_event(event, places(project), SOON)
+    assert [each[2] for each in listed(project.out, project)] == ["erasure"]
+    assert project.run(ledger=project.folder / "house.db").gated_by.erased > 0
+
+
+def test_an_output_that_comes_later_gets_the_list_with_its_first_run(project: Project) -> None:
+    tell(project, "erasure")
+    later = project.folder / "later"
+    project.run(ledger=project.folder / "house.db", output=later)
+    assert len(listed(later, project)) == 1
+
+
+def test_a_list_that_says_nothing_new_keeps_its_file(project: Project) -> None:
+    tell(project, "erasure")
+    before = lists(project.out)
+    project.run(ledger=project.folder / "house.db")
+    assert lists(project.out) == before
+
+
+def test_two_lists_that_were_written_at_once_both_count(project: Project) -> None:
+    tell(project, "erasure")
+    (one,) = lists(project.out)
+    first = one.read_bytes()
+    tell(project, "reset", "d5")
+    one.write_bytes(first)
+    assert len(lists(project.out)) == 2
+    assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
+    with open_ledger(find_ledger(project.folder / "house.db")) as ledger:
+        store(project.out, recorded(ledger), Keyring.load(project.keys))
+    assert len(lists(project.out)) == 1
+
+
+def test_a_list_is_sealed_with_the_newest_key_and_opens_after_a_rotation(project: Project) -> None:
+    tell(project, "erasure")
+    add_key(project.keys, "subject", now=AT)
+    assert project.run(ledger=project.folder / "house.db").gated_by.erased == OF_D4
+    (path,) = lists(project.out)
+    assert path.read_bytes().startswith(b"subject/2\n")
+    assert len(listed(project.out, project)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"subject/1\n", b"subject/1\nnonsense", b"nothing of the kind"])
+def test_a_list_that_does_not_open_stops_a_run(project: Project, content: bytes) -> None:
+    tell(project, "erasure")
+    (path,) = lists(project.out)
+    path.write_bytes(content)
+    with pytest.raises(OutputError):
+        project.run(ledger=project.folder / "house.db")
+
+
+def test_a_list_of_another_keyring_stops_a_run(project: Project) -> None:
+    tell(project, "erasure")
+    (path,) = lists(project.out)
+    path.write_bytes(path.read_bytes().replace(b"subject/1\n", b"subject/7\n"))
+    with pytest.raises(KeyringError):
+        project.run(ledger=project.folder / "house.db")
+
+
+def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: Any) -> None:
+        raise OSError(28, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure_list, "write_file", fails)
+        with pytest.raises(ConfigurationError):
+            delete([D4], places(project), AT, yes=True)
+    with open_ledger(find_ledger(project.folder / "house.db")) as ledger:
+        assert [each.last.state for each in statuses(ledger)] == ["failed"]
+    delete([D4], places(project), AT + timedelta(minutes=1), yes=True)
+    assert len(listed(project.out, project)) == 1
