@@ -27,9 +27,11 @@ HOUSE_KEYS: Final = (
 
 
 def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
-    """The nearest `minimize.yaml` upwards from a folder, else from the current one; each folder's `pipelines/` counts."""
-    starts = ([start] if start is not None else []) + [Path.cwd()]
-    candidates = (path for each in starts for path in _upwards(Path(os.path.abspath(each))))
+    """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; each folder's `pipelines/` counts.
+
+    The current folder does not count, unless a command names neither a pipeline nor an output on disk (None).
+    """
+    candidates = _upwards(Path.cwd() if start is None else Path(os.path.abspath(start)))
     return next((path for path in candidates if path.is_file()), None)
 
 

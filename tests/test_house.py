@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from minimize.house import house_line
+from minimize.governance.incidents.contacts import find_contacts
+from minimize.house import house_file, house_line
+from minimize.keys import find_keyring
+from minimize.ledger import find_ledger
 
 
 def test_a_word_is_what_the_file_says_now(tmp_path: Path) -> None:
@@ -24,3 +27,33 @@ def test_what_is_no_mapping_of_texts_is_no_text(tmp_path: Path, text: str) -> No
     for _ in range(2):
         with pytest.raises(ValueError, match="is no text"):
             house_line(house, "ledger")
+
+
+@pytest.fixture(name="tree")
+def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without a configuration; the current one, elsewhere, has another."""
+    for name in ("house/pipelines/p", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "elsewhere" / "minimize.yaml").write_text("ledger: wrong.db\nkeys: wrong.keys\ncontacts: wrong.csv\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "house" / "pipelines" / "p"
+
+
+def test_the_configuration_of_a_folder_is_upwards_from_it(tree: Path) -> None:
+    (tree.parents[1] / "minimize.yaml").write_text("ledger: right.db\n")
+    assert house_file(tree) == tree.parents[1] / "minimize.yaml"
+    assert find_ledger(start=tree).path == tree.parents[1] / "right.db"
+    assert find_ledger(output=tree).path == tree.parents[1] / "right.db"
+
+
+def test_the_current_folder_does_not_configure_a_pipeline(tree: Path) -> None:
+    assert house_file(tree) is None
+    assert find_ledger(start=tree, output=tree / "out").path == tree / "out" / "ledger.db"
+    assert find_keyring(None, tree) is None
+    assert find_contacts(None, tree).each == ()
+
+
+def test_it_does_configure_a_command_about_no_folder(tree: Path) -> None:
+    assert house_file() == tree.parents[2] / "elsewhere" / "minimize.yaml"

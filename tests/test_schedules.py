@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 import shutil
 import subprocess
@@ -111,3 +112,16 @@ def test_the_dag_only_shells_out() -> None:
 def test_the_page_names_every_file() -> None:
     page = (FOLDER / "README.md").read_text()
     assert [path.name for path in FOLDER.iterdir() if f"`{path.name}`" not in page and path.name != "README.md"] == []
+
+
+KEYED = [path.name for path in sorted(FOLDER.iterdir()) if path.suffix != ".md" and "MINIMIZE_KEYS" in path.read_text()]
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_every_schedule_names_the_ledger(name: str) -> None:
+    assert "MINIMIZE_LEDGER" in (FOLDER / name).read_text()
+
+
+def test_those_on_one_machine_name_one_ledger() -> None:
+    found = {name for path in FOLDER.iterdir() for name in re.findall(r"[\w/.-]*ledger\.db", path.read_text())}
+    assert found == {"/srv/telemetry/ledger/ledger.db"}

@@ -8,6 +8,12 @@ from datetime import UTC, datetime, timedelta
 from airflow import DAG
 from airflow.operators.bash import BashOperator
 
+ENVIRONMENT = {
+    "MINIMIZE_KEYS": "/etc/minimize/keys",
+    "MINIMIZE_LEDGER": "/srv/telemetry/ledger/ledger.db",
+    "MINIMIZE_LOG_FORMAT": "json",
+}
+
 with DAG(
     dag_id="minimize_device_telemetry",
     schedule="30 2 * * *",
@@ -21,13 +27,13 @@ with DAG(
         task_id="run",
         bash_command="/opt/minimize/bin/minimize run pipelines/device_telemetry --pending",
         cwd="/srv/telemetry",
-        env={"MINIMIZE_KEYS": "/etc/minimize/keys", "MINIMIZE_LOG_FORMAT": "json"},
+        env=ENVIRONMENT,
         execution_timeout=timedelta(hours=6),
     )
     verify = BashOperator(
         task_id="verify",
         bash_command="/opt/minimize/bin/minimize verify out/device_telemetry",
         cwd="/srv/telemetry",
-        env={"MINIMIZE_KEYS": "/etc/minimize/keys", "MINIMIZE_LOG_FORMAT": "json"},
+        env=ENVIRONMENT,
     )
     run >> verify

@@ -20,6 +20,7 @@ with DAG(
         cwd="/srv/telemetry",
         env={
             "MINIMIZE_KEYS": "/etc/minimize/keys",
+            "MINIMIZE_LEDGER": "/srv/telemetry/ledger/ledger.db",
             "MINIMIZE_LOG_FORMAT": "json",
             "MINIMIZE_ACTOR": "nightly@example.com",
         },

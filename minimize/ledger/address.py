@@ -1,4 +1,7 @@
-"""Where a ledger is: what was given, then `MINIMIZE_LEDGER`, then `ledger:` of `minimize.yaml`, then a file in the output."""
+"""Where a ledger is: what was given, then `MINIMIZE_LEDGER`, then `ledger:` of `minimize.yaml`, then a file in the output.
+
+`minimize.yaml` is looked for upwards from the pipeline's folder, or from the output's, and not from the current folder.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def find_ledger(
     named = (os.environ if environ is None else environ).get(VARIABLE)
     if named:
         return address_of(named, VARIABLE)
-    house = house_file(local(start))
+    house = house_file(local(start) or local(output))
     said = None if house is None else _said(house)
     if house is not None and said:
         return address_of(said, str(house), house.parent)

@@ -12,6 +12,7 @@ from minimize.job.given import as_pipeline
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.policy.pipeline import Pipeline
+from minimize.stores import local
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -35,9 +36,9 @@ class House:
 
     @property
     def folder(self) -> Path:
-        """Where a search for the house's file starts."""
+        """Where the search for `minimize.yaml` starts: the pipeline's folder, else the output's, else the current one."""
         job = self.job
-        return Path.cwd() if job is None else job.folder
+        return (local(self.output) or Path.cwd()) if job is None else job.folder
 
     def keyring(self) -> Keyring:
         """The keyring: changes are signed with it, and subjects are told by it. Raises KeyringError."""

@@ -214,3 +214,15 @@ def test_verify_finds_a_change_of_ledgers_that_nothing_adopts(
         finding.code for finding in check(project.out, keys=project.keys, ledger=ledger) if finding.severity == "error"
     }
     assert "V063" in found
+
+
+def test_a_run_from_another_folder_finds_its_ledger(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "minimize.yaml").write_text("ledger: ledger.db\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "minimize.yaml").write_text("ledger: another.db\n")
+    monkeypatch.chdir(elsewhere)
+    assert project.run().sequence == 2
+    assert not (elsewhere / "another.db").exists()
