@@ -13,6 +13,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.drafting.kinds import IDENTIFYING
+from minimize.drafting.propose import SHOWN
+from minimize.drafting.scan import scan
 from minimize.engines.base import Job, row_key
 from minimize.engines.local import batches, batches_of
 from minimize.engines.passes import through, way_through
@@ -29,7 +32,9 @@ from minimize.minimizer import require_keys
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
 from minimize.plan.effective import effective as for_tenant
+from minimize.pointer import Pointer
 from minimize.policy import lint as rules
+from minimize.policy.lint.fields import may_identify
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
@@ -158,7 +163,16 @@ def _ruled(job: Pipeline) -> list[Finding]:
     kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
     columns, unseen = _columns(job)
     siblings = rules.policies_in(job.folder.parent)
-    return [*faults, *unseen, *rules.lint(job, columns=columns, settings_rows=kinds, siblings=siblings)]
+    values = {} if columns is None else _identifying(job)
+    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, siblings=siblings)
+    return [*faults, *unseen, *found]
+
+
+def _identifying(job: Pipeline) -> dict[Pointer, str]:
+    """The fields without a stated role whose first values in the source identify, with what they are, in words."""
+    fields = {field.pointer: field.type for field in job.policy.fields.values() if may_identify(field)}
+    looks = scan(job.source.path, fields, job.folder) if fields else {}
+    return {pointer: SHOWN[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING}
 
 
 def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,16 @@ def test_a_policy_of_every_finding_is_given_once(house: Project) -> None:
     house.policy({"note": {"type": "string", "role": "free_text", "do": "keep"}})
     found: list[Any] = lint(house.folder)
     assert len(found) == len(set(found))
+
+
+def test_values_that_identify_under_a_plain_name_are_reported_by_lint_and_init(tmp_path: Path) -> None:
+    rows = [{"tag": f"5e9d8f9e-fd59-4b29-aee5-5c6f46{number:06x}", "theme": "dark"} for number in range(200)]
+    (tmp_path / "data.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    policy, _ = init(tmp_path / "data.ndjson", tmp_path / "p")
+    text = policy.read_text()
+    assert (
+        "proposed: {role: identifier, do: drop}\n  # because: it points at one record; all values look like UUIDs"
+        in text
+    )
+    policy.write_text(text.replace("{type: string, do: drop}", "{type: string, do: keep}"))
+    assert [(each.code, each.field) for each in lint(tmp_path / "p") if each.code == "L008"] == [("L008", "tag")]

@@ -27,6 +27,30 @@ def _shape(pattern: str) -> Recognizer:
     return lambda text: compiled.fullmatch(text) is not None
 
 
+def _is_uuid(text: str) -> bool:
+    """A UUID as RFC 9562 writes it, as a URN, or in braces."""
+    return _UUID(text.removeprefix("urn:uuid:").removeprefix("{").removesuffix("}"))
+
+
+_UUID: Final = _whole("uuid")
+_HEX: Final = _shape(r"(?=.*[0-9])(?=.*[A-Fa-f])(?:(?:[0-9A-Fa-f]{32}){1,4}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{56})")
+_BASE64: Final = _shape(r"[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
+
+
+def _is_hash(text: str) -> bool:
+    """As long as MD5, SHA-1 or SHA-2, in hexadecimal or padded base64."""
+    return _HEX(text) or (_BASE64(text) and _is_opaque(text))
+
+
+def _is_opaque(text: str) -> bool:
+    """Letters and digits that alternate as random ones do; with other signs between them only in three cases."""
+    if re.fullmatch(r"[A-Za-z0-9_+/-]{16,}={0,2}", text) is None:
+        return False
+    mixed = all(re.search(part, text) for part in ("[a-z]", "[A-Z]", "[0-9]"))
+    switches = len(re.findall(r"(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]", text))
+    return (mixed or text.isalnum()) and switches * 8 >= len(text)
+
+
 def _is_time(text: str) -> bool:
     return one(text, "timestamp") is not None or one(text, "date") is not None
 
@@ -53,7 +77,8 @@ _POSTAL: Final = (
 KINDS: Final[Mapping[str, Recognizer]] = MappingProxyType(
     {
         "email": _whole("email"),
-        "uuid": _whole("uuid"),
+        "uuid": _is_uuid,
+        "hash": _is_hash,
         "mac": _whole("mac"),
         "ip": _whole("ip"),
         "url": _whole("url"),
@@ -64,11 +89,15 @@ KINDS: Final[Mapping[str, Recognizer]] = MappingProxyType(
         "time": _is_time,
         "version": _is_whole_version,
         "phone": _whole("phone"),
+        "token": _shape(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]*"),
         "postal_code": _shape(_POSTAL),
         "path": _whole("path"),
+        "opaque": _is_opaque,
     }
 )
 """In the order of precedence: the first kind that most values are of counts."""
+IDENTIFYING: Final = frozenset({"email", "uuid", "hash", "mac", "iban", "imei", "token", "opaque"})
+"""Kinds of values that each point at one person, device or session."""
 
 
 def kinds_of(text: str) -> frozenset[str]:

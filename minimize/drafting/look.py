@@ -109,7 +109,9 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _texts(distinct: pa.Array) -> list[str]:
-    """Texts and whole numbers as text, for the patterns; one by one, for a pattern sees one at a time."""
+    """Texts and whole numbers as text, short binary values in hexadecimal: a pattern sees one at a time."""
+    if _is_binary(distinct.type):
+        return [value.hex()[:LONGEST] for value in distinct.to_pylist()]
     if not (_is_text(distinct.type) or pa.types.is_integer(distinct.type)):
         return []
     return [str(value)[:LONGEST] for value in distinct.to_pylist()]
@@ -122,6 +124,10 @@ def _reads(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 _LEAST: Final = {"boolean": 1.0, "integer": 1.0, "double": 1.0, "date": MOST, "timestamp": MOST}
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_))
 
 
 def _is_text(type_: pa.DataType) -> bool:

@@ -14,9 +14,10 @@ from minimize.pointer import Pointer
 from minimize.policy.init import key_text
 
 _WIDE: Final = 110
-_SHOWN: Final[Mapping[str, str]] = {
+SHOWN: Final[Mapping[str, str]] = {
     "email": "e-mail addresses",
     "uuid": "UUIDs",
+    "hash": "hashes",
     "mac": "MAC addresses",
     "ip": "IP addresses",
     "url": "URLs",
@@ -29,7 +30,10 @@ _SHOWN: Final[Mapping[str, str]] = {
     "phone": "phone numbers",
     "postal_code": "postal codes",
     "path": "paths",
+    "token": "tokens",
+    "opaque": "random identifiers",
 }
+"""The kinds of values, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def _of_values(seen: Seen) -> tuple[str, ...]:
     if not seen.looked or look.is_empty:
         return ()
     if look.kind is not None:
-        said.append(f"{_most(look.kinds[look.kind])} look like {_SHOWN[look.kind]}")
+        said.append(f"{_most(look.kinds[look.kind])} look like {SHOWN[look.kind]}")
     if look.personal and look.kind is None:
         said.append("something personal stands within some")
     if look.is_unique:

@@ -52,7 +52,7 @@ def _named(pattern: str, *types: str) -> Callable[[Seen], bool]:
 
 
 def _is_tenant(seen: Seen) -> bool:
-    return seen.part == "tenant" and seen.kind in (None, "uuid")
+    return seen.part == "tenant" and seen.kind in (None, "uuid", "hash", "opaque")
 
 
 def _is_person(seen: Seen) -> bool:
@@ -63,6 +63,11 @@ def _is_prose(seen: Seen) -> bool:
     if seen.guess in ("free_text", "identifier"):
         return seen.guess == "free_text"
     return seen.kind is None and (seen.look.is_prose or seen.look.personal)
+
+
+def _is_random(seen: Seen) -> bool:
+    """Values made so that no two things have the same: UUIDs, hashes, random identifiers."""
+    return seen.kind in ("uuid", "hash", "opaque")
 
 
 def _is_coordinate(seen: Seen) -> bool:
@@ -83,12 +88,18 @@ _RULES_BY_NAME: Final = (
     Rule(lambda seen: seen.looked and seen.look.is_empty, "plain", DROP, "no value was found"),
     Rule(lambda seen: seen.guess == "secret", "secret", DROP, "a secret is never kept"),
     Rule(lambda seen: seen.type in ("list", "map"), "plain", "size", "how many there are is enough for most purposes"),
-    Rule(lambda seen: seen.type in ("struct", "binary"), "plain", DROP, "nobody can say what is in it"),
+    Rule(
+        lambda seen: seen.type in ("struct", "binary") and seen.kind is None,
+        "plain",
+        DROP,
+        "nobody can say what is in it",
+    ),
     Rule(_of("card", "iban"), "identifier", DROP, "payment data"),
     Rule(_is_tenant, "plain", "keep", "whose settings count"),
     Rule(lambda seen: seen.part == "record", "identifier", DROP, "it points at one record and says nothing else"),
 )
 _RULES_BY_KIND: Final = (
+    Rule(_of("token"), "secret", DROP, "it signs its holder in or opens a service"),
     Rule(_text(_of("email", "phone", "mac")), "identifier", keyed, "it names a person or a device"),
     Rule(_of("imei"), "identifier", keyed, "it names a device"),
     Rule(lambda seen: seen.part == "subject", "identifier", keyed, "whom the record is about"),
@@ -120,8 +131,8 @@ _RULES_BY_KIND: Final = (
     Rule(_of("path"), "free_text", DROP, "paths hold the names of people"),
     Rule(_text(_is_prose), "free_text", DROP, "free text can hold anything; `redact` and `presence` leave less"),
     Rule(_text(_is_person), "identifier", DROP, "it names a person or a device, and a pseudonym of it links no better"),
-    Rule(lambda seen: seen.kind == "uuid" and seen.look.is_unique, "identifier", DROP, "it points at one record"),
-    Rule(_of("uuid"), "identifier", keyed, "it names something that comes again"),
+    Rule(lambda seen: _is_random(seen) and seen.look.is_unique, "identifier", DROP, "it points at one record"),
+    Rule(_is_random, "identifier", keyed, "it names something that comes again"),
     Rule(lambda seen: seen.guess == "identifier", "identifier", keyed, "it names a person or a device"),
 )
 _RULES_BY_COUNT: Final = (

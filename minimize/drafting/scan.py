@@ -22,13 +22,14 @@ from minimize.stores import Place
 CONTAINERS = ("list", "struct", "map")
 
 
-def scan(pattern: str, leaves: Mapping[Pointer, str]) -> dict[Pointer, Look]:
+def scan(pattern: str, leaves: Mapping[Pointer, str], base: Path | None = None) -> dict[Pointer, Look]:
     """What the values of these leaves look like, as far as their files can be read.
 
-    Takes the path of a source, and its leaves with the policy's words for their types. A file that does not fit them is
+    Takes the path of a source, its leaves with the policy's words for their types, and the folder that a relative path starts
+    from (the working directory). A file that does not fit them is
     passed over, as is a record.
     """
-    found = find(pattern, Path.cwd())
+    found = find(pattern, base or Path.cwd())
     files = [path for group in found.files.values() for path in group if format_of(path)][:FILES]
     asked = Request(tuple(_declared(leaves)), rows=LINES)
     batches = [batch for path in files for batch in _read(path, found.root, asked)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from minimize.drafting.look import Look
 from minimize.pointer import STAR, Pointer
 from minimize.policy.model import Role
-from minimize.policy.roles import perhaps, surely
+from minimize.policy.roles import perhaps, surely, words_of
 
 TEXTS = ("string",)
 NUMBERS = ("integer", "double")
@@ -63,6 +63,5 @@ class Seen:
         True
         """
         last = next((str(part) for part in reversed(self.pointer.parts) if part is not STAR), "")
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", last)
-        words = re.sub(r"[^a-z0-9]+", "_", snake.lower())
+        words = "_".join(words_of(last))
         return re.search(rf"(^|_)({pattern})(_|$)", words) is not None

@@ -13,6 +13,7 @@ from minimize.plan.model import Action, Branch, FieldPlan
 from minimize.plan.request import for_purpose
 from minimize.pointer import Pointer
 from minimize.policy.model import Do, Field, Policy, Role
+from minimize.policy.roles import presumed
 from minimize.policy.words import chain_text, condition_text, duration
 from minimize.techniques import Leaves, Step, TypeRefused, plain
 
@@ -30,7 +31,7 @@ def plan_field(
     gives = _gives(policy, field, takes, branches, faults) if released else None
     measured = _through(policy, field, takes, measured_steps, faults) if measured_steps else None
     faults.extend(_misplaced(policy, field))
-    roles = [field.role, *(policy.fields[key].role for key in field.from_)]
+    roles = [presumed(each) for each in (field, *(policy.fields[key] for key in field.from_))]
     leaves = _leaves(branches, roles) if released else None
     return FieldPlan(
         field=field,

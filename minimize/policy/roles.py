@@ -1,39 +1,93 @@
-"""Guessing a field's role from its name: a help for whoever drafts or reviews a policy, never a decision."""
+"""Guessing a field's role from its name: a help for those who draft or review a policy, never a decision."""
 
 from __future__ import annotations
 
 import re
-from types import MappingProxyType
+from typing import Final
 
 from minimize.pointer import STAR, Pointer
-from minimize.policy.model import Role
+from minimize.policy.model import Field, Role
 
-_SURE: MappingProxyType[str, Role] = MappingProxyType(
+Table = tuple[tuple[re.Pattern[str], Role], ...]
+
+
+def _table(rows: dict[str, Role]) -> Table:
+    """The rows compiled: each pattern matches whole words anywhere in a name."""
+    return tuple((re.compile(rf"(?:^|_)(?:{pattern})(?=_|$)"), role) for pattern, role in rows.items())
+
+
+_PEOPLE: Final = (
+    "account_holder|actor|anon(?:ymous)?|assignee|author|client|contact|customer|driver|employee|end_?user|guest|manager|member|owner|"
+    "participant|patient|people|person|player|principal|recipient|rider|sender|student|subscriber|subject|user|viewer|visitor"
+)
+_DEVICES: Final = (
+    "android|apple|browser|computer|cookie|device|hardware|host|install(?:ation)?|app_?instance|instance|"
+    "machine|peer|sdk_?user"
+)
+_SESSIONS: Final = "enrollment|login|profile|(?:sub)?session|tracking"
+_VENDORS: Final = "advertising|amplitude|appsflyer|braze|distinct|firebase|gsf|sqm"
+_BEARERS: Final = f"(?:{_PEOPLE}|{_DEVICES}|{_SESSIONS}|{_VENDORS})"
+"""Words for a person, for something one person uses, or for a vendor's record of them."""
+_CLASSES: Final = (
+    "app|branch|build|category|class|country|feature|kind|locale|model|os|plan|policy|"
+    "product|region|role|schema|segment|type|version"
+)
+"""Words for a class of things: what identifies a class identifies no person."""
+_REFERENCE: Final = "id|uid|guid|uuid|identifier|hash|token|key|fingerprint|pseudonym"
+_MEASURES: Final = (
+    "algorithm|available|avg|count|duration|enabled|format|idx|index|kind|length|limit|max|mean|min|mode|pct|percent|present|"
+    "provider|rate|ratio|size|source|state|status|sum|supported|total|ttl|type|used|valid|verified|version|width"
+)
+_MEASURED: Final = re.compile(rf"(?:^|_)(?:{_MEASURES})$|^(?:avg|count|has|is|max|min|num|total)_")
+"""Names of a property of something: `session_count`, `client_version`, `email_verified`, `has_user_id`."""
+
+_SURE: Final = _table(
     {
-        r"pass(word|code|phrase|wd)|secret|private_key|credential|bypass_code|unlock_token|recovery_key": "secret",
-        r"(access|auth|refresh|api|bearer|push)_?(token|key|magic)": "secret",
+        r"pass(?:word|code|phrase|wd)|secret|private_key|credential|bypass_code|unlock_token|recovery_key": "secret",
+        r"(?:access|auth|refresh|api|bearer|push)_?(?:token|key|magic)": "secret",
+        r"(?:session|login|oauth|sso|csrf|xsrf)_?token": "secret",
         r"phone|mobile_?number|msisdn|e?mail|upn|user_?principal_?name": "identifier",
-        r"imei|meid|imsi|iccid|udid|serial|mac|mac_?addr(ess)?|wifi_mac": "identifier",
-        r"(device|user|person|employee|customer|session|advertising|apple|hardware|sdk_?user|installation)_?(id|guid|uuid)": (
-            "identifier"
-        ),
-        r"(first|last|full|display|given|family|user|person|device|host|management|sur)_?name": "identifier",
-        r"passport|ssn|social_security|iban|card_?number|licen[cs]e_plate": "identifier",
-        r"ip|ipv4|ipv6|ip_?addr(ess)?|client_?ip|remote_?addr": "quasi",
+        r"imei|imeisv|meid|imsi|iccid|udid|serial|mac|mac_?addr(?:ess)?|wifi_mac": "identifier",
+        r"idfa|idfv|identifier_for_(?:vendor|advertising)|[ag]aid|adid|oaid|ssaid|ecid|puid|(?:g|d|fb|msclk)clid": "identifier",
+        rf"{_BEARERS}(?:_(?!(?:{_CLASSES})_)[a-z]+)?_?(?:{_REFERENCE})": "identifier",
+        r"(?:first|last|full|display|given|family|user|person|device|host|management|sur|nick|screen)_?name": "identifier",
+        rf"(?:{_PEOPLE})_?number|passport|ssn|social_security|iban|card_?number|licen[cs]e_plate": "identifier",
+        r"ip|ipv4|ipv6|ip_?addr(?:ess)?|client_?ip|remote_?addr": "quasi",
         r"lat|latitude|lon|lng|longitude|gps|geo_?location|coordinates|street|postal_?code|zip_?code|postcode": "quasi",
-        r"birth_?(date|day|year)|date_of_birth|dob|gender|age": "quasi",
+        r"birth_?(?:date|day|year)|date_of_birth|dob|gender|age": "quasi",
         r"ssid|network_?name|building": "quasi",
-        r"comments?|notes?|remarks?|message|free_?text|feedback|(log|error)_?text": "free_text",
+        r"comments?|notes?|remarks?|message|free_?text|feedback|(?:log|error)_?text": "free_text",
     }
 )
-_PERHAPS: MappingProxyType[str, Role] = MappingProxyType(
+_ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
+"""A name that says nothing but that it identifies."""
+_PERHAPS: Final = _table(
     {
-        r"(event|record|correlation|row|message|account)_?(id|guid|uuid)": "identifier",
-        r"time|timestamp|date|at|model|manufacturer|(os|app|sdk)_?version": "quasi",
+        r"(?:event|record|correlation|row|message|account|document|insert|impression|request|span|trace|transaction)"
+        r"_?(?:id|guid|uuid)": "identifier",
+        r"time|timestamp|date|at|model|manufacturer|(?:os|app|sdk)_?version": "quasi",
         r"locale|language|time_?zone|carrier|country|city": "quasi",
         r"description|title|reason|text|body|subject": "free_text",
     }
 )
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_KEPT: Final = re.compile(r"IPv(?=[46])|(?<=[A-Z]{2})s(?![a-z])")
+"""`IPv6` is one word, and the `s` of `IDs` none."""
+_PLURALS: Final = frozenset(
+    {"ids", "uids", "guids", "uuids", "identifiers", "hashes", "tokens", "keys", "fingerprints"}
+)
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in lower case: of camelCase, snake_case, kebab-case, with dots, digits and acronyms.
+
+    >>> words_of("HTTPClientIDs"), words_of("device-id_2"), words_of("IPv6Address")
+    (['http', 'client', 'id'], ['device', 'id', '2'], ['ipv6', 'address'])
+    """
+    plain = _KEPT.sub(lambda hit: "Ipv" if hit.group() == "IPv" else "", name)
+    words = [word.lower() for word in _WORD.findall(plain)]
+    joined = re.sub(r"(?<=\bipv) (?=[46]\b)", "", " ".join(words)).split()
+    return [_singular(word) for word in joined]
 
 
 def surely(pointer: Pointer) -> Role | None:
@@ -42,20 +96,38 @@ def surely(pointer: Pointer) -> Role | None:
     >>> surely(Pointer.parse("/device/wifiMacAddress")), surely(Pointer.parse("battery"))
     ('identifier', None)
     """
-    return _matched(_words(pointer), _SURE)
+    name = _name(pointer)
+    if _MEASURED.search(name):
+        return None
+    return "identifier" if _ALONE.fullmatch(name) else _matched(name, _SURE)
 
 
 def perhaps(pointer: Pointer) -> Role | None:
     """The role that a name suggests, sure or not."""
-    return surely(pointer) or _matched(_words(pointer), _PERHAPS)
+    return surely(pointer) or _matched(_name(pointer), _PERHAPS)
 
 
-def _words(pointer: Pointer) -> str:
-    last = next((str(part) for part in reversed(pointer.parts) if part is not STAR), "")
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", last)
-    return re.sub(r"[^a-z0-9]+", "_", snake.lower()).strip("_")
+def presumed(field: Field) -> Role:
+    """The role by which a field is categorized: the one that the policy states, else an identifier if its name says so."""
+    if "role" in field.model_fields_set or surely(field.pointer) not in ("identifier", "secret"):
+        return field.role
+    return "identifier"
 
 
-def _matched(words: str, table: MappingProxyType[str, Role]) -> Role | None:
-    """The first row whose pattern stands in the name, whole words only."""
-    return next((role for pattern, role in table.items() if re.search(rf"(^|_)({pattern})(_|$)", words)), None)
+def _name(pointer: Pointer) -> str:
+    """The words of the last part; of a part that only refers (`id`, `value`) with those of the part above."""
+    parts = [words_of(str(part)) for part in pointer.parts if part is not STAR]
+    last = parts[-1] if parts else []
+    refers = len(parts) > 1 and len(last) == 1 and re.fullmatch(rf"{_REFERENCE}|name|value", last[0])
+    return "_".join([*(parts[-2] if refers else []), *last])
+
+
+def _singular(word: str) -> str:
+    if word not in _PLURALS:
+        return word
+    return word.removesuffix("es") if word == "hashes" else word.removesuffix("s")
+
+
+def _matched(name: str, table: Table) -> Role | None:
+    """The role of the first row whose pattern stands in the name."""
+    return next((role for pattern, role in table if pattern.search(name)), None)

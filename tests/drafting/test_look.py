@@ -56,5 +56,11 @@ def test_a_text_is_told_by_what_it_could_be_read_as() -> None:
     assert look_at([pa.array(["2026-11-24", "2026-11-25"])]).reads == ("date",)
 
 
+def test_binary_values_of_the_length_of_a_uuid_or_hash_are_hashes() -> None:
+    ids = [bytes((number * 37 + place * 11) % 256 for place in range(16)) for number in range(20)]
+    assert look_at([pa.array(ids)]).kind == "hash"
+    assert look_at([pa.array([b"\x89PNG", b"\x89PNG\x00"])]).kind is None
+
+
 def test_no_value_is_in_a_look() -> None:
     assert "canary" not in repr(look_at([pa.array(["canary@example.com", "canary"])]))

@@ -85,6 +85,22 @@ def test_a_masked_identifier_is_identified() -> None:
     assert plan({"phone": PHONE | {"do": {"mask": {"keep_last": 4}}}}).fields["phone"].category == "identified"
 
 
+@pytest.mark.parametrize(
+    ("field", "category"),
+    [
+        ({"do": "keep"}, "identified"),
+        ({"do": {"mask": {"keep_last": 4}}}, "identified"),
+        ({"do": {"pseudonymize": {"key": "device", "per": "tenant_id"}}}, "pseudonymized"),
+        ({"do": "presence"}, "pseudonymized"),
+        ({"role": "plain", "do": "keep"}, "pseudonymized"),
+    ],
+)
+def test_a_field_named_as_an_identifier_counts_as_one_unless_a_role_is_stated(
+    field: dict[str, Any], category: str
+) -> None:
+    assert plan({"clientId": {"type": "string"} | field}).fields["clientId"].category == category
+
+
 @pytest.mark.parametrize(("do", "category"), [("keep", "identified"), ("presence", "pseudonymized")])
 def test_what_is_made_from_an_identifier_and_keeps_it_is_identified(do: str, category: str) -> None:
     made = plan({"phone": PHONE | {"do": "drop"}, "made": {"from": ["phone"], "do": do}})

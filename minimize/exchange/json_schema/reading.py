@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 from minimize.errors import ConfigurationError
 from minimize.exchange.base import Column, Described
 from minimize.exchange.documents import text
+from minimize.exchange.formats import kind_of
 from minimize.exchange.json_schema.dialects import dialect_of
 from minimize.exchange.json_schema.references import References
 from minimize.exchange.json_schema.shapes import Gatherer, Place
@@ -15,16 +16,6 @@ from minimize.pointer import DEEPEST, STAR, Part, Pointer
 from minimize.policy.model import Role
 
 Parts = tuple[Part, ...]
-_KINDS: Final = {
-    "email": "email",
-    "idn-email": "email",
-    "ipv4": "ip",
-    "ipv6": "ip",
-    "uuid": "uuid",
-    "uri": "url",
-    "iri": "url",
-    "uri-reference": "url",
-}
 _WORDS: Final = {"integer": "integer", "boolean": "boolean", "object": "map", "array": "list"}
 
 
@@ -88,8 +79,7 @@ class _Walk:
         if word is None:
             self.left_out[str(pointer)] = "it may be anything"
             return
-        kind, said = next(((_KINDS[each], each) for each in sorted(place.formats) if each in _KINDS), (None, ""))
-        why = f"its format is `{said}`" if said else ""
+        kind, why = kind_of(place.formats, place.patterns)
         role, unit = _role(place), text(place.own.get("unit"))
         self.columns.append(Column(pointer, word, role, place.about, unit, sure, kind, said=why))
 

@@ -43,6 +43,7 @@ class Place:
     items: list[Any] = field(default_factory=list)
     is_map: bool = False
     formats: set[str] = field(default_factory=set)
+    patterns: set[str] = field(default_factory=set)
     about: str = ""
     binary: bool = False
     secret: bool = False
@@ -106,6 +107,7 @@ class Gatherer:
             place.required |= {name for name in listed(schema.get("required")) if isinstance(name, str)}
         place.about = place.about or text(schema.get("description")) or text(schema.get("title"))
         place.formats |= {text(schema.get("format"))} - {""}
+        place.patterns |= {text(schema.get("pattern"))} - {""}
         place.binary |= self.dialect.content and text(schema.get("contentEncoding")) == "base64"
         place.secret |= text(schema.get("format")) == "password"
         place.own = {**mapping(schema.get("x-minimize")), **place.own}

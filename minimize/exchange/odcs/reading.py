@@ -10,13 +10,13 @@ from typing import Any, Final, get_args
 from minimize.errors import ConfigurationError
 from minimize.exchange.base import Column, Described
 from minimize.exchange.documents import listed, mapping, text
+from minimize.exchange.formats import kind_of
 from minimize.exchange.odcs.words import CLASSES, own_of, retention_text, type_of
 from minimize.pointer import DEEPEST, STAR, Part, Pointer
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Role
 from minimize.policy.purposes import PURPOSES
 
-_KINDS: Final = {"email": "email", "ipv4": "ip", "ipv6": "ip", "uuid": "uuid", "uri": "url"}
 _PARTS: Final = ("tenant", "subject", "time", "record")
 Parts = tuple[Part, ...]
 
@@ -86,11 +86,13 @@ class _Walk:
         if word is None:
             self.left_out[str(pointer)] = "its type is not known"
             return
-        given = text(mapping(said.get("logicalTypeOptions")).get("format")).lower()
+        options = mapping(said.get("logicalTypeOptions"))
+        formats = {text(options.get("format")).lower(), text(said.get("physicalType")).lower()}
+        kind, by_format = kind_of(formats, {text(options.get("pattern"))})
         role, why = _role(said)
         about = text(said.get("description")) or text(said.get("businessName"))
         unit = text(own_of(said).get("Unit"))
-        self.columns.append(Column(pointer, word, role, about, unit, sure, _KINDS.get(given), said=why))
+        self.columns.append(Column(pointer, word, role, about, unit, sure, kind, said=why or by_format))
 
 
 def _object(contract: Mapping[str, Any], choice: str | None) -> Mapping[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from minimize.errors import Finding, Severity
+from minimize.pointer import Pointer
 from minimize.policy.lint import aggregates, approval, conditions, fields, outputs, paths, records, settings
 from minimize.policy.lint.fields import keys_missing
 from minimize.policy.lint.paths import policies_in, source_unseen
@@ -38,6 +39,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     fields.kept,
     fields.left,
     fields.plain,
+    fields.identifying,
     fields.pseudonyms,
     paths.against_source,
     paths.across_tree,
@@ -68,17 +70,18 @@ def lint(
     *,
     columns: Sequence[str] | None = None,
     settings_rows: Iterable[SettingRow] | None = None,
+    values: Mapping[Pointer, str] | None = None,
     siblings: Sequence[Policy] = (),
 ) -> list[Finding]:
     """What is risky in a policy, or in a pipeline and its policy, or has no effect.
 
-    Takes, where they are known: the columns and pointers of the source, the settings' (setting, holder, value) rows, and
-    the other policies of the tree. Gives each finding once, by file and line.
+    Takes, where they are known: the columns and pointers of the source, the settings' (setting, holder, value) rows, what
+    the values of fields are that identify, and the other policies of the tree. Gives each finding once, by file and line.
     """
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
     seen = None if columns is None else frozenset(filter(None, map(pointer_of, columns)))
     rows = None if settings_rows is None else tuple(settings_rows)
-    subject = Subject(policy, pipeline, seen, rows, siblings)
+    subject = Subject(policy, pipeline, seen, rows, values, siblings)
     found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
 

@@ -53,6 +53,22 @@ def plain(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("L007", message, field=field, hint=f"say `role: {role}`")
 
 
+def identifying(subject: Subject) -> Iterator[Finding]:
+    """L008: values that identify, kept in a field whose name does not say so and whose role is not stated."""
+    for field in subject.fields:
+        seen = (subject.values or {}).get(field.pointer)
+        if seen is None or not may_identify(field) or field.key == subject.policy.tenant:
+            continue
+        hint = "say `role: identifier`; or `role: plain` if they identify no person, device or session"
+        yield subject.finding("L008", f"its values look like {seen}, and no role is stated", field=field, hint=hint)
+
+
+def may_identify(field: Field) -> bool:
+    """Whether a field without a stated role keeps so much of its values that they would identify."""
+    stated = "role" in field.model_fields_set or surely(field.pointer) is not None
+    return not stated and not field.from_ and any(leaves(way) not in ("nothing", "linkable") for way in ways_of(field))
+
+
 def pseudonyms(subject: Subject) -> Iterator[Finding]:
     """L010, L011: pseudonyms that link too far, or cannot be found again."""
     tenant = subject.policy.tenant

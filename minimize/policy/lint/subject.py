@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from minimize.errors import Finding
@@ -19,12 +19,16 @@ SettingRow = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is linted; None where nothing is known."""
+    """What is linted; None where nothing is known.
+
+    values  of the fields whose values in the source identify: what they are, in words
+    """
 
     policy: Policy
     pipeline: Pipeline | None = None
     columns: frozenset[Pointer] | None = None
     settings: tuple[SettingRow, ...] | None = None
+    values: Mapping[Pointer, str] | None = None
     siblings: Sequence[Policy] = ()
 
     def finding(self, code: str, message: str, *, field: Field | None = None, at: str = "", hint: str = "") -> Finding:

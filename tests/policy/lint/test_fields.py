@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from minimize.errors import Finding
+from minimize.pointer import Pointer
 from minimize.policy.lint.fields import leaves
 from minimize.policy.load import policy_from
 
@@ -62,6 +63,31 @@ def test_a_finding_stands_at_the_fields_line_and_has_a_hint(lint_of: LintOf) -> 
 def test_a_personal_name_with_a_plain_role_is_told(lint_of: LintOf) -> None:
     found = lint_of("fields:\n  phoneNumber: {type: string, do: keep}\n  imei: {type: string, do: drop}\n")
     assert [(f.code, f.field, f.hint) for f in found if f.field] == [("L007", "phoneNumber", "say `role: identifier`")]
+
+
+@pytest.mark.parametrize(
+    "name", ["clientId", "app_install_id", "user_hash", "profile_group_id", "idfa", "android_id", "sessionToken"]
+)
+def test_an_identifier_of_telemetry_with_no_role_is_reported(lint_of: LintOf, name: str) -> None:
+    found = lint_of(f"fields:\n  {name}: {{type: string, do: keep}}\n")
+    assert [(f.code, f.field) for f in found if f.field] == [("L007", name)]
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("{type: string, do: keep}", [("L008", "warning")]),
+        ("{type: string, do: {mask: {keep_last: 4}}}", [("L008", "warning")]),
+        ("{type: string, role: plain, do: keep}", []),
+        ("{type: string, do: drop}", []),
+        ("{type: string, do: presence}", []),
+    ],
+)
+def test_values_that_identify_are_reported_unless_the_role_is_stated(
+    lint_of: LintOf, field: str, found: list[tuple[str, str]]
+) -> None:
+    values = {Pointer.parse("f"): "UUIDs"}
+    assert codes(lint_of(f"fields:\n  f: {field}\n", values=values)) == found
 
 
 def test_a_pseudonym_per_something_where_no_tenant_is_named_is_told(lint_of: LintOf) -> None:
