@@ -127,18 +127,20 @@ def assignment(role: str, *users: str, groups: tuple[str, ...] = (), **scope: An
     return {"role": role, "members": {"users": list(users), "groups": list(groups)}, "scope": where}
 
 
-ACCESS: dict[str, Any] = {
-    "version": 1,
-    "groups": {"support": ["sam", "sue"]},
-    "assignments": [
-        assignment("analyst", "ann"),
-        assignment("support_engineer", groups=("support",)),
-        assignment("privacy_officer", "pia", "pit"),
-        assignment("operator", "otto"),
-        assignment("auditor", "olga"),
-        assignment("role_administrator", "rob"),
-    ],
-}
+ASSIGNMENTS: tuple[dict[str, Any], ...] = (
+    assignment("analyst", "ann"),
+    assignment("support_engineer", groups=("support",), tenants=["north", "south"]),
+    assignment("privacy_officer", "pia", "pit"),
+    assignment("operator", "otto"),
+    assignment("auditor", "olga"),
+    assignment("role_administrator", "rob"),
+)
+
+
+def access_file(*assignments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An access file with these assignments (by default those of the world) and more keys."""
+    body = {"version": 1, "groups": {"support": ["sam", "sue"]}, "assignments": list(assignments or ASSIGNMENTS)}
+    return {**body, **more}
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,7 @@ def _write_configuration(world: World) -> None:
     world.folder.mkdir(parents=True)
     names = {"keys": "test.keys", "ledger": "ledger.db", "access": "access.yaml", "recipients": "recipients"}
     write_yaml(world.folder / "minimize.yaml", names)
-    write_yaml(world.folder / "access.yaml", ACCESS)
+    write_yaml(world.folder / "access.yaml", access_file())
     write_yaml(world.folder / "recipients" / "vendor.yaml", vendor_file())
     write_keyring(world.keys, KEYS)
     for each in world.projects:
