@@ -14,11 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,7 +27,7 @@ from minimize.cli.main import main
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
 from tests.faults.power_cut_model import Tree, tree_of
-from tests.governance.sharing.sender import RECORDS, Sender
+from tests.governance.sharing.sender import Sender, recent_records
 from tests.project import AT, DAY, Project, events, new_project, write_yaml
 from tests.world import vendor_file
 
@@ -255,13 +254,10 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
-    (tmp_path / "recipients").mkdir()
-    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
-    (tmp_path / "policy.yaml").write_text(json.dumps(sender.policy_))
+    sender.write()
     (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
     assert ended("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z") == 0
-    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
-    pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
+    pq.write_table(recent_records(), tmp_path / "in.parquet")
     words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
     with recording(tmp_path) as cuts:
         assert ended(*words) == 0
