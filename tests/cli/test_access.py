@@ -9,7 +9,7 @@ from shutil import copytree
 import pytest
 
 from tests.cli.command import Command
-from tests.ledger.ledgers import keyring
+from tests.project import write_keyring
 from tests.world import access_file, assignment
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -22,7 +22,7 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
-    keyring(tmp_path, "test.keys")
+    write_keyring(tmp_path / "test.keys")
     (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: test.keys\n")
     views = {"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}
     roles = {"daily": {"copy": "analyst", "views": views}}

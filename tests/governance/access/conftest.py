@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minimize.switching import House
-from tests.ledger.ledgers import keyring
+from tests.project import write_keyring
 from tests.world import access_file
 
 
@@ -21,4 +21,4 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
     (tmp_path / "access.yaml").write_text(json.dumps(access_file()))
-    return House(keys=keyring(tmp_path))
+    return House(keys=write_keyring(tmp_path / "test.keys"))
