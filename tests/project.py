@@ -25,6 +25,7 @@ import pytest
 
 import minimize
 from minimize.cli import main
+from minimize.keys import Keyring
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
@@ -230,7 +231,7 @@ def write_project(new: P, keys: Iterable[str] = ("device",)) -> P:
     return new
 
 
-def write_keyring(path: Path, names: Iterable[str]) -> None:
+def write_keyring(path: Path, names: Iterable[str] = ()) -> Keyring:
     """Writes a keyring whose key bytes depend on the names alone, so that tokens are the same in every build."""
     keys = {
         name: [{"version": 1, "created": f"{AT:%Y-%m-%dT%H:%M:%SZ}", "bytes": _key_bytes(name)}]
@@ -238,6 +239,7 @@ def write_keyring(path: Path, names: Iterable[str]) -> None:
     }
     path.touch(mode=0o600)
     path.write_text(json.dumps({"keyring": 1, "keys": keys}, indent=2) + "\n")
+    return Keyring.load(path)
 
 
 def write_yaml(path: Path, body: Mapping[str, Any]) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 import time_machine
 
+from minimize.governance.recipients import Recipient, recipient_from
 from tests.project import (
     AT,
     BEFORE,
@@ -58,7 +59,7 @@ USAGE: dict[str, Any] = {
         "tenant_id": {"type": "string", "do": "keep"},
         "device_id": FIELDS["device_id"],
         "event_time": FIELDS["event_time"],
-        "app": {"type": "string", "role": "quasi", "do": "keep"},
+        "app_id": {"type": "string", "role": "quasi", "do": "keep"},
     },
 }
 SUPPORT: dict[str, Any] = {
@@ -81,30 +82,43 @@ SUPPORT: dict[str, Any] = {
         },
     },
 }
-VENDOR: dict[str, Any] = {
-    "recipient": "vendor",
-    "standing": "independent",
-    "contract": {
-        "reference": "C-1",
-        "from": "2026-01-01",
-        "until": "2027-01-01",
-        "permits_transmission": True,
-        "permitted_fields": ["device_id", "app"],
-        "retention": "30d",
-    },
-    "functions": {
-        "sync": {
-            "direction": "outbound",
-            "purpose": "quality_and_security",
-            "text_version": 1,
-            "text": "Which applications a device has goes to the vendor.",
-            "fields": {
-                "device_id": {"role": "identifier", "do": "keep", "about": "tells devices apart"},
-                "app": {"role": "quasi", "do": "keep", "about": "names the application"},
-            },
-        }
-    },
+SHARED_FIELDS: dict[str, Any] = {
+    "app_id": {"do": "keep", "about": "identifies the app", "example": "com.example.mail"},
+    "device_id": {"role": "identifier", "do": {"pseudonymize": {"key": "device"}}, "about": "names the device"},
+    "token": {"role": "secret", "do": "pass_through", "about": "reaches the device"},
+    "owner": {"role": "identifier", "do": "drop", "about": "no purpose needs it"},
 }
+SYNC: dict[str, Any] = {
+    "direction": "outbound",
+    "purpose": "quality_and_security",
+    "text_version": 1,
+    "text": "Which apps a device has goes to the vendor.",
+    "fields": SHARED_FIELDS,
+}
+CONTRACT: dict[str, Any] = {
+    "reference": "C-1",
+    "from": "2026-01-01",
+    "until": "2027-01-01",
+    "permits_transmission": True,
+    "permitted_fields": ["app_id", "device_id", "token"],
+    "retention": "30d",
+}
+
+
+def vendor_file(**changes: Any) -> dict[str, Any]:
+    """The file of the recipient `vendor` with some keys changed; None removes one."""
+    body = {"recipient": "vendor", "standing": "independent", "contract": CONTRACT, "functions": {"sync": SYNC}}
+    return without_none({**body, **changes})
+
+
+def vendor(**changes: Any) -> Recipient:
+    """The recipient `vendor`, loaded."""
+    return recipient_from(vendor_file(**changes))
+
+
+def sync(**changes: Any) -> dict[str, Any]:
+    """The function of the recipient with some keys changed, under its name; None removes one."""
+    return {"sync": without_none({**SYNC, **changes})}
 
 
 def assignment(role: str, *users: str, groups: tuple[str, ...] = (), **scope: Any) -> dict[str, Any]:
@@ -113,18 +127,20 @@ def assignment(role: str, *users: str, groups: tuple[str, ...] = (), **scope: An
     return {"role": role, "members": {"users": list(users), "groups": list(groups)}, "scope": where}
 
 
-ACCESS: dict[str, Any] = {
-    "version": 1,
-    "groups": {"support": ["sam", "sue"]},
-    "assignments": [
-        assignment("analyst", "ann"),
-        assignment("support_engineer", groups=("support",)),
-        assignment("privacy_officer", "pia", "pit"),
-        assignment("operator", "otto"),
-        assignment("auditor", "olga"),
-        assignment("role_administrator", "rob"),
-    ],
-}
+ASSIGNMENTS: tuple[dict[str, Any], ...] = (
+    assignment("analyst", "ann"),
+    assignment("support_engineer", groups=("support",), tenants=["north", "south"]),
+    assignment("privacy_officer", "pia", "pit"),
+    assignment("operator", "otto"),
+    assignment("auditor", "olga"),
+    assignment("role_administrator", "rob"),
+)
+
+
+def access_file(*assignments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An access file with these assignments (by default those of the world) and more keys."""
+    body = {"version": 1, "groups": {"support": ["sam", "sue"]}, "assignments": list(assignments or ASSIGNMENTS)}
+    return {**body, **more}
 
 
 @dataclass(frozen=True)
@@ -231,8 +247,8 @@ def _write_configuration(world: World) -> None:
     world.folder.mkdir(parents=True)
     names = {"keys": "test.keys", "ledger": "ledger.db", "access": "access.yaml", "recipients": "recipients"}
     write_yaml(world.folder / "minimize.yaml", names)
-    write_yaml(world.folder / "access.yaml", ACCESS)
-    write_yaml(world.folder / "recipients" / "vendor.yaml", VENDOR)
+    write_yaml(world.folder / "access.yaml", access_file())
+    write_yaml(world.folder / "recipients" / "vendor.yaml", vendor_file())
     write_keyring(world.keys, KEYS)
     for each in world.projects:
         each.folder.mkdir()
@@ -254,7 +270,7 @@ def world_events(day: str, first: int, count: int = 60) -> list[dict[str, Any]]:
             event_time=f"{event_time(number) - back:%Y-%m-%dT%H:%M:%SZ}",
             owner=f"owner-{number % 7}@example.com",
             phone=f"+3361234{number:05}",
-            app=("mail", "maps", "music")[number % 3],
+            app_id=("mail", "maps", "music")[number % 3],
         )
         for number in range(first, first + count)
     ]

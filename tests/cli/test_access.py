@@ -9,26 +9,25 @@ from shutil import copytree
 import pytest
 
 from tests.cli.command import Command
-from tests.governance.access.factory import mapping
-from tests.ledger.ledgers import keyring
-from tests.world import assignment
+from tests.project import write_keyring
+from tests.world import access_file, assignment
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")
 
 
 @pytest.fixture(autouse=True)
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
-    keyring(tmp_path, "house.keys")
-    (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: house.keys\n")
+    write_keyring(tmp_path / "test.keys")
+    (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: test.keys\n")
     views = {"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}
     roles = {"daily": {"copy": "analyst", "views": views}}
-    assignments = [*mapping()["assignments"][1:], assignment("daily", "ann")]
-    (tmp_path / "access.yaml").write_text(json.dumps(mapping(*assignments, roles=roles)))
+    assignments = [*access_file()["assignments"][1:], assignment("daily", "ann")]
+    (tmp_path / "access.yaml").write_text(json.dumps(access_file(*assignments, roles=roles)))
     copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
 
 
@@ -128,7 +127,7 @@ VERBS = (
     ("settings", "export", "settings.csv"),
     ("consent", "withdraw", "north", "vendor", "sync"),
     ("consent", "expire"),
-    ("keys", "add", "house.keys", "device"),
+    ("keys", "add", "test.keys", "device"),
     ("share", "recall", "request"),
     ("share", "recall", "confirm", "vendor"),
     ("share", "send", "vendor", "sync", "--data", "rows.parquet", "--policy", "policy.yaml", "--to", "out.parquet"),
@@ -171,7 +170,7 @@ def test_whoever_has_the_permission_is_let_through(command: Command, acting: pyt
 
 
 def test_without_an_access_file_nothing_changes(command: Command, acting: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\nkeys: house.keys\n")
+    (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\nkeys: test.keys\n")
     act_as(acting, "nemo")
     assert command("settings", "set", "north", "location", "on").code == 0
     assert len(command("audit", "log", "--json").json["entries"]) == 1
@@ -184,7 +183,7 @@ def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.Mo
     assert (shown.code, "+ daily: ann" in shown.out, "--yes does it" in shown.out) == (0, True, True)
     assert command("access", "adopt", "--yes").out.endswith("adopted\n")
     assert command("access", "adopt").out == "it counts already\n"
-    (tmp_path / "access.yaml").write_text(json.dumps(mapping(assignment("role_administrator", "eve"))))
+    (tmp_path / "access.yaml").write_text(json.dumps(access_file(assignment("role_administrator", "eve"))))
     act_as(acting, "eve")
     assert command("access", "adopt", "--yes").code == 3
     assert "daily: ann" in command("access", "show").out

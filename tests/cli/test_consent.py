@@ -6,22 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from minimize.keys import new_keyring
 from tests.cli.command import Command
-from tests.governance.consent.factory import NOW
-from tests.governance.recipients.factory import mapping, sync, write
+from tests.project import write_keyring, write_yaml
+from tests.world import sync, vendor_file
 
 WHOSE = ("contoso", "vendor", "sync")
 
 
 @pytest.fixture(autouse=True)
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
-    monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "house.keys"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "test.keys"))
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
-    new_keyring(tmp_path / "house.keys", now=NOW)
-    write(tmp_path / "recipients", "vendor", mapping())
+    write_keyring(tmp_path / "test.keys", ())
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
 
 
 def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
@@ -41,7 +40,7 @@ def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
     assert command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z").code == 0
     said = command("consent", "why", *WHOSE)
     assert said.out.startswith("vendor sync for contoso: consent (there is a consent)\nat 2")
-    write(tmp_path / "recipients", "vendor", mapping(functions=sync(text_version=2)))
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2)))
     assert "no consent (given to another version of the text)" in command("consent", "why", *WHOSE).out
     told = command("consent", "why", *WHOSE, "--event", "2026-10-01T00:00:00Z", "--json").json
     assert (told["valid"], told["why"], len(told["moments"])) == (False, "other_text", 2)

@@ -7,24 +7,26 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.governance.recipients.factory import SHIPPED, mapping, sync, write
+from tests.pipelines.shipped import RECIPIENTS
+from tests.project import write_yaml
+from tests.world import sync, vendor_file
 
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
-    write(tmp_path / "recipients", "vendor", mapping())
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     return tmp_path / "recipients"
 
 
 def test_the_list_says_what_goes_and_comes(command: Command) -> None:
-    said = command("recipient", "list", "--recipients", SHIPPED)
+    said = command("recipient", "list", "--recipients", RECIPIENTS)
     assert said.code == 0
     assert "configmgr  independent  out 0  in 0  nothing is shared\n" in said.out
     assert "apple  independent  out 27  in 60  push, device_enrollment" in said.out
 
 
 def test_the_list_for_machines_says_whether_a_contract_is_in_force(command: Command) -> None:
-    listed = command("recipient", "list", "--recipients", SHIPPED, "--json").json["recipients"]
+    listed = command("recipient", "list", "--recipients", RECIPIENTS, "--json").json["recipients"]
     assert {one["recipient"]: (one["in_force"], one["listed"]) for one in listed}["google"] == (True, True)
     assert {one["recipient"]: one["in_force"] for one in listed}["configmgr"] is False
 
@@ -55,12 +57,12 @@ def test_a_recipient_that_is_not_there_exits_2(command: Command, folder: Path) -
 
 @pytest.mark.parametrize("verb", [("lint",), ("recipient", "lint")])
 def test_lint_judges_recipients(command: Command, folder: Path, verb: tuple[str, ...]) -> None:
-    write(folder, "vendor", mapping(functions=sync(fields={"a": "md5"})))
+    write_yaml(folder / "vendor.yaml", vendor_file(functions=sync(fields={"a": "md5"})))
     said = command(*verb, folder, "--json")
     assert said.code == 1
     assert "P012" in [one["code"] for one in said.json["findings"]]
-    assert command(*verb, SHIPPED / "apple.yaml").code == 0
-    assert command(*verb, SHIPPED / "apple.yaml", "--fail-on", "warning").code == 1
+    assert command(*verb, RECIPIENTS / "apple.yaml").code == 0
+    assert command(*verb, RECIPIENTS / "apple.yaml", "--fail-on", "warning").code == 1
 
 
 def test_the_schema_of_recipients_is_printed(command: Command) -> None:

@@ -7,12 +7,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.command import Command, Said
-from tests.governance.sharing.sender import RECORDS, Sender
+from tests.governance.sharing.sender import Sender, recent_records
 
 
 @pytest.fixture(name="shop")
@@ -22,11 +21,8 @@ def _shop(tmp_path: Path, project: object, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setenv("MINIMIZE_LEDGER", str(shop.ledger))
     monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "shop.keys"))
     shop.keys.path.rename(tmp_path / "shop.keys")
-    (tmp_path / "recipients").mkdir()
-    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(shop.vendor))
-    (tmp_path / "policy.yaml").write_text(json.dumps(shop.policy_))
-    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
-    pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
+    shop.write()
+    pq.write_table(recent_records(), tmp_path / "in.parquet")
     for tenant in ("north", "south"):
         shop.consent(tenant, at=datetime.now(UTC) - timedelta(days=1))
     return shop

@@ -9,9 +9,8 @@ import pytest
 
 from minimize.governance.subjects import deleting, requests
 from tests.cli.command import Command
-from tests.governance.access.factory import mapping
 from tests.project import LASTING, Project, events
-from tests.world import assignment
+from tests.world import access_file, assignment
 
 RECORDS = events(60)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
@@ -124,7 +123,7 @@ def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
     project.records(RECORDS)
     project.run(at=None, output=None)
     (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: out/ledger.db\nkeys: test.keys\n")
-    rules = mapping(assignment("operator", "ann"), assignment("privacy_officer", "pia"))
+    rules = access_file(assignment("operator", "ann"), assignment("privacy_officer", "pia"))
     (project.folder / "access.yaml").write_text(json.dumps(rules))
     words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42")
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")

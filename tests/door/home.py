@@ -28,7 +28,7 @@ from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
 from minimize.switching import House as Places
 from tests.project import AT, DAY, Project, event, new_project
-from tests.world import assignment
+from tests.world import ASSIGNMENTS, access_file, assignment
 
 PURPOSE = "customer_support"
 INCIDENT = "INC-7"
@@ -59,10 +59,13 @@ AGGREGATES: dict[str, Any] = {
 }
 
 
-ACCESS: dict[str, Any] = {
-    "version": 1,
-    "groups": {"support": ["sam", "sue"]},
-    "roles": {
+ACCESS: dict[str, Any] = access_file(
+    *ASSIGNMENTS,
+    assignment("analyst", "nora", tenants=["north"]),
+    assignment("by_day", "dan"),
+    assignment("coarse", "cora"),
+    assignment("insider", "ian", tenants=["north"]),
+    roles={
         "by_day": {"copy": "analyst", "views": {"checkins": {"event_time": {"truncate_time": {"to": "day"}}}}},
         "coarse": {
             "copy": "analyst",
@@ -70,17 +73,7 @@ ACCESS: dict[str, Any] = {
         },
         "insider": {"copy": "analyst", "allow": ["dataset/read:identified"]},
     },
-    "assignments": [
-        assignment("analyst", "ann"),
-        assignment("analyst", "nora", tenants=["north"]),
-        assignment("by_day", "dan"),
-        assignment("coarse", "cora"),
-        assignment("insider", "ian", tenants=["north"]),
-        assignment("operator", "otto"),
-        assignment("support_engineer", groups=("support",)),
-        assignment("privacy_officer", "pia", "pit"),
-    ],
-}
+)
 
 
 def checkin(number: int, **changes: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,7 +24,7 @@ from minimize.receipt.model import Kind
 from minimize.verifying import check
 from tests.buckets import Bucket
 from tests.faults.child import killed
-from tests.governance.sharing.sender import RECORDS, Sender
+from tests.governance.sharing.sender import Sender, recent_records
 from tests.postgres import Server
 from tests.project import AT, DAY, LASTING, Project, event, events, new_project
 
@@ -192,13 +191,9 @@ def test_an_export_that_is_killed_is_made_by_the_same_command_elsewhere(home: Pa
 @pytest.mark.usefixtures("home")
 def test_a_payload_that_is_killed_on_its_way_is_sent_by_the_same_command(home: Path) -> None:
     sender = Sender(home)
-    (home / "recipients").mkdir()
-    (home / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
-    (home / "policy.yaml").write_text(json.dumps(sender.policy_))
-    now = datetime.now(UTC)
-    times = pa.array([now] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
-    pq.write_table(RECORDS.set_column(2, "event_time", times), home / "in.parquet")
-    sender.consent("north", at=now - timedelta(days=1))
+    sender.write()
+    pq.write_table(recent_records(), home / "in.parquet")
+    sender.consent("north", at=datetime.now(UTC) - timedelta(days=1))
     places = ["--policy", home / "policy.yaml", "--data", home / "in.parquet", "--to", home / "payload.parquet"]
     words = ["share", "send", "vendor", "sync", *places, "--keys", sender.keys.path, "--ledger", sender.ledger]
     assert killed(words, "sync.data.before") == KILLED

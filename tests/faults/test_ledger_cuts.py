@@ -14,11 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,9 +27,9 @@ from minimize.cli.main import main
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
 from tests.faults.power_cut_model import Tree, tree_of
-from tests.governance.recipients.factory import mapping, write
-from tests.governance.sharing.sender import RECORDS, Sender
-from tests.project import AT, DAY, Project, events, new_project
+from tests.governance.sharing.sender import Sender, recent_records
+from tests.project import AT, DAY, Project, events, new_project, write_yaml
+from tests.world import vendor_file
 
 LEDGER = "ledger.db"
 NO_PROCESS = 1 << 22
@@ -53,9 +52,9 @@ class Verb:
     lasting: bool = True
 
 
-def rows(house: Project) -> Any:
+def rows(project: Project) -> Any:
     """The records that stand."""
-    return house.rows() if minimize.files(house.out) else []
+    return project.rows() if minimize.files(project.out) else []
 
 
 def shown(*words: object) -> Any:
@@ -78,19 +77,19 @@ def ended(*words: object) -> int:
     return int(exit_.value.code or 0)
 
 
-def run(house: Project) -> list[object]:
-    return ["run", house.folder, "--date", DAY, "--output", house.out]
+def run(project: Project) -> list[object]:
+    return ["run", project.folder, "--date", DAY, "--output", project.out]
 
 
-def expire(house: Project) -> list[object]:
-    return ["expire", house.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
+def expire(project: Project) -> list[object]:
+    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
 
 
-def delete(house: Project) -> list[object]:
+def delete(project: Project) -> list[object]:
     return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
 
 
-def add_event(house: Project) -> list[object]:
+def add_event(project: Project) -> list[object]:
     return [
         "events",
         "add",
@@ -101,31 +100,31 @@ def add_event(house: Project) -> list[object]:
         "--at",
         AT.isoformat(),
         "--pipeline",
-        house.folder,
+        project.folder,
     ]
 
 
-def event_state(house: Project) -> Any:
+def event_state(project: Project) -> Any:
     return [each["event"] for each in shown("events", "list")["events"]]
 
 
-def give(house: Project) -> list[object]:
+def give(project: Project) -> list[object]:
     return ["consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z"]
 
 
-def consent_state(house: Project) -> Any:
+def consent_state(project: Project) -> Any:
     return [
         (each["tenant"], each["recipient"], each["dpv"].endswith("ConsentGiven"))
         for each in shown("consent", "show")["consents"]
     ]
 
 
-def open_incident(house: Project) -> list[object]:
-    exposed = f"output:{house.out}"
+def open_incident(project: Project) -> list[object]:
+    exposed = f"output:{project.out}"
     return ["incident", "open", "INC-1", "--title", "a lost disk", "--from", "2026-11-20T00:00Z", "--exposed", exposed]
 
 
-def incident_state(house: Project) -> Any:
+def incident_state(project: Project) -> Any:
     return [each["incident"] for each in shown("incident", "list")["incidents"]]
 
 
@@ -152,20 +151,20 @@ def _verb(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-@pytest.fixture(name="house")
-def _house(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(name="project")
+def _project(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A configured folder with an output and new data; its ledger is apart from the output."""
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    house = new_project(tmp_path, lasting=verb.lasting)
-    (tmp_path / "minimize.yaml").write_text(f"keys: {house.keys.name}\nledger: ledger.db\n")
-    house.pipeline(aggregates=None)
-    write(tmp_path / "recipients", "vendor", mapping())
-    house.records(events(20))
-    house.run(at=None if verb.lasting else AT)
-    house.records(events(10, 100), name="b")
-    return house
+    project = new_project(tmp_path, lasting=verb.lasting)
+    (tmp_path / "minimize.yaml").write_text(f"keys: {project.keys.name}\nledger: ledger.db\n")
+    project.pipeline(aggregates=None)
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
+    project.records(events(20))
+    project.run(at=None if verb.lasting else AT)
+    project.records(events(10, 100), name="b")
+    return project
 
 
 def files_of(folder: Path) -> Tree:
@@ -219,35 +218,35 @@ def is_whole(folder: Path, keys: Path, receipts: Path | None = None) -> bool:
     return not [finding for finding in found.findings if finding.severity == "error"]
 
 
-def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, house: Project) -> None:
-    old = verb.state(house)
-    with recording(house.folder) as cuts:
-        assert ended(*verb.words(house)) == 0
-    new = verb.state(house)
+def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, project: Project) -> None:
+    old = verb.state(project)
+    with recording(project.folder) as cuts:
+        assert ended(*verb.words(project)) == 0
+    new = verb.state(project)
     assert old != new
     assert len(cuts) > 2
     for cut in cuts:
-        restore(house.folder, cut)
+        restore(project.folder, cut)
         if verb.publishes:  # a ledger that tells of more than the output holds is found
-            minimize.verify(house.out, keys=house.keys)
-        found = verb.state(house)
+            minimize.verify(project.out, keys=project.keys)
+        found = verb.state(project)
         assert found in (old, new)
-        assert is_whole(house.folder, house.keys, house.out)
-        assert ended(*verb.words(house)) in ([0] if found == old else [0, 2])
-        assert verb.state(house) == new
-        assert is_whole(house.folder, house.keys, house.out)
+        assert is_whole(project.folder, project.keys, project.out)
+        assert ended(*verb.words(project)) in ([0] if found == old else [0, 2])
+        assert verb.state(project) == new
+        assert is_whole(project.folder, project.keys, project.out)
         if verb.publishes:
-            minimize.verify(house.out, keys=house.keys)
+            minimize.verify(project.out, keys=project.keys)
 
 
 @pytest.mark.parametrize("verb", VERBS[:1], indirect=True, ids=["run"])
-def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, house: Project) -> None:
+def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, project: Project) -> None:
     """The control: were the ledger written before the output, a cut in between would be found."""
-    with recording(house.folder) as cuts:
-        assert ended(*verb.words(house)) == 0
-    restore(house.folder, Cut(cuts[-1].ledger, cuts[0].files))
+    with recording(project.folder) as cuts:
+        assert ended(*verb.words(project)) == 0
+    restore(project.folder, Cut(cuts[-1].ledger, cuts[0].files))
     with pytest.raises(minimize.MinimizeError):
-        minimize.verify(house.out, keys=house.keys)
+        minimize.verify(project.out, keys=project.keys)
 
 
 def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
@@ -255,13 +254,10 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
-    (tmp_path / "recipients").mkdir()
-    (tmp_path / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
-    (tmp_path / "policy.yaml").write_text(json.dumps(sender.policy_))
+    sender.write()
     (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
     assert ended("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z") == 0
-    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
-    pq.write_table(RECORDS.set_column(2, "event_time", now), tmp_path / "in.parquet")
+    pq.write_table(recent_records(), tmp_path / "in.parquet")
     words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
     with recording(tmp_path) as cuts:
         assert ended(*words) == 0

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.leak.canary import Canary
-from tests.leak.planted import CANARIES, DAY, PIPELINE, POLICY, SETTINGS, VALUE, records
+from tests.leak.planted import CANARIES, DAY, POLICY, VALUE, configured, records
 
 MORE = tuple(
     Canary(place, f"CANARY-{place.replace(' ', '-')}-{number:02}x")
@@ -55,19 +55,13 @@ _TYPES: dict[Any, pa.DataType] = {
 
 def build(folder: Path, kind: str) -> Path:
     """Writes pipeline, policy, settings and a day of records of a kind, `csv` or `parquet`; gives the pipeline's folder."""
-    policy, pipeline = json.loads(json.dumps(POLICY)), json.loads(json.dumps(PIPELINE))
-    pipeline["source"] = {"path": f"in/{{date}}/**/*.{kind}", "format": kind}
+    project = configured(folder)
+    project.pipeline(source={"path": f"in/{{date}}/**/*.{kind}", "format": kind})
     if kind == "csv":
-        policy["never"] = ["contacts"]
-        policy["fields"] = {key: field for key, field in policy["fields"].items() if not key.startswith("/")}
+        project.policy({key: None for key in POLICY["fields"] if key.startswith("/")}, never=["contacts"])
     else:
-        policy["fields"]["office"] = {"type": "string", "role": "quasi", "do": "drop", "optional": True}
-    folder.mkdir(exist_ok=True)
-    (folder / "policy.yaml").write_text(json.dumps(policy))
-    (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
-    (folder / "settings.csv").write_text(SETTINGS)
-    day = folder / "in" / DAY
-    (_csv if kind == "csv" else _parquet)(day)
+        project.policy({"office": {"type": "string", "role": "quasi", "do": "drop", "optional": True}})
+    (_csv if kind == "csv" else _parquet)(folder / "in" / DAY)
     return folder
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.leak.canary import Canary
+from tests.project import DAY, FIELDS, Project
+from tests.project import PIPELINE as PROJECT_PIPELINE
+from tests.project import POLICY as PROJECT_POLICY
+
+__all__ = ["AT", "CANARIES", "DAY", "PIPELINE", "POLICY", "SETTINGS", "VALUE", "build", "configured", "records"]
 
 AT = "2026-11-25T00:00:00Z"
-DAY = "2026-11-24"
 _TIME = datetime(2026, 11, 24, 13, 37, 42, 123457, UTC)
 
 CANARIES = (
@@ -47,32 +49,18 @@ CANARIES = (
 VALUE = {canary.place: canary.value for canary in CANARIES}
 
 POLICY: dict[str, Any] = {
+    **PROJECT_POLICY,
     "policy": "leak",
     "version": 1,
-    "purposes": ["service_maintenance", "customer_support"],
-    "tenant": "tenant_id",
-    "subject": "device_id",
-    "time": "event_time",
-    "record": "event_id",
-    "retention": "30d",
     "levels": ["required", "full"],
-    "features": {"location": {"about": "position", "retention": "24h"}, "inventory": {"about": "applications"}},
-    "never": ["/contacts"],
+    "features": {**PROJECT_POLICY["features"], "inventory": {"about": "applications"}},
     "records": {"collect_if": {"kind": "wanted"}},
     "fields": {
-        "event_id": {"type": "string", "role": "identifier", "do": "drop"},
-        "tenant_id": {"type": "string", "do": "keep"},
-        "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
-        "device_id": {
-            "type": "string",
-            "role": "identifier",
-            "do": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
-        },
+        **{name: FIELDS[name] for name in ("event_id", "tenant_id", "event_time", "device_id", "latitude")},
         "kind": {"type": "string", "do": "keep"},
         "owner_type": {"type": "string", "do": "keep"},
         "note": {"type": "string", "role": "free_text", "do": "drop"},
         "serial": {"type": "integer", "role": "identifier", "do": "drop"},
-        "latitude": {"type": "double", "role": "quasi", "feature": "location", "do": {"round": {"to": 0.1}}},
         "longitude": {"type": "double", "role": "quasi", "do": {"round": {"to": 0.1}}},
         "user_name": {"type": "string", "role": "identifier", "level": "full", "do": "keep"},
         "department": {"type": "string", "do": "keep", "collect_if": {"owner_type": "corporate"}},
@@ -98,12 +86,9 @@ POLICY: dict[str, Any] = {
 }
 
 PIPELINE: dict[str, Any] = {
+    **PROJECT_PIPELINE,
     "pipeline": "leak",
-    "policy": "policy.yaml",
-    "purpose": "service_maintenance",
     "source": {"path": "in/{date}/*.ndjson.gz", "format": "ndjson"},
-    "settings": "settings.csv",
-    "output": "out",
     "records": {"deduplicate": {"by": ["device_id", "model", "kind"]}},
     "aggregates": {
         "by_model": {
@@ -119,16 +104,20 @@ acme,,inventory,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
 """
 
 
+def configured(folder: Path) -> Project:
+    """A project with the settings."""
+    folder.mkdir(exist_ok=True)
+    (folder / "settings.csv").write_text(SETTINGS)
+    return Project(folder, base_policy=POLICY, base_pipeline=PIPELINE)
+
+
 def build(folder: Path) -> Path:
     """Writes pipeline, policy, settings and a day of records; gives the pipeline's folder."""
-    folder.mkdir(exist_ok=True)
-    (folder / "policy.yaml").write_text(json.dumps(POLICY))
-    (folder / "pipeline.yaml").write_text(json.dumps(PIPELINE))
-    (folder / "settings.csv").write_text(SETTINGS)
-    (folder / "in" / DAY).mkdir(parents=True)
-    lines = [json.dumps(record, ensure_ascii=False).encode() for record in records()]
-    lines.append(b'{"note": "' + str(VALUE["malformed line"]).encode() + b'"')
-    (folder / "in" / DAY / "part-0.ndjson.gz").write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
+    project = configured(folder)
+    project.policy()
+    project.pipeline()
+    malformed = f'{{"note": "{VALUE["malformed line"]}"'
+    project.records([*records(), malformed], name="part-0", root="in")
     return folder
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import time_machine
 
 from minimize.errors import NotPermitted
 from minimize.governance.sharing.connecting import Passing
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.sender import RECORDS, Sender
+from tests.governance.sharing.sender import NOW, RECORDS, Sender
 from tests.governance.sharing.test_connecting import connected
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
@@ -68,7 +69,8 @@ def test_accounts_and_refusals_and_prints_hold_no_secret(sender: Sender, caplog:
     with pytest.raises(NotPermitted) as caught:
         sender.vendor_with("functions.sync.text_version", 9).share(PLANTED, connector=lambda _: None)
     passing = Passing(PLANTED.schema, frozenset({"newPassword"}), PLANTED.to_batches())
-    act = sender.act(PLANTED, connector=lambda _: None)
+    with time_machine.travel(NOW, tick=False):
+        act = sender.planned(PLANTED, connector=lambda _: None)
     told = [str(account), repr(account), str(account.as_json()), repr(caught.value), repr(passing), repr(act)]
     assert found(CANARIES, " ".join([*told, caplog.text]).encode()) == set()
     assert caught.value.__context__ is None
@@ -78,8 +80,10 @@ def test_a_connector_that_fails_leaves_no_secret_behind(sender: Sender) -> None:
     def fails(_: pa.Table) -> None:
         raise ConnectionError
 
-    with pytest.raises(ConnectionError):
-        sender.share(PLANTED, connector=fails, to=sender.folder / "payload.parquet")
+    with time_machine.travel(NOW, tick=False):
+        act = sender.planned(PLANTED, connector=fails)
+        with pytest.raises(ConnectionError):
+            act.wet(PLANTED, sender.folder / "payload.parquet")
     assert found(CANARIES, sender.folder) == set()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import time_machine
 
 from minimize.errors import NotPermitted
 from minimize.ledger import find_ledger
@@ -81,15 +83,17 @@ def test_refusals_and_accounts_tell_nothing_that_stays(sender: Sender, caplog: p
 
 
 def test_a_payload_that_is_stopped_leaves_nothing_behind(sender: Sender) -> None:
-    def stopped() -> object:
+    def stopped(clock: time_machine.Traveller) -> Iterator[pa.RecordBatch]:
         first, *rest = planted().to_batches(max_chunksize=1)
         yield first
         sender.consent("north", "withdrawn", at=NOW + timedelta(seconds=1))
+        clock.shift(timedelta(hours=1))
         yield from rest
 
-    data = pa.RecordBatchReader.from_batches(RECORDS.schema, stopped())
-    with pytest.raises(NotPermitted) as caught:
-        sender.share(data, to=sender.folder / "payload.parquet", later=timedelta(hours=1))
+    with time_machine.travel(NOW, tick=False) as clock:
+        data = pa.RecordBatchReader.from_batches(RECORDS.schema, stopped(clock))
+        with pytest.raises(NotPermitted) as caught:
+            sender.share(data, clock=None, to=sender.folder / "payload.parquet")
     assert caught.value.__context__ is None
     assert {path.name.partition("-")[0] for path in sender.folder.iterdir()} <= {"ledger.db", "test.keys"}
 

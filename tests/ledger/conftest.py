@@ -10,8 +10,8 @@ import pytest
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import Ledger
-from tests.ledger.ledgers import empty, keyring, opened
-from tests.project import Builds
+from tests.ledger.ledgers import empty, opened
+from tests.project import Builds, write_keyring
 
 DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
@@ -34,7 +34,7 @@ def _ledger(address: Address, builds: Builds, tmp_path: Path) -> Iterator[Ledger
 
 @pytest.fixture(name="keys")
 def _keys(tmp_path: Path) -> Keyring:
-    return keyring(tmp_path)
+    return write_keyring(tmp_path / "test.keys")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from minimize.keys import Keyring, new_keyring
+from minimize.keys import Keyring
 from minimize.ledger import Actor, Address, Change, Event, Resource, find_ledger
 from minimize.ledger.audit import append
 from minimize.ledger.chain import Head
@@ -34,10 +34,6 @@ def event(number: int = 0, **changes: Any) -> Event:
         "resources": (Resource("location", "feature", f"feature/{number}", (Change("value", "off", "on"),)),),
     }
     return Event(**told | changes)
-
-
-def keyring(folder: Path, name: str = "test.keys") -> Keyring:
-    return Keyring.load(folder / name) if (folder / name).exists() else new_keyring(folder / name, now=NOW)
 
 
 def opened(address: Address, **options: Any) -> Ledger:

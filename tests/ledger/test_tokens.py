@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, add_key
 from minimize.ledger.tokens import subject_token, version_in
-from tests.ledger.ledgers import NOW, keyring
+from tests.ledger.ledgers import NOW
+from tests.project import write_keyring
 
 TEXT = st.text(max_size=12)
 
@@ -27,7 +28,7 @@ def test_a_token_names_its_key_and_shows_nothing(keys: Keyring) -> None:
 
 @pytest.fixture(name="shared", scope="module")
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
-    return keyring(tmp_path_factory.mktemp("keys"))
+    return write_keyring(tmp_path_factory.mktemp("keys") / "test.keys")
 
 
 @given(one=st.tuples(TEXT, TEXT), other=st.tuples(TEXT, TEXT))

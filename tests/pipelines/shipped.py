@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
+RECIPIENTS = PIPELINES / "recipients"
 NAMES = tuple(sorted(path.parent.name for path in PIPELINES.glob("*/pipeline.yaml")))
 AT = "2026-11-25T00:00:00Z"
 COMMAND = Path(sys.executable).parent / "minimize"

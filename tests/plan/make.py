@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,22 @@ import pyarrow as pa
 from minimize.plan import Plan, bind
 from minimize.policy.load import load_pipeline, policy_from
 from minimize.policy.model import Policy
+from tests.project import FIELDS as PROJECT_FIELDS
+from tests.project import TIME, Project
 
 FIELDS: dict[str, Any] = {
-    "tenant_id": {"type": "string", "do": "keep"},
-    "event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "hour"}}},
-    "device_id": {
-        "type": "string",
-        "role": "identifier",
-        "do": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
-    },
+    **{name: PROJECT_FIELDS[name] for name in ("tenant_id", "event_time", "device_id")},
     "ip_address": {"type": "string", "role": "quasi", "do": {"truncate_ip": {}}},
     "owner_type": {"type": "string", "do": "keep"},
 }
-_TYPES = {"string": pa.string(), "timestamp": pa.timestamp("us", "UTC"), "double": pa.float64(), "integer": pa.int64()}
+PIPELINE: dict[str, Any] = {
+    "pipeline": "telemetry",
+    "policy": "policy.yaml",
+    "purpose": "service_maintenance",
+    "source": {"path": "in/*.ndjson", "format": "ndjson"},
+    "output": "out",
+}
+_TYPES = {"string": pa.string(), "timestamp": TIME, "double": pa.float64(), "integer": pa.int64()}
 
 
 def body(extra: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -59,14 +61,8 @@ def plan(extra: dict[str, Any] | None = None, *, purpose: str | None = "service_
 
 def pipeline_plan(folder: Path, extra: dict[str, Any] | None = None, **more: Any) -> Plan:
     """The plan of such a policy under a pipeline with these keys, both read from files in the folder."""
-    pipeline = {
-        "pipeline": "telemetry",
-        "policy": "policy.yaml",
-        "purpose": "service_maintenance",
-        "source": {"path": "in/*.ndjson", "format": "ndjson"},
-        "output": "out",
-    } | more
-    (folder / "policy.yaml").write_text(json.dumps(body(extra)))
-    (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
+    project = Project(folder, base_policy=body(extra), base_pipeline=PIPELINE)
+    project.policy()
+    project.pipeline(**more)
     loaded = load_pipeline(folder)
     return bind(loaded.policy, schema(loaded.policy), purpose=loaded.purpose, pipeline=loaded)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from minimize.keys import Keyring, new_keyring
+from minimize.keys import Keyring
 from minimize.receipt import (
     Digest,
     FieldReceipt,
@@ -19,19 +17,18 @@ from minimize.receipt import (
     Receipt,
     Rows,
 )
+from tests.project import AT, DAY
 
-AT = datetime(2026, 11, 25, tzinfo=UTC)
 
-
-def keyring_in(folder: Path) -> Keyring:
-    return new_keyring(folder / "demo.keys", ["device"], now=AT)
+def run_id_of(sequence: int) -> str:
+    return f"20261125T00000{sequence}Z-0123456789ab"
 
 
 def receipt(**changes: Any) -> Receipt:
     """The receipt that the documentation shows."""
     files = (OutputFile("records/date=2026-11-24/r1-0.parquet", 950, "sha256:01"),)
     parts: dict[str, Any] = {
-        "run_id": "20261125T000000Z-0123456789ab",
+        "run_id": run_id_of(0),
         "sequence": 1,
         "pipeline": "device_telemetry",
         "purpose": "service_maintenance",
@@ -39,7 +36,7 @@ def receipt(**changes: Any) -> Receipt:
         "at": AT,
         "started": AT,
         "finished": AT,
-        "dates": ("2026-11-24",),
+        "dates": (DAY,),
         "policy": PolicyRef("device_telemetry", 1, "sha256:aa"),
         "plan": Digest("sha256:bb"),
         "settings": Digest("sha256:cc"),
@@ -62,8 +59,9 @@ def receipt(**changes: Any) -> Receipt:
 def small(sequence: int, previous: str | None = None, **changes: Any) -> Receipt:
     """A receipt that reads nothing and writes nothing, unless told."""
     empty: dict[str, Any] = {"inputs": (), "rows": Rows(), "gated_by": GatedBy(), "quarantine": Quarantine()}
-    run_id = f"20261125T00000{sequence}Z-0123456789ab"
-    return receipt(**{**empty, "outputs": {}, "run_id": run_id, "sequence": sequence, "previous": previous, **changes})
+    return receipt(
+        **{**empty, "outputs": {}, "run_id": run_id_of(sequence), "sequence": sequence, "previous": previous, **changes}
+    )
 
 
 def chain(keyring: Keyring, *parts: dict[str, Any]) -> list[Receipt]:

@@ -7,13 +7,14 @@ import pytest
 
 from minimize.keys import Keyring, new_keyring
 from minimize.receipt import Receipt, Rows, check_chain
+from tests.project import AT, write_keyring
 
-from .make import AT, chain, keyring_in, small
+from .make import chain, small
 
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
-    return keyring_in(tmp_path)
+    return write_keyring(tmp_path / "test.keys", ["device"])
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.keys import Keyring, PublicKeys
 from minimize.receipt import GatedBy, Output, OutputFile, Quarantine, Receipt, Rows, Signature, canonical, sha256_text
+from tests.project import write_keyring
 
-from .make import keyring_in, receipt
+from .make import receipt
 
 ORDER = [
     *(
@@ -34,7 +35,7 @@ ORDER = [
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
-    return keyring_in(tmp_path)
+    return write_keyring(tmp_path / "test.keys", ["device"])
 
 
 def test_the_json_has_its_names_in_order() -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
 
 from minimize.report.facts import FunctionFacts, RecipientFacts
-from tests.governance.sharing.sender import CONTRACT, SYNC, VENDOR, ready, shared
-from tests.project import AT, Project, events
+from tests.governance.sharing.sender import OUTPUT_VENDOR, published, shared
+from tests.project import AT, Project, events, write_yaml
 from tests.report.telling import facts
 
 
@@ -16,10 +15,9 @@ def _home(project: Project) -> Project:
     """A pipeline that has run, a vendor, and the consent of north."""
     project.pipeline(aggregates=None)
     project.records(events(40))
-    (project.folder / "recipients").mkdir()
-    said = {**VENDOR, "contract": {**CONTRACT, "until": "2027-06-01"}, "functions": {"sync": SYNC}}
-    (project.folder / "recipients" / "vendor.yaml").write_text(json.dumps(said))
-    return ready(project)
+    contract = {**OUTPUT_VENDOR["contract"], "until": "2027-06-01"}
+    write_yaml(project.folder / "recipients" / "vendor.yaml", {**OUTPUT_VENDOR, "contract": contract})
+    return published(project)
 
 
 def vendor(home: Project, **asked: object) -> RecipientFacts:

@@ -14,8 +14,7 @@ from minimize.review.access import access_changes
 from minimize.review.change import Change, gathered
 from minimize.review.comparing import diff
 from minimize.review.recipients import recipient_changes
-from tests.governance.access.factory import mapping
-from tests.world import assignment
+from tests.world import access_file, assignment
 
 FIELDS = {
     "device_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "k"}}},
@@ -89,36 +88,36 @@ def access(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
 
 ANN = assignment("analyst", "ann", tenants=["north"])
 WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "somebody more": (mapping(ANN), mapping(ANN, assignment("operator", "bob")), "J071"),
-    "more tenants": (mapping(ANN), mapping(assignment("analyst", "ann", tenants=["north", "south"])), "J071"),
-    "all tenants": (mapping(ANN), mapping(assignment("analyst", "ann")), "J071"),
+    "somebody more": (access_file(ANN), access_file(ANN, assignment("operator", "bob")), "J071"),
+    "more tenants": (access_file(ANN), access_file(assignment("analyst", "ann", tenants=["north", "south"])), "J071"),
+    "all tenants": (access_file(ANN), access_file(assignment("analyst", "ann")), "J071"),
     "all datasets": (
-        mapping(assignment("analyst", "ann", datasets=["d"])),
-        mapping(assignment("analyst", "ann")),
+        access_file(assignment("analyst", "ann", datasets=["d"])),
+        access_file(assignment("analyst", "ann")),
         "J071",
     ),
     "every purpose": (
-        mapping(assignment("analyst", "ann", purposes=["operations"])),
-        mapping(assignment("analyst", "ann")),
+        access_file(assignment("analyst", "ann", purposes=["operations"])),
+        access_file(assignment("analyst", "ann")),
         "J071",
     ),
-    "one more in a group": (mapping(ANN), mapping(ANN, groups={"support": ["sam", "sue", "bob"]}), "J073"),
+    "one more in a group": (access_file(ANN), access_file(ANN, groups={"support": ["sam", "sue", "bob"]}), "J073"),
     "a permission more": (
-        mapping(ANN, roles={"mine": {"copy": "analyst"}}),
-        mapping(ANN, roles={"mine": {"copy": "analyst", "allow": ["audit/read"]}}),
+        access_file(ANN, roles={"mine": {"copy": "analyst"}}),
+        access_file(ANN, roles={"mine": {"copy": "analyst", "allow": ["audit/read"]}}),
         "J070",
     ),
     "a denial less": (
-        mapping(ANN, roles={"mine": {"copy": "analyst", "deny": ["dataset/read:pseudonymized"]}}),
-        mapping(ANN, roles={"mine": {"copy": "analyst", "deny": ["dataset/read:identified"]}}),
+        access_file(ANN, roles={"mine": {"copy": "analyst", "deny": ["dataset/read:pseudonymized"]}}),
+        access_file(ANN, roles={"mine": {"copy": "analyst", "deny": ["dataset/read:identified"]}}),
         "J070",
     ),
     "a view less": (
-        mapping(ANN, roles={"mine": {"copy": "analyst", "views": {"d": {"c": {"truncate_time": {"to": "day"}}}}}}),
-        mapping(ANN, roles={"mine": {"copy": "analyst"}}),
+        access_file(ANN, roles={"mine": {"copy": "analyst", "views": {"d": {"c": {"truncate_time": {"to": "day"}}}}}}),
+        access_file(ANN, roles={"mine": {"copy": "analyst"}}),
         "J070",
     ),
-    "longer grants": (mapping(ANN), mapping(ANN, grants={"default": "12h"}), "J072"),
+    "longer grants": (access_file(ANN), access_file(ANN, grants={"default": "12h"}), "J072"),
 }
 
 
@@ -130,13 +129,13 @@ def test_who_may_more_loosens_and_who_may_less_tightens(name: str) -> None:
 
 
 def test_who_has_a_role_that_denies_cannot_be_compared_with_who_has_it_not() -> None:
-    both = mapping(ANN, assignment("auditor", "olga")), mapping(ANN)
+    both = access_file(ANN, assignment("auditor", "olga")), access_file(ANN)
     assert access(*both) == access(both[1], both[0]) == [("J071", "loosens")]
 
 
 def test_the_same_said_in_other_places_is_the_same() -> None:
-    split = mapping(assignment("analyst", "ann", tenants=["north"]), assignment("analyst", "bob"))
-    assert access(split, mapping(*reversed(split["assignments"]))) == []
+    split = access_file(assignment("analyst", "ann", tenants=["north"]), assignment("analyst", "bob"))
+    assert access(split, access_file(*reversed(split["assignments"]))) == []
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ def test_an_access_file_that_comes_tightens_and_a_list_is_compared_entry_by_entr
     for name, entries in (("old", [entry]), ("new", [{**entry, "until": "2027-01-01"}, {**entry, "name": "S"}])):
         (tmp_path / name).mkdir()
         (tmp_path / name / "subprocessors.yaml").write_text(json.dumps({"subprocessors": entries}))
-    (tmp_path / "new" / "access.yaml").write_text(json.dumps(mapping(ANN)))
+    (tmp_path / "new" / "access.yaml").write_text(json.dumps(access_file(ANN)))
     found = diff(tmp_path / "old", tmp_path / "new").found
     assert [(each.code, each.grade, each.about) for each in found] == [
         ("J060", "loosens", "S"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -23,9 +23,8 @@ from minimize.stages.generalize import Generalize
 from minimize.stages.places import place_of
 from minimize.stages.release import Release
 from minimize.techniques import Context, Family, Leaves, Step, Technique, Treated
+from tests.project import AT, TIME
 
-AT = datetime(2026, 11, 25, tzinfo=UTC)
-TIME = pa.timestamp("us", "UTC")
 APPS = pa.list_(pa.struct([("name", pa.string()), ("managed", pa.bool_())]))
 COLUMNS: dict[str, pa.DataType] = {"tenant_id": pa.string(), "device_id": pa.string(), "event_time": TIME}
 BASE: dict[str, Any] = {

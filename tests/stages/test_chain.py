@@ -8,7 +8,8 @@ from minimize.techniques import Context
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
 from minimize.techniques.truncate_version import TruncateVersion
-from tests.stages.make import AT, Beside, Unsettled
+from tests.project import AT
+from tests.stages.make import Beside, Unsettled
 
 CONTEXT = Context("f", AT)
 VALUES = pa.array(["1.2", "x", None, "3.4"])

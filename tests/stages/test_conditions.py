@@ -14,7 +14,8 @@ from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature
 from minimize.stages.conditions import could_hold, holds, matches, must_hold
 from minimize.stages.facts import BatchFacts
 from minimize.stages.places import RECORD
-from tests.stages.make import APPS, AT, Said, plan_of, records
+from tests.project import AT
+from tests.stages.make import APPS, Said, plan_of, records
 
 COLUMNS = {"owner": pa.string(), "apps": APPS}
 FIELDS = {

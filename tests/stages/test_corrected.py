@@ -18,7 +18,8 @@ from minimize.plan import Plan
 from minimize.stage import Batch
 from minimize.stages.corrected import Corrections, correctable, corrections, opened, sealed
 from minimize.stages.gate import Gate
-from tests.stages.make import AT, before, plan_of, records
+from tests.project import AT
+from tests.stages.make import before, plan_of, records
 
 COLUMNS = {"phone": pa.string(), "size": pa.int64()}
 FIELDS: dict[str, Any] = {"phone": {"type": "string", "do": "keep"}, "size": {"type": "integer", "do": "keep"}}

@@ -9,7 +9,8 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import Feature, Level
 from minimize.stages.facts import BatchFacts, gate_of
 from minimize.stages.places import RECORD
-from tests.stages.make import AT, Said, before, plan_of, records
+from tests.project import AT
+from tests.stages.make import Said, before, plan_of, records
 
 FEATURES = {"usage": {"about": "usage"}, "location": {"about": "position", "retention": "24h"}}
 LEVELS = ["required", "full"]

@@ -4,7 +4,8 @@ import pyarrow as pa
 
 from minimize.stages.field import BoundField, all_steps
 from minimize.stages.generalize import bound_fields
-from tests.stages.make import AT, Unsettled, gated, plan_of, records, with_steps
+from tests.project import AT
+from tests.stages.make import Unsettled, gated, plan_of, records, with_steps
 
 STRING = {"v": pa.string()}
 

@@ -14,7 +14,8 @@ from minimize.policy.pipeline import RecordsModel
 from minimize.settings.erased import Erased, Tombstone
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
-from tests.stages.make import APPS, AT, Beside, Said, before, closed, gated, plan_of, records, settings, with_steps
+from tests.project import AT
+from tests.stages.make import APPS, Beside, Said, before, closed, gated, plan_of, records, settings, with_steps
 
 FEATURES = {"usage": {"about": "usage"}, "location": {"about": "position", "retention": "24h"}}
 USES = {"uses": {"type": "integer", "do": "keep", "feature": "usage"}}

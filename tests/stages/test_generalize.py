@@ -14,7 +14,8 @@ from minimize.stages.generalize import Generalize
 from minimize.techniques import Context, Treated
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
-from tests.stages.make import APPS, AT, Beside, Said, Unsettled, before, gated, plan_of, records, with_steps
+from tests.project import AT
+from tests.stages.make import APPS, Beside, Said, Unsettled, before, gated, plan_of, records, with_steps
 
 FEATURES = {"usage": {"about": "usage"}}
 VERSION = {"type": "string", "do": {"truncate_version": {"parts": 1}}}

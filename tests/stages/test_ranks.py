@@ -6,7 +6,7 @@ from minimize.stages.ranks import Ranks, has_open_bin, ranked
 from minimize.techniques import Context
 from minimize.techniques.bin import Bin
 from minimize.techniques.keep import Keep
-from tests.stages.make import AT
+from tests.project import AT
 
 OPEN, CLOSED = Bin(edges=(10, 20)), Bin(width=10)
 

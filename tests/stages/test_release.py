@@ -13,7 +13,8 @@ from minimize.stage import Batch
 from minimize.stages.chain import dropped_by_case
 from minimize.stages.generalize import Generalize
 from minimize.stages.release import Release
-from tests.stages.make import APPS, AT, Said, gated, left, plan_of, records
+from tests.project import AT
+from tests.stages.make import APPS, Said, gated, left, plan_of, records
 
 LISTS = {"apps": APPS, "owner": pa.string()}
 OWNER = {"owner": {"type": "string", "do": "keep"}}

@@ -13,7 +13,8 @@ from minimize.stage import FieldCounts
 from minimize.stages.generalize import Generalize
 from minimize.techniques.frequent import TopTally
 from minimize.techniques.top import Top
-from tests.stages.make import AT, before, gated, plan_of, records
+from tests.project import AT
+from tests.stages.make import before, gated, plan_of, records
 
 
 class Keys:

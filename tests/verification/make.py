@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.keys import Keyring, new_keyring
 from minimize.receipt import (
-    Digest,
     FieldReceipt,
     FileRef,
     Output,
@@ -27,9 +24,9 @@ from minimize.receipt import (
     sha256_text,
 )
 from minimize.verification import check
+from tests.project import AT, DAY, write_keyring
+from tests.receipt.make import run_id_of, small
 
-AT = datetime(2026, 11, 25, tzinfo=UTC)
-DATE = "2026-11-24"
 QUARANTINE = pa.schema(
     [
         ("run_id", pa.string()),
@@ -53,12 +50,12 @@ def column(type_: pa.DataType, words: str, name: str = "x", pointer: str = "", *
     return pa.field(name, type_, metadata={f"minimize:{key}{pointer}": value for key, value in told.items()})
 
 
-class House:
+class OutputWriter:
     """An output folder, its keyring, and runs that are written into it."""
 
     def __init__(self, folder: Path) -> None:
         self.output = folder / "out"
-        self.keyring: Keyring = new_keyring(folder / "k.keys", ["device"], now=AT)
+        self.keyring = write_keyring(folder / "test.keys", ["device"])
         self.receipts: list[Receipt] = []
 
     def run(
@@ -67,7 +64,7 @@ class House:
         outputs: Mapping[str, pa.Table],
         *,
         pipeline: Mapping[str, Any] | None = None,
-        date: str | None = DATE,
+        date: str | None = DAY,
         beside: Mapping[str, str] | None = None,
         fields: Mapping[str, FieldReceipt] | None = None,
         quarantine: pa.Table | None = None,
@@ -76,7 +73,7 @@ class House:
     ) -> Receipt:
         """Writes one run and its signed receipt."""
         turn = len(self.receipts) + 1
-        run_id = f"20261125T00000{turn}Z-0123456789ab"
+        run_id = run_id_of(turn)
         texts = {"policy.yaml": json.dumps(written), "pipeline.yaml": json.dumps(pipeline or {"pipeline": "p"})}
         texts |= dict(beside or {})
         for name, text in texts.items():
@@ -89,21 +86,14 @@ class House:
             file = self._table("quarantine", run_id, self._named(quarantine, run_id), date)
             bad = Quarantine(len(codes), {code: codes.count(code) for code in codes}, (file,))
         parts: dict[str, Any] = {
-            "run_id": run_id,
-            "sequence": turn,
-            "previous": self.receipts[-1].digest if self.receipts else None,
             "pipeline": "p",
             "purpose": "operations",
-            "engine": "local",
-            "at": AT,
-            "started": AT,
-            "finished": AT,
             "dates": () if date is None else (date,),
             "policy": PolicyRef("p", 1, sha256_text(texts["policy.yaml"].encode())),
-            "plan": Digest("sha256:0"),
-            "keys": ("device/1",),
+            "settings": None,
             "rows": Rows(rows + bad.rows, rows, 0, bad.rows),
             "fields": dict(fields or {}),
+            "undeclared": {},
             "outputs": {
                 name: Output("pseudonymized" if name == "records" else "aggregated", file.rows, files=(file,))
                 for name, file in files.items()
@@ -112,7 +102,8 @@ class House:
             "quarantine": bad,
             "files": {name: sha256_text(text.encode()) for name, text in texts.items() if name != "policy.yaml"},
         }
-        return self.sign(Receipt(**{**parts, **changes}))
+        previous = self.receipts[-1].digest if self.receipts else None
+        return self.sign(small(turn, previous, **{**parts, **changes}))
 
     def sign(self, receipt: Receipt) -> Receipt:
         """Signs a receipt and puts it into the chain and on the disk."""
@@ -142,7 +133,7 @@ class House:
             "sequence": last.sequence + 1,
             "previous": last.digest,
             "finished": AT + timedelta(hours=1),
-            "run_id": f"20261125T00000{last.sequence + 1}Z-0123456789ab",
+            "run_id": run_id_of(last.sequence + 1),
         }
 
     def _table(self, name: str, run_id: str, table: pa.Table, date: str | None) -> OutputFile:
@@ -166,12 +157,12 @@ class House:
 
 def single(folder: Path, do: Any, values: pa.Array, declared: str, words: str, **more: Any) -> list[str]:
     """The codes found in an output with one column `x` that a policy treats so."""
-    house = House(folder)
+    writer = OutputWriter(folder)
     keyed = {"key": "device/1"} if any(word in words for word in ("pseudonymize", "tokenize", "shift_dates")) else {}
     field = column(values.type, words, **keyed)
     table = pa.table([values], schema=pa.schema([field]))
-    house.run(policy({"x": {"type": declared, "do": do}}, subject=None), {"records": table}, **more)
-    return house.codes()
+    writer.run(policy({"x": {"type": declared, "do": do}}, subject=None), {"records": table}, **more)
+    return writer.codes()
 
 
-__all__ = ["AT", "DATE", "QUARANTINE", "House", "column", "policy", "replace", "single"]
+__all__ = ["AT", "QUARANTINE", "OutputWriter", "column", "policy", "single"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pytest
 
 from minimize.receipt import Output
 
-from .make import House, policy
+from .make import OutputWriter, policy
 
 FIELDS: dict[str, Any] = {
     "device": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}},
@@ -31,11 +30,6 @@ DAY = datetime(2026, 11, 24, tzinfo=UTC)
 TIME = pa.timestamp("us", "UTC")
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
 def fleet(**changed: list[Any]) -> pa.Table:
     columns: dict[str, list[Any]] = {
         "day": [DAY, DAY],
@@ -49,124 +43,124 @@ def fleet(**changed: list[Any]) -> pa.Table:
     return pa.table({name: pa.array(values, types.get(name)) for name, values in columns.items()})
 
 
-def codes(house: House, table: pa.Table, aggregate: dict[str, Any] | None = None, **parts: Any) -> list[str]:
+def codes(writer: OutputWriter, table: pa.Table, aggregate: dict[str, Any] | None = None, **parts: Any) -> list[str]:
     defined = {**FLEET, **(aggregate or {}), **parts}
-    house.run(policy(FIELDS), {"fleet": table}, pipeline={"pipeline": "p", "aggregates": {"fleet": defined}})
-    return house.codes()
+    writer.run(policy(FIELDS), {"fleet": table}, pipeline={"pipeline": "p", "aggregates": {"fleet": defined}})
+    return writer.codes()
 
 
-def test_an_aggregate_that_obeys_is_accepted(house: House) -> None:
-    assert codes(house, fleet()) == []
+def test_an_aggregate_that_obeys_is_accepted(writer: OutputWriter) -> None:
+    assert codes(writer, fleet()) == []
 
 
-def test_an_empty_aggregate_is_accepted(house: House) -> None:
-    assert codes(house, fleet().slice(0, 0)) == []
+def test_an_empty_aggregate_is_accepted(writer: OutputWriter) -> None:
+    assert codes(writer, fleet().slice(0, 0)) == []
 
 
 @pytest.mark.parametrize("devices", [[20, 9], [1, 10], [0, 12]])
-def test_a_small_group_is_found(house: House, devices: list[int]) -> None:
-    assert codes(house, fleet(devices=devices)) == ["V041"]
+def test_a_small_group_is_found(writer: OutputWriter, devices: list[int]) -> None:
+    assert codes(writer, fleet(devices=devices)) == ["V041"]
 
 
-def test_a_group_of_few_rows_is_found(house: House) -> None:
-    assert codes(house, fleet(events=[9, 40])) == ["V041"]
+def test_a_group_of_few_rows_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(events=[9, 40])) == ["V041"]
 
 
-def test_the_subject_is_counted_where_nothing_else_is_said(house: House) -> None:
-    assert codes(house, fleet(devices=[20, 9]), suppress={}) == ["V041"]
+def test_the_subject_is_counted_where_nothing_else_is_said(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(devices=[20, 9]), suppress={}) == ["V041"]
 
 
-def test_another_distinct_count_may_be_small(house: House) -> None:
+def test_another_distinct_count_may_be_small(writer: OutputWriter) -> None:
     measures = {**FLEET["measures"], "devices": {"count_distinct": "version"}}
-    assert codes(house, fleet(devices=[1, 2]), measures=measures) == []
+    assert codes(writer, fleet(devices=[1, 2]), measures=measures) == []
 
 
-def test_counts_that_are_not_rounded_are_found(house: House) -> None:
-    assert codes(house, fleet(events=[41, 25]), round={"counts_to": 5}) == ["V042"]
+def test_counts_that_are_not_rounded_are_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(events=[41, 25]), round={"counts_to": 5}) == ["V042"]
 
 
-def test_a_rounded_count_may_stand_for_one_that_is_large_enough(house: House) -> None:
-    assert codes(house, fleet(devices=[10, 15]), suppress={"below": 12}, round={"counts_to": 5}) == []
+def test_a_rounded_count_may_stand_for_one_that_is_large_enough(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(devices=[10, 15]), suppress={"below": 12}, round={"counts_to": 5}) == []
 
 
-def test_a_rounded_count_that_cannot_be_large_enough_is_found(house: House) -> None:
-    assert codes(house, fleet(devices=[20, 5]), round={"counts_to": 5}) == ["V041"]
+def test_a_rounded_count_that_cannot_be_large_enough_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(devices=[20, 5]), round={"counts_to": 5}) == ["V041"]
 
 
-def test_a_group_key_that_is_not_released_so_is_found(house: House) -> None:
-    assert codes(house, fleet(version=["10.0.19045", None])) == ["V030"]
+def test_a_group_key_that_is_not_released_so_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(version=["10.0.19045", None])) == ["V030"]
 
 
-def test_a_time_that_is_finer_than_its_unit_is_found(house: House) -> None:
-    assert codes(house, fleet(day=[DAY.replace(hour=3), DAY])) == ["V030"]
+def test_a_time_that_is_finer_than_its_unit_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(day=[DAY.replace(hour=3), DAY])) == ["V030"]
 
 
-def test_a_group_key_of_another_type_is_found(house: House) -> None:
-    assert codes(house, fleet().set_column(1, "version", pa.array([10, 11]))) == ["V023"]
+def test_a_group_key_of_another_type_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet().set_column(1, "version", pa.array([10, 11]))) == ["V023"]
 
 
-def test_a_group_that_stands_twice_is_found(house: House) -> None:
-    assert codes(house, fleet(version=["10.0", "10.0"])) == ["V044"]
-    assert codes(house, fleet(version=[None, None]))[-1] == "V044"
+def test_a_group_that_stands_twice_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(version=["10.0", "10.0"])) == ["V044"]
+    assert codes(writer, fleet(version=[None, None]))[-1] == "V044"
 
 
 @pytest.mark.parametrize("column", ["device", "serial", "phone", "unknown"])
-def test_a_group_that_shows_what_it_must_not_is_found(house: House, column: str) -> None:
+def test_a_group_that_shows_what_it_must_not_is_found(writer: OutputWriter, column: str) -> None:
     table = fleet().rename_columns(["day", "version", "events", "devices", "battery"])
-    found = codes(house, table, group_by={"day": {"time": "day"}, "version": column})
+    found = codes(writer, table, group_by={"day": {"time": "day"}, "version": column})
     assert "V043" in found
 
 
-def test_other_columns_than_the_defined_are_found(house: House) -> None:
-    assert codes(house, fleet(extra=["a", "b"])) == ["V040"]
-    assert codes(house, fleet().drop_columns(["events"]))[-1] == "V040"
+def test_other_columns_than_the_defined_are_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet(extra=["a", "b"])) == ["V040"]
+    assert codes(writer, fleet().drop_columns(["events"]))[-1] == "V040"
 
 
-def test_an_aggregate_that_no_pipeline_defines_is_found(house: House) -> None:
-    house.run(policy(FIELDS), {"fleet": fleet()}, pipeline={"pipeline": "p", "aggregates": {"other": FLEET}})
-    assert house.codes() == ["V040"]
+def test_an_aggregate_that_no_pipeline_defines_is_found(writer: OutputWriter) -> None:
+    writer.run(policy(FIELDS), {"fleet": fleet()}, pipeline={"pipeline": "p", "aggregates": {"other": FLEET}})
+    assert writer.codes() == ["V040"]
 
 
-def test_another_category_is_found(house: House) -> None:
+def test_another_category_is_found(writer: OutputWriter) -> None:
     from dataclasses import replace
 
-    receipt = house.run(policy(FIELDS), {"fleet": fleet()}, pipeline={"pipeline": "p", "aggregates": {"fleet": FLEET}})
-    house.receipts.clear()
+    receipt = writer.run(policy(FIELDS), {"fleet": fleet()}, pipeline={"pipeline": "p", "aggregates": {"fleet": FLEET}})
+    writer.receipts.clear()
     output = Output("pseudonymized", 2, files=receipt.outputs["fleet"].files)
-    house.sign(replace(receipt, outputs={"fleet": output}))
-    assert house.codes() == ["V025"]
+    writer.sign(replace(receipt, outputs={"fleet": output}))
+    assert writer.codes() == ["V025"]
 
 
 @pytest.mark.parametrize("battery", [-1.0, 100.5])
-def test_a_mean_outside_its_clip_is_found(house: House, battery: float) -> None:
-    assert codes(house, fleet(battery=[battery, None])) == ["V045"]
+def test_a_mean_outside_its_clip_is_found(writer: OutputWriter, battery: float) -> None:
+    assert codes(writer, fleet(battery=[battery, None])) == ["V045"]
 
 
-def test_a_maximum_above_the_clip_of_its_records_is_found(house: House) -> None:
+def test_a_maximum_above_the_clip_of_its_records_is_found(writer: OutputWriter) -> None:
     measures = {"events": "count", "devices": {"count_distinct": "device"}, "battery": {"max": "opens"}}
-    assert codes(house, fleet(battery=[21.0, None]), measures=measures) == ["V045"]
+    assert codes(writer, fleet(battery=[21.0, None]), measures=measures) == ["V045"]
 
 
 @pytest.mark.parametrize(("share", "found"), [(0.5, []), (1.5, ["V045"]), (-0.1, ["V045"])])
-def test_a_share_lies_between_none_and_all(house: House, share: float, found: list[str]) -> None:
+def test_a_share_lies_between_none_and_all(writer: OutputWriter, share: float, found: list[str]) -> None:
     measures = {
         "events": "count",
         "devices": {"count_distinct": "device"},
         "battery": {"share": {"of": "opens", "is": 1}},
     }
-    assert codes(house, fleet(battery=[share, None]), measures=measures) == found
+    assert codes(writer, fleet(battery=[share, None]), measures=measures) == found
 
 
 @pytest.mark.parametrize(("cells", "found"), [([40, None], []), ([40, 3], ["V041"])])
 def test_a_cell_of_a_histogram_is_no_smaller_than_a_group(
-    house: House, cells: list[int | None], found: list[str]
+    writer: OutputWriter, cells: list[int | None], found: list[str]
 ) -> None:
     measures = {"events": "count", "devices": {"count_distinct": "device"}, "battery": {"histogram": "opens"}}
     type_ = pa.list_(pa.struct([("value", pa.int64()), ("count", pa.int64())]))
     histogram = [{"value": place, "count": count} for place, count in enumerate(cells)]
     table = fleet().set_column(4, "battery", pa.array([histogram, None], type_))
-    assert codes(house, table, measures=measures) == found
+    assert codes(writer, table, measures=measures) == found
 
 
-def test_a_count_of_another_type_is_found(house: House) -> None:
-    assert codes(house, fleet().set_column(2, "events", pa.array(["a", "b"]))) == ["V023"]
+def test_a_count_of_another_type_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, fleet().set_column(2, "events", pa.array(["a", "b"]))) == ["V023"]

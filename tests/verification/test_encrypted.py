@@ -19,66 +19,66 @@ from tests.project import AT, Project, events, new_project
 ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    house = new_project(tmp_path)
-    house.pipeline(records=ENCRYPTED)
-    house.records(events(60))
-    house.run()
-    return house
+    project = new_project(tmp_path)
+    project.pipeline(records=ENCRYPTED)
+    project.records(events(60))
+    project.run()
+    return project
 
 
-def codes(house: Project, **how: Any) -> list[str]:
-    given = how or {"keys": house.keys}
-    return [finding.code for finding in check(house.out, **given) if finding.code != "V008"]
+def codes(project: Project, **how: Any) -> list[str]:
+    given = how or {"keys": project.keys}
+    return [finding.code for finding in check(project.out, **given) if finding.code != "V008"]
 
 
-def test_with_the_keyring_everything_is_checked(house: Project) -> None:
-    assert codes(house) == []
+def test_with_the_keyring_everything_is_checked(project: Project) -> None:
+    assert codes(project) == []
 
 
-def test_with_a_public_key_it_says_that_encrypted_columns_were_not_checked(house: Project) -> None:
-    public = PublicKeys(Keyring.load(house.keys).public_key_pem())
-    findings = [each for each in check(house.out, public_key=public) if each.code not in ("V008", "V019")]
+def test_with_a_public_key_it_says_that_encrypted_columns_were_not_checked(project: Project) -> None:
+    public = PublicKeys(Keyring.load(project.keys).public_key_pem())
+    findings = [each for each in check(project.out, public_key=public) if each.code not in ("V008", "V019")]
     assert [(each.code, each.severity) for each in findings] == [("V061", "warning")]
     assert "1 files" in findings[0].message
 
 
-def test_another_keyring_does_not_open_them(house: Project) -> None:
-    new_keyring(house.folder / "other.keys", ("device",), now=AT)
-    assert "V062" in codes(house, keys=house.folder / "other.keys")
+def test_another_keyring_does_not_open_them(project: Project) -> None:
+    new_keyring(project.folder / "other.keys", ("device",), now=AT)
+    assert "V062" in codes(project, keys=project.folder / "other.keys")
 
 
-def test_what_nobody_can_open_any_more_is_a_warning(house: Project) -> None:
-    destroy_key(house.keys, "encrypt.pseudonymized", 1, now=AT)
-    assert codes(house) == ["V061"]
-    [found] = [each for each in check(house.out, keys=house.keys) if each.code == "V061"]
+def test_what_nobody_can_open_any_more_is_a_warning(project: Project) -> None:
+    destroy_key(project.keys, "encrypt.pseudonymized", 1, now=AT)
+    assert codes(project) == ["V061"]
+    [found] = [each for each in check(project.out, keys=project.keys) if each.code == "V061"]
     assert found.hint == "a run of the date writes it anew, while its source stands"
 
 
-def test_values_are_judged_below_the_encryption(house: Project) -> None:
+def test_values_are_judged_below_the_encryption(project: Project) -> None:
     """A file that says more than its policy allows, and whose receipt is signed by us."""
-    path = next((house.out / "runs").glob("*/policy.yaml"))
+    path = next((project.out / "runs").glob("*/policy.yaml"))
     path.write_text(path.read_text().replace('"width": 10', '"width": 30'))
-    assert "V030" in codes(house)
+    assert "V030" in codes(project)
 
 
-def test_a_plain_file_under_a_receipt_that_says_keys_is_found(house: Project) -> None:
-    [path] = house.out.glob("records/*/*.parquet")
-    table = open_parquet(path, find_kms(house.keys)).read()
+def test_a_plain_file_under_a_receipt_that_says_keys_is_found(project: Project) -> None:
+    [path] = project.out.glob("records/*/*.parquet")
+    table = open_parquet(path, find_kms(project.keys)).read()
     pq.write_table(table, path)
-    assert {"V012", "V060"} <= set(codes(house))
+    assert {"V012", "V060"} <= set(codes(project))
 
 
-def test_a_pipeline_that_wants_it_and_a_file_in_the_clear_are_found(house: Project) -> None:
-    shutil.rmtree(house.out)
-    house.pipeline()
-    house.run()
-    run = next((house.out / "runs").glob("*/receipt.json"))
+def test_a_pipeline_that_wants_it_and_a_file_in_the_clear_are_found(project: Project) -> None:
+    shutil.rmtree(project.out)
+    project.pipeline()
+    project.run()
+    run = next((project.out / "runs").glob("*/receipt.json"))
     beside = run.with_name("pipeline.yaml")
     beside.write_text(beside.read_text().replace('"must_be": "pseudonymized"', '"encrypt": "by_category"'))
     assert Receipt.from_json(run.read_bytes()).outputs["records"].files[0].keys is None
-    assert "V060" in codes(house)
+    assert "V060" in codes(project)

@@ -23,34 +23,34 @@ from minimize.verification.index import check_indexes
 from tests.project import AT, Project, events, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    house = new_project(tmp_path)
-    house.pipeline(aggregates=None)
-    house.records(events(40))
-    house.run()
-    return house
+    project = new_project(tmp_path)
+    project.pipeline(aggregates=None)
+    project.records(events(40))
+    project.run()
+    return project
 
 
-def codes(house: Project, **options: Any) -> list[str]:
-    options = options or {"keys": house.keys}
-    return [finding.code for finding in check(house.out, **options) if finding.code != "V008"]
+def codes(project: Project, **options: Any) -> list[str]:
+    options = options or {"keys": project.keys}
+    return [finding.code for finding in check(project.out, **options) if finding.code != "V008"]
 
 
-def index_of(house: Project) -> Path:
-    [path] = (house.out / "index").rglob("*.index")
+def index_of(project: Project) -> Path:
+    [path] = (project.out / "index").rglob("*.index")
     return path
 
 
-def test_what_a_run_made_is_verified(house: Project) -> None:
-    assert codes(house) == []
+def test_what_a_run_made_is_verified(project: Project) -> None:
+    assert codes(project) == []
 
 
-def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: Project) -> None:
-    public = PublicKeys(Keyring.load(house.keys).public_key_pem())
-    assert codes(house, public_key=public) == ["V019"]
-    [finding] = [each for each in check(house.out, public_key=public) if each.code == "V019"]
+def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(project: Project) -> None:
+    public = PublicKeys(Keyring.load(project.keys).public_key_pem())
+    assert codes(project, public_key=public) == ["V019"]
+    [finding] = [each for each in check(project.out, public_key=public) if each.code == "V019"]
     assert (finding.severity, finding.message) == ("warning", "1 index not opened")
 
 
@@ -64,21 +64,21 @@ def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(house: Proj
     ],
 )
 def test_an_index_that_is_gone_or_changed_or_stands_there_besides_is_found(
-    house: Project, change: Callable[[Path], object], code: str
+    project: Project, change: Callable[[Path], object], code: str
 ) -> None:
-    change(index_of(house))
-    assert codes(house) == [code]
-    assert codes(house, public_key=PublicKeys(Keyring.load(house.keys).public_key_pem())) in ([code, "V019"],)
+    change(index_of(project))
+    assert codes(project) == [code]
+    assert codes(project, public_key=PublicKeys(Keyring.load(project.keys).public_key_pem())) in ([code, "V019"],)
 
 
-def indexed_by(house: Project, made: Callable[[Indexer, pa.Table], Indexer | None], keys: Keyring) -> list[Finding]:
+def indexed_by(project: Project, made: Callable[[Indexer, pa.Table], Indexer | None], keys: Keyring) -> list[Finding]:
     """What is found where the index of the records is one that was made otherwise, and told so."""
-    evidence = gather(house.out)
+    evidence = gather(project.out)
     standing = next(each for each in evidence.standing if each.name == "records")
-    rows = pq.read_table(house.out / standing.file.path, partitioning=None)
-    indexer = Indexer.of(Keyring.load(house.keys), Pointer.parse("device_id"))
-    index_of(house).unlink()
-    writing = (made(indexer, rows) or indexer)(house.out, standing.file.path)
+    rows = pq.read_table(project.out / standing.file.path, partitioning=None)
+    indexer = Indexer.of(Keyring.load(project.keys), Pointer.parse("device_id"))
+    index_of(project).unlink()
+    writing = (made(indexer, rows) or indexer)(project.out, standing.file.path)
     for group in others.get(made, lambda rows: [rows])(rows):
         writing.group(group)
     told = writing.close(Written(standing.file.path, standing.file.rows, standing.file.digest)).index
@@ -125,39 +125,39 @@ others: dict[Any, Callable[[pa.Table], list[pa.Table]]] = {
         (by_another_column, "it is about another column than the policy's subject"),
     ],
 )
-def test_an_index_that_says_otherwise_than_its_file_is_found(house: Project, made: Any, message: str) -> None:
-    [finding] = indexed_by(house, made, Keyring.load(house.keys))
+def test_an_index_that_says_otherwise_than_its_file_is_found(project: Project, made: Any, message: str) -> None:
+    [finding] = indexed_by(project, made, Keyring.load(project.keys))
     assert (finding.code, finding.severity, finding.message) == ("V018", "error", message)
 
 
-def test_the_control_is_as_it_should_be(house: Project) -> None:
-    assert indexed_by(house, as_it_is, Keyring.load(house.keys)) == []
+def test_the_control_is_as_it_should_be(project: Project) -> None:
+    assert indexed_by(project, as_it_is, Keyring.load(project.keys)) == []
 
 
-def test_another_keyring_does_not_open_it(house: Project, tmp_path: Path) -> None:
+def test_another_keyring_does_not_open_it(project: Project, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", ("device",), now=AT)
-    [finding] = indexed_by(house, as_it_is, other)
+    [finding] = indexed_by(project, as_it_is, other)
     assert (finding.code, finding.message) == ("V018", "the keyring does not open it as the index of its file")
 
 
-def test_an_index_in_a_place_that_is_not_its_own_is_found(house: Project) -> None:
-    evidence = gather(house.out)
+def test_an_index_in_a_place_that_is_not_its_own_is_found(project: Project) -> None:
+    evidence = gather(project.out)
     standing = next(each for each in evidence.standing if each.name == "records")
     assert standing.file.index is not None
-    elsewhere = index_of(house).rename(index_of(house).with_name("elsewhere.index"))
-    told = FileRef(elsewhere.relative_to(house.out).as_posix(), standing.file.index.digest)
-    [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(house.keys))
+    elsewhere = index_of(project).rename(index_of(project).with_name("elsewhere.index"))
+    told = FileRef(elsewhere.relative_to(project.out).as_posix(), standing.file.index.digest)
+    [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(project.keys))
     assert finding.code == "V016"
 
 
-def test_a_file_that_is_no_index_is_found(house: Project) -> None:
+def test_a_file_that_is_no_index_is_found(project: Project) -> None:
     from minimize.io.durable import digest_of
 
-    evidence = gather(house.out)
+    evidence = gather(project.out)
     standing = next(each for each in evidence.standing if each.name == "records")
     assert standing.file.index is not None
     for content in (b"", b"x" * 100):
-        index_of(house).write_bytes(content)
-        told = FileRef(standing.file.index.path, digest_of(index_of(house)))
-        [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(house.keys))
+        index_of(project).write_bytes(content)
+        told = FileRef(standing.file.index.path, digest_of(index_of(project)))
+        [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(project.keys))
         assert (finding.code, finding.message) == ("V018", "no index")

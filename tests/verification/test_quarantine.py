@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,16 +10,11 @@ import pytest
 
 from minimize.receipt import Input, Quarantine
 
-from .make import QUARANTINE, House, column, policy
+from .make import QUARANTINE, OutputWriter, column, policy
 
 POLICY = policy(
     {"x": {"type": "string", "do": "keep"}, "/apps/*/name": {"type": "string", "do": "drop"}}, never=["/sms"]
 )
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
 
 
 def rejects(**changed: Any) -> pa.Table:
@@ -28,16 +22,16 @@ def rejects(**changed: Any) -> pa.Table:
     return pa.Table.from_pylist([{**row, **changed}], schema=QUARANTINE)
 
 
-def codes(house: House, quarantine: pa.Table) -> list[str]:
+def codes(writer: OutputWriter, quarantine: pa.Table) -> list[str]:
     records = pa.table([pa.array(["a"])], schema=pa.schema([column(pa.string(), "keep")]))
     inputs = (Input("a.ndjson", "sha256:0", 1 + len(quarantine)),)
-    house.run(POLICY, {"records": records}, quarantine=quarantine, inputs=inputs)
-    return house.codes()
+    writer.run(POLICY, {"records": records}, quarantine=quarantine, inputs=inputs)
+    return writer.codes()
 
 
 @pytest.mark.parametrize("field", ["/x", "/apps/*/name", "/sms", None])
-def test_codes_and_pointers_of_the_policy_are_accepted(house: House, field: str | None) -> None:
-    assert codes(house, rejects(field=field)) == []
+def test_codes_and_pointers_of_the_policy_are_accepted(writer: OutputWriter, field: str | None) -> None:
+    assert codes(writer, rejects(field=field)) == []
 
 
 @pytest.mark.parametrize(
@@ -51,22 +45,22 @@ def test_codes_and_pointers_of_the_policy_are_accepted(house: House, field: str 
         {"run_id": "20261125T000009Z-0123456789ab"},
     ],
 )
-def test_anything_else_is_found(house: House, changed: dict[str, str]) -> None:
-    assert codes(house, rejects(**changed)) == ["V051"]
+def test_anything_else_is_found(writer: OutputWriter, changed: dict[str, str]) -> None:
+    assert codes(writer, rejects(**changed)) == ["V051"]
 
 
-def test_another_column_is_found(house: House) -> None:
-    assert codes(house, rejects().append_column("raw", pa.array(["secret"]))) == ["V050"]
+def test_another_column_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, rejects().append_column("raw", pa.array(["secret"]))) == ["V050"]
 
 
-def test_a_missing_column_is_found(house: House) -> None:
-    assert codes(house, rejects(run_id="r").drop_columns(["field"])) == ["V050"]
+def test_a_missing_column_is_found(writer: OutputWriter) -> None:
+    assert codes(writer, rejects(run_id="r").drop_columns(["field"])) == ["V050"]
 
 
-def test_codes_that_are_counted_otherwise_are_found(house: House) -> None:
-    codes(house, rejects())
-    (receipt,) = house.receipts
-    house.receipts.clear()
+def test_codes_that_are_counted_otherwise_are_found(writer: OutputWriter) -> None:
+    codes(writer, rejects())
+    (receipt,) = writer.receipts
+    writer.receipts.clear()
     counted = Quarantine(1, {"malformed": 1}, receipt.quarantine.files)
-    house.sign(replace(receipt, quarantine=counted))
-    assert house.codes() == ["V052"]
+    writer.sign(replace(receipt, quarantine=counted))
+    assert writer.codes() == ["V052"]

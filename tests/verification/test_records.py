@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,16 +11,11 @@ import pytest
 from minimize.receipt import FieldReceipt, Output
 from minimize.verification.check import check
 
-from .make import House, column, policy
+from .make import OutputWriter, column, policy
 
 PSEUDONYMS = [f"{'a' * 24}{first}{second}" for first in "abcdefgh" for second in "abcdefgh"]
 KEEP = {"type": "string", "do": "keep"}
 DEVICE = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
 
 
 def records(**columns: tuple[pa.Array, str]) -> pa.Table:
@@ -33,76 +27,78 @@ def texts(*values: str | None) -> pa.Array:
     return pa.array(values, pa.string())
 
 
-def test_an_undeclared_column_is_found(house: House) -> None:
-    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
-    assert house.codes() == ["V020"]
+def test_an_undeclared_column_is_found(writer: OutputWriter) -> None:
+    writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
+    assert writer.codes() == ["V020"]
 
 
 @pytest.mark.parametrize(("name", "shown"), [("kind", "/kind"), ("ann@example.com", "/*"), ("+33612345678", "/*")])
-def test_an_undeclared_column_is_shown_only_where_it_looks_like_a_name(house: House, name: str, shown: str) -> None:
-    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), **{name: (texts("b"), "keep")})})
-    findings = check(house.output, keys=house.keyring)
+def test_an_undeclared_column_is_shown_only_where_it_looks_like_a_name(
+    writer: OutputWriter, name: str, shown: str
+) -> None:
+    writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"), **{name: (texts("b"), "keep")})})
+    findings = check(writer.output, keys=writer.keyring)
     assert [finding.field for finding in findings if finding.code == "V020"] == [shown]
 
 
-def test_a_dropped_column_is_found(house: House) -> None:
+def test_a_dropped_column_is_found(writer: OutputWriter) -> None:
     fields = {"x": KEEP, "y": {"type": "string", "do": "drop"}}
-    house.run(policy(fields), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "drop"))})
-    assert house.codes() == ["V021"]
+    writer.run(policy(fields), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "drop"))})
+    assert writer.codes() == ["V021"]
 
 
-def test_a_column_of_another_purpose_is_found(house: House) -> None:
+def test_a_column_of_another_purpose_is_found(writer: OutputWriter) -> None:
     fields = {"x": KEEP, "y": {**KEEP, "purposes": ["customer_support"]}}
-    house.run(policy(fields), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
-    assert house.codes() == ["V021"]
+    writer.run(policy(fields), {"records": records(x=(texts("a"), "keep"), y=(texts("b"), "keep"))})
+    assert writer.codes() == ["V021"]
 
 
-def test_a_missing_column_is_found_unless_it_is_optional(house: House) -> None:
+def test_a_missing_column_is_found_unless_it_is_optional(writer: OutputWriter) -> None:
     fields = {"x": KEEP, "y": KEEP, "z": {**KEEP, "optional": True}}
-    house.run(policy(fields), {"records": records(x=(texts("a"), "keep"))})
-    assert house.codes() == ["V022"]
+    writer.run(policy(fields), {"records": records(x=(texts("a"), "keep"))})
+    assert writer.codes() == ["V022"]
 
 
-def _folders(house: House, field: dict[str, Any]) -> list[str]:
+def _folders(writer: OutputWriter, field: dict[str, Any]) -> list[str]:
     """Records below a folder `y=1` beside their date."""
     from dataclasses import replace
 
-    receipt = house.run(policy({"x": KEEP, "y": field}), {"records": records(x=(texts("a"), "keep"))})
-    house.receipts.clear()
+    receipt = writer.run(policy({"x": KEEP, "y": field}), {"records": records(x=(texts("a"), "keep"))})
+    writer.receipts.clear()
     (file,) = receipt.outputs["records"].files
     moved = replace(file, path=file.path.replace("date=2026-11-24/", "date=2026-11-24/y=1/"))
-    (house.output / moved.path).parent.mkdir()
-    (house.output / file.path).rename(house.output / moved.path)
-    house.sign(replace(receipt, outputs={"records": replace(receipt.outputs["records"], files=(moved,))}))
-    return house.codes()
+    (writer.output / moved.path).parent.mkdir()
+    (writer.output / file.path).rename(writer.output / moved.path)
+    writer.sign(replace(receipt, outputs={"records": replace(receipt.outputs["records"], files=(moved,))}))
+    return writer.codes()
 
 
-def test_a_column_may_be_a_folder(house: House) -> None:
-    assert _folders(house, KEEP) == []
+def test_a_column_may_be_a_folder(writer: OutputWriter) -> None:
+    assert _folders(writer, KEEP) == []
 
 
 @pytest.mark.parametrize(
     "field", [{**KEEP, "role": "quasi"}, {**KEEP, "do": "drop"}, {**KEEP, "do": {"mask": {"keep_last": 1}}}]
 )
-def test_a_folder_that_is_named_by_another_field_is_found(house: House, field: dict[str, Any]) -> None:
-    assert _folders(house, field) == ["V021"]
+def test_a_folder_that_is_named_by_another_field_is_found(writer: OutputWriter, field: dict[str, Any]) -> None:
+    assert _folders(writer, field) == ["V021"]
 
 
-def test_metadata_that_names_another_technique_is_found(house: House) -> None:
-    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "mask"))})
-    assert house.codes() == ["V024"]
+def test_metadata_that_names_another_technique_is_found(writer: OutputWriter) -> None:
+    writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "mask"))})
+    assert writer.codes() == ["V024"]
 
 
-def test_metadata_that_is_missing_is_found(house: House) -> None:
-    house.run(policy({"x": KEEP}), {"records": pa.table({"x": ["a"]})})
-    assert house.codes() == ["V024", "V024"]
+def test_metadata_that_is_missing_is_found(writer: OutputWriter) -> None:
+    writer.run(policy({"x": KEEP}), {"records": pa.table({"x": ["a"]})})
+    assert writer.codes() == ["V024", "V024"]
 
 
-def test_a_key_that_the_receipt_does_not_name_is_found(house: House) -> None:
+def test_a_key_that_the_receipt_does_not_name_is_found(writer: OutputWriter) -> None:
     field = column(pa.string(), "pseudonymize", "device", key="device/2")
     table = pa.table([texts(PSEUDONYMS[0])], schema=pa.schema([field]))
-    house.run(policy({"device": DEVICE}), {"records": table})
-    assert house.codes() == ["V024"]
+    writer.run(policy({"device": DEVICE}), {"records": table})
+    assert writer.codes() == ["V024"]
 
 
 @pytest.mark.parametrize(
@@ -113,20 +109,20 @@ def test_a_key_that_the_receipt_does_not_name_is_found(house: House) -> None:
         {"type": "string", "role": "free_text", "do": {"redact": {"patterns": ["email"]}}},
     ],
 )
-def test_an_identified_column_in_a_lower_category_is_found(house: House, field: dict[str, Any]) -> None:
+def test_an_identified_column_in_a_lower_category_is_found(writer: OutputWriter, field: dict[str, Any]) -> None:
     words = field["do"] if isinstance(field["do"], str) else next(iter(field["do"]))
-    house.run(policy({"x": field}), {"records": records(x=(texts("****"), words))})
-    assert house.codes() == ["V025", "V025"]
+    writer.run(policy({"x": field}), {"records": records(x=(texts("****"), words))})
+    assert writer.codes() == ["V025", "V025"]
 
 
-def test_records_are_never_aggregated(house: House) -> None:
-    receipt = house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))})
-    house.receipts.clear()
+def test_records_are_never_aggregated(writer: OutputWriter) -> None:
+    receipt = writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))})
+    writer.receipts.clear()
     from dataclasses import replace
 
     output = Output("aggregated", 1, files=receipt.outputs["records"].files)
-    house.sign(replace(receipt, outputs={"records": output}))
-    assert house.codes() == ["V025"]
+    writer.sign(replace(receipt, outputs={"records": output}))
+    assert writer.codes() == ["V025"]
 
 
 CASES = {
@@ -139,40 +135,40 @@ CASES = {
 }
 
 
-def _phones(house: House, owner: str | None, phone: str | None, shown: str = "keep") -> list[str]:
+def _phones(writer: OutputWriter, owner: str | None, phone: str | None, shown: str = "keep") -> list[str]:
     fields = {"owner": {"type": "string", "do": shown}, "phone": CASES}
     columns = {"owner": (texts(owner), shown)} if shown == "keep" else {}
-    house.run(policy(fields), {"records": records(**columns, phone=(texts(phone), "keep,mask,drop"))})
-    return house.codes()
+    writer.run(policy(fields), {"records": records(**columns, phone=(texts(phone), "keep,mask,drop"))})
+    return writer.codes()
 
 
 @pytest.mark.parametrize(
     ("owner", "phone"),
     [("corporate", "+33612345678"), ("personal", "****5678"), ("unknown", "****5678"), ("shared", None), (None, None)],
 )
-def test_a_value_obeys_the_case_that_decides(house: House, owner: str | None, phone: str | None) -> None:
-    assert _phones(house, owner, phone) == []
+def test_a_value_obeys_the_case_that_decides(writer: OutputWriter, owner: str | None, phone: str | None) -> None:
+    assert _phones(writer, owner, phone) == []
 
 
 @pytest.mark.parametrize("owner", ["personal", "unknown"])
-def test_a_value_of_another_case_is_found(house: House, owner: str) -> None:
-    assert _phones(house, owner, "+33612345678") == ["V030"]
+def test_a_value_of_another_case_is_found(writer: OutputWriter, owner: str) -> None:
+    assert _phones(writer, owner, "+33612345678") == ["V030"]
 
 
 @pytest.mark.parametrize("owner", ["shared", None])
-def test_a_value_where_every_case_drops_is_found(house: House, owner: str | None) -> None:
-    assert _phones(house, owner, "****5678") == ["V031"]
+def test_a_value_where_every_case_drops_is_found(writer: OutputWriter, owner: str | None) -> None:
+    assert _phones(writer, owner, "****5678") == ["V031"]
 
 
-def test_where_the_output_does_not_tell_any_case_will_do(house: House) -> None:
-    assert _phones(house, "personal", "****5678", shown="drop") == []
+def test_where_the_output_does_not_tell_any_case_will_do(writer: OutputWriter) -> None:
+    assert _phones(writer, "personal", "****5678", shown="drop") == []
 
 
-def _gated(house: House, condition: dict[str, Any], shown: bool | None, value: str | None) -> list[str]:
+def _gated(writer: OutputWriter, condition: dict[str, Any], shown: bool | None, value: str | None) -> list[str]:
     fields = {"flag": {"type": "boolean", "do": "keep"}, "x": {**KEEP, "collect_if": condition}}
     flags = pa.array([shown], pa.bool_())
-    house.run(policy(fields), {"records": records(flag=(flags, "keep"), x=(texts(value), "keep"))})
-    return house.codes()
+    writer.run(policy(fields), {"records": records(flag=(flags, "keep"), x=(texts(value), "keep"))})
+    return writer.codes()
 
 
 @pytest.mark.parametrize(
@@ -190,16 +186,16 @@ def _gated(house: House, condition: dict[str, Any], shown: bool | None, value: s
     ],
 )
 def test_a_value_stands_only_where_its_condition_can_hold(
-    house: House, condition: dict[str, Any], shown: bool | None, value: str | None, codes: list[str]
+    writer: OutputWriter, condition: dict[str, Any], shown: bool | None, value: str | None, codes: list[str]
 ) -> None:
-    assert _gated(house, condition, shown, value) == codes
+    assert _gated(writer, condition, shown, value) == codes
 
 
-def test_a_null_of_a_gated_field_may_have_been_a_value(house: House) -> None:
+def test_a_null_of_a_gated_field_may_have_been_a_value(writer: OutputWriter) -> None:
     fields = {"flag": {"type": "boolean", "do": "keep", "feature": "f"}, "x": {**KEEP, "collect_if": {"flag": True}}}
     flags = pa.array([None], pa.bool_())
-    house.run(policy(fields), {"records": records(flag=(flags, "keep"), x=(texts("a"), "keep"))})
-    assert house.codes() == []
+    writer.run(policy(fields), {"records": records(flag=(flags, "keep"), x=(texts("a"), "keep"))})
+    assert writer.codes() == []
 
 
 APPS = pa.list_(pa.struct([("name", pa.string()), ("version", pa.string())]))
@@ -211,7 +207,7 @@ NESTED = {
 }
 
 
-def _nested(house: House, *rows: dict[str, Any], fields: dict[str, Any] | None = None) -> list[str]:
+def _nested(writer: OutputWriter, *rows: dict[str, Any], fields: dict[str, Any] | None = None) -> list[str]:
     told = {
         f"minimize:{key}{pointer}": value
         for pointer, words in {"/apps/*/name": "keep", "/apps/*/version": "truncate_version"}.items()
@@ -224,39 +220,41 @@ def _nested(house: House, *rows: dict[str, Any], fields: dict[str, Any] | None =
             column(pa.map_(pa.string(), pa.string()), "map", "labels", "/labels/*"),
         ]
     )
-    house.run(policy(fields or NESTED), {"records": pa.Table.from_pylist(list(rows), schema=schema)})
-    return house.codes()
+    writer.run(policy(fields or NESTED), {"records": pa.Table.from_pylist(list(rows), schema=schema)})
+    return writer.codes()
 
 
 def _row(version: str = "1.2", build: str = "a****", label: str = "x") -> dict[str, Any]:
     return {"apps": [{"name": "n", "version": version}], "os": {"build": build}, "labels": [("k", label)]}
 
 
-def test_nested_values_that_obey_are_accepted(house: House) -> None:
+def test_nested_values_that_obey_are_accepted(writer: OutputWriter) -> None:
     empty = {"apps": None, "os": None, "labels": None}
-    assert _nested(house, _row(), empty, {**_row(), "apps": []}, {**_row(), "apps": [None]}) == []
+    assert _nested(writer, _row(), empty, {**_row(), "apps": []}, {**_row(), "apps": [None]}) == []
 
 
 @pytest.mark.parametrize("part", [{"version": "1.2.3"}, {"build": "abc"}, {"label": "a"}])
-def test_nested_values_that_do_not_obey_are_found(house: House, part: dict[str, str]) -> None:
-    assert _nested(house, _row(), _row(**part)) == ["V030"]
+def test_nested_values_that_do_not_obey_are_found(writer: OutputWriter, part: dict[str, str]) -> None:
+    assert _nested(writer, _row(), _row(**part)) == ["V030"]
 
 
-def test_a_nested_leaf_that_is_not_declared_is_found(house: House) -> None:
+def test_a_nested_leaf_that_is_not_declared_is_found(writer: OutputWriter) -> None:
     fields = {key: each for key, each in NESTED.items() if key != "/os/build"}
-    assert _nested(house, _row(), fields=fields) == ["V020"]
+    assert _nested(writer, _row(), fields=fields) == ["V020"]
 
 
-def test_a_condition_of_the_record_decides_about_nested_values(house: House) -> None:
+def test_a_condition_of_the_record_decides_about_nested_values(writer: OutputWriter) -> None:
     names = pa.list_(pa.struct([("name", pa.string())]))
     schema = pa.schema([column(pa.string(), "keep", "owner"), column(names, "keep", "apps", "/apps/*/name")])
     rows = [{"owner": "corporate", "apps": [{"name": "a"}]}, {"owner": "personal", "apps": [{"name": "b"}]}]
     fields = {"owner": KEEP, "/apps/*/name": {**KEEP, "collect_if": {"owner": "corporate"}}}
-    house.run(policy(fields), {"records": pa.Table.from_pylist(rows, schema=schema)})
-    assert house.codes() == ["V031"]
+    writer.run(policy(fields), {"records": pa.Table.from_pylist(rows, schema=schema)})
+    assert writer.codes() == ["V031"]
 
 
-def _models(house: House, *counts: tuple[str, int], top: dict[str, Any] | None = None, nobody: int = 0) -> list[str]:
+def _models(
+    writer: OutputWriter, *counts: tuple[str, int], top: dict[str, Any] | None = None, nobody: int = 0
+) -> list[str]:
     fields = {"device": DEVICE, "model": {"type": "string", "do": {"top": {"keep": 5, **(top or {})}}}}
     models = [name for name, count in counts for _ in range(count)]
     devices: list[str | None] = [PSEUDONYMS[place] for _, count in counts for place in range(count)]
@@ -264,32 +262,32 @@ def _models(house: House, *counts: tuple[str, int], top: dict[str, Any] | None =
     schema = pa.schema(
         [column(pa.string(), "pseudonymize", "device", key="device/1"), column(pa.string(), "top", "model")]
     )
-    house.run(policy(fields), {"records": pa.table([pa.array(devices), pa.array(models)], schema=schema)})
-    return house.codes()
+    writer.run(policy(fields), {"records": pa.table([pa.array(devices), pa.array(models)], schema=schema)})
+    return writer.codes()
 
 
-def test_values_of_enough_subjects_are_accepted(house: House) -> None:
-    assert _models(house, ("a", 10), ("b", 12), ("other", 10)) == []
+def test_values_of_enough_subjects_are_accepted(writer: OutputWriter) -> None:
+    assert _models(writer, ("a", 10), ("b", 12), ("other", 10)) == []
 
 
-def test_a_value_of_too_few_subjects_is_found(house: House) -> None:
-    assert _models(house, ("a", 10), ("b", 9)) == ["V033"]
+def test_a_value_of_too_few_subjects_is_found(writer: OutputWriter) -> None:
+    assert _models(writer, ("a", 10), ("b", 9)) == ["V033"]
 
 
-def test_an_other_of_too_few_subjects_is_found_where_others_stand(house: House) -> None:
-    assert _models(house, ("a", 10), ("other", 9)) == ["V033"]
+def test_an_other_of_too_few_subjects_is_found_where_others_stand(writer: OutputWriter) -> None:
+    assert _models(writer, ("a", 10), ("other", 9)) == ["V033"]
 
 
-def test_an_other_that_stands_alone_may_be_small(house: House) -> None:
-    assert _models(house, ("other", 3)) == []
+def test_an_other_that_stands_alone_may_be_small(writer: OutputWriter) -> None:
+    assert _models(writer, ("other", 3)) == []
 
 
-def test_the_threshold_is_the_policy_s(house: House) -> None:
-    assert _models(house, ("a", 3), top={"at_least": 3}) == []
+def test_the_threshold_is_the_policy_s(writer: OutputWriter) -> None:
+    assert _models(writer, ("a", 3), top={"at_least": 3}) == []
 
 
-def test_a_row_without_a_pseudonym_may_be_anybody_s(house: House) -> None:
-    assert _models(house, ("a", 10), nobody=4) == []
+def test_a_row_without_a_pseudonym_may_be_anybody_s(writer: OutputWriter) -> None:
+    assert _models(writer, ("a", 10), nobody=4) == []
 
 
 @pytest.mark.parametrize(
@@ -300,9 +298,9 @@ def test_a_row_without_a_pseudonym_may_be_anybody_s(house: House) -> None:
         FieldReceipt("keep", values=None),
     ],
 )
-def test_counts_that_cannot_be_are_found(house: House, counted: FieldReceipt) -> None:
-    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"x": counted})
-    assert set(house.codes()) == {"V032"}
+def test_counts_that_cannot_be_are_found(writer: OutputWriter, counted: FieldReceipt) -> None:
+    writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"x": counted})
+    assert set(writer.codes()) == {"V032"}
 
 
 @pytest.mark.parametrize(
@@ -314,21 +312,23 @@ def test_counts_that_cannot_be_are_found(house: House, counted: FieldReceipt) ->
         (FieldReceipt("keep", values=3), ["V032"]),
     ],
 )
-def test_as_many_values_stand_there_as_were_let_through(house: House, counted: FieldReceipt, codes: list[str]) -> None:
-    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a", None, "b"), "keep"))}, fields={"x": counted})
-    assert house.codes() == codes
+def test_as_many_values_stand_there_as_were_let_through(
+    writer: OutputWriter, counted: FieldReceipt, codes: list[str]
+) -> None:
+    writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a", None, "b"), "keep"))}, fields={"x": counted})
+    assert writer.codes() == codes
 
 
-def test_a_dropped_field_needs_no_count(house: House) -> None:
+def test_a_dropped_field_needs_no_count(writer: OutputWriter) -> None:
     declared = policy({"x": KEEP, "mail": {"type": "string", "do": "drop"}})
     fields = {"x": FieldReceipt("keep", 1), "mail": FieldReceipt("drop", None)}
-    house.run(declared, {"records": records(x=(texts("a"), "keep"))}, fields=fields)
-    assert house.codes() == []
+    writer.run(declared, {"records": records(x=(texts("a"), "keep"))}, fields=fields)
+    assert writer.codes() == []
 
 
-def test_counts_of_an_undeclared_field_are_found(house: House) -> None:
-    house.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"y": FieldReceipt("keep")})
-    assert house.codes() == ["V032"]
+def test_counts_of_an_undeclared_field_are_found(writer: OutputWriter) -> None:
+    writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))}, fields={"y": FieldReceipt("keep")})
+    assert writer.codes() == ["V032"]
 
 
 @pytest.mark.parametrize(
@@ -342,42 +342,44 @@ def test_counts_of_an_undeclared_field_are_found(house: House) -> None:
         ("keep", datetime(2026, 10, 26, 0, 0, 0, 1, tzinfo=UTC), []),
     ],
 )
-def test_rows_past_their_retention_are_found(house: House, do: Any, time: datetime, codes: list[str]) -> None:
+def test_rows_past_their_retention_are_found(writer: OutputWriter, do: Any, time: datetime, codes: list[str]) -> None:
     written = policy({"time": {"type": "timestamp", "do": do}}, time="time", retention="30d")
     words = do if isinstance(do, str) else "truncate_time"
-    house.run(written, {"records": records(time=(pa.array([time], pa.timestamp("us", "UTC")), words))})
-    assert house.codes() == codes
+    writer.run(written, {"records": records(time=(pa.array([time], pa.timestamp("us", "UTC")), words))})
+    assert writer.codes() == codes
 
 
 @pytest.mark.parametrize(("day", "codes"), [(23, ["V036"]), (24, []), (None, [])])
-def test_values_past_the_retention_of_their_feature_are_found(house: House, day: int | None, codes: list[str]) -> None:
+def test_values_past_the_retention_of_their_feature_are_found(
+    writer: OutputWriter, day: int | None, codes: list[str]
+) -> None:
     fields = {"time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour"}}}, "x": {**KEEP, "feature": "f"}}
     written = policy(fields, time="time", features={"f": {"retention": "24h"}})
     times = pa.array([datetime(2026, 11, day or 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
     values = pa.array([None if day is None else "a"], pa.string())
-    house.run(written, {"records": records(time=(times, "truncate_time"), x=(values, "keep"))})
-    assert house.codes() == codes
+    writer.run(written, {"records": records(time=(times, "truncate_time"), x=(values, "keep"))})
+    assert writer.codes() == codes
 
 
-def test_values_in_dictionaries_are_judged_like_others(house: House) -> None:
+def test_values_in_dictionaries_are_judged_like_others(writer: OutputWriter) -> None:
     field = {"type": "string", "do": {"mask": {"keep_last": 4}}}
     values = texts("****5678", "+33612345678").dictionary_encode()
-    house.run(policy({"x": field}), {"records": records(x=(values, "mask"))})
-    assert house.codes() == ["V030"]
+    writer.run(policy({"x": field}), {"records": records(x=(values, "mask"))})
+    assert writer.codes() == ["V030"]
 
 
-def test_a_message_counts_and_never_shows_a_value(house: House) -> None:
+def test_a_message_counts_and_never_shows_a_value(writer: OutputWriter) -> None:
     from minimize.verification import check
 
     field = {"type": "string", "do": {"mask": {"keep_last": 4}}}
-    house.run(policy({"x": field}), {"records": records(x=(texts("+33612345678", "secret"), "mask"))})
-    told = " ".join(str(finding) for finding in check(house.output, keys=house.keyring))
+    writer.run(policy({"x": field}), {"records": records(x=(texts("+33612345678", "secret"), "mask"))})
+    told = " ".join(str(finding) for finding in check(writer.output, keys=writer.keyring))
     assert "2 distinct values" in told
     assert "33612345678" not in told
     assert "secret" not in told
 
 
-def test_an_event_time_of_another_type_is_found_and_nothing_else(house: House) -> None:
+def test_an_event_time_of_another_type_is_found_and_nothing_else(writer: OutputWriter) -> None:
     written = policy({"time": {"type": "timestamp", "do": "keep"}}, time="time", retention="30d")
-    house.run(written, {"records": records(time=(texts("2026-11-24"), "keep"))})
-    assert house.codes() == ["V023"]
+    writer.run(written, {"records": records(time=(texts("2026-11-24"), "keep"))})
+    assert writer.codes() == ["V023"]

@@ -16,7 +16,7 @@ from minimize.keys import new_keyring
 from minimize.receipt import FileRef, Receipt
 from minimize.verification import CODES, check, verify
 
-from .make import AT, House, column, policy
+from .make import AT, OutputWriter, column, policy
 
 POLICY = policy({"x": {"type": "string", "do": "keep"}}, subject=None)
 
@@ -26,9 +26,9 @@ def table(*values: str) -> pa.Table:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def writer(tmp_path: Path) -> OutputWriter:
     """Three runs: a day, another day, and the first day again."""
-    made = House(tmp_path)
+    made = OutputWriter(tmp_path)
     first = made.run(POLICY, {"records": table("a", "b")})
     made.run(POLICY, {"records": table("c")}, date="2026-11-25")
     made.remove(first)
@@ -36,13 +36,13 @@ def house(tmp_path: Path) -> House:
     return made
 
 
-def data(house: House, turn: int) -> Path:
-    receipt = house.receipts[turn]
-    return house.output / receipt.outputs["records"].files[0].path
+def data(writer: OutputWriter, turn: int) -> Path:
+    receipt = writer.receipts[turn]
+    return writer.output / receipt.outputs["records"].files[0].path
 
 
-def receipt_of(house: House, turn: int) -> Path:
-    return house.output / "runs" / house.receipts[turn].run_id / "receipt.json"
+def receipt_of(writer: OutputWriter, turn: int) -> Path:
+    return writer.output / "runs" / writer.receipts[turn].run_id / "receipt.json"
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -51,144 +51,144 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_an_untouched_output_is_verified(house: House) -> None:
-    assert house.codes() == []
-    verify(house.output, keys=house.keyring)
+def test_an_untouched_output_is_verified(writer: OutputWriter) -> None:
+    assert writer.codes() == []
+    verify(writer.output, keys=writer.keyring)
 
 
-def test_the_public_key_alone_verifies(house: House, tmp_path: Path) -> None:
-    (tmp_path / "public.pem").write_bytes(house.keyring.public_key_pem())
-    verify(house.output, public_key=tmp_path / "public.pem")
-    edit(receipt_of(house, 1), '"operations"', '"customer_support"')
+def test_the_public_key_alone_verifies(writer: OutputWriter, tmp_path: Path) -> None:
+    (tmp_path / "public.pem").write_bytes(writer.keyring.public_key_pem())
+    verify(writer.output, public_key=tmp_path / "public.pem")
+    edit(receipt_of(writer, 1), '"operations"', '"customer_support"')
     with pytest.raises(VerificationError) as caught:
-        verify(house.output, public_key=tmp_path / "public.pem")
+        verify(writer.output, public_key=tmp_path / "public.pem")
     assert "V004" in [finding.code for finding in caught.value.findings]
 
 
-def test_the_end_of_the_chain_is_warned_about(house: House) -> None:
-    (finding,) = check(house.output, keys=house.keyring)
+def test_the_end_of_the_chain_is_warned_about(writer: OutputWriter) -> None:
+    (finding,) = check(writer.output, keys=writer.keyring)
     assert (finding.code, finding.severity) == ("V008", "warning")
 
 
-def test_without_a_key_it_refuses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_it_refuses(writer: OutputWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     with pytest.raises(ConfigurationError, match="cannot vouch for itself") as caught:
-        verify(house.output)
+        verify(writer.output)
     assert caught.value.exit_code == 2
 
 
-def test_a_key_that_cannot_be_used_is_refused(house: House, tmp_path: Path) -> None:
+def test_a_key_that_cannot_be_used_is_refused(writer: OutputWriter, tmp_path: Path) -> None:
     with pytest.raises(KeyringError):
-        verify(house.output, keys=tmp_path / "none.keys")
+        verify(writer.output, keys=tmp_path / "none.keys")
     with pytest.raises(KeyringError):
-        verify(house.output, public_key=tmp_path / "none.pem")
+        verify(writer.output, public_key=tmp_path / "none.pem")
 
 
-def test_a_folder_that_is_not_there_is_refused(house: House) -> None:
+def test_a_folder_that_is_not_there_is_refused(writer: OutputWriter) -> None:
     with pytest.raises(OutputError):
-        verify(house.output / "none", keys=house.keyring)
+        verify(writer.output / "none", keys=writer.keyring)
 
 
-def test_another_house_s_keyring_knows_no_signature(house: House, tmp_path: Path) -> None:
+def test_another_house_s_keyring_knows_no_signature(writer: OutputWriter, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", now=AT)
-    codes = [finding.code for finding in check(house.output, keys=other)]
+    codes = [finding.code for finding in check(writer.output, keys=other)]
     assert codes.count("V004") == 3
 
 
-def test_an_edited_receipt_is_found(house: House) -> None:
-    edit(receipt_of(house, 0), '"operations"', '"customer_support"')
-    assert {"V003", "V004"} <= set(house.codes())
+def test_an_edited_receipt_is_found(writer: OutputWriter) -> None:
+    edit(receipt_of(writer, 0), '"operations"', '"customer_support"')
+    assert {"V003", "V004"} <= set(writer.codes())
 
 
-def test_a_receipt_that_is_no_json_is_found(house: House) -> None:
-    receipt_of(house, 1).write_text("{")
-    assert {"V001", "V002", "V003"} <= set(house.codes())
+def test_a_receipt_that_is_no_json_is_found(writer: OutputWriter) -> None:
+    receipt_of(writer, 1).write_text("{")
+    assert {"V001", "V002", "V003"} <= set(writer.codes())
 
 
-def test_a_receipt_in_another_run_s_folder_is_found(house: House) -> None:
-    receipt_of(house, 1).write_bytes(receipt_of(house, 0).read_bytes())
-    assert {"V001", "V002"} <= set(house.codes())
+def test_a_receipt_in_another_run_s_folder_is_found(writer: OutputWriter) -> None:
+    receipt_of(writer, 1).write_bytes(receipt_of(writer, 0).read_bytes())
+    assert {"V001", "V002"} <= set(writer.codes())
 
 
-def test_a_run_that_is_removed_is_found(house: House) -> None:
-    shutil.rmtree(receipt_of(house, 1).parent)
-    assert {"V002", "V003", "V014"} <= set(house.codes())
+def test_a_run_that_is_removed_is_found(writer: OutputWriter) -> None:
+    shutil.rmtree(receipt_of(writer, 1).parent)
+    assert {"V002", "V003", "V014"} <= set(writer.codes())
 
 
-def test_a_last_run_that_is_removed_leaves_its_files_behind(house: House) -> None:
-    shutil.rmtree(receipt_of(house, 2).parent)
-    assert {"V011", "V014"} <= set(house.codes())
+def test_a_last_run_that_is_removed_leaves_its_files_behind(writer: OutputWriter) -> None:
+    shutil.rmtree(receipt_of(writer, 2).parent)
+    assert {"V011", "V014"} <= set(writer.codes())
 
 
-def test_runs_whose_order_is_exchanged_are_found(house: House) -> None:
+def test_runs_whose_order_is_exchanged_are_found(writer: OutputWriter) -> None:
     for turn, sequence in ((0, 2), (1, 1)):
-        swapped = replace(house.receipts[turn], sequence=sequence)
-        receipt_of(house, turn).write_text(swapped.to_json())
-    assert {"V003", "V004"} <= set(house.codes())
+        swapped = replace(writer.receipts[turn], sequence=sequence)
+        receipt_of(writer, turn).write_text(swapped.to_json())
+    assert {"V003", "V004"} <= set(writer.codes())
 
 
-def test_a_forged_end_is_found(house: House, tmp_path: Path) -> None:
+def test_a_forged_end_is_found(writer: OutputWriter, tmp_path: Path) -> None:
     forger = new_keyring(tmp_path / "forger.keys", now=AT)
-    house.keyring = forger
-    house.run(POLICY, {"records": table("z")}, date="2026-11-26")
-    house.keyring = type(forger).load(tmp_path / "k.keys")
-    assert house.codes() == ["V004"]
+    writer.keyring = forger
+    writer.run(POLICY, {"records": table("z")}, date="2026-11-26")
+    writer.keyring = type(forger).load(tmp_path / "test.keys")
+    assert writer.codes() == ["V004"]
 
 
-def test_no_receipt_at_all_is_found(house: House) -> None:
+def test_no_receipt_at_all_is_found(writer: OutputWriter) -> None:
     for turn in range(3):
-        shutil.rmtree(receipt_of(house, turn).parent)
-    assert house.codes()[0] == "V001"
-    assert "V014" in house.codes()
+        shutil.rmtree(receipt_of(writer, turn).parent)
+    assert writer.codes()[0] == "V001"
+    assert "V014" in writer.codes()
 
 
-def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(house: House) -> None:
-    shutil.rmtree(house.output / "runs")
-    (finding,) = check(house.output, keys=house.keyring)
+def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(writer: OutputWriter) -> None:
+    shutil.rmtree(writer.output / "runs")
+    (finding,) = check(writer.output, keys=writer.keyring)
     told = ("V001", "error", "no output of minimize stands here")
     assert (finding.code, finding.severity, finding.message) == told
     assert "name the folder that holds `runs`" in finding.hint
 
 
-def test_a_pipeline_is_no_output_and_is_said_to_be_one(house: House, tmp_path: Path) -> None:
+def test_a_pipeline_is_no_output_and_is_said_to_be_one(writer: OutputWriter, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/pipeline.yaml").write_text("pipeline: p\n")
-    (finding,) = check(tmp_path / "p", keys=house.keyring)
+    (finding,) = check(tmp_path / "p", keys=writer.keyring)
     assert finding.hint == "this is a pipeline: name the folder of its `output`"
 
 
-def test_a_run_folder_without_a_receipt_is_a_warning(house: House) -> None:
-    (house.output / "runs" / "20261125T000009Z-0123456789ab").mkdir()
-    findings = check(house.output, keys=house.keyring)
+def test_a_run_folder_without_a_receipt_is_a_warning(writer: OutputWriter) -> None:
+    (writer.output / "runs" / "20261125T000009Z-0123456789ab").mkdir()
+    findings = check(writer.output, keys=writer.keyring)
     assert [(finding.code, finding.severity) for finding in findings] == [("V007", "warning"), ("V008", "warning")]
 
 
-def test_a_file_with_other_bytes_is_found(house: House) -> None:
-    pq.write_table(table("d"), data(house, 1))
-    assert house.codes() == ["V012"]
+def test_a_file_with_other_bytes_is_found(writer: OutputWriter) -> None:
+    pq.write_table(table("d"), data(writer, 1))
+    assert writer.codes() == ["V012"]
 
 
-def test_a_file_with_other_rows_is_found(house: House) -> None:
-    pq.write_table(table("d", "e"), data(house, 1))
-    assert house.codes() == ["V012", "V013"]
+def test_a_file_with_other_rows_is_found(writer: OutputWriter) -> None:
+    pq.write_table(table("d", "e"), data(writer, 1))
+    assert writer.codes() == ["V012", "V013"]
 
 
-def test_exchanged_files_are_found(house: House) -> None:
-    one, two = data(house, 1), data(house, 2)
+def test_exchanged_files_are_found(writer: OutputWriter) -> None:
+    one, two = data(writer, 1), data(writer, 2)
     first = one.read_bytes()
     one.write_bytes(two.read_bytes())
     two.write_bytes(first)
-    assert set(house.codes()) == {"V012"}
+    assert set(writer.codes()) == {"V012"}
 
 
-def test_a_file_that_is_gone_is_found(house: House) -> None:
-    data(house, 1).unlink()
-    assert house.codes() == ["V011"]
+def test_a_file_that_is_gone_is_found(writer: OutputWriter) -> None:
+    data(writer, 1).unlink()
+    assert writer.codes() == ["V011"]
 
 
-def test_a_file_that_is_no_parquet_is_found(house: House) -> None:
-    data(house, 1).write_bytes(b"PAR1")
-    assert house.codes() == ["V012", "V017"]
+def test_a_file_that_is_no_parquet_is_found(writer: OutputWriter) -> None:
+    data(writer, 1).write_bytes(b"PAR1")
+    assert writer.codes() == ["V012", "V017"]
 
 
 @pytest.mark.parametrize(
@@ -203,87 +203,87 @@ def test_a_file_that_is_no_parquet_is_found(house: House) -> None:
         ".staging/x",
     ],
 )
-def test_a_file_that_nobody_put_in_force_is_found(house: House, place: str) -> None:
-    (house.output / place).parent.mkdir(parents=True, exist_ok=True)
-    (house.output / place).write_bytes(b"x")
-    assert house.codes() == ["V014"]
+def test_a_file_that_nobody_put_in_force_is_found(writer: OutputWriter, place: str) -> None:
+    (writer.output / place).parent.mkdir(parents=True, exist_ok=True)
+    (writer.output / place).write_bytes(b"x")
+    assert writer.codes() == ["V014"]
 
 
-def test_a_link_to_another_folder_is_found(house: House, tmp_path: Path) -> None:
+def test_a_link_to_another_folder_is_found(writer: OutputWriter, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    (house.output / "records" / "date=2026-11-26").symlink_to(tmp_path / "elsewhere")
-    (house.output / "more").symlink_to(tmp_path / "elsewhere")
-    assert house.codes() == ["V014", "V014"]
+    (writer.output / "records" / "date=2026-11-26").symlink_to(tmp_path / "elsewhere")
+    (writer.output / "more").symlink_to(tmp_path / "elsewhere")
+    assert writer.codes() == ["V014", "V014"]
 
 
-def test_a_file_that_became_a_link_is_found(house: House, tmp_path: Path) -> None:
-    data(house, 1).rename(tmp_path / "away.parquet")
-    data(house, 1).symlink_to(tmp_path / "away.parquet")
-    assert house.codes() == ["V011"]
+def test_a_file_that_became_a_link_is_found(writer: OutputWriter, tmp_path: Path) -> None:
+    data(writer, 1).rename(tmp_path / "away.parquet")
+    data(writer, 1).symlink_to(tmp_path / "away.parquet")
+    assert writer.codes() == ["V011"]
 
 
-def test_a_ledger_may_lie_beside(house: House) -> None:
-    (house.output / "ledger.db").write_bytes(b"")
-    (house.output / "runs" / ".lock").touch()
-    assert house.codes() == []
+def test_a_ledger_may_lie_beside(writer: OutputWriter) -> None:
+    (writer.output / "ledger.db").write_bytes(b"")
+    (writer.output / "runs" / ".lock").touch()
+    assert writer.codes() == []
 
 
-def test_a_file_that_was_replaced_and_came_back_is_found(house: House) -> None:
-    pq.write_table(table("a", "b"), data(house, 0))
-    assert house.codes() == ["V014"]
+def test_a_file_that_was_replaced_and_came_back_is_found(writer: OutputWriter) -> None:
+    pq.write_table(table("a", "b"), data(writer, 0))
+    assert writer.codes() == ["V014"]
 
 
-def test_a_missing_success_is_found(house: House) -> None:
-    (data(house, 1).parent / "_SUCCESS").unlink()
-    assert house.codes() == ["V015"]
+def test_a_missing_success_is_found(writer: OutputWriter) -> None:
+    (data(writer, 1).parent / "_SUCCESS").unlink()
+    assert writer.codes() == ["V015"]
 
 
-def test_a_policy_that_was_changed_is_found(house: House) -> None:
-    edit(receipt_of(house, 1).parent / "policy.yaml", '"keep"', '"size"')
-    assert "V010" in house.codes()
+def test_a_policy_that_was_changed_is_found(writer: OutputWriter) -> None:
+    edit(receipt_of(writer, 1).parent / "policy.yaml", '"keep"', '"size"')
+    assert "V010" in writer.codes()
 
 
-def test_a_policy_that_is_gone_is_found(house: House) -> None:
-    (receipt_of(house, 1).parent / "policy.yaml").unlink()
-    assert house.codes() == ["V010", "V010"]
+def test_a_policy_that_is_gone_is_found(writer: OutputWriter) -> None:
+    (receipt_of(writer, 1).parent / "policy.yaml").unlink()
+    assert writer.codes() == ["V010", "V010"]
 
 
 @pytest.mark.parametrize("text", ["- a\n", "fields: [", "fields: {x: {do: {a: {}, b: {}}}}", "fields: {x: 1}", "\xff"])
 def test_a_policy_that_is_none_is_found(tmp_path: Path, text: str) -> None:
-    house = House(tmp_path)
-    receipt = house.run(POLICY, {"records": table("a")})
-    (house.output / "runs" / receipt.run_id / "policy.yaml").write_bytes(text.encode("latin-1"))
-    assert house.codes() == ["V010", "V010"]
+    writer = OutputWriter(tmp_path)
+    receipt = writer.run(POLICY, {"records": table("a")})
+    (writer.output / "runs" / receipt.run_id / "policy.yaml").write_bytes(text.encode("latin-1"))
+    assert writer.codes() == ["V010", "V010"]
 
 
-def test_a_pipeline_that_was_changed_is_found(house: House) -> None:
-    edit(receipt_of(house, 1).parent / "pipeline.yaml", '"p"', '"q"')
-    assert house.codes() == ["V010"]
+def test_a_pipeline_that_was_changed_is_found(writer: OutputWriter) -> None:
+    edit(receipt_of(writer, 1).parent / "pipeline.yaml", '"p"', '"q"')
+    assert writer.codes() == ["V010"]
 
 
-def test_a_file_beside_a_receipt_that_it_does_not_name_is_found(house: House) -> None:
-    (receipt_of(house, 1).parent / "more.txt").write_text("x")
-    assert house.codes() == ["V010"]
+def test_a_file_beside_a_receipt_that_it_does_not_name_is_found(writer: OutputWriter) -> None:
+    (receipt_of(writer, 1).parent / "more.txt").write_text("x")
+    assert writer.codes() == ["V010"]
 
 
 def test_a_policy_of_another_version_is_found(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.run({**POLICY, "version": 2}, {"records": table("a")})
-    assert house.codes() == ["V010"]
+    writer = OutputWriter(tmp_path)
+    writer.run({**POLICY, "version": 2}, {"records": table("a")})
+    assert writer.codes() == ["V010"]
 
 
 def _placed(tmp_path: Path, path: str) -> list[str]:
     """An output whose (signed) receipt puts its file there."""
-    house = House(tmp_path)
-    receipt = house.run(POLICY, {"records": table("a")})
-    house.receipts.clear()
+    writer = OutputWriter(tmp_path)
+    receipt = writer.run(POLICY, {"records": table("a")})
+    writer.receipts.clear()
     output = receipt.outputs["records"]
     moved = replace(output.files[0], path=path)
-    target = house.output / path
+    target = writer.output / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    (house.output / output.files[0].path).rename(target)
-    house.sign(replace(receipt, outputs={"records": replace(output, files=(moved,))}))
-    return house.codes()
+    (writer.output / output.files[0].path).rename(target)
+    writer.sign(replace(receipt, outputs={"records": replace(output, files=(moved,))}))
+    return writer.codes()
 
 
 def test_a_path_out_of_the_output_is_found(tmp_path: Path) -> None:
@@ -304,9 +304,9 @@ def test_a_place_that_the_receipt_cannot_mean_is_found(tmp_path: Path, path: str
 
 
 def test_replacing_a_file_that_never_stood_is_found(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.run(POLICY, {"records": table("a")}, replaces=(FileRef("records/x.parquet", "sha256:0"),))
-    assert house.codes() == ["V006"]
+    writer = OutputWriter(tmp_path)
+    writer.run(POLICY, {"records": table("a")}, replaces=(FileRef("records/x.parquet", "sha256:0"),))
+    assert writer.codes() == ["V006"]
 
 
 def test_an_imbalance_that_was_signed_is_found(tmp_path: Path) -> None:
@@ -314,62 +314,62 @@ def test_an_imbalance_that_was_signed_is_found(tmp_path: Path) -> None:
 
     from minimize.receipt import canonical
 
-    house = House(tmp_path)
-    receipt = house.run(POLICY, {"records": table("a")})
+    writer = OutputWriter(tmp_path)
+    receipt = writer.run(POLICY, {"records": table("a")})
     raw = receipt.as_json()
     del raw["signature"]
     raw["rows"]["read"] = 5
-    key, value = house.keyring.sign(canonical(raw))
+    key, value = writer.keyring.sign(canonical(raw))
     raw["signature"] = {"algorithm": "ed25519", "key": key, "value": base64.b64encode(value).decode()}
-    receipt_of(house, 0).write_text(json.dumps(raw))
+    receipt_of(writer, 0).write_text(json.dumps(raw))
     assert Receipt.from_json(json.dumps(raw)).rows.read == 5
-    assert house.codes() == ["V005"]
+    assert writer.codes() == ["V005"]
 
 
 def test_an_output_without_a_date_is_verified(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.run(POLICY, {"records": table("a")}, date=None)
-    assert house.codes() == []
+    writer = OutputWriter(tmp_path)
+    writer.run(POLICY, {"records": table("a")}, date=None)
+    assert writer.codes() == []
 
 
 def test_an_empty_output_is_verified(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.run(POLICY, {"records": table()})
-    assert house.codes() == []
+    writer = OutputWriter(tmp_path)
+    writer.run(POLICY, {"records": table()})
+    assert writer.codes() == []
 
 
-def test_the_error_says_how_many_and_carries_the_findings(house: House) -> None:
-    data(house, 1).unlink()
+def test_the_error_says_how_many_and_carries_the_findings(writer: OutputWriter) -> None:
+    data(writer, 1).unlink()
     with pytest.raises(VerificationError, match="1 finding:") as caught:
-        verify(house.output, keys=house.keyring)
+        verify(writer.output, keys=writer.keyring)
     assert [finding.code for finding in caught.value.findings] == ["V011", "V008"]
     assert caught.value.exit_code == 1
 
 
-def test_a_success_mark_that_holds_something_is_found(house: House) -> None:
-    (data(house, 1).parent / "_SUCCESS").write_text("what nobody should keep here")
-    assert house.codes() == ["V014"]
+def test_a_success_mark_that_holds_something_is_found(writer: OutputWriter) -> None:
+    (data(writer, 1).parent / "_SUCCESS").write_text("what nobody should keep here")
+    assert writer.codes() == ["V014"]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", ".lock"])
-def test_a_file_between_the_runs_is_found(house: House, name: str) -> None:
-    (house.output / "runs" / name).write_text("what nobody should keep here")
-    assert house.codes() == ["V014"]
+def test_a_file_between_the_runs_is_found(writer: OutputWriter, name: str) -> None:
+    (writer.output / "runs" / name).write_text("what nobody should keep here")
+    assert writer.codes() == ["V014"]
 
 
-def test_the_empty_lock_between_the_runs_is_accepted(house: House) -> None:
-    (house.output / "runs" / ".lock").touch()
-    assert house.codes() == []
+def test_the_empty_lock_between_the_runs_is_accepted(writer: OutputWriter) -> None:
+    (writer.output / "runs" / ".lock").touch()
+    assert writer.codes() == []
 
 
-def test_more_in_a_signature_than_itself_is_found(house: House) -> None:
-    edit(receipt_of(house, 2), '"algorithm"', '"more": "unsigned", "algorithm"')
-    assert house.codes() == ["V004"]
+def test_more_in_a_signature_than_itself_is_found(writer: OutputWriter) -> None:
+    edit(receipt_of(writer, 2), '"algorithm"', '"more": "unsigned", "algorithm"')
+    assert writer.codes() == ["V004"]
 
 
-def test_a_time_without_a_zone_is_no_receipt(house: House) -> None:
-    edit(receipt_of(house, 2), '"at": "2026-11-25T00:00:00Z"', '"at": "2026-11-25T00:00:00"')
-    assert "V001" in house.codes()
+def test_a_time_without_a_zone_is_no_receipt(writer: OutputWriter) -> None:
+    edit(receipt_of(writer, 2), '"at": "2026-11-25T00:00:00Z"', '"at": "2026-11-25T00:00:00"')
+    assert "V001" in writer.codes()
 
 
 def test_every_code_is_described() -> None:

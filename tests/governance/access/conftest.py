@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from minimize.switching import House
-from tests.governance.access.factory import mapping
-from tests.ledger.ledgers import keyring
+from tests.project import write_keyring
+from tests.world import access_file
 
 
 @pytest.fixture(name="home")
@@ -20,5 +20,5 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
-    (tmp_path / "access.yaml").write_text(json.dumps(mapping()))
-    return House(keys=keyring(tmp_path))
+    (tmp_path / "access.yaml").write_text(json.dumps(access_file()))
+    return House(keys=write_keyring(tmp_path / "test.keys"))

@@ -11,7 +11,7 @@ from minimize.governance.access.grants import Grant
 from minimize.ledger.event import moment_text
 from minimize.ledger.grants import GrantAct
 from minimize.plan.model import Category
-from tests.world import assignment
+from tests.world import access_file
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -25,22 +25,9 @@ COLUMNS = (
 )
 
 
-def mapping(*assignments: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The file with these assignments, or those of the usual people."""
-    usual = (
-        assignment("analyst", "ann"),
-        assignment("support_engineer", groups=("support",), tenants=["north", "south"]),
-        assignment("privacy_officer", "pia"),
-        assignment("auditor", "olga"),
-        assignment("role_administrator", "rob"),
-    )
-    body = {"version": 1, "groups": {"support": ["sam", "sue"]}, "assignments": list(assignments or usual)}
-    return {**body, **more}
-
-
-def access_file(*assignments: dict[str, Any], **more: Any) -> Access:
-    """The access file."""
-    return access_from(mapping(*assignments, **more))
+def access_of(*assignments: dict[str, Any], **more: Any) -> Access:
+    """The access file of the world, or one with these assignments, loaded."""
+    return access_from(access_file(*assignments, **more))
 
 
 def wanted(*names: str, dataset: str = "telemetry", purpose: str | None = "customer_support", **more: Any) -> Wanted:

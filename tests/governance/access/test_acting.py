@@ -17,8 +17,8 @@ from minimize.governance.access.showing import grants_of
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
-from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND, mapping
-from tests.world import assignment
+from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
+from tests.world import access_file, assignment
 
 WISH = Wish(INCIDENT, "the device does not check in", "telemetry", ("north",), category="identified")
 DAYS_4 = timedelta(days=4)
@@ -61,7 +61,7 @@ def refused(do: Callable[[], object]) -> list[str]:
 
 
 def write(**more: Any) -> None:
-    Path("access.yaml").write_text(json.dumps(mapping(**more)))
+    Path("access.yaml").write_text(json.dumps(access_file(**more)))
 
 
 def test_a_request_waits_for_four_days_and_says_by_which_role_it_was_made(home: House) -> None:

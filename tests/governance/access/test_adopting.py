@@ -14,13 +14,13 @@ from minimize.keys import new_keyring
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
-from tests.governance.access.factory import HOUR, NOW, mapping
-from tests.world import assignment
+from tests.governance.access.factory import HOUR, NOW
+from tests.world import access_file, assignment
 
 
 def says(*more: dict[str, Any], **changes: Any) -> None:
     """The access file with some more assignments."""
-    body = mapping(**changes)
+    body = access_file(**changes)
     Path("access.yaml").write_text(json.dumps({**body, "assignments": [*body["assignments"], *more]}))
 
 

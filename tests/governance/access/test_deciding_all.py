@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minimize.governance.access import Access, Account, Column, Decision, Grants, Wanted, decide
 from minimize.ledger.grants import GrantAct
-from tests.governance.access.factory import INCIDENT, NOW, access_file, approved, requested
+from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, requested
 from tests.governance.access.reference import COLUMNS, EVERY_TENANT, OTHER, TENANTS, Given, Granted, open_cells
 from tests.world import assignment
 
@@ -48,7 +48,7 @@ def access(givens: Givens) -> Access:
         assignments.append(
             assignment(f"r{number}", "sam", tenants="all" if each.tenants is None else list(each.tenants))
         )
-    return access_file(*assignments, roles=roles)
+    return access_of(*assignments, roles=roles)
 
 
 def plain(givens: Givens) -> Givens:

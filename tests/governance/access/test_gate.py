@@ -10,8 +10,8 @@ from minimize.governance.access.gate import gate
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
-from tests.governance.access.factory import NOW, mapping
-from tests.world import assignment
+from tests.governance.access.factory import NOW
+from tests.world import access_file, assignment
 
 
 def told(home: House) -> list[tuple[str, str, str]]:
@@ -38,7 +38,7 @@ def test_who_has_not_is_refused_and_the_log_tells_of_it(home: House) -> None:
 
 
 def test_the_scope_counts(home: House) -> None:
-    Path("access.yaml").write_text(json.dumps(mapping(assignment("operator", "sam", tenants=["north"]))))
+    Path("access.yaml").write_text(json.dumps(access_file(assignment("operator", "sam", tenants=["north"]))))
     assert gate("settings/set", home, NOW, tenant="north") is not None
     for tenant in ("south", None):
         with pytest.raises(AccessDenied) as caught:

@@ -9,14 +9,13 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.access.lint import lint
 from minimize.switching import House
-from tests.governance.access.factory import mapping
-from tests.world import assignment
+from tests.world import access_file, assignment
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 
 
 def codes(*assignments: dict[str, Any], pipeline: Path | None = None, **more: Any) -> list[str]:
-    Path("access.yaml").write_text(json.dumps(mapping(*assignments, **more)))
+    Path("access.yaml").write_text(json.dumps(access_file(*assignments, **more)))
     return [each.code for each in lint("access.yaml", House(pipeline=pipeline))]
 
 
@@ -46,7 +45,7 @@ def test_views_and_scopes_are_held_against_the_plan(home: House) -> None:
         "usage": {"model": "presence"},
     }
     roles = {"mine": {"copy": "analyst", "views": views}}
-    usual = mapping()["assignments"]
+    usual = access_file()["assignments"]
     scoped = assignment("analyst", "bea", datasets=["device_telemetry/lost", "elsewhere"])
     assert sorted(codes(*usual, scoped, pipeline=PIPELINE, roles=roles)) == ["U020", "U020", "U021", "U021", "U022"]
 

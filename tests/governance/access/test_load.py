@@ -14,8 +14,8 @@ from minimize.governance.access.load import examine_access
 from minimize.governance.access.model import GrantRules
 from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.schema import access_schema
-from tests.governance.access.factory import HOUR, access_file, mapping
-from tests.world import assignment
+from tests.governance.access.factory import HOUR, access_of
+from tests.world import access_file, assignment
 
 FULL = """\
 version: 1
@@ -110,7 +110,7 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
 )
 def test_a_copy_goes_not_beyond_what_its_base_stands_for(role: dict[str, Any], code: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        access_file(roles={"mine": role})
+        access_of(roles={"mine": role})
     assert code in [each.code for each in caught.value.findings]
 
 
@@ -137,19 +137,19 @@ def test_no_role_but_the_administrators_assigns_and_support_reads_nothing() -> N
 def test_conflicting_roles_in_one_person_are_refused(pair: tuple[str, str]) -> None:
     for extra in ({}, {"people": {"Ann": ["ann", "ann2"]}}):
         with pytest.raises(PolicyError) as caught:
-            access_file(assignment(pair[0], "ann"), assignment(pair[1], "ann2" if extra else "ann"), **extra)
+            access_of(assignment(pair[0], "ann"), assignment(pair[1], "ann2" if extra else "ann"), **extra)
         assert [each.code for each in caught.value.findings] == ["U007"]
 
 
 def test_a_house_adds_conflicts_of_its_own() -> None:
-    access_file(assignment("analyst", "ann"), assignment("operator", "ann"))
+    access_of(assignment("analyst", "ann"), assignment("operator", "ann"))
     with pytest.raises(PolicyError):
-        access_file(assignment("analyst", "ann"), assignment("operator", "ann"), conflicts=[["operator", "analyst"]])
+        access_of(assignment("analyst", "ann"), assignment("operator", "ann"), conflicts=[["operator", "analyst"]])
 
 
 def test_an_account_is_of_one_person() -> None:
     with pytest.raises(PolicyError) as caught:
-        access_file(people={"Ann": ["ann"], "Bea": ["ann"]})
+        access_of(people={"Ann": ["ann"], "Bea": ["ann"]})
     assert [each.code for each in caught.value.findings] == ["U008"]
 
 
@@ -187,7 +187,7 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     plain = json.loads(json.dumps(root.plain()))
     jsonschema.Draft202012Validator.check_schema(access_schema())
     jsonschema.validate(plain, access_schema())
-    for wrong in ({"version": 2}, {"version": 1, "extra": 1}, mapping(roles={"a": {"copy": "nobody"}})):
+    for wrong in ({"version": 2}, {"version": 1, "extra": 1}, access_file(roles={"a": {"copy": "nobody"}})):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, access_schema())
 

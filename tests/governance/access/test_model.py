@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from minimize.governance.access import Account
 from minimize.governance.access.model import same_dataset
-from tests.governance.access.factory import access_file
+from tests.governance.access.factory import access_of
 from tests.world import assignment
 
 
 def test_groups_are_those_of_the_file_and_those_that_it_leaves_to_others() -> None:
-    access = access_file(
+    access = access_of(
         assignment("analyst", groups=("insights", "guests")), groups={"insights": ["ann"], "guests": "external"}
     )
     assert access.groups_of(Account("ann")) == {"insights"}
@@ -15,9 +15,7 @@ def test_groups_are_those_of_the_file_and_those_that_it_leaves_to_others() -> No
 
 
 def test_people_are_told_apart_by_their_accounts_and_groups() -> None:
-    access = access_file(
-        people={"Sam": ["sam", "samuel"]}, groups={"support": ["sam", "sue"], "site": ["samuel", "pia"]}
-    )
+    access = access_of(people={"Sam": ["sam", "samuel"]}, groups={"support": ["sam", "sue"], "site": ["samuel", "pia"]})
     assert not access.separate("sam", "sam")
     assert not access.separate("samuel", "sam")
     assert not access.separate("sue", "sam")

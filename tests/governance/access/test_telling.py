@@ -3,7 +3,7 @@ from __future__ import annotations
 from minimize.governance.access import Account, permit
 from minimize.governance.access.telling import LONGEST, event_of, grant_event
 from minimize.ledger import Actor, Event
-from tests.governance.access.factory import INCIDENT, NOW, access_file, approved, asked, decided, requested, wanted
+from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, asked, decided, requested, wanted
 
 
 def said(event: Event) -> dict[str, object]:
@@ -12,7 +12,7 @@ def said(event: Event) -> dict[str, object]:
 
 
 def test_a_read_is_told_with_who_what_why_and_how_many_rows() -> None:
-    found = decided(access_file(), "sam", wanted("phone_number", incident=INCIDENT), requested(), approved())
+    found = decided(access_of(), "sam", wanted("phone_number", incident=INCIDENT), requested(), approved())
     event = event_of(found, rows=7)
     assert (event.actor.user, event.operation, event.result) == ("sam", "dataset/read", "success")
     assert (event.resources[0].id, event.correlation_id, event.time) == ("dataset/telemetry", "g1", NOW)
@@ -28,19 +28,19 @@ def test_a_read_is_told_with_who_what_why_and_how_many_rows() -> None:
 
 
 def test_a_refusal_is_told_with_its_reasons() -> None:
-    event = event_of(decided(access_file(), "nemo", wanted("phone_number")))
+    event = event_of(decided(access_of(), "nemo", wanted("phone_number")))
     assert (event.result, said(event)["reasons"]) == ("refused", "U100")
 
 
 def test_an_act_is_told_by_what_it_was_about() -> None:
-    decision = permit(access_file(), Account("pia"), "settings/set", NOW, tenant="north")
+    decision = permit(access_of(), Account("pia"), "settings/set", NOW, tenant="north")
     actor = Actor("user", user="pia")
     event = event_of(decision, actor=actor, about="north")
     assert (event.actor, event.resources[0].id) == (actor, "settings/north")
 
 
 def test_names_that_somebody_gave_are_cut() -> None:
-    event = event_of(decided(access_file(), "x" * 1000, wanted(dataset="y" * 1000)))
+    event = event_of(decided(access_of(), "x" * 1000, wanted(dataset="y" * 1000)))
     assert len(event.actor.user or "") == LONGEST + 1
     assert len(event.resources[0].name) == LONGEST + 1
 

@@ -7,13 +7,13 @@ import pytest
 
 from minimize.governance.access.views import View, coarsest, is_view, shows_less, views_on
 from minimize.techniques import TECHNIQUES, Technique
-from tests.governance.access.factory import access_file
+from tests.governance.access.factory import access_of
 
 
 def view(way: Any) -> View:
     """A view as a file says it."""
     roles = {"mine": {"copy": "analyst", "views": {"d": {"c": way}}}}
-    return access_file(roles=roles).roles["mine"].views["d"]["c"]
+    return access_of(roles=roles).roles["mine"].views["d"]["c"]
 
 
 HOUR, DAY, WEEK, MONTH = (view({"truncate_time": {"to": unit}}) for unit in ("hour", "day", "week", "month"))
@@ -60,4 +60,4 @@ def test_a_view_by_a_table_of_values_counts_once() -> None:
     by_name = view({"map": {"values": {"A": "old"}, "otherwise": "new"}})
     assert coarsest([by_name, by_name]) == by_name
     roles = {"mine": {"copy": "analyst", "views": {"d": {"c": {"map": {"values": {"A": "old"}, "otherwise": "new"}}}}}}
-    assert views_on(access_file(roles=roles).roles["mine"], "d", "c") == [by_name]
+    assert views_on(access_of(roles=roles).roles["mine"], "d", "c") == [by_name]

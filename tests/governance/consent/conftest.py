@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from minimize.keys import new_keyring
 from minimize.switching import House
-from tests.governance.consent.factory import NOW
-from tests.governance.recipients.factory import mapping, write
+from tests.project import write_keyring, write_yaml
+from tests.world import vendor_file
 
 
 @pytest.fixture(name="home")
@@ -18,6 +17,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\n")
-    write(tmp_path / "recipients", "vendor", mapping())
-    new_keyring(tmp_path / "house.keys", now=NOW)
-    return House(keys=tmp_path / "house.keys")
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
+    write_keyring(tmp_path / "test.keys", ())
+    return House(keys=tmp_path / "test.keys")

@@ -1,4 +1,4 @@
-"""Acts for tests, and a house with a recipient, a ledger and keys."""
+"""Acts about consents, and the answers to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from minimize.governance.consent import Answer, Consents, terms_of
 from minimize.governance.recipients import Recipient
 from minimize.ledger.consents import Act
-from tests.governance.recipients.factory import vendor
+from tests.world import vendor
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 VENDOR = vendor()

@@ -15,13 +15,14 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.consents import Act
 from minimize.switching import House
 from tests.governance.consent.factory import NOW, TERMS, hours
-from tests.governance.recipients.factory import mapping, sync, write
+from tests.project import write_yaml
+from tests.world import sync, vendor_file
 
 WISH = Wish("north", "vendor", "sync")
 
 
-def acts(house: House) -> list[Act]:
-    with house.opened() as ledger:
+def acts(configuration: House) -> list[Act]:
+    with configuration.opened() as ledger:
         return list(load_consents(ledger).acts)
 
 
@@ -88,13 +89,13 @@ def test_the_text_that_counts_can_be_named(home: House) -> None:
     assert act("give", replace(WISH, text_version=1), home, NOW).state == "given"
 
 
-@pytest.mark.parametrize("left", [None, mapping(functions={}), mapping(functions=sync(fields={"a": "md5"}))])
+@pytest.mark.parametrize("left", [None, vendor_file(functions={}), vendor_file(functions=sync(fields={"a": "md5"}))])
 def test_a_consent_can_be_withdrawn_whatever_became_of_the_file(
     home: House, tmp_path: Path, left: dict[str, object] | None
 ) -> None:
     act("give", WISH, home, NOW)
     path = tmp_path / "recipients" / "vendor.yaml"
-    path.unlink() if left is None else write(tmp_path / "recipients", "vendor", left)
+    path.unlink() if left is None else write_yaml(tmp_path / "recipients" / "vendor.yaml", left)
     done = act("withdraw", WISH, home, hours(1))
     assert (done.state, done.terms) == ("withdrawn", TERMS)
 

@@ -8,7 +8,7 @@ import pytest
 
 from minimize.governance.consent import Consents, terms_of
 from tests.governance.consent.factory import NOW, VENDOR, act, asked, north
-from tests.governance.recipients.factory import FIELDS, SYNC, sync, vendor
+from tests.world import SHARED_FIELDS, SYNC, sync, vendor
 
 TICK = timedelta(microseconds=1)
 
@@ -114,9 +114,12 @@ def test_with_an_events_time_a_consent_holds_at_both() -> None:
         ({"functions": sync(purpose="operations")}, "other_purpose"),
         ({"functions": sync(direction="inbound")}, "other_purpose"),
         ({"standing": "agent", "subprocessor": "Desk"}, "other_standing"),
-        ({"functions": sync(fields={**FIELDS, "name": "keep"})}, "other_fields"),
-        ({"functions": sync(fields={**FIELDS, "owner": {"role": "identifier", "do": "keep"}})}, "other_fields"),
-        ({"functions": sync(fields={**FIELDS, "device_id": {"role": "identifier", "do": "keep"}})}, "other_fields"),
+        ({"functions": sync(fields={**SHARED_FIELDS, "name": "keep"})}, "other_fields"),
+        ({"functions": sync(fields={**SHARED_FIELDS, "owner": {"role": "identifier", "do": "keep"}})}, "other_fields"),
+        (
+            {"functions": sync(fields={**SHARED_FIELDS, "device_id": {"role": "identifier", "do": "keep"}})},
+            "other_fields",
+        ),
     ],
 )
 def test_an_old_consent_does_not_cover(changes: dict[str, Any], reason: str) -> None:
@@ -124,12 +127,12 @@ def test_an_old_consent_does_not_cover(changes: dict[str, Any], reason: str) -> 
 
 
 def test_an_old_consent_covers_fewer_fields() -> None:
-    fewer = {key: field for key, field in FIELDS.items() if key != "device_id"}
+    fewer = {key: field for key, field in SHARED_FIELDS.items() if key != "device_id"}
     assert north(act("given", -1), recipient=vendor(functions=sync(fields=fewer))) is None
 
 
 def test_an_old_consent_covers_the_old_fields_where_only_they_leave() -> None:
-    more = vendor(functions=sync(fields={**FIELDS, "name": "keep"}))
+    more = vendor(functions=sync(fields={**SHARED_FIELDS, "name": "keep"}))
     assert north(act("given", -1), recipient=more, fields=["app_id", "device_id"]) is None
     assert north(act("given", -1), recipient=more, fields=["app_id", "name"]) == "other_fields"
 

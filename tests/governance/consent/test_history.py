@@ -17,7 +17,7 @@ from minimize.governance.consent.states import STATES
 from minimize.ledger.consents import Act
 from tests.governance.consent.factory import TERMS, VENDOR, act, hours
 from tests.governance.consent.reference import verdict
-from tests.governance.recipients.factory import sync, vendor
+from tests.world import sync, vendor
 
 HISTORIES = 20_000
 OTHER = terms_of(vendor(functions=sync(text_version=2)), "sync").text

@@ -10,14 +10,15 @@ from minimize.errors import PolicyError
 from minimize.governance.consent import Wish, act, shown, why
 from minimize.switching import House
 from tests.governance.consent.factory import NOW, hours
-from tests.governance.recipients.factory import mapping, sync, write
+from tests.project import write_yaml
+from tests.world import sync, vendor_file
 
 WISH = Wish("north", "vendor", "sync")
 SOUTH = replace(WISH, tenant="south")
 
 
-def told(house: House, at: float, **asked: Any) -> list[tuple[str, str, str | None]]:
-    return [(one.act.tenant_id, one.act.state, one.why) for one in shown(house, hours(at), **asked)]
+def told(configuration: House, at: float, **asked: Any) -> list[tuple[str, str, str | None]]:
+    return [(one.act.tenant_id, one.act.state, one.why) for one in shown(configuration, hours(at), **asked)]
 
 
 def test_what_decides_is_shown_for_each_tenant(home: House) -> None:
@@ -41,7 +42,7 @@ def test_what_is_shown_is_as_it_was_at_a_time(home: House) -> None:
 
 def test_a_consent_to_an_old_text_is_shown_as_none(home: House, tmp_path: Path) -> None:
     act("give", WISH, home, NOW)
-    write(tmp_path / "recipients", "vendor", mapping(functions=sync(text_version=2)))
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2)))
     assert told(home, 1) == [("north", "given", "other_text")]
 
 

@@ -8,7 +8,9 @@ from minimize.errors import PolicyError
 from minimize.governance.consent import terms_of
 from minimize.governance.consent.terms import terms_from
 from minimize.governance.recipients import load_recipient
-from tests.governance.recipients.factory import FIELDS, SHIPPED, mapping, sync, vendor, write
+from tests.pipelines.shipped import RECIPIENTS
+from tests.project import write_yaml
+from tests.world import SHARED_FIELDS, sync, vendor, vendor_file
 
 
 def test_the_terms_hold_what_leaves_and_nothing_else() -> None:
@@ -18,23 +20,23 @@ def test_the_terms_hold_what_leaves_and_nothing_else() -> None:
 
 
 def test_terms_come_back_from_their_text() -> None:
-    terms = terms_of(load_recipient(SHIPPED / "google.yaml"), "android_management")
+    terms = terms_of(load_recipient(RECIPIENTS / "google.yaml"), "android_management")
     assert terms_from(terms.text) == terms
 
 
 def test_equal_terms_have_one_digest_whatever_the_order_of_their_fields() -> None:
-    turned = vendor(functions=sync(fields=dict(reversed(FIELDS.items()))))
+    turned = vendor(functions=sync(fields=dict(reversed(SHARED_FIELDS.items()))))
     assert terms_of(turned, "sync").digest == terms_of(vendor(), "sync").digest
 
 
 def test_what_is_only_told_of_a_field_is_no_term() -> None:
-    told = {**FIELDS, "app_id": {"do": "keep", "about": "something else", "example": "other"}}
+    told = {**SHARED_FIELDS, "app_id": {"do": "keep", "about": "something else", "example": "other"}}
     assert terms_of(vendor(functions=sync(fields=told)), "sync") == terms_of(vendor(), "sync")
 
 
 def test_a_hierarchy_is_its_file_and_not_its_name(tmp_path: Path) -> None:
     fields = {"model": {"generalize": {"hierarchy": "models.csv", "level": 1}}}
-    path = write(tmp_path, "vendor", mapping(functions=sync(fields=fields)))
+    path = write_yaml(tmp_path / "vendor.yaml", vendor_file(functions=sync(fields=fields)))
     digests = []
     for maker in ("one", "other"):
         (tmp_path / "models.csv").write_text(f"a1,{maker},*\n")

@@ -6,7 +6,8 @@ import pytest
 
 from minimize.governance.recipients import load_recipients
 from minimize.governance.recipients.examples import after, as_array, before
-from tests.governance.recipients.factory import SHIPPED, sync, vendor
+from tests.pipelines.shipped import RECIPIENTS
+from tests.world import sync, vendor
 
 
 def shown(**field: Any) -> tuple[str, str]:
@@ -58,7 +59,7 @@ def test_without_an_example_there_is_nothing() -> None:
 
 
 def test_every_shipped_example_is_of_its_type() -> None:
-    known = load_recipients(SHIPPED)
+    known = load_recipients(RECIPIENTS)
     fields = [
         field
         for name in known.names()

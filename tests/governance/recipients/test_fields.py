@@ -6,7 +6,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients import Shared
-from tests.governance.recipients.factory import sync, vendor
+from tests.world import sync, vendor
 
 
 def read(**fields: Any) -> dict[str, Shared]:

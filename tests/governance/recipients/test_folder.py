@@ -7,7 +7,8 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients import find_recipients, load_recipients
-from tests.governance.recipients.factory import mapping, vendor, write
+from tests.project import write_yaml
+from tests.world import vendor, vendor_file
 
 DESK = {"name": "Desk", "from": "2026-01-01"}
 
@@ -19,24 +20,24 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_house_says_where_they_are(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
-    write(tmp_path / "parties", "vendor", mapping())
+    write_yaml(tmp_path / "parties" / "vendor.yaml", vendor_file())
     assert find_recipients(start=tmp_path) == tmp_path / "parties"
 
 
 def test_else_they_are_beside_the_house(tmp_path: Path) -> None:
-    write(tmp_path / "pipelines" / "recipients", "vendor", mapping())
+    write_yaml(tmp_path / "pipelines" / "recipients" / "vendor.yaml", vendor_file())
     (tmp_path / "pipelines" / "minimize.yaml").write_text("")
     assert find_recipients(start=tmp_path / "pipelines" / "telemetry") == tmp_path / "pipelines" / "recipients"
 
 
 def test_without_a_house_they_are_beside_where_one_is(tmp_path: Path) -> None:
-    write(tmp_path / "recipients", "vendor", mapping())
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     assert find_recipients().resolve() == tmp_path / "recipients"
 
 
 def test_what_is_given_goes_before_the_house(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
-    write(tmp_path / "given", "vendor", mapping())
+    write_yaml(tmp_path / "given" / "vendor.yaml", vendor_file())
     assert find_recipients(tmp_path / "given") == tmp_path / "given"
 
 
@@ -47,27 +48,27 @@ def test_where_they_were_looked_for_is_told(tmp_path: Path) -> None:
 
 
 def test_a_recipient_is_a_file_and_the_list_is_none(tmp_path: Path) -> None:
-    write(tmp_path, "vendor", mapping())
-    write(tmp_path, "subprocessors", {"subprocessors": [DESK]})
+    write_yaml(tmp_path / "vendor.yaml", vendor_file())
+    write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]})
     known = load_recipients(tmp_path)
     assert (known.names(), known.named("vendor").recipient) == (("vendor",), "vendor")
 
 
 def test_a_recipient_that_is_not_there_gets_a_hint(tmp_path: Path) -> None:
-    write(tmp_path, "vendor", mapping())
+    write_yaml(tmp_path / "vendor.yaml", vendor_file())
     with pytest.raises(PolicyError, match="did you mean `vendor`"):
         load_recipients(tmp_path).named("vendro")
 
 
 def test_a_name_leads_to_no_other_folder(tmp_path: Path) -> None:
-    write(tmp_path, "vendor", mapping())
-    write(tmp_path / "inner", "own", mapping(recipient="own"))
+    write_yaml(tmp_path / "vendor.yaml", vendor_file())
+    write_yaml(tmp_path / "inner" / "own.yaml", vendor_file(recipient="own"))
     with pytest.raises(PolicyError):
         load_recipients(tmp_path / "inner").named("../vendor")
 
 
 def test_an_agent_is_listed_while_its_entry_is(tmp_path: Path) -> None:
-    write(tmp_path, "subprocessors", {"subprocessors": [DESK]})
+    write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]})
     known, agent = load_recipients(tmp_path), vendor(standing="agent", subprocessor="Desk")
     assert [known.listed(agent, date(year, 6, 1)) for year in (2025, 2026)] == [False, True]
     assert not known.listed(vendor(standing="agent", subprocessor="Nobody"), date(2026, 6, 1))

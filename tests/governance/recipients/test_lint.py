@@ -9,7 +9,9 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.recipients import Subprocessors, lint
 from minimize.governance.recipients.lint import is_recipient, judge
-from tests.governance.recipients.factory import CONTRACT, FIELDS, SHIPPED, mapping, sync, vendor, write
+from tests.pipelines.shipped import RECIPIENTS
+from tests.project import write_yaml
+from tests.world import CONTRACT, SHARED_FIELDS, sync, vendor, vendor_file
 
 DAY = date(2026, 11, 25)
 
@@ -40,7 +42,10 @@ def test_a_secret_that_passes_through_must_be_permitted_too() -> None:
 
 
 def test_an_example_of_another_type_is_told() -> None:
-    fields = {**FIELDS, "size": {"type": "integer", "do": "drop", "example": "large", "about": "no purpose needs it"}}
+    fields = {
+        **SHARED_FIELDS,
+        "size": {"type": "integer", "do": "drop", "example": "large", "about": "no purpose needs it"},
+    }
     assert found(functions=sync(fields=fields)) == [("T024", "size")]
 
 
@@ -59,18 +64,18 @@ def test_an_agent_off_the_list_is_told() -> None:
 
 
 def test_an_identifier_that_goes_as_it_is_is_told() -> None:
-    fields = {**FIELDS, "device_id": {"role": "identifier", "do": "keep", "about": "names it"}}
+    fields = {**SHARED_FIELDS, "device_id": {"role": "identifier", "do": "keep", "about": "names it"}}
     assert found(functions=sync(fields=fields)) == [("T020", "device_id")]
 
 
 def test_a_chain_leaves_no_more_than_its_least_revealing_step() -> None:
     chain = [{"pseudonymize": {"key": "device"}}, "keep"]
-    fields = {**FIELDS, "device_id": {"role": "identifier", "do": chain, "about": "names it"}}
+    fields = {**SHARED_FIELDS, "device_id": {"role": "identifier", "do": chain, "about": "names it"}}
     assert found(functions=sync(fields=fields)) == []
 
 
 def test_free_text_that_goes_as_it_is_is_told() -> None:
-    fields = {**FIELDS, "app_id": {"role": "free_text", "do": "keep", "about": "says it"}}
+    fields = {**SHARED_FIELDS, "app_id": {"role": "free_text", "do": "keep", "about": "says it"}}
     assert found(functions=sync(fields=fields)) == [("T021", "app_id")]
 
 
@@ -79,7 +84,7 @@ def test_a_function_without_a_text_is_told() -> None:
 
 
 def test_a_field_of_which_nobody_says_what_it_is_for_is_told() -> None:
-    assert found(functions=sync(fields={**FIELDS, "app_id": "keep"})) == [("T023", "app_id")]
+    assert found(functions=sync(fields={**SHARED_FIELDS, "app_id": "keep"})) == [("T023", "app_id")]
 
 
 def test_what_only_comes_in_needs_no_contract() -> None:
@@ -87,9 +92,9 @@ def test_what_only_comes_in_needs_no_contract() -> None:
 
 
 def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
-    write(tmp_path, "vendor", mapping(functions=sync(fields={"bad": "md5"})))
-    write(tmp_path, "agent", mapping(recipient="agent", standing="agent", subprocessor="Desk"))
-    write(tmp_path, "subprocessors", {"subprocessors": [{"name": "Desk", "from": "2027-01-01"}]})
+    write_yaml(tmp_path / "vendor.yaml", vendor_file(functions=sync(fields={"bad": "md5"})))
+    write_yaml(tmp_path / "agent.yaml", vendor_file(recipient="agent", standing="agent", subprocessor="Desk"))
+    write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [{"name": "Desk", "from": "2027-01-01"}]})
     assert [(one.code, Path(str(one.file)).stem) for one in lint(tmp_path, DAY) if one.severity == "error"] == [
         ("T015", "agent"),
         ("P012", "vendor"),
@@ -99,13 +104,15 @@ def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
 def test_two_entries_of_one_name_for_the_same_days_are_told(tmp_path: Path) -> None:
     desk = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
     twice = [desk, {"name": "Desk", "from": "2026-06-30"}, {"name": "Other", "from": "2026-06-30"}]
-    assert [one.code for one in lint(write(tmp_path, "subprocessors", {"subprocessors": twice}), DAY)] == ["T016"]
+    assert [one.code for one in lint(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": twice}), DAY)] == [
+        "T016"
+    ]
     once = [desk, {"name": "Desk", "from": "2026-07-01"}]
-    assert lint(write(tmp_path, "subprocessors", {"subprocessors": once}), DAY) == []
+    assert lint(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": once}), DAY) == []
 
 
 def test_the_shipped_recipients_have_no_fault() -> None:
-    assert {one.code for one in lint(SHIPPED, DAY)} == {"T020"}
+    assert {one.code for one in lint(RECIPIENTS, DAY)} == {"T020"}
 
 
 def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
@@ -114,10 +121,10 @@ def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
 
 
 def test_recipients_are_told_from_pipelines(tmp_path: Path) -> None:
-    path = write(tmp_path, "other", {"policy": "p"})
-    assert [is_recipient(each) for each in (SHIPPED, SHIPPED / "apple.yaml", SHIPPED / "subprocessors.yaml")] == [
-        True
-    ] * 3
-    assert [is_recipient(each) for each in (path, tmp_path, tmp_path / "none", SHIPPED.parent / "usage_events")] == [
+    path = write_yaml(tmp_path / "other.yaml", {"policy": "p"})
+    assert [
+        is_recipient(each) for each in (RECIPIENTS, RECIPIENTS / "apple.yaml", RECIPIENTS / "subprocessors.yaml")
+    ] == [True] * 3
+    assert [is_recipient(each) for each in (path, tmp_path, tmp_path / "none", RECIPIENTS.parent / "usage_events")] == [
         False
     ] * 4

@@ -8,11 +8,12 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.recipients import load_recipient
 from minimize.governance.recipients.load import examine_recipient
-from tests.governance.recipients.factory import mapping, sync, write
+from tests.project import write_yaml
+from tests.world import sync, vendor_file
 
 
 def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
-    path = write(tmp_path, "vendor", mapping())
+    path = write_yaml(tmp_path / "vendor.yaml", vendor_file())
     assert load_recipient(path).digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -28,7 +29,7 @@ def test_faults_stand_with_file_line_and_field(tmp_path: Path) -> None:
 
 
 def test_a_recipient_stands_in_the_file_of_its_name(tmp_path: Path) -> None:
-    _, faults = examine_recipient(write(tmp_path, "other", mapping()))
+    _, faults = examine_recipient(write_yaml(tmp_path / "other.yaml", vendor_file()))
     assert [fault.code for fault in faults] == ["T006"]
 
 
@@ -40,13 +41,13 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
 
 def test_the_house_adds_purposes(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("purposes: [fleet_care]\n")
-    path = write(tmp_path / "recipients", "vendor", mapping(functions=sync(purpose="fleet_care")))
+    path = write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(purpose="fleet_care")))
     assert load_recipient(path).functions["sync"].purpose == "fleet_care"
 
 
 def test_a_faulty_field_is_left_out_of_what_is_examined(tmp_path: Path) -> None:
     fields = {"good": "keep", "bad": "md5"}
-    found, faults = examine_recipient(write(tmp_path, "vendor", mapping(functions=sync(fields=fields))))
+    found, faults = examine_recipient(write_yaml(tmp_path / "vendor.yaml", vendor_file(functions=sync(fields=fields))))
     assert [fault.field for fault in faults] == ["bad"]
     assert found is not None
     assert "bad" not in found.functions["sync"].shared

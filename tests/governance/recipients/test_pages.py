@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 from minimize.governance.recipients import load_recipient
 from minimize.governance.recipients.leaflet import html
 from minimize.governance.recipients.pages import markdown, sections
-from tests.governance.recipients.factory import SHIPPED, sync, vendor
+from tests.pipelines.shipped import RECIPIENTS
+from tests.world import sync, vendor
 
 EVIL = "<script>alert('x')</script> | `a` *b*\nnext"
 
@@ -40,7 +41,7 @@ def test_without_a_contract_the_list_says_so() -> None:
 
 
 def test_the_lines_of_google_are_grouped() -> None:
-    (out, back) = sections(load_recipient(SHIPPED / "google.yaml"))
+    (out, back) = sections(load_recipient(RECIPIENTS / "google.yaml"))
     assert sum(line[0].startswith("device data: ") for line in out.lines) == 11
     assert out.said[-1] == "Must be there first: google_account."
     assert len(back.lines) == 7
@@ -53,7 +54,7 @@ def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
 
 def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
     assert "Nothing is shared with it, and nothing is taken from it." in markdown(
-        load_recipient(SHIPPED / "configmgr.yaml")
+        load_recipient(RECIPIENTS / "configmgr.yaml")
     )
 
 
@@ -88,13 +89,13 @@ def test_an_aggregate_is_said_to_be_one() -> None:
 
 
 def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
-    text = markdown(load_recipient(SHIPPED / "apple.yaml"))
+    text = markdown(load_recipient(RECIPIENTS / "apple.yaml"))
     assert "When it ends: the token is disabled here, and the account is deleted at Apple." in text
     assert "and deletes within 30d what is called back." in text
 
 
 def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:
-    page = html(load_recipient(SHIPPED / "apple.yaml"))
+    page = html(load_recipient(RECIPIENTS / "apple.yaml"))
     assert not [word for word in ("http:", "https://fonts", "src=", "@import", "<script") if word in page]
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from tests.governance.recipients.factory import CONTRACT, FIELDS, sync, vendor
+from tests.world import CONTRACT, SHARED_FIELDS, sync, vendor
 
 
 def codes(**changes: Any) -> list[str]:
@@ -23,7 +23,7 @@ def test_a_recipient_is_read_whole() -> None:
 
 
 def test_fields_keep_their_order() -> None:
-    assert list(vendor().functions["sync"].fields) == list(FIELDS)
+    assert list(vendor().functions["sync"].fields) == list(SHARED_FIELDS)
 
 
 def test_what_is_shared_is_neither_dropped_nor_passing() -> None:

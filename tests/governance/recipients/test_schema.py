@@ -16,9 +16,11 @@ from minimize.governance.recipients.schema import recipient_schema, subprocessor
 from minimize.governance.recipients.subprocessors import Subprocessor
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from tests.governance.recipients.factory import CONTRACT, SHIPPED, mapping, sync, write
+from tests.pipelines.shipped import RECIPIENTS
+from tests.project import write_yaml
+from tests.world import CONTRACT, sync, vendor_file
 
-FILES = sorted(path for path in SHIPPED.glob("*.yaml") if path.stem != "subprocessors")
+FILES = sorted(path for path in RECIPIENTS.glob("*.yaml") if path.stem != "subprocessors")
 
 
 def accepts(document: Any) -> bool:
@@ -52,7 +54,7 @@ def test_the_shipped_files_fit(path: Path) -> None:
     ],
 )
 def test_what_the_loader_refuses_does_not_fit(changes: dict[str, Any]) -> None:
-    document = mapping(**changes)
+    document = vendor_file(**changes)
     with pytest.raises(PolicyError):
         recipient_from(document)
     assert not accepts(document)
@@ -73,7 +75,7 @@ DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01", "about": "t
 
 def test_the_schema_of_the_list_of_subprocessors_is_one_and_takes_the_shipped_list() -> None:
     Draft202012Validator.check_schema(subprocessors_schema())
-    root = parse((SHIPPED / "subprocessors.yaml").read_text(encoding="utf-8"), Faults())
+    root = parse((RECIPIENTS / "subprocessors.yaml").read_text(encoding="utf-8"), Faults())
     assert root is not None
     assert LISTED.is_valid(json.loads(json.dumps(root.plain())))
     assert LISTED.is_valid({"subprocessors": [DESK]})
@@ -92,7 +94,7 @@ def test_the_schema_of_the_list_of_subprocessors_is_one_and_takes_the_shipped_li
 )
 def test_a_list_that_the_loader_refuses_does_not_fit(tmp_path: Path, body: dict[str, Any]) -> None:
     with pytest.raises(PolicyError):
-        load_subprocessors(write(tmp_path, "subprocessors", body))
+        load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", body))
     assert not LISTED.is_valid(body)
 
 

@@ -7,11 +7,11 @@ import pytest
 from minimize.governance.recipients import Recipient, load_recipient, load_recipients, recipient_from
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from tests.governance.recipients.factory import SHIPPED
+from tests.pipelines.shipped import RECIPIENTS
 
 
 def shipped(name: str) -> Recipient:
-    return load_recipient(SHIPPED / f"{name}.yaml")
+    return load_recipient(RECIPIENTS / f"{name}.yaml")
 
 
 def lines(recipient: Recipient) -> tuple[int, int]:
@@ -28,7 +28,7 @@ def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) 
 
 
 def test_the_recipient_of_the_documentation_is_one() -> None:
-    text = (SHIPPED.parents[1] / "docs" / "guide" / "sharing.md").read_text()
+    text = (RECIPIENTS.parents[1] / "docs" / "guide" / "sharing.md").read_text()
     block = "recipient: " + text.partition("```yaml\nrecipient: ")[2].partition("```")[0]
     root = parse(block, Faults())
     assert root is not None
@@ -40,7 +40,7 @@ def test_the_recipient_of_the_documentation_is_one() -> None:
 
 
 def test_all_of_them_act_for_themselves() -> None:
-    known = load_recipients(SHIPPED)
+    known = load_recipients(RECIPIENTS)
     assert known.names() == ("apple", "configmgr", "google", "jamf", "threat_defense")
     assert {known.named(name).standing for name in known.names()} == {"independent"}
 

@@ -8,20 +8,20 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.governance.recipients.load import load_subprocessors
-from tests.governance.recipients.factory import write
+from tests.project import write_yaml
 
 DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
 
 
 def test_a_name_is_listed_from_its_first_day_to_before_its_last(tmp_path: Path) -> None:
-    listed = load_subprocessors(write(tmp_path, "subprocessors", {"subprocessors": [DESK]}))
+    listed = load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]}))
     days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 6, 30), date(2026, 7, 1)]
     assert [listed.lists("Desk", day) for day in days] == [False, True, True, False]
 
 
 def test_a_name_may_come_back(tmp_path: Path) -> None:
     again = {"name": "Desk", "from": "2026-09-01"}
-    listed = load_subprocessors(write(tmp_path, "subprocessors", {"subprocessors": [DESK, again]}))
+    listed = load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK, again]}))
     assert [listed.lists("Desk", date(2026, month, 1)) for month in (6, 8, 9)] == [True, False, True]
 
 
@@ -41,5 +41,5 @@ def test_without_a_file_nobody_is_listed(tmp_path: Path) -> None:
 )
 def test_a_list_with_a_fault_is_no_list(tmp_path: Path, body: dict[str, Any], code: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        load_subprocessors(write(tmp_path, "subprocessors", body))
+        load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", body))
     assert [one.code for one in caught.value.findings] == [code]

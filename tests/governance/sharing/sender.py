@@ -1,9 +1,9 @@
-"""A sender of records: a policy, a recipient, a ledger with consents, and some records, all of which a test may change."""
+"""A sender of records: a policy, a recipient, a ledger with consents, and records, all of which a test may change."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import time_machine
 
+import minimize
 from minimize.governance.consent import terms_of
 from minimize.governance.recipients import Recipients, Subprocessors, recipient_from
 from minimize.governance.recipients.model import Recipient
 from minimize.governance.recipients.subprocessors import Subprocessor
-from minimize.governance.sharing.act import Act, act
-from minimize.governance.sharing.asked import Places, resolve
-from minimize.governance.sharing.handing import moments
+from minimize.governance.sharing.act import Act
+from minimize.governance.sharing.asked import Places
+from minimize.governance.sharing.handing import acting
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Event, find_ledger
 from minimize.ledger.consents import Act as Consent
@@ -27,13 +29,13 @@ from minimize.ledger.consents import record
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
-from tests.project import AT, Project, write_keyring
+from tests.project import AT, DAY, TIME, Project, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
+from tests.world import CONTRACT, vendor_file
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 EVENT = NOW - timedelta(hours=2)
 ANN = Actor("user", application="a test", user="ann")
-TIME = pa.timestamp("us", "UTC")
 
 POLICY: Mapping[str, Any] = {
     "policy": "devices",
@@ -58,22 +60,35 @@ FIELDS: Mapping[str, Any] = {
     "event_time": {"type": "timestamp", "do": {"truncate_time": {"to": "day"}}, "about": "when"},
     "model": {"role": "quasi", "do": "keep", "about": "what"},
 }
-VENDOR: Mapping[str, Any] = {
-    "recipient": "vendor",
-    "standing": "independent",
-    "contract": {
-        "reference": "C-1",
-        "from": "2026-01-01",
-        "until": "9999-01-01",
-        "permits_transmission": True,
-        "permitted_fields": [*FIELDS, "latitude", "serial", "phone", "note"],
-        "retention": "30d",
-    },
-    "functions": {
-        "sync": {"direction": "outbound", "purpose": "operations", "text_version": 2, "text": "…", "fields": FIELDS},
-        "other": {"direction": "outbound", "purpose": "operations", "text_version": 1, "text": "…", "fields": FIELDS},
-    },
+
+
+def function(fields: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """A function that sends fields to a recipient."""
+    return {
+        "direction": "outbound",
+        "purpose": "operations",
+        "text_version": 1,
+        "text": "…",
+        "fields": fields,
+        **changes,
+    }
+
+
+VENDOR: Mapping[str, Any] = vendor_file(
+    contract={**CONTRACT, "until": "9999-01-01", "permitted_fields": [*FIELDS, "latitude", "serial", "phone", "note"]},
+    functions={"sync": function(FIELDS, text_version=2), "other": function(FIELDS)},
+)
+OUTPUT_FIELDS: Mapping[str, Any] = {
+    "device_id": {"role": "identifier", "do": "keep"},
+    "event_time": {"type": "timestamp", "do": "keep"},
+    "battery": {"type": "double", "do": "keep"},
+    "latitude": {"type": "double", "do": "keep"},
+    "model": {"do": "keep"},
 }
+OUTPUT_VENDOR: Mapping[str, Any] = vendor_file(
+    contract={**CONTRACT, "until": "9999-01-01", "permitted_fields": list(OUTPUT_FIELDS)},
+    functions={"sync": function(OUTPUT_FIELDS, purpose="service_maintenance")},
+)
 RECORDS = pa.table(
     {
         "tenant_id": ["north", "south", "north", "west"],
@@ -87,6 +102,11 @@ RECORDS = pa.table(
         "extra": ["undeclared"] * 4,
     }
 )
+
+
+def recent_records() -> pa.Table:
+    """The records, of today: for a command with the clock of the system."""
+    return RECORDS.set_column(2, "event_time", pa.array([datetime.now(UTC)] * RECORDS.num_rows, TIME))
 
 
 def changed(model: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -105,24 +125,25 @@ def changed(model: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sender:
-    """What a test shares from."""
+    """What a test shares from: records in memory by default, or what a pipeline has published."""
 
     folder: Path
     vendor: Mapping[str, Any] = field(default_factory=lambda: VENDOR)
     policy_: Mapping[str, Any] = field(default_factory=lambda: POLICY)
     listed: tuple[Subprocessor, ...] = ()
     settings: Any = None
+    project: Project | None = None
 
     @cached_property
     def keys(self) -> Keyring:
-        path = self.folder / "test.keys"
+        path = self.project.keys if self.project else self.folder / "test.keys"
         if not path.exists():
             write_keyring(path, ("device", "other", "user"))
         return Keyring.load(path)
 
     @property
     def ledger(self) -> Path:
-        return self.folder / "ledger.db"
+        return (self.project.out if self.project else self.folder) / "ledger.db"
 
     @property
     def recipient(self) -> Recipient:
@@ -130,7 +151,7 @@ class Sender:
 
     @property
     def recipients(self) -> Recipients:
-        return Recipients(self.folder, Subprocessors(entries=self.listed))
+        return Recipients(self.folder / "recipients", Subprocessors(entries=self.listed))
 
     @property
     def policy(self) -> Policy:
@@ -161,83 +182,47 @@ class Sender:
             record(ledger, [acted], [audited], self.keys)
 
     def write(self) -> Path:
-        """The recipient as a file of its folder."""
-        path = self.folder / "vendor.yaml"
-        path.write_text(json.dumps(self.vendor))
-        return path
+        """Writes the policy and the recipient to files. Returns the folder of recipients."""
+        write_yaml(self.folder / "policy.yaml", self.policy_)
+        return write_yaml(self.folder / "recipients" / "vendor.yaml", self.vendor).parent
 
-    def agree(self, *tenants: str) -> Sender:
+    def agree(self, *tenants: str, function: str = "sync") -> Sender:
+        """Records the consents of tenants, valid before the events."""
         for tenant in tenants:
-            self.consent(tenant)
+            self.consent(tenant, function=function)
         return self
 
-    def act(
-        self,
-        data: Any = RECORDS,
-        *,
-        clock: datetime = NOW,
-        at: datetime | None = None,
-        dry: bool = False,
-        later: timedelta = timedelta(0),
-        **asked: Any,
-    ) -> Act:
-        """An act of sharing, planned."""
-        function = asked.pop("function", "sync")
-        pipeline = asked.pop("pipeline", None)
-        places = Places(
-            None if pipeline else self.policy, pipeline, self.settings, self.keys, self.ledger, self.recipients
-        )
-        found = resolve(self.recipient, function, places, whens=moments(at, clock, dry=dry), **asked)
-        return act(found, data, lambda: clock + later)
+    def share(
+        self, data: Any = RECORDS, *, function: str = "sync", clock: datetime | None = NOW, **options: Any
+    ) -> Any:
+        """What may leave at a time; None is the time of the clock, for a test that moves it."""
+        start = {"pipeline": self.project.folder} if self.project else {"policy": self.policy}
+        places = {"settings": self.settings, "keys": self.keys, "ledger": self.ledger, "recipients": self.recipients}
+        with time_machine.travel(clock, tick=False) if clock else nullcontext():
+            return minimize.share(data, recipient=self.recipient, function=function, **{**start, **places, **options})
 
-    def share(self, data: Any = RECORDS, *, to: Path | None = None, **asked: Any) -> Any:
-        """What may leave."""
-        return self.act(data, **asked).wet(data, to).given
+    def planned(self, data: Any, **options: Any) -> Act:
+        """The act of sharing before it is done, at the time of the clock."""
+        places = Places(policy=self.policy, keys=self.keys, ledger=self.ledger, recipients=self.recipients)
+        return acting(data, self.recipient, "sync", places, **options)
 
-    def dry(self, data: Any = RECORDS, **asked: Any) -> Any:
-        return self.act(data, dry=True, **asked).dry()
+    def dry(self, data: Any = RECORDS, **options: Any) -> Any:
+        """The account of what may leave; nothing is recorded."""
+        return self.share(data, dry_run=True, **options)
 
 
-# From the output of a pipeline
-
-SHARED = {
-    "device_id": {"role": "identifier", "do": "keep"},
-    "event_time": {"type": "timestamp", "do": "keep"},
-    "battery": {"type": "double", "do": "keep"},
-    "latitude": {"type": "double", "do": "keep"},
-    "model": {"do": "keep"},
-}
-SYNC = {"direction": "outbound", "purpose": "service_maintenance", "text_version": 1, "text": "…", "fields": SHARED}
-CONTRACT = {**VENDOR["contract"], "permitted_fields": list(SHARED)}
+def sender_of(project: Project, vendor: Mapping[str, Any] = OUTPUT_VENDOR) -> Sender:
+    """A sender of what a project has published."""
+    return Sender(project.folder, vendor, project=project)
 
 
-def vendor(name: str = "vendor", **changes: Any) -> Any:
-    said = {**VENDOR, "recipient": name, "contract": CONTRACT, "functions": {"sync": SYNC}, **changes}
-    return recipient_from(said)
-
-
-def ready(project: Project) -> Project:
-    """The same house, with a run of its day, and the consent of north."""
-    project.run(date="2026-11-24")
-    agree(project, vendor(), "sync", "north")
+def published(project: Project) -> Project:
+    """Runs a project for its day; north agrees."""
+    project.run(date=DAY)
+    sender_of(project).agree("north")
     return project
 
 
-def agree(project: Project, recipient: Any, function: str, *tenants: str) -> None:
-    """Records that tenants agree."""
-    text = terms_of(recipient, function).text
-    since = datetime(2026, 1, 1, tzinfo=UTC)
-    acts = [Consent(name, "vendor", function, "given", text, "admin", since, None, AT) for name in tenants]
-    audited = Event(component="t", actor=ANN, activity="consent", time=AT, operation="given", category="sharing")
-    with open_ledger(find_ledger(project.out / "ledger.db"), create=True) as ledger:
-        record(ledger, acts, [audited] * len(acts), Keyring.load(project.keys))
-
-
-def acting(project: Project, data: Any, recipient: Any = None, function: str = "sync", **asked: Any) -> Act:
-    nobody = Recipients(project.folder, Subprocessors())
-    places = Places(pipeline=project.folder, keys=project.keys, ledger=project.out / "ledger.db", recipients=nobody)
-    return act(resolve(recipient or vendor(), function, places, whens=(AT,), **asked), data, lambda: AT)
-
-
-def shared(project: Project, data: Any, **asked: Any) -> pa.Table:
-    return acting(project, data, **asked).wet(data, None).given
+def shared(project: Project, data: Any, **options: Any) -> pa.Table:
+    """What may leave of a project's output."""
+    return sender_of(project).share(data, clock=AT, **options)

@@ -13,7 +13,7 @@ from minimize.governance.sharing.again import askable, asked_again
 from minimize.policy.condition import All, AnyOf, Equals, Feature
 from minimize.policy.model import DROP, Case, Field
 from minimize.techniques.keep import Keep
-from tests.governance.sharing.sender import ready, shared
+from tests.governance.sharing.sender import published, shared
 from tests.project import AT, FIELDS, Builds, Project, events, new_project
 
 CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
@@ -67,20 +67,18 @@ ON = "north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
 LATER = "2026-11-24T23:30:00Z,2026-11-24T23:30:00Z\n"
 
 
-def published(folder: Path) -> None:
+def content(project: Project) -> None:
     """A pipeline that has run and keeps models as they come; north agrees."""
-    home = new_project(folder)
-    home.pipeline(aggregates=None)
-    home.policy(KEPT)
-    home.records(events(40))
-    ready(home)
+    project.pipeline(aggregates=None)
+    project.policy(KEPT)
+    project.records(events(40))
+    published(project)
 
 
 @pytest.fixture(name="home")
 def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
-    builds.copy(published, tmp_path)
-    return Project(tmp_path)
+    return builds.fill(new_project(tmp_path), content)
 
 
 def rows(home: Project) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+import time_machine
 
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.governance.sharing import digest_of
@@ -142,8 +143,10 @@ def test_what_the_connector_raises_comes_through_and_the_act_stays_recorded(send
         raise TimeoutError
 
     able = connected(sender)
-    with pytest.raises(TimeoutError):
-        able.share(DATA, connector=fails, to=able.folder / "payload.parquet")
+    with time_machine.travel(NOW, tick=False):
+        act = able.planned(DATA, connector=fails)
+        with pytest.raises(TimeoutError):
+            act.wet(DATA, able.folder / "payload.parquet")
     assert len(recorded(able)) == 1
     assert not (able.folder / "payload.parquet").exists()
 

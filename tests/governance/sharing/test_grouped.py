@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
-from minimize.governance.recipients import recipient_from
 from minimize.ledger import find_ledger
 from minimize.ledger.disclosures import disclosures, tenants_of
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.sender import CONTRACT, VENDOR, acting, agree
-from tests.project import FIELDS, Builds, Project, events, new_project
+from tests.governance.sharing.sender import OUTPUT_FIELDS, function, sender_of
+from tests.project import AT, FIELDS, Builds, Project, events, new_project
+from tests.world import CONTRACT, vendor_file
 
 GROUPS = {
     "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id", "model": "model"},
@@ -29,50 +30,42 @@ GROUPS = {
     "suppress": {"below": 3, "counting": "device_id"},
 }
 COLUMNS = ["day", "tenant", "model", "events", "devices", "battery", "latitude"]
-REPORT: dict[str, Any] = {
-    "direction": "outbound",
-    "purpose": "service_maintenance",
-    "text_version": 1,
-    "text": "…",
-    "must_be": "aggregated",
-    "aggregate": "per_model",
-    "fields": {
-        "day": {"type": "timestamp", "do": "keep"},
-        "tenant": {"do": "keep"},
-        "model": {"do": "keep"},
-        "events": {"type": "integer", "do": {"round": {"to": 5}}},
-        "devices": {"type": "integer", "do": "keep"},
-        "battery": {"type": "double", "do": "keep"},
-        "latitude": {"type": "double", "do": "keep"},
-    },
+SHARED: dict[str, Any] = {
+    "day": {"type": "timestamp", "do": "keep"},
+    "tenant": {"do": "keep"},
+    "model": {"do": "keep"},
+    "events": {"type": "integer", "do": {"round": {"to": 5}}},
+    "devices": {"type": "integer", "do": "keep"},
+    "battery": {"type": "double", "do": "keep"},
+    "latitude": {"type": "double", "do": "keep"},
 }
+MAINTENANCE: dict[str, Any] = {"purpose": "service_maintenance", "must_be": "aggregated"}
 
 
-def vendor(**changes: Any) -> Any:
+def vendor(fields: Mapping[str, Any] = SHARED, aggregate: str = "per_model") -> dict[str, Any]:
     contract = {**CONTRACT, "permitted_fields": [*COLUMNS, "storage"]}
-    return recipient_from({**VENDOR, "contract": contract, "functions": {"report": {**REPORT, **changes}}})
+    report = function(fields, aggregate=aggregate, **MAINTENANCE)
+    return vendor_file(contract=contract, functions={"report": report})
 
 
 def shared(home: Project, data: Any = None, recipient: Any = None, **asked: Any) -> pa.Table:
     given = home.out if data is None else data
-    return acting(home, given, recipient or vendor(), "report", **asked).wet(given, None).given
+    return sender_of(home, recipient or vendor()).share(given, function="report", clock=AT, **asked)
 
 
-def published(folder: Path) -> None:
+def content(home: Project) -> None:
     """A pipeline whose aggregate tells tenants apart; it has run, and north agrees."""
-    home = new_project(folder)
     home.policy({"latitude": {**FIELDS["latitude"], "in_aggregates": {"clip": {"min": -90, "max": 90}}}})
     home.pipeline(aggregates={"per_model": GROUPS})
     home.records(events(400))
     home.run(date="2026-11-24")
-    agree(home, vendor(), "report", "north")
+    sender_of(home, vendor()).agree("north", function="report")
 
 
 @pytest.fixture(name="home")
 def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
-    builds.copy(published, tmp_path)
-    return Project(tmp_path)
+    return builds.fill(new_project(tmp_path), content)
 
 
 def standing(home: Project) -> pa.Table:
@@ -97,8 +90,8 @@ def test_the_manifest_may_round_further(home: Project) -> None:
 
 
 def test_the_payload_is_aggregated_and_names_nobody(home: Project) -> None:
-    done = acting(home, home.out, vendor(), "report").wet(home.out, None)
-    assert done.account.category == "aggregated"
+    assert sender_of(home, vendor()).dry(home.out, function="report", clock=AT).category == "aggregated"
+    shared(home)
     with open_ledger(find_ledger(home.out / "ledger.db")) as ledger:
         (act,) = disclosures(ledger)
         assert [share.listed() for share in tenants_of(ledger, act.disclosure)] == [[]]
@@ -106,17 +99,17 @@ def test_the_payload_is_aggregated_and_names_nobody(home: Project) -> None:
 
 
 def test_records_are_more_than_aggregated(home: Project) -> None:
-    plain = {key: said for key, said in REPORT.items() if key != "aggregate"}
-    report = {**plain, "fields": {"battery": {"type": "double", "do": "keep"}}}
-    records = recipient_from({**VENDOR, "contract": CONTRACT, "functions": {"report": report}})
+    report = function({"battery": {"type": "double", "do": "keep"}}, **MAINTENANCE)
+    contract = {**CONTRACT, "permitted_fields": list(OUTPUT_FIELDS)}
+    records = vendor_file(contract=contract, functions={"report": report})
     with pytest.raises(NotPermitted) as caught:
         shared(home, recipient=records)
     assert "category" in {each.rule for each in caught.value.reasons}
 
 
 def test_a_histogram_stays(home: Project) -> None:
-    wide = vendor(fields={**REPORT["fields"], "storage": {"type": "integer", "do": "keep"}})
-    agree(home, wide, "report", "north")
+    wide = vendor(fields={**SHARED, "storage": {"type": "integer", "do": "keep"}})
+    sender_of(home, wide).agree("north", function="report")
     assert "storage" not in shared(home, recipient=wide).column_names
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import time_machine
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPermitted, OutputError, PolicyError
@@ -22,7 +23,7 @@ from minimize.ledger.happened import Happened
 from minimize.ledger.happened import record as record_event
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.tokens import subject_token
-from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed
+from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records
 
 HOUR = timedelta(hours=1)
 SETTINGS = pa.table(
@@ -159,27 +160,37 @@ def test_a_dry_run_records_nothing(sender: Sender) -> None:
     assert recorded(sender) == []
 
 
-def withdrawing(sender: Sender, tenant: str) -> Iterator[pa.RecordBatch]:
+@pytest.fixture(name="clock")
+def _clock() -> Iterator[time_machine.Traveller]:
+    """The clock, at the time of the act."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+def withdrawing(sender: Sender, tenant: str, clock: time_machine.Traveller) -> Iterator[pa.RecordBatch]:
     first, *rest = RECORDS.to_batches(max_chunksize=1)
     yield first
     sender.consent(tenant, "withdrawn", at=NOW + timedelta(seconds=1))
+    clock.shift(HOUR)
     yield from rest
 
 
 @pytest.mark.parametrize("to", [None, "payload.parquet"])
-def test_a_withdrawal_while_the_payload_is_made_stops_it(sender: Sender, to: str | None) -> None:
-    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "south"))
+def test_a_withdrawal_while_the_payload_is_made_stops_it(
+    sender: Sender, to: str | None, clock: time_machine.Traveller
+) -> None:
+    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "south", clock))
     with pytest.raises(NotPermitted) as caught:
-        sender.share(data, later=HOUR, to=None if to is None else sender.folder / to)
+        sender.share(data, clock=None, to=None if to is None else sender.folder / to)
     ended = caught.value.reasons[0]
     assert (ended.rule, ended.tenants, ended.rows) == ("consent_ended", 1, 1)
     assert recorded(sender) == []
     assert [*sender.folder.glob("*pay*"), *sender.folder.glob(".sharing*")] == []
 
 
-def test_a_withdrawal_of_somebody_else_stops_nothing(sender: Sender) -> None:
-    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "west"))
-    assert sender.share(data, later=HOUR).read_all().num_rows == 3
+def test_a_withdrawal_of_somebody_else_stops_nothing(sender: Sender, clock: time_machine.Traveller) -> None:
+    data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "west", clock))
+    assert sender.share(data, clock=None).read_all().num_rows == 3
 
 
 def test_nothing_leaves_that_could_not_be_recorded(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +251,9 @@ def test_a_past_time_counts_for_a_dry_run_alone() -> None:
 
 def test_an_at_before_a_withdrawal_gets_nothing(sender: Sender) -> None:
     sender.consent("north", "withdrawn", at=NOW - HOUR)
-    assert sender.share(at=NOW - 2 * HOUR).num_rows == 1
+    with pytest.raises(ConfigurationError, match="in the past"):
+        sender.share(at=NOW - 2 * HOUR)
+    assert sender.share().num_rows == 1
 
 
 def test_a_time_to_come_must_be_fine_then_and_now(sender: Sender) -> None:
@@ -290,12 +303,7 @@ def test_neither_policy_nor_pipeline_is_a_fault(sender: Sender) -> None:
 
 def _on_disk(sender: Sender, folder: Path) -> tuple[Path, pa.Table]:
     """The policy and the recipient as files; the records of today."""
-    import json
-
-    (folder / "recipients").mkdir()
-    (folder / "recipients/vendor.yaml").write_text(json.dumps(sender.vendor))
-    (folder / "policy.yaml").write_text(json.dumps(sender.policy_))
-    now = pa.array([datetime.now(UTC)] * RECORDS.num_rows, pa.timestamp("us", "UTC"))
+    sender.write()
     for tenant in ("north", "south"):
         sender.consent(tenant, at=datetime(2026, 11, 1, tzinfo=UTC))
-    return folder / "policy.yaml", RECORDS.set_column(2, "event_time", now)
+    return folder / "policy.yaml", recent_records()

@@ -9,23 +9,21 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
-from tests.governance.sharing.sender import ready, shared
+from tests.governance.sharing.sender import published, shared
 from tests.project import AT, FIELDS, Builds, Project, events, new_project, table
 
 
-def published(folder: Path) -> None:
+def content(project: Project) -> None:
     """A pipeline that has run, and the consent of north."""
-    home = new_project(folder)
-    home.pipeline(aggregates=None)
-    home.records(events(40))
-    ready(home)
+    project.pipeline(aggregates=None)
+    project.records(events(40))
+    published(project)
 
 
 @pytest.fixture(name="home")
 def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
-    builds.copy(published, tmp_path)
-    return Project(tmp_path)
+    return builds.fill(new_project(tmp_path), content)
 
 
 def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: Project) -> None:

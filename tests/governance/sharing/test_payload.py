@@ -13,7 +13,8 @@ from minimize.errors import NotPermitted
 from minimize.frames import decoded
 from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.payload import Made
-from tests.governance.sharing.sender import EVENT, RECORDS, TIME, Sender
+from tests.governance.sharing.sender import EVENT, RECORDS, Sender
+from tests.project import TIME
 
 
 def rules(caught: pytest.ExceptionInfo[NotPermitted]) -> list[str]:

@@ -84,7 +84,7 @@ def test_the_end_of_the_contract_calls_everything_back(shared: Sender) -> None:
 
 
 def test_a_recipient_that_nobody_knows_any_more_has_no_contract(shared: Sender) -> None:
-    (shared.folder / "vendor.yaml").unlink()
+    (shared.folder / "recipients" / "vendor.yaml").unlink()
     assert set(causes(shared).values()) == {"contract_ended"}
 
 

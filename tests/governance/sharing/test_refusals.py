@@ -16,7 +16,8 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.disclosures import disclosures
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, TIME, Sender, changed
+from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
+from tests.project import TIME
 
 ONE = RECORDS.slice(0, 1)
 DAY = timedelta(days=1)

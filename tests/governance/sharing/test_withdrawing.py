@@ -32,7 +32,9 @@ def ended(
     tenant: str = "north",
     after: timedelta = MINUTE,
 ) -> Ended:
-    return withdraw(Wish(tenant, "vendor", "sync"), places(sender), NOW + after, verb=verb, recipients=sender.folder)
+    return withdraw(
+        Wish(tenant, "vendor", "sync"), places(sender), NOW + after, verb=verb, recipients=sender.folder / "recipients"
+    )
 
 
 @pytest.fixture(name="shared")
@@ -82,7 +84,7 @@ def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
 
 def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
     wish = Wish("north", "vendor", "sync", valid_from=NOW + DAY)
-    assert withdraw(wish, places(shared), NOW + MINUTE, recipients=shared.folder).recalls == []
+    assert withdraw(wish, places(shared), NOW + MINUTE, recipients=shared.folder / "recipients").recalls == []
     assert recalls_of(places(shared), shared.recipients, NOW + HOUR) == []
     assert [each.state for each in recalls_of(places(shared), shared.recipients, NOW + DAY)] == ["due"]
 
