@@ -157,7 +157,9 @@ def _ruled(job: Pipeline) -> list[Finding]:
     kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
     columns, unseen = _columns(job)
     siblings = rules.policies_in(job.folder.parent)
-    return [*faults, *unseen, *rules.lint(job, columns=columns, settings_rows=kinds, siblings=siblings)]
+    lines = [] if rows is None else [None if rows.lines is None else rows.lines[row] for row in rows.noncanonical]
+    padded = [] if rows is None else rules.noncanonical(rows.file, lines)
+    return [*faults, *padded, *unseen, *rules.lint(job, columns=columns, settings_rows=kinds, siblings=siblings)]
 
 
 def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:
