@@ -164,8 +164,10 @@ def _ruled(job: Pipeline) -> list[Finding]:
     columns, unseen = _columns(job)
     siblings = rules.policies_in(job.folder.parent)
     values = {} if columns is None else _identifying(job)
+    lines = [] if rows is None else [None if rows.lines is None else rows.lines[row] for row in rows.noncanonical]
+    padded = [] if rows is None else rules.noncanonical(rows.file, lines)
     found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, siblings=siblings)
-    return [*faults, *unseen, *found]
+    return [*faults, *padded, *unseen, *found]
 
 
 def _identifying(job: Pipeline) -> dict[Pointer, str]:

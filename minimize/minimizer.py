@@ -219,7 +219,7 @@ def _bound(policy: Policy, schema: pa.Schema, purpose: str | None, settings: Any
     check_approval(policy, folder)
     keyring = find_keyring(keys, folder)
     require_keys(plan, keyring)
-    rows = None if settings is None else load_settings(settings)
+    rows = None if settings is None else load_settings(settings).compared(policy.folding)
     return Minimizer(plan, rows, keyring, memos_of(plan), find_budget(folder))
 
 

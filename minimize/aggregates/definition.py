@@ -66,6 +66,7 @@ class Definition:
     measures  the measures' names and what they stand for, in the order of the columns
     below     groups with fewer distinct subjects are absent
     counting  where the subject stands in a record
+    folds     whether subjects that differ in case alone are the same
     """
 
     name: str
@@ -74,6 +75,7 @@ class Definition:
     below: int
     counting: Pointer
     counts_to: int | None = None
+    folds: bool = False
 
     @property
     def terms(self) -> Terms:

@@ -25,6 +25,7 @@ from minimize.aggregates.roster import Roster
 from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
+from minimize.canonical import canonical
 from minimize.errors import PolicyError
 from minimize.nested import leaf
 from minimize.spill import Aside
@@ -164,7 +165,9 @@ class AggregateTally:
         yield from (tally for tally in self._measures.values() if isinstance(tally, Retiring))
 
     def _observe(self, batch: Batch) -> None:
-        subjects = self._subjects.encode(leaf(batch.raw, self._definition.counting).values)
+        subjects = self._subjects.encode(
+            canonical(leaf(batch.raw, self._definition.counting).values, fold=self._definition.folds)
+        )
         seen = views(self._definition, self._groups, batch, subjects)
         self._outside += seen.outside
         self._rows.observe(seen.rows.groups, None, seen.rows.subjects)

@@ -50,12 +50,14 @@ class Request:
     """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are.
 
     rows  the most rows of a chunk, where a source can be read in any number of them
+    ids   the tenant and the subject: they are read in their canonical form, and an empty one is missing
     """
 
     fields: tuple[Declared, ...]
     never: tuple[Pointer, ...] = ()
     subject: Pointer | None = None
     rows: int = MANY
+    ids: tuple[Pointer, ...] = ()
 
     def only(self, keys: Collection[str]) -> Request:
         """The same request of which nobody reads more than these fields. What is checked stays the same."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from minimize.errors import SourceError
 from minimize.io.base import MANY, Carried, Chunk, Declared, Request, Unit
 from minimize.io.fit import check, forbidden, undeclared
+from minimize.io.ids import with_canonical_ids
 from minimize.io.project import project
 from minimize.io.rows import Fault, Mask, carried, faults
 from minimize.io.shape import pruned, tree
@@ -51,10 +52,10 @@ class Bound:
         Takes the records' positions, faults that the reader found, and what the records carry undeclared, where
         the reader knows it without looking.
         """
-        found = faults(records, self.required, self.never, known)
+        kept = with_canonical_ids(project(records, self.schema), self.request.ids)
+        found = faults(records, self.required, self.never, known, kept, self.request.ids)
         good = np.ones(records.num_rows, bool)
         good[found.rows] = False
-        kept = project(records, self.schema)
         if len(found.rows):
             kept = kept.filter(pa.array(good))
         return Chunk(

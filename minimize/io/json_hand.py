@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from minimize.io.base import Chunk
 from minimize.io.columnar import Bound
+from minimize.io.ids import blank_ids
 from minimize.io.json_build import Wrong, reader
 from minimize.io.json_fast import SCALE, explicit, only, typed
 from minimize.io.json_lines import Extra
@@ -100,6 +101,7 @@ class Taken:
         self._reads = [(name, reader(root.children[name], types.get(name))) for name in sorted(hand)]
         self._never = [pointer.parts for pointer in bound.request.never]
         self._required = [field.pointer.parts for field in bound.required]
+        self._ids = bound.request.ids
         children = {name: node for name, node in root.children.items() if name not in hand}
         self._beyond = beyond(Node(children={**dict.fromkeys(root.children, Node()), **children}))
         self.extra = Extra(bound.request, root)
@@ -126,7 +128,7 @@ class Taken:
             parts[0] in record and any(item is not None for item in anywhere(record, parts)) for parts in self._never
         ):
             return True
-        return any(lacks(record, parts) for parts in self._required)
+        return any(lacks(record, parts) for parts in self._required) or blank_ids(record, self._ids)
 
     def beside(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """The records with the columns that were read by hand."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from minimize.io.base import Carried, Chunk, Reject, Request
 from minimize.io.columnar import Bound
+from minimize.io.ids import blank_ids, value_at, with_canonical_ids
 from minimize.io.json_build import Seen, Wrong, reader
 from minimize.io.json_strict import Fault, Malformed, build, fault, lacks, parse, undeclared
 from minimize.io.lines import LIMIT, length
@@ -77,8 +78,9 @@ class Gathered:
     def chunk(self) -> Chunk:
         """The lines as a chunk."""
         values = pa.array(self._records, self._type)
+        records = pa.RecordBatch.from_struct_array(values) if self._bound.schema.names else rows_only(len(values))
         return Chunk(
-            records=pa.RecordBatch.from_struct_array(values) if self._bound.schema.names else rows_only(len(values)),
+            records=with_canonical_ids(records, self._bound.request.ids),
             read=len(self._records) + len(self._rejects),
             rejects=tuple(self._rejects),
             undeclared=self._extra.carried(),
@@ -97,6 +99,8 @@ class Gathered:
         except Wrong:
             return False
         if any(top in record for top in self._never) or any(lacks(record, parts) for parts in self._required):
+            return False
+        if blank_ids(record, self._bound.request.ids):
             return False
         self._keep(position, record, held, bool(seen))
         return True
@@ -117,9 +121,7 @@ class Gathered:
 
 def subject_of(record: Mapping[str, Any], request: Request) -> str | None:
     """Whose record it is, as text."""
-    value: Any = record
-    for part in request.subject.parts if request.subject else ():
-        value = value.get(part) if isinstance(value, dict) else None
+    value = record if request.subject is None else value_at(record, request.subject)
     return None if value is None or isinstance(value, dict | list) else str(value)
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.canonical import is_blank
 from minimize.io.base import Code, Declared, Request
+from minimize.io.ids import value_at
 from minimize.io.shape import Node
 from minimize.io.text import exactly, one
 from minimize.io.types import decimal_digits, family
@@ -63,7 +65,8 @@ def fault(record: Mapping[str, Any], request: Request, root: Node) -> Fault | No
         if code is not None:
             return Fault(code, str(declared.pointer))
     for declared in request.fields:
-        if declared.required and lacks(record, declared.pointer.parts):
+        blank = declared.pointer in request.ids and is_blank(value_at(record, declared.pointer))
+        if declared.required and (blank or lacks(record, declared.pointer.parts)):
             return Fault("missing_field", str(declared.pointer))
     return None
 

@@ -183,8 +183,10 @@ def _look(foot: Footer, group: int, bound: Bound) -> _Look:
             never.append(pointer)
             leaves += foot.shape(pointer)
     for field in bound.required:
-        if _filled(foot, group, field.pointer) != "all":
+        filled = _filled(foot, group, field.pointer) == "all"
+        if not filled or field.pointer in bound.request.ids:
             required.append(field)
+        if not filled:
             leaves += foot.shape(field.pointer)
     return _Look(replace(bound, never=tuple(never), required=tuple(required)), leaves, settled)
 

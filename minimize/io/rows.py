@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -89,11 +89,19 @@ class Faults:
 
 
 def faults(
-    records: pa.RecordBatch, required: Sequence[Declared], never: Sequence[Pointer], known: Sequence[Fault] = ()
+    records: pa.RecordBatch,
+    required: Sequence[Declared],
+    never: Sequence[Pointer],
+    known: Sequence[Fault] = (),
+    canonical: pa.RecordBatch | None = None,
+    ids: Collection[Pointer] = (),
 ) -> Faults:
-    """The first fault of each record: what must not arrive, then what is known already, then what is missing."""
+    """The first fault of each record: what must not arrive, then what is known already, then what is missing.
+
+    Takes the records with their ids in the canonical form, too: an id of which nothing is left is missing.
+    """
     first: dict[int, tuple[Code, str | None]] = {}
-    for fault in _all(records, required, never, known):
+    for fault in _all(records, required, never, known, records if canonical is None else canonical, ids):
         for row in np.flatnonzero(fault.mask).tolist():
             first.setdefault(row, (fault.code, fault.field))
     rows = sorted(first)
@@ -110,14 +118,20 @@ class Fault:
 
 
 def _all(
-    records: pa.RecordBatch, required: Sequence[Declared], never: Sequence[Pointer], known: Sequence[Fault]
+    records: pa.RecordBatch,
+    required: Sequence[Declared],
+    never: Sequence[Pointer],
+    known: Sequence[Fault],
+    canonical: pa.RecordBatch,
+    ids: Collection[Pointer],
 ) -> Iterator[Fault]:
     yield from (fault for fault in known if fault.code == "malformed")
     yield from (Fault("forbidden_field", str(pointer), at(records, pointer)) for pointer in never)
     yield from (fault for fault in known if fault.code != "malformed")
     for field in required:
-        if not _is_whole(records, field.pointer):
-            yield Fault("missing_field", str(field.pointer), missing(records, field))
+        read = canonical if field.pointer in ids else records
+        if not _is_whole(read, field.pointer):
+            yield Fault("missing_field", str(field.pointer), missing(read, field))
 
 
 def _is_whole(records: pa.RecordBatch, pointer: Pointer) -> bool:

@@ -34,7 +34,7 @@ def load_job_settings(
         return None
     if isinstance(said, str) and said == LEDGER:
         return _of_ledger(ledger, job, keys, output)
-    return load_settings(straight(job.folder / said) if settings is None else said)
+    return load_settings(straight(job.folder / said) if settings is None else said).compared(job.policy.folding)
 
 
 def _of_ledger(
@@ -44,4 +44,4 @@ def _of_ledger(
     from minimize.settings.ledger import from_ledger
 
     with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
-        return from_ledger(book, keys)
+        return from_ledger(book, keys).compared(job.policy.folding)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
+from minimize.canonical import EXACT, Folding, canonical_text
 from minimize.keys import Keyring
 
 KEY: Final = "subject"
 PURPOSE: Final = "ledger"
+_HALF: Final = 32
+"""Hexadecimal digits of half a token: 128 bits."""
 _TOKEN: Final = re.compile(rf"{KEY}/(\d{{1,9}}):[0-9a-f]{{64}}")
 
 
 def subject_token(
     keys: Keyring, tenant: str, subject: str, version: int | None = None, field: str | None = None
 ) -> str:
-    """The token of a subject: the key's id and HMAC-SHA-256 (RFC 2104) over tenant and subject, in hexadecimal digits.
+    """The token of a subject: the key's id and HMAC-SHA-256 (RFC 2104) over tenant and subject in their canonical forms, in
+    hexadecimal digits.
 
     Takes a version of the `subject` key, to find what was told under an older one; else the newest; and the field that has such
     ids, where it is not the policy's subject: one id in two fields has two tokens. Raises KeyringError.
@@ -32,20 +38,82 @@ def known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, known: 
 
     Takes the secrets of the versions that occur (see `secrets_of`, `versions_in`), and the tokens of the tenant's subjects.
     """
-    made = (token_of(secret, version, tenant, subject) for version, secret in secrets.items())
+    made = (token for version, secret in secrets.items() for token in _exact(secret, version, tenant, subject))
     return next((token for token in made if token in known), None)
 
 
 def token_of(secret: bytes, version: int, tenant: str, subject: str) -> str:
-    """The token under the secret of one version of the key."""
-    return f"{KEY}/{version}:{digests_of(secret, tenant, [subject])[0].hex()}"
+    """The token under the secret of one version of the key.
+
+    Its first half is that of the folded id, its second half that of the id: so both can be found. They are one where folding
+    changes nothing.
+    """
+    return next(_exact(secret, version, tenant, subject))
 
 
-def digests_of(secret: bytes, tenant: str, subjects: Iterable[str]) -> list[bytes]:
-    """What the tokens of a tenant's subjects hold, in their order: 32 bytes each."""
-    before = f"[{encode_basestring_ascii(tenant)},"
-    messages = (f"{before}{encode_basestring_ascii(subject)}]".encode("ascii") for subject in subjects)
-    return [hmac.digest(secret, message, "sha256") for message in messages]
+@dataclass(frozen=True)
+class TokenIndex:
+    """Tokens by tenant, found by an id: exactly, or without regard to case where the policy compares ids so.
+
+    A token that was made before tokens held both forms is found by the exact id alone.
+    """
+
+    tokens: Mapping[str, Collection[str]] = field(repr=False)
+    folding: Folding = EXACT
+
+    def __contains__(self, tenant: object) -> bool:
+        """Whether a tenant has any."""
+        return canonical_text(str(tenant), fold=self.folding.tenant) in self._tenants
+
+    def find(self, secrets: Mapping[int, bytes], tenant: str, subject: str) -> Iterator[tuple[str, str]]:
+        """The tokens of a subject, each with its tenant as it was recorded."""
+        for name in self._tenants.get(canonical_text(tenant, fold=self.folding.tenant), ()):
+            known = self.tokens[name]
+            for version, secret in secrets.items():
+                exact = [token for token in _exact(secret, version, name, subject) if token in known]
+                folded = (
+                    self._folded[name].get(_folded(secret, version, name, subject), ()) if self.folding.subject else ()
+                )
+                yield from ((name, token) for token in dict.fromkeys([*exact, *folded]))
+
+    @cached_property
+    def _tenants(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.tokens:
+            found.setdefault(canonical_text(name, fold=self.folding.tenant), []).append(name)
+        return found
+
+    @cached_property
+    def _folded(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """By tenant and the first half of a token the tokens that begin so."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for name, tokens in self.tokens.items():
+            own = found.setdefault(name, {})
+            for token in sorted(tokens):
+                own.setdefault(token[:-_HALF], []).append(token)
+        return found
+
+
+def _exact(secret: bytes, version: int, tenant: str, subject: str) -> Iterator[str]:
+    """The token of an id, then the one that was made before tokens held both forms, where that is another."""
+    canonical, folded = canonical_text(subject), canonical_text(subject, fold=True)
+    whole = _text(version, _digest(secret, tenant, canonical))
+    if folded != canonical:
+        yield _folded(secret, version, tenant, subject) + whole[-_HALF:]
+    yield whole
+
+
+def _folded(secret: bytes, version: int, tenant: str, subject: str) -> str:
+    return _text(version, _digest(secret, tenant, canonical_text(subject, fold=True)))[:-_HALF]
+
+
+def _text(version: int, digest: bytes) -> str:
+    return f"{KEY}/{version}:{digest.hex()}"
+
+
+def _digest(secret: bytes, tenant: str, subject: str) -> bytes:
+    message = f"[{encode_basestring_ascii(canonical_text(tenant))},{encode_basestring_ascii(subject)}]"
+    return hmac.digest(secret, message.encode("ascii"), "sha256")
 
 
 def secrets_of(keys: Keyring, versions: set[int], field: str | None = None) -> dict[int, bytes]:

@@ -50,6 +50,7 @@ def _definition(pipeline: Pipeline, name: str, model: AggregateModel, fields: Ma
         below=model.suppress.below,
         counting=Pointer.parse(subject or ""),
         counts_to=None if model.round is None else model.round.counts_to,
+        folds=pipeline.policy.folds(subject),
     )
 
 

@@ -31,7 +31,13 @@ def request(
         if not field.from_
     )
     subject = None if policy.subject is None else Pointer.parse(policy.subject)
-    return Request(declared, policy.never, subject, _rows(policy, pipeline))
+    return Request(declared, policy.never, subject, _rows(policy, pipeline), ids_of(policy))
+
+
+def ids_of(policy: Policy) -> tuple[Pointer, ...]:
+    """Where the tenant and the subject stand in a record."""
+    names = dict.fromkeys(name for name in (policy.tenant, policy.subject) if name is not None)
+    return tuple(policy.fields[name].pointer for name in names if name in policy.fields)
 
 
 def _rows(policy: Policy, pipeline: Pipeline | None) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from minimize.canonical import Folding
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.html import shown
@@ -118,6 +119,19 @@ class Policy(Model):
     """`sha256:` of what the file says, however it is laid out, without `approved`; empty for one that was not read."""
     lines: Mapping[tuple[str, ...], int] = {}
     """Where the file's keys stand, by their path of at most three keys."""
+
+    @property
+    def folding(self) -> Folding:
+        """Whether tenants and subjects that differ in case alone are the same: a technique of their field says so."""
+        return Folding(tenant=self.folds(self.tenant), subject=self.folds(self.subject))
+
+    def folds(self, key: str | None) -> bool:
+        """Whether values of a field that differ in case alone are the same id."""
+        field = self.fields.get(key or "")
+        if field is None:
+            return False
+        chains = (field.do, field.otherwise, *(case.do for case in field.cases), field.in_aggregates)
+        return any(step.folds for chain in chains if chain != DROP for step in chain)
 
     def _repr_html_(self) -> str:
         return shown(self)

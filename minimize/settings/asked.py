@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import EXACT, Folding, canonical
 from minimize.settings.columns import index, moments, named, valid
 from minimize.settings.timeline import Bools, Integers
 
@@ -39,26 +40,35 @@ class Asked:
     tenants: pa.Array
     subjects: pa.Array | None
     times: pa.Array | None
+    folding: Folding = EXACT
+
+    @cached_property
+    def _tenants(self) -> pa.Array:
+        return canonical(self.tenants, fold=self.folding.tenant)
+
+    @cached_property
+    def _subjects(self) -> pa.Array | None:
+        return None if self.subjects is None else canonical(self.subjects, fold=self.folding.subject)
 
     @cached_property
     def codes(self) -> Integers:
         """Per record the code of its tenant, -1 for one that settings do not name."""
-        return index(self.tenants, self.known.tenants)
+        return index(self._tenants, self.known.tenants)
 
     @cached_property
     def own(self) -> Integers | None:
         """Per record the place of its pair of tenant and subject, -1 where it has no rows; None where no pair has."""
-        if self.subjects is None or not len(self.known.pairs):
+        if self._subjects is None or not len(self.known.pairs):
             return None
-        wanted = pair(self.codes, index(self.subjects, self.known.subjects))
+        wanted = pair(self.codes, index(self._subjects, self.known.subjects))
         places = np.minimum(np.searchsorted(self.known.pairs, wanted), len(self.known.pairs) - 1)
         return np.where(self.known.pairs[places] == wanted, places, -1)
 
     @cached_property
     def somebody(self) -> Bools | None:
         """Where tenant, subject and event time are there, so that settings can be asked; None for everywhere."""
-        there = [named(self.tenants)]
-        there += [] if self.subjects is None else [named(self.subjects)]
+        there = [named(self._tenants)]
+        there += [] if self._subjects is None else [named(self._subjects)]
         there += [] if self.times is None else [valid(self.times)]
         found = [mask for mask in there if mask is not None]
         return np.logical_and.reduce(found) if found else None
@@ -82,11 +92,11 @@ class Asked:
 
     def spread(self, truths: Bools) -> pa.BooleanArray:
         """What is true of each tenant by its code (of one that settings do not name: the last), for each record."""
-        if pa.types.is_dictionary(self.tenants.type):
-            entries = np.append(truths[index(self.tenants.dictionary, self.known.tenants)], False)
+        if pa.types.is_dictionary(self._tenants.type):
+            entries = np.append(truths[index(self._tenants.dictionary, self.known.tenants)], False)
             if entries[:-1].all() and self.somebody is None:
                 return pa.repeat(pa.scalar(True), len(self.tenants))
-            answer = entries[pc.fill_null(self.tenants.indices, -1).to_numpy(zero_copy_only=False)]
+            answer = entries[pc.fill_null(self._tenants.indices, -1).to_numpy(zero_copy_only=False)]
         else:
             answer = truths[self.codes]
         return pa.array(answer if self.somebody is None else answer & self.somebody)

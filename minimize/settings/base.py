@@ -33,8 +33,8 @@ class Settings(Protocol):
     ) -> pa.BooleanArray:
         """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
 
-        Takes tenants and subjects (string, dictionary-encoded or not) and event times (timestamp) as they came in, equally
-        long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
+        Takes tenants and subjects (string, dictionary-encoded or not), compared by their canonical form, and event times
+        (timestamp), equally long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
         """
         ...
 

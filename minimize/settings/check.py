@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical
 from minimize.errors import Finding, PolicyError
 from minimize.ledger.tokens import KEY, version_in
 from minimize.settings.base import SCHEMA
@@ -18,6 +19,7 @@ from minimize.settings.columns import moments
 from minimize.settings.rows import SettingsRows, microseconds_of
 
 _MUST_BE = ("tenant_id", "setting", "holder")
+_IDS = ("tenant_id", "subject")
 _TIMES = ("valid_from", "recorded_at")
 
 
@@ -45,15 +47,16 @@ def checked(given: Given) -> SettingsRows:
     """The rows. Raises PolicyError with every fault."""
     refuse(list(_wrong_columns(given)), given.file)
     texts = {name: _text(given.table, name) for name in SCHEMA.names if name not in _TIMES}
+    written = {name: texts[name] for name in _IDS}
+    texts |= {name: canonical(ids) for name, ids in written.items()}
     times = {name: _moments(given.table[name].combine_chunks()) for name in _TIMES}
-    faults = [*_empty(given, texts), *_timeless(given, times), *_tokens(given, texts)]
+    faults = [*_empty(given, texts), *_blank(given, written, texts), *_timeless(given, times), *_tokens(given, texts)]
     refuse(sorted(faults, key=lambda fault: fault.line or 0), given.file)
     texts["value"] = pc.fill_null(texts["value"], "")
-    texts["subject"] = pc.if_else(
-        pc.equal(texts["subject"], ""), pa.nulls(len(texts["subject"]), pa.string()), texts["subject"]
-    )
     columns = {**texts, **{name: column.cast(pa.timestamp("us", "UTC")) for name, column in times.items()}}
-    return SettingsRows(pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA), given.lines, given.file)
+    table = pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+    differing = {row for name in _IDS for row in _rows(pc.not_equal(written[name], texts[name]).fill_null(False))}
+    return SettingsRows(table, given.lines, given.file, sorted(differing))
 
 
 def refuse(faults: Sequence[Finding], file: str | None) -> None:
@@ -116,6 +119,14 @@ def _empty(given: Given, texts: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _MUST_BE:
         for row in _rows(pc.fill_null(pc.equal(texts[name], ""), True)):
             yield given.fault("C003", f"{name} is empty", row, field=name)
+
+
+def _blank(given: Given, written: dict[str, pa.Array], texts: dict[str, pa.Array]) -> Iterator[Finding]:
+    """A subject of which nothing is left would be the whole tenant."""
+    hint = "leave it empty for the whole tenant"
+    blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
+    for row in _rows(blank):
+        yield given.fault("C003", "the subject is blank", row, hint, "subject")
 
 
 def _tokens(given: Given, texts: dict[str, pa.Array]) -> Iterator[Finding]:

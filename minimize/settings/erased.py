@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.canonical import EXACT, Folding, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger.tokens import secrets_of, token_of, versions_in
+from minimize.ledger.tokens import TokenIndex, secrets_of, versions_in
 from minimize.settings.columns import moments, valid
 from minimize.settings.pairs import Pairs, check_keys, coded, numbers, texts
 from minimize.settings.rows import microseconds_of
@@ -68,7 +68,7 @@ class Erased:
     named_by: str | None = None
     others: Mapping[str, Erased] = field(default_factory=dict, repr=False)
     files: Mapping[str, int] = field(default_factory=dict, repr=False)
-    _known: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str, Folding], int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erased | None:
@@ -86,11 +86,11 @@ class Erased:
         tenants: dict[str, int] = {}
         subjects: dict[str, dict[str, int]] = {}
         for stone in stones:
-            until = microseconds_of(stone.until)
+            until, tenant = microseconds_of(stone.until), canonical_text(stone.tenant)
             if stone.token is None:
-                tenants[stone.tenant] = max(until, tenants.get(stone.tenant, NEVER))
+                tenants[tenant] = max(until, tenants.get(tenant, NEVER))
             else:
-                own = subjects.setdefault(stone.tenant, {})
+                own = subjects.setdefault(tenant, {})
                 own[stone.token] = max(until, own.get(stone.token, NEVER))
         return cls(tenants, subjects, named_by=named_by)
 
@@ -100,14 +100,17 @@ class Erased:
         secrets = secrets_of(keys, self._versions, self.named_by)
         return replace(self, secrets=secrets, others=others, _known={})
 
-    def gone(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> pa.BooleanArray | None:
+    def gone(
+        self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: Folding = EXACT
+    ) -> pa.BooleanArray | None:
         """Per record whether it must not come back; None where none of them.
 
-        Takes tenants, subjects and event times as they came in. A record without an event time counts as old as can be.
+        Takes tenants, subjects and event times, and how ids are compared. A record without an event time counts as old as can
+        be.
         """
-        until = self._until_of_tenants(tenants)
+        until = self._until_of_tenants(tenants, folding)
         if subjects is not None and self.subjects:
-            until = np.maximum(until, self._until_of_subjects(tenants, subjects))
+            until = np.maximum(until, self._until_of_subjects(tenants, subjects, folding))
         if (until == NEVER).all():
             return None
         gone = (until != NEVER) & (_instants(times, len(until)) <= until)
@@ -122,30 +125,34 @@ class Erased:
         told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
         return {**told, "files": self.files, "secrets": {}, "_known": {}}
 
-    def _until_of_tenants(self, tenants: pa.Array) -> Moments:
+    def _until_of_tenants(self, tenants: pa.Array, folding: Folding) -> Moments:
+        known: dict[str, int] = {}
+        for name, until in self.tenants.items():
+            form = canonical_text(name, fold=folding.tenant)
+            known[form] = max(until, known.get(form, NEVER))
         own = coded(tenants)
-        each = [*(self.tenants.get(name, NEVER) for name in texts(own.dictionary)), NEVER]
+        forms = (canonical_text(name, fold=folding.tenant) for name in texts(own.dictionary))
+        each = [*(known.get(form, NEVER) for form in forms), NEVER]
         return np.array(each, np.int64)[numbers(own.indices)]
 
-    def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array) -> Moments:
+    def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array, folding: Folding) -> Moments:
         """Work runs over distinct subjects, of tenants alone of which somebody is gone."""
         check_keys(self._versions, self.secrets)
-        pairs = Pairs.of(tenants, subjects, self.subjects)
+        index = TokenIndex(self.subjects, folding)
+        pairs = Pairs.of(tenants, subjects, index)
         until = np.full(len(tenants), NEVER, np.int64)
-        found = np.array([self._until(*pair) for pair in pairs.names], np.int64)
+        found = np.array([self._until(*pair, index) for pair in pairs.names], np.int64)
         until[pairs.rows] = found[pairs.places] if len(found) else NEVER
         return until
 
-    def _until(self, tenant: str, subject: str) -> int:
-        known = self._known.get((tenant, subject))
+    def _until(self, tenant: str, subject: str, index: TokenIndex) -> int:
+        known = self._known.get((tenant, subject, index.folding))
         if known is None:
-            own = self.subjects[tenant]
-            names = {subject, normalize("NFC", subject).strip()}
-            made = (token_of(secret, number, tenant, name) for number, secret in self.secrets.items() for name in names)
-            known = max((own.get(token, NEVER) for token in made), default=NEVER)
+            found = index.find(self.secrets, tenant, subject)
+            known = max((self.subjects[name][token] for name, token in found), default=NEVER)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[tenant, subject] = known
+            self._known[tenant, subject, index.folding] = known
         return known
 
 

@@ -8,8 +8,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from minimize.canonical import canonical
 from minimize.errors import KeyringError
 from minimize.keys import Keyring
 from minimize.ledger.tokens import secrets_of, version_in
@@ -33,7 +36,10 @@ def from_ledger(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
 def as_rows(rows: Sequence[Recorded], keys: Keyring | None, place: str) -> LedgerRows:
     """Recorded settings as the rows of a run."""
     columns = [pa.array([getattr(row, name) for row in rows], SCHEMA.field(name).type) for name in SCHEMA.names]
-    found = LedgerRows(pa.table(columns, schema=SCHEMA), file=place, keys=keys)
+    tenants = canonical(columns[0])
+    padded = [] if tenants is columns[0] else np.flatnonzero(pc.not_equal(tenants, columns[0]).fill_null(True)).tolist()
+    table = pa.table([tenants, *columns[1:]], schema=SCHEMA)
+    found = LedgerRows(table, file=place, noncanonical=padded, keys=keys)
     if found.versions and keys is None:
         hint = "--keys FILE or MINIMIZE_KEYS: subjects stand in the ledger as keyed tokens"
         raise KeyringError("no keyring, and some subjects have settings of their own", hint=hint)
@@ -53,7 +59,7 @@ class LedgerRows(SettingsRows):
         seen = super().at(run_at)
         if not isinstance(seen, SeenSettings) or self.keys is None or not self.tokens:
             return seen
-        return Veiled(seen, self.tokens, secrets_of(self.keys, self.versions))
+        return Veiled(seen, self.tokens, secrets_of(self.keys, self.versions), self.folding)
 
     @cached_property
     def tokens(self) -> dict[str, frozenset[str]]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical_text
 from minimize.errors import KeyringError
 
 Codes = npt.NDArray[np.int64]
@@ -20,7 +21,7 @@ Codes = npt.NDArray[np.int64]
 class Pairs:
     """Distinct pairs.
 
-    names   per pair its tenant and its subject, as settings spell them
+    names   per pair its tenant and its subject, in their canonical forms
     rows    the records that are of any pair
     places  per such record the pair that it is of
     """
@@ -47,8 +48,8 @@ def coded(values: pa.Array) -> pa.DictionaryArray:
 
 
 def texts(words: pa.Array) -> list[str]:
-    """Distinct values as text, as settings spell them."""
-    return ["" if word is None else word for word in words.cast(pa.string()).to_pylist()]
+    """Distinct values as text, in their canonical forms."""
+    return ["" if word is None else canonical_text(word) for word in words.cast(pa.string()).to_pylist()]
 
 
 def numbers(codes: pa.Array) -> Codes:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import EXACT, Folding
 from minimize.counts import counted
 from minimize.markup import page, paragraph, table
 from minimize.settings.base import SCHEMA
@@ -37,11 +39,19 @@ class SettingsRows:
     table  the rows, of the schema of settings; an empty subject is null
     lines  the line of each row in its file
     file   where they were read from
+    noncanonical  the rows whose tenant or subject was not in its canonical form, by their place; the table has that form
+    folding       whether tenants and subjects are compared without regard to case
     """
 
     table: pa.Table = field(repr=False)
     lines: Sequence[int] | None = field(default=None, repr=False)
     file: str | None = None
+    noncanonical: Sequence[int] = ()
+    folding: Folding = EXACT
+
+    def compared(self, folding: Folding) -> Self:
+        """The same rows, compared as a policy compares tenants and subjects."""
+        return replace(self, folding=folding)
 
     def at(self, run_at: datetime) -> Explained:
         """The settings as a run at this time sees them: rows that were recorded later are not there."""
@@ -51,7 +61,7 @@ class SettingsRows:
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
-        return SeenSettings(table.combine_chunks(), microseconds_of(run_at), digest(table), lines)
+        return SeenSettings(table.combine_chunks(), microseconds_of(run_at), digest(table), lines, self.folding)
 
     @cached_property
     def _last(self) -> int:
@@ -62,7 +72,7 @@ class SettingsRows:
     @cached_property
     def _everything(self) -> SeenSettings:
         lines = None if self.lines is None else pa.array(self.lines, pa.int64())
-        return SeenSettings(self.table.combine_chunks(), self._last, self.digest, lines)
+        return SeenSettings(self.table.combine_chunks(), self._last, self.digest, lines, self.folding)
 
     @cached_property
     def digest(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import EXACT, Folding, canonical, canonical_text
 from minimize.settings.asked import Asked, Bounds, Known, pair
 from minimize.settings.base import SCHEMA, Settings
 from minimize.settings.columns import index, moments
@@ -92,8 +93,11 @@ class _History:
 class SeenSettings:
     """Who turned which feature on or off, when, as seen at one run time."""
 
-    def __init__(self, rows: pa.Table, at: int, digest: str, lines: pa.Array | None = None) -> None:
-        self._rows = rows
+    def __init__(
+        self, rows: pa.Table, at: int, digest: str, lines: pa.Array | None = None, folding: Folding = EXACT
+    ) -> None:
+        self._folding = folding
+        self._rows = rows = _folded(_folded(rows, "tenant_id", folding.tenant), "subject", folding.subject)
         self._at = at
         self._digest = digest
         self._lines = lines
@@ -152,6 +156,8 @@ class SeenSettings:
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
     ) -> tuple[SettingRow, ...]:
         """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        tenant = canonical_text(tenant, fold=self._folding.tenant)
+        subject = None if subject is None else canonical_text(subject, fold=self._folding.subject)
         mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], setting))
         whose = pc.is_null(self._rows["subject"])
         if subject is not None:
@@ -201,7 +207,7 @@ class SeenSettings:
         """Who and when; of several questions about one batch the first has it made."""
         last = self._last
         if last is None or last.tenants is not tenants or last.subjects is not subjects or last.times is not times:
-            self._last = last = Asked(self._known, tenants, subjects, times)
+            self._last = last = Asked(self._known, tenants, subjects, times, self._folding)
         return last
 
     def _both(self, history: _History, question: _Question, asked: Asked) -> pa.BooleanArray:
@@ -231,6 +237,13 @@ class _Question:
             return np.asarray((either & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
         lower = np.int64((1 << self.level) - 1)
         return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
+
+
+def _folded(rows: pa.Table, name: str, fold: bool) -> pa.Table:
+    if not fold:
+        return rows
+    values = canonical(rows[name].combine_chunks(), fold=True)
+    return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
 def _height(value: str, levels: Sequence[str]) -> int:

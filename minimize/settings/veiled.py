@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import EXACT, Folding
 from minimize.keys import Keyring
-from minimize.ledger.tokens import secrets_of, token_of, version_in
+from minimize.ledger.tokens import TokenIndex, secrets_of, version_in
 from minimize.settings.pairs import Pairs, check_keys
 from minimize.settings.seen import SeenSettings, SettingRow
 
@@ -33,6 +34,7 @@ class Veiled:
     tokens: Mapping[str, frozenset[str]] = field(repr=False)
     """Per tenant the tokens that have a setting of their own."""
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    folding: Folding = EXACT
     _known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
@@ -72,7 +74,12 @@ class Veiled:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no key, and nobody."""
-        return {"seen": self.seen, "tokens": self.tokens, "secrets": {}, "_known": {}}
+        told = {"seen": self.seen, "tokens": self.tokens, "folding": self.folding}
+        return {**told, "secrets": {}, "_known": {}}
+
+    @cached_property
+    def _index(self) -> TokenIndex:
+        return TokenIndex(self.tokens, self.folding)
 
     @cached_property
     def _versions(self) -> set[int]:
@@ -87,7 +94,7 @@ class Veiled:
         if subjects is None or not self.tokens:
             return [subjects]
         check_keys(self._versions, self.secrets)
-        pairs = Pairs.of(tenants, subjects, self.tokens)
+        pairs = Pairs.of(tenants, subjects, self._index)
         found = [self._tokens(tenant, subject) for tenant, subject in pairs.names]
         codes = np.zeros(len(subjects), np.int64)
         codes[pairs.rows] = pairs.places + 1
@@ -99,12 +106,12 @@ class Veiled:
     def _tokens(self, tenant: str, subject: str) -> tuple[str, ...]:
         """The tokens under which a subject has settings, by the version of the key that they were made with.
 
-        It is one (a change takes the token that is there), unless rows with tokens were brought in from another ledger.
+        It is one (a change takes the token that is there), unless rows with tokens were brought in from another ledger, or
+        ids that differ in case are one subject.
         """
         known = self._known.get((tenant, subject))
         if known is None:
-            made = [token_of(secret, version, tenant, subject) for version, secret in self.secrets.items()]
-            known = tuple(token for token in made if token in self.tokens.get(tenant, ())) or (NOBODY,)
+            known = tuple(token for _, token in self._index.find(self.secrets, tenant, subject)) or (NOBODY,)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[tenant, subject] = known

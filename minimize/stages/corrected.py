@@ -18,11 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical_text
 from minimize.errors import KeyringError
 from minimize.io.text import read
 from minimize.keys import Keyring
 from minimize.keys.seal import Seal
-from minimize.ledger.tokens import KEY, secrets_of, token_of, versions_in
+from minimize.ledger.tokens import KEY, TokenIndex, secrets_of, versions_in
 from minimize.policy.model import Policy
 from minimize.settings.columns import moments, valid
 from minimize.settings.pairs import Pairs, check_keys
@@ -95,7 +96,7 @@ class Corrections:
     def __call__(self, raw: pa.RecordBatch) -> pa.RecordBatch:
         """The records with what was put right in them."""
         tenant, subject = (str(name) for name in (self.policy.tenant, self.policy.subject))
-        pairs = Pairs.of(raw[tenant], raw[subject], self._subjects)
+        pairs = Pairs.of(raw[tenant], raw[subject], self._index)
         found = [self._mine(*pair) for pair in pairs.names]
         for name in sorted({name for mine in found for name in mine} & set(raw.schema.names)):
             column = self._column(raw, name, pairs, [mine.get(name) for mine in found])
@@ -123,9 +124,12 @@ class Corrections:
         return found if there is None else np.where(there, found, np.iinfo(np.int64).min + 1)
 
     def _mine(self, tenant: str, subject: str) -> Mine:
-        own = self._subjects[tenant]
-        made = (token_of(secret, version, tenant, subject) for version, secret in self._secrets.items())
-        return {name: right for token in made for name, right in own.get(token, {}).items()}
+        found = self._index.find(self._secrets, tenant, subject)
+        return {key: right for name, token in found for key, right in self._subjects[name][token].items()}
+
+    @cached_property
+    def _index(self) -> TokenIndex:
+        return TokenIndex(self._subjects, self.policy.folding)
 
     @cached_property
     def _secrets(self) -> Mapping[int, bytes]:
@@ -143,7 +147,7 @@ class Corrections:
         found: dict[str, dict[str, dict[str, Right]]] = {}
         for row in self.rows:
             right = Right(opened(keys, row.subject, row.field, row.sealed), microseconds_of(row.at))
-            found.setdefault(row.tenant_id, {}).setdefault(row.subject, {})[row.field] = right
+            found.setdefault(canonical_text(row.tenant_id), {}).setdefault(row.subject, {})[row.field] = right
         return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import Folding
 from minimize.nested import Leaf, leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
@@ -74,7 +75,7 @@ class BatchFacts:
             return None
         times = self.times()
         times = times if times is None or latest is None else _at_most(times, latest)
-        found = [erased.gone(tenants, self._subjects(), times)]
+        found = [erased.gone(tenants, self._subjects(), times, self.policy.folding)]
         found += [self._gone_by(name, each, tenants, times) for name, each in erased.others.items()]
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
@@ -88,9 +89,9 @@ class BatchFacts:
             return None
         found = self.leaf(declared.pointer)
         rows = rows_of(found, self.raw.num_rows)
-        gone = erased.gone(
-            tenants.take(pa.array(rows)), found.values, None if times is None else times.take(pa.array(rows))
-        )
+        folding = Folding(self.policy.folding.tenant, self.policy.folds(name))
+        times = None if times is None else times.take(pa.array(rows))
+        gone = erased.gone(tenants.take(pa.array(rows)), found.values, times, folding)
         if gone is None:
             return None
         mask = np.zeros(self.raw.num_rows, np.bool_)

@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.io.ids import with_canonical_ids
 from minimize.plan.model import Branch, Plan
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition
@@ -27,7 +28,8 @@ class Gate:
     """Takes out the records that must not be collected, and marks the values that must not.
 
     Takes a batch with its raw columns. Gives it with fewer records, and with the masks `closed`, `cases` and `hollow`; a gated
-    record is counted once, as `erased`, `retention`, `setting` or `condition`, in this order.
+    record is counted once, as `erased`, `retention`, `setting` or `condition`, in this order. Tenant and subject leave it
+    folded where the policy compares them so: the ledger is asked about the form before, too.
 
     settings  None where nobody said anything: features are off, the level is the first one
     at        the run's time, aware UTC
@@ -55,7 +57,7 @@ class Gate:
         facts = BatchFacts(raw, self.plan.policy, self.settings, self.at)
         facts, counts = self._records(facts, batch.source)
         return Batch(
-            raw=facts.raw,
+            raw=with_canonical_ids(facts.raw, self.gates.folded, fold=True),
             closed=dict(self._closed(facts)),
             cases=dict(self._cases(facts)),
             hollow=dict(self._hollow(facts)),

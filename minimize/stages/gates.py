@@ -42,6 +42,7 @@ class Gates:
     gated       the fields that somebody reads and that have a gate
     cases       per released field with cases: its key, the conditions in order, its place
     hollow      the lists whose emptiness may tell something
+    folded      the tenant and the subject, each where the policy compares it without regard to case
     """
 
     retentions: tuple[timedelta, ...]
@@ -50,6 +51,7 @@ class Gates:
     gated: tuple[Gated, ...]
     cases: tuple[tuple[str, tuple[Condition | None, ...], Pointer], ...]
     hollow: tuple[Hollow, ...]
+    folded: tuple[Pointer, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan) -> Gates:
@@ -65,6 +67,7 @@ class Gates:
             gated=tuple(_gated(plan)),
             cases=tuple(_cases(plan)),
             hollow=tuple(_hollow(plan)),
+            folded=tuple(_folded(plan)),
         )
 
 
@@ -102,6 +105,12 @@ def _hollow(plan: Plan) -> Iterator[Hollow]:
         below = [field for field in fields if field.pointer.within(star)]
         if all(_is_gated(plan, field.key) or len(field.branches) > 1 for field in below):
             yield Hollow(str(star), container(star), tuple(below))
+
+
+def _folded(plan: Plan) -> Iterator[Pointer]:
+    for key in dict.fromkeys((plan.policy.tenant, plan.policy.subject)):
+        if key is not None and plan.policy.folds(key):
+            yield plan.policy.fields[key].pointer
 
 
 def _is_gated(plan: Plan, key: str) -> bool:

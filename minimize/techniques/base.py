@@ -134,6 +134,11 @@ class Step(BaseModel):
         return False
 
     @property
+    def folds(self) -> bool:
+        """Whether ids that differ in case alone become the same: then nothing else may tell them apart either."""
+        return False
+
+    @property
     def key_names(self) -> frozenset[str]:
         """The names of the keys it needs."""
         return frozenset()

@@ -76,6 +76,11 @@ class Pseudonymize(Technique):
         return self.rotate is not None
 
     @property
+    def folds(self) -> bool:
+        """Whether it folds to one case."""
+        return self.fold
+
+    @property
     def key_names(self) -> frozenset[str]:
         """The key."""
         return frozenset({self.key})

@@ -6,7 +6,6 @@ alike are different parts.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import WHITE_SPACE, canonical_text
 from minimize.errors import KeyringError
 from minimize.techniques.base import Context, KeySource, family
 from minimize.techniques.distinct import Codes, Distinct, cross, distinct, listed
@@ -30,18 +30,10 @@ def prefixed(*parts: bytes) -> bytes:
 
 
 def canonical(value: Any, *, fold: bool = False) -> bytes:
-    """One form for what people mean by the same value: text in NFC without outer spaces, integers in decimal.
-
-    Byte strings stay as they are. Case is kept unless `fold` asks for case folding.
-    """
+    """The canonical form of a value as bytes (see `minimize.canonical`); a byte string is never equal to a text."""
     if isinstance(value, bytes):
         return b"b" + value
-    text = str(value).strip()
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    if fold:
-        text = unicodedata.normalize("NFC", text.casefold())
-    return b"t" + text.encode("utf-8", "surrogatepass")
+    return b"t" + canonical_text(str(value), fold=fold).encode("utf-8", "surrogatepass")
 
 
 def canonicals(words: pa.Array, *, fold: bool = False) -> list[bytes]:
@@ -51,14 +43,13 @@ def canonicals(words: pa.Array, *, fold: bool = False) -> list[bytes]:
     texts = words.cast(pa.large_string())
     if not fold and pc.all(pc.string_is_ascii(texts)).as_py() is not False:
         tag, glue = pa.scalar("t", pa.large_string()), pa.scalar("", pa.large_string())
-        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, BLANKS), glue).fill_null("")
+        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, _BLANKS), glue).fill_null("")
         plain: list[bytes] = forms.cast(pa.large_binary()).to_pylist()
         return plain
     return [b"" if word is None else canonical(word, fold=fold) for word in listed(texts)]
 
 
-BLANKS = "".join(char for char in map(chr, range(128)) if char.isspace())
-"""What `str.strip` takes off an ASCII text."""
+_BLANKS = "".join(sorted(letter for letter in WHITE_SPACE if letter.isascii()))
 
 
 def companion(context: Context, key: str) -> Part:

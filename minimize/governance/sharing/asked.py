@@ -128,7 +128,7 @@ def resolve(
         job=job,
         purpose=purpose,
         keys=keys,
-        rows=_settings(places.settings, job, keys, ledger),
+        rows=_settings(places.settings, job, policy, keys, ledger),
         ledger=ledger,
         folder=folder,
         whens=whens,
@@ -215,14 +215,16 @@ def _folder(job: Pipeline | None, policy: Policy) -> Path:
     return Path.cwd() if policy.path is None else policy.path.parent
 
 
-def _settings(settings: Any, job: Pipeline | None, keys: Keyring, ledger: Address) -> SettingsRows | None:
+def _settings(
+    settings: Any, job: Pipeline | None, policy: Policy, keys: Keyring, ledger: Address
+) -> SettingsRows | None:
     place = ledger.path if ledger.url is None else ledger.url
     if job is not None:
         return load_job_settings(settings, job, keys, None, place)
     if not (isinstance(settings, str) and settings == LEDGER):
-        return None if settings is None else load_settings(settings)
+        return None if settings is None else load_settings(settings).compared(policy.folding)
     from minimize.ledger.ledger import open_ledger
     from minimize.settings.ledger import from_ledger
 
     with open_ledger(ledger) as book:
-        return from_ledger(book, keys)
+        return from_ledger(book, keys).compared(policy.folding)

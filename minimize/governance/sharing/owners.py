@@ -9,15 +9,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from minimize.canonical import canonical, canonical_text
 from minimize.governance.sharing.consented import Coded
 from minimize.interned import Interned
 from minimize.keys import Keyring
 from minimize.keys.cmac import Cmac
 from minimize.ledger.disclosures import token_text
 from minimize.ledger.tokens import KEY
-from minimize.techniques.scope import BLANKS, canonical
 from minimize.words import data_of, known_of, offsets_of
 
 PURPOSE: Final = "disclosures"
@@ -82,7 +81,7 @@ def token_of(keys: Keyring, tenant: str, subject: str, version: int | None = Non
     Raises KeyringError.
     """
     which = keys.version_of(KEY) if version is None else version
-    (own,), forms = _own(_secret(keys, which), [tenant]), _forms(pa.array([subject], pa.large_string()))
+    (own,), forms = _own(_secret(keys, which), [canonical_text(tenant)]), _forms(pa.array([subject], pa.large_string()))
     return token_text(which, Cmac(own).tags(data_of(forms), offsets_of(forms)).tobytes())
 
 
@@ -113,9 +112,7 @@ def _own(secret: Cmac, tenants: Sequence[str]) -> list[bytes]:
 
 def _forms(subjects: pa.Array) -> pa.Array:
     """One form of each: what a pseudonym takes for the same subject is the same here."""
-    if pc.all(pc.string_is_ascii(subjects)).as_py() is not False:
-        return pc.ascii_trim(subjects, BLANKS)
-    return pa.array([canonical(text)[1:].decode() for text in subjects.to_pylist()], pa.large_string())
+    return canonical(subjects)
 
 
 def _sorted(tags: npt.NDArray[np.uint8]) -> bytes:

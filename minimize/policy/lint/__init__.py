@@ -10,7 +10,7 @@ from minimize.policy.lint import aggregates, approval, conditions, fields, outpu
 from minimize.policy.lint.fields import keys_missing
 from minimize.policy.lint.paths import policies_in, source_unseen
 from minimize.policy.lint.rules import RULES, Rule
-from minimize.policy.lint.settings import settings_missing
+from minimize.policy.lint.settings import noncanonical, settings_missing
 from minimize.policy.lint.subject import SettingRow, Subject
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -23,6 +23,7 @@ __all__ = [
     "despite",
     "keys_missing",
     "lint",
+    "noncanonical",
     "policies_in",
     "settings_missing",
     "severity_rank",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Final
 
 from minimize.errors import Finding
 from minimize.policy.condition import Feature, Level, atoms
 from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import is_dropped
+from minimize.policy.lint.rules import RULES
 from minimize.policy.lint.subject import Subject
 from minimize.policy.model import FeatureModel
 from minimize.policy.pipeline import Pipeline
@@ -17,6 +19,8 @@ from minimize.policy.policies import NAME
 
 LONGEST = timedelta(days=30)
 FURTHEST = timedelta(days=7)
+LISTED: Final = 20
+"""How many rows of the settings are reported one by one."""
 
 
 def features(subject: Subject) -> Iterator[Finding]:
@@ -49,6 +53,17 @@ def settings_missing(pipeline: Pipeline, reason: str = "") -> Finding:
     hint = "a run wants them, or --settings PATH"
     message = "the settings that the pipeline names are not there" + (f": {reason}" if reason else "")
     return Subject(pipeline.policy, pipeline).in_pipeline("L039", message, "settings", hint=hint)
+
+
+def noncanonical(file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
+    """L046: rows that are compared in another form than they are written in; the first of them by line, the rest counted."""
+    hint = "remove blanks and invisible characters at its ends, and write it in Unicode NFC"
+    for line in lines[:LISTED]:
+        message = "the tenant or subject of this row is not in its canonical form, in which it is compared"
+        yield Finding("L046", message, RULES["L046"].severity, hint, file, line)
+    if len(lines) > LISTED:
+        message = f"{len(lines) - LISTED} more rows with a tenant or subject that is not in its canonical form"
+        yield Finding("L046", message, RULES["L046"].severity, hint, file)
 
 
 def gates(subject: Subject) -> Iterator[Finding]:
