@@ -53,9 +53,10 @@ CODES: Final = MappingProxyType(
         "V060": "a file is not encrypted as its receipt or its pipeline says",
         "V061": "encrypted columns were not checked, as there are no keys for them",
         "V062": "encrypted columns could not be opened with this keyring",
+        "V070": "receipts before the one that was named, and the content of their files, were not checked",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061", "V070"})
 
 
 def found(code: str, message: str, *, file: str | None = None, field: str | None = None, hint: str = "") -> Finding:
