@@ -70,6 +70,8 @@ class Given:
     """The batch dates that are left alone, because some of their files are gone since they ran."""
     pending: bool = False
     """Whether whatever arrived is to be done, date by date."""
+    only: Day = None
+    """The one batch date that was named, if one was."""
     stopped: frozenset[Day] = frozenset()
     """The pending batch dates that are left alone, because too much of them would be in quarantine."""
 
@@ -84,6 +86,11 @@ class Given:
         left = frozenset(days)
         rest = {when: source for when, source in self.sources.items() if when not in left}
         return replace(self, sources=rest, stopped=left)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something that was asked for cannot be done: the date that was named has no files, or dates lost theirs."""
+        return bool(self.shrunk) or (self.only is not None and self.nothing)
 
     @property
     def nothing(self) -> bool:
@@ -146,6 +153,7 @@ def resolve(
         looked_at=looked_at,
         shrunk=shrunk,
         pending=wanted.pending,
+        only=wanted.only,
     )
 
 

@@ -174,7 +174,7 @@ def counted_from(written: Written, file: OutputFile) -> set[str | None]:
     """The dates whose records an aggregate's file was counted from: its own, or those that a day waited for."""
     name, on = place_of(file.path)
     days = written.receipt.outputs[name].days or {}
-    return {*days[on]} if on in days else {on}
+    return {*days[on]} if on is not None and on in days else {on}
 
 
 def _place(each: Due) -> str:

@@ -15,6 +15,8 @@ from minimize.governance.retention import retract as module
 from minimize.governance.retention import sources
 from minimize.governance.retention.retract import Retracting, Want, _resolved, retract
 from minimize.governance.retention.sources import standing_sources
+from minimize.io.stored import Stored, open_stored
+from minimize.job.given import Given, resolve
 from minimize.job.origin import place_of as written_at
 from minimize.receipt import Origin
 from tests.governance.retention.daily import FIELDS, SETTINGS, START, Daily, rows
@@ -108,11 +110,20 @@ def test_the_dates_that_receipts_tell_are_those_that_the_files_tell(project: Dai
 
 def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """How many files of the output a retraction opens, and how many dates it resolves as a run."""
-    opened, asked = [], []
+    opened: list[str] = []
+    asked: list[object] = []
+
+    def opens(*arguments: Any) -> Stored:
+        opened.append(arguments[1])
+        return open_stored(*arguments)
+
+    def resolves(*arguments: Any, **named: Any) -> Given:
+        asked.append(named["wanted"])
+        return resolve(*arguments, **named)
+
     with monkeypatch.context() as patch:
-        real, given = module.open_stored, sources.resolve
-        patch.setattr(module, "open_stored", lambda *args: opened.append(args[1]) or real(*args))
-        patch.setattr(sources, "resolve", lambda *args, **named: asked.append(named) or given(*args, **named))
+        patch.setattr(module, "open_stored", opens)
+        patch.setattr(sources, "resolve", resolves)
         retract(project.out, at=SOON, keys=project.keys)
     return len(set(opened)), len(asked)
 
