@@ -153,6 +153,7 @@ _LOG: Final = {
     "W027": "a request for access names columns that the dataset does not have",
     "W028": "files were left out of a read, because their keys were destroyed",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
+    "W030": "the last line of a file of lineage was cut short, and was repaired",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -57,7 +57,7 @@ class Observer:
             log.warning("lineage could not be told", extra={"code": "W020", "run_id": self.about.run_id})
             return
         if self.places.lineage is not None:
-            append(self.places.lineage, made)
+            append(self.places.lineage, made, rotate_at=self.places.rotate_at)
         post(made)
 
     def _measure(self, samples: Callable[[str], list[Sample]]) -> None:
