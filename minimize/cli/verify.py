@@ -8,6 +8,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.findings import show
+from minimize.cli.quiet import quiet
 
 
 @click.command()
@@ -22,6 +23,7 @@ from minimize.cli.findings import show
     help="Check what receipt N and later ones wrote; what was not checked is said (V070).",
 )
 @options.only_ledger
+@quiet
 @options.as_json
 def command(
     output: str, keys: str | None, public_key: str | None, from_receipt: int, ledger: str | None, as_json: bool
