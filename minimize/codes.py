@@ -115,6 +115,7 @@ _ERRORS: Final = {
     "E208": "a publication that is decided, and could not be put in place yet: the next command does it",
     "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E210": "a key that was destroyed",
+    "E211": "out of memory",
     "E300": "refused by policy",
     "E301": "nothing may leave for a third party",
     "E302": "no role or grant of whoever acts allows it",
