@@ -115,6 +115,7 @@ _ERRORS: Final = {
     "E208": "a publication that is decided, and could not be put in place yet: the next command does it",
     "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E210": "a key that was destroyed",
+    "E211": "out of memory",
     "E300": "refused by policy",
     "E301": "nothing may leave for a third party",
     "E302": "no role or grant of whoever acts allows it",
@@ -155,6 +156,7 @@ _LOG: Final = {
     "W028": "files were left out of a read, because their keys were destroyed",
     "W030": "the list of erasures could not be stored with an output yet",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
+    "W030": "the last line of a file of lineage was cut short, and was repaired",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -9,7 +9,8 @@
     │   ├── SourceError              input that cannot be read (a damaged file)
     │   ├── KeyringError             a keyring that is missing, open to others or lacks a key
     │   ├── OutputError              an output folder that cannot be used
-    │   └── LedgerError              a ledger that cannot be used, or an output that another run holds
+    │   ├── LedgerError              a ledger that cannot be used, or an output that another run holds
+    │   └── OutOfMemoryError         more memory was needed than the machine, container or executor gives
     ├── RefusedError            3    refused by policy, consent or grant
     │   ├── NotPermitted             nothing may leave for a third party; `.reasons` says why
     │   └── AccessDenied             no role or grant of whoever acts allows it; `.reasons` says why
@@ -20,6 +21,7 @@ A message names file, field, rule, count and a hint; it never carries a value.
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +29,7 @@ from functools import wraps
 from inspect import signature
 from itertools import islice
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
 from minimize.counts import counted
 from minimize.system import said
@@ -142,6 +144,21 @@ class LedgerError(ConfigurationError):
     default_code = "E206"
 
 
+class OutOfMemoryError(ConfigurationError):
+    """More memory was needed than the machine, the container or a Spark executor gives."""
+
+    default_code = "E211"
+
+    @classmethod
+    def at(cls, place: str) -> Self:
+        """The error, with the setting that bounds memory. Takes where it happened, in words."""
+        message = f"out of memory {place}; nothing was published"
+        hint = (
+            "lower MINIMIZE_MEMORY (`memory:` of minimize.yaml), which bounds what a run holds, or give it more memory"
+        )
+        return cls(message, hint=hint)
+
+
 class RefusedError(MinimizeError):
     """Refused by policy, consent or grant."""
 
@@ -235,6 +252,8 @@ def each_quietly(items: Iterator[T]) -> Iterator[T]:
 def unforeseen(error: Exception) -> MinimizeError:
     """What may be said of an error that nobody foresaw: its type (the system's: its name) and the place in this library, never
     its message."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return OutOfMemoryError.at(_place(error.__traceback__))
     if isinstance(error, OSError):
         what, hint = said(error)
         message = f"the system does not do what minimize asks of it: {what}, {_place(error.__traceback__)}; nothing was published"

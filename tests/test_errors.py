@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
 
-from minimize.errors import PolicyError, each_quietly, quietly, unforeseen
+from minimize.errors import OutOfMemoryError, PolicyError, each_quietly, quietly, unforeseen
 
 
 def failing(value: str) -> Iterator[int]:
@@ -42,3 +44,18 @@ def test_items_are_made_one_at_a_time_and_none_is_lost() -> None:
 
 def test_an_error_without_a_trace_has_no_place() -> None:
     assert "KeyError at an unknown place" in str(unforeseen(KeyError("a value")))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("a value"), pa.lib.ArrowMemoryError("a value"), OSError(errno.ENOMEM, "x")]
+)
+def test_memory_that_is_used_up_has_a_code_of_its_own_and_names_the_setting(error: Exception) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(OutOfMemoryError) as caught:
+        quietly(work)
+    assert caught.value.code == "E211"
+    assert "MINIMIZE_MEMORY" in caught.value.hint
+    assert "a value" not in str(caught.value)
+    assert caught.value.__context__ is None

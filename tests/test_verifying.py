@@ -48,12 +48,12 @@ def test_while_a_publication_swaps_its_files_in_nothing_is_said(
 def test_an_output_that_changed_meanwhile_is_looked_at_again(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
 
-    def slow(output: Any, verifier: Any) -> Any:
+    def slow(output: Any, verifier: Any, first: int) -> Any:
         looked.append(len(minimize.files(output)))
         if len(looked) == 1:
             house.run(ledger=house.folder / "ledger.db")
             raise FileNotFoundError
-        return found_by(output, verifier)
+        return found_by(output, verifier, first)
 
     monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "nowhere.db"))
     monkeypatch.setattr(verifying, "found_by", slow)
@@ -62,7 +62,7 @@ def test_an_output_that_changed_meanwhile_is_looked_at_again(house: Project, mon
 
 
 def test_an_output_that_never_rests_is_not_judged(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(output: Any, verifier: Any) -> Any:
+    def gone(output: Any, verifier: Any, first: int) -> Any:
         raise FileNotFoundError
 
     monkeypatch.setattr(verifying, "found_by", gone)

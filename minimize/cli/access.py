@@ -12,6 +12,7 @@ import click
 from minimize.cli import options
 from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
+from minimize.cli.quiet import quiet
 from minimize.cli.token import token
 from minimize.cli.when import TIME
 
@@ -103,6 +104,7 @@ _answering("review", "Take down that GRANT, which nobody approved, was reviewed.
 
 @command.command("expire")
 @options.house
+@quiet
 @options.as_json
 def expire(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired. It opened nothing any more anyway; this writes it down, for a nightly job."""

@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.allowing import may
 from minimize.cli.findings import show
 from minimize.cli.lines import on_one_line
+from minimize.cli.quiet import quiet
 from minimize.counts import counted
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def export(file: str, ledger: str | None, output: str | None, as_json: bool, **f
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
 @options.ledger
 @options.keys
+@quiet
 @options.as_json
 def truncate(
     export: str | None, yes: bool, ledger: str | None, output: str | None, keys: str | None, as_json: bool

@@ -10,6 +10,7 @@ import click
 
 from minimize.cli import options, recalls
 from minimize.cli.allowing import may
+from minimize.cli.quiet import quiet
 from minimize.cli.when import TIME
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def withdraw(**words: Any) -> None:
 
 @command.command("expire")
 @options.house
+@quiet
 @options.as_json
 def expire(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired, and call back what was sent by it. For a nightly job; it held no longer anyway."""

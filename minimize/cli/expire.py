@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
+from minimize.cli.quiet import quiet
 from minimize.cli.when import TIME
 from minimize.cli.width import width
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
 @options.only_ledger
 @options.keys
+@quiet
 @options.as_json
 def command(
     output: str,

@@ -9,6 +9,7 @@ import click
 
 from minimize.cli import options, recalls
 from minimize.cli.allowing import may
+from minimize.cli.quiet import quiet
 
 if TYPE_CHECKING:
     from minimize.governance.recipients import Recipients
@@ -46,6 +47,7 @@ def list_(recipient: str | None, all_: bool, late: bool, recipients: str | None,
 @recalls.to
 @options.recipients
 @options.house
+@quiet
 @options.as_json
 def request(recipient: str | None, to: str | None, recipients: str | None, as_json: bool, **places: Any) -> None:
     """Take down that RECIPIENT, or each, is told to delete what is due, and give the list that it is told."""

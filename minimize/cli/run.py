@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from minimize.cli import options
 from minimize.cli.progress import progress
+from minimize.cli.quiet import SKIPPED, quiet
 from minimize.cli.when import DATE, TIME
 from minimize.cli.width import width
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from minimize.stores import Place
 
 log = logging.getLogger("minimize")
-SKIPPED: Final = 99
-"""What schedulers take for "skipped" (Airflow's `skip_on_exit_code`)."""
 
 
 @click.command()
@@ -34,6 +33,7 @@ SKIPPED: Final = 99
 @options.keys
 @options.only_ledger
 @click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
+@quiet
 @options.as_json
 def command(
     pipeline: str,

@@ -39,7 +39,7 @@ from minimize.engines.errands import (
 )
 from minimize.engines.passes import deduplicates, only_tops
 from minimize.engines.shares import shares
-from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
+from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, OutOfMemoryError
 from minimize.io.base import Source
 from minimize.plan.request import fields_read_for
 from minimize.techniques.base import Technique
@@ -60,6 +60,8 @@ SAFE: Final = {
 }
 """How a session is started where there is none."""
 _LOCAL: Final = re.compile(r"local(\[.*\])?")
+_FULL: Final = re.compile(r"OutOfMemoryError|MemoryError\b|exceeding .{0,20}memory limits|\bOOM\b|exit code:? 137")
+"""What Spark's errors say if an executor or the driver ran out of memory."""
 _SAID: Final = re.compile(r"an error inside minimize: .*?; nothing was published")
 
 
@@ -150,7 +152,10 @@ class Cluster:
                 found: list[tuple[int, Told[Any]]] = told.collect()
                 return found
         except _failures() as error:
-            said = _SAID.search(str(error))
+            said, full = _SAID.search(str(error)), _FULL.search(str(error))
+        if full is not None:
+            hint = "raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY"
+            raise OutOfMemoryError("out of memory on Spark; nothing was published", hint=hint)
         if said is not None:
             raise ConfigurationError(said[0], code=INTERNAL, hint="please report it with this line; it holds no values")
         raise ConfigurationError("Spark gave up on a task", hint="its log says why; it holds no values of records")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from minimize.errors import SourceError
+from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.io.base import Part
 from minimize.io.durable import digest_of
 from minimize.io.find import Shown, name_of
@@ -163,8 +163,10 @@ def lost(name: str, reason: Reason) -> SourceError:
     return SourceError(f"{name} could not be read to its end: its store {reason.message}", hint=reason.hint)
 
 
-def broken(name: str, error: BaseException) -> SourceError:
-    """The error of a file that failed while it was read: damaged, or its store refused."""
+def broken(name: str, error: BaseException) -> ConfigurationError:
+    """The error of a file that failed while it was read: damaged, its store refused, or memory was used up."""
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError.at(f"while {name} was read")
     reason = why(error)
     return damaged(name) if reason is None else lost(name, reason)
 
@@ -177,11 +179,16 @@ def steady(things: Iterator[T], error: SourceError, name: str = "") -> Iterator[
     while True:
         got: list[T] | None = None
         reason: Reason | None = None
+        is_full = False
         with suppress(Exception):
             try:
                 got = [*islice(things, 1)]
+            except MemoryError:  # Arrow's own is one
+                is_full = True
             except (OSError, pa.ArrowException) as caught:
                 reason = why(caught)
+        if is_full:
+            raise OutOfMemoryError.at(f"while {name} was read" if name else "while a file was read")
         if got is None:
             raise error if reason is None else lost(name, reason)
         if not got:

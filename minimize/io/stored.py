@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.encryption import open_parquet
-from minimize.errors import OutputError
+from minimize.errors import OutOfMemoryError, OutputError
 from minimize.io.footer import SMALL, Footer
 from minimize.io.hive import value_of
 from minimize.io.sink import WHOLE
@@ -140,18 +140,25 @@ def small_texts(file: pq.ParquetFile, most: float = SMALL) -> list[str]:
 def _opened(output: Place, path: str, kms: Kms | None) -> pq.ParquetFile | None:
     try:
         return open_parquet(output / path, kms, name=path)
+    except MemoryError:  # Arrow's own is one
+        full = True
     except (OSError, pa.ArrowException):
-        return None
+        full = False
+    if full:
+        raise OutOfMemoryError.at(f"while {path} was opened")
+    return None
 
 
 def _next(rows: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | None:
     try:
         return next(rows, None)
+    except MemoryError:
+        full = True
     except (OSError, pa.ArrowException):
-        damaged = True
-    if damaged:
-        raise OutputError(f"{path} is damaged", hint="`minimize verify` checks all files")
-    return None
+        full = False
+    if full:
+        raise OutOfMemoryError.at(f"while {path} was read")
+    raise OutputError(f"{path} is damaged", hint="`minimize verify` checks all files")
 
 
 def _repeated(value: str | None, type_: pa.DataType, rows: int) -> pa.Array:

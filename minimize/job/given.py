@@ -73,6 +73,8 @@ class Given:
     """Whether whatever arrived is to be done, date by date."""
     read: Mapping[str, datetime] = field(default_factory=dict, repr=False)
     """When each file was first read, as the receipts of the output tell."""
+    only: Day = None
+    """The one batch date that was named, if one was."""
     stopped: frozenset[Day] = frozenset()
     """The pending batch dates that are left alone, because too much of them would be in quarantine."""
 
@@ -88,6 +90,11 @@ class Given:
         left = frozenset(days)
         rest = {when: source for when, source in self.sources.items() if when not in left}
         return replace(self, sources=rest, stopped=left)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something that was asked for cannot be done: the date that was named has no files, or dates lost theirs."""
+        return bool(self.shrunk) or (self.only is not None and self.nothing)
 
     @property
     def nothing(self) -> bool:
@@ -150,6 +157,7 @@ def resolve(
         looked_at=looked_at,
         shrunk=shrunk,
         pending=wanted.pending,
+        only=wanted.only,
     )
 
 

@@ -86,7 +86,9 @@ def run(
 def perform(given: Given, how: How) -> Receipt:
     """Does what was resolved. Gives and raises what `run` does."""
     if given.nothing:
-        return nothing_done(given, how)
+        receipt, observer = nothing_done(given, how), observer_of(given, how, "")
+        (observer.incomplete if given.incomplete else observer.idle)(receipt.finished)
+        return receipt
     return quietly(lambda: _performed(given, how))
 
 

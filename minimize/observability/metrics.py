@@ -6,11 +6,11 @@
     minimize_output_rows{pipeline,output}               rows written, by output
     minimize_undeclared_records{pipeline}               records that carry an undeclared path, summed over paths
     minimize_run_duration_seconds{pipeline}             how long it took
-    minimize_last_success_timestamp_seconds{pipeline}   when it was finished
+    minimize_last_success_timestamp_seconds{pipeline}   when the last run ended that was published or had nothing to do
     minimize_last_run_timestamp_seconds{pipeline}       when the last run ended, whatever its end
-    minimize_last_run_success{pipeline}                 1 where that was published, else 0
+    minimize_last_run_success{pipeline}                 1 if that was published or had nothing to do, else 0
 
-A run that fails leaves what the last success said.
+A run that fails, or has nothing to do, leaves the figures of the last published run.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ HELP: Final[Mapping[str, str]] = {
     "minimize_output_rows": "Rows written in the last published run, by output.",
     "minimize_undeclared_records": "Records with an undeclared path in the last published run, summed over paths.",
     "minimize_run_duration_seconds": "How long the last published run took.",
-    "minimize_last_success_timestamp_seconds": "When the last published run was finished.",
+    "minimize_last_success_timestamp_seconds": "When the last run ended that was published or had nothing to do.",
     "minimize_last_run_timestamp_seconds": "When the last run ended, published or not.",
-    "minimize_last_run_success": "Whether the last run was published.",
+    "minimize_last_run_success": "Whether the last run was published or had nothing to do.",
 }
 Sample = tuple[str, Mapping[str, str], float]
 """A metric's name, its labels, its value."""
@@ -60,6 +60,18 @@ def of_success(receipt: Receipt) -> list[Sample]:
     ]
 
 
+def of_nothing(pipeline: str, at: datetime, before: str) -> list[Sample]:
+    """The metrics of a run that had nothing to do: the figures of the last published run, and when this one ended."""
+    mine = {"pipeline": pipeline}
+    kept = [sample for sample in parsed(before) if not sample[0].startswith("minimize_last_")]
+    return [
+        *kept,
+        ("minimize_last_success_timestamp_seconds", mine, at.timestamp()),
+        ("minimize_last_run_timestamp_seconds", mine, at.timestamp()),
+        ("minimize_last_run_success", mine, 1),
+    ]
+
+
 def of_failure(pipeline: str, at: datetime, before: str) -> list[Sample]:
     """The metrics of a run that failed: what its file said of the last success, and when this one ended."""
     mine = {"pipeline": pipeline}
@@ -75,7 +87,7 @@ def text_of(samples: Iterable[Sample]) -> str:
     """The samples as text, each metric with its help and type.
 
     >>> print(text_of([("minimize_last_run_success", {"pipeline": "p"}, 1)]), end="")
-    # HELP minimize_last_run_success Whether the last run was published.
+    # HELP minimize_last_run_success Whether the last run was published or had nothing to do.
     # TYPE minimize_last_run_success gauge
     minimize_last_run_success{pipeline="p"} 1
     """

@@ -36,6 +36,14 @@ class Observer:
         self._tell(lambda: events.completed(self.about, receipt))
         self._measure(lambda _: metrics.of_success(receipt))
 
+    def idle(self, at: datetime) -> None:
+        """Records that the run had nothing to do: metrics alone, as there is no run that lineage could be about."""
+        self._measure(lambda before: metrics.of_nothing(self.about.job.pipeline, at, before))
+
+    def incomplete(self, at: datetime) -> None:
+        """Records that the run published nothing, and left dates alone: metrics alone."""
+        self._measure(lambda before: metrics.of_failure(self.about.job.pipeline, at, before))
+
     def failed(self, at: datetime, error: MinimizeError | None) -> None:
         """Tells that the run failed, or (without an error of ours) that it was stopped."""
         self._tell(lambda: events.failed(self.about, at, error))
@@ -49,7 +57,7 @@ class Observer:
             log.warning("lineage could not be told", extra={"code": "W020", "run_id": self.about.run_id})
             return
         if self.places.lineage is not None:
-            append(self.places.lineage, made)
+            append(self.places.lineage, made, rotate_at=self.places.rotate_at)
         post(made)
 
     def _measure(self, samples: Callable[[str], list[Sample]]) -> None:

@@ -16,9 +16,12 @@ from typing import Final
 
 from minimize.errors import ConfigurationError
 from minimize.house import house_file, house_line
+from minimize.observability.emit import ROTATE_AT
+from minimize.spill.budget import size
 from minimize.stores import Place
 
 LINEAGE: Final = "lineage.ndjson"
+SIZE: Final = "MINIMIZE_LINEAGE_SIZE"
 
 
 def beside(output: Path) -> Path:
@@ -35,10 +38,11 @@ OFF: Final = frozenset({"off", "false", "no", "none"})
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The files; None for what is not wanted."""
+    """The files; None for what is not wanted. `rotate_at` is the size at which the one of lineage is rotated, in bytes."""
 
     lineage: Path | None
     metrics: Path | None
+    rotate_at: int = ROTATE_AT
 
 
 def places(
@@ -52,14 +56,17 @@ def places(
     """Where a run's lineage and metrics go.
 
     Takes the pipeline's folder and name, the output folder, what was given, and the environment (the process's own where none
-    is given). A folder stands for a file of the usual name in it. Raises ConfigurationError where `minimize.yaml` says no path.
+    is given). A folder stands for a file of the usual name in it. Raises ConfigurationError where `minimize.yaml` says no path,
+    or `MINIMIZE_LINEAGE_SIZE` is no size.
     """
     env = os.environ if environ is None else environ
     disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
     usual = str(beside(output)) if isinstance(output, Path) else "off"
     named = None if disabled else _named("lineage", lineage, env, folder) or usual
     told = _named("metrics", metrics, env, folder)
-    return Places(_file(named, LINEAGE, ""), _file(told, f"minimize_{pipeline}.prom", ".prom"))
+    large = env.get(SIZE)
+    rotate_at = size(large, SIZE) if large else ROTATE_AT
+    return Places(_file(named, LINEAGE, ""), _file(told, f"minimize_{pipeline}.prom", ".prom"), rotate_at)
 
 
 def _named(what: str, given: str | PathLike[str] | None, env: Mapping[str, str], folder: Path) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from minimize.errors import Finding, VerificationError
@@ -11,10 +11,14 @@ from minimize.receipt.balance import imbalances
 from minimize.receipt.receipt import Receipt
 
 
-def check_chain(receipts: Iterable[Receipt], verifier: Verifier) -> list[Finding]:
-    """What is wrong with the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty where nothing is."""
+def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Sequence[Receipt] = ()) -> list[Finding]:
+    """What is wrong with the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty where nothing is.
+
+    `earlier` are the receipts before these, by sequence. Only their sequence and digests are checked: as each receipt carries the
+    digest of the one before, the signature of the first of these vouches for them.
+    """
     chain = sorted(receipts, key=lambda receipt: receipt.sequence)
-    findings = [*_sequence(chain), *_previous(chain)]
+    findings = [*_sequence([*earlier, *chain]), *_previous([*earlier, *chain])]
     for receipt in chain:
         findings.extend(_signature(receipt, verifier))
         findings.extend(

@@ -120,10 +120,12 @@ class Receipt:
 
         Raises OutputError where it is no receipt.
         """
-        raw, receipt = _parsed(text)
-        if raw is None or receipt is None:
+        parsed = _parsed(text)
+        if parsed is None:
             raise OutputError("this is no receipt that this version can read")
+        raw, receipt, digest = parsed
         object.__setattr__(receipt, "_raw", raw)
+        object.__setattr__(receipt, "digest", digest)  # known already: canonical JSON is the costly part of it
         return receipt
 
     def as_json(self) -> dict[str, Any]:
@@ -177,13 +179,13 @@ class Receipt:
 
 
 @lru_cache(maxsize=512)
-def _parsed(text: str | bytes) -> tuple[dict[str, Any] | None, Receipt | None]:
+def _parsed(text: str | bytes) -> tuple[dict[str, Any], Receipt, str] | None:
     try:
         raw = json.loads(text, object_pairs_hook=_once)
-        canonical(raw)
-        return raw, _adapter().validate_json(json.dumps(raw), strict=True)
+        digest = sha256_text(canonical(raw))
+        return raw, _adapter().validate_json(json.dumps(raw), strict=True), digest
     except (ValueError, ValidationError, RecursionError):
-        return None, None
+        return None
 
 
 @lru_cache(maxsize=1)

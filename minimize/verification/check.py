@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from minimize.counts import counted
 from minimize.errors import ConfigurationError, Finding, VerificationError
 from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring, find_kms
 from minimize.receipt import check_chain, check_history
@@ -25,15 +26,20 @@ PathLike = str | os.PathLike[str]
 
 
 def verify(
-    output: Anywhere, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+    output: Anywhere,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    from_receipt: int = 1,
 ) -> None:
     """Re-checks the set in force of an output against its receipts and the policies they carry.
 
-    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself.
+    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. `from_receipt` is the
+    sequence of the first receipt that is checked, with the files in force that it and later ones wrote.
     Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
     folder.
     """
-    require(check(output, keys=keys, public_key=public_key))
+    require(check(output, keys=keys, public_key=public_key, from_receipt=from_receipt))
 
 
 def require(findings: Sequence[Finding]) -> None:
@@ -45,16 +51,25 @@ def require(findings: Sequence[Finding]) -> None:
 
 
 def check(
-    output: Anywhere, *, keys: Keyring | PathLike | None = None, public_key: PublicKeys | PathLike | None = None
+    output: Anywhere,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    from_receipt: int = 1,
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`."""
-    return found_by(output, verifier_for(output, keys, public_key))
+    return found_by(output, verifier_for(output, keys, public_key), from_receipt)
 
 
-def found_by(output: Anywhere, verifier: Verifier) -> list[Finding]:
-    """All findings about an output, its signatures checked by this keyring or these public keys."""
+def found_by(output: Anywhere, verifier: Verifier, from_receipt: int = 1) -> list[Finding]:
+    """All findings about an output, its signatures checked by this keyring or these public keys.
+
+    Raises ConfigurationError if `from_receipt` is no sequence that a receipt can have.
+    """
+    if from_receipt < 1:
+        raise ConfigurationError("receipts are counted from 1", hint="name the first receipt to check")
     kms = find_kms(verifier, local(output)) if isinstance(verifier, Keyring) else None
-    return list(_findings(gather(output_at(output), kms), verifier))
+    return list(_findings(gather(output_at(output), kms, first=from_receipt), verifier))
 
 
 def found_of_aggregate(output: Place, name: str, verifier: Verifier) -> tuple[list[Finding], int | None]:
@@ -69,8 +84,8 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from evidence.findings
     if not evidence.is_output:
         return
-    yield from check_chain(evidence.receipts, verifier)
-    yield from check_history(evidence.receipts)
+    yield from check_chain(evidence.receipts, verifier, earlier=evidence.earlier)
+    yield from check_history(evidence.history)
     yield from check_ledgers(evidence)
     yield from check_files(evidence)
     yield from check_encryption(evidence)
@@ -79,11 +94,23 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_records(evidence)
     yield from check_counts(evidence)
     yield from check_aggregates(evidence)
+    if evidence.earlier:
+        yield _not_checked(evidence)
     yield found(
         "V008",
         "no ledger anchors the end of the chain: receipts that were cut off its end are not missed",
         hint="compare the last receipt's digest with one that is kept elsewhere",
     )
+
+
+def _not_checked(evidence: Evidence) -> Finding:
+    """What a verification from a later receipt on leaves out."""
+    receipts, files = counted(len(evidence.earlier), "receipt"), counted(len(evidence.kept), "file")
+    message = (
+        f"not checked: the signatures and balance of {receipts} before the named one, what is stored next to them, "
+        f"and the content of {files} in force that they wrote"
+    )
+    return found("V070", message, file="runs", hint="verify without --from-receipt checks everything")
 
 
 def verifier_for(

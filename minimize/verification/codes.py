@@ -56,9 +56,10 @@ CODES: Final = MappingProxyType(
         "V062": "encrypted columns could not be opened with this keyring",
         "V063": "a receipt names another ledger than the one before, and does not adopt it",
         "V064": "a receipt that only records a decision changes files or counts rows",
+        "V070": "receipts before the one that was named, and the content of their files, were not checked",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061", "V070"})
 
 
 def found(code: str, message: str, *, file: str | None = None, field: str | None = None, hint: str = "") -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -16,6 +16,26 @@ from minimize.verification.policy import PolicyView, Unreadable, document, polic
 
 QUARANTINE: Final = "quarantine"
 RUNS: Final = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The policies and pipelines of one output, each parsed once: most receipts carry the same bytes."""
+
+    pipelines: dict[bytes, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    policies: dict[tuple[bytes, str], PolicyView] = field(default_factory=dict, repr=False)
+
+    def pipeline(self, content: bytes) -> Mapping[str, Any]:
+        """The pipeline of these bytes. Raises Unreadable."""
+        if content not in self.pipelines:
+            self.pipelines[content] = document(content)
+        return self.pipelines[content]
+
+    def policy(self, content: bytes, purpose: str) -> PolicyView:
+        """The policy of these bytes. Raises Unreadable."""
+        if (content, purpose) not in self.policies:
+            self.policies[content, purpose] = policy_view(content, purpose)
+        return self.policies[content, purpose]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that is checked."""
+    """Everything that is checked.
+
+    runs      the receipts that are checked, with what is stored next to them
+    standing  the files in force that one of these receipts wrote
+    earlier   the receipts before these, which are read and not checked
+    kept      the files in force that an earlier receipt wrote: only that they are there is checked
+    """
 
     output: Place
     runs: tuple[Run, ...]
@@ -86,27 +112,50 @@ class Evidence:
     """Who keeps the master keys of encrypted files; None where nobody was named."""
     is_output: bool = True
     """Whether anything was ever published here: else there is nothing to check."""
+    earlier: tuple[Receipt, ...] = ()
+    kept: tuple[Standing, ...] = ()
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """The receipts, by sequence."""
+        """The receipts that are checked, by sequence."""
         return tuple(run.receipt for run in self.runs)
 
+    @property
+    def history(self) -> tuple[Receipt, ...]:
+        """All receipts, by sequence."""
+        return (*self.earlier, *self.receipts)
 
-def gather(output: Place, kms: Kms | None = None) -> Evidence:
-    """What the folder holds. Raises OutputError where there is no folder."""
+
+def gather(output: Place, kms: Kms | None = None, *, first: int = 1) -> Evidence:
+    """What the folder holds; `first` is the sequence of the first receipt that is checked.
+
+    Raises OutputError where there is no folder.
+    """
     if not output.is_dir():
         raise OutputError(f"there is no output folder {output}")
     if not (output / RUNS).is_dir():
         return Evidence(output, (), (), frozenset(), (_no_output(output),), kms, is_output=False)
-    read = [_run(folder) for folder in _folders(output / RUNS)]
-    runs = tuple(sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence))
+    documents = Documents()
+    read = [_run(folder, documents, first) for folder in _folders(output / RUNS)]
+    every = sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence)
     findings = [finding for _, findings in read for finding in findings]
-    if not runs:
+    runs = tuple(run for run in every if run.receipt.sequence >= first)
+    if not every:
         findings.append(found("V001", "no receipt is here that can be read", file=RUNS))
-    receipts = [run.receipt for run in runs]
-    names = frozenset(in_force(receipts)) | {QUARANTINE}
-    return Evidence(output, runs, tuple(_standing(runs)), names, tuple(findings), kms)
+    elif not runs:
+        findings.append(found("V001", f"there is no receipt from {first} on: the last is {len(every)}", file=RUNS))
+    names = frozenset(in_force(run.receipt for run in every)) | {QUARANTINE}
+    standing = list(_standing(every))
+    return Evidence(
+        output,
+        runs,
+        tuple(each for each in standing if each.run.receipt.sequence >= first),
+        names,
+        tuple(findings),
+        kms,
+        earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
+        kept=tuple(each for each in standing if each.run.receipt.sequence < first),
+    )
 
 
 def _no_output(folder: Place) -> Finding:
@@ -121,7 +170,7 @@ def _folders(runs: Place) -> list[Place]:
     return sorted((each for each in found if each.is_dir()), key=str)
 
 
-def _run(folder: Place) -> tuple[Run | None, list[Finding]]:
+def _run(folder: Place, documents: Documents, first: int) -> tuple[Run | None, list[Finding]]:
     path = folder / "receipt.json"
     place = f"{RUNS}/{folder.name}/receipt.json"
     if not path.is_file():
@@ -132,16 +181,19 @@ def _run(folder: Place) -> tuple[Run | None, list[Finding]]:
         return None, [found("V001", "the receipt cannot be read", file=place)]
     if receipt.run_id != folder.name:
         return None, [found("V001", "the receipt is that of another run", file=place)]
-    return _with_files(receipt, folder)
+    if receipt.sequence < first:
+        return Run(receipt, folder, None, None), []
+    return _with_files(receipt, folder, documents)
 
 
-def _with_files(receipt: Receipt, folder: Place) -> tuple[Run, list[Finding]]:
+def _with_files(receipt: Receipt, folder: Place, documents: Documents) -> tuple[Run, list[Finding]]:
     findings = list(_attachments(receipt, folder))
     policy, pipeline, retention = None, None, None
     try:
-        policy = policy_view((folder / "policy.yaml").read_bytes(), receipt.purpose)
-        pipeline = document((folder / "pipeline.yaml").read_bytes())
-        retention = policy if receipt.retention is None else _retention(receipt, folder)
+        policy = documents.policy((folder / "policy.yaml").read_bytes(), receipt.purpose)
+        pipeline = documents.pipeline((folder / "pipeline.yaml").read_bytes())
+        applied = None if receipt.retention is None else (folder / "retention.yaml").read_bytes()
+        retention = policy if applied is None else documents.policy(applied, receipt.purpose)
     except (OSError, Unreadable):
         findings.append(found("V010", "policy and pipeline cannot be read", file=f"{RUNS}/{folder.name}"))
     if policy is not None and (policy.name, policy.version) != (receipt.policy.name, receipt.policy.version):
@@ -149,10 +201,6 @@ def _with_files(receipt: Receipt, folder: Place) -> tuple[Run, list[Finding]]:
             found("V010", "the policy has another name or version", file=f"{RUNS}/{folder.name}/policy.yaml")
         )
     return Run(receipt, folder, policy, pipeline, retention), findings
-
-
-def _retention(receipt: Receipt, folder: Place) -> PolicyView:
-    return policy_view((folder / "retention.yaml").read_bytes(), receipt.purpose)
 
 
 def _attachments(receipt: Receipt, folder: Place) -> Iterator[Finding]:

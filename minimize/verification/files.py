@@ -29,15 +29,21 @@ IDENTITY_TEXT: Final = re.compile(rb"([0-9a-f]{32}\n)?")
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:
-    """V011 to V017: places, presence, digests, rows, `_SUCCESS`, and files that nobody put in force."""
+    """V011 to V017: places, presence, digests, rows, `_SUCCESS`, and files that nobody put in force.
+
+    Of files that an earlier receipt than the first that is checked put in force: only places, presence and `_SUCCESS`.
+    """
+    every = (*evidence.standing, *evidence.kept)
     for standing in evidence.standing:
         misplaced = list(_place(standing))
         yield from misplaced or _file(evidence.output, standing)
-    for root in sorted({standing.root for standing in evidence.standing}):
+    for standing in evidence.kept:
+        yield from list(_place(standing)) or _there(evidence.output, standing.file)
+    for root in sorted({standing.root for standing in every}):
         if not (evidence.output / root / SUCCESS).is_file():
             yield found("V015", f"no {SUCCESS}", file=root)
-    known = {standing.file.path for standing in evidence.standing}
-    known |= {standing.file.index.path for standing in evidence.standing if standing.file.index is not None}
+    known = {standing.file.path for standing in every}
+    known |= {standing.file.index.path for standing in every if standing.file.index is not None}
     if isinstance(evidence.output, Remote):
         yield from _strange_objects(evidence.output, known)
     else:
@@ -96,11 +102,16 @@ def _file(output: Place, standing: Standing) -> Iterator[Finding]:
 
 def check_bytes(output: Place, file: OutputFile | FileRef) -> Iterator[Finding]:
     """V011, V012: whether a file is there with the bytes that its receipt says."""
+    missing = list(_there(output, file))
+    yield from missing
+    if not missing and _digest(output / file.path) != file.digest:
+        yield found("V012", "another digest than the receipt says", file=file.path)
+
+
+def _there(output: Place, file: OutputFile | FileRef) -> Iterator[Finding]:
     path = output / file.path
     if not path.is_file() or path.is_symlink():
         yield found("V011", "missing", file=file.path)
-    elif _digest(path) != file.digest:
-        yield found("V012", "another digest than the receipt says", file=file.path)
 
 
 def _strange_objects(output: Remote, known: set[str]) -> Iterator[Finding]:

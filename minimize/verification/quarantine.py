@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 import pyarrow as pa
@@ -39,8 +39,9 @@ def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
         if "code" in file.schema_arrow.names:
             codes = Counter(file.read(["code"])["code"].to_pylist())
             counted[standing.run.place] = counted.get(standing.run.place, Counter()) + codes
+    in_force = {each.file.path for each in evidence.standing if each.name == QUARANTINE}
     for run in evidence.runs:
-        yield from _balance(evidence, run, counted.get(run.place, Counter()))
+        yield from _balance(in_force, run, counted.get(run.place, Counter()))
 
 
 def _check(standing: Standing, file: pq.ParquetFile) -> Iterator[Finding]:
@@ -64,11 +65,10 @@ def _check(standing: Standing, file: pq.ParquetFile) -> Iterator[Finding]:
             )
 
 
-def _balance(evidence: Evidence, run: Run, counted: Counter[str]) -> Iterator[Finding]:
+def _balance(in_force: Set[str], run: Run, counted: Counter[str]) -> Iterator[Finding]:
     """V052: what the files hold by code, against the receipt, as long as all of them stand."""
     written = {file.path for file in run.receipt.quarantine.files}
-    standing = {each.file.path for each in evidence.standing if each.name == QUARANTINE}
-    if written and written <= standing and counted != Counter(run.receipt.quarantine.by_code):
+    if written and written <= in_force and counted != Counter(run.receipt.quarantine.by_code):
         yield found("V052", "the codes are counted otherwise in the receipt", file=run.place)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
 
 import minimize
-from minimize.errors import ConfigurationError, SourceError
+from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
 from tests.project import Project, events, new_project, table
@@ -63,6 +64,37 @@ def test_what_was_wrong_in_a_task_is_raised(house: Project) -> None:
     with pytest.raises(SourceError, match="damaged"):
         house.run(engine="spark")
     assert house.files() == set()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "org.apache.spark.SparkException: java.lang.OutOfMemoryError: Java heap space",
+        "ExecutorLostFailure: Container killed on request. Exit code is 137, exit code: 137",
+        "Container killed by YARN for exceeding physical memory limits.",
+    ],
+)
+def test_an_executor_out_of_memory_is_told_as_such(house: Project, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    def lost(_: Pretended) -> list[Any]:
+        raise PySparkException(said)
+
+    house.records(events(20))
+    monkeypatch.setattr(Pretended, "collect", lost)
+    with pytest.raises(OutOfMemoryError) as caught:
+        house.run(engine="spark")
+    assert caught.value.code == "E211"
+    assert "spark.executor.memory" in caught.value.hint
+    assert house.files() == set()
+
+
+def test_a_task_out_of_memory_is_told_as_such(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise MemoryError
+
+    house.records(events(20))
+    monkeypatch.setattr("minimize.stages.gate.Gate.__call__", full)
+    with pytest.raises(OutOfMemoryError):
+        house.run(engine="spark")
 
 
 def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:

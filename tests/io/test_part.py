@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from minimize.errors import SourceError
-from minimize.io.part import FilePart, damaged, steady
+from minimize.errors import OutOfMemoryError, SourceError
+from minimize.io.part import FilePart, broken, damaged, steady
 
 CANARY = "c4n4ry"
 
@@ -45,6 +46,20 @@ def test_an_iterator_that_fails_is_told_in_our_words_after_what_it_gave() -> Non
     with pytest.raises(SourceError, match="damaged") as caught:
         next(got)
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+@pytest.mark.parametrize("error", [MemoryError(CANARY), pa.lib.ArrowMemoryError(CANARY)])
+def test_a_file_is_not_called_damaged_if_memory_is_used_up(error: Exception) -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise error
+
+    got = steady(failing(), damaged("a.bin"), "a.bin")
+    assert next(got) == 1
+    with pytest.raises(OutOfMemoryError, match=r"while a\.bin was read") as caught:
+        next(got)
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+    assert isinstance(broken("a.bin", error), OutOfMemoryError)
 
 
 def test_an_iterator_that_ends_ends() -> None:

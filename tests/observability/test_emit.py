@@ -50,6 +50,74 @@ def test_events_are_lines_of_the_file(tmp_path: Path) -> None:
     assert [json.loads(line)["n"] for line in (tmp_path / "told/a.ndjson").read_text().splitlines()] == [0, 1, 2]
 
 
+def numbers(path: Path) -> list[int]:
+    return [json.loads(line)["n"] for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("torn", ['{"n":', '{"n": 1', "\xc3"])
+def test_a_last_line_that_a_power_cut_tore_is_removed_and_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, torn: str
+) -> None:
+    path = tmp_path / "a.ndjson"
+    append(path, {"n": 0})
+    with path.open("ab") as file:
+        file.write(torn.encode("latin-1"))
+    append(path, {"n": 2})
+    append(path, {"n": 3})
+    assert numbers(path) == [0, 2, 3]
+    assert [getattr(record, "code", None) for record in caplog.records] == ["W030"]
+
+
+def test_a_last_line_that_lacks_its_end_alone_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text('{"n":0}')
+    append(path, {"n": 1})
+    assert numbers(path) == [0, 1]
+
+
+def test_a_long_line_that_was_torn_is_removed_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    append(path, {"n": 0})
+    with path.open("a") as file:
+        file.write('{"n":' + " " * 200_000)
+    append(path, {"n": 1})
+    assert numbers(path) == [0, 1]
+
+
+def test_a_file_without_any_whole_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text('{"n"')
+    append(path, {"n": 1})
+    assert numbers(path) == [1]
+
+
+def test_a_large_file_is_rotated_and_four_old_ones_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    for number in range(14):
+        append(path, {"n": number}, rotate_at=10)
+    kept = {each.name: numbers(each) for each in tmp_path.iterdir()}
+    assert kept == {
+        "a.ndjson": [12, 13],
+        **{f"a.ndjson.{age}": [12 - 2 * age, 13 - 2 * age] for age in (1, 2, 3, 4)},
+    }
+
+
+def test_two_that_write_at_once_lose_no_event(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+
+    def many(first: int) -> None:
+        for number in range(first, first + 20):
+            append(path, {"n": number}, rotate_at=100)
+
+    threads = [threading.Thread(target=many, args=(first,)) for first in (0, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = [number for each in tmp_path.iterdir() for number in numbers(each)]
+    assert sorted(kept) == list(range(40))
+
+
 def test_a_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     append(tmp_path / "link", {})

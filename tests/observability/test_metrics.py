@@ -55,6 +55,40 @@ def test_nothing_is_written_where_nobody_says_where(house: Project) -> None:
     assert list(house.folder.rglob("*.prom")) == []
 
 
+def test_a_night_with_nothing_to_do_is_a_success_and_keeps_the_figures(house: Project) -> None:
+    house.records(events(30))
+    house.run(metrics=house.folder / "collected")
+    before = samples(file(house))
+    receipt = house.run(pending=True, metrics=house.folder / "collected")
+    after = samples(file(house))
+    assert receipt.sequence == 0
+    assert after["minimize_last_success_timestamp_seconds"] == receipt.finished.timestamp()
+    assert after["minimize_last_run_timestamp_seconds"] == receipt.finished.timestamp()
+    assert {name: after[name] for name in before if "timestamp" not in name} == {
+        name: n for name, n in before.items() if "timestamp" not in name
+    }
+
+
+def test_a_named_date_without_files_is_no_success(house: Project) -> None:
+    house.records(events(30))
+    house.run(metrics=house.folder / "collected")
+    before = samples(file(house))
+    house.run("2026-11-01", metrics=house.folder / "collected")
+    after = samples(file(house))
+    assert after["minimize_last_run_success"] == 0
+    name = "minimize_last_success_timestamp_seconds"
+    assert after[name] == before[name]
+
+
+def test_a_night_on_which_files_are_gone_is_no_success(house: Project) -> None:
+    path = house.records(events(30))
+    house.records(events(5), name="b")
+    house.run(metrics=house.folder / "collected")
+    path.unlink()
+    house.run(pending=True, metrics=house.folder / "collected")
+    assert samples(file(house))["minimize_last_run_success"] == 0
+
+
 def test_a_failure_keeps_what_the_last_success_said(house: Project) -> None:
     house.records(events(30))
     house.run(metrics=house.folder / "collected")

@@ -10,4 +10,5 @@ ordered.py     rules and events for one file; look.py masks of a batch, remains.
 due.py         which files hold something due, by statistics, index and the few columns that decide
 anew.py        aggregates behind which records went: recompute.py a date, lately.py a day that waited for late rows
 expire.py      the plan, and the rewriting with a receipt of its own kind; retract.py today's policy and settings
+unaffected.py  the dates that a retraction leaves alone, by their receipts; sources.py those that can be run anew
 """

@@ -12,7 +12,9 @@ from minimize.counts import counted
 from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.look import Orders
-from minimize.receipt import time_text
+from minimize.governance.retention.written import Written
+from minimize.io.places import place_of
+from minimize.receipt import OutputFile, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _stays(looked: Sequence[Due]) -> dict[str, tuple[str, ...]]:
     touched = {each.date for each in looked if each.name == RECORDS and each.is_changed}
     found: dict[str, set[str]] = {}
     for each in looked:
-        if each.name != RECORDS and _batches(each) & touched and not each.whole:
+        if each.name != RECORDS and counted_from(each.written, each.file) & touched and not each.whole:
             found.setdefault(each.name, set()).add(each.date or "")
     return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
 
@@ -168,10 +170,11 @@ def _behind(looked: Sequence[Due]) -> Iterator[tuple[tuple[str, str], frozenset[
             yield (each.name, on), frozenset(days[on])
 
 
-def _batches(each: Due) -> set[str | None]:
+def counted_from(written: Written, file: OutputFile) -> set[str | None]:
     """The dates whose records an aggregate's file was counted from: its own, or those that a day waited for."""
-    days, on = each.written.receipt.outputs[each.name].days or {}, each.date or ""
-    return {*days[on]} if on in days else {each.date}
+    name, on = place_of(file.path)
+    days = written.receipt.outputs[name].days or {}
+    return {*days[on]} if on is not None and on in days else {on}
 
 
 def _place(each: Due) -> str:

@@ -1,12 +1,13 @@
 """`retract`: today's policy and settings over what was written before.
 
-A date is run anew from its source where that still stands, with the digests of its receipt, and nothing was taken out of the
-output since that a run would bring back; otherwise it works on the output, and errs towards removal.
+A date whose receipt shows that nothing can have changed is left alone. Another date is run anew from its source where that still
+stands, with the digests of its receipt, and nothing was taken out of the output since that a run would bring back; otherwise it
+works on the output, and errs towards removal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
@@ -22,9 +23,10 @@ from minimize.governance.retention.collected import Collected
 from minimize.governance.retention.due import RECORDS, Due, counts_of
 from minimize.governance.retention.look import Orders
 from minimize.governance.retention.ordered import Asked, named_in
-from minimize.governance.retention.plan import Plan, planned
+from minimize.governance.retention.plan import Plan, counted_from, planned
 from minimize.governance.retention.rules import Rules, fields_of
 from minimize.governance.retention.sources import Standing, standing_sources
+from minimize.governance.retention.unaffected import Unaffected
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.places import place_of
 from minimize.io.published import receipts
@@ -84,17 +86,23 @@ class Retracting:
     standing: Mapping[str | None, Standing] = field(repr=False)
     at_given: bool = False
     ledger: PathLike_ | None = None
+    unaffected: Collection[str | None] = frozenset()
+    """The dates that today's policy and settings cannot concern: their files are not opened."""
 
     def looked(self) -> Retraction:
         """What is to be done. Raises RefusedError where today's policy shows more than an output that must be worked on."""
-        files = [(written, file) for written, file in self._files() if place_of(file.path)[1] not in self.standing]
+        left = {*self.standing, *self.unaffected}
+        files = [(written, file) for written, file in self._files() if place_of(file.path)[1] not in left]
         wrong = [finding for written, file in files for finding in self._finer(written, file)]
         if wrong:
             message = "the policy became finer, and what was made coarser cannot be made finer again"
             raise RefusedError(message, findings=list(dict.fromkeys(wrong)), hint="run dates anew whose source stands")
         due = [each for each in (self._due(written, file) for written, file in files) if each.is_due]
+        touched = {each.date for each in due}
         due += [
-            Due(file, written, Orders(written.policy, Rules(), self.asked.at)) for written, file in self._aggregates()
+            Due(file, written, Orders(written.policy, Rules(), self.asked.at))
+            for written, file in self._aggregates()
+            if touched & counted_from(written, file)
         ]
         anew = sorted(on or "" for on, each in self.standing.items() if each.is_pending)
         return Retraction(planned(self.asked.at, due), tuple(anew))
@@ -199,7 +207,8 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     said = want.settings if want.settings is not None else settings_of(folder, origin)
     rows = load_job_settings(said, job, keyring, folder, want.ledger)
     source = want.input or written_at(folder, origin.input)
-    standing = standing_sources(job, folder, chain, now, source, said, keyring, want.ledger)
+    unaffected = Unaffected(job, folder, chain, now, source, said, rows, keyring, want.ledger).dates()
+    standing = standing_sources(job, folder, chain, now, source, said, keyring, want.ledger, without=unaffected)
     return Retracting(
         Asked(folder, job.policy, now, keyring),
         job,
@@ -208,4 +217,5 @@ def _resolved(folder: Place, want: Want) -> Retracting:
         standing,
         want.at is not None,
         want.ledger,
+        unaffected,
     )

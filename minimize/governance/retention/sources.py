@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from os import PathLike
 from typing import Any, Final
 
@@ -13,11 +14,13 @@ import pyarrow.compute as pc
 from minimize.errors import ConfigurationError
 from minimize.governance.retention.counting import tells_of_few
 from minimize.governance.retention.written import Reading, Written
+from minimize.io.find import Found
 from minimize.job.dates import Wanted
-from minimize.job.given import Given, found_files, resolve, veil
+from minimize.job.given import Given, day_of, found_files, resolve, veil
 from minimize.job.origin import place_of, settings_of
 from minimize.job.pending import READING, digests, last_inputs
 from minimize.keys import Keyring
+from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin, Receipt
 from minimize.settings import SettingsRows
@@ -44,14 +47,16 @@ def standing_sources(
     settings: Any,
     keys: Keyring,
     ledger: str | PathLike[str] | None,
+    *,
+    without: Collection[str | None] = (),
 ) -> dict[str | None, Standing]:
     """By date, those that can be run anew, and of which no aggregate would change so that the difference tells of few.
 
-    Raises what `run` raises about policy, settings and keys.
+    Dates `without` which it is to be done are not looked at. Raises what `run` raises about policy, settings and keys.
     """
     found: dict[str | None, Standing] = {}
-    reading = Reading(job.policy.purposes)
-    for on in _standing(job, folder, chain, source, keys):
+    reading, dates = Reading(job.policy.purposes), by_date(chain)
+    for on in Unchanged(job, chain, source, keys).dates(without):
         given = resolve(
             job,
             wanted=Wanted.of(on),
@@ -62,7 +67,7 @@ def standing_sources(
             keys=keys,
             ledger=ledger,
         )
-        last = _last(chain, on)
+        last = last_reading(dates[on])
         if not given.nothing and last is not None:
             pending = _may_differ(given, last)
             if not pending or not tells_of_few(Written(folder, last, reading), given, on):
@@ -83,9 +88,9 @@ def source_of(
 
     Records that were taken after events since do not matter: whoever asks knows the events.
     """
-    last, origin = _last(chain, on), (chain[-1].origin or Origin())
+    last, origin = last_reading(by_date(chain).get(on, ())), (chain[-1].origin or Origin())
     source = place_of(folder, origin.input)
-    if last is None or on not in set(_standing(job, folder, chain, source, keys, after_events=True)):
+    if last is None or not Unchanged(job, chain, source, keys, after_events=True).stands(on):
         return None
     given = resolve(
         job,
@@ -100,69 +105,106 @@ def source_of(
     return None if given.nothing else (last, given)
 
 
-def _standing(
-    job: Pipeline,
-    folder: Place,
-    chain: Sequence[Receipt],
-    source: str | PathLike[str] | None,
-    keys: Keyring,
-    *,
-    after_events: bool = False,
-) -> Iterator[str | None]:
-    """Dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events."""
-    shown = veil(job, keys)
-    for day, before in last_inputs(chain).items():
-        on = None if day is None else day.isoformat()
-        if before and not _was_taken(chain, on, but_events=after_events):
-            try:
-                files = found_files(job, source, day)
-            except ConfigurationError:
-                continue
-            if digests(files.files.get(day, ()), files.root, shown) == before:
-                yield on
+class Unchanged:
+    """The dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events.
+
+    The source is listed once. The files of a date are read when it is asked for.
+    """
+
+    def __init__(
+        self,
+        job: Pipeline,
+        chain: Sequence[Receipt],
+        source: str | PathLike[str] | None,
+        keys: Keyring,
+        *,
+        after_events: bool = False,
+    ) -> None:
+        self._job, self._source, self._shown = job, source, veil(job, keys)
+        self._inputs = {None if day is None else day.isoformat(): each for day, each in last_inputs(chain).items()}
+        self._receipts, self._after_events = by_date(chain), after_events
+        self._known: dict[str | None, bool] = {}
+
+    def dates(self, without: Collection[str | None] = ()) -> Iterator[str | None]:
+        """Those dates, but for the ones that are left out."""
+        yield from (on for on in self._inputs if on not in without and self.stands(on))
+
+    def stands(self, on: str | None) -> bool:
+        """Whether a date is one of them."""
+        if on not in self._known:
+            self._known[on] = self._stands(on)
+        return self._known[on]
+
+    def _stands(self, on: str | None) -> bool:
+        before = self._inputs.get(on)
+        if not before or _was_taken(self._receipts[on], but_events=self._after_events):
+            return False
+        day = day_of(on)
+        try:
+            files = self._listed or found_files(self._job, self._source, day)
+        except ConfigurationError:
+            return False
+        return digests(files.files.get(day, ()), files.root, self._shown) == before
+
+    @cached_property
+    def _listed(self) -> Found | None:
+        """The files of all dates; None if the source is to be asked date by date."""
+        try:
+            return found_files(self._job, self._source, None)
+        except ConfigurationError:
+            return None
+
+
+def by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
+    """The receipts of each date, by sequence; None is the one batch of a source without dates."""
+    found: dict[str | None, list[Receipt]] = {}
+    for receipt in chain:
+        for on in receipt.dates or (None,):
+            found.setdefault(on, []).append(receipt)
+    return found
 
 
 def lost_records(chain: Sequence[Receipt], on: str | None) -> bool:
     """Whether records of a date went after events since it was read."""
-    return any(_took_records(each) for each in _taking(chain, on))
+    return any(_took_records(each) for each in _taking(by_date(chain).get(on, ())))
 
 
-def _was_taken(chain: Sequence[Receipt], on: str | None, *, but_events: bool) -> bool:
+def _was_taken(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
     """Whether a run of this date would bring back what was taken for another reason than its age (and after events)."""
     return any(
         any(field.changed for field in each.fields.values())
         or (_took_records(each) and not (but_events and each.kind == "expire"))
-        for each in _taking(chain, on)
+        for each in _taking(receipts)
     )
 
 
-def _taking(chain: Sequence[Receipt], on: str | None) -> Iterator[Receipt]:
-    last = _last(chain, on)
-    later = (each for each in chain if last is not None and each.sequence > last.sequence)
-    yield from (each for each in later if each.kind in TAKING and _is_of(each, on))
+def _taking(receipts: Sequence[Receipt]) -> Iterator[Receipt]:
+    last = last_reading(receipts)
+    later = (each for each in receipts if last is not None and each.sequence > last.sequence)
+    yield from (each for each in later if each.kind in TAKING)
 
 
 def _took_records(receipt: Receipt) -> bool:
     return receipt.gated_by.erased > 0 or bool(receipt.stays)
 
 
-def _last(chain: Sequence[Receipt], on: str | None) -> Receipt | None:
-    """The last receipt that read a date from its source."""
-    reading = [each for each in chain if (each.kind in READING or each.from_ == "source") and _is_of(each, on)]
+def last_reading(receipts: Sequence[Receipt]) -> Receipt | None:
+    """Of the receipts of a date the last one that read it from its source."""
+    reading = [each for each in receipts if each.kind in READING or each.from_ == "source"]
     return reading[-1] if reading else None
-
-
-def _is_of(receipt: Receipt, on: str | None) -> bool:
-    return on in receipt.dates if on is not None else not receipt.dates
 
 
 def _may_differ(given: Given, last: Receipt) -> bool:
     """Whether policy or settings are others, or a setting changed with time alone."""
-    digest = None if given.settings is None else given.settings.digest
+    return given.plan.digest != last.plan.digest or asks_otherwise(given.plan.policy, given.settings, last, given.at)
+
+
+def asks_otherwise(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
+    """Whether policy or settings are others than a receipt says, or a setting changed with time alone."""
     before = None if last.settings is None else last.settings.digest
-    if (given.plan.digest, digest, given.plan.policy.digest) != (last.plan.digest, before, last.policy.digest):
+    if (policy.digest, None if settings is None else settings.digest) != (last.policy.digest, before):
         return True
-    return given.settings is not None and _changed_between(given.settings, last.at, given.at)
+    return settings is not None and _changed_between(settings, last.at, at)
 
 
 def _changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:

@@ -69,6 +69,7 @@ def steps(session: Session) -> None:
     first = session.run(f"runs --output {OUTPUT} --json").get("runs", 0, "run_id")
     session.run(f"runs show --output {OUTPUT} --json", first)
     session.run(f"verify {OUTPUT} --json")
+    session.run(f"verify {OUTPUT} --from-receipt 4 --json")
 
 
 def _with_fields(**changes: Any) -> dict[str, Any]:

@@ -1,0 +1,191 @@
+"""Which dates a retraction leaves alone by their receipts: exactly those of which nothing is found if every file is looked at."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from minimize.errors import RefusedError
+from minimize.governance.retention import retract as module
+from minimize.governance.retention import sources
+from minimize.governance.retention.retract import Retracting, Want, _resolved, retract
+from minimize.governance.retention.sources import standing_sources
+from minimize.io.stored import Stored, open_stored
+from minimize.job.given import Given, resolve
+from minimize.job.origin import place_of as written_at
+from minimize.receipt import Origin
+from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
+
+DAY = timedelta(days=1)
+DATES = [START.date() + DAY * number for number in range(4)]
+RAN, SOON = START + 5 * DAY, START + 6 * DAY
+FEATURES = {"location": {"about": "position"}, "inventory": {"about": "applications"}}
+PLAIN = {
+    "place": {"type": "string", "role": "quasi", "do": "keep"},
+    "/apps/*/name": {"type": "string", "do": "keep"},
+}
+POLICIES: dict[str, dict[str, Any]] = {
+    "plain": {"fields": PLAIN},
+    "gated": {},
+    "records": {"fields": PLAIN, "records": {"collect_if": {"owner_type": "corporate"}}},
+}
+TODAY: dict[str, dict[str, Any]] = {
+    "same": {},
+    "dropped": {"note": {"type": "string", "do": "drop"}},
+    "coarser": {"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "day"}}}},
+    "finer": {"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "minute"}}}},
+}
+CHANGES = {
+    "same": "",
+    "off": "south,,location,off,admin,2026-01-01T12:00:00Z,2026-01-05T00:00:00Z\n",
+    "of time": "south,,location,off,admin,2026-01-06T12:00:00Z,2026-01-05T00:00:00Z\n",
+    "of another": "west,,location,off,admin,2026-01-01T12:00:00Z,2026-01-05T00:00:00Z\n",
+}
+
+
+BLIP = """south,,location,off,admin,2026-01-01T22:30:00Z,2026-01-02T00:00:00Z
+south,,location,on,admin,2026-01-01T22:31:00Z,2026-01-02T00:00:00Z
+"""
+"""A switch that was off for a minute of an hour. A run keeps other events of the hour; the output does not show their minute."""
+PIPELINES: dict[str, dict[str, Any]] = {
+    "same": {},
+    "same plan": {"quarantine": {"fail_above": 0.9}},
+    "other plan": {
+        "aggregates": {
+            **PIPELINE["aggregates"],
+            "hourly": {
+                "group_by": {"hour": {"event_time": "hour"}},
+                "measures": {"events": "count"},
+                "suppress": {"below": 2},
+            },
+        }
+    },
+}
+
+
+def collect(project: Daily, on: date, *, managed: bool) -> None:
+    lines = [row.line() for row in rows(on)]
+    for line in lines:
+        line["apps"][0]["managed"] = managed
+    project.lines(f"data/{on}/a.ndjson", lines)
+
+
+def write_policy(project: Daily, kind: str, fields: dict[str, Any], version: int) -> None:
+    said = POLICIES[kind]
+    changed = {**said.get("fields", {}), **fields}
+    more = {key: value for key, value in said.items() if key != "fields"}
+    project.policy(changed, features=FEATURES, version=version, **more)
+
+
+def run(project: Daily, *dates: date) -> None:
+    for on in dates:
+        project.run(on, RAN)
+
+
+def resolved(project: Daily) -> Retracting:
+    return _resolved(project.out, Want(at=SOON, keys=project.keys))
+
+
+def in_full(made: Retracting) -> Retracting:
+    """The same, with every date looked at."""
+    origin = made.chain[-1].origin or Origin()
+    said, source = (written_at(made.asked.output, each) for each in (origin.settings, origin.input))
+    standing = standing_sources(
+        made.pipeline, made.asked.output, made.chain, made.asked.at, source, said, made.asked.keys, made.ledger
+    )
+    return replace(made, standing=standing, unaffected=frozenset())
+
+
+def found(made: Retracting) -> Any:
+    try:
+        each = made.looked()
+    except RefusedError as error:
+        return [(finding.code, finding.field) for finding in error.findings]
+    return each.anew, each.plan.partitions, each.plan.stays
+
+
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(6, 60))])
+def test_the_dates_that_receipts_tell_are_those_that_the_files_tell(project: Daily, seed: int) -> None:
+    chance = Random(seed)
+    kind, managed, settings = chance.choice(list(POLICIES)), chance.random() < 0.5, chance.choice(["", BLIP])
+    for on in DATES:
+        collect(project, on, managed=managed)
+    write_policy(project, kind, {}, 1)
+    (project.folder / "settings.csv").write_text(SETTINGS + settings)
+    run(project, *DATES)
+    if chance.random() < 0.3:
+        project.expire(RAN, events=project.events("south,d0,subject_left,2026-01-02T00:00:00Z"))
+    project.pipeline(**PIPELINES[chance.choice(["same", "same", *PIPELINES])])
+    changed = TODAY[chance.choice(["same", "same", "same", *TODAY])]
+    write_policy(project, kind, changed, 2 if changed else 1)
+    settings += CHANGES[chance.choice(["same", "same", "same", *CHANGES])]
+    (project.folder / "settings.csv").write_text(SETTINGS + settings)
+    run(project, *chance.sample(DATES, chance.randrange(len(DATES))))
+    for on in DATES:
+        what = chance.choice(["stands", "stands", "gone", "changed"])
+        if what == "gone":
+            shutil.rmtree(project.folder / "data" / str(on))
+        elif what == "changed":
+            project.collect(rows(on)[:3], on)
+    made = resolved(project)
+    assert found(made) == found(in_full(made))
+
+
+def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """How many files of the output a retraction opens, and how many dates it resolves as a run."""
+    opened: list[str] = []
+    asked: list[object] = []
+
+    def opens(*arguments: Any) -> Stored:
+        opened.append(arguments[1])
+        return open_stored(*arguments)
+
+    def resolves(*arguments: Any, **named: Any) -> Given:
+        asked.append(named["wanted"])
+        return resolve(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "open_stored", opens)
+        patch.setattr(sources, "resolve", resolves)
+        retract(project.out, at=SOON, keys=project.keys)
+    return len(set(opened)), len(asked)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gated"])
+def test_the_work_does_not_grow_with_dates_that_nothing_concerns(
+    project: Daily, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write_policy(project, kind, {"note": {"type": "string", "do": "keep"}}, 1)
+    for on in DATES[:2]:
+        project.collect(rows(on), on)
+    run(project, DATES[0])
+    write_policy(project, kind, {"note": {"type": "string", "do": "drop"}}, 2)
+    run(project, DATES[1])
+    few = work(project, monkeypatch)
+    for on in DATES[2:]:
+        project.collect(rows(on), on)
+        run(project, on)
+    assert work(project, monkeypatch) == few == (0, 1)
+
+
+def test_without_a_source_and_without_conditions_no_file_is_opened(
+    project: Daily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_policy(project, "plain", {}, 1)
+    project.collect(rows(DATES[0]), DATES[0])
+    run(project, DATES[0])
+    shutil.rmtree(project.folder / "data")
+    assert work(project, monkeypatch) == (0, 0)
+
+
+def test_without_a_source_a_condition_is_looked_up_in_the_file(project: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_policy(project, "gated", {}, 1)
+    project.collect(rows(DATES[0]), DATES[0])
+    run(project, DATES[0])
+    shutil.rmtree(project.folder / "data")
+    assert work(project, monkeypatch) == (1, 0)
