@@ -111,7 +111,7 @@ def _standing(
 ) -> Iterator[str | None]:
     """Dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events."""
     shown = veil(job, keys)
-    for day, before in last_inputs(chain).items():
+    for day, before in last_inputs(chain, shown).items():
         on = None if day is None else day.isoformat()
         if before and not _was_taken(chain, on, but_events=after_events):
             try:
