@@ -15,6 +15,7 @@ from minimize.io.discover import Seen, shape_of
 from minimize.io.find import Shown, hive
 from minimize.io.part import FilePart
 from minimize.io.rows import at
+from minimize.io.undeclared import added
 from minimize.pointer import Pointer
 from minimize.stores import Place
 
@@ -79,8 +80,7 @@ class Observed:
             self.unlisted[key] = self.unlisted.get(key, Listed()) + found
 
     def _carry(self, undeclared: Mapping[Pointer, Carried]) -> None:
-        for pointer, carried in undeclared.items():
-            self.undeclared[pointer] = self.undeclared.get(pointer, Carried(0)) + carried
+        self.undeclared = added([self.undeclared, undeclared])
 
 
 def observe(

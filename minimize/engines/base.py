@@ -15,6 +15,7 @@ from minimize.aggregates.days import DayTally, Reach
 from minimize.aggregates.table import AggregateResult
 from minimize.io.base import Carried, Chunk, Reject, Sink, Source, Written
 from minimize.io.elsewhere import Elsewhere
+from minimize.io.undeclared import added
 from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.plan.schema import with_key_versions
@@ -131,8 +132,8 @@ class Outcome:
         self.rows_by_part.update(other.rows_by_part)
 
     def _carry(self, undeclared: Mapping[Pointer, Carried]) -> None:
-        for pointer, carried in undeclared.items():
-            self.undeclared[pointer] = self.undeclared.get(pointer, Carried(0)) + carried
+        if undeclared:
+            self.undeclared = added([self.undeclared, undeclared])
 
 
 Sinks = Callable[[int], Sink]

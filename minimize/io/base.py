@@ -5,6 +5,7 @@ A new format is one file beside this one with a `Format`, one row in `FORMATS` (
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
@@ -50,6 +51,7 @@ class Request:
     """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are.
 
     rows  the most rows of a chunk, where a source can be read in any number of them
+    key   secret bytes that undeclared paths are hashed with
     ids   the tenant and the subject: they are read in their canonical form, and an empty one is missing
     """
 
@@ -58,6 +60,12 @@ class Request:
     subject: Pointer | None = None
     rows: int = MANY
     ids: tuple[Pointer, ...] = ()
+    key: bytes = field(default=b"", repr=False)
+
+    def rank(self, pointer: Pointer) -> bytes:
+        """The keyed hash of an undeclared path."""
+        text = str(pointer).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, digest_size=16, key=self.key, person=b"undeclared path").digest()
 
     def only(self, keys: Collection[str]) -> Request:
         """The same request of which nobody reads more than these fields. What is checked stays the same."""
@@ -80,16 +88,20 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """How many records carry an undeclared path, and up to ten distinct subjects that do (in memory only)."""
+    """How many records carry an undeclared path, and up to ten distinct subjects that do (in memory only).
+
+    rank  the path's keyed hash, which decides whether it is counted by itself where there are many
+    """
 
     records: int
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
+    rank: bytes = field(default=b"", repr=False, compare=False)
 
     def __add__(self, other: Carried) -> Carried:
         subjects = self.subjects
         if len(subjects) < 10:
             subjects = frozenset(sorted(subjects | other.subjects)[:10])
-        return Carried(self.records + other.records, subjects)
+        return Carried(self.records + other.records, subjects, self.rank or other.rank)
 
 
 @dataclass(frozen=True, slots=True)

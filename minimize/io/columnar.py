@@ -17,6 +17,7 @@ from minimize.io.ids import with_canonical_ids
 from minimize.io.project import project
 from minimize.io.rows import Fault, Mask, carried, faults
 from minimize.io.shape import pruned, tree
+from minimize.io.undeclared import bounded
 from minimize.pointer import Pointer
 
 ROWS = MANY
@@ -69,8 +70,8 @@ class Bound:
 
     def look(self, records: pa.RecordBatch, good: Mask) -> dict[Pointer, Carried]:
         """What the good ones of these records carry that nobody declared."""
-        counted = {pointer: carried(records, pointer, self.request.subject, good) for pointer in self.extra}
-        return {pointer: carry for pointer, carry in counted.items() if carry.records}
+        counted = {pointer: carried(records, pointer, self.request, good) for pointer in self.extra}
+        return bounded({pointer: carry for pointer, carry in counted.items() if carry.records})
 
 
 def bind(schema: pa.Schema, request: Request, where: str | None = None) -> Bound:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Protocol
 from urllib.parse import unquote
 
 from minimize.errors import SourceError
@@ -23,9 +24,24 @@ DATE = "{date}"
 _WILD = re.compile(r"[*?{\[]")
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _HIVE = re.compile(r"([^=/]+)=(.*)")
-Shown = Callable[[str, str], str | None]
-"""Takes a hive partition's field and value; gives what to show instead of the value, or None to show it."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+class Shown(Protocol):
+    """How the names of files are shown. `key` are the secret bytes that it hashes with; empty for none."""
+
+    @property
+    def key(self) -> bytes:
+        """Secret bytes."""
+        ...
+
+    def __call__(self, part: str, path: str) -> str:
+        """What to show of the last part of a path."""
+        ...
+
+    def again(self, name: str) -> str:
+        """A name that was shown earlier, as it is shown today."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +102,11 @@ def resolved(place: Place) -> Place:
 
 
 def name_of(path: Place, root: Place, shown: Shown | None = None) -> str:
-    """A file's name relative to the root, with `/`.
-
-    `shown` decides about hive partitions: it takes field and value and gives the text to show instead of the value (a keyed
-    hash), or None to show the value as it is. Without `shown` names are as on disk.
-    """
+    """A file's name relative to the root, with `/`; without `shown` as on disk."""
     parts = relative(path, root).parts
-    return "/".join(part if shown is None else _part(part, shown) for part in parts)
+    if shown is not None:
+        parts = tuple(shown(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts))
+    return "/".join(parts)
 
 
 def hive(path: Place, root: Place) -> dict[str, str | None]:
@@ -102,10 +116,14 @@ def hive(path: Place, root: Place) -> dict[str, str | None]:
     return {unquote(match[1]): None if match[2] == _NO_VALUE else unquote(match[2]) for match in found}
 
 
-def _part(part: str, shown: Shown) -> str:
+def partition_of(part: str) -> tuple[str, str] | None:
+    """The field and the value of a Hive partition's folder, percent-decoded; None for another name.
+
+    >>> partition_of("tenant=a%2Fb"), partition_of("part-0.parquet")
+    (('tenant', 'a/b'), None)
+    """
     match = _HIVE.fullmatch(part)
-    instead = None if match is None else shown(unquote(match[1]), unquote(match[2]))
-    return part if match is None or instead is None else f"{match[1]}=#{instead}"
+    return None if match is None else (unquote(match[1]), unquote(match[2]))
 
 
 def _split_uri(place: Place) -> tuple[Place, str]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from minimize.io.base import Chunk
 from minimize.io.columnar import Bound
 from minimize.io.fit import forbidden, undeclared
-from minimize.io.json_parse import Told, tables
+from minimize.io.json_parse import Inferred, Told, tables
 from minimize.io.json_scan import Places, Scanned
 from minimize.io.project import elements, offsets, whole
 from minimize.io.rows import Mask, at
@@ -32,9 +32,11 @@ SCALE = 38
 _TEXTS = ("timestamp", "date", "binary")
 
 
-def fast(lines: Scanned, rows: Places, bound: Bound, root: Node, told: Told) -> Iterator[tuple[Chunk, Places]]:
+def fast(
+    lines: Scanned, rows: Places, bound: Bound, root: Node, told: Told, inferred: Inferred | None = None
+) -> Iterator[tuple[Chunk, Places]]:
     """Chunks of those of the lines that are beyond doubt, each with their indices. Raises TooMany."""
-    for table, held in tables(lines, rows, told):
+    for table, held in tables(lines, rows, told, inferred):
         records, sure = typed(whole(table), root)
         extra = tuple(undeclared(records.schema, bound.request))
         for pointer in forbidden(records.schema, bound.request):

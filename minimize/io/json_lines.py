@@ -17,15 +17,17 @@ from minimize.io.lines import LIMIT, length
 from minimize.io.project import rows_only
 from minimize.io.rows import SUBJECTS
 from minimize.io.shape import Node
+from minimize.io.undeclared import PATHS, added
 from minimize.pointer import Part, Pointer
 
 
 class Extra:
-    """What records carry undeclared: how many, and up to ten subjects of each path."""
+    """What records carry undeclared: how many, and up to ten subjects of each path; of many paths `bounded`."""
 
     def __init__(self, request: Request, root: Node) -> None:
         self._request, self._root = request, root
         self._found: dict[tuple[Part, ...], tuple[int, set[str]]] = {}
+        self._held: dict[Pointer, Carried] = {}
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Takes a good record in."""
@@ -37,10 +39,18 @@ class Extra:
                 count + 1,
                 some | {subject} if subject is not None and len(some) < SUBJECTS else some,
             )
+        if len(self._found) > 2 * PATHS:
+            self.carried()
 
     def carried(self) -> dict[Pointer, Carried]:
         """All of it, by path."""
-        return {Pointer(parts): Carried(count, _ten(some)) for parts, (count, some) in self._found.items()}
+        found = (
+            (Pointer(parts), Carried(count, _ten(some), self._request.rank(Pointer(parts))))
+            for parts, (count, some) in self._found.items()
+        )
+        self._held = added([self._held, dict(found)])
+        self._found.clear()
+        return self._held
 
 
 class Gathered:

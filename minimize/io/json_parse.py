@@ -9,10 +9,11 @@ many is slow, never wrong.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -28,6 +29,12 @@ LOOK = 1 << 20
 """About how many bytes are parsed at once."""
 TRIES = 8
 """How often what remains of a piece is tried."""
+CELLS = 1 << 20
+"""The most values, nulls included, that inferred columns may have: keys that differ from line to line are a column each."""
+KEYS = 1 << 14
+"""The most keys of lines whose columns are inferred together."""
+COLUMNS = 1000
+"""So many columns are inferred at least before another way is better."""
 SHARE = 4
 """One line in so many may be refused: beyond that the strict reader is as good."""
 MIXED = 20
@@ -47,7 +54,7 @@ class Told:
     """What Arrow's parser is told: the declared types, and what to do about anything else."""
 
     types: pa.Schema
-    other: Literal["infer", "ignore"] = "infer"
+    other: Literal["infer", "ignore", "error"] = "infer"
     few: int = FEW
     look: int = LOOK
     names: frozenset[str] = field(init=False)
@@ -79,23 +86,119 @@ def _read(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
     return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
 
 
-def tables(lines: Scanned, rows: Places, told: Told) -> Iterator[tuple[pa.Table, Places]]:
-    """These lines as tables, each with the lines that are its rows. Raises TooMany.
+class Inferred:
+    """The columns that lines of a source have had so far, declared or not.
+
+    A guess: lines that do not fit it are parsed again, a few at a time, so that no key can make a column of many rows.
+    """
+
+    def __init__(self) -> None:
+        self.columns = 0
+        self._told: Told | None = None
+
+    def told(self, rows: int) -> Told | None:
+        """What Arrow's parser is told to expect of so many lines, and nothing else; None if it must infer."""
+        return self._told if rows * self.columns <= CELLS else None
+
+    def add(self, table: pa.Table, told: Told) -> None:
+        """Takes in the columns of a table. They are forgotten where they contradict each other."""
+        known = self._told
+        types = None
+        with suppress(pa.ArrowException):
+            schemas = [_settled(table.schema), *([] if known is None else [known.types])]
+            types = pa.unify_schemas(schemas, promote_options="permissive")
+        self._told = None if types is None else replace(told, types=types, other="error")
+        self.columns = 0 if types is None else sum(1 for _ in _nodes(pa.struct(list(types))))
+
+    def forget(self) -> None:
+        """Begins anew."""
+        self.columns, self._told = 0, None
+
+
+def tables(
+    lines: Scanned, rows: Places, told: Told, inferred: Inferred | None = None
+) -> Iterator[tuple[pa.Table, Places]]:
+    """These lines as tables, each with the lines that are its rows. Raises TooMany, also where most lines have keys of their own.
 
     They are parsed a piece at a time, so that a line that is refused costs its piece a second look; pieces of the same columns
-    are one table.
+    are one table. Takes what is known of the columns where they are to be inferred.
     """
     if told.decimals.names:
         rows = np.setdiff1d(rows, lines.matching(NO_DECIMAL, rows), assume_unique=True)
+    known = Inferred() if inferred is None else inferred
     held: pa.Table | None = None
     taken = rows[:0]
-    for table, some in (one for piece in pieces(lines, rows, told.look) for one in _tables(lines, piece, told)):
-        both = table if held is None else _both(held, table)
+    for table, some in (one for piece in pieces(lines, rows, told.look) for one in _piece(lines, piece, told, known)):
+        wide = (len(taken) + len(some)) * known.columns > CELLS
+        if wide and known.columns > COLUMNS:
+            known.forget()
+            raise TooMany
+        both = table if held is None else None if wide else _both(held, table)
         if both is None:
             yield held, taken
         held, taken = (table, some) if both is None else (both, np.append(taken, some))
     if held is not None:
         yield held, taken
+
+
+def _piece(lines: Scanned, rows: Places, told: Told, inferred: Inferred) -> Iterator[tuple[pa.Table, Places]]:
+    """A piece as tables: at once if it has the columns that are known, else halved, until a few lines have others."""
+    if told.other == "ignore":
+        yield from _tables(lines, rows, told)
+        return
+    left = [rows]
+    while left:
+        some = left.pop()
+        if not len(some):
+            continue
+        known = inferred.told(len(some))
+        table = None if known is None else _attempt(lines.text(some), len(some), known)[0]
+        if table is not None:
+            yield table, some
+            continue
+        few = _few(lines, some)
+        if few < len(some):
+            at = max(few, len(some) // 2) if few and inferred.columns else few
+            left += [some[max(at, 1) :], some[:at]]
+        else:
+            for table, held in _tables(lines, some, told):
+                inferred.add(table, told)
+                yield table, held
+
+
+def _few(lines: Scanned, rows: Places) -> int:
+    """How many of the lines a column for each of their keys may be inferred of; 0 if the first has more than `KEYS` keys."""
+    size = len(rows)
+    while (keys := _keys(lines, rows[:size])) * size > CELLS or keys > KEYS:
+        if size == 1:
+            return int(keys <= KEYS)
+        share = min(math.sqrt(CELLS / (keys * size)), KEYS / keys)
+        size = max(1, min(size - 1, int(size * share)))
+    return size
+
+
+def _keys(lines: Scanned, rows: Places) -> int:
+    """No fewer than these lines have keys: a colon is behind each."""
+    return lines.block.data.count(b":", int(lines.starts[rows[0]]), int(lines.ends[rows[-1]]))
+
+
+def _settled(schema: pa.Schema) -> pa.Schema:
+    """The schema with text for the times that Arrow finds in texts, as long as all are times."""
+    return pa.schema([each.with_type(_text(each.type)) for each in schema])
+
+
+def _text(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(type_):
+        return pa.string()
+    if pa.types.is_struct(type_):
+        return pa.struct([each.with_type(_text(each.type)) for each in type_])
+    return pa.list_(_text(type_.value_type)) if pa.types.is_list(type_) else type_
+
+
+def _nodes(type_: pa.DataType) -> Iterator[None]:
+    for _, below in steps(type_):
+        yield None
+        yield from _nodes(below.type)
 
 
 def _both(one: pa.Table, other: pa.Table) -> pa.Table | None:

@@ -1,23 +1,17 @@
-"""Chunks put together, and what a part carries undeclared kept bounded."""
+"""Chunks put together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from minimize.io.base import Carried, Chunk, Reject
+from minimize.io.base import Chunk, Reject
 from minimize.io.project import rows_only
-from minimize.pointer import STAR, Pointer
-
-PATHS = 1000
-"""How many distinct undeclared paths of a part are told apart."""
-REST: Final = Pointer((STAR,))
-"""Where the others are counted."""
+from minimize.io.undeclared import added
 
 
 def joined(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
@@ -52,28 +46,6 @@ def with_rejects(chunk: Chunk, more: Sequence[Reject]) -> Chunk:
         return chunk
     rejects = sorted([*chunk.rejects, *more], key=lambda reject: reject.position)
     return replace(chunk, read=chunk.read + len(more), rejects=tuple(rejects))
-
-
-def added(carried: Iterator[Mapping[Pointer, Carried]]) -> dict[Pointer, Carried]:
-    """What several chunks carry undeclared, together."""
-    together: dict[Pointer, Carried] = {}
-    for one in carried:
-        for pointer, carry in one.items():
-            together[pointer] = together.get(pointer, Carried(0)) + carry
-    return together
-
-
-def bounded(chunks: Iterator[Chunk], paths: int = PATHS) -> Iterator[Chunk]:
-    """The chunks of a part, in which only so many undeclared paths are told apart: the rest counts under `/*`."""
-    known: set[Pointer] = set()
-    for chunk in chunks:
-        new = sorted(set(chunk.undeclared) - known, key=str)
-        known.update(new[: max(0, paths - len(known))])
-        within = {pointer: carry for pointer, carry in chunk.undeclared.items() if pointer in known}
-        beyond = [{REST: carry} for pointer, carry in chunk.undeclared.items() if pointer not in known]
-        if beyond:
-            chunk = replace(chunk, undeclared=added(iter([within, *beyond])))
-        yield chunk
 
 
 def _records(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:

@@ -24,12 +24,12 @@ from minimize.io.json_fast import explicit, fast
 from minimize.io.json_flat import Known, flat
 from minimize.io.json_hand import by_hand, by_hand_only, needing
 from minimize.io.json_lines import Gathered
-from minimize.io.json_parse import FEW, LOOK, Told, TooMany
+from minimize.io.json_parse import FEW, LOOK, Inferred, Told, TooMany
 from minimize.io.json_scan import Places, Scanned, deepened, looked
 from minimize.io.json_strict import Malformed, anywhere, parse
 from minimize.io.lines import BLANK, BOM, Block, Span, Stream, between, blocks, is_plain, lines_at, opened
 from minimize.io.lines import lines as every_line
-from minimize.io.merge import bounded, joined, ordered
+from minimize.io.merge import joined, ordered
 from minimize.io.part import FilePart, FileSource, OfFile
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
@@ -81,7 +81,7 @@ class NdjsonPart(OfFile):
         """The records, a block of text a chunk, never across spans. Raises SourceError."""
         pieces = self.pieces()
         if len(pieces) == 1:
-            yield from bounded(self._chunks())
+            yield from self._chunks()
         else:
             for piece in pieces:
                 yield from piece.read()
@@ -132,6 +132,7 @@ class Lines:
     look: int = LOOK
     told: Told = field(init=False)
     known: Known = field(default_factory=Known)
+    inferred: Inferred = field(default_factory=Inferred)
     hand: bool = field(init=False)
     """Whether something must be read by hand."""
 
@@ -177,7 +178,7 @@ class Lines:
         slow = np.intersect1d(rows, needing(lines, self.root), assume_unique=True) if self.hand else rows[:0]
         with suppress(TooMany):
             rest = np.setdiff1d(rows, slow, assume_unique=True)
-            return [*fast(lines, rest, self.bound, self.root, self.told), *self._by_hand(lines, slow)]
+            return [*fast(lines, rest, self.bound, self.root, self.told, self.inferred), *self._by_hand(lines, slow)]
         return self._by_hand(lines, rows)
 
     def _by_hand(self, lines: Scanned, rows: Places) -> list[tuple[Chunk, Places]]:

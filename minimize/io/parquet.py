@@ -28,6 +28,7 @@ from minimize.io.project import rows_only
 from minimize.io.rows import SUBJECTS, Fault, flat, subjects
 from minimize.io.shape import pruned, tree
 from minimize.io.types import arrow_type
+from minimize.io.undeclared import bounded
 from minimize.pointer import Pointer
 from minimize.stores import Place, parquet_file
 
@@ -112,7 +113,7 @@ class ParquetPart(OfFile):
 
     def _group(self, opened: pq.ParquetFile, foot: Footer, group: int, first: int) -> Iterator[Chunk]:
         look = _look(foot, group, self.bound)
-        carry = _undeclared(foot, group, self.bound.extra)
+        carry = _undeclared(foot, group, self.bound)
         partitions = self._partitions(foot.schema)
         for batch in self._batches(opened, foot, group, look):
             records = _beside(batch, partitions)
@@ -198,11 +199,12 @@ def _filled(foot: Footer, group: int, pointer: Pointer) -> str:
     return {0: "none", foot.rows(group): "all"}.get(-1 if filled is None else filled, "some")
 
 
-def _undeclared(foot: Footer, group: int, extra: Sequence[Pointer]) -> dict[Pointer, Carried]:
+def _undeclared(foot: Footer, group: int, bound: Bound) -> dict[Pointer, Carried]:
     """How many records carry each undeclared path, from the metadata: for what stands in lists an upper bound."""
     rows = foot.rows(group)
-    counts = {pointer: _most(foot, group, pointer, rows) for pointer in extra}
-    return {pointer: Carried(count) for pointer, count in counts.items() if count}
+    counts = {pointer: _most(foot, group, pointer, rows) for pointer in bound.extra}
+    ranked = {pointer: Carried(count, rank=bound.request.rank(pointer)) for pointer, count in counts.items() if count}
+    return bounded(ranked)
 
 
 def _most(foot: Footer, group: int, pointer: Pointer, rows: int) -> int:
@@ -217,7 +219,7 @@ def _named(carry: Carried, sure: bool, records: pa.RecordBatch, subject: Pointer
         return carry
     lacking = rows - carry.records
     enough = not lacking or len(pc.unique(values)) - lacking > SUBJECTS
-    return Carried(carry.records, subjects(records, subject)) if enough else carry
+    return replace(carry, subjects=subjects(records, subject)) if enough else carry
 
 
 def _small(foot: Footer, name: str) -> bool:

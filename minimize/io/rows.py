@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.io.base import Carried, Code, Declared, Reject, Unit
+from minimize.io.base import Carried, Code, Declared, Reject, Request, Unit
 from minimize.io.project import elements, narrow, undressed
 from minimize.io.shape import listy, settle
 from minimize.pointer import STAR, Part, Pointer
@@ -150,11 +150,12 @@ def _dressed(type_: pa.DataType) -> bool:
     )
 
 
-def carried(records: pa.RecordBatch, pointer: Pointer, subject: Pointer | None, good: Mask) -> Carried:
+def carried(records: pa.RecordBatch, pointer: Pointer, request: Request, good: Mask) -> Carried:
     """How many of the good records carry a path, and up to ten subjects that do."""
     mask = at(records, pointer) & good
     count = int(mask.sum())
-    return Carried(count, subjects(records, subject, mask) if count else frozenset())
+    some = subjects(records, request.subject, mask) if count else frozenset()
+    return Carried(count, some, request.rank(pointer))
 
 
 def subjects(records: pa.RecordBatch, subject: Pointer | None, mask: Mask | None = None) -> frozenset[str]:

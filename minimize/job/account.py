@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
 from minimize.installed import version
-from minimize.io.base import Carried, Written
+from minimize.io.base import Written
 from minimize.io.stated import files_stated, indexes_stated, keys_stated
+from minimize.io.undeclared import added
 from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.late import Late
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
-from minimize.pointer import Pointer
 from minimize.receipt import FieldReceipt, GatedBy, Input, Output, Quarantine, Rows
 from minimize.stage import Counts, FieldCounts
 
@@ -72,10 +72,7 @@ def inputs(given: Given, outcomes: Mapping[Day, Outcome]) -> tuple[Input, ...]:
 
 def undeclared(plan: Plan, outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Undeclared paths, counted, with names shown only where they cannot be values."""
-    merged: dict[Pointer, Carried] = {}
-    for outcome in outcomes:
-        for pointer, carried in outcome.undeclared.items():
-            merged[pointer] = merged.get(pointer, Carried(0)) + carried
+    merged = added(outcome.undeclared for outcome in outcomes)
     return shown(merged, [field.pointer for field in plan.fields.values()])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -25,6 +23,7 @@ from minimize.job.encrypting import check_masters
 from minimize.job.erasing import People, load_people
 from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, arrivals
+from minimize.job.veil import Veil
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
@@ -201,7 +200,7 @@ def open_sources(
 
     Raises SchemaError where a file does not fit the policy.
     """
-    asked = request(job.policy, job.purpose, job, also)
+    asked = replace(request(job.policy, job.purpose, job, also), key=shown.key)
     days = [when for when in sorted_days(found.files) if found.files[when]]
     bound = FORMATS[job.source.format]
     sources = {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
@@ -213,17 +212,10 @@ def _arrivals(found: Found, target: Place, shown: Shown) -> dict[Day, Arrival]:
     return arrivals(found, chain, shown)
 
 
-def veil(job: Pipeline, keyring: Keyring | None) -> Shown:
-    """How a hive partition of the source is shown in names: the values of plain fields as they are, others as a keyed hash."""
+def veil(job: Pipeline, keyring: Keyring | None) -> Veil:
+    """How the names of the source's files are shown."""
     key = b"" if keyring is None else keyring.subkey("subject", "paths")
-
-    def shown(name: str, value: str) -> str | None:
-        field = job.policy.fields.get(name)
-        if field is not None and field.role == "plain":
-            return None
-        return hmac.new(key, f"{name}={value}".encode(), hashlib.sha256).hexdigest()[:16] if key else "?"
-
-    return shown
+    return Veil(key, frozenset(name for name, field in job.policy.fields.items() if field.role == "plain"))
 
 
 def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -> Found:

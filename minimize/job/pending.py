@@ -34,7 +34,7 @@ class Arrival:
 
 def arrivals(found: Found, chain: Iterable[Receipt], shown: Shown | None) -> dict[Day, Arrival]:
     """Per batch date of the source and of the receipts what arrived. Reads the files for their digests."""
-    before = last_inputs(chain)
+    before = last_inputs(chain, shown)
     days: set[Day] = {*found.files, *before}
     return {
         when: arrival(digests(found.files.get(when, ()), found.root, shown), before.get(when))
@@ -53,13 +53,15 @@ def arrival(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival
     return Arrival("changed" if not lost else "shrunk" if now else "gone", lost)
 
 
-def last_inputs(chain: Iterable[Receipt]) -> dict[Day, Mapping[str, str]]:
-    """Per batch date the files that its last receipt read, with their digests."""
+def last_inputs(chain: Iterable[Receipt], shown: Shown | None) -> dict[Day, Mapping[str, str]]:
+    """Per batch date the files that its last receipt read, by their names as they are shown today, with their digests."""
     found: dict[Day, Mapping[str, str]] = {}
     for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
         if receipt.kind in READING or receipt.from_ == "source":
             found |= dict(_by_date(receipt))
-    return found
+    if shown is None:
+        return found
+    return {when: {shown.again(name): digest for name, digest in files.items()} for when, files in found.items()}
 
 
 def digests(files: Sequence[Place], root: Place, shown: Shown | None) -> dict[str, str]:

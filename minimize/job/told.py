@@ -58,7 +58,7 @@ def receipt_of(
     plan, found = given.plan, list(outcomes.values())
     counts = account.total(found)
     inputs = account.inputs(given, outcomes)
-    _tell_losses(chain, inputs, outcomes)
+    _tell_losses(given, chain, inputs, outcomes)
     return replace(
         _head(given, how, staging.run_id, chain[-1].sequence + 1 if chain else 1),
         previous=chain[-1].digest if chain else None,
@@ -120,9 +120,11 @@ def _skipped(given: Given) -> dict[str, str] | None:
     return gone | {text_of(when) or "": "stopped" for when in given.stopped} or None
 
 
-def _tell_losses(chain: Sequence[Receipt], inputs: Sequence[Input], outcomes: Mapping[Day, Outcome]) -> None:
+def _tell_losses(
+    given: Given, chain: Sequence[Receipt], inputs: Sequence[Input], outcomes: Mapping[Day, Outcome]
+) -> None:
     """Says which of these dates were read from files before that are gone."""
-    before, read = last_inputs(chain), {each.path for each in inputs}
+    before, read = last_inputs(chain, given.shown), {each.path for each in inputs}
     for when in outcomes:
         lost = len(before.get(when, {}).keys() - read)
         if lost:

@@ -67,7 +67,7 @@ class Closing:
     @classmethod
     def of(cls, given: Given, chain: Sequence[Receipt]) -> Closing:
         """What a run closes after these receipts."""
-        return cls(given, chain, last_inputs(chain))
+        return cls(given, chain, last_inputs(chain, given.shown))
 
     def windows(self, name: str, late: Lateness) -> tuple[Window, ...]:
         """The event days of an aggregate that this run decides about, with what stands against each."""

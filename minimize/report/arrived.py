@@ -45,7 +45,7 @@ def _is_read(job: Pipeline, key: str) -> bool:
 
 def _sources(standing: Standing, job: Pipeline) -> Iterator[Source]:
     """The source of each batch date, as its last run read it."""
-    for day, before in last_inputs(standing.chain).items():
+    for day, before in last_inputs(standing.chain, veil(job, standing.keys)).items():
         if before:
             yield _bound(standing, job, day, before)
 

@@ -88,10 +88,22 @@ def test_hive_partitions_are_decoded_and_the_default_one_is_null(tree: Path) -> 
     assert hive(second, tree / "hive")["tenant"] is None
 
 
-def test_the_value_of_a_partition_is_shown_as_the_caller_says(tree: Path) -> None:
+def test_the_parts_of_a_name_are_shown_as_the_caller_says(tree: Path) -> None:
     (first, _) = find("hive", tree).files[None]
-    shown = name_of(first, tree / "hive", lambda key, value: "5eed" if (key, value) == ("tenant", "a/b") else None)
-    assert shown == "date=2026-11-24/tenant=#5eed/x.parquet"
+    asked: list[tuple[str, str]] = []
+
+    class Marks:
+        key = b""
+
+        def __call__(self, part: str, path: str) -> str:
+            asked.append((part, path))
+            return part.upper()
+
+        def again(self, name: str) -> str:
+            return name
+
+    assert name_of(first, tree / "hive", Marks()) == "DATE=2026-11-24/TENANT=A%2FB/X.PARQUET"
+    assert asked[-1] == ("x.parquet", "date=2026-11-24/tenant=a%2Fb/x.parquet")
 
 
 def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

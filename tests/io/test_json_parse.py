@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.io.json_parse import Told, TooMany, tables
+from minimize.io.json_parse import CELLS, COLUMNS, KEYS, Inferred, Told, TooMany, tables
 from minimize.io.json_scan import scan
 from minimize.io.lines import Block
 
@@ -78,3 +78,42 @@ def test_pieces_whose_undeclared_values_have_nothing_in_common_are_tables_of_the
 def test_a_line_that_is_refused_is_looked_for_in_its_piece_alone() -> None:
     lines = with_bad({7: b'{"n":"x"}', 21: b'{"n":1.5}', 22: b'{"n":'}, 60)
     assert parsed(lines, Told(TYPES, few=1, look=100)) == [row for row in range(60) if row not in (7, 21, 22)]
+
+
+def inferring(lines: list[bytes], inferred: Inferred) -> list[pa.Table]:
+    scanned = scan(Block(0, b"\n".join(lines)))
+    return [table for table, _ in tables(scanned, np.arange(len(lines)), Told(TYPES), inferred)]
+
+
+def test_lines_with_keys_of_their_own_are_too_many_before_each_is_a_column() -> None:
+    with pytest.raises(TooMany):
+        inferring([b'{"n":1,"extra":{"k%d":1}}' % number for number in range(20_000)], Inferred())
+
+
+def test_keys_that_come_up_now_and_then_are_columns_of_the_lines_around_them_at_first() -> None:
+    inferred = Inferred()
+    lines = [b'{"n":%d,"u":1%s}' % (n, b',"k%d":1' % n if n % 5_000 == 0 else b"") for n in range(20_000)]
+    (table,) = inferring(lines, inferred)
+    assert table["n"].to_pylist() == [*range(20_000)]
+    assert [table[f"k{n}"].null_count for n in range(0, 20_000, 5_000)] == [19_999] * 4
+    assert {each.num_columns for each in inferring(lines, inferred)} == {table.num_columns}
+
+
+def test_a_column_that_changes_its_type_is_inferred_again() -> None:
+    inferred = Inferred()
+    numbers, texts = ([b'{"n":1,"u":%s}' % value] * 3_000 for value in (b"1", b'"2026-11-24T00:00:00Z"'))
+    for lines, count in ((numbers, 3_000), (texts, 3_000), (numbers + texts, 6_000), (texts, 3_000)):
+        assert sum(table.num_rows for table in inferring(lines, inferred)) == count
+
+
+def test_a_line_with_very_many_keys_is_left_out() -> None:
+    wide = b'{"n":1,%s}' % b",".join(b'"k%d":1' % number for number in range(KEYS))
+    assert parsed([b'{"n":1}', wide, b'{"n":2}']) == [0, 2]
+
+
+def test_a_table_has_no_more_values_than_it_may() -> None:
+    names = [b'"k%d":1' % number for number in range(COLUMNS // 4)]
+    lines = [b'{"n":1,%s}' % names[number % len(names)] for number in range(3 * CELLS // len(names))]
+    found = inferring(lines, Inferred())
+    assert len(found) > 1
+    assert all(table.num_rows * table.num_columns <= 2 * CELLS for table in found)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from minimize.io.base import Carried, Chunk, Reject
-from minimize.io.merge import REST, bounded, joined, ordered, with_rejects
+from minimize.io.merge import joined, ordered, with_rejects
 from minimize.pointer import Pointer
 
 A, B, C = (Pointer((name,)) for name in "abc")
@@ -37,13 +37,6 @@ def test_chunks_in_order_are_one_chunk() -> None:
 def test_no_chunks_are_an_empty_one() -> None:
     none = joined([], pa.schema([("n", pa.int64())]))
     assert (none.read, none.records.num_rows, len(none.rejects)) == (0, 0, 0)
-
-
-def test_only_so_many_undeclared_paths_are_told_apart_over_all_chunks() -> None:
-    chunks = [chunk([], {A: Carried(1), B: Carried(2)}), chunk([], {C: Carried(3), A: Carried(4), B: Carried(5)})]
-    told = [found.undeclared for found in bounded(iter(chunks), paths=2)]
-    assert told == [{A: Carried(1), B: Carried(2)}, {A: Carried(4), B: Carried(5), REST: Carried(3)}]
-    assert str(REST) == "/*"
 
 
 def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:

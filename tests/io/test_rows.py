@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.base import Carried, Declared
+from minimize.io.base import Carried, Declared, Request
 from minimize.io.rows import Fault, at, carried, faults, flat, missing, subjects
 from minimize.pointer import Pointer
 
@@ -79,7 +79,7 @@ def test_of_several_faults_the_first_is_told() -> None:
 
 def test_carried_counts_good_records_and_their_subjects() -> None:
     good = np.array([True, True, False, True])
-    found = carried(RECORDS, pointer("/s"), pointer("id"), good)
+    found = carried(RECORDS, pointer("/s"), Request((), subject=pointer("id")), good)
     assert found == Carried(3, frozenset({"a", "b"}))
 
 

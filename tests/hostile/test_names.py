@@ -1,0 +1,89 @@
+"""Names that an attacker chose: they take no memory, and a receipt lists no more of them than it may."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.project import AT, Project, new_project
+
+PEAK: Final = """
+import resource, sys
+import minimize
+
+minimize.run(sys.argv[1], keys=sys.argv[2], at=sys.argv[3], output=sys.argv[4])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+FIELDS: Final = {
+    "device_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}},
+    "event_time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour"}}},
+}
+KINDS: Final[Mapping[str, Callable[[int], Mapping[str, Any]]]] = {
+    "none": lambda number: {"extra": {"name": number}},
+    "nested": lambda number: {"extra": {f"name{number}": number}},
+    "at the top": lambda number: {f"name{number}": number},
+    "now and then": lambda number: {"extra": {f"name{number}" if number % 7 == 0 else "name": number}},
+    "in lists": lambda number: {"extra": [{f"name{number}": number}]},
+}
+
+
+def project_of(folder: Path, kind: str, lines: int) -> Project:
+    """A project of two fields, with so many records of which each carries undeclared names."""
+    one = new_project(folder)
+    one.write(
+        "policy",
+        {"policy": "names", "version": 1, "purposes": ["service_maintenance"], "subject": "device_id"}
+        | {"time": "event_time", "fields": FIELDS},
+    )
+    one.write(
+        "pipeline",
+        {"pipeline": "names", "policy": "policy.yaml", "purpose": "service_maintenance", "output": "out"}
+        | {"source": {"path": "in/*.ndjson", "format": "ndjson"}, "records": {}},
+    )
+    (folder / "in").mkdir(exist_ok=True)
+    with (folder / "in" / "part.ndjson").open("w") as file:
+        for number in range(lines):
+            known = {"device_id": f"d{number % 1000}", "event_time": f"{AT:%Y-%m-%dT%H:%M:%SZ}"}
+            file.write(json.dumps({**known, **KINDS[kind](number)}) + "\n")
+    return one
+
+
+def peak(folder: Path, kind: str, lines: int) -> int:
+    """The most memory that a process takes which runs such a project."""
+    one = project_of(folder, kind, lines)
+    command = [sys.executable, "-c", PEAK, str(one.folder / "pipeline.yaml"), str(one.keys), AT.isoformat()]
+    command.append(str(one.out))
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_new_nested_name_in_each_line_takes_no_memory(tmp_path: Path) -> None:
+    assert peak(tmp_path / "b", "nested", 20_000) <= 1.2 * peak(tmp_path / "a", "none", 20_000)
+
+
+@pytest.mark.nightly
+def test_new_names_in_many_lines_take_no_memory_wherever_they_are(tmp_path: Path) -> None:
+    clean = peak(tmp_path / "none", "none", 200_000)
+    taken = {kind: peak(tmp_path / kind, kind, 200_000) / clean for kind in KINDS}
+    assert all(share <= 1.2 for share in taken.values()), taken
+
+
+def test_a_run_lists_a_thousand_names_at_most_and_counts_the_rest(tmp_path: Path) -> None:
+    one = project_of(tmp_path, "none", 0)
+    for file in range(2):
+        with (tmp_path / "in" / f"{file}.ndjson").open("w") as lines:
+            for number in range(10 * 550):
+                known = {"device_id": f"d{number // 550}", "event_time": f"{AT:%Y-%m-%dT%H:%M:%SZ}"}
+                lines.write(json.dumps(known | {f"name{file}x{number % 550}": 1}) + "\n")
+    receipt = one.run(at=AT)
+    assert len(receipt.undeclared) == 1001
+    assert receipt.undeclared["/*"] == 100 * 10
+    assert {count for name, count in receipt.undeclared.items() if name != "/*"} == {10}
