@@ -156,7 +156,7 @@ _LOG: Final = {
     "W028": "files were left out of a read, because their keys were destroyed",
     "W030": "the list of erasures could not be stored with an output yet",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
-    "W030": "the last line of a file of lineage was cut short, and was repaired",
+    "W031": "the last line of a file of lineage was cut short, and was repaired",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

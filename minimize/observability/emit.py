@@ -45,7 +45,7 @@ def append(path: Path, event: Mapping[str, Any], *, rotate_at: int = ROTATE_AT) 
         log.warning("lineage could not be written to %s", path.name, extra={"code": "W020"})
         return
     if repaired:
-        log.warning("the last line of %s was cut short: %s", path.name, repaired, extra={"code": "W030"})
+        log.warning("the last line of %s was cut short: %s", path.name, repaired, extra={"code": "W031"})
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def test_a_last_line_that_a_power_cut_tore_is_removed_and_reported(
     append(path, {"n": 2})
     append(path, {"n": 3})
     assert numbers(path) == [0, 2, 3]
-    assert [getattr(record, "code", None) for record in caplog.records] == ["W030"]
+    assert [getattr(record, "code", None) for record in caplog.records] == ["W031"]
 
 
 def test_a_last_line_that_lacks_its_end_alone_is_kept(tmp_path: Path) -> None:

@@ -15,107 +15,107 @@ from minimize.verification import check, evidence, files
 from minimize.verification.policy import PolicyView, policy_view
 from tests.project import command
 
-from .make import House, column, policy
+from .make import OutputWriter, column, policy
 
 POLICY = policy({"x": {"type": "string", "do": "keep"}}, subject=None)
 
 
-def dates(folder: Path, count: int) -> House:
+def dates(folder: Path, count: int) -> OutputWriter:
     """An output of so many dates."""
     folder.mkdir(exist_ok=True)
-    made = House(folder)
+    made = OutputWriter(folder)
     for turn in range(1, count + 1):
         table = pa.table([pa.array([f"v{turn}"])], schema=pa.schema([column(pa.string(), "keep")]))
         made.run(POLICY, {"records": table}, date=f"2026-11-0{turn}")
     return made
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
+@pytest.fixture(name="writer")
+def _writer(tmp_path: Path) -> OutputWriter:
     return dates(tmp_path, 4)
 
 
-def codes(house: House, first: int) -> set[str]:
-    found = check(house.output, keys=house.keyring, from_receipt=first)
+def codes(writer: OutputWriter, first: int) -> set[str]:
+    found = check(writer.output, keys=writer.keyring, from_receipt=first)
     return {finding.code for finding in found} - {"V008", "V070"}
 
 
-def data(house: House, turn: int) -> Path:
-    return house.output / house.receipts[turn].outputs["records"].files[0].path
+def data(writer: OutputWriter, turn: int) -> Path:
+    return writer.output / writer.receipts[turn].outputs["records"].files[0].path
 
 
-def test_what_was_not_checked_is_said(house: House) -> None:
-    (finding,) = (each for each in check(house.output, keys=house.keyring, from_receipt=3) if each.code == "V070")
+def test_what_was_not_checked_is_said(writer: OutputWriter) -> None:
+    (finding,) = (each for each in check(writer.output, keys=writer.keyring, from_receipt=3) if each.code == "V070")
     assert finding.severity == "warning"
     assert "2 receipts before the named one" in finding.message
     assert "2 files in force" in finding.message
 
 
-def test_from_the_first_receipt_everything_is_checked(house: House) -> None:
-    assert "V070" not in {each.code for each in check(house.output, keys=house.keyring, from_receipt=1)}
+def test_from_the_first_receipt_everything_is_checked(writer: OutputWriter) -> None:
+    assert "V070" not in {each.code for each in check(writer.output, keys=writer.keyring, from_receipt=1)}
 
 
-def test_a_new_file_that_was_changed_is_found(house: House) -> None:
-    data(house, 2).write_bytes(data(house, 0).read_bytes())
-    assert codes(house, 3) == {"V012"}
-    assert codes(house, 4) == set()
+def test_a_new_file_that_was_changed_is_found(writer: OutputWriter) -> None:
+    data(writer, 2).write_bytes(data(writer, 0).read_bytes())
+    assert codes(writer, 3) == {"V012"}
+    assert codes(writer, 4) == set()
 
 
 @pytest.mark.parametrize("where", ["removed", "strange", "unmarked"])
-def test_a_file_of_an_earlier_receipt_is_checked_to_be_there_alone(house: House, where: str) -> None:
-    path = data(house, 0)
+def test_a_file_of_an_earlier_receipt_is_checked_to_be_there_alone(writer: OutputWriter, where: str) -> None:
+    path = data(writer, 0)
     if where == "removed":
         path.unlink()
     elif where == "strange":
         (path.parent / "other.parquet").write_bytes(b"PAR1")
     else:
         (path.parent / "_SUCCESS").unlink()
-    assert codes(house, 4) == {{"removed": "V011", "strange": "V014", "unmarked": "V015"}[where]}
+    assert codes(writer, 4) == {{"removed": "V011", "strange": "V014", "unmarked": "V015"}[where]}
 
 
 @pytest.mark.parametrize("turn", [0, 1, 2])
 def test_an_earlier_receipt_that_was_changed_is_found_by_the_digest_that_the_next_one_carries(
-    house: House, turn: int
+    writer: OutputWriter, turn: int
 ) -> None:
-    path = house.output / "runs" / house.receipts[turn].run_id / "receipt.json"
+    path = writer.output / "runs" / writer.receipts[turn].run_id / "receipt.json"
     path.write_text(path.read_text().replace('"operations"', '"customer_support"'))
-    assert codes(house, 4) == {"V003"}
+    assert codes(writer, 4) == {"V003"}
 
 
-def test_an_earlier_receipt_that_is_gone_is_found(house: House) -> None:
-    (house.output / "runs" / house.receipts[1].run_id / "receipt.json").unlink()
-    assert {"V002", "V003"} <= codes(house, 4)
+def test_an_earlier_receipt_that_is_gone_is_found(writer: OutputWriter) -> None:
+    (writer.output / "runs" / writer.receipts[1].run_id / "receipt.json").unlink()
+    assert {"V002", "V003"} <= codes(writer, 4)
 
 
-def test_a_new_receipt_without_a_valid_signature_is_found(house: House) -> None:
-    path = house.output / "runs" / house.receipts[3].run_id / "receipt.json"
+def test_a_new_receipt_without_a_valid_signature_is_found(writer: OutputWriter) -> None:
+    path = writer.output / "runs" / writer.receipts[3].run_id / "receipt.json"
     path.write_text(path.read_text().replace('"operations"', '"customer_support"'))
-    assert codes(house, 4) == {"V004"}
+    assert codes(writer, 4) == {"V004"}
 
 
-def test_a_receipt_that_is_not_there_yet_is_an_error(house: House) -> None:
-    assert codes(house, 5) == {"V001"}
+def test_a_receipt_that_is_not_there_yet_is_an_error(writer: OutputWriter) -> None:
+    assert codes(writer, 5) == {"V001"}
 
 
-def test_receipts_are_counted_from_one(house: House) -> None:
+def test_receipts_are_counted_from_one(writer: OutputWriter) -> None:
     with pytest.raises(ConfigurationError, match="counted from 1"):
-        check(house.output, keys=house.keyring, from_receipt=0)
+        check(writer.output, keys=writer.keyring, from_receipt=0)
 
 
-def test_the_public_function_takes_it(house: House) -> None:
-    data(house, 0).write_bytes(data(house, 1).read_bytes())
-    minimize.verify(house.output, keys=house.keyring, from_receipt=2)
+def test_the_public_function_takes_it(writer: OutputWriter) -> None:
+    data(writer, 0).write_bytes(data(writer, 1).read_bytes())
+    minimize.verify(writer.output, keys=writer.keyring, from_receipt=2)
     with pytest.raises(VerificationError):
-        minimize.verify(house.output, keys=house.keyring)
+        minimize.verify(writer.output, keys=writer.keyring)
 
 
-def test_the_command_takes_it_and_says_what_it_checked(house: House, tmp_path: Path) -> None:
-    done = command("verify", house.output, "--keys", tmp_path / "k.keys", "--from-receipt", 3)
+def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp_path: Path) -> None:
+    done = command("verify", writer.output, "--keys", tmp_path / "k.keys", "--from-receipt", 3)
     assert (done.code, done.out.splitlines()[-1]) == (0, "verified: 2 receipts from 3 on, 2 files in force, 2 rows")
     assert "V070" in done.out
 
 
-def work(house: House, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many files were read for their digest, and how many signatures were verified."""
     done: Counter[str] = Counter()
     digest, verified = files._digest, Keyring.verify_signature
@@ -131,7 +131,7 @@ def work(house: House, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[s
     with monkeypatch.context() as patch:
         patch.setattr(files, "_digest", reads)
         patch.setattr(Keyring, "verify_signature", verifies)
-        assert codes(house, first) == set()
+        assert codes(writer, first) == set()
     return done
 
 
@@ -147,7 +147,7 @@ def test_a_policy_that_many_receipts_carry_is_parsed_once(tmp_path: Path, monkey
         parsed.append(content)
         return policy_view(content, purpose)
 
-    house = dates(tmp_path, 9)
+    writer = dates(tmp_path, 9)
     monkeypatch.setattr(evidence, "policy_view", counts)
-    assert codes(house, 1) == set()
+    assert codes(writer, 1) == set()
     assert len(parsed) == 1
