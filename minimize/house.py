@@ -35,6 +35,12 @@ def house_file(start: str | os.PathLike[str] | None = None) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def house_value(house: Path, name: str) -> Any:
+    """The value under a name, of whatever type; None if there is none, or if the file cannot be read."""
+    value = _said(house, name)
+    return None if value is False else value
+
+
 def house_line(house: Path, name: str) -> str | None:
     """The text that the house's file says under a name; None where it says nothing. Raises ValueError where it is no text."""
     return _text(_said(house, name), name)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from minimize.errors import ConfigurationError
-from minimize.house import house_file
+from minimize.house import house_file, house_value
 
 VARIABLE: Final = "MINIMIZE_MEMORY"
 DEFAULT: Final = 256 << 20
@@ -67,7 +67,8 @@ def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[st
     named = (os.environ if environ is None else environ).get(VARIABLE)
     if named:
         return size(named, VARIABLE)
-    said = _of_house(start)
+    house = house_file(start)
+    said = None if house is None else house_value(house, "memory")
     return DEFAULT if said is None else size(said, "`memory:` of minimize.yaml")
 
 
@@ -81,18 +82,3 @@ def size(text: Any, where: str) -> int:
     if match is None:
         raise ConfigurationError(f"{where} is no size", hint="write a number of bytes, or 256MiB, 2GB")
     return int(match[1]) * int(_UNITS[match[2] or ""])
-
-
-def _of_house(start: str | os.PathLike[str] | None) -> Any:
-    """What the house's file says. A file that cannot be read is told of where its keys are looked for."""
-    house = house_file(start)
-    if house is None:
-        return None
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        document = YAML(typ="safe", pure=True).load(house)
-    except (YAMLError, OSError, ValueError):
-        return None
-    return document.get("memory") if isinstance(document, dict) else None

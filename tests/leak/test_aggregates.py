@@ -11,8 +11,8 @@ import pytest
 import minimize as library
 from tests.leak.canary import Canary
 from tests.leak.planted import AT, DAY
+from tests.leak.printed import printed_by
 from tests.leak.sweep import found
-from tests.leak.test_run import minimize
 
 SMALL = {
     place: Canary(place, f"CANARY-{place.replace(' ', '-')}")
@@ -127,8 +127,8 @@ def run(folder: Path, below: int) -> Path:
     (folder / "pipeline.yaml").write_text(json.dumps(pipeline(below)))
     (folder / "in" / DAY).mkdir(parents=True)
     (folder / "in" / DAY / "part.ndjson").write_text("\n".join(map(json.dumps, records())))
-    minimize(folder, "keys", "new", "keys")
-    minimize(folder, "run", ".", "--at", AT, "--output", "out")
+    printed_by(folder, ("keys", "new", "keys"))
+    printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     return folder / "out"
 
 

@@ -11,8 +11,8 @@ import minimize as library
 from tests.leak.canary import Canary
 from tests.leak.columnar import PLANTED, build
 from tests.leak.planted import AT, DAY
+from tests.leak.printed import printed_by
 from tests.leak.sweep import found
-from tests.leak.test_run import minimize, printed_by
 from tests.project import write_keyring
 
 KINDS = ("csv", "parquet")
@@ -30,7 +30,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> bytes:
     """What the run printed."""
-    return minimize(folder, "--verbose", *RUN)
+    return printed_by(folder, ("--verbose", *RUN))
 
 
 def test_nothing_planted_is_in_the_output_or_printed(folder: Path, printed: bytes) -> None:

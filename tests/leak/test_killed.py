@@ -11,8 +11,8 @@ import pytest
 
 from tests.leak.canary import Canary
 from tests.leak.planted import AT, CANARIES, build
+from tests.leak.printed import printed_by
 from tests.leak.sweep import found
-from tests.leak.test_run import minimize
 
 pytestmark = pytest.mark.nightly
 
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     """A pipeline in a folder, and one for temporary files."""
     folder = build(tmp_path)
     (folder / "tmp").mkdir()
-    minimize(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"))
     return folder
 
 
@@ -71,6 +71,6 @@ def test_the_control_finds_what_is_kept_in_what_a_run_that_dies_leaves_behind(fo
 
 def test_the_next_run_clears_away_what_was_left_behind(folder: Path) -> None:
     killed(folder, "after the first batch is written")
-    minimize(folder, "run", ".", "--at", AT, "--output", "out")
+    printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     assert len(list((folder / "out").rglob("receipt.json"))) == 1
     assert found(CANARIES, folder / "out") == set()

@@ -24,8 +24,8 @@ from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from tests.leak.held import AT, PLANTED, PURPOSE, TABLE, plant, policy
 from tests.leak.planted import CANARIES, build
+from tests.leak.printed import printed_by
 from tests.leak.sweep import found
-from tests.leak.test_run import minimize as minimize_command
 
 POLICY = policy()
 ROW = {
@@ -122,7 +122,7 @@ def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = build(tmp_path)
-    minimize_command(folder, "keys", "new", "keys", "--name", "device", "--name", "ticket")
+    printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"))
     monkeypatch.setattr(Gate, "__call__", reveals)
     with pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
         minimize.run(folder, at=AT, output=tmp_path / "out", keys=tmp_path / "keys")

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from minimize.stage import Batch
+from minimize.stages.gate import Gate
 from tests.leak.canary import Canary
 from tests.leak.planted import AT, CANARIES, DAY, VALUE, build
+from tests.leak.printed import printed_by, printed_by_process
 from tests.leak.sweep import found
 from tests.project import write_keyring
-
-SCRIPT = """
-import json, sys
-from minimize.cli import entry
-for words, code in json.loads(sys.argv[1]):
-    sys.argv = ["minimize", *words]
-    try:
-        entry()
-    except SystemExit as ended:
-        assert ended.code == code, (words[0], ended.code)
-"""
-
-
-def minimize(folder: Path, *words: str, code: int = 0) -> bytes:
-    """Runs a command in a process of its own and gives everything that it printed."""
-    return printed_by(folder, words, code=code)
-
-
-def printed_by(folder: Path, *commands: tuple[str, ...], code: int = 0) -> bytes:
-    """The same of several commands, one after another in one process."""
-    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys"), "MINIMIZE_LOG_FORMAT": "json"}
-    arguments = json.dumps([(words, code) for words in commands])
-    python = [sys.executable, "-c", SCRIPT, arguments]
-    done = subprocess.run(python, capture_output=True, env=env, cwd=folder, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> bytes:
     """What the run printed."""
-    return minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
+    return printed_by_process(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
 
 
 def test_every_canary_stands_in_the_input(folder: Path) -> None:
@@ -101,21 +75,18 @@ def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     assert not list((folder / "other").rglob("*.parquet"))
 
 
-def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(folder: Path, printed: bytes) -> None:
+def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(
+    folder: Path, printed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert printed
-    code = (
-        "import sys, minimize.stages.gate as gate\n"
-        "def fail(self, batch):\n"
-        "    raise ValueError(f'cannot treat {batch.raw.to_pylist()}')\n"
-        "gate.Gate.__call__ = fail\n"
-        f"sys.argv = ['minimize', 'run', '.', '--at', '{AT}', '--output', 'failed']\n"
-        "from minimize.cli import main; main()\n"
-    )
-    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=folder, check=False)
-    assert done.returncode == 2
-    assert b"E900" in done.stderr
-    assert found(CANARIES, done.stdout + done.stderr) == set()
+
+    def fail(_: Gate, batch: Batch) -> Batch:
+        raise ValueError(f"cannot treat {batch.raw.to_pylist()}")
+
+    monkeypatch.setattr(Gate, "__call__", fail)
+    said = printed_by(folder, ("run", ".", "--at", AT, "--output", "failed"), code=2)
+    assert b"E900" in said
+    assert found(CANARIES, said) == set()
     assert found(CANARIES, folder / "failed") == set()
 
 
@@ -129,10 +100,11 @@ def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail
     folder = build(tmp_path)
     write_keyring(folder / "keys", ("device", "ticket"))
     told = ("--lineage", "told/events.ndjson", "--metrics", "told")
-    said = minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out", *told)
+    run = ("--verbose", "run", ".", "--at", AT, "--output", "out", *told)
+    said = printed_by(folder, run)
     file = folder / "in" / DAY / "part-0.ndjson.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    said += minimize(folder, "--verbose", "run", ".", "--at", AT, "--output", "out", *told, code=2)
+    said += printed_by(folder, run, code=2)
     assert b'"quarantine_share"' in said
     assert found(CANARIES, said) == set()
     events = (folder / "told/events.ndjson").read_text()

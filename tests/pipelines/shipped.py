@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from tests.project import clean_environment, command
+
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
 RECIPIENTS = PIPELINES / "recipients"
 NAMES = tuple(sorted(path.parent.name for path in PIPELINES.glob("*/pipeline.yaml")))
 AT = "2026-11-25T00:00:00Z"
-COMMAND = Path(sys.executable).parent / "minimize"
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,13 @@ class Runs:
 
 
 def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Done:
-    """Runs the command with a keyring and nothing else set."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MINIMIZE_")}
-    environment |= {} if keys is None else {"MINIMIZE_KEYS": str(keys)}
-    done = subprocess.run(
-        [str(COMMAND), *arguments], capture_output=True, text=True, cwd=cwd, env=environment, check=False
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    """Runs the command with a keyring, a ledger next to it, and nothing else set."""
+    with clean_environment(cwd) as patch:
+        if keys is not None:
+            patch.setenv("MINIMIZE_KEYS", str(keys))
+            patch.setenv("MINIMIZE_LEDGER", str(keys.with_name("ledger.db")))
+        done = command(*arguments)
+    return Done(done.code, done.out, done.err)
 
 
 def new_keys(path: Path) -> Path:
