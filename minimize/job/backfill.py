@@ -19,6 +19,7 @@ from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
 from minimize.job.given import as_pipeline, found_files, resolve, veil
 from minimize.job.job import engine_named, perform, quiet
+from minimize.job.ledgers import check_ledger_of
 from minimize.job.observers import told_if_refused
 from minimize.job.pending import READING, arrivals
 from minimize.job.told import How
@@ -85,6 +86,7 @@ def backfill(
     name, asked, given = engine_named(engine), load_backfill(Path(file)), Instead(**instead)
     job = as_pipeline(asked.pipeline_path)
     target = job.target(given.output)
+    check_ledger_of(target, job.folder, given.ledger)
     chain = receipts(target) if (target / RUNS).is_dir() else ()
     policies = dict(_policies(asked, job, chain, target))
     states = _states(asked, job, chain, given)

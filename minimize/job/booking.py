@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL, LedgerError, MinimizeError, RefusedError
-from minimize.io.history import has_runs, receipts
 from minimize.io.identity import identified, identity_of, new_identity
 from minimize.io.places import check_apart, check_free
 from minimize.io.publish import make_output
-from minimize.job.ledgers import check_ledger, check_open_ledger
+from minimize.job.ledgers import check_ledger_of, check_open_ledger
 from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.ledger import actor_of, find_ledger
@@ -77,8 +76,8 @@ def booked(given: Changing, how: How) -> Iterator[Booking]:
     check_apart(folder, given.fence)
     check_free(folder)
     address = find_ledger(how.ledger, start=given.pipeline.folder, output=folder)
-    if how.kind != "adopt" and has_runs(folder):
-        check_ledger(address, receipts(folder))
+    if how.kind != "adopt":
+        check_ledger_of(folder, given.pipeline.folder, how.ledger)
     with open_ledger(address, create=True) as ledger:
         make_output(folder)
         name, output = given.pipeline.pipeline, _identity(ledger, folder, given.pipeline.pipeline)

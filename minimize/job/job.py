@@ -21,6 +21,7 @@ from minimize.job.erasure_list import store
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
 from minimize.job.leaving import leaving
+from minimize.job.ledgers import check_ledger_of
 from minimize.job.limits import check_at, check_quarantine, check_whose, too_much
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
@@ -75,6 +76,7 @@ def run(
     where = places(job.folder, target, job.pipeline, lineage, metrics)
     how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=ledger)
     with told_if_refused(job, target, how):
+        check_ledger_of(target, job.folder, ledger)
         given = resolve(
             job, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys, ledger=ledger
         )

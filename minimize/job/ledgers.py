@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import RefusedError
-from minimize.ledger import Address
+from minimize.io.history import has_runs, receipts
+from minimize.ledger import Address, find_ledger
 from minimize.receipt import Receipt
+from minimize.stores import Place
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -18,6 +22,15 @@ _HINT: Final = (
     "name the ledger that the output was written with (--ledger, MINIMIZE_LEDGER, `ledger:` of minimize.yaml), or, if it is"
     " lost, record that another takes its place: minimize runs adopt-ledger OUTPUT --reason TEXT"
 )
+
+
+def check_ledger_of(output: Place, start: Path, ledger: str | PathLike[str] | None) -> None:
+    """Raises RefusedError (E303) if the ledger that is found for an output is not the one that its receipts name.
+
+    Takes the output folder, the folder of its pipeline, and the ledger that was given.
+    """
+    if has_runs(output):
+        check_ledger(find_ledger(ledger, start=start, output=output), receipts(output))
 
 
 def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:

@@ -14,9 +14,11 @@ from minimize.errors import Finding, RefusedError, quietly
 from minimize.io.base import Source
 from minimize.io.find import split
 from minimize.io.positions import accepted
+from minimize.io.published import receipts
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, day_of, resolve
 from minimize.job.job import engine_named, perform, quiet
+from minimize.job.ledgers import check_ledger_of
 from minimize.job.origin import pipeline_behind, place_of, settings_of
 from minimize.job.quarantined import Group, Held, held
 from minimize.job.told import How
@@ -119,6 +121,9 @@ def recheck(output: Anywhere, *, date: date | str | None = None, **asked: Any) -
     Takes and raises what `replay` does.
     """
     want, folder = Asked(**asked), output_at(output)
+    chain = receipts(folder)
+    if chain:
+        check_ledger_of(folder, pipeline_behind(folder, chain[-1], want.pipeline).folder, want.ledger)
     standing = held(folder, None if date is None else day_named(date).isoformat())
     found = [(each, _given(folder, each, want)) for each in standing]
     refused = [finding for each, given in found for finding in differences(each, _source(each, given))]

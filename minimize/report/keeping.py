@@ -65,7 +65,7 @@ def _looked(standing: Standing) -> tuple[tuple[Due, ...], tuple[OpenEvent, ...]]
 
 
 def _opens(expiry: Expiry, plan: Plan) -> list[Open]:
-    return opens(plan, expiry.asked.events, {}) if not expiry.asked.happened else expiry.open()
+    return opens(plan, expiry.asked.events, {}) if not expiry.asked.happened else expiry.open(plan)
 
 
 def _due(plan: Plan) -> Iterator[Due]:

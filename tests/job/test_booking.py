@@ -16,7 +16,8 @@ import pytest
 
 import minimize
 from minimize.auditing import check_audit, log_entries
-from minimize.errors import LedgerError, MinimizeError
+from minimize.errors import LedgerError, MinimizeError, RefusedError
+from minimize.governance.retention.adopting import adopt_ledger
 from minimize.indexing import list_runs, rebuild
 from minimize.io.identity import identity_of
 from minimize.ledger import find_ledger
@@ -100,7 +101,7 @@ def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
     assert receipt.audit is not None
     (entry,) = log_entries(None, Wanted(operation="start"), output=fed.out)
     assert (receipt.audit.sequence, receipt.audit.head) == (entry.sequence, entry.digest)
-    assert receipt.as_json()["audit"] == {"sequence": 1, "head": entry.digest}
+    assert receipt.as_json()["audit"] == {"sequence": 1, "head": entry.digest, "ledger": receipt.audit.ledger}
 
 
 def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> None:
@@ -229,13 +230,17 @@ def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: Project) -> N
     assert [each.code for each in found.findings] == ["H006"]
 
 
-def test_a_ledger_that_was_lost_is_made_anew_and_that_is_said(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said(
+    fed: Project, caplog: pytest.LogCaptureFixture
+) -> None:
     first = fed.run()
-    (fed.out / "ledger.db").unlink()
-    fed.run()
-    (fed.out / "ledger.db").unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
-        fed.run()
+        for _ in range(2):
+            (fed.out / "ledger.db").unlink()
+            with pytest.raises(RefusedError):
+                fed.run()
+            adopt_ledger(fed.out, "a test", keys=fed.keys)
+            fed.run()
     assert "the ledger is new, or an older copy" in caplog.text
     assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
     assert "H007" in {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings}

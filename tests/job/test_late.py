@@ -194,6 +194,7 @@ def test_a_night_without_input_closes_nothing_and_the_next_one_closes_both(night
 
 
 def test_a_clock_that_runs_ahead_counts_in_the_day_it_shows(nights: Project) -> None:
+    nights.policy(future="3d")
     ahead = crowd(22, range(10, 14))
     nights.records(crowd(20) + ahead, day=batch(20))
     for number in (21, 22, 23, 24):
@@ -206,6 +207,13 @@ def test_a_clock_that_runs_ahead_counts_in_the_day_it_shows(nights: Project) -> 
 def test_a_clock_that_runs_far_ahead_counts_nowhere_and_is_told(nights: Project) -> None:
     nights.records(crowd(10) + crowd(25, [7]), day=batch(10))
     receipt = night(nights, 10)
+    assert receipt.quarantine.by_code == {"future_time": 1}
+    assert receipt.outputs["daily"].event_days == {batch(10): {batch(10): 5}}
+
+
+def test_a_batch_that_runs_late_may_hold_days_that_do_not_wait_for_it(nights: Project) -> None:
+    nights.records(crowd(10) + crowd(25, [7]), day=batch(10))
+    receipt = night(nights, 10, at=at(25))
     assert receipt.outputs["daily"].too_early == 1
 
 

@@ -206,14 +206,26 @@ def test_verify_finds_another_ledger(project: Project, which: str) -> None:
 def test_verify_finds_a_change_of_ledgers_that_nothing_adopts(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minimize.job.booking.check_ledger", lambda *given: None)
+    monkeypatch.setattr("minimize.job.booking.check_ledger_of", lambda *given: None)
     monkeypatch.setattr("minimize.job.booking.check_open_ledger", lambda *given: None)
+    monkeypatch.setattr("minimize.job.job.check_ledger_of", lambda *given: None)
     ledger = new(project)
     project.run(ledger=ledger)
     found = {
         finding.code for finding in check(project.out, keys=project.keys, ledger=ledger) if finding.severity == "error"
     }
     assert "V063" in found
+
+
+def test_settings_of_a_ledger_that_is_missing_are_not_asked_for(project: Project) -> None:
+    project.pipeline(settings="ledger")
+    with pytest.raises(RefusedError):
+        project.run(ledger=missing(project))
+
+
+def test_an_expiry_that_changes_nothing_is_refused_too(project: Project) -> None:
+    with pytest.raises(RefusedError):
+        expire(project.out, at=AT, keys=project.keys, ledger=new(project))
 
 
 def test_a_run_from_another_folder_finds_its_ledger(

@@ -14,14 +14,16 @@ from minimize.encryption import unless_shredded
 from minimize.errors import KeyringError, OutputError, quietly
 from minimize.governance.access.gate import gate
 from minimize.governance.retention.carry import Carrying
-from minimize.governance.retention.due import Due, look, look_closed
+from minimize.governance.retention.due import RECORDS, Due, look, look_closed
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.given import load_events
 from minimize.governance.retention.kept import kept_events
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Open, Plan, opens, planned
+from minimize.governance.retention.rotated import identified
 from minimize.governance.retention.written import Reading, Written, times_read, writers
 from minimize.io.published import receipts
+from minimize.job.ledgers import check_ledger_of
 from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import find_ledger
@@ -55,15 +57,24 @@ class Expiry:
     chain: tuple[Receipt, ...] = field(repr=False)
     reading: Reading | None = field(default=None, repr=False)
 
+    def with_plan(self, ledger: PathLike_ | None) -> tuple[Expiry, Plan]:
+        """The expiry and its plan. Subjects that a file may have in a form that the ledger does not know are named by their ids,
+        as far as the sources of files tell them."""
+        plan = self.plan()
+        if not plan.unsure:
+            return self, plan
+        files = self.standing(RECORDS)
+        made = replace(self, asked=identified(self.asked, plan.unsure, files, self.pipeline, self.chain, ledger))
+        return made, made.plan()
+
     def plan(self) -> Plan:
         """What is due."""
         looked = list(self._looked(self.asked))
         closed = tuple(file.path for file, due in looked if due is None)
         return replace(planned(self.asked.at, [due for _, due in looked if due is not None]), closed=closed)
 
-    def open(self) -> list[Open]:
-        """What is open, and by when."""
-        plan = self.plan()
+    def open(self, plan: Plan) -> list[Open]:
+        """What is open by a plan, and by when."""
         return opens(
             plan, self.asked.events, {event: self._concerned(event, plan.due) for event in self.asked.happened}
         )
@@ -109,8 +120,8 @@ def expire(
 
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3); then what is left is not done.
     """
-    made = resolved(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
-    plan = quietly(made.plan)
+    found = resolved(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
+    made, plan = quietly(lambda: found.with_plan(ledger))
     if not yes or not plan.due:
         return Expired(plan)
     house = House(ledger, str(made.asked.output), made.pipeline, made.asked.keys)
@@ -121,7 +132,8 @@ def expire(
 
 def open_items(output: Anywhere, **asked: Any) -> list[Open]:
     """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
-    return quietly(resolved(output, **asked).open)
+    made, plan = quietly(lambda: resolved(output, **asked).with_plan(asked.get("ledger")))
+    return quietly(lambda: made.open(plan))
 
 
 def resolved(
@@ -139,6 +151,7 @@ def resolved(
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     job = pipeline_behind(folder, chain[-1], pipeline)
+    check_ledger_of(folder, job.folder, ledger)
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")

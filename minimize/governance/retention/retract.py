@@ -33,6 +33,7 @@ from minimize.io.published import receipts
 from minimize.io.stored import Stored, open_stored
 from minimize.job.collecting import load_job_settings
 from minimize.job.job import perform, quiet
+from minimize.job.ledgers import check_ledger_of
 from minimize.job.origin import pipeline_behind, settings_of
 from minimize.job.origin import place_of as written_at
 from minimize.job.told import How
@@ -200,6 +201,7 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     job = pipeline_behind(folder, chain[-1], want.pipeline)
+    check_ledger_of(folder, job.folder, want.ledger)
     keyring = find_keyring(want.keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")

@@ -136,6 +136,25 @@ def _subjects(session: Session) -> None:
     session.run(f"expire {OUTPUT} --pipeline pipeline --yes --json", actor=PIA)
     session.run(f"expire {OUTPUT} --pipeline pipeline --due --json", actor=PIA)
     session.run(f"verify {OUTPUT} --json")
+    _another_ledger(session)
+
+
+def _another_ledger(session: Session) -> None:
+    """The output is continued with another ledger: that is refused, then adopted, and nobody comes back."""
+    settings = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+    session.write("settings.csv", f"{settings}north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n")
+    session.run("run pipeline --date 2026-11-24 --ledger other.db --json")
+    session.run("expire out/checkins --pipeline pipeline --ledger other.db --yes --json", actor=PIA)
+    adopt = f"runs adopt-ledger {OUTPUT} --json --ledger"
+    session.run(f"{adopt} ledger.db --reason mistaken", actor=PIA)
+    session.run(f"{adopt} other.db --reason lost", actor=ANN)
+    session.run(f"{adopt} other.db --reason lost", actor=PIA)
+    session.run("run pipeline --date 2026-11-24 --settings settings.csv --ledger other.db --json")
+    session.run(f"verify {OUTPUT} --ledger other.db --json")
+    session.run(f"verify {OUTPUT} --ledger ledger.db --json")
+    session.run(f"{adopt} ledger.db --reason found", actor=PIA)
+    session.run(f"subject view d-3 --tenant north --pipeline pipeline --in {OUTPUT} --json", actor=PIA)
+    session.run(f"verify {OUTPUT} --json")
 
 
 def _incident(session: Session) -> None:
