@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.io.text import one
-from minimize.techniques.patterns import PATTERNS, Name, find
+from minimize.techniques.patterns import PATTERNS, Name, find, is_imei
 
 Recognizer = Callable[[str], bool]
 
@@ -35,6 +35,11 @@ def _is_uuid(text: str) -> bool:
 _UUID: Final = _whole("uuid")
 _HEX: Final = _shape(r"(?=.*[0-9])(?=.*[A-Fa-f])(?:(?:[0-9A-Fa-f]{32}){1,4}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{56})")
 _BASE64: Final = _shape(r"[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
+
+
+def _is_imei(text: str) -> bool:
+    """Also one whose first digits no longer are given out: here the field's other values confirm it."""
+    return is_imei(re.sub("[ -]", "", text))
 
 
 def _is_hash(text: str) -> bool:
@@ -83,13 +88,13 @@ KINDS: Final[Mapping[str, Recognizer]] = MappingProxyType(
         "ip": _whole("ip"),
         "url": _whole("url"),
         "iban": _whole("iban"),
-        "imei": _whole("imei"),
+        "imei": _is_imei,
         "card": _whole("card"),
         "position": _is_position,
         "time": _is_time,
         "version": _is_whole_version,
         "phone": _whole("phone"),
-        "token": _shape(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]*"),
+        "token": _whole("token"),
         "postal_code": _shape(_POSTAL),
         "path": _whole("path"),
         "opaque": _is_opaque,

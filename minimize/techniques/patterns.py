@@ -1,38 +1,61 @@
-"""What personal data looks like inside a text: e-mail addresses, phone numbers, IP and MAC addresses, and more, by name.
+"""What personal data and secrets look like inside a text, by name: e-mail addresses, phone numbers, cards, tokens and more.
 
-Each pattern is exact where the thing has a check (Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses) and
-leaves version numbers, dates and error codes alone.
+Each pattern is exact where its subject has a check (Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses) and
+leaves version numbers, dates, times in milliseconds and error codes alone. Each one takes time in proportion to the text.
+Patterns see a text in which each character carries its combining marks (NFC, and beyond it) and full-width forms are ASCII.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-Name = Literal["email", "phone", "ip", "mac", "imei", "uuid", "url", "path", "card", "iban"]
+Name = Literal[
+    "email", "phone", "ip", "mac", "imei", "uuid", "url", "path", "card", "iban", "ssn", "private_key", "token"
+]
 Span = tuple[int, int]
 Finder = Callable[[str], Iterator[Span]]
 
+_UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+"""Scripts that are written without spaces: a number may follow their letters directly."""
+_W: Final = rf"[^\W{_UNSPACED}]"
+"""A letter, digit or underscore of a script with spaces."""
+_A: Final = "[A-Za-z0-9_]"
 
-def _anywhere(pattern: str, accept: Callable[[str], int] = len) -> Finder:
-    """Finds hits of a pattern; `accept` says how many of a hit's characters belong to it (0: it is none)."""
-    compiled = re.compile(pattern)
+
+def _unless(before: str) -> str:
+    return f"(?<![{before}])" if before else ""
+
+
+def _anywhere(pattern: str, accept: Callable[[str], int] = len, *, not_after: str | None = "") -> Finder:
+    """Finds hits of a pattern that do not follow a word or one of some characters (None: that follow anything).
+
+    `accept` says how many of a hit's characters belong to it (0: it is none). A group `v` is the value within its context.
+    A hit may follow another one directly.
+    """
+    bare = re.compile(pattern)
+    whole = bare if not_after is None else re.compile(rf"(?<!{_A}){_unless(not_after)}(?:{pattern})")
+    group = "v" if "v" in bare.groupindex else 0
 
     def find(text: str) -> Iterator[Span]:
-        for hit in compiled.finditer(text):
-            length = accept(hit.group())
-            if length:
-                yield hit.start(), hit.start() + length
+        place, after_hit = 0, False
+        while hit := (bare.match(text, place) if after_hit else None) or whole.search(text, place):
+            start, length = hit.start(group), accept(hit.group(group))
+            after_hit = length > 0
+            place = start + length if after_hit else max(hit.end(), place + 1)
+            if after_hit:
+                yield start, place
 
     return find
 
 
-def _from_anywhere(pattern: str, accept: Callable[[str], int]) -> Finder:
-    """The same, where what begins within a hit that is none may be one."""
-    compiled = re.compile(f"(?=({pattern}))")
+def _from_anywhere(pattern: str, accept: Callable[[str], int], *, not_after: str) -> Finder:
+    """The same, where a part of a rejected hit may be one."""
+    compiled = re.compile(rf"(?<!{_A}){_unless(not_after)}(?=({pattern}))")
 
     def find(text: str) -> Iterator[Span]:
         for hit in compiled.finditer(text):
@@ -71,16 +94,28 @@ def _imei(hit: str) -> int:
     return len(hit) if is_luhn(_digits(hit)) else 0
 
 
+def is_imei(digits: str) -> bool:
+    """Whether 15 digits have the check digit of an IMEI (3GPP TS 23.003 annex B).
+
+    >>> is_imei("490154203237518"), is_imei("490154203237519")
+    (True, False)
+    """
+    return re.fullmatch("[0-9]{15}", digits) is not None and is_luhn(digits)
+
+
 def _card(hit: str) -> int:
     """The longest that is one of what ends with a group of digits: other numbers may follow."""
     ends = [group.end() for group in re.finditer("[0-9]+", hit)]
-    return next((end for end in reversed(ends) if _is_card(_digits(hit[:end]))), 0)
+    return next((end for end in reversed(ends) if is_card(_digits(hit[:end]))), 0)
 
 
-def _is_card(digits: str) -> bool:
-    """13 to 19 digits with a check digit; of 15 digits only those that an issuer gives out, the others are IMEIs."""
-    issued = len(digits) != 15 or digits.startswith(("34", "37", "1800", "2131"))
-    return 13 <= len(digits) <= 19 and issued and is_luhn(digits)
+def is_card(digits: str) -> bool:
+    """Whether digits are a card number: issued in this range, of a length that the scheme issues, with the check digit.
+
+    >>> is_card("4111111111111111"), is_card("4111111111111112"), is_card("1732612345670")
+    (True, False, False)
+    """
+    return _ISSUED.fullmatch(digits) is not None and is_luhn(digits)
 
 
 def _iban(hit: str) -> int:
@@ -117,14 +152,31 @@ def _phone(hit: str) -> int:
     return len(hit) if 7 <= len(_digits(hit)) <= 15 else 0
 
 
+def _international(hit: str) -> int:
+    """A country code and at least six digits after it (E.164)."""
+    digits = _digits(hit).removeprefix("00")
+    return len(hit) if (7 if hit[0] == "+" else 9) <= len(digits) <= 15 else 0
+
+
 def _national(hit: str) -> int:
     """A trunk zero and 8 to 10 digits after it, not all in one group of eight (a date)."""
     return len(hit) if 9 <= len(_digits(hit)) <= 11 else 0
 
 
 def _unpunctuated(hit: str) -> int:
-    """Without the punctuation of the sentence that it stands in."""
-    return len(hit.rstrip(".,;:!?)]}'\""))
+    """Without the punctuation of the sentence around it; a bracket that is opened within stays."""
+    end = len(hit.rstrip(_PUNCTUATION))
+    opened = hit.count("(", 0, end) - hit.count(")", 0, end)
+    closed = len(hit) - end - len(hit[end:].lstrip(")"))
+    return end + max(0, min(opened, closed))
+
+
+def _private_keys(text: str) -> Iterator[Span]:
+    """From the header to the footer (RFC 7468), or over the lines of base64 that follow if the footer is missing."""
+    for header in _KEY_HEADER.finditer(text):
+        footer = _KEY_FOOTER.search(text, header.end(), header.end() + _LONGEST_KEY)
+        body = _KEY_BODY.match(text, header.end(), header.end() + _LONGEST_KEY)
+        yield header.start(), footer.end() if footer else body.end() if body else header.end()
 
 
 def _either(*finders: Finder) -> Finder:
@@ -144,39 +196,109 @@ _LENGTHS = (
 )
 _IBAN_LENGTHS: Final[Mapping[str, int]] = MappingProxyType({word[:2]: int(word[2:]) for word in _LENGTHS.split()})
 """From the IBAN registry (SWIFT), by country."""
+_ISSUED: Final = re.compile(
+    r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
+    r"|(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}"  # Mastercard
+    r"|3[47][0-9]{13}"  # American Express
+    r"|(?:30[0-5]|3095|36|3[89])[0-9]{10,12}(?<=^.{14})"  # Diners Club
+    r"|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"  # JCB
+    r"|(?:6011|64[4-9][0-9]|65[0-9]{2})[0-9]{12,15}"  # Discover
+    r"|(?:62|81)[0-9]{14,17}"  # UnionPay
+    r"|220[0-4][0-9]{12,15}"  # Mir
+    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}"  # Maestro
+    r"|(?:1800|2131)[0-9]{11}"  # JCB of 15 digits
+    r"|(?:50[68]|60)[0-9]{13,14}(?<=^.{16})"  # Elo, Verve, RuPay
+)
+"""Ranges and lengths that card schemes publish (ISO/IEC 7812)."""
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
+_SIGNS = r"!#$%&'*+/=?^`{|}~"
+_LOCAL = rf"[\w.{_SIGNS}-]"
+_SPACED_LOCAL = rf"(?:{_W}|[.{_SIGNS}-])"
 _GAP = r"[ .\-/]?"
 _SEGMENT = r'[^\\/:*?"<>|\r\n]'
-_PART = r"[^\s/\\:*?\"'<>|,;()\[\]{}]"
+_PUNCTUATION = ".,;:!?)]}'\"。、，．！？；：）」』】》"
+_PART = r"[^\s/\\:*?\"'<>|,;()\[\]{}，。、；：（）「」]"
+_NO_MORE = rf"(?!{_A}|-|\.[0-9])"
+_IMEI_DIGITS = r"[0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{6}[ -]?[0-9]"
+_HANDSET = r"imei|meid|handset|(?:cell|smart|mobile)? ?phone|mobile|téléphone|handy|gerät|tel[eé]fono|móvil|celular"
+_HANDSET_CONTEXT = rf"(?i:{_HANDSET})[^0-9\n]{{0,24}}(?:[12]:? )?"
+_ASSIGNED = r"[\"']?\s{0,3}(?:=|:|=>)\s{0,3}[\"']?"
+_LONGEST_KEY: Final = 16_384
+"""Characters of a private key; a PEM file of RSA with 8,192 bits has 6,400."""
+_KEY_HEADER: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_FOOTER: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BODY: Final = re.compile(r"(?:(?:\s|\\[nr])*+(?:[A-Za-z0-9+/=]{16,}+|[A-Za-z-]{3,40}: [^\r\n]{0,80}))*+")
+_TOKENS: Final = (
+    r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+){2,4}",  # JWT (RFC 7519), signed or encrypted
+    r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|ANVA|AROA)[A-Z0-9]{16}",  # AWS key and principal ids
+    r"AIza[A-Za-z0-9_-]{35,}+|ya29\.[A-Za-z0-9_-]{20,}+|GOCSPX-[A-Za-z0-9_-]{28}",  # Google Cloud
+    r"gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{40,255}",  # GitHub
+    r"xox[abeoprs]-[A-Za-z0-9-]{10,}+|xapp-[0-9]-[A-Za-z0-9-]{10,}+",  # Slack
+    r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}+|whsec_[A-Za-z0-9+/=]{24,}+",  # Stripe
+    r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}",  # Microsoft Entra client secrets
+)
+_IN_CONTEXT: Final = (
+    rf"(?i:secret_?access_?key|aws_?secret(?:_?key)?){_ASSIGNED}(?P<v>[A-Za-z0-9/+]{{40}}(?![A-Za-z0-9/+]))",  # AWS
+    rf"(?i:aws_?session_?token|session_?token){_ASSIGNED}(?P<v>[A-Za-z0-9/+=]{{100,}}+)",
+    r"(?i:account_?key|shared_?access_?key)=(?P<v>[A-Za-z0-9+/]{40,88}={0,2})",  # Azure
+    r"(?i:bearer) (?P<v>[A-Za-z0-9._~+/-]{20,}+=*)",  # RFC 6750
+    r"(?i:authorization): ?(?i:basic) (?P<v>[A-Za-z0-9+/]{8,}+=*)",  # RFC 7617
+)
+
+_DOMAIN = rf"(?:(?:{_W}|-)+\.)+[^\W\d_{_UNSPACED}](?:(?:{_W}|-)*{_W})|(?:[\w-]+\.)+[^\W\d_](?:[\w-]*\w)"
+_email = _either(
+    _anywhere(rf"(?<!{_SPACED_LOCAL})(?:{_SPACED_LOCAL})++@(?:{_DOMAIN})", not_after=None),
+    _anywhere(rf"(?<!{_LOCAL})(?:{_LOCAL})++(?<=[{_UNSPACED}])@(?:{_DOMAIN})", not_after=None),
+)
 
 PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
     {
-        "url": _anywhere(r"(?<![\w+.-])(?:[A-Za-z][A-Za-z0-9+.-]{1,30}://|www\.)[^\s<>\"']+", _unpunctuated),
-        "email": _anywhere(rf"(?<!{_LOCAL[:-1]}])(?:{_LOCAL})++@(?:[\w-]+\.)+[^\W\d_](?:[\w-]*\w)"),
-        "uuid": _anywhere(r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-])"),
+        "private_key": _private_keys,
+        "url": _anywhere(r"(?:[A-Za-z][A-Za-z0-9+.-]{1,30}://|www\.)[^\s<>\"']+", _unpunctuated, not_after="+.-"),
+        "token": _either(
+            *(_anywhere(pattern, not_after="-") for pattern in _TOKENS),
+            *(_anywhere(pattern, not_after=None) for pattern in _IN_CONTEXT),
+        ),
+        "email": _email,
+        "uuid": _anywhere(rf"[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}(?!{_A}|-)", not_after="-"),
         "mac": _either(
-            _anywhere(r"(?<![\w:-])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])"),
-            _anywhere(r"(?<![\w.])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\w|\.\w)"),
+            _anywhere(
+                rf"(?<!{_A})(?<![0-9A-Fa-f][:-])[0-9A-Fa-f]{{2}}([:-])(?:[0-9A-Fa-f]{{2}}\1){{4}}[0-9A-Fa-f]{{2}}(?!{_A}|[:-])",
+                not_after=None,
+            ),
+            _anywhere(rf"[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}(?!{_A}|\.{_A})", not_after="."),
         ),
         "ip": _either(
-            _anywhere(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\w|\.\d)"),
-            _anywhere(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?(?!\w)", _ipv6),
+            _anywhere(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!{_A}|\.[0-9])", not_after="."),
+            _anywhere(
+                rf"[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}(?:(?:\.[0-9]{{1,3}}){{3}})?(?!{_A})",
+                _ipv6,
+                not_after=":.",
+            ),
         ),
-        "iban": _anywhere(r"(?<!\w)[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,42}(?!\w)", _iban),
-        "card": _from_anywhere(r"(?<![\w.+-])[1-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w-]|\.[0-9])", _card),
-        "imei": _anywhere(r"(?<![\w.+-])[0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{6}[ -]?[0-9](?![\w-]|\.[0-9])", _imei),
+        "iban": _anywhere(rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11,42}}(?!{_A})", _iban),
+        "card": _from_anywhere(rf"[1-8][0-9]{{3}}(?:[ -]?[0-9]){{9,15}}{_NO_MORE}", _card, not_after=".+-"),
+        "imei": _either(
+            _anywhere(rf"(?=(?:01|35|49|86))[0-9]{{15}}{_NO_MORE}", _imei, not_after=".+-"),
+            _anywhere(rf"[0-9]{{2}}([ -])[0-9]{{6}}\1[0-9]{{6}}\1[0-9]{_NO_MORE}", _imei, not_after=".+-"),
+            _anywhere(rf"{_HANDSET_CONTEXT}(?P<v>{_IMEI_DIGITS}){_NO_MORE}", _imei),
+        ),
+        "ssn": _anywhere(rf"(?!000|666|9)[0-9]{{3}}-(?!00)[0-9]{{2}}-(?!0000)[0-9]{{4}}{_NO_MORE}", not_after=".+-"),
         "phone": _either(
-            _anywhere(r"(?<![\w+.])(?:\+|00)(?:[ .\-/]?(?:\([0-9]{1,5}\)|[0-9])){4,15}(?!\w)", _phone),
-            _anywhere(rf"(?<![\w+.])\([0-9]{{2,5}}\) ?[0-9]{{3,4}}{_GAP}[0-9]{{3,5}}(?!\w)", _phone),
-            _anywhere(r"(?<![\w+.-])[2-9][0-9]{2}([-. ])[0-9]{3}\1[0-9]{4}(?![\w-]|\.[0-9])", _phone),
-            _anywhere(rf"(?<![\w+.-])0[1-9][0-9]{{0,3}}(?:{_GAP}[0-9]{{2,4}}){{2,4}}(?![\w-]|\.[0-9])", _national),
+            _anywhere(
+                rf"(?:\+|00)(?=[ .\-/(]?[1-9])(?:[ .\-/]?(?:\([0-9]{{1,5}}\)|[0-9])){{4,15}}(?!{_A})",
+                _international,
+                not_after="+.",
+            ),
+            _anywhere(rf"\([0-9]{{2,5}}\) ?[0-9]{{3,4}}{_GAP}[0-9]{{3,5}}(?!{_A})", _phone, not_after="+."),
+            _anywhere(rf"[2-9][0-9]{{2}}([-. ])[0-9]{{3}}\1[0-9]{{4}}{_NO_MORE}", _phone, not_after=".+-"),
+            _anywhere(rf"0[1-9][0-9]{{0,3}}(?:{_GAP}[0-9]{{2,4}}){{2,4}}{_NO_MORE}", _national, not_after=".+-"),
         ),
         "path": _either(
-            _anywhere(rf"(?<![A-Za-z0-9])[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*", _unpunctuated),
-            _anywhere(rf"(?<![\\\w])\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*", _unpunctuated),
-            _anywhere(rf"(?<![\w/.:@~-])(?:~[\w.-]*|\.{{1,2}})?(?:/{_PART}+){{2,}}/?"),
-            _anywhere(rf"(?<![\w/.:@~-])~[\w.-]*(?:/{_PART}+)+/?"),
+            _anywhere(rf"[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*", _unpunctuated),
+            _anywhere(rf"\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*", _unpunctuated, not_after=r"\\"),
+            _anywhere(rf"(?<!{_W})(?:~[\w.-]*|\.{{1,2}})?(?:/{_PART}+){{2,}}/?", not_after="/.:@~-"),
+            _anywhere(rf"(?<!{_W})~[\w.-]*(?:/{_PART}+)+/?", not_after="/.:@~-"),
         ),
     }
 )
@@ -184,9 +306,45 @@ PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
 
 
 def find(text: str, name: Name) -> list[Span]:
-    """Where a pattern hits, from left to right, the longest of those that begin together, without overlaps."""
+    """Where a pattern hits, from left to right, the longest of those that begin together, without overlaps.
+
+    Spans are of the text as it was given: a hit goes with all combining marks of its characters.
+
+    >>> find("an jose\u0301@example.com", "email")
+    [(3, 20)]
+    """
+    seen, places = _seen(text)
     spans: list[Span] = []
-    for start, end in sorted(PATTERNS[name](text), key=lambda span: (span[0], -span[1])):
+    for start, end in sorted(PATTERNS[name](seen), key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1][1]:
             spans.append((start, end))
-    return spans
+    return spans if places is None else [(places[start], places[end]) for start, end in spans]
+
+
+def _seen(text: str) -> tuple[str, list[int] | None]:
+    """The text as patterns see it: one character for each with its marks; and where each of them begins in the given one.
+
+    Marks and invisible characters go with the character before them. None where nothing changes.
+    """
+    if _PLAIN.fullmatch(text):
+        return text, None
+    places = [place for place, char in enumerate(text) if place == 0 or not _is_mark(char)]
+    ends = [*places[1:], len(text)]
+    chars = [_char(text[start:end]) for start, end in zip(places, ends, strict=True)]
+    return "".join(chars), [*places, len(text)]
+
+
+def _char(cluster: str) -> str:
+    """One character that stands for a character with its marks."""
+    char = unicodedata.normalize("NFC", cluster)[0]
+    return chr(ord(char) - 0xFEE0) if "\uff01" <= char <= "\uff5e" else char
+
+
+def _is_mark(char: str) -> bool:
+    return char >= "\xad" and (unicodedata.category(char) in _MARKS or char in _JAMO)
+
+
+_PLAIN: Final = re.compile(r"[\x00-\xac\xae-\u02ff]*")
+_MARKS: Final = frozenset({"Mn", "Mc", "Me", "Cf"})
+_JAMO: Final = frozenset(map(chr, range(0x1161, 0x1200)))
+"""Vowels and final consonants of decomposed Korean."""

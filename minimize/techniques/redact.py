@@ -9,20 +9,22 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
-from minimize.techniques.patterns import PATTERNS, Name, find
+from minimize.techniques.patterns import PATTERNS, Name, Span, find
 
 ALL: tuple[Name, ...] = tuple(PATTERNS)
 PLACE = "…"
-Piece = tuple[bool, str]
-"""Whether it is a mark, and the text."""
+MOST = 8
+"""Passes over a text: nothing but a text made for it takes more."""
 
 
 class Redact(Technique):
-    """A mark in place of each e-mail address, phone number, IP or MAC address … that a pattern finds in a text.
+    """A mark in place of each e-mail address, phone number, card, token … that a pattern finds in a text.
 
-    Takes text, gives text. `mark` is written for each hit, with the pattern's name for its `…`. Null stays null. What no
-    pattern finds stays (names, places, stories), so it leaves the value guessable and free text identified.
-    Source: RFC 5322, RFC 3986, ISO/IEC 7812-1 (Luhn), ISO 13616 (IBAN), E.164, RFC 9562 (UUID), 3GPP TS 23.003 (IMEI).
+    Takes text, gives text, in whatever form of Unicode it is; what is not found stays as it is. `mark` is written for each
+    hit, with the pattern's name for its `…`. Null stays null. What no pattern finds stays (names, places, stories), so it
+    leaves the value guessable and free text identified.
+    Source: RFC 5322, RFC 3986, ISO/IEC 7812-1 (Luhn), ISO 13616 (IBAN), E.164, RFC 9562 (UUID), 3GPP TS 23.003 (IMEI),
+    RFC 7468 (PEM), RFC 7519 (JWT), the rules of the Social Security Administration, key forms that cloud providers publish.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -50,25 +52,45 @@ class Redact(Technique):
         return each_distinct(values, self.redacted, pa.string())
 
     def redacted(self, text: str) -> str:
-        """One text with marks: pass after pass, until nothing is found between them."""
-        pieces: list[Piece] = [(False, text)]
-        count = 0
-        while len(pieces) != count:
-            count = len(pieces)
-            for name in ALL:
-                if name in self.patterns:
-                    pieces = [part for piece in pieces for part in self._cut(piece, name)]
-        return "".join(text for _, text in pieces)
-
-    def _cut(self, piece: Piece, name: Name) -> Iterator[Piece]:
-        """A piece of plain text, cut where the pattern hits; a mark as it is."""
-        is_mark, text = piece
-        last = 0
-        for start, end in () if is_mark else find(text, name):
-            yield False, text[last:start]
-            yield True, self.mark.replace(PLACE, name)
+        """One text with marks."""
+        pieces, last = [], 0
+        for name, start, end in spans(text, self.patterns):
+            pieces += [text[last:start], self.mark.replace(PLACE, name)]
             last = end
-        yield is_mark, text[last:]
+        return "".join([*pieces, text[last:]])
+
+
+def spans(text: str, patterns: Collection[Name] = ALL) -> list[tuple[Name, int, int]]:
+    """What is found in a text, in order, without overlaps: pass after pass, until nothing is found between the hits.
+
+    After MOST passes the whole of what lies between two hits counts as one.
+    """
+    found: list[tuple[Name, int, int]] = []
+    between: list[Span] = [(0, len(text))]
+    for passes in range(MOST):
+        count = len(found)
+        for name in ALL:
+            if name in patterns:
+                between = [rest for span in between for rest in _cut(text, span, name, found, whole=passes == MOST - 1)]
+        if len(found) == count:
+            break
+    return sorted(found, key=lambda hit: hit[1])
+
+
+def _cut(text: str, span: Span, name: Name, found: list[tuple[Name, int, int]], *, whole: bool) -> Iterator[Span]:
+    """What is left of a part of the text between the hits of a pattern; nothing of it if `whole`, and there is a hit."""
+    begin, last = span[0], span[0]
+    hits = find(text[span[0] : span[1]], name)
+    if hits and whole:
+        found.append((name, *span))
+        return
+    for start, end in hits:
+        found.append((name, begin + start, begin + end))
+        if last < begin + start:
+            yield last, begin + start
+        last = begin + end
+    if last < span[1]:
+        yield last, span[1]
 
 
 def hits(text: str, patterns: Collection[Name] = ALL) -> bool:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import time
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from minimize.techniques.patterns import is_iban, is_luhn
-from minimize.techniques.redact import ALL, Redact, hits
+from minimize.techniques.redact import ALL, Redact, hits, spans
 
 Run = Callable[..., list[Any]]
 
@@ -26,6 +29,11 @@ FOUND = {
              "~/notes", "/Users/ann/Library", "../ann/secret/file"],
     "card": ["4111111111111111", "4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "6011111111111117",
              "4222222222222"],
+    "ssn": ["123-45-6789", "078-05-1120", "899-99-9999"],
+    "private_key": ["-----BEGIN PRIVATE KEY-----\nMIIEvQ==\n-----END PRIVATE KEY-----",
+                    "-----BEGIN OPENSSH PRIVATE KEY-----\r\nb3BlbnNz\r\n-----END OPENSSH PRIVATE KEY-----"],
+    "token": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "AKIA" + "IOSFODNN7EXAMPLE", "ghp_" + "a1" * 18,
+              "sk_live_" + "a1" * 12, "xoxb-" + "123456789012-abcdef", "AIza" + "x1" * 17 + "y"],
     "iban": ["GB82WEST12345698765432", "GB82 WEST 1234 5698 7654 32", "DE89370400440532013000",
              "FR7630006000011234567890189", "NO9386011117947"],
 }  # fmt: skip
@@ -35,11 +43,15 @@ LEFT = {
               "error 404", "16:30", "1,234,567", "20261125"],
     "ip": ["10.0.19045.3803", "12:30:45", "1.2.3", "203.0.113.256", "std::vector", "1.2.3.4.5", "::"],
     "mac": ["02:00:00:00:00", "02:00:00:00:00:00:00", "02:00:00:00:00:0g", "20-26-11-25"],
-    "imei": ["353626070676776", "3536260706767", "3536260706767751", "1.353626070676775"],
+    "imei": ["173261234567892", "353626070676776", "3536260706767", "3536260706767751", "1.353626070676775"],
     "uuid": ["b66bc706-ffff-7437-0340", "b66bc706-ffff-7437-0340-0328195027730", "b66bc706ffff74370340032819502773"],
     "url": ["example.com", "http:", "a://", "key: value", "c:/x"],
     "path": ["and/or", "24/7", "1/2/3", "/etc", "km/h", "a / b", "\\n", "N/A"],
-    "card": ["4111111111111112", "353626070676775", "411111111111", "10.4111111111111111", "0000000000000000"],
+    "ssn": ["000-12-3456", "666-12-3456", "900-12-3456", "123-00-4567", "123-45-0000", "1123-45-6789", "123-45-67890"],
+    "private_key": ["-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----", "BEGIN PRIVATE KEY", "private key"],
+    "token": ["eyJhbGci", "AKIABARA", "ghp_documentation", "sk_test_helper_function_name", "xoxb-notes", "AIza-fix"],
+    "card": ["1732612345670", "1732612345678902", "9123456789012342", "4111111111111112",
+             "353626070676775", "411111111111", "10.4111111111111111", "0000000000000000"],
     "iban": ["GB82WEST12345698765431", "GB82", "XX00", "DE8937040044053201300012345678901234567890"],
 }  # fmt: skip
 
@@ -89,6 +101,84 @@ def test_the_mark_can_be_another(run: Run) -> None:
 
 def test_what_comes_to_light_between_marks_is_found_too(run: Run) -> None:
     assert run(Redact(), ["ann@example.com+33612345678"]) == ["[email][phone]"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "josé.peña@example.com",
+        "zażółć@perù.example",
+        "https://example.com/réinitialiser",
+        "/home/jürgen/données",
+        "रवि@उदाहरण.example",
+    ],
+)
+def test_nothing_of_a_value_stays_in_either_form_of_unicode(run: Run, text: str, form: Any) -> None:
+    around = unicodedata.normalize(form, "Café Ångström: {} – déjà vu")
+    assert run(Redact(), [around.format(unicodedata.normalize(form, text))])[0].count("[") == 1
+    [marked] = run(Redact(), [around.format(unicodedata.normalize(form, text))])
+    assert re.sub(r"\[\w+\]", "{}", marked) == around
+
+
+def test_text_outside_of_hits_keeps_its_form(run: Run) -> None:
+    text = unicodedata.normalize("NFD", "Dvořák … ｆｕｌｌ")
+    assert run(Redact(), [text]) == [text]
+
+
+def test_full_width_and_invisible_characters_hide_nothing(run: Run) -> None:
+    assert run(Redact(), ["＋３３６１２３４５６７８", "ann@exam\u200bple.com", "an\u00adn@example.com"]) == [
+        "[phone]",
+        "[email]",
+        "[email]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "most"),
+    [(1_732_612_345_678, 7_919, 0), (1_732_612_345_678_901, 7_919, 0), (10**14, 449_999_993_111, 20)],
+)
+def test_times_and_counters_are_no_cards_and_no_imeis(run: Run, first: int, step: int, most: int) -> None:
+    """Times in milliseconds and microseconds since 1970; 2,000 numbers over all of 15 digits, of which 200 have a check digit."""
+    numbers = [f"value {first + step * number} here" for number in range(2000)]
+    assert sum("[" in marked for marked in run(Redact(), numbers)) <= most
+
+
+@pytest.mark.parametrize(
+    "text", ["IMEI 440123456789013", "imei: 440123456789013", "handset 440123456789013", "44-012345-678901-3"]
+)
+def test_an_imei_of_a_rare_range_is_found_by_context_or_form(run: Run, text: str) -> None:
+    assert "[imei]" in run(Redact(), [text])[0]
+    assert run(Redact(), ["job 440123456789013"]) == ["job 440123456789013"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "Authorization: Bearer abcdefghij0123456789",
+     'AccountKey=' + "Ab1+" * 22 + "=="],
+)  # fmt: skip
+def test_of_a_secret_found_by_its_context_the_context_stays(run: Run, text: str) -> None:
+    assert run(Redact(), [text]) == [re.split("(?<=[= ])(?=[A-Za-z0-9+/]{16})", text)[0] + "[token]"]
+
+
+HOSTILE = [
+    "+3361234567", "漢字", "a@", "a.b.", "/a", "1", "1-", ":", "c:/ ", "e\u0301", "-----BEGIN PRIVATE KEY-----",
+    "eyJabcdefghijk.", "account_key=", "imei ", "https://x(", "ann@example.com+33612345678", "~", "\\\\a\\",
+    "192.0.2.1+33612345678/a/b", "bearer ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_a_hostile_text_takes_time_in_proportion(part: str) -> None:
+    """A quadratic pattern takes minutes for such a text; these take a fraction of a second."""
+    text = (part * 30_000)[:30_000] + ")" * 1000
+    before = time.process_time()
+    spans(text)
+    assert time.process_time() - before < 20
+
+
+def test_what_is_found_only_between_hits_again_and_again_goes_whole() -> None:
+    assert not hits(Redact(mark=" ").redacted("+33612345678.1/" * 200 + "x"))
 
 
 def test_names_are_told_from_values() -> None:
