@@ -7,6 +7,7 @@ round. It does nothing that a power cut could not do, and nothing at all where t
     SYNC_POINTS    before and after each fsync, by what is brought to the disk
     LEDGER_POINTS  what is done within a transaction of the ledger, and before and after it is kept
     OTHER_POINTS   steps that not every publication has: files that are kept, files that other processes wrote
+    MIGRATION_POINTS  steps of a ledger's migration to a newer version
     OBJECT_POINTS  steps of a publication in an object store that one on disk does not have
 """
 
@@ -58,8 +59,11 @@ OTHER_POINTS: Final = (
     "clean.intent",
     "back.between",
 )
+MIGRATION_POINTS: Final = ("migration.copied", "migration.done")
 OBJECT_POINTS: Final = ("swap.unmarked", "swap.copied", "swap.deleted")
-POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *OBJECT_POINTS))
+POINTS: Final = frozenset(
+    (*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *MIGRATION_POINTS, *OBJECT_POINTS)
+)
 
 
 def fail_point(name: str, turn: int | None = None) -> None:

@@ -1,14 +1,15 @@
-"""The ready-made schedules are what their schedulers can read, and call a command that there is."""
+"""The ready-made schedules are what their schedulers can read, and each runs the whole night on a fresh machine."""
 
 from __future__ import annotations
 
 import ast
-import re
+import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,29 @@ import pytest
 from cronsim import CronSim
 from ruamel.yaml import YAML
 
-from minimize.cli.main import VERBS
+from tests.project import events, new_project
 
-FOLDER = Path(__file__).parents[1] / "docs" / "schedules"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "schedules"
 DAG = ast.parse((FOLDER / "airflow_dag.py").read_text())
+NIGHT = (
+    "run",
+    "expire",
+    "consent expire",
+    "access expire",
+    "share recall request",
+    "audit truncate",
+    "verify",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a scheduler does: a command of a shell, in a folder, with an environment."""
+
+    command: str
+    folder: str
+    environment: dict[str, str]
 
 
 def cronjob() -> Any:
@@ -44,34 +64,122 @@ def keyword(name: str) -> Iterator[ast.expr]:
     return (each.value for call in calls for each in call.keywords if each.arg == name)
 
 
-def commands() -> dict[str, str]:
-    unit = (FOLDER / "minimize.service").read_text()
-    dag = [ast.literal_eval(value) for value in keyword("bash_command")]
-    return {
-        "minimize.service": unit.partition("ExecStart=")[2].partition("\n")[0],
-        "crontab": crontab()[5],
-        "cronjob.yaml": shlex.join(pod()["containers"][0]["command"]),
-        "airflow_dag.py": dag[0],
-        "airflow_dag.py, then": dag[1],
-    }
+def from_cron() -> Job:
+    lines = (FOLDER / "crontab").read_text().splitlines()
+    named = (line.partition("=") for line in lines if line[:1].isupper())
+    return Job(crontab()[5], "/", {name: value for name, _, value in named})
 
 
-@pytest.mark.parametrize("place", commands())
-def test_each_calls_a_command_that_there_is_with_options_that_it_has(place: str) -> None:
-    words = shlex.split(commands()[place])
-    words = words[next(index for index, word in enumerate(words) if word.rpartition("/")[2] == "minimize") + 1 :]
-    assert words[0] in VERBS
-    said = subprocess.run(
-        [sys.executable, "-m", "minimize", words[0], "--help"], capture_output=True, text=True, check=True
+def from_systemd() -> Job:
+    lines = [line.partition("=") for line in (FOLDER / "minimize.service").read_text().splitlines()]
+    said = {name: value for name, _, value in lines}
+    named = (value.partition("=") for name, _, value in lines if name == "Environment")
+    return Job(said["ExecStart"], said["WorkingDirectory"], {name: value for name, _, value in named})
+
+
+def from_airflow() -> Job:
+    (command,), (folder,), (environment,) = (
+        [ast.literal_eval(each) for each in keyword(name)] for name in ("bash_command", "cwd", "env")
     )
-    assert all(word in said.stdout for word in words if word.startswith("--"))
+    assert not command.endswith(".sh"), "Airflow takes it for a template's file"
+    return Job(command, folder, environment)
+
+
+def from_kubernetes() -> Job:
+    (container,) = pod()["containers"]
+    ledger = {"MINIMIZE_LEDGER": "/srv/telemetry/ledger.db"}  # a secret holds the URL of a server
+    named = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    return Job(shlex.join(container["command"]), container["workingDir"], named | ledger)
+
+
+JOBS = {
+    "crontab": from_cron,
+    "minimize.service": from_systemd,
+    "airflow_dag.py": from_airflow,
+    "cronjob.yaml": from_kubernetes,
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A fresh machine: minimize is installed, there are a project and a keyring, and nothing was ever run."""
+
+    root: Path
+
+    @classmethod
+    def fresh(cls, root: Path, command: str) -> Machine:
+        """With a shell command that gets what `minimize` is called with."""
+        binaries, project = root / "opt/minimize/bin", root / "srv/telemetry"
+        for folder in (binaries, project / "pipelines/device_telemetry", root / "etc/minimize", root / "run/keys"):
+            folder.mkdir(parents=True)
+        (binaries / "minimize").write_text(f'#!/bin/sh\necho "$@" >> {root}/calls\n{command}\n')
+        (binaries / "minimize").chmod(0o755)
+        for place in (binaries, project):
+            shutil.copy(FOLDER / "nightly.sh", place)
+        return cls(root)
+
+    def with_project(self) -> None:
+        """Writes a pipeline with data, a folder of recipients and a keyring."""
+        project = new_project(self.root / "srv/telemetry/pipelines/device_telemetry", lasting=True)
+        project.pipeline(output="../../out/device_telemetry")
+        project.records(events(40))
+        (self.root / "srv/telemetry/recipients").mkdir()
+        for place in ("etc/minimize/keys", "run/keys/keyring"):
+            shutil.copy(project.keys, self.root / place)
+
+    def runs(self, job: Job) -> subprocess.CompletedProcess[str]:
+        """Does what a scheduler would, once."""
+        found = {"PATH": f"{self.root}/opt/minimize/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        given = found | {name: self._here(value) for name, value in job.environment.items()}
+        asked, folder = self._here(job.command), self._here(job.folder)
+        return subprocess.run(["sh", "-c", asked], cwd=folder, env=given, capture_output=True, text=True, check=False)
+
+    @property
+    def calls(self) -> list[str]:
+        """What minimize was called with, by what is done."""
+        said = (self.root / "calls").read_text().splitlines()
+        return [next((step for step in NIGHT if f"{call} ".startswith(f"{step} ")), call) for call in said]
+
+    def _here(self, text: str) -> str:
+        for place in ("/opt/minimize", "/srv/telemetry", "/etc/minimize", "/run/keys"):
+            text = text.replace(place, f"{self.root}{place}")
+        return text
+
+
+@pytest.mark.parametrize("schedule", JOBS)
+def test_each_schedule_does_every_step_of_a_night_in_a_fresh_folder(tmp_path: Path, schedule: str) -> None:
+    machine = Machine.fresh(tmp_path, "exit 0")
+    done = machine.runs(JOBS[schedule]())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.calls == list(NIGHT)
+
+
+@pytest.mark.parametrize("schedule", JOBS)
+def test_each_schedule_fails_if_a_step_does(tmp_path: Path, schedule: str) -> None:
+    machine = Machine.fresh(tmp_path, '[ "$1" != verify ]')
+    assert machine.runs(JOBS[schedule]()).returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", JOBS)
+def test_each_schedule_runs_a_whole_night_on_a_fresh_machine(tmp_path: Path, schedule: str) -> None:
+    machine = Machine.fresh(tmp_path, f'exec {sys.executable} -m minimize "$@"')
+    machine.with_project()
+    done = machine.runs(JOBS[schedule]())
+    assert done.returncode == 0, done.stderr
+    assert machine.calls == list(NIGHT)
+    telemetry = tmp_path / "srv/telemetry"
+    assert list((telemetry / "out/device_telemetry/records").rglob("*.parquet"))
+    assert (telemetry / "ledger.db").is_file()
+    assert len(list((telemetry / "recalls").glob("*.json"))) == 1
+    if schedule == "crontab":  # cron sends mail for what is printed
+        assert (done.stdout, done.stderr) == ("", "")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 def test_systemd_takes_unit_and_timer(tmp_path: Path) -> None:
-    installed = (
-        (FOLDER / "minimize.service").read_text().replace("/opt/minimize/bin/minimize", shutil.which("true") or "")
-    )
+    script = "/opt/minimize/bin/nightly.sh"
+    installed = (FOLDER / "minimize.service").read_text().replace(script, str(FOLDER / "nightly.sh"))
     (tmp_path / "minimize.service").write_text(installed)
     shutil.copy(FOLDER / "minimize.timer", tmp_path)
     files = [tmp_path / "minimize.service", tmp_path / "minimize.timer"]
@@ -81,9 +189,19 @@ def test_systemd_takes_unit_and_timer(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_cron_calls_it_once_a_night() -> None:
-    calls = CronSim(" ".join(crontab()[:5]), datetime(2026, 11, 25, tzinfo=UTC))
-    assert [f"{next(calls):%d %H:%M}" for _ in range(2)] == ["25 02:30", "26 02:30"]
+def test_systemd_needs_no_folder_that_only_a_first_night_makes() -> None:
+    (paths,) = (
+        line.partition("=")[2]
+        for line in (FOLDER / "minimize.service").read_text().splitlines()
+        if line.startswith("ReadWritePaths=")
+    )
+    assert paths == from_systemd().folder
+
+
+def test_cron_and_kubernetes_call_it_once_a_night() -> None:
+    for each in (" ".join(crontab()[:5]), cronjob()["spec"]["schedule"]):
+        calls = CronSim(each, datetime(2026, 11, 25, tzinfo=UTC))
+        assert [f"{next(calls):%d %H:%M}" for _ in range(2)] == ["25 02:30", "26 02:30"]
 
 
 def test_kubernetes_takes_the_cronjob() -> None:
@@ -101,6 +219,12 @@ def test_no_schedule_runs_as_root_or_beside_itself() -> None:
     assert cronjob()["spec"]["concurrencyPolicy"] == "Forbid"
     assert [ast.literal_eval(value) for value in keyword("max_active_runs")] == [1]
     assert "\nUser=" in (FOLDER / "minimize.service").read_text()
+    assert "flock -n " in crontab()[5]
+
+
+def test_every_schedule_names_the_same_ledger() -> None:
+    assert {JOBS[name]().environment["MINIMIZE_LEDGER"] for name in JOBS} == {"/srv/telemetry/ledger.db"}
+    assert "MINIMIZE_LEDGER" in {each["name"] for each in pod()["containers"][0]["env"]}
 
 
 def test_the_dag_only_shells_out() -> None:
@@ -112,16 +236,3 @@ def test_the_dag_only_shells_out() -> None:
 def test_the_page_names_every_file() -> None:
     page = (FOLDER / "README.md").read_text()
     assert [path.name for path in FOLDER.iterdir() if f"`{path.name}`" not in page and path.name != "README.md"] == []
-
-
-KEYED = [path.name for path in sorted(FOLDER.iterdir()) if path.suffix != ".md" and "MINIMIZE_KEYS" in path.read_text()]
-
-
-@pytest.mark.parametrize("name", KEYED)
-def test_every_schedule_names_the_ledger(name: str) -> None:
-    assert "MINIMIZE_LEDGER" in (FOLDER / name).read_text()
-
-
-def test_those_on_one_machine_name_one_ledger() -> None:
-    found = {name for path in FOLDER.iterdir() for name in re.findall(r"[\w/.-]*ledger\.db", path.read_text())}
-    assert found == {"/srv/telemetry/ledger/ledger.db"}

@@ -1,105 +1,103 @@
-"""What a sender does every night beside its runs: one script, called by the same schedulers."""
+"""The script that the schedules call: every step of a night, with options that there are, and the exit code that counts."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import kubernetes_validate
 import pytest
 from click.testing import CliRunner
-from cronsim import CronSim
-from ruamel.yaml import YAML
 
-from minimize.cli import access, audit, share
+from minimize.cli import access, audit, consent, expire, run, share, verify
 from tests.governance.sharing.sender import Sender
 
-FOLDER = Path(__file__).parents[1] / "docs" / "schedules"
-SCRIPT = FOLDER / "nightly.sh"
-STEPS = [["access", "expire"], ["share", "recall", "request"], ["audit", "truncate"]]
+SCRIPT = Path(__file__).parents[1] / "docs" / "schedules" / "nightly.sh"
+STEPS = {
+    "run": run.command,
+    "expire": expire.command,
+    "consent expire": consent.command,
+    "access expire": access.command,
+    "share recall request": share.command,
+    "audit truncate": audit.command,
+    "verify": verify.command,
+}
 
 
-NOUNS = {"access": access.command, "share": share.command, "audit": audit.command}
-
-
-def ran(folder: Path, body: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def ran(folder: Path, body: str, *places: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The script, with something else in the place of minimize."""
     fake = folder / "minimize"
     fake.write_text(f"#!/bin/sh\n{body}\n")
     fake.chmod(0o755)
     given = {**os.environ, "MINIMIZE": str(fake), **environment}
-    return subprocess.run(["sh", SCRIPT], cwd=folder, env=given, capture_output=True, text=True, check=False)
-
-
-def cronjob() -> Any:
-    return YAML(typ="safe").load(FOLDER / "nightly.cronjob.yaml")
+    asked = places or ("pipelines/a", "out/a")
+    return subprocess.run(["sh", SCRIPT, *asked], cwd=folder, env=given, capture_output=True, text=True, check=False)
 
 
 def test_it_does_each_step_with_options_that_there_are(tmp_path: Path) -> None:
-    assert ran(tmp_path, 'echo "$@"').returncode == 0
-    calls = [shlex.split(line) for line in ran(tmp_path, 'echo "$@"').stdout.splitlines()]
-    assert [call[: len(step)] for call, step in zip(calls, STEPS, strict=True)] == STEPS
-    for call, step in zip(calls, STEPS, strict=True):
-        said = CliRunner().invoke(NOUNS[step[0]], [*step[1:], "--help"]).output
-        assert all(word in said for word in call if word.startswith("--"))
+    done = ran(tmp_path, 'echo "$@"', QUIET="1")
+    assert done.returncode == 0
+    calls = done.stdout.splitlines()
+    assert [next(step for step in STEPS if call.startswith(step)) for call in calls] == list(STEPS)
+    for call, (step, command) in zip(calls, STEPS.items(), strict=True):
+        said = CliRunner().invoke(command, [*step.split()[1:], "--help"]).output
+        assert all(word in said for word in shlex.split(call) if word.startswith("--"))
 
 
-def test_it_goes_on_where_one_step_fails_and_fails_then(tmp_path: Path) -> None:
-    done = ran(tmp_path, 'echo "$1"; [ "$1" != access ] || exit 3')
-    assert (done.returncode, done.stdout.split()) == (3, ["access", "share", "audit"])
+def test_it_asks_for_quiet_only_if_told_to(tmp_path: Path) -> None:
+    assert "--quiet" not in ran(tmp_path, 'echo "$@"').stdout
+    assert ran(tmp_path, 'echo "$@"', QUIET="1").stdout.count("--quiet") == len(STEPS)
+
+
+def test_several_pipelines_are_run_first_and_verified_last(tmp_path: Path) -> None:
+    said = ran(tmp_path, 'echo "$1 $2"', "pipelines/a", "out/a", "pipelines/b", "out/b").stdout.splitlines()
+    assert said[:4] == ["run pipelines/a", "expire out/a", "run pipelines/b", "expire out/b"]
+    assert said[-2:] == ["verify out/a", "verify out/b"]
+
+
+@pytest.mark.parametrize("places", [("pipelines/a",), ("pipelines/a", "out/a", "pipelines/b")])
+def test_a_pipeline_without_its_output_is_refused(tmp_path: Path, places: tuple[str, ...]) -> None:
+    done = ran(tmp_path, 'echo "$@"', *places)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [
+        ({"access": 3}, 3),
+        ({"run": 4}, 4),
+        ({"run": 4, "verify": 1}, 1),
+        ({"run": 1, "consent": 3}, 3),
+        ({"run": 2, "consent": 3, "verify": 1}, 2),
+        ({"expire": 137}, 137),
+    ],
+)
+def test_it_goes_on_where_a_step_fails_and_exits_with_the_code_that_counts(
+    tmp_path: Path, codes: dict[str, int], code: int
+) -> None:
+    cases = " ".join(f"{word}) exit {each} ;;" for word, each in codes.items())
+    done = ran(tmp_path, f'echo "$1"; case $1 in {cases} esac')
+    assert done.returncode == code
+    assert done.stdout.split() == [step.split()[0] for step in STEPS]
 
 
 @pytest.mark.slow
-def test_a_house_can_do_it_twice_on_two_nights(tmp_path: Path) -> None:
+def test_an_organization_that_shares_can_do_it_twice_on_one_day(tmp_path: Path) -> None:
     shop = Sender(tmp_path).agree("north")
     shop.share()
     (tmp_path / "recipients").mkdir()
     here = str(Path(__file__).parents[1])
     places = {"MINIMIZE_KEYS": str(shop.keys.path), "MINIMIZE_LEDGER": str(shop.ledger), "PYTHONPATH": here}
-    for night in ("a", "b"):
-        done = ran(tmp_path, f'exec {sys.executable} -m minimize "$@"', RECALLS=night, **places)
-        assert (done.returncode, done.stderr) == (0, "")
-        (found,) = (tmp_path / night).glob("*.json")
-        assert isinstance(json.loads(found.read_text()), list)
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
-def test_systemd_takes_unit_and_timer(tmp_path: Path) -> None:
-    unit = (FOLDER / "nightly.service").read_text()
-    (tmp_path / "nightly.service").write_text(unit.replace("/opt/minimize/bin/nightly.sh", str(SCRIPT)))
-    shutil.copy(FOLDER / "nightly.timer", tmp_path)
-    files = [tmp_path / "nightly.service", tmp_path / "nightly.timer"]
-    said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *files], capture_output=True, text=True, check=False
+    house_wide = (
+        f'case $1 in run|verify) exit 0 ;; esac; [ "$1" != expire ] || exit 0; exec {sys.executable} -m minimize "$@"'
     )
-    assert (said.returncode, said.stderr) == (0, "")
-
-
-def test_cron_and_kubernetes_call_it_once_a_night() -> None:
-    (line,) = (each for each in (FOLDER / "nightly.crontab").read_text().splitlines() if each[:1].isdigit())
-    times = [" ".join(line.split()[:5]), cronjob()["spec"]["schedule"]]
-    for each in times:
-        calls = CronSim(each, datetime(2026, 11, 25, tzinfo=UTC))
-        assert [f"{next(calls):%d %H:%M}" for _ in range(2)] == ["25 04:30", "26 04:30"]
-    assert line.endswith("nightly.sh")
-
-
-def test_kubernetes_takes_the_cronjob() -> None:
-    kubernetes_validate.validate(cronjob(), "1.31", strict=True)
-    (container,) = cronjob()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    assert container["command"][-1].endswith("nightly.sh")
-
-
-def test_the_dag_calls_it_and_only_shells_out() -> None:
-    tree = ast.parse((FOLDER / "nightly_dag.py").read_text())
-    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported == {"datetime", "airflow", "airflow.operators.bash"}
-    assert "/opt/minimize/bin/nightly.sh " in {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    for _ in range(2):
+        done = ran(tmp_path, house_wide, RECALLS="lists", **places)
+        assert (done.returncode, done.stderr) == (0, "")
+        subprocess.run(["sleep", "1.1"], check=True)  # a list is named after its second
+    lists = [json.loads(path.read_text()) for path in (tmp_path / "lists").glob("*.json")]
+    assert [type(each) for each in lists] == [list, list]

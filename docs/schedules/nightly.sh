@@ -1,14 +1,43 @@
 #!/bin/sh
-# What a house does every night beside its runs, whatever becomes of the step before; fails where one of them did.
-# Grants that ran out are written down, recipients' recalls that fell due are requested (the list is what they are to be told),
-# and the audit log lets go what is past its year.
+# The whole night of one or more pipelines: nightly.sh PIPELINE OUTPUT [PIPELINE OUTPUT ...]
+# A step that fails does not stop the others. Exits with the first of 2, 3, 1 and 4 that a step exited with, else with 0.
+#
+#   MINIMIZE   the command (minimize, in the folder of this script)
+#   RECALLS    the folder for what recipients are to be told to delete (recalls)
+#   QUIET      if set, steps that go well print nothing
 set -u
-worst=0
-note() { code=$?; [ "$code" -le "$worst" ] || worst=$code; }
-minimize=${MINIMIZE:-/opt/minimize/bin/minimize}
+minimize=${MINIMIZE:-$(dirname "$0")/minimize}
 recalls=${RECALLS:-recalls}
-mkdir -p "$recalls" || note
-"$minimize" access expire || note
-"$minimize" share recall request --to "$recalls/$(date -u +%Y-%m-%d).json" || note
-"$minimize" audit truncate --yes || note
+quiet=${QUIET:+--quiet}
+worst=0
+
+rank() { case $1 in 0) echo 0 ;; 4) echo 1 ;; 1) echo 2 ;; 3) echo 3 ;; *) echo 4 ;; esac; }
+step() {
+    "$@" ${quiet:+"$quiet"}
+    code=$?
+    [ "$(rank "$code")" -le "$(rank "$worst")" ] || worst=$code
+}
+
+if [ $# -eq 0 ] || [ $(($# % 2)) -ne 0 ]; then
+    echo "usage: nightly.sh PIPELINE OUTPUT [PIPELINE OUTPUT ...]" >&2
+    exit 2
+fi
+mkdir -p "$recalls" || worst=2
+
+every() { # for each pipeline: runs what is pending, then removes what is past its retention
+    while [ $# -gt 0 ]; do
+        step "$minimize" run "$1" --pending
+        step "$minimize" expire "$2" --yes
+        shift 2
+    done
+}
+every "$@"
+step "$minimize" consent expire
+step "$minimize" access expire
+step "$minimize" share recall request --to "$recalls/$(date -u +%Y-%m-%dT%H%M%SZ).json"
+step "$minimize" audit truncate --yes
+while [ $# -gt 0 ]; do
+    step "$minimize" verify "$2"
+    shift 2
+done
 exit "$worst"

@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.ledger.address import Address
+from minimize.ledger.backup import migrating, recover
 from minimize.ledger.engine import WRITES, engine_of, exclusive
 from minimize.ledger.failures import failure, is_lost
 from minimize.ledger.file import Seen, check_file, make_file, same_file, seen
-from minimize.ledger.migrations import is_current, upgrade, version_of
+from minimize.ledger.migrations import NONE, is_current, upgrade, version_of
 
 T = TypeVar("T")
 PATIENCE_S: Final = 15.0
@@ -97,6 +98,7 @@ def open_ledger(address: Address, *, create: bool = False, patience: float = PAT
     Raises LedgerError: missing, damaged, locked, read-only, out of reach, open to others, or too new.
     """
     if address.path is not None:
+        recover(address.path)
         if create and not os.path.lexists(address.path):
             make_file(address.path, lambda path: _made(Address(path), patience))
         check_file(address)
@@ -115,13 +117,22 @@ def _made(address: Address, patience: float) -> None:
 
 
 def _bring_up(ledger: Ledger) -> None:
-    place = str(ledger.address)
-    if not is_current(ledger.read(version_of), place):
-        ledger.write(lambda connection: _stepped(connection, place))
+    place, path = str(ledger.address), ledger.address.path
+    version = ledger.read(version_of)
+    if is_current(version, place):
+        return
+    if path is None or version == NONE:
+        ledger.write(lambda connection: _stepped(connection, place, lambda _, work: work()))
+        return
+    with migrating(path) as migrate:
+        try:
+            ledger.write(lambda connection: _stepped(connection, place, migrate))
+        finally:
+            ledger.close()
 
 
-def _stepped(connection: Connection, place: str) -> None:
+def _stepped(connection: Connection, place: str, migrate: Callable[[Connection, Callable[[], None]], None]) -> None:
     """Another process may have been faster: what is to be done is seen once others are kept out."""
     exclusive(connection)
     if not is_current(version_of(connection), place):
-        upgrade(connection)
+        migrate(connection, lambda: upgrade(connection))

@@ -13,7 +13,17 @@ from tests.faults.child import Fault, ended
 from tests.faults.versions import Versions
 from tests.io.publishing import NOW, check_whole, dies_at, new, old, recovered, snapshot
 
-ELSEWHERE = ("sync.copy", "sync.keyring", "sync.ledger", "sync.identity", "keep", "adopt", "back", "begin.before")
+ELSEWHERE = (
+    "sync.copy",
+    "sync.keyring",
+    "sync.ledger",
+    "sync.identity",
+    "keep",
+    "adopt",
+    "back",
+    "begin.before",
+    "migration",
+)
 """What a run over an output that stands does not come to (or that is tried below by itself)."""
 IN_BUCKETS = OBJECT_POINTS
 """What `tests/job/test_bucket_kills.py` tries."""
