@@ -17,7 +17,7 @@ from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import STORES, azurite, bucket_of, google
 from tests.hypothesis_profiles import load_profile
 from tests.postgres import Server, server
-from tests.project import Builds
+from tests.project import Builds, Project, enter, new_project
 from tests.world import World, build_world
 
 load_profile()
@@ -136,6 +136,13 @@ def ledger_in(folder: Path) -> Iterator[None]:
 def _builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
     """Folders that are built once per session and copied for each test."""
     return Builds(tmp_path_factory.mktemp("builds"))
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A new project without data in the current folder; runs that name no ledger use the one of the session."""
+    enter(tmp_path, monkeypatch, keep=["MINIMIZE_LEDGER"])
+    return new_project(tmp_path)
 
 
 @pytest.fixture(scope="session", name="shared_world")

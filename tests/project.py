@@ -204,7 +204,9 @@ class Project:
         return not any("retention" in each for each in (policy, *(policy.get("features") or {}).values()))
 
     def rows(self, name: str = "records", output: Any = None, **options: Any) -> list[dict[str, Any]]:
-        """The published rows of an output, sorted."""
+        """The published rows of an output, sorted; none if it has no file."""
+        if not minimize.files(output or self.out, name):
+            return []
         found = minimize.read(output or self.out, name, **options).to_pylist()
         return sorted(found, key=lambda row: sorted((key, str(value)) for key, value in row.items()))
 
@@ -349,7 +351,12 @@ def copy_outputs(original: Path, folder: Path) -> None:
 def clean_environment(folder: Path) -> Iterator[pytest.MonkeyPatch]:
     """Works in a folder, with no environment variable of the program set."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("MINIMIZE_")]:
-            patch.delenv(name)
-        patch.chdir(folder)
+        enter(folder, patch)
         yield patch
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch, *, keep: Iterable[str] = ()) -> None:
+    """Works in a folder from now on, with no environment variable of the program set but those to keep."""
+    for name in [name for name in os.environ if name.startswith("MINIMIZE_") and name not in keep]:
+        patch.delenv(name)
+    patch.chdir(folder)

@@ -40,6 +40,7 @@ INCIDENT = "INC-7"
 TENANTS = ("north", "south", "east")
 DATES = (BEFORE, DAY)
 WORLD_SETTINGS = SETTINGS + "south,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+PHONE = "+3361234"
 KEYS = ("device", "support", "user")
 
 
@@ -264,16 +265,19 @@ def world_events(day: str, first: int, count: int = 60) -> list[dict[str, Any]]:
     """Events of all tenants on a day, with the columns of all three pipelines."""
     back = AT - timedelta(days=1) - datetime.fromisoformat(f"{day}T00:00:00Z")
     return [
-        event(
+        owned_event(
             number,
             tenant_id=TENANTS[number % 3],
             event_time=f"{event_time(number) - back:%Y-%m-%dT%H:%M:%SZ}",
-            owner=f"owner-{number % 7}@example.com",
-            phone=f"+3361234{number:05}",
             app_id=("mail", "maps", "music")[number % 3],
         )
         for number in range(first, first + count)
     ]
+
+
+def owned_event(number: int, **changes: Any) -> dict[str, Any]:
+    """One check-in with the name of an owner and a telephone number; every number gives another."""
+    return event(number, phone=f"{PHONE}{number:05}", owner=f"owner-{number % 7}@example.com", **changes)
 
 
 def _done(result: Result) -> Result:

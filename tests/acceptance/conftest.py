@@ -1,4 +1,4 @@
-"""A house as somebody finds it who knows only the commands: a pipeline, its keyring, a ledger, and nights of data."""
+"""An organization that knows only the commands: a pipeline, its keyring, a ledger, and nights of data."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tests.cli.command import Command, command_of
 from tests.project import Project, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Settings in the ledger; one aggregate that waits two days for late rows."""
     for name in ("MINIMIZE_ACTOR", "MINIMIZE_LINEAGE", "MINIMIZE_METRICS"):
         monkeypatch.delenv(name, raising=False)
-    house = new_project(tmp_path)
+    project = new_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
-    monkeypatch.setenv("MINIMIZE_KEYS", str(house.keys))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
     monkeypatch.setenv("MINIMIZE_METRICS", str(tmp_path / "metrics"))
     by_day = {"event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "day"}}}}
-    house.policy(by_day, retention="3650d", features={"location": {"about": "position of a lost device"}})
-    house.pipeline(
+    project.policy(by_day, retention="3650d", features={"location": {"about": "position of a lost device"}})
+    project.pipeline(
         settings="ledger",
         aggregates={
             "per_day": {
@@ -36,7 +36,7 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         },
         quarantine={"fail_above": 0.2, "stop_above": 0.5},
     )
-    return house
+    return project
 
 
 @pytest.fixture(name="command")

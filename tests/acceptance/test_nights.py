@@ -34,68 +34,70 @@ def rows(number: int, count: int, late: int = 0, first: int = 0) -> list[dict[st
     ]
 
 
-def switched_on(house: Project, command: Command) -> None:
+def switched_on(project: Project, command: Command) -> None:
     for tenant in ("north", "south"):
-        said = command("settings", "set", tenant, "location", "on", "--from", "2026-01-01", "--pipeline", house.folder)
+        said = command(
+            "settings", "set", tenant, "location", "on", "--from", "2026-01-01", "--pipeline", project.folder
+        )
         assert said.code == 0
 
 
-def pending(house: Project, command: Command) -> Said:
-    return command("run", house.folder, "--pending")
+def pending(project: Project, command: Command) -> Said:
+    return command("run", project.folder, "--pending")
 
 
-def counted(house: Project) -> dict[tuple[str, str], int]:
-    return {(row["date"].isoformat(), row["tenant_id"]): row["events"] for row in house.rows("per_day")}
+def counted(project: Project) -> dict[tuple[str, str], int]:
+    return {(row["date"].isoformat(), row["tenant_id"]): row["events"] for row in project.rows("per_day")}
 
 
 def test_each_day_is_counted_once_with_its_late_rows_and_every_tool_reads_the_same(
-    house: Project, command: Command
+    project: Project, command: Command
 ) -> None:
-    switched_on(house, command)
+    switched_on(project, command)
     for night in range(5):
-        house.records(rows(night, 20), day(night))
+        project.records(rows(night, 20), day(night))
         if night:
-            house.records(rows(night, 6, late=1, first=100), day(night), "late")
-        assert pending(house, command).code == 0
-    house.records(rows(1, 4, first=200), day(1), "very_late")
-    again = command("run", house.folder, "--pending", "--json").json
+            project.records(rows(night, 6, late=1, first=100), day(night), "late")
+        assert pending(project, command).code == 0
+    project.records(rows(1, 4, first=200), day(1), "very_late")
+    again = command("run", project.folder, "--pending", "--json").json
     assert again["dates"] == [day(1)]
     assert again["outputs"]["per_day"]["too_late"] == 4
-    assert pending(house, command).out == "nothing to do\n"
-    assert counted(house) == {(day(night), tenant): 13 for night in range(3) for tenant in ("north", "south")}
-    records = house.out / "records"
+    assert pending(project, command).out == "nothing to do\n"
+    assert counted(project) == {(day(night), tenant): 13 for night in range(3) for tenant in ("north", "south")}
+    records = project.out / "records"
     with duckdb.connect() as engine:
         of_duckdb = engine.execute(f"select count(*) from read_parquet('{records}/**/*.parquet')").fetchall()[0][0]
     assert len(pd.read_parquet(records)) == pl.read_parquet(records).height == of_duckdb == 20 * 5 + 6 * 4 + 4
-    assert minimize.read(house.out).num_rows == of_duckdb
-    assert command("verify", house.out).code == 0
-    assert command("audit", "verify", "--receipts", house.out).code == 0
+    assert minimize.read(project.out).num_rows == of_duckdb
+    assert command("verify", project.out).code == 0
+    assert command("audit", "verify", "--receipts", project.out).code == 0
 
 
-def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(house: Project, command: Command) -> None:
-    switched_on(house, command)
-    kept = [house.records(rows(night, 20), day(night)) for night in range(2)][1]
-    assert pending(house, command).code == 0
+def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(project: Project, command: Command) -> None:
+    switched_on(project, command)
+    kept = [project.records(rows(night, 20), day(night)) for night in range(2)][1]
+    assert pending(project, command).code == 0
     content = kept.read_bytes()
     kept.unlink()
-    house.records(rows(2, 20), day(2))
-    said = pending(house, command)
+    project.records(rows(2, 20), day(2))
+    said = pending(project, command)
     assert said.code == 1
     assert f"the event day {day(0)} is not published: its batch {day(1)}: gone since it ran" in said.err
     kept.write_bytes(content)
-    house.records(rows(3, 20), day(3))
-    assert pending(house, command).code == 0
-    assert {when for when, _ in counted(house)} == {day(0), day(1)}
+    project.records(rows(3, 20), day(3))
+    assert pending(project, command).code == 0
+    assert {when for when, _ in counted(project)} == {day(0), day(1)}
 
 
-def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(house: Project, command: Command) -> None:
-    switched_on(house, command)
-    mine = ("north", "location", "--subject", f"{CANARY}-1", "--holder", "user", "--pipeline", house.folder)
-    house.records(rows(0, 40), day(0))
+def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(project: Project, command: Command) -> None:
+    switched_on(project, command)
+    mine = ("north", "location", "--subject", f"{CANARY}-1", "--holder", "user", "--pipeline", project.folder)
+    project.records(rows(0, 40), day(0))
 
     def located() -> int:
-        assert command("run", house.folder, "--date", day(0)).code == 0
-        return sum(row["latitude"] is not None for row in house.rows(dates=day(0)))
+        assert command("run", project.folder, "--date", day(0)).code == 0
+        return sum(row["latitude"] is not None for row in project.rows(dates=day(0)))
 
     def says(word: str, since: str) -> None:
         assert command("settings", "set", *mine[:2], word, *mine[2:], "--from", since).code == 0
@@ -104,82 +106,84 @@ def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(house: Proj
     says("off", "2026-11-01")
     assert located() < everybody
     for name in ("subject", "device"):
-        assert command("keys", "add", house.keys, name).code == 0
+        assert command("keys", "add", project.keys, name).code == 0
     says("on", "2026-11-02")
     assert located() == everybody
     says("off", "2026-11-03")
     assert located() < everybody
     why = command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", "--subject", f"{CANARY}-1")
     assert why.out.startswith("location of north: not collected")
-    assert command("verify", house.out).code == 0
+    assert command("verify", project.out).code == 0
 
 
-def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(house: Project, command: Command) -> None:
-    switched_on(house, command)
-    ledger, older = house.folder / "ledger.db", house.folder / "older.db"
-    house.records(rows(0, 20), day(0))
-    assert pending(house, command).code == 0
+def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(project: Project, command: Command) -> None:
+    switched_on(project, command)
+    ledger, older = project.folder / "ledger.db", project.folder / "older.db"
+    project.records(rows(0, 20), day(0))
+    assert pending(project, command).code == 0
     shutil.copy(ledger, older)
-    head = house.folder / "head.json"
-    house.records(rows(1, 20), day(1))
-    assert pending(house, command).code == 0
+    head = project.folder / "head.json"
+    project.records(rows(1, 20), day(1))
+    assert pending(project, command).code == 0
     head.write_text(command("audit", "verify", "--json").out)
     shutil.copy(older, ledger)
     assert command("audit", "verify").code == 0
     assert "vouched for as far as it goes" in command("audit", "verify").err + command("audit", "verify").out
-    for found in (("--receipts", house.out), ("--head", head)):
+    for found in (("--receipts", project.out), ("--head", head)):
         assert command("audit", "verify", *found).code == 1
-    assert command("verify", house.out).code == 1
+    assert command("verify", project.out).code == 1
     ledger.unlink()
-    for words in (("run", house.folder, "--pending"), ("runs",), ("audit", "log")):
+    for words in (("run", project.folder, "--pending"), ("runs",), ("audit", "log")):
         said = command(*words)
         assert (said.code, "there is no ledger: looked for" in said.err) == (2, True)
-    switched_on(house, command)
-    assert command("runs", "--rebuild", "--output", house.out).code == 0
+    switched_on(project, command)
+    assert command("runs", "--rebuild", "--output", project.out).code == 0
     assert len(command("runs", "--json").json["runs"]) == 2
-    assert command("run", house.folder, "--date", day(1)).code == 0
-    assert command("verify", house.out).code == 0
+    assert command("run", project.folder, "--date", day(1)).code == 0
+    assert command("verify", project.out).code == 0
 
 
-def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(house: Project, command: Command) -> None:
-    switched_on(house, command)
+def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(project: Project, command: Command) -> None:
+    switched_on(project, command)
     bad: list[dict[str, Any] | str] = [
         event(1, event_time=f"{CANARY} noon"),
         event(2, battery=f"{CANARY}"),
         f'{{"{CANARY}": ',
     ]
     new = [{**each, f"{CANARY}@example.org": 1} for each in rows(0, 30)]
-    house.records([*new, *bad], day(0))
+    project.records([*new, *bad], day(0))
     own = ("--subject", f"{CANARY}-1", "--holder", "user")
-    house.write("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
+    project.write("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
     printed = [
-        command("settings", "set", "north", "location", "off", *own, "--pipeline", house.folder),
-        command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", *own[:2], "--pipeline", house.folder),
+        command("settings", "set", "north", "location", "off", *own, "--pipeline", project.folder),
+        command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", *own[:2], "--pipeline", project.folder),
         command("settings", "show", "--history"),
-        pending(house, command),
-        command("run", house.folder, "--date", day(0), "--json"),
-        command("--log-format", "json", "--verbose", "run", house.folder, "--date", day(0)),
+        pending(project, command),
+        command("run", project.folder, "--date", day(0), "--json"),
+        command("--log-format", "json", "--verbose", "run", project.folder, "--date", day(0)),
         command("backfill", "again.yaml"),
-        command("drift", house.folder),
-        command("drift", house.folder, "--json"),
-        command("quarantine", "show", house.out, "--check"),
-        command("replay", house.out),
+        command("drift", project.folder),
+        command("drift", project.folder, "--json"),
+        command("quarantine", "show", project.out, "--check"),
+        command("replay", project.out),
         command("runs"),
         command("audit", "log", "--json"),
         command("audit", "export", "log.ndjson"),
         command("settings", "export", "settings.out.csv"),
-        command("verify", house.out),
+        command("verify", project.out),
     ]
     assert {each.code for each in printed} == {0}
     assert not [each for each in printed if CANARY in each.out + each.err]
-    assert not [path for path in beside(house) if CANARY.encode() in path.read_bytes()]
-    assert list((house.folder / "metrics").iterdir())
-    assert list(house.folder.glob("*lineage.ndjson"))
+    assert not [path for path in beside(project) if CANARY.encode() in path.read_bytes()]
+    assert list((project.folder / "metrics").iterdir())
+    assert list(project.folder.glob("*lineage.ndjson"))
 
 
-def beside(house: Project) -> Iterator[Path]:
+def beside(project: Project) -> Iterator[Path]:
     """All that was written but the data that came in."""
-    found = (path for path in house.folder.rglob("*") if path.is_file() and (house.folder / "data") not in path.parents)
+    found = (
+        path for path in project.folder.rglob("*") if path.is_file() and (project.folder / "data") not in path.parents
+    )
     yield from found
 
 
@@ -204,28 +208,28 @@ def beside(house: Project) -> Iterator[Path]:
     ],
 )
 def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(
-    house: Project, command: Command, words: tuple[str, ...], code: int, told: str
+    project: Project, command: Command, words: tuple[str, ...], code: int, told: str
 ) -> None:
-    switched_on(house, command)
-    house.records(rows(0, 5), day(0))
+    switched_on(project, command)
+    project.records(rows(0, 5), day(0))
     said = command(*words)
     assert (said.code, told in said.err) == (code, True)
     assert "ter2" not in said.out + said.err
-    assert not house.files()
+    assert not project.files()
     assert len(command("audit", "log", "--activity", "settings", "--json").json["entries"]) == 2
 
 
-def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(house: Project, command: Command) -> None:
-    switched_on(house, command)
-    house.records(rows(0, 20), day(0))
-    assert pending(house, command).code == 0
-    house.records([*rows(0, 10), *(f"{CANARY} {each}" for each in range(5))], day(0))
-    said = pending(house, command)
+def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(project: Project, command: Command) -> None:
+    switched_on(project, command)
+    project.records(rows(0, 20), day(0))
+    assert pending(project, command).code == 0
+    project.records([*rows(0, 10), *(f"{CANARY} {each}" for each in range(5))], day(0))
+    said = pending(project, command)
     assert (said.code, "done, but 5 of 15 rows are in quarantine" in said.err) == (4, True)
-    house.records([f"{CANARY} {each}" for each in range(5)], day(0))
-    said = command("run", house.folder, "--pending", "--json")
+    project.records([f"{CANARY} {each}" for each in range(5)], day(0))
+    said = command("run", project.folder, "--pending", "--json")
     assert said.code == 4
     assert "5 of 5 rows would be in quarantine" in said.error["message"]
     assert "malformed 5" in said.error["message"]
-    assert len(house.rows()) == 10
-    assert json.loads(command("quarantine", "show", house.out, "--json").out)["rows"] == 5
+    assert len(project.rows()) == 10
+    assert json.loads(command("quarantine", "show", project.out, "--json").out)["rows"] == 5

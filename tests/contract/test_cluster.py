@@ -94,25 +94,25 @@ def wait_for(port: int) -> None:
     pytest.fail("the master does not listen")
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path) -> Project:
-    house = new_project(tmp_path)
-    house.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}, "partition_by": ["tenant_id"]})
+@pytest.fixture(name="project")
+def _project(tmp_path: Path) -> Project:
+    project = new_project(tmp_path)
+    project.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}, "partition_by": ["tenant_id"]})
     for name in range(4):
-        house.records([*events(90, first=60 * name), '{"broken'], name=f"f{name}")
-    return house
+        project.records([*events(90, first=60 * name), '{"broken'], name=f"f{name}")
+    return project
 
 
 def test_executors_elsewhere_give_what_the_local_engine_gives(
-    house: Project, cluster: dict[str, str], tmp_path: Path
+    project: Project, cluster: dict[str, str], tmp_path: Path
 ) -> None:
-    local = house.run(output=tmp_path / "alone")
-    words = [str(house.folder), AT.isoformat(), str(house.out), str(house.keys)]
+    local = project.run(output=tmp_path / "alone")
+    words = [str(project.folder), AT.isoformat(), str(project.out), str(project.keys)]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words], env=cluster, capture_output=True, text=True, check=False, timeout=400
     )
     assert done.returncode == 0, done.stderr
     assert f"master {cluster['MINIMIZE_SPARK_MASTER']}" in done.stdout
     for name in local.outputs:
-        assert house.rows(name) == house.rows(name, tmp_path / "alone")
-    minimize.verify(house.out, keys=house.keys)
+        assert project.rows(name) == project.rows(name, tmp_path / "alone")
+    minimize.verify(project.out, keys=project.keys)

@@ -33,75 +33,75 @@ def _session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("minimize.engines.spark"), "FEW", 2)  # the four tasks are put together in two
 
 
-def lines(house: Project) -> None:
+def lines(project: Project) -> None:
     """Several files, one of them empty, with lines that are refused, undeclared fields, and a `top`."""
     for name in range(5):
         more = [{**event, "näw_thing": "ünïcode ☃"} for event in events(40, first=1000 + 40 * name)]
-        house.records([*events(90, first=90 * name), *BAD, *more], name=f"f{name}")
-    house.records([], name="empty")
+        project.records([*events(90, first=90 * name), *BAD, *more], name=f"f{name}")
+    project.records([], name="empty")
 
 
-def two_dates(house: Project) -> None:
-    house.records(events(60), name="a")
-    house.records(events(60, first=30), name="b")
-    house.records(events(80, first=500), day=BEFORE)
+def two_dates(project: Project) -> None:
+    project.records(events(60), name="a")
+    project.records(events(60, first=30), name="b")
+    project.records(events(80, first=500), day=BEFORE)
 
 
-def copies(house: Project) -> None:
+def copies(project: Project) -> None:
     """Duplicates within and across files, equal in everything or not."""
-    house.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}})
+    project.pipeline(records={"deduplicate": {"by": ["device_id", "model"]}})
     for name in range(5):
         again = events(30) + events(30, first=20 * name)
-        house.records([*again, *again[:10], *BAD], name=f"f{name}")
+        project.records([*again, *again[:10], *BAD], name=f"f{name}")
 
 
-def equal_rows(house: Project) -> None:
+def equal_rows(project: Project) -> None:
     """Every record stands in every file: of each exactly one stays."""
-    house.pipeline(records={"deduplicate": {"by": ["event_id"]}})
+    project.pipeline(records={"deduplicate": {"by": ["event_id"]}})
     for name in range(6):
-        house.records(events(70), name=f"f{name}")
+        project.records(events(70), name=f"f{name}")
 
 
-def folders(house: Project) -> None:
-    house.pipeline(records={"partition_by": ["tenant_id"], "deduplicate": {"by": ["device_id"]}})
+def folders(project: Project) -> None:
+    project.pipeline(records={"partition_by": ["tenant_id"], "deduplicate": {"by": ["device_id"]}})
     for name in range(3):
-        house.records(events(50, first=50 * name), name=f"f{name}")
+        project.records(events(50, first=50 * name), name=f"f{name}")
 
 
-def row_groups(house: Project) -> None:
-    house.source("parquet")
-    house.columns(table(events(300)), name="a", row_group_size=37)
-    house.columns(table(events(200, first=250)), name="b", row_group_size=1000)
-    house.columns(table([]), name="c")
+def row_groups(project: Project) -> None:
+    project.source("parquet")
+    project.columns(table(events(300)), name="a", row_group_size=37)
+    project.columns(table(events(200, first=250)), name="b", row_group_size=1000)
+    project.columns(table([]), name="c")
 
 
-def copied_row_groups(house: Project) -> None:
-    house.source("parquet", records={"deduplicate": {"by": ["device_id", "model"]}})
-    house.columns(table(events(300) + events(300)), name="a", row_group_size=41)
-    house.columns(table(events(200, first=250)), name="b", row_group_size=1000)
+def copied_row_groups(project: Project) -> None:
+    project.source("parquet", records={"deduplicate": {"by": ["device_id", "model"]}})
+    project.columns(table(events(300) + events(300)), name="a", row_group_size=41)
+    project.columns(table(events(200, first=250)), name="b", row_group_size=1000)
 
 
-def comma_separated(house: Project) -> None:
-    house.source("csv")
+def comma_separated(project: Project) -> None:
+    project.source("csv")
     for name in range(3):
-        house.columns(table(events(60, first=60 * name)), name=f"f{name}", kind="csv")
+        project.columns(table(events(60, first=60 * name)), name=f"f{name}", kind="csv")
 
 
-def aggregates_only(house: Project) -> None:
-    house.pipeline(records=False, aggregates=AGGREGATES | ROUNDED)
+def aggregates_only(project: Project) -> None:
+    project.pipeline(records=False, aggregates=AGGREGATES | ROUNDED)
     for name in range(4):
-        house.records([*events(120, first=120 * name), *BAD], name=f"f{name}")
+        project.records([*events(120, first=120 * name), *BAD], name=f"f{name}")
 
 
-def nothing_stays(house: Project) -> None:
+def nothing_stays(project: Project) -> None:
     """All is past retention: an empty, typed file is left."""
     for name in range(2):
-        house.records([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)], name=f"f{name}")
+        project.records([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)], name=f"f{name}")
 
 
-def rich(house: Project) -> None:
+def rich(project: Project) -> None:
     """Nulls, decimals, time zones, nanoseconds, dates, binaries, unicode and nested columns over several row groups."""
-    house.policy(
+    project.policy(
         {
             "price": {"type": "decimal(38,9)", "do": "keep"},
             "wide": {"type": "decimal(10,2)", "do": {"round": {"to": 5}}},
@@ -117,9 +117,9 @@ def rich(house: Project) -> None:
             "/apps/*/size": {"type": "double", "do": "keep"},
         }
     )
-    house.source("parquet", aggregates=AGGREGATES | PRICES)
+    project.source("parquet", aggregates=AGGREGATES | PRICES)
     for name in range(3):
-        house.columns(_rich(150, 150 * name), name=f"f{name}", row_group_size=60)
+        project.columns(_rich(150, 150 * name), name=f"f{name}", row_group_size=60)
 
 
 ROUNDED: dict[str, Any] = {
@@ -176,52 +176,52 @@ SCENES: list[Callable[[Project], None]] = [
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_spark_gives_what_the_local_engine_gives(scene: Callable[[Project], None], tmp_path: Path) -> None:
-    house = new_project(tmp_path)
-    scene(house)
-    local, spark = house.run(output=tmp_path / "local"), house.run(output=tmp_path / "spark", engine="spark")
+    project = new_project(tmp_path)
+    scene(project)
+    local, spark = project.run(output=tmp_path / "local"), project.run(output=tmp_path / "spark", engine="spark")
     assert told(local) == told(spark)
     assert spark.engine == "spark"
     for name in local.outputs:
         assert standing(tmp_path / "local", name) == standing(tmp_path / "spark", name)
     assert refused(tmp_path / "local") == refused(tmp_path / "spark")
-    minimize.verify(tmp_path / "spark", keys=house.keys)
+    minimize.verify(tmp_path / "spark", keys=project.keys)
 
 
 def test_the_scenes_reach_several_tasks_rejects_duplicates_and_small_groups(tmp_path: Path) -> None:
-    house = new_project(tmp_path)
-    copies(house)
-    receipt = house.run(engine="spark")
+    project = new_project(tmp_path)
+    copies(project)
+    receipt = project.run(engine="spark")
     assert len(receipt.outputs["records"].files) > 1
     assert receipt.rows.deduplicated > 100
     assert receipt.rows.quarantined == 5 * len(BAD)
 
 
 def test_equal_rows_in_all_files_stay_once(tmp_path: Path) -> None:
-    house = new_project(tmp_path)
-    equal_rows(house)
-    assert house.run(engine="spark").rows.written == 70
+    project = new_project(tmp_path)
+    equal_rows(project)
+    assert project.run(engine="spark").rows.written == 70
 
 
 def test_rows_stand_in_the_order_of_the_input(tmp_path: Path) -> None:
-    house = new_project(tmp_path)
-    house.policy(
+    project = new_project(tmp_path)
+    project.policy(
         {"event_id": {"type": "string", "role": "plain", "do": "keep"}, "model": FIELDS["model"] | {"do": "keep"}}
     )
     for name in range(5):
-        house.records(events(30, first=30 * name), name=f"f{name}")
-    house.run(engine="spark")
-    assert minimize.read(house.out)["event_id"].to_pylist() == [f"e{number}" for number in range(150)]
+        project.records(events(30, first=30 * name), name=f"f{name}")
+    project.run(engine="spark")
+    assert minimize.read(project.out)["event_id"].to_pylist() == [f"e{number}" for number in range(150)]
 
 
 def test_what_executors_write_is_indexed_and_everybody_is_found(tmp_path: Path) -> None:
-    house = new_project(tmp_path)
-    copies(house)
-    records = house.run(engine="spark").outputs["records"]
+    project = new_project(tmp_path)
+    copies(project)
+    records = project.run(engine="spark").outputs["records"]
     assert len(records.index or ()) == len(records.files) > 1
-    everything = minimize.read(house.out)
+    everything = minimize.read(project.out)
     for subject in everything["device_id"].unique().to_pylist():
         due = everything.filter(pa.compute.equal(everything["device_id"], subject))
-        found = minimize.read(house.out, subjects=[subject], keys=house.keys)
+        found = minimize.read(project.out, subjects=[subject], keys=project.keys)
         assert sorted(map(str, found.to_pylist())) == sorted(map(str, due.to_pylist()))
 
 

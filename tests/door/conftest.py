@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.door.home import Home, build, home
+from tests.door.home import Home, home
 from tests.door.server import Running, running
 from tests.project import Builds
 
 
 @pytest.fixture(name="home")
 def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_TOKEN", "MINIMIZE_ACTOR"):
-        monkeypatch.delenv(name, raising=False)
-    builds.copy(build, tmp_path)
-    with home(tmp_path, monkeypatch) as found:
+    with home(builds, tmp_path, monkeypatch) as found:
         yield found
 
 

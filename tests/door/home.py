@@ -27,21 +27,14 @@ from minimize.ledger.audit import Wanted, told
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
 from minimize.switching import House as Places
-from tests.project import AT, DAY, Project, event, new_project
-from tests.world import ASSIGNMENTS, access_file, assignment
+from tests.project import AT, DAY, Builds, Project, enter, new_project
+from tests.world import ASSIGNMENTS, INCIDENT, SUPPORT, access_file, assignment, owned_event
 
 PURPOSE = "customer_support"
-INCIDENT = "INC-7"
-PHONE = "+3361234"
 ROWS = 120
 FIELDS: dict[str, Any] = {
-    "phone": {
-        "type": "string",
-        "role": "identifier",
-        "purposes": [PURPOSE],
-        "do": {"tokenize": {"key": "support", "per": "tenant_id"}},
-    },
-    "owner": {"type": "string", "role": "identifier", "do": "keep"},
+    "phone": {**SUPPORT["fields"]["phone"], "purposes": [PURPOSE]},
+    "owner": SUPPORT["fields"]["owner"],
     "model": {"type": "string", "role": "quasi", "do": "keep"},
     "latitude": None,
 }
@@ -74,11 +67,6 @@ ACCESS: dict[str, Any] = access_file(
         "insider": {"copy": "analyst", "allow": ["dataset/read:identified"]},
     },
 )
-
-
-def checkin(number: int, **changes: Any) -> dict[str, Any]:
-    """One check-in, with a telephone number and an owner; every number gives another."""
-    return event(number, phone=f"{PHONE}{number:05}", owner=f"owner-{number % 7}@example.com", **changes)
 
 
 @dataclass
@@ -167,7 +155,7 @@ class Home:
 
     def run(self, count: int = ROWS, first: int = 0, day: str = DAY, **options: Any) -> None:
         """A run over so many check-ins."""
-        self.project.records([checkin(number) for number in range(first, first + count)], day)
+        self.project.records([owned_event(number) for number in range(first, first + count)], day)
         self.project.run(date=day, **options)
 
 
@@ -184,14 +172,15 @@ def build(folder: Path) -> None:
     project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES)
     project.write("minimize", {"access": "access.yaml", "ledger": "ledger.db"})
     project.write("access", ACCESS)
-    project.records(map(checkin, range(ROWS)))
+    project.records(map(owned_event, range(ROWS)))
     project.run(date=DAY, ledger=folder / "ledger.db")
 
 
 @contextmanager
-def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(builds: Builds, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A copy of it in a folder, which becomes the current one."""
-    monkeypatch.chdir(folder)
+    enter(folder, monkeypatch)
+    builds.copy(build, folder)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(folder / "ledger.db"))
     project = Project(folder)
     with open_ledger(find_ledger(folder / "ledger.db")) as ledger:

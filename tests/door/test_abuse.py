@@ -17,9 +17,9 @@ from minimize.encryption import open_parquet
 from minimize.errors import AccessDenied, KeyringError, MinimizeError, PolicyError, RefusedError
 from minimize.governance.access.acting import answer, request
 from minimize.governance.access.asks import Wish
-from tests.door.home import ACCESS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of
+from tests.door.home import ACCESS, PURPOSE, ROWS, Home, changes_of
 from tests.door.server import Running
-from tests.world import assignment
+from tests.world import INCIDENT, PHONE, assignment
 
 COMMAND = json.dumps({"read": "checkins", "purpose": PURPOSE}).encode()
 SECRETS = ("owner-", PHONE, "@example.com", "pytest-of", ".py", "Traceback", "parquet", "sqlite")

@@ -13,7 +13,8 @@ import pytest
 from minimize.door import held
 from minimize.errors import MinimizeError, RefusedError
 from minimize.keys import add_key
-from tests.door.home import AGGREGATES, FIELDS, INCIDENT, PHONE, PURPOSE, ROWS, Home, changes_of, checkin
+from tests.door.home import AGGREGATES, FIELDS, PURPOSE, ROWS, Home, changes_of
+from tests.world import INCIDENT, PHONE, owned_event
 
 OPEN = ["tenant_id", "event_time", "device_id", "model", "battery", "storage"]
 
@@ -236,7 +237,7 @@ def test_a_column_is_for_the_purposes_that_its_policy_says(home: Home) -> None:
 def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home) -> None:
     home.project.policy(FIELDS | {"phone": None}, purposes=["operations"])
     home.project.pipeline(purpose="operations", records={"must_be": "identified"}, aggregates=AGGREGATES)
-    home.project.records([checkin(number) for number in range(40)], "2026-11-23")
+    home.project.records([owned_event(number) for number in range(40)], "2026-11-23")
     home.project.run(date="2026-11-23")
     for purpose in (PURPOSE, "operations", ""):
         assert refused(home, "ann", purpose=purpose or None).code == "B005"

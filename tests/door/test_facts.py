@@ -9,7 +9,8 @@ from minimize.door.reader import Reader
 from minimize.door.telling import Caller
 from minimize.keys import Keyring
 from minimize.keys.create import destroy_key
-from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home, checkin
+from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home
+from tests.world import owned_event
 
 APART = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
@@ -17,7 +18,7 @@ APART = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by
 def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
     home.project.policy(FIELDS)
     home.project.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
-    home.project.records([checkin(number) for number in range(60)], "2026-11-24")
+    home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.run(output=home.project.out / "apart")
     for line in Keyring.load(home.project.keys).listing():
         if line.name.endswith(".t-south"):
@@ -31,7 +32,7 @@ def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
 def test_a_door_that_runs_goes_on_without_a_tenant_that_is_shredded_meanwhile(home: Home) -> None:
     home.project.policy(FIELDS)
     home.project.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")
-    home.project.records([checkin(number) for number in range(60)], "2026-11-24")
+    home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.run(output=home.project.out / "apart")
     keys = Keyring.load(home.project.keys)
     door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)

@@ -15,7 +15,8 @@ from minimize.door.pruning import date_meets, folder_meets, groups_of, one_of
 from minimize.door.where import conditions
 from minimize.governance.access import EVERYBODY, Tenants
 from minimize.io.stored import Stored, stored
-from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home, checkin
+from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home
+from tests.world import owned_event
 
 TABLE = pa.table(
     {
@@ -92,8 +93,8 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     records = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
     home.project.policy(FIELDS)
     home.project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES, output="apart")
-    home.project.records([checkin(number) for number in range(60)], "2026-11-24")
-    home.project.records([checkin(number) for number in range(20)], "2026-11-23")
+    home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
+    home.project.records([owned_event(number) for number in range(20)], "2026-11-23")
     home.project.run(output=home.project.out / "apart")
     from minimize.door import facts
     from minimize.door.datasets import datasets_at

@@ -9,7 +9,8 @@ import pytest
 
 from minimize.errors import RefusedError
 from minimize.keys import add_key
-from tests.door.home import INCIDENT, PHONE, PURPOSE, Home, changes_of
+from tests.door.home import PURPOSE, Home, changes_of
+from tests.world import INCIDENT, PHONE
 
 REVERSE = "dataset/reidentify"
 

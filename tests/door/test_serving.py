@@ -10,8 +10,9 @@ import pytest
 from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError
-from tests.door.home import INCIDENT, PURPOSE, ROWS, Home, changes_of
+from tests.door.home import PURPOSE, ROWS, Home, changes_of
 from tests.door.server import Running, running
+from tests.world import INCIDENT
 
 COMMAND = json.dumps({"read": "checkins", "columns": ["model", "battery"], "purpose": PURPOSE}).encode()
 

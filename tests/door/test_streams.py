@@ -20,10 +20,10 @@ from minimize.door import flow
 from minimize.door.reader import Reader
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.acting import answer
-from tests.door.home import ACCESS, INCIDENT, PURPOSE, Home, changes_of
+from tests.door.home import ACCESS, PURPOSE, Home, changes_of
 from tests.door.process import served
 from tests.door.server import Running, running
-from tests.world import assignment
+from tests.world import INCIDENT, assignment
 
 CLIENTS = 50
 MUCH = 1 << 16

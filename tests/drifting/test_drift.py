@@ -28,8 +28,8 @@ def many(**changes: Any) -> list[dict[str, Any]]:
     return [full(number, **changes) for number in range(30)]
 
 
-def found(house: Project, **options: Any) -> Report:
-    return drift(house.folder, keys=house.keys, output=house.out, **options)
+def found(project: Project, **options: Any) -> Report:
+    return drift(project.folder, keys=project.keys, output=project.out, **options)
 
 
 def only(report: Report) -> Change:
@@ -42,95 +42,95 @@ def renamed(records: Iterable[dict[str, Any]], old: str, new: str) -> list[dict[
 
 
 @pytest.fixture(autouse=True)
-def _policy(house: Project) -> None:
-    house.policy({**OS, **OWNER})
+def _policy(project: Project) -> None:
+    project.policy({**OS, **OWNER})
 
 
-def test_what_is_as_the_policy_says_is_no_drift(house: Project) -> None:
-    house.records(many())
-    report = found(house)
+def test_what_is_as_the_policy_says_is_no_drift(project: Project) -> None:
+    project.records(many())
+    report = found(project)
     assert (report.changes, report.records, report.dates) == ((), 30, (DAY,))
     assert (report.matters, report.edit) == (False, "")
 
 
-def test_a_new_column_is_a_warning_with_a_line_for_the_policy(house: Project) -> None:
-    house.records([*many(theme="dark"), full(30)])
-    change = only(found(house))
+def test_a_new_column_is_a_warning_with_a_line_for_the_policy(project: Project) -> None:
+    project.records([*many(theme="dark"), full(30)])
+    change = only(found(project))
     assert (change.kind, change.code, change.severity, str(change.path)) == ("new", "D001", "warning", "/theme")
     assert (change.is_, change.records, change.edit) == ("string", 30, "  theme: {type: string, do: drop}")
 
 
-def test_a_new_name_that_few_subjects_carry_is_not_shown(house: Project) -> None:
-    house.records([*many(), full(0, secret_of_ann=1), full(0, other_of_ann=1)])
-    change = only(found(house))
+def test_a_new_name_that_few_subjects_carry_is_not_shown(project: Project) -> None:
+    project.records([*many(), full(0, secret_of_ann=1), full(0, other_of_ann=1)])
+    change = only(found(project))
     assert (str(change.path), change.records, change.is_, change.edit) == ("/*", 2, None, "")
 
 
 @pytest.mark.parametrize("name", ["ann@example.com", "203.0.113.7", "a b", "9lives"])
-def test_a_new_name_that_may_be_a_value_is_not_shown(house: Project, name: str) -> None:
-    house.records(many(**{name: 1}))
-    report = found(house)
+def test_a_new_name_that_may_be_a_value_is_not_shown(project: Project, name: str) -> None:
+    project.records(many(**{name: 1}))
+    report = found(project)
     assert str(only(report).path) == "/*"
     assert name not in json.dumps(report.as_json())
 
 
-def test_a_renamed_column_is_paired_with_the_one_that_is_gone(house: Project) -> None:
-    house.records(renamed(many(), "battery", "battery_level"))
-    change = only(found(house))
+def test_a_renamed_column_is_paired_with_the_one_that_is_gone(project: Project) -> None:
+    project.records(renamed(many(), "battery", "battery_level"))
+    change = only(found(project))
     assert (change.kind, change.before, str(change.path)) == ("renamed", "battery", "/battery_level")
     assert (change.severity, change.was, change.is_) == ("error", "double", "double")
 
 
-def test_a_renamed_column_that_nobody_reads_is_a_warning(house: Project) -> None:
-    house.policy({**OS, **OWNER, "note": {"type": "string", "do": "drop"}}, record=None)
-    house.records(many(note_text="x"))
-    change = only(found(house))
+def test_a_renamed_column_that_nobody_reads_is_a_warning(project: Project) -> None:
+    project.policy({**OS, **OWNER, "note": {"type": "string", "do": "drop"}}, record=None)
+    project.records(many(note_text="x"))
+    change = only(found(project))
     assert (change.kind, change.before, change.severity) == ("renamed", "note", "warning")
 
 
-def test_another_type_in_the_new_place_is_no_rename(house: Project) -> None:
-    house.records([full(number, battery=None, battery_level="high") for number in range(30)])
-    house.run()
-    assert {change.kind for change in found(house).changes} == {"new"}
+def test_another_type_in_the_new_place_is_no_rename(project: Project) -> None:
+    project.records([full(number, battery=None, battery_level="high") for number in range(30)])
+    project.run()
+    assert {change.kind for change in found(project).changes} == {"new"}
 
 
-def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(house: Project) -> None:
-    house.records(many(), day=BEFORE)
-    house.run()
-    house.records(many(latitude=None))
-    change = only(found(house))
+def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(project: Project) -> None:
+    project.records(many(), day=BEFORE)
+    project.run()
+    project.records(many(latitude=None))
+    change = only(found(project))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/latitude", "error")
 
 
-def test_a_field_that_never_came_is_not_told(house: Project) -> None:
-    house.records(many(latitude=None))
-    assert found(house).changes == ()
+def test_a_field_that_never_came_is_not_told(project: Project) -> None:
+    project.records(many(latitude=None))
+    assert found(project).changes == ()
 
 
-def test_a_field_without_which_records_are_refused_is_told_at_once(house: Project) -> None:
-    house.records(many(device_id=None))
-    change = only(found(house))
+def test_a_field_without_which_records_are_refused_is_told_at_once(project: Project) -> None:
+    project.records(many(device_id=None))
+    change = only(found(project))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/device_id", "error")
 
 
-def test_a_retyped_column_is_told_with_both_types(house: Project) -> None:
-    house.records(many(storage="12"))
-    change = only(found(house))
+def test_a_retyped_column_is_told_with_both_types(project: Project) -> None:
+    project.records(many(storage="12"))
+    change = only(found(project))
     assert (change.kind, change.was, change.is_) == ("retyped", "integer", "string")
     assert (change.records, change.severity) == (30, "error")
     assert change.edit.startswith("  storage: {type: string}")
 
 
-def test_a_few_values_of_another_type_are_a_warning(house: Project) -> None:
-    house.pipeline(quarantine={"fail_above": 0.5})
-    house.records([*many(), full(30, storage="12")])
-    change = only(found(house))
+def test_a_few_values_of_another_type_are_a_warning(project: Project) -> None:
+    project.pipeline(quarantine={"fail_above": 0.5})
+    project.records([*many(), full(30, storage="12")])
+    change = only(found(project))
     assert (change.kind, change.records, change.severity) == ("retyped", 1, "warning")
 
 
-def test_behind_a_retyped_column_the_rest_is_still_seen(house: Project) -> None:
-    house.records(many(storage="12", battery="full", theme="dark"))
-    assert [(change.kind, str(change.path)) for change in found(house).changes] == [
+def test_behind_a_retyped_column_the_rest_is_still_seen(project: Project) -> None:
+    project.records(many(storage="12", battery="full", theme="dark"))
+    assert [(change.kind, str(change.path)) for change in found(project).changes] == [
         ("retyped", "/battery"),
         ("retyped", "/storage"),
         ("new", "/theme"),
@@ -148,38 +148,38 @@ def test_behind_a_retyped_column_the_rest_is_still_seen(house: Project) -> None:
     ],
 )
 def test_what_is_nested_otherwise_is_told(
-    house: Project, changes: dict[str, Any], path: str, was: str, is_: str, edit: str
+    project: Project, changes: dict[str, Any], path: str, was: str, is_: str, edit: str
 ) -> None:
-    house.records(many(**changes))
-    change = only(found(house))
+    project.records(many(**changes))
+    change = only(found(project))
     assert (change.kind, str(change.path), change.was, change.is_) == ("nested", path, was, is_)
     assert change.edit.startswith(edit)
 
 
-def test_values_that_a_map_does_not_list_are_counted_and_not_shown(house: Project) -> None:
-    house.records([*many(), full(30, owner="canary-a"), full(31, owner="canary-b"), full(32, owner="canary-b")])
-    report = found(house)
+def test_values_that_a_map_does_not_list_are_counted_and_not_shown(project: Project) -> None:
+    project.records([*many(), full(30, owner="canary-a"), full(31, owner="canary-b"), full(32, owner="canary-b")])
+    report = found(project)
     change = only(report)
     assert (change.kind, str(change.path), change.severity) == ("unlisted", "/owner", "warning")
     assert (change.records, change.values) == (3, 2)
     assert "canary" not in json.dumps(report.as_json()) + repr(report)
 
 
-def test_values_that_the_conditions_of_cases_do_not_list_are_counted(house: Project) -> None:
+def test_values_that_the_conditions_of_cases_do_not_list_are_counted(project: Project) -> None:
     cases = [{"if": {"owner": ["corporate", "personal"]}, "do": "keep"}]
     phone = {"type": "string", "cases": cases, "otherwise": "drop"}
-    house.policy({**OS, "owner": {"type": "string", "do": "keep"}, "phone": phone})
-    house.records([*many(), full(30, owner="personal"), full(31, owner="shared")])
-    change = only(found(house))
+    project.policy({**OS, "owner": {"type": "string", "do": "keep"}, "phone": phone})
+    project.records([*many(), full(30, owner="personal"), full(31, owner="shared")])
+    change = only(found(project))
     assert (change.kind, str(change.path), change.records, change.values) == ("unlisted", "/owner", 1, 1)
 
 
-def test_undeclared_paths_are_counted_over_time(house: Project) -> None:
-    house.records(many(theme="dark"), day=BEFORE)
-    first = house.run()
-    house.records(many(theme="dark")[:20])
-    second = house.run(date=DAY)
-    report = found(house)
+def test_undeclared_paths_are_counted_over_time(project: Project) -> None:
+    project.records(many(theme="dark"), day=BEFORE)
+    first = project.run()
+    project.records(many(theme="dark")[:20])
+    second = project.run(date=DAY)
+    report = found(project)
     assert report.unknown == {
         "/theme": [
             {"run_id": first.run_id, "dates": [BEFORE], "records": 30},
@@ -189,56 +189,56 @@ def test_undeclared_paths_are_counted_over_time(house: Project) -> None:
     assert only(report).since == BEFORE
 
 
-def test_the_newest_date_is_looked_at_and_another_where_it_is_asked_for(house: Project) -> None:
-    house.records(many(theme="dark"), day=BEFORE)
-    house.records(many())
-    assert found(house).changes == ()
-    assert only(found(house, date=BEFORE)).kind == "new"
+def test_the_newest_date_is_looked_at_and_another_where_it_is_asked_for(project: Project) -> None:
+    project.records(many(theme="dark"), day=BEFORE)
+    project.records(many())
+    assert found(project).changes == ()
+    assert only(found(project, date=BEFORE)).kind == "new"
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_columns_of_typed_files_are_compared_too(house: Project, kind: str) -> None:
-    house.policy()
-    house.source(kind)
+def test_columns_of_typed_files_are_compared_too(project: Project, kind: str) -> None:
+    project.policy()
+    project.source(kind)
     data = table(events(30)).rename_columns(
         ["event_id", "tenant_id", "device_id", "event_time", "model", "battery_pct", "storage", "latitude"]
     )
-    house.columns(data.append_column("theme", pa.array(["dark"] * 30)), kind=kind)
-    assert [(change.kind, str(change.path), change.before) for change in found(house).changes] == [
+    project.columns(data.append_column("theme", pa.array(["dark"] * 30)), kind=kind)
+    assert [(change.kind, str(change.path), change.before) for change in found(project).changes] == [
         ("renamed", "/battery_pct", "battery"),
         ("new", "/theme", None),
     ]
 
 
-def test_a_column_of_another_type_in_parquet_is_told(house: Project) -> None:
-    house.policy()
-    house.source("parquet")
+def test_a_column_of_another_type_in_parquet_is_told(project: Project) -> None:
+    project.policy()
+    project.source("parquet")
     data = table(events(30))
-    house.columns(data.set_column(6, "storage", data["storage"].cast(pa.string())))
-    change = only(found(house))
+    project.columns(data.set_column(6, "storage", data["storage"].cast(pa.string())))
+    change = only(found(project))
     assert (change.kind, change.was, change.is_, change.severity) == ("retyped", "integer", "string", "error")
 
 
-def test_a_column_that_a_file_lacks_is_told(house: Project) -> None:
-    house.policy()
-    house.source("parquet")
-    house.columns(table(events(30)).drop_columns(["storage"]))
-    change = only(found(house))
+def test_a_column_that_a_file_lacks_is_told(project: Project) -> None:
+    project.policy()
+    project.source("parquet")
+    project.columns(table(events(30)).drop_columns(["storage"]))
+    change = only(found(project))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/storage", "error")
 
 
-def test_files_of_one_date_may_disagree(house: Project) -> None:
-    house.policy()
-    house.source("parquet")
+def test_files_of_one_date_may_disagree(project: Project) -> None:
+    project.policy()
+    project.source("parquet")
     data = table(events(30))
-    house.columns(data)
-    house.columns(data.set_column(6, "storage", data["storage"].cast(pa.string())), name="b")
-    assert only(found(house)).kind == "retyped"
+    project.columns(data)
+    project.columns(data.set_column(6, "storage", data["storage"].cast(pa.string())), name="b")
+    assert only(found(project)).kind == "retyped"
 
 
-def test_the_suggested_edit_is_a_piece_of_a_policy(house: Project) -> None:
-    house.records(renamed(many(theme="dark", os=[{"name": "w"}], owner="new"), "battery", "battery_level"))
-    edit = found(house).edit
+def test_the_suggested_edit_is_a_piece_of_a_policy(project: Project) -> None:
+    project.records(renamed(many(theme="dark", os=[{"name": "w"}], owner="new"), "battery", "battery_level"))
+    edit = found(project).edit
     policy = policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": loaded(edit)})
     assert set(policy.fields) == {"battery_level", "theme", "/os/*/name"}
 
@@ -249,19 +249,19 @@ def loaded(edit: str) -> dict[str, Any]:
     return dict(YAML(typ="safe", pure=True).load(edit)["fields"])
 
 
-def test_without_files_there_is_nothing_to_look_at(house: Project) -> None:
+def test_without_files_there_is_nothing_to_look_at(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="no file"):
-        found(house)
+        found(project)
 
 
-def test_where_no_file_was_found_is_said_and_for_which_date(house: Project) -> None:
-    house.records(many())
+def test_where_no_file_was_found_is_said_and_for_which_date(project: Project) -> None:
+    project.records(many())
     with pytest.raises(ConfigurationError, match=r"no file matches .+ for 2026-11-20"):
-        found(house, date="2026-11-20")
+        found(project, date="2026-11-20")
 
 
-def test_a_damaged_file_is_an_error(house: Project) -> None:
-    path = house.records(many())
+def test_a_damaged_file_is_an_error(project: Project) -> None:
+    path = project.records(many())
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(SourceError):
-        found(house)
+        found(project)

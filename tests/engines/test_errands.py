@@ -47,19 +47,19 @@ class Raises:
 
 @pytest.fixture(name="given_")
 def _given(tmp_path: Path) -> Given:
-    house = new_project(tmp_path)
-    house.pipeline(
+    project = new_project(tmp_path)
+    project.pipeline(
         records={"deduplicate": {"by": ["device_id"]}},
         source={"path": "data/{date}/**", "format": "ndjson"},
     )
     for name in range(3):
-        house.records(events(20), name=f"device_id=d{name}/part")
-    return resolved(house)
+        project.records(events(20), name=f"device_id=d{name}/part")
+    return resolved(project)
 
 
-def resolved(house: Project) -> Given:
+def resolved(project: Project) -> Given:
     nobody: dict[str, Any] = {"input": None, "settings": None}
-    return resolve(house.folder, wanted=Wanted(), at=AT, output=house.out, keys=house.keys, **nobody)
+    return resolve(project.folder, wanted=Wanted(), at=AT, output=project.out, keys=project.keys, **nobody)
 
 
 def job_of(given_: Given) -> Job:

@@ -10,21 +10,16 @@ from minimize.engines import ENGINES
 from minimize.engines.passes import passes, ranked
 from minimize.inspection import plan_for
 from minimize.plan import Plan
-from tests.project import Project, new_project
+from tests.project import Project
 
 KEPT = {"model": {"type": "string", "do": "keep"}}
 ONCE = {"deduplicate": {"by": ["device_id"], "per": "day"}}
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Any) -> Project:
-    return new_project(tmp_path)
-
-
-def plan(house: Project, fields: dict[str, Any] | None, records: Any) -> Plan:
-    house.policy(fields)
-    house.pipeline(records=records)
-    return plan_for(house.folder)
+def plan(project: Project, fields: dict[str, Any] | None, records: Any) -> Plan:
+    project.policy(fields)
+    project.pipeline(records=records)
+    return plan_for(project.folder)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +27,13 @@ def plan(house: Project, fields: dict[str, Any] | None, records: Any) -> Plan:
     [(KEPT, {}, 1), (None, {}, 2), (KEPT, ONCE, 2), (None, ONCE, 3), (KEPT, False, 1)],
 )
 def test_each_thing_that_must_see_everything_reads_once_more(
-    house: Project, fields: dict[str, Any] | None, records: Any, expected: int
+    project: Project, fields: dict[str, Any] | None, records: Any, expected: int
 ) -> None:
-    assert passes(plan(house, fields, records)) == expected
+    assert passes(plan(project, fields, records)) == expected
 
 
-def test_the_fields_of_quantiles_are_ranked(house: Project) -> None:
-    assert ranked(plan(house, None, {})) == {"storage"}
+def test_the_fields_of_quantiles_are_ranked(project: Project) -> None:
+    assert ranked(plan(project, None, {})) == {"storage"}
 
 
 def test_the_table_of_engines_has_the_local_one_and_spark() -> None:

@@ -33,12 +33,12 @@ Start = Callable[..., None]
 LONG_AGO = AT - timedelta(days=300)
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path) -> Project:
-    house = new_project(tmp_path)
+@pytest.fixture(name="project")
+def _project(tmp_path: Path) -> Project:
+    project = new_project(tmp_path)
     for name in range(4):
-        house.records(events(60, first=60 * name), name=f"f{name}")
-    return house
+        project.records(events(60, first=60 * name), name=f"f{name}")
+    return project
 
 
 @pytest.fixture(name="start")
@@ -120,11 +120,11 @@ def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
     assert told.value.hint == "start it with spark.network.crypto.enabled=true"
 
 
-def test_without_pyspark_it_says_what_to_install(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyspark_it_says_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(ConfigurationError, match=r"needs pyspark.*minimize\[spark\]"):
-        house.run(engine="spark")
-    assert house.files() == set()
+        project.run(engine="spark")
+    assert project.files() == set()
 
 
 def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
@@ -137,10 +137,10 @@ def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
         spark.run(nothing, nothing, None, Nowhere())
 
 
-def test_spark_connect_is_refused(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spark_connect_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark, "_session", object)
     with pytest.raises(ConfigurationError, match="Spark Connect"):
-        house.run(engine="spark")
+        project.run(engine="spark")
 
 
 def test_importing_the_engine_does_not_import_pyspark() -> None:
@@ -149,35 +149,35 @@ def test_importing_the_engine_does_not_import_pyspark() -> None:
 
 
 @on_spark
-def test_an_unsafe_session_is_refused_before_anything_is_written(house: Project, start: Start) -> None:
+def test_an_unsafe_session_is_refused_before_anything_is_written(project: Project, start: Start) -> None:
     start("local[2]", spark_io_encryption_enabled="false")
     with pytest.raises(ConfigurationError, match="in the clear") as told:
-        house.run(engine="spark")
+        project.run(engine="spark")
     assert told.value.exit_code == 2
-    assert house.files() == set()
+    assert project.files() == set()
 
 
 @on_spark
-def test_an_active_session_is_used(house: Project, start: Start) -> None:
+def test_an_active_session_is_used(project: Project, start: Start) -> None:
     start("local[1]")
     first = spark.context()
     os.environ["MINIMIZE_SPARK_MASTER"] = "local[2]"
-    house.run(engine="spark")
+    project.run(engine="spark")
     assert spark.context() is first
     assert first.master == "local[1]"
 
 
 @on_spark
-def test_a_master_that_is_not_there_is_said(house: Project, start: Start) -> None:
+def test_a_master_that_is_not_there_is_said(project: Project, start: Start) -> None:
     start("nonsense")
     with pytest.raises(ConfigurationError, match="Spark does not start"):
-        house.run(engine="spark")
+        project.run(engine="spark")
 
 
 @on_spark
 @pytest.mark.parametrize("few", [8, 2], ids=["together on the driver", "together on executors"])
 def test_tries_that_failed_count_nothing_and_leave_nothing(
-    house: Project,
+    project: Project,
     start: Start,
     failing: Callable[[bool], Path],
     tmp_path: Path,
@@ -186,33 +186,33 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
 ) -> None:
     start("local[2,3]")
     monkeypatch.setattr(spark, "FEW", few)
-    local = house.run(output=tmp_path / "local")
+    local = project.run(output=tmp_path / "local")
     marks = failing(False)
-    receipt = house.run(engine="spark")
+    receipt = project.run(engine="spark")
     failed = {mark.read_text() for mark in marks.iterdir()}
     assert len(failed) == 4
-    assert not [path for path in house.files() for attempt in failed if attempt in path]
+    assert not [path for path in project.files() for attempt in failed if attempt in path]
     assert receipt.rows == local.rows
-    assert house.rows() == house.rows(output=tmp_path / "local")
-    assert house.rows("per_model") == house.rows("per_model", tmp_path / "local")
-    assert {path.name for path in (house.out / "runs" / receipt.run_id).iterdir()} >= {"receipt.json"}
-    assert not (house.out / "runs" / receipt.run_id / "staging").exists()
-    minimize.verify(house.out, keys=house.keys)
+    assert project.rows() == project.rows(output=tmp_path / "local")
+    assert project.rows("per_model") == project.rows("per_model", tmp_path / "local")
+    assert {path.name for path in (project.out / "runs" / receipt.run_id).iterdir()} >= {"receipt.json"}
+    assert not (project.out / "runs" / receipt.run_id / "staging").exists()
+    minimize.verify(project.out, keys=project.keys)
 
 
 @on_spark
 def test_a_task_that_fails_on_every_try_publishes_nothing_and_tells_no_value(
-    house: Project, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
+    project: Project, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     start("local[2,2]")
     failing(True)
     with pytest.raises(ConfigurationError) as told:
-        house.run(engine="spark")
+        project.run(engine="spark")
     assert told.value.code == "E900"
     assert "ValueError" in str(told.value)
     assert "CANARY" not in str(told.value) + "".join(capfd.readouterr())
     assert told.value.__context__ is None
-    assert house.files() == set()
+    assert project.files() == set()
 
 
 @dataclass(frozen=True)
@@ -230,81 +230,81 @@ class Refuses:
 @on_spark
 @pytest.mark.parametrize("wrong", [(3,), (1, 2), (0, 3), (0, 1, 2, 3, 4, 5, 6, 7)])
 def test_of_shares_that_are_wrong_the_first_is_told(
-    house: Project, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    project: Project, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start("local[4]")
     for name in range(4, 8):
-        house.records(events(20, first=20 * name), name=f"f{name}")
+        project.records(events(20, first=20 * name), name=f"f{name}")
     monkeypatch.setattr(spark, "FEW", 2)
     monkeypatch.setattr(spark, "Finish", lambda *given: Refuses(wrong))
     with pytest.raises(SourceError, match=f"share {wrong[0]} is wrong"):
-        house.run(engine="spark")
-    assert house.files() == set()
+        project.run(engine="spark")
+    assert project.files() == set()
 
 
 @on_spark
-def test_a_damaged_file_is_said_as_the_local_engine_says_it(house: Project, start: Start) -> None:
+def test_a_damaged_file_is_said_as_the_local_engine_says_it(project: Project, start: Start) -> None:
     start("local[2]")
-    file = house.records(events(200, first=900), name="z")
+    file = project.records(events(200, first=900), name="z")
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(SourceError) as local:
-        house.run()
+        project.run()
     with pytest.raises(SourceError) as told:
-        house.run(engine="spark")
+        project.run(engine="spark")
     assert (str(told.value), told.value.hint) == (str(local.value), local.value.hint)
-    assert house.files() == set()
+    assert project.files() == set()
 
 
 @on_spark
-def test_progress_is_told_for_every_file_in_every_pass(house: Project, start: Start) -> None:
+def test_progress_is_told_for_every_file_in_every_pass(project: Project, start: Start) -> None:
     start("local[2]")
     seen: list[tuple[int, int]] = []
-    house.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
+    project.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
     assert seen == [(done, 8) for done in range(9)]
 
 
 @on_spark
-def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(house: Project, start: Start) -> None:
+def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(project: Project, start: Start) -> None:
     start("local[2]")
-    ledger = house.folder / "house.db"
+    ledger = project.folder / "told.db"
     for subject, value in ((None, "on"), ("d1", "off")):
         wish = Wish("north", "location", value, "admin", subject, LONG_AGO)
-        set_setting(wish, Places(ledger, pipeline=house.folder, keys=house.keys), LONG_AGO)
-    house.pipeline(settings="ledger")
+        set_setting(wish, Places(ledger, pipeline=project.folder, keys=project.keys), LONG_AGO)
+    project.pipeline(settings="ledger")
     found = []
     for engine in ("local", "spark"):
-        house.run(engine=engine, ledger=ledger, output=house.folder / engine)
-        found.append(house.rows(output=house.folder / engine))
+        project.run(engine=engine, ledger=ledger, output=project.folder / engine)
+        found.append(project.rows(output=project.folder / engine))
     assert found[0] == found[1]
     collected = [each for each in events(240) if each["tenant_id"] == "north" and each["device_id"] != "d1"]
     assert sum(row["latitude"] is not None for row in found[0]) == len(collected)
 
 
 @on_spark
-def test_executors_encrypt_by_category(house: Project, start: Start) -> None:
+def test_executors_encrypt_by_category(project: Project, start: Start) -> None:
     start("local[2]")
-    house.pipeline(records={"encrypt": "by_category"})
-    local, receipt = house.run(output=house.folder / "local"), house.run(engine="spark")
+    project.pipeline(records={"encrypt": "by_category"})
+    local, receipt = project.run(output=project.folder / "local"), project.run(engine="spark")
     assert receipt.keys == local.keys
     assert all(file.keys for file in receipt.outputs["records"].files)
-    assert house.rows(keys=house.keys) == house.rows(output=house.folder / "local", keys=house.keys)
-    minimize.verify(house.out, keys=house.keys)
+    assert project.rows(keys=project.keys) == project.rows(output=project.folder / "local", keys=project.keys)
+    minimize.verify(project.out, keys=project.keys)
 
 
 @on_spark
 def test_it_writes_into_a_bucket_what_it_writes_on_disk(
-    house: Project, start: Start, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    project: Project, start: Start, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(house.folder / "house" / "ledger.db"))
-    house.records(["no json"], name="bad")
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "project" / "ledger.db"))
+    project.records(["no json"], name="bad")
     start("local[2]")
     access = {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name[:4] in ("AWS_", "AZUR")}
     monkeypatch.setattr(spark, "SAFE", SAFE | access)
-    receipt = house.run(engine="spark", output=bucket.at("out"))
-    local = house.run(output=house.folder / "local")
-    assert house.rows(output=bucket.at("out")) == house.rows(output=house.folder / "local")
+    receipt = project.run(engine="spark", output=bucket.at("out"))
+    local = project.run(output=project.folder / "local")
+    assert project.rows(output=bucket.at("out")) == project.rows(output=project.folder / "local")
     assert (receipt.rows, receipt.quarantine.rows) == (local.rows, 1)
-    minimize.verify(bucket.at("out"), keys=house.keys)
+    minimize.verify(bucket.at("out"), keys=project.keys)
     standing = {path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(bucket.at("out"))}
     lying = bucket.keys("out/")
     assert {key for key in lying if key.startswith("out/records/") and key.endswith(".parquet")} == standing

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from itertools import count
 from multiprocessing.reduction import ForkingPickler
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +14,19 @@ import minimize
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
-from tests.project import Project, events, new_project, table
+from tests.project import Project, events, table
 
 BAD = ['{"broken', '{"contacts": [1]}']
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(name="project")
+def _project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose Spark runs in this process."""
     engine: Any = import_module("minimize.engines.spark")
     numbers = count()
     monkeypatch.setattr(engine, "context", Pretended)
     monkeypatch.setattr(engine, "attempt", lambda: next(numbers))
-    return new_project(tmp_path)
+    return project
 
 
 @pytest.mark.parametrize(
@@ -35,35 +35,35 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     ids=["plain", "deduplicated", "folders", "aggregates"],
 )
 @pytest.mark.parametrize("kind", ["ndjson", "parquet"])
-def test_it_gives_what_the_local_engine_gives(house: Project, records: Any, kind: str) -> None:
-    house.pipeline(records=records)
+def test_it_gives_what_the_local_engine_gives(project: Project, records: Any, kind: str) -> None:
+    project.pipeline(records=records)
     if kind == "parquet":
-        house.source(kind, records=records)
-        house.columns(table(events(200) + events(30)), row_group_size=50)
+        project.source(kind, records=records)
+        project.columns(table(events(200) + events(30)), row_group_size=50)
     for number in range(3 if kind == "ndjson" else 0):
-        house.records([*events(60, first=40 * number), *BAD], name=f"f{number}")
-    local, spark = house.run(output=house.folder / "local"), house.run(engine="spark")
+        project.records([*events(60, first=40 * number), *BAD], name=f"f{number}")
+    local, spark = project.run(output=project.folder / "local"), project.run(engine="spark")
     assert (local.rows, local.fields, local.undeclared) == (spark.rows, spark.fields, spark.undeclared)
     assert local.quarantine.by_code == spark.quarantine.by_code
     for name in local.outputs:
-        assert house.rows(name) == house.rows(name, house.folder / "local")
-    minimize.verify(house.out, keys=house.keys)
+        assert project.rows(name) == project.rows(name, project.folder / "local")
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_without_rows_an_empty_file_of_the_right_type_is_left(house: Project) -> None:
-    house.records([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)])
-    receipt = house.run(engine="spark")
+def test_without_rows_an_empty_file_of_the_right_type_is_left(project: Project) -> None:
+    project.records([{**event, "event_time": "2026-01-01T00:00:00Z"} for event in events(20)])
+    receipt = project.run(engine="spark")
     (file,) = receipt.outputs["records"].files
     assert file.rows == 0
-    assert minimize.read(house.out).schema.names[0] == "tenant_id"
+    assert minimize.read(project.out).schema.names[0] == "tenant_id"
 
 
-def test_what_was_wrong_in_a_task_is_raised(house: Project) -> None:
-    file = house.records(events(200))
+def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
+    file = project.records(events(200))
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(SourceError, match="damaged"):
-        house.run(engine="spark")
-    assert house.files() == set()
+        project.run(engine="spark")
+    assert project.files() == set()
 
 
 @pytest.mark.parametrize(
@@ -74,36 +74,36 @@ def test_what_was_wrong_in_a_task_is_raised(house: Project) -> None:
         "Container killed by YARN for exceeding physical memory limits.",
     ],
 )
-def test_an_executor_out_of_memory_is_told_as_such(house: Project, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+def test_an_executor_out_of_memory_is_told_as_such(project: Project, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     def lost(_: Pretended) -> list[Any]:
         raise PySparkException(said)
 
-    house.records(events(20))
+    project.records(events(20))
     monkeypatch.setattr(Pretended, "collect", lost)
     with pytest.raises(OutOfMemoryError) as caught:
-        house.run(engine="spark")
+        project.run(engine="spark")
     assert caught.value.code == "E211"
     assert "spark.executor.memory" in caught.value.hint
-    assert house.files() == set()
+    assert project.files() == set()
 
 
-def test_a_task_out_of_memory_is_told_as_such(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_out_of_memory_is_told_as_such(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> Any:
         raise MemoryError
 
-    house.records(events(20))
+    project.records(events(20))
     monkeypatch.setattr("minimize.stages.gate.Gate.__call__", full)
     with pytest.raises(OutOfMemoryError):
-        house.run(engine="spark")
+        project.run(engine="spark")
 
 
-def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.records(events(20))
+def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.records(events(20))
     monkeypatch.setattr("minimize.stages.gate.Gate.__call__", lambda *_: 1 / 0)
     with pytest.raises(ConfigurationError) as told:
-        house.run(engine="spark")
+        project.run(engine="spark")
     assert told.value.code == "E900"
-    assert house.files() == set()
+    assert project.files() == set()
 
 
 ENCRYPTED = {"encrypt": "by_category"}
@@ -111,17 +111,17 @@ APART = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tena
 
 
 @pytest.mark.parametrize("records", [ENCRYPTED, APART], ids=["one key", "a key for each tenant"])
-def test_executors_encrypt_with_keys_that_they_open_by_path(house: Project, records: Any) -> None:
-    house.pipeline(records=records)
-    house.records(events(60))
-    local, spark = house.run(output=house.folder / "local"), house.run(engine="spark")
+def test_executors_encrypt_with_keys_that_they_open_by_path(project: Project, records: Any) -> None:
+    project.pipeline(records=records)
+    project.records(events(60))
+    local, spark = project.run(output=project.folder / "local"), project.run(engine="spark")
     assert (spark.keys, spark.rows) == (local.keys, local.rows)
     assert all(file.keys for file in spark.outputs["records"].files)
-    assert house.rows(keys=house.keys) == house.rows(output=house.folder / "local", keys=house.keys)
-    minimize.verify(house.out, keys=house.keys)
+    assert project.rows(keys=project.keys) == project.rows(output=project.folder / "local", keys=project.keys)
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_no_key_travels_with_a_task(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_travels_with_a_task(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     pickled: list[bytes] = []
     send = ForkingPickler.dumps
 
@@ -131,10 +131,10 @@ def test_no_key_travels_with_a_task(house: Project, monkeypatch: pytest.MonkeyPa
         return content
 
     monkeypatch.setattr(ForkingPickler, "dumps", seen)
-    house.pipeline(records=ENCRYPTED)
-    house.records(events(60))
-    house.run(engine="spark")
-    ring = Keyring.load(house.keys)
+    project.pipeline(records=ENCRYPTED)
+    project.records(events(60))
+    project.run(engine="spark")
+    ring = Keyring.load(project.keys)
     secrets = [ring.bytes_of(name) for name in ring.names()]
     assert len(pickled) > 2
     assert not any(secret in content for secret in secrets for content in pickled)

@@ -1,4 +1,4 @@
-"""A house and the command, for whoever wants to break them."""
+"""The command, and a project for tests that try to break them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command, command_of
-from tests.project import Project, new_project
+from tests.project import Project, enter, new_project
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_LOG_FORMAT"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "test.keys"))
-    monkeypatch.chdir(tmp_path)
     return new_project(tmp_path)
 
 

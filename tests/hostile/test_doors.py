@@ -46,37 +46,37 @@ FILES: Final = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_in_our_words(house: Project, command: Command, name: str) -> None:
+def test_it_is_refused_in_our_words(project: Project, command: Command, name: str) -> None:
     for path, text in FILES.items():
-        (house.folder / path).parent.mkdir(exist_ok=True)
-        (house.folder / path).write_text(text)
-    house.records(events(9))
+        (project.folder / path).parent.mkdir(exist_ok=True)
+        (project.folder / path).write_text(text)
+    project.records(events(9))
     said = command(*REFUSED[name])
     assert said.code == 2
     assert "E900" not in said.err
     assert CANARY not in said.out + said.err or "events" in REFUSED[name]  # a word of one's own may be said back
-    assert not list(house.folder.rglob("*.parquet"))
+    assert not list(project.folder.rglob("*.parquet"))
 
 
-def test_a_keyring_that_others_may_read_is_refused_before_anything_is_read(house: Project, command: Command) -> None:
-    house.records(events(9))
-    house.keys.chmod(0o640)
+def test_a_keyring_that_others_may_read_is_refused_before_anything_is_read(project: Project, command: Command) -> None:
+    project.records(events(9))
+    project.keys.chmod(0o640)
     said = command("run", ".", *AT, "--output", "out", "--json")
     assert (said.code, said.error["code"]) == (2, "E204")
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
-def test_a_setting_of_the_far_future_collects_nothing_today(house: Project, command: Command) -> None:
+def test_a_setting_of_the_far_future_collects_nothing_today(project: Project, command: Command) -> None:
     set_ = ("settings", "set", "south", "location", "on", "--from", "9999-12-31T00:00:00Z", "--output", "out")
     assert command(*set_).code == 0
-    house.records(events(20))
+    project.records(events(20))
     assert command("run", ".", *AT, "--output", "out", "--settings", "ledger", "--ledger", "out/ledger.db").code == 0
-    assert {row["latitude"] for row in house.rows()} == {None}
+    assert {row["latitude"] for row in project.rows()} == {None}
 
 
-def test_settings_of_one_moment_that_contradict_each_other_collect_nothing(house: Project, command: Command) -> None:
-    path = house.folder / "settings.csv"
+def test_settings_of_one_moment_that_contradict_each_other_collect_nothing(project: Project, command: Command) -> None:
+    path = project.folder / "settings.csv"
     path.write_text(path.read_text() + path.read_text().splitlines()[1].replace("on,admin", "off,admin") + "\n")
-    house.records(events(20))
+    project.records(events(20))
     assert command("run", ".", *AT, "--output", "out").code == 0
-    assert {row["latitude"] for row in house.rows()} == {None}
+    assert {row["latitude"] for row in project.rows()} == {None}

@@ -26,13 +26,13 @@ def run(command: Command) -> Said:
     return command("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
 
 
-def brings(house: Project, name: str, content: bytes) -> Path:
+def brings(project: Project, name: str, content: bytes) -> Path:
     """An input file with these bytes, of the format that its name says."""
-    path = house.folder / "data" / DAY / name
+    path = project.folder / "data" / DAY / name
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     kind = name.split(".")[1]
-    house.source(kind, f"data/{{date}}/*.{name.split('.', 1)[1]}")
+    project.source(kind, f"data/{{date}}/*.{name.split('.', 1)[1]}")
     return path
 
 
@@ -66,32 +66,32 @@ EMPTY: Final = ("a.ndjson", "a.ndjson.gz", "a.ndjson.zst", "a.csv")
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_file_stops_the_run_by_its_name_and_nothing_is_published(
-    house: Project, command: Command, name: str
+    project: Project, command: Command, name: str
 ) -> None:
     file, content = DAMAGED[name]
-    brings(house, file, content())
+    brings(project, file, content())
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E203")
     assert file in said.error["message"]
     assert CANARY not in said.err
-    assert house.files() == set()
+    assert project.files() == set()
 
 
 @pytest.mark.parametrize("file", EMPTY)
-def test_an_empty_file_is_a_day_without_records(house: Project, command: Command, file: str) -> None:
-    brings(house, file, b"")
+def test_an_empty_file_is_a_day_without_records(project: Project, command: Command, file: str) -> None:
+    brings(project, file, b"")
     said = run(command)
     assert (said.code, said.json["rows"]["read"]) == (0, 0)
-    assert house.rows() == []
+    assert project.rows() == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_ten_thousand_columns_that_nobody_declared_cost_seconds(house: Project, command: Command, kind: str) -> None:
+def test_ten_thousand_columns_that_nobody_declared_cost_seconds(project: Project, command: Command, kind: str) -> None:
     data = table(events(20))
     wide = {name: data[name] for name in data.column_names} | {f"x{n}": pa.array([n] * 20) for n in range(10_000)}
-    house.columns(pa.table(wide), kind=kind)
-    house.source(kind)
+    project.columns(pa.table(wide), kind=kind)
+    project.source(kind)
     before = time.process_time()
     said = run(command)
     assert (said.code, len(said.json["undeclared"])) == (0, 10_000)
@@ -103,11 +103,11 @@ def text_of(values: list[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
 
-def test_text_that_is_not_utf8_is_told_without_it(house: Project, command: Command) -> None:
+def test_text_that_is_not_utf8_is_told_without_it(project: Project, command: Command) -> None:
     data = table(events(20))
     bad = text_of([CANARY.encode() + b"\xff"] * 20)
-    house.columns(data.set_column(data.column_names.index("model"), "model", bad))
-    house.source("parquet")
+    project.columns(data.set_column(data.column_names.index("model"), "model", bad))
+    project.source("parquet")
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E203")
     assert CANARY not in said.err
@@ -115,15 +115,15 @@ def test_text_that_is_not_utf8_is_told_without_it(house: Project, command: Comma
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_times_at_the_ends_of_their_type_are_neither_kept_nor_in_the_way(
-    house: Project, command: Command, unit: str
+    project: Project, command: Command, unit: str
 ) -> None:
     data = table(events(20))
     at = data.column_names.index("event_time")
     kind = pa.timestamp(unit, "UTC")
     ends = pa.array([-(2**63) + 1, 2**63 - 1, 0, -1] + [None] * 16, pa.int64()).cast(kind)
     good = data["event_time"].cast(kind).combine_chunks()
-    house.columns(data.set_column(at, "event_time", pa.concat_arrays([ends.slice(0, 4), good.slice(4)])))
-    house.source("parquet")
+    project.columns(data.set_column(at, "event_time", pa.concat_arrays([ends.slice(0, 4), good.slice(4)])))
+    project.source("parquet")
     said = run(command)
     rows = said.json["rows"]
     assert said.code == 0
@@ -131,11 +131,11 @@ def test_times_at_the_ends_of_their_type_are_neither_kept_nor_in_the_way(
     assert command("verify", "out").code == 0
 
 
-def test_a_csv_file_of_nul_ragged_and_unclosed_rows_gives_its_good_ones(house: Project, command: Command) -> None:
-    path = house.columns(table(events(20)), kind="csv")
+def test_a_csv_file_of_nul_ragged_and_unclosed_rows_gives_its_good_ones(project: Project, command: Command) -> None:
+    path = project.columns(table(events(20)), kind="csv")
     rows = [b'"\0%s",1,2,3,4,5,6,7', b"%s,1", b'"%s']
     path.write_bytes(path.read_bytes() + b"\n".join(row % CANARY.encode() for row in rows) + b"\n")
-    house.source("csv")
+    project.source("csv")
     said = run(command)
     assert (said.code, said.json["rows"]["written"]) == (0, 20)
     assert set(said.json["quarantine"]["by_code"]) == {"malformed"}
@@ -160,10 +160,10 @@ def pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("made", [folder_instead, link_to_nowhere, link_to_itself, pipe])
 def test_what_is_named_like_an_input_and_is_no_file_is_passed_over(
-    house: Project, command: Command, made: Callable[[Path], None]
+    project: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
-    house.records(events(20), name="b")
-    made(house.folder / "data" / DAY / "a.ndjson.gz")
+    project.records(events(20), name="b")
+    made(project.folder / "data" / DAY / "a.ndjson.gz")
     said = run(command)
     assert (said.code, said.json["rows"]["written"]) == (0, 20)
     assert [each["path"] for each in said.json["inputs"]] == [f"{DAY}/b.ndjson.gz"]

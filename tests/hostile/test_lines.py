@@ -87,7 +87,7 @@ REFUSED: Final[Mapping[str, tuple[str, str]]] = {
 class Done:
     """A run over all of these lines."""
 
-    house: Project
+    project: Project
     ended: Ended
     codes: Mapping[str, str]
     """By line, the code under which it stands in quarantine."""
@@ -97,14 +97,14 @@ class Done:
 
 @pytest.fixture(scope="module", name="done")
 def _done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    house = new_project(tmp_path_factory.mktemp("house"))
-    house.policy({"model": {"type": "string", "do": "keep"}})
+    project = new_project(tmp_path_factory.mktemp("project"))
+    project.policy({"model": {"type": "string", "do": "keep"}})
     lines = {**READ, **{name: text for name, (_, text) in REFUSED.items()}}
-    places = written(house.folder / "data" / DAY / "a.ndjson.gz", lines)
-    ended = minimize_command(house.folder, "run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
-    rows = quarantined(house.out)
+    places = written(project.folder / "data" / DAY / "a.ndjson.gz", lines)
+    ended = minimize_command(project.folder, "run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
+    rows = quarantined(project.out)
     codes = {name: rows[place] for name, place in places.items() if place in rows}
-    return Done(house, ended, codes, frozenset(row["model"] for row in house.rows()))
+    return Done(project, ended, codes, frozenset(row["model"] for row in project.rows()))
 
 
 def written(path: Path, lines: Mapping[str, str]) -> dict[str, int]:
@@ -140,7 +140,7 @@ def test_what_is_not_sound_stands_in_quarantine_by_its_code(done: Done, name: st
 
 
 def test_of_what_was_refused_nothing_is_printed_or_written(done: Done) -> None:
-    said = [done.ended.out, done.ended.err, *(path.read_text() for path in texts(done.house.out))]
+    said = [done.ended.out, done.ended.err, *(path.read_text() for path in texts(done.project.out))]
     assert [text for text in said if CANARY in text] == []
 
 
@@ -149,20 +149,20 @@ def texts(out: Path) -> Iterator[Path]:
 
 
 def test_the_output_is_what_its_receipt_says(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(done.house.out / "ledger.db"))
-    minimize.verify(done.house.out, keys=done.house.keys)
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(done.project.out / "ledger.db"))
+    minimize.verify(done.project.out, keys=done.project.keys)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("filler", [b"a", b"\n"], ids=["a line of 1 GiB", "1 GiB of empty lines"])
 def test_a_gibibyte_out_of_a_megabyte_is_read_in_bounded_memory(tmp_path: Path, filler: bytes) -> None:
-    house = new_project(tmp_path)
-    path = house.records([])
+    project = new_project(tmp_path)
+    path = project.records([])
     with gzip.open(path, "wb", 1) as file:
         for _ in range(1024):
             file.write(filler * (1 << 20))
         file.write(b"\n" + b"".join(json.dumps(event(number)).encode() + b"\n" for number in range(9)))
-    ended = minimize_command(house.folder, "run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
+    ended = minimize_command(project.folder, "run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
     by_code = {"too_large": 1} if filler == b"a" else {}
     assert (ended.code, ended.json["rows"]["written"], ended.json["quarantine"]["by_code"]) == (0, 9, by_code)
     assert ended.memory < 700 << 20

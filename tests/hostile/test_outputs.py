@@ -61,64 +61,64 @@ THEIRS: Final = (thesis, hidden, deep, records, runs, link, file)
 
 
 def seen(folder: Path) -> Mapping[str, str]:
-    """Everything below a folder but the house's own input, with its bytes."""
+    """Everything below a folder but the own input of the project, with its bytes."""
     paths = (path for path in sorted(folder.rglob("*")) if "data" not in path.parts)
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for path in paths}
 
 
 @pytest.mark.parametrize("made", THEIRS)
 def test_a_folder_that_holds_somebody_elses_files_is_refused_and_nothing_of_it_is_touched(
-    house: Project, command: Command, made: Callable[[Path], None]
+    project: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
-    house.records(events(20))
-    made(house.out)
-    before = seen(house.folder)
+    project.records(events(20))
+    made(project.out)
+    before = seen(project.folder)
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E001" if made is file else "E205")
-    assert seen(house.folder) == before
+    assert seen(project.folder) == before
 
 
-def test_a_folder_that_is_there_and_empty_is_taken(house: Project, command: Command) -> None:
-    house.records(events(20))
-    (house.out / "sub").mkdir(parents=True)
+def test_a_folder_that_is_there_and_empty_is_taken(project: Project, command: Command) -> None:
+    project.records(events(20))
+    (project.out / "sub").mkdir(parents=True)
     assert run(command).code == 0
 
 
-def test_a_folder_that_holds_its_ledger_alone_is_taken(house: Project, command: Command) -> None:
-    house.records(events(20))
+def test_a_folder_that_holds_its_ledger_alone_is_taken(project: Project, command: Command) -> None:
+    project.records(events(20))
     row = ("settings", "set", "north", "location", "on", "--holder", "admin", "--pipeline", ".", "--output", "out")
     assert command(*row).code == 0
     assert run(command).code == 0
 
 
-def test_a_link_in_the_place_of_an_output_is_refused_later_too(house: Project, command: Command) -> None:
-    house.records(events(20))
+def test_a_link_in_the_place_of_an_output_is_refused_later_too(project: Project, command: Command) -> None:
+    project.records(events(20))
     assert run(command).code == 0
-    (house.out / "records").rename(house.folder / "elsewhere")
-    (house.out / "records").symlink_to(house.folder / "elsewhere")
-    before = seen(house.folder / "elsewhere")
+    (project.out / "records").rename(project.folder / "elsewhere")
+    (project.out / "records").symlink_to(project.folder / "elsewhere")
+    before = seen(project.folder / "elsewhere")
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E205")
-    assert seen(house.folder / "elsewhere") == before
+    assert seen(project.folder / "elsewhere") == before
 
 
-def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(house: Project, command: Command) -> None:
-    house.records(events(2000))
+def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(project: Project, command: Command) -> None:
+    project.records(events(2000))
     words = ("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
     with ThreadPoolExecutor(2) as pool:
-        ended = [each.result() for each in [pool.submit(minimize, house.folder, *words) for _ in range(2)]]
+        ended = [each.result() for each in [pool.submit(minimize, project.folder, *words) for _ in range(2)]]
     codes = sorted(each.code for each in ended)
     assert codes in ([0, 0], [0, 2])
     assert all(json.loads(each.err)["error"]["code"] in ("E207", "E205") for each in ended if each.code)
-    assert len(house.rows()) == 2000
+    assert len(project.rows()) == 2000
     assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
 
 
-def test_a_clock_that_goes_back_between_two_runs_undoes_nothing(house: Project, command: Command) -> None:
-    house.records(events(20))
+def test_a_clock_that_goes_back_between_two_runs_undoes_nothing(project: Project, command: Command) -> None:
+    project.records(events(20))
     assert run(command).code == 0
-    stood = house.files()
+    stood = project.files()
     earlier = (AT - timedelta(hours=3)).isoformat()
     said = command("run", ".", "--at", earlier, "--output", "out", "--json")
     assert (said.code, said.error["code"]) == (3, "E300")
-    assert house.files() == stood
+    assert project.files() == stood

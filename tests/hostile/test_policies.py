@@ -79,65 +79,67 @@ def run(command: Command) -> Said:
 
 
 @pytest.mark.parametrize("name", YAMLS)
-def test_hostile_yaml_is_a_fault_with_its_file(house: Project, command: Command, name: str) -> None:
+def test_hostile_yaml_is_a_fault_with_its_file(project: Project, command: Command, name: str) -> None:
     encoding = "latin-1" if name == "another encoding" else "utf-8"
-    (house.folder / "policy.yaml").write_text(YAMLS[name], encoding=encoding)
+    (project.folder / "policy.yaml").write_text(YAMLS[name], encoding=encoding)
     before = time.process_time()
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E201")
     assert "policy.yaml" in {fault["file"].rpartition("/")[2] for fault in said.error["faults"]}
     assert time.process_time() - before < 10
-    assert not (house.folder / "harmed").exists()
+    assert not (project.folder / "harmed").exists()
 
 
 @pytest.mark.parametrize("name", FAULTY_FIELDS)
-def test_a_field_that_cannot_be_meant_is_a_fault_with_its_line(house: Project, command: Command, name: str) -> None:
-    house.policy(FAULTY_FIELDS[name])
-    house.records(events(9))
+def test_a_field_that_cannot_be_meant_is_a_fault_with_its_line(project: Project, command: Command, name: str) -> None:
+    project.policy(FAULTY_FIELDS[name])
+    project.records(events(9))
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E201")
     assert all(fault["line"] for fault in said.error["faults"])
-    assert not house.out.exists()
+    assert not project.out.exists()
 
 
 @pytest.mark.parametrize("name", FAULTY_PIPELINES)
-def test_a_pipeline_that_cannot_be_meant_is_a_fault_with_its_line(house: Project, command: Command, name: str) -> None:
-    house.pipeline(**FAULTY_PIPELINES[name])
-    house.records(events(9))
+def test_a_pipeline_that_cannot_be_meant_is_a_fault_with_its_line(
+    project: Project, command: Command, name: str
+) -> None:
+    project.pipeline(**FAULTY_PIPELINES[name])
+    project.records(events(9))
     said = run(command)
     assert (said.code, said.error["code"]) == (2, "E201")
     assert all(fault["line"] for fault in said.error["faults"])
 
 
-def test_a_version_that_no_receipt_can_carry_is_a_fault(house: Project, command: Command) -> None:
-    house.policy(version=HUGE)
+def test_a_version_that_no_receipt_can_carry_is_a_fault(project: Project, command: Command) -> None:
+    project.policy(version=HUGE)
     assert [fault["code"] for fault in run(command).error["faults"]] == ["P006"]
 
 
-def test_fields_may_be_named_like_keywords_paths_and_pictures(house: Project, command: Command) -> None:
-    house.policy(dict.fromkeys(KEYWORDS, KEEP) | {"/~0~1": KEEP, "/~2": KEEP, "/deep//a": KEEP})
+def test_fields_may_be_named_like_keywords_paths_and_pictures(project: Project, command: Command) -> None:
+    project.policy(dict.fromkeys(KEYWORDS, KEEP) | {"/~0~1": KEEP, "/~2": KEEP, "/deep//a": KEEP})
     more = {name: f"<{name}>" for name in KEYWORDS} | {"~/": "<~/>", "*": "<*>", "deep": {"": {"a": "<a>"}}}
-    house.records(event(number, **more) for number in range(9))
+    project.records(event(number, **more) for number in range(9))
     assert run(command).code == 0
-    rows = house.rows()
+    rows = project.rows()
     assert {name: rows[0][name] for name in more} == more
     assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
 
 
-def test_conditions_nested_as_deep_as_a_file_goes_decide(house: Project, command: Command) -> None:
+def test_conditions_nested_as_deep_as_a_file_goes_decide(project: Project, command: Command) -> None:
     condition: dict[str, Any] = {"tenant_id": "north"}
     for _ in range(20):
         condition = {"any": [condition]}
-    house.policy({"model": {"type": "string", "do": "keep", "collect_if": condition}})
-    house.records(events(20))
+    project.policy({"model": {"type": "string", "do": "keep", "collect_if": condition}})
+    project.records(events(20))
     assert run(command).code == 0
-    assert {row["tenant_id"] for row in house.rows() if row["model"] is not None} == {"north"}
+    assert {row["tenant_id"] for row in project.rows() if row["model"] is not None} == {"north"}
 
 
-def test_a_pattern_that_could_be_tried_for_ever_is_not(house: Project, command: Command) -> None:
+def test_a_pattern_that_could_be_tried_for_ever_is_not(project: Project, command: Command) -> None:
     source = {"path": "data/{date}/" + "*a" * 40 + "*.gz", "format": "ndjson"}
-    house.pipeline(source=source)
-    house.records(events(9), name="a" * 200)
+    project.pipeline(source=source)
+    project.records(events(9), name="a" * 200)
     before = time.process_time()
     said = run(command)
     assert (said.code, time.process_time() - before < 5) == (0, True)
@@ -147,19 +149,19 @@ def test_a_pattern_that_could_be_tried_for_ever_is_not(house: Project, command: 
     "text", ["a@" * 5_000, "1-" * 20_000, "a." * 20_000 + "@", "/" * 40_000, "1" * 40_000, ":" * 40_000]
 )
 def test_a_text_on_which_patterns_could_run_for_ever_is_redacted_in_time(
-    house: Project, command: Command, text: str
+    project: Project, command: Command, text: str
 ) -> None:
-    house.policy({"note": {"type": "string", "role": "free_text", "do": {"redact": {}}}})
-    house.pipeline(records=None, aggregates=None)
-    house.records([event(1, note=text)])
+    project.policy({"note": {"type": "string", "role": "free_text", "do": {"redact": {}}}})
+    project.pipeline(records=None, aggregates=None)
+    project.records([event(1, note=text)])
     before = time.process_time()
     assert run(command).code == 0
     assert time.process_time() - before < 5
 
 
-def test_what_a_policy_says_is_never_run(house: Project, command: Command) -> None:
+def test_what_a_policy_says_is_never_run(project: Project, command: Command) -> None:
     text = json.dumps("${jndi:ldap://x} {{7*7}} $(touch harmed) `touch harmed`")
-    house.policy(owner=json.loads(text))
-    house.records(events(9))
+    project.policy(owner=json.loads(text))
+    project.records(events(9))
     assert run(command).code == 0
-    assert not (house.folder / "harmed").exists()
+    assert not (project.folder / "harmed").exists()

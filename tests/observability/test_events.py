@@ -19,26 +19,26 @@ from tests.pipelines.shipped import ROOT
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 
-def told(house: Project, file: Path | None = None) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in (file or house.folder / "_out.lineage.ndjson").read_text().splitlines()]
+def told(project: Project, file: Path | None = None) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in (file or project.folder / "_out.lineage.ndjson").read_text().splitlines()]
     assert [fault for each in found for fault in faults(each)] == []
     return found
 
 
-def test_a_run_tells_that_it_begins_and_that_it_is_done(house: Project) -> None:
-    house.records(events(30))
-    receipt = house.run()
-    start, done = told(house)
+def test_a_run_tells_that_it_begins_and_that_it_is_done(project: Project) -> None:
+    project.records(events(30))
+    receipt = project.run()
+    start, done = told(project)
     assert [each["eventType"] for each in (start, done)] == ["START", "COMPLETE"]
     assert start["run"]["runId"] == done["run"]["runId"] == run_uuid(receipt.run_id)
     assert start["eventTime"] <= done["eventTime"]
     assert done["job"]["name"] == "checkins"
 
 
-def test_the_end_tells_what_the_receipt_tells(house: Project) -> None:
-    house.records([*events(30), "broken"])
-    receipt = house.run()
-    done = told(house)[-1]
+def test_the_end_tells_what_the_receipt_tells(project: Project) -> None:
+    project.records([*events(30), "broken"])
+    receipt = project.run()
+    done = told(project)[-1]
     own = done["run"]["facets"]["minimize"]
     assert (own["run_id"], own["kind"], own["dates"]) == (receipt.run_id, "run", [DAY])
     assert (own["receipt"], own["sequence"]) == (receipt.digest, 1)
@@ -51,111 +51,111 @@ def test_the_end_tells_what_the_receipt_tells(house: Project) -> None:
     }
 
 
-def test_datasets_are_the_folders_that_are_read_and_written(house: Project) -> None:
-    house.records(events(30))
-    house.run()
-    done = told(house)[-1]
-    assert [each["name"] for each in done["inputs"]] == [str(house.folder / "data")]
-    assert [each["name"] for each in done["outputs"]] == [str(house.out / name) for name in ("records", "per_model")]
+def test_datasets_are_the_folders_that_are_read_and_written(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    done = told(project)[-1]
+    assert [each["name"] for each in done["inputs"]] == [str(project.folder / "data")]
+    assert [each["name"] for each in done["outputs"]] == [str(project.out / name) for name in ("records", "per_model")]
 
 
-def test_the_nominal_time_spans_the_batch_dates(house: Project) -> None:
-    house.records(events(30))
-    house.records(events(30), day=BEFORE)
-    house.run()
-    span = told(house)[0]["run"]["facets"]["nominalTime"]
+def test_the_nominal_time_spans_the_batch_dates(project: Project) -> None:
+    project.records(events(30))
+    project.records(events(30), day=BEFORE)
+    project.run()
+    span = told(project)[0]["run"]["facets"]["nominalTime"]
     assert (span["nominalStartTime"], span["nominalEndTime"]) == ("2026-11-23T00:00:00Z", "2026-11-25T00:00:00Z")
 
 
-def test_a_source_without_dates_has_no_nominal_time(house: Project) -> None:
-    house.pipeline(source={"path": f"data/{DAY}/*.ndjson.gz", "format": "ndjson"})
-    house.records(events(30))
-    house.run()
-    assert "nominalTime" not in told(house)[0]["run"]["facets"]
+def test_a_source_without_dates_has_no_nominal_time(project: Project) -> None:
+    project.pipeline(source={"path": f"data/{DAY}/*.ndjson.gz", "format": "ndjson"})
+    project.records(events(30))
+    project.run()
+    assert "nominalTime" not in told(project)[0]["run"]["facets"]
 
 
-def test_a_run_that_fails_tells_so_by_code(house: Project) -> None:
-    house.pipeline(quarantine={"stop_above": 0.01})
-    house.records([*events(9), "broken"])
+def test_a_run_that_fails_tells_so_by_code(project: Project) -> None:
+    project.pipeline(quarantine={"stop_above": 0.01})
+    project.records([*events(9), "broken"])
     with pytest.raises(StoppedError):
-        house.run()
-    start, end = told(house)
+        project.run()
+    start, end = told(project)
     assert (start["eventType"], end["eventType"]) == ("START", "FAIL")
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("E400: ")
 
 
-def test_a_run_that_is_stopped_from_outside_is_aborted(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_stopped_from_outside_is_aborted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    house.records(events(9))
+    project.records(events(9))
     monkeypatch.setattr("minimize.job.job.moved", stop)
     with pytest.raises(KeyboardInterrupt):
-        house.run()
-    assert [each["eventType"] for each in told(house)] == ["START", "ABORT"]
+        project.run()
+    assert [each["eventType"] for each in told(project)] == ["START", "ABORT"]
 
 
-def test_a_damaged_input_is_a_failure_that_is_told(house: Project) -> None:
-    path = house.records(events(300))
-    house.run()
+def test_a_damaged_input_is_a_failure_that_is_told(project: Project) -> None:
+    path = project.records(events(300))
+    project.run()
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(SourceError):
-        house.run()
-    assert [each["eventType"] for each in told(house)] == ["START", "COMPLETE", "START", "FAIL"]
+        project.run()
+    assert [each["eventType"] for each in told(project)] == ["START", "COMPLETE", "START", "FAIL"]
 
 
-def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(house: Project) -> None:
-    house.records(events(30))
-    house.run()
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     with pytest.raises(RefusedError):
-        house.run()
-    start, end = told(house)[2:]
+        project.run()
+    start, end = told(project)[2:]
     assert (start["eventType"], start["outputs"], end["eventType"]) == ("START", [], "FAIL")
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("E300: ")
 
 
-def test_no_output_folder_is_made_to_tell_of_a_failure(house: Project) -> None:
-    house.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
-    house.records(events(30))
+def test_no_output_folder_is_made_to_tell_of_a_failure(project: Project) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    project.records(events(30))
     with pytest.raises(RefusedError):
-        house.run(metrics=house.folder / "told")
-    assert not house.out.exists()
-    assert "minimize_last_run_success" in (house.folder / "told/minimize_checkins.prom").read_text()
+        project.run(metrics=project.folder / "told")
+    assert not project.out.exists()
+    assert "minimize_last_run_success" in (project.folder / "told/minimize_checkins.prom").read_text()
 
 
-def test_nothing_to_do_is_nothing_to_tell(house: Project) -> None:
-    house.run()
-    assert not house.out.exists()
+def test_nothing_to_do_is_nothing_to_tell(project: Project) -> None:
+    project.run()
+    assert not project.out.exists()
 
 
-def test_a_replay_is_told_as_one(house: Project) -> None:
-    house.records([*events(30), event(31, contacts=["x"])])
-    house.run()
-    house.policy(never=None)
-    replay(house.out, at=AT + timedelta(hours=1), keys=house.keys)
-    assert [each["run"]["facets"]["minimize"]["kind"] for each in told(house)] == ["run", "run", "replay", "replay"]
+def test_a_replay_is_told_as_one(project: Project) -> None:
+    project.records([*events(30), event(31, contacts=["x"])])
+    project.run()
+    project.policy(never=None)
+    replay(project.out, at=AT + timedelta(hours=1), keys=project.keys)
+    assert [each["run"]["facets"]["minimize"]["kind"] for each in told(project)] == ["run", "run", "replay", "replay"]
 
 
-def test_in_the_output_folder_no_file_is_added(house: Project) -> None:
-    house.records(events(30))
-    house.run()
-    minimize.verify(house.out, keys=house.keys)
+def test_in_the_output_folder_no_file_is_added(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    minimize.verify(project.out, keys=project.keys)
 
 
-def test_events_go_where_they_are_told_to_or_nowhere(house: Project) -> None:
-    house.records(events(30))
-    house.run(lineage=house.folder / "told" / "events.ndjson")
-    assert len(told(house, house.folder / "told" / "events.ndjson")) == 2
-    house.run(lineage="off")
-    assert not (house.folder / "_out.lineage.ndjson").exists()
+def test_events_go_where_they_are_told_to_or_nowhere(project: Project) -> None:
+    project.records(events(30))
+    project.run(lineage=project.folder / "told" / "events.ndjson")
+    assert len(told(project, project.folder / "told" / "events.ndjson")) == 2
+    project.run(lineage="off")
+    assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_the_namespace_is_the_environments(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_namespace_is_the_environments(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_NAMESPACE", "fleet")
-    house.records(events(30))
-    house.run()
-    assert {each["job"]["namespace"] for each in told(house)} == {"fleet"}
+    project.records(events(30))
+    project.run()
+    assert {each["job"]["namespace"] for each in told(project)} == {"fleet"}
 
 
 def test_every_shipped_pipeline_tells_valid_events(tmp_path: Path) -> None:
@@ -172,23 +172,23 @@ def test_the_specification_in_our_words_would_find_faults() -> None:
 
 
 def test_a_fault_in_telling_fails_no_run(
-    house: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise ValueError("canary")
 
     monkeypatch.setattr("minimize.observability.events.column_lineage", broken)
-    house.records(events(30))
-    assert house.run().rows.written == 30
+    project.records(events(30))
+    assert project.run().rows.written == 30
     assert {getattr(record, "code", None) for record in caplog.records} == {"W020"}
     assert "canary" not in caplog.text
 
 
-def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(house: Project) -> None:
-    house.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"})
-    (house.folder / "data").mkdir()
-    (house.folder / "data" / "a.ndjson").write_text("".join(json.dumps(each) + "\n" for each in events(30)))
+def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(project: Project) -> None:
+    project.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"})
+    (project.folder / "data").mkdir()
+    (project.folder / "data" / "a.ndjson").write_text("".join(json.dumps(each) + "\n" for each in events(30)))
     for _ in range(2):
-        receipt = house.run(output=house.folder / "data" / "out")
-    assert (house.folder / "data" / "_out.lineage.ndjson").exists()
+        receipt = project.run(output=project.folder / "data" / "out")
+    assert (project.folder / "data" / "_out.lineage.ndjson").exists()
     assert [each.path for each in receipt.inputs] == ["a.ndjson"]

@@ -21,14 +21,14 @@ def samples(path: Path) -> dict[str, float]:
     return {f"{name} {' '.join(list(labels.values())[1:])}".strip(): n for name, labels, n in parsed(path.read_text())}
 
 
-def file(house: Project) -> Path:
-    return house.folder / "collected" / "minimize_checkins.prom"
+def file(project: Project) -> Path:
+    return project.folder / "collected" / "minimize_checkins.prom"
 
 
-def test_a_run_tells_its_figures(house: Project) -> None:
-    house.records([*events(30), "broken"])
-    receipt = house.run(metrics=house.folder / "collected")
-    found = samples(file(house))
+def test_a_run_tells_its_figures(project: Project) -> None:
+    project.records([*events(30), "broken"])
+    receipt = project.run(metrics=project.folder / "collected")
+    found = samples(file(project))
     assert (found["minimize_rows read"], found["minimize_rows written"]) == (31, 30)
     assert found["minimize_quarantined_rows malformed"] == 1
     assert found["minimize_quarantine_share"] == pytest.approx(1 / 31)
@@ -38,29 +38,29 @@ def test_a_run_tells_its_figures(house: Project) -> None:
     assert found["minimize_run_duration_seconds"] >= 0
 
 
-def test_the_file_is_what_a_collector_reads(house: Project) -> None:
-    house.records([*events(30), "broken"])
-    house.run(metrics=house.folder / "collected")
-    lines = file(house).read_text().splitlines()
+def test_the_file_is_what_a_collector_reads(project: Project) -> None:
+    project.records([*events(30), "broken"])
+    project.run(metrics=project.folder / "collected")
+    lines = file(project).read_text().splitlines()
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     assert set(names) <= set(HELP)
     assert all(LINE.fullmatch(line) for line in lines if not line.startswith("#"))
-    assert file(house).read_text().endswith("\n")
+    assert file(project).read_text().endswith("\n")
 
 
-def test_nothing_is_written_where_nobody_says_where(house: Project) -> None:
-    house.records(events(30))
-    house.run()
-    assert list(house.folder.rglob("*.prom")) == []
+def test_nothing_is_written_where_nobody_says_where(project: Project) -> None:
+    project.records(events(30))
+    project.run()
+    assert list(project.folder.rglob("*.prom")) == []
 
 
-def test_a_night_with_nothing_to_do_is_a_success_and_keeps_the_figures(house: Project) -> None:
-    house.records(events(30))
-    house.run(metrics=house.folder / "collected")
-    before = samples(file(house))
-    receipt = house.run(pending=True, metrics=house.folder / "collected")
-    after = samples(file(house))
+def test_a_night_with_nothing_to_do_is_a_success_and_keeps_the_figures(project: Project) -> None:
+    project.records(events(30))
+    project.run(metrics=project.folder / "collected")
+    before = samples(file(project))
+    receipt = project.run(pending=True, metrics=project.folder / "collected")
+    after = samples(file(project))
     assert receipt.sequence == 0
     assert after["minimize_last_success_timestamp_seconds"] == receipt.finished.timestamp()
     assert after["minimize_last_run_timestamp_seconds"] == receipt.finished.timestamp()
@@ -69,35 +69,35 @@ def test_a_night_with_nothing_to_do_is_a_success_and_keeps_the_figures(house: Pr
     }
 
 
-def test_a_named_date_without_files_is_no_success(house: Project) -> None:
-    house.records(events(30))
-    house.run(metrics=house.folder / "collected")
-    before = samples(file(house))
-    house.run("2026-11-01", metrics=house.folder / "collected")
-    after = samples(file(house))
+def test_a_named_date_without_files_is_no_success(project: Project) -> None:
+    project.records(events(30))
+    project.run(metrics=project.folder / "collected")
+    before = samples(file(project))
+    project.run("2026-11-01", metrics=project.folder / "collected")
+    after = samples(file(project))
     assert after["minimize_last_run_success"] == 0
     name = "minimize_last_success_timestamp_seconds"
     assert after[name] == before[name]
 
 
-def test_a_night_on_which_files_are_gone_is_no_success(house: Project) -> None:
-    path = house.records(events(30))
-    house.records(events(5), name="b")
-    house.run(metrics=house.folder / "collected")
+def test_a_night_on_which_files_are_gone_is_no_success(project: Project) -> None:
+    path = project.records(events(30))
+    project.records(events(5), name="b")
+    project.run(metrics=project.folder / "collected")
     path.unlink()
-    house.run(pending=True, metrics=house.folder / "collected")
-    assert samples(file(house))["minimize_last_run_success"] == 0
+    project.run(pending=True, metrics=project.folder / "collected")
+    assert samples(file(project))["minimize_last_run_success"] == 0
 
 
-def test_a_failure_keeps_what_the_last_success_said(house: Project) -> None:
-    house.records(events(30))
-    house.run(metrics=house.folder / "collected")
-    before = samples(file(house))
-    house.pipeline(quarantine={"stop_above": 0.01})
-    house.records([*events(9), "broken"])
+def test_a_failure_keeps_what_the_last_success_said(project: Project) -> None:
+    project.records(events(30))
+    project.run(metrics=project.folder / "collected")
+    before = samples(file(project))
+    project.pipeline(quarantine={"stop_above": 0.01})
+    project.records([*events(9), "broken"])
     with pytest.raises(StoppedError):
-        house.run(metrics=house.folder / "collected")
-    after = samples(file(house))
+        project.run(metrics=project.folder / "collected")
+    after = samples(file(project))
     assert after["minimize_last_run_success"] == 0
     assert after["minimize_last_run_timestamp_seconds"] > before["minimize_last_run_timestamp_seconds"]
     kept = {name for name in before if not name.startswith("minimize_last_run")}
@@ -115,10 +115,12 @@ def test_the_file_is_replaced_at_once_and_nothing_is_left_beside_it(tmp_path: Pa
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.prom": "two\n"}
 
 
-def test_a_place_that_cannot_be_written_fails_no_run(house: Project, caplog: pytest.LogCaptureFixture) -> None:
-    (house.folder / "taken").write_text("")
-    house.records(events(30))
-    receipt = house.run(metrics=house.folder / "taken" / "a.prom", lineage=house.folder / "taken" / "events.ndjson")
+def test_a_place_that_cannot_be_written_fails_no_run(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    (project.folder / "taken").write_text("")
+    project.records(events(30))
+    receipt = project.run(
+        metrics=project.folder / "taken" / "a.prom", lineage=project.folder / "taken" / "events.ndjson"
+    )
     assert receipt.rows.written == 30
     assert {getattr(record, "code", None) for record in caplog.records} >= {"W020", "W021"}
 

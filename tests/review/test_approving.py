@@ -19,15 +19,13 @@ from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
 from tests.ledger.ledgers import empty
-from tests.project import AT, Builds, Project, events, new_project, table
+from tests.project import AT, Builds, Project, enter, events, new_project, table
 from tests.world import access_file
 
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_ACTOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     project = new_project(tmp_path)
     builds.copy(empty, project.out)
     project.records(events(30))

@@ -20,7 +20,7 @@ from minimize.review.explaining import Explanation, explain
 from minimize.review.recorded import Recorded
 from minimize.review.trial import Trial
 from minimize.switching import House as Places
-from tests.project import AT, FIELDS, SETTINGS, Project, event, new_project
+from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, new_project
 
 TENANTS = ("north", "south", "west")
 J = "2026-01-01T00:00:00Z"
@@ -91,10 +91,9 @@ def records() -> Iterator[Mapping[str, Any] | str]:
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project in which a run was made; whoever asks stands in it, so that its own places count."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-            patch.delenv(name, raising=False)
-        project = new_project(tmp_path_factory.mktemp("explained"))
-        patch.chdir(project.folder)
+        folder = tmp_path_factory.mktemp("explained")
+        enter(folder, patch)
+        project = new_project(folder)
         _runs(project)
         yield project
 

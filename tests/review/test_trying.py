@@ -13,7 +13,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.review.trying import Trials, try_fixtures
-from tests.project import AGGREGATES, AT, Project, event, events, new_project
+from tests.project import AGGREGATES, AT, Project, enter, event, events, new_project
 
 GOOD = event(0)
 OLD = event(1, event_time="2026-10-01T00:00:00Z")
@@ -22,9 +22,7 @@ FIELDS = ("tenant_id", "device_id", "event_time", "model", "battery", "storage",
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     return new_project(tmp_path)
 
 

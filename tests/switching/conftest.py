@@ -10,9 +10,9 @@ from tests.project import Project, new_project
 @pytest.fixture(name="home")
 def _home(tmp_path: Path) -> Project:
     """A pipeline that asks the ledger for its settings."""
-    house = new_project(tmp_path)
-    house.pipeline(aggregates=None, settings="ledger")
-    return house
+    project = new_project(tmp_path)
+    project.pipeline(aggregates=None, settings="ledger")
+    return project
 
 
 @pytest.fixture(autouse=True)

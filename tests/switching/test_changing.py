@@ -26,8 +26,8 @@ def _book(home: Project) -> House:
     return House(ledger=home.folder / "ledger.db", pipeline=home.folder, keys=home.keys)
 
 
-def values(house: House, at: datetime = NOW, **asked: Any) -> list[tuple[str, str, str, str | None]]:
-    return [(row.tenant_id, row.setting, row.value, row.subject) for row in shown(house, at, **asked)]
+def values(project: House, at: datetime = NOW, **asked: Any) -> list[tuple[str, str, str, str | None]]:
+    return [(row.tenant_id, row.setting, row.value, row.subject) for row in shown(project, at, **asked)]
 
 
 def test_what_was_set_is_shown(book: House) -> None:

@@ -55,17 +55,17 @@ def test_levels_are_those_of_the_policy(home: Project) -> None:
     home.pipeline(aggregates=None, settings="settings.csv")
     row = "north,,level,basic,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
     (home.folder / "settings.csv").write_text(SETTINGS + row)
-    house = House(pipeline=home.folder, keys=home.keys)
-    assert why("north", "basic", EVENT, house, run=RUN).collected
-    assert not why("north", "full", EVENT, house, run=RUN).collected
-    assert why("south", "required", EVENT, house, run=RUN).collected
+    project = House(pipeline=home.folder, keys=home.keys)
+    assert why("north", "basic", EVENT, project, run=RUN).collected
+    assert not why("north", "full", EVENT, project, run=RUN).collected
+    assert why("south", "required", EVENT, project, run=RUN).collected
 
 
 def test_the_ledger_answers_where_the_pipeline_asks_it(home: Project) -> None:
-    house = House(pipeline=home.folder, keys=home.keys)
+    project = House(pipeline=home.folder, keys=home.keys)
     for wish in (Wish("north", "location", "on"), Wish("north", "location", "off", "user", subject="d3")):
-        set_setting(wish, house, datetime(2026, 11, 1, tzinfo=UTC))
-    assert why("north", "location", EVENT, house, run=RUN).collected
-    found = why("north", "location", EVENT, house, run=RUN, subject="d3")
+        set_setting(wish, project, datetime(2026, 11, 1, tzinfo=UTC))
+    assert why("north", "location", EVENT, project, run=RUN).collected
+    found = why("north", "location", EVENT, project, run=RUN, subject="d3")
     assert not found.collected
     assert [row.holder for row in found.run.rows] == ["admin", "user"]

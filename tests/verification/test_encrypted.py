@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -14,21 +13,21 @@ from minimize.keys import Keyring, PublicKeys, find_kms, new_keyring
 from minimize.keys.create import destroy_key
 from minimize.receipt import Receipt
 from minimize.verification.check import check
-from tests.project import AT, Project, events, new_project
+from tests.project import AT, Builds, Project, events
 
 ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}
 
 
-@pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    project = new_project(tmp_path)
+def content(project: Project) -> None:
     project.pipeline(records=ENCRYPTED)
     project.records(events(60))
     project.run()
-    return project
+
+
+@pytest.fixture(name="project")
+def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    return builds.fill(project, content)
 
 
 def codes(project: Project, **how: Any) -> list[str]:

@@ -20,17 +20,18 @@ from minimize.receipt import FileRef
 from minimize.verification import check
 from minimize.verification.evidence import Evidence, Standing, gather
 from minimize.verification.index import check_indexes
-from tests.project import AT, Project, events, new_project
+from tests.project import AT, Builds, Project, events
 
 
-@pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    project = new_project(tmp_path)
+def content(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(events(40))
     project.run()
-    return project
+
+
+@pytest.fixture(name="project")
+def _project(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, content)
 
 
 def codes(project: Project, **options: Any) -> list[str]:

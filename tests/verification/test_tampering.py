@@ -89,7 +89,7 @@ def test_a_folder_that_is_not_there_is_refused(writer: OutputWriter) -> None:
         verify(writer.output / "none", keys=writer.keyring)
 
 
-def test_another_house_s_keyring_knows_no_signature(writer: OutputWriter, tmp_path: Path) -> None:
+def test_the_keyring_of_another_organization_knows_no_signature(writer: OutputWriter, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", now=AT)
     codes = [finding.code for finding in check(writer.output, keys=other)]
     assert codes.count("V004") == 3

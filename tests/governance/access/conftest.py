@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 
 from minimize.switching import House
-from tests.project import write_keyring
+from tests.project import enter, write_keyring
 from tests.world import access_file
 
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """The usual people; Sam acts."""
-    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
-        monkeypatch.delenv(name, raising=False)
+    enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
     (tmp_path / "access.yaml").write_text(json.dumps(access_file()))
     return House(keys=write_keyring(tmp_path / "test.keys"))

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import BEFORE, DAY, Builds, Project, events, new_project
+from tests.project import BEFORE, DAY, Builds, Project, enter, events, new_project
 
 TENANTS = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     (tmp_path / "minimize.yaml").write_text("keys: test.keys\nledger: ledger.db\n")
     project = new_project(tmp_path)
     project.pipeline(records={"encrypt": "by_category"})

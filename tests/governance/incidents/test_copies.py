@@ -16,17 +16,17 @@ from minimize.ledger.disclosures import Disclosure, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.recalls import Recalled, State, record_recalls
 from minimize.switching import House as Places
-from tests.governance.sharing.sender import NOW, Sender
+from tests.governance.sharing.sender import NOW, Sender, sent
 from tests.ledger.ledgers import event
+from tests.project import Builds
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(name="shop")
-def _shop(tmp_path: Path) -> Sender:
-    shop = Sender(tmp_path).agree("north", "south")
-    shop.share()
-    return shop
+def _shop(builds: Builds, tmp_path: Path) -> Sender:
+    builds.copy(sent, tmp_path)
+    return Sender(tmp_path)
 
 
 def out(shop: Sender, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[Copy]:

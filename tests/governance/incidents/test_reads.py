@@ -15,16 +15,14 @@ from minimize.governance.incidents.reads import Read, reads
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource
 from minimize.ledger.audit import append
-from tests.door.home import INCIDENT, PURPOSE, Home, build, home
+from tests.door.home import PURPOSE, Home, home
 from tests.project import AT, Builds
+from tests.world import INCIDENT
 
 
 @pytest.fixture(name="home")
 def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_TOKEN", "MINIMIZE_ACTOR"):
-        monkeypatch.delenv(name, raising=False)
-    builds.copy(build, tmp_path)
-    with home(tmp_path, monkeypatch) as found:
+    with home(builds, tmp_path, monkeypatch) as found:
         yield found
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.governance.retention.daily import START, Daily, rows
-from tests.project import Builds, write_project
+from tests.project import Builds, enter, write_project
 
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daily:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     return write_project(Daily(tmp_path))
 
 

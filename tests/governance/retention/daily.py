@@ -134,10 +134,6 @@ class Daily(Project):
         path.write_text("\n".join(["tenant_id,subject,event,at", *rows]) + "\n")
         return path
 
-    def rows(self, name: str = "records", output: Any = None, **options: Any) -> list[dict[str, Any]]:
-        """The published rows of an output; none if it has no file."""
-        return super().rows(name, output, **options) if minimize.files(output or self.out, name) else []
-
     def verified(self) -> None:
         minimize.verify(self.out, keys=self.keys)
 

@@ -1,4 +1,4 @@
-"""A sender of records to whom two tenants have consented."""
+"""Senders of records to whom two tenants have consented."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.governance.sharing.sender import Sender
-from tests.project import Builds
+from tests.governance.sharing.sender import Sender, agreed, sent
+from tests.project import Builds, Project, enter, new_project
 
 
-def build(folder: Path) -> None:
-    """A sender to whom north and south have consented for `sync`."""
-    Sender(folder).agree("north", "south")
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose output has a ledger of its own."""
+    enter(tmp_path, monkeypatch)
+    return new_project(tmp_path)
 
 
 @pytest.fixture(name="sender")
 def _sender(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
-    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS", "MINIMIZE_ACTOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    builds.copy(build, tmp_path)
+    """A sender that has sent nothing yet."""
+    enter(tmp_path, monkeypatch)
+    builds.copy(agreed, tmp_path)
+    return Sender(tmp_path)
+
+
+@pytest.fixture(name="shared")
+def _shared(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    """A sender that has sent what north and south consented to."""
+    enter(tmp_path, monkeypatch)
+    builds.copy(sent, tmp_path)
     return Sender(tmp_path)

@@ -211,6 +211,18 @@ class Sender:
         return self.share(data, dry_run=True, **options)
 
 
+def agreed(folder: Path) -> None:
+    """Makes a sender to whom north and south have consented for `sync`."""
+    Sender(folder).agree("north", "south")
+
+
+def sent(folder: Path) -> None:
+    """Makes a sender that has sent the records of north and south, which consented."""
+    sender = Sender(folder).agree("north", "south")
+    sender.write()
+    sender.share()
+
+
 def sender_of(project: Project, vendor: Mapping[str, Any] = OUTPUT_VENDOR) -> Sender:
     """A sender of what a project has published."""
     return Sender(project.folder, vendor, project=project)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from minimize.policy.condition import All, AnyOf, Equals, Feature
 from minimize.policy.model import DROP, Case, Field
 from minimize.techniques.keep import Keep
 from tests.governance.sharing.sender import published, shared
-from tests.project import AT, FIELDS, Builds, Project, events, new_project
+from tests.project import AT, FIELDS, Builds, Project, events
 
 CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
 KEEP = (Keep(),)
@@ -76,9 +75,8 @@ def content(project: Project) -> None:
 
 
 @pytest.fixture(name="home")
-def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    return builds.fill(new_project(tmp_path), content)
+def _home(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, content)
 
 
 def rows(home: Project) -> list[dict[str, Any]]:

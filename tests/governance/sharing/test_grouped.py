@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.disclosures import disclosures, tenants_of
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import OUTPUT_FIELDS, function, sender_of
-from tests.project import AT, FIELDS, Builds, Project, events, new_project
+from tests.project import AT, FIELDS, Builds, Project, events
 from tests.world import CONTRACT, vendor_file
 
 GROUPS = {
@@ -63,9 +62,8 @@ def content(home: Project) -> None:
 
 
 @pytest.fixture(name="home")
-def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    return builds.fill(new_project(tmp_path), content)
+def _home(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, content)
 
 
 def standing(home: Project) -> pa.Table:

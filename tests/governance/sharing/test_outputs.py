@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
 from tests.governance.sharing.sender import published, shared
-from tests.project import AT, FIELDS, Builds, Project, events, new_project, table
+from tests.project import AT, FIELDS, Builds, Project, events, table
 
 
 def content(project: Project) -> None:
@@ -21,9 +19,8 @@ def content(project: Project) -> None:
 
 
 @pytest.fixture(name="home")
-def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    return builds.fill(new_project(tmp_path), content)
+def _home(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, content)
 
 
 def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: Project) -> None:

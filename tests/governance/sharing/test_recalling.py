@@ -30,14 +30,6 @@ def causes(sender: Sender, after: timedelta = HOUR) -> dict[str, str]:
     return {each.tenant: each.cause for each in found(sender, after)}
 
 
-@pytest.fixture(name="shared")
-def _shared(sender: Sender) -> Sender:
-    """What north and south agreed to was sent."""
-    sender.write()
-    sender.share()
-    return sender
-
-
 def test_nothing_has_to_go_while_all_holds(shared: Sender) -> None:
     assert found(shared) == []
 

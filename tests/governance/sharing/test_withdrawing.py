@@ -37,14 +37,6 @@ def ended(
     )
 
 
-@pytest.fixture(name="shared")
-def _shared(sender: Sender) -> Sender:
-    """What north and south agreed to was sent."""
-    sender.write()
-    sender.share()
-    return sender
-
-
 @pytest.mark.parametrize(("verb", "cause"), [("withdraw", "withdrawn"), ("refuse", "refused")])
 def test_the_recall_is_requested_in_the_same_act(
     shared: Sender, verb: Literal["withdraw", "refuse"], cause: str

@@ -10,7 +10,8 @@ from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.shared import Shared, acts, shared
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.sender import NOW, Sender
+from tests.governance.sharing.sender import NOW, Sender, sent
+from tests.project import Builds
 
 
 def told(shop: Sender, subject: Subject, *forms: str) -> list[Shared]:
@@ -19,10 +20,9 @@ def told(shop: Sender, subject: Subject, *forms: str) -> list[Shared]:
 
 
 @pytest.fixture(name="shop")
-def _shop(tmp_path: Path) -> Sender:
-    shop = Sender(tmp_path).agree("north", "south")
-    shop.share()
-    return shop
+def _shop(builds: Builds, tmp_path: Path) -> Sender:
+    builds.copy(sent, tmp_path)
+    return Sender(tmp_path)
 
 
 def test_the_acts_that_name_a_subject_are_told(shop: Sender) -> None:

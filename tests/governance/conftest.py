@@ -1,4 +1,4 @@
-"""A project for every test of subjects."""
+"""A project for tests of what governs data, by the clock of the system: its policy keeps everything."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project, new_project
+from tests.project import Project, enter, new_project
 
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     return new_project(tmp_path, ("device", "user"), lasting=True)
