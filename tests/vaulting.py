@@ -9,8 +9,6 @@ import json
 import os
 import re
 import secrets
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +22,8 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.ports import start_on_free_port
 
 TOKEN = "test-token-of-loopback"
 
@@ -63,18 +63,18 @@ def want_openbao() -> Path:
 @contextmanager
 def openbao(folder: Path) -> Iterator[Server]:
     """OpenBao's development server, in memory, on loopback."""
-    program, port = want_openbao(), _free()
+    program = want_openbao()
     words = [str(program), "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={TOKEN}"]
     with (folder / "bao.log").open("wb") as log:
-        server = subprocess.Popen(
-            [*words, f"-dev-listen-address=127.0.0.1:{port}"],
+        server, port = start_on_free_port(
+            lambda port: [*words, f"-dev-listen-address=127.0.0.1:{port}"],
+            _is_up,
             stdout=log,
             stderr=log,
             env={"HOME": str(folder), "PATH": os.environ["PATH"]},
         )
     try:
         found = Server(port)
-        _wait(found)
         found.asked("sys/mounts/transit", {"type": "transit"})
         yield found
     finally:
@@ -82,19 +82,10 @@ def openbao(folder: Path) -> Iterator[Server]:
         server.wait(60)
 
 
-def _wait(server: Server) -> None:
-    for _ in range(1200):
-        with suppress(OSError):
-            if server.asked("sys/mounts", method="GET") == 200:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the server did not come up")
-
-
-def _free() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _is_up(port: int) -> bool:
+    with suppress(OSError):
+        return Server(port).asked("sys/mounts", method="GET") == 200
+    return False
 
 
 @dataclass

@@ -188,6 +188,8 @@ def _word(value: Any) -> str:
         return "boolean"
     if isinstance(value, Whole | Broken):
         return "integer" if isinstance(value, Whole) else "double"
+    if not value[:1].isdigit():  # neither a time nor a date: most texts, and half the time of looking at a sample
+        return "string"
     return next((word for word in ("timestamp", "date") if one(value, word) is not None), "string")
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 import minimize
+from tests.ports import is_listening, start_on_free_port
 from tests.project import AT, Project, events, new_project
 from tests.sparking import want_spark
 
@@ -24,6 +23,7 @@ SETTINGS = {
     "spark.authenticate.secret": "of-no-use-outside-of-this-test",
     "spark.network.crypto.enabled": "true",
     "spark.io.encryption.enabled": "true",
+    "spark.port.maxRetries": "0",  # a master whose port was taken ends, rather than listen on the next one
 }
 SCRIPT = """
 import sys, minimize
@@ -43,7 +43,6 @@ def _cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     home, conf = Path(found.origin).parent, tmp_path / "conf"
     conf.mkdir()
     (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in SETTINGS.items()))
-    port = free_port()
     env = os.environ | {
         "SPARK_HOME": str(home),
         "SPARK_CONF_DIR": str(conf),
@@ -51,47 +50,22 @@ def _cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         "SPARK_LOCAL_DIRS": str(tmp_path / "local"),
         "SPARK_DAEMON_JAVA_OPTS": " ".join(f"-D{name}={value}" for name, value in SETTINGS.items()),
         "PYSPARK_PYTHON": sys.executable,
-        "MINIMIZE_SPARK_MASTER": f"spark://127.0.0.1:{port}",
     }
-    master = ["master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
-    worker = [
-        "worker.Worker",
-        "--host",
-        "127.0.0.1",
-        "--webui-port",
-        "0",
-        "-c",
-        "2",
-        "-m",
-        "1g",
-        "-d",
-        str(tmp_path / "work"),
-    ]
-    daemons = []
-    for kind, *words in (master, [*worker, env["MINIMIZE_SPARK_MASTER"]]):
-        command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *words]
-        daemons.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        wait_for(port)
+
+    def daemon(kind: str, *words: str) -> list[str]:
+        return [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", "--host", "127.0.0.1", *words]
+
+    quiet: dict[str, Any] = {"env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    master, port = start_on_free_port(
+        lambda port: daemon("master.Master", "--port", str(port), "--webui-port", "0"), is_listening, **quiet
+    )
+    env["MINIMIZE_SPARK_MASTER"] = f"spark://127.0.0.1:{port}"
+    limits = ("--webui-port", "0", "-c", "2", "-m", "1g", "-d", str(tmp_path / "work"))
+    worker = subprocess.Popen(daemon("worker.Worker", *limits, env["MINIMIZE_SPARK_MASTER"]), **quiet)
     yield env
-    for daemon in reversed(daemons):
-        daemon.terminate()
-        daemon.wait(60)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    """Waits until somebody listens."""
-    for _ in range(1200):
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail("the master does not listen")
+    for process in (worker, master):
+        process.terminate()
+        process.wait(60)
 
 
 @pytest.fixture(name="project")
