@@ -41,6 +41,7 @@ CODES: Final = MappingProxyType(
         "V034": "a hierarchy is missing, so that its labels could not be checked",
         "V035": "rows are shown that were past their retention when they were written",
         "V036": "values are shown that were past the retention of their feature when they were written",
+        "V037": "a tenant or a subject is shown that is not in its canonical form",
         "V040": "the columns of an aggregate are not those of its definition",
         "V041": "a group of fewer subjects than allowed is shown",
         "V042": "counts are not rounded as the aggregate says",
@@ -55,7 +56,7 @@ CODES: Final = MappingProxyType(
         "V062": "encrypted columns could not be opened with this keyring",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V037", "V061"})
 
 
 def found(code: str, message: str, *, file: str | None = None, field: str | None = None, hint: str = "") -> Finding:
