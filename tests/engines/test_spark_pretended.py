@@ -14,7 +14,7 @@ import minimize
 from minimize.errors import ConfigurationError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
-from tests.project import Project, events, new_project, table
+from tests.project import FIELDS, SETTINGS, Project, event, events, new_project, table
 
 BAD = ['{"broken', '{"contacts": [1]}']
 
@@ -47,6 +47,24 @@ def test_it_gives_what_the_local_engine_gives(house: Project, records: Any, kind
     for name in local.outputs:
         assert house.rows(name) == house.rows(name, house.folder / "local")
     minimize.verify(house.out, keys=house.keys)
+
+
+def test_ids_are_one_subject_across_tasks_whatever_their_padding_and_case(house: Project) -> None:
+    do = {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}
+    house.policy({"device_id": {**FIELDS["device_id"], "do": do}})
+    own = "north,B-1 ,location,off,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (house.folder / "settings.csv").write_text(SETTINGS + own)
+    ids = ["B-1", "b-1", "B-1 ", "\u00a0b-1", "B-1\u200b"]
+    for number, device in enumerate(ids):
+        house.records([event(number, tenant_id="north ", device_id=device, model="A")], name=f"f{number}")
+    house.run(output=house.folder / "local")
+    house.run(engine="spark")
+    assert house.rows() == house.rows("records", house.folder / "local")
+    assert {row["latitude"] for row in house.rows()} == {None}
+    assert len({row["device_id"] for row in house.rows()}) == 1
+    assert house.rows("per_model") == []
+    house.pipeline(records={"deduplicate": {"by": ["device_id"]}})
+    assert house.run(engine="spark", output=house.folder / "once").rows.written == 1
 
 
 def test_without_rows_an_empty_file_of_the_right_type_is_left(house: Project) -> None:
