@@ -69,6 +69,15 @@ def canonical_id(value: str | None) -> str | None:
     return None if value is None else canonical_text(value)
 
 
+def both_forms(value: str) -> tuple[str, ...]:
+    """The canonical form of an id, and the folded one if that is another: pipelines with and without folding share a ledger.
+
+    >>> both_forms("B-1 "), both_forms("b-1")
+    (('B-1', 'b-1'), ('b-1',))
+    """
+    return tuple(dict.fromkeys((canonical_text(value), canonical_text(value, fold=True))))
+
+
 def is_blank(value: object) -> bool:
     """Whether a value is an id of which nothing is left."""
     return value == b"" or (isinstance(value, str) and not canonical_text(value))

@@ -45,7 +45,15 @@ def _data(command_: F) -> F:
 @_data
 @click.option("--incident", required=True, metavar="ID", help="The incident that it is for.")
 @click.option("--justification", required=True, metavar="TEXT", help="Why it is needed. Name no person.")
-@click.option("--tenant", "tenants", multiple=True, required=True, metavar="T", help="Whose rows; may be repeated.")
+@click.option(
+    "--tenant",
+    "tenants",
+    type=options.ID,
+    multiple=True,
+    required=True,
+    metavar="T",
+    help="Whose rows; may be repeated.",
+)
 @click.option(
     "--category",
     type=click.Choice(["aggregated", "pseudonymized", "identified"]),
@@ -137,7 +145,12 @@ def list_(incident: str | None, all_: bool, at: str | None, as_json: bool, **pla
 @command.command("why")
 @click.argument("user")
 @_data
-@click.option("--tenant", metavar="T", help="Of an act, in place of a dataset: about this tenant, not all of them.")
+@click.option(
+    "--tenant",
+    type=options.ID,
+    metavar="T",
+    help="Of an act, in place of a dataset: about this tenant, not all of them.",
+)
 @click.option("--group", "groups", multiple=True, metavar="G", help="A group that somebody else vouches for.")
 @click.option("--purpose", metavar="WORD", help="What it is for.")
 @click.option("--incident", metavar="ID", help="Under the grants for this incident.")

@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _meant(command: F) -> F:
     """TENANT RECIPIENT FUNCTION, and where things are."""
     for name in ("function", "recipient", "tenant"):
-        command = click.argument(name)(command)
+        command = click.argument(name, type=options.ID if name == "tenant" else None)(command)
     return options.recipients(options.house(options.as_json(command)))
 
 
@@ -102,7 +102,7 @@ def expire(as_json: bool, **places: Any) -> None:
 
 
 @command.command("show")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @click.option("--recipient", metavar="NAME", help="To this recipient alone.")
 @click.option("--function", metavar="NAME", help="For this function alone.")
 @click.option("--at", type=TIME, metavar="TIME", help="As it was known and held at this time (ISO 8601), not now.")

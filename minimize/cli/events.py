@@ -29,9 +29,9 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("tenant")
+@click.argument("tenant", type=options.ID)
 @click.argument("event", type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]))
-@click.option("--subject", metavar="S", help="The subject that it is about, as it comes in.")
+@click.option("--subject", type=options.ID, metavar="S", help="The subject that it is about, as it comes in.")
 @click.option("--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject).")
 @click.option("--at", type=TIME, metavar="TIME", help="When it happened (ISO 8601); now where nothing is said.")
 @options.house
@@ -89,7 +89,7 @@ def withdraw(event: str, as_json: bool, **places: Any) -> None:
 
 
 @command.command("list")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @click.option("--history", is_flag=True, help="Every row, not only events that count.")
 @options.house
 @options.as_json

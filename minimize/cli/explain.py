@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.pipeline
 @click.argument("field")
-@click.option("--tenant", metavar="T", help="For one tenant, whose settings decide.")
+@click.option("--tenant", type=options.ID, metavar="T", help="For one tenant, whose settings decide.")
 @click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
 @click.option("--record", metavar="FILE:LINE", help="For one record (a line of NDJSON, a row of CSV or Parquet).")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")

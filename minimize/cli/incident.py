@@ -120,7 +120,7 @@ def measure(id_: str, text: str, what: Said, as_json: bool, **words: Any) -> Non
     metavar="FILE",
     help="Contacts of tenants, CSV or YAML; else the house's.",
 )
-@click.option("--tenant", "only", multiple=True, metavar="T", help="These alone.")
+@click.option("--tenant", "only", type=options.ID, multiple=True, metavar="T", help="These alone.")
 @click.option("--sent", "was_sent", is_flag=True, help="Take down that the last notices were sent.")
 @options.house
 @options.as_json
@@ -162,7 +162,7 @@ def lint(file: str, as_json: bool) -> int:
 
 @command.command("exempt")
 @click.argument("id_", metavar="ID")
-@click.argument("tenant")
+@click.argument("tenant", type=options.ID)
 @click.option("--reason", default="", help="Why the tenant need not be told.")
 @click.option("--agree", is_flag=True, help="Agree to what somebody else asked for.")
 @options.house

@@ -101,7 +101,7 @@ def rotate(
 
 @command.command("shred")
 @click.argument("words", nargs=-1, metavar="[FILE] [KEY]")
-@click.option("--tenant", metavar="TENANT", help="All master keys of a tenant's own, instead of KEY.")
+@click.option("--tenant", type=options.ID, metavar="TENANT", help="All master keys of a tenant's own, instead of KEY.")
 @click.option("--output", "outputs", multiple=True, type=click.Path(), metavar="DIR", help="Look at this output, too.")
 @click.option("--yes", is_flag=True, help="Do it. Without it, what would become unreadable is shown.")
 @options.only_ledger

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import click
+from click.types import StringParamType
 
+from minimize.canonical import canonical_text
 from minimize.cli.log import FORMATS, set_up
 from minimize.cli.when import TIME
 from minimize.engines import ENGINES
@@ -25,6 +27,19 @@ _FILTERS: Final = {
 }
 LEDGER: Final = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Id(StringParamType):
+    """A tenant or a subject, in its canonical form."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id; empty for a blank one, which commands refuse."""
+        return canonical_text(str(value))
+
+
+ID: Final = Id()
 
 
 class Data(click.Path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @options.pipeline
 @click.option("--preview", type=click.IntRange(min=1), metavar="N", help="Show N rows as they would leave.")
 @click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
-@click.option("--tenant", metavar="X", help="What settings leave of it for one tenant.")
+@click.option("--tenant", type=options.ID, metavar="X", help="What settings leave of it for one tenant.")
 @click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
 @options.keys

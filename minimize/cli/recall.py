@@ -64,7 +64,7 @@ def request(recipient: str | None, to: str | None, recipients: str | None, as_js
 @command.command("confirm")
 @click.argument("recipient")
 @click.option("--disclosure", metavar="ID", help="Of this disclosure alone.")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @options.recipients
 @options.house
 @options.as_json

@@ -33,11 +33,16 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("tenant")
+@click.argument("tenant", type=options.ID)
 @click.argument("setting")
 @click.argument("value")
 @click.option("--holder", default="admin", show_default=True, help="Who holds the switch: admin, user or developer.")
-@click.option("--subject", metavar="S", help="One subject of the tenant; it stands in the ledger as a keyed token.")
+@click.option(
+    "--subject",
+    type=options.ID,
+    metavar="S",
+    help="One subject of the tenant; it stands in the ledger as a keyed token.",
+)
 @click.option(
     "--from",
     "valid_from",
@@ -73,7 +78,7 @@ def set_(
 
 
 @command.command("show")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @click.option("--setting", metavar="NAME", help="This feature, or `level`, alone.")
 @click.option("--at", type=TIME, metavar="TIME", help="As they were in force at this time (ISO 8601), not now.")
 @click.option("--history", is_flag=True, help="Every row, not only those in force.")
@@ -90,10 +95,10 @@ def show(tenant: str | None, setting: str | None, at: str | None, history: bool,
 
 
 @command.command("why")
-@click.argument("tenant")
+@click.argument("tenant", type=options.ID)
 @click.argument("feature")
 @click.argument("at", type=TIME)
-@click.option("--subject", metavar="S", help="For one subject of the tenant.")
+@click.option("--subject", type=options.ID, metavar="S", help="For one subject of the tenant.")
 @click.option("--run-at", type=TIME, metavar="TIME", help="As a run at this time decides (ISO 8601), not one now.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="These settings, CSV or Parquet.")
 @options.house

@@ -112,7 +112,7 @@ def _is_past(at: str | None) -> bool:
 
 @command.command("log")
 @click.option("--recipient", metavar="R", help="To this recipient alone.")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @options.house
 @options.as_json
 def log(recipient: str | None, tenant: str | None, as_json: bool, **places: Any) -> None:
@@ -141,7 +141,7 @@ def show(disclosure: str, **places: Any) -> None:
 @command.command("why")
 @click.argument("recipient")
 @click.argument("function")
-@click.option("--tenant", metavar="T", help="The records of this tenant: its consent is asked.")
+@click.option("--tenant", type=options.ID, metavar="T", help="The records of this tenant: its consent is asked.")
 @_having
 @options.recipients
 @options.house

@@ -23,7 +23,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _whose(command: F) -> F:
     """ID …, and where to look."""
     for option in (
-        click.option("--tenant", metavar="T", help="Of this tenant; alone, the whole tenant. Else every tenant known."),
+        click.option(
+            "--tenant",
+            type=options.ID,
+            metavar="T",
+            help="Of this tenant; alone, the whole tenant. Else every tenant known.",
+        ),
         click.option(
             "--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject)."
         ),
@@ -128,8 +133,8 @@ def restrict(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json:
 
 
 @command.command("correct")
-@click.argument("id_", metavar="ID")
-@click.option("--tenant", required=True, metavar="T", help="The tenant that it is of.")
+@click.argument("id_", type=options.ID, metavar="ID")
+@click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant that it is of.")
 @click.option(
     "--set", "values", multiple=True, required=True, metavar="FIELD=VALUE", help="The right value; empty for none."
 )
@@ -159,7 +164,7 @@ def correct(
 
 
 @command.command("status")
-@click.option("--tenant", metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @options.house
 @options.as_json
 def status(tenant: str | None, as_json: bool, **places: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical_text
 from minimize.house import is_guarded
 from minimize.settings import SettingsRows
 from minimize.settings.ledger import LedgerRows
@@ -46,7 +47,7 @@ def stranger(tenant: str, rows: SettingsRows | None, folder: Path | None) -> Str
 
 def among(tenant: str, known: frozenset[str], where: str, told: frozenset[str]) -> Stranger | None:
     """The tenant, where it is none of those that are known; `told` are the names that may be told."""
-    return None if tenant in known else Stranger(tenant, where, close_to(tenant, told))
+    return None if canonical_text(tenant) in known else Stranger(tenant, where, close_to(tenant, told))
 
 
 def tenants_of(rows: SettingsRows) -> frozenset[str]:

@@ -38,7 +38,7 @@ def known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, known: 
 
     Takes the secrets of the versions that occur (see `secrets_of`, `versions_in`), and the tokens of the tenant's subjects.
     """
-    made = (token for version, secret in secrets.items() for token in _exact(secret, version, tenant, subject))
+    made = (token for version, secret in secrets.items() for token in tokens_of(secret, version, tenant, subject))
     return next((token for token in made if token in known), None)
 
 
@@ -48,7 +48,7 @@ def token_of(secret: bytes, version: int, tenant: str, subject: str) -> str:
     Its first half is that of the folded id, its second half that of the id: so both can be found. They are one where folding
     changes nothing.
     """
-    return next(_exact(secret, version, tenant, subject))
+    return next(tokens_of(secret, version, tenant, subject))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class TokenIndex:
         for name in self._tenants.get(canonical_text(tenant, fold=self.folding.tenant), ()):
             known = self.tokens[name]
             for version, secret in secrets.items():
-                exact = [token for token in _exact(secret, version, name, subject) if token in known]
+                exact = [token for token in tokens_of(secret, version, name, subject) if token in known]
                 folded = (
                     self._folded[name].get(_folded(secret, version, name, subject), ()) if self.folding.subject else ()
                 )
@@ -90,12 +90,17 @@ class TokenIndex:
         for name, tokens in self.tokens.items():
             own = found.setdefault(name, {})
             for token in sorted(tokens):
-                own.setdefault(token[:-_HALF], []).append(token)
+                own.setdefault(folded_part(token), []).append(token)
         return found
 
 
-def _exact(secret: bytes, version: int, tenant: str, subject: str) -> Iterator[str]:
-    """The token of an id, then the one that was made before tokens held both forms, where that is another."""
+def folded_part(token: str) -> str:
+    """The part of a token that is the same for ids that differ in case alone."""
+    return token[:-_HALF]
+
+
+def tokens_of(secret: bytes, version: int, tenant: str, subject: str) -> Iterator[str]:
+    """The token of an id, then the one that was made before tokens held both forms, if that is another."""
     canonical, folded = canonical_text(subject), canonical_text(subject, fold=True)
     whole = _text(version, _digest(secret, tenant, canonical))
     if folded != canonical:
@@ -104,7 +109,7 @@ def _exact(secret: bytes, version: int, tenant: str, subject: str) -> Iterator[s
 
 
 def _folded(secret: bytes, version: int, tenant: str, subject: str) -> str:
-    return _text(version, _digest(secret, tenant, canonical_text(subject, fold=True)))[:-_HALF]
+    return folded_part(_text(version, _digest(secret, tenant, canonical_text(subject, fold=True))))
 
 
 def _text(version: int, digest: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -131,7 +131,13 @@ class Policy(Model):
         if field is None:
             return False
         chains = (field.do, field.otherwise, *(case.do for case in field.cases), field.in_aggregates)
-        return any(step.folds for chain in chains if chain != DROP for step in chain)
+        return any(_folds(chain) for chain in chains if chain != DROP)
 
     def _repr_html_(self) -> str:
         return shown(self)
+
+
+def _folds(chain: Sequence[Step]) -> bool:
+    """Whether a chain folds what came in; a step after one that changes it folds something else."""
+    first = next((step for step in chain if step.leaves != "everything"), None)
+    return first is not None and first.folds

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from minimize.canonical import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
@@ -44,6 +45,7 @@ def set_setting(wish: Wish, house: House, now: datetime, *, allowed: Allowed | N
 
     check_words(wish.tenant, wish.setting, wish.value, wish.holder, house.job)
     check_subject(wish.subject)
+    wish = replace(wish, tenant=canonical_text(wish.tenant))
     keys = house.keyring()
     with house.opened(create=True) as ledger:
         rows = recorded(ledger)
@@ -67,6 +69,7 @@ def shown(
     """
     from minimize.ledger.settings import recorded
 
+    tenant = canonical_id(tenant)
     with house.opened() as ledger:
         rows = recorded(ledger)
     mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]

@@ -124,6 +124,8 @@ def _rows(house: House, settings: Any) -> SettingsRows:
     said = settings if settings is not None else None if job is None else job.settings
     if house.ledger is None and said is not None and said != LEDGER:
         found = load_settings(said) if settings is not None else load_job_settings(None, job) if job else None
-        return load_settings(None) if found is None else found
-    with house.opened() as ledger:
-        return from_ledger(ledger, find_keyring(house.keys, folder))
+        rows = load_settings(None) if found is None else found
+    else:
+        with house.opened() as ledger:
+            rows = from_ledger(ledger, find_keyring(house.keys, folder))
+    return rows if job is None else rows.compared(job.policy.folding)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from minimize.canonical import canonical_text
 from minimize.errors import PolicyError
 from minimize.policy.pipeline import Pipeline
 from minimize.settings.faults import nameless, unknown
@@ -16,7 +17,7 @@ def check_words(tenant: str, setting: str, value: str, holder: str, job: Pipelin
     """Raises PolicyError for words that nobody knows, where there is a pipeline those that its policy does not know."""
     if holder not in HOLDERS:
         raise unknown(f"there is no holder `{holder}`", f"one of {', '.join(HOLDERS)}")
-    if not tenant.strip() or not setting.strip():
+    if not canonical_text(tenant) or not setting.strip():
         raise nameless()
     if setting == LEVEL:
         if job is not None and value not in job.policy.levels:
@@ -30,7 +31,7 @@ def check_words(tenant: str, setting: str, value: str, holder: str, job: Pipelin
 
 def check_subject(subject: str | None) -> None:
     """Raises PolicyError for a subject without a name: it would stand for the whole tenant."""
-    if subject is not None and not subject.strip():
+    if subject is not None and not canonical_text(subject):
         raise nameless("a subject has a name", "leave the subject out where the whole tenant is meant")
 
 

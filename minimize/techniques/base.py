@@ -1,5 +1,8 @@
 """What a technique is: a frozen set of parameters, the types it takes and gives, and a way through whole columns.
 
+The tenant and the subject reach every technique in their canonical form (`minimize.canonical`), as values and as companions; a
+technique that makes ids of different case one says so by `folds`, and then both are folded before.
+
 A new technique is one file beside this one with one class, one row in `TECHNIQUES` (`__init__.py`), one test file, and one
 rule in `verify` written without looking at the class. The class states, as class variables, its name, the type families it
 takes, what it leaves of the value, and its source; `gives` names the output type or raises `TypeRefused`; `apply` takes a

@@ -36,10 +36,11 @@ SHARED = 64
 class Pseudonymize(Technique):
     """A keyed hash: the same value gives the same 32 characters, as long as field, key version, `per` and period are the same.
 
-    Takes text, integer and binary, gives text. The value is hashed in one form: text in NFC without outer spaces (folded to
-    one case with `fold`), integers in decimal; byte strings as they are, and never equal to a text. Two fields do not link
-    unless both say the same `link`; values under another `per` do not link; with `rotate` values of another UTC period (of
-    the event time) do not. Null stays null; a null `per`, or a null time where it rotates, cannot be treated.
+    Takes text, integer and binary, gives text. The value is hashed in its canonical form: text in NFC without blanks and format
+    characters at both ends (case-folded with `fold`), integers in decimal; byte strings as they are, and never equal to a text.
+    What has one pseudonym has the same settings and counts once: a field that folds says so by `folds`. Two fields do not link
+    unless both say the same `link`; values under another `per` do not link; with `rotate` values of another UTC period (of the
+    event time) do not. Null stays null; a null `per`, or a null time where it rotates, cannot be treated.
 
     Leaves the value linkable: whoever sees the column sees which records belong together, and whoever has the key can test
     guesses. Source: RFC 2104, RFC 4231, FIPS 180-4; base32 of RFC 4648 in lower case.

@@ -42,6 +42,7 @@ CODES: Final = MappingProxyType(
         "V035": "rows are shown that were past their retention when they were written",
         "V036": "values are shown that were past the retention of their feature when they were written",
         "V037": "rows are shown whose event time was too far in the future when they were written",
+        "V038": "a tenant or a subject is shown that is not in its canonical form",
         "V040": "the columns of an aggregate are not those of its definition",
         "V041": "a group of fewer subjects than allowed is shown",
         "V042": "counts are not rounded as the aggregate says",
@@ -59,7 +60,7 @@ CODES: Final = MappingProxyType(
         "V070": "receipts before the one that was named, and the content of their files, were not checked",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V061", "V070"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070"})
 
 
 def found(code: str, message: str, *, file: str | None = None, field: str | None = None, hint: str = "") -> Finding:

@@ -91,6 +91,7 @@ class PolicyView:
 
     name: str
     version: int
+    tenant: Pointer | None
     subject: Pointer | None
     time: Pointer | None
     retention: int | None
@@ -160,6 +161,7 @@ def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> Po
     return PolicyView(
         name=str(raw.get("policy")),
         version=int(raw.get("version", 0)),
+        tenant=_pointer(raw.get("tenant")),
         subject=_pointer(raw.get("subject")),
         time=_pointer(raw.get("time")),
         retention=_nanoseconds(raw.get("retention")),

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.pointer import Pointer
+from minimize.verification.ids import canonical_ids
 from minimize.verification.leaves import at
 from minimize.verification.policy import FieldView, PolicyView, StepView
 
@@ -25,9 +26,13 @@ def watched(policy: PolicyView) -> Iterator[tuple[FieldView, StepView]]:
 
 
 class Rare:
-    """The subjects behind each value of one column of one partition. A row without a pseudonym may be anybody's."""
+    """The subjects behind each value of one column of one partition. A row without a pseudonym may be anybody's.
 
-    def __init__(self, step: StepView) -> None:
+    Takes whether subjects are shown as they are: then they are counted by their canonical form.
+    """
+
+    def __init__(self, step: StepView, *, kept: bool = False) -> None:
+        self._kept = kept
         self._other = str(step.given.get("other", "other"))
         self._at_least = int(step.given.get("at_least", 10))
         self._pairs: pa.Table | None = None
@@ -39,7 +44,9 @@ class Rare:
             self._at_least = 0
             return
         leaf = at(batch, pointer)
-        pairs = pa.table({"value": leaf.values, "subject": at(batch, subject).values.take(leaf.rows)})
+        subjects = at(batch, subject).values
+        subjects = canonical_ids(subjects) if self._kept else subjects
+        pairs = pa.table({"value": leaf.values, "subject": subjects.take(leaf.rows)})
         pairs = pairs.filter(pc.field("value").is_valid())
         nobody = pairs.filter(pc.field("subject").is_null()).group_by("value").aggregate([([], "count_all")])
         for value, count in zip(nobody["value"].to_pylist(), nobody["count_all"].to_pylist(), strict=True):

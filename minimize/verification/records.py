@@ -17,6 +17,7 @@ from minimize.verification.codes import found
 from minimize.verification.columns import check_category, check_columns, released
 from minimize.verification.evidence import Evidence, Run, Standing
 from minimize.verification.files import described, readable
+from minimize.verification.ids import kept_ids, noncanonical
 from minimize.verification.judge import Judge
 from minimize.verification.leaves import at, outline
 from minimize.verification.policy import PolicyView
@@ -60,7 +61,8 @@ class _Partition:
     def check(self, files: Sequence[Standing]) -> Iterator[Finding]:
         """What is wrong with these files."""
         if self.run.is_first:  # what was rare is decided once, among all rows of a date
-            self.rare = {view.pointer: Rare(step) for view, step in watched(self.policy)}
+            kept = self.policy.subject in set(kept_ids(self.policy))
+            self.rare = {view.pointer: Rare(step, kept=kept) for view, step in watched(self.policy)}
         for standing in files:
             schema, file = described(self.evidence, standing), readable(self.evidence, standing)
             if schema is not None:
@@ -88,6 +90,7 @@ class _Partition:
         retention = Retention(self.policy, self.run.retention or self.policy, self.run.receipt.at)
         past = ahead = 0
         outlived: Counter[Pointer] = Counter()
+        ids, strange = leaves.keys() & set(kept_ids(self.policy)), Counter[Pointer]()
         subject = self.policy.subject if self.policy.subject in leaves else None
         for batch in file.iter_batches(_BATCH):
             past += retention.past(batch, leaves)
@@ -97,6 +100,7 @@ class _Partition:
                 values = at(batch, pointer).values
                 self.shown[pointer] += len(values) - values.null_count
                 self.judges[pointer].see(batch, leaves)
+            strange.update({pointer: noncanonical(at(batch, pointer).values) for pointer in ids})
             for pointer in leaves.keys() & self.rare.keys():
                 self.rare[pointer].see(batch, pointer, subject)
         for pointer in leaves:
@@ -105,6 +109,9 @@ class _Partition:
             yield found("V035", f"{past} distinct times are past the policy's retention", file=place)
         if ahead:
             yield found("V037", f"{ahead} distinct times are later than the policy's `future` allows", file=place)
+        for pointer, count in (+strange).items():
+            message = f"{count} values that are not in their canonical form"
+            yield found("V038", message, file=place, field=self.policy.fields[pointer].key)
         for pointer, count in outlived.items():
             message = f"{count} values are past the retention of their feature"
             yield found("V036", message, file=place, field=self.policy.fields[pointer].key)

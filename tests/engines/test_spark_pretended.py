@@ -14,7 +14,7 @@ import minimize
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
-from tests.project import Project, events, table
+from tests.project import FIELDS, SETTINGS, Project, event, events, table
 
 BAD = ['{"broken', '{"contacts": [1]}']
 
@@ -48,6 +48,24 @@ def test_it_gives_what_the_local_engine_gives(project: Project, records: Any, ki
     for name in local.outputs:
         assert project.rows(name) == project.rows(name, project.folder / "local")
     minimize.verify(project.out, keys=project.keys)
+
+
+def test_ids_are_one_subject_across_tasks_whatever_their_padding_and_case(project: Project) -> None:
+    do = {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}
+    project.policy({"device_id": {**FIELDS["device_id"], "do": do}})
+    own = "north,B-1 ,location,off,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (project.folder / "settings.csv").write_text(SETTINGS + own)
+    ids = ["B-1", "b-1", "B-1 ", "\u00a0b-1", "B-1\u200b"]
+    for number, device in enumerate(ids):
+        project.records([event(number, tenant_id="north ", device_id=device, model="A")], name=f"f{number}")
+    project.run(output=project.folder / "local")
+    project.run(engine="spark")
+    assert project.rows() == project.rows("records", project.folder / "local")
+    assert {row["latitude"] for row in project.rows()} == {None}
+    assert len({row["device_id"] for row in project.rows()}) == 1
+    assert project.rows("per_model") == []
+    project.pipeline(records={"deduplicate": {"by": ["device_id"]}})
+    assert project.run(engine="spark", output=project.folder / "once").rows.written == 1
 
 
 def test_without_rows_an_empty_file_of_the_right_type_is_left(project: Project) -> None:

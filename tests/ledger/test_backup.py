@@ -20,7 +20,8 @@ from minimize.ledger import Address, find_ledger, migrations
 from minimize.ledger import ledger as module
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.migrations import NEWEST, STEPS, upgrade, version_of
-from tests.ledger.ledgers import empty, event, keyring, opened, tells
+from tests.ledger.ledgers import empty, event, opened, tells
+from tests.project import write_keyring
 
 Step = Callable[[Connection], None]
 
@@ -35,7 +36,7 @@ def _address(tmp_path: Path) -> Address:
     empty(tmp_path)
     address = find_ledger(tmp_path / "ledger.db")
     with opened(address) as ledger:
-        tells(ledger, keyring(tmp_path), event(1), event(2))
+        tells(ledger, write_keyring(tmp_path / "test.keys"), event(1), event(2))
     return address
 
 

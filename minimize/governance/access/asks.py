@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from minimize.canonical import canonical_text
 from minimize.errors import AccessDenied, PolicyError
 from minimize.governance.access.conflicts import clash_of
 from minimize.governance.access.grants import Asked, Operation
@@ -46,7 +47,7 @@ def check_wish(wish: Wish) -> None:
         "the incident that it is for": not wish.incident.strip(),
         "why it is needed": not wish.justification.strip(),
         "the dataset": not wish.dataset.strip("/ "),
-        "the tenants, by name": not all(wish.tenants) or not wish.tenants or "all" in wish.tenants,
+        "the tenants, by name": not all(map(canonical_text, wish.tenants)) or not wish.tenants or "all" in wish.tenants,
         "columns, or the category up to which": (not wish.columns) == (wish.category is None),
         "how long, in whole seconds": wish.duration is not None
         and (wish.duration < _SECOND or wish.duration % _SECOND != timedelta(0)),
@@ -81,7 +82,7 @@ def as_asked(wish: Wish, duration: timedelta, role: str = "", groups: tuple[str,
         wish.incident,
         marked(wish.justification),
         wish.dataset,
-        tuple(dict.fromkeys(wish.tenants)),
+        tuple(dict.fromkeys(map(canonical_text, wish.tenants))),
         wish.duration or duration,
         None if wish.columns is None else tuple(dict.fromkeys(wish.columns)),
         wish.category,

@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical_text
+
 _TEXT: Final = pa.string()
 
 
@@ -23,7 +25,7 @@ class Tenants:
     @classmethod
     def of(cls, *names: str) -> Self:
         """These tenants."""
-        return cls(frozenset(names))
+        return cls(frozenset(map(canonical_text, names)))
 
     @property
     def is_empty(self) -> bool:
@@ -36,7 +38,7 @@ class Tenants:
         return self.but and not self.names
 
     def __contains__(self, tenant: object) -> bool:
-        return (tenant in self.names) != self.but
+        return (canonical_text(str(tenant)) in self.names) != self.but
 
     def __or__(self, other: Tenants) -> Tenants:
         return ~(~self & ~other)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from minimize.canonical import canonical_text
 from minimize.errors import PolicyError
 from minimize.governance.consent.states import VALID
 from minimize.governance.consent.terms import Terms, terms_from, terms_of
@@ -62,6 +63,7 @@ def act(
     """
     from minimize.ledger.consents import record, recorded
 
+    wish = replace(wish, tenant=canonical_text(wish.tenant))
     _check(verb, wish, now)
     keys = house.keyring()
     terms = _terms_now(wish, house, recipients) if verb in _BY_THE_FILE else None

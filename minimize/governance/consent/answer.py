@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical
+
 Decision = tuple[str | None, str | None]
 """Of one tenant: the id of the consent, or why there is none."""
 NOBODY: Decision = (None, "none")
@@ -65,7 +67,7 @@ class Answer:
 
 def answered(known: Sequence[str], decisions: Sequence[Decision], others: Decision, tenants: pa.Array) -> Answer:
     """The answer for a column of tenants, from the decisions about those that are known."""
-    asked = tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants
+    asked = canonical(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
     if pa.types.is_dictionary(asked.type):
         words = _places(known, asked.dictionary)
         places = pc.fill_null(words.take(asked.indices), len(known))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from minimize.canonical import canonical_text
 from minimize.governance.consent.states import ENDING
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ class History:
     @classmethod
     def of(cls, acts: Sequence[Act]) -> History:
         """The history that these acts make."""
-        known = {tenant: place for place, tenant in enumerate(dict.fromkeys(act.tenant_id for act in acts))}
+        tenants = [canonical_text(act.tenant_id) for act in acts]
+        known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
         return cls(
             tuple(acts),
             tuple(known),
-            np.array([known[act.tenant_id] for act in acts], np.int64),
+            np.array([known[tenant] for tenant in tenants], np.int64),
             np.array([ticks(act.valid_from) for act in acts], np.int64),
             np.array([ticks(act.recorded_at) for act in acts], np.int64),
             np.array([NEVER if act.expires_at is None else ticks(act.expires_at) for act in acts], np.int64),

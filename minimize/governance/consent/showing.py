@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from minimize.canonical import canonical_id
 from minimize.errors import PolicyError
 from minimize.governance.consent.deciding import Consents, Seen
 from minimize.governance.consent.history import NOTHING
@@ -141,7 +142,7 @@ def _consents(house: House, tenant: str | None, recipient: str | None, function:
     from minimize.ledger.consents import recorded
 
     with house.opened() as ledger:
-        return Consents(tuple(recorded(ledger, tenant=tenant, recipient=recipient, function=function)))
+        return Consents(tuple(recorded(ledger, tenant=canonical_id(tenant), recipient=recipient, function=function)))
 
 
 def _read(folder: os.PathLike[str], name: str) -> Recipient | None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
+from minimize.canonical import canonical_id
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.times import moment
 
@@ -71,6 +72,7 @@ def events_from(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tup
 
 def _read(line: int, row: Mapping[str, Any], file: str) -> Event | Finding:
     tenant, subject, kind = (_text(row.get(name)) for name in ("tenant_id", "subject", "event"))
+    tenant, subject = canonical_id(tenant) or None, canonical_id(subject)
     fault = next(wrong(tenant, subject, kind), None)
     at = _moment(row.get("at"))
     if fault is None and at is None:
@@ -89,6 +91,8 @@ def wrong(tenant: str | None, subject: str | None, kind: str | None) -> Iterator
         yield "G004", f"`event` is one of {', '.join(KINDS)}"
     if kind in _OF_SUBJECTS and subject is None:
         yield "G005", "this event is about a subject, and none is named"
+    if subject == "":
+        yield "G005", "the subject is blank: a subject has a name"
     if kind == "tenant_closed" and subject is not None:
         yield "G006", "a whole tenant closes, and a subject is named"
 

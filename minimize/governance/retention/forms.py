@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.canonical import canonical_text
 from minimize.keys import Keyring
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
@@ -135,7 +136,8 @@ class Column:
         return None if field_ is None else field_.type
 
     def _typed(self, key: str, texts: Sequence[str]) -> pa.Array:
-        """Texts as values of a field; what is no whole number stands for nobody in a field of whole numbers."""
+        """Ids in canonical form as values of a field; what is no whole number is nobody's id in a field of whole numbers."""
+        texts = [canonical_text(text, fold=self.policy.folds(key)) for text in texts]
         if self._type_of(key) != "integer":
             return pa.array(texts, pa.string())
         return pa.array([int(text) if _is_whole(text) else None for text in texts], pa.int64())

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from minimize.canonical import canonical_text
 from minimize.governance.retention.events import KINDS, Event, Kind
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.tokens import secrets_of, token_of, versions_in
+from minimize.ledger.tokens import secrets_of, tokens_of, versions_in
 
 if TYPE_CHECKING:
     from minimize.ledger.happened import Happened
@@ -42,7 +43,8 @@ def _names(given: Event, secrets: Mapping[int, bytes]) -> Iterator[tuple[str, Ki
     if subject is None:
         yield (*said, None)
     else:
-        yield from ((*said, token_of(secret, number, given.tenant, subject)) for number, secret in secrets.items())
+        for number, secret in secrets.items():
+            yield from ((*said, token) for token in tokens_of(secret, number, given.tenant, subject))
 
 
 def counting(rows: Iterable[Happened]) -> Iterator[Event]:
@@ -54,7 +56,8 @@ def counting(rows: Iterable[Happened]) -> Iterator[Event]:
         forms.setdefault(row.id, {}).update(forms_in(row))
     for row in last.values():
         if row.state == "recorded" and row.kind in KINDS:
-            yield Event(row.tenant_id, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
+            tenant = canonical_text(row.tenant_id)
+            yield Event(tenant, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
 
 
 def forms_in(row: Happened) -> Forms:

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from minimize.aggregates.table import AggregateResult
+from minimize.canonical import canonical_text
 from minimize.engines import local
 from minimize.engines.base import Job, Unkept
 from minimize.governance.retention.clock import Bools, Moments
@@ -32,6 +34,7 @@ from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
 from minimize.settings.columns import moments
+from minimize.techniques.distinct import decoded
 from minimize.techniques.periods import starts
 from minimize.techniques.truncate_time import TruncateTime
 
@@ -146,7 +149,12 @@ def only(job: Job, names: Collection[str]) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class AsItComes:
-    """A column of a source: everybody stands in it as he is."""
+    """A column of a source: ids are in it as they came in.
+
+    folded  the ids of the column by their folded form, where the policy compares them so
+    """
+
+    folded: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
 
     @property
     def names(self) -> frozenset[str]:
@@ -154,12 +162,14 @@ class AsItComes:
         return frozenset({AS_IT_CAME})
 
     def forms(self, value: str, tenant: str) -> frozenset[str]:
-        """The value itself."""
-        return frozenset({value})
+        """The value itself, and those that are the same without regard to case."""
+        if self.folded is None:
+            return frozenset({value})
+        return self.folded.get(canonical_text(value, fold=True), frozenset({value}))
 
     def several(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]]:
-        """The values themselves."""
-        return [frozenset({value}) for value, _ in pairs]
+        """The same of several values."""
+        return [self.forms(*pair) for pair in pairs]
 
 
 def keeping(policy: Policy, events: Sequence[Event], source: Source, keys: Keyring, until: Until) -> Keeps:
@@ -181,11 +191,24 @@ def _going(
     policy: Policy, by: str | None, events: Sequence[Event], source: Source, keys: Keyring, until: Until
 ) -> Whose:
     """Whose records of a source go, of those who are named by one field; None for the subject."""
+    key = by or policy.subject
     tenant, subject = (
-        None if key is None else Named(Pointer.parse(key), AsItComes()) for key in (policy.tenant, by or policy.subject)
+        None if name is None else Named(Pointer.parse(name), AsItComes(_folded(policy, name, source)))
+        for name in (policy.tenant, key)
     )
-    found = recognized(events, tenant, subject, lambda _: _batches(source), keys)
+    found = recognized(events, tenant, subject, lambda _: _batches(source), keys, folds=policy.folds(key))
     return Whose.of(events, tenant, subject, found, until)
+
+
+def _folded(policy: Policy, key: str, source: Source) -> Mapping[str, frozenset[str]] | None:
+    """The ids of a field by their folded form; None where case counts."""
+    if not policy.folds(key):
+        return None
+    found: dict[str, set[str]] = {}
+    for batch in _batches(source):
+        for value in pc.unique(decoded(leaf(batch, Pointer.parse(key)).values)).drop_null().to_pylist():
+            found.setdefault(canonical_text(str(value), fold=True), set()).add(str(value))
+    return {form: frozenset(values) for form, values in found.items()}
 
 
 def _batches(source: Source) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.canonical import canonical_id, canonical_text
 from minimize.errors import SYSTEM, ConfigurationError, MinimizeError, PolicyError
 from minimize.governance.retention.events import WITHIN, wrong
 from minimize.governance.retention.kept import Forms, forms_in
@@ -87,6 +88,7 @@ def add_events(
     """The same of several events, all or none: outputs are looked at once for all of them."""
     from minimize.ledger.happened import recorded
 
+    wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
     for wish in wishes:
         _check(wish)
     keys, actor = house.keyring(), actor_of()
@@ -115,12 +117,12 @@ def _store_lists(ledger: Ledger, outputs: Iterable[Place], keys: Keyring) -> Non
 
 
 def _check(wish: Wish) -> None:
-    faults = [message for _, message in wrong(wish.tenant.strip() or None, wish.subject, wish.kind)]
+    faults = [message for _, message in wrong(wish.tenant or None, wish.subject, wish.kind)]
     if wish.named_by is not None and (wish.subject is None or wish.kind == "became_personal"):
         faults.append("a field says who is meant, and this event is about no one" if wish.subject is None else DEVICES)
-    if faults or (wish.subject is not None and not wish.subject.strip()):
+    if faults:
         hint = "of one subject: --subject S; of a whole tenant: without it"
-        raise PolicyError(f"no event: {'; '.join(faults) or 'a subject has a name'}", hint=hint)
+        raise PolicyError(f"no event: {'; '.join(faults)}", hint=hint)
 
 
 def _row(wish: Wish, told: Told, before: Sequence[Happened], keys: Keyring, now: datetime, actor: Actor) -> Happened:
@@ -157,6 +159,7 @@ def listed(house: House, *, tenant: str | None = None, history: bool = False) ->
     """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
     from minimize.ledger.happened import recorded, standing
 
+    tenant = canonical_id(tenant)
     with house.opened() as ledger:
         rows = recorded(ledger)
     chosen = rows if history else [row for row in standing(rows) if row.state == "recorded"]

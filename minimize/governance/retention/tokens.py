@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.whose import Found, Named
 from minimize.keys import Keyring
-from minimize.ledger.tokens import KEY, token_of, version_in, versions_in
+from minimize.ledger.tokens import KEY, folded_part, token_of, tokens_of, version_in, versions_in
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.techniques.distinct import merged
@@ -36,11 +36,18 @@ def form_tokens(keys: Keyring, tenant: str, forms: Iterable[str]) -> tuple[str, 
 
 
 def recognized(
-    events: Sequence[Event], tenant: Named | None, subject: Named | None, batches: Batches, keys: Keyring
+    events: Sequence[Event],
+    tenant: Named | None,
+    subject: Named | None,
+    batches: Batches,
+    keys: Keyring,
+    *,
+    folds: bool = False,
 ) -> dict[Event, Found]:
     """In which forms the subjects of the ledger's events stand in a file, and whether all are known in which they may.
 
-    Takes by which columns tenants and subjects are found. Raises KeyringError where tokens are of a version that is not there.
+    Takes by which columns tenants and subjects are found, and whether ids that differ in case alone are one subject. Raises
+    KeyringError where tokens are of a version that is not there.
     """
     told = [event for event in events if event.token is not None]
     if subject is None or not told:
@@ -48,7 +55,7 @@ def recognized(
     names = subject.column.names
     wanted = {event: _tokens(event, names or ()) for event in told}
     tenants = [event.tenant for event, tokens in wanted.items() if tokens]
-    known = _Known(keys, _standing(tenant, subject, tenants, batches))
+    known = _Known(keys, _standing(tenant, subject, tenants, batches), folds)
     return {
         event: Found(known.forms(event.tenant, tokens), names is not None and names <= event.forms.keys())
         for event, tokens in wanted.items()
@@ -61,18 +68,24 @@ class _Known:
 
     keys: Keyring = field(repr=False)
     standing: Mapping[str, Collection[str]] = field(repr=False)
-    _made: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict, repr=False)
+    folds: bool = False
+    _made: dict[tuple[str, int], dict[str, list[str]]] = field(default_factory=dict, repr=False)
 
     def forms(self, tenant: str, tokens: frozenset[str]) -> frozenset[str]:
         """The forms of a tenant's subjects whose token is among these."""
         made = (self._tokens(tenant, version) for version in versions_in(tokens))
-        return frozenset(form for forms in made for token, form in forms.items() if token in tokens)
+        wanted = {*tokens, *(map(folded_part, tokens) if self.folds else ())}
+        return frozenset(form for by_token in made for token in wanted for form in by_token.get(token, ()))
 
-    def _tokens(self, tenant: str, version: int) -> dict[str, str]:
+    def _tokens(self, tenant: str, version: int) -> dict[str, list[str]]:
         if (tenant, version) not in self._made:
             secret = self.keys.subkey(KEY, PURPOSE, version)
-            forms = self.standing.get(tenant, ())
-            self._made[tenant, version] = {token_of(secret, version, tenant, form): form for form in forms}
+            found: dict[str, list[str]] = {}
+            for form in self.standing.get(tenant, ()):
+                own = list(tokens_of(secret, version, tenant, form))
+                for token in (*own, folded_part(own[0])):
+                    found.setdefault(token, []).append(form)
+            self._made[tenant, version] = found
         return self._made[tenant, version]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.canonical import canonical
 from minimize.governance.retention.clock import UNKNOWN, Bools, Moments
 from minimize.governance.retention.events import Event
 from minimize.nested import leaf, rows_of
@@ -162,7 +163,7 @@ class Whose:
         if place is None or not names:
             return np.full(batch.num_rows, NOBODY)
         found = leaf(batch, place)
-        codes = index(found.values, pa.array(names, pa.string()))
+        codes = index(canonical(found.values), pa.array(names, pa.string()))
         if not place.stars:
             return codes
         rows = np.full(batch.num_rows, NOBODY)

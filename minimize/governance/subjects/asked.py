@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from minimize.canonical import canonical_id, canonical_text
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.governance.retention.given import rows_of
 
@@ -46,6 +47,9 @@ def subjects_of(
 
     Raises ConfigurationError where nobody is named, PolicyError with every fault of the file, by line and never by value.
     """
+    tenant, ids = canonical_id(tenant), [each if forms else canonical_text(each) for each in ids]
+    if tenant == "" or "" in ids:
+        raise ConfigurationError("an id or a tenant is blank", hint="name it as records have it")
     named = [Subject(each, tenant, field) for each in ids]
     found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
     found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
@@ -77,7 +81,10 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
 
 def _subject(line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str) -> Subject | Finding:
     said = {name: _text(row.get(name)) for name in ("subject", "tenant_id", "field")}
-    found = Subject(said["subject"], said["tenant_id"] or tenant, said["field"] or field)
+    id_, of = canonical_id(said["subject"]), canonical_id(said["tenant_id"])
+    if "" in (id_, of):
+        return Finding("Q002", "a row whose subject or tenant is blank", file=file, line=line)
+    found = Subject(id_, of or tenant, said["field"] or field)
     if found.id is None and found.tenant is None:
         return Finding("Q002", "a row that names neither a subject nor a tenant", file=file, line=line)
     return found

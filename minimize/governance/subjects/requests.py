@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.canonical import canonical_id
 from minimize.errors import ConfigurationError
 from minimize.governance.subjects.asked import Subject
 from minimize.keys import Keyring
@@ -86,8 +87,8 @@ def statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Status]:
             for recipient, disclosures in body.get("recalls", {}).items():
                 known = mine.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
-    found = [Status(step, told[name]) for name, step in last.items()]
-    return [each for each in found if tenant in (None, each.last.tenant_id)]
+    found, wanted = [Status(step, told[name]) for name, step in last.items()], canonical_id(tenant)
+    return [each for each in found if wanted in (None, each.last.tenant_id)]
 
 
 def begun(ledger: Ledger, keys: Keyring, kind: str, whose: Iterable[Subject]) -> dict[Subject, Request]:

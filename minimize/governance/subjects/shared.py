@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from minimize.canonical import both_forms
 from minimize.governance.sharing.owners import token_of
 from minimize.governance.subjects.asked import Subject
 from minimize.keys import Keyring
@@ -61,7 +62,7 @@ def shared(
     Disclosures name the policy's subjects: who is named by another field is told by the forms of those beside him.
     """
     names = frozenset(tenants) if subject.tenant is None else frozenset({subject.tenant})
-    itself = [subject.id] if subject.id is not None and subject.field is None else []
+    itself = both_forms(subject.id) if subject.id is not None and subject.field is None else ()
     for act, share in told:
         if share.tenant_id in names and (
             subject.is_tenant or any(_names(share, each, keys) for each in (*itself, *forms))

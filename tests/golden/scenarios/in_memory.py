@@ -48,6 +48,9 @@ def steps(session: Session) -> None:
     timeless = data.slice(0, 2).set_column(data.schema.names.index("event_time"), "event_time", pa.nulls(2, TIME))
     session.call("apply: records without a time", lambda: minimize.apply(policy, timeless, **given))
 
+    session.write("own.csv", SETTINGS + OWN)
+    session.call("apply: padded ids", lambda: minimize.apply(policy, _padded(data), **{**given, "settings": "own.csv"}))
+
     words = {key: value for key, value in given.items() if key != "at"}
     minimizer = session.call("prepare", lambda: minimize.prepare(policy, data.schema, **words))
     session.call("prepare: a batch", lambda: minimizer(data.to_batches()[0], at=datetime.fromisoformat(AT)))
@@ -100,6 +103,19 @@ SETTINGS = """\
 tenant_id,subject,setting,value,holder,valid_from,recorded_at
 north,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
 """
+OWN = "north\u00a0,d-7 ,location,off,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+"""What one subject switched off, with blanks around its id and its tenant's."""
+
+
+def _padded(data: pa.Table) -> pa.Table:
+    """Records of one subject whose id is written in several ways, one of another, and one of nobody."""
+    for name, ids in {
+        "device_id": ["d-7", "d-7 ", "\u00a0d-7", "d-7\u200b", "d-8", " "],
+        "tenant_id": ["north", " north", "north\ufeff", "north", "north", "north"],
+    }.items():
+        place = data.schema.names.index(name)
+        data = data.slice(0, len(ids)).set_column(place, name, pa.array(ids))
+    return data
 
 
 def _table() -> pa.Table:
