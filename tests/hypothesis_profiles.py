@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 USUAL: Final = 100
 """The number of examples that `examples` takes as its scale: Hypothesis's own default."""
-PROFILES: Final = {"default": 50, "ci": 100, "nightly": 1000}
+PROFILES: Final = {"default": 30, "ci": 100, "nightly": 1000}
 
 
 def load_profile() -> None:

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow.parquet as pq
 import pytest
@@ -146,7 +146,15 @@ class Cut:
     files: Tree
 
 
-@pytest.fixture(name="verb", params=VERBS, ids=lambda verb: verb.words.__name__)
+HEAVY: Final = delete
+"""What takes longest, and cuts the ledger where `run` and `expire` do, too: CI tries it."""
+
+
+def marked(verb: Verb) -> Any:
+    return pytest.param(verb, id=verb.words.__name__, marks=[pytest.mark.slow] if verb.words is HEAVY else [])
+
+
+@pytest.fixture(name="verb", params=map(marked, VERBS))
 def _verb(request: pytest.FixtureRequest) -> Any:
     return request.param
 

@@ -6,6 +6,7 @@ import errno
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,12 @@ def _scratch() -> Iterator[Scratch]:
         yield Scratch(Path(folder))
 
 
-@pytest.fixture(scope="module", name="made", params=SCENARIOS, ids=[each.name for each in SCENARIOS])
+def marked(scenario: Scenario, heavy: str) -> Any:
+    """A scenario as a parameter; the heaviest is slow, since the others show the same behaviour."""
+    return pytest.param(scenario, id=scenario.name, marks=[pytest.mark.slow] if scenario.name == heavy else [])
+
+
+@pytest.fixture(scope="module", name="made", params=[marked(each, "after one that failed") for each in SCENARIOS])
 def _made(request: pytest.FixtureRequest, scratch: Scratch) -> Recording:
     """A recorded publication."""
     scenario: Scenario = request.param
@@ -55,7 +61,7 @@ def scenario(name: str) -> Scenario:
 
 
 NAMES = ("first run", "rerun by two renames", "undated rerun", "rewrite")
-FEW = pytest.mark.parametrize("made", [scenario(name) for name in NAMES], ids=NAMES, indirect=True)
+FEW = pytest.mark.parametrize("made", [marked(scenario(each), "rerun by two renames") for each in NAMES], indirect=True)
 """The publications that two faults in a row are tried on; nightly it is all of them."""
 
 
