@@ -92,7 +92,9 @@ def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
         "Container killed by YARN for exceeding physical memory limits.",
     ],
 )
-def test_an_executor_out_of_memory_is_told_as_such(project: Project, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+def test_an_executor_out_of_memory_is_told_as_such(
+    project: Project, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
     def lost(_: Pretended) -> list[Any]:
         raise PySparkException(said)
 

@@ -14,22 +14,22 @@ from minimize.canonical import canonical_text
 from minimize.verification.check import check
 from minimize.verification.ids import canonical_id
 
-from .make import House, column, policy
+from .make import OutputWriter, column, policy
 
 KEEP = {"type": "string", "do": "keep"}
 IDS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" \xa0\u200b\u0301e\u2003"), max_size=8)
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def writer(tmp_path: Path) -> OutputWriter:
+    return OutputWriter(tmp_path)
 
 
-def shown(house: House, *ids: str, **changes: Any) -> list[tuple[str, str]]:
+def shown(writer: OutputWriter, *ids: str, **changes: Any) -> list[tuple[str, str]]:
     """What is found in records that show these tenants, each in one row."""
     table = pa.table([pa.array(ids)], schema=pa.schema([column(pa.string(), "keep", "org")]))
-    house.run(policy({"org": KEEP}, **changes), {"records": table})
-    found = check(house.output, keys=house.keyring)
+    writer.run(policy({"org": KEEP}, **changes), {"records": table})
+    found = check(writer.output, keys=writer.keyring)
     return [(each.code, each.severity) for each in found if each.code != "V008"]
 
 
@@ -40,13 +40,13 @@ def test_its_own_reading_agrees_with_the_package(text: str) -> None:
 
 @pytest.mark.parametrize("head", ["tenant", "subject"])
 @pytest.mark.parametrize("padded", ["acme ", "\u00a0acme", "acme\u200b", "cafe\u0301"])
-def test_an_id_that_is_not_canonical_is_a_warning(house: House, head: str, padded: str) -> None:
-    assert shown(house, "north", padded, **{head: "org"}) == [("V038", "warning")]
+def test_an_id_that_is_not_canonical_is_a_warning(writer: OutputWriter, head: str, padded: str) -> None:
+    assert shown(writer, "north", padded, **{head: "org"}) == [("V038", "warning")]
 
 
-def test_canonical_ids_are_fine(house: House) -> None:
-    assert shown(house, "acme", "caf\u00e9", "a b", tenant="org") == []
+def test_canonical_ids_are_fine(writer: OutputWriter) -> None:
+    assert shown(writer, "acme", "caf\u00e9", "a b", tenant="org") == []
 
 
-def test_other_columns_may_have_any_form(house: House) -> None:
-    assert shown(house, "acme ") == []
+def test_other_columns_may_have_any_form(writer: OutputWriter) -> None:
+    assert shown(writer, "acme ") == []
