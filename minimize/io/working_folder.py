@@ -6,14 +6,18 @@ removes those of processes that are surely dead: on this machine, and since its 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from minimize import file_operations
+from minimize.file_operations import sync_folder
 from minimize.io.durable import remove_tree
 from minimize.ledger.process import Process
 
@@ -28,6 +32,25 @@ def working_folder(parent: Path, purpose: str) -> Path:
     folder = parent / f".{purpose}-{owner}"
     file_operations.make_folder(folder, private=True)
     return folder
+
+
+@contextmanager
+def new_folder(folder: Path, purpose: str) -> Iterator[Path]:
+    """Gives a working folder, which gets the name of the new folder once the block is done, and is removed if it fails.
+
+    Raises OSError, FileExistsError among them.
+    """
+    if os.path.lexists(folder):
+        raise FileExistsError(errno.EEXIST, "it is there already")
+    file_operations.make_folders(folder.parent)
+    work = working_folder(folder.parent, purpose)
+    try:
+        yield work
+        sync_folder(work)
+        file_operations.rename(work, folder)
+        sync_folder(folder.parent)
+    finally:
+        remove_tree(work)
 
 
 def remove_abandoned(parent: Path, purpose: str) -> None:

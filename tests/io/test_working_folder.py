@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minimize.io import working_folder as module
-from minimize.io.working_folder import remove_abandoned, working_folder
+from minimize.io.working_folder import new_folder, remove_abandoned, working_folder
 from minimize.ledger.process import Process
 
 
@@ -41,6 +41,27 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -
     (left,) = names(tmp_path)
     mine = working_folder(tmp_path, "sharing")
     assert names(tmp_path) == [mine.name] != [left]
+
+
+def test_a_new_folder_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "deep" / "export", "export") as work:
+        (work / "a").write_text("a")
+        assert not (tmp_path / "deep" / "export").exists()
+    assert names(tmp_path / "deep") == ["export"]
+    assert names(tmp_path / "deep" / "export") == ["a"]
+
+
+def test_a_new_folder_that_fails_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedError), new_folder(tmp_path / "export", "export"):
+        raise InterruptedError
+    assert names(tmp_path) == []
+
+
+def test_a_new_folder_does_not_stand_in_for_another(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    with pytest.raises(FileExistsError), new_folder(tmp_path / "export", "export"):
+        pass
+    assert names(tmp_path) == ["export"]
 
 
 def test_one_whose_process_lives_stays(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.file_operations import make_folder, rename, sync_folder
+from minimize.file_operations import make_folder
 from minimize.governance.sharing.files import Aside, plain
 from minimize.governance.subjects.finding import Held
 from minimize.governance.subjects.page import html
 from minimize.governance.subjects.viewing import View, ledger_of
-from minimize.io.durable import digest_of, remove_tree, write_private
-from minimize.io.working_folder import working_folder
+from minimize.io.durable import digest_of, write_private
+from minimize.io.working_folder import new_folder
 from minimize.ledger.asked import as_json, logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
@@ -62,17 +62,19 @@ def export(
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
         raise ConfigurationError(f"there is no format {unknown[0]}", hint=f"choose {', '.join(FORMATS)}")
-    work = _new(folder)
+    if folder.exists() or folder.is_symlink():
+        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
+    names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
     try:
-        names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
-        done = [
-            _in_folder(view, work / name, house, formats, frozenset(redact))
-            for view, name in zip(found, names, strict=True)
-        ]
-        _publish(work, folder)
-    finally:
-        remove_tree(work)
-    return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
+        with new_folder(folder, "export") as work:
+            done = [
+                _in_folder(view, work / name, house, formats, frozenset(redact))
+                for view, name in zip(found, names, strict=True)
+            ]
+        return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
+    except OSError as error:
+        what, hint = said(error)
+    raise OutputError(f"{folder} was not made: {what}", hint=hint)
 
 
 def _in_folder(view: View, folder: Path, house: House, formats: Collection[str], redact: frozenset[str]) -> Exported:
@@ -152,29 +154,3 @@ def _audit(view: View, folder: Path, house: House) -> int | None:
 
 def _top(name: str) -> str:
     return name.split("/")[1] if name.startswith("/") else name
-
-
-def _new(folder: Path) -> Path:
-    """A folder next to it in which the export is made, for its owner alone: it has its name once it is whole.
-
-    Raises OutputError where something stands there, or it cannot be made.
-    """
-    if folder.exists() or folder.is_symlink():
-        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return working_folder(folder.parent, "export")
-    except OSError as error:
-        what, hint = said(error)
-    raise OutputError(f"{folder} was not made: {what}", hint=hint)
-
-
-def _publish(work: Path, folder: Path) -> None:
-    try:
-        sync_folder(work)
-        rename(work, folder)
-        sync_folder(folder.parent)
-        return
-    except OSError as error:
-        what, hint = said(error)
-    raise OutputError(f"{folder} was not made: {what}", hint=hint)

@@ -80,7 +80,7 @@ def test_an_export_that_fails_leaves_nothing(project: Project, folder: Path, mon
         raise OSError("no room")
 
     monkeypatch.setattr(exporting, "html", fails)
-    with pytest.raises(OSError, match="no room"):
+    with pytest.raises(OutputError, match="was not made"):
         exported(project)
     assert not folder.exists()
     assert [*folder.parent.glob(".export-*")] == []
