@@ -50,13 +50,17 @@ def list_(recipient: str | None, all_: bool, late: bool, recipients: str | None,
 @quiet
 @options.as_json
 def request(recipient: str | None, to: str | None, recipients: str | None, as_json: bool, **places: Any) -> None:
-    """Take down that RECIPIENT, or each, is told to delete what is due, and give the list that it is told."""
+    """Take down that RECIPIENT, or each, is told to delete what is due, and give the list that it is told.
+
+    If nothing was ever shared, nothing is due, and no recipients are needed.
+    """
     from minimize.governance.sharing import request_recalls
 
     house = _house(places)
     may("share/recall", places)
+    needed = recipient is not None or recipients is not None or _has_shared(house)
     with recalls.handing(to, recipient) as hand:
-        found = request_recalls(house, _known(recipients, house), _now(), recipient=recipient)
+        found = request_recalls(house, _known(recipients, house), _now(), recipient=recipient) if needed else []
         hand(found)
     recalls.show(found, as_json)
 
@@ -85,6 +89,13 @@ def _house(places: dict[str, Any]) -> House:
     from minimize.switching import House
 
     return House(**places)
+
+
+def _has_shared(house: House) -> bool:
+    from minimize.ledger.disclosures import disclosures
+
+    with house.opened() as ledger:
+        return bool(disclosures(ledger))
 
 
 def _known(recipients: str | None, house: House) -> Recipients:

@@ -117,3 +117,17 @@ def test_a_key_that_the_keyring_lacks_is_a_warning(project: Project, command: Co
 def test_a_keyring_that_cannot_be_used_is_a_warning_of_lint(project: Project, command: Command) -> None:
     said = command("lint", project.folder, "--keys", "nowhere.keys")
     assert (said.code, "L012" in said.out) == (0, True)
+
+
+def test_the_codes_are_listed_as_text_or_as_json(command: Command) -> None:
+    from minimize.codes import CODES
+
+    said = command("lint", "--codes")
+    assert said.code == 0
+    assert [line.split("  ")[0] for line in said.out.splitlines()] == list(CODES)
+    for words in (("--codes", "--json"), ("--json", "--codes")):
+        assert command("lint", *words).json == {"codes": dict(CODES)}
+
+
+def test_without_a_pipeline_lint_is_used_wrongly(command: Command) -> None:
+    assert command("lint").code == 2

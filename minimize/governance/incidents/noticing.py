@@ -19,6 +19,7 @@ from minimize.governance.incidents.incident import Incident
 from minimize.governance.incidents.pages import article33, html, markdown
 from minimize.governance.incidents.wording import Notice
 from minimize.io.durable import write_private
+from minimize.io.working_folder import new_folder
 from minimize.switching import House
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -106,9 +107,10 @@ def _written(folder: Path, notices: Mapping[str, Notice], listed: Mapping[str, S
         for tenant, some in listed.items()
     }
     with suppress(OSError):
-        folder.mkdir(parents=True, mode=0o700)
-        told = {tenant: _draft(folder, notice) for tenant, notice in notices.items()}
-        _private(folder / ADDRESSED, _text(to))
+        with new_folder(folder, "notice") as work:
+            drafts = {tenant: _draft(work, notice) for tenant, notice in notices.items()}
+            _private(work / ADDRESSED, _text(to))
+        told = drafts
     if told is None:
         raise OutputError("the notices cannot be written there", hint="name a folder in which you may make one")
     return told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
@@ -22,6 +21,7 @@ from minimize.errors import ConfigurationError, OutputError, SchemaError
 from minimize.file_operations import sync_folder
 from minimize.io.durable import HashingFile, digest_of, remove_tree
 from minimize.io.sink import ParquetSink
+from minimize.io.working_folder import working_folder
 from minimize.receipt import time_text
 
 FORMATS: Final[Mapping[str, str]] = MappingProxyType(
@@ -159,10 +159,10 @@ def _check_free(path: Path) -> None:
 
 
 def _private(path: Path) -> Path:
-    """A new folder beside the path that only its owner can look into."""
+    """A new folder next to the path that only its owner can look into. What killed processes left there is removed."""
     reason: str | None = None
     try:
-        return Path(tempfile.mkdtemp(prefix=".sharing-", dir=path.parent))
+        return working_folder(path.parent, "sharing")
     except OSError as error:
         reason = error.strerror
     raise OutputError(f"nothing can be written beside {path}: {reason}", hint="does its folder exist?")

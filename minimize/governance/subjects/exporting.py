@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, OutputError
+from minimize.file_operations import make_folder
 from minimize.governance.sharing.files import Aside, plain
 from minimize.governance.subjects.finding import Held
 from minimize.governance.subjects.page import html
 from minimize.governance.subjects.viewing import View, ledger_of
 from minimize.io.durable import digest_of, write_private
+from minimize.io.working_folder import new_folder
 from minimize.ledger.asked import as_json, logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
@@ -60,14 +62,24 @@ def export(
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
         raise ConfigurationError(f"there is no format {unknown[0]}", hint=f"choose {', '.join(FORMATS)}")
-    _new(folder)
-    places = [folder] if len(found) == 1 else [folder / str(number) for number in range(1, len(found) + 1)]
-    done = []
-    for view, place in zip(found, places, strict=True):
-        if place != folder:
-            _new(place)
-        done.append(_export(view, place, house, formats, frozenset(redact)))
-    return tuple(done)
+    if folder.exists() or folder.is_symlink():
+        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
+    names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
+    try:
+        with new_folder(folder, "export") as work:
+            done = [
+                _in_folder(view, work / name, house, formats, frozenset(redact))
+                for view, name in zip(found, names, strict=True)
+            ]
+        return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
+    except OSError as error:
+        what, hint = said(error)
+    raise OutputError(f"{folder} was not made: {what}", hint=hint)
+
+
+def _in_folder(view: View, folder: Path, house: House, formats: Collection[str], redact: frozenset[str]) -> Exported:
+    make_folder(folder, private=True)
+    return _export(view, folder, house, formats, redact)
 
 
 def _export(view: View, folder: Path, house: House, formats: Collection[str], redact: frozenset[str]) -> Exported:
@@ -142,15 +154,3 @@ def _audit(view: View, folder: Path, house: House) -> int | None:
 
 def _top(name: str) -> str:
     return name.split("/")[1] if name.startswith("/") else name
-
-
-def _new(folder: Path) -> None:
-    """Makes a folder for its owner alone. Raises OutputError where something stands there, or it cannot be made."""
-    if folder.exists() or folder.is_symlink():
-        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-        return
-    except OSError as error:
-        what, hint = said(error)
-    raise OutputError(f"{folder} was not made: {what}", hint=hint)

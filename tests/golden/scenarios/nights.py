@@ -70,6 +70,9 @@ def steps(session: Session) -> None:
     session.run(f"runs show --output {OUTPUT} --json", first)
     session.run(f"verify {OUTPUT} --json")
     session.run(f"verify {OUTPUT} --from-receipt 4 --json")
+    session.run(f"verify {OUTPUT} --quiet")
+    session.run(f"expire {OUTPUT} --quiet")
+    session.run(f"verify {OUTPUT} --from-receipt 400 --quiet --json")
 
 
 def _with_fields(**changes: Any) -> dict[str, Any]:

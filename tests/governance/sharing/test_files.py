@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +33,21 @@ def written(path: Path, table: pa.Table) -> Aside:
     for batch in table.to_batches(max_chunksize=2):
         file.take(batch)
     return file
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_payload(tmp_path: Path) -> None:
+    def dies() -> None:
+        written(tmp_path / "p.parquet", ROWS)
+        os._exit(137)
+
+    process = multiprocessing.get_context("fork").Process(target=dies)
+    process.start()
+    process.join()
+    assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == [".sharing"]
+    file = written(tmp_path / "p.parquet", ROWS)
+    file.finish()
+    file.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["p.parquet"]
 
 
 def test_parquet_has_the_rows_and_the_digest_of_its_bytes(tmp_path: Path) -> None:

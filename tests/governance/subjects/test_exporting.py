@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import polars as pl
 import pytest
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.governance.subjects import Exported, Subject, export, view
+from minimize.governance.subjects import Exported, Subject, export, exporting, view
 from minimize.switching import House as Places
 from tests.project import AT, BEFORE, Builds, Project, events
 
@@ -53,6 +55,35 @@ def test_only_the_formats_that_are_asked_for_are_written(project: Project, folde
     assert {each for each in done.files if each[0] == "1"} == {"1-checkins.csv"}
     with pytest.raises(ConfigurationError, match="no format xml"):
         exported(project, formats=["xml"])
+
+
+def test_killed_in_mid_export_nothing_has_its_name_and_the_next_export_leaves_no_trace(
+    project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies() -> None:
+        monkeypatch.setattr(exporting, "html", lambda *_, **__: os._exit(137))
+        exported(project)
+
+    process = multiprocessing.get_context("fork").Process(target=dies)
+    process.start()
+    process.join()
+    assert process.exitcode == 137
+    assert not folder.exists()
+    assert len([*folder.parent.glob(".export-*")]) == 1
+    (done,) = exported(project)
+    assert done.folder == folder
+    assert [*folder.parent.glob(".export-*")] == []
+
+
+def test_an_export_that_fails_leaves_nothing(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> str:
+        raise OSError("no room")
+
+    monkeypatch.setattr(exporting, "html", fails)
+    with pytest.raises(OutputError, match="was not made"):
+        exported(project)
+    assert not folder.exists()
+    assert [*folder.parent.glob(".export-*")] == []
 
 
 def test_everything_is_its_owners_alone(project: Project, folder: Path) -> None:
