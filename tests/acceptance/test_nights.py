@@ -131,12 +131,14 @@ def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(house: Project, com
         assert command("audit", "verify", *found).code == 1
     assert command("verify", house.out).code == 1
     ledger.unlink()
-    for words in (("run", house.folder, "--pending"), ("runs",), ("audit", "log")):
+    for words, code in ((("run", house.folder, "--pending"), 3), (("runs",), 2), (("audit", "log"), 2)):
         said = command(*words)
-        assert (said.code, "there is no ledger: looked for" in said.err) == (2, True)
+        assert (said.code, "there is no ledger: looked for" in said.err) == (code, True)
     switched_on(house, command)
     assert command("runs", "--rebuild", "--output", house.out).code == 0
     assert len(command("runs", "--json").json["runs"]) == 2
+    assert command("run", house.folder, "--date", day(1)).code == 3
+    assert command("runs", "adopt-ledger", house.out, "--reason", "lost").code == 0
     assert command("run", house.folder, "--date", day(1)).code == 0
     assert command("verify", house.out).code == 0
 
