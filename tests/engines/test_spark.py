@@ -324,7 +324,7 @@ def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local
     gone = [each for each in events(240) if (each["tenant_id"], each["device_id"]) == ("north", "d4")]
     for engine in ("local", "spark"):
         output = house.folder / engine
-        given = {"output": output, "engine": engine, "ledger": output.with_suffix(".db")}
+        given: dict[str, Any] = {"output": output, "engine": engine, "ledger": output.with_suffix(".db")}
         assert house.run(**given).quarantine.by_code == {"future_time": 1}
         places = Places(given["ledger"], keys=house.keys)
         add_event(Wanted("north", "erasure", "d4", AT), places, AT)

@@ -23,6 +23,7 @@ def published(folder: Path) -> None:
 
 @pytest.fixture(name="home")
 def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
     monkeypatch.chdir(tmp_path)
     builds.copy(published, tmp_path)
     return Project(tmp_path)
