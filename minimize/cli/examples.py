@@ -46,6 +46,9 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "runs": ("minimize runs", "minimize runs --rebuild"),
         "runs show": ("minimize runs show 20261125T022300Z-3b01b7134733",),
+        "runs adopt-ledger": (
+            "minimize runs adopt-ledger out/device_telemetry --ledger ledger.db --reason 'the disk failed, and there is no copy'",
+        ),
         "settings set": (
             "minimize settings set contoso location on --holder admin --pipeline pipelines/device_telemetry",
             "minimize settings set contoso location off --holder user --subject d-4711",

@@ -133,12 +133,14 @@ def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(project: Project, c
         assert command("audit", "verify", *found).code == 1
     assert command("verify", project.out).code == 1
     ledger.unlink()
-    for words in (("run", project.folder, "--pending"), ("runs",), ("audit", "log")):
+    for words, code in ((("run", project.folder, "--pending"), 3), (("runs",), 2), (("audit", "log"), 2)):
         said = command(*words)
-        assert (said.code, "there is no ledger: looked for" in said.err) == (2, True)
+        assert (said.code, "there is no ledger: looked for" in said.err) == (code, True)
     switched_on(project, command)
     assert command("runs", "--rebuild", "--output", project.out).code == 0
     assert len(command("runs", "--json").json["runs"]) == 2
+    assert command("run", project.folder, "--date", day(1)).code == 3
+    assert command("runs", "adopt-ledger", project.out, "--reason", "lost").code == 0
     assert command("run", project.folder, "--date", day(1)).code == 0
     assert command("verify", project.out).code == 0
 

@@ -88,14 +88,22 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_house(
     assert run_(command, project, "--keys", project.keys) == 0
 
 
-def test_the_house_may_stand_beside_the_pipelines(
+def test_the_configuration_may_be_in_the_folder_of_pipelines(
+    project: Project, command: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "pipelines").mkdir()
+    (project.folder / "pipelines" / "minimize.yaml").write_text(f"keys: {project.keys}\n")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert run_(command, project) == 0
+
+
+def test_the_configuration_of_the_current_folder_is_another_ones(
     project: Project, command: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "pipelines").mkdir()
-    (elsewhere / "pipelines" / "minimize.yaml").write_text(f"keys: {project.keys}\n")
+    (elsewhere / "minimize.yaml").write_text(f"keys: {project.keys}\n")
     monkeypatch.chdir(elsewhere)
-    assert run_(command, project) == 0
+    assert run_(command, project) == 2
 
 
 def test_a_missing_key_is_refused_before_the_source_is_opened(project: Project, command: Command) -> None:

@@ -19,11 +19,13 @@ from minimize.engines.base import Job
 from minimize.engines.errands import Finish, Finished, Load, finished
 from minimize.engines.spark import SAFE, check_safe
 from minimize.errors import ConfigurationError, SourceError
+from minimize.governance.retention.recording import Wish as Wanted
+from minimize.governance.retention.recording import add_event
 from minimize.io.base import Reject
 from minimize.switching import House as Places
 from minimize.switching import Wish, set_setting
 from tests.buckets import Bucket
-from tests.project import AT, Project, events, new_project
+from tests.project import AT, Project, event, events, new_project
 from tests.sparking import want_spark
 
 spark: Any = import_module("minimize.engines.spark")
@@ -309,3 +311,22 @@ def test_it_writes_into_a_bucket_what_it_writes_on_disk(
     lying = bucket.keys("out/")
     assert {key for key in lying if key.startswith("out/records/") and key.endswith(".parquet")} == standing
     assert not [key for key in lying if "attempts" in key or "staging" in key]
+
+
+@on_spark
+def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local_engine(
+    house: Project, start: Start
+) -> None:
+    start("local[2]")
+    house.policy(future="2h")
+    times = [f"{AT + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (1, 20)]
+    house.records(event(4, tenant_id="north", device_id="d4", event_time=time) for time in times)
+    gone = [each for each in events(240) if (each["tenant_id"], each["device_id"]) == ("north", "d4")]
+    for engine in ("local", "spark"):
+        output = house.folder / engine
+        given: dict[str, Any] = {"output": output, "engine": engine, "ledger": output.with_suffix(".db")}
+        assert house.run(**given).quarantine.by_code == {"future_time": 1}
+        places = Places(given["ledger"], keys=house.keys)
+        add_event(Wanted("north", "erasure", "d4", AT), places, AT)
+        receipt = house.run(**given, at=AT + timedelta(hours=20))
+        assert (receipt.gated_by.erased, receipt.quarantine.by_code) == (len(gone) + 2, {})

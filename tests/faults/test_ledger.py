@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from minimize.auditing import check_audit
-from minimize.errors import LedgerError
+from minimize.errors import LedgerError, RefusedError
+from minimize.governance.retention.adopting import adopt_ledger
 from minimize.indexing import list_runs
 from minimize.job import booking, job
 from minimize.ledger.ledger import open_ledger
@@ -74,6 +75,14 @@ def goes_on(house: Project, runs: int) -> None:
     assert not [finding for finding in check(house.out, keys=house.keys) if finding.severity == "error"]
 
 
+def goes_on_with_another(house: Project, runs: int) -> None:
+    """The next run is refused; once another ledger is adopted, it is as if nothing had been."""
+    with pytest.raises(RefusedError):
+        house.run()
+    adopt_ledger(house.out, "a test", keys=house.keys)
+    goes_on(house, runs + 1)
+
+
 def test_a_ledger_that_another_process_holds_is_told(house: Project, ledger: Path) -> None:
     with locked(ledger), pytest.raises(LedgerError) as told:
         house.run()
@@ -101,12 +110,12 @@ def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
     assert check_audit(output=house.out, receipts=house.out, keys=house.keys).findings == ()
 
 
-def test_one_that_is_gone_between_runs_is_made_anew(
+def test_one_that_is_gone_between_runs_is_made_anew_once_that_is_adopted(
     house: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
-        goes_on(house, 2)
+        goes_on_with_another(house, 2)
     assert "the ledger is new, or an older copy" in caplog.text
 
 
@@ -116,7 +125,7 @@ def test_one_that_vanishes_in_mid_run_stops_it(house: Project, ledger: Path, mon
         with pytest.raises(LedgerError) as told:
             house.run()
     nothing_was_done(house, told.value, "is gone")
-    goes_on(house, 2)
+    goes_on_with_another(house, 2)
 
 
 def test_one_that_is_exchanged_in_mid_run_stops_it(
@@ -133,14 +142,14 @@ def test_one_that_is_exchanged_in_mid_run_stops_it(
     goes_on(house, 2)
 
 
-def test_one_that_vanishes_after_publication_is_made_anew_by_the_next_run(
+def test_one_that_vanishes_after_publication_is_made_anew_once_that_is_adopted(
     house: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
         afterwards(patch, ledger.unlink)
         assert house.run().sequence == 2
     assert "published, and the ledger could not be told" in caplog.text
-    goes_on(house, 3)
+    goes_on_with_another(house, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"\xff" * 5000])

@@ -32,6 +32,7 @@ from minimize.governance.subjects.rescan import hidden
 from minimize.governance.subjects.shared import acts, by_recipient, shared
 from minimize.io.published import receipts
 from minimize.job.erasure_list import store
+from minimize.job.ledgers import check_open_ledger
 from minimize.keys import Keyring
 from minimize.ledger import actor_of
 from minimize.ledger.ledger import Ledger
@@ -111,7 +112,12 @@ class _Deleting:
         return Deletion(tuple(whose), due, self._recalls(whose), tuple(self._blind(whose)), self.missed)
 
     def done(self, plan: Deletion) -> Deletion:
-        """The deletion, carried out: recorded first, then output by output, then looked for once more."""
+        """The deletion, carried out: recorded first, then output by output, then looked for once more.
+
+        Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
+        """
+        for output in self.found:
+            check_open_ledger(self.ledger, output.chain)
         steps = [self._request(each, plan.recalls[each]) for each in plan.whose]
         taken_down(self.ledger, self.house, [each for each in steps if each.asked_at == self.now], self.now)
         self._told_of(plan.whose)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.errors import CheckFailed, ConfigurationError, OutputError
+from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
 from minimize.governance.subjects import Deletion, Subject, delete, statuses, view
 from minimize.governance.subjects import deleting as room
 from minimize.ledger import find_ledger
@@ -282,3 +282,11 @@ def nothing_due(expiry: Any) -> Any:
         return replace(made, chain=()) if given[1] else made, job
 
     return found
+
+
+def test_a_deletion_with_another_ledger_is_refused_before_anything_is_recorded(filled: Project) -> None:
+    other = Places(filled.folder / "other.db", keys=filled.keys)
+    with pytest.raises(RefusedError):
+        delete([D3], other, datetime.now(UTC), named=[filled.out], yes=True, unseen=True)
+    with open_ledger(find_ledger(filled.folder / "other.db")) as book:
+        assert statuses(book) == []

@@ -135,10 +135,10 @@ def test_a_columnar_source_is_asked_for_a_dropped_field_only_while_somebody_is_g
 
 def test_what_happens_afterwards_is_collected_again(filled: Project) -> None:
     deleted(filled, U2)
-    later = datetime.now(UTC) + timedelta(hours=1)
+    later = datetime.now(UTC) + timedelta(hours=25)
     anew = [{**RECORDS[0], "user": "u2", "tenant_id": "north", "event_time": f"{later:%Y-%m-%dT%H:%M:%SZ}"}]
     filled.records(anew, "2027-01-01")
-    run(filled, date="2027-01-01")
+    run(filled, date="2027-01-01", at=later, output=filled.out)
     assert held(filled, U2) == 1
 
 
