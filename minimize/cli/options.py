@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 import click
 from click.types import StringParamType
 
-from minimize.canonical import canonical_text
 from minimize.cli.log import FORMATS, set_up
 from minimize.cli.when import TIME
 from minimize.engines import ENGINES
@@ -36,6 +35,8 @@ class Id(StringParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The id; empty for a blank one, which commands refuse."""
+        from minimize.canonical import canonical_text  # it imports Arrow, which `--help` does without
+
         return canonical_text(str(value))
 
 

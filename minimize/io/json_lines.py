@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.canonical import canonical_text
 from minimize.io.base import Carried, Chunk, Reject, Request
 from minimize.io.columnar import Bound
 from minimize.io.ids import blank_ids, value_at, with_canonical_ids
@@ -132,7 +133,7 @@ class Gathered:
 def subject_of(record: Mapping[str, Any], request: Request) -> str | None:
     """Whose record it is, as text."""
     value = record if request.subject is None else value_at(record, request.subject)
-    return None if value is None or isinstance(value, dict | list) else str(value)
+    return None if value is None or isinstance(value, dict | list) else canonical_text(str(value), fold=True)
 
 
 def _ten(subjects: set[str]) -> frozenset[str]:

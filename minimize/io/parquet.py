@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from minimize.canonical import canonical
 from minimize.encryption import material_of
 from minimize.errors import Finding, SourceError
 from minimize.io.base import Carried, Chunk, Declared, Request
@@ -218,7 +219,7 @@ def _named(carry: Carried, sure: bool, records: pa.RecordBatch, subject: Pointer
     if values is None:
         return carry
     lacking = rows - carry.records
-    enough = not lacking or len(pc.unique(values)) - lacking > SUBJECTS
+    enough = not lacking or len(pc.unique(canonical(values, fold=True))) - lacking > SUBJECTS
     return replace(carry, subjects=subjects(records, subject)) if enough else carry
 
 

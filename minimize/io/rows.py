@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical
 from minimize.io.base import Carried, Code, Declared, Reject, Request, Unit
 from minimize.io.project import elements, narrow, undressed
 from minimize.io.shape import listy, settle
@@ -168,8 +169,11 @@ def subjects(records: pa.RecordBatch, subject: Pointer | None, mask: Mask | None
 
 
 def _distinct(values: pa.Array, size: int = 256) -> frozenset[str]:
-    """Up to ten distinct values, looked for in ever longer beginnings: mostly the first will do."""
-    words = pc.drop_null(pc.unique(values.slice(0, size))).slice(0, SUBJECTS)
+    """Up to ten distinct ids, looked for in ever longer beginnings: mostly the first will do.
+
+    They are compared without regard to case, whatever the policy says: one subject must not look like ten.
+    """
+    words = pc.drop_null(pc.unique(canonical(values.slice(0, size), fold=True))).slice(0, SUBJECTS)
     if len(words) == SUBJECTS or size >= len(values):
         return frozenset(map(_text, words.to_pylist()))
     return _distinct(values, size * 16)

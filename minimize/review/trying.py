@@ -85,7 +85,7 @@ def _settings(job: Pipeline, fixtures: Fixtures, given: Any) -> SettingsRows | N
     """The settings that count; a ledger is not asked, for its subjects are told by keys that a test does not have."""
     own = fixtures.settings if given is None else given
     if own is not None:
-        return load_settings(own)
+        return load_settings(own).compared(job.policy.folding)
     return None if job.settings == LEDGER else load_job_settings(None, job)
 
 

@@ -116,11 +116,16 @@ def test_tenants_are_written_to_partitions_in_one_form(project: Project) -> None
     assert {Path(name).parent.name for name in project.files() if name.startswith("records/")} == {"tenant_id=north"}
 
 
+@pytest.mark.parametrize("kind", ["ndjson", "csv", "parquet"])
 @pytest.mark.parametrize("blank", ["", " ", "\u200b", "\u00a0\ufeff"])
 @pytest.mark.parametrize("name", ["tenant_id", "device_id"])
-def test_a_blank_id_is_a_missing_field(project: Project, name: str, blank: str) -> None:
-    project.pipeline(aggregates=None, quarantine={"fail_above": 0.9})
-    project.records([*of("B-1"), *of("B-2", **{name: blank})])
+def test_a_blank_id_is_a_missing_field(project: Project, name: str, blank: str, kind: str) -> None:
+    given = [*of("B-1"), *of("B-2", **{name: blank})]
+    project.source(kind, "data/{date}/*" if kind == "ndjson" else None, aggregates=None, quarantine={"fail_above": 0.9})
+    if kind == "ndjson":
+        project.records(given)
+    else:
+        project.columns(table(given), kind=kind)
     receipt = project.run()
     assert (receipt.rows.quarantined, receipt.rows.written) == (1, 1)
     (rejected,) = pq.read_table(next((project.out / "quarantine").rglob("*.parquet"))).to_pylist()
@@ -215,3 +220,17 @@ def test_lint_reports_rows_of_settings_that_are_not_canonical(project: Project) 
     found = [each for each in minimize.lint(project.folder) if each.code == "L046"]
     assert [(each.severity, each.line) for each in found] == [("warning", 4), ("warning", 6)]
     assert all(str(each.file).endswith("settings.csv") and "B-2" not in each.message for each in found)
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "parquet"])
+def test_ten_spellings_of_one_id_do_not_name_an_undeclared_field(project: Project, kind: str) -> None:
+    given = of(*PADDINGS, "b-1", *(f"d{number}" for number in range(10)))
+    for record in given[:11]:
+        record["secret_hobby"] = "x"
+    if kind == "ndjson":
+        project.records(given)
+    else:
+        extra = pa.array([record.get("secret_hobby") for record in given])
+        project.columns(table(given).append_column("secret_hobby", extra))
+        project.source(kind, aggregates=None)
+    assert project.run().undeclared == {"/*": 11}

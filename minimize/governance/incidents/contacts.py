@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from minimize.canonical import canonical_text
 from minimize.errors import Finding, PolicyError
 from minimize.house import house_file, house_line
 from minimize.policy.faults import Faults
@@ -99,6 +100,7 @@ def _read(path: Path) -> tuple[list[Contact], list[Finding]]:
 
 def _contact(line: int | None, row: Mapping[str, Any], file: str) -> Contact | list[Finding]:
     said = {word: str(row.get(word) or "").strip() for word in _WORDS}
+    said["tenant_id"] = canonical_text(said["tenant_id"])
     role = next((each for each in ROLES if each == said["role"]), None)
     faults = []
     if not said["tenant_id"] or set(row) - set(_WORDS):

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical, canonical_text
 from minimize.errors import LedgerError, MinimizeError
 from minimize.governance.retention.recording import seen_outputs
 from minimize.governance.retention.rules import fields_of
@@ -91,7 +92,7 @@ class _Looking:
             return None
         found: set[str] = set()
         for batch in stored.batches(columns=[pointer.top]):
-            found |= set(pc.unique(leaf(batch, pointer).values.cast(pa.string())).to_pylist()) - {None}
+            found |= set(pc.unique(canonical(leaf(batch, pointer).values.cast(pa.string()))).to_pylist()) - {None}
         return found
 
 
@@ -99,4 +100,4 @@ def _in_folders(path: str, tenant: str) -> Iterator[str]:
     for part in PurePosixPath(path).parts[:-1]:
         key, value = value_of(part)
         if key == tenant and value is not None:
-            yield value
+            yield canonical_text(value)

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from minimize.canonical import canonical_text
 from minimize.encryption import unless_shredded
 from minimize.governance.retention.rules import fields_of
 from minimize.governance.retention.whose import Whose
@@ -132,7 +133,7 @@ class Search:
         if name is None or tenant is None or not is_kept(written.policy.fields[name]):
             return False
         folders = dict(value_of(part) for part in PurePosixPath(file.path).parts[:-1] if "=" in part)
-        return folders.get(name, tenant) != tenant
+        return canonical_text(folders.get(name) or tenant) != canonical_text(tenant)
 
     def _fields(self, written: Written) -> list[str]:
         """The fields by which he is looked for: a form that is given may stand in any that identifies."""

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.canonical import canonical_text
 from minimize.governance.retention.clock import Clock
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.ordered import column_of
@@ -107,7 +108,7 @@ class Look:
         there: set[str] = set()
         columns = [self.pointers[self.key].top]
         for batch in coded(self.stored, self.folder, self._kms, columns).batches(columns=columns):
-            there.update(map(str, distinct(pa.Table.from_batches([batch]), self.pointers[self.key])))
+            there.update(map(canonical_text, distinct(pa.Table.from_batches([batch]), self.pointers[self.key])))
         return [tenant for tenant in tenants if not forms[tenant] & there]
 
     def span(self, rows: pa.Table) -> tuple[int | None, int | None]:
