@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.command import Command, command_of
 from tests.ledger.ledgers import empty
-from tests.project import Builds, Project, new_project
+from tests.project import Builds, Project, enter, new_project
 
 
 @pytest.fixture(name="project")
@@ -22,9 +22,7 @@ def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) ->
 
 def clean(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Works in a folder, without the environment variables of the program."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER", "MINIMIZE_LOG_FORMAT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(folder)
+    enter(folder, monkeypatch)
 
 
 @pytest.fixture(name="command")

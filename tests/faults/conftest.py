@@ -1,4 +1,4 @@
-"""What tests of faults share: a house, an output in two versions, a small disk."""
+"""What tests of faults share: a project, an output in two versions, a small disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.small_disk import Disk, mounted
 from tests.faults.versions import Versions, versions_in
-from tests.project import Project, events, new_project
+from tests.project import Project, events
 
 
 @pytest.fixture(scope="session", name="versions")
@@ -27,15 +27,12 @@ def _out(versions: Versions, tmp_path: Path) -> Path:
     return versions.out(tmp_path)
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A house with data, whose ledger lies in its output."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    house = new_project(tmp_path)
-    house.records(events(40))
-    return house
+@pytest.fixture(name="project")
+def _project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with data, whose ledger is in its output."""
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    project.records(events(40))
+    return project
 
 
 @pytest.fixture(name="disk")

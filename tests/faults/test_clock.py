@@ -33,8 +33,8 @@ class Hands:
 
 
 @pytest.fixture(autouse=True)
-def _lasting(house: Project) -> None:
-    house.policy(**LASTING)
+def _lasting(project: Project) -> None:
+    project.policy(**LASTING)
 
 
 @pytest.fixture(name="hands")
@@ -51,50 +51,50 @@ def _hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     return hands
 
 
-def run(house: Project, day: str = DAY) -> Receipt:
-    return house.run(at=None, date=day)
+def run(project: Project, day: str = DAY) -> Receipt:
+    return project.run(at=None, date=day)
 
 
-def codes(house: Project) -> list[str]:
-    audit = check_audit(output=house.out, receipts=house.out, keys=house.keys)
-    return [finding.code for finding in (*check(house.out, keys=house.keys), *audit.findings)]
+def codes(project: Project) -> list[str]:
+    audit = check_audit(output=project.out, receipts=project.out, keys=project.keys)
+    return [finding.code for finding in (*check(project.out, keys=project.keys), *audit.findings)]
 
 
-def test_a_date_is_not_run_as_of_a_time_before_its_receipt(house: Project, hands: Hands) -> None:
-    run(house)
+def test_a_date_is_not_run_as_of_a_time_before_its_receipt(project: Project, hands: Hands) -> None:
+    run(project)
     hands.time = AT - timedelta(hours=1)
     with pytest.raises(RefusedError, match="did the clock go back") as told:
-        run(house)
+        run(project)
     assert told.value.exit_code == 3
-    assert codes(house) == []
+    assert codes(project) == []
     hands.time = AT + timedelta(seconds=1)
-    assert run(house).sequence == 2
-    assert codes(house) == []
+    assert run(project).sequence == 2
+    assert codes(project) == []
 
 
-def test_other_dates_go_on_and_are_ordered_by_sequence(house: Project, hands: Hands) -> None:
-    house.records(events(20, 200), day=BEFORE)
-    first = run(house)
+def test_other_dates_go_on_and_are_ordered_by_sequence(project: Project, hands: Hands) -> None:
+    project.records(events(20, 200), day=BEFORE)
+    first = run(project)
     hands.time = AT - timedelta(days=1)
-    second = run(house, BEFORE)
+    second = run(project, BEFORE)
     assert (first.sequence, second.sequence, second.previous) == (1, 2, first.digest)
     assert second.finished < first.started
-    assert [row.sequence for row in list_runs(output=house.out)] == [1, 2]
-    assert codes(house) == []
+    assert [row.sequence for row in list_runs(output=project.out)] == [1, 2]
+    assert codes(project) == []
 
 
-def test_within_a_run_nothing_breaks(house: Project, hands: Hands) -> None:
+def test_within_a_run_nothing_breaks(project: Project, hands: Hands) -> None:
     hands.back = timedelta(minutes=7)
-    receipt = run(house)
+    receipt = run(project)
     assert receipt.finished >= receipt.started
-    assert codes(house) == []
+    assert codes(project) == []
 
 
-def test_who_died_in_the_future_holds_nothing(house: Project, hands: Hands) -> None:
-    words = ["run", house.folder, "--date", DAY, "--output", house.out, "--keys", house.keys]
-    words += ["--ledger", house.out / "ledger.db"]
-    died = ended([str(word) for word in words], house.folder / "said", Fault("file.closed"))
+def test_who_died_in_the_future_holds_nothing(project: Project, hands: Hands) -> None:
+    words = ["run", project.folder, "--date", DAY, "--output", project.out, "--keys", project.keys]
+    words += ["--ledger", project.out / "ledger.db"]
+    died = ended([str(word) for word in words], project.folder / "said", Fault("file.closed"))
     assert died.code == KILLED
     hands.time = datetime.now(UTC) - timedelta(days=2)
-    assert run(house).sequence == 1
-    assert codes(house) == []
+    assert run(project).sequence == 1
+    assert codes(project) == []

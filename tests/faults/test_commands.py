@@ -44,14 +44,14 @@ def test_a_key_that_is_added(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("room", [0, PAGE])
-def test_a_first_policy(house: Project, disk: Disk, room: int) -> None:
-    data = house.folder / "data"
+def test_a_first_policy(project: Project, disk: Disk, room: int) -> None:
+    data = project.folder / "data"
     refused(disk, lambda: init(data, disk.folder / "first"), room)
     assert len(init(data, disk.folder / "first")) == 2
 
 
-def test_an_audit_log_that_is_exported(house: Project, disk: Disk) -> None:
-    house.run()
+def test_an_audit_log_that_is_exported(project: Project, disk: Disk) -> None:
+    project.run()
     file = disk.folder / "log.ndjson"
-    refused(disk, lambda: export_audit(None, file, EVERYTHING, output=house.out))
-    assert export_audit(None, file, EVERYTHING, output=house.out) == len(file.read_text().splitlines()) == 2
+    refused(disk, lambda: export_audit(None, file, EVERYTHING, output=project.out))
+    assert export_audit(None, file, EVERYTHING, output=project.out) == len(file.read_text().splitlines()) == 2

@@ -78,50 +78,50 @@ def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Version
     versions.becomes_new(out)
 
 
-def test_a_ledger_without_room_stops_the_run_before_anything_is_read(house: Project, disk: Disk) -> None:
+def test_a_ledger_without_room_stops_the_run_before_anything_is_read(project: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     disk.leaves(0)
     with pytest.raises(LedgerError, match=r"disk is full|ENOSPC") as told:
-        house.run(ledger=ledger)
+        project.run(ledger=ledger)
     assert is_clear(told.value)
-    assert not house.out.exists()
+    assert not project.out.exists()
     disk.frees()
     assert [*disk.folder.iterdir()] == []
-    assert house.run(ledger=ledger).sequence == 1
+    assert project.run(ledger=ledger).sequence == 1
 
 
-def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(house: Project, disk: Disk) -> None:
+def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(project: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
-    out = house.out
+    out = project.out
 
     def check() -> None:
         names = {path.name for path in disk.folder.iterdir()}
         assert names <= {"ledger.db", "ledger.db-wal", "ledger.db-shm"}
         assert ledger.exists() or not list(out.rglob("*.parquet"))
 
-    errors = [*tried(disk, lambda: _run(house, ledger), check)]
+    errors = [*tried(disk, lambda: _run(project, ledger), check)]
     assert {error.code for error in errors} == {"E206"}
     assert all(map(is_clear, errors))
 
 
-def _run(house: Project, ledger: Path) -> None:
-    house.run(ledger=ledger)
+def _run(project: Project, ledger: Path) -> None:
+    project.run(ledger=ledger)
 
 
-def test_what_is_set_aside_finds_no_room(house: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_set_aside_finds_no_room(project: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{**event, "device_id": f"device {number}"} for number, event in enumerate(events(1500))]
-    house.pipeline(records={"deduplicate": {"by": ["device_id"]}})
-    house.records(rows)
+    project.pipeline(records={"deduplicate": {"by": ["device_id"]}})
+    project.records(rows)
     monkeypatch.setenv("MINIMIZE_MEMORY", "1")
     monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
     disk.leaves(0)
     with pytest.raises(ConfigurationError, match="folder for temporary files") as told:
-        house.run()
+        project.run()
     assert told.value.__context__ is None
-    assert house.files() == set()
+    assert project.files() == set()
     disk.frees()
     assert [*disk.folder.iterdir()] == []
-    assert house.run().sequence == 1
+    assert project.run().sequence == 1
 
 
 @pytest.mark.parametrize("largest", [1 << 10, 4 << 10, 32 << 10])

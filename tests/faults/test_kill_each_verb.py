@@ -26,7 +26,7 @@ from tests.buckets import Bucket
 from tests.faults.child import killed
 from tests.governance.sharing.sender import Sender, recent_records
 from tests.postgres import Server
-from tests.project import AT, DAY, LASTING, Project, event, events, new_project
+from tests.project import AT, DAY, LASTING, Project, enter, event, events, new_project
 
 pytestmark = pytest.mark.slow
 
@@ -52,96 +52,98 @@ class Verb:
     point: str
 
 
-def two_days(house: Project) -> None:
-    house.pipeline(aggregates=None)
-    house.records(events(40))
-    house.run(at=None if house.lasting else AT)
+def two_days(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(events(40))
+    project.run(at=None if project.lasting else AT)
 
 
-def another_file(house: Project) -> None:
-    two_days(house)
-    house.records(events(20, 100), name="b")
+def another_file(project: Project) -> None:
+    two_days(project)
+    project.records(events(20, 100), name="b")
 
 
-def run_again(house: Project) -> Words:
-    return ["run", house.folder, "--date", DAY, "--at", AT.isoformat(), "--output", house.out]
+def run_again(project: Project) -> Words:
+    return ["run", project.folder, "--date", DAY, "--at", AT.isoformat(), "--output", project.out]
 
 
-def mistyped(house: Project) -> None:
+def mistyped(project: Project) -> None:
     """A record that the policy of the first run rejects, and the one of today takes."""
-    house.pipeline(aggregates=None)
-    house.records([*events(30), event(40, storage="much")])
-    house.run()
-    house.policy({"storage": None})
+    project.pipeline(aggregates=None)
+    project.records([*events(30), event(40, storage="much")])
+    project.run()
+    project.policy({"storage": None})
 
 
-def replayed(house: Project) -> Words:
-    return ["replay", house.out, "--at", LATER]
+def replayed(project: Project) -> Words:
+    return ["replay", project.out, "--at", LATER]
 
 
-def coarser(house: Project) -> None:
+def coarser(project: Project) -> None:
     """A policy of today that is coarser than the one of the first run."""
-    house.policy(**LASTING)
-    two_days(house)
-    house.policy({"battery": {"type": "double", "do": {"bin": {"width": 50}}}}, version=4, **LASTING)
+    project.policy(**LASTING)
+    two_days(project)
+    project.policy({"battery": {"type": "double", "do": {"bin": {"width": 50}}}}, version=4, **LASTING)
 
 
-def backfilled(house: Project) -> Words:
+def backfilled(project: Project) -> Words:
     said = {"backfill": "coarser", "pipeline": ".", "reason": "bins were too fine", "dates": [DAY]}
-    (house.folder / "backfill.yaml").write_text(json.dumps(said))
-    return ["backfill", house.folder / "backfill.yaml", "--output", house.out]
+    (project.folder / "backfill.yaml").write_text(json.dumps(said))
+    return ["backfill", project.folder / "backfill.yaml", "--output", project.out]
 
 
-def retracted(house: Project) -> Words:
-    return ["retract", house.out, "--pipeline", house.folder, "--at", LATER, "--yes"]
+def retracted(project: Project) -> Words:
+    return ["retract", project.out, "--pipeline", project.folder, "--at", LATER, "--yes"]
 
 
-def is_coarser(house: Project) -> bool:
-    return {row["battery"] % 50 for row in house.rows()} == {0.0}
+def is_coarser(project: Project) -> bool:
+    return {row["battery"] % 50 for row in project.rows()} == {0.0}
 
 
-def expired(house: Project) -> Words:
-    return ["expire", house.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
+def expired(project: Project) -> Words:
+    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
 
 
-def deleted(house: Project) -> Words:
+def deleted(project: Project) -> Words:
     return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
 
 
-def sized(house: Project) -> None:
-    house.policy({"size": {"type": "integer", "do": {"round": {"to": 10}}}}, **LASTING)
-    house.pipeline(records={}, aggregates=None)
-    house.records([{**each, "size": 20} for each in events(40)])
-    house.run(at=None)
+def sized(project: Project) -> None:
+    project.policy({"size": {"type": "integer", "do": {"round": {"to": 10}}}}, **LASTING)
+    project.pipeline(records={}, aggregates=None)
+    project.records([{**each, "size": 20} for each in events(40)])
+    project.run(at=None)
 
 
-def corrected(house: Project) -> Words:
+def corrected(project: Project) -> Words:
     return ["subject", "correct", "d3", "--tenant", "south", "--set", "size=70", "--yes"]
 
 
-def encrypted(house: Project) -> None:
-    house.pipeline(records={"encrypt": "by_category"}, aggregates=None)
-    house.records(events(40))
-    house.run()
+def encrypted(project: Project) -> None:
+    project.pipeline(records={"encrypt": "by_category"}, aggregates=None)
+    project.records(events(40))
+    project.run()
 
 
-def rotated(house: Project) -> Words:
-    return ["keys", "rotate", "--rewrite", house.out]
+def rotated(project: Project) -> Words:
+    return ["keys", "rotate", "--rewrite", project.out]
 
 
-def masters(house: Project) -> set[str]:
-    return {each for file in minimize.files(house.out) for each in material_of(Path(file)).masters.values()}
+def masters(project: Project) -> set[str]:
+    return {each for file in minimize.files(project.out) for each in material_of(Path(file)).masters.values()}
 
 
 VERBS = (
-    Verb("run", another_file, run_again, lambda house: len(house.rows()) == 60, "swap.after"),
-    Verb("replay", mistyped, replayed, lambda house: len(house.rows()) == 31, "intent.written"),
+    Verb("run", another_file, run_again, lambda project: len(project.rows()) == 60, "swap.after"),
+    Verb("replay", mistyped, replayed, lambda project: len(project.rows()) == 31, "intent.written"),
     Verb("run", coarser, backfilled, is_coarser, "receipt.before"),
     Verb("retract", coarser, retracted, is_coarser, "file.closed"),
-    Verb("expire", two_days, expired, lambda house: not minimize.files(house.out), "remove.after"),
-    Verb("delete", two_days, deleted, lambda house: len(house.rows()) < 40, "receipt.written"),
-    Verb("correct", sized, corrected, lambda house: 70 in {row["size"] for row in house.rows()}, "clean.between"),
-    Verb("rotate", encrypted, rotated, lambda house: "encrypt.pseudonymized/1" not in masters(house), "swap.before"),
+    Verb("expire", two_days, expired, lambda project: not minimize.files(project.out), "remove.after"),
+    Verb("delete", two_days, deleted, lambda project: len(project.rows()) < 40, "receipt.written"),
+    Verb("correct", sized, corrected, lambda project: 70 in {row["size"] for row in project.rows()}, "clean.between"),
+    Verb(
+        "rotate", encrypted, rotated, lambda project: "encrypt.pseudonymized/1" not in masters(project), "swap.before"
+    ),
 )
 EARLY = ("intent.written", "file.closed")
 
@@ -149,14 +151,12 @@ EARLY = ("intent.written", "file.closed")
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which configuration is found."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     return tmp_path
 
 
-def with_places(house: Project, words: Words) -> Words:
-    return [*words, "--keys", house.keys, "--ledger", house.out / "ledger.db"]
+def with_places(project: Project, words: Words) -> Words:
+    return [*words, "--keys", project.keys, "--ledger", project.out / "ledger.db"]
 
 
 def test_every_kind_of_publication_is_killed_here() -> None:
@@ -165,27 +165,27 @@ def test_every_kind_of_publication_is_killed_here() -> None:
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words.__name__)
 def test_a_verb_that_is_killed_leaves_old_or_new(verb: Verb, home: Path) -> None:
-    house = new_project(home, lasting=verb.kind in ("delete", "correct"))
-    verb.ready(house)
-    words = with_places(house, verb.words(house))
-    assert not verb.done(house)
+    project = new_project(home, lasting=verb.kind in ("delete", "correct"))
+    verb.ready(project)
+    words = with_places(project, verb.words(project))
+    assert not verb.done(project)
     assert killed(words, verb.point) == KILLED
-    minimize.verify(house.out, keys=house.keys)
-    assert verb.done(house) == (verb.point not in EARLY)
+    minimize.verify(project.out, keys=project.keys)
+    assert verb.done(project) == (verb.point not in EARLY)
     assert killed(words, None) == 0
-    assert verb.done(house)
-    assert not [finding for finding in check(house.out, keys=house.keys) if finding.severity == "error"]
-    assert not [path for path in (house.out / "runs").glob("*/*") if path.is_dir() or path.suffix == ".tmp"]
+    assert verb.done(project)
+    assert not [finding for finding in check(project.out, keys=project.keys) if finding.severity == "error"]
+    assert not [path for path in (project.out / "runs").glob("*/*") if path.is_dir() or path.suffix == ".tmp"]
 
 
 def test_an_export_that_is_killed_is_made_by_the_same_command_elsewhere(home: Path) -> None:
-    house = new_project(home, lasting=True)
-    two_days(house)
-    words = with_places(house, ["subject", "export", "d3", "--tenant", "south"])
+    project = new_project(home, lasting=True)
+    two_days(project)
+    words = with_places(project, ["subject", "export", "d3", "--tenant", "south"])
     assert killed([*words, "--to", home / "first"], "sync.small.before") == KILLED
     assert killed([*words, "--to", home / "second"], None) == 0
     assert json.loads((home / "second/view.json").read_text())
-    assert check_audit(output=house.out, receipts=house.out, keys=house.keys).findings == ()
+    assert check_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
 
 
 @pytest.mark.usefixtures("home")
@@ -206,14 +206,14 @@ def test_a_run_into_an_object_store_that_is_killed_is_new_with_the_next(
     home: Path, s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(home / "ledger.db"))
-    house, out = new_project(home), s3_bucket.at("out")
-    house.pipeline(aggregates=None)
-    house.records(events(20))
-    house.run(output=out)
-    house.records(events(10, 100), name="b")
+    project, out = new_project(home), s3_bucket.at("out")
+    project.pipeline(aggregates=None)
+    project.records(events(20))
+    project.run(output=out)
+    project.records(events(10, 100), name="b")
     words: Words = [
         "run",
-        house.folder,
+        project.folder,
         "--date",
         DAY,
         "--at",
@@ -221,20 +221,20 @@ def test_a_run_into_an_object_store_that_is_killed_is_new_with_the_next(
         "--output",
         out.uri,
         "--keys",
-        house.keys,
+        project.keys,
     ]
     assert killed(words, "swap.copied") == KILLED
     assert minimize.read(out).num_rows == 30
-    minimize.verify(out, keys=house.keys)
+    minimize.verify(out, keys=project.keys)
 
 
-def tells_of_a_kill(house: Project, ledger: Path | str) -> None:
+def tells_of_a_kill(project: Project, ledger: Path | str) -> None:
     """A run is killed before the ledger keeps what it is told; the next run tells of both."""
-    another_file(house)
-    words = [*run_again(house), "--keys", house.keys, "--ledger", ledger]
+    another_file(project)
+    words = [*run_again(project), "--keys", project.keys, "--ledger", ledger]
     assert killed(words, "run.indexed") == KILLED
     assert killed(words, None) == 0
-    assert check_audit(ledger, receipts=house.out, keys=house.keys).findings == ()
+    assert check_audit(ledger, receipts=project.out, keys=project.keys).findings == ()
 
 
 def test_a_ledger_in_a_file_is_whole_after_a_kill(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
-from tests.project import AT, DAY, Project, events, new_project, write_yaml
+from tests.project import AT, DAY, Project, enter, events, new_project, write_yaml
 from tests.world import vendor_file
 
 LEDGER = "ledger.db"
@@ -54,7 +54,7 @@ class Verb:
 
 def rows(project: Project) -> Any:
     """The records that stand."""
-    return project.rows() if minimize.files(project.out) else []
+    return project.rows()
 
 
 def shown(*words: object) -> Any:
@@ -162,9 +162,7 @@ def _verb(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(name="project")
 def _project(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A configured folder with an output and new data; its ledger is apart from the output."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     project = new_project(tmp_path, lasting=verb.lasting)
     (tmp_path / "minimize.yaml").write_text(f"keys: {project.keys.name}\nledger: ledger.db\n")
     project.pipeline(aggregates=None)

@@ -24,11 +24,11 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(name="served")
-def _served(house: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A house that ran once, with a ledger on a server."""
+def _served(project: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project that ran once, with a ledger on a server."""
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
-    house.run()
-    return house
+    project.run()
+    return project
 
 
 @pytest.fixture(name="away")
@@ -72,10 +72,10 @@ def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> 
     monkeypatch.setattr(owner, name, acts)
 
 
-def is_whole(house: Project, runs: int) -> None:
-    assert [row.sequence for row in list_runs(output=house.out)] == [*range(1, runs + 1)]
-    assert check(house.out, keys=house.keys) == []
-    assert check_audit(receipts=house.out, keys=house.keys).findings == ()
+def is_whole(project: Project, runs: int) -> None:
+    assert [row.sequence for row in list_runs(output=project.out)] == [*range(1, runs + 1)]
+    assert check(project.out, keys=project.keys) == []
+    assert check_audit(receipts=project.out, keys=project.keys).findings == ()
 
 
 @pytest.mark.parametrize("how", [Server.restart, crashes], ids=["restarted", "crashed"])

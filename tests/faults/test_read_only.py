@@ -92,7 +92,7 @@ def test_a_ledger_on_a_read_only_file_system_is_told(
         patch.setenv(
             "MINIMIZE_LEDGER", str(tmp_path / "none.db")
         )  # others know the runs of other copies of this output
-        minimize.verify(out, keys=versions.house.keys)
+        minimize.verify(out, keys=versions.project.keys)
     assert len(minimize.read(out)) > 0
     mounts.close()
     versions.becomes_new(out)

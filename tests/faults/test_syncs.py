@@ -45,14 +45,14 @@ def test_every_sync_says_what_is_synced_by_a_name_that_is_a_fail_point() -> None
     assert {f"sync.{what}.{when}" for what in found for when in ("before", "after")} <= POINTS
 
 
-def test_every_fsync_of_a_run_has_a_fail_point_around_it(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fsync_of_a_run_has_a_fail_point_around_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     callers = list[str]()
 
     def seen(handle: int) -> None:
         callers.append(sys._getframe(1).f_code.co_qualname if sys.version_info >= (3, 11) else "sync")
 
     monkeypatch.setattr(os, "fsync", seen)
-    house.run()
+    project.run()
     assert len(callers) > 20
     assert set(callers) == {"sync"}
 

@@ -21,9 +21,9 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Versions:
-    """A house whose output stood in `old`, an input that changes it, and the states before and after."""
+    """A project whose old output is in `folder`, an input that changes it, and the states before and after."""
 
-    house: Project
+    project: Project
     folder: Path
     old: State
     new: State
@@ -34,12 +34,12 @@ class Versions:
 
     def command(self, out: Path, *more: str) -> list[str]:
         """The command that makes the new version of the old."""
-        words = ["run", self.house.folder, "--date", DAY, "--at", AT.isoformat(), "--output", out, *more]
-        return [str(word) for word in (*words, "--keys", self.house.keys, "--ledger", out / "ledger.db")]
+        words = ["run", self.project.folder, "--date", DAY, "--at", AT.isoformat(), "--output", out, *more]
+        return [str(word) for word in (*words, "--keys", self.project.keys, "--ledger", out / "ledger.db")]
 
     def run(self, out: Path, ledger: Path | None = None) -> None:
         """The same in this process."""
-        self.house.run(output=out, date=DAY, ledger=ledger or out / "ledger.db")
+        self.project.run(output=out, date=DAY, ledger=ledger or out / "ledger.db")
 
     def settled(self, out: Path, ledger: Path | None = None) -> State:
         """What stands, once the next command has looked: whole, signed, the same to all, and one of the two versions."""
@@ -49,7 +49,7 @@ class Versions:
 
     def is_whole(self, out: Path, ledger: Path | None = None) -> State:
         """What stands: whole, signed, and the same to all."""
-        minimize.verify(out, keys=self.house.keys, ledger=ledger or out / "ledger.db")
+        minimize.verify(out, keys=self.project.keys, ledger=ledger or out / "ledger.db")
         found = state(out)
         assert by_others(out) == {name: [rows] * 3 for name, rows in by_us(out).items()}
         return found
@@ -63,17 +63,17 @@ class Versions:
 
 def versions_in(folder: Path) -> Versions:
     """Makes both. The place where the old one was made is given up, so that a copy of it is the output itself, moved."""
-    house = new_project(folder)
-    house.records([*events(60), "no json"])
-    house.records(events(30, 500), day=BEFORE)
-    house.run(ledger=house.out / "ledger.db")
-    old = state(house.out)
-    house.out.rename(folder / "old")
-    house.records(events(90, 100))
-    made = Versions(house, folder / "old", old, {})
+    project = new_project(folder)
+    project.records([*events(60), "no json"])
+    project.records(events(30, 500), day=BEFORE)
+    project.run(ledger=project.out / "ledger.db")
+    old = state(project.out)
+    project.out.rename(folder / "old")
+    project.records(events(90, 100))
+    made = Versions(project, folder / "old", old, {})
     after = made.out(folder / "after")
     made.run(after)
-    return Versions(house, folder / "old", old, state(after))
+    return Versions(project, folder / "old", old, state(after))
 
 
 def state(out: Path) -> State:

@@ -11,7 +11,7 @@ from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import empty, opened
-from tests.project import Builds, write_keyring
+from tests.project import Builds, enter, write_keyring
 
 DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
@@ -40,6 +40,4 @@ def _keys(tmp_path: Path) -> Keyring:
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No ledger but a test's own."""
-    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS", "MINIMIZE_ACTOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)

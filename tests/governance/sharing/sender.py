@@ -31,7 +31,7 @@ from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
 from tests.project import AT, DAY, TIME, Project, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
-from tests.world import CONTRACT, vendor_file
+from tests.world import CONTRACT, SYNC, vendor_file
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 EVENT = NOW - timedelta(hours=2)
@@ -64,14 +64,7 @@ FIELDS: Mapping[str, Any] = {
 
 def function(fields: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """A function that sends fields to a recipient."""
-    return {
-        "direction": "outbound",
-        "purpose": "operations",
-        "text_version": 1,
-        "text": "…",
-        "fields": fields,
-        **changes,
-    }
+    return {**SYNC, "purpose": "operations", "fields": fields, **changes}
 
 
 VENDOR: Mapping[str, Any] = vendor_file(
@@ -181,10 +174,10 @@ class Sender:
         with open_ledger(find_ledger(self.ledger), create=True) as ledger:
             record(ledger, [acted], [audited], self.keys)
 
-    def write(self) -> Path:
-        """Writes the policy and the recipient to files. Returns the folder of recipients."""
+    def write(self) -> None:
+        """Writes the policy and the recipient to files."""
         write_yaml(self.folder / "policy.yaml", self.policy_)
-        return write_yaml(self.folder / "recipients" / "vendor.yaml", self.vendor).parent
+        write_yaml(self.folder / "recipients" / "vendor.yaml", self.vendor)
 
     def agree(self, *tenants: str, function: str = "sync") -> Sender:
         """Records the consents of tenants, valid before the events."""
