@@ -44,7 +44,7 @@ def _sqlite(path: Path, patience: float) -> Engine:
     """`mode=rw`: a file that is not there is never made by opening it."""
     uri, dialect, compiled = f"file:{quote(str(path))}?mode=rw", *_shared_sqlite()
 
-    def connect() -> sqlite3.Connection:
+    def connect() -> Any:
         return sqlite3.connect(uri, uri=True, timeout=patience, check_same_thread=False)
 
     pool, options = QueuePool(connect, dialect=dialect), {"compiled_cache": compiled}
