@@ -23,8 +23,9 @@ SETTINGS = {
     "spark.authenticate.secret": "of-no-use-outside-of-this-test",
     "spark.network.crypto.enabled": "true",
     "spark.io.encryption.enabled": "true",
-    "spark.port.maxRetries": "0",  # a master whose port was taken ends, rather than listen on the next one
 }
+DAEMON = {**SETTINGS, "spark.port.maxRetries": "0"}
+"""A master whose port was taken ends, rather than listen on the next one."""
 SCRIPT = """
 import sys, minimize
 from importlib import import_module
@@ -48,7 +49,7 @@ def _cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         "SPARK_CONF_DIR": str(conf),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(tmp_path / "local"),
-        "SPARK_DAEMON_JAVA_OPTS": " ".join(f"-D{name}={value}" for name, value in SETTINGS.items()),
+        "SPARK_DAEMON_JAVA_OPTS": " ".join(f"-D{name}={value}" for name, value in DAEMON.items()),
         "PYSPARK_PYTHON": sys.executable,
     }
 
