@@ -31,12 +31,16 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ENOUGH:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection() -> Iterator[None]:
-    """Exempts the collected tests from garbage collection: looking through 13,000 items took a quarter of the CPU time."""
+    """Exempts the collected tests from garbage collection: looking through 13,000 items took a quarter of the CPU time.
+
+    As in a command's own process, young objects are looked through less often, too (another 5 %).
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 

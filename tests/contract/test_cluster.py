@@ -24,8 +24,8 @@ SETTINGS = {
     "spark.network.crypto.enabled": "true",
     "spark.io.encryption.enabled": "true",
 }
-DAEMON = {**SETTINGS, "spark.port.maxRetries": "0"}
-"""A master whose port was taken ends, rather than listen on the next one."""
+DAEMON = {**SETTINGS, "spark.port.maxRetries": "0", "spark.master.rest.enabled": "false"}
+"""A master whose port was taken ends, rather than listen on the next one; it has no second port, for submissions."""
 SCRIPT = """
 import sys, minimize
 from importlib import import_module
