@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.ledgers import empty
-from tests.project import Builds, Project, new_project
+from tests.project import Builds, Project, enter, new_project
 
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project whose output folder has an empty ledger."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
     builds.copy(empty, tmp_path / "out")
     return new_project(tmp_path)
 
