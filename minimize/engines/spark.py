@@ -39,6 +39,7 @@ from minimize.engines.errands import (
 )
 from minimize.engines.passes import deduplicates, only_tops
 from minimize.engines.shares import shares
+from minimize.engines.spark_failures import start_failure, task_failure
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
 from minimize.io.base import Source
 from minimize.plan.request import fields_read_for
@@ -150,10 +151,11 @@ class Cluster:
                 found: list[tuple[int, Told[Any]]] = told.collect()
                 return found
         except _failures() as error:
-            said = _SAID.search(str(error))
+            text = str(error)
+        said = _SAID.search(text)
         if said is not None:
             raise ConfigurationError(said[0], code=INTERNAL, hint="please report it with this line; it holds no values")
-        raise ConfigurationError("Spark gave up on a task", hint="its log says why; it holds no values of records")
+        raise task_failure(text)
 
 
 def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[tuple[int, Told[Any]]]:
@@ -212,9 +214,8 @@ def _session() -> Any:
         session = None if kind is None else kind.getActiveSession() or _started(kind)
     if kind is None:
         raise ConfigurationError("the Spark engine needs pyspark", hint="pip install 'minimize[spark]'")
-    if session is None:
-        hint = "it needs Java 17 or 21: is JAVA_HOME right, and the master of MINIMIZE_SPARK_MASTER there?"
-        raise ConfigurationError("Spark does not start", hint=hint)
+    if isinstance(session, ConfigurationError):
+        raise session
     return session
 
 
@@ -227,13 +228,16 @@ def _session_class() -> Any:
 
 
 def _started(kind: Any) -> Any:
+    """A session, or the error that says why there is none."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = kind.builder.master(os.environ.get(MASTER, "local[*]")).appName("minimize")
     for name, value in SAFE.items():
         builder = builder.config(name, value)
-    with suppress(Exception):
+    failures: tuple[type[Exception], ...] = (*_failures(), OSError, RuntimeError, ValueError)
+    try:
         return builder.getOrCreate()
-    return None
+    except failures as error:
+        return start_failure(str(error))
 
 
 def _quiet_context(session: Any) -> Any:

@@ -1,4 +1,7 @@
-"""The Spark engine on a cluster of its own: a master and a worker in processes of their own, encrypted on the wire."""
+"""The Spark engine on a standalone cluster of its own: a master and a worker in processes of their own, with authentication.
+
+All three read one `spark-defaults.conf`, as the guide says.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,6 @@ def _cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         "SPARK_CONF_DIR": str(conf),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(tmp_path / "local"),
-        "SPARK_DAEMON_JAVA_OPTS": " ".join(f"-D{name}={value}" for name, value in SETTINGS.items()),
         "PYSPARK_PYTHON": sys.executable,
         "MINIMIZE_SPARK_MASTER": f"spark://127.0.0.1:{port}",
     }
@@ -116,3 +118,43 @@ def test_executors_elsewhere_give_what_the_local_engine_gives(
     for name in local.outputs:
         assert house.rows(name) == house.rows(name, tmp_path / "alone")
     minimize.verify(house.out, keys=house.keys)
+
+
+def failed(house: Project, env: dict[str, str]) -> str:
+    """What `minimize run` on Spark writes to stderr when it ends with an error."""
+    words = ["run", str(house.folder), "--engine", "spark", "--at", AT.isoformat(), "--keys", str(house.keys)]
+    done = subprocess.run(
+        [sys.executable, "-m", "minimize", *words, "--output", str(house.out), "--json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 2, done.stderr
+    assert house.files() == set()
+    return done.stderr
+
+
+def test_without_a_secret_the_error_names_the_setting(house: Project, cluster: dict[str, str]) -> None:
+    printed = failed(house, {name: value for name, value in cluster.items() if name != "SPARK_CONF_DIR"})
+    assert '"E220"' in printed
+    assert "`spark.authenticate.secret` is missing" in printed
+
+
+def test_with_another_secret_the_error_names_the_secret(
+    house: Project, cluster: dict[str, str], tmp_path: Path
+) -> None:
+    conf = tmp_path / "another"
+    conf.mkdir()
+    settings = SETTINGS | {"spark.authenticate.secret": "another"}
+    (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    printed = failed(house, cluster | {"SPARK_CONF_DIR": str(conf)})
+    assert '"E222"' in printed
+    assert "has another `spark.authenticate.secret`" in printed
+
+
+def test_without_java_the_error_names_java(house: Project, cluster: dict[str, str], tmp_path: Path) -> None:
+    printed = failed(house, cluster | {"JAVA_HOME": str(tmp_path)})
+    assert '"E221"' in printed
+    assert "Java is missing" in printed
