@@ -39,7 +39,7 @@ from minimize.engines.errands import (
 )
 from minimize.engines.passes import deduplicates, only_tops
 from minimize.engines.shares import shares
-from minimize.engines.spark_failures import start_failure, task_failure
+from minimize.engines.spark_failures import master_failure, start_failure, task_failure
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError
 from minimize.io.base import Source
 from minimize.plan.request import fields_read_for
@@ -230,7 +230,11 @@ def _session_class() -> Any:
 def _started(kind: Any) -> Any:
     """A session, or the error that says why there is none."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = kind.builder.master(os.environ.get(MASTER, "local[*]")).appName("minimize")
+    master = os.environ.get(MASTER, "local[*]")
+    wrong = master_failure(master)
+    if wrong is not None:
+        return wrong
+    builder = kind.builder.master(master).appName("minimize")
     for name, value in SAFE.items():
         builder = builder.config(name, value)
     failures: tuple[type[Exception], ...] = (*_failures(), OSError, RuntimeError, ValueError)

@@ -53,12 +53,6 @@ _AT_START: Final = (
         f"install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it",
     ),
     Failure(
-        re.compile(r"(?i)could not parse master URL|invalid master URL"),
-        MASTER,
-        "Spark does not start: MINIMIZE_SPARK_MASTER names no master",
-        "write local[*], spark://HOST:7077, yarn or k8s://URL",
-    ),
-    Failure(
         re.compile(
             r"(?i)masters are unresponsive|stopped SparkContext|SparkContext was shut down|master removed our app"
         ),
@@ -99,6 +93,17 @@ _ON_EXECUTORS: Final = (
         "its log says why; nothing was published",
     ),
 )
+
+
+_MASTERS: Final = re.compile(r"local(?:\[.*\])?|local-cluster\[.*\]|yarn|(?:spark|k8s)://.+")
+
+
+def master_failure(master: str) -> ConfigurationError | None:
+    """What is wrong with the address of a master; None for one that Spark takes."""
+    if _MASTERS.fullmatch(master):
+        return None
+    hint = "write local[*], spark://HOST:7077, yarn or k8s://URL"
+    return ConfigurationError("Spark does not start: MINIMIZE_SPARK_MASTER names no master", code=MASTER, hint=hint)
 
 
 def start_failure(text: str) -> ConfigurationError:

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from minimize.engines.spark_failures import java_failure, start_failure, task_failure
+from minimize.engines.spark_failures import java_failure, master_failure, start_failure, task_failure
 
 AT_START = [
     ("requirement failed: A secret key must be specified via the spark.authenticate.secret config.", "E220", "secret"),
     ("java.lang.UnsupportedClassVersionError: org/apache/spark/launcher/Main", "E221", "too old"),
-    ("org.apache.spark.SparkException: Could not parse Master URL: 'nonsense'", "E222", "names no master"),
     ("All masters are unresponsive! Giving up.", "E222", "does not answer"),
     ("Cannot call methods on a stopped SparkContext.", "E222", "does not answer"),
     ("CANARY of another kind", "E200", "does not start"),
@@ -46,6 +45,20 @@ def test_why_a_task_failed_is_told_apart(text: str, code: str, message: str) -> 
     assert (error.code, message in error.message) == (code, True)
     assert error.hint
     assert "CANARY" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "master", ["local", "local[*]", "local[2,3]", "spark://host:7077", "yarn", "k8s://https://host"]
+)
+def test_addresses_of_masters_are_taken(master: str) -> None:
+    assert master_failure(master) is None
+
+
+@pytest.mark.parametrize("master", ["nonsense", "", "spark:host", "http://host:7077"])
+def test_what_is_no_address_of_a_master_is_refused_before_java_starts(master: str) -> None:
+    error = master_failure(master)
+    assert error is not None
+    assert (error.code, "names no master" in error.message) == ("E222", True)
 
 
 def test_missing_java_is_told_from_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
