@@ -39,6 +39,7 @@ from minimize.engines.errands import (
 )
 from minimize.engines.passes import deduplicates, only_tops
 from minimize.engines.shares import shares
+from minimize.engines.spark_failures import master_failure, start_failure, task_failure
 from minimize.errors import INTERNAL, ConfigurationError, MinimizeError, OutOfMemoryError
 from minimize.io.base import Source
 from minimize.plan.request import fields_read_for
@@ -152,13 +153,14 @@ class Cluster:
                 found: list[tuple[int, Told[Any]]] = told.collect()
                 return found
         except _failures() as error:
-            said, full = _SAID.search(str(error)), _FULL.search(str(error))
-        if full is not None:
+            text = str(error)
+        if _FULL.search(text) is not None:
             hint = "raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY"
             raise OutOfMemoryError("out of memory on Spark; nothing was published", hint=hint)
+        said = _SAID.search(text)
         if said is not None:
             raise ConfigurationError(said[0], code=INTERNAL, hint="please report it with this line; it holds no values")
-        raise ConfigurationError("Spark gave up on a task", hint="its log says why; it holds no values of records")
+        raise task_failure(text)
 
 
 def _task(errand: Errand[Any], loads: Iterator[Load]) -> Iterator[tuple[int, Told[Any]]]:
@@ -217,9 +219,8 @@ def _session() -> Any:
         session = None if kind is None else kind.getActiveSession() or _started(kind)
     if kind is None:
         raise ConfigurationError("the Spark engine needs pyspark", hint="pip install 'minimize[spark]'")
-    if session is None:
-        hint = "it needs Java 17 or 21: is JAVA_HOME right, and the master of MINIMIZE_SPARK_MASTER there?"
-        raise ConfigurationError("Spark does not start", hint=hint)
+    if isinstance(session, ConfigurationError):
+        raise session
     return session
 
 
@@ -232,13 +233,20 @@ def _session_class() -> Any:
 
 
 def _started(kind: Any) -> Any:
+    """A session, or the error that says why there is none."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = kind.builder.master(os.environ.get(MASTER, "local[*]")).appName("minimize")
+    master = os.environ.get(MASTER, "local[*]")
+    wrong = master_failure(master)
+    if wrong is not None:
+        return wrong
+    builder = kind.builder.master(master).appName("minimize")
     for name, value in SAFE.items():
         builder = builder.config(name, value)
-    with suppress(Exception):
+    failures: tuple[type[Exception], ...] = (*_failures(), OSError, RuntimeError, ValueError)
+    try:
         return builder.getOrCreate()
-    return None
+    except failures as error:
+        return start_failure(str(error))
 
 
 def _quiet_context(session: Any) -> Any:

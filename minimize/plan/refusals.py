@@ -59,6 +59,8 @@ def _too_identified(plan: Plan) -> Iterator[Finding]:
                 if culprits
                 else "records are at least pseudonymized"
             )
+            unstated = [key for key in culprits if "role" not in plan.fields[key].field.model_fields_set]
+            hint += f"; or state the role of {', '.join(unstated)}" if unstated else ""
             message = f"output {name} is {output.category} and must be {limits[name]}"
             at = ("records", "must_be") if name == "records" else ("aggregates", name, "must_be")
             yield _refused(plan, "R001", message, hint, at=at)

@@ -1,4 +1,7 @@
-"""The Spark engine on a cluster of its own: a master and a worker in processes of their own, encrypted on the wire."""
+"""The Spark engine on a standalone cluster of its own: a master and a worker in processes of their own, with authentication.
+
+All three read one `spark-defaults.conf`, as the guide says.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ SETTINGS = {
     "spark.network.crypto.enabled": "true",
     "spark.io.encryption.enabled": "true",
 }
-DAEMON = {**SETTINGS, "spark.port.maxRetries": "0", "spark.master.rest.enabled": "false"}
+DAEMON = {"spark.port.maxRetries": "0", "spark.master.rest.enabled": "false"}
 """A master whose port was taken ends, rather than listen on the next one; it has no second port, for submissions."""
 SCRIPT = """
 import sys, minimize
@@ -91,3 +94,43 @@ def test_executors_elsewhere_give_what_the_local_engine_gives(
     for name in local.outputs:
         assert project.rows(name) == project.rows(name, tmp_path / "alone")
     minimize.verify(project.out, keys=project.keys)
+
+
+def failed(project: Project, env: dict[str, str]) -> str:
+    """What `minimize run` on Spark writes to stderr when it ends with an error."""
+    words = ["run", str(project.folder), "--engine", "spark", "--at", AT.isoformat(), "--keys", str(project.keys)]
+    done = subprocess.run(
+        [sys.executable, "-m", "minimize", *words, "--output", str(project.out), "--json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 2, done.stderr
+    assert project.files() == set()
+    return done.stderr
+
+
+def test_without_a_secret_the_error_names_the_setting(project: Project, cluster: dict[str, str]) -> None:
+    printed = failed(project, {name: value for name, value in cluster.items() if name != "SPARK_CONF_DIR"})
+    assert '"E220"' in printed
+    assert "`spark.authenticate.secret` is missing" in printed
+
+
+def test_with_another_secret_the_error_names_the_secret(
+    project: Project, cluster: dict[str, str], tmp_path: Path
+) -> None:
+    conf = tmp_path / "another"
+    conf.mkdir()
+    settings = SETTINGS | {"spark.authenticate.secret": "another"}
+    (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    printed = failed(project, cluster | {"SPARK_CONF_DIR": str(conf)})
+    assert '"E222"' in printed
+    assert "has another `spark.authenticate.secret`" in printed
+
+
+def test_without_java_the_error_names_java(project: Project, cluster: dict[str, str], tmp_path: Path) -> None:
+    printed = failed(project, cluster | {"JAVA_HOME": str(tmp_path)})
+    assert '"E221"' in printed
+    assert "Java is missing" in printed
