@@ -6,6 +6,7 @@ Unicode NFC, without blanks and format characters (Cf) at both ends. Case counts
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from unicodedata import category, normalize
 
 import pyarrow as pa
@@ -32,8 +33,8 @@ def canonical_id(text: str) -> str:
 
 
 def canonical_ids(values: pa.Array) -> pa.Array:
-    """The canonical forms of a column of texts; other columns as they are."""
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    """The canonical forms of a column of texts; other columns, and what is not UTF-8, as they are."""
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)) or not _is_sound(values):
         return values
     encoded = values.dictionary_encode()
     forms = [None if text is None else canonical_id(text) for text in encoded.dictionary.to_pylist()]
@@ -52,6 +53,13 @@ def noncanonical(values: pa.Array) -> int:
     """How many distinct ids are not in their canonical form."""
     distinct = pc.unique(values).drop_null()
     return int(pc.sum(pc.not_equal(distinct, canonical_ids(distinct))).as_py() or 0)
+
+
+def _is_sound(values: pa.Array) -> bool:
+    with suppress(pa.ArrowException):
+        values.validate(full=True)
+        return True
+    return False
 
 
 def _is_padding(letter: str) -> bool:

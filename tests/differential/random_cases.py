@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
@@ -23,6 +24,8 @@ FEATURES: Final = ("location", "usage", "inventory")
 LEVELS: Final = ("required", "basic", "full")
 HOLDERS: Final = ("admin", "user", "developer")
 PURPOSES: Final = ("service_maintenance", "customer_support")
+FORMAT: Final = ("\u200b", "\ufeff")
+"""Format characters with which texts begin."""
 SETTINGS: Final = ("tenant_id", "subject", "setting", "value", "holder", "valid_from", "recorded_at")
 COARSER: Final = {unit: steps.UNITS[position:] for position, unit in enumerate(steps.UNITS)} | {"week": ("week",)}
 """The units that an aggregate may use of a time that is released at a unit."""
@@ -387,6 +390,22 @@ def _traits(case: Case) -> Iterator[str]:
         yield "records:future"
     if any(RAW in row for rows in case.files.values() for row in rows):
         yield "records:damaged"
+    if any(map(_is_spelled, _ids(case))):
+        yield "ids:spelled"
+    if any(text.startswith(FORMAT) for rows in case.files.values() for row in rows for text in map(str, row.values())):
+        yield "records:format characters"
+
+
+def _ids(case: Case) -> Iterator[str]:
+    """The tenants and subjects of records, and of settings, where a subject may be empty."""
+    for row in (row for rows in case.files.values() for row in rows if RAW not in row):
+        yield from (str(row[name]) for name in ("tenant_id", "device_id") if row.get(name) is not None)
+    yield from (each for tenant, subject, *_ in case.settings for each in (tenant, subject or tenant))
+
+
+def _is_spelled(text: str) -> bool:
+    """Whether an id is not in its canonical form, or in capitals, which a policy may fold."""
+    return not text or text != unicodedata.normalize("NFC", text).strip(f" \u00a0{FORMAT[0]}") or text != text.lower()
 
 
 def _techniques(said: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.canonical import canonical_text
 from minimize.verification.check import check
-from minimize.verification.ids import canonical_id
+from minimize.verification.ids import canonical_id, canonical_ids
 
 from .make import OutputWriter, column, policy
 
@@ -50,3 +50,8 @@ def test_canonical_ids_are_fine(writer: OutputWriter) -> None:
 
 def test_other_columns_may_have_any_form(writer: OutputWriter) -> None:
     assert shown(writer, "acme ") == []
+
+
+def test_what_is_not_utf8_is_left_to_other_rules() -> None:
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff ")])
+    assert canonical_ids(broken) is broken
