@@ -20,6 +20,7 @@ import minimize
 from minimize.auditing import check_audit
 from minimize.encryption import material_of
 from minimize.failpoints import KILLED
+from minimize.io.published import receipts
 from minimize.keys import Keyring
 from minimize.receipt.model import Kind
 from minimize.verifying import check
@@ -134,6 +135,19 @@ def masters(house: Project) -> set[str]:
     return {each for file in minimize.files(house.out) for each in material_of(Path(file)).masters.values()}
 
 
+def without_ledger(house: Project) -> None:
+    two_days(house)
+    (house.out / "ledger.db").unlink()
+
+
+def adopted(house: Project) -> Words:
+    return ["runs", "adopt-ledger", house.out, "--reason", "lost"]
+
+
+def is_adopted(house: Project) -> bool:
+    return receipts(house.out)[-1].kind == "adopt"
+
+
 VERBS = (
     Verb("run", another_file, run_again, lambda house: len(house.rows()) == 60, "swap.after"),
     Verb("replay", mistyped, replayed, lambda house: len(house.rows()) == 31, "intent.written"),
@@ -142,6 +156,7 @@ VERBS = (
     Verb("expire", two_days, expired, lambda house: not minimize.files(house.out), "remove.after"),
     Verb("delete", two_days, deleted, lambda house: len(house.rows()) < 40, "receipt.written"),
     Verb("correct", sized, corrected, lambda house: 70 in {row["size"] for row in house.rows()}, "clean.between"),
+    Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
     Verb("rotate", encrypted, rotated, lambda house: "encrypt.pseudonymized/1" not in masters(house), "swap.before"),
 )
 EARLY = ("intent.written", "file.closed")
