@@ -77,7 +77,11 @@ def store(output: Place, recorded: Sequence[Happened], keys: Keyring) -> None:
 
 def _replaced(folder: Place, name: str, content: bytes, before: Iterable[Place]) -> None:
     make_folder(folder)
-    write_file(folder / name, content)
+    try:
+        write_file(folder / name, content)
+    except FileNotFoundError:  # another process wrote the same list, and gave it its name before
+        if not there(folder / name):
+            raise
     for path in before:
         if isinstance(path, Remote):
             path.unlink()

@@ -82,6 +82,8 @@ KINDS = [
     ("L041", "warning", head("retention: 30d", "retention: 31d  # !"), ""),
     ("L042", "error", head("time: event_time\n", "").replace("retention: 30d", "retention: 30d  # !"), ""),
     ("L043", "warning", head("{location: {about: position}}", "\n  location: {retention: 60d}  # !"), ""),
+    ("L044", "warning", head("retention: 30d", "retention: 30d\nfuture: 30d  # !"), ""),
+    ("L045", "warning", head("time: event_time\n", "").replace("retention: 30d", "future: 1h  # !"), ""),
     # conditions
     ("L050", "error", HEAD + "  x: {type: string, do: keep, collect_if: {device_id: a}}  # !\n", ""),
     (

@@ -19,6 +19,7 @@ import minimize
 from minimize.auditing import check_audit
 from minimize.encryption import material_of
 from minimize.failpoints import KILLED
+from minimize.io.published import receipts
 from minimize.keys import Keyring
 from minimize.receipt.model import Kind
 from minimize.verifying import check
@@ -133,6 +134,19 @@ def masters(project: Project) -> set[str]:
     return {each for file in minimize.files(project.out) for each in material_of(Path(file)).masters.values()}
 
 
+def without_ledger(project: Project) -> None:
+    two_days(project)
+    (project.out / "ledger.db").unlink()
+
+
+def adopted(project: Project) -> Words:
+    return ["runs", "adopt-ledger", project.out, "--reason", "lost"]
+
+
+def is_adopted(project: Project) -> bool:
+    return receipts(project.out)[-1].kind == "adopt"
+
+
 VERBS = (
     Verb("run", another_file, run_again, lambda project: len(project.rows()) == 60, "swap.after"),
     Verb("replay", mistyped, replayed, lambda project: len(project.rows()) == 31, "intent.written"),
@@ -141,6 +155,7 @@ VERBS = (
     Verb("expire", two_days, expired, lambda project: not minimize.files(project.out), "remove.after"),
     Verb("delete", two_days, deleted, lambda project: len(project.rows()) < 40, "receipt.written"),
     Verb("correct", sized, corrected, lambda project: 70 in {row["size"] for row in project.rows()}, "clean.between"),
+    Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
     Verb(
         "rotate", encrypted, rotated, lambda project: "encrypt.pseudonymized/1" not in masters(project), "swap.before"
     ),

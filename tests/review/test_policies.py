@@ -20,6 +20,7 @@ def features(**changes: Any) -> dict[str, Any]:
 TIGHTENS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "shorter retention": ({}, {"retention": "7d"}, "J020"),
     "retention at all": ({"retention": None}, {}, "J020"),
+    "a nearer future": ({}, {"future": "1h"}, "J020"),
     "a purpose less": ({}, {"purposes": ["operations"]}, "J021"),
     "a feature's values go earlier": (
         {},

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 import minimize
 from minimize.failpoints import KILLED
+from minimize.governance.retention.adopting import adopt_ledger
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.recording import Wish, add_event
 from minimize.governance.retention.retract import retract
+from minimize.job.erasure_list import FOLDER, stored
+from minimize.keys import Keyring
+from minimize.stores import output_at
 from minimize.switching import House as Where
 from tests.buckets import Bucket
 from tests.faults.child import killed
@@ -130,3 +135,18 @@ def test_a_retraction_that_is_killed_is_done_by_the_next_command(
     assert killed([*words, "--yes"], point) == KILLED
     minimize.verify(out, keys=project.keys)
     assert placed(out) == {"south", "east"}
+
+
+def test_erasures_are_stored_with_the_output_in_the_bucket(project: Daily, bucket: Bucket, out: str) -> None:
+    where = Where(project.folder / "house" / "ledger.db", keys=project.keys)
+    keys = Keyring.load(project.keys)
+    for subject in ("d0", "d1"):
+        add_event(Wish("east", "erasure", subject, RAN), where, RAN)
+    assert len(bucket.keys(f"out/{FOLDER}/")) == 1
+    assert [row.tenant_id for row in stored(output_at(out), keys)] == ["east", "east"]
+    minimize.verify(out, keys=project.keys)
+    ledger = project.folder / "house" / "new.db"
+    assert adopt_ledger(out, "lost", pipeline=project.folder, keys=project.keys, ledger=ledger) is not None
+    given: dict[str, Any] = {"at": RAN + DAY, "output": out, "keys": project.keys, "ledger": ledger}
+    assert minimize.run(project.folder, date=FIRST, **given).gated_by.erased > 0
+    minimize.verify(out, keys=project.keys, ledger=ledger)

@@ -104,6 +104,9 @@ def test_settings_that_no_field_asks_for_are_told(pipeline_lint_of: LintOf) -> N
         ("time: w\n", [("L040", "warning")]),
         ("time: w\nretention: 31d\n", [("L041", "warning")]),
         ("time: w\nretention: 30d\n", []),
+        ("time: w\nretention: 30d\nfuture: 7d\n", []),
+        ("time: w\nretention: 30d\nfuture: 8d\n", [("L044", "warning")]),
+        ("future: 24h\n", [("L040", "warning"), ("L045", "warning")]),
         ("retention: 30d\n", [("L042", "error")]),
         (
             "time: w\nretention: 1d\ntenant: t\nfeatures: {a: {retention: 2d}}\nrecords: {feature: a}\n",
