@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 
-from minimize.pointer import STAR, Pointer
+from minimize.pointer import Pointer
 from minimize.policy.model import Role
 
 _SURE: MappingProxyType[str, Role] = MappingProxyType(
@@ -51,7 +51,7 @@ def perhaps(pointer: Pointer) -> Role | None:
 
 
 def _words(pointer: Pointer) -> str:
-    last = next((str(part) for part in reversed(pointer.parts) if part is not STAR), "")
+    last = next((str(part) for part in reversed(pointer.parts) if isinstance(part, str)), "")
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", last)
     return re.sub(r"[^a-z0-9]+", "_", snake.lower()).strip("_")
 
