@@ -23,7 +23,9 @@ _COLUMNS: Final = (
     ("field", pa.string()),
     ("code", pa.string()),
 )
-_CODES: Final = frozenset({"malformed", "wrong_type", "missing_field", "forbidden_field", "bad_time", "too_large"})
+_CODES: Final = frozenset(
+    {"malformed", "wrong_type", "missing_field", "forbidden_field", "bad_time", "too_large", "too_long"}
+)
 
 
 def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
