@@ -95,6 +95,20 @@ class Pointer:
         """Whether this pointer is `other` or stands below it."""
         return self.parts[: len(other.parts)] == other.parts
 
+    def covers(self, other: Pointer) -> bool:
+        """Whether the other is this pointer or stands below it, whatever lists it goes through.
+
+        >>> Pointer.parse("/deep/forbidden").covers(Pointer.parse("/deep/*/forbidden/x"))
+        True
+        """
+        at = 0
+        for part in other.parts:
+            if at < len(self.parts) and self.parts[at] in (part, STAR):
+                at += 1
+            elif at < len(self.parts) and part is not STAR:
+                return False
+        return at == len(self.parts)
+
 
 def _escape(part: str) -> str:
     return "~2" if part == "*" else part.replace("~", "~0").replace("/", "~1")

@@ -49,7 +49,7 @@ class Checks:
     def forbidden(self) -> None:
         """What must never arrive cannot be kept."""
         for key, field in self.policy.fields.items():
-            if not is_dropped(field) and any(field.pointer.within(never) for never in self.policy.never):
+            if not is_dropped(field) and any(never.covers(field.pointer) for never in self.policy.never):
                 self.fault("P018", f"`{key}` must never arrive, says `never`", field.line, key, "drop one of the two")
 
     def event_time(self) -> None:
