@@ -119,7 +119,7 @@ def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
 
 
 def _first(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:
-    left, release = rows, Release(job.plan, schema=job.records_schema)
+    left, release = rows, Release(job.plan, schema=job.records_schema, secret=job.row_key)
     for source in sources.values():
         stages = way_through(job, partial(batches_of, source))
         for batch in batches(source):

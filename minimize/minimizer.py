@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from minimize.engines.base import Bound, Job
+from minimize.engines.base import Bound, Job, row_key
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import spilled
 from minimize.errors import ConfigurationError, KeyringError, each_quietly, without_values
@@ -157,7 +157,8 @@ class Prepared:
         """What stays for a plan and a keyring."""
         schema = Job(plan, datetime.now(UTC), keys).records_schema
         source = Memory(request(plan.policy, plan.purpose))
-        return cls(source, Bound.of(plan), schema, Release(plan, schema=schema))
+        secret = row_key(keys if isinstance(keys, Keyring) else None)
+        return cls(source, Bound.of(plan), schema, Release(plan, schema=schema, secret=secret))
 
 
 def _released(job: Job, source: MemorySource, bound: Prepared) -> Iterator[pa.RecordBatch]:

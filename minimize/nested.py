@@ -6,17 +6,21 @@ aligned. Lists and maps contribute one step to `parents` each; structs contribut
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.pointer import STAR, Part, Pointer
+from minimize.pointer import KEYS, STAR, Part, Pointer
 
+_OWN: Final = secrets.token_bytes(32)
+"""Orders the values of maps where there is no keyring."""
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
@@ -36,9 +40,11 @@ def leaf_type(schema: pa.Schema, pointer: Pointer) -> pa.DataType:
     >>> leaf_type(schema, Pointer.parse("/apps/*/name"))
     DataType(string)
     """
-    type_: pa.DataType | None = pa.struct(list(schema))
-    for part in pointer.parts:
-        type_ = _below(type_, part)
+    index = schema.get_field_index(pointer.top)
+    type_: pa.DataType | None = None if index < 0 else schema.field(index).type
+    keyed = _keyed(schema, pointer)
+    for depth, part in enumerate(pointer.parts[1:], 1):
+        type_ = _below(type_, part, keyed=pointer.parts[:depth] in keyed)
     if type_ is None:
         raise KeyError(str(pointer))
     return type_
@@ -55,12 +61,13 @@ def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
     leaf_type(records.schema, pointer)
     values = records.column(index)
     parents: list[Indices] = []
-    for part in pointer.parts[1:]:
-        if part is STAR:
-            parents.append(_slots(values))
-            values = _elements(values)
+    keyed = _keyed(records.schema, pointer)
+    for depth, part in enumerate(pointer.parts[1:], 1):
+        if isinstance(part, str):
+            values = _child(values, part)
         else:
-            values = _child(values, str(part))
+            parents.append(_slots(values))
+            values = _elements(values, part, keyed=pointer.parts[:depth] in keyed)
     return Leaf(values, tuple(parents))
 
 
@@ -96,17 +103,23 @@ def assemble(
     closed: Mapping[Pointer, pa.BooleanArray],
     hollow: Mapping[Pointer, pa.BooleanArray],
     schema: pa.Schema,
+    secret: bytes = b"",
 ) -> pa.RecordBatch:
     """The released leaves as nested columns of this schema, in the shape of the source, kept leaves only.
 
     An element in which a leaf is closed and nothing is left is removed; a list from which gating took everything is null; an
     empty list where `hollow` (by the list's pointer, ending in a star) is true is null; a struct without a non-null leaf
-    is null, so that gated and absent look alike. Keys of maps come out as they are.
+    is null, so that gated and absent look alike.
+
+    A map whose keys leave in another form is a list of {key, value}, one whose keys do not leave a list of its values. Either
+    is ordered by a hash of the keys as they came in, keyed with `secret` (without one with bytes of this process alone). The
+    metadata of the schema's fields says which lists are {key, value}. Without released keys a map keeps those of the source.
 
     Takes a schema as `pruned` gives it. Gives columns of the types that were released: a leaf that is dictionary-encoded
     stays so. Plain columns are not copied. Raises KeyError where the schema names a leaf that was not released.
     """
-    shape = _Shape(records, released, closed, hollow)
+    keyed = frozenset(parts for field in schema for parts in keyed_lists(field))
+    shape = _Shape(records, released, closed, hollow, keyed, secret or _OWN)
     columns = [shape.build(field.type, Pointer((field.name,)), records.num_rows).values for field in schema]
     fields = [field.with_type(column.type) for field, column in zip(schema, columns, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, metadata=schema.metadata))
@@ -128,6 +141,8 @@ class _Shape:
     released: Mapping[Pointer, pa.Array]
     closed: Mapping[Pointer, pa.BooleanArray]
     hollow: Mapping[Pointer, pa.BooleanArray]
+    keyed: frozenset[tuple[Part, ...]]
+    secret: bytes = field(repr=False)
 
     def build(self, type_: pa.DataType, pointer: Pointer, slots: int) -> _Built:
         if pointer in self.released:
@@ -152,7 +167,14 @@ class _Shape:
         source = leaf(self.records, pointer).values
         below = Pointer((*pointer.parts, STAR))
         slots = _slots(source)
-        inner = self.build(_item_type(type_), below, slots.size)
+        keyed = pointer.parts in self.keyed
+        item = type_.value_type.field("value").type if keyed else _item_type(type_)
+        inner = self.build(item, below, slots.size)
+        keys = self._keys(pointer) if keyed or pa.types.is_map(type_) else None
+        if pa.types.is_map(source.type) and not pa.types.is_map(type_):
+            order = pa.array(_order(self._source_keys(pointer), slots, self.secret))
+            touched = None if inner.touched is None else inner.touched[order]
+            inner, keys = _Built(inner.values.take(order), touched), None if keys is None else keys.take(order)
         kept = _kept(inner)
         counts = np.bincount(slots if kept is None else slots[kept], minlength=len(source))
         hollow = _bools(self.hollow.get(below))
@@ -161,18 +183,63 @@ class _Shape:
             null = null | ((counts == 0) & (np.bincount(slots, minlength=len(source)) > 0))
         if hollow is not None:
             null = null | (hollow & (counts == 0))
-        keys = _child(_entries(source), "key") if pa.types.is_map(type_) else None
+        elements = pa.StructArray.from_arrays([keys, inner.values], ["key", "value"]) if keyed else inner.values
+        named = keys if pa.types.is_map(type_) else None
         touched = None if inner.touched is None else np.bincount(slots[inner.touched], minlength=len(source)) > 0
         return _Built(
-            _list_array(type_, counts, _some(keys, kept), _some(inner.values, kept), null),
+            _list_array(type_, counts, _some(named, kept), _some(elements, kept), null),
             _either((touched, hollow)),
         )
 
+    def _keys(self, pointer: Pointer) -> pa.Array:
+        """The keys of a map as they leave."""
+        released = self.released.get(pointer.keys)
+        return self._source_keys(pointer) if released is None else released
 
-def _below(type_: pa.DataType | None, part: Part) -> pa.DataType | None:
-    """The type one part further down; None where there is no such part."""
-    if type_ is None or (part is STAR) != _is_list(type_):
+    def _source_keys(self, pointer: Pointer) -> pa.Array:
+        return leaf(self.records, pointer.keys).values
+
+
+def keyed_lists(field: pa.Field) -> frozenset[tuple[Part, ...]]:
+    """Where a column has lists of {key, value} in place of maps, as its metadata says."""
+    prefix = b"minimize:technique/"
+    places = (
+        name[len(prefix) - 1 :]
+        for name, how in (field.metadata or {}).items()
+        if name.startswith(prefix) and how != b"keep"
+    )
+    found = (Pointer.parse(place.decode()) for place in places)
+    return frozenset(pointer.parts[:-1] for pointer in found if pointer.is_keys)
+
+
+def _keyed(schema: pa.Schema, pointer: Pointer) -> frozenset[tuple[Part, ...]]:
+    return (
+        frozenset()
+        if pointer.is_flat
+        else keyed_lists(schema.field(pointer.top))
+        if pointer.top in schema.names
+        else frozenset()
+    )
+
+
+def _order(keys: pa.Array, slots: Indices, secret: bytes) -> Indices:
+    """The elements of each map in the order of a keyed hash of their keys."""
+    encoded = keys.dictionary_encode()
+    texts = (value if isinstance(value, bytes) else str(value).encode() for value in encoded.dictionary.to_pylist())
+    hashes = (hashlib.blake2b(text, digest_size=8, key=secret[:64], person=b"map keys").digest() for text in texts)
+    ranks = np.frombuffer(b"".join(hashes), np.uint64)
+    order: Indices = np.lexsort((ranks[encoded.indices.to_numpy(zero_copy_only=False)], slots))
+    return order
+
+
+def _below(type_: pa.DataType | None, part: Part, *, keyed: bool = False) -> pa.DataType | None:
+    """The type one part further down; None where there is no such part. `keyed` says that a list is of {key, value}."""
+    if type_ is None or isinstance(part, str) == _is_list(type_):
         return None
+    if keyed and not pa.types.is_map(type_):
+        return type_.value_type.field("value" if part is STAR else "key").type
+    if part is KEYS:
+        return type_.key_type if pa.types.is_map(type_) else None
     if part is STAR:
         return _item_type(type_)
     if not pa.types.is_struct(type_):
@@ -197,9 +264,11 @@ def _slots(values: pa.Array) -> Indices:
     return np.repeat(np.arange(len(values), dtype=np.int64), counts)
 
 
-def _elements(values: pa.Array) -> pa.Array:
-    """The elements of all lists, or the values of all maps."""
-    return _child(_entries(values), "value") if pa.types.is_map(values.type) else values.flatten()
+def _elements(values: pa.Array, part: Part, *, keyed: bool) -> pa.Array:
+    """The elements of all lists, or the values or keys of all maps; `keyed` says that a list is of {key, value}."""
+    if pa.types.is_map(values.type):
+        return _child(_entries(values), "key" if part is KEYS else "value")
+    return _child(values.flatten(), "key" if part is KEYS else "value") if keyed else values.flatten()
 
 
 def _entries(values: pa.MapArray) -> pa.StructArray:
@@ -291,4 +360,4 @@ def _either(masks: Iterator[Bools | None] | tuple[Bools | None, ...]) -> Bools |
     return np.logical_or.reduce(found) if found else None
 
 
-__all__ = ["Leaf", "assemble", "leaf", "leaf_type", "pruned", "rows_of", "spread"]
+__all__ = ["Leaf", "assemble", "keyed_lists", "leaf", "leaf_type", "pruned", "rows_of", "spread"]

@@ -1,6 +1,7 @@
 """JSON Pointer (RFC 6901), with `*` for every element of a list or every key of a map.
 
-A field's key in a policy is a column name or a pointer; both become a `Pointer`. A literal star is `~2`.
+A field's key in a policy is a column name or a pointer; both become a `Pointer`. A literal star is `~2`. The keys of a map
+are a field of their own, whose pointer ends in `~keys`.
 
 >>> Pointer.parse("/apps/*/name").parts == ("apps", STAR, "name")
 True
@@ -26,7 +27,19 @@ class Star(Enum):
 
 
 STAR = Star.STAR
-Part = str | Star
+
+
+class Keys(Enum):
+    """The part of a pointer that stands for the keys of a map."""
+
+    KEYS = "~keys"
+
+    def __repr__(self) -> str:
+        return "KEYS"
+
+
+KEYS = Keys.KEYS
+Part = str | Star | Keys
 DEEPEST: Final = 32
 """The most parts that a pointer has: as deep as records are nested, and far less than readers of Parquet give up at."""
 
@@ -46,7 +59,7 @@ class Pointer:
         return _parse(key)
 
     def __str__(self) -> str:
-        return "".join("/" + ("*" if part is STAR else _escape(str(part))) for part in self.parts)
+        return "".join("/" + (_escape(part) if isinstance(part, str) else part.value) for part in self.parts)
 
     @property
     def top(self) -> str:
@@ -60,12 +73,41 @@ class Pointer:
 
     @property
     def stars(self) -> tuple[Pointer, ...]:
-        """The prefixes that end in a star, outermost first: the lists (or maps) that the value stands in."""
-        return tuple(Pointer(self.parts[: index + 1]) for index, part in enumerate(self.parts) if part is STAR)
+        """The prefixes that end in a star, outermost first: the lists (or maps) that the value stands in.
+
+        The keys of a map stand in it as its values do.
+        """
+        return tuple(
+            Pointer((*self.parts[:index], STAR)) for index, part in enumerate(self.parts) if not isinstance(part, str)
+        )
+
+    @property
+    def is_keys(self) -> bool:
+        """Whether these are the keys of a map."""
+        return self.parts[-1:] == (KEYS,)
+
+    @property
+    def keys(self) -> Pointer:
+        """The keys of the map that stands here."""
+        return Pointer((*self.parts, KEYS))
 
     def within(self, other: Pointer) -> bool:
         """Whether this pointer is `other` or stands below it."""
         return self.parts[: len(other.parts)] == other.parts
+
+    def covers(self, other: Pointer) -> bool:
+        """Whether the other is this pointer or stands below it, whatever lists it goes through.
+
+        >>> Pointer.parse("/deep/forbidden").covers(Pointer.parse("/deep/*/forbidden/x"))
+        True
+        """
+        at = 0
+        for part in other.parts:
+            if at < len(self.parts) and self.parts[at] in (part, STAR):
+                at += 1
+            elif at < len(self.parts) and part is not STAR:
+                return False
+        return at == len(self.parts)
 
 
 def _escape(part: str) -> str:
@@ -79,7 +121,7 @@ def _parse(key: str) -> Pointer:
     if not key.startswith("/"):
         return Pointer((key,))
     parts = tuple(_unescape(part) for part in key[1:].split("/"))
-    if parts[0] is STAR or not parts[0]:
+    if not isinstance(parts[0], str) or not parts[0] or KEYS in parts[:-1]:
         raise ValueError("a pointer starts with the name of a column")
     if len(parts) > DEEPEST:
         raise ValueError(f"a pointer has at most {DEEPEST} parts")
@@ -89,6 +131,8 @@ def _parse(key: str) -> Pointer:
 def _unescape(part: str) -> Part:
     if part == "*":
         return STAR
+    if part == KEYS.value:
+        return KEYS
     if any(follow not in "012" for follow in _after_tilde(part)):
         raise ValueError("a pointer escapes only ~0 (tilde), ~1 (slash) and ~2 (star)")
     return part.replace("~2", "*").replace("~1", "/").replace("~0", "~")

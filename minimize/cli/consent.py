@@ -166,14 +166,17 @@ def _record(
     text_version: int | None = None,
     **places: Any,
 ) -> None:
-    from minimize.governance.consent import Wish, act
+    from minimize.governance.consent import Wish, act, overruled_by
     from minimize.governance.consent.showing import as_json as plain
     from minimize.times import moment
 
     wish = Wish(tenant, recipient, function, text_version, moment(valid_from), moment(until))
     may(f"consent/{verb}", places, tenant)
-    done = act(verb, wish, _house(**places), _now(), recipients=recipients)
-    options.show(plain(done), as_json, _said(done))
+    house = _house(**places)
+    done = act(verb, wish, house, _now(), recipients=recipients)
+    over = overruled_by(done, house)
+    body = plain(done) | ({"overruled_by": plain(over)} if over is not None else {})
+    options.show(body, as_json, "\n".join([_said(done), *([_overruled(over)] if over is not None else [])]))
 
 
 def _end(
@@ -217,6 +220,12 @@ def _said(act: Act) -> str:
     until = f" until {act.expires_at:%Y-%m-%dT%H:%M:%SZ}" if act.expires_at else ""
     whose = f"{act.tenant_id}  {act.recipient}  {act.function}"
     return f"{whose}  {act.state}  by {act.by}, from {act.valid_from:%Y-%m-%dT%H:%M:%SZ}{until}"
+
+
+def _overruled(over: Act) -> str:
+    since = f"{over.valid_from:%Y-%m-%dT%H:%M:%SZ}"
+    said = f"it has no effect from {since} on: the consent is {over.state} since then"
+    return f"{said}; give it without --from, or from a later time"
 
 
 def _line(one: Shown) -> str:

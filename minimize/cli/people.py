@@ -48,6 +48,11 @@ def held(found: View, rows: int) -> str:
     lines = [f"{_name(found.subject)}: {counted(found.rows, 'record')} in {counted(len(found.held), 'file')}"]
     lines += [f"  {found.read:,} of {counted(found.groups, 'row group')} had to be read"] if found.groups else []
     lines += ["  no output and nothing in the ledger names that tenant: is it spelled so?"] if found.is_unseen else []
+    lines += [
+        f"  deletion {each['request']}, asked {each['asked_at']}, is {each['state']}: {counted(each['rows'], 'record')} "
+        "still to go; repeat `subject delete`"
+        for each in body.get("to_be_deleted", ())
+    ]
     for each in body["held"]:
         kept = f", kept until {each['until']}" if each["until"] else ""
         lines += [

@@ -13,9 +13,8 @@ from minimize.drafting.propose import propose, read_as
 from minimize.drafting.scan import scan
 from minimize.errors import ConfigurationError, without_values
 from minimize.io import durable
-from minimize.io.discover import discover, format_of
+from minimize.io.discover import RECORDS, format_of, looked
 from minimize.io.find import DATE, find
-from minimize.pointer import STAR
 from minimize.policy.init import can_be_declared, draft, guessed, leaves_of, name_from
 from minimize.policy.schema import json_schema
 from minimize.policy.scope import pointer_of
@@ -24,7 +23,9 @@ from minimize.techniques.redact import hits
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_@$. :-]{0,63}")
-_LEFT_OUT: Final = "  # names that look like values, left out here: {}; what is not named is dropped\n"
+_LEFT_OUT: Final = (
+    "  # names that look like values, or that few records carry, left out here: {}; what is not named is dropped\n"
+)
 SCHEMAS: Final = ".schema"
 """The folder of the JSON Schemas."""
 _PIPELINE = """# yaml-language-server: $schema={schema}
@@ -73,9 +74,9 @@ def put(target: Path, texts: Mapping[str, str]) -> list[Path]:
 
 
 def _policy(source: str, name: str, kind: str) -> str:
-    found = discover(source)
+    found, rare = looked(source, RECORDS)
     schema = [(key, word) for key, word in found if not looks_like_a_value(key, kind)]
-    left_out = len(found) - len(schema)
+    left_out = len(found) - len(schema) + rare
     leaves = {each: word for each, word in leaves_of(schema).items() if can_be_declared(each, word)}
     looks = scan(source, leaves)
     types = read_as(leaves, looks, kind)
@@ -92,7 +93,7 @@ def looks_like_a_value(key: str, kind: str) -> bool:
     (True, False)
     """
     pointer = pointer_of(key)
-    parts = [str(part) for part in (() if pointer is None else pointer.parts) if part is not STAR]
+    parts = [str(part) for part in (() if pointer is None else pointer.parts) if isinstance(part, str)]
     shaped = kind != "ndjson" or all(_NAME.fullmatch(part) for part in parts)
     return not shaped or any(map(hits, parts))
 

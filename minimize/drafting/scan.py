@@ -39,6 +39,8 @@ def scan(pattern: str, leaves: Mapping[Pointer, str], base: Path | None = None) 
 def _declared(leaves: Mapping[Pointer, str]) -> Iterator[Declared]:
     for pointer in _scalars(leaves):
         yield Declared(str(pointer), pointer, leaves[pointer], optional=True)
+    for pointer in (each for each, word in leaves.items() if word == "map"):
+        yield Declared(str(pointer), pointer, "map", optional=True, needed=False)
 
 
 def _scalars(leaves: Mapping[Pointer, str]) -> list[Pointer]:

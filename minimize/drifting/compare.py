@@ -54,7 +54,7 @@ class Beside:
 def declared_changes(beside: Beside) -> Iterator[Change]:
     """What drifted of the declared fields, in the policy's order."""
     for field in beside.policy.fields.values():
-        if not field.from_ and beside.seen.records:
+        if not field.from_ and not field.pointer.is_keys and beside.seen.records:
             yield from _of_field(field, beside)
 
 

@@ -85,7 +85,8 @@ def _report(job: Pipeline, day: Day, found: Found, chain: Sequence[Receipt], key
 def _changes(beside: Beside) -> Iterator[Change]:
     """Renames in place of what is gone and what is new; then the rest of what is declared, then the rest of what is new."""
     new = list(_new(beside))
-    fields = [(each.key, each.pointer, each.type) for each in beside.policy.fields.values() if not each.from_]
+    arriving = (each for each in beside.policy.fields.values() if not each.from_ and not each.pointer.is_keys)
+    fields = [(each.key, each.pointer, each.type) for each in arriving]
     named = [change for change in new if change.edit]
     pairs = paired(fields, named, lambda key: beside.is_gone(beside.policy.fields[key]))
     for key, change in pairs.items():

@@ -41,7 +41,11 @@ class Worker:
     def __call__(self, share: tuple[Share, Sink | None]) -> Done:
         """What came of the share."""
         parts, sink = share
-        out = None if sink is None else Gathering(Release(self.job.plan, schema=self.job.records_schema), sink)
+        out = (
+            None
+            if sink is None
+            else Gathering(Release(self.job.plan, schema=self.job.records_schema, secret=self.job.row_key), sink)
+        )
         done = Done(observers(self.job, self.known), late_observers(self.job, self.known))
         for part in parts:
             for chunk in part.read():

@@ -37,7 +37,7 @@ def veiled(pointer: Pointer, carried: Carried, known: set[tuple[Part, ...]]) -> 
     parts: list[Part] = []
     for index, part in enumerate(pointer.parts):
         declared = pointer.parts[: index + 1] in known
-        parts.append(part if declared or part is STAR or _is_name(part, carried) else STAR)
+        parts.append(part if declared or not isinstance(part, str) or _is_name(part, carried) else STAR)
     return Pointer(tuple(parts))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from minimize.aggregates import Measure
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
-from minimize.pointer import STAR
 from minimize.policy.model import Role
 from minimize.policy.words import chain_text
 
@@ -51,7 +50,7 @@ def _records(plan: Plan) -> Iterator[tuple[tuple[str, ...], Meaning]]:
     for field in plan.fields.values():
         if field.gives is None:
             continue
-        path = tuple("*" if part is STAR else str(part) for part in field.pointer.parts)
+        path = tuple(part if isinstance(part, str) else part.value for part in field.pointer.parts)
         about = field.field.about or field.key
         text = f"{about} ({field.field.unit})" if field.field.unit else about
         facts = {

@@ -37,7 +37,8 @@ def policy_text(described: Described, source: str) -> str:
     lines = [*_head(described, columns), "fields:"]
     proposals = _proposals(described, columns)
     for pointer, column in columns.items():
-        lines += [*(f"  # {line}" for line in proposals[pointer].lines), _line(column)]
+        is_map = column.type == "map" and any(each != pointer and each.within(pointer) for each in columns)
+        lines += [*(f"  # {line}" for line in proposals[pointer].lines), _line(column, keyed_by_values=is_map)]
     lines += [
         f"  # {quoted(name)}: {why}; dropped, as is all that is not named" for name, why in described.left_out.items()
     ]
@@ -85,13 +86,14 @@ def _agreed(column: Column, seen: Seen) -> Proposal:
     return replace(found, role=column.role or found.role, do=do, reasons=said)
 
 
-def _line(column: Column) -> str:
+def _line(column: Column, *, keyed_by_values: bool) -> str:
     said = [f"type: {type_text(column.type)}"]
     said += [f"role: {column.role}"] if column.role else []
     said += ["required: true"] if column.required else []
     said += [f"about: {quoted(column.about)}"] if column.about else []
     said += [f"unit: {quoted(column.unit)}"] if column.unit else []
-    return f"  {key_text(column.pointer)}: {{{', '.join(said)}, do: drop}}"
+    said += ["do: drop", *(["keys: drop"] if keyed_by_values else [])]
+    return f"  {key_text(column.pointer)}: {{{', '.join(said)}}}"
 
 
 def _plain(remark: str) -> str:

@@ -28,11 +28,12 @@ def tree_of(fields: Mapping[Pointer, Field]) -> Branch:
     root = Branch()
     for pointer, declared in fields.items():
         here = root
-        for part in pointer.parts:
+        for part in () if pointer.is_keys else pointer.parts:
             if part is STAR:
                 here.items = here.items or Branch()
                 here = here.items
             else:
                 here = here.named.setdefault(str(part), Branch())
-        here.field = declared
+        if not pointer.is_keys:
+            here.field = declared
     return root

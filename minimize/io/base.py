@@ -18,7 +18,9 @@ from minimize.receipt import FileRef
 from minimize.stores import Place
 
 Unit = Literal["byte", "row"]
-Code = Literal["malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large", "future_time"]
+Code = Literal[
+    "malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large", "too_long", "future_time"
+]
 
 MANY: Final = 1 << 20
 """Rows of a chunk that goes on to a sink: a row group's worth, so that a dictionary is written once for all of it."""

@@ -35,9 +35,15 @@ FILES = 3
 """How many files of a source are looked at."""
 KEYS = 64
 """An object with more distinct keys than this is a map."""
+MOST = 1000
+"""How many distinct keys of an object are looked at."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_KINDS = {"integer": "number", "double": "number", "string": "text", "timestamp": "text", "date": "text"}
+"""Words for values that can be read as one type."""
 _ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 
+RECORDS = 10
+"""A name that so many records of NDJSON carry, or half of them, is no value of one of them."""
 Found = list[tuple[str, str]]
 
 
@@ -47,8 +53,13 @@ def discover(source: Any) -> Found:
     Where a policy has no word for a type, Arrow's stands there. A flat column comes by its name, anything below one as a
     pointer. Raises SourceError, ConfigurationError.
     """
+    return looked(source)[0]
+
+
+def looked(source: Any, records: int = 0) -> tuple[Found, int]:
+    """The same, and how many names were left out: those that fewer than so many records of NDJSON carry, and not half of them."""
     if not isinstance(source, str | Path | Remote):
-        return _columns(take(source).schema)
+        return _columns(take(source).schema), 0
     found = find(written(source), Path.cwd())
     parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_of(path)]
     if not parts:
@@ -57,10 +68,17 @@ def discover(source: Any) -> Found:
             hint=f"files end in {', '.join(_ENDINGS)}, .gz and .zst included",
         )
     together: dict[str, str] = {}
+    seen = Seen()
     for part in parts[:FILES]:
-        for key, word in _LOOKS[format_of(part.path)](part):
-            together.setdefault(key, word)
-    return list(together.items())
+        if format_of(part.path) == "ndjson":
+            _take_lines(seen, part)
+        else:
+            for key, word in _LOOKS[format_of(part.path)](part):
+                together.setdefault(key, word)
+    left_out = seen.forget(min(records, -(-seen.records // 2)))
+    for parts_, word in seen.leaves(()):
+        together.setdefault(_key(parts_), word)
+    return list(together.items()), left_out
 
 
 def format_of(path: Place) -> str:
@@ -89,7 +107,7 @@ def _take_type(seen: Seen, type_: pa.DataType) -> None:
     below = dict(steps(kind))
     word = word_of(kind)
     if word is not None and not pa.types.is_null(kind):
-        seen.words[word] = None
+        seen.words[word] = 1
     for part, field_ in below.items():
         _take_type(seen.below.setdefault(part, Seen()), field_.type)
 
@@ -103,6 +121,9 @@ def _leaves(type_: pa.DataType, parts: tuple[Part, ...]) -> Iterator[tuple[tuple
     if pa.types.is_struct(kind) or listy(kind):
         for part, below in steps(kind):
             yield from _leaves(below.type, (*parts, part))
+    elif pa.types.is_map(kind):
+        yield parts, "map"
+        yield from _leaves(kind.item_type, (*parts, STAR))
     elif not pa.types.is_null(kind):
         yield parts, word_of(kind) or str(kind)
     else:
@@ -123,38 +144,54 @@ def _of_csv(part: FilePart) -> Found:
     return [(name, "string") for name in header(part)[0] if name]
 
 
-def _of_ndjson(part: FilePart) -> Found:
-    seen = Seen()
-    _take_lines(seen, part)
-    return [(_key(parts), word) for parts, word in seen.leaves(())]
-
-
 def _take_lines(seen: Seen, part: FilePart) -> None:
     with opened(part.path, part.name) as stream:
         every = (line for block in blocks(stream) for _, line in lines(block))
         for line in islice(every, LINES):
             with suppress(Malformed):
-                seen.take(parse(line))
+                seen.take(parse(line), seen.records + 1)
 
 
-_LOOKS = {"ndjson": _of_ndjson, "csv": _of_csv, "parquet": _of_parquet}
+_LOOKS = {"csv": _of_csv, "parquet": _of_parquet}
 
 
 @dataclass
 class Seen:
-    """What stood at one place of the records: the words of its values, and what was below."""
+    """What stood at one place of the records: the words of its values, how often each came, and what was below.
 
-    words: dict[str, None] = field(default_factory=dict)
+    records  how many records had something here
+    is_map   whether its names were found to be a map's keys
+    """
+
+    words: dict[str, int] = field(default_factory=dict)
     below: dict[Part, Seen] = field(default_factory=dict)
+    records: int = 0
+    is_map: bool = False
+    _last: int = 0
 
-    def take(self, value: Any) -> None:
-        """Takes one value in."""
+    def take(self, value: Any, record: int = 0) -> None:
+        """Takes one value in, of the record with this number."""
+        if value is None:
+            return
+        if record != self._last or not self.records:
+            self.records, self._last = self.records + 1, record
         if isinstance(value, Mapping):
-            self._below("struct", value.items())
+            self._below("struct", value.items(), record)
         elif isinstance(value, list):
-            self._below("list", ((STAR, item) for item in value))
-        elif value is not None:
-            self.words[_word(value)] = None
+            self._below("list", ((STAR, item) for item in value), record)
+        else:
+            self._count(_word(value))
+
+    def forget(self, records: int, *, inner: bool = False) -> int:
+        """Lets go of the names that fewer records have; gives how many those were. An object that has no others is a map."""
+        names = {part: seen for part, seen in self.below.items() if isinstance(part, str)}
+        rare = [part for part, seen in names.items() if seen.records < records]
+        if inner and names and len(names) - len(rare) in (0, *range(KEYS + 1, len(names) + 1)):
+            self.is_map = True
+            return 0
+        for part in rare:
+            del self.below[part]
+        return len(rare) + sum(seen.forget(records, inner=True) for seen in self.below.values())
 
     def at(self, parts: Sequence[Part]) -> Iterator[Seen]:
         """What stands at a path; a star goes through elements and through keys."""
@@ -167,20 +204,53 @@ class Seen:
 
     def leaves(self, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], str]]:
         """The paths below, each with the word that fits all of its values, else the first that was seen."""
-        names = [part for part in self.below if part is not STAR]
-        if parts and (len(names) > KEYS or not all(_NAME.fullmatch(str(name)) for name in names)):
+        kind = max(self.words, key=self._weight, default="string")
+        below = {part: seen for part, seen in self.below.items() if (part is STAR) == (kind == "list")}
+        if parts and kind == "struct" and self._is_map:
             yield parts, "map"
-        elif self.below:
-            for part, below in self.below.items():
-                yield from below.leaves((*parts, part))
+            values = Seen()
+            for each in below.values():
+                values.add(each)
+            yield from values.leaves((*parts, STAR)) if values.records else ()
+        elif kind in ("struct", "list") and below:
+            for part, each in below.items():
+                yield from each.leaves((*parts, part))
         elif parts:
-            yield parts, _settled(list(self.words))
+            yield parts, _settled(self.words)
 
-    def _below(self, word: str, items: Any) -> None:
-        self.words[word] = None
+    def add(self, other: Seen) -> None:
+        """Takes in what stood at another place."""
+        self.records += other.records
+        for word, count in other.words.items():
+            self._count(word, count)
+        for part, below in other.below.items():
+            if part in self.below or self._has_room():
+                self.below.setdefault(part, Seen()).add(below)
+
+    @property
+    def _is_map(self) -> bool:
+        names = [part for part in self.below if isinstance(part, str)]
+        return self.is_map or len(names) > KEYS or not all(_NAME.fullmatch(name) for name in names)
+
+    def _has_room(self) -> bool:
+        """Whether another name can be looked at, in place of those that one record alone has if there are too many."""
+        if len(self.below) >= MOST:
+            self.below = {part: seen for part, seen in self.below.items() if part is STAR or seen.records > 1}
+        return len(self.below) < MOST
+
+    def _weight(self, word: str) -> int:
+        """How many values are of the same kind: an odd one does not decide what stands here."""
+        kind = _KINDS.get(word, word)
+        return sum(count for each, count in self.words.items() if _KINDS.get(each, each) == kind)
+
+    def _count(self, word: str, count: int = 1) -> None:
+        self.words[word] = self.words.get(word, 0) + count
+
+    def _below(self, word: str, items: Any, record: int) -> None:
+        self._count(word)
         for part, item in items:
-            if len(self.below) <= KEYS or part in self.below:
-                self.below.setdefault(part, Seen()).take(item)
+            if part in self.below or self._has_room():
+                self.below.setdefault(part, Seen()).take(item, record)
 
 
 def _word(value: Any) -> str:
@@ -193,9 +263,15 @@ def _word(value: Any) -> str:
     return next((word for word in ("timestamp", "date") if one(value, word) is not None), "string")
 
 
-def _settled(words: list[str]) -> str:
-    if set(words) == {"integer", "double"}:
-        return "double"
-    if {"string"} < set(words) <= {"string", "timestamp", "date"}:
-        return "string"
-    return words[0] if words else "string"
+def _settled(words: Mapping[str, int]) -> str:
+    """The word that fits the most values: of numbers, and of texts, one that fits all of them; else the first that was seen."""
+    kinds: dict[str, int] = {}
+    for word, count in words.items():
+        kinds[_KINDS.get(word, word)] = kinds.get(_KINDS.get(word, word), 0) + count
+    kind = max(kinds, key=lambda each: kinds[each], default="text")
+    alike = [word for word in words if _KINDS.get(word) == kind]
+    if kind == "number":
+        return "double" if "double" in alike else "integer"
+    if kind == "text":
+        return "string" if "string" in alike or not alike else alike[0]
+    return kind

@@ -166,10 +166,16 @@ def _files(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
         yield root
         return
     closed: list[OSError] = []
+    home = root.resolve()
     for folder, below, names in os.walk(root, onerror=closed.append):
         here = Path(folder)
         below[:] = [name for name in below if _leads((here / name).relative_to(root), pattern)]
-        yield from (path for path in map(here.joinpath, names) if not _hidden(Path(path.name)) and _is_file(path))
+        files = [path for path in map(here.joinpath, names) if not _hidden(Path(path.name))]
+        for path in (*map(here.joinpath, below), *files):
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                hint = "copy the file into the folder, or name the place that the link points to"
+                raise SourceError(f"a link below {root} leaves the folder", hint=hint)
+        yield from filter(_is_file, files)
     for error in closed:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise _shut(Path(error.filename))

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from minimize.errors import Finding, SchemaError
 from minimize.io.base import Declared, Request
-from minimize.io.shape import Node, prune, steps, tree
+from minimize.io.shape import Node, listy, prune, steps, tree
 from minimize.io.types import accepts, found, plain
 from minimize.pointer import STAR, Part, Pointer
 
@@ -41,12 +41,8 @@ def refuse(findings: Sequence[Finding]) -> None:
 
 def undeclared(schema: pa.Schema, request: Request) -> list[Pointer]:
     """The paths that a schema has and nobody declared, each at its top; what must not arrive is not among them."""
-    never = {pointer.parts for pointer in request.never}
-    return [
-        Pointer(parts)
-        for parts in _extra(pa.struct(list(schema)), tree(request), ())
-        if not any(_same(parts[: len(path)], path) for path in never)
-    ]
+    found = map(Pointer, _extra(pa.struct(list(schema)), tree(request), ()))
+    return [pointer for pointer in found if not any(never.covers(pointer) for never in request.never)]
 
 
 def forbidden(schema: pa.Schema, request: Request) -> list[Pointer]:
@@ -55,9 +51,14 @@ def forbidden(schema: pa.Schema, request: Request) -> list[Pointer]:
 
 
 def place(type_: pa.DataType, parts: tuple[Part, ...]) -> bool:
-    """Whether a type has a place for a path. A star goes through lists, maps and the fields of structs."""
+    """Whether a type has a place for a path.
+
+    A star goes through lists, maps and the fields of structs; a name goes through lists, too.
+    """
     if not parts:
         return True
+    if listy(plain(type_)) and parts[0] is not STAR:
+        return place(plain(type_).value_type, parts)
     below = [field.type for part, field in steps(type_) if _matches(part, parts[0])]
     if pa.types.is_map(plain(type_)) and parts[0] is not STAR:
         below = [plain(type_).item_type]
@@ -85,10 +86,6 @@ def _joined(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
 
 def _matches(part: Part, wanted: Part) -> bool:
     return wanted is STAR or part == wanted
-
-
-def _same(parts: tuple[Part, ...], wanted: tuple[Part, ...]) -> bool:
-    return len(parts) == len(wanted) and all(map(_matches, parts, wanted))
 
 
 def _twice(schema: pa.Schema, where: str | None) -> list[Finding]:

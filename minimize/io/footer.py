@@ -127,6 +127,9 @@ def _find(type_: pa.DataType, parts: tuple[Part, ...], at: int) -> Iterator[Plac
     mapped = pa.types.is_map(kind)
     if mapped:
         yield kind.key_type, at
+    if listy(kind) and parts[0] is not STAR:
+        yield from _find(kind.value_type, parts, at)
+        return
     for part, inner, place in _places(kind, at):
         if parts[0] is STAR or part == parts[0] or mapped:
             yield from _find(inner, parts[1:], place)

@@ -15,6 +15,7 @@ from minimize.errors import SchemaError
 
 NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 LONGEST: Final = 255
+"""The longest name of a folder, in bytes."""
 
 
 def split(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -26,7 +27,7 @@ def split(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, pa.
     >>> [(folder, part.to_pydict()) for folder, part in split(rows, ["tenant"])]
     [('tenant=a%2Fb', {'x': [1]}), ('tenant=__HIVE_DEFAULT_PARTITION__', {'x': [2]})]
     """
-    encoded = [_encoded(batch.column(key)) for key in keys]
+    encoded = [_encoded(batch.column(key), key) for key in keys]
     places, groups = _groups([codes for codes, _ in encoded])
     rest = batch.select([name for name in batch.schema.names if name not in keys])
     if len(groups) > 1:
@@ -34,8 +35,8 @@ def split(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, pa.
         rest = rest.take(pa.array(np.argsort(narrow, kind="stable")))
     start = 0
     for group, rows in zip(groups, np.bincount(places, minlength=len(groups)), strict=True):
-        texts = (names[code] for (_, names), code in zip(encoded, group, strict=True))
-        yield "/".join(f"{key}={text}" for key, text in zip(keys, texts, strict=True)), rest.slice(start, int(rows))
+        names = (names[code] for (_, names), code in zip(encoded, group, strict=True))
+        yield "/".join(names), rest.slice(start, int(rows))
         start += int(rows)
 
 
@@ -60,10 +61,19 @@ def check_key(name: str, type_: pa.DataType) -> None:
         raise SchemaError(f"a partition cannot be named by {name}", hint="string, integer, boolean and date can")
 
 
-def _encoded(column: pa.Array) -> tuple[npt.NDArray[np.int64], list[str]]:
+def folder(key: str, value: Any) -> str:
+    """The name of the folder of a value."""
+    text = NULL if value is None else quote(_word(value), safe="")
+    return f"{key}={text.replace('_', '%5F', 1) if value is not None and text == NULL else text}"
+
+
+def _encoded(column: pa.Array, key: str) -> tuple[npt.NDArray[np.int64], list[str]]:
     plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
     encoded = plain.dictionary_encode(null_encoding="encode")
-    return encoded.indices.to_numpy().astype(np.int64), [_text(value) for value in encoded.dictionary.to_pylist()]
+    names = [folder(key, value) for value in encoded.dictionary.to_pylist()]
+    if any(len(name.encode()) > LONGEST for name in names):
+        raise SchemaError("a partition's value is too long for the name of a folder")
+    return encoded.indices.to_numpy().astype(np.int64), names
 
 
 def _groups(codes: Sequence[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -73,16 +83,6 @@ def _groups(codes: Sequence[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.int6
         joint = places * (column.max() + 1) + column
         _, first, places = np.unique(joint, return_index=True, return_inverse=True)
     return places, np.stack([column[first] for column in codes], axis=1)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return NULL
-    text = quote(_word(value), safe="")
-    text = text.replace("_", "%5F", 1) if text == NULL else text
-    if len(text) > LONGEST // 2:
-        raise SchemaError("a partition's value is too long for the name of a folder")
-    return text
 
 
 def _word(value: Any) -> str:

@@ -23,7 +23,7 @@ from minimize.io.json_fast import SCALE, explicit, only, typed
 from minimize.io.json_lines import Extra
 from minimize.io.json_parse import Told, tables
 from minimize.io.json_scan import Places, Scanned
-from minimize.io.json_strict import Malformed, anywhere, lacks, parse
+from minimize.io.json_strict import Malformed, lacks, parse, reached
 from minimize.io.project import whole
 from minimize.io.shape import Node
 from minimize.io.types import decimal_digits
@@ -125,7 +125,7 @@ class Taken:
     def _is_faulty(self, record: Mapping[str, Any]) -> bool:
         """Whether there is what must not arrive, or something required is not there."""
         if any(
-            parts[0] in record and any(item is not None for item in anywhere(record, parts)) for parts in self._never
+            parts[0] in record and any(item is not None for item in reached(record, parts)) for parts in self._never
         ):
             return True
         return any(lacks(record, parts) for parts in self._required) or blank_ids(record, self._ids)

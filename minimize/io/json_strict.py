@@ -58,7 +58,7 @@ class Fault:
 def fault(record: Mapping[str, Any], request: Request, root: Node) -> Fault | None:
     """The first fault of a record that parsed: forbidden, then wrong type or time, then missing."""
     for pointer in request.never:
-        if any(value is not None for value in anywhere(record, pointer.parts)):
+        if any(value is not None for value in reached(record, pointer.parts)):
             return Fault("forbidden_field", str(pointer))
     for declared in request.fields:
         code = _mistyped(record, root, declared, 0)
@@ -169,6 +169,20 @@ def anywhere(value: Any, parts: tuple[Part, ...]) -> Iterator[Any]:
             yield from anywhere(item, parts[1:])
     elif isinstance(value, dict) and parts[0] in value:
         yield from anywhere(value[parts[0]], parts[1:])
+
+
+def reached(value: Any, parts: tuple[Part, ...]) -> Iterator[Any]:
+    """The values at a path, whatever the containers are; a name goes through lists, too."""
+    if parts and parts[0] is not STAR and isinstance(value, list):
+        for item in value:
+            yield from reached(item, parts)
+    elif not parts:
+        yield value
+    elif parts[0] is STAR and isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from reached(item, parts[1:])
+    elif isinstance(value, dict) and parts[0] in value:
+        yield from reached(value[parts[0]], parts[1:])
 
 
 def _extra(value: Any, node: Node, above: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:

@@ -24,7 +24,7 @@ SUBJECTS = 10
 
 
 def carries(values: pa.Array, parts: Sequence[Part]) -> Mask:
-    """Per value: whether there is something that is not null at this path below it."""
+    """Per value: whether there is something that is not null at this path below it. A name goes through lists, too."""
     values = undressed(values)
     there = _valid(values)
     if not parts or not there.any():
@@ -35,6 +35,9 @@ def carries(values: pa.Array, parts: Sequence[Part]) -> Mask:
     if _containers(values.type, parts[0]):
         inner, owner = _owned(values)
         return _spread(carries(inner, parts[1:]), owner, len(values))
+    if listy(values.type):
+        inner, owner = _owned(values)
+        return _spread(carries(inner, parts), owner, len(values))
     if pa.types.is_map(values.type):
         return _carries_key(values, str(parts[0]), parts[1:])
     return np.zeros(len(values), bool)

@@ -54,8 +54,9 @@ def gated_by(counts: Counts) -> GatedBy:
 
 
 def fields(plan: Plan, counts: Counts) -> dict[str, FieldReceipt]:
-    """What was done to each field."""
-    return {key: _field(field, counts.fields.get(key)) for key, field in plan.fields.items()}
+    """What was done to each field of the policy."""
+    declared = {key: field for key, field in plan.fields.items() if key in plan.policy.fields}
+    return {key: _field(field, counts.fields.get(key)) for key, field in declared.items()}
 
 
 def inputs(given: Given, outcomes: Mapping[Day, Outcome]) -> tuple[Input, ...]:

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, SchemaError
 from minimize.io import FORMATS, declared_schema
-from minimize.io.base import Source
+from minimize.io.base import Source, Unit
 from minimize.io.find import DATE, Found, Shown, find, split
 from minimize.io.history import has_runs
+from minimize.io.partitions import nameable
 from minimize.io.published import receipts
 from minimize.job.collecting import load_job_settings
 from minimize.job.dates import Day, Wanted, check_time
@@ -27,6 +28,7 @@ from minimize.job.veil import Veil
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
+from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Origin
@@ -204,7 +206,17 @@ def open_sources(
     days = [when for when in sorted_days(found.files) if found.files[when]]
     bound = FORMATS[job.source.format]
     sources = {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
-    return {when: without_future(source, job.policy, at) for when, source in sources.items()}
+    unit: Unit = "byte" if job.source.format == "ndjson" else "row"
+    named = _named_as_is(job)
+    return {when: without_future(nameable(source, named, unit), job.policy, at) for when, source in sources.items()}
+
+
+def _named_as_is(job: Pipeline) -> list[str]:
+    """The fields whose values name folders as they come in."""
+    keys = () if job.records is None else job.records.partition_by
+    fields = [field for key in keys if (field := job.policy.fields.get(key)) is not None and not field.from_]
+    kept = [field for field in fields if all(step.name == "keep" for step in steps_of(field))]
+    return [field.pointer.top for field in kept if field.pointer.is_flat and not is_dropped(field)]
 
 
 def _arrivals(found: Found, target: Place, shown: Shown) -> dict[Day, Arrival]:

@@ -15,6 +15,7 @@ from minimize.plan.aggregates import plan_aggregates
 from minimize.plan.encrypted import encryption_faults
 from minimize.plan.fields import fault, plan_field
 from minimize.plan.gates import gate_faults
+from minimize.plan.map_keys import with_map_keys
 from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
 from minimize.plan.refusals import refusals
 from minimize.plan.schema import aggregate_schema, records_schema
@@ -61,7 +62,8 @@ def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pi
 def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Examined:
     """The plan with what stands against it, raising nothing: for `lint`, which reports it all."""
     faults = list(_purpose_faults(policy, purpose, pipeline))
-    fields = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
+    planned = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
+    fields = with_map_keys(planned, source)
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
     plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
     return Examined(plan, (*faults, *gate_faults(plan), *encryption_faults(plan)), tuple(refusals(plan)))

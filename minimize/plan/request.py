@@ -28,7 +28,7 @@ def request(
             deciding=key in also,
         )
         for key, field in policy.fields.items()
-        if not field.from_
+        if not field.from_ and not field.pointer.is_keys
     )
     subject = None if policy.subject is None else Pointer.parse(policy.subject)
     return Request(declared, policy.never, subject, _rows(policy, pipeline), ids_of(policy))

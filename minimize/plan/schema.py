@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from minimize.aggregates import Measure
 from minimize.plan.model import FieldPlan
-from minimize.pointer import STAR, Part
+from minimize.pointer import KEYS, STAR, Part
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import AggregateModel
 
@@ -60,7 +60,7 @@ def _has_place(field: FieldPlan) -> bool:
 
 
 def _column(source: pa.Schema, top: str, below: Sequence[FieldPlan], said: Metadata) -> pa.Field:
-    leaves = {field.pointer.parts[1:]: field.gives for field in below}
+    leaves = {field.pointer.parts[1:]: _type(field) for field in below}
     metadata = field_metadata(below[0]) if leaves.get(()) is not None else _nested_metadata(below)
     type_ = leaves.get(()) or _rebuilt(source.field(top).type, leaves)
     return pa.field(top, type_, metadata={**said, **metadata})
@@ -74,10 +74,25 @@ def _rebuilt(type_: pa.DataType, leaves: Mapping[tuple[Part, ...], pa.DataType])
         return pa.struct([_child(type_.field(name), leaves, name) for name in _names(type_, leaves)])
     inner = _below(leaves, STAR)
     if pa.types.is_map(type_):
-        return pa.map_(type_.key_type, _rebuilt(type_.item_type, inner))
+        return _of_map(leaves.get((KEYS,)), _rebuilt(type_.item_type, inner))
     if pa.types.is_large_list(type_):
         return pa.large_list(_rebuilt(type_.value_type, inner))
     return pa.list_(_rebuilt(type_.value_type, inner))
+
+
+def _type(field: FieldPlan) -> pa.DataType | None:
+    """The type of a released leaf; that of a map's keys, if they leave in another form, within a struct."""
+    changed = field.pointer.is_keys and field.technique != ("keep",)
+    return pa.struct([("key", field.gives)]) if changed else field.gives
+
+
+def _of_map(keys: pa.DataType | None, value: pa.DataType) -> pa.DataType:
+    """A map with the keys that it came with, a list of {key, value}, or a list of values if no keys leave."""
+    if keys is None:
+        return pa.list_(value)
+    if pa.types.is_struct(keys):
+        return pa.list_(pa.struct([keys.field("key"), pa.field("value", value)]))
+    return pa.map_(keys, value)
 
 
 def _names(type_: pa.DataType, leaves: Mapping[tuple[Part, ...], pa.DataType]) -> list[str]:

@@ -29,6 +29,7 @@ class Checks:
         self.event_time()
         self.inputs()
         self.containers()
+        self.keys()
 
     def spellings(self) -> None:
         """No field stands twice in two spellings."""
@@ -48,7 +49,7 @@ class Checks:
     def forbidden(self) -> None:
         """What must never arrive cannot be kept."""
         for key, field in self.policy.fields.items():
-            if not is_dropped(field) and any(field.pointer.within(never) for never in self.policy.never):
+            if not is_dropped(field) and any(never.covers(field.pointer) for never in self.policy.never):
                 self.fault("P018", f"`{key}` must never arrive, says `never`", field.line, key, "drop one of the two")
 
     def event_time(self) -> None:
@@ -81,6 +82,18 @@ class Checks:
             if any(self.scope.types.get(name) in CONTAINERS for name in field.from_ or (key,)) and keeps_whole(field):
                 hint = "`presence` or `size`; what is to be kept of it has a pointer of its own"
                 self.fault("P018", f"`{key}` would keep a container whole", field.line, key, hint)
+
+    def keys(self) -> None:
+        """The keys of a map leave beside a value that stands in it."""
+        shown = [field.pointer for field in self.policy.fields.values() if not is_dropped(field)]
+        for field in self.policy.fields.values():
+            if field.pointer.is_keys and not is_dropped(field):
+                star = field.pointer.stars[-1]
+                if not any(pointer.within(star) for pointer in shown):
+                    hint = f"keep or generalize a field below `{star}`, or say `keys: drop`"
+                    self.fault(
+                        "P018", "keys of a map leave beside its values, and none leaves", field.line, field.key, hint
+                    )
 
     def is_secret(self, key: str) -> bool:
         """Whether a declared field is a secret."""

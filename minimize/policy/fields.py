@@ -39,6 +39,9 @@ class FieldReader:
     def __call__(self, node: Node) -> Field | None:
         """The field; None where no field could be made of it."""
         pointer = pointer_of(self.key)
+        if pointer is not None and pointer.is_keys:
+            self.fault("P015", f"`{self.key}` are the keys of a map", node.line, "say `keys:` in the entry of the map")
+            return None
         if pointer is None:
             hint = "a column's name, or a JSON Pointer such as /apps/*/name; `~0` is a tilde, `~1` a slash, `~2` a star"
             self.fault("P015", f"`{self.key}` is neither a column nor a pointer", node.line, hint)
@@ -57,6 +60,7 @@ class FieldReader:
             "type": lambda below: self.type_(below, node),
             "do": steps.do,
             "otherwise": steps.do,
+            "keys": steps.do,
             "in_aggregates": steps.chain,
             "cases": self.cases,
             "collect_if": ConditionReader(self.scope, self.key),
@@ -135,8 +139,23 @@ class FieldReader:
             self.fault("P018", "`otherwise` belongs to `cases`", line, "say `do`, or add `cases`")
         if field.role == "secret" and not (is_dropped(field) and not field.in_aggregates):
             self.fault("P014", "a secret may only be dropped", node.line, "say `do: drop`")
-        for step in steps_of(field):
+        self.check_keys(field, node)
+        for step in (*steps_of(field), *(field.keys if isinstance(field.keys, tuple) else ())):
             self.check_reads(step, node.line)
+
+    def check_keys(self, field: Field, node: Node) -> None:
+        """Keys belong to a map, and leave with the values that stand in it."""
+        line = node.entries["keys"].line if node.get("keys") else node.line
+        if field.keys is not None and field.type != "map":
+            self.fault("P018", "`keys` belongs to a map", line, "say `type: map`, or leave it out")
+        if field.keys not in (None, DROP):
+            if field.role == "secret":
+                self.fault("P014", "a secret may only be dropped", line, "say `keys: drop`")
+            if field.is_gated or field.cases:
+                hint = "write `feature`, `level`, `collect_if` and `cases` at the fields below the map"
+                self.fault("P018", "the keys of a map leave with its values and have no gate of their own", line, hint)
+            if isinstance(field.keys, tuple) and any(step.name == "top" for step in field.keys):
+                self.fault("P018", "`top` does not take the keys of a map", line)
 
     def check_reads(self, step: Step, line: int | None) -> None:
         """What a step reads beside its own value must be declared, as it is spelled there, and within reach."""

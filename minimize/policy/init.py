@@ -118,7 +118,8 @@ def field_line(pointer: Pointer, type_: str, *, guess: bool = True) -> str:
     word = type_text(type_)
     if word is None:
         return f"  # {key_text(pointer)}: no type of a policy stands for {_shown(type_)}; dropped, as is all that is not named\n"
-    return f"  {key_text(pointer)}: {{type: {word}, do: drop}}{remark}\n"
+    keys = ", keys: drop" if type_ == "map" else ""
+    return f"  {key_text(pointer)}: {{type: {word}, do: drop{keys}}}{remark}\n"
 
 
 def key_text(pointer: Pointer) -> str:

@@ -61,6 +61,8 @@ class Field(Model):
     in_aggregates: tuple[Step, ...] = ()
     required: bool = False
     optional: bool = False
+    keys: Do | None = None
+    """What becomes of the keys of a map; they are a field of their own (`keys_field`)."""
     about: str = ""
     unit: str = ""
     line: int | None = None
@@ -69,6 +71,14 @@ class Field(Model):
     def pointer(self) -> Pointer:
         """Where the value stands in a record (and in the output)."""
         return Pointer.parse(self.key)
+
+    @property
+    def keys_field(self) -> Field | None:
+        """The keys of a map as the field that they are; None where nothing is said of them."""
+        if self.keys is None:
+            return None
+        given = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **given)
 
     @property
     def is_gated(self) -> bool:

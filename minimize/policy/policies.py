@@ -114,7 +114,8 @@ class PolicyReader:
             self.scope.faults.add("P006", "`fields` wants a mapping of fields", line=node.line)
             return None
         found = {key: FieldReader(self.scope, key, self.house)(below) for key, below in node.entries.items()}
-        return {key: field for key, field in found.items() if field is not None}
+        both = ((field, field.keys_field) for field in found.values() if field is not None)
+        return {field.key: field for pair in both for field in pair if field is not None}
 
     def never(self, node: Node) -> tuple[Pointer, ...] | None:
         """The paths of what must not even arrive."""

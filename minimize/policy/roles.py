@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from minimize.pointer import STAR, Pointer
+from minimize.pointer import Pointer
 from minimize.policy.model import Field, Role
 
 Table = tuple[tuple[re.Pattern[str], Role], ...]
@@ -116,7 +116,7 @@ def presumed(field: Field) -> Role:
 
 def _name(pointer: Pointer) -> str:
     """The words of the last part; of a part that only refers (`id`, `value`) with those of the part above."""
-    parts = [words_of(str(part)) for part in pointer.parts if part is not STAR]
+    parts = [words_of(part) for part in pointer.parts if isinstance(part, str)]
     last = parts[-1] if parts else []
     refers = len(parts) > 1 and len(last) == 1 and re.fullmatch(rf"{_REFERENCE}|name|value", last[0])
     return "_".join([*(parts[-2] if refers else []), *last])

@@ -116,6 +116,10 @@ def _field() -> Schema:
             "purposes": ref("purposes"),
             "from": list_of(text("A field."), "The fields from which this one is made."),
             "in_aggregates": {**ref("chain"), "description": "What aggregates see instead; records never do."},
+            "keys": {
+                **ref("do"),
+                "description": "What becomes of a map's keys, which have its role; dropped where nothing is said.",
+            },
             "required": {"type": "boolean", "description": "A record without it is quarantined."},
             "optional": {"type": "boolean", "description": "A columnar source may lack it."},
             "about": text("What it means."),

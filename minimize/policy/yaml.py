@@ -171,7 +171,17 @@ def _root(text: str, faults: Faults) -> Node | None:
     if problem is not None:
         faults.add("P001", f"this is not valid YAML: {problem[0]}", line=problem[1])
         return None
+    for line in _tagged(text):
+        faults.add("P003", "tags are not allowed", line=line, hint="write the plain value")
     return Node({}, 1) if root is None else _Walk(faults, set()).node(root, 1)
+
+
+def _tagged(text: str) -> list[int]:
+    """The lines of a document that parses on which a tag is written out."""
+    if "!" not in text:
+        return []
+    events = YAML(typ="safe", pure=True).parse(text)
+    return list(dict.fromkeys(event.start_mark.line + 1 for event in events if getattr(event, "tag", None) is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +226,9 @@ class _Walk:
 
     def scalar(self, raw: ScalarNode, line: int) -> Scalar:
         tag = str(raw.tag).removeprefix("tag:yaml.org,2002:")
+        if tag in ("merge", "value"):
+            self.faults.add("P003", "`<<` and `=` are not allowed as values", line=line, hint="quote it")
         if tag not in _TAGS:
-            self.faults.add("P003", "tags are not allowed", line=line, hint="write the plain value")
             return None
         text = self.text(raw, line)
         try:

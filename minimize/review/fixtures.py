@@ -21,7 +21,16 @@ from minimize.policy.faults import did_you_mean
 FOLDER: Final = "tests"
 SETTINGS: Final = "settings.csv"
 REASONS: Final = (
-    *("malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large", "future_time"),
+    *(
+        "malformed",
+        "forbidden_field",
+        "wrong_type",
+        "bad_time",
+        "missing_field",
+        "too_large",
+        "too_long",
+        "future_time",
+    ),
     *("setting", "condition", "retention", "deduplicated"),
 )
 """Why a record does not leave."""

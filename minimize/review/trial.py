@@ -96,7 +96,7 @@ class Trial:
         )
         job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right)
         stages = way_through(job, partial(batches_of, source))
-        release = Release(plan, schema=job.records_schema) if RECORDS in plan.outputs else None
+        release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
         return cls(job, source, files, stages, release, kind)
 
     def tried(self) -> Iterator[Tried]:

@@ -21,11 +21,13 @@ class Release:
     """The way out of the pipeline for records.
 
     schema  the output's schema with its metadata; the plan's where none is given
+    secret  secret bytes that order what was in a map
     """
 
     plan: Plan
     name: str = "records"
     schema: pa.Schema | None = None
+    secret: bytes = field(default=b"", repr=False)
     flat: tuple[str, ...] = field(init=False, repr=False)
     """The keys of the columns in their order, where nothing is nested; else none."""
 
@@ -47,8 +49,9 @@ class Release:
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
         hollow = {Pointer.parse(star): mask for star, mask in batch.hollow.items()}
-        columns: pa.RecordBatch = scrub(assemble(batch.raw, released, self._withheld(batch), hollow, schema), schema)
-        return columns
+        columns = assemble(batch.raw, released, self._withheld(batch), hollow, schema, self.secret)
+        clean: pa.RecordBatch = scrub(columns, schema)
+        return clean
 
     def leaving(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
         """The same of released leaves alone, in the order of `flat`, where nothing is nested. Each is let go of once scrubbed."""

@@ -48,7 +48,7 @@ def _shown(pointer: Pointer, policy: PolicyView) -> str:
     """A path that nobody declared, with a star for each part that does not look like a name: names can be values."""
     declared = {each.parts[:length] for each in policy.fields for length in range(1, len(each.parts) + 1)}
     parts = [
-        part if part is STAR or pointer.parts[: place + 1] in declared or _NAME.fullmatch(part) else STAR
+        part if not isinstance(part, str) or pointer.parts[: place + 1] in declared or _NAME.fullmatch(part) else STAR
         for place, part in enumerate(pointer.parts)
     ]
     return str(Pointer(tuple(parts)))

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.pointer import STAR, Part, Pointer
+from minimize.pointer import KEYS, STAR, Part, Pointer
 
 NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 DAY: Final = 86_400 * 10**9
+_HOW: Final = b"minimize:technique"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +29,54 @@ class Found:
 def outline(schema: pa.Schema, whole: Collection[Pointer]) -> Iterator[tuple[Pointer, pa.DataType]]:
     """Every leaf of a schema. A path of `whole` is a leaf whatever it holds."""
     for field in schema:
-        yield from _outline((field.name,), field.type, whole)
+        yield from _outline((field.name,), field.type, whole, _keyed(field))
+
+
+def _keyed(field: pa.Field) -> frozenset[Pointer]:
+    """The maps of a column that were written as lists of {key, value}, by what its metadata says of their keys."""
+    said = {name.decode(): how for name, how in (field.metadata or {}).items() if name.startswith(_HOW)}
+    pointers = {
+        Pointer.parse(name.removeprefix(_HOW.decode())): how for name, how in said.items() if name != _HOW.decode()
+    }
+    return frozenset(Pointer(each.parts[:-1]) for each, how in pointers.items() if each.is_keys and how != b"keep")
 
 
 def _outline(
-    parts: tuple[Part, ...], type_: pa.DataType, whole: Collection[Pointer]
+    parts: tuple[Part, ...], type_: pa.DataType, whole: Collection[Pointer], keyed: Collection[Pointer]
 ) -> Iterator[tuple[Pointer, pa.DataType]]:
     pointer = Pointer(parts)
     if pointer in whole or not pa.types.is_nested(type_):
         yield pointer, type_
     elif pa.types.is_struct(type_):
         for child in type_:
-            yield from _outline((*parts, child.name), child.type, whole)
+            yield from _outline((*parts, child.name), child.type, whole, keyed)
+    elif pa.types.is_map(type_):
+        yield pointer.keys, type_.key_type
+        yield from _outline((*parts, STAR), type_.item_type, whole, keyed)
+    elif pointer in keyed:
+        yield pointer.keys, type_.value_type.field("key").type
+        yield from _outline((*parts, STAR), type_.value_type.field("value").type, whole, keyed)
     else:
-        inner = type_.item_type if pa.types.is_map(type_) else type_.value_type
-        yield from _outline((*parts, STAR), inner, whole)
+        yield from _outline((*parts, STAR), type_.value_type, whole, keyed)
 
 
 def at(batch: pa.RecordBatch, pointer: Pointer) -> Found:
     """The values of a leaf of this batch."""
-    values = batch.column(pointer.top)
+    values, keyed = batch.column(pointer.top), _keyed(batch.schema.field(pointer.top))
     rows = pa.array(np.arange(batch.num_rows, dtype=np.int64))
-    for part in pointer.parts[1:]:
-        if part is STAR:
-            lists = _as_list(values)
-            values, rows = pc.list_flatten(lists), rows.take(pc.list_parent_indices(lists))
-        else:
-            values = pc.struct_field(values, str(part))
+    for depth, part in enumerate(pointer.parts[1:], 1):
+        if isinstance(part, str):
+            values = pc.struct_field(values, part)
+            continue
+        is_map = pa.types.is_map(values.type)
+        lists = (
+            pa.ListArray.from_arrays(values.offsets, values.keys if part is KEYS else values.items)
+            if is_map
+            else values
+        )
+        values, rows = pc.list_flatten(lists), rows.take(pc.list_parent_indices(lists))
+        if not is_map and Pointer(pointer.parts[:depth]) in keyed:
+            values = pc.struct_field(values, "key" if part is KEYS else "value")
     return Found(_plain(values), rows)
 
 
@@ -102,10 +124,6 @@ def _spread(column: pa.Array) -> list[pa.Array]:
 
 def _joined(columns: list[list[Any]], type_: pa.DataType) -> list[Any]:
     return list(zip(*columns, strict=True)) if pa.types.is_struct(type_) else columns[0]
-
-
-def _as_list(values: pa.Array) -> pa.Array:
-    return pa.ListArray.from_arrays(values.offsets, values.items) if pa.types.is_map(values.type) else values
 
 
 def _plain(values: pa.Array) -> pa.Array:

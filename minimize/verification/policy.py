@@ -5,8 +5,8 @@ It is kept apart from the loader on purpose: a fault there must not hide from th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -153,6 +153,7 @@ def policy_view(content: bytes, purpose: str) -> PolicyView:
 
 
 def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
+    fields = _with_map_keys(fields)
     declared = {Pointer.parse(_text(key)): each for key, each in fields.items()}
     views = [
         _field(_text(key), each, _away(each, declared, purpose), _features(each, declared))
@@ -166,10 +167,31 @@ def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> Po
         time=_pointer(raw.get("time")),
         retention=_nanoseconds(raw.get("retention")),
         future=_nanoseconds(raw.get("future")) or _A_DAY,
-        fields={view.pointer: view for view in views},
+        fields={view.pointer: view for view in _without_values(views)},
         never=tuple(_text(each) for each in raw.get("never") or ()),
         features={str(name): long for name, each in (raw.get("features") or {}).items() if (long := _kept_for(each))},
     )
+
+
+def _with_map_keys(fields: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The fields, and the keys of each map of which the policy says something as a field of their own."""
+    both: dict[Any, Any] = {}
+    for key, each in fields.items():
+        both[key] = each
+        if each.get("keys") is not None:
+            inherited = {word: each[word] for word in ("role", "purposes") if word in each}
+            both[str(Pointer.parse(_text(key)).keys)] = {"type": "string", "do": each["keys"], **inherited}
+    return both
+
+
+def _without_values(views: Sequence[FieldView]) -> Iterator[FieldView]:
+    """Keys leave beside the values of their map: where none of these leaves, the keys do not either."""
+    for view in views:
+        if view.pointer.is_keys and view.chains:
+            star = view.pointer.stars[-1]
+            if not any(other.chains and other.pointer.within(star) for other in views):
+                view = replace(view, branches=(BranchView(None, None),))
+        yield view
 
 
 def chain_view(raw: Any) -> tuple[StepView, ...] | None:

@@ -24,7 +24,16 @@ _COLUMNS: Final = (
     ("code", pa.string()),
 )
 _CODES: Final = frozenset(
-    {"malformed", "wrong_type", "missing_field", "forbidden_field", "bad_time", "too_large", "future_time"}
+    {
+        "malformed",
+        "wrong_type",
+        "missing_field",
+        "forbidden_field",
+        "bad_time",
+        "too_large",
+        "too_long",
+        "future_time",
+    }
 )
 
 

@@ -47,7 +47,10 @@ class Seen:
 
 
 def _may_blank(view: FieldView) -> bool:
-    return any(step.word in _BLANKS or _has_open_ends(step) for chain in view.chains for step in chain)
+    """Whether a value that was let through may be missing. The key of a map goes with the values that a gate closes."""
+    return view.pointer.is_keys or any(
+        step.word in _BLANKS or _has_open_ends(step) for chain in view.chains for step in chain
+    )
 
 
 def _has_open_ends(step: StepView) -> bool:

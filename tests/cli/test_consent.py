@@ -36,6 +36,19 @@ def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
     assert len(command("consent", "show", "--history", "--json").json["consents"]) == 3
 
 
+def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: Command) -> None:
+    assert command("consent", "give", *WHOSE, "--from", "2026-01-01T00:00:00Z").code == 0
+    assert command("consent", "withdraw", *WHOSE, "--from", "2026-06-01T00:00:00Z").code == 0
+    again = command("consent", "give", *WHOSE, "--from", "2026-05-01T00:00:00Z")
+    assert "it has no effect from 2026-06-01T00:00:00Z on: the consent is withdrawn since then" in again.out
+    body = command("consent", "give", *WHOSE, "--from", "2026-05-01T00:00:00Z", "--json").json
+    assert body["overruled_by"]["valid_from"] == "2026-06-01T00:00:00Z"
+    assert "no consent: withdrawn" in command("consent", "show").out
+    later = command("consent", "give", *WHOSE, "--from", "2026-06-02T00:00:00Z")
+    assert "no effect" not in later.out
+    assert ": valid" in command("consent", "show").out
+
+
 def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
     assert command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z").code == 0
     said = command("consent", "why", *WHOSE)

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -128,3 +129,51 @@ def test_the_same_data_gives_the_same_policy(drafted: Path, tmp_path: Path) -> N
 )
 def test_names_that_may_be_values_are_told_apart(key: str, kind: str, expected: bool) -> None:
     assert looks_like_a_value(key, kind) is expected
+
+
+def drafted(folder: Path, records: Sequence[object]) -> str:
+    folder.mkdir(exist_ok=True)
+    (folder / "data.ndjson").write_text("".join(json.dumps(record) + "\n" for record in records))
+    init(folder / "data.ndjson", folder / "first")
+    return (folder / "first" / "policy.yaml").read_text()
+
+
+def test_a_name_is_written_if_ten_records_or_half_of_them_carry_it(tmp_path: Path) -> None:
+    many = [{"id": n} | ({"ten": 1} if n < 10 else {}) | ({"nine": 1} if n < 9 else {}) for n in range(100)]
+    text = drafted(tmp_path / "many", many)
+    assert "  ten:" in text
+    assert "nine" not in text
+    assert "that few records carry, left out here: 1" in text
+    few = [{"id": n} | ({"half": 1} if n < 3 else {}) | ({"third": 1} if n < 2 else {}) for n in range(6)]
+    text = drafted(tmp_path / "few", few)
+    assert "  half:" in text
+    assert "third" not in text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {f"f{n}": {"odd": "x"} for n in range(38)},
+        {f"f{n}": ["odd"] for n in range(38)},
+        {f"odd{n}": n for n in range(2000)},
+        {"inner": "odd", "f1": "odd"},
+        {"inner": {"odd@example.com": 1}},
+        {"inner": [{"a": 1}]},
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_one_odd_record_decides_nothing(tmp_path: Path, odd: object, first: bool) -> None:
+    records: list[object] = [{f"f{n}": n for n in range(38)} | {"inner": {"a": n, "b": "x"}} for n in range(30)]
+    text = drafted(tmp_path, [odd, *records] if first else [*records, odd])
+    assert "no value was found" not in text
+    assert "odd" not in text
+    assert all(f"  f{n}: {{type: integer" in text for n in range(38))
+    assert "  /inner/a: {type: integer" in text
+
+
+def test_an_object_whose_keys_differ_from_record_to_record_is_a_map_with_dropped_keys(tmp_path: Path) -> None:
+    text = drafted(tmp_path, [{"id": n, "by_user": {f"u{n}": {"n": n}}} for n in range(30)])
+    assert "  by_user: {type: map, do: drop, keys: drop}" in text
+    assert "  /by_user/*/n: {type: integer, do: drop}" in text
+    assert "u1" not in text
+    assert load_policy(tmp_path / "first" / "policy.yaml").fields["/by_user/~keys"].do == "drop"

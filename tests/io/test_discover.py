@@ -51,7 +51,13 @@ def test_an_object_whose_keys_may_be_values_is_a_map(tmp_path: Path) -> None:
     many = {f"k{number}": 1 for number in range(100)}
     line = json.dumps({"by_user": {f"{CANARY}@mail.example": 1}, "many": many, "few": {"a": 1}})
     (tmp_path / "a.jsonl").write_text(line)
-    assert discover(tmp_path / "a.jsonl") == [("by_user", "map"), ("many", "map"), ("/few/a", "integer")]
+    assert discover(tmp_path / "a.jsonl") == [
+        ("by_user", "map"),
+        ("/by_user/*", "integer"),
+        ("many", "map"),
+        ("/many/*", "integer"),
+        ("/few/a", "integer"),
+    ]
 
 
 def test_a_csv_file_is_told_by_its_header(tmp_path: Path) -> None:
@@ -78,6 +84,7 @@ def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
         ("/s/x", "double"),
         ("/l/*/y", "binary"),
         ("m", "map"),
+        ("/m/*", "integer"),
         ("d", "decimal(5,2)"),
         ("t", "time32[ms]"),
     ]

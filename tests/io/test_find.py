@@ -106,6 +106,27 @@ def test_the_parts_of_a_name_are_shown_as_the_caller_says(tree: Path) -> None:
     assert asked[-1] == ("x.parquet", "date=2026-11-24/tenant=a%2Fb/x.parquet")
 
 
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path, is_folder: bool) -> None:
+    outside, inside = tmp_path / "outside", tmp_path / "in"
+    for folder in (outside, inside):
+        folder.mkdir()
+        (folder / "a.ndjson").write_text("{}")
+    (inside / "CANARY.ndjson").symlink_to(outside if is_folder else outside / "a.ndjson")
+    with pytest.raises(SourceError, match="leaves the folder") as caught:
+        find("in", tmp_path)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_link_within_the_folder_is_followed_and_so_is_the_folder_if_it_is_one(tmp_path: Path) -> None:
+    inside = tmp_path / "real" / "in"
+    inside.mkdir(parents=True)
+    (inside / "a.ndjson").write_text("{}")
+    (inside / "b.ndjson").symlink_to("a.ndjson")
+    (tmp_path / "in").symlink_to(inside)
+    assert [path.name for path in find("in", tmp_path).files[None]] == ["a.ndjson", "b.ndjson"]
+
+
 def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_: Path) -> bool:
         raise PermissionError(13, "CANARY")

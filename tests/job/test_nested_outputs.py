@@ -16,7 +16,7 @@ from tests.project import BEFORE, DAY, Project, event
 FIELDS = {
     "/apps/*/name": {"type": "string", "do": "keep"},
     "/apps/*/rights/*": {"type": "string", "do": "keep"},
-    "/labels": {"type": "map", "do": "drop"},
+    "/labels": {"type": "map", "do": "drop", "keys": "keep"},
     "/labels/*": {"type": "string", "do": "keep"},
     "/hardware/cpu/cores": {"type": "integer", "do": {"clip": {"max": 8}}},
 }

@@ -107,6 +107,12 @@ PLACES: dict[str, tuple[str, Nest, Callable[[pa.DataType], pa.DataType], Nest]] 
         "/{0}/*",
         lambda value: {"k": value},
         lambda type_: pa.map_(pa.string(), type_),
+        lambda value: [value],
+    ),
+    "in a map with its keys": (
+        "/{0}/*",
+        lambda value: {"k": value},
+        lambda type_: pa.map_(pa.string(), type_),
         lambda value: [("k", value)],
     ),
 }
@@ -117,7 +123,8 @@ def _place(request: pytest.FixtureRequest, project: Project) -> Any:
     (project.folder / "models.csv").write_text(HIERARCHY)
     pointer = request.param[0]
     fields = {pointer.format(f"c{number}"): {"type": word, "do": do} for number, (word, _, do, _) in enumerate(CASES)}
-    maps = {f"/c{number}": {"type": "map"} for number in range(len(CASES))} if pointer == "/{0}/*" else {}
+    keys = {"keys": "keep"} if request.param is PLACES["in a map with its keys"] else {}
+    maps = {f"/c{number}": {"type": "map", **keys} for number in range(len(CASES))} if pointer == "/{0}/*" else {}
     is_map = isinstance(request.param[1](0), dict) and maps
     project.policy(fields | (maps if is_map else {}))
     project.pipeline(aggregates=None, settings=None)

@@ -203,8 +203,11 @@ NESTED = {
     "/apps/*/name": KEEP,
     "/apps/*/version": {"type": "string", "do": {"truncate_version": {"parts": 2}}},
     "/os/build": {"type": "string", "do": {"mask": {"keep_first": 1}}},
+    "/labels": {"type": "map", "do": "drop", "keys": "keep"},
     "/labels/*": {"type": "string", "do": {"map": {"values": {"a": "x"}}}},
 }
+LABELS = column(pa.map_(pa.string(), pa.string()), "map", "labels", "/labels/*")
+KEYS = column(pa.string(), "keep", "labels", "/labels/~keys")
 
 
 def _nested(writer: OutputWriter, *rows: dict[str, Any], fields: dict[str, Any] | None = None) -> list[str]:
@@ -217,7 +220,7 @@ def _nested(writer: OutputWriter, *rows: dict[str, Any], fields: dict[str, Any] 
         [
             pa.field("apps", APPS, metadata=told),
             column(pa.struct([("build", pa.string())]), "mask", "os", "/os/build"),
-            column(pa.map_(pa.string(), pa.string()), "map", "labels", "/labels/*"),
+            LABELS.with_metadata({**LABELS.metadata, **KEYS.metadata}),
         ]
     )
     writer.run(policy(fields or NESTED), {"records": pa.Table.from_pylist(list(rows), schema=schema)})
@@ -241,6 +244,43 @@ def test_nested_values_that_do_not_obey_are_found(writer: OutputWriter, part: di
 def test_a_nested_leaf_that_is_not_declared_is_found(writer: OutputWriter) -> None:
     fields = {key: each for key, each in NESTED.items() if key != "/os/build"}
     assert _nested(writer, _row(), fields=fields) == ["V020"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({}, "V020"), ({"/labels": {"type": "map", "do": "drop", "keys": "drop"}}, "V021")]
+)
+def test_keys_of_a_map_that_the_policy_does_not_keep_are_found(
+    writer: OutputWriter, fields: dict[str, Any], code: str
+) -> None:
+    others = {key: each for key, each in NESTED.items() if key != "/labels"}
+    assert _nested(writer, _row(), fields=others | fields) == [code]
+
+
+ENTRIES = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
+
+
+@pytest.mark.parametrize(("key", "codes"), [("example.com", []), ("ann@example.com", ["V030"])])
+def test_keys_of_a_map_obey_their_technique(writer: OutputWriter, key: str, codes: list[str]) -> None:
+    fields = {
+        "/labels": {"type": "map", "role": "identifier", "do": "drop", "keys": "email_domain"},
+        "/labels/*": KEEP,
+    }
+    values, keys = (
+        column(ENTRIES, word, "labels", place)
+        for word, place in (("keep", "/labels/*"), ("email_domain", "/labels/~keys"))
+    )
+    schema = pa.schema([values.with_metadata({**values.metadata, **keys.metadata})])
+    rows = [{"labels": [{"key": key, "value": "a"}, {"key": None, "value": "b"}]}]
+    writer.run(policy(fields), {"records": pa.Table.from_pylist(rows, schema=schema)})
+    assert writer.codes() == codes
+
+
+def test_a_kept_key_that_names_somebody_makes_records_identified(writer: OutputWriter) -> None:
+    fields = {"/labels": {"type": "map", "role": "identifier", "do": "drop", "keys": "keep"}, "/labels/*": KEEP}
+    values = column(pa.map_(pa.string(), pa.string()), "keep", "labels", "/labels/*")
+    schema = pa.schema([values.with_metadata({**values.metadata, **KEYS.metadata})])
+    writer.run(policy(fields), {"records": pa.Table.from_pylist([{"labels": [("k", "a")]}], schema=schema)})
+    assert writer.codes() == ["V025", "V025"]
 
 
 def test_a_condition_of_the_record_decides_about_nested_values(writer: OutputWriter) -> None:

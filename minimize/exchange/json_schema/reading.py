@@ -72,6 +72,14 @@ class _Walk:
             self.take(below, (*parts, STAR), sure=False, circle=(*circle, frozenset(place.core)))
         else:
             self.leaf(place, parts, sure=sure)
+            if "object" in place.types and len(parts) < DEEPEST:
+                self.values(place, (*parts, STAR), circle=(*circle, frozenset(place.core)))
+
+    def values(self, place: Place, parts: Parts, *, circle: tuple[frozenset[int], ...]) -> None:
+        """What stands in a map: the fields of objects; other values are the map's own."""
+        below = self.gatherer.place(place.values)
+        if below.types == {"object"} and below.below:
+            self.take(below, parts, sure=False, circle=circle)
 
     def leaf(self, place: Place, parts: Parts, *, sure: bool) -> None:
         """A field, where a policy has a word for its type."""

@@ -42,6 +42,7 @@ class Place:
     required: set[str] = field(default_factory=set)
     items: list[Any] = field(default_factory=list)
     is_map: bool = False
+    values: list[Any] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     patterns: set[str] = field(default_factory=set)
     about: str = ""
@@ -125,11 +126,13 @@ class Gatherer:
         for name, below in mapping(schema.get("properties")).items():
             place.below.setdefault(name, []).append(below)
         more = schema.get("additionalProperties")
-        place.is_map |= bool(mapping(schema.get("patternProperties"))) or isinstance(more, dict)
+        patterns = mapping(schema.get("patternProperties"))
+        place.is_map |= bool(patterns) or isinstance(more, dict)
+        place.values += [*patterns.values(), *([more] if isinstance(more, dict) else [])]
         items = schema.get("items")
         tuples = listed(schema.get(self.dialect.prefix))
         place.items += [*tuples, *([items] if isinstance(items, dict) else [])]
-        if tuples or isinstance(items, dict) or mapping(schema.get("properties")):
+        if tuples or isinstance(items, dict) or isinstance(more, dict) or patterns or mapping(schema.get("properties")):
             place.core.add(id(schema))
 
 

@@ -76,7 +76,8 @@ def _is_required(branch: Branch) -> bool:
 
 def _of(branch: Branch) -> Schema:
     if branch.field is not None:
-        return _leaf(branch.field)
+        values = {} if branch.items is None else {"additionalProperties": _of(branch.items)}
+        return _leaf(branch.field) | (values if branch.field.type == "map" else {})
     body = _object(branch) if branch.items is None else {"type": "array", "items": _of(branch.items)}
     return body if _is_required(branch) else {**body, "type": [body["type"], "null"]}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.governance.consent.acting import Wish, act, expire
+from minimize.governance.consent.acting import Wish, act, expire, overruled_by
 from minimize.governance.consent.answer import Answer
 from minimize.governance.consent.deciding import Consents, Seen, load_consents
 from minimize.governance.consent.showing import Shown, Why, shown, why
@@ -19,6 +19,7 @@ __all__ = [
     "act",
     "expire",
     "load_consents",
+    "overruled_by",
     "shown",
     "terms_of",
     "why",

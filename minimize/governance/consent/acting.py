@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from minimize.canonical import canonical_text
 from minimize.errors import PolicyError
-from minimize.governance.consent.states import VALID
+from minimize.governance.consent.states import ENDING, VALID
 from minimize.governance.consent.terms import Terms, terms_from, terms_of
 from minimize.governance.recipients import find_recipients, load_recipients
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
@@ -111,6 +111,18 @@ def _check(verb: Verb, wish: Wish, now: datetime) -> None:
         raise PolicyError("only what is given can expire", hint="leave the expiry out")
     if wish.expires_at is not None and wish.expires_at <= (wish.valid_from or now):
         raise PolicyError("it would expire before it begins", hint="name a later time")
+
+
+def overruled_by(given: Act, house: House) -> Act | None:
+    """The refusal, withdrawal or expiry that is valid from a later time than a consent that was just given; None for none."""
+    from minimize.ledger.consents import recorded
+
+    if given.state not in VALID:
+        return None
+    with house.opened() as ledger:
+        acts = recorded(ledger, tenant=given.tenant_id, recipient=given.recipient, function=given.function)
+    later = [each for each in acts if each.state in ENDING and given.valid_from < each.valid_from]
+    return max(later, key=lambda each: each.valid_from, default=None)
 
 
 def _act(verb: Verb, wish: Wish, terms: Terms, before: Sequence[Act], actor: Actor, now: datetime) -> Act:

@@ -121,7 +121,9 @@ class Unchanged:
         after_events: bool = False,
     ) -> None:
         self._job, self._source, self._shown = job, source, veil(job, keys)
-        self._inputs = {None if day is None else day.isoformat(): each for day, each in last_inputs(chain, self._shown).items()}
+        self._inputs = {
+            None if day is None else day.isoformat(): each for day, each in last_inputs(chain, self._shown).items()
+        }
         self._receipts, self._after_events = by_date(chain), after_events
         self._known: dict[str | None, bool] = {}
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
@@ -39,6 +40,10 @@ class Writer(Protocol):
     def close(self) -> Any:
         """Finishes the file."""
         ...
+
+
+_FORMULA: Final = r"\A[=+\-@\t\r]"
+_NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
 
 
 class Aside:
@@ -123,7 +128,10 @@ class Json:
 
 
 class Csv:
-    """CSV (RFC 4180) with a header; nested columns have no place in it."""
+    """CSV (RFC 4180) with a header; nested columns have no place in it.
+
+    An apostrophe goes before a text that a spreadsheet would run as a formula (CWE-1236).
+    """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._file = HashingFile(path)
@@ -131,12 +139,28 @@ class Csv:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Takes the next batch."""
-        self._writer.write_batch(batch)
+        columns = [_inert(column) if _holds_text(column.type) else column for column in batch.columns]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
 
     def close(self) -> None:
         """Brings the file to the disk."""
         self._writer.close()
         self._file.close()
+
+
+def _holds_text(type_: pa.DataType) -> bool:
+    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _inert(texts: pa.Array) -> pa.Array:
+    """The texts with an apostrophe before those that begin as a formula does and are no numbers."""
+    if pa.types.is_dictionary(texts.type):
+        return pa.DictionaryArray.from_arrays(texts.indices, _inert(texts.dictionary))
+    formula = pc.and_not(pc.match_substring_regex(texts, _FORMULA), pc.match_substring_regex(texts, _NUMBER))
+    return pc.if_else(
+        formula, pc.binary_join_element_wise(pa.scalar("'", texts.type), texts, pa.scalar("", texts.type)), texts
+    )
 
 
 def format_of(path: Path) -> str:

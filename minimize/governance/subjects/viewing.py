@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minimize.errors import LedgerError
 from minimize.governance.subjects.asked import Subject
@@ -14,6 +14,7 @@ from minimize.governance.subjects.finding import Blind, Held, Search
 from minimize.governance.subjects.linked import linked_to
 from minimize.governance.subjects.meant import check_fields, unseen
 from minimize.governance.subjects.outputs import Output, Unreached, outputs
+from minimize.governance.subjects.requests import SHORT, begun
 from minimize.governance.subjects.shared import Shared, acts, shared
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger
@@ -21,6 +22,9 @@ from minimize.ledger.tenants import tenants_named
 from minimize.receipt import time_text
 from minimize.stores import Anywhere
 from minimize.switching import House
+
+if TYPE_CHECKING:
+    from minimize.ledger.requests import Request
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,6 +37,7 @@ class View:
     unreached  outputs that cannot be looked at from here
     groups     row groups of the files that were looked at; `read` those that had to be
     is_unseen  whether neither the ledger nor an output names the tenant
+    erasures   requests to delete the subject that are open or failed: the records that are held are still to go
     """
 
     subject: Subject
@@ -44,6 +49,7 @@ class View:
     groups: int = 0
     read: int = 0
     is_unseen: bool = False
+    erasures: tuple[Request, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -66,6 +72,7 @@ class View:
             "tenant_is_unseen": self.is_unseen,
             "held": of,
             "shared": [each.as_json() for each in self.shared],
+            **({"to_be_deleted": self._to_be_deleted()} if self.erasures else {}),
             "not_searched": [
                 {"output": str(each.output.folder), "file": each.file.path, "why": each.why} for each in self.blind
             ],
@@ -73,6 +80,12 @@ class View:
                 {"output": each.folder, "pipeline": each.pipeline, "why": each.why} for each in self.unreached
             ],
         }
+
+    def _to_be_deleted(self) -> list[dict[str, Any]]:
+        return [
+            {"request": each.id[:SHORT], "asked_at": time_text(each.asked_at), "state": each.state, "rows": self.rows}
+            for each in self.erasures
+        ]
 
 
 def view(
@@ -162,7 +175,16 @@ class _Looking:
             sum(each.groups for each in looks),
             sum(each.read for each in looks),
             not held and self._is_unseen(subject),
+            self._erasures(subject, held),
         )
+
+    def _erasures(self, subject: Subject, held: Sequence[Held]) -> tuple[Request, ...]:
+        """The requests to delete him that are not done."""
+        if self.ledger is None or subject.is_form:
+            return ()
+        tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, held))
+        whose = [replace(subject, tenant=tenant) for tenant in tenants]
+        return tuple(begun(self.ledger, self.keys, "delete", whose).values())
 
     def _tenants(self, subject: Subject, held: Sequence[Held]) -> frozenset[str]:
         """The tenants whose disclosures may name him."""

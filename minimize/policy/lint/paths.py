@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minimize.errors import Finding, PolicyError
-from minimize.pointer import STAR, Part, Pointer
+from minimize.pointer import Part, Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.lint.subject import Subject
 from minimize.policy.load import load_policy
@@ -22,7 +22,7 @@ def against_source(subject: Subject) -> Iterator[Finding]:
     columns = {part for column in subject.columns for part in _prefixes(column)}
     folded = {_folded(column): column for column in sorted(columns, key=str)}
     for field in subject.fields:
-        if field.from_ or field.pointer in columns:
+        if field.from_ or field.pointer.is_keys or field.pointer in columns:
             continue
         meant = folded.get(_folded(field.pointer))
         if meant is not None:
@@ -76,7 +76,7 @@ def _folded(pointer: Pointer) -> tuple[str, ...]:
 
 
 def _plain(part: Part) -> str:
-    return "*" if part is STAR else re.sub(r"[\s_.-]+", "", str(part)).casefold()
+    return re.sub(r"[\s_.-]+", "", part).casefold() if isinstance(part, str) else part.value
 
 
 def _shown(pointer: Pointer) -> str:

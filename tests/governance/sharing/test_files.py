@@ -79,6 +79,19 @@ def test_csv_can_be_read_again(tmp_path: Path) -> None:
     assert pv.read_csv(file.publish()).column("day").to_pylist() == [date(2026, 11, 25), None, None]
 
 
+@pytest.mark.parametrize("encoded", [False, True])
+def test_csv_runs_no_formula(tmp_path: Path, encoded: bool) -> None:
+    texts = ["=1+1", "+cmd", "-a", "@x", "\tx", "-5", "+33612345678", "-1.5e3", "a=1", "", None, "'=1"]
+    column = pa.array(texts).dictionary_encode() if encoded else pa.array(texts)
+    file = written(tmp_path / "p.csv", pa.table({"text": column, "n": pa.array([-1] * len(texts))}))
+    file.finish()
+    found = pv.read_csv(file.publish(), convert_options=pv.ConvertOptions(column_types={"text": pa.string()}))
+    assert found.column("text").to_pylist()[:10] == [
+        *("'=1+1", "'+cmd", "'-a", "'@x", "'\tx", "-5", "+33612345678", "-1.5e3", "a=1", "")
+    ]
+    assert found.column("n").to_pylist() == [-1] * len(texts)
+
+
 def test_csv_has_no_place_for_what_is_nested(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is nested"):
         Aside(tmp_path / "p.csv", pa.schema([("list", pa.list_(pa.string()))]))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.cli.people import held
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
 from minimize.governance.subjects import Deletion, Subject, delete, statuses, view
 from minimize.governance.subjects import deleting as room
@@ -184,9 +185,15 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
         deleted(filled, D3)
     with open_ledger(find_ledger(filled.folder / "house.db")) as book:
         assert [each.last.state for each in statuses(book)] == ["failed"]
+    (partly,) = view([D3], places(filled), NOW)
+    assert partly.rows == 2 * count(RECORDS, D3)
+    (named,) = partly.as_json()["to_be_deleted"]
+    assert (named["state"], named["rows"]) == ("failed", partly.rows)
+    assert f"is failed: {partly.rows} records still to go" in held(partly, 0)
     done = deleted(filled, D3)
     assert done.rows == 2 * count(RECORDS, D3)
-    assert view([D3], places(filled), NOW)[0].rows == 0
+    (left,) = view([D3], places(filled), NOW)
+    assert (left.rows, "to_be_deleted" in left.as_json()) == (0, False)
 
 
 def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
