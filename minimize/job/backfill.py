@@ -18,12 +18,12 @@ from minimize.io.history import RUNS
 from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
 from minimize.job.given import as_pipeline, found_files, resolve, veil
-from minimize.job.job import engine_named, perform, quiet
+from minimize.job.job import Instead, engine_named, perform, quiet
 from minimize.job.observers import told_if_refused
 from minimize.job.pending import READING, arrivals
 from minimize.job.told import How
 from minimize.job.watched import Progress
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import find_keyring
 from minimize.observability.places import places
 from minimize.policy.backfill import Backfill, load_backfill
 from minimize.policy.faults import Faults
@@ -32,7 +32,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import house_purposes
 from minimize.policy.unapproved import check_approval
 from minimize.receipt import Receipt
-from minimize.stores import Anywhere, Place, Remote
+from minimize.stores import Place, Remote
 
 State = Literal["done", "due", "no input"]
 
@@ -54,19 +54,6 @@ class Backfilled:
             "dates": {day.isoformat(): state for day, state in self.dates.items()},
             "receipts": [receipt.as_json() for receipt in self.receipts],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Instead:
-    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics."""
-
-    input: str | PathLike[str] | None = None
-    settings: Any = None
-    output: Anywhere | None = None
-    keys: Keyring | str | PathLike[str] | None = None
-    ledger: str | PathLike[str] | None = None
-    lineage: str | PathLike[str] | None = None
-    metrics: str | PathLike[str] | None = None
 
 
 def backfill(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
-from minimize.errors import ConfigurationError, quietly, without_values
+from minimize.errors import ConfigurationError, MinimizeError, quietly, without_values
 from minimize.io.publish import Output, Staging, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
@@ -20,9 +20,10 @@ from minimize.job.erasing import check_still
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
 from minimize.job.leaving import leaving
-from minimize.job.limits import check_at, check_quarantine, check_whose, too_much
+from minimize.job.limits import check_quarantine, check_whose, too_early
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
+from minimize.job.pending import Skipped, error_of
 from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
 from minimize.keys import Keyring
@@ -37,6 +38,32 @@ if TYPE_CHECKING:
     from minimize.ledger.booking import Booking
 
 log = logging.getLogger("minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics."""
+
+    input: str | PathLike[str] | None = None
+    settings: Any = None
+    output: Anywhere | None = None
+    keys: Keyring | str | PathLike[str] | None = None
+    ledger: str | PathLike[str] | None = None
+    lineage: str | PathLike[str] | None = None
+    metrics: str | PathLike[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did: its receipt, and the dates that it left alone."""
+
+    receipt: Receipt
+    skipped: tuple[Skipped, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The receipt, and under `failures` the dates that were left alone, if there are any."""
+        failures = [each.as_json() for each in self.skipped]
+        return self.receipt.as_json() | ({"failures": failures} if failures else {})
 
 
 @without_values
@@ -65,28 +92,69 @@ def run(
     run (aware; now); what stands in for the pipeline's source, settings, output folder, keyring and ledger;
     `progress` is told how many files were read, of how many; a file for lineage events, and a file or folder for metrics (`off`
     for none).
-    Gives the signed receipt. Where there is no input for the date, nothing is published, and the receipt has sequence 0.
-    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read,
-    SourceError for damaged input, and StoppedError (4) above `quarantine.stop_above`; then nothing is published either.
+    Gives the signed receipt. Its `skipped` names the dates that were left alone, for example because a file cannot be read; the
+    log says why. If there is no input for the date, or all pending dates were left alone, nothing is published, and the receipt
+    has sequence 0.
+    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read. If no
+    date is left: SourceError for files that cannot be read, RefusedError, and StoppedError (4) above `quarantine.stop_above`.
     """
-    job, wanted = as_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
-    target = job.target(output)
-    where = places(job.folder, target, job.pipeline, lineage, metrics)
-    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=ledger)
+    instead = Instead(input, settings, output, keys, ledger, lineage, metrics)
+    wanted = Wanted.of(date, since, until, pending=pending)
+    return run_dates(pipeline, wanted, instead, at=at, engine=engine, progress=progress).receipt
+
+
+def run_dates(
+    pipeline: Pipeline | str | PathLike[str],
+    wanted: Wanted,
+    instead: Instead,
+    *,
+    at: datetime | str | None = None,
+    engine: str = "local",
+    progress: Progress | None = None,
+) -> RunResult:
+    """Runs the dates that are wanted. Raises what `run` raises."""
+    job = as_pipeline(pipeline)
+    target = job.target(instead.output)
+    where = places(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
+    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=instead.ledger)
     with told_if_refused(job, target, how):
         given = resolve(
-            job, wanted=wanted, at=at, input=input, settings=settings, output=output, keys=keys, ledger=ledger
+            job,
+            wanted=wanted,
+            at=at,
+            input=instead.input,
+            settings=instead.settings,
+            output=instead.output,
+            keys=instead.keys,
+            ledger=instead.ledger,
         )
     if not given.nothing:
         check_approval(given.pipeline.policy, given.pipeline.folder)
-    return perform(given, how)
+    return performed(given, how)
 
 
 def perform(given: Given, how: How) -> Receipt:
     """Does what was resolved. Gives and raises what `run` does."""
+    return performed(given, how).receipt
+
+
+def performed(given: Given, how: How) -> RunResult:
+    """Does what was resolved, and says which dates were left alone. Raises what `run` raises."""
     if given.nothing:
-        return nothing_done(given, how)
-    return quietly(lambda: _performed(given, how))
+        return RunResult(nothing_done(given, how), given.skipped)
+    all_: list[Skipped] = []
+    try:
+        return quietly(lambda: _performed(given, how, all_))
+    except MinimizeError:
+        if not given.pending or not _may_wait(all_):
+            raise
+    return RunResult(nothing_done(replace(given, sources={}, skipped=tuple(all_)), how), tuple(all_))
+
+
+def _may_wait(skipped: Sequence[Skipped]) -> bool:
+    """Whether a pending run that leaves all of its dates alone is no error, but exits with 1."""
+    codes = {each.exit_code_of(True) for each in skipped}
+    return codes == {1} and not all(each.reason == "stopped" for each in skipped)
 
 
 def engine_named(name: str) -> str:
@@ -96,35 +164,47 @@ def engine_named(name: str) -> str:
     return name
 
 
-def _performed(given: Given, how: How) -> Receipt:
+def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
     with (
         booked(given, how) as booking,
         open_output(given.output, source=given.fence, lease=booking.head) as folder,
     ):
         catch_up(booking, folder.receipts())
         check_whose(given, folder)
-        check_at(given, folder)
+        given = _remaining(given, too_early(given, folder.receipts()), all_)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:
-            receipt = quietly(lambda: _published(given, folder, how, booking))
+            done = quietly(lambda: _published(given, folder, how, booking, all_))
         tell_made(booking, given.keys, how.started)
-        observer.published(receipt)
-        return receipt
+        observer.published(done.receipt)
+        return done
 
 
-def _published(given: Given, folder: Output, how: How, booking: Booking) -> Receipt:
-    """Publishes all dates, or none; of pending ones those of which not too much is in quarantine."""
+def _remaining(given: Given, skipped: Sequence[Skipped], all_: list[Skipped]) -> Given:
+    """The run without some dates. If no other is left, adds all that are skipped to `all_`, and raises their error."""
+    rest = given.without(skipped)
+    if not rest.sources:
+        all_.extend(rest.skipped)
+        raise error_of(all_)
+    return rest
+
+
+def _published(given: Given, folder: Output, how: How, booking: Booking, all_: list[Skipped]) -> RunResult:
+    """Publishes all dates but those that are left alone, which are known once all were read; the others are then moved anew."""
     late = Late.of(given, folder.receipts())
     with folder.begin(booking.run_id) as staging:
-        outcomes, files = moved(given, staging, ENGINES[how.engine], late, how.progress)
-        bad = check_quarantine(given.pipeline, outcomes)
-        if not bad:
+        done = moved(given, staging, ENGINES[how.engine], late, how.progress)
+        stopped = check_quarantine(given.pipeline, done.outcomes)
+        skipped = done.unreadable
+        if stopped:
+            skipped = [*skipped, *stopped]
+        if not skipped:
             attachments = beside(given.pipeline, given.plan, how.backfill)
             attachments |= leaving(folder.folder, folder.receipts(), staging.standing(), given.keys)
-            receipt = receipt_of(given, staging, outcomes, late, files, attachments, how)
-            return _signed(receipt, given, staging, attachments, booking)
-    if given.pending and len(bad) < len(outcomes):
-        return _published(given.without(bad), folder, how, booking)
-    raise too_much(given.pipeline, bad)
+            receipt = receipt_of(given, staging, done.outcomes, late, done.files, attachments, how)
+            return RunResult(_signed(receipt, given, staging, attachments, booking), given.skipped)
+    if stopped and not given.pending:
+        raise error_of(skipped)
+    return _published(_remaining(given, skipped, all_), folder, how, booking, all_)
 
 
 def _signed(

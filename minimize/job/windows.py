@@ -110,6 +110,9 @@ class Closing:
         """What is wrong with a batch that is not run now: its files are not those of its receipt."""
         if when in self.given.sources:
             return ""
+        reason = next((each.reason for each in self.given.skipped if each.day == when), None)
+        if reason is not None:
+            return f"{when}: {reason}"
         before = self.before.get(when)
         state = "same" if before is None else self._arrival(when, before).state
         return "" if state == "same" else f"{when}: {state}"

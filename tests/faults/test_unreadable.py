@@ -74,7 +74,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(house: Project, before: set[str
 def test_a_folder_in_the_place_of_an_input_holds_none(house: Project, before: set[str]) -> None:
     (house.folder / INPUT).unlink()
     (house.folder / INPUT).mkdir()
-    assert runs(house).code == 0
+    assert runs(house).code == 1
     assert house.files() == before
 
 

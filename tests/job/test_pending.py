@@ -94,7 +94,7 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog:
 def test_a_date_whose_files_are_all_gone_stands_as_it_is(nights: Project) -> None:
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     receipt = nights.run(pending=True, at=LATER)
-    assert (receipt.sequence, receipt.skipped) == (0, None)
+    assert (receipt.sequence, receipt.skipped) == (0, {BEFORE: "gone"})
     assert len(nights.rows()) == 40
 
 

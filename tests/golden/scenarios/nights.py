@@ -69,6 +69,24 @@ def steps(session: Session) -> None:
     first = session.run(f"runs --output {OUTPUT} --json").get("runs", 0, "run_id")
     session.run(f"runs show --output {OUTPUT} --json", first)
     session.run(f"verify {OUTPUT} --json")
+    _broken_nights(session, run)
+
+
+def _broken_nights(session: Session, run: str) -> None:
+    """Dates without files, with a truncated file, and whose files are gone."""
+    for day in ("2026-11-26", "2026-11-27"):
+        session.write(f"data/{day}/a.ndjson.gz", [checkin(number, day) for number in range(20)])
+    whole = (session.folder / "data/2026-11-27/a.ndjson.gz").read_bytes()
+    session.write("data/2026-11-27/a.ndjson.gz", whole[:-60])
+    session.run(f"{run} --date 2026-11-27")
+    session.run(f"{run} --pending")
+    session.run(f"{run} --from 2026-11-26")
+    session.run(f"{run} --date 2026-11-28")
+    session.write("data/2026-11-27/a.ndjson.gz", whole)
+    (session.folder / "data/2026-11-26/a.ndjson.gz").unlink()
+    session.run(f"{run} --pending")
+    session.run(f"{run} --pending --input gone/{{date}}")
+    session.run(f"verify {OUTPUT} --json")
 
 
 def _with_fields(**changes: Any) -> dict[str, Any]:
