@@ -34,6 +34,7 @@ SKIPPED: Final = 99
 @options.told
 @options.keys
 @options.only_ledger
+@options.allow_shrink
 @click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
 @options.as_json
 def command(
@@ -51,6 +52,7 @@ def command(
     metrics: str | None,
     keys: str | None,
     ledger: str | None,
+    allow_shrink: bool,
     skips: bool,
     as_json: bool,
 ) -> int:
@@ -68,7 +70,7 @@ def command(
     job, wanted = load_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
     instead = Instead(input_, settings, output, keys, ledger, lineage, metrics)
     with progress() as advanced:
-        done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced)
+        done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
     receipt = done.receipt
     if as_json:
         click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))

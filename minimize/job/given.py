@@ -24,7 +24,7 @@ from minimize.job.dates import Day, Wanted, check_time
 from minimize.job.encrypting import check_masters
 from minimize.job.erasing import People, load_people
 from minimize.job.origin import origin_of
-from minimize.job.pending import PENDING, Arrival, Skipped, arrivals, error_of, last_inputs, losses
+from minimize.job.pending import PENDING, Arrival, Skipped, arrivals, error_of, losses, reads
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
@@ -224,7 +224,7 @@ def without_source(job: Pipeline, instead: str | PathLike[str] | None, chain: Se
     """That the folder of the source is gone, from which this output was made before."""
     path, base = (job.source.path, job.folder) if instead is None else (str(instead), Path.cwd())
     root = split(path, base)[0]
-    if isinstance(root, Remote) or root.exists() or not last_inputs(chain):
+    if isinstance(root, Remote) or root.exists() or not any(map(reads, chain)):
         return []
     hint = "is it mounted? bring it back, and run again"
     return [Skipped(None, "no_source", "E100", f"the folder of the source is gone: {path}", hint)]

@@ -10,11 +10,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
+from minimize.engines.base import Outcome
 from minimize.errors import ConfigurationError, MinimizeError, quietly, without_values
 from minimize.io.publish import Output, Staging, open_output
 from minimize.job.beside import beside
 from minimize.job.booking import booked, catch_up, told
-from minimize.job.dates import Wanted
+from minimize.job.dates import Day, Wanted
 from minimize.job.encrypting import tell_made
 from minimize.job.erasing import check_still
 from minimize.job.given import Given, as_pipeline, resolve
@@ -23,7 +24,8 @@ from minimize.job.leaving import leaving
 from minimize.job.limits import check_quarantine, check_whose, too_early
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
-from minimize.job.pending import Skipped, error_of
+from minimize.job.pending import READING, Skipped, error_of
+from minimize.job.shrinking import check_shrinking, clock_beside
 from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
 from minimize.keys import Keyring
@@ -84,6 +86,7 @@ def run(
     progress: Progress | None = None,
     lineage: str | PathLike[str] | None = None,
     metrics: str | PathLike[str] | None = None,
+    allow_shrink: bool = False,
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
@@ -91,16 +94,18 @@ def run(
     where none is given), of these only the `pending` ones: those whose inputs changed since their last receipt; the time of the
     run (aware; now); what stands in for the pipeline's source, settings, output folder, keyring and ledger;
     `progress` is told how many files were read, of how many; a file for lineage events, and a file or folder for metrics (`off`
-    for none).
+    for none); and whether the shrink guard is off, which leaves a date alone that has far fewer rows than at its last receipt.
     Gives the signed receipt. Its `skipped` names the dates that were left alone, for example because a file cannot be read; the
     log says why. If there is no input for the date, or all pending dates were left alone, nothing is published, and the receipt
     has sequence 0.
     Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read. If no
-    date is left: SourceError for files that cannot be read, RefusedError, and StoppedError (4) above `quarantine.stop_above`.
+    date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
+    above `quarantine.stop_above`.
     """
     instead = Instead(input, settings, output, keys, ledger, lineage, metrics)
     wanted = Wanted.of(date, since, until, pending=pending)
-    return run_dates(pipeline, wanted, instead, at=at, engine=engine, progress=progress).receipt
+    options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
+    return run_dates(pipeline, wanted, instead, **options).receipt
 
 
 def run_dates(
@@ -111,12 +116,15 @@ def run_dates(
     at: datetime | str | None = None,
     engine: str = "local",
     progress: Progress | None = None,
+    allow_shrink: bool = False,
 ) -> RunResult:
     """Runs the dates that are wanted. Raises what `run` raises."""
     job = as_pipeline(pipeline)
     target = job.target(instead.output)
     where = places(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
-    how = How("run", engine_named(engine), datetime.now(UTC), progress or quiet, where, ledger=instead.ledger)
+    how = How(
+        "run", engine_named(engine), datetime.now(UTC), progress or quiet, where, None, instead.ledger, allow_shrink
+    )
     with told_if_refused(job, target, how):
         given = resolve(
             job,
@@ -140,15 +148,28 @@ def perform(given: Given, how: How) -> Receipt:
 
 def performed(given: Given, how: How) -> RunResult:
     """Does what was resolved, and says which dates were left alone. Raises what `run` raises."""
+    done, skipped = attempted(given, how)
+    if done is not None:
+        return done
+    if not given.pending or not _may_wait(skipped):
+        raise error_of(skipped)
+    return RunResult(nothing_done(replace(given, sources={}, skipped=skipped), how), skipped)
+
+
+def attempted(given: Given, how: How) -> tuple[RunResult | None, tuple[Skipped, ...]]:
+    """Does what was resolved. Gives no result if no date was left, but the dates and why.
+
+    Raises what is wrong with more than single dates.
+    """
     if given.nothing:
-        return RunResult(nothing_done(given, how), given.skipped)
+        return RunResult(nothing_done(given, how), given.skipped), ()
     all_: list[Skipped] = []
     try:
-        return quietly(lambda: _performed(given, how, all_))
+        return quietly(lambda: _performed(given, how, all_)), ()
     except MinimizeError:
-        if not given.pending or not _may_wait(all_):
+        if not all_:
             raise
-    return RunResult(nothing_done(replace(given, sources={}, skipped=tuple(all_)), how), tuple(all_))
+    return None, tuple(all_)
 
 
 def _may_wait(skipped: Sequence[Skipped]) -> bool:
@@ -194,17 +215,27 @@ def _published(given: Given, folder: Output, how: How, booking: Booking, all_: l
     with folder.begin(booking.run_id) as staging:
         done = moved(given, staging, ENGINES[how.engine], late, how.progress)
         stopped = check_quarantine(given.pipeline, done.outcomes)
-        skipped = done.unreadable
-        if stopped:
-            skipped = [*skipped, *stopped]
+        rest = {when: each for when, each in done.outcomes.items() if when not in {bad.day for bad in stopped}}
+        skipped = [*done.unreadable, *stopped, *_shrunk(given, rest, staging, how, booking)]
         if not skipped:
             attachments = beside(given.pipeline, given.plan, how.backfill)
             attachments |= leaving(folder.folder, folder.receipts(), staging.standing(), given.keys)
             receipt = receipt_of(given, staging, done.outcomes, late, done.files, attachments, how)
             return RunResult(_signed(receipt, given, staging, attachments, booking), given.skipped)
     if stopped and not given.pending:
+        all_.extend(skipped)
         raise error_of(skipped)
     return _published(_remaining(given, skipped, all_), folder, how, booking, all_)
+
+
+def _shrunk(
+    given: Given, outcomes: Mapping[Day, Outcome], staging: Staging, how: How, booking: Booking
+) -> list[Skipped]:
+    """The dates that the shrink guard does not let pass. It is for runs and replays."""
+    if how.allow_shrink or how.kind not in READING:
+        return []
+    clock = clock_beside(booking.ledger, staging, how.started)
+    return check_shrinking(given, outcomes, staging.output.receipts(), clock)
 
 
 def _signed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from minimize.counts import counted
 from minimize.engines.base import Outcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.io.publish import Output
@@ -13,6 +14,7 @@ from minimize.job.given import Given, text_of
 from minimize.job.pending import Skipped, worst
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
+from minimize.receipt.void import counting
 
 _DRIFT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
 
@@ -30,7 +32,7 @@ def unfinished(receipt: Receipt) -> str:
     """What to say where something that was asked for could not be done; nothing otherwise."""
     parts = []
     if receipt.skipped:
-        parts.append(f"{len(receipt.skipped)} of the pending dates were left alone")
+        parts.append(f"{counted(len(receipt.skipped), 'date')} left alone")
     for name, output in receipt.outputs.items():
         if output.unpublished:
             parts.append(f"{name}: {len(output.unpublished)} event days were not published")
@@ -55,10 +57,13 @@ def check_whose(given: Given, folder: Output) -> None:
 
 def too_early(given: Given, chain: Sequence[Receipt]) -> list[Skipped]:
     """The dates that have a receipt as of a later time: a run as of an earlier one would undo what was gated since."""
-    hint = "give a later --at, or write to another folder"
+    hint = "give a later --at, or write to another folder; `minimize runs void RUN` takes back a run by a wrong clock"
     if not given.at_given:
-        hint = "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at"
-    later = [receipt for receipt in chain if receipt.at > given.at]
+        hint = (
+            "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at; "
+            "`minimize runs void RUN` takes back a run by a clock that was ahead"
+        )
+    later = [receipt for receipt in counting(chain) if receipt.at > given.at]
     found = []
     for when in given.sources:
         of = [each for each in later if when is None or not each.dates or text_of(when) in each.dates]

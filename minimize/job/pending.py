@@ -23,7 +23,9 @@ READING: Final = frozenset({"run", "replay"})
 """The kinds of receipt that read a batch from its source."""
 
 
-Reason = Literal["shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later"]
+Reason = Literal[
+    "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time"
+]
 _CODES: Final[Mapping[Reason, str]] = {
     "shrunk": "W014",
     "gone": "W014",
@@ -32,6 +34,8 @@ _CODES: Final[Mapping[Reason, str]] = {
     "unreadable": "W040",
     "stopped": "W024",
     "later": "W042",
+    "fewer_rows": "W041",
+    "implausible_time": "W041",
 }
 """The code of the log by reason."""
 _ERRORS: Final = {each.exit_code: each for each in (CheckFailed, SourceError, RefusedError, StoppedError)}
@@ -145,7 +149,8 @@ class Arrival:
 def arrivals(found: Found, chain: Iterable[Receipt], shown: Shown | None) -> dict[Day, Arrival]:
     """Per batch date of the source and of the receipts what arrived. Reads the files for their digests."""
     before = last_inputs(chain)
-    days = [when for when in {*found.files, *before} if found.files.get(when) or before.get(when)]
+    read = {when for receipt in chain if reads(receipt) for when, files in _by_date(receipt) if files}
+    days = [when for when in {*found.files, *read} if found.files.get(when) or when in read]
     return {when: _arrival(found, when, before.get(when), shown) for when in days}
 
 
@@ -187,7 +192,7 @@ def _dates_with_rows(chain: Sequence[Receipt]) -> set[Day]:
 def arrival(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival:
     """One batch: the files that are there, and those of its last receipt (None where it never ran), by name."""
     if before is None:
-        return Arrival("new")
+        return Arrival("new" if now else "gone")
     lost = len(before.keys() - now.keys())
     if now == before:
         return Arrival("same")
@@ -195,12 +200,30 @@ def arrival(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival
 
 
 def last_inputs(chain: Iterable[Receipt]) -> dict[Day, Mapping[str, str]]:
-    """Per batch date the files that its last receipt read, with their digests."""
+    """Per batch date the files that its last receipt read, with their digests; without dates that a void receipt reopened."""
     found: dict[Day, Mapping[str, str]] = {}
+    known: dict[str, Receipt] = {}
+    last: dict[Day, int] = {}
     for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
-        if receipt.kind in READING or receipt.from_ == "source":
+        known[receipt.run_id] = receipt
+        if reads(receipt):
             found |= dict(_by_date(receipt))
+            last |= dict.fromkeys(days_of(receipt), receipt.sequence)
+        elif receipt.voids is not None and (gone := known.get(receipt.voids)) is not None:
+            for when in days_of(gone):
+                if last.get(when, 0) <= gone.sequence:
+                    found.pop(when, None)
     return found
+
+
+def reads(receipt: Receipt) -> bool:
+    """Whether a receipt is of a run that read its dates from the source."""
+    return receipt.kind in READING or receipt.from_ == "source"
+
+
+def days_of(receipt: Receipt) -> tuple[Day, ...]:
+    """The batch dates of a receipt."""
+    return tuple(map(_day, receipt.dates)) or (None,)
 
 
 def digests(files: Sequence[Place], root: Place, shown: Shown | None) -> dict[str, str]:

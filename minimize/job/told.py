@@ -33,7 +33,7 @@ NOTHING: Final = 0
 @dataclass(frozen=True, slots=True)
 class How:
     """How a run was made: its kind, by which engine, since when, who watches, where lineage and metrics go, its backfill, the
-    ledger that was given."""
+    ledger that was given, and whether the shrink guard is off."""
 
     kind: Kind
     engine: str
@@ -42,6 +42,7 @@ class How:
     places: Places
     backfill: Backfill | None = None
     ledger: str | PathLike[str] | None = None
+    allow_shrink: bool = False
 
 
 def receipt_of(

@@ -15,6 +15,7 @@ from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.pending import Arrival, arrival, digests, last_inputs
 from minimize.receipt import Output, Receipt
+from minimize.receipt.void import counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Closing:
 
     def windows(self, name: str, late: Lateness) -> tuple[Window, ...]:
         """The event days of an aggregate that this run decides about, with what stands against each."""
-        told = Told.of(self.chain, name)
+        told = Told.of(counting(self.chain), name)
         due = {day for batch in self.batches for day in self._due(batch, late.days)} - told.published.keys()
         again = [window for window in self._windows(name, told, late, told.open - due) if not window.wrong]
         return (*self._windows(name, told, late, due), *again)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from minimize.receipt.words import time_text
 
-Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate"]
+Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "void"]
 Way = Literal["source", "output"]
 """What a retraction was made from."""
 OMIT: Final = {"omit": True}

@@ -87,6 +87,24 @@ def _broken_nights(session: Session, run: str) -> None:
     session.run(f"{run} --pending")
     session.run(f"{run} --pending --input gone/{{date}}")
     session.run(f"verify {OUTPUT} --json")
+    _shrunk_nights(session, run)
+
+
+def _shrunk_nights(session: Session, run: str) -> None:
+    """A date with far fewer rows than before, a clock that is ahead, and a run that is declared void."""
+    session.write("data/2026-11-26/a.ndjson.gz", [checkin(number, "2026-11-26") for number in range(5)])
+    session.run(f"{run} --pending")
+    session.run(f"{run} --date 2026-11-26")
+    session.run(f"{run} --date 2026-11-27 --at 2027-01-24T02:00:00Z")
+    shrunk = session.run(f"{run} --pending --allow-shrink").get("run_id")
+    session.run(f"runs void --output {OUTPUT} --reason 'the source was not complete' --json", shrunk)
+    session.run(f"runs void --output {OUTPUT} --reason 'the source was not complete' --json", shrunk)
+    session.run(f"runs void --output {OUTPUT} --reason 'ann@example.com said so' --json", shrunk)
+    session.run(f"verify {OUTPUT} --json")
+    session.write("data/2026-11-26/a.ndjson.gz", [checkin(number, "2026-11-26") for number in range(20)])
+    session.run(f"{run} --pending")
+    session.run(f"runs --output {OUTPUT} --json")
+    session.run(f"verify {OUTPUT} --json")
 
 
 def _with_fields(**changes: Any) -> dict[str, Any]:
