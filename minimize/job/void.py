@@ -153,7 +153,7 @@ def _receipt(
         plan=voided.plan,
         versions=account.versions(),
         files={name: sha256_text(content) for name, content in files.items()},
-        origin=voided.origin,
+        origin=chain[-1].origin,
         voids=voided.run_id,
         reason=reason.strip(),
     )

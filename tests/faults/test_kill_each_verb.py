@@ -20,6 +20,7 @@ import minimize
 from minimize.auditing import check_audit
 from minimize.encryption import material_of
 from minimize.failpoints import KILLED
+from minimize.io.published import receipts
 from minimize.keys import Keyring
 from minimize.receipt.model import Kind
 from minimize.verifying import check
@@ -134,6 +135,10 @@ def masters(house: Project) -> set[str]:
     return {each for file in minimize.files(house.out) for each in material_of(Path(file)).masters.values()}
 
 
+def voided(house: Project) -> Words:
+    return ["runs", "void", receipts(house.out)[0].run_id, "--reason", "a test", "--output", house.out]
+
+
 VERBS = (
     Verb("run", another_file, run_again, lambda house: len(house.rows()) == 60, "swap.after"),
     Verb("replay", mistyped, replayed, lambda house: len(house.rows()) == 31, "intent.written"),
@@ -142,6 +147,7 @@ VERBS = (
     Verb("expire", two_days, expired, lambda house: not minimize.files(house.out), "remove.after"),
     Verb("delete", two_days, deleted, lambda house: len(house.rows()) < 40, "receipt.written"),
     Verb("correct", sized, corrected, lambda house: 70 in {row["size"] for row in house.rows()}, "clean.between"),
+    Verb("void", two_days, voided, lambda house: receipts(house.out)[-1].kind == "void", "intent.written"),
     Verb("rotate", encrypted, rotated, lambda house: "encrypt.pseudonymized/1" not in masters(house), "swap.before"),
 )
 EARLY = ("intent.written", "file.closed")
