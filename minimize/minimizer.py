@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from os import PathLike
 from types import MappingProxyType
@@ -30,6 +30,7 @@ from minimize.io.memory import Memory, MemorySource, memory
 from minimize.io.prepared import as_prepared
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
+from minimize.plan.request import needed_fields
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.unapproved import check_approval
@@ -296,7 +297,7 @@ def _released(job: Job, source: MemorySource, bound: Prepared, tally: Tally) -> 
 
 def releasing(job: Job, source: Rereadable, bound: Prepared, tally: Tally) -> Iterator[tuple[Batch, pa.RecordBatch]]:
     """Each batch behind the stages, beside what of it may leave; their rows are the same. Counts all rows."""
-    with _passes(job, source, tally) as records:
+    with _passes(job, source, bound.also, tally) as records:
         stages = way_through(job, lambda names: [map(Batch, records(names))])
         tally.clear()
         for batch in map(Batch, records(None)):
@@ -306,23 +307,30 @@ def releasing(job: Job, source: Rereadable, bound: Prepared, tally: Tally) -> It
 
 
 @contextmanager
-def _passes(job: Job, source: Rereadable, tally: Tally) -> Iterator[Reading]:
+def _passes(job: Job, source: Rereadable, also: frozenset[str], tally: Tally) -> Iterator[Reading]:
     """A way to read the good records as often as the job needs; data that can be read only once is gated, then spilled."""
     if source.again or passes(job.plan) == 1:
         yield lambda names: _records(source if names is None else source.only(names), tally)
         return
-    seen = Tally()
-    with spilled(_gated(job, source, seen), withheld_schema(source.schema, job.plan)) as again:
+    seen, plan = Tally(), _without(job.plan, also)
+    with spilled(_gated(job, source, plan, seen), withheld_schema(source.schema, plan)) as again:
         yield lambda _: _counted(again(), seen, tally)
 
 
-def _gated(job: Job, source: Source, seen: Tally) -> Iterator[pa.RecordBatch]:
+def _without(plan: Plan, also: frozenset[str]) -> Plan:
+    """The plan without fields that only tell whose a record is: once erased subjects are gated, nobody reads them."""
+    policy, kept = plan.policy, needed_fields(plan.policy, plan.purpose)
+    fields = {key: each for key, each in policy.fields.items() if key in kept or key not in also}
+    return replace(plan, policy=policy.model_copy(update={"fields": fields})) if also else plan
+
+
+def _gated(job: Job, source: Source, plan: Plan, seen: Tally) -> Iterator[pa.RecordBatch]:
     """The records that may be collected, for a spill."""
     gate = job.gate
     for records in _records(source, seen):
         batch = gate(Batch(records))
         seen.gated.update(batch.counts.gated)
-        yield withheld(batch, job.plan)
+        yield withheld(batch, plan)
 
 
 def _records(source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:

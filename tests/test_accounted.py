@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -41,6 +42,14 @@ SETTINGS = pa.table(
         "recorded_at": pa.array([AT - timedelta(days=300)], pa.timestamp("us", "UTC")),
     }
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_ledger() -> Iterator[None]:
+    """No ledger of other tests, which may record erasures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MINIMIZE_LEDGER", raising=False)
+        yield
 
 
 def policy(*, top: bool = False) -> Policy:
