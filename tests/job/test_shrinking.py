@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from minimize.job import backfill as backfills
 from minimize.job import shrinking
 from minimize.job.replay import replay
 from minimize.job.shrinking import Kept, _time
+from tests.buckets import Bucket
 from tests.project import AT, BEFORE, DAY, Project, Result, command, event, events
 
 LATER = AT + timedelta(hours=1)
@@ -161,6 +163,15 @@ def test_the_clock_of_a_ledger_on_a_server_is_asked(
 
     with open_ledger(address_of(postgres.database(), "a test")) as ledger:
         found = ledger.read(server_time)
+    assert found is not None
+    assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
+
+
+@pytest.mark.slow
+def test_the_clock_of_a_store_is_the_time_of_the_newest_object_of_the_run(s3_bucket: Bucket) -> None:
+    s3_bucket.put("out/runs/1/staging/a.parquet", b"x")
+    staging = SimpleNamespace(root=s3_bucket.at("out/runs/1/staging"))
+    found = shrinking._of_store(staging)  # type: ignore[arg-type]
     assert found is not None
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
 
