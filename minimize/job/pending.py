@@ -21,8 +21,6 @@ _LOST: Final = "bring the files back, or run that date by --date, which replaces
 _BRING_BACK: Final = "bring the files back; with --from a run does not look at earlier dates"
 READING: Final = frozenset({"run", "replay"})
 """The kinds of receipt that read a batch from its source."""
-
-
 Reason = Literal[
     "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time"
 ]
@@ -75,7 +73,8 @@ class Skipped:
     @property
     def dated(self) -> str:
         """The message with its date."""
-        return self.message if self.date in self.message.replace(":", "").split(" ") else f"{self.date}: {self.message}"
+        known = not self.date or self.date in self.message.replace(":", "").split()
+        return self.message if known else f"{self.date}: {self.message}"
 
     @property
     def log_code(self) -> str:

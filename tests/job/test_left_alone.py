@@ -85,6 +85,14 @@ def test_where_every_date_is_unreadable_the_error_names_each(broken: Project) ->
     assert [finding.file for finding in caught.value.findings] == [f"{day}/a.ndjson.gz" for day in (BEFORE, DAY)]
 
 
+def test_the_one_batch_of_a_source_without_dates_is_named_by_its_file(project: Project) -> None:
+    project.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
+    truncated(project.records(events(400)))
+    with pytest.raises(SourceError) as caught:
+        project.run()
+    assert caught.value.message.startswith(f"{DAY}/a.ndjson.gz is damaged")
+
+
 def test_once_the_file_is_whole_its_date_is_run(broken: Project) -> None:
     ran(broken, "--pending")
     broken.records(events(30, 100))
