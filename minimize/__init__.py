@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from minimize.inspection import lint, plan_for
     from minimize.job.job import run
     from minimize.keys import Keyring
-    from minimize.minimizer import Minimizer, apply, prepare
+    from minimize.minimizer import Account, Minimizer, apply, prepare
     from minimize.policy.load import load_pipeline, load_policy
     from minimize.policy.model import Policy
     from minimize.reading import files, read
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Account",
     "Keyring",
     "MinimizeError",
     "Minimizer",
@@ -74,6 +75,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Account": "minimize.minimizer",
     "Keyring": "minimize.keys",
     "MinimizeError": "minimize.errors",
     "Minimizer": "minimize.minimizer",

@@ -11,6 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.progress import progress
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.job.backfill import Backfilled
@@ -26,6 +27,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
+@options.allow_shrink
 @options.as_json
 def command(
     file: str,
@@ -38,21 +40,24 @@ def command(
     metrics: str | None,
     keys: str | None,
     ledger: str | None,
+    allow_shrink: bool,
     as_json: bool,
 ) -> int:
     """Run the dates of the backfill FILE anew, one by one; what it did before is not done again.
 
     Settings are always those of today; the policy is today's, or with `policy: then` the one of each date's last receipt.
     """
-    from minimize.job.backfill import backfill
+    from minimize.job.backfill import run_backfill
     from minimize.job.limits import quarantine_exceeded, unfinished
+    from minimize.job.pending import worst
 
     with progress() as advanced:
-        done = backfill(
+        done = run_backfill(
             file,
             engine=engine,
             only_look=look,
             progress=advanced,
+            allow_shrink=allow_shrink,
             input=input_,
             settings=settings,
             output=output,
@@ -68,7 +73,10 @@ def command(
         log.error(told, extra={"code": "W012"})
     for told in undone:
         log.error(told, extra={"code": "W015"})
-    return 1 if undone else 4 if exceeded else 0
+    for each in done.failures:
+        log.error("%s", each.left_alone, extra={"code": each.log_code, "data": each.as_json()})
+    codes = [1] if undone else [4] if exceeded else []
+    return worst([*codes, *(each.exit_code for each in done.failures)])
 
 
 def _told(done: Backfilled, look: bool) -> str:
@@ -80,8 +88,9 @@ def _told(done: Backfilled, look: bool) -> str:
     ]
     if look:
         return "\n".join([*lines, *(f"  {day}  {state}" for day, state in done.dates.items())])
+    lines += [f"{counted(len(done.failures), 'date')} left alone"] if done.failures else []
     if not done.receipts:
-        return "\n".join([*lines, "nothing to do"])
+        return "\n".join([*lines, *([] if done.failures else ["nothing to do"])])
     rows = [
         f"  {receipt.dates[0]}  {receipt.rows.read:,} read, {receipt.rows.written:,} written  ({receipt.run_id})"
         for receipt in done.receipts

@@ -49,6 +49,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "runs adopt-ledger": (
             "minimize runs adopt-ledger out/device_telemetry --ledger ledger.db --reason 'the disk failed, and there is no copy'",
         ),
+        "runs void": ('minimize runs void 20261125T022300Z-3b01b7134733 --reason "the clock was ahead"',),
         "settings set": (
             "minimize settings set contoso location on --holder admin --pipeline pipelines/device_telemetry",
             "minimize settings set contoso location off --holder user --subject d-4711",

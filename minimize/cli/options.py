@@ -120,6 +120,12 @@ def instead(command: F) -> F:
     return click.option("--input", "input_", metavar="PATH", help=read)(with_settings)
 
 
+def allow_shrink(command: F) -> F:
+    """`--allow-shrink`: the shrink guard is off."""
+    text = "Publish dates that have far fewer rows than at their last receipt."
+    return click.option("--allow-shrink", is_flag=True, help=text)(command)
+
+
 def pipeline(command: F) -> F:
     """The argument PIPELINE: a folder or its pipeline.yaml."""
     return click.argument("pipeline", type=click.Path())(command)

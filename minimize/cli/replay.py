@@ -12,6 +12,7 @@ from minimize.cli import options
 from minimize.cli.progress import progress
 from minimize.cli.when import DATE, TIME
 from minimize.cli.width import width
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.job.replay import Replayed
@@ -32,6 +33,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
+@options.allow_shrink
 @options.as_json
 def command(
     output: str,
@@ -45,6 +47,7 @@ def command(
     metrics: str | None,
     keys: str | None,
     ledger: str | None,
+    allow_shrink: bool,
     as_json: bool,
 ) -> int:
     """Look at the quarantined records of OUTPUT again, under the policy and settings of today.
@@ -52,6 +55,7 @@ def command(
     Each date of which a record passes now is run anew, whole. A source that changed or vanished is refused.
     """
     from minimize.job.limits import quarantine_exceeded, unfinished
+    from minimize.job.pending import worst
     from minimize.job.replay import replay
 
     with progress() as advanced:
@@ -60,6 +64,7 @@ def command(
             date=date,
             engine=engine,
             progress=advanced,
+            allow_shrink=allow_shrink,
             lineage=lineage,
             metrics=metrics,
             pipeline=pipeline,
@@ -79,7 +84,10 @@ def command(
     for code, some in (("W012", exceeded), ("W015", undone)):
         for receipt, told in some:
             log.error(told, extra={"code": code, "run_id": receipt.run_id})
-    return 1 if undone else 4 if exceeded else 0
+    for each in done.failures:
+        log.error("%s", each.left_alone, extra={"code": each.log_code, "data": each.as_json()})
+    codes = [1] if undone else [4] if exceeded else []
+    return worst([*codes, *(each.exit_code for each in done.failures)])
 
 
 def _told(done: Replayed) -> str:
@@ -89,6 +97,7 @@ def _told(done: Replayed) -> str:
         f"{each.held.day or 'all'}: {each.rows:,} of {each.held.rows:,} quarantined records pass now"
         for each in done.looked_at
     ]
+    lines += [f"{counted(len(done.failures), 'date')} left alone"] if done.failures else []
     if not done.receipts:
         return "\n".join([*lines, "nothing to do: none of them would leave quarantine"])
     return "\n".join([*lines, *(receipt.summary(width()) for receipt in done.receipts)])

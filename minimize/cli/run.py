@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
+@options.allow_shrink
 @click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
 @quiet
 @options.as_json
@@ -50,39 +52,28 @@ def command(
     metrics: str | None,
     keys: str | None,
     ledger: str | None,
+    allow_shrink: bool,
     skips: bool,
     as_json: bool,
 ) -> int:
     """Minimize the records of PIPELINE into Parquet, with a receipt.
 
-    Where no file matches, nothing is published, and it exits 0: the log on stderr names the date and the pattern.
+    A date whose files cannot be read is left alone, and the others are run. Of several dates the exit code is the first of 2, 3,
+    1, 4 that applies. A --date without files exits 1; the log on stderr names the date and the pattern.
     """
-    from minimize.job.job import run
-    from minimize.job.limits import quarantine_exceeded, unfinished
+    from minimize.job.dates import Wanted
+    from minimize.job.job import Instead, run_dates
+    from minimize.job.limits import exit_code, quarantine_exceeded, unfinished
     from minimize.job.told import NOTHING
     from minimize.policy.load import load_pipeline
 
-    job = load_pipeline(pipeline)
+    job, wanted = load_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
+    instead = Instead(input_, settings, output, keys, ledger, lineage, metrics)
     with progress() as advanced:
-        receipt = run(
-            job,
-            date=date,
-            since=since,
-            until=until,
-            pending=pending,
-            at=at,
-            engine=engine,
-            input=input_,
-            settings=settings,
-            output=output,
-            keys=keys,
-            ledger=ledger,
-            progress=advanced,
-            lineage=lineage,
-            metrics=metrics,
-        )
+        done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
+    receipt = done.receipt
     if as_json:
-        click.echo(receipt.to_json(), nl=False)
+        click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
     elif receipt.sequence == NOTHING:
         click.echo("nothing to do")
     else:
@@ -96,7 +87,7 @@ def command(
         log.error(undone, extra={"code": "W015", "run_id": receipt.run_id})
     if skips and receipt.sequence == NOTHING and not undone:
         return SKIPPED
-    return 1 if undone else 4 if exceeded else 0
+    return exit_code(receipt, job, done.skipped, pending=pending)
 
 
 def _where(receipt: Receipt, folder: Place) -> str:

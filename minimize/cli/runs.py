@@ -98,6 +98,39 @@ def adopt(
     options.show({"receipt": None if receipt is None else receipt.as_json()}, as_json, text)
 
 
+@command.command("void")
+@click.argument("run")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; without personal data. It is kept in the receipt.")
+@click.option(
+    "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as receipts say)."
+)
+@options.ledger
+@options.keys
+@options.as_json
+@click.pass_obj
+def void(
+    above: tuple[str | None, str | None],
+    run: str,
+    reason: str,
+    pipeline: str | None,
+    ledger: str | None,
+    output: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """Record that the run whose id is (or begins with) RUN does not count, for example because the clock was wrong.
+
+    Nothing is deleted: its files stay in force until its dates are run again, which `run --pending` does. They may then be run as
+    of an earlier time.
+    """
+    from minimize.job.void import void_run
+
+    places = {"output": output or above[1], "pipeline": pipeline, "ledger": ledger or above[0], "keys": keys}
+    receipt = void_run(run, reason, **places)
+    dates = ", ".join(receipt.dates) or "all"
+    options.show(receipt.as_json(), as_json, f"{receipt.voids} is void; run again: {dates}  ({receipt.run_id})")
+
+
 def _list(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
     from minimize.indexing import list_runs
 

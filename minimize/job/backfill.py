@@ -13,18 +13,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.io.history import RUNS
 from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
 from minimize.job.given import as_pipeline, found_files, resolve, veil
-from minimize.job.job import engine_named, perform, quiet
+from minimize.job.job import Instead, attempted, engine_named, quiet
 from minimize.job.ledgers import check_ledger_of
 from minimize.job.observers import told_if_refused
-from minimize.job.pending import READING, arrivals
+from minimize.job.pending import READING, Skipped, arrivals, error_of
 from minimize.job.told import How
 from minimize.job.watched import Progress
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import find_keyring
 from minimize.observability.places import places
 from minimize.policy.backfill import Backfill, load_backfill
 from minimize.policy.faults import Faults
@@ -33,19 +33,21 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import house_purposes
 from minimize.policy.unapproved import check_approval
 from minimize.receipt import Receipt
-from minimize.stores import Anywhere, Place, Remote
+from minimize.receipt.void import counting
+from minimize.stores import Place, Remote
 
 State = Literal["done", "due", "no input"]
 
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """What a backfill did, or would do: the state of each date before it, and a receipt for each that it ran."""
+    """What a backfill did, or would do: the state of each date before it, a receipt for each that it ran, and the others."""
 
     backfill: Backfill
     pipeline: Pipeline
     dates: Mapping[date, State]
     receipts: Sequence[Receipt] = ()
+    failures: Sequence[Skipped] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The name, the state of each date, and the receipts."""
@@ -54,34 +56,36 @@ class Backfilled:
             "policy": self.backfill.policy,
             "dates": {day.isoformat(): state for day, state in self.dates.items()},
             "receipts": [receipt.as_json() for receipt in self.receipts],
+            **({"failures": [each.as_json() for each in self.failures]} if self.failures else {}),
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Instead:
-    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics."""
+def backfill(file: str | PathLike[str], **options: Any) -> Backfilled:
+    """Runs the dates of a backfill file that are not done yet. Takes and raises what `run_backfill` does.
 
-    input: str | PathLike[str] | None = None
-    settings: Any = None
-    output: Anywhere | None = None
-    keys: Keyring | str | PathLike[str] | None = None
-    ledger: str | PathLike[str] | None = None
-    lineage: str | PathLike[str] | None = None
-    metrics: str | PathLike[str] | None = None
+    If a date could not be run, raises its error once the other dates are run.
+    """
+    done = run_backfill(file, **options)
+    if done.failures:
+        raise error_of(done.failures)
+    return done
 
 
-def backfill(
+def run_backfill(
     file: str | PathLike[str],
     *,
     engine: str = "local",
     only_look: bool = False,
     progress: Progress | None = None,
+    allow_shrink: bool = False,
     **instead: Any,
 ) -> Backfilled:
-    """Runs the dates of a backfill file that are not done yet, one by one.
+    """Runs the dates of a backfill file that are not done yet, one by one; says which of them could not be run.
 
-    Takes the file; what stands in for the pipeline's places (see `Instead`); `only_look` runs nothing.
-    Raises PolicyError for faults of the file, and what `run` raises: then the dates before stand, and the rest is due.
+    Takes the file; what stands in for the pipeline's places (see `Instead`); `only_look` runs nothing; `allow_shrink` as `run`
+    takes it.
+    Raises PolicyError for faults of the file, and what `run` raises about more than a date: then the dates before stand, and the
+    rest is due.
     """
     name, asked, given = engine_named(engine), load_backfill(Path(file)), Instead(**instead)
     job = as_pipeline(asked.pipeline_path)
@@ -96,26 +100,38 @@ def backfill(
     due = [day for day, state in states.items() if state == "due"]
     for each in {each.digest: each for each in (policies.get(day, job).policy for day in due)}.values():
         check_approval(each, job.folder)
-    made = [_one(asked, policies.get(day, job), day, given, name, progress or quiet) for day in due]
-    return Backfilled(asked, job, states, made)
+    made: list[Receipt] = []
+    failures: list[Skipped] = []
+    for day in due:
+        receipt, failed = _one(asked, policies.get(day, job), day, given, name, progress or quiet, allow_shrink)
+        made += [] if receipt is None else [receipt]
+        failures += failed
+    return Backfilled(asked, job, states, made, failures)
 
 
-def _one(asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: str, progress: Progress) -> Receipt:
+def _one(
+    asked: Backfill, job: Pipeline, day: date, instead: Instead, engine: str, progress: Progress, allow_shrink: bool
+) -> tuple[Receipt | None, Sequence[Skipped]]:
+    """The receipt of a date; else why it was left alone."""
     target = job.target(instead.output)
     where = places(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
-    how = How("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger)
-    with told_if_refused(job, target, how):
-        given = resolve(
-            job,
-            wanted=Wanted(day),
-            at=None,
-            input=instead.input,
-            settings=instead.settings,
-            output=instead.output,
-            keys=instead.keys,
-            ledger=instead.ledger,
-        )
-    return perform(given, how)
+    how = How("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger, allow_shrink)
+    try:
+        with told_if_refused(job, target, how):
+            given = resolve(
+                job,
+                wanted=Wanted(day),
+                at=None,
+                input=instead.input,
+                settings=instead.settings,
+                output=instead.output,
+                keys=instead.keys,
+                ledger=instead.ledger,
+            )
+    except SourceError as error:
+        return None, [Skipped.unreadable(day, error)]
+    done, skipped = attempted(given, how)
+    return None if done is None else done.receipt, skipped
 
 
 def _states(asked: Backfill, job: Pipeline, chain: Sequence[Receipt], instead: Instead) -> dict[date, State]:
@@ -166,6 +182,6 @@ def _policy_of(receipt: Receipt, target: Place, purposes: Sequence[str]) -> Any:
 def _last(chain: Sequence[Receipt], but: Backfill | None = None) -> dict[date, Receipt]:
     """The last receipt of each date that read it, other than of a backfill."""
     own = None if but is None else but.ref
-    reading = [receipt for receipt in chain if receipt.kind in READING and (own is None or receipt.backfill != own)]
-    ordered = sorted(reading, key=lambda receipt: receipt.sequence)
-    return {date.fromisoformat(day): receipt for receipt in ordered for day in receipt.dates}
+    valid = (receipt for receipt in counting(chain) if receipt.kind in READING)
+    reading = [receipt for receipt in valid if own is None or receipt.backfill != own]
+    return {date.fromisoformat(day): receipt for receipt in reading for day in receipt.dates}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from os import PathLike
@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, SchemaError
+from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, SchemaError, SourceError
 from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source, Unit
-from minimize.io.find import DATE, Found, Shown, find, split
+from minimize.io.find import DATE, Found, Shown, find, name_of, split
 from minimize.io.history import has_runs
 from minimize.io.partitions import nameable
 from minimize.io.published import receipts
@@ -23,7 +23,7 @@ from minimize.job.dates import Day, Wanted, check_time
 from minimize.job.encrypting import check_masters
 from minimize.job.erasing import People, load_people
 from minimize.job.origin import origin_of
-from minimize.job.pending import PENDING, Arrival, arrivals
+from minimize.job.pending import PENDING, Arrival, Skipped, arrivals, error_of, losses, reads
 from minimize.job.veil import Veil
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.plan import Plan, request
@@ -31,12 +31,12 @@ from minimize.plan.bind import Examined, examine
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Origin
+from minimize.receipt import Origin, Receipt
 from minimize.settings import SettingsRows
 from minimize.spill import find_budget
 from minimize.stages.corrected import corrections
 from minimize.stages.future import without_future
-from minimize.stores import Anywhere, Place, options_of
+from minimize.stores import Anywhere, Place, Remote, options_of
 from minimize.techniques import plain
 from minimize.times import day, moment
 
@@ -68,16 +68,12 @@ class Given:
     """Bytes that tallies may take."""
     looked_at: str
     """What there would have been to do, in words: the path of the input as it was written."""
-    shrunk: Mapping[Day, Arrival] = field(default_factory=dict)
-    """The batch dates that are left alone, because some of their files are gone since they ran."""
+    skipped: tuple[Skipped, ...] = ()
+    """The batch dates that are left alone, and why."""
     pending: bool = False
     """Whether whatever arrived is to be done, date by date."""
     read: Mapping[str, datetime] = field(default_factory=dict, repr=False)
     """When each file was first read, as the receipts of the output tell."""
-    only: Day = None
-    """The one batch date that was named, if one was."""
-    stopped: frozenset[Day] = frozenset()
-    """The pending batch dates that are left alone, because too much of them would be in quarantine."""
 
     def told(self, when: datetime) -> dict[str, Any]:
         """Settings, who is gone and what was put right, as the job of a run at this time has them."""
@@ -86,16 +82,11 @@ class Given:
         erased = self.people.erased.at(when, self.plan.policy.future, self.read)
         return {"settings": settings, "erased": erased, "corrected": corrected}
 
-    def without(self, days: Iterable[Day]) -> Given:
+    def without(self, skipped: Sequence[Skipped]) -> Given:
         """The same without these dates, which are left alone."""
-        left = frozenset(days)
+        left = {each.day for each in skipped}
         rest = {when: source for when, source in self.sources.items() if when not in left}
-        return replace(self, sources=rest, stopped=left)
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether something that was asked for cannot be done: the date that was named has no files, or dates lost theirs."""
-        return bool(self.shrunk) or (self.only is not None and self.nothing)
+        return replace(self, sources=rest, skipped=(*self.skipped, *skipped))
 
     @property
     def nothing(self) -> bool:
@@ -123,10 +114,18 @@ def resolve(
     rows = load_job_settings(settings, job, keyring, target, ledger)
     every, shown = found_files(job, input, wanted.only), veil(job, keyring)
     found = dated(every, wanted)
-    arrived = _arrivals(found, target, shown) if wanted.pending else {}
+    chain = receipts(target) if (wanted.pending or not any(found.files.values())) and has_runs(target) else ()
+    arrived = arrivals(found, chain, shown) if wanted.pending else {}
     people = load_people(job, keyring, target, ledger)
     wants = among(found, arrived) if wanted.pending else found
-    sources = open_sources(job, wants, shown, people.erased.fields, at=asked or now)
+    sources, unreadable = open_readable(job, wants, shown, people.erased.fields, at=asked or now)
+    skipped = [*without_source(job, input, chain), *unreadable]
+    looked_at = _looked_at(job, input, wanted)
+    if not (skipped and skipped[0].reason == "no_source"):
+        skipped += [each for each in losses(arrived, chain) if each.day in wanted]
+        skipped += _without_files(wanted, sources, looked_at) if not skipped else []
+    if unreadable and not sources and not wanted.pending:
+        raise error_of(unreadable)
     examined = examine_all(job, sources)
     plan = examined.sound()
     _check_writes(plan)
@@ -136,8 +135,6 @@ def resolve(
     check_time(asked, now, output is not None)
     kms = find_kms(keyring, job.folder, now=now)
     check_masters(plan, kms)
-    looked_at = _looked_at(job, input, wanted)
-    shrunk = {when: each for when, each in arrived.items() if each.state == "shrunk" and when in wanted}
     return Given(
         pipeline=job,
         at=asked or now,
@@ -156,9 +153,8 @@ def resolve(
         origin=origin_of(job, input, settings, target),
         memory=memory,
         looked_at=looked_at,
-        shrunk=shrunk,
+        skipped=tuple(sorted(skipped, key=lambda each: each.date)),
         pending=wanted.pending,
-        only=wanted.only,
     )
 
 
@@ -219,9 +215,39 @@ def _named_as_is(job: Pipeline) -> list[str]:
     return [field.pointer.top for field in kept if field.pointer.is_flat and not is_dropped(field)]
 
 
-def _arrivals(found: Found, target: Place, shown: Shown) -> dict[Day, Arrival]:
-    chain = receipts(target) if has_runs(target) else ()
-    return arrivals(found, chain, shown)
+def open_readable(
+    job: Pipeline, found: Found, shown: Shown, also: Collection[str], *, at: datetime
+) -> tuple[dict[Day, Source], list[Skipped]]:
+    """A bound source per batch date whose files can be opened, and the other dates.
+
+    Raises SchemaError where a file does not fit the policy.
+    """
+    sources: dict[Day, Source] = {}
+    unreadable: list[Skipped] = []
+    for when in sorted_days(found.files):
+        try:
+            sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, also, at=at)
+        except SourceError as error:
+            names = [name_of(path, found.root, shown) for path in found.files[when]]
+            unreadable.append(Skipped.unreadable(when, error, names))
+    return sources, unreadable
+
+
+def _without_files(wanted: Wanted, sources: Mapping[Day, Source], looked_at: str) -> list[Skipped]:
+    """That a date was asked for and has no files."""
+    if wanted.only is None or sources:
+        return []
+    return [Skipped(wanted.only, "no_files", "E100", looked_at, "did they arrive, and is it the right date?")]
+
+
+def without_source(job: Pipeline, instead: str | PathLike[str] | None, chain: Sequence[Receipt]) -> list[Skipped]:
+    """That the folder of the source is gone, from which this output was made before."""
+    path, base = (job.source.path, job.folder) if instead is None else (str(instead), Path.cwd())
+    root = split(path, base)[0]
+    if isinstance(root, Remote) or root.exists() or not any(map(reads, chain)):
+        return []
+    hint = "is it mounted? bring it back, and run again"
+    return [Skipped(None, "no_source", "E100", f"the folder of the source is gone: {path}", hint)]
 
 
 def veil(job: Pipeline, keyring: Keyring | None) -> Veil:

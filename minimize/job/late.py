@@ -19,6 +19,7 @@ from minimize.job.windows import Closing, Told, Window
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.receipt import Output, Receipt
+from minimize.receipt.void import counting
 
 log = logging.getLogger("minimize")
 
@@ -105,7 +106,7 @@ class Late:
         """What this run closes. Says of a day that cannot be published why."""
         closing = Closing.of(given, chain)
         each = tuple(
-            Waiting(name, plan.late, Told.of(chain, name), closing.windows(name, plan.late))
+            Waiting(name, plan.late, Told.of(counting(chain), name), closing.windows(name, plan.late))
             for name, plan in given.plan.aggregates.items()
             if plan.late is not None
         )

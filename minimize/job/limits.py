@@ -1,17 +1,22 @@
-"""What stops a run: a time before that of an earlier receipt, or too much in quarantine."""
+"""What stops a run, and the exit code that follows: a time before an earlier receipt's, or too much in quarantine."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
+from minimize.counts import counted
 from minimize.engines.base import Outcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.io.publish import Output
 from minimize.job.dates import Day
 from minimize.job.given import Given, text_of
+from minimize.job.pending import Skipped, worst
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import ANNOTATING, Receipt
+from minimize.receipt import Receipt
+from minimize.receipt.void import counting
+
+_DRIFT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
 
 
 def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
@@ -27,11 +32,19 @@ def unfinished(receipt: Receipt) -> str:
     """What to say where something that was asked for could not be done; nothing otherwise."""
     parts = []
     if receipt.skipped:
-        parts.append(f"{len(receipt.skipped)} of the pending dates were left alone")
+        parts.append(f"{counted(len(receipt.skipped), 'date')} left alone")
     for name, output in receipt.outputs.items():
         if output.unpublished:
             parts.append(f"{name}: {len(output.unpublished)} event days were not published")
     return "; ".join(parts)
+
+
+def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[Skipped], *, pending: bool) -> int:
+    """The exit code of a run: of several dates the first of 2, 3, 1, 4 that applies."""
+    codes = [each.exit_code_of(pending) for each in skipped]
+    codes += [1] if any(output.unpublished for output in receipt.outputs.values()) else []
+    codes += [4] if quarantine_exceeded(receipt, pipeline) else []
+    return worst(codes)
 
 
 def check_whose(given: Given, folder: Output) -> None:
@@ -42,38 +55,38 @@ def check_whose(given: Given, folder: Output) -> None:
         raise OutputError(f"the output is one of the pipeline {chain[-1].pipeline}, and this is {mine}", hint=hint)
 
 
-def check_at(given: Given, folder: Output) -> None:
-    """No run may be as of a time before the last receipt of its dates: it would undo what was gated since."""
-    days = {text_of(day) for day in given.sources}
-    for receipt in folder.receipts():
-        if receipt.kind in ANNOTATING:
-            continue
-        if receipt.at > given.at and (None in days or not receipt.dates or days & set(receipt.dates)):
-            hint = "give a later --at, or write to another folder"
-            if not given.at_given:
-                hint = (
-                    "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at"
-                )
-            raise RefusedError(f"a receipt of these dates is as of a later time ({receipt.run_id})", hint=hint)
+def too_early(given: Given, chain: Sequence[Receipt]) -> list[Skipped]:
+    """The dates that have a receipt as of a later time: a run as of an earlier one would undo what was gated since."""
+    hint = "give a later --at, or write to another folder; `minimize runs void RUN` takes back a run by a wrong clock"
+    if not given.at_given:
+        hint = (
+            "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at; "
+            "`minimize runs void RUN` takes back a run by a clock that was ahead"
+        )
+    later = [receipt for receipt in counting(chain) if receipt.at > given.at]
+    found = []
+    for when in given.sources:
+        of = [each for each in later if when is None or not each.dates or text_of(when) in each.dates]
+        if of:
+            message = f"a receipt of these dates is as of a later time ({of[-1].run_id})"
+            found.append(Skipped(when, "later", RefusedError.default_code, message, hint, exit_code=3))
+    return found
 
 
-def check_quarantine(pipeline: Pipeline, outcomes: Mapping[Day, Outcome]) -> dict[Day, Outcome]:
-    """The batch dates of which more is in quarantine than the pipeline's `stop_above`: a bad one does not hide among others."""
+def check_quarantine(pipeline: Pipeline, outcomes: Mapping[Day, Outcome]) -> list[Skipped]:
+    """The dates of which more is in quarantine than the pipeline's `stop_above`: a bad one does not hide among others."""
     limit = pipeline.quarantine.stop_above
-    if limit is None:
-        return {}
-    return {day: each for day, each in outcomes.items() if each.read and each.rejects.total() / each.read > limit}
+    bad = {
+        when: each for when, each in outcomes.items() if limit is not None and each.rejects.total() > each.read * limit
+    }
+    return [
+        Skipped(when, "stopped", StoppedError.default_code, _quarantined(when, each, limit or 0), _DRIFT, exit_code=4)
+        for when, each in bad.items()
+    ]
 
 
-def too_much(pipeline: Pipeline, outcomes: Mapping[Day, Outcome]) -> StoppedError:
-    """What to raise for these dates."""
-    limit, several = pipeline.quarantine.stop_above, len(outcomes) > 1
-    read = sum(outcome.read for outcome in outcomes.values())
-    codes = sum((outcome.rejects for outcome in outcomes.values()), Counter[str]())
-    said = ", ".join(f"{code} {rows}" for code, rows in sorted(codes.items()))
-    days = ", ".join(sorted(filter(None, map(text_of, outcomes)))[:5]) + (" …" if len(outcomes) > 5 else "")
-    hint = "`minimize drift` says what changed at the source; what stood before still stands"
-    where = f" on {days}" if days else ""
-    each = " each" if several else ""
-    message = f"{codes.total()} of {read} rows would be in quarantine{where}: more than {limit or 0:.2%}{each} ({said})"
-    return StoppedError(message, hint=hint)
+def _quarantined(when: Day, outcome: Outcome, limit: float) -> str:
+    codes = ", ".join(f"{code} {rows}" for code, rows in sorted(outcome.rejects.items()))
+    where = "" if when is None else f" on {when}"
+    rows = f"{outcome.rejects.total()} of {outcome.read} rows would be in quarantine{where}"
+    return f"{rows}: more than {limit:.2%} ({codes})"

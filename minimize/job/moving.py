@@ -9,7 +9,8 @@ from typing import Any
 from minimize.encryption import Encryption
 from minimize.engines.base import Job, Outcome, row_key
 from minimize.engines.passes import passes
-from minimize.io.base import Written
+from minimize.errors import SourceError
+from minimize.io.base import Source, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.index.lens import Subkeys
 from minimize.io.index.write import Indexer
@@ -19,6 +20,7 @@ from minimize.job.dates import Day
 from minimize.job.encrypting import encryption_of
 from minimize.job.given import Given, text_of
 from minimize.job.late import Late
+from minimize.job.pending import Skipped
 from minimize.job.watched import Progress, watched
 from minimize.plan.indexed import index_of
 from minimize.pointer import Pointer
@@ -27,27 +29,49 @@ from minimize.spill import Aside
 from minimize.stages.generalize import memos_of
 
 
-def moved(
-    given: Given, staging: Staging, move: Any, late: Late, progress: Progress
-) -> tuple[dict[Day, Outcome], dict[str, list[Written]]]:
-    """Moves every batch date: what came of each, and the staged files by output name (`quarantine` among them)."""
+@dataclass(slots=True)
+class Moved:
+    """What came of each batch date, the staged files by output name (`quarantine` among them), and the dates that cannot be read.
+
+    If a date cannot be read, the aggregates that wait for late rows are not complete: the other dates are moved anew.
+    """
+
+    outcomes: dict[Day, Outcome] = field(default_factory=dict)
+    files: dict[str, list[Written]] = field(default_factory=dict)
+    unreadable: list[Skipped] = field(default_factory=list)
+
+
+def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progress) -> Moved:
+    """Moves every batch date."""
     plan = given.plan
     keys, memos, aside = row_key(given.keys), memos_of(plan), Aside(given.memory)
     job = Job(plan, given.at, given.keys, row_key=keys, memos=memos, aside=aside, **given.told(given.at))
-    outcomes: dict[Day, Outcome] = {}
-    files: dict[str, list[Written]] = {}
+    done = Moved()
     encryption = encryption_of(plan, "records", given.kms) if "records" in plan.outputs else None
     gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
         for name in gone:  # what the pipeline no longer has goes with the date that is run anew
             staging.place(name, text_of(day))
         each = replace(job, reach=late.reach(day), aside=aside.anew())
-        outcomes[day] = _one_date(each, source, text_of(day), staging, move, files, given.keys, encryption)
-        late.take(day, outcomes[day].late)
-    late.look(job, move)
-    for waiting in late.each:
-        files.setdefault(waiting.name, []).extend(waiting.publish(job, staging))
-    return outcomes, files
+        try:
+            outcome = _one_date(each, source, text_of(day), staging, move, done.files, given.keys, encryption)
+            check_unchanged(source)
+        except SourceError as error:
+            done.unreadable.append(Skipped.unreadable(day, error, [part.name for part in source.parts]))
+        else:
+            done.outcomes[day] = outcome
+            late.take(day, outcome.late)
+    if not done.unreadable:
+        late.look(job, move)
+        for waiting in late.each:
+            done.files.setdefault(waiting.name, []).extend(waiting.publish(job, staging))
+    return done
+
+
+def check_unchanged(source: Source) -> None:
+    """Raises SourceError if a file is not the one that was read. The receipt takes the digests from here."""
+    for part in source.parts:
+        _ = part.digest
 
 
 def _one_date(

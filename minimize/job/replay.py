@@ -17,9 +17,10 @@ from minimize.io.positions import accepted
 from minimize.io.published import receipts
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, day_of, resolve
-from minimize.job.job import engine_named, perform, quiet
+from minimize.job.job import attempted, engine_named, quiet
 from minimize.job.ledgers import check_ledger_of
 from minimize.job.origin import pipeline_behind, place_of, settings_of
+from minimize.job.pending import Skipped, error_of
 from minimize.job.quarantined import Group, Held, held
 from minimize.job.told import How
 from minimize.job.unchanged import differences
@@ -67,22 +68,21 @@ class Rechecked:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay did: dates and counts of what was looked at, the pipeline of today, and a receipt for each date run anew."""
+    """What a replay did: dates and counts of what was looked at, a receipt and today's pipeline for each date run anew, and the
+    dates that could not be run."""
 
     looked_at: Sequence[Rechecked]
     receipts: Sequence[Receipt]
-
-    @property
-    def pipelines(self) -> tuple[Pipeline, ...]:
-        """The pipelines of the dates that were run anew, as they are today."""
-        return tuple(each.given.pipeline for each in self.looked_at if each.rows)
+    pipelines: Sequence[Pipeline] = ()
+    failures: Sequence[Skipped] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Counts by date, and the receipts."""
         dates = [
             {"date": each.held.day, "quarantined": each.held.rows, "passing": each.rows} for each in self.looked_at
         ]
-        return {"dates": dates, "receipts": [receipt.as_json() for receipt in self.receipts]}
+        failures = {"failures": [each.as_json() for each in self.failures]} if self.failures else {}
+        return {"dates": dates, "receipts": [receipt.as_json() for receipt in self.receipts], **failures}
 
 
 def replay(
@@ -93,26 +93,38 @@ def replay(
     progress: Progress | None = None,
     lineage: PathLike_ | None = None,
     metrics: PathLike_ | None = None,
+    allow_shrink: bool = False,
     **asked: Any,
 ) -> Replayed:
     """Looks at the quarantined records of an output again, and runs each date of which one passes now anew, whole.
 
     Takes the output folder; a batch date (all with a quarantine where none is given); what stands in for pipeline, source,
-    settings and keyring (see `Asked`), which otherwise are those that the receipts name, as they are today.
-    Raises what `run` raises, and RefusedError where an input of such a date changed or is gone: then nothing is run.
+    settings and keyring (see `Asked`), which otherwise are those that the receipts name, as they are today; `allow_shrink` as
+    `run` takes it. A date that cannot be published is among the failures if another one was run.
+    Raises what `run` raises about more than a date, and RefusedError where an input of such a date changed or is gone:
+    then nothing is run.
     """
     name = engine_named(engine)
     found = recheck(output, date=date, **asked)
-    receipts = []
+    receipts: list[Receipt] = []
+    pipelines: list[Pipeline] = []
+    failures: list[Skipped] = []
     for job in {each.given.pipeline.digest: each.given.pipeline for each in found if each.rows}.values():
         check_approval(job.policy, job.folder)
     for each in found:
         if each.rows:
             job = each.given.pipeline
             where = places(job.folder, each.given.output, job.pipeline, lineage, metrics)
-            how = How("replay", name, datetime.now(UTC), progress or quiet, where, ledger=asked.get("ledger"))
-            receipts.append(perform(each.given, how))
-    return Replayed(found, receipts)
+            ledger, started = asked.get("ledger"), datetime.now(UTC)
+            how = How("replay", name, started, progress or quiet, where, None, ledger, allow_shrink)
+            done, skipped = attempted(each.given, how)
+            failures += skipped
+            if done is not None:
+                receipts.append(done.receipt)
+                pipelines.append(job)
+    if failures and not receipts:
+        raise error_of(failures)
+    return Replayed(found, receipts, tuple(pipelines), tuple(failures))
 
 
 def recheck(output: Anywhere, *, date: date | str | None = None, **asked: Any) -> list[Rechecked]:

@@ -33,7 +33,7 @@ NOTHING: Final = 0
 @dataclass(frozen=True, slots=True)
 class How:
     """How a run was made: its kind, by which engine, since when, who watches, where lineage and metrics go, its backfill, the
-    ledger that was given."""
+    ledger that was given, and whether the shrink guard is off."""
 
     kind: Kind
     engine: str
@@ -42,6 +42,7 @@ class How:
     places: Places
     backfill: Backfill | None = None
     ledger: str | PathLike[str] | None = None
+    allow_shrink: bool = False
 
 
 def receipt_of(
@@ -82,7 +83,8 @@ def receipt_of(
 
 def nothing_done(given: Given, how: How) -> Receipt:
     """The receipt of a run that had nothing to do; it is not published."""
-    log.warning("%s", given.looked_at, extra={"code": "I002"})
+    if not given.skipped:
+        log.warning("%s", given.looked_at, extra={"code": "I002"})
     return _head(given, how, new_run_id(how.started), NOTHING)
 
 
@@ -108,16 +110,10 @@ def _head(given: Given, how: How, run_id: str, sequence: int) -> Receipt:
 
 
 def _skipped(given: Given) -> dict[str, str] | None:
-    """The pending dates that are left alone: what they were made from is gone, or too much of them would be in quarantine."""
-    hint = "bring the files back, or run that date by --date, which replaces what it wrote"
-    for when, each in given.shrunk.items():
-        message = "%s is left alone: %d of its files are gone since it ran (%s)"
-        log.warning(message, text_of(when) or "the batch", each.lost, hint, extra={"code": "W014"})
-    for when in given.stopped:
-        message = "%s is left alone: more of it than `stop_above` would be in quarantine"
-        log.warning(message, text_of(when) or "the batch", extra={"code": "W024"})
-    gone = {text_of(when) or "": str(each.state) for when, each in given.shrunk.items()}
-    return gone | {text_of(when) or "": "stopped" for when in given.stopped} or None
+    """The dates that are left alone, by reason; the log says why."""
+    for each in given.skipped:
+        log.warning("%s", each.left_alone, extra={"code": each.log_code, "data": each.as_json()})
+    return {each.date: each.reason for each in given.skipped} or None
 
 
 def _tell_losses(

@@ -15,6 +15,7 @@ from minimize.job.dates import Day
 from minimize.job.given import Given
 from minimize.job.pending import Arrival, arrival, digests, last_inputs
 from minimize.receipt import Output, Receipt
+from minimize.receipt.void import counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Closing:
 
     def windows(self, name: str, late: Lateness) -> tuple[Window, ...]:
         """The event days of an aggregate that this run decides about, with what stands against each."""
-        told = Told.of(self.chain, name)
+        told = Told.of(counting(self.chain), name)
         due = {day for batch in self.batches for day in self._due(batch, late.days)} - told.published.keys()
         again = [window for window in self._windows(name, told, late, told.open - due) if not window.wrong]
         return (*self._windows(name, told, late, due), *again)
@@ -110,6 +111,9 @@ class Closing:
         """What is wrong with a batch that is not run now: its files are not those of its receipt."""
         if when in self.given.sources:
             return ""
+        reason = next((each.reason for each in self.given.skipped if each.day == when), None)
+        if reason is not None:
+            return f"{when}: {reason}"
         before = self.before.get(when)
         state = "same" if before is None else self._arrival(when, before).state
         return "" if state == "same" else f"{when}: {state}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,14 @@ def exclusive(connection: Connection) -> None:
     """Keeps others who ask for the same out until the transaction ends. On SQLite whoever writes is alone already."""
     if connection.dialect.name != "sqlite":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
+
+
+def server_time(connection: Connection) -> datetime | None:
+    """The time of the server's clock; None for a file, which has none."""
+    if connection.dialect.name == "sqlite":
+        return None
+    found: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return found
 
 
 def prepare_file(path: Path) -> None:

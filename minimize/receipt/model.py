@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 from minimize.receipt.words import time_text
 
-Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt"]
-ANNOTATING: Final[frozenset[Kind]] = frozenset({"adopt"})
+Kind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt", "void"]
+ANNOTATING: Final[frozenset[Kind]] = frozenset({"adopt", "void"})
 """Kinds of receipts that record a decision about an output and change none of its files."""
 Way = Literal["source", "output"]
 """What a retraction was made from."""

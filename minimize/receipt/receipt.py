@@ -64,8 +64,10 @@ class Receipt:
     plan       the digest of the plan's canonical form
     replaces   files that this one's files stand in for
     removes    files that are gone without another in their place
-    skipped    pending batch dates that were left alone, and why (`shrunk`: files that were read before are gone;
-               `stopped`: too much in quarantine)
+    skipped    batch dates that were left alone, and why (`shrunk`: files that were read before are gone;
+               `stopped`: too much in quarantine; the guide names them all)
+    voids      the run that a receipt of kind `void` declares not to count
+    reason     why, in the operator's words
     origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
     backfill   the backfill that the run was part of
     retention  the policy whose retention was applied, where files keep the one that they were written under
@@ -108,6 +110,8 @@ class Receipt:
     retention: PolicyRef | None = field(default=None, metadata=OMIT)
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT)
     from_: Annotated[Way | None, Alias(alias="from")] = field(default=None, metadata=OMIT)
+    voids: str | None = field(default=None, metadata=OMIT)
+    reason: str | None = field(default=None, metadata=OMIT)
     files: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = field(default=None, metadata=OMIT)
     audit: AuditHead | None = field(default=None, metadata=OMIT)

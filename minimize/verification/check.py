@@ -10,6 +10,7 @@ from minimize.counts import counted
 from minimize.errors import ConfigurationError, Finding, VerificationError
 from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring, find_kms
 from minimize.receipt import check_chain, check_history
+from minimize.receipt.void import check_voids
 from minimize.stores import Anywhere, Place, local, output_at
 from minimize.verification.aggregates import check_aggregates, thresholds
 from minimize.verification.codes import found
@@ -86,6 +87,7 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
         return
     yield from check_chain(evidence.receipts, verifier, earlier=evidence.earlier)
     yield from check_history(evidence.history)
+    yield from check_voids(evidence.history)
     yield from check_ledgers(evidence)
     yield from check_files(evidence)
     yield from check_encryption(evidence)

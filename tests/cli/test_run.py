@@ -39,9 +39,9 @@ def test_for_machines_it_prints_the_receipt(project: Project, command: Command) 
 
 
 def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, command: Command) -> None:
-    said = ran(command, project, "--date", DAY)
+    said = ran(command, project)
     assert (said.code, said.out) == (0, "nothing to do\n")
-    assert said.err == f"WARNING no file of {DAY} matches data/{{date}}/*.ndjson.gz\n"
+    assert said.err == "WARNING no file matches data/{date}/*.ndjson.gz\n"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,6 @@ def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, c
         (("--from", DAY), f"no file from {DAY} on matches data/{{date}}/*.ndjson.gz"),
         (("--to", DAY), f"no file up to {DAY} matches data/{{date}}/*.ndjson.gz"),
         (("--from", "2026-11-20", "--to", DAY), f"no file from 2026-11-20 to {DAY} matches data/{{date}}/*.ndjson.gz"),
-        (("--date", DAY, "--input", "in/*.gz"), f"no file of {DAY} matches in/*.gz"),
         (("--pending",), "nothing arrived since the last run in data/{date}/*.ndjson.gz"),
         (("--pending", "--to", DAY), f"nothing arrived since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
     ],
@@ -61,6 +60,15 @@ def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_fi
 ) -> None:
     said = ran(command, project, *words)
     assert (said.code, said.out, said.err) == (0, "nothing to do\n", f"WARNING {told}\n")
+
+
+@pytest.mark.parametrize(("words", "path"), [((), "data/{date}/*.ndjson.gz"), (("--input", "in/*.gz"), "in/*.gz")])
+def test_a_date_without_files_exits_1_and_the_log_names_date_and_pattern(
+    project: Project, command: Command, words: tuple[str, ...], path: str
+) -> None:
+    said = ran(command, project, "--date", DAY, "--skip-exit-code", *words)
+    assert (said.code, said.out) == (1, "nothing to do\n")
+    assert f"WARNING {DAY} is left alone: no file of {DAY} matches {path}" in said.err
 
 
 def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(project: Project, command: Command) -> None:

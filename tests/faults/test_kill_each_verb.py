@@ -147,6 +147,10 @@ def is_adopted(project: Project) -> bool:
     return receipts(project.out)[-1].kind == "adopt"
 
 
+def voided(project: Project) -> Words:
+    return ["runs", "void", receipts(project.out)[0].run_id, "--reason", "a test", "--output", project.out]
+
+
 VERBS = (
     Verb("run", another_file, run_again, lambda project: len(project.rows()) == 60, "swap.after"),
     Verb("replay", mistyped, replayed, lambda project: len(project.rows()) == 31, "intent.written"),
@@ -156,6 +160,7 @@ VERBS = (
     Verb("delete", two_days, deleted, lambda project: len(project.rows()) < 40, "receipt.written"),
     Verb("correct", sized, corrected, lambda project: 70 in {row["size"] for row in project.rows()}, "clean.between"),
     Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
+    Verb("void", two_days, voided, lambda project: receipts(project.out)[-1].kind == "void", "intent.written"),
     Verb(
         "rotate", encrypted, rotated, lambda project: "encrypt.pseudonymized/1" not in masters(project), "swap.before"
     ),

@@ -85,7 +85,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(project: Project, before: set[s
 def test_a_folder_in_the_place_of_an_input_holds_none(project: Project, before: set[str]) -> None:
     (project.folder / INPUT).unlink()
     (project.folder / INPUT).mkdir()
-    assert runs(project).code == 0
+    assert runs(project).code == 1
     assert project.files() == before
 
 

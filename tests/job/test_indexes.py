@@ -75,7 +75,7 @@ def test_a_date_that_is_run_anew_replaces_its_index(project: Project) -> None:
     project.records(events(20, 7), day=BEFORE)
     first = project.run()
     project.records(events(5))
-    second = project.run(date=DAY)
+    second = project.run(date=DAY, allow_shrink=True)
     assert indexes(project) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{second.run_id}-0.index"]
     check_found(project)
 

@@ -20,12 +20,19 @@ from tests.leak.held import AT, FIELDS, PURPOSE, TABLE, policy
 from tests.leak.held import IN_TABLE as PLANTED
 from tests.leak.opened import named, unsealed
 from tests.leak.sweep import found
+from tests.ledger.ledgers import empty
+from tests.project import Builds
 
 NO_MAPS = TABLE.drop_columns(["labels"])
 POLICY = policy()
 WITHOUT_MAPS = policy({key: field for key, field in FIELDS.items() if key != "/labels/*"})
 WITHOUT_NESTED = policy({key: field for key, field in FIELDS.items() if not key.startswith("/")})
 """Records of flat columns are released by another function than nested ones."""
+
+
+@pytest.fixture(autouse=True)
+def _without_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
 
 
 def left(data: Any) -> Any:
@@ -135,6 +142,21 @@ def test_a_stream_is_spilled_without_what_is_gated_dropped_or_hidden(
     spilled = found(PLANTED.values(), tmp_path)
     assert spilled & (gone | {"dropped text", "dropped in a struct"}) == {"key of a gated map"}
     assert "dropped identifier" in spilled, "the control: top counts subjects, so that they are set aside"
+
+
+def test_the_fields_that_tell_who_was_erased_are_not_spilled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, builds: Builds
+) -> None:
+    builds.copy(empty, tmp_path / "house")
+    unsealed(monkeypatch)
+    spilled = []
+    for name, ledger in (("with", tmp_path / "house" / "ledger.db"), ("without", None)):
+        (tmp_path / name).mkdir()
+        named(monkeypatch, tmp_path / name / "spill")
+        reader = TABLE.to_reader(max_chunksize=1)
+        minimize.apply(POLICY, reader, purpose=PURPOSE, at=AT, ledger=ledger).read_all()
+        spilled.append(found(PLANTED.values(), tmp_path / name))
+    assert spilled[0] == spilled[1]
 
 
 def test_a_spill_has_no_name_while_it_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

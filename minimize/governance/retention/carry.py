@@ -27,7 +27,8 @@ from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.observability.places import Places
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import ANNOTATING, FileRef, Kind, OutputFile, Receipt, in_force
+from minimize.receipt import FileRef, Kind, OutputFile, Receipt, in_force
+from minimize.receipt.void import counting
 from minimize.stores import Place
 
 log = logging.getLogger("minimize")
@@ -144,12 +145,8 @@ def standing_files(chain: Sequence[Receipt]) -> dict[str, OutputFile]:
 
 def _check_at(at: datetime, folder: Output, dates: set[str | None]) -> None:
     """What was decided as of a later time is not decided again as of an earlier one."""
-    for receipt in folder.receipts():
-        if (
-            receipt.kind not in ANNOTATING
-            and receipt.at > at
-            and (not receipt.dates or None in dates or dates & set(receipt.dates))
-        ):
+    for receipt in counting(folder.receipts()):
+        if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
             message = f"a receipt of these dates is as of a later time ({receipt.run_id})"
             raise RefusedError(message, hint="give a later --at")
 

@@ -18,7 +18,7 @@ from minimize.governance.sharing.digests import Fingerprint
 from minimize.governance.sharing.making import Making
 from minimize.governance.sharing.owners import Owners, Seen
 from minimize.governance.sharing.reasons import differing
-from minimize.minimizer import releasing
+from minimize.minimizer import Tally, releasing
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
@@ -60,7 +60,7 @@ class Made:
 def make(way: Making, taker: Taker) -> Made:
     """Makes the payload, and gives it to a taker. Raises NotPermitted where a batch is not what was declared."""
     made, plan = Made.of(way.schema), way.job.plan
-    for batch, columns in each_quietly(releasing(way.job, way.source, way.bound, made.rejected)):
+    for batch, columns in each_quietly(releasing(way.job, way.source, way.bound, Tally(left_out=made.rejected))):
         made.gated.update(batch.counts.gated)
         made.closed.update(_closed(batch, way))
         kept = _filled(columns, plan)

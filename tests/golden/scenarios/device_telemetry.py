@@ -30,6 +30,7 @@ def steps(session: Session) -> None:
     session.run(f"run {PIPELINE} --pending --json")
     session.run(f"run {PIPELINE} --pending --skip-exit-code --json")
     session.run(f"run {PIPELINE} --date 2026-11-22 --json")
+    session.run(f"run {PIPELINE} --date 2026-11-23 --at 2027-01-24T02:00:00Z --output {OUTPUT} --json")
     session.look(OUTPUT)
     session.run(f"verify {OUTPUT} --json")
     session.run(f"drift {PIPELINE} --date 2026-11-24 --json")

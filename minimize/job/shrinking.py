@@ -1,0 +1,144 @@
+"""The shrink guard: a date of which far fewer rows are left than at its last receipt is not published.
+
+A date is left alone if fewer than half of the rows are read. It is also left alone if quarantine or retention explains the loss
+of more than half, the policy is unchanged, and the run's time is implausible: a clock that is ahead empties dates. Rows gated by
+settings, conditions or erasure are no loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from minimize.engines.base import Outcome
+from minimize.io.places import place_of
+from minimize.io.publish import RECORDS, Staging
+from minimize.job.dates import SKEW, Day
+from minimize.job.given import Given, text_of
+from minimize.job.pending import Skipped, reads
+from minimize.receipt import Receipt
+from minimize.receipt.void import counting
+from minimize.stores import Remote
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+Clock = Callable[[], datetime | None]
+"""The time of a clock other than this machine's; None if there is none."""
+GAP: Final = timedelta(days=7)
+"""How far after the last receipt a run may be, if no other clock can be asked."""
+CODE: Final = "E102"
+_ALLOW: Final = "--allow-shrink (allow_shrink=True) publishes it all the same"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Rows of one date: how many were read, and how many of these neither quarantine nor retention took."""
+
+    read: int
+    kept: int
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Kept:
+        """The rows of a date that was moved."""
+        lost = outcome.rejects.total() + outcome.counts.gated.get("retention", 0)
+        return cls(outcome.read, outcome.read - lost)
+
+    @classmethod
+    def before(cls, receipt: Receipt, when: Day) -> Kept:
+        """The rows of a date at its last receipt.
+
+        A receipt of several dates counts retention over all of them: the date then kept at least so many.
+        """
+        retention = receipt.gated_by.retention
+        if len(receipt.dates) < 2:
+            return cls(receipt.rows.read, receipt.rows.read - receipt.rows.quarantined - retention)
+        date = text_of(when)
+        read = sum(each.rows for each in receipt.inputs if each.date == date)
+        rejected = sum(file.rows for file in receipt.quarantine.files if place_of(file.path)[1] == date)
+        records = receipt.outputs[RECORDS].files if RECORDS in receipt.outputs else ()
+        written = sum(file.rows for file in records if place_of(file.path)[1] == date)
+        return cls(read, max(read - rejected - retention, written))
+
+
+def check_shrinking(
+    given: Given, outcomes: Mapping[Day, Outcome], chain: Sequence[Receipt], clock: Clock
+) -> list[Skipped]:
+    """The dates that the guard does not let pass. Asks the clock only if rows were lost to quarantine or retention."""
+    valid = [receipt for receipt in counting(chain) if reads(receipt)]
+    found = []
+    for when, outcome in outcomes.items():
+        last = next((each for each in reversed(valid) if _is_of(each, when)), None)
+        skipped = None if last is None else _checked(given, when, Kept.of(outcome), last, valid[-1], clock)
+        if skipped is not None:
+            found.append(skipped)
+    return found
+
+
+def _checked(given: Given, when: Day, now: Kept, last: Receipt, newest: Receipt, clock: Clock) -> Skipped | None:
+    before = Kept.before(last, when)
+    if 2 * now.read < before.read:
+        message = f"only {now.read:,} rows were read, after {before.read:,} at its last receipt ({last.run_id})"
+        hint = f"bring back what is missing; {_ALLOW}"
+        return Skipped(when, "fewer_rows", CODE, message, hint)
+    if 2 * now.kept >= before.kept or given.plan.policy.digest != last.policy.digest:
+        return None
+    doubt = _doubt(given.at, newest, clock)
+    if not doubt:
+        return None
+    message = (
+        f"quarantine and retention would leave {now.kept:,} of {now.read:,} rows, after {before.kept:,} at its last receipt "
+        f"({last.run_id}), and {doubt}"
+    )
+    hint = f"is the clock right? `minimize runs void RUN` takes back a run by a wrong clock; {_ALLOW}"
+    return Skipped(when, "implausible_time", CODE, message, hint)
+
+
+def _doubt(at: datetime, newest: Receipt, clock: Clock) -> str:
+    """Why the time of a run is implausible; empty if it is not."""
+    other = clock()
+    if other is not None:
+        return "the run's time is more than 5 minutes from the database's or store's" if abs(at - other) > SKEW else ""
+    return "the run's time is more than 7 days after the last receipt" if at > newest.at + GAP else ""
+
+
+def _is_of(receipt: Receipt, when: Day) -> bool:
+    return not receipt.dates if when is None else when.isoformat() in receipt.dates
+
+
+def clock_beside(ledger: Ledger, staging: Staging, started: datetime) -> Clock:
+    """The clock of the ledger's server, else of the object store, as it was when the run started."""
+
+    def asked() -> datetime | None:
+        found = _of_server(ledger) or _of_store(staging)
+        return None if found is None else found - (datetime.now(UTC) - started)
+
+    return asked
+
+
+def _of_server(ledger: Ledger) -> datetime | None:
+    from minimize.ledger.engine import server_time
+
+    return ledger.read(server_time)
+
+
+def _of_store(staging: Staging) -> datetime | None:
+    """The time that the store gave the newest file of this run."""
+    root = staging.root
+    if not isinstance(root, Remote):
+        return None
+    return max(filter(None, (_time(each.mark()[1]) for each in root.below())), default=None)
+
+
+def _time(text: object) -> datetime | None:
+    """The time of a `Last-Modified` header, or of ISO 8601."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            found = parse(str(text))
+        except ValueError:
+            continue
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return None
