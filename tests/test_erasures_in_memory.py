@@ -14,7 +14,7 @@ import minimize
 from minimize.errors import KeyringError, LedgerError
 from minimize.governance.retention.recording import Wish, add_event, withdraw_event
 from minimize.minimizer import Minimizer
-from minimize.settings import erasure_list
+from minimize.settings import ledger_erasures
 from minimize.switching import House as Places
 from tests.ledger.ledgers import empty
 from tests.project import AT, Builds, Project, events, new_project, table
@@ -120,13 +120,13 @@ def test_a_prepared_policy_honours_an_erasure_a_minute_later(project: Project) -
 
 def test_the_ledger_is_read_at_most_once_a_minute(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
-    recorded = erasure_list._recorded
+    recorded = ledger_erasures._recorded
 
     def counted(*given: Any) -> Any:
         reads.append(given)
         return recorded(*given)
 
-    monkeypatch.setattr(erasure_list, "_recorded", counted)
+    monkeypatch.setattr(ledger_erasures, "_recorded", counted)
     now = [1000.0]
     ready = clocked(project, now)
     reads.clear()
