@@ -46,7 +46,18 @@ CANARIES = (
     Canary("past retention", "CANARY-retention-abcdef"),
     Canary("unparsable", "CANARY-unparsable-not-an-ip"),
 )
-VALUE = {canary.place: canary.value for canary in CANARIES}
+NAMES = (
+    Canary("key of a map of which the policy says nothing", "canary.seen@keys.example"),
+    Canary("key of a map in an element", "canary.inner@keys.example"),
+    Canary("pseudonymized key", "canary.shared@keys.example"),
+    Canary("coarser key", "canary.domain"),
+    Canary("undeclared name among many", "CANARY_many_7d1e"),
+    Canary("file name", "canary.file@names.example"),
+)
+"""Names that are values; columnar sources have none of them."""
+ALL = CANARIES + NAMES
+VALUE = {canary.place: canary.value for canary in ALL}
+FILE = f"{VALUE['file name']}.ndjson.gz"
 
 POLICY: dict[str, Any] = {
     **PROJECT_POLICY,
@@ -82,6 +93,17 @@ POLICY: dict[str, Any] = {
             "collect_if": {"any": [{"owner_type": "corporate"}, {"/apps/*/managed": True}]},
         },
         "/apps/*/managed": {"type": "boolean", "do": "drop"},
+        "/apps/*/seen_by/*/n": {"type": "integer", "optional": True, "do": "keep"},
+        "/seen_by/*/n": {"type": "integer", "optional": True, "do": "presence"},
+        "/shared_with": {
+            "type": "map",
+            "role": "identifier",
+            "optional": True,
+            "keys": {"pseudonymize": {"key": "device", "per": "tenant_id"}},
+        },
+        "/shared_with/*/n": {"type": "integer", "optional": True, "do": "keep"},
+        "/domains": {"type": "map", "role": "identifier", "optional": True, "keys": "email_domain"},
+        "/domains/*/n": {"type": "integer", "optional": True, "do": "keep"},
     },
 }
 
@@ -117,7 +139,8 @@ def build(folder: Path) -> Path:
     project.policy()
     project.pipeline()
     malformed = f'{{"note": "{VALUE["malformed line"]}"'
-    project.records([*records(), malformed], name="part-0", root="in")
+    name = str(VALUE["file name"])
+    project.records([*records(), *with_names(), malformed], name=name, root="in")
     return folder
 
 
@@ -145,6 +168,19 @@ def records() -> list[dict[str, Any]]:
         {"ip": VALUE["unparsable"]},
     ]
     return plain + [record(100 + number) | changes for number, changes in enumerate(special)]
+
+
+def with_names() -> list[dict[str, Any]]:
+    """Records with names that are values."""
+    seen, inner, shared, domain, many, _ = (str(canary.value) for canary in NAMES)
+    changes: list[dict[str, Any]] = [
+        {"seen_by": {seen: {"n": 1}, "fine@keys.example": {"n": 2}}},
+        {"apps": [{"name": "Mail", "managed": True, "seen_by": {inner: {"n": 1}}}]},
+        {"shared_with": {shared: {"n": 1}}},
+        {"domains": {f"{domain}@keys.example": {"n": 1}}},
+        *({"extra": {f"{many}{number}": number}, f"{many}x{number}": number} for number in range(1_500)),
+    ]
+    return [record(200 + number) | each for number, each in enumerate(changes)]
 
 
 def record(number: int) -> dict[str, Any]:

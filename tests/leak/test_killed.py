@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.leak.canary import Canary
-from tests.leak.planted import AT, CANARIES, build
+from tests.leak.planted import ALL, AT, build
 from tests.leak.printed import printed_by
 from tests.leak.sweep import found
 
@@ -59,9 +59,9 @@ def killed(folder: Path, how: str) -> bytes:
 @pytest.mark.parametrize("how", DIES)
 def test_nothing_planted_is_left_behind_by_a_run_that_dies(folder: Path, how: str) -> None:
     said = killed(folder, how)
-    assert found(CANARIES, said) == set()
-    assert found(CANARIES, folder / "out") == set()
-    assert found(CANARIES, folder / "tmp") == set()
+    assert found(ALL, said) == set()
+    assert found(ALL, folder / "out") == set()
+    assert found(ALL, folder / "tmp") == set()
 
 
 def test_the_control_finds_what_is_kept_in_what_a_run_that_dies_leaves_behind(folder: Path) -> None:
@@ -73,4 +73,4 @@ def test_the_next_run_clears_away_what_was_left_behind(folder: Path) -> None:
     killed(folder, "after the first batch is written")
     printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     assert len(list((folder / "out").rglob("receipt.json"))) == 1
-    assert found(CANARIES, folder / "out") == set()
+    assert found(ALL, folder / "out") == set()

@@ -13,7 +13,7 @@ import minimize
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.leak.planted import AT, CANARIES, VALUE, build
+from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 
 
@@ -28,8 +28,8 @@ def test_no_canary_stands_in_the_ledger_of_a_run_or_of_a_failed_one(tmp_path: Pa
         assert reader.read(lambda connection: connection.in_transaction())
         files = {path.name: path.stat().st_size for path in ledger.parent.iterdir()}
         assert files["ledger.db-wal"] > 0
-        assert found(CANARIES, ledger.parent) == set()
-    assert found(CANARIES, ledger.parent) == set()
+        assert found(ALL, ledger.parent) == set()
+    assert found(ALL, ledger.parent) == set()
 
 
 def test_the_sweep_finds_what_stands_in_pages_and_in_the_write_ahead_log(tmp_path: Path) -> None:
@@ -37,5 +37,5 @@ def test_the_sweep_finds_what_stands_in_pages_and_in_the_write_ahead_log(tmp_pat
     open_ledger(find_ledger(path), create=True).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("INSERT INTO outputs VALUES ('o', ?, '', '')", [VALUE["dropped text"]])
-        assert "dropped text" in found(CANARIES, path.with_name("ledger.db-wal"))
-    assert "dropped text" in found(CANARIES, path)
+        assert "dropped text" in found(ALL, path.with_name("ledger.db-wal"))
+    assert "dropped text" in found(ALL, path)

@@ -23,7 +23,7 @@ from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
 from tests.leak.held import AT, PLANTED, PURPOSE, TABLE, plant, policy
-from tests.leak.planted import CANARIES, build
+from tests.leak.planted import ALL, build
 from tests.leak.printed import printed_by
 from tests.leak.sweep import found
 
@@ -126,7 +126,7 @@ def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(
     monkeypatch.setattr(Gate, "__call__", reveals)
     with pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
         minimize.run(folder, at=AT, output=tmp_path / "out", keys=tmp_path / "keys")
-    assert found(CANARIES, "\n".join(whole(caught.value)).encode()) == set()
+    assert found(ALL, "\n".join(whole(caught.value)).encode()) == set()
 
 
 def test_what_stands_behind_an_error_would_be_found() -> None:

@@ -12,7 +12,7 @@ import minimize
 from minimize.errors import MinimizeError
 from minimize.keys import new_keyring
 from minimize.report import Report, report_of
-from tests.leak.planted import AT, CANARIES, VALUE, build
+from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 from tests.leak.test_printed import whole
 
@@ -35,7 +35,7 @@ def every(report: Report) -> bytes:
 
 
 def test_no_canary_stands_in_a_report(ran: Path) -> None:
-    assert found(CANARIES, every(told(ran))) == set()
+    assert found(ALL, every(told(ran))) == set()
 
 
 def test_the_source_was_read_for_it(ran: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_source_was_read_for_it(ran: Path) -> None:
 
 def test_the_sweep_would_find_one_in_a_page(ran: Path) -> None:
     page = told(ran).html().replace("</main>", f"{VALUE['dropped text']}</main>")
-    assert found(CANARIES, page.encode()) == {"dropped text"}
+    assert found(ALL, page.encode()) == {"dropped text"}
 
 
 def test_no_pseudonym_stands_in_a_report(ran: Path) -> None:
@@ -67,4 +67,4 @@ def test_an_error_of_a_report_holds_nothing(ran: Path) -> None:
     next((ran / "out" / "runs").rglob("receipt.json")).write_text(str(VALUE["dropped text"]))
     with pytest.raises(MinimizeError) as raised:
         told(ran)
-    assert found(CANARIES, "\n".join(whole(raised.value)).encode()) == set()
+    assert found(ALL, "\n".join(whole(raised.value)).encode()) == set()

@@ -10,7 +10,7 @@ import pytest
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from tests.leak.canary import Canary
-from tests.leak.planted import AT, CANARIES, DAY, VALUE, build
+from tests.leak.planted import ALL, AT, DAY, FILE, NAMES, VALUE, build
 from tests.leak.printed import printed_by, printed_by_process
 from tests.leak.sweep import found
 from tests.project import write_keyring
@@ -34,18 +34,18 @@ def printed(folder: Path) -> bytes:
 
 def test_every_canary_stands_in_the_input(folder: Path) -> None:
     numbers = {"truncated time"}
-    places = {canary.place for canary in CANARIES} - numbers
-    assert found(CANARIES, folder / "in") >= places
+    places = {canary.place for canary in ALL} - numbers
+    assert found(ALL, folder / "in") >= places
 
 
 def test_no_canary_stands_in_any_file_of_the_output(folder: Path, printed: bytes) -> None:
     assert printed
     assert sorted(path.suffix for path in (folder / "out").rglob("*.parquet")) == [".parquet"] * 3
-    assert found(CANARIES, folder / "out") == set()
+    assert found(ALL, folder / "out") == set()
 
 
 def test_no_canary_is_printed(printed: bytes) -> None:
-    assert found(CANARIES, printed) == set()
+    assert found(ALL, printed) == set()
 
 
 def test_the_rows_balance_though_nothing_is_told_of_them(folder: Path, printed: bytes) -> None:
@@ -60,18 +60,18 @@ def test_no_canary_is_printed_by_verify_plan_and_lint(folder: Path, printed: byt
     assert printed
     lint, preview = ("lint", ".", "--fail-on", "never"), ("plan", ".", "--preview", "100", "--at", AT)
     said = printed_by(folder, ("verify", "out"), ("plan", "."), lint, preview)
-    assert found(CANARIES, said) == set()
+    assert found(ALL, said) == set()
 
 
 def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     folder = build(tmp_path)
     write_keyring(folder / "keys", ("device", "ticket"))
-    file = folder / "in" / DAY / "part-0.ndjson.gz"
+    file = folder / "in" / DAY / FILE
     file.write_bytes(file.read_bytes()[:-20])
     run = ("run", ".", "--at", AT, "--output", "other")
     said = printed_by(folder, run, (*run, "--json"), code=2)
-    assert found(CANARIES, said) == set()
-    assert found(CANARIES, folder / "other") == set()
+    assert found(ALL, said) == set()
+    assert found(ALL, folder / "other") == set()
     assert not list((folder / "other").rglob("*.parquet"))
 
 
@@ -86,8 +86,8 @@ def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(
     monkeypatch.setattr(Gate, "__call__", fail)
     said = printed_by(folder, ("run", ".", "--at", AT, "--output", "failed"), code=2)
     assert b"E900" in said
-    assert found(CANARIES, said) == set()
-    assert found(CANARIES, folder / "failed") == set()
+    assert found(ALL, said) == set()
+    assert found(ALL, folder / "failed") == set()
 
 
 def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(folder: Path, printed: bytes) -> None:
@@ -96,21 +96,44 @@ def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(folder: Path
     assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], folder / "out") == {"kept"}
 
 
+def test_the_sweep_would_have_found_names_that_a_run_let_through(tmp_path: Path) -> None:
+    """The controls: keys that are kept, a file and undeclared names that are shown."""
+    folder = build(tmp_path)
+    write_keyring(folder / "keys", ("device", "ticket"))
+    policy = json.loads((folder / "policy.yaml").read_text())
+    for key in ("/shared_with", "/domains"):
+        policy["fields"][key]["keys"] = "keep"
+    for key in ("/seen_by", "/apps/*/seen_by"):
+        policy["fields"][key] = {"type": "map", "keys": "keep", "optional": True}
+    (folder / "policy.yaml").write_text(json.dumps(policy))
+    code = (
+        "import sys, minimize.engines.undeclared as undeclared, minimize.job.veil as veil\n"
+        "undeclared._is_name = lambda part, carried: True\n"
+        "veil._hit = lambda name: None\n"
+        f"sys.argv = ['minimize', 'run', '.', '--at', '{AT}', '--output', 'out']\n"
+        "from minimize.cli import main; main()\n"
+    )
+    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert found(NAMES, folder / "out") == {canary.place for canary in NAMES}
+
+
 def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail(tmp_path: Path) -> None:
     folder = build(tmp_path)
     write_keyring(folder / "keys", ("device", "ticket"))
     told = ("--lineage", "told/events.ndjson", "--metrics", "told")
     run = ("--verbose", "run", ".", "--at", AT, "--output", "out", *told)
     said = printed_by(folder, run)
-    file = folder / "in" / DAY / "part-0.ndjson.gz"
+    file = folder / "in" / DAY / FILE
     file.write_bytes(file.read_bytes()[:-20])
     said += printed_by(folder, run, code=2)
     assert b'"quarantine_share"' in said
-    assert found(CANARIES, said) == set()
+    assert found(ALL, said) == set()
     events = (folder / "told/events.ndjson").read_text()
     assert [event in events for event in ('"START"', '"COMPLETE"', '"FAIL"')] == [True] * 3
     assert "minimize_last_run_success" in (folder / "told/minimize_leak.prom").read_text()
-    assert found(CANARIES, folder / "told") == set()
+    assert found(ALL, folder / "told") == set()
 
 
 def test_nothing_planted_is_told_by_drift(folder: Path, printed: bytes) -> None:
@@ -119,7 +142,7 @@ def test_nothing_planted_is_told_by_drift(folder: Path, printed: bytes) -> None:
     said = printed_by(folder, drift, (*drift, "--json"))
     assert b"D001" in said
     assert b"D003" in said
-    assert found(CANARIES, said) == set()
+    assert found(ALL, said) == set()
 
 
 def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> None:
@@ -132,5 +155,5 @@ def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> Non
     replay = ("replay", "out", "--json", "--at", AT)
     said += printed_by(folder, ("quarantine", "show", "out", "--check"), replay, ("verify", "out"))
     assert b'"kind": "replay"' in said
-    assert found(CANARIES, said) == set()
-    assert found(CANARIES, folder / "out") == set()
+    assert found(ALL, said) == set()
+    assert found(ALL, folder / "out") == set()

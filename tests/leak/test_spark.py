@@ -18,7 +18,7 @@ import pytest
 
 from minimize.keys import Keyring, new_keyring
 from tests.leak.canary import Canary
-from tests.leak.planted import AT, CANARIES, build
+from tests.leak.planted import ALL, AT, build
 from tests.leak.sweep import found
 from tests.sparking import want_spark
 
@@ -124,7 +124,7 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_works(folder: Path, house: Path) -> None:
-    canaries = [*CANARIES, SUBJECT, *keys_of(Keyring.load(house / "keys"))]
+    canaries = [*ALL, SUBJECT, *keys_of(Keyring.load(house / "keys"))]
     hits, said, seen = watched(folder, [sys.executable, "-c", RUN, str(house), AT, str(house / "out")], canaries)
     assert hits == set()
     assert found(canaries, said) == set()
@@ -135,7 +135,7 @@ def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_w
 
 def test_the_watch_finds_what_a_session_that_does_not_encrypt_writes(folder: Path, house: Path) -> None:
     words = [sys.executable, "-c", RUN, str(house), AT, str(house / "out"), "unsafe"]
-    hits, _, _ = watched(folder, words, [*CANARIES, SUBJECT, *keys_of(Keyring.load(house / "keys"))])
+    hits, _, _ = watched(folder, words, [*ALL, SUBJECT, *keys_of(Keyring.load(house / "keys"))])
     assert hits == {SUBJECT.place, "undeclared name in an element"}
 
 

@@ -14,7 +14,7 @@ from minimize.governance.subjects.page import html
 from minimize.keys import new_keyring
 from minimize.switching import House
 from tests.leak.canary import Canary
-from tests.leak.planted import AT, CANARIES, VALUE, build
+from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 
 DEVICE = Subject(str(VALUE["pseudonymized"]), "acme")
@@ -33,9 +33,9 @@ def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(house: House
     seen = view([DEVICE], house, datetime.now(UTC))
     assert seen[0].rows == 1
     export(seen, tmp_path / "export", house)
-    assert found(CANARIES, tmp_path / "export") == {"pseudonymized"}  # he was asked for by it
-    assert found(CANARIES, html(seen).encode()) == {"pseudonymized"}
-    assert found(CANARIES, repr(seen).encode()) == set()
+    assert found(ALL, tmp_path / "export") == {"pseudonymized"}  # he was asked for by it
+    assert found(ALL, html(seen).encode()) == {"pseudonymized"}
+    assert found(ALL, repr(seen).encode()) == set()
 
 
 @pytest.mark.parametrize("subject", [DEVICE, TICKET])
@@ -47,7 +47,7 @@ def test_nothing_of_who_was_deleted_is_in_outputs_the_ledger_or_the_answer(
     assert found(forms, tmp_path / "out" / "records") == {each.place for each in forms}
     done = delete([subject], house, datetime.now(UTC), yes=True)
     assert done.rows == 1
-    assert found([*CANARIES, *forms], tmp_path / "out") == set()
-    assert found([*CANARIES, *forms], tmp_path / "ledger") == set()
-    assert found([*CANARIES, *forms], json.dumps(done.as_json()).encode()) == set()
-    assert found([*CANARIES, *forms], repr(done).encode()) == set()
+    assert found([*ALL, *forms], tmp_path / "out") == set()
+    assert found([*ALL, *forms], tmp_path / "ledger") == set()
+    assert found([*ALL, *forms], json.dumps(done.as_json()).encode()) == set()
+    assert found([*ALL, *forms], repr(done).encode()) == set()
