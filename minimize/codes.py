@@ -161,14 +161,14 @@ _LOG: Final = {
     "W026": "a policy that is not the one that was approved",
     "W027": "a request for access names columns that the dataset does not have",
     "W028": "files were left out of a read, because their keys were destroyed",
-    "W030": "the list of erasures could not be stored with an output yet",
-    "W040": "a date was left alone, because a file of it cannot be read",
-    "W042": "a date was left alone, because a receipt of it is as of a later time",
-    "W041": "a date was left alone, because it has far fewer rows than at its last receipt",
-    "W044": "no ledger is known to data in memory, so that erasures are unknown",
-    "W043": "a date that was asked for has no files",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
+    "W030": "the list of erasures could not be stored with an output yet",
     "W031": "the last line of a file of lineage was cut short, and was repaired",
+    "W040": "a date was left alone, because a file of it cannot be read",
+    "W041": "a date was left alone, because it has far fewer rows than at its last receipt",
+    "W042": "a date was left alone, because a receipt of it is as of a later time",
+    "W043": "a date that was asked for has no files",
+    "W044": "no ledger is known to data in memory, so that erasures are unknown",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from minimize.engines import undeclared
+from minimize.job import veil
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from tests.leak.canary import Canary
@@ -96,7 +98,9 @@ def test_the_sweep_would_have_found_a_canary_that_a_run_let_through(folder: Path
     assert found([Canary("kept", "corporate"), Canary("input", str(VALUE["masked"]))], folder / "out") == {"kept"}
 
 
-def test_the_sweep_would_have_found_names_that_a_run_let_through(tmp_path: Path) -> None:
+def test_the_sweep_would_have_found_names_that_a_run_let_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The controls: keys that are kept, a file and undeclared names that are shown."""
     folder = build(tmp_path)
     write_keyring(folder / "keys", ("device", "ticket"))
@@ -106,16 +110,9 @@ def test_the_sweep_would_have_found_names_that_a_run_let_through(tmp_path: Path)
     for key in ("/seen_by", "/apps/*/seen_by"):
         policy["fields"][key] = {"type": "map", "keys": "keep", "optional": True}
     (folder / "policy.yaml").write_text(json.dumps(policy))
-    code = (
-        "import sys, minimize.engines.undeclared as undeclared, minimize.job.veil as veil\n"
-        "undeclared._is_name = lambda part, carried: True\n"
-        "veil._hit = lambda name: None\n"
-        f"sys.argv = ['minimize', 'run', '.', '--at', '{AT}', '--output', 'out']\n"
-        "from minimize.cli import main; main()\n"
-    )
-    env = {**os.environ, "MINIMIZE_KEYS": str(folder / "keys")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=folder, check=False)
-    assert done.returncode == 0, done.stderr.decode()
+    monkeypatch.setattr(undeclared, "_is_name", lambda part, carried: True)
+    monkeypatch.setattr(veil, "_hit", lambda name: None)
+    printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     assert found(NAMES, folder / "out") == {canary.place for canary in NAMES}
 
 
