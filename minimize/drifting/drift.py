@@ -65,7 +65,7 @@ def _newest(found: Found) -> Day:
 def _report(job: Pipeline, day: Day, found: Found, chain: Sequence[Receipt], keys: Any) -> Report:
     policy = job.policy
     shown = veil(job, find_keyring(keys, job.folder))
-    asked = replace(request(policy, job.purpose, job), key=shown.key)
+    asked = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
     seen = observe(found.files[day], found.root, job.source.format, asked, lists(policy), shown)
     last = next((receipt for receipt in reversed(chain) if receipt.kind in READING), None)
     beside = Beside(

@@ -53,7 +53,7 @@ class Request:
     """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are.
 
     rows  the most rows of a chunk, where a source can be read in any number of them
-    key   secret bytes that undeclared paths are hashed with
+    salt  what undeclared paths are hashed with
     ids   the tenant and the subject: they are read in their canonical form, and an empty one is missing
     """
 
@@ -62,12 +62,12 @@ class Request:
     subject: Pointer | None = None
     rows: int = MANY
     ids: tuple[Pointer, ...] = ()
-    key: bytes = field(default=b"", repr=False)
+    salt: bytes = field(default=b"", repr=False)
 
     def rank(self, pointer: Pointer) -> bytes:
         """The keyed hash of an undeclared path."""
         text = str(pointer).encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=16, key=self.key, person=b"undeclared path").digest()
+        return hashlib.blake2b(text, digest_size=16, key=self.salt, person=b"undeclared path").digest()
 
     def only(self, keys: Collection[str]) -> Request:
         """The same request of which nobody reads more than these fields. What is checked stays the same."""

@@ -25,7 +25,7 @@ def joined(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
         rejects=tuple(chain.from_iterable(chunk.rejects for chunk in chunks)),
         undeclared=added(chunk.undeclared for chunk in chunks),
         positions=pa.concat_arrays([pa.array([], pa.int64()), *places]),
-        unit=chunks[0].unit,
+        unit=chunks[0].unit if chunks else "row",
     )
 
 

@@ -18,6 +18,7 @@ from minimize.settings.erased import ErasedRows
 from minimize.stores import Place
 
 if TYPE_CHECKING:
+    from minimize.io.find import Shown
     from minimize.ledger.corrections import Corrected
     from minimize.ledger.happened import Happened
     from minimize.ledger.ledger import Ledger
@@ -47,13 +48,15 @@ def load_people(job: Pipeline, keys: Keyring, output: Place, ledger: str | PathL
         return _told(book, keys, listed)
 
 
-def first_read(chain: Iterable[Receipt]) -> dict[str, datetime]:
-    """When each file of the input was first read, by its path: the earlier of both times of the first receipt that names it."""
+def first_read(chain: Iterable[Receipt], shown: Shown) -> dict[str, datetime]:
+    """When each file of the input was first read, by its name as it is shown today: the earlier of both times of the first
+    receipt that names it."""
     found: dict[str, datetime] = {}
     for receipt in chain:
         for each in receipt.inputs:
             read = min(receipt.at, receipt.finished)
-            found[each.path] = min(read, found.get(each.path, read))
+            name = shown.again(each.path)
+            found[name] = min(read, found.get(name, read))
     return found
 
 

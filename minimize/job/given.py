@@ -198,7 +198,7 @@ def open_sources(
 
     Raises SchemaError where a file does not fit the policy.
     """
-    asked = replace(request(job.policy, job.purpose, job, also), key=shown.key)
+    asked = replace(request(job.policy, job.purpose, job, also), salt=shown.ranking_salt)
     days = [when for when in sorted_days(found.files) if found.files[when]]
     bound = FORMATS[job.source.format]
     sources = {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}

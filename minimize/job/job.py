@@ -207,7 +207,7 @@ def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
 
 def _with_reads(given: Given, folder: Output) -> Given:
     """The same with when each file was first read, if somebody was erased."""
-    return replace(given, read=first_read(folder.receipts())) if given.people.erased.rows else given
+    return replace(given, read=first_read(folder.receipts(), given.shown)) if given.people.erased.rows else given
 
 
 def _remaining(given: Given, skipped: Sequence[Skipped], all_: list[Skipped]) -> Given:

@@ -40,6 +40,11 @@ class Veil:
             return part
         return f"{name}=#{self._hash(f'{name}={value}')}"
 
+    @property
+    def ranking_salt(self) -> bytes:
+        """What undeclared names are hashed with. Workers get it; the key does not follow from it."""
+        return hmac.new(self.key, b"undeclared names", hashlib.sha256).digest() if self.key else b""
+
     def again(self, name: str) -> str:
         """A name that a receipt recorded, as it is shown today: earlier versions showed some that a pattern hits."""
         parts = name.split("/")

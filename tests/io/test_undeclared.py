@@ -11,7 +11,7 @@ from minimize.io.base import Carried, Request
 from minimize.io.undeclared import PATHS, REST, added, bounded
 from minimize.pointer import Pointer
 
-REQUEST = Request((), key=b"secret")
+REQUEST = Request((), salt=b"secret")
 
 
 def counts(names: range | list[str], request: Request = REQUEST, records: int = 1) -> dict[Pointer, Carried]:
@@ -42,5 +42,5 @@ def test_neither_the_order_nor_the_batches_decide_which_paths_are_listed(some: r
 
 
 def test_another_key_lists_other_paths() -> None:
-    other = Request((), key=b"another")
+    other = Request((), salt=b"another")
     assert bounded(counts(range(5_000)), 100).keys() != bounded(counts(range(5_000), other), 100).keys()

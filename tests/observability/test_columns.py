@@ -41,16 +41,16 @@ def test_what_decides_about_a_value_is_indirect(project: Project) -> None:
     project.policy(
         {
             "owner": {"type": "string", "do": "keep"},
-            "phone": {
+            "ticket": {
                 "type": "string",
                 "cases": [{"if": {"owner": "own"}, "do": {"mask": {"keep_last": 2}}}],
                 "otherwise": "drop",
             },
         }
     )
-    found = of(lineage(project)["fields"]["phone"])
+    found = of(lineage(project)["fields"]["ticket"])
     assert found["owner"] == [("INDIRECT", "CONDITIONAL", "collected or not", True)]
-    assert found["phone"][0][:2] == ("DIRECT", "TRANSFORMATION")
+    assert found["ticket"][0][:2] == ("DIRECT", "TRANSFORMATION")
 
 
 def test_a_feature_depends_on_tenant_subject_and_time(project: Project) -> None:

@@ -110,7 +110,7 @@ def test_the_public_function_takes_it(writer: OutputWriter) -> None:
 
 
 def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp_path: Path) -> None:
-    done = command("verify", writer.output, "--keys", tmp_path / "k.keys", "--from-receipt", 3)
+    done = command("verify", writer.output, "--keys", tmp_path / "test.keys", "--from-receipt", 3)
     assert (done.code, done.out.splitlines()[-1]) == (0, "verified: 2 receipts from 3 on, 2 files in force, 2 rows")
     assert "V070" in done.out
 

@@ -27,6 +27,7 @@ FIELDS: dict[str, Any] = {
     "place": {"type": "string", "role": "quasi", "feature": "location", "do": "keep"},
     "phone": {
         "type": "string",
+        "role": "plain",
         "cases": [
             {"if": {"owner_type": "corporate"}, "do": "keep"},
             {"if": {"owner_type": "personal"}, "do": {"mask": {"keep_last": 4}}},
