@@ -178,7 +178,7 @@ def with_names() -> list[dict[str, Any]]:
         {"apps": [{"name": "Mail", "managed": True, "seen_by": {inner: {"n": 1}}}]},
         {"shared_with": {shared: {"n": 1}}},
         {"domains": {f"{domain}@keys.example": {"n": 1}}},
-        *({"extra": {f"{many}{number}": number}, f"{many}x{number}": number} for number in range(1_500)),
+        *({"extra": {f"{many}{n}": n}, **{f"{many}{n}x{k}": k for k in range(150)}} for n in range(10)),
     ]
     return [record(200 + number) | each for number, each in enumerate(changes)]
 
