@@ -28,11 +28,11 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 class Shown(Protocol):
-    """How the names of files are shown. `key` are the secret bytes that it hashes with; empty for none."""
+    """How the names of files are shown."""
 
     @property
-    def key(self) -> bytes:
-        """Secret bytes."""
+    def ranking_salt(self) -> bytes:
+        """What undeclared names are hashed with."""
         ...
 
     def __call__(self, part: str, path: str) -> str:

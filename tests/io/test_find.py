@@ -93,7 +93,7 @@ def test_the_parts_of_a_name_are_shown_as_the_caller_says(tree: Path) -> None:
     asked: list[tuple[str, str]] = []
 
     class Marks:
-        key = b""
+        ranking_salt = b""
 
         def __call__(self, part: str, path: str) -> str:
             asked.append((part, path))
