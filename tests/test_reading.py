@@ -25,7 +25,8 @@ def content(project: Project) -> None:
 
 
 @pytest.fixture(name="project")
-def _project(builds: Builds, project: Project) -> Project:
+def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MINIMIZE_LEDGER")  # the ledger is in the output
     return builds.fill(project, content)
 
 

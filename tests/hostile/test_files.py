@@ -94,7 +94,8 @@ def test_ten_thousand_columns_that_nobody_declared_cost_seconds(project: Project
     project.source(kind)
     before = time.process_time()
     said = run(command)
-    assert (said.code, len(said.json["undeclared"])) == (0, 10_000)
+    undeclared = said.json["undeclared"]
+    assert (said.code, len(undeclared), undeclared["/*"]) == (0, 1_001, 20 * 9_000)
     assert time.process_time() - before < 30  # it was minutes, when each path was looked for among all columns
 
 
@@ -158,7 +159,7 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("made", [folder_instead, link_to_nowhere, link_to_itself, pipe])
+@pytest.mark.parametrize("made", [folder_instead, pipe])
 def test_what_is_named_like_an_input_and_is_no_file_is_passed_over(
     project: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
@@ -167,3 +168,14 @@ def test_what_is_named_like_an_input_and_is_no_file_is_passed_over(
     said = run(command)
     assert (said.code, said.json["rows"]["written"]) == (0, 20)
     assert [each["path"] for each in said.json["inputs"]] == [f"{DAY}/b.ndjson.gz"]
+
+
+@pytest.mark.parametrize("made", [link_to_nowhere, link_to_itself])
+def test_a_link_that_leads_to_no_file_of_the_source_is_refused(
+    project: Project, command: Command, made: Callable[[Path], None]
+) -> None:
+    project.records(events(20), name="b")
+    made(project.folder / "data" / DAY / "a.ndjson.gz")
+    said = run(command)
+    assert said.code == 2
+    assert project.files() == set()

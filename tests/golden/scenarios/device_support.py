@@ -25,6 +25,7 @@ def steps(session: Session) -> None:
     session.run(f"run {PIPELINE} --pending --json")
     session.write(SOURCE, session.records(SOURCE)[:700])
     session.run(f"run {PIPELINE} --date {DAY} --json")
+    session.run(f"run {PIPELINE} --date {DAY} --allow-shrink --json")
     session.run(f"replay {OUTPUT} --json")
     (session.folder / SOURCE).unlink()
     session.run(f"run {PIPELINE} --pending --json")

@@ -78,16 +78,16 @@ def steps(session: Session) -> None:
 
 def _broken_nights(session: Session, run: str) -> None:
     """Dates without files, with a truncated file, and whose files are gone."""
-    for day in ("2026-11-26", "2026-11-27"):
+    for day in ("2026-11-21", "2026-11-22"):
         session.write(f"data/{day}/a.ndjson.gz", [checkin(number, day) for number in range(20)])
-    whole = (session.folder / "data/2026-11-27/a.ndjson.gz").read_bytes()
-    session.write("data/2026-11-27/a.ndjson.gz", whole[:-60])
-    session.run(f"{run} --date 2026-11-27")
+    whole = (session.folder / "data/2026-11-22/a.ndjson.gz").read_bytes()
+    session.write("data/2026-11-22/a.ndjson.gz", whole[:-60])
+    session.run(f"{run} --date 2026-11-22")
     session.run(f"{run} --pending")
-    session.run(f"{run} --from 2026-11-26")
+    session.run(f"{run} --from 2026-11-21 --to 2026-11-22")
     session.run(f"{run} --date 2026-11-28")
-    session.write("data/2026-11-27/a.ndjson.gz", whole)
-    (session.folder / "data/2026-11-26/a.ndjson.gz").unlink()
+    session.write("data/2026-11-22/a.ndjson.gz", whole)
+    (session.folder / "data/2026-11-21/a.ndjson.gz").unlink()
     session.run(f"{run} --pending")
     session.run(f"{run} --pending --input gone/{{date}}")
     session.run(f"verify {OUTPUT} --json")
@@ -96,16 +96,16 @@ def _broken_nights(session: Session, run: str) -> None:
 
 def _shrunk_nights(session: Session, run: str) -> None:
     """A date with far fewer rows than before, a clock that is ahead, and a run that is declared void."""
-    session.write("data/2026-11-26/a.ndjson.gz", [checkin(number, "2026-11-26") for number in range(5)])
+    session.write("data/2026-11-21/a.ndjson.gz", [checkin(number, "2026-11-21") for number in range(5)])
     session.run(f"{run} --pending")
-    session.run(f"{run} --date 2026-11-26")
-    session.run(f"{run} --date 2026-11-27 --at 2027-01-24T02:00:00Z")
+    session.run(f"{run} --date 2026-11-21")
+    session.run(f"{run} --date 2026-11-22 --at 2027-01-24T02:00:00Z")
     shrunk = session.run(f"{run} --pending --allow-shrink").get("run_id")
     session.run(f"runs void --output {OUTPUT} --reason 'the source was not complete' --json", shrunk)
     session.run(f"runs void --output {OUTPUT} --reason 'the source was not complete' --json", shrunk)
     session.run(f"runs void --output {OUTPUT} --reason 'ann@example.com said so' --json", shrunk)
     session.run(f"verify {OUTPUT} --json")
-    session.write("data/2026-11-26/a.ndjson.gz", [checkin(number, "2026-11-26") for number in range(20)])
+    session.write("data/2026-11-21/a.ndjson.gz", [checkin(number, "2026-11-21") for number in range(20)])
     session.run(f"{run} --pending")
     session.run(f"runs --output {OUTPUT} --json")
     session.run(f"verify {OUTPUT} --json")
