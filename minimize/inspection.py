@@ -26,6 +26,7 @@ from minimize.io.base import Source
 from minimize.io.discover import discover, format_of
 from minimize.io.find import find, hive
 from minimize.job.collecting import LEDGER, load_job_settings
+from minimize.job.erasing import People, load_people
 from minimize.job.given import as_pipeline, examine_all, found_files, open_sources, veil
 from minimize.keys import find_keyring
 from minimize.minimizer import require_keys
@@ -39,6 +40,7 @@ from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.settings import SettingsRows
 from minimize.spill import Aside, find_budget
+from minimize.stages.corrected import corrections
 from minimize.stages.release import Release
 from minimize.times import moment
 
@@ -86,7 +88,7 @@ def preview_rows(
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:
-    """The first rows as they would leave in a run.
+    """The first rows as they would leave in a run: without erased subjects, and with values that were corrected.
 
     Takes a pipeline's plan, how many rows, and what stands in for source, settings and keyring; a keyring is needed only
     where the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and what `run` raises before it reads.
@@ -97,10 +99,19 @@ def preview_rows(
     require_keys(plan, keyring)
     when = moment(at, "at") or datetime.now(UTC)
     known = load_job_settings(settings, plan.pipeline, keyring)
+    people = People() if keyring is None else load_people(plan.pipeline, keyring, plan.pipeline.target(), None)
     found = found_files(plan.pipeline, input, None)
-    sources = open_sources(plan.pipeline, found, veil(plan.pipeline, keyring), at=when)
-    aside = Aside(find_budget(plan.pipeline.folder))
-    job = Job(plan, when, keyring, None if known is None else known.at(when), row_key=row_key(keyring), aside=aside)
+    sources = open_sources(plan.pipeline, found, veil(plan.pipeline, keyring), people.erased.fields, at=when)
+    job = Job(
+        plan,
+        when,
+        keyring,
+        None if known is None else known.at(when),
+        row_key=row_key(keyring),
+        aside=Aside(find_budget(plan.pipeline.folder)),
+        erased=people.erased.at(when, plan.policy.future),
+        corrected=corrections(people.corrected, plan.policy, when, keyring),
+    )
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
 

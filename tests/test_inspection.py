@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 import minimize
 from minimize.drafting.first import init
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
+from minimize.governance.retention.recording import Wish, add_event
 from minimize.inspection import effective, lint, plan_for, preview_rows
 from minimize.plan import bind
+from minimize.switching import House as Places
 from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, table
 
 WHEN = "2026-11-25T00:00:00Z"
@@ -69,6 +72,15 @@ def test_a_preview_is_the_head_of_the_run(project: Project) -> None:
     project.run()
     ran = minimize.read(project.out).drop_columns(["date"]).slice(0, 7)
     assert rows.to_pylist() == ran.to_pylist()
+
+
+def test_a_preview_shows_no_erased_subject(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    project.records([event(number, tenant_id="north", device_id=f"d{number % 2}") for number in range(6)])
+    project.run()
+    soon = AT - timedelta(minutes=1)
+    add_event(Wish("north", "erasure", "d1", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
+    assert preview_rows(plan_for(project.folder), 6, at=AT, keys=project.keys).num_rows == 3
 
 
 def test_a_preview_reads_on_in_the_next_date(project: Project) -> None:
