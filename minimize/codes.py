@@ -164,6 +164,7 @@ _LOG: Final = {
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
     "W030": "the list of erasures could not be stored with an output yet",
     "W031": "the last line of a file of lineage was cut short, and was repaired",
+    "W033": "a ledger that a migration damaged was replaced by the copy from before",
     "W040": "a date was left alone, because a file of it cannot be read",
     "W041": "a date was left alone, because it has far fewer rows than at its last receipt",
     "W042": "a date was left alone, because a receipt of it is as of a later time",

@@ -97,8 +97,9 @@ def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: 
 @command.command("delete")
 @_whose
 @_unseen
+@click.option("--allow-unreached", is_flag=True, help="Outputs that cannot be reached are gone for good.")
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
-def delete(yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
+def delete(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool, **words: Any) -> None:
     """Take every record of each ID out of all outputs, for good; recipients that got some are listed, to be told.
 
     What happened up to now does not come back by a rerun, a late file, a replay or a backfill. An open request is gone on
@@ -108,7 +109,8 @@ def delete(yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
 
     may("subject/delete", words, words["tenant"])
     house, now = _house(words), datetime.now(UTC)
-    done = deleted(_subjects(words), house, now, named=words["named"], yes=yes, unseen=unseen)
+    how = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
+    done = deleted(_subjects(words), house, now, named=words["named"], **how)
     options.show(done.as_json(), as_json, gone(done, yes))
 
 

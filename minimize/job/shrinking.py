@@ -1,8 +1,8 @@
 """The shrink guard: a date of which far fewer rows are left than at its last receipt is not published.
 
 A date is left alone if fewer than half of the rows are read. It is also left alone if quarantine or retention explains the loss
-of more than half, the policy is unchanged, and the run's time is implausible: a clock that is ahead empties dates. Rows gated by
-settings, conditions or erasure are no loss.
+of more than half, the plan is unchanged (a comment in the policy changes none), and the run's time is implausible: a clock that
+is ahead empties dates. Rows gated by settings, conditions or erasure are no loss.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _checked(given: Given, when: Day, now: Kept, last: Receipt, newest: Receipt,
         message = f"only {now.read:,} rows were read, after {before.read:,} at its last receipt ({last.run_id})"
         hint = f"bring back what is missing; {_ALLOW}"
         return Skipped(when, "fewer_rows", CODE, message, hint)
-    if 2 * now.kept >= before.kept or given.plan.policy.digest != last.policy.digest:
+    if 2 * now.kept >= before.kept or given.plan.digest != last.plan.digest:
         return None
     doubt = _doubt(given.at, newest, clock)
     if not doubt:

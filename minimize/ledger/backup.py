@@ -1,8 +1,8 @@
 """The copy of a ledger's file that is kept while the ledger is migrated: in the same folder, its owner's alone.
 
-    FILE.part      a copy that is being made
-    FILE.backup    the ledger before a migration that is not verified yet
-    FILE.restore   the same, once it is decided that it takes the ledger's place
+    FILE.migration-part      a copy that is being made
+    FILE.migration-backup    the ledger before a migration that is not verified yet
+    FILE.migration-restore   the same, once it is decided that it takes the ledger's place
 
 A migration is one transaction. The copy is made and the result is checked within it, so that a faulty migration is undone, and no
 other process writes meanwhile. The copy is for a file that is damaged after the commit. A process may end at any moment: the
@@ -11,6 +11,7 @@ next one that opens the ledger removes the copy if the ledger is sound, and puts
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -29,9 +30,10 @@ from minimize.keys.store import locked
 from minimize.ledger.failures import unprepared
 from minimize.system import name_of, said
 
-PART: Final = ".part"
-BACKUP: Final = ".backup"
-RESTORE: Final = ".restore"
+PART: Final = ".migration-part"
+BACKUP: Final = ".migration-backup"
+RESTORE: Final = ".migration-restore"
+log = logging.getLogger("minimize")
 JOURNALS: Final = ("-wal", "-shm", "-journal")
 DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 T = TypeVar("T")
@@ -100,6 +102,8 @@ def _restore(path: Path) -> None:
         file_operations.remove(path.with_name(path.name + ending), missing=True)
     file_operations.rename(decided, path)
     sync_folder(path.parent)
+    message = "the ledger %s was damaged by a migration that ended early: the copy from before is back in its place"
+    log.warning(message, path, extra={"code": "W033"})
 
 
 def _check(connection: Connection, before: Rows, path: Path) -> None:

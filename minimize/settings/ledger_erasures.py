@@ -39,6 +39,7 @@ class LedgerErasures:
     _erased: Erased | None = field(default=None, repr=False)
     _latest: datetime | None = None
     _read_at: float | None = None
+    _found: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -64,7 +65,8 @@ class LedgerErasures:
         with self._lock:
             if self._read_at is not None and self.clock() - self._read_at < REFRESH_S:
                 return
-            rows = _recorded(self.address, self.keys)
+            self._found = self._found or self.address.exists
+            rows = _recorded(self.address, self.keys) if self._found else ErasedRows((), self.keys)
             if rows.rows != self._rows.rows:
                 self._rows, self._erased = rows, None
                 self._latest = max((max(row.recorded_at, row.at) for row in rows.rows), default=None)
@@ -76,8 +78,8 @@ def find_erasures(
 ) -> LedgerErasures | None:
     """The erasures of the ledger that is given, else named by the environment or by the configuration next to the policy.
 
-    None if nothing names a ledger, or the one that is named does not exist yet: the log says that erasures are unknown. Raises
-    LedgerError if the ledger that is given does not exist.
+    None if nothing names a ledger. If the one that is named does not exist yet, it is looked for again at each refresh. In both
+    cases the log says that erasures are unknown. Raises LedgerError if the ledger that is given does not exist.
     """
     address = _named(ledger, folder)
     if address is not None and address.exists:
@@ -88,7 +90,7 @@ def find_erasures(
     log.warning(
         "erasures are unknown, and records of erased subjects are not recognized: %s", why, extra={"code": "W044"}
     )
-    return None
+    return None if address is None else LedgerErasures(address, keys, future)
 
 
 def _named(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:

@@ -374,7 +374,9 @@ def _seen(text: str) -> tuple[str, list[int] | None]:
 def _char(cluster: str) -> str:
     """One character that stands for a character with its marks."""
     char = unicodedata.normalize("NFC", cluster)[0]
-    return chr(ord(char) - 0xFEE0) if "\uff01" <= char <= "\uff5e" else char
+    if "\uff01" <= char <= "\uff5e":
+        return chr(ord(char) - 0xFEE0)
+    return "-" if char in _DASHES else char
 
 
 def _is_mark(char: str) -> bool:
@@ -383,5 +385,7 @@ def _is_mark(char: str) -> bool:
 
 _PLAIN: Final = re.compile(r"[\x00-\xac\xae-\u02ff]*")
 _MARKS: Final = frozenset({"Mn", "Mc", "Me", "Cf"})
+_DASHES: Final = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63")
+"""Hyphens, dashes and the minus sign: typesetting programs write them in place of the plain hyphen."""
 _JAMO: Final = frozenset(map(chr, range(0x1161, 0x1200)))
 """Vowels and final consonants of decomposed Korean."""

@@ -30,10 +30,11 @@ def texts(old: object, new: object) -> list[str]:
 
 
 def shows_a_mask(case: Case) -> bool:
-    """Whether a field is masked whatever the settings say, in records that no limit keeps back."""
+    """Whether a field is masked whatever the settings say, in records that no limit keeps back, in a case that is compared."""
     open_fields = [said for said in case.policy["fields"].values() if {*said} == {"type", "role", "do"}]
     masked = any("mask" in str(said["do"]) for said in open_fields)
-    return masked and "records" not in case.policy and "quarantine" not in case.pipeline and case.rows > 30
+    compared = not any("*" in entry.paths and {*entry.traits} <= {*case.traits} for entry in intended())
+    return compared and masked and "records" not in case.policy and "quarantine" not in case.pipeline and case.rows > 30
 
 
 def packed(folder: Path, replaced: tuple[str, str] | None = None) -> Path:

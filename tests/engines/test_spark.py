@@ -315,18 +315,18 @@ def test_it_writes_into_a_bucket_what_it_writes_on_disk(
 
 @on_spark
 def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local_engine(
-    house: Project, start: Start
+    project: Project, start: Start
 ) -> None:
     start("local[2]")
-    house.policy(future="2h")
+    project.policy(future="2h")
     times = [f"{AT + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (1, 20)]
-    house.records(event(4, tenant_id="north", device_id="d4", event_time=time) for time in times)
+    project.records(event(4, tenant_id="north", device_id="d4", event_time=time) for time in times)
     gone = [each for each in events(240) if (each["tenant_id"], each["device_id"]) == ("north", "d4")]
     for engine in ("local", "spark"):
-        output = house.folder / engine
+        output = project.folder / engine
         given: dict[str, Any] = {"output": output, "engine": engine, "ledger": output.with_suffix(".db")}
-        assert house.run(**given).quarantine.by_code == {"future_time": 1}
-        places = Places(given["ledger"], keys=house.keys)
+        assert project.run(**given).quarantine.by_code == {"future_time": 1}
+        places = Places(given["ledger"], keys=project.keys)
         add_event(Wanted("north", "erasure", "d4", AT), places, AT)
-        receipt = house.run(**given, at=AT + timedelta(hours=20))
+        receipt = project.run(**given, at=AT + timedelta(hours=20))
         assert (receipt.gated_by.erased, receipt.quarantine.by_code) == (len(gone) + 2, {})

@@ -102,8 +102,13 @@ def test_one_that_becomes_read_only_in_mid_run_keeps_the_old(
     versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = (out / "ledger.db").rename(tmp_path / "ledger.db")
+
+    def turns(*_: Any) -> list[Any]:
+        turns_read_only(out, mounts)
+        return []
+
     with monkeypatch.context() as patch:
-        patch.setattr(job, "check_quarantine", lambda *_: turns_read_only(out, mounts))
+        patch.setattr(job, "check_quarantine", turns)
         assert told(lambda: versions.run(out, ledger)).code == "E205"
     mounts.close()
     assert versions.settled(out, ledger) == versions.old

@@ -66,7 +66,7 @@ def test_a_copy_with_all_that_the_ledger_holds_is_there_while_it_is_migrated_and
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert address.path is not None
-    copy = address.path.with_name("ledger.db.backup")
+    copy = address.path.with_name("ledger.db.migration-backup")
     seen: list[tuple[int, int]] = []
 
     def looks(connection: Connection) -> None:
@@ -126,11 +126,11 @@ def killed(address: Address, point: str) -> None:
 @pytest.mark.parametrize(
     ("point", "left"),
     [
-        ("sync.ledger.before", "ledger.db.part"),
-        ("migration.copied", "ledger.db.backup"),
-        ("ledger.before", "ledger.db.backup"),
-        ("ledger.after", "ledger.db.backup"),
-        ("migration.done", "ledger.db.backup"),
+        ("sync.ledger.before", "ledger.db.migration-part"),
+        ("migration.copied", "ledger.db.migration-backup"),
+        ("ledger.before", "ledger.db.migration-backup"),
+        ("ledger.after", "ledger.db.migration-backup"),
+        ("migration.done", "ledger.db.migration-backup"),
     ],
 )
 def test_killed_in_mid_migration_the_next_command_goes_on_and_leaves_no_copy(
@@ -152,9 +152,19 @@ def test_a_ledger_that_is_damaged_after_a_kill_is_replaced_by_its_copy(address: 
     killed(address, "migration.done")
     address.path.write_bytes(b"SQLite format 3\x00" + b"damaged" * 1000)
     if decided:  # killed once more, while the copy was put back
-        address.path.with_name("ledger.db.backup").rename(address.path.with_name("ledger.db.restore"))
+        address.path.with_name("ledger.db.migration-backup").rename(
+            address.path.with_name("ledger.db.migration-restore")
+        )
         address.path.unlink()
     assert version(address) == NEWEST
     assert entries(address.path) == 2
     assert stat.S_IMODE(address.path.stat().st_mode) == 0o600
     assert names(address) == {"ledger.db"}
+
+
+def test_copies_that_an_operator_made_stay(address: Address, tmp_path: Path) -> None:
+    copies = [tmp_path / f"ledger.db.{ending}" for ending in ("backup", "restore", "part", "bak")]
+    for copy in copies:
+        copy.write_bytes(b"an operator's")
+    opened(address).close()
+    assert [copy.read_bytes() for copy in copies] == [b"an operator's"] * 4

@@ -42,7 +42,7 @@ class Writer(Protocol):
         ...
 
 
-_FORMULA: Final = r"\A[=+\-@\t\r]"
+_FORMULA: Final = r"\A(?:[\t\r]|\s*[=+\-@])"
 _NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
 
 

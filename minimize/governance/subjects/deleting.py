@@ -26,7 +26,7 @@ from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.deletion import Deletion, Recalls, outcome, portions
 from minimize.governance.subjects.finding import Blind, Found, Held, Search
 from minimize.governance.subjects.meant import behind, check_fields, check_tenants
-from minimize.governance.subjects.outputs import Output, Unreached, outputs
+from minimize.governance.subjects.outputs import ELSEWHERE, Output, Unreached, outputs
 from minimize.governance.subjects.requests import SHORT, begun, due_of, step_of, taken_down
 from minimize.governance.subjects.rescan import hidden
 from minimize.governance.subjects.shared import acts, by_recipient, shared
@@ -57,13 +57,15 @@ def delete(
     named: Sequence[Anywhere] = (),
     yes: bool = False,
     unseen: bool = False,
+    allow_unreached: bool = False,
 ) -> Deletion:
     """Deletes what is held of these subjects in every output; without `yes` only the plan is made.
 
     A subject without a tenant is sought in every tenant that is known; one that is named by another field than the policy's
     subject takes with him the records that hold his identifier. Raises ConfigurationError for a field that no policy has, a
-    form that only outputs have, or a tenant that nothing names, unless it is `unseen`; CheckFailed where records are left
-    afterwards; and what `expire` raises: then the request stays open, and the same command goes on with it.
+    form that only outputs have, or a tenant that nothing names, unless it is `unseen`; CheckFailed if records are left
+    afterwards, or if an output of this machine cannot be reached, unless that is allowed because it is gone for good; and what
+    `expire` raises: then the request stays open, and the same command goes on with it.
     """
     with house.opened(create=yes) as ledger:
         found = outputs(ledger, named)
@@ -74,7 +76,7 @@ def delete(
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.of_tenants(each)))
         made = replace(made, begun=begun(ledger, made.keys, "delete", whose))
         plan = made.planned(whose)
-        return made.done(plan) if yes else plan
+        return made.done(plan, allow_unreached=allow_unreached) if yes else plan
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class _Deleting:
         due = {name: plan for name, plan in plans.items() if plan.due}
         return Deletion(tuple(whose), due, self._recalls(whose), tuple(self._blind(whose)), self.missed)
 
-    def done(self, plan: Deletion) -> Deletion:
+    def done(self, plan: Deletion, *, allow_unreached: bool = False) -> Deletion:
         """The deletion, carried out: recorded first, then output by output, then looked for once more.
 
         Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
@@ -128,6 +130,8 @@ class _Deleting:
             for output in self.found:
                 made.extend(self._carried_out(output, plan))
             self._check(plan.whose, made)
+            if not allow_unreached:
+                self._check_reached()
         except MinimizeError as error:
             wrong = error
         new = [each.run_id for each in made]
@@ -163,6 +167,15 @@ class _Deleting:
         if left:
             hint = "a run may have published meanwhile: the same command goes on"
             raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
+
+    def _check_reached(self) -> None:
+        """Raises CheckFailed if an output of this machine could not be reached: it may still hold records."""
+        missed = [each.folder for each in self.missed if each.why != ELSEWHERE]
+        if missed:
+            hint = "bring it back, and run the same command; if it is gone for good: --allow-unreached (allow_unreached=True)"
+            raise CheckFailed(
+                f"{len(missed)} outputs that the ledger knows were not reached: {', '.join(missed)}", hint=hint
+            )
 
     def _goes(self, held: Found, subject: Subject) -> bool:
         """Whether records that a search found are part of the request; what was collected of the subject since is not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from minimize.errors import MinimizeError
 from minimize.governance.retention.written import Reading, Written, writers
@@ -46,6 +47,9 @@ class Output:
         yield from ((known[by[file.path].run_id], file) for file in in_force(self.chain).get(RECORDS, ()))
 
 
+ELSEWHERE: Final = "it is on another machine"
+
+
 @dataclass(frozen=True, slots=True)
 class Unreached:
     """An output that cannot be looked at from here, and why: its code alone says it."""
@@ -64,7 +68,7 @@ def outputs(ledger: Ledger | None, named: Sequence[Anywhere] = ()) -> tuple[tupl
         if isinstance(output, Output):
             found.setdefault(identity_of(folder) or written(folder), output)
         else:
-            missed.append(Unreached(written(folder), pipeline, output or "it lies on another machine"))
+            missed.append(Unreached(written(folder), pipeline, output or ELSEWHERE))
     return tuple(found.values()), tuple(missed)
 
 

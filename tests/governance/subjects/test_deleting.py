@@ -130,6 +130,31 @@ def test_every_output_that_the_ledger_knows_is_looked_at(filled: Project) -> Non
     assert len(filled.rows(output=filled.folder / "other")) == 2 * (len(RECORDS) - count(RECORDS, D3))
 
 
+def state_of_request(project: Project) -> str:
+    with places(project).opened() as ledger:
+        (status,) = statuses(ledger)
+    return status.last.state
+
+
+def test_a_request_is_not_done_while_an_output_that_the_ledger_knows_is_not_reached(filled: Project) -> None:
+    other, away = filled.folder / "other", filled.folder / "away"
+    run(filled, output=other)
+    other.rename(away)
+    with pytest.raises(CheckFailed, match="not reached"):
+        deleted(filled, D3)
+    assert state_of_request(filled) == "failed"
+    away.rename(other)
+    deleted(filled, D3)
+    assert state_of_request(filled) == "done"
+    assert view([D3], places(filled), NOW)[0].rows == 0
+
+
+def test_an_output_that_is_gone_for_good_keeps_no_request_open(filled: Project) -> None:
+    run(filled, output=filled.folder / "other")
+    (filled.folder / "other").rename(filled.folder / "away")
+    assert deleted(filled, D3, allow_unreached=True).requests
+
+
 def counted_content(project: Project) -> None:
     project.pipeline(aggregates=COUNTS)
     project.records(RECORDS)
