@@ -75,7 +75,7 @@ def explain(
 
     Takes the pipeline and the field's key; a tenant, for whom settings decide; the time as of which (now); a record as
     `FILE:LINE`, which goes through the stages of a run; what stands in for settings and keyring. No value of the record is told.
-    Raises PolicyError for what the policy does not know, and what `run` raises before it reads.
+    Raises ConfigurationError for a field that the policy does not know, and what `run` raises before it reads.
     """
     job, when = as_pipeline(pipeline), moment(at, "at") or datetime.now(UTC)
     if tenant is not None and record is not None:
@@ -116,15 +116,13 @@ def _pointer(field: str) -> Pointer | None:
 
 
 def _undeclared(job: Pipeline, field: str) -> Explanation:
-    """What no rule is about: it never leaves the reader, or must not even arrive."""
+    """A field that must not even arrive. Raises ConfigurationError for one that the policy does not know."""
     pointer = _pointer(field)
     if pointer is not None and pointer in job.policy.never:
         found = "the policy lists it under `never`: a record that has it is quarantined"
         return Explanation(job.pipeline, field, "dropped", found, (Step("rule", found, "stops", str(job.policy.path)),))
-    near = did_you_mean(field, job.policy.fields)
-    hint = f"; {near}" if near.startswith("did you mean") else ""
-    found = f"no rule of the policy names it, and what no rule names is dropped{hint}"
-    return Explanation(job.pipeline, field, "dropped", found, (Step("rule", found, "stops", str(job.policy.path)),))
+    hint = did_you_mean(field, job.policy.fields)
+    raise ConfigurationError(f"the policy has no rule for {field}: what no rule names never leaves", hint=hint)
 
 
 def _outcome(field: FieldPlan, steps: Sequence[Step]) -> str:

@@ -33,7 +33,7 @@ def shows_a_mask(case: Case) -> bool:
     """Whether a field is masked whatever the settings say, in records that no limit keeps back, in a case that is compared."""
     open_fields = [said for said in case.policy["fields"].values() if {*said} == {"type", "role", "do"}]
     masked = any("mask" in str(said["do"]) for said in open_fields)
-    compared = not any("*" in entry.paths and {*entry.traits} <= {*case.traits} for entry in intended())
+    compared = not any({*entry.traits} <= {*case.traits} for entry in intended())
     return compared and masked and "records" not in case.policy and "quarantine" not in case.pipeline and case.rows > 30
 
 
@@ -82,7 +82,7 @@ def test_the_same_package_shows_no_difference(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_a_changed_technique_is_found_and_the_case_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    number = next(case.number for case in cases(SEED, 200) if shows_a_mask(case))
+    number = next(case.number for case in cases(SEED, 600) if shows_a_mask(case))
     words = ["--against", str(packed(tmp_path, ('"****"', '"***"'))), "--seed", str(SEED), "--only", str(number)]
     code = main([*words, "--no-shrink", "--no-cross", "--keep", str(tmp_path)])
     assert (code, f"case {number} of seed {SEED} differs" in capsys.readouterr().out) == (1, True)

@@ -230,10 +230,11 @@ def test_the_place_of_the_rule_is_told(project: Project) -> None:
     assert step.line is not None
 
 
-def test_what_no_rule_names_is_dropped(project: Project) -> None:
-    said = of(project, "click")
-    assert said.outcome == "dropped"
-    assert "did you mean `clicks`?" in said.why
+def test_a_field_that_the_policy_does_not_know_is_a_mistake(project: Project) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        of(project, "click")
+    assert caught.value.exit_code == 2
+    assert "did you mean `clicks`?" in caught.value.hint
 
 
 def test_what_must_not_arrive_is_told(project: Project) -> None:
