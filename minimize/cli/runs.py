@@ -71,6 +71,11 @@ def show(above: tuple[str | None, str | None], run: str, ledger: str | None, out
 @click.option(
     "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as its receipts say)."
 )
+@click.option(
+    "--allow-lost-erasures",
+    is_flag=True,
+    help="Go on though the list of erasures is gone: erased records may come back.",
+)
 @options.only_ledger
 @options.keys
 @options.as_json
@@ -80,6 +85,7 @@ def adopt(
     output: str,
     reason: str,
     pipeline: str | None,
+    allow_lost_erasures: bool,
     ledger: str | None,
     keys: str | None,
     as_json: bool,
@@ -91,7 +97,14 @@ def adopt(
     """
     from minimize.governance.retention.adopting import adopt_ledger
 
-    receipt = adopt_ledger(output, reason, pipeline=pipeline, keys=keys, ledger=ledger or above[0])
+    receipt = adopt_ledger(
+        output,
+        reason,
+        pipeline=pipeline,
+        keys=keys,
+        ledger=ledger or above[0],
+        allow_lost_erasures=allow_lost_erasures,
+    )
     text = (
         "nothing to do: the receipts of this output name this ledger" if receipt is None else receipt.summary(width())
     )

@@ -92,3 +92,12 @@ def test_the_run_still_erases(project: Project, environment: pytest.MonkeyPatch,
     assert done.code == 0, done.err
     assert not comes_back(project)
     assert command("verify", project.out).code == 0
+
+
+def test_a_ledger_is_not_adopted_if_the_list_of_erasures_is_gone(project: Project) -> None:
+    adopt = ("runs", "adopt-ledger", project.out, "--reason", "lost")
+    (project.folder / LEDGER).unlink()
+    shutil.rmtree(project.out / "erasures")
+    assert command(*adopt).code == 3
+    assert command("run", project.folder, "--date", DAY).code == 3
+    assert command(*adopt, "--allow-lost-erasures").code == 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from os import PathLike
 
-from minimize.errors import ConfigurationError, KeyringError, OutputError
+from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.access.gate import gate
 from minimize.governance.retention.carry import NOWHERE
 from minimize.governance.retention.written import Written
@@ -14,6 +14,7 @@ from minimize.io.publish import open_output
 from minimize.io.published import receipts
 from minimize.job import account
 from minimize.job.booking import booked, catch_up, told
+from minimize.job.erasure_list import stored
 from minimize.job.job import quiet
 from minimize.job.ledgers import disagreement, naming
 from minimize.job.origin import pipeline_behind
@@ -44,12 +45,15 @@ def adopt_ledger(
     pipeline: PathLike_ | None = None,
     keys: Keyring | PathLike_ | None = None,
     ledger: PathLike_ | None = None,
+    allow_lost_erasures: bool = False,
 ) -> Receipt | None:
     """Records, in a signed receipt of kind `adopt`, that an output is continued with the ledger that is found for it now.
 
     Takes the output folder and the reason; the pipeline, keyring and ledger in place of those that are found. A ledger is made if
-    there is none. Gives None if the receipts of the output name this ledger already, and it has their audit head. Raises
-    OutputError, KeyringError, LedgerError (2), AccessDenied (3).
+    there is none. Gives None if the receipts of the output name this ledger already, and it has their audit head.
+
+    Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were deleted from the
+    output and the list of erasures that was stored with it is gone, unless that is allowed.
     """
     if not reason.strip():
         raise ConfigurationError("a ledger is adopted for a reason", hint="--reason TEXT")
@@ -61,8 +65,17 @@ def adopt_ledger(
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    if not allow_lost_erasures and _deleted(chain) and not stored(folder, keyring):
+        message = "subjects were deleted from this output, and the list of erasures that was stored with it is gone"
+        hint = "restore `erasures/` or the ledger; --allow-lost-erasures goes on without, and a run may bring their records back"
+        raise RefusedError(message, hint=hint)
     gate("output/adopt", House(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline)
     return _adopted(_Changing(job, folder, keyring), reason.strip(), ledger)
+
+
+def _deleted(chain: tuple[Receipt, ...]) -> bool:
+    """Whether a receipt tells of a deletion. Those that name no ledger are older than the lists."""
+    return any(each.kind == "delete" and each.audit is not None and each.audit.ledger is not None for each in chain)
 
 
 def _adopted(changing: _Changing, reason: str, ledger: PathLike_ | None) -> Receipt | None:
