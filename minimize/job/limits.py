@@ -15,6 +15,7 @@ from minimize.job.pending import Skipped, worst
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
 from minimize.receipt.void import counting
+from minimize.stores import written
 
 _DRIFT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
 
@@ -57,11 +58,12 @@ def check_whose(given: Given, folder: Output) -> None:
 
 def too_early(given: Given, chain: Sequence[Receipt]) -> list[Skipped]:
     """The dates that have a receipt as of a later time: a run as of an earlier one would undo what was gated since."""
-    hint = "give a later --at, or write to another folder; `minimize runs void RUN` takes back a run by a wrong clock"
+    void = f"`minimize runs void RUN --output {written(given.output)}`"
+    hint = f"give a later --at, or write to another folder; {void} takes back a run by a wrong clock"
     if not given.at_given:
         hint = (
             "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at; "
-            "`minimize runs void RUN` takes back a run by a clock that was ahead"
+            f"{void} takes back a run by a clock that was ahead"
         )
     later = [receipt for receipt in counting(chain) if receipt.at > given.at]
     found = []
