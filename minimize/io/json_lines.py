@@ -133,7 +133,7 @@ class Gathered:
 def subject_of(record: Mapping[str, Any], request: Request) -> str | None:
     """Whose record it is, as text."""
     value = record if request.subject is None else value_at(record, request.subject)
-    return None if value is None or isinstance(value, dict | list) else canonical_text(str(value), fold=True)
+    return None if value is None or isinstance(value, dict | list) else canonical_text(str(value), fold=True) or None
 
 
 def _ten(subjects: set[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minimize.errors import SourceError
@@ -409,6 +409,7 @@ def same(lines: Lines, data: bytes) -> None:
 
 @settings(max_examples=examples(250))
 @given(everything)
+@example(b'{"id": "", "new": 1}\n')
 def test_the_fast_reader_gives_what_the_strict_reader_gives(lines: Lines, data: bytes) -> None:
     same(lines, data)
 
