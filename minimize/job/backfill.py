@@ -17,7 +17,7 @@ from minimize.errors import ConfigurationError, Finding, PolicyError, SourceErro
 from minimize.io.history import RUNS
 from minimize.io.published import receipts
 from minimize.job.dates import Day, Wanted
-from minimize.job.given import as_pipeline, found_files, resolve, veil
+from minimize.job.given import as_pipeline, found_files, veil
 from minimize.job.job import Instead, attempted, engine_named, quiet
 from minimize.job.ledgers import check_ledger_of
 from minimize.job.observers import told_if_refused
@@ -118,16 +118,7 @@ def _one(
     how = How("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger, allow_shrink)
     try:
         with told_if_refused(job, target, how):
-            given = resolve(
-                job,
-                wanted=Wanted(day),
-                at=None,
-                input=instead.input,
-                settings=instead.settings,
-                output=instead.output,
-                keys=instead.keys,
-                ledger=instead.ledger,
-            )
+            given = instead.resolved(job, Wanted(day))
     except SourceError as error:
         return None, [Skipped.unreadable(day, error)]
     done, skipped = attempted(given, how)

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -59,6 +60,16 @@ class Changing(Protocol):
     def keys(self) -> Keyring:
         """The keyring that signs."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedOutput:
+    """An output of which a receipt is written that only records a decision."""
+
+    pipeline: Pipeline
+    output: Place
+    keys: Keyring = field(repr=False)
+    fence: Place | None = None
 
 
 @contextmanager

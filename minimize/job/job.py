@@ -56,6 +56,19 @@ class Instead:
     lineage: str | PathLike[str] | None = None
     metrics: str | PathLike[str] | None = None
 
+    def resolved(self, job: Pipeline, wanted: Wanted, at: datetime | str | None = None) -> Given:
+        """What a run of these dates is asked, with these places in place of the pipeline's. Raises what `resolve` raises."""
+        return resolve(
+            job,
+            wanted=wanted,
+            at=at,
+            input=self.input,
+            settings=self.settings,
+            output=self.output,
+            keys=self.keys,
+            ledger=self.ledger,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -129,16 +142,7 @@ def run_dates(
     )
     with told_if_refused(job, target, how):
         check_ledger_of(target, job.folder, instead.ledger)
-        given = resolve(
-            job,
-            wanted=wanted,
-            at=at,
-            input=instead.input,
-            settings=instead.settings,
-            output=instead.output,
-            keys=instead.keys,
-            ledger=instead.ledger,
-        )
+        given = instead.resolved(job, wanted, at)
     if not given.nothing:
         check_approval(given.pipeline.policy, given.pipeline.folder)
     return performed(given, how)

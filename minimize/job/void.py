@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -15,13 +15,13 @@ from minimize.io.history import RUNS
 from minimize.io.publish import Output, open_output
 from minimize.io.published import receipts
 from minimize.job import account
-from minimize.job.booking import booked, catch_up, told
+from minimize.job.booking import ChangedOutput, booked, catch_up, told
+from minimize.job.job import quiet
 from minimize.job.origin import pipeline_behind
 from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import find_ledger
 from minimize.observability.places import Places
-from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt, sha256_text
 from minimize.receipt.void import VOID, VOIDABLE, voided
 from minimize.stores import Anywhere, Place, output_at
@@ -31,16 +31,6 @@ log = logging.getLogger("minimize")
 PathLike_ = str | PathLike[str]
 LONGEST: Final = 500
 """Characters of a reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Voiding:
-    """An output of which a run is declared void, as the ledger wants to know it."""
-
-    pipeline: Pipeline
-    output: Place
-    keys: Keyring
-    fence: Place | None = None
 
 
 def void_run(
@@ -67,9 +57,9 @@ def void_run(
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring found; one is needed to sign the receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    how = How("void", "local", datetime.now(UTC), lambda done, of: None, Places(None, None), ledger=ledger)
+    how = How("void", "local", datetime.now(UTC), quiet, Places(None, None), ledger=ledger)
     with (
-        booked(Voiding(job, folder, keyring), how) as booking,
+        booked(ChangedOutput(job, folder, keyring), how) as booking,
         open_output(folder, create=False, lease=booking.head) as opened,
     ):
         chain = opened.receipts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 
@@ -13,29 +13,18 @@ from minimize.governance.retention.written import Written
 from minimize.io.publish import open_output
 from minimize.io.published import receipts
 from minimize.job import account
-from minimize.job.booking import booked, catch_up, told
+from minimize.job.booking import ChangedOutput, booked, catch_up, told
 from minimize.job.erasure_list import stored
 from minimize.job.job import quiet
 from minimize.job.ledgers import disagreement, naming
 from minimize.job.origin import pipeline_behind
 from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
-from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Adoption, Receipt, sha256_text
-from minimize.stores import Anywhere, Place, output_at
+from minimize.stores import Anywhere, output_at
 from minimize.switching import House
 
 PathLike_ = str | PathLike[str]
-
-
-@dataclass(frozen=True)
-class _Changing:
-    """The output, for the run that is booked in the ledger."""
-
-    pipeline: Pipeline
-    output: Place
-    keys: Keyring = field(repr=False)
-    fence: Place | None = None
 
 
 def adopt_ledger(
@@ -70,7 +59,7 @@ def adopt_ledger(
         hint = "restore `erasures/` or the ledger; --allow-lost-erasures goes on without, and a run may bring their records back"
         raise RefusedError(message, hint=hint)
     gate("output/adopt", House(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline)
-    return _adopted(_Changing(job, folder, keyring), reason.strip(), ledger)
+    return _adopted(ChangedOutput(job, folder, keyring), reason.strip(), ledger)
 
 
 def _deleted(chain: tuple[Receipt, ...]) -> bool:
@@ -78,7 +67,7 @@ def _deleted(chain: tuple[Receipt, ...]) -> bool:
     return any(each.kind == "delete" and each.audit is not None and each.audit.ledger is not None for each in chain)
 
 
-def _adopted(changing: _Changing, reason: str, ledger: PathLike_ | None) -> Receipt | None:
+def _adopted(changing: ChangedOutput, reason: str, ledger: PathLike_ | None) -> Receipt | None:
     how = How("adopt", "local", datetime.now(UTC), quiet, NOWHERE, ledger=ledger)
     with (
         booked(changing, how) as booking,
