@@ -163,6 +163,7 @@ _LOG: Final = {
     "W028": "files were left out of a read, because their keys were destroyed",
     "W029": "an event of a tenant that neither the ledger nor settings nor an output's newest records know",
     "W030": "the list of erasures could not be stored with an output yet",
+    "W032": "rows of an aggregate are withheld: with other tables of the run they would give a small group away",
     "W031": "the last line of a file of lineage was cut short, and was repaired",
     "W033": "a ledger that a migration damaged was replaced by the copy from before",
     "W040": "a date was left alone, because a file of it cannot be read",

@@ -31,10 +31,12 @@ class MeasureRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for every measure of an aggregate: the threshold of subjects, and the multiple that counts are rounded to."""
+    """What a measure is bound to: the threshold of subjects, the multiple that counts are rounded to, and whether the values
+    that it sees are generalized."""
 
     below: int = 10
     counts_to: int | None = None
+    generalized: bool = False
 
     def rounded(self, counts: Codes) -> Codes:
         """Counts at the nearest multiple of `counts_to`, a tie at the even multiple.

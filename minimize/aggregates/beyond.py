@@ -46,6 +46,17 @@ class Beyond:
             ours.add(groups[theirs.astype(np.int64)], hashes, rows.words[:, 3].astype(np.int64))
         return ours
 
+    def regrouped(self, owners: Codes) -> Beyond:
+        """The pairs of several groups together: group i becomes `owners[i]`, or is left out (-1)."""
+        whole = Beyond(self._aside, self._bits)
+        for rows in self._pairs.settle():
+            theirs = rows.words[:, 2]
+            kept = owners[theirs.astype(np.int64)] >= 0
+            some = rows.words[kept]
+            hashes = some[:, :2] ^ _mixed(some[:, 2])
+            whole.add(owners[some[:, 2].astype(np.int64)], hashes, some[:, 3].astype(np.int64))
+        return whole
+
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
         """How many distinct hashes some groups have, or have in a pair that lacks the bit."""
         if self._counts is None:

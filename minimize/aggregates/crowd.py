@@ -10,6 +10,7 @@ from minimize.aggregates.base import Codes
 from minimize.aggregates.beyond import Beyond
 from minimize.aggregates.cells import Cells
 from minimize.aggregates.vector import Vector
+from minimize.codebook import pack, unpack
 from minimize.spill import Aside, Words
 
 
@@ -52,6 +53,15 @@ class Crowd:
             self._beyond = self._beyond or Beyond(aside, bits=0)
             self._beyond.add(cells[known], subjects[columns[known] - 1])
             self._cells = Cells()
+
+    def together(self, owners: Codes, groups: int) -> Codes:
+        """The distinct subjects of several cells together, of so many groups: cell i is in group `owners[i]`, or none (-1)."""
+        if self._beyond is not None:
+            return self._beyond.regrouped(owners).distinct(np.arange(groups))
+        cells, subjects, _ = self._cells.settle()
+        kept = (subjects > 0) & (owners[cells] >= 0)
+        pairs = np.unique(pack(owners[cells[kept]], subjects[kept]))
+        return np.bincount(unpack(pairs)[0], minlength=groups)
 
     def settle(self, cells: Codes) -> tuple[Codes, Codes]:
         """Of some cells the rows, and the distinct subjects. Where some are set aside, all must be."""

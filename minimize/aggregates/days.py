@@ -18,7 +18,7 @@ from minimize.aggregates.roster import Roster
 from minimize.aggregates.table import AggregateTally
 from minimize.nested import leaf, rows_of
 from minimize.pointer import Pointer
-from minimize.spill import Aside
+from minimize.spill import Aside, Hasher
 from minimize.stage import Batch
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -71,12 +71,15 @@ class DayTally:
         aside: Aside | None = None,
         roster: Roster | None = None,
         groups: Mapping[date, GroupBook] | None = None,
+        hasher: Hasher | None = None,
     ) -> None:
         self._lateness, self._reach = lateness, reach
         self.rows: Counter[date] = Counter()
         self.before = self.after = 0
         books = groups or {}
-        self.days = {day: AggregateTally(definition, aside, roster, books.get(day)) for day in sorted(reach.wanted)}
+        self.days = {
+            day: AggregateTally(definition, aside, roster, books.get(day), hasher) for day in sorted(reach.wanted)
+        }
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released."""

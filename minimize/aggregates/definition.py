@@ -42,10 +42,12 @@ class GroupKey:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One measure, and the type of the field that it is over as aggregates see it (None for a measure over rows)."""
+    """One measure, the type of the field that it is over as aggregates see it (None for a measure over rows), and whether no
+    value of the field reaches aggregates as it came in."""
 
     measure: Measure
     type: pa.DataType | None = None
+    generalized: bool = False
 
     @property
     def star(self) -> Pointer | None:
@@ -81,6 +83,10 @@ class Definition:
     def terms(self) -> Terms:
         """What holds for every measure."""
         return Terms(self.below, self.counts_to)
+
+    def terms_of(self, measured: Measured) -> Terms:
+        """What one measure is bound to."""
+        return Terms(self.below, self.counts_to, measured.generalized)
 
     @property
     def star(self) -> Pointer | None:

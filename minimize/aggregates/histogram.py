@@ -90,6 +90,15 @@ class HistogramTally:
         offsets = np.append(0, np.searchsorted(np.sort(owners), groups, side="right"))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self.type)
 
+    def hidden_subjects(self, groups: Codes) -> Codes:
+        """The distinct subjects of the cells of each group that are not shown, all together."""
+        owners, _ = unpack(self._cells.values.to_numpy())
+        _, subjects = self._rows.settle(np.arange(len(self._cells)))
+        places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
+        places[groups] = np.arange(len(groups))
+        hidden = np.where(subjects < self._terms.below, places[owners], -1)
+        return self._rows.together(hidden, len(groups))
+
     @property
     def type(self) -> pa.DataType:
         """The type of the column."""

@@ -96,6 +96,12 @@ class Pairs:
             self._keys = self._keys[changes(self._keys)]
         return self._keys
 
+    def rows(self) -> Iterator[tuple[Codes, Codes]]:
+        """The group and the code of each pair in memory, some at a time."""
+        for some in _parts(self.settle()):
+            pairs = some[changes(some >> BITS)] >> BITS
+            yield pairs >> _CODE, pairs & ((1 << _CODE) - 1)
+
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
         """How many distinct codes some groups have, or have in a row that does not lack what the bit stands for.
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_ordered, required
 from minimize.aggregates.cells import Cells
 from minimize.aggregates.ranked import Ranked
+from minimize.aggregates.value_subjects import ValueSubjects
 from minimize.codebook import Codebook
 from minimize.spill import Aside, Words
 
@@ -24,7 +25,8 @@ class Quantile(Measure):
     """The smallest value that at least a share `q` of the values do not exceed: always a value that is there.
 
     Takes numbers, timestamps and dates, and gives the same type. Values in open bins take part by their rank; a result in an open
-    bin is null. Null where fewer than `below` subjects contribute a value.
+    bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above it; over values
+    that are not generalized, unless `below` subjects have exactly that value.
     Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
     """
 
@@ -40,7 +42,7 @@ class Quantile(Measure):
 
     def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.gives(type_)), self.q)
+        return QuantileTally(ValueCounts(self.gives(type_)), ValueSubjects(), self.q, terms)
 
     @property
     def tallied_as(self) -> Measure:
@@ -49,7 +51,7 @@ class Quantile(Measure):
 
     def settling(self, tally: MeasureTally) -> MeasureTally:
         """The same counts, at this measure's rank. Takes the tally of a quantile."""
-        return QuantileTally(tally.counts, self.q) if isinstance(tally, QuantileTally) else tally
+        return tally.at(self.q) if isinstance(tally, QuantileTally) else tally
 
 
 class ValueCounts:
@@ -76,21 +78,30 @@ class ValueCounts:
         self.beyond.add(groups, values.take(pa.array(codes)), counts[:, 0])
         self._book, self._counts = Codebook(values.type), Cells()
 
-    def add(self, groups: Codes, values: pa.Array) -> None:
-        """Takes rows in."""
-        self._counts.add(groups, self._values(values.type).encode(values))
+    def add(self, groups: Codes, values: pa.Array) -> Codes:
+        """Takes rows in. Gives the code of each value."""
+        codes = self._book_of(values.type).encode(values)
+        self._counts.add(groups, codes)
+        return codes
 
-    def merge(self, other: Self, groups: Codes) -> None:
-        """Takes other counts in; `groups[i]` is our code for their group i."""
+    def merge(self, other: Self, groups: Codes) -> Codes:
+        """Takes other counts in; `groups[i]` is our code for their group i. Gives our code for each of their values."""
+        codes = np.empty(0, np.int64)
         if other._book is not None:
-            values = other._book.values
-            self._counts.merge(other._counts, groups, self._values(values.type).codes(values))
+            codes = self._book_of(other._book.values.type).codes(other._book.values)
+            self._counts.merge(other._counts, groups, codes)
         if other.beyond is not None:
             self.beyond = Ranked.merged(self.beyond, other.beyond, groups)
+        return codes
+
+    @property
+    def values(self) -> pa.Array:
+        """The value of each code."""
+        return self._book_of(self.type).values
 
     def settle(self, groups: Codes) -> tuple[pa.Array, Codes, Codes, Codes]:
         """The distinct values in order; and of each cell of these groups the group's place, the value's, and the count."""
-        book = self._values(self.type)
+        book = self._book_of(self.type)
         order = pc.sort_indices(book.values).to_numpy().astype(np.int64)
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
@@ -100,7 +111,7 @@ class ValueCounts:
         chosen = np.flatnonzero(places[rows] >= 0)
         return book.values.take(pa.array(order)), places[rows[chosen]], ranks[codes[chosen]], counts[chosen, 0]
 
-    def _values(self, type_: pa.DataType) -> Codebook:
+    def _book_of(self, type_: pa.DataType) -> Codebook:
         if self._book is None:
             self._book = Codebook(type_)
         return self._book
@@ -109,40 +120,56 @@ class ValueCounts:
 class QuantileTally:
     """The value at a rank of each group."""
 
-    def __init__(self, counts: ValueCounts, q: float) -> None:
-        self.counts = counts
+    def __init__(self, counts: ValueCounts, subjects: ValueSubjects, q: float, terms: Terms) -> None:
+        self._counts = counts
+        self._subjects = subjects
         self._q = q
+        self._terms = terms
+
+    def at(self, q: float) -> QuantileTally:
+        """The same rows at another rank."""
+        return QuantileTally(self._counts, self._subjects, q, self._terms)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
         if values is not None:
-            self.counts.add(groups, values)
+            self._subjects.add(groups, self._counts.add(groups, values), subjects)
 
     @property
     def nbytes(self) -> int:
         """Bytes that could be set aside."""
-        return self.counts.nbytes
+        return self._counts.nbytes + self._subjects.nbytes
 
     def set_aside(self, aside: Aside, subjects: Words) -> None:
-        """Sets the values aside."""
-        self.counts.set_aside(aside)
+        """Sets the values and their subjects aside."""
+        self._subjects.set_aside(aside, self._counts.values, subjects)
+        self._counts.set_aside(aside)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
-        self.counts.merge(other.counts, groups)
+        codes = self._counts.merge(other._counts, groups)
+        self._subjects.merge(other._subjects, groups, codes, subjects)
 
     def settle(self, groups: Codes) -> pa.Array:
-        """The quantile of each group, null where it has no value or the result is in an open bin."""
-        if self.counts.beyond is not None:
-            return self._closed(self.counts.beyond.at(partial(_wanted, self._q), groups))
-        values, rows, ranks, counts = self.counts.settle(groups)
+        """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
+        it."""
+        found, terms = self._found(groups), self._terms
+        enough = self._subjects.supported(
+            groups, found, self._counts.values, max(terms.below, 1), exact=not terms.generalized
+        )
+        return self._closed(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
+
+    def _found(self, groups: Codes) -> pa.Array:
+        if self._counts.beyond is not None:
+            return self._counts.beyond.at(partial(_wanted, self._q), groups)
+        values, rows, ranks, counts = self._counts.settle(groups)
         chosen = _at_share(rows, ranks, counts, self._q, len(groups))
-        return self._closed(values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0)))
+        return values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0))
 
     def _closed(self, values: pa.Array) -> pa.Array:
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
-        return values.cast(self.counts.type, safe=False)  # a failing cast would say which value it was
+        return values.cast(self._counts.type, safe=False)  # a failing cast would say which value it was
 
 
 def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:

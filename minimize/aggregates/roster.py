@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ import pyarrow as pa
 from minimize.aggregates.base import Codes
 from minimize.codebook import Codebook, settled
 from minimize.interned import Interned
+from minimize.spill import Hasher, Words
+
+_SUBJECTS: Final = 1
+"""The domain of the hashes of subjects."""
+_NO_SUBJECT: Final = 0
 
 
 class Roster:
@@ -30,6 +35,7 @@ class Roster:
         self._book: _Texts | _Others | None = None
         self._sharers = 0
         self._next: Roster | None = None
+        self._hashes: tuple[Hasher, Words] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: the subjects in the order of their codes, shared with nobody."""
@@ -48,6 +54,18 @@ class Roster:
         """Bytes held for each of those who share it."""
         return 0 if self._book is None else self._book.nbytes // max(self._sharers, 1)
 
+    def hashes(self, hasher: Hasher) -> Words:
+        """A keyed hash for each code so far, and a last one that stands for no subject: the code -1 finds it."""
+        with self._lock:
+            if self._hashes is None or self._hashes[0] != hasher:
+                self._hashes = hasher, hasher(pa.array([_NO_SUBJECT]), domain=_SUBJECTS)[:, 0]
+            known = self._hashes[1]
+            if self._book is not None and len(self._book) >= len(known):
+                new = hasher(self._book.values_from(len(known) - 1), domain=_SUBJECTS)[:, 0]
+                known = np.concatenate([known[:-1], new, known[-1:]])
+                self._hashes = hasher, known
+            return known
+
     def joined(self) -> Roster:
         """The same, shared by one more."""
         with self._lock:
@@ -59,7 +77,7 @@ class Roster:
         with self._lock:
             self._sharers -= 1
             if not self._sharers:
-                self._book = None  # whoever holds the first one holds all that follow
+                self._book = self._hashes = None  # whoever holds the first one holds all that follow
             self._next = Roster() if self._next is None else self._next
             return self._next.joined()
 
@@ -101,6 +119,9 @@ class _Texts:
     def values(self) -> pa.Array:
         return self._known.values()
 
+    def values_from(self, first: int) -> pa.Array:
+        return self._known.values(first)
+
     @property
     def nbytes(self) -> int:
         return self._known.nbytes
@@ -123,6 +144,9 @@ class _Others:
     @property
     def values(self) -> pa.Array:
         return self._known.values
+
+    def values_from(self, first: int) -> pa.Array:
+        return self._known.values.slice(first)
 
     @property
     def nbytes(self) -> int:

@@ -23,6 +23,7 @@ class Share(Measure):
 
     Takes strings, booleans, integers, doubles. Gives a double between 0 and 1. Null unless both sides, the rows that have one
     of the values and the rows that have another, hold at least `below` distinct subjects: 0 or 1 would tell everyone's value.
+    Null, too, if another share or a histogram of the field in the same aggregate would leave a few subjects.
     """
 
     name: ClassVar[str] = "share"
@@ -81,6 +82,10 @@ class ShareTally:
         """Takes another tally in."""
         self._having.merge(other._having, groups, subjects)
         self._others.merge(other._others, groups, subjects)
+
+    def subjects(self, groups: Codes) -> tuple[Codes, Codes]:
+        """The distinct subjects of each group that have one of the values, and that have another."""
+        return self._having.settle(groups)[1], self._others.settle(groups)[1]
 
     def settle(self, groups: Codes) -> pa.Array:
         """The share of each group, null where a side is small."""

@@ -5,8 +5,9 @@ Nothing that leaves here depends on how the records were cut into batches, or in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes, MeasureTally, Retiring, Terms
+from minimize.aggregates.contribution_sketch import ContributionSketches, Entries, value_hashes
 from minimize.aggregates.contributors import Contributors, Field
 from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
@@ -25,10 +27,11 @@ from minimize.aggregates.roster import Roster
 from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
+from minimize.aggregates.within_group import few_within, third_shares
 from minimize.canonical import canonical
 from minimize.errors import PolicyError
 from minimize.nested import leaf
-from minimize.spill import Aside
+from minimize.spill import Aside, Hasher, Words
 from minimize.stage import Batch
 
 __all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults", "related"]
@@ -48,6 +51,11 @@ class AggregateResult:
     groups_suppressed  the absent groups
     records_lost       records that are in no group of the table: all of theirs are absent, or the list that is grouped by has no
                        element (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
+    below_list         whether a key is below a list, so that a record may be in several groups
+    rows               the rows behind each row of the table; with `subjects` and `sketches`, not to be published
+    subjects           the distinct subjects of each row of the table
+    sketches           per field that is measured (None: the rows themselves) the contribution sketch of each row of the table;
+                       empty without a key for them
     """
 
     table: pa.Table
@@ -55,6 +63,24 @@ class AggregateResult:
     rows_suppressed: int
     groups_suppressed: int
     records_lost: int
+    below_list: bool = False
+    rows: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
+    subjects: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
+    sketches: Mapping[Field | None, Entries] = dataclass_field(default_factory=dict, repr=False, compare=False)
+
+    def published(self, kept: npt.NDArray[np.bool_]) -> AggregateResult:
+        """The same with some rows of the table alone, and without what is not published.
+
+        The others count as suppressed. A record of a withheld group below a list still counts as one that is in the table.
+        """
+        withheld, rows = int((~kept).sum()), int(self.rows[~kept].sum())
+        return AggregateResult(
+            self.table.filter(pa.array(kept)) if withheld else self.table,
+            self.rows_seen,
+            self.rows_suppressed + rows,
+            self.groups_suppressed + withheld,
+            self.records_lost + (0 if self.below_list else rows),
+        )
 
 
 class AggregateTally:
@@ -66,8 +92,10 @@ class AggregateTally:
         aside: Aside | None = None,
         roster: Roster | None = None,
         groups: GroupBook | None = None,
+        hasher: Hasher | None = None,
     ) -> None:
-        """Takes the space beside memory, and the subjects and groups that it shares with tallies of other threads."""
+        """Takes the space beside memory, the subjects and groups that it shares with tallies of other threads, and the keyed
+        hash for contribution sketches (None: no sketches are made)."""
         wrong = faults(definition)
         if wrong:
             raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
@@ -78,10 +106,19 @@ class AggregateTally:
         self._rows = CountTally(Terms())
         self._contributors = Contributors(_of_records(definition))
         tallied = [_tallied(each) for each in definition.measures.values() if not self._is_counted(each)]
-        self._measures = {each: each.measure.start(each.plain, definition.terms) for each in tallied}
+        tallied += third_shares(definition)
+        self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
         self._undecided = Undecided()
         self._outside = 0
         self._shelf = Shelf(Aside(None) if aside is None else aside)
+        self._hasher = hasher
+        fields = (_field(each) for each in definition.measures.values() if not self._is_counted(each))
+        self._sketched: dict[Field | None, int] = {
+            key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
+        }
+        self._sketches = ContributionSketches(
+            0 if hasher is None else len(self._sketched), definition.below, self._shelf.aside
+        )
 
     def observe(self, batch: Batch) -> None:
         """Takes one batch in, after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
@@ -98,6 +135,7 @@ class AggregateTally:
         self._outside += other._outside
         self._rows.merge(other._rows, groups, subjects)
         self._contributors.merge(other._contributors, groups, subjects)
+        self._sketches.merge(other._sketches, groups)
         self._undecided.merge(other._undecided, groups, self._standing_now)
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups, subjects)
@@ -111,13 +149,25 @@ class AggregateTally:
         everyone = np.arange(len(self._groups))
         rows = self._rows.settle(everyone).to_numpy()
         standing = self._standing()
-        table = self._table(np.flatnonzero(standing))
+        groups = np.flatnonzero(standing)
+        table = self._table(groups)
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
-            table = table.take(pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys))
+            order = pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys)
+            table, groups = table.take(order), groups[order.to_numpy()]
         seen, suppressed = int(rows.sum()), int(rows[~standing].sum())
         lost = suppressed if self._definition.star is None else self._undecided.lost(standing) + self._outside
-        return AggregateResult(table.combine_chunks(), seen, suppressed, int((~standing).sum()), lost)
+        return AggregateResult(
+            table.combine_chunks(),
+            seen,
+            suppressed,
+            int((~standing).sum()),
+            lost,
+            self._definition.star is not None,
+            self._rows.settle(groups).to_numpy(),
+            self._contributors.distinct(groups),
+            {} if self._hasher is None else dict(zip(self._sketched, self._sketches.settle(groups), strict=True)),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: what was tallied, and no batch that waits."""
@@ -171,6 +221,8 @@ class AggregateTally:
         seen = views(self._definition, self._groups, batch, subjects)
         self._outside += seen.outside
         self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
+        words = None if self._hasher is None else self._subjects.hashes(self._hasher)
+        whole: dict[int, Words | None] = {self._sketched[None]: None}
         partial: dict[Field, View] = {}
         lacking: dict[Field, npt.NDArray[np.bool_]] = {}
         for field, tallies in self._by_field():
@@ -181,13 +233,29 @@ class AggregateTally:
                 partial[field] = found.view
             for tally in tallies:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
+            if self._hasher is not None and words is not None and field is not None and found.values is not None:
+                hashes = {self._sketched[field]: value_hashes(found.values, self._hasher)}
+                if found.view is seen.rows:
+                    whole.update(hashes)
+                else:
+                    self._sketches.add(found.view.groups, words[found.view.subjects], hashes)
+        if words is not None:
+            self._sketches.add(seen.rows.groups, words[seen.rows.subjects], whole)
         self._contributors.observe(seen.rows, partial, lacking)
         if seen.rows.places is not None:
             self._undecided.add(seen.rows.places, seen.rows.groups, self._standing_now)
 
     def _table(self, groups: Codes) -> pa.Table:
         """The columns of the groups that stand: nothing is worked out for others."""
-        measures = [self._column(each, groups) for each in self._definition.measures.values()]
+        few: dict[Measured, npt.NDArray[np.bool_]] = {}
+        for each, mask in few_within(self._definition, self._measures, groups):
+            few[each] = few.get(each, np.zeros(len(groups), np.bool_)) | mask
+        measures = []
+        for each in self._definition.measures.values():
+            column = self._column(each, groups)
+            if each in few:
+                column = pc.if_else(pa.array(few[each]), pa.nulls(len(groups), column.type), column)
+            measures.append(column)
         schema = self._definition.schema
         columns = zip([*self._groups.columns(groups), *measures], schema.types, strict=True)
         return pa.table([column.cast(type_) for column, type_ in columns], schema=schema)

@@ -22,7 +22,7 @@ from minimize.plan.schema import with_key_versions
 from minimize.pointer import Pointer
 from minimize.settings.base import Settings
 from minimize.settings.erased import Erased
-from minimize.spill import Aside
+from minimize.spill import Aside, Hasher
 from minimize.stage import Counts
 from minimize.stages.chain import is_tally
 from minimize.stages.corrected import Corrections
@@ -55,6 +55,7 @@ class Job:
     reach    per aggregate that waits for late rows, the event days that wait for this batch
     bound    the stages' part that depends on the plan alone, where somebody has worked it out before
     row_key  secret bytes for the last tie between rows that agree in everything else
+    sketch_key  secret bytes for contribution sketches; without them none are made
     aside    the memory that tallies may take, and where they put what does not fit
     erased   whose records must not come back; None for nobody's
     corrected  values that people put right; None for none
@@ -65,6 +66,7 @@ class Job:
     keys: KeySource | None = None
     settings: Settings | None = None
     row_key: bytes = b""
+    sketch_key: bytes = field(default=b"", repr=False)
     memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
     reach: Mapping[str, Reach] = field(default_factory=dict)
     aside: Aside = field(default_factory=Aside, repr=False)
@@ -77,6 +79,11 @@ class Job:
         """The first stage of every pass."""
         bound = None if self.bound is None else self.bound.gates
         return Gate(self.plan, self.settings, self.at, bound, self.erased, self.corrected)
+
+    @property
+    def sketch_hasher(self) -> Hasher | None:
+        """The keyed hash for contribution sketches."""
+        return Hasher(self.sketch_key) if self.sketch_key else None
 
     @cached_property
     def records_schema(self) -> pa.Schema:
@@ -170,6 +177,11 @@ class Unkept:
 def row_key(keys: Keyring | None) -> bytes:
     """Secret bytes for the last tie between rows that agree in everything else."""
     return b"" if keys is None else keys.subkey("subject", "rows")
+
+
+def sketch_key(keys: Keyring | None) -> bytes:
+    """Secret bytes for contribution sketches."""
+    return b"" if keys is None else keys.subkey("subject", "contributions")
 
 
 class Engine(Protocol):

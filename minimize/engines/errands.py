@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.engines.base import Job, Unkept, row_key
+from minimize.engines.base import Job, Unkept, row_key, sketch_key
 from minimize.engines.local import Done, Worker
 from minimize.engines.passes import (
     Tallies,
@@ -104,7 +104,7 @@ class Errand(Generic[T]):
         if not isinstance(job.keys, Keyring | None):
             raise ConfigurationError("other processes open keys by their path", hint="give a keyring file")
         path = None if job.keys is None else job.keys.path
-        return cls(replace(job, keys=None, row_key=b"", memos={}), path, work, _versions())
+        return cls(replace(job, keys=None, row_key=b"", sketch_key=b"", memos={}), path, work, _versions())
 
     def opened(self) -> Job:
         """The job with its keys, opened here. Raises KeyringError, and ConfigurationError where other code would run."""
@@ -117,6 +117,7 @@ class Errand(Generic[T]):
             self.job,
             keys=keys,
             row_key=row_key(keys),
+            sketch_key=sketch_key(keys),
             aside=shared_aside(keys, None),
             settings=_opened(self.job.settings, keys),
             erased=None if self.job.erased is None or keys is None else self.job.erased.opened(keys),

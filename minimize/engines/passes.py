@@ -102,7 +102,9 @@ def observers(job: Job, known: Shared) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
     complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
     return {
-        name: AggregateTally(aggregate.definition, job.aside, known.of(aggregate.definition), known.books[name])
+        name: AggregateTally(
+            aggregate.definition, job.aside, known.of(aggregate.definition), known.books[name], job.sketch_hasher
+        )
         for name, aggregate in complete.items()
     }
 
@@ -117,6 +119,7 @@ def late_observers(job: Job, known: Shared) -> dict[str, DayTally]:
             job.aside,
             known.of(aggregate.definition),
             known.days[name],
+            job.sketch_hasher,
         )
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None

@@ -14,6 +14,7 @@ from minimize.engines.base import Job, Unkept
 from minimize.engines.passes import deduplicates
 from minimize.io.base import Written
 from minimize.io.publish import Staging
+from minimize.job.disclosure_guard import guarded
 from minimize.job.given import Given, open_sources
 from minimize.job.windows import Closing, Told, Window
 from minimize.plan import Plan
@@ -48,8 +49,8 @@ class Waiting:
         """Which event days wait for a batch, and which of them are tallied now."""
         return self.late.reach(batch, frozenset(window.day for window in self.closing if batch in window.batches))
 
-    def publish(self, job: Job, staging: Staging) -> Iterator[Written]:
-        """Writes every day that is complete; a day that nobody brought anything for is none."""
+    def settle(self) -> None:
+        """Settles every day that is complete. A day for which no batch has a row is left out."""
         for window in self.closing:
             tallies = [self.seen[when].days[window.day] for when in window.batches]
             if window.day not in window.batches and not sum(self._rows(window).values()):
@@ -57,8 +58,12 @@ class Waiting:
             first, *others = tallies
             for other in others:
                 first.merge(other)
-            self.results[window.day] = result = first.settle()
-            sink = staging.sink(self.name, window.day.isoformat(), job.output_schema(self.name))
+            self.results[window.day] = first.settle()
+
+    def write(self, job: Job, staging: Staging) -> Iterator[Written]:
+        """Writes every day that was settled."""
+        for day, result in self.results.items():
+            sink = staging.sink(self.name, day.isoformat(), job.output_schema(self.name))
             for batch in result.table.to_batches():
                 sink.write(batch)
             yield from sink.close()
@@ -141,6 +146,19 @@ class Late:
             self.take(when, outcome.late)
             digests = [part.digest for part in source.parts]  # which fails where one changed while it was read
             log.debug("looked at %d files of %s again", len(digests), when)
+
+    def publish(self, job: Job, staging: Staging) -> Iterator[tuple[str, Iterator[Written]]]:
+        """Settles, guards and writes all event days that are complete: the files of each aggregate."""
+        for waiting in self.each:
+            waiting.settle()
+        definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.each}
+        for day in sorted({day for waiting in self.each for day in waiting.results}):
+            there = {waiting.name: waiting for waiting in self.each if day in waiting.results}
+            results = {name: waiting.results[day] for name, waiting in there.items()}
+            for name, result in guarded(definitions, results, day.isoformat()).items():
+                there[name].results[day] = result
+        for waiting in self.each:
+            yield waiting.name, waiting.write(job, staging)
 
     def outside(self, name: str) -> int:
         """How many rows of this run can count in no event day of an aggregate."""

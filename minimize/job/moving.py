@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minimize.encryption import Encryption
-from minimize.engines.base import Job, Outcome, row_key
+from minimize.engines.base import Job, Outcome, row_key, sketch_key
 from minimize.engines.passes import passes
 from minimize.errors import SourceError
 from minimize.io.base import Source, Written
@@ -17,6 +17,7 @@ from minimize.io.index.write import Indexer
 from minimize.io.publish import Staging
 from minimize.io.sink import ParquetSink
 from minimize.job.dates import Day
+from minimize.job.disclosure_guard import guarded
 from minimize.job.encrypting import encryption_of
 from minimize.job.given import Given, text_of
 from minimize.job.late import Late
@@ -44,15 +45,23 @@ class Moved:
 def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progress) -> Moved:
     """Moves every batch date."""
     plan = given.plan
-    keys, memos, aside = row_key(given.keys), memos_of(plan), Aside(given.memory)
-    job = Job(plan, given.at, given.keys, row_key=keys, memos=memos, aside=aside, **given.told(given.at))
+    job = Job(
+        plan,
+        given.at,
+        given.keys,
+        row_key=row_key(given.keys),
+        sketch_key=sketch_key(given.keys),
+        memos=memos_of(plan),
+        aside=Aside(given.memory),
+        **given.told(given.at),
+    )
     done = Moved()
     encryption = encryption_of(plan, "records", given.kms) if "records" in plan.outputs else None
     gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
         for name in gone:  # what the pipeline no longer has goes with the date that is run anew
             staging.place(name, text_of(day))
-        each = replace(job, reach=late.reach(day), aside=aside.anew())
+        each = replace(job, reach=late.reach(day), aside=job.aside.anew())
         try:
             outcome = _one_date(each, source, text_of(day), staging, move, done.files, given.keys, encryption)
             check_unchanged(source)
@@ -63,8 +72,8 @@ def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progr
             late.take(day, outcome.late)
     if not done.unreadable:
         late.look(job, move)
-        for waiting in late.each:
-            done.files.setdefault(waiting.name, []).extend(waiting.publish(job, staging))
+        for name, written in late.publish(job, staging):
+            done.files.setdefault(name, []).extend(written)
     return done
 
 
@@ -91,6 +100,8 @@ def _one_date(
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
+    definitions = {name: job.plan.aggregates[name].definition for name in outcome.aggregates}
+    outcome.aggregates = guarded(definitions, outcome.aggregates, day)
     for name, result in outcome.aggregates.items():
         table = staging.sink(name, day, job.output_schema(name))
         for batch in result.table.to_batches():

@@ -13,6 +13,7 @@ from minimize.aggregates.definition import faults as definition_faults
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.pointer import Pointer
+from minimize.policy.fields import is_raw_in_aggregates
 from minimize.policy.pipeline import AggregateModel, Key, Pipeline
 from minimize.techniques.base import Step
 from minimize.techniques.periods import local_days, starts
@@ -46,7 +47,7 @@ def _definition(pipeline: Pipeline, name: str, model: AggregateModel, fields: Ma
     return Definition(
         name=name,
         keys={label: _group(key, fields[key.field]) for label, key in model.group_by.items()},
-        measures={label: Measured(measure, _seen(measure, fields)) for label, measure in model.measures.items()},
+        measures={label: _measured(measure, fields) for label, measure in model.measures.items()},
         below=model.suppress.below,
         counting=Pointer.parse(subject or ""),
         counts_to=None if model.round is None else model.round.counts_to,
@@ -81,6 +82,11 @@ def _lateness(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str, Fi
 def _days(length: timedelta) -> int:
     """A length of time in days, rounded up."""
     return -(-length // timedelta(days=1))
+
+
+def _measured(measure: Measure, fields: Mapping[str, FieldPlan]) -> Measured:
+    field = fields.get(measure.of or "")
+    return Measured(measure, _seen(measure, fields), field is not None and not is_raw_in_aggregates(field.field))
 
 
 def _seen(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:

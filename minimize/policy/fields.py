@@ -188,6 +188,17 @@ def ways_of(field: Field) -> Iterator[Do]:
         yield field.do
 
 
+def ways_in_aggregates(field: Field) -> list[tuple[Step, ...]]:
+    """The chains through which aggregates may see a field's value."""
+    return [field.in_aggregates] if field.in_aggregates else [way for way in ways_of(field) if not isinstance(way, str)]
+
+
+def is_raw_in_aggregates(field: Field) -> bool:
+    """Whether a value may reach aggregates as it came in. Clipping changes only values outside its bounds."""
+    chains = ways_in_aggregates(field)
+    return any(all(step.leaves == "everything" or step.name == "clip" for step in chain) for chain in chains)
+
+
 def is_dropped(field: Field) -> bool:
     """Whether no record shows the field, whatever its values."""
     return all(way == DROP for way in ways_of(field))

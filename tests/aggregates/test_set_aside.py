@@ -103,9 +103,15 @@ def everything() -> Definition:
     measures["devices"] = Measured(measure_from("count_distinct", "device"), pa.string())
     for word, fields in OF.items():
         for field in fields:
-            measures[f"{word}_{field}"] = Measured(measure_from(word, _argument(word, field)), TYPES[field])
-    measures["tail"] = Measured(measure_from("quantile", {"of": "money", "q": 0.9}), TYPES["money"])
+            measures[f"{word}_{field}"] = _measured(word, field, _argument(word, field))
+    measures["tail"] = _measured("quantile", "money", {"of": "money", "q": 0.9})
     return Definition("all", {"key": GroupKey("key", TYPES["key"])}, measures, 3, Pointer.parse("device"), 5)
+
+
+def _measured(word: str, field: str, argument: Any) -> Measured:
+    return Measured(
+        measure_from(word, argument), TYPES[field], generalized=field in ("whole", "money", "time", "double")
+    )
 
 
 def _argument(word: str, field: str) -> Any:

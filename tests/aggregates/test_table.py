@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -38,13 +38,14 @@ def definition(
     keys: Mapping[str, GroupKey] | Sequence[str] = ("model",),
     below: int = 1,
     counts_to: int | None = None,
+    generalized: Collection[str] = (),
     **measures: tuple[Any, ...],
 ) -> Definition:
     group = keys if isinstance(keys, Mapping) else {name: GroupKey(name, TYPES[name]) for name in keys}
     measured = {}
     for name, word in measures.items():
         measure = measure_from(*word)
-        measured[name] = Measured(measure, TYPES.get(measure.of or ""))
+        measured[name] = Measured(measure, TYPES.get(measure.of or ""), name in generalized)
     return Definition("fleet", group, measured, below, Pointer.parse("device"), counts_to)
 
 
@@ -114,6 +115,30 @@ def test_a_quantile_to_which_few_subjects_contribute_is_null() -> None:
     rows = [*devices(2, model="a", size=1.0), *devices(2, start=2, model="a")]
     result = tallied(definition(below=3, few=("quantile", {"of": "size", "q": 0.5})), batch(rows))
     assert result.table["few"].to_pylist() == [None]
+
+
+@pytest.mark.parametrize(("q", "expected"), [(0.2, None), (0.5, 2.0), (0.9, None)])
+def test_a_quantile_of_generalized_values_needs_enough_subjects_on_either_side(
+    q: float, expected: float | None
+) -> None:
+    rows = [*devices(2, size=1.0), *devices(4, start=2, size=2.0), *devices(2, start=6, size=3.0)]
+    what = definition((), below=3, generalized=("some",), some=("quantile", {"of": "size", "q": q}))
+    assert tallied(what, batch(rows)).table["some"].to_pylist() == [expected]
+
+
+@pytest.mark.parametrize("q", [0.5, 0.999, 1.0])
+def test_a_quantile_of_values_as_they_came_is_nobodys_value(q: float) -> None:
+    rows = [row for number in range(40) for row in devices(1, start=number, size=float(number))]
+    what = definition((), below=10, some=("quantile", {"of": "size", "q": q}))
+    assert tallied(what, batch(rows)).table["some"].to_pylist() == [None]
+
+
+def test_a_quantile_of_values_as_they_came_is_one_that_enough_subjects_share() -> None:
+    rows = [*devices(10, size=5.0), *devices(9, start=10, size=7.0)]
+    what = definition(
+        (), below=10, low=("quantile", {"of": "size", "q": 0.5}), high=("quantile", {"of": "size", "q": 0.9})
+    )
+    assert tallied(what, batch(rows)).table.to_pylist() == [{"low": 5.0, "high": None}]
 
 
 def test_distinct_subjects_are_counted_as_given_not_as_released() -> None:
@@ -227,7 +252,9 @@ EVERYTHING = definition(
     mean=("mean", "tries"),
     low=("min", "size"),
     high=("max", "tries"),
+    generalized=("middle",),
     middle=("quantile", {"of": "size", "q": 0.7}),
+    exact=("quantile", {"of": "tries", "q": 0.7}),
     x=("share", {"of": "os", "is": ["x", ""]}),
     parts=("histogram", "os"),
 )
@@ -286,10 +313,22 @@ def _of(key: tuple[Any, Any], rows: Sequence[Row]) -> dict[str, Any]:
         "mean": _if(tries, lambda some: float(Fraction(sum(some), len(some)))),
         "low": _if(size, min),
         "high": _if(tries, max),
-        "middle": _if(size, lambda some: sorted(some)[max(1, math.ceil(Fraction("0.7") * len(some))) - 1]),
+        "middle": _quantile(rows, "size", generalized=True),
+        "exact": _quantile(rows, "tries", generalized=False),
         "x": len(having) / (len(having) + len(others)) if enough else None,
         "parts": _if(os, lambda _: parts),
     }
+
+
+def _quantile(rows: Sequence[Row], name: str, *, generalized: bool) -> Any:
+    some = sorted(row[name] for row in rows if row[name] is not None)
+    if not some:
+        return None
+    result = some[max(1, math.ceil(Fraction("0.7") * len(some))) - 1]
+    there = [row for row in rows if row[name] is not None]
+    sides = [[row for row in there if row[name] <= result], [row for row in there if row[name] >= result]]
+    exactly = [[row for row in there if row[name] == result]]
+    return result if all(len(_subjects(side)) >= 2 for side in (sides if generalized else exactly)) else None
 
 
 def _column(rows: Sequence[Row], name: str) -> tuple[list[Any], bool]:

@@ -104,6 +104,12 @@ KINDS = [
     ("L061", "warning", HEAD, AGGREGATE.replace("below: 10}", "below: 3}  # !") + "    measures: {n: count}\n"),
     ("L062", "error", HEAD + "  n: {type: integer, do: keep}\n", AGGREGATE + "    measures: {m: {max: n}}  # !\n"),
     (
+        "L068",
+        "error",
+        HEAD + "  n: {type: integer, do: keep}\n",
+        AGGREGATE + "    measures: {m: {quantile: {of: n, q: 1}}}  # !\n",
+    ),
+    (
         "L063",
         "warning",
         HEAD,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from minimize.aggregates import Measure
+from minimize.aggregates.quantile import Quantile
 from minimize.errors import Finding
-from minimize.policy.fields import ways_of
+from minimize.policy.fields import is_raw_in_aggregates, ways_in_aggregates
 from minimize.policy.keyed import keys_of
 from minimize.policy.lint.fields import leaves
 from minimize.policy.lint.subject import Subject
@@ -18,7 +19,7 @@ LEAST = 10
 
 
 def measures(subject: Subject) -> Iterator[Finding]:
-    """L060, L062: measures that one subject's value can move, or that are somebody's value."""
+    """L060, L062, L068: measures that one subject's value can move, or that are one subject's value."""
     for name, aggregate in _aggregates(subject):
         for column, measure in aggregate.measures.items():
             field = subject.policy.fields.get(measure.of or "")
@@ -32,8 +33,11 @@ def _measure(subject: Subject, place: tuple[str, str], measure: Measure, field: 
     if measure.name in ("sum", "mean") and not _is_bounded(field):
         hint = "say `in_aggregates: {clip: {min: …, max: …}}`"
         yield subject.in_pipeline("L060", f"{about}, whose values are not generalized", *at, hint=hint)
-    if measure.name in ("min", "max") and _is_raw(field):
+    if measure.name in ("min", "max") and is_raw_in_aggregates(field):
         yield subject.in_pipeline("L062", f"{about} is somebody's value", *at, hint="make the field coarser")
+    if isinstance(measure, Quantile) and measure.q in (0, 1):
+        end = "largest" if measure.q else "smallest"
+        yield subject.in_pipeline("L068", f"{about} is the {end} value", *at, hint="choose a `q` between 0 and 1")
 
 
 def suppression(subject: Subject) -> Iterator[Finding]:
@@ -108,17 +112,7 @@ def _aggregates(subject: Subject) -> list[tuple[str, AggregateModel]]:
 
 def _is_bounded(field: Field) -> bool:
     """Whether what aggregates see is clipped or otherwise generalized."""
-    return all(_is_generalized(way) for way in _seen(field))
-
-
-def _is_raw(field: Field) -> bool:
-    """Whether a value may reach aggregates as it came in; clipping changes only those outside its bounds."""
-    return any(all(step.leaves == "everything" or step.name == "clip" for step in way) for way in _seen(field))
-
-
-def _seen(field: Field) -> list[tuple[Step, ...]]:
-    """What aggregates see of a field."""
-    return [field.in_aggregates] if field.in_aggregates else [way for way in ways_of(field) if not isinstance(way, str)]
+    return all(_is_generalized(way) for way in ways_in_aggregates(field))
 
 
 def _is_generalized(way: tuple[Step, ...]) -> bool:

@@ -62,6 +62,7 @@ _RULES = (
     Rule("L065", "warning", "late rows are not waited for: the source has no batch dates"),
     Rule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
     Rule("L067", "warning", "small groups are told by counting another field than the subject"),
+    Rule("L068", "error", "a quantile at 0 or 1 is the smallest or the largest value"),
     Rule("L070", "warning", "records without an index: a subject is found only by reading all of them"),
     Rule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
     Rule("L072", "error", "records hold an identifier, and no subject by which they could be found and erased"),

@@ -1,0 +1,235 @@
+"""Tables of one run that give each other's small groups away, and which rows are withheld so that they do not.
+
+Two tables are related if they share a kind of figure. If the keys of one refine the keys of the other, each coarser group is
+compared with its cover: the published finer rows below it. Otherwise the totals of both tables are compared, for each value of
+the keys that they share. What is left of a figure after such a subtraction must rest on no subject or on at least `below`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes
+from minimize.aggregates.contribution_sketch import Entries, differing, folded, totals
+from minimize.aggregates.contributors import Field
+from minimize.aggregates.definition import UNITS, Definition, GroupKey, Unit
+from minimize.aggregates.groups import truncated
+
+Mask = npt.NDArray[np.bool_]
+_MOST_CHAINS: Final = 64
+"""Chains of tables that are compared with one coarser table. The shortest come first: every pair is compared in any case."""
+
+
+@dataclass
+class PublishedTable:
+    """A table as it would be published.
+
+    subjects  the distinct subjects of each row
+    sketches  the contribution sketches of each row, by kind of figure
+    kept      the rows that are not withheld
+    """
+
+    definition: Definition
+    table: pa.Table
+    subjects: Codes
+    sketches: Mapping[Field | None, Entries] = field(repr=False)
+    kept: Mask = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.kept = np.ones(self.table.num_rows, np.bool_)
+
+    @property
+    def figures(self) -> frozenset[Field | None]:
+        """The kinds of figures that it publishes."""
+        return frozenset(self.sketches) & frozenset(self._columns)
+
+    @property
+    def _columns(self) -> dict[Field | None, list[str]]:
+        columns: dict[Field | None, list[str]] = {}
+        for name in self.definition.measures:
+            columns.setdefault(figure_of(self.definition, name), []).append(name)
+        return columns
+
+    def published(self, figure: Field | None) -> Mask:
+        """The rows of which figures of one kind are published: not withheld, and not null."""
+        shown = np.zeros(self.table.num_rows, np.bool_)
+        for name in self._columns[figure]:
+            shown |= self.table.column(name).is_valid().to_numpy()
+        return shown & self.kept
+
+
+def figure_of(definition: Definition, measure: str) -> Field | None:
+    """The kind of a measure's figures: those of one kind can be subtracted. None for numbers of rows and of subjects."""
+    each = definition.measures[measure]
+    if each.measure.of is None or definition.counts_subjects(each):
+        return None
+    return (each.measure.of, each.measure.by_rank)
+
+
+def withhold_related(tables: Sequence[PublishedTable]) -> None:
+    """Withholds rows until no subtraction between two tables, or along a chain of tables, gives fewer than `below` away.
+
+    The coarser row is withheld; in tables that cross, the smallest row of the table with more rows.
+    """
+    finer = {place: list(_finer(tables, place)) for place in range(len(tables))}
+    fine_to_coarse = sorted(finer, key=lambda place: len(finer[place]))
+    while True:
+        before = sum(int(each.kept.sum()) for each in tables)
+        for place in fine_to_coarse:
+            for chain in _chains(finer, place):
+                _withhold_coarser(tables[place], [tables[each] for each in chain])
+        for one, other in combinations(range(len(tables)), 2):
+            if one not in finer[other] and other not in finer[one]:
+                _withhold_crossing(tables[one], tables[other])
+        if before == sum(int(each.kept.sum()) for each in tables):
+            return
+
+
+def _finer(tables: Sequence[PublishedTable], place: int) -> Iterator[int]:
+    """The tables whose keys refine those of one table. Of two tables with the same keys the first counts as the coarser."""
+    coarse = tables[place].definition
+    for other, each in enumerate(tables):
+        same = place > other and _refines(coarse, each.definition)
+        if other != place and not same and _refines(each.definition, coarse):
+            yield other
+
+
+def _refines(fine: Definition, coarse: Definition) -> bool:
+    return all(_finer_key(fine, key) is not None for key in coarse.keys.values())
+
+
+def _finer_key(fine: Definition, coarse: GroupKey) -> str | None:
+    """The name of a finer table's key from which a coarser key can be told."""
+    for name, key in fine.keys.items():
+        if key.pointer == coarse.pointer and _nests(key.to, coarse.to):
+            return name
+    return None
+
+
+def _nests(fine: Unit | None, coarse: Unit | None) -> bool:
+    """Whether each unit of time lies in one coarser unit. None is the released form, which is finer than every unit."""
+    if fine == coarse or fine is None:
+        return True
+    if coarse is None:
+        return False
+    if "week" in (fine, coarse):
+        return coarse == "week" and fine in ("minute", "hour", "day")
+    return UNITS.index(fine) < UNITS.index(coarse)
+
+
+def _chains(finer: Mapping[int, Sequence[int]], place: int) -> list[tuple[int, ...]]:
+    """The chains of ever finer tables below one table, the shortest first."""
+    found: list[tuple[int, ...]] = [(each,) for each in finer[place]]
+    for chain in found:
+        if len(found) >= _MOST_CHAINS:
+            break
+        found += [(*chain, each) for each in finer[chain[-1]]]
+    return found
+
+
+def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable]) -> None:
+    """Withholds the coarser rows that the published rows of a chain of finer tables leave too little of."""
+    below = max(each.definition.below for each in (coarse, *chain))
+    for figure in coarse.figures.intersection(*(each.figures for each in chain)):
+        buckets = min(each.sketches[figure].shape[1] for each in (coarse, *chain))
+        rest = folded(coarse.sketches[figure], buckets)
+        for place, each in enumerate(chain):
+            shown = each.published(figure)
+            for above in chain[:place]:
+                shown &= ~_lies_below(each, above, above.published(figure))
+            owners = np.where(shown, _owners(coarse, each), -1)
+            rest = rest - totals(folded(each.sketches[figure], buckets), owners, len(rest))
+        few = differing(rest)
+        coarse.kept &= ~(coarse.published(figure) & (few > 0) & (few < below))
+
+
+def _lies_below(fine: PublishedTable, coarse: PublishedTable, rows: Mask) -> Mask:
+    """Which rows of a finer table lie below some rows of a coarser one."""
+    owners = _owners(coarse, fine)
+    return (owners >= 0) & rows[owners]
+
+
+def _owners(coarse: PublishedTable, fine: PublishedTable) -> Codes:
+    """The coarser row that each finer row lies below; -1 if there is none."""
+    if not coarse.table.num_rows:
+        return np.full(fine.table.num_rows, -1)
+    keys = coarse.definition.keys
+    names = [_finer_key(fine.definition, key) for key in keys.values()]
+    codes = _common_codes(
+        [coarse.table.column(name) for name in keys],
+        [_cut(fine, name or "", key.to, key) for name, key in zip(names, keys.values(), strict=True)],
+        (coarse.table.num_rows, fine.table.num_rows),
+    )
+    places = np.full(int(max(part.max(initial=-1) for part in codes)) + 1, -1)
+    places[codes[0]] = np.arange(len(codes[0]))
+    return places[codes[1]]
+
+
+def _withhold_crossing(one: PublishedTable, other: PublishedTable) -> None:
+    """Withholds rows of two tables that cross until their totals differ by none or enough, per value of the shared keys."""
+    figures = one.figures & other.figures
+    if not figures or not one.table.num_rows or not other.table.num_rows:
+        return
+    below = max(one.definition.below, other.definition.below)
+    codes = _shared_codes(one, other)
+    groups = int(max(part.max(initial=-1) for part in codes)) + 1
+    while True:
+        few = np.zeros(groups, np.bool_)
+        for figure in figures:
+            buckets = min(each.sketches[figure].shape[1] for each in (one, other))
+            sums = [
+                totals(folded(each.sketches[figure], buckets), np.where(each.published(figure), part, -1), groups)
+                for each, part in zip((one, other), codes, strict=True)
+            ]
+            count = differing(sums[0] - sums[1])
+            few |= (count > 0) & (count < below)
+        if not few.any():
+            return
+        for group in np.flatnonzero(few).tolist():
+            rows = [np.flatnonzero(each.kept & (part == group)) for each, part in zip((one, other), codes, strict=True)]
+            table, chosen = (one, rows[0]) if len(rows[0]) > len(rows[1]) else (other, rows[1])
+            table.kept[chosen[np.argmin(table.subjects[chosen])]] = False
+
+
+def _shared_codes(one: PublishedTable, other: PublishedTable) -> tuple[Codes, Codes]:
+    """For each row of two tables a code of its values of the keys that both have, times by the coarser unit of both."""
+    columns: tuple[list[pa.ChunkedArray], list[pa.ChunkedArray]] = ([], [])
+    for name, key in one.definition.keys.items():
+        for theirs, partner in other.definition.keys.items():
+            if key.pointer == partner.pointer and (_nests(key.to, partner.to) or _nests(partner.to, key.to)):
+                coarser = partner if _nests(key.to, partner.to) else key
+                columns[0].append(_cut(one, name, coarser.to, coarser))
+                columns[1].append(_cut(other, theirs, coarser.to, coarser))
+                break
+    return _common_codes(*columns, (one.table.num_rows, other.table.num_rows))
+
+
+def _cut(table: PublishedTable, name: str, unit: Unit | None, coarser: GroupKey) -> pa.ChunkedArray:
+    """A key's column, cut to a coarser key's unit of time by that key's clock."""
+    column = table.table.column(name)
+    if unit is None or table.definition.keys[name].to == unit:
+        return column
+    cut = coarser.cut or partial(truncated, unit=unit)
+    return pa.chunked_array([cut(column.combine_chunks())])
+
+
+def _common_codes(
+    one: Sequence[pa.ChunkedArray], other: Sequence[pa.ChunkedArray], rows: tuple[int, int]
+) -> tuple[Codes, Codes]:
+    """Codes of the combinations of some columns, the same for equal combinations of two tables."""
+    codes = np.zeros(sum(rows), np.int64)
+    for mine, theirs in zip(one, other, strict=True):
+        both = pa.chunked_array([*mine.chunks, *theirs.cast(mine.type).chunks], mine.type).combine_chunks()
+        values = pc.dictionary_encode(both, null_encoding="encode").indices.to_numpy().astype(np.int64)
+        codes = codes * (int(values.max(initial=0)) + 1) + values
+        codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    return codes[: rows[0]], codes[rows[0] :]

@@ -1,0 +1,122 @@
+"""Contribution sketches never show more changed subjects than there are, whatever the batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.aggregates.contribution_sketch import ContributionSketches, differing, folded, totals, value_hashes
+from minimize.spill import Aside, Hasher
+
+HASHER = Hasher(bytes(32))
+BELOW = 10
+Row = tuple[int, int, float]
+"""Group, subject, value."""
+
+
+def sketched(rows: list[Row], aside: Aside | None = None) -> ContributionSketches:
+    sketches = ContributionSketches(2, BELOW, aside or Aside(None))
+    _add(sketches, rows)
+    return sketches
+
+
+def _add(sketches: ContributionSketches, rows: list[Row]) -> None:
+    if rows:
+        groups, subjects, values = (np.array(column) for column in zip(*rows, strict=True))
+        hashes = HASHER(pa.array(subjects))[:, 0]
+        sketches.add(groups, hashes, {0: None, 1: value_hashes(pa.array(values), HASHER)})
+
+
+rows_ = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.sampled_from([0.0, 1.5, 2.0])), max_size=80)
+
+
+@given(rows_, rows_)
+def test_two_sketches_differ_in_at_most_as_many_entries_as_subjects_differ(one: list[Row], other: list[Row]) -> None:
+    everyone = np.arange(4)
+    for figure, columns in enumerate((2, 3)):
+        counts = [np.array(sketched(rows).settle(everyone)[figure]) for rows in (one, other)]
+        found = differing(counts[0] - counts[1])
+        for group in range(4):
+            subjects = {row[1] for row in (*one, *other)}
+            changed = sum(
+                sorted(row[:columns] for row in one if row[:2] == (group, subject))
+                != sorted(row[:columns] for row in other if row[:2] == (group, subject))
+                for subject in subjects
+            )
+            assert found[group] <= changed
+            assert (found[group] == 0) == (changed == 0)
+
+
+@given(rows_, rows_)
+def test_sketches_of_two_parts_add_up(one: list[Row], other: list[Row]) -> None:
+    merged, whole = sketched(one), sketched([*one, *other])
+    merged.merge(sketched(other), np.arange(4))
+    for mine, theirs in zip(merged.settle(np.arange(4)), whole.settle(np.arange(4)), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_merging_maps_the_groups_of_the_other() -> None:
+    merged = sketched([(0, 1, 1.5)])
+    merged.merge(sketched([(0, 2, 2.0)]), np.array([3]))
+    whole = sketched([(0, 1, 1.5), (3, 2, 2.0)])
+    for mine, theirs in zip(merged.settle(np.arange(4)), whole.settle(np.arange(4)), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("memory", [None, 1 << 16])
+def test_groups_beyond_the_dense_part_are_the_same(memory: int | None) -> None:
+    random = np.random.default_rng(5)
+    groups, subjects = random.integers(0, 180_000, 4000).tolist(), random.integers(0, 500, 4000).tolist()
+    rows = [(group, subject, 1.5) for group, subject in zip(groups, subjects, strict=True)]
+    asked = np.array([0, 3, 104_856, 104_857, 179_999, rows[7][0]])
+    sketches = sketched(rows, Aside(memory))
+    parts = sketched(rows[:2000], Aside(memory))
+    parts.merge(sketched(rows[2000:], Aside(memory)), np.arange(180_000))
+    wanted = [sketched([(0, *row[1:]) for row in rows if row[0] == group]).settle(np.array([0])) for group in asked]
+    for figure in (0, 1):
+        for settled in (sketches.settle(asked)[figure], parts.settle(asked)[figure]):
+            assert np.array_equal(settled, np.concatenate([each[figure] for each in wanted]))
+
+
+def test_a_coarser_group_is_the_total_of_its_finer_ones() -> None:
+    rows = [(group, subject, 1.5) for group in range(3) for subject in range(group, 30)]
+    fine, coarse = sketched(rows).settle(np.arange(3)), sketched([(0, *row[1:]) for row in rows]).settle(np.array([0]))
+    for mine, theirs in zip(fine, coarse, strict=True):
+        assert np.array_equal(totals(mine, np.zeros(3, np.int64), 1), theirs)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pa.array(["a", "b", "a"]), pa.array([1.5, -0.0, 0.0]), pa.array([3, 4, 3]), pa.array([True, False, True])],
+    ids=str,
+)
+def test_a_value_has_one_hash_however_the_column_is_encoded(values: pa.Array) -> None:
+    plain, encoded = value_hashes(values, HASHER), value_hashes(values.dictionary_encode(), HASHER)
+    assert np.array_equal(plain, encoded)
+    assert len(set(plain.tolist())) == len(set(values.to_pylist()))
+
+
+def test_most_changes_of_a_few_more_than_the_threshold_are_seen() -> None:
+    def seen(changed: int, seed: int) -> int:
+        subjects = HASHER(pa.array(np.arange(seed * 1000, seed * 1000 + changed)))[:, 0]
+        sketches = ContributionSketches(1, BELOW, Aside(None))
+        sketches.add(np.zeros(changed, np.int64), subjects, {0: None})
+        return int(differing(sketches.settle(np.array([0]))[0])[0])
+
+    assert all(seen(9, seed) <= 9 for seed in range(200))
+    assert sum(seen(10, seed) >= BELOW for seed in range(200)) > 90
+    assert sum(seen(14, seed) >= BELOW for seed in range(200)) > 195
+
+
+@pytest.mark.parametrize("below", [11, 40, 100])
+def test_sketches_for_a_larger_threshold_fold_into_those_for_a_smaller_one(below: int) -> None:
+    hashes = HASHER(pa.array(np.arange(300)))[:, 0]
+    small, large = ContributionSketches(1, 10, Aside(None)), ContributionSketches(1, below, Aside(None))
+    for sketches in (small, large):
+        sketches.add(np.zeros(300, np.int64), hashes, {0: None})
+    one, other = (sketches.settle(np.array([0]))[0] for sketches in (small, large))
+    assert other.shape[1] >= 8 * below
+    assert np.array_equal(folded(other, one.shape[1]), one)
