@@ -300,7 +300,8 @@ def _of(key: tuple[Any, Any], rows: Sequence[Row]) -> dict[str, Any]:
     enough = all(len(_subjects(side)) >= 2 for side in (having, others))
     cells = [(value, [row for row in rows if row["os"] == value]) for value in ("", "x", "y")]
     large = [(value, cell) for value, cell in cells if len(_subjects(cell)) >= 2]
-    rest = len(large) < sum(bool(cell) for _, cell in cells)
+    small = [row for _, cell in cells if cell and len(_subjects(cell)) < 2 for row in cell]
+    rest, few = bool(small), 0 < len(_subjects(small)) < 2
     parts: list[Row] = [{"value": value, "count": _round(len(cell))} for value, cell in large]
     parts += [{"value": None, "count": None}] if rest else []
     return {
@@ -308,14 +309,14 @@ def _of(key: tuple[Any, Any], rows: Sequence[Row]) -> dict[str, Any]:
         "good": key[1],
         "n": _round(len(rows)),
         "subjects": _round(len(_subjects(rows))),
-        "versions": _if(os, lambda some: _round(len(set(some)))),
+        "versions": None if few else _if(os, lambda some: _round(len(set(some)))),
         "total": _if(size, lambda some: float(sum(map(Fraction, some)))),
         "mean": _if(tries, lambda some: float(Fraction(sum(some), len(some)))),
         "low": _if(size, min),
         "high": _if(tries, max),
         "middle": _quantile(rows, "size", generalized=True),
         "exact": _quantile(rows, "tries", generalized=False),
-        "x": len(having) / (len(having) + len(others)) if enough else None,
+        "x": len(having) / (len(having) + len(others)) if enough and not _subjects(small) else None,
         "parts": _if(os, lambda _: parts),
     }
 
