@@ -36,35 +36,24 @@ class PublishedTable:
     subjects  the distinct subjects of each row
     sketches  the contribution sketches of each row, by kind of figure
     kept      the rows that are not withheld
+    known     the rows that have sketches; others are not compared
     """
 
     definition: Definition
     table: pa.Table
     subjects: Codes
     sketches: Mapping[Field | None, Entries] = field(repr=False)
-    kept: Mask = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.kept = np.ones(self.table.num_rows, np.bool_)
+    kept: Mask = field(repr=False)
+    known: Mask = field(repr=False)
 
     @property
     def figures(self) -> frozenset[Field | None]:
         """The kinds of figures that it publishes."""
-        return frozenset(self.sketches) & frozenset(self._columns)
-
-    @property
-    def _columns(self) -> dict[Field | None, list[str]]:
-        columns: dict[Field | None, list[str]] = {}
-        for name in self.definition.measures:
-            columns.setdefault(figure_of(self.definition, name), []).append(name)
-        return columns
+        return frozenset(self.sketches) & {figure_of(self.definition, name) for name in self.definition.measures}
 
     def published(self, figure: Field | None) -> Mask:
         """The rows of which figures of one kind are published: not withheld, and not null."""
-        shown = np.zeros(self.table.num_rows, np.bool_)
-        for name in self._columns[figure]:
-            shown |= self.table.column(name).is_valid().to_numpy()
-        return shown & self.kept
+        return shown_in(self.definition, self.table, figure) & self.kept & self.known
 
 
 def figure_of(definition: Definition, measure: str) -> Field | None:
@@ -73,6 +62,15 @@ def figure_of(definition: Definition, measure: str) -> Field | None:
     if each.measure.of is None or definition.counts_subjects(each):
         return None
     return (each.measure.of, each.measure.by_rank)
+
+
+def shown_in(definition: Definition, table: pa.Table, figure: Field | None) -> Mask:
+    """The rows of a table that have a figure of some kind."""
+    shown = np.zeros(table.num_rows, np.bool_)
+    for name in definition.measures:
+        if figure_of(definition, name) == figure:
+            shown |= table.column(name).is_valid().to_numpy()
+    return shown
 
 
 def withhold_related(tables: Sequence[PublishedTable]) -> None:

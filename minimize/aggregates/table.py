@@ -51,6 +51,7 @@ class AggregateResult:
     groups_suppressed  the absent groups
     records_lost       records that are in no group of the table: all of theirs are absent, or the list that is grouped by has no
                        element (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
+    deferred           rows whose new figures are not published, because earlier ones would tell of few subjects by difference
     below_list         whether a key is below a list, so that a record may be in several groups
     rows               the rows behind each row of the table; with `subjects` and `sketches`, not to be published
     subjects           the distinct subjects of each row of the table
@@ -63,23 +64,25 @@ class AggregateResult:
     rows_suppressed: int
     groups_suppressed: int
     records_lost: int
+    deferred: int = 0
     below_list: bool = False
     rows: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
     subjects: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
     sketches: Mapping[Field | None, Entries] = dataclass_field(default_factory=dict, repr=False, compare=False)
 
-    def published(self, kept: npt.NDArray[np.bool_]) -> AggregateResult:
-        """The same with some rows of the table alone, and without what is not published.
+    def published(self, table: pa.Table, kept: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
+        """The same with another table of the same groups, some of its rows alone, and without what is not published.
 
         The others count as suppressed. A record of a withheld group below a list still counts as one that is in the table.
         """
         withheld, rows = int((~kept).sum()), int(self.rows[~kept].sum())
         return AggregateResult(
-            self.table.filter(pa.array(kept)) if withheld else self.table,
+            table.filter(pa.array(kept)) if withheld else table,
             self.rows_seen,
             self.rows_suppressed + rows,
             self.groups_suppressed + withheld,
             self.records_lost + (0 if self.below_list else rows),
+            deferred,
         )
 
 
@@ -163,6 +166,7 @@ class AggregateTally:
             suppressed,
             int((~standing).sum()),
             lost,
+            0,
             self._definition.star is not None,
             self._rows.settle(groups).to_numpy(),
             self._contributors.distinct(groups),

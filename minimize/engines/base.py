@@ -180,8 +180,11 @@ def row_key(keys: Keyring | None) -> bytes:
 
 
 def sketch_key(keys: Keyring | None) -> bytes:
-    """Secret bytes for contribution sketches."""
-    return b"" if keys is None else keys.subkey("subject", "contributions")
+    """Secret bytes for contribution sketches: of the first version of the key, so that those of all nights can be compared."""
+    if keys is None:
+        return b""
+    versions = [each.version for each in keys.listing() if each.name == "subject" and each.destroyed is None]
+    return keys.subkey("subject", "contributions", min(versions, default=None))
 
 
 class Engine(Protocol):

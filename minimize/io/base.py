@@ -191,14 +191,15 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index if it has one, and
-    the master keys that its columns are encrypted under."""
+    """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index and its sketches if
+    it has them, and the master keys that its columns are encrypted under."""
 
     path: str
     rows: int
     digest: str
     index: FileRef | None = None
     keys: tuple[str, ...] = ()
+    sketches: FileRef | None = None
 
 
 class Beside(Protocol):

@@ -24,10 +24,10 @@ from minimize.errors import DECIDED, OutputError
 from minimize.failpoints import fail_point
 from minimize.file_operations import sync_folder
 from minimize.io import objects
+from minimize.io.companions import is_companion
 from minimize.io.durable import make_folder, remove_tree, there, write_file
 from minimize.io.exchange import Exchange
 from minimize.io.history import INTENT, RECEIPT, RUNS, SUCCESS
-from minimize.io.index.write import INDEX
 from minimize.stores import Place, Remote
 from minimize.system import said
 
@@ -142,7 +142,7 @@ def _publish(output: Place, run: Place, intent: Intent, exchange: Exchange) -> N
     for turn, (path, files) in enumerate(intent.swaps.items()):
         fail_point("swap.before", turn)
         if isinstance(output, Remote):
-            mark = not f"{path}/".startswith(f"{INDEX}/")
+            mark = not is_companion(f"{path}/")
             objects.swap(
                 output / RUNS / intent.run_id / STAGING / path, output / path, files, intent.run_id, turn, mark=mark
             )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from minimize.errors import OutputError
+from minimize.io.companions import SEALED, SKETCHES, is_companion
 from minimize.io.history import RUNS, known_runs
 from minimize.io.identity import identity_of
 from minimize.io.index.write import INDEX, SUFFIX
@@ -61,16 +62,17 @@ def check_place(folder: Place, name: str, on: str | None) -> None:
     Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder is a link, holds what no run wrote,
     or undated data that a dated partition would stand beside.
     """
-    if not _NAME.fullmatch(name) or name == RUNS or (on is not None and not is_date(on)):
+    if not _NAME.fullmatch(name.removeprefix(f"{SKETCHES}/")) or name == RUNS or (on is not None and not is_date(on)):
         raise OutputError("an output is named like a column, its date as YYYY-MM-DD")
     root = folder / name
-    if root.is_symlink():
+    if root.is_symlink() or root.parent.is_symlink():
         raise OutputError(f"{name} is a link", hint="put a folder in its place, or write to another folder")
     if root.exists() and not root.is_dir():
         raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
     files = listing(root) if root.is_dir() else ()
     runs = known_runs(folder)
-    foreign = sum(not _is_ours(path, runs, SUFFIX if name == INDEX else ".parquet") for path in files)
+    suffix = SUFFIX if name == INDEX else SEALED if is_companion(f"{name}/") else ".parquet"
+    foreign = sum(not _is_ours(path, runs, suffix) for path in files)
     if foreign:
         hint = "move them away, or write to another folder"
         raise OutputError(f"{name}/ holds files that no run wrote: {foreign}", hint=hint)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self
@@ -26,7 +26,9 @@ from minimize import file_operations
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
 from minimize.io import intent as steps
-from minimize.io.durable import link_file, make_folder, sync_tree, write_file, written
+from minimize.io.base import Written
+from minimize.io.companions import SKETCHES, is_companion, sketches_path
+from minimize.io.durable import HashingFile, link_file, make_folder, sync_tree, write_file, written
 from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.history import INTENT, RECEIPT, RUNS, SUCCESS, receipts
@@ -37,7 +39,7 @@ from minimize.io.places import can_be_run_id, check_apart, check_place
 from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
-from minimize.receipt import OutputFile, Receipt, in_force_below, with_indexes
+from minimize.receipt import FileRef, OutputFile, Receipt, in_force_below, with_companions
 from minimize.stores import Place, Remote
 
 QUARANTINE: Final = "quarantine"
@@ -132,11 +134,11 @@ class Staging:
     def place(self, name: str, date: str | None) -> str:
         """Says that this run decides about a partition, whole; gives its folder relative to `root`.
 
-        What the partition holds now is replaced by what is staged, or removed if nothing is; so are the indexes of
-        records. Takes the batch date, or None where the output has none and is replaced whole. Raises OutputError as
-        `check_place` does.
+        What the partition holds now is replaced by what is staged, or removed if nothing is; so are the indexes of records and
+        the sketches of aggregates. Takes the batch date, or None if the output has none and is replaced whole. Raises
+        OutputError as `check_place` does.
         """
-        for each in (name, INDEX) if name == RECORDS else (name,):
+        for each in _with_companions_of(name):
             path = _partition(each, date)
             if path not in self._partitions:
                 check_place(self.output.folder, each, date)
@@ -167,18 +169,26 @@ class Staging:
         self._sinks.append(sink)
         return Quarantine(sink, self.run_id, self.elsewhere(QUARANTINE, date, QUARANTINE_SCHEMA))
 
+    def attach_sketches(self, file: Written, content: bytes) -> Written:
+        """Stages the sealed sketches of an aggregate's file; gives the file with them."""
+        path = sketches_path(file.path)
+        sealed = written(HashingFile, self.root / path)
+        written(sealed.write, content)
+        written(sealed.close)
+        return replace(file, sketches=FileRef(path, sealed.digest))
+
     def standing(self) -> tuple[str, ...]:
         """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes.
 
-        A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes go
-        with their files and are not.
+        A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes and
+        sketches are removed with their files and are not.
         """
-        there = {path for path in self._there() if not _is_index(path)}
+        there = {path for path in self._there() if not is_companion(path)}
         return tuple(sorted(there | in_force_below(self.output.receipts(), self._partitions)))
 
     def keep(self, file: OutputFile) -> None:
-        """Takes a file that stands over into the new partition, as it is, and its index."""
-        for path in _with_index(file):
+        """Takes a file that stands over into the new partition, as it is, and its companion files."""
+        for path in _with_companions(file):
             fail_point("keep.before")
             self._keep(self.output.folder / path, self.root / path, path)
             fail_point("keep.after")
@@ -210,7 +220,7 @@ class Staging:
         for turn, path in enumerate(swaps):
             fail_point("success.before", turn)
             mark = self.root / path / SUCCESS
-            if isinstance(mark, Path) and not _is_index(f"{path}/"):
+            if isinstance(mark, Path) and not is_companion(f"{path}/"):
                 file_operations.touch(mark)
             fail_point("success.after", turn)
         self._attach(attachments)
@@ -264,8 +274,10 @@ class Staging:
             raise OutputError("the receipt does not follow the one before it")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
         there = set(self._there())
-        told = [file for each in receipt.outputs.values() for file in with_indexes(each)] + [*receipt.quarantine.files]
-        if {path for file in told for path in _with_index(file)} != staged - there:
+        told = [file for each in receipt.outputs.values() for file in with_companions(each)] + [
+            *receipt.quarantine.files
+        ]
+        if {path for file in told for path in _with_companions(file)} != staged - there:
             raise OutputError("the receipt does not list the files that were staged")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.standing()) - staged:
             raise OutputError("the receipt does not list the files that are replaced")
@@ -275,12 +287,13 @@ def _partition(name: str, date: str | None) -> str:
     return name if date is None else f"{name}/date={date}"
 
 
-def _is_index(path: str) -> bool:
-    return path.startswith(f"{INDEX}/")
+def _with_companions_of(name: str) -> tuple[str, ...]:
+    """An output and the folder of its companion files."""
+    return {RECORDS: (RECORDS, INDEX), QUARANTINE: (QUARANTINE,)}.get(name, (name, f"{SKETCHES}/{name}"))
 
 
-def _with_index(file: OutputFile) -> tuple[str, ...]:
-    return (file.path,) if file.index is None else (file.path, file.index.path)
+def _with_companions(file: OutputFile) -> tuple[str, ...]:
+    return (file.path, *(each.path for each in (file.index, file.sketches) if each is not None))
 
 
 _TAKEN: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))

@@ -16,7 +16,7 @@ import pyarrow as pa
 from minimize.encryption import AsBefore, Encryption, material_of
 from minimize.errors import OutputError
 from minimize.io.base import Written
-from minimize.io.durable import digest_of
+from minimize.io.durable import digest_of, there
 from minimize.io.index.lens import Lens, Subkeys
 from minimize.io.index.opened import open_file, opened
 from minimize.io.index.write import Indexer
@@ -200,6 +200,9 @@ class _Rewriting:
         gone = (FileRef(self.file.path, self.file.digest),)
         if not written:
             return replace(done, removes=gone)
+        sketches = None if self.file.sketches is None else self.staging.output.folder / self.file.sketches.path
+        if sketches is not None and there(sketches):  # rows that were removed stay in them: they were published
+            written = tuple(self.staging.attach_sketches(each, sketches.read_bytes()) for each in written)
         return replace(done, written={place_of(self.file.path)[0]: written}, replaces=gone)
 
 

@@ -9,7 +9,7 @@ from minimize.engines.base import Outcome
 from minimize.engines.undeclared import shown
 from minimize.installed import version
 from minimize.io.base import Written
-from minimize.io.stated import files_stated, indexes_stated, keys_stated
+from minimize.io.stated import files_stated, indexes_stated, keys_stated, sketches_stated
 from minimize.io.undeclared import added
 from minimize.job.dates import Day
 from minimize.job.given import Given
@@ -120,8 +120,10 @@ def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[
         count,
         groups_suppressed=sum(result.groups_suppressed for result in results),
         rows_suppressed=sum(result.rows_suppressed for result in results),
+        deferred=sum(result.deferred for result in results),
         too_late=0,
         files=written,
+        sketches=sketches_stated(files),
     )
 
 

@@ -1,36 +1,189 @@
-"""The disclosure guard: which figures of a date may be published together.
+"""The disclosure guard: which figures of aggregates may be published, next to each other and after what was published before.
 
-It knows the tables of one date in one run. `minimize/aggregates/relations.py` states what is compared, and what gives way.
+It knows the tables of one date in one run, and all earlier releases of their rows. `minimize/aggregates/release_history.py`
+compares releases, `minimize/aggregates/relations.py` the tables of a run; each states what gives way.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes
+from minimize.aggregates.contribution_sketch import Entries, folded
+from minimize.aggregates.contributors import Field
 from minimize.aggregates.definition import Definition
-from minimize.aggregates.relations import PublishedTable, withhold_related
+from minimize.aggregates.relations import PublishedTable, shown_in, withhold_related
+from minimize.aggregates.release_history import Figures, ReleaseHistory, row_hashes
 from minimize.aggregates.table import AggregateResult
 from minimize.counts import counted
+from minimize.io.base import Written
+from minimize.io.publish import Staging
+from minimize.job.releases import Former, Releases
+from minimize.spill import Words
 
 log = logging.getLogger("minimize")
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What may be published of one aggregate on one date, and the releases of its rows with this one."""
+
+    result: AggregateResult
+    history: ReleaseHistory = field(repr=False)
+
+    def write(
+        self, staging: Staging, releases: Releases, name: str, date: str | None, schema: pa.Schema
+    ) -> Iterator[Written]:
+        """Stages the table, and its sketches with it."""
+        sink = staging.sink(name, date, schema)
+        for batch in self.result.table.to_batches():
+            sink.write(batch)
+        sealed = releases.sealed(self.history, name, date)
+        yield from (staging.attach_sketches(each, sealed) for each in sink.close())
 
 
 def guarded(
-    definitions: Mapping[str, Definition], results: Mapping[str, AggregateResult], date: str | None
-) -> dict[str, AggregateResult]:
-    """The results of one date without the rows that another table's rows would give away, and without their sketches.
+    definitions: Mapping[str, Definition],
+    results: Mapping[str, AggregateResult],
+    releases: Releases,
+    date: str | None,
+) -> dict[str, Guarded]:
+    """What may be published of the aggregates of one date.
 
-    Rows that are withheld count as suppressed. The log says how many, by aggregate and date.
+    A row whose new figures would give a few subjects away, next to an earlier release of it, keeps the figures that are in
+    force. A row that the other tables would give away is withheld: it counts as suppressed. The log says how many.
     """
-    tables = {
-        name: PublishedTable(definitions[name], result.table, result.subjects, result.sketches)
+    made = {
+        name: _Release.of(definitions[name], result, releases.former(definitions[name], name, date), releases)
         for name, result in results.items()
     }
-    withhold_related(list(tables.values()))
-    for name, table in tables.items():
-        withheld = int((~table.kept).sum())
-        if withheld:
-            message = "%s%s: %s withheld, because other tables of this run would give a small group away"
-            log.warning(message, name, f" of {date}" if date else "", counted(withheld, "row"), extra={"code": "W032"})
-    return {name: result.published(tables[name].kept) for name, result in results.items()}
+    withhold_related([each.published for each in made.values()])
+    for name, each in made.items():
+        _log(name, date, int((each.taken & ~each.published.kept).sum()), each.deferred)
+    return {name: each.guarded() for name, each in made.items()}
+
+
+def _log(name: str, date: str | None, withheld: int, deferred: int) -> None:
+    on = f" of {date}" if date else ""
+    if withheld:
+        message = "%s%s: %s withheld, because other tables of this run would give a small group away"
+        log.warning(message, name, on, counted(withheld, "row"), extra={"code": "W032"})
+    if deferred:
+        message = "%s%s: %s deferred, because the change would give a few subjects away"
+        log.info(message, name, on, counted(deferred, "row"), extra={"code": "I006"})
+
+
+@dataclass(frozen=True)
+class _Release:
+    """A new release of a table: each row with its new figures, or with those that are in force.
+
+    rows       the row of each group
+    fresh      the rows with new figures
+    taken      the rows that are published unless other tables speak against it
+    figures    the new figures by kind
+    published  the table as it is compared with the others
+    """
+
+    result: AggregateResult
+    former: Former
+    below: int
+    rows: Words = field(repr=False)
+    fresh: Mask = field(repr=False)
+    taken: Mask = field(repr=False)
+    figures: Mapping[Field | None, Figures] = field(repr=False)
+    published: PublishedTable = field(repr=False)
+
+    @classmethod
+    def of(cls, definition: Definition, result: AggregateResult, former: Former, releases: Releases) -> _Release:
+        rows = row_hashes(result.table, [*definition.keys], releases.hasher)
+        places = former.places(rows)
+        figures = {
+            kind: Figures(shown_in(definition, result.table, kind), entries)
+            for kind, entries in result.sketches.items()
+        }
+        decision = former.history.decide(
+            rows,
+            definition.below,
+            figures,
+            in_force=places >= 0,
+            is_equal=_equal(definition, result.table, former, places),
+        )
+        retained = ~decision.allowed & (places >= 0)
+        table, known, sketches = result.table, np.ones(len(rows), np.bool_), result.sketches
+        if retained.any():
+            table = _composed(definition, result.table, former, np.where(retained, places, -1))
+            last = former.history.last(rows)
+            known = ~retained | former.history.known[last]
+            sketches = {
+                kind: _entries(entries, former.history, kind, np.where(retained, last, -1))
+                for kind, entries in result.sketches.items()
+            }
+        taken = decision.allowed | retained
+        published = PublishedTable(definition, table, result.subjects, sketches, taken.copy(), known)
+        return cls(result, former, definition.below, rows, decision.allowed, taken, figures, published)
+
+    @property
+    def deferred(self) -> int:
+        """How many rows wait until more subjects have changed."""
+        return int((~self.fresh).sum())
+
+    def guarded(self) -> Guarded:
+        """What may be published, once the tables were compared."""
+        new = np.flatnonzero(self.fresh & self.published.kept)
+        figures = {kind: each.take(new) for kind, each in self.figures.items()}
+        history = self.former.history.followed(ReleaseHistory.of(self.rows[new], self.below, figures))
+        return Guarded(self.result.published(self.published.table, self.published.kept, self.deferred), history)
+
+
+def _equal(definition: Definition, table: pa.Table, former: Former, places: Codes) -> Mask:
+    """Which rows in force have the same figures in a new table. Only rows without sketches are looked at."""
+    equal = np.zeros(len(places), np.bool_)
+    last = former.history.last(former.rows)
+    unknown = [place for place in np.flatnonzero(places >= 0).tolist() if not former.history.known[last[places[place]]]]
+    if former.table is None or not unknown:
+        return equal
+    names = [name for name in definition.measures if name in former.table.column_names]
+    new = table.select(names).take(unknown).to_pylist()
+    old = former.table.select(names).take(places[unknown]).to_pylist()
+    equal[unknown] = [one == other for one, other in zip(new, old, strict=True)]
+    return equal
+
+
+def _composed(definition: Definition, table: pa.Table, former: Former, places: Codes) -> pa.Table:
+    """A table some of whose rows have the figures in force: row i those of row `places[i]` there, unless that is -1."""
+    retained, indices = pa.array(places >= 0), pa.array(places, mask=places < 0)
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        new = table.column(name).combine_chunks()
+        if name in definition.measures:
+            old = pa.nulls(len(new), new.type)
+            if former.table is not None and name in former.table.column_names:
+                old = former.table.column(name).combine_chunks().take(indices).cast(new.type)
+            new = _chosen(retained, old, new)
+        columns[name] = new
+    return pa.table(columns, schema=table.schema)
+
+
+def _chosen(mask: pa.Array, one: pa.Array, other: pa.Array) -> pa.Array:
+    """One array where a mask holds, the other elsewhere. Arrow's own choice takes no lists."""
+    places = np.arange(len(mask)) + np.where(mask.to_numpy(zero_copy_only=False), 0, len(mask))
+    return pc.take(pa.concat_arrays([one, other]), pa.array(places))
+
+
+def _entries(new: Entries, history: ReleaseHistory, kind: Field | None, places: Codes) -> Entries:
+    """Sketches some of which are those of an earlier release: row i has those of release `places[i]`, unless that is -1."""
+    old = history.figures.get(kind)
+    buckets = new.shape[1] if old is None else min(new.shape[1], old.entries.shape[1])
+    entries = folded(new, buckets).copy()
+    earlier = places >= 0
+    entries[earlier] = 0 if old is None else folded(old.entries, buckets)[places[earlier]]
+    return entries

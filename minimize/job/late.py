@@ -14,8 +14,9 @@ from minimize.engines.base import Job, Unkept
 from minimize.engines.passes import deduplicates
 from minimize.io.base import Written
 from minimize.io.publish import Staging
-from minimize.job.disclosure_guard import guarded
+from minimize.job.disclosure_guard import Guarded, guarded
 from minimize.job.given import Given, open_sources
+from minimize.job.releases import Releases
 from minimize.job.windows import Closing, Told, Window
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
@@ -31,6 +32,7 @@ class Waiting:
 
     seen     per batch what its rows came to
     results  per event day that is published its table
+    guarded  the same, as the disclosure guard leaves it
     """
 
     name: str
@@ -39,6 +41,7 @@ class Waiting:
     windows: tuple[Window, ...]
     seen: dict[date, DayTally] = field(default_factory=dict)
     results: dict[date, AggregateResult] = field(default_factory=dict)
+    guarded: dict[date, Guarded] = field(default_factory=dict)
 
     @property
     def closing(self) -> list[Window]:
@@ -60,13 +63,10 @@ class Waiting:
                 first.merge(other)
             self.results[window.day] = first.settle()
 
-    def write(self, job: Job, staging: Staging) -> Iterator[Written]:
+    def write(self, job: Job, staging: Staging, releases: Releases) -> Iterator[Written]:
         """Writes every day that was settled."""
-        for day, result in self.results.items():
-            sink = staging.sink(self.name, day.isoformat(), job.output_schema(self.name))
-            for batch in result.table.to_batches():
-                sink.write(batch)
-            yield from sink.close()
+        for day, each in self.guarded.items():
+            yield from each.write(staging, releases, self.name, day.isoformat(), job.output_schema(self.name))
 
     def account(self, output: Output, run: Sequence[date]) -> Output:
         """The output's part of the receipt, with what became of event days."""
@@ -75,6 +75,7 @@ class Waiting:
             output,
             groups_suppressed=sum(result.groups_suppressed for result in self.results.values()),
             rows_suppressed=sum(result.rows_suppressed for result in self.results.values()),
+            deferred=sum(result.deferred for result in self.results.values()),
             too_late=sum(self._too_late(when) for when in run),
             too_early=sum(self.seen[when].after for when in run),
             event_days={when.isoformat(): _texts(self.seen[when].rows) for when in run},
@@ -147,7 +148,7 @@ class Late:
             digests = [part.digest for part in source.parts]  # which fails where one changed while it was read
             log.debug("looked at %d files of %s again", len(digests), when)
 
-    def publish(self, job: Job, staging: Staging) -> Iterator[tuple[str, Iterator[Written]]]:
+    def publish(self, job: Job, staging: Staging, releases: Releases) -> Iterator[tuple[str, Iterator[Written]]]:
         """Settles, guards and writes all event days that are complete: the files of each aggregate."""
         for waiting in self.each:
             waiting.settle()
@@ -155,10 +156,11 @@ class Late:
         for day in sorted({day for waiting in self.each for day in waiting.results}):
             there = {waiting.name: waiting for waiting in self.each if day in waiting.results}
             results = {name: waiting.results[day] for name, waiting in there.items()}
-            for name, result in guarded(definitions, results, day.isoformat()).items():
-                there[name].results[day] = result
+            for name, each in guarded(definitions, results, releases, day.isoformat()).items():
+                there[name].guarded[day] = each
+                there[name].results[day] = each.result
         for waiting in self.each:
-            yield waiting.name, waiting.write(job, staging)
+            yield waiting.name, waiting.write(job, staging, releases)
 
     def outside(self, name: str) -> int:
         """How many rows of this run can count in no event day of an aggregate."""

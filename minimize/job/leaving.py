@@ -28,7 +28,7 @@ from minimize.keys.seal import Seal
 from minimize.ledger.tokens import KEY
 from minimize.policy.faults import Faults
 from minimize.policy.yaml import parse
-from minimize.receipt import OutputFile, Receipt, with_indexes
+from minimize.receipt import OutputFile, Receipt, with_companions
 from minimize.settings.columns import moments
 from minimize.stores import Place, local
 
@@ -136,7 +136,7 @@ def left(output: Place, receipt: Receipt, keys: Keyring) -> Mapping[str, Left]:
 
 
 def _files(receipt: Receipt) -> Iterable[OutputFile]:
-    return (file for made in receipt.outputs.values() for file in with_indexes(made))
+    return (file for made in receipt.outputs.values() for file in with_companions(made))
 
 
 @dataclass(frozen=True, slots=True)

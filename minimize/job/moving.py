@@ -22,6 +22,7 @@ from minimize.job.encrypting import encryption_of
 from minimize.job.given import Given, text_of
 from minimize.job.late import Late
 from minimize.job.pending import Skipped
+from minimize.job.releases import Releases
 from minimize.job.watched import Progress, watched
 from minimize.plan.indexed import index_of
 from minimize.pointer import Pointer
@@ -56,6 +57,7 @@ def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progr
         **given.told(given.at),
     )
     done = Moved()
+    releases = Releases.of(staging.output.folder, staging.output.receipts(), given.keys, given.kms)
     encryption = encryption_of(plan, "records", given.kms) if "records" in plan.outputs else None
     gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
@@ -63,7 +65,7 @@ def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progr
             staging.place(name, text_of(day))
         each = replace(job, reach=late.reach(day), aside=job.aside.anew())
         try:
-            outcome = _one_date(each, source, text_of(day), staging, move, done.files, given.keys, encryption)
+            outcome = _one_date(each, source, text_of(day), staging, move, done.files, releases, encryption)
             check_unchanged(source)
         except SourceError as error:
             done.unreadable.append(Skipped.unreadable(day, error, [part.name for part in source.parts]))
@@ -72,7 +74,7 @@ def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progr
             late.take(day, outcome.late)
     if not done.unreadable:
         late.look(job, move)
-        for name, written in late.publish(job, staging):
+        for name, written in late.publish(job, staging, releases):
             done.files.setdefault(name, []).extend(written)
     return done
 
@@ -90,23 +92,21 @@ def _one_date(
     staging: Staging,
     move: Any,
     files: dict[str, list[Written]],
-    keys: Subkeys,
+    releases: Releases,
     encryption: Encryption | None,
 ) -> Outcome:
     quarantine = staging.quarantine(day)
-    sinks = _Sinks(job, day, staging, keys, encryption)
+    sinks = _Sinks(job, day, staging, releases.keys, encryption)
     outcome: Outcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
     for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
     definitions = {name: job.plan.aggregates[name].definition for name in outcome.aggregates}
-    outcome.aggregates = guarded(definitions, outcome.aggregates, day)
-    for name, result in outcome.aggregates.items():
-        table = staging.sink(name, day, job.output_schema(name))
-        for batch in result.table.to_batches():
-            table.write(batch)
-        files.setdefault(name, []).extend(table.close())
+    found = guarded(definitions, outcome.aggregates, releases, day)
+    outcome.aggregates = {name: each.result for name, each in found.items()}
+    for name, each in found.items():
+        files.setdefault(name, []).extend(each.write(staging, releases, name, day, job.output_schema(name)))
     return outcome
 
 

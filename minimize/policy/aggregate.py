@@ -19,7 +19,7 @@ from minimize.policy.scope import Scope
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
 
-RESERVED = ("records", "runs", "quarantine", "index", "erasures")
+RESERVED = ("records", "runs", "quarantine", "index", "erasures", "sketches")
 UNITS: tuple[str, ...] = get_args(TimeUnit)
 LONGEST: Final = timedelta(days=366)
 """The longest that an event day may wait for its late rows."""

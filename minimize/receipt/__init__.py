@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from minimize.receipt.chain import check_chain
-from minimize.receipt.force import check_history, in_force, in_force_below, quarantine_in_force, with_indexes
+from minimize.receipt.force import check_history, in_force, in_force_below, quarantine_in_force, with_companions
 from minimize.receipt.model import (
     ANNOTATING,
     Adoption,
     Approval,
     AuditHead,
     BackfillRef,
+    CompanionFile,
     Digest,
     FieldReceipt,
     FileRef,
     GatedBy,
-    IndexFile,
     Input,
     Kind,
     Origin,
@@ -35,11 +35,11 @@ __all__ = [
     "Approval",
     "AuditHead",
     "BackfillRef",
+    "CompanionFile",
     "Digest",
     "FieldReceipt",
     "FileRef",
     "GatedBy",
-    "IndexFile",
     "Input",
     "Kind",
     "Origin",
@@ -59,5 +59,5 @@ __all__ = [
     "quarantine_in_force",
     "sha256_text",
     "time_text",
-    "with_indexes",
+    "with_companions",
 ]

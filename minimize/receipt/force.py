@@ -20,14 +20,15 @@ def in_force(receipts: Iterable[Receipt]) -> dict[str, list[OutputFile]]:
             for path in gone & files.keys():
                 del files[path]
         for name, output in receipt.outputs.items():
-            standing.setdefault(name, {}).update({file.path: file for file in with_indexes(output)})
+            standing.setdefault(name, {}).update({file.path: file for file in with_companions(output)})
     return {name: sorted(files.values(), key=lambda file: file.path) for name, files in standing.items()}
 
 
-def with_indexes(output: Output) -> list[OutputFile]:
-    """The files that were written under one name, each with its index if it has one."""
-    indexes = {index.of: FileRef(index.path, index.digest) for index in output.index or ()}
-    return [replace(file, index=indexes.get(file.path)) for file in output.files]
+def with_companions(output: Output) -> list[OutputFile]:
+    """The files that were written under one name, each with its index and its sketches if it has them."""
+    indexes = {each.of: FileRef(each.path, each.digest) for each in output.index or ()}
+    sketches = {each.of: FileRef(each.path, each.digest) for each in output.sketches or ()}
+    return [replace(file, index=indexes.get(file.path), sketches=sketches.get(file.path)) for file in output.files]
 
 
 def quarantine_in_force(receipts: Iterable[Receipt]) -> list[OutputFile]:

@@ -120,7 +120,7 @@ class FileRef:
 class OutputFile:
     """One file of an output: its path relative to the output folder; `keys` are those that its columns are encrypted under.
 
-    `index` is filled in from `Output.index` where files in force are worked out; a receipt's JSON has it there.
+    `index` and `sketches` are filled in from `Output` when files in force are worked out; a receipt's JSON has them there.
     """
 
     path: str
@@ -128,11 +128,12 @@ class OutputFile:
     digest: str
     index: FileRef | None = field(default=None, metadata=OMIT)
     keys: tuple[str, ...] | None = field(default=None, metadata=OMIT)
+    sketches: FileRef | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)
-class IndexFile:
-    """The index of one file of records (`of`), by which subjects are found. It stands and goes with its file."""
+class CompanionFile:
+    """A file that is published and removed together with a file of an output (`of`): an index, or sketches."""
 
     path: str
     digest: str
@@ -143,6 +144,8 @@ class IndexFile:
 class Output:
     """What was written under one name. What stands in the middle is for aggregates, `index` is for records.
 
+    deferred     rows whose new figures wait until more subjects have changed
+    sketches     the contribution sketches of each file of an aggregate: what it and earlier files published
     too_late     rows of event days that were published before they came
     too_early    rows whose clock ran so far ahead that no event day waits for them
     event_days   per batch of the run the rows that it had of each event day that waits
@@ -154,13 +157,15 @@ class Output:
     rows: int
     groups_suppressed: int | None = field(default=None, metadata=OMIT)
     rows_suppressed: int | None = field(default=None, metadata=OMIT)
+    deferred: int | None = field(default=None, metadata=OMIT)
     too_late: int | None = field(default=None, metadata=OMIT)
     too_early: int | None = field(default=None, metadata=OMIT)
     event_days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT)
     days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT)
     unpublished: Mapping[str, str] | None = field(default=None, metadata=OMIT)
     files: tuple[OutputFile, ...] = ()
-    index: tuple[IndexFile, ...] | None = field(default=None, metadata=OMIT)
+    index: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
+    sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)

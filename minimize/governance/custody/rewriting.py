@@ -18,7 +18,7 @@ from minimize.io.places import place_of
 from minimize.io.publish import RECORDS, open_output
 from minimize.io.published import receipts
 from minimize.io.rewrite import Rewritten, rewrite
-from minimize.io.stated import files_stated, indexes_stated, keys_stated
+from minimize.io.stated import files_stated, indexes_stated, keys_stated, sketches_stated
 from minimize.job import account
 from minimize.job.booking import booked, catch_up, told
 from minimize.job.job import quiet
@@ -154,4 +154,10 @@ def _receipt(
 def _output(wrote: Receipt, name: str, done: Rewritten) -> Output:
     files = files_stated(done.written[name])
     index = indexes_stated(done.written[name]) if name == RECORDS else None
-    return Output(wrote.outputs[name].category, sum(file.rows for file in files), files=files, index=index)
+    return Output(
+        wrote.outputs[name].category,
+        sum(file.rows for file in files),
+        files=files,
+        index=index,
+        sketches=sketches_stated(done.written[name]),
+    )

@@ -15,7 +15,7 @@ from minimize.governance.retention.written import Reading, Written, writers
 from minimize.governance.subjects.outputs import Output
 from minimize.io.identity import identity_of
 from minimize.io.places import place_of
-from minimize.receipt import OutputFile, Receipt, with_indexes
+from minimize.receipt import OutputFile, Receipt, with_companions
 from minimize.stores import output_at
 
 Window = tuple[datetime, datetime]
@@ -60,7 +60,9 @@ class Standing:
         """The files that stood at some time within a window, by output name, with the receipt that wrote each."""
         for receipt in self.output.chain:
             for name, made in receipt.outputs.items():
-                yield from ((name, receipt, each) for each in with_indexes(made) if self.stood(receipt, each, window))
+                yield from (
+                    (name, receipt, each) for each in with_companions(made) if self.stood(receipt, each, window)
+                )
 
     def stood(self, receipt: Receipt, file: OutputFile, window: Window) -> bool:
         """Whether a file that a receipt wrote stood at some time within a window."""

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from os import PathLike
-from typing import Any
 
-from minimize.governance.retention.due import RECORDS, Due, look
-from minimize.governance.retention.events import Event
+from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.lately import day_recomputed
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recompute import Before, Recomputed, recomputed
-from minimize.governance.retention.sources import lost_records, source_of
+from minimize.governance.retention.sources import source_of
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.places import place_of
-from minimize.io.stored import open_stored
 from minimize.job.given import Given
+from minimize.job.releases import Releases
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import OutputFile, Receipt, in_force
 
 Dates = Collection[str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Anew:
     """What is asked, of which pipeline, after which receipts, by which plan."""
 
@@ -52,7 +51,7 @@ class Anew:
         source = self._source(on) if names else None
         if source is not None:
             last, given = source
-            yield from recomputed(self._written(last), given, on, names, self._before([on], names, on))
+            yield from recomputed(self._written(last), given, on, names, self._before(), self._releases)
 
     def _of_day(self, name: str, day: str, batches: frozenset[str]) -> Iterator[Recomputed]:
         files = self._files(name, day)
@@ -60,32 +59,18 @@ class Anew:
         there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
         if files and len(there) == len(batches):
             written = self._written(writers(self.chain)[files[0].path])
-            known = self._before(sorted(batches), [name], day)
-            made = day_recomputed(written, there, name, date.fromisoformat(day), known)
+            made = day_recomputed(written, there, name, date.fromisoformat(day), self._before(), self._releases)
             yield from [] if made is None else [made]
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
 
-    def _before(self, dates: Dates, names: Sequence[str], on: str | None) -> Before:
-        """The events, and where records of some dates went before what stands of aggregates."""
-        if not any(lost_records(self.chain, each) for each in dates):
-            return Before((*self.asked.happened, *self.asked.earlier), self.asked.until)
-        records = [each for each in self.plan.due if each.name == RECORDS and each.date in dates]
-        takes = {event for event in self.asked.happened if any(self._takes(event, each) for each in records)}
-        before = self.asked.earlier
-        earlier = (*(event for event in self.asked.happened if event not in takes), *before)
-        rows = {name: self._rows(name, on) for name in names}
-        return Before((*self.asked.happened, *before), self.asked.until, earlier, rows)
+    def _before(self) -> Before:
+        return Before((*self.asked.happened, *self.asked.earlier), self.asked.until)
 
-    def _takes(self, event: Event, due: Due) -> bool:
-        alone = replace(self.asked, events=(event,))
-        return due.names(event) and look(alone, due.written, due.file).gated.get("erased", 0) > 0
-
-    def _rows(self, name: str, on: str | None) -> list[Mapping[str, Any]]:
-        """What stands of an aggregate on a date."""
-        stored = (open_stored(self.asked.output, file.path, self.asked.kms) for file in self._files(name, on))
-        return [row for each in stored for row in each.table().to_pylist()]
+    @cached_property
+    def _releases(self) -> Releases:
+        return Releases.of(self.asked.output, self.chain, self.asked.keys, self.asked.kms)
 
     def _files(self, name: str, on: str | None) -> list[OutputFile]:
         return [file for file in in_force(self.chain).get(name, ()) if place_of(file.path)[1] == on]

@@ -10,13 +10,14 @@ from functools import partial
 from minimize.aggregates.table import AggregateResult, AggregateTally
 from minimize.engines import local
 from minimize.engines.base import Job, Unkept
-from minimize.governance.retention.counting import Groups, groups_of, is_safe, of_subjects
 from minimize.governance.retention.events import Event
-from minimize.governance.retention.recompute import Before, Recomputed, UntilOn, as_then, keeping, only, same_rows
+from minimize.governance.retention.recompute import Before, Recomputed, UntilOn, as_then, keeping, only
 from minimize.governance.retention.recompute import Without as Left
 from minimize.governance.retention.written import Written
 from minimize.io.base import Source
+from minimize.job.disclosure_guard import guarded
 from minimize.job.given import Given
+from minimize.job.releases import Releases
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
 
@@ -32,17 +33,6 @@ class Day:
     job: Job = field(repr=False)
     sources: Sources = field(repr=False)
 
-    def table(self, sources: Sources) -> AggregateResult:
-        """The day over these batches."""
-        return self._settled(self.job, sources)
-
-    def subjects(self, sources: Sources) -> Groups:
-        """How many subjects stand behind each of its groups, however small."""
-        each = self.job.plan.aggregates[self.name]
-        counted = replace(each, definition=of_subjects(each.definition, self.job.plan))
-        plan = replace(self.job.plan, aggregates={self.name: counted})
-        return groups_of(self._settled(replace(self.job, plan=plan), sources).table.to_pylist())
-
     def without(self, events: Sequence[Event], policy: Policy, keys: Keyring, until: UntilOn) -> Sources:
         """Its batches without the records that events take."""
         return {
@@ -50,8 +40,9 @@ class Day:
             for when, each in self.sources.items()
         }
 
-    def _settled(self, job: Job, sources: Sources) -> AggregateResult:
-        first, *others = self._tallies(replace(job, plan=only(job, [self.name])), sources)
+    def table(self, sources: Sources) -> AggregateResult:
+        """The day over these batches."""
+        first, *others = self._tallies(replace(self.job, plan=only(self.job, [self.name])), sources)
         for other in others:
             first.merge(other)
         return first.settle()
@@ -65,9 +56,9 @@ class Day:
 
 
 def day_recomputed(
-    written: Written, batches: Mapping[date, Given], name: str, on: date, known: Before
+    written: Written, batches: Mapping[date, Given], name: str, on: date, known: Before, releases: Releases
 ) -> Recomputed | None:
-    """An event day made anew without the records that events took; None where that cannot be, or would tell of few.
+    """An event day made anew without the records that events took; None where that cannot be.
 
     Takes the receipt that published the day, and runs that find the sources of its batches.
     """
@@ -77,12 +68,7 @@ def day_recomputed(
         return None
     keys = next(iter(batches.values())).keys
     day = Day(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
-    left = day.without(known.events, written.policy, keys, known.until)
-    bases = [day.sources]
-    if known.standing is not None:
-        both = [day.sources, day.without(known.earlier, written.policy, keys, known.until)]
-        bases = [base for base in both if same_rows(day.table(base), known.standing[name])]
-    new, below = day.subjects(left), day.job.plan.aggregates[name].definition.below
-    if not bases or not all(is_safe(day.subjects(base), new, below) for base in bases):
-        return None
-    return Recomputed(name, on.isoformat(), day.job.output_schema(name), day.table(left))
+    result = day.table(day.without(known.events, written.policy, keys, known.until))
+    definitions = {name: day.job.plan.aggregates[name].definition}
+    made = guarded(definitions, {name: result}, releases, on.isoformat())[name]
+    return Recomputed(name, on.isoformat(), day.job.output_schema(name), made, releases)

@@ -1,22 +1,20 @@
-"""Aggregates of a date made anew after records of it went, where the difference of both releases does not tell of few."""
+"""Aggregates of a date made anew after records of it were removed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.table import AggregateResult
 from minimize.canonical import canonical_text
 from minimize.engines import local
-from minimize.engines.base import Job, Unkept
+from minimize.engines.base import Job, Unkept, sketch_key
 from minimize.governance.retention.clock import Bools, Moments
-from minimize.governance.retention.counting import Groups, before_of, is_safe, subjects
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import AS_IT_CAME
 from minimize.governance.retention.tokens import recognized
@@ -26,10 +24,13 @@ from minimize.io.base import Chunk, Part, Source
 from minimize.io.base import Written as File
 from minimize.io.part import Around
 from minimize.io.publish import Staging
-from minimize.job.given import Given
+from minimize.job.disclosure_guard import Guarded, guarded
+from minimize.job.given import Given, day_of, open_sources
+from minimize.job.releases import Releases
 from minimize.keys import Keyring
 from minimize.nested import leaf
 from minimize.plan import Plan
+from minimize.plan.bind import examine
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Policy
@@ -51,94 +52,70 @@ class UntilOn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """One aggregate of one date, made anew."""
+    """One aggregate of one date, made anew, as the disclosure guard leaves it."""
 
     name: str
     date: str | None
     schema: pa.Schema
-    result: AggregateResult = field(repr=False)
+    guarded: Guarded = field(repr=False)
+    releases: Releases = field(repr=False)
 
     def put(self, staging: Staging) -> tuple[list[str], list[File]]:
-        """Stages it in place of what stands: the paths that it replaces, and the new files."""
-        sink = staging.sink(self.name, self.date, self.schema)
+        """Stages it in place of what is in force: the paths that it replaces, and the new files."""
         place = f"{staging.place(self.name, self.date)}/"
         gone = [path for path in staging.standing() if path.startswith(place)]
-        for batch in self.result.table.to_batches():
-            sink.write(batch)
-        return gone, list(sink.close())
+        return gone, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
     """What is known of a date before an expiry.
 
-    events    all that happened
-    until     up to which event time an event reaches in the records of a batch date
-    earlier   those of which no record stands any more: they were carried out, or are about nobody of this date
-    standing  the rows that stand of each aggregate, where records went before
+    events  all that happened
+    until   up to which event time an event reaches in the records of a batch date
     """
 
     events: Sequence[Event]
     until: UntilOn
-    earlier: Sequence[Event] = ()
-    standing: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
 
 
 def recomputed(
-    written: Written, given: Given, on: str | None, names: Collection[str], known: Before
+    written: Written, given: Given, on: str | None, names: Collection[str], known: Before, releases: Releases
 ) -> Iterator[Recomputed]:
     """Those of these aggregates that can be made anew without the records that events took.
 
-    Takes the receipt that wrote the date, and a run that finds its source. Nothing where pipeline or keys are others now. Where
-    records went before, what stands was counted with or without them: whichever of both gives what stands is what the
-    difference is taken from; where both do, either; where neither does, it stays.
+    Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now.
     """
     then = as_then(written, given, on)
     if then is None:
         return
     before, source = then
-    until = partial(known.until, on=on)
-    left = Without(source, keeping(written.policy, known.events, source, given.keys, until))
-    new, wanted = subjects(before, left), [name for name in names if before.plan.aggregates[name].late is None]
-    earlier = Without(source, keeping(written.policy, known.earlier, source, given.keys, until))
-    bases = {name: _bases(before, source, earlier, name, known) for name in wanted}
-    good = [name for name in wanted if _is_safe(before, name, bases[name], new)]
-    if good:
-        outcome = local.run(replace(before, plan=only(before, good)), left, None, Unkept())
-        for name, result in outcome.aggregates.items():
-            yield Recomputed(name, on, before.output_schema(name), result)
+    left = Without(source, keeping(written.policy, known.events, source, given.keys, partial(known.until, on=on)))
+    wanted = [name for name in names if before.plan.aggregates[name].late is None]
+    if wanted:
+        outcome = local.run(replace(before, plan=only(before, wanted)), left, None, Unkept())
+        definitions = {name: before.plan.aggregates[name].definition for name in wanted}
+        for name, each in guarded(definitions, outcome.aggregates, releases, on).items():
+            yield Recomputed(name, on, before.output_schema(name), each, releases)
 
 
 def as_then(written: Written, given: Given, on: str | None) -> tuple[Job, Source] | None:
     """The job that a receipt tells of, over the source of a date; None where pipeline or keys are others now."""
     if written.receipt.files.get(PIPELINE) != given.pipeline.digest:
         return None
-    job, source = before_of(written, given, on)
+    job, source = _job_of(written, given, on)
     used = {f"{name}/{given.keys.version_of(name)}" for name in job.plan.keys}
     return (job, source) if used <= set(written.receipt.keys) else None
 
 
-def _is_safe(job: Job, name: str, bases: Sequence[Source], new: Mapping[str, Groups]) -> bool:
-    below = job.plan.aggregates[name].definition.below
-    return bool(bases) and all(is_safe(subjects(job, base)[name], new[name], below) for base in bases)
-
-
-def _bases(job: Job, source: Source, earlier: Source, name: str, known: Before) -> list[Source]:
-    """What an aggregate that stands may have been counted from: the source, or what earlier events left of it."""
-    if known.standing is None:
-        return [source]
-    return [base for base in (source, earlier) if _gives(job, base, name, known.standing[name])]
-
-
-def _gives(job: Job, source: Source, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an aggregate over a source is what stands."""
-    outcome = local.run(replace(job, plan=only(job, [name])), source, None, Unkept())
-    return same_rows(outcome.aggregates[name], rows)
-
-
-def same_rows(result: AggregateResult, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an aggregate is what stands, in whatever order."""
-    return sorted(map(str, result.table.to_pylist())) == sorted(str(dict(row)) for row in rows)
+def _job_of(written: Written, given: Given, on: str | None) -> tuple[Job, Source]:
+    """The job that a receipt tells of, over the same source: policy and settings of then."""
+    day, receipt = day_of(on), written.receipt
+    then = given.pipeline.model_copy(update={"policy": written.policy})
+    found = replace(given.found, files={day: given.found.files[day]})
+    source = open_sources(then, found, given.shown, given.people.erased.fields, at=receipt.at)[day]
+    plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).sound()
+    return Job(plan, receipt.at, given.keys, sketch_key=sketch_key(given.keys), **given.told(receipt.at)), source
 
 
 def only(job: Job, names: Collection[str]) -> Plan:

@@ -12,8 +12,6 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.counting import tells_of_few
-from minimize.governance.retention.written import Reading, Written
 from minimize.io.find import Found
 from minimize.job.dates import Wanted
 from minimize.job.given import Given, day_of, found_files, resolve, veil
@@ -50,12 +48,12 @@ def standing_sources(
     *,
     without: Collection[str | None] = (),
 ) -> dict[str | None, Standing]:
-    """By date, those that can be run anew, and of which no aggregate would change so that the difference tells of few.
+    """By date, those that can be run anew.
 
     Dates `without` which it is to be done are not looked at. Raises what `run` raises about policy, settings and keys.
     """
     found: dict[str | None, Standing] = {}
-    reading, dates = Reading(job.policy.purposes), by_date(chain)
+    dates = by_date(chain)
     for on in Unchanged(job, chain, source, keys).dates(without):
         given = resolve(
             job,
@@ -69,9 +67,7 @@ def standing_sources(
         )
         last = last_reading(dates[on])
         if not given.nothing and last is not None:
-            pending = _may_differ(given, last)
-            if not pending or not tells_of_few(Written(folder, last, reading), given, on):
-                found[on] = Standing(on, given, pending)
+            found[on] = Standing(on, given, _may_differ(given, last))
     return found
 
 
@@ -164,11 +160,6 @@ def by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
         for on in receipt.dates or (None,):
             found.setdefault(on, []).append(receipt)
     return found
-
-
-def lost_records(chain: Sequence[Receipt], on: str | None) -> bool:
-    """Whether records of a date went after events since it was read."""
-    return any(_took_records(each) for each in _taking(by_date(chain).get(on, ())))
 
 
 def _was_taken(receipts: Sequence[Receipt], *, but_events: bool) -> bool:

@@ -13,7 +13,7 @@ from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recompute import Recomputed
 from minimize.io.durable import digest_of
 from minimize.io.rewrite import Rewritten
-from minimize.io.stated import files_stated, indexes_stated, keys_stated
+from minimize.io.stated import files_stated, indexes_stated, keys_stated, sketches_stated
 from minimize.job import account
 from minimize.keys.masters import is_master
 from minimize.policy.approval import reference
@@ -105,14 +105,16 @@ class Telling:
     def _made(self, name: str, done: Rewritten) -> Output:
         """An aggregate that was made anew."""
         files = files_stated(done.written.get(name, ()))
-        results = [each.result for each in self.made if each.name == name]
+        results = [each.guarded.result for each in self.made if each.name == name]
         return Output(
             "aggregated",
             sum(file.rows for file in files),
             groups_suppressed=sum(each.groups_suppressed for each in results),
             rows_suppressed=sum(each.rows_suppressed for each in results),
+            deferred=sum(each.deferred for each in results),
             too_late=0,
             files=files,
+            sketches=sketches_stated(done.written.get(name, ())),
             days=self._days(name, {each.date or "" for each in self.made if each.name == name}),
         )
 
@@ -127,7 +129,14 @@ class Telling:
         category = next(each.written.receipt.outputs[name].category for each in self.group if each.name == name)
         index = indexes_stated(written) if name == RECORDS else None
         days = self._days(name, {each.date or "" for each in self.group if each.name == name and not each.whole})
-        return Output(category, sum(file.rows for file in files), files=files, index=index, days=days)
+        return Output(
+            category,
+            sum(file.rows for file in files),
+            files=files,
+            index=index,
+            sketches=sketches_stated(written),
+            days=days,
+        )
 
     def _fields(self, counts: Counts) -> dict[str, FieldReceipt]:
         """What went of each field of the records that were rewritten and stay."""

@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from minimize.governance.retention.counting import is_safe
+
 from minimize.governance.retention.retract import retract
 from tests.governance.retention.daily import PIPELINE, SETTINGS, START, Daily, Row, rows
 

@@ -14,7 +14,7 @@ from minimize.io.durable import digest_of
 from minimize.io.index.write import Indexer
 from minimize.io.stated import files_stated, indexes_stated
 from minimize.pointer import Pointer
-from minimize.receipt import Output, OutputFile, with_indexes
+from minimize.receipt import Output, OutputFile, with_companions
 
 
 class Keys:
@@ -54,4 +54,4 @@ def written(
     made = Written(path, sum(map(len, groups)), digest_of(root / path))
     made = made if beside is None else beside.close(made)
     files = files_stated([made])
-    return with_indexes(Output("pseudonymized", made.rows, files=files, index=indexes_stated([made])))[0]
+    return with_companions(Output("pseudonymized", made.rows, files=files, index=indexes_stated([made])))[0]

@@ -1,0 +1,229 @@
+"""Earlier releases of the rows of a table, by their contribution sketches, and which new figures may follow them.
+
+Two releases of a row can be subtracted. What is left must rest on no subject or on at least `below`, for each kind of figure that
+both releases publish. So a new release of a row is compared with every earlier one, not with the last one alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Final, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.aggregates.base import Codes
+from minimize.aggregates.contribution_sketch import Entries, differing, folded
+from minimize.aggregates.contributors import Field
+from minimize.spill import Hasher, Words
+
+Mask = npt.NDArray[np.bool_]
+Kind = Field | None
+T = TypeVar("T", bound=np.generic)
+MOST_RELEASES: Final = 16
+"""Different releases of a row. The last one is final."""
+_ABOUT: Final = b"releases"
+_KEYS: Final = 2
+"""The domain of the hashes of group keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of one kind in some rows: which rows publish them, and the contribution sketch of each row."""
+
+    shown: Mask
+    entries: Entries = field(repr=False)
+
+    def take(self, places: Codes) -> Figures:
+        """Those of some rows."""
+        return Figures(self.shown[places], self.entries[places])
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of the rows of a new release.
+
+    allowed  its figures may be published
+    is_same  its figures are those of an earlier release
+    """
+
+    allowed: Mask
+    is_same: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHistory:
+    """The releases of the rows of a table so far. Those of one row are in the order of their publication.
+
+    rows     the row of each release, as a keyed hash of its group's keys
+    below    the threshold of each
+    known    whether it has sketches; figures that were published by earlier versions of this software have none
+    figures  by kind of figure the sketches
+    """
+
+    rows: Words
+    below: Codes
+    known: Mask
+    figures: Mapping[Kind, Figures] = field(repr=False)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Of a table that was not published before."""
+        return cls(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_), {})
+
+    @classmethod
+    def of(cls, rows: Words, below: int, figures: Mapping[Kind, Figures], *, known: bool = True) -> Self:
+        """One release of some rows."""
+        return cls(rows, np.full(len(rows), below), np.full(len(rows), known), figures)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def last(self, rows: Words) -> Codes:
+        """Where the last release of each of these rows is; -1 if there is none."""
+        order = np.argsort(self.rows, kind="stable")
+        ends = np.searchsorted(self.rows[order], rows, side="right") - 1
+        found = ends >= 0
+        places = np.full(len(rows), -1)
+        places[found] = order[ends[found]]
+        found[found] = self.rows[places[found]] == rows[found]
+        return np.where(found, places, -1)
+
+    def decide(
+        self, rows: Words, below: int, figures: Mapping[Kind, Figures], *, in_force: Mask, is_equal: Mask
+    ) -> Decision:
+        """Which rows of a new release may be published.
+
+        Takes the rows, their threshold and figures; which of them are in force from an earlier release, and of which the
+        published figures are the same as there.
+        """
+        owners, releases = self._pairs(rows)
+        few, differ, enough = (np.zeros(len(owners), np.bool_) for _ in range(3))
+        threshold = np.maximum(self.below[releases], below)
+        for kind in self.figures.keys() & figures.keys():
+            new, old = figures[kind].take(owners), self.figures[kind].take(releases)
+            buckets = min(new.entries.shape[1], old.entries.shape[1])
+            count = differing(folded(new.entries, buckets) - folded(old.entries, buckets))
+            related = new.shown & old.shown
+            few |= related & (count > 0) & (count < threshold)
+            differ |= related & (count > 0)
+            enough |= count >= threshold
+        is_known, stands = self.known[releases], in_force[owners]
+        good = np.where(is_known, ~few & (stands | enough), stands & is_equal[owners])
+        allowed = np.ones(len(rows), np.bool_)
+        np.logical_and.at(allowed, owners, good)
+        is_same = np.zeros(len(rows), np.bool_)
+        np.logical_or.at(is_same, owners, is_known & ~differ & good)
+        is_final = np.bincount(owners, minlength=len(rows)) >= MOST_RELEASES
+        return Decision(allowed & (is_same | ~is_final), is_same)
+
+    def followed(self, other: ReleaseHistory) -> ReleaseHistory:
+        """These releases and a later one. If a row has the same figures as before, its release is the last one again.
+
+        A release without sketches is followed by one of the same figures alone, which stands in for it.
+        """
+        buckets = min([each.entries.shape[1] for some in (self, other) for each in some.figures.values()], default=0)
+        before = self._take(np.flatnonzero(self.known | ~np.isin(self.rows, other.rows)))
+        whole = ReleaseHistory(
+            np.concatenate([before.rows, other.rows]),
+            np.concatenate([before.below, other.below]),
+            np.concatenate([before.known, other.known]),
+            {kind: _joined(kind, [before, other], buckets) for kind in dict.fromkeys([*self.figures, *other.figures])},
+        )
+        return whole._without_repeats()
+
+    def _pairs(self, rows: Words) -> tuple[Codes, Codes]:
+        """Each row of a new release with each earlier release of it."""
+        order = np.argsort(rows, kind="stable")
+        places = np.searchsorted(rows[order], self.rows)
+        found = places < len(rows)
+        found[found] = rows[order[places[found]]] == self.rows[found]
+        return order[places[found]], np.flatnonzero(found)
+
+    def _without_repeats(self) -> ReleaseHistory:
+        """Of equal releases of a row the last one alone."""
+        parts = [self.rows[:, None], self.known[:, None].astype(np.uint64)]
+        for each in self.figures.values():
+            parts += [each.shown[:, None].astype(np.uint64), each.entries.astype(np.uint64)]
+        lines = np.ascontiguousarray(np.hstack(parts)[::-1])
+        _, first = np.unique(lines.view(np.dtype((np.void, lines.itemsize * lines.shape[1]))), return_index=True)
+        return self._take(np.sort(len(self) - 1 - first)) if len(first) < len(self) else self
+
+    def _take(self, places: Codes) -> ReleaseHistory:
+        figures = {kind: each.take(places) for kind, each in self.figures.items()}
+        return ReleaseHistory(self.rows[places], self.below[places], self.known[places], figures)
+
+    def packed(self) -> bytes:
+        """The releases as bytes. They are to be sealed: whoever knows a subject's records could test a guess of them."""
+        columns = {"row": pa.array(self.rows), "below": pa.array(self.below), "known": pa.array(self.known)}
+        for place, each in enumerate(self.figures.values()):
+            width = each.entries.shape[1] * each.entries.itemsize
+            data = pa.py_buffer(np.ascontiguousarray(each.entries))
+            columns[f"shown_{place}"] = pa.array(each.shown)
+            columns[f"entries_{place}"] = pa.Array.from_buffers(pa.binary(width), len(self), [None, data])
+        table = pa.table(columns).replace_schema_metadata({_ABOUT: json.dumps([*self.figures]).encode()})
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(table)
+        return bytes(sink.getvalue().to_pybytes())
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        """The releases that were packed. Raises ValueError, KeyError or pa.ArrowException for other bytes."""
+        table = pa.ipc.open_stream(content).read_all().combine_chunks()
+        kinds = json.loads((table.schema.metadata or {})[_ABOUT])
+        figures: dict[Kind, Figures] = {}
+        for place, kind in enumerate(kinds):
+            figures[None if kind is None else (kind[0], kind[1])] = Figures(
+                _column(table, f"shown_{place}", np.bool_), _entries(table.column(f"entries_{place}"))
+            )
+        return cls(
+            _column(table, "row", np.uint64),
+            _column(table, "below", np.int64),
+            _column(table, "known", np.bool_),
+            figures,
+        )
+
+
+def row_hashes(table: pa.Table, names: Sequence[str], hasher: Hasher) -> Words:
+    """A keyed hash of each row's group, by the names and values of its keys. Types do not count: 1 and "1" are one key."""
+
+    def hashes() -> Iterator[Words]:
+        for name in names:
+            column = table.column(name).combine_chunks()
+            plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            values = hasher(plain.cast(pa.string()), domain=_KEYS)[:, 0]
+            yield values ^ hasher(pa.array([name]), domain=_KEYS)[0, 1]
+
+    start = np.zeros(table.num_rows, np.uint64)
+    return reduce(lambda so_far, each: (so_far ^ each) * _ODD, hashes(), start)
+
+
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _joined(kind: Kind, parts: Sequence[ReleaseHistory], buckets: int) -> Figures:
+    """The figures of one kind in several histories. Releases of a history that lacks the kind do not publish it."""
+    shown, entries = [], []
+    for each in parts:
+        found = each.figures.get(kind)
+        shown.append(np.zeros(len(each), np.bool_) if found is None else found.shown)
+        entries.append(np.zeros((len(each), buckets), np.uint32) if found is None else folded(found.entries, buckets))
+    return Figures(np.concatenate(shown), np.concatenate(entries))
+
+
+def _column(table: pa.Table, name: str, type_: type[T]) -> npt.NDArray[T]:
+    return np.asarray(table.column(name).to_numpy(), type_)
+
+
+def _entries(column: pa.ChunkedArray) -> Entries:
+    if not len(column):
+        return np.empty((0, column.type.byte_width // 4), np.uint32)
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    width = column.type.byte_width
+    whole = np.frombuffer(array.buffers()[1], np.uint32, len(array) * width // 4, array.offset * width)
+    return whole.reshape(len(array), width // 4)

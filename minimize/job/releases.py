@@ -1,0 +1,117 @@
+"""What earlier runs published of aggregates: the tables in force, and the sealed contribution sketches stored with them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.aggregates.base import Codes
+from minimize.aggregates.definition import Definition
+from minimize.aggregates.release_history import ReleaseHistory, row_hashes
+from minimize.engines.base import sketch_key
+from minimize.errors import KeyringError, OutputError
+from minimize.io.companions import SKETCHES
+from minimize.io.places import place_of
+from minimize.io.stored import open_stored
+from minimize.keys import Keyring, Kms
+from minimize.keys.seal import Seal
+from minimize.ledger.tokens import KEY
+from minimize.receipt import OutputFile, Receipt, in_force
+from minimize.spill import Hasher, Words
+from minimize.stores import Place
+
+log = logging.getLogger("minimize")
+_PURPOSES: Final = ("sketches/1", "sketches/2")
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What is in force of an aggregate for one date: its table, the row of each group, and all releases so far."""
+
+    table: pa.Table | None
+    rows: Words
+    history: ReleaseHistory
+
+    def places(self, rows: Words) -> Codes:
+        """Where each of these rows is in the table; -1 if it is not there."""
+        if not len(self.rows):
+            return np.full(len(rows), -1)
+        order = np.argsort(self.rows, kind="stable")
+        near = np.minimum(np.searchsorted(self.rows[order], rows), len(order) - 1)
+        return np.where(self.rows[order[near]] == rows, order[near], -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The releases of an output's aggregates."""
+
+    output: Place
+    files: Mapping[tuple[str, str | None], Sequence[OutputFile]] = field(repr=False)
+    keys: Keyring = field(repr=False)
+    kms: Kms | None = None
+
+    @classmethod
+    def of(cls, output: Place, chain: Sequence[Receipt], keys: Keyring, kms: Kms | None) -> Self:
+        """The releases that these receipts put in force."""
+        files: dict[tuple[str, str | None], list[OutputFile]] = {}
+        for name, every in in_force(chain).items():
+            for file in every if name != "records" else ():
+                files.setdefault((name, place_of(file.path)[1]), []).append(file)
+        return cls(output, files, keys, kms)
+
+    @property
+    def hasher(self) -> Hasher:
+        """The keyed hash of groups and contributions."""
+        return Hasher(sketch_key(self.keys))
+
+    def former(self, definition: Definition, name: str, date: str | None) -> Former:
+        """What is in force of an aggregate for a date.
+
+        A table without sketches, or with sketches that do not open with this keyring, counts as one release of unknown subjects.
+        Raises OutputError, KeyringError if the table cannot be read.
+        """
+        files = self.files.get((name, date), ())
+        if not files:
+            return Former(None, np.empty(0, np.uint64), ReleaseHistory.empty())
+        tables = [open_stored(self.output, file.path, self.kms).table() for file in files]
+        table = pa.concat_tables(tables).combine_chunks()
+        if not {*definition.keys} <= {*table.column_names}:
+            return Former(None, np.empty(0, np.uint64), self._history(files[0], name, date))
+        rows = row_hashes(table, [*definition.keys], self.hasher)
+        history = self._history(files[0], name, date)
+        unknown = rows[history.last(rows) < 0]
+        return Former(table, rows, history.followed(ReleaseHistory.of(unknown, definition.below, {}, known=False)))
+
+    def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
+        """The bytes to store with an aggregate's file."""
+        version = self.keys.version_of(KEY)
+        body = self._seal(version).seal(history.packed(), *self._words(name, date))
+        return f"{KEY}/{version}\n".encode() + body
+
+    def _history(self, file: OutputFile, name: str, date: str | None) -> ReleaseHistory:
+        if file.sketches is None:
+            return ReleaseHistory.empty()
+        try:
+            head, _, body = (self.output / file.sketches.path).read_bytes().partition(b"\n")
+            version = int(head.removeprefix(f"{KEY}/".encode()))
+            content = self._seal(version).opened(body, *self._words(name, date))
+            if content is not None:
+                return ReleaseHistory.unpacked(content)
+        except (OSError, OutputError, KeyringError, ValueError, KeyError, pa.ArrowException):
+            pass
+        message = "the sketches of %s%s do not open: rows that changed keep their figures"
+        log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
+        return ReleaseHistory.empty()
+
+    def _words(self, name: str, date: str | None) -> tuple[bytes, ...]:
+        """Where sketches belong, and the key that they were made with."""
+        return SKETCHES.encode(), name.encode(), (date or "").encode(), str(self.hasher.mark).encode()
+
+    def _seal(self, version: int) -> Seal:
+        one, two = (self.keys.subkey(KEY, purpose, version) for purpose in _PURPOSES)
+        return Seal(one + two)

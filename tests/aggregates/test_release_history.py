@@ -1,0 +1,140 @@
+"""Releases of a row: which may follow each other, and what is stored of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.aggregates.contribution_sketch import ContributionSketches, bucket_count
+from minimize.aggregates.release_history import MOST_RELEASES, Figures, Kind, Mask, ReleaseHistory, row_hashes
+from minimize.spill import Aside, Hasher
+
+HASHER = Hasher(b"k" * 32)
+ROWS = np.array([5, 3], np.uint64)
+YES = np.array([True, True])
+NO = ~YES
+
+
+def sketch(*groups: dict[str, int], below: int = 10) -> dict[Kind, Figures]:
+    """The number of rows of each subject, group by group."""
+    sketches = ContributionSketches(1, below, Aside(None))
+    for place, group in enumerate(groups):
+        subjects = [name for name, rows in group.items() for _ in range(rows)]
+        if subjects:
+            words = HASHER(pa.array(subjects), domain=1)[:, 0]
+            sketches.add(np.full(len(subjects), place), words, {0: None})
+    return {None: Figures(np.ones(len(groups), np.bool_), sketches.settle(np.arange(len(groups)))[0])}
+
+
+def people(first: int, last: int, rows: int = 1) -> dict[str, int]:
+    return {f"s{number}": rows for number in range(first, last)}
+
+
+def allowed(history: ReleaseHistory, figures: dict[Kind, Figures], in_force: Mask = YES, below: int = 10) -> list[bool]:
+    found = history.decide(ROWS, below, figures, in_force=in_force, is_equal=NO)
+    return [bool(each) for each in found.allowed]
+
+
+def released(*releases: dict[Kind, Figures], below: int = 10) -> ReleaseHistory:
+    history = ReleaseHistory.empty()
+    for each in releases:
+        history = history.followed(ReleaseHistory.of(ROWS, below, each))
+    return history
+
+
+def test_a_first_release_passes() -> None:
+    assert allowed(ReleaseHistory.empty(), sketch(people(0, 40), people(0, 12)), NO) == [True, True]
+
+
+@pytest.mark.parametrize(("gone", "passes"), [(0, True), (1, False), (9, False), (20, True)])
+def test_a_release_differs_from_the_earlier_one_by_none_or_enough(gone: int, passes: bool) -> None:
+    before, after = sketch(people(0, 40), people(0, 12)), sketch(people(gone, 40), people(0, 12))
+    assert allowed(released(before), after) == [passes, True]
+
+
+def test_as_many_people_in_as_out_are_twice_as_many_changes() -> None:
+    before, after = sketch(people(0, 40), people(0, 12)), sketch(people(5, 44), people(0, 12))
+    assert allowed(released(before), after) == [False, True]
+
+
+def test_each_earlier_release_counts_and_not_the_last_alone() -> None:
+    first, last = sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12))
+    after = sketch(people(1, 40), people(0, 12))
+    assert allowed(released(first, last), after) == [False, True]
+    assert allowed(released(last), after) == [True, True]
+
+
+def test_a_row_that_vanished_returns_only_with_enough_changes() -> None:
+    before = sketch(people(0, 40), people(0, 40))
+    after = sketch(people(0, 40), people(20, 60))
+    assert allowed(released(before), after, NO) == [False, True]
+
+
+def test_the_larger_threshold_counts() -> None:
+    before, after = sketch(people(0, 60), people(0, 60), below=20), sketch(people(14, 60), people(0, 60))
+    assert allowed(released(before, below=20), after) == [False, True]
+    assert allowed(released(before), after, below=20) == [False, True]
+    assert allowed(released(before), after) == [True, True]
+
+
+def test_a_figure_that_was_not_published_creates_no_relation() -> None:
+    before, after = sketch(people(0, 40), people(0, 12)), sketch(people(1, 40), people(0, 12))
+    hidden: dict[Kind, Figures] = {None: Figures(NO, before[None].entries)}
+    assert allowed(released(hidden), after) == [True, True]
+
+
+def test_a_release_without_sketches_is_followed_by_equal_figures_alone() -> None:
+    history = ReleaseHistory.of(ROWS, 10, {}, known=False)
+    figures = sketch(people(0, 40), people(0, 12))
+    decision = history.decide(ROWS, 10, figures, in_force=YES, is_equal=np.array([True, False]))
+    assert decision.allowed.tolist() == [True, False]
+    followed = history.followed(ReleaseHistory.of(ROWS[:1], 10, {None: figures[None].take(np.array([0]))}))
+    assert followed.known.tolist() == [False, True]
+
+
+def test_a_row_is_final_after_so_many_different_releases() -> None:
+    releases = [sketch(people(20 * turn, 20 * turn + 40), people(0, 12)) for turn in range(MOST_RELEASES + 1)]
+    history = released(*releases[:-1])
+    assert allowed(history, releases[-1]) == [False, True]
+    assert allowed(history, releases[-2]) == [True, True]
+    assert allowed(released(*releases[:-2]), releases[-1]) == [True, True]
+
+
+def test_equal_releases_are_one_and_the_last_one_again() -> None:
+    one, other = sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12))
+    history = released(one, other, one)
+    assert len(history) == 3
+    last = history.last(np.array([5, 3, 4], np.uint64))
+    assert (history.figures[None].entries[last[0]] == one[None].entries[0]).all()
+    assert last[2] == -1
+
+
+def test_releases_are_stored_and_read_again() -> None:
+    history = released(sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12)))
+    figures = {None: history.figures[None], ("size", True): history.figures[None]}
+    whole = ReleaseHistory(history.rows, history.below, history.known, figures)
+    again = ReleaseHistory.unpacked(whole.packed())
+    assert [*again.figures] == [None, ("size", True)]
+    for one, other in [(whole.rows, again.rows), (whole.below, again.below), (whole.known, again.known)]:
+        assert (one == other).all()
+    assert (again.figures[("size", True)].entries == history.figures[None].entries).all()
+    assert not len(ReleaseHistory.unpacked(ReleaseHistory.empty().packed()))
+
+
+def test_thresholds_of_other_sizes_are_compared_in_the_smaller_sketch() -> None:
+    assert bucket_count(30) > bucket_count(10)
+    history = released(sketch(people(0, 60), people(0, 60), below=30)).followed(
+        ReleaseHistory.of(ROWS, 10, sketch(people(30, 90), people(0, 60)))
+    )
+    assert history.figures[None].entries.shape == (3, bucket_count(10))
+
+
+def test_the_row_of_a_group_is_told_by_the_names_and_values_of_its_keys() -> None:
+    table = pa.table({"a": ["1", "1", None, "x"], "b": [1, 2, 1, None]})
+    hashes = row_hashes(table, ["a", "b"], HASHER)
+    assert len({*hashes.tolist()}) == 4
+    again = pa.table({"b": pa.array(["1", "2", "1", None]), "a": table["a"].combine_chunks().dictionary_encode()})
+    assert row_hashes(again, ["a", "b"], HASHER).tolist() == hashes.tolist()
+    assert row_hashes(table, ["b", "a"], HASHER).tolist() != hashes.tolist()
+    assert row_hashes(pa.table({"n": [9]}), [], HASHER).tolist() == [0]
