@@ -50,7 +50,6 @@ _REFUSALS: Final = {
     "R001": "an output whose category is above what it must be",
     "R002": "a partition by a field that is not plain, or not released",
     "R003": "a minimum, maximum or quantile over a field with `in_aggregates`",
-    "R004": "related aggregates that give small groups away by difference",
     "R005": "an output in the clear where the house wants it encrypted",
     "R006": "a policy that nobody approved as it is, where the house wants it approved",
     "R007": "retention in a policy that names no event time",

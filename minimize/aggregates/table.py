@@ -22,7 +22,6 @@ from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
 from minimize.aggregates.gather import Gathered, cut
 from minimize.aggregates.groups import GroupBook
-from minimize.aggregates.related import related
 from minimize.aggregates.roster import Roster
 from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
@@ -34,7 +33,7 @@ from minimize.nested import leaf
 from minimize.spill import Aside, Hasher, Words
 from minimize.stage import Batch
 
-__all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults", "related"]
+__all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults"]
 
 _AT_ONCE = 1 << 18
 """So many rows are worked off at once: what that takes stays small, and near the processor."""

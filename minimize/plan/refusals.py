@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minimize.aggregates.related import related
 from minimize.errors import Finding
 from minimize.plan import category
 from minimize.plan.encrypted import encryption_refusals
@@ -22,7 +21,6 @@ def refusals(plan: Plan) -> Iterator[Finding]:
     yield from _in_the_clear(plan)
     for aggregate in plan.aggregates.values():
         yield from _over_in_aggregates(plan, aggregate)
-    yield from _related(plan)
 
 
 def _retention_without_time(policy: Policy) -> Iterator[Finding]:
@@ -90,16 +88,6 @@ def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Findin
             message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
             hint = "it would release single values: use mean, sum or a histogram"
             yield _refused(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
-
-
-def _related(plan: Plan) -> Iterator[Finding]:
-    accepted = {name for name, plan_ in plan.aggregates.items() if plan_.model.suppress.related == "accepted"}
-    definitions = {name: plan_.definition for name, plan_ in plan.aggregates.items()}
-    for coarse, fine in related(definitions):
-        if coarse not in accepted and fine not in accepted:
-            message = f"aggregates {coarse} and {fine} give small groups away by difference"
-            hint = "make their keys differ, share no measure, or say `suppress: {related: accepted}` once somebody has looked"
-            yield _refused(plan, "R004", message, hint, at=("aggregates", fine))
 
 
 def _refused(

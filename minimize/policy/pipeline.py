@@ -64,7 +64,6 @@ class Suppress(Model):
     below: int = 10
     counting: str | None = None
     """A field's key; the policy's subject where nothing is said."""
-    related: Literal["accepted"] | None = None
 
 
 class Round(Model):

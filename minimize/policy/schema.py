@@ -234,7 +234,6 @@ def _aggregate() -> Schema:
     suppress = {
         "below": whole("A group with fewer subjects is absent."),
         "counting": text("The field that is counted; the policy's subject where nothing is said."),
-        "related": {"const": "accepted", "description": "Somebody looked at what related aggregates give away."},
     }
     return mapping(
         "Counts and statistics per group, small groups suppressed.",

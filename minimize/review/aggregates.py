@@ -10,7 +10,7 @@ from minimize.policy.pipeline import AggregateModel, Key, Pipeline
 from minimize.policy.words import duration
 from minimize.review.change import Change
 from minimize.review.forms import unit_grade
-from minimize.review.grades import Grade, changed, higher, joined, ranked, said, unsaid
+from minimize.review.grades import Grade, changed, higher, joined, ranked, said
 from minimize.review.words import CATEGORIES, ENCRYPTED, arrow, plain
 
 _PLAIN: Final = ("name", "of")
@@ -94,11 +94,9 @@ def _measure(measure: Measure) -> str:
 
 def _suppress(each: AggregateModel) -> str:
     said_ = each.suppress
-    related = ", related accepted" if said_.related else ""
-    return f"below {said_.below} of {said_.counting or 'the subject'}{related}"
+    return f"below {said_.below} of {said_.counting or 'the subject'}"
 
 
 def _suppress_grade(old: AggregateModel, new: AggregateModel) -> Grade:
     was, now = old.suppress, new.suppress
-    grades = (higher(was.below, now.below), changed(was.counting, now.counting), unsaid(was.related, now.related))
-    return joined(grades)
+    return joined((higher(was.below, now.below), changed(was.counting, now.counting)))

@@ -41,7 +41,6 @@ tenant_id,subject,setting,value,holder,valid_from,recorded_at
 t,,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
 """
 AGGREGATE = "aggregates:\n  a:\n    group_by: {tenant: tenant_id}\n    suppress: {below: 10}\n"
-FINE = AGGREGATE + "  b:\n    group_by: {tenant: tenant_id, day: {event_time: day}}\n    suppress: {below: 10}\n"
 
 
 def head(old: str, new: str) -> str:
@@ -109,13 +108,8 @@ KINDS = [
         HEAD + "  n: {type: integer, do: keep}\n",
         AGGREGATE + "    measures: {m: {quantile: {of: n, q: 1}}}  # !\n",
     ),
-    (
-        "L063",
-        "warning",
-        HEAD,
-        AGGREGATE.replace("below: 10}", "below: 10, related: accepted}  # !") + "    measures: {n: count}\n",
-    ),
     ("L065", "warning", HEAD, AGGREGATE + "    measures: {n: count}\n    late: 2d  # !\n"),
+    ("L069", "warning", HEAD, AGGREGATE.replace("  a:", "  a:  # !") + "    measures: {n: count}\n"),
     (
         "P112",
         "error",
@@ -143,12 +137,6 @@ KINDS = [
     ),
     ("R002", "error", HEAD, "records:\n  partition_by: [device_id]  # !\n"),
     ("R003", "error", HEAD, AGGREGATE + "    measures: {m: {max: battery}}  # !\n"),
-    (
-        "R004",
-        "error",
-        HEAD,
-        FINE.replace("below: 10}\n", "below: 10}\n    measures: {n: count}\n").replace("  b:", "  b:  # !"),
-    ),
     # names and purposes
     ("P015", "error", HEAD + "  date: {type: string}  # !\n", ""),
     ("P015", "error", HEAD, "aggregates:\n  runs: {group_by: {t: tenant_id}, measures: {n: count}}  # !\n"),

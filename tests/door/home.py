@@ -47,7 +47,7 @@ AGGREGATES: dict[str, Any] = {
     "per_model": {
         "group_by": {"model": "model"},
         "measures": {"events": "count"},
-        "suppress": {"below": 2, "counting": "device_id", "related": "accepted"},
+        "suppress": {"below": 2, "counting": "device_id"},
     },
 }
 

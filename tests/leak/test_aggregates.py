@@ -58,7 +58,6 @@ POLICY: dict[str, Any] = {
         "/apps/*/managed": {"type": "boolean", "do": "drop"},
     },
 }
-ACCEPTED = {"below": 10, "related": "accepted"}
 AGGREGATES: dict[str, Any] = {
     "by_os": {
         "group_by": {"os": "os"},
@@ -84,7 +83,7 @@ def pipeline(below: int) -> dict[str, Any]:
         "source": {"path": "in/{date}/*.ndjson", "format": "ndjson"},
         "output": "out",
         "records": False,
-        "aggregates": {name: {**model, "suppress": {**ACCEPTED, "below": below}} for name, model in AGGREGATES.items()},
+        "aggregates": {name: {**model, "suppress": {"below": below}} for name, model in AGGREGATES.items()},
     }
 
 

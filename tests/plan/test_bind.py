@@ -184,19 +184,6 @@ def test_single_values_of_a_field_for_aggregates_are_refused(tmp_path: Path, mea
     assert refusals(tmp_path, {"battery": battery}, aggregates=aggregates) == {"R003"}
 
 
-def related(**suppress: Any) -> dict[str, Any]:
-    fine = {"group_by": {"tenant": "tenant_id", "owner": "owner_type"}, "measures": COUNT, "suppress": suppress}
-    return {"coarse": {"group_by": {"tenant": "tenant_id"}, "measures": COUNT}, "fine": fine}
-
-
-def test_aggregates_that_give_each_others_small_groups_away_are_refused(tmp_path: Path) -> None:
-    assert refusals(tmp_path, aggregates=related()) == {"R004"}
-
-
-def test_unless_somebody_has_looked(tmp_path: Path) -> None:
-    assert set(pipeline_plan(tmp_path, aggregates=related(related="accepted")).aggregates) == {"coarse", "fine"}
-
-
 def aggregate(**body: Any) -> dict[str, Any]:
     return {"a": {"group_by": {"tenant": "tenant_id"}, "measures": COUNT} | body}
 

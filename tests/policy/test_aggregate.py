@@ -19,7 +19,7 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
           fleet:
             group_by: {day: {event_time: day}, os: /os}
             measures: {events: count, devices: {count_distinct: device_id}, middle: {quantile: {of: storage, q: 0.5}}}
-            suppress: {below: 20, counting: device_id, related: accepted}
+            suppress: {below: 20, counting: device_id}
             round: {counts_to: 5}
             late: 2d
         """
@@ -30,7 +30,7 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
         ("devices", "count_distinct", "device_id"),
         ("middle", "quantile", "storage"),
     ]
-    assert fleet.suppress == Suppress(below=20, counting="device_id", related="accepted")
+    assert fleet.suppress == Suppress(below=20, counting="device_id")
     assert (fleet.round, fleet.late) == (Round(counts_to=5), timedelta(days=2))
 
 
@@ -61,7 +61,6 @@ def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: Pipe
         ("a", "group_by: {os: os}, measures: {n: {mean: batery}}", "P010"),
         ("a", "group_by: {os: os}, measures: {n: count}, suppress: {below: 0}", "P006"),
         ("a", "group_by: {os: os}, measures: {n: count}, suppress: {counting: nobody}", "P010"),
-        ("a", "group_by: {os: os}, measures: {n: count}, suppress: {related: maybe}", "P007"),
         ("a", "group_by: {os: os}, measures: {n: count}, round: {counts_to: 0.5}", "P006"),
         ("a", "group_by: {os: os}, measures: {n: count}, round: 5", "P006"),
         ("a", "group_by: {os: os}, measures: {n: count}, late: 2", "P006"),

@@ -173,7 +173,6 @@ PIPELINES: dict[str, tuple[dict[str, Any], str]] = {
     "settings at all": ({"settings": "settings.csv"}, "J031"),
     "no limit of quarantine": ({"quarantine": {}}, "J039"),
     "a lower threshold": ({"suppress": {"below": 2, "counting": "device_id"}}, "J038"),
-    "related aggregates": ({"suppress": {"below": 3, "counting": "device_id", "related": "accepted"}}, "J038"),
     "exact counts": ({"round": None}, "J038"),
     "a measure more": ({"measures": {"events": "count", "drained": {"sum": "battery"}}}, "J037"),
     "smaller groups": ({"group_by": {"day": {"event_time": "day"}, "model": "model", "tenant": "tenant_id"}}, "J036"),

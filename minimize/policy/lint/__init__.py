@@ -54,7 +54,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     conditions.values,
     aggregates.measures,
     aggregates.suppression,
-    aggregates.accepted,
+    aggregates.undated,
     aggregates.late,
     aggregates.rounded,
     aggregates.counted,

@@ -1,4 +1,4 @@
-"""What lint says about aggregates: values that show through, groups that are too small, what somebody accepted."""
+"""What lint says about aggregates: values that show through, groups that are too small, tables that are released too often."""
 
 from __future__ import annotations
 
@@ -50,17 +50,6 @@ def suppression(subject: Subject) -> Iterator[Finding]:
             yield subject.in_pipeline("L061", message, "aggregates", name, "suppress", hint=hint)
 
 
-def accepted(subject: Subject) -> Iterator[Finding]:
-    """L063, L064: related aggregates that somebody has accepted."""
-    for name, aggregate in _aggregates(subject):
-        if aggregate.suppress.related == "accepted":
-            message = "related aggregates are accepted: differences between them may show small groups"
-            yield subject.in_pipeline("L063", message, "aggregates", name, "suppress")
-            if aggregate.round is None:
-                message = "counts of related aggregates are exact"
-                yield subject.in_pipeline("L064", message, "aggregates", name, hint="say `round: {counts_to: 5}`")
-
-
 def named(subject: Subject) -> Iterator[Finding]:
     """L073: groups that name somebody: he is not looked for in aggregates."""
     keys = frozenset(keys_of(subject.policy))
@@ -104,6 +93,16 @@ def late(subject: Subject) -> Iterator[Finding]:
             message = "`late` waits for batches by date, and the source has none: each run counts what it reads"
             hint = "write {date} where the path has the batch date, or leave `late` out"
             yield subject.in_pipeline("L065", message, "aggregates", name, "late", hint=hint)
+
+
+def undated(subject: Subject) -> Iterator[Finding]:
+    """L069: aggregates over a source without batch dates, all of whose rows are released anew by each run."""
+    if subject.pipeline is None or "{date}" in subject.pipeline.source.path:
+        return
+    for name, _ in _aggregates(subject):
+        message = "the source has no batch dates: each run releases every row anew, and most rows will be deferred"
+        hint = "write {date} where the path has the batch date"
+        yield subject.in_pipeline("L069", message, "aggregates", name, hint=hint)
 
 
 def _aggregates(subject: Subject) -> list[tuple[str, AggregateModel]]:

@@ -71,16 +71,6 @@ def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str)
     assert found == [("L061", "warning", "a")]
 
 
-def test_accepted_relations_are_told(pipeline_lint_of: LintOf) -> None:
-    text = "aggregates:\n" + aggregate("count", "suppress: {related: accepted}")
-    assert told(pipeline_lint_of(text, FIELDS)) == [("L063", "warning", "a"), ("L064", "warning", "a")]
-
-
-def test_without_batch_dates_there_are_no_late_rows_to_wait_for(pipeline_lint_of: LintOf) -> None:
-    text = "aggregates:\n" + aggregate("count", "suppress: {below: 10}, late: 2d")
-    assert told(pipeline_lint_of(text, FIELDS)) == [("L065", "warning", "a")]
-
-
 @pytest.mark.parametrize(
     ("more", "expected"),
     [("suppress: {below: 10}, round: {counts_to: 5}", [("L066", "warning", "a")]), ("suppress: {below: 10}", [])],
