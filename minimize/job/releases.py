@@ -27,6 +27,8 @@ from minimize.stores import Place
 
 log = logging.getLogger("minimize")
 _PURPOSES: Final = ("sketches/1", "sketches/2")
+_MARK: Final = 8
+"""Bytes that tell by which key sketches were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class Releases:
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""
         version = self.keys.version_of(KEY)
-        body = self._seal(version).seal(history.packed(), *self._words(name, date))
+        content = self.hasher.mark.to_bytes(_MARK, "little") + history.packed()
+        body = self._seal(version).seal(content, *_words(name, date))
         return f"{KEY}/{version}\n".encode() + body
 
     def _history(self, file: OutputFile, name: str, date: str | None) -> ReleaseHistory:
@@ -99,19 +102,20 @@ class Releases:
         try:
             head, _, body = (self.output / file.sketches.path).read_bytes().partition(b"\n")
             version = int(head.removeprefix(f"{KEY}/".encode()))
-            content = self._seal(version).opened(body, *self._words(name, date))
-            if content is not None:
-                return ReleaseHistory.unpacked(content)
+            content = self._seal(version).opened(body, *_words(name, date)) or b""
+            if int.from_bytes(content[:_MARK], "little") == self.hasher.mark:
+                return ReleaseHistory.unpacked(content[_MARK:])
         except (OSError, OutputError, KeyringError, ValueError, KeyError, pa.ArrowException):
             pass
         message = "the sketches of %s%s do not open: rows that changed keep their figures"
         log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
         return ReleaseHistory.empty()
 
-    def _words(self, name: str, date: str | None) -> tuple[bytes, ...]:
-        """Where sketches belong, and the key that they were made with."""
-        return SKETCHES.encode(), name.encode(), (date or "").encode(), str(self.hasher.mark).encode()
-
     def _seal(self, version: int) -> Seal:
         one, two = (self.keys.subkey(KEY, purpose, version) for purpose in _PURPOSES)
         return Seal(one + two)
+
+
+def _words(name: str, date: str | None) -> tuple[bytes, ...]:
+    """Where sketches belong."""
+    return SKETCHES.encode(), name.encode(), (date or "").encode()

@@ -18,7 +18,7 @@ from minimize.verification.counts import check_counts
 from minimize.verification.encrypted import check_encryption
 from minimize.verification.evidence import Evidence, gather
 from minimize.verification.files import check_bytes, check_files
-from minimize.verification.index import check_indexes
+from minimize.verification.index import check_indexes, check_sketches
 from minimize.verification.ledgers import check_ledgers
 from minimize.verification.quarantine import check_quarantine
 from minimize.verification.records import check_records
@@ -92,6 +92,7 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_files(evidence)
     yield from check_encryption(evidence)
     yield from check_indexes(evidence, verifier)
+    yield from check_sketches(evidence, verifier)
     yield from check_quarantine(evidence)
     yield from check_records(evidence)
     yield from check_counts(evidence)

@@ -27,7 +27,7 @@ CODES: Final = MappingProxyType(
         "V016": "a file stands in a place that its receipt cannot have meant",
         "V017": "a file cannot be read as Parquet",
         "V018": "an index does not hold what its file of records holds",
-        "V019": "indexes could not be opened, as only the keyring opens them",
+        "V019": "indexes or sketches could not be opened, as only the keyring opens them",
         "V020": "a column that the policy does not declare",
         "V021": "a column that the policy drops",
         "V022": "a column that the policy keeps is missing",
@@ -58,6 +58,7 @@ CODES: Final = MappingProxyType(
         "V063": "a receipt names another ledger than the one before, and does not adopt it",
         "V064": "a receipt that only records a decision changes files or counts rows",
         "V070": "receipts before the one that was named, and the content of their files, were not checked",
+        "V071": "sketches do not open as those of their aggregate and date",
     }
 )
 _WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070"})

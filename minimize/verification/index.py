@@ -21,7 +21,7 @@ from minimize.keys.seal import Seal
 from minimize.pointer import Pointer
 from minimize.receipt import FileRef, OutputFile
 from minimize.verification.codes import found
-from minimize.verification.evidence import Evidence, Standing
+from minimize.verification.evidence import QUARANTINE, Evidence, Standing
 from minimize.verification.files import check_bytes, readable
 from minimize.verification.leaves import at
 
@@ -36,7 +36,7 @@ class Unlike(Exception):
 
 
 def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
-    """V011, V012, V016, V018 for the index of every file of records in force; V019 where no keyring opens them."""
+    """V011, V012, V016, V018 for the index of every file of records in force; V019 if no keyring opens them."""
     unopened = 0
     for standing in evidence.standing:
         if standing.file.index is None:
@@ -49,6 +49,42 @@ def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
             unopened += 1
     if unopened:
         yield found("V019", f"{counted(unopened, 'index', 'indexes')} not opened", hint="verify with the keyring")
+
+
+def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force; V019 if no keyring opens them."""
+    unopened = 0
+    for standing in evidence.standing:
+        sketches = standing.file.sketches
+        if sketches is None:
+            continue
+        faults = [*_sketches_place(standing, sketches), *check_bytes(evidence.output, sketches)]
+        yield from faults
+        if not isinstance(verifier, Keyring):
+            unopened += 1
+        elif not faults and _releases(standing, (evidence.output / sketches.path).read_bytes(), verifier) is None:
+            yield found("V071", "the sketches do not open with the keyring", file=sketches.path)
+    if unopened:
+        message = f"{counted(unopened, 'file', 'files')} of sketches not opened"
+        yield found("V019", message, hint="verify with the keyring")
+
+
+def _sketches_place(standing: Standing, sketches: FileRef) -> Iterator[Finding]:
+    due = PurePosixPath("sketches", standing.file.path).with_suffix(".sealed")
+    if standing.name in ("records", QUARANTINE) or sketches.path != str(due):
+        yield found("V016", "sketches that are not where the file of an aggregate has them", file=standing.run.place)
+
+
+def _releases(standing: Standing, content: bytes, keys: Keyring) -> pa.Table | None:
+    """The releases that sketches hold; None if they do not open as those of this aggregate and date."""
+    head, _, body = content.partition(b"\n")
+    try:
+        version = int(head.removeprefix(b"subject/"))
+        one, two = (keys.subkey("subject", f"sketches/{number}", version) for number in (1, 2))
+        opened = Seal(one + two).opened(body, b"sketches", standing.name.encode(), (standing.date or "").encode())
+        return None if opened is None else pa.ipc.open_stream(opened[8:]).read_all()
+    except (ValueError, KeyringError, pa.ArrowException):
+        return None
 
 
 def _place(standing: Standing, index: FileRef) -> Iterator[Finding]:
