@@ -35,10 +35,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What may be published of one aggregate on one date, and the releases of its rows with this one."""
+    """What may be published of one aggregate on one date, and the releases of its rows with this one.
+
+    is_unchanged  whether all of its rows are in force as they are, and no others
+    """
 
     result: AggregateResult
     history: ReleaseHistory = field(repr=False)
+    is_unchanged: bool = False
 
     def write(
         self, staging: Staging, releases: Releases, name: str, date: str | None, schema: pa.Schema
@@ -88,6 +92,7 @@ class _Release:
 
     rows       the row of each group
     fresh      the rows with new figures
+    standing   the rows that are in force with these figures
     taken      the rows that are published unless other tables speak against it
     figures    the new figures by kind
     published  the table as it is compared with the others
@@ -98,6 +103,7 @@ class _Release:
     below: int
     rows: Words = field(repr=False)
     fresh: Mask = field(repr=False)
+    standing: Mask = field(repr=False)
     taken: Mask = field(repr=False)
     figures: Mapping[Field | None, Figures] = field(repr=False)
     published: PublishedTable = field(repr=False)
@@ -129,7 +135,8 @@ class _Release:
             }
         taken = decision.allowed | retained
         published = PublishedTable(definition, table, result.subjects, sketches, taken.copy(), known)
-        return cls(result, former, definition.below, rows, decision.allowed, taken, figures, published)
+        standing = (decision.is_same | ~decision.allowed) & (places >= 0)
+        return cls(result, former, definition.below, rows, decision.allowed, standing, taken, figures, published)
 
     @property
     def deferred(self) -> int:
@@ -141,7 +148,10 @@ class _Release:
         new = np.flatnonzero(self.fresh & self.published.kept)
         figures = {kind: each.take(new) for kind, each in self.figures.items()}
         history = self.former.history.followed(ReleaseHistory.of(self.rows[new], self.below, figures))
-        return Guarded(self.result.published(self.published.table, self.published.kept, self.deferred), history)
+        result = self.result.published(self.published.table, self.published.kept, self.deferred)
+        before = 0 if self.former.table is None else self.former.table.num_rows
+        is_unchanged = bool(self.standing[self.published.kept].all()) and result.table.num_rows == before
+        return Guarded(result, history, is_unchanged)
 
 
 def _equal(definition: Definition, table: pa.Table, former: Former, places: Codes) -> Mask:

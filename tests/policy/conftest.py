@@ -12,7 +12,10 @@ from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 
 HEAD = "policy: p\nversion: 1\npurposes: [operations, customer_support]\n"
-PIPELINE = "pipeline: p\npolicy: policy.yaml\npurpose: operations\nsource: {path: '{date}/x.ndjson', format: ndjson}\noutput: out\n"
+PIPELINE = (
+    "pipeline: p\npolicy: policy.yaml\npurpose: operations\n"
+    "source: {path: '{date}/x.ndjson', format: ndjson}\noutput: out\n"
+)
 FIELDS = """\
 tenant: tenant_id
 subject: device_id

@@ -66,7 +66,11 @@ class Anew:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
 
     def _before(self) -> Before:
-        return Before((*self.asked.happened, *self.asked.earlier), self.asked.until)
+        return Before((*self.asked.happened, *self.asked.earlier), self.asked.until, self._records_left)
+
+    def _records_left(self, on: str | None) -> int:
+        gone = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
+        return sum(file.rows for file in self._files(RECORDS, on)) - gone
 
     @cached_property
     def _releases(self) -> Releases:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 
-from minimize.aggregates.table import AggregateResult, AggregateTally
+from minimize.aggregates.table import AggregateResult
 from minimize.engines import local
-from minimize.engines.base import Job, Unkept
+from minimize.engines.base import Job, Outcome, Unkept
 from minimize.governance.retention.events import Event
-from minimize.governance.retention.recompute import Before, Recomputed, UntilOn, as_then, keeping, only
+from minimize.governance.retention.recompute import Before, Recomputed, UntilOn, as_then, keeping, only, reached
 from minimize.governance.retention.recompute import Without as Left
 from minimize.governance.retention.written import Written
 from minimize.io.base import Source
@@ -40,25 +40,28 @@ class Day:
             for when, each in self.sources.items()
         }
 
-    def table(self, sources: Sources) -> AggregateResult:
-        """The day over these batches."""
-        first, *others = self._tallies(replace(self.job, plan=only(self.job, [self.name])), sources)
+    def table(self, sources: Sources, left: Callable[[str | None], int]) -> AggregateResult | None:
+        """The day over these batches; None if a batch has other records than are left in the output."""
+        outcomes = dict(self._outcomes(replace(self.job, plan=only(self.job, [self.name])), sources))
+        if any(reached(outcome) != left(when.isoformat()) for when, outcome in outcomes.items()):
+            return None
+        first, *others = (outcome.late[self.name].days[self.day] for outcome in outcomes.values())
         for other in others:
             first.merge(other)
         return first.settle()
 
-    def _tallies(self, job: Job, sources: Sources) -> Iterator[AggregateTally]:
+    def _outcomes(self, job: Job, sources: Sources) -> Iterator[tuple[date, Outcome]]:
         waits = job.plan.aggregates[self.name].late
         assert waits is not None
         for when, source in sources.items():
             reach = {self.name: waits.reach(when, frozenset({self.day}))}
-            yield local.run(replace(job, reach=reach), source, None, Unkept()).late[self.name].days[self.day]
+            yield when, local.run(replace(job, reach=reach), source, None, Unkept())
 
 
 def day_recomputed(
     written: Written, batches: Mapping[date, Given], name: str, on: date, known: Before, releases: Releases
 ) -> Recomputed | None:
-    """An event day made anew without the records that events took; None where that cannot be.
+    """An event day made anew without the records that events took; None where that cannot be, or if no row changes.
 
     Takes the receipt that published the day, and runs that find the sources of its batches.
     """
@@ -68,7 +71,9 @@ def day_recomputed(
         return None
     keys = next(iter(batches.values())).keys
     day = Day(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
-    result = day.table(day.without(known.events, written.policy, keys, known.until))
+    result = day.table(day.without(known.events, written.policy, keys, known.until), known.left)
+    if result is None:
+        return None
     definitions = {name: day.job.plan.aggregates[name].definition}
     made = guarded(definitions, {name: result}, releases, on.isoformat())[name]
-    return Recomputed(name, on.isoformat(), day.job.output_schema(name), made, releases)
+    return None if made.is_unchanged else Recomputed(name, on.isoformat(), day.job.output_schema(name), made, releases)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from minimize.canonical import canonical_text
 from minimize.engines import local
-from minimize.engines.base import Job, Unkept, sketch_key
+from minimize.engines.base import Job, Outcome, Unkept, sketch_key
 from minimize.governance.retention.clock import Bools, Moments
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import AS_IT_CAME
@@ -73,10 +73,12 @@ class Before:
 
     events  all that happened
     until   up to which event time an event reaches in the records of a batch date
+    left    how many records of a batch date are left after the expiry
     """
 
     events: Sequence[Event]
     until: UntilOn
+    left: Callable[[str | None], int]
 
 
 def recomputed(
@@ -84,7 +86,8 @@ def recomputed(
 ) -> Iterator[Recomputed]:
     """Those of these aggregates that can be made anew without the records that events took.
 
-    Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now.
+    Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now, if no row
+    changes, or if other records are left than in the output: then there were events that are not known here.
     """
     then = as_then(written, given, on)
     if then is None:
@@ -94,9 +97,18 @@ def recomputed(
     wanted = [name for name in names if before.plan.aggregates[name].late is None]
     if wanted:
         outcome = local.run(replace(before, plan=only(before, wanted)), left, None, Unkept())
+        if reached(outcome) != known.left(on):
+            return
         definitions = {name: before.plan.aggregates[name].definition for name in wanted}
-        for name, each in guarded(definitions, outcome.aggregates, releases, on).items():
-            yield Recomputed(name, on, before.output_schema(name), each, releases)
+        found = guarded(definitions, outcome.aggregates, releases, on)
+        for name, each in found.items():
+            if not each.is_unchanged:
+                yield Recomputed(name, on, before.output_schema(name), each, releases)
+
+
+def reached(outcome: Outcome) -> int:
+    """How many records came through the gates."""
+    return outcome.read - outcome.rejects.total() - sum(outcome.counts.gated.values()) - outcome.counts.deduplicated
 
 
 def as_then(written: Written, given: Given, on: str | None) -> tuple[Job, Source] | None:
@@ -216,7 +228,8 @@ class WithoutPart(Around):
     def read(self) -> Iterator[Chunk]:
         """The part's chunks, without them."""
         for chunk in self.part.read():
-            yield replace(chunk, records=chunk.records.filter(pa.array(self.keeps(chunk.records))))
+            records = chunk.records.filter(pa.array(self.keeps(chunk.records)))
+            yield replace(chunk, records=records, read=chunk.read - chunk.records.num_rows + records.num_rows)
 
 
 @dataclass(frozen=True, slots=True)

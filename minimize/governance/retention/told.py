@@ -145,7 +145,7 @@ class Telling:
 
     def _stays(self) -> dict[str, tuple[str, ...]]:
         dates = {each.date or "" for each in self.group if each.name == RECORDS}
-        dates_made = {(each.name, each.date or "") for each in self.made}
+        dates_made = {(each.name, each.date or "") for each in self.made if not each.guarded.result.deferred}
         behind = self.plan.behind
         found = {
             name: tuple(on for on in said if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)

@@ -34,7 +34,7 @@ def made(project: Daily, *events: Event) -> list[Recomputed]:
 def test_an_aggregate_of_which_enough_go_is_made(project: Daily) -> None:
     (found,) = made(ran(project), *left("d0", "d1"))
     assert (found.name, found.date) == ("daily", str(FIRST))
-    assert {row["tenant"]: row["events"] for row in found.result.table.to_pylist()}["south"] == 8
+    assert {row["tenant"]: row["events"] for row in found.guarded.result.table.to_pylist()}["south"] == 8
 
 
 def test_one_of_which_few_go_is_not(project: Daily) -> None:
@@ -49,4 +49,4 @@ def test_a_date_on_which_a_device_changed_hands_is_left(project: Daily) -> None:
 def test_what_went_before_is_known_by_what_no_longer_stands(project: Daily) -> None:
     ran(project).expire(RAN, events=project.events("south,d0,subject_left,2026-01-02T00:00:00Z"))
     (found,) = made(project, *left("d0", "d1"))
-    assert {row["tenant"]: row["events"] for row in found.result.table.to_pylist()}["south"] == 8
+    assert {row["tenant"]: row["events"] for row in found.guarded.result.table.to_pylist()}["south"] == 8

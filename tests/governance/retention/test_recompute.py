@@ -102,12 +102,23 @@ def test_one_who_left_after_two_others_stays_in_it(ran: Daily) -> None:
     assert counts(ran)["south"] == 8
 
 
-def test_an_aggregate_that_is_neither_with_nor_without_the_earlier_stays(ran: Daily) -> None:
+def test_what_was_deferred_is_in_the_next_release(ran: Daily) -> None:
     ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1")))
-    ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2")))
-    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2", "d3", "d4"))).receipts
-    assert receipt.stays == {"daily": (str(FIRST),)}
-    assert counts(ran)["south"] == 8
+    (waits,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2"))).receipts
+    assert waits.stays == {"daily": (str(FIRST),)}
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, "d0", "d1", "d2", "d3"))).receipts
+    assert receipt.stays is None
+    assert receipt.outputs["daily"].deferred == 0
+    assert counts(ran)["south"] == 4
+    ran.verified()
+
+
+def test_a_group_that_falls_below_the_threshold_is_removed_and_not_deferred(ran: Daily) -> None:
+    ran.expire(RAN, events=ran.events(*left(ran, *(f"d{number}" for number in range(4)))))
+    (receipt,) = ran.expire(RAN, events=ran.events(*left(ran, *(f"d{number}" for number in range(5))))).receipts
+    assert receipt.stays is None
+    assert counts(ran) == {"north": 12, "east": 12}
+    ran.verified()
 
 
 def test_events_of_the_ledger_are_told_every_time(ran: Daily) -> None:

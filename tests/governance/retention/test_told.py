@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -39,6 +40,7 @@ def test_it_names_the_policy_whose_retention_was_applied_and_that_of_the_files(d
 
 
 def test_it_lists_the_aggregates_that_stay_on_its_own_dates(day: Daily) -> None:
+    shutil.rmtree(day.folder / "data")
     (receipt,) = day.expire(RAN, events=day.events("east,d1,subject_left,2026-01-02T00:00:00Z")).receipts
     assert receipt.stays == {"daily": ("2026-01-01",)}
 
