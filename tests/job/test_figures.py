@@ -114,15 +114,31 @@ def few(value: str, measure: str) -> str:
     return f"case when count(distinct device_id) filter ({value} is not null) >= {BELOW} then {measure} end"
 
 
+def quantile(value: str, q: float) -> str:
+    """A quantile, with the value of each row and whose it is: `supported` makes the measure of it."""
+    pairs = f"list({{'device': device_id, 'value': {value}}}) filter ({value} is not null)"
+    return f"{{'result': quantile_disc({value}, {q}), 'pairs': {pairs}}}"
+
+
+def supported(quantile: dict[str, Any]) -> Any:
+    """A quantile's result if enough devices are on either side of it, and it is in no open bin."""
+    result, pairs = quantile["result"], quantile["pairs"] or []
+    sides = [
+        {each["device"] for each in pairs if each["value"] <= result},
+        {each["device"] for each in pairs if each["value"] >= result},
+    ]
+    return None if result in (-1, 999) or min(map(len, sides)) < BELOW else result
+
+
 MEASURES = {
     "events": "count(*)",
     "devices": "count(distinct device_id)",
     "tenants": few("tenant_id", "count(distinct tenant_id)"),
     "battery": few("battery", "avg(battery)"),
     "drained": few("battery", "sum(battery)"),
-    "median": few("storage", "nullif(nullif(quantile_disc(storage, 0.5), -1), 999)"),
+    "median": quantile("storage", 0.5),
     "price": few("price", "sum(price)"),
-    "p90": few("price", "quantile_disc(price, 0.9)"),
+    "p90": quantile("price", 0.9),
     "cheapest": few("price", "min(price)"),
     "dearest": few("price", "max(price)"),
     "fine": f"""case when count(distinct device_id) filter (ok) >= {BELOW}
@@ -171,7 +187,8 @@ def worked_out(raw: pa.Table, query: str) -> list[dict[str, Any]]:
 
 def fleet(raw: pa.Table) -> list[dict[str, Any]]:
     measures = ", ".join(f"{sql} as {name}" for name, sql in MEASURES.items())
-    return worked_out(raw, FLEET_SQL.replace("$measures", measures))
+    rows = worked_out(raw, FLEET_SQL.replace("$measures", measures))
+    return [row | {name: supported(row[name]) for name in ("median", "p90")} for row in rows]
 
 
 def apps(raw: pa.Table) -> list[dict[str, Any]]:
