@@ -37,17 +37,20 @@ Mask = npt.NDArray[np.bool_]
 class Guarded:
     """What may be published of one aggregate on one date, and the releases of its rows with this one.
 
+    withheld      how many rows other tables would give away
     is_unchanged  whether all of its rows are in force as they are, and no others
     """
 
     result: AggregateResult
     history: ReleaseHistory = field(repr=False)
+    withheld: int = 0
     is_unchanged: bool = False
 
     def write(
         self, staging: Staging, releases: Releases, name: str, date: str | None, schema: pa.Schema
     ) -> Iterator[Written]:
-        """Stages the table, and its sketches with it."""
+        """Stages the table, and its sketches with it. The log says how many rows are withheld or deferred."""
+        _log(name, date, self.withheld, self.result.deferred)
         sink = staging.sink(name, date, schema)
         for batch in self.result.table.to_batches():
             sink.write(batch)
@@ -64,15 +67,13 @@ def guarded(
     """What may be published of the aggregates of one date.
 
     A row whose new figures would give a few subjects away, next to an earlier release of it, keeps the figures that are in
-    force. A row that the other tables would give away is withheld: it counts as suppressed. The log says how many.
+    force. A row that the other tables would give away is withheld: it counts as suppressed.
     """
     made = {
         name: _Release.of(definitions[name], result, releases.former(definitions[name], name, date), releases)
         for name, result in results.items()
     }
     withhold_related([each.published for each in made.values()])
-    for name, each in made.items():
-        _log(name, date, int((each.taken & ~each.published.kept).sum()), each.deferred)
     return {name: each.guarded() for name, each in made.items()}
 
 
@@ -151,7 +152,8 @@ class _Release:
         result = self.result.published(self.published.table, self.published.kept, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
         is_unchanged = bool(self.standing[self.published.kept].all()) and result.table.num_rows == before
-        return Guarded(result, history, is_unchanged)
+        withheld = int((self.taken & ~self.published.kept).sum())
+        return Guarded(result, history, withheld, is_unchanged)
 
 
 def _equal(definition: Definition, table: pa.Table, former: Former, places: Codes) -> Mask:

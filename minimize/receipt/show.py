@@ -109,6 +109,7 @@ def _output_line(output: Output) -> str:
         text += (
             f"; {counted(output.groups_suppressed, 'group')} suppressed ({counted(output.rows_suppressed or 0, 'row')})"
         )
+    text += f"; {counted(output.deferred, 'row')} deferred" if output.deferred else ""
     return text + (f"; {number(output.too_late)} too late" if output.too_late else "")
 
 

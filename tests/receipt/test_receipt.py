@@ -68,6 +68,7 @@ def test_the_json_nests_as_documented() -> None:
         "rows",
         "groups_suppressed",
         "rows_suppressed",
+        "deferred",
         "too_late",
         "files",
     ]
