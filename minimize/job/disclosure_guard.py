@@ -121,7 +121,7 @@ class _Release:
             rows,
             definition.below,
             figures,
-            in_force=places >= 0,
+            in_force=former.has(rows),
             is_equal=_equal(definition, result.table, former, places),
         )
         retained = ~decision.allowed & (places >= 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes
@@ -33,11 +34,19 @@ _MARK: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """What is in force of an aggregate for one date: its table, the row of each group, and all releases so far."""
+    """What is in force of an aggregate for one date: its table, the row of each group, and all releases so far.
+
+    is_lost  whether a table is in force that cannot be read: a run of the date puts another one in its place
+    """
 
     table: pa.Table | None
     rows: Words
     history: ReleaseHistory
+    is_lost: bool = False
+
+    def has(self, rows: Words) -> npt.NDArray[np.bool_]:
+        """Which of these rows are in force. Of a table that is lost, those that were published."""
+        return np.asarray((self.history.last(rows) if self.is_lost else self.places(rows)) >= 0, np.bool_)
 
     def places(self, rows: Words) -> Codes:
         """Where each of these rows is in the table; -1 if it is not there."""
@@ -75,17 +84,21 @@ class Releases:
         """What is in force of an aggregate for a date.
 
         A table without sketches, or with sketches that do not open with this keyring, counts as one release of unknown subjects.
-        Raises OutputError, KeyringError if the table cannot be read.
+        Raises KeyringError if the table is encrypted and there is no key for it.
         """
+        nothing = np.empty(0, np.uint64)
         files = self.files.get((name, date), ())
         if not files:
-            return Former(None, np.empty(0, np.uint64), ReleaseHistory.empty())
-        tables = [open_stored(self.output, file.path, self.kms).table() for file in files]
+            return Former(None, nothing, ReleaseHistory.empty())
+        history = self._history(files[0], name, date)
+        try:
+            tables = [open_stored(self.output, file.path, self.kms).table() for file in files]
+        except OutputError:
+            return Former(None, nothing, history, is_lost=True)
         table = pa.concat_tables(tables).combine_chunks()
         if not {*definition.keys} <= {*table.column_names}:
-            return Former(None, np.empty(0, np.uint64), self._history(files[0], name, date))
+            return Former(None, nothing, history)
         rows = row_hashes(table, [*definition.keys], self.hasher)
-        history = self._history(files[0], name, date)
         unknown = rows[history.last(rows) < 0]
         return Former(table, rows, history.followed(ReleaseHistory.of(unknown, definition.below, {}, known=False)))
 
