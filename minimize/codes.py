@@ -126,6 +126,7 @@ _ERRORS: Final = {
     "E301": "nothing may leave for a third party",
     "E302": "no role or grant of whoever acts allows it",
     "E303": "the ledger is not the one that the receipts of the output name",
+    "E304": "the time of an expiry is implausible, and nothing was removed",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
 }

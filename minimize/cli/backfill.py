@@ -27,7 +27,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
-@options.allow_shrink
+@options.allow_shrink()
 @options.as_json
 def command(
     file: str,

@@ -33,7 +33,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
-@options.allow_shrink
+@options.allow_shrink()
 @click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
 @quiet
 @options.as_json

@@ -248,7 +248,7 @@ def _shrunk(
     """The dates that the shrink guard does not let pass. It is for runs and replays."""
     if how.allow_shrink or how.kind not in READING:
         return []
-    clock = clock_beside(booking.ledger, staging, how.started)
+    clock = clock_beside(booking.ledger, staging.output.folder, how.started)
     return check_shrinking(given, outcomes, staging.output.receipts(), clock)
 
 
