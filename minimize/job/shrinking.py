@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import Outcome
@@ -163,17 +162,6 @@ def _of_store(output: Place) -> datetime | None:
     probe = output / RUNS / ".clock"
     probe.write_bytes(b"clock")
     try:
-        return _time(probe.mark()[1])
+        return probe.changed()
     finally:
         probe.unlink()
-
-
-def _time(text: object) -> datetime | None:
-    """The time of a `Last-Modified` header, or of ISO 8601."""
-    for parse in (parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            found = parse(str(text))
-        except ValueError:
-            continue
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    return None

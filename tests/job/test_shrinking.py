@@ -15,7 +15,7 @@ from minimize.io.published import receipts
 from minimize.job import backfill as backfills
 from minimize.job import shrinking
 from minimize.job.replay import replay
-from minimize.job.shrinking import Kept, _time
+from minimize.job.shrinking import Kept
 from tests.buckets import Bucket
 from tests.project import AT, BEFORE, DAY, Project, Result, command, event, events
 
@@ -196,15 +196,6 @@ def test_the_clock_of_a_store_is_the_time_of_an_object_that_is_put_and_removed(s
     assert found is not None
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
     assert list(s3_bucket.at("out").below()) == []
-
-
-@pytest.mark.parametrize("text", ["Tue, 24 Nov 2026 10:00:00 GMT", "2026-11-24T10:00:00Z", "2026-11-24T10:00:00+00:00"])
-def test_the_time_of_an_object_is_read_from_its_header(text: str) -> None:
-    assert _time(text) == datetime(2026, 11, 24, 10, tzinfo=UTC)
-
-
-def test_a_header_that_is_no_time_is_none() -> None:
-    assert _time("soon") is None
 
 
 def test_what_a_date_kept_is_known_of_a_receipt_of_several_dates_too(done: Project) -> None:

@@ -21,6 +21,7 @@ from minimize.governance.retention.written import RETENTION
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.job.booking import booked, catch_up, told
+from minimize.job.erasure_list import stored_digest
 from minimize.job.job import quiet
 from minimize.job.leaving import Leaving
 from minimize.job.shrinking import check_expiry, clock_beside
@@ -98,7 +99,9 @@ class Carrying:
 
             def receipt(done: Rewritten) -> Receipt:
                 attachments.update(going.attachments())
-                return replace(telling.receipt(done, attachments), audit=booking.head()).signed(self.keys)
+                made = telling.receipt(done, attachments)
+                erasures = stored_digest(self.output)
+                return replace(made, audit=booking.head(), erasures=erasures).signed(self.keys)
 
             signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.asked, made, going)
             told(booking, signed)

@@ -82,9 +82,7 @@ class Act:
                 file.abandon()
 
     def _making(self, ledger: Ledger, plan: Plan, tenants: Tenants) -> Making:
-        from minimize.ledger.happened import recorded
-
-        gone = ErasedRows(tuple(recorded(ledger)), self.asked.keys)
+        gone = ErasedRows.of_ledger(ledger, self.asked.keys)
         return making(self.asked, self.planned, plan, tenants, gone)
 
     def _plan(self) -> Plan | None:

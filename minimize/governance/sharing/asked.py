@@ -83,13 +83,12 @@ class Asked:
 
     def deciding(self) -> frozenset[str]:
         """The fields that are read to know whose records must not leave, because somebody is gone who is named by them."""
-        from minimize.ledger.happened import recorded
         from minimize.ledger.ledger import open_ledger
 
         if not self.ledger.exists:
             return frozenset()
         with open_ledger(self.ledger) as ledger:
-            return ErasedRows(tuple(recorded(ledger))).fields
+            return ErasedRows.of_ledger(ledger).fields
 
     def pipeline(self, composed: Composed, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline as far as its records go, under the policy of what leaves."""
