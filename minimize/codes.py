@@ -117,6 +117,7 @@ _ERRORS: Final = {
     "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E210": "a key that was destroyed",
     "E211": "out of memory",
+    "E212": "a connector failed: it is not known what the recipient received",
     "E220": "Spark has no `spark.authenticate.secret`",
     "E221": "Spark has no Java, or one that is too old",
     "E222": "a Spark master that does not answer, or is none",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.governance.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.governance.sharing.composing import Composed
+from minimize.governance.sharing.connecting import Connector
 from minimize.governance.sharing.standing import Party
 from minimize.io import FORMATS, published
 from minimize.io.base import Request
@@ -31,7 +30,6 @@ from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erased import ErasedRows
 
 PathLike = str | os.PathLike[str]
-Connector = Callable[[pa.Table], object]
 """Makes a call with what it is given, and keeps nothing of the secrets in it."""
 
 
