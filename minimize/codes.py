@@ -116,6 +116,7 @@ _ERRORS: Final = {
     "E209": "the system does not do what is asked of it: no room, no permission, a failing disk",
     "E210": "a key that was destroyed",
     "E211": "out of memory",
+    "E212": "a connector failed: it is not known what the recipient received",
     "E220": "Spark has no `spark.authenticate.secret`",
     "E221": "Spark has no Java, or one that is too old",
     "E222": "a Spark master that does not answer, or is none",
@@ -125,6 +126,7 @@ _ERRORS: Final = {
     "E301": "nothing may leave for a third party",
     "E302": "no role or grant of whoever acts allows it",
     "E303": "the ledger is not the one that the receipts of the output name",
+    "E304": "the time of an expiry is implausible, and nothing was removed",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an error inside minimize",
 }

@@ -219,14 +219,17 @@ class StoppedError(MinimizeError):
     default_code = "E400"
 
 
-def quietly(work: Callable[[], T]) -> T:
-    """What the work gives. An error that nobody foresaw can carry values: in its place one of ours is raised, without it."""
+def quietly(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
+    """What the work gives. An error that nobody foresaw can carry values: in its place one of ours is raised, without it.
+
+    `instead` makes that error; by default it names the place in this library.
+    """
     try:
         return work()
     except MinimizeError:
         raise
     except Exception as error:
-        told = unforeseen(error)
+        told = unforeseen(error) if instead is None else instead(error)
     raise told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,26 +37,39 @@ class Rebuilt:
 def list_runs(
     ledger: PathLike | None = None, *, output: Anywhere | None = None, pipeline: str | None = None
 ) -> list[RunRow]:
-    """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError."""
+    """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError.
+
+    Which of them are void is known of outputs whose receipts can be read here.
+    """
     from minimize.ledger.runs import listed
 
     with opened(ledger, output) as book:
         identity = None if output is None else identity_of(output_at(output))
-        return book.read(partial(listed, output=identity, pipeline=pipeline))
+        return _marked(book.read(partial(listed, output=identity, pipeline=pipeline)))
 
 
 def show_run(
     run_id: str, ledger: PathLike | None = None, *, output: Anywhere | None = None
 ) -> tuple[RunRow, Receipt | None]:
     """One run, by the beginning of its id, and its receipt where it can be read here. Raises LedgerError, ConfigurationError."""
-    from minimize.ledger.runs import named
+    from minimize.ledger.runs import listed, named
 
     with opened(ledger, output) as book:
         found = book.read(partial(named, run_id=run_id))
+        others = book.read(partial(listed, output=found[0].output)) if len(found) == 1 else []
     if len(found) != 1:
         what = "no run" if not found else f"{len(found)} runs"
         raise ConfigurationError(f"the ledger knows {what} whose id begins so", hint="`minimize runs` lists them")
-    return found[0], _receipt(output_at(output or found[0].folder) / RUNS / found[0].run_id / RECEIPT)
+    (row,) = (each for each in _marked(others, output) if each.run_id == found[0].run_id)
+    return row, _receipt(output_at(output or row.folder) / RUNS / row.run_id / RECEIPT)
+
+
+def _marked(rows: Sequence[RunRow], output: Anywhere | None = None) -> list[RunRow]:
+    """The rows, those marked as void that a receipt of kind `void` names; takes where the output is, if not where it was."""
+    places = ((row.output, output_at(output or row.folder) / RUNS / row.run_id) for row in rows if row.kind == "void")
+    found = ((identity, _receipt(place / RECEIPT)) for identity, place in places)
+    voids = {(identity, receipt.voids) for identity, receipt in found if receipt is not None}
+    return [replace(row, void=(row.output, row.run_id) in voids) for row in rows]
 
 
 def rebuild(

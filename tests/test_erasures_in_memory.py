@@ -87,10 +87,12 @@ def test_without_a_ledger_the_log_says_once_that_erasures_are_unknown(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     (project.folder.parents[1] / "minimize.yaml").unlink()
+    ledger_erasures.warn_unknown.cache_clear()
     with caplog.at_level(logging.WARNING, "minimize"):
         ready = minimize.prepare(project.folder / "policy.yaml", table([]), keys=project.keys)
         for _ in range(3):
             ready(table(RECORDS), AT)
+            minimize.apply(project.folder / "policy.yaml", table(RECORDS), keys=project.keys, at=AT)
     said = [record.getMessage() for record in caplog.records if getattr(record, "code", None) == "W044"]
     assert len(said) == 1
     assert said[0].startswith("erasures are unknown")
@@ -120,13 +122,13 @@ def test_a_prepared_policy_honours_an_erasure_a_minute_later(project: Project) -
 
 def test_the_ledger_is_read_at_most_once_a_minute(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
-    recorded = ledger_erasures._recorded
+    recorded = ledger_erasures._read
 
     def counted(*given: Any) -> Any:
         reads.append(given)
         return recorded(*given)
 
-    monkeypatch.setattr(ledger_erasures, "_recorded", counted)
+    monkeypatch.setattr(ledger_erasures, "_read", counted)
     now = [1000.0]
     ready = clocked(project, now)
     reads.clear()

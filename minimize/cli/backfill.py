@@ -27,7 +27,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
-@options.allow_shrink
+@options.allow_shrink()
 @options.as_json
 def command(
     file: str,
@@ -81,10 +81,10 @@ def command(
 
 def _told(done: Backfilled, look: bool) -> str:
     counts = Counter(done.dates.values())
-    ahead = "due" if look else "run now"
+    ahead = f"{counts['due']} due" if look else f"{len(done.receipts)} run now"
     lines = [
         f"backfill {done.backfill.backfill} of {done.pipeline.pipeline}: "
-        f"{counts['due']} {ahead}, {counts['done']} done before, {counts['no input']} without input"
+        f"{ahead}, {counts['done']} done before, {counts['no input']} without input"
     ]
     if look:
         return "\n".join([*lines, *(f"  {day}  {state}" for day, state in done.dates.items())])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--due", is_flag=True, help="List what is open and by when; exit 1 when something is overdue.")
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@options.allow_shrink("Remove what is due though the time is far from that of the last receipt.")
 @options.only_ledger
 @options.keys
 @quiet
@@ -40,6 +41,7 @@ def command(
     events: str | None,
     due: bool,
     yes: bool,
+    allow_shrink: bool,
     ledger: str | None,
     keys: str | None,
     as_json: bool,
@@ -53,7 +55,7 @@ def command(
         body = {"open": [each.as_json() for each in items]}
         options.show(body, as_json, "\n".join(map(str, items)) or "nothing is open")
         return int(any(each.overdue for each in items))
-    done = expire(output, yes=yes, **asked)
+    done = expire(output, yes=yes, allow_shrink=allow_shrink, **asked)
     click.echo(json.dumps(done.as_json(), indent=2) if as_json else _told(done, yes))
     return 0
 

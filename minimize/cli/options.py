@@ -120,10 +120,9 @@ def instead(command: F) -> F:
     return click.option("--input", "input_", metavar="PATH", help=read)(with_settings)
 
 
-def allow_shrink(command: F) -> F:
+def allow_shrink(text: str = "Publish dates that have far fewer rows than at their last receipt.") -> Callable[[F], F]:
     """`--allow-shrink`: the shrink guard is off."""
-    text = "Publish dates that have far fewer rows than at their last receipt."
-    return click.option("--allow-shrink", is_flag=True, help=text)(command)
+    return click.option("--allow-shrink", is_flag=True, help=text)
 
 
 def pipeline(command: F) -> F:

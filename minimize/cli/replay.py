@@ -33,7 +33,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
-@options.allow_shrink
+@options.allow_shrink()
 @options.as_json
 def command(
     output: str,
@@ -99,5 +99,5 @@ def _told(done: Replayed) -> str:
     ]
     lines += [f"{counted(len(done.failures), 'date')} left alone"] if done.failures else []
     if not done.receipts:
-        return "\n".join([*lines, "nothing to do: none of them would leave quarantine"])
+        return "\n".join([*lines, *([] if done.failures else ["nothing to do: none of them would leave quarantine"])])
     return "\n".join([*lines, *(receipt.summary(width()) for receipt in done.receipts)])

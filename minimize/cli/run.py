@@ -13,6 +13,7 @@ from minimize.cli.progress import progress
 from minimize.cli.quiet import SKIPPED, quiet
 from minimize.cli.when import DATE, TIME
 from minimize.cli.width import width
+from minimize.counts import counted
 
 if TYPE_CHECKING:
     from minimize.receipt import Receipt
@@ -33,7 +34,7 @@ log = logging.getLogger("minimize")
 @options.told
 @options.keys
 @options.only_ledger
-@options.allow_shrink
+@options.allow_shrink()
 @click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
 @quiet
 @options.as_json
@@ -75,7 +76,8 @@ def command(
     if as_json:
         click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
     elif receipt.sequence == NOTHING:
-        click.echo("nothing to do")
+        left = counted(len(done.skipped), "date")
+        click.echo(f"nothing was published: {left} left alone" if done.skipped else "nothing to do")
     else:
         click.echo(receipt.summary(width()))
         click.echo(_where(receipt, job.target(output or None)))

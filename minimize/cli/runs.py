@@ -167,4 +167,5 @@ def _line(row: RunRow) -> str:
     if len(row.dates) > 3:
         dates = f"{row.dates[0]} … {row.dates[-1]} ({len(row.dates)})"
     counts = f"{row.read:,} read, {row.written:,} written, {row.quarantined:,} quarantined"
-    return f"{row.run_id}  {row.pipeline}  {row.kind}  {dates}  {counts}"
+    void = "  void" if row.void else ""
+    return f"{row.run_id}  {row.pipeline}  {row.kind}  {dates}  {counts}{void}"

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
-from minimize.io.part import broken, unreadable
+from minimize.io.part import broken, damaged, unreadable
 from minimize.stores import Place, Remote
 
 BLOCK = 8 << 20
@@ -47,10 +47,13 @@ class Block:
 
 @contextmanager
 def stored(path: Place, name: str) -> Iterator[pa.NativeFile]:
-    """A file's bytes, decompressed by its name's ending (.gz, .zst; several members are one stream). Raises SourceError."""
-    stream = None
+    """A file's bytes, decompressed by its name's ending (.gz, .zst; several members are one stream).
+
+    Raises SourceError, also if a file that should be compressed has no bytes: even compressed nothing has some.
+    """
+    stream, codec, is_cut = None, _CODECS.get(path.suffix.lower()), False
     with suppress(OSError, pa.ArrowException):
-        codec = _CODECS.get(path.suffix.lower())
+        is_cut = codec is not None and (path.size() if isinstance(path, Remote) else path.stat().st_size) == 0
         if isinstance(path, Remote):
             stream = path.stream(codec)
         else:
@@ -58,6 +61,8 @@ def stored(path: Place, name: str) -> Iterator[pa.NativeFile]:
     if stream is None:
         raise unreadable(name)
     with stream:
+        if is_cut:
+            raise damaged(name)
         yield stream
 
 

@@ -268,4 +268,6 @@ def _decoded(type_: pa.DataType) -> pa.DataType:
         return pa.struct([each.with_type(_decoded(each.type)) for each in type_.fields])
     if pa.types.is_list(type_):
         return pa.list_(type_.value_field.with_type(_decoded(type_.value_type)))
-    return pa.map_(type_.key_type, _decoded(type_.item_type)) if pa.types.is_map(type_) else type_
+    if pa.types.is_map(type_):
+        return pa.map_(_decoded(type_.key_type), _decoded(type_.item_type))
+    return type_

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from minimize.errors import LedgerError
-from minimize.job.erasure_list import stored, united
+from minimize.job.erasure_list import stored
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
@@ -26,15 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is gone, and what was put right, as the ledger told when it was asked.
-
-    erased    with those whom only the list that is stored with the output has
-    recorded  what the ledger has
-    """
+    """Who is gone, and what was put right, as the ledger told when it was asked."""
 
     erased: ErasedRows = field(default_factory=ErasedRows)
     corrected: tuple[Corrected, ...] = field(default=(), repr=False)
-    recorded: tuple[Happened, ...] = field(default=(), repr=False)
 
 
 def load_people(job: Pipeline, keys: Keyring, output: Place, ledger: str | PathLike[str] | None) -> People:
@@ -43,7 +38,7 @@ def load_people(job: Pipeline, keys: Keyring, output: Place, ledger: str | PathL
 
     address, listed = find_ledger(ledger, start=job.folder, output=output), stored(output, keys)
     if not address.exists:
-        return People(ErasedRows(listed, keys))
+        return People(ErasedRows((), keys, listed))
     with open_ledger(address) as book:
         return _told(book, keys, listed)
 
@@ -63,13 +58,12 @@ def first_read(chain: Iterable[Receipt], shown: Shown) -> dict[str, datetime]:
 def check_still(ledger: Ledger, known: People) -> None:
     """Raises LedgerError where the ledger was told of somebody since the run began: what was made may hold him."""
     now = _told(ledger, known.erased.keys)
-    if (now.recorded, now.corrected) != (known.recorded, known.corrected):
+    if (now.erased.rows, now.corrected) != (known.erased.rows, known.corrected):
         message = "the ledger was told of people who are gone, or of corrections, while the run went on; nothing was published"
         raise LedgerError(message, hint="run it again")
 
 
 def _told(ledger: Ledger, keys: Keyring | None, listed: Iterable[Happened] = ()) -> People:
-    from minimize.ledger import corrections, happened
+    from minimize.ledger import corrections
 
-    rows = tuple(happened.recorded(ledger))
-    return People(ErasedRows(united(rows, listed), keys), tuple(corrections.recorded(ledger)), rows)
+    return People(ErasedRows.of_ledger(ledger, keys, listed), tuple(corrections.recorded(ledger)))

@@ -3,6 +3,9 @@
 Each entry has a tenant, the keyed token of a subject, and the time up to which its records go; no id and no form of one. The list
 is a file in `erasures/`, named by its digest. A new list is written before the one that it replaces is removed, so that a crash
 leaves one or both, and of two processes that write at once neither removes what the other added: all files count.
+
+A list also names the lists that it replaced. A receipt names the list that was used, so that a list that is gone, or an older
+copy, is recognized: no list that is there is the one of the receipt, or replaced it.
 """
 
 from __future__ import annotations
@@ -10,18 +13,20 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize import file_operations
-from minimize.errors import OutputError
+from minimize.errors import OutputError, RefusedError
 from minimize.io.durable import make_folder, there, write_file, written
 from minimize.keys import Keyring
 from minimize.keys.seal import Seal
 from minimize.ledger.event import moment_text
 from minimize.ledger.tokens import KEY
-from minimize.settings.erased import ERASING
+from minimize.receipt import Digest, Receipt, sha256_text
+from minimize.settings.erased import ERASING, united
 from minimize.stores import Place, Remote
 
 if TYPE_CHECKING:
@@ -31,6 +36,8 @@ FOLDER: Final = "erasures"
 SUFFIX: Final = ".sealed"
 _PURPOSES: Final = ("erasures/1", "erasures/2")
 _TRIES: Final = 5
+_DIGITS: Final = 32
+"""How much of its digest names a list."""
 
 
 def stored(output: Place, keys: Keyring) -> tuple[Happened, ...]:
@@ -41,38 +48,73 @@ def stored(output: Place, keys: Keyring) -> tuple[Happened, ...]:
     """
     from minimize.ledger.happened import Happened
 
-    rows = {tuple(entry): None for _, entries in _lists(output, keys) for entry in entries}
+    rows = {tuple(entry): None for each in _lists(output, keys) for entry in each.entries}
     found = (
         Happened(
-            tenant, token, kind, datetime.fromisoformat(at), "recorded", "{}", datetime.fromisoformat(told), "", field
+            tenant,
+            token or None,
+            kind,
+            datetime.fromisoformat(at),
+            "recorded",
+            "{}",
+            datetime.fromisoformat(told),
+            "",
+            named_by or None,
         )
-        for tenant, token, field, kind, at, told in rows
+        for tenant, token, named_by, kind, at, told in rows
     )
     return tuple(sorted(found, key=lambda row: (row.recorded_at, row.id)))
 
 
-def united(recorded: Sequence[Happened], listed: Iterable[Happened]) -> tuple[Happened, ...]:
-    """What the ledger has, after those erasures of a list that it does not know. If it knows one, its last row decides."""
-    known = {row.id for row in recorded}
-    return (*(row for row in listed if row.id not in known), *recorded)
+def store(output: Place, recorded: Sequence[Happened], keys: Keyring) -> Digest | None:
+    """Stores the erasures of the ledger with an output, beside those that are stored there, and gives the digest of the list.
 
-
-def store(output: Place, recorded: Sequence[Happened], keys: Keyring) -> None:
-    """Stores the erasures of the ledger with an output, beside those that are stored there; does nothing if none is new.
-
-    An erasure that the ledger says was taken back is removed. Raises KeyringError, OutputError.
+    Does nothing if none is new, and gives None if there is none. An erasure that the ledger says was taken back is removed.
+    Raises KeyringError, OutputError.
     """
     if KEY not in keys.names():
-        return
-    before = list(_lists(output, keys))
+        return None
+    before = _lists(output, keys)
     last = {row.id: row for row in united(recorded, stored(output, keys))}
     entries = sorted(_entry(row) for row in last.values() if row.kind in ERASING and row.state == "recorded")
     if not entries and not before:
-        return
-    content = _sealed(entries, keys)
-    name = f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
-    if [path.name for path, _ in before] != [name]:
-        written(_replaced, output / FOLDER, name, content, [path for path, _ in before if path.name != name])
+        return None
+    version = keys.version_of(KEY)
+    if [(sorted(each.entries), each.version) for each in before] == [(entries, version)]:
+        return before[0].digest
+    replaced = {each.path.name.removesuffix(SUFFIX) for each in before}.union(*(each.replaced for each in before))
+    content = _sealed(entries, sorted(replaced), keys)
+    name = f"{_name(content)}{SUFFIX}"
+    written(_replaced, output / FOLDER, name, content, [each.path for each in before if each.path.name != name])
+    return Digest(sha256_text(content))
+
+
+def stored_digest(output: Place) -> Digest | None:
+    """The digest of the list that is stored with an output; None if there is none."""
+    found = [content for path in _paths(output / FOLDER) if (content := _bytes(path)) is not None]
+    return Digest(sha256_text(found[0])) if found else None
+
+
+def check_list(chain: Sequence[Receipt], output: Place, keys: Keyring) -> None:
+    """Raises RefusedError (E303) if the list of erasures that the receipts of an output name is gone, or older."""
+    if lost_list(chain, output, keys):
+        message = "the list of erasures that the last receipt of this output names is gone, or is an older copy"
+        hint = (
+            f"restore `{FOLDER}/`, or, if it is lost, record that: minimize runs adopt-ledger OUTPUT --reason TEXT"
+            " --allow-lost-erasures (a run may then bring erased records back)"
+        )
+        raise RefusedError(message, code="E303", hint=hint)
+
+
+def lost_list(chain: Sequence[Receipt], output: Place, keys: Keyring) -> bool:
+    """Whether the list that the last receipt names is gone. A receipt of an adoption says which list there was left."""
+    last = next((each for each in reversed(chain) if each.erasures is not None or each.kind == "adopt"), None)
+    if last is None or last.erasures is None:
+        return False
+    name = last.erasures.digest.removeprefix("sha256:")[:_DIGITS]
+    return not any(
+        name == each.path.name.removesuffix(SUFFIX) or name in each.replaced for each in _lists(output, keys)
+    )
 
 
 def _replaced(folder: Place, name: str, content: bytes, before: Iterable[Place]) -> None:
@@ -89,15 +131,23 @@ def _replaced(folder: Place, name: str, content: bytes, before: Iterable[Place])
             file_operations.remove(path, missing=True)
 
 
-def _lists(output: Place, keys: Keyring) -> Iterator[tuple[Place, list[list[Any]]]]:
-    """Each file with its entries. One that another process removed meanwhile is replaced by another, which is looked for."""
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One file: the version of its key, its entries, and the names of the lists that it replaced."""
+
+    path: Place
+    digest: Digest
+    version: int
+    entries: list[list[Any]] = field(repr=False)
+    replaced: frozenset[str] = field(repr=False)
+
+
+def _lists(output: Place, keys: Keyring) -> list[_List]:
+    """The lists that are there. One that another process removed meanwhile is replaced by another, which is looked for."""
     for _ in range(_TRIES):
-        paths = _paths(output / FOLDER)
-        contents = {path: _bytes(path) for path in paths}
+        contents = {path: _bytes(path) for path in _paths(output / FOLDER)}
         if None not in contents.values():
-            for path, content in contents.items():
-                yield path, _opened(content or b"", keys)
-            return
+            return [_opened(path, content or b"", keys) for path, content in contents.items()]
     raise OutputError(f"{FOLDER}/ changes while it is read", hint="try again")
 
 
@@ -128,13 +178,18 @@ def _entry(row: Happened) -> list[Any]:
     ]
 
 
-def _sealed(entries: Sequence[Sequence[Any]], keys: Keyring) -> bytes:
+def _name(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGITS]
+
+
+def _sealed(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: Keyring) -> bytes:
     version = keys.version_of(KEY)
-    body = zlib.compress(json.dumps({"erasures": 1, "entries": entries}, ensure_ascii=False).encode())
+    said = {"erasures": 1, "entries": entries, "replaced": replaced}
+    body = zlib.compress(json.dumps(said, ensure_ascii=False).encode())
     return f"{KEY}/{version}\n".encode() + _seal(keys, version).seal(body, FOLDER.encode())
 
 
-def _opened(content: bytes, keys: Keyring) -> list[list[Any]]:
+def _opened(path: Place, content: bytes, keys: Keyring) -> _List:
     head, _, body = content.partition(b"\n")
     key, _, version = head.decode("ascii", "replace").rpartition("/")
     found: bytes | None = None
@@ -142,7 +197,9 @@ def _opened(content: bytes, keys: Keyring) -> list[list[Any]]:
         found = _seal(keys, int(version)).opened(body, FOLDER.encode())
     try:
         said = {} if found is None else json.loads(zlib.decompress(found))
-        return [[each or None for each in entry] for entry in said["entries"]]
+        entries = [[each or "" for each in entry] for entry in said["entries"]]
+        replaced = frozenset(said.get("replaced", ()))
+        return _List(path, Digest(sha256_text(content)), int(version), entries, replaced)
     except (ValueError, KeyError, zlib.error):
         pass
     hint = "put the file back from a copy of the output"

@@ -18,7 +18,7 @@ from minimize.job.booking import booked, catch_up, told
 from minimize.job.dates import Day, Wanted
 from minimize.job.encrypting import tell_made
 from minimize.job.erasing import check_still, first_read
-from minimize.job.erasure_list import store
+from minimize.job.erasure_list import check_list, store
 from minimize.job.given import Given, as_pipeline, resolve
 from minimize.job.late import Late
 from minimize.job.leaving import leaving
@@ -200,6 +200,7 @@ def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
         open_output(given.output, source=given.fence, lease=booking.head) as folder,
     ):
         catch_up(booking, folder.receipts())
+        check_list(folder.receipts(), given.output, given.keys)
         check_whose(given, folder)
         given = _remaining(given, too_early(given, folder.receipts()), all_)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:
@@ -211,7 +212,7 @@ def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
 
 def _with_reads(given: Given, folder: Output) -> Given:
     """The same with when each file was first read, if somebody was erased."""
-    return replace(given, read=first_read(folder.receipts(), given.shown)) if given.people.erased.rows else given
+    return replace(given, read=first_read(folder.receipts(), given.shown)) if given.people.erased.all else given
 
 
 def _remaining(given: Given, skipped: Sequence[Skipped], all_: list[Skipped]) -> Given:
@@ -248,16 +249,16 @@ def _shrunk(
     """The dates that the shrink guard does not let pass. It is for runs and replays."""
     if how.allow_shrink or how.kind not in READING:
         return []
-    clock = clock_beside(booking.ledger, staging, how.started)
+    clock = clock_beside(booking.ledger, staging.output.folder, how.started)
     return check_shrinking(given, outcomes, staging.output.receipts(), clock)
 
 
 def _signed(
     receipt: Receipt, given: Given, staging: Staging, attachments: Mapping[str, bytes], booking: Booking
 ) -> Receipt:
-    signed = replace(receipt, audit=booking.head()).signed(given.keys)
     check_still(booking.ledger, given.people)
-    store(given.output, given.people.recorded, given.keys)
+    erasures = store(given.output, given.people.erased.rows, given.keys)
+    signed = replace(receipt, audit=booking.head(), erasures=erasures).signed(given.keys)
     staging.publish(signed, attachments)
     told(booking, signed)
     data = figures(signed)

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, KeyringError, OutputError
 from minimize.io.history import RUNS
-from minimize.io.publish import Output, open_output
+from minimize.io.publish import Output
 from minimize.io.published import receipts
-from minimize.job import account
-from minimize.job.booking import ChangedOutput, booked, catch_up, told
-from minimize.job.job import quiet
+from minimize.job.booking import ChangedOutput
+from minimize.job.decisions import Decision, record_decision
 from minimize.job.origin import pipeline_behind
-from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import find_ledger
-from minimize.observability.places import Places
 from minimize.receipt import Receipt, sha256_text
-from minimize.receipt.void import VOID, VOIDABLE, voided
+from minimize.receipt.void import VOIDABLE, voided
 from minimize.stores import Anywhere, Place, output_at
 from minimize.techniques.redact import hits
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
 
 log = logging.getLogger("minimize")
 PathLike_ = str | PathLike[str]
@@ -57,20 +55,14 @@ def void_run(
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring found; one is needed to sign the receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    how = How("void", "local", datetime.now(UTC), quiet, Places(None, None), ledger=ledger)
-    with (
-        booked(ChangedOutput(job, folder, keyring), how) as booking,
-        open_output(folder, create=False, lease=booking.head) as opened,
-    ):
-        chain = opened.receipts()
-        catch_up(booking, chain)
-        found = voidable(chain, found.run_id)
-        files = _attachments(opened, found)
-        with opened.begin(booking.run_id) as staging:
-            receipt = _receipt(chain, found, reason, booking.run_id, how, files)
-            signed = replace(receipt, audit=booking.head()).signed(keyring)
-            staging.publish(signed, files)
-        told(booking, signed)
+
+    def decided(_: Ledger, opened: Output, chain: Sequence[Receipt]) -> Decision:
+        about = voidable(chain, found.run_id)
+        records = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
+        return Decision(about, _attachments(opened, about), records)
+
+    signed = record_decision("void", ChangedOutput(job, folder, keyring), ledger, decided)
+    assert signed is not None
     log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
     return signed
 
@@ -122,28 +114,3 @@ def _attachments(output: Output, voided: Receipt) -> dict[str, bytes]:
             raise OutputError(message, hint="`minimize verify` says more")
         files[name] = content
     return files
-
-
-def _receipt(
-    chain: Sequence[Receipt], voided: Receipt, reason: str, run_id: str, how: How, files: dict[str, bytes]
-) -> Receipt:
-    return Receipt(
-        kind=VOID,
-        run_id=run_id,
-        sequence=chain[-1].sequence + 1,
-        previous=chain[-1].digest,
-        pipeline=voided.pipeline,
-        purpose=voided.purpose,
-        engine=how.engine,
-        at=how.started,
-        started=how.started,
-        finished=max(how.started, datetime.now(UTC)),
-        dates=voided.dates,
-        policy=voided.policy,
-        plan=voided.plan,
-        versions=account.versions(),
-        files={name: sha256_text(content) for name, content in files.items()},
-        origin=chain[-1].origin,
-        voids=voided.run_id,
-        reason=reason.strip(),
-    )

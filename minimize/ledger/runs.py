@@ -57,6 +57,8 @@ class RunRow:
     suppressed: int
     deduplicated: int
     digest: str
+    void: bool = False
+    """Whether a later receipt says that the run does not count; the index does not know (see `list_runs`)."""
 
     def as_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""

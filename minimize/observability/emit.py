@@ -44,6 +44,22 @@ def append(path: Path, event: Mapping[str, Any], *, rotate_at: int = ROTATE_AT) 
     except OSError:
         log.warning("lineage could not be written to %s", path.name, extra={"code": "W020"})
         return
+    _report(path, repaired)
+
+
+def repair(path: Path) -> None:
+    """Removes a last line that was cut short from a file of events, and reports it. A failure to do so is logged."""
+    repaired = ""
+    try:
+        if path.exists():
+            with _opened(path) as file:
+                repaired = _repair(file)
+    except OSError:
+        log.warning("lineage could not be written to %s", path.name, extra={"code": "W020"})
+    _report(path, repaired)
+
+
+def _report(path: Path, repaired: str) -> None:
     if repaired:
         log.warning("the last line of %s was cut short: %s", path.name, repaired, extra={"code": "W031"})
 

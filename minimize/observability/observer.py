@@ -11,7 +11,7 @@ from typing import Any
 
 from minimize.errors import MinimizeError
 from minimize.observability import events, metrics
-from minimize.observability.emit import append, post
+from minimize.observability.emit import append, post, repair
 from minimize.observability.events import About
 from minimize.observability.metrics import Sample
 from minimize.observability.places import Places
@@ -38,10 +38,12 @@ class Observer:
 
     def idle(self, at: datetime) -> None:
         """Records that the run had nothing to do: metrics alone, as there is no run that lineage could be about."""
+        self._repair()
         self._measure(lambda before: metrics.of_nothing(self.about.job.pipeline, at, before))
 
     def incomplete(self, at: datetime) -> None:
         """Records that the run published nothing, and left dates alone: metrics alone."""
+        self._repair()
         self._measure(lambda before: metrics.of_failure(self.about.job.pipeline, at, before))
 
     def failed(self, at: datetime, error: MinimizeError | None) -> None:
@@ -59,6 +61,10 @@ class Observer:
         if self.places.lineage is not None:
             append(self.places.lineage, made, rotate_at=self.places.rotate_at)
         post(made)
+
+    def _repair(self) -> None:
+        if self.places.lineage is not None:
+            repair(self.places.lineage)
 
     def _measure(self, samples: Callable[[str], list[Sample]]) -> None:
         if self.places.metrics is not None:

@@ -46,7 +46,7 @@ class BackfillRef:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The digest of a plan or of settings."""
+    """The digest of a plan, of settings or of a list of erasures."""
 
     digest: str
 

@@ -75,6 +75,7 @@ class Receipt:
     from_      what a retraction was made from (`from` in JSON)
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the ledger's audit log as it was then; absent where the change was told to no ledger
+    erasures   the sealed list of erasures that was used; absent where nobody was erased
     adopts     why an output is continued with the ledger that `audit` names
     """
 
@@ -115,6 +116,7 @@ class Receipt:
     files: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = field(default=None, metadata=OMIT)
     audit: AuditHead | None = field(default=None, metadata=OMIT)
+    erasures: Digest | None = field(default=None, metadata=OMIT)
     adopts: Adoption | None = field(default=None, metadata=OMIT)
     signature: Signature | None = None
 

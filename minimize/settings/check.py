@@ -17,6 +17,7 @@ from minimize.ledger.tokens import KEY, version_in
 from minimize.settings.base import SCHEMA
 from minimize.settings.columns import moments
 from minimize.settings.rows import SettingsRows, microseconds_of
+from minimize.system import said
 
 _MUST_BE = ("tenant_id", "setting", "holder")
 _IDS = ("tenant_id", "subject")
@@ -150,7 +151,11 @@ def _rows(where: pa.Array) -> list[int]:
     return [int(row) for row in np.flatnonzero(where.to_numpy(zero_copy_only=False))]
 
 
-def unreadable(path: Path, kind: str) -> PolicyError:
-    """The refusal of a file that is not what its name says; without a word of it."""
+def unreadable(path: Path, kind: str, refused: OSError | None = None) -> PolicyError:
+    """The error of a file that is not what its name says, or that the system refused to read; without a word of it."""
     finding = Finding("C001", f"settings that cannot be read as {kind}", file=str(path))
+    if refused is not None and refused.errno:  # Arrow raises OSError without a number for what is no Parquet
+        finding = Finding(
+            "C001", f"settings that cannot be read: {said(refused)[0]}", file=str(path), hint="may you read it?"
+        )
     return PolicyError(f"cannot read the settings {path}", findings=[finding])

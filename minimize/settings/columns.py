@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from minimize.settings.timeline import Bools, Integers
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_MILLISECONDS_A_DAY = 86_400_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 _NAMES = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
@@ -29,15 +30,19 @@ def moments(times: pa.Array) -> Integers:
     """Timestamps or dates as whole microseconds since 1970, rounded down; what stands for null is any number."""
     if pa.types.is_dictionary(times.type):
         times = times.dictionary_decode()
-    if pa.types.is_date(times.type):
-        return _plain(times.cast(pa.date32()).cast(pa.int32())) * _MICROSECONDS_A_DAY
+    if pa.types.is_date32(times.type):
+        return _scaled(_plain(times.cast(pa.int32())), _MICROSECONDS_A_DAY)
+    if pa.types.is_date64(times.type):
+        return _scaled(_plain(times.view(pa.int64())) // _MILLISECONDS_A_DAY, _MICROSECONDS_A_DAY)
     ticks, rate = _plain(times.view(pa.int64())), _PER_SECOND[times.type.unit]
     if rate > 1_000_000:
         return ticks // (rate // 1_000_000)
-    factor = 1_000_000 // rate
-    if factor == 1:
-        return ticks
-    return np.clip(ticks, -(_FURTHEST // factor), _FURTHEST // factor) * factor
+    return ticks if rate == 1_000_000 else _scaled(ticks, 1_000_000 // rate)
+
+
+def _scaled(ticks: Integers, factor: int) -> Integers:
+    """Times in microseconds. What lies further away than these reach is as far away as they do."""
+    return np.clip(ticks.astype(np.int64), -(_FURTHEST // factor), _FURTHEST // factor) * factor
 
 
 def named(values: pa.Array) -> Bools | None:

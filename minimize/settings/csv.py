@@ -17,10 +17,14 @@ from minimize.settings.check import Given, refuse, unreadable
 def read(path: Path) -> Given:
     """The rows of a file. Raises PolicyError where it cannot be read, or rows have not as many values as the header has names."""
     lines: list[tuple[int, list[str]]] | None = None
-    with suppress(OSError, UnicodeDecodeError, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
-        lines = list(_numbered(file))
+    refused: OSError | None = None
+    try:
+        with suppress(UnicodeDecodeError, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(_numbered(file))
+    except OSError as error:
+        refused = error
     if lines is None:
-        raise unreadable(path, "CSV in UTF-8")
+        raise unreadable(path, "CSV in UTF-8", refused)
     header = lines[0][1] if lines else []
     body = lines[1:]
     refuse([_uneven(path, line) for line, row in body if len(row) != len(header)], str(path))

@@ -7,12 +7,12 @@ records of every file that was read before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from minimize.settings.rows import microseconds_of
 
 if TYPE_CHECKING:
     from minimize.ledger.happened import Happened
+    from minimize.ledger.ledger import Ledger
 
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min
@@ -164,6 +165,12 @@ def _instants(times: pa.Array | None, rows: int) -> Moments:
     return found if there is None else np.where(there, found, NEVER)
 
 
+def united(recorded: Sequence[Happened], listed: Iterable[Happened]) -> tuple[Happened, ...]:
+    """What the ledger has, after those erasures of a list that it does not know. If it knows one, its last row decides."""
+    known = {row.id for row in recorded}
+    return (*(row for row in listed if row.id not in known), *recorded)
+
+
 def _tombstone(row: Happened, future: timedelta) -> Tombstone:
     until = row.at + future if row.kind == REQUESTED else row.at
     return Tombstone(row.tenant_id, until, row.subject, row.field)
@@ -174,10 +181,26 @@ _NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class ErasedRows:
-    """What the ledger tells of those who are gone, in the order in which it was recorded."""
+    """What the ledger tells of those who are gone, in the order in which it was recorded; and what is stored with an output.
+
+    listed  the erasures that are stored with an output
+    """
 
     rows: tuple[Happened, ...] = field(default=(), repr=False)
     keys: Keyring | None = field(default=None, repr=False)
+    listed: tuple[Happened, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[Happened] = ()) -> Self:
+        """What an open ledger tells."""
+        from minimize.ledger.happened import recorded
+
+        return cls(tuple(recorded(ledger)), keys, tuple(listed))
+
+    @property
+    def all(self) -> tuple[Happened, ...]:
+        """The rows of the ledger, after the erasures of the list that it does not know."""
+        return united(self.rows, self.listed)
 
     def at(self, when: datetime, future: timedelta, files: Mapping[str, datetime] = _NO_FILES) -> Erased | None:
         """The tombstones as a run at this time sees them: of what happened by then, and was recorded and not taken back by then.
@@ -185,7 +208,7 @@ class ErasedRows:
         Takes how far event times may lie in the future, and when each file of the input was first read, as receipts tell.
         Raises KeyringError without a key that their tokens were made with.
         """
-        seen = {row.id: row for row in self.rows if row.recorded_at <= when and row.kind in ERASING}
+        seen = {row.id: row for row in self.all if row.recorded_at <= when and row.kind in ERASING}
         standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
         found = Erased.of((_tombstone(row, future) for row in standing), self.keys)
         latest = {name: microseconds_of(read + future) for name, read in files.items()}
@@ -194,4 +217,4 @@ class ErasedRows:
     @property
     def fields(self) -> frozenset[str]:
         """The fields, other than a policy's subject, by which somebody is named who is gone."""
-        return frozenset(row.field for row in self.rows if row.field is not None and row.kind in ERASING)
+        return frozenset(row.field for row in self.all if row.field is not None and row.kind in ERASING)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +67,7 @@ class LedgerErasures:
             if self._read_at is not None and self.clock() - self._read_at < REFRESH_S:
                 return
             self._found = self._found or self.address.exists
-            rows = _recorded(self.address, self.keys) if self._found else ErasedRows((), self.keys)
+            rows = _read(self.address, self.keys) if self._found else ErasedRows((), self.keys)
             if rows.rows != self._rows.rows:
                 self._rows, self._erased = rows, None
                 self._latest = max((max(row.recorded_at, row.at) for row in rows.rows), default=None)
@@ -79,7 +80,7 @@ def find_erasures(
     """The erasures of the ledger that is given, else named by the environment or by the configuration next to the policy.
 
     None if nothing names a ledger. If the one that is named does not exist yet, it is looked for again at each refresh. In both
-    cases the log says that erasures are unknown. Raises LedgerError if the ledger that is given does not exist.
+    cases the log says once per process that erasures are unknown. Raises LedgerError if the ledger that is given does not exist.
     """
     address = _named(ledger, folder)
     if address is not None and address.exists:
@@ -87,10 +88,16 @@ def find_erasures(
     if ledger:
         raise LedgerError("there is no ledger where one was given", hint="ledger=PATH_OR_URL, or leave it out")
     why = "no ledger is named" if address is None else f"the ledger {address} does not exist"
+    warn_unknown(why)
+    return None if address is None else LedgerErasures(address, keys, future)
+
+
+@cache  # a service that calls `apply` for each request would fill its log
+def warn_unknown(why: str) -> None:
+    """Logs, once per process and reason, that erasures are unknown."""
     log.warning(
         "erasures are unknown, and records of erased subjects are not recognized: %s", why, extra={"code": "W044"}
     )
-    return None if address is None else LedgerErasures(address, keys, future)
 
 
 def _named(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:
@@ -105,9 +112,8 @@ def _named(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Addres
     return None
 
 
-def _recorded(address: Address, keys: Keyring | None) -> ErasedRows:
-    from minimize.ledger.happened import recorded
+def _read(address: Address, keys: Keyring | None) -> ErasedRows:
     from minimize.ledger.ledger import open_ledger
 
     with open_ledger(address) as book:
-        return ErasedRows(tuple(recorded(book)), keys)
+        return ErasedRows.of_ledger(book, keys)

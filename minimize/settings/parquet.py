@@ -13,9 +13,13 @@ from minimize.settings.check import Given, unreadable
 
 def read(path: Path) -> Given:
     """The rows of a file. Raises PolicyError where it cannot be read."""
-    table = None
-    with suppress(OSError, pa.ArrowException):
-        table = pq.read_table(path, partitioning=None)
+    table: pa.Table | None = None
+    refused: OSError | None = None
+    try:
+        with suppress(pa.ArrowException):
+            table = pq.read_table(path, partitioning=None)
+    except OSError as error:
+        refused = error
     if table is None:
-        raise unreadable(path, "Parquet")
+        raise unreadable(path, "Parquet", refused)
     return Given(table, str(path))

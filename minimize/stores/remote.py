@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import PurePosixPath
@@ -107,6 +108,11 @@ class Remote:
         with self.open() as file:
             said = {name.lower(): value.decode() for name, value in self.bucket.done(lambda _: file.metadata()).items()}
             return file.size(), said.get("last-modified", ""), said.get("generation", said.get("etag", ""))
+
+    def changed(self) -> datetime | None:
+        """When the object was changed last, by the clock of the store."""
+        found: datetime | None = self._done(lambda store, path: store.get_file_info([path])[0].mtime)
+        return found
 
     def open(self, mode: str = "rb", buffering: int = -1) -> Any:
         """The object, to be read from anywhere. Raises FileNotFoundError."""

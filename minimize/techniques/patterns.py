@@ -172,11 +172,16 @@ def _unpunctuated(hit: str) -> int:
 
 
 def _private_keys(text: str) -> Iterator[Span]:
-    """From the header to the footer (RFC 7468), or over the lines of base64 that follow if the footer is missing."""
+    """From the header to the footer (RFC 7468), or over the lines of base64 that follow if the footer is missing.
+
+    Each of these lines may begin with what a log writes before it.
+    """
     for header in _KEY_HEADER.finditer(text):
-        footer = _KEY_FOOTER.search(text, header.end(), header.end() + _LONGEST_KEY)
-        body = _KEY_BODY.match(text, header.end(), header.end() + _LONGEST_KEY)
-        yield header.start(), footer.end() if footer else body.end() if body else header.end()
+        last = header.end() + _LONGEST_KEY
+        ends = (_KEY_FOOTER.search(text, header.end(), last), _KEY_BODY.match(text, header.end(), last))
+        found = next((each.end() for each in ends if each and each.end() > header.end()), header.end())
+        logged = _LOGGED_KEY_BODY.match(text, header.end(), last) if found == header.end() else None
+        yield header.start(), logged.end() if logged else found
 
 
 def _holding(parts: tuple[str, ...], finder: Finder) -> Finder:
@@ -238,6 +243,11 @@ _LONGEST_KEY: Final = 16_384
 _KEY_HEADER: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_FOOTER: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY: Final = re.compile(r"(?:(?:\s|\\[nr])*+(?:[A-Za-z0-9+/=]{16,}+|[A-Za-z-]{3,40}: [^\r\n]{0,80}))*+")
+_LOGGED: Final = r"\s*+(?<=[\r\n])[^\r\n]{0,120}?(?<![A-Za-z0-9+/])"
+_LOGGED_KEY_BODY: Final = re.compile(
+    rf"(?:{_LOGGED}[A-Za-z0-9+/]{{40,}}+={{0,2}}(?=[ \t]*(?:[\r\n]|\Z)))++"
+    rf"(?:{_LOGGED}[A-Za-z0-9+/]{{3,}}+={{1,2}}(?=[ \t]*(?:[\r\n]|\Z)))?"
+)
 _TOKENS: Final = (
     r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+){2,4}",  # JWT (RFC 7519), signed or encrypted
     r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|ANVA|AROA)[A-Z0-9]{16}",  # AWS key and principal ids

@@ -28,6 +28,8 @@ _MONDAY = 4 * 86_400
 """1970-01-05, the first Monday, in seconds."""
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 """The first and the last second of the years 1 to 9999."""
+_DATES = np.iinfo(np.int32)
+"""The days that a date32 has."""
 
 
 def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
@@ -89,16 +91,22 @@ def days(times: pa.Array) -> Ticks:
 
 
 def local_days(times: pa.Array, zone: str) -> pa.Date32Array:
-    """The calendar day that a zone's clock shows at each instant; a date is its own. Null for null.
+    """The calendar day that a zone's clock shows at each instant; a date is its own. Null for null; the last day that the type
+    has for what lies further away.
 
     >>> local_days(pa.array([1_700_000_000], pa.timestamp("s")), "Asia/Tokyo").to_pylist()
     [datetime.date(2023, 11, 15)]
     """
     if pa.types.is_date(times.type):
-        return times.cast(pa.date32())
+        return _date32(times)
     utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
     wall = utc if zone in UTC_NAMES else _wall(utc, zone)
-    return _floor(wall, "day").cast(pa.date32())
+    return _date32(_floor(wall, "day"))
+
+
+def _date32(times: pa.Array) -> pa.Date32Array:
+    found = np.clip(days(times), _DATES.min, _DATES.max).astype(np.int32)
+    return pa.array(found, mask=np.asarray(times.is_null().to_numpy(zero_copy_only=False))).cast(pa.date32())
 
 
 def ticks(times: pa.Array) -> Ticks:
@@ -130,10 +138,11 @@ def _dates(dates: pa.Array, unit: Unit) -> pa.Array:
     null = np.asarray(dates.is_null().to_numpy(zero_copy_only=False))
     whole = np.floor_divide(ticks(dates), ticks_per_second(dates.type))
     found = _floor(pa.array(whole, mask=null).cast(pa.timestamp("s")), unit)
-    seconds = found.cast(pa.int64())
     if pa.types.is_date64(dates.type):
-        return pc.multiply(seconds, 1_000).cast(dates.type)
-    return pc.divide(seconds, 86_400).cast(pa.int32()).cast(dates.type)
+        return pc.multiply(found.cast(pa.int64()), 1_000).cast(dates.type)
+    first = ticks(found) // 86_400
+    null = np.asarray(found.is_null().to_numpy(zero_copy_only=False)) | (first < _DATES.min)
+    return pa.array(np.where(null, 0, first).astype(np.int32), mask=null).cast(dates.type)
 
 
 def _floor(times: pa.Array, unit: Unit) -> pa.Array:

@@ -20,6 +20,8 @@ _KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
 _STILL_NAMES: Final = frozenset(
     {"keep", "mask", "tokenize", "redact", "clip", "round", "bin", "map", "keep_host", "shift_dates"}
 )
+_KEYS: Final = ("string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary")
+"""What the keys of a map can be. The policy declares no type of theirs: they have that of the source."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _ORDER: Final = ("aggregated", "pseudonymized", "identified")
 
@@ -97,7 +99,8 @@ def _still_names(step: StepView) -> bool:
 
 
 def _type(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:
-    wanted = {given_family(chain, view.type) for chain in view.chains}
+    came = (family_of(type_), *_KEYS) if view.pointer.is_keys else (view.type,)
+    wanted = {given_family(chain, each) for chain in view.chains for each in came}
     if family_of(type_) not in wanted:
         yield found("V023", f"{type_} where {' or '.join(sorted(wanted))} is due", file=place, field=view.key)
     narrow = any(chain[-1].word in ("age", "size") for chain in view.chains)

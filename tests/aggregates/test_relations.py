@@ -44,7 +44,8 @@ def table(rows: Sequence[Row], *keys: str | tuple[str, Unit], below: int = BELOW
     subjects = pa.array([subject for subject, _ in rows], pa.string())
     tally.observe(Batch(pa.record_batch({**columns, "id": subjects}), released=columns))
     result = tally.settle()
-    return PublishedTable(definition, result.table, result.subjects, result.sketches)
+    kept, known = np.ones((2, result.table.num_rows), np.bool_)
+    return PublishedTable(definition, result.table, result.subjects, result.sketches, kept, known)
 
 
 def shown(table: PublishedTable) -> list[tuple[Any, ...]]:

@@ -35,6 +35,23 @@ def test_it_says_what_each_date_came_to(project: Project, command: Command, file
     assert "2 done before" in said(command, project, file).out
 
 
+def test_dates_that_were_left_alone_are_not_among_those_that_were_run(
+    project: Project, command: Command, file: Path
+) -> None:
+    assert said(command, project, file).code == 0
+    for day in (BEFORE, DAY):
+        project.records(events(30), day=day)
+    assert said(command, project, file).code == 0
+    project.records(events(2), day=BEFORE)
+    project.records(events(29), day=DAY)
+    done = said(command, project, file)
+    assert done.code == 1
+    assert done.out.splitlines()[:2] == [
+        "backfill b of checkins: 1 run now, 0 done before, 0 without input",
+        "1 date left alone",
+    ]
+
+
 def test_a_look_runs_nothing(project: Project, command: Command, file: Path) -> None:
     shutil.rmtree(project.out)
     looked = said(command, project, file, "--look")

@@ -67,8 +67,24 @@ def test_a_date_without_files_exits_1_and_the_log_names_date_and_pattern(
     project: Project, command: Command, words: tuple[str, ...], path: str
 ) -> None:
     said = ran(command, project, "--date", DAY, "--skip-exit-code", *words)
-    assert (said.code, said.out) == (1, "nothing to do\n")
+    assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
     assert f"WARNING {DAY} is left alone: no file of {DAY} matches {path}" in said.err
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_line_of_lineage_that_was_torn_is_removed_in_a_night_with_nothing_to_do(
+    project: Project, command: Command, code: int
+) -> None:
+    path = project.records(events(9))
+    lineage = project.folder / "lineage.ndjson"
+    assert ran(command, project, "--lineage", lineage).code == 0
+    whole = lineage.read_bytes()
+    lineage.write_bytes(whole + b'{"eventType": "STA')
+    if code:
+        path.unlink()
+    said = ran(command, project, "--pending", "--lineage", lineage)
+    assert (said.code, lineage.read_bytes()) == (code, whole)
+    assert "the last line of lineage.ndjson was cut short: it was removed" in said.err
 
 
 def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(project: Project, command: Command) -> None:
@@ -256,7 +272,7 @@ def test_a_pending_date_that_lost_files_is_left_alone_and_it_exits_1(project: Pr
     assert ran(command, project, "--pending").code == 0
     lost.unlink()
     said = ran(command, project, "--pending")
-    assert (said.code, said.out) == (1, "nothing to do\n")
+    assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
     assert "bring the files back" in said.err
 
 

@@ -43,6 +43,18 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(command: Command, ran: Projec
     assert (said.code, "2 runs whose id begins so" in said.err) == (2, True)
 
 
+def test_a_run_that_is_void_is_marked(command: Command, ran: Project) -> None:
+    first, last = (run["run_id"] for run in command("runs", "--output", ran.out, "--json").json["runs"])
+    assert command("runs", "void", last, "--reason", "the clock was ahead", "--output", ran.out).code == 0
+    lines = command("runs", "--output", ran.out).out.splitlines()
+    assert [line.endswith("  void") for line in lines] == [False, True, False]
+    runs = command("runs", "--output", ran.out, "--json").json["runs"]
+    assert [run["void"] for run in runs] == [False, True, False]
+    assert command("runs", "show", last, "--output", ran.out).out.splitlines()[0].endswith("  void")
+    assert command("runs", "show", last, "--output", ran.out, "--json").json["void"]
+    assert not command("runs", "show", first, "--output", ran.out, "--json").json["void"]
+
+
 def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran: Project) -> None:
     run = command("runs", "--output", ran.out, "--json").json["runs"][0]
     (ran.out / "runs" / run["run_id"] / "receipt.json").unlink()

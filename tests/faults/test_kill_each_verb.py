@@ -102,7 +102,7 @@ def is_coarser(project: Project) -> bool:
 
 
 def expired(project: Project) -> Words:
-    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
+    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes", "--allow-shrink"]
 
 
 def deleted(project: Project) -> Words:

@@ -82,7 +82,7 @@ def run(project: Project) -> list[object]:
 
 
 def expire(project: Project) -> list[object]:
-    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes"]
+    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes", "--allow-shrink"]
 
 
 def delete(project: Project) -> list[object]:

@@ -12,8 +12,8 @@ from minimize.errors import LedgerError
 from minimize.governance.retention.recording import Wish, add_event, withdraw_event
 from minimize.job import erasing
 from minimize.ledger import find_ledger
-from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
+from minimize.settings.erased import ErasedRows
 from minimize.switching import House as Places
 from tests.project import AT, BEFORE, Project, event, events
 
@@ -137,7 +137,7 @@ def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> No
     project.run()
     tell(project, "erasure", "north", "d4")
     with open_ledger(find_ledger(project.out / "ledger.db")) as book:
-        erasing.check_still(book, erasing.People(recorded=tuple(recorded(book))))
+        erasing.check_still(book, erasing.People(ErasedRows.of_ledger(book)))
         with pytest.raises(LedgerError):
             erasing.check_still(book, erasing.People())
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.errors import ConfigurationError, KeyringError, OutputError
+from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.retention.recording import Wish, add_event, withdraw_event
 from minimize.governance.subjects import Subject, delete, statuses
+from minimize.io.published import receipts
 from minimize.job import erasure_list
 from minimize.job.erasure_list import FOLDER, store, stored
 from minimize.keys import Keyring
@@ -198,3 +199,93 @@ def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, mon
         assert [each.last.state for each in statuses(ledger)] == ["failed"]
     delete([D4], places(project), AT + timedelta(minutes=1), yes=True)
     assert len(listed(project.out, project)) == 1
+
+
+def puts(project: Project, content: dict[str, bytes]) -> None:
+    """Replaces the lists of the output by these."""
+    shutil.rmtree(project.out / FOLDER, ignore_errors=True)
+    if content:
+        (project.out / FOLDER).mkdir()
+    for name, each in content.items():
+        (project.out / FOLDER / name).write_bytes(each)
+
+
+def kept(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in lists(project.out)}
+
+
+@pytest.fixture(name="older", params=["gone", "older"])
+def _older(request: pytest.FixtureRequest, project: Project) -> Project:
+    """An output whose ledger and list of erasures are lost, or from before the last erasure, which a run honoured."""
+    tell(project, "erasure", "d5")
+    project.run(ledger=project.folder / "house.db")
+    before = {} if request.param == "gone" else kept(project)
+    shutil.copy(project.folder / "house.db", project.folder / "backup.db")
+    tell(project, "erasure")
+    project.run(ledger=project.folder / "house.db")
+    puts(project, before)
+    shutil.copy(project.folder / "backup.db", project.folder / "house.db")
+    return project
+
+
+def adopts(project: Project, *more: str) -> Any:
+    places = ("--ledger", project.folder / "house.db", "--keys", project.keys)
+    return command("runs", "adopt-ledger", project.out, "--reason", "lost", *places, *more)
+
+
+def test_a_list_that_was_lost_with_its_ledger_is_not_adopted_away(older: Project) -> None:
+    with pytest.raises(RefusedError):
+        older.run(ledger=older.folder / "house.db")
+    done = adopts(older)
+    assert (done.code, "--allow-lost-erasures" in done.err) == (3, True)
+    assert adopts(older, "--allow-lost-erasures").code == 0
+    assert older.run(ledger=older.folder / "house.db").gated_by.erased < OF_D4 + 5
+    minimize.verify(older.out, keys=older.keys, ledger=older.folder / "house.db")
+
+
+def test_a_list_that_was_lost_alone_stops_the_next_run(project: Project) -> None:
+    """A ledger that was adopted does not know what the list knew."""
+    tell(project, "erasure")
+    project.run(ledger=project.folder / "house.db")
+    before = receipts(project.out)[-1]
+    assert before.erasures is not None
+    found = kept(project)
+    puts(project, {})
+    with pytest.raises(RefusedError) as caught:
+        project.run(ledger=project.folder / "house.db")
+    assert (caught.value.code, "adopt-ledger" in str(caught.value.hint)) == ("E303", True)
+    puts(project, found)
+    assert project.run(ledger=project.folder / "house.db").erasures == before.erasures
+
+
+def test_a_loss_that_was_recorded_is_not_asked_about_again(project: Project) -> None:
+    tell(project, "erasure")
+    project.run(ledger=project.folder / "house.db")
+    puts(project, {})
+    assert adopts(project, "--allow-lost-erasures").code == 0
+    receipt = project.run(ledger=project.folder / "house.db")
+    assert (receipt.gated_by.erased, receipt.erasures is not None) == (OF_D4, True)
+    assert project.run(ledger=project.folder / "house.db").erasures == receipt.erasures
+
+
+def test_a_deletion_names_the_list_too(project: Project) -> None:
+    delete([D4], places(project), AT, yes=True)
+    deletion = receipts(project.out)[-1]
+    assert (deletion.kind, deletion.erasures is None) == ("delete", False)
+    puts(project, {})
+    with pytest.raises(RefusedError):
+        project.run(ledger=project.folder / "house.db")
+
+
+def test_a_list_that_replaced_the_one_of_the_receipt_is_accepted(project: Project) -> None:
+    for subject in ("d4", "d5", "d6"):
+        tell(project, "erasure", subject)
+        tell(project, "reset", subject)
+        project.run(ledger=project.folder / "house.db")
+    add_key(project.keys, "subject", now=AT)
+    names = [receipt.erasures for receipt in (project.run(ledger=project.folder / "house.db") for _ in range(2))]
+    assert names[0] == names[1]
+
+
+def test_an_output_of_which_nobody_was_erased_names_no_list(project: Project) -> None:
+    assert project.run(ledger=project.folder / "house.db").erasures is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -91,6 +92,19 @@ def test_the_one_batch_of_a_source_without_dates_is_named_by_its_file(project: P
     with pytest.raises(SourceError) as caught:
         project.run()
     assert caught.value.message.startswith(f"{DAY}/a.ndjson.gz is damaged")
+
+
+def test_a_compressed_file_of_no_bytes_leaves_its_own_date_alone(project: Project) -> None:
+    """An upload that was cut off at its start; nothing that is compressed has some bytes."""
+    project.pipeline(aggregates=None)
+    project.records(events(40), day=BEFORE)
+    path = project.records(events(40, 100))
+    path.write_bytes(b"")
+    done = ran(project, "--pending", "--json")
+    assert (done.code, done.json["dates"], done.json["skipped"]) == (1, [BEFORE], {DAY: "unreadable"})
+    assert ran(project, "--date", DAY).code == 2
+    path.write_bytes(gzip.compress(b""))
+    assert ran(project, "--pending", "--json").json["dates"] == [DAY]
 
 
 def test_once_the_file_is_whole_its_date_is_run(broken: Project) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import minimize
 from minimize.errors import PolicyError, RefusedError
 from minimize.inspection import plan_for
 from minimize.policy.load import load_policy
-from tests.project import AT, Project, command, event
+from tests.project import AT, DAY, Project, command, event
 
 MAILS = [f"{name}@mail.example" for name in ("ann", "bob", "eve")]
 LEAF = {"/by_user/*/n": {"type": "integer", "do": "keep"}}
@@ -138,7 +139,9 @@ def test_expiry_of_a_value_leaves_the_others_with_their_keys(project: Project) -
     project.records([event(number, by_user=users) for number in range(30)])
     project.run()
     before = column(project)[1]
-    done = command("expire", project.out, "--keys", project.keys, "--yes", "--at", "2026-12-10T00:00:00Z")
+    done = command(
+        "expire", project.out, "--keys", project.keys, "--yes", "--allow-shrink", "--at", "2026-12-10T00:00:00Z"
+    )
     assert done.code == 0, done.err
     after = column(project)[1]
     assert [[each["key"] for each in value] for value in after] == [[each["key"] for each in value] for value in before]
@@ -194,3 +197,51 @@ def test_diff_grades_a_change_of_keys(project: Project, old: Any, new: Any, grad
     done = command("diff", *paths, "--json")
     changes = [each for each in json.loads(done.out)["changes"] if each["about"] == "/by_user/~keys"]
     assert {each["grade"] for each in changes} == ({grade} if grade != "neutral" or changes else set())
+
+
+KEYS = {
+    "integer": pa.array([7, 20]),
+    "double": pa.array([7.5, 20.0]),
+    "boolean": pa.array([True, False]),
+    "timestamp": pa.array([0, 1]).cast(pa.timestamp("us", "UTC")),
+    "dictionary": pa.array(["a", "b"]).dictionary_encode(),
+}
+
+
+def with_keys(project: Project, keys: pa.Array) -> pa.Table:
+    """The records as a table whose maps have these two keys each, which is also the source."""
+    base = table(project).slice(0, 1)
+    items = pa.array([{"n": 1}, {"n": 2}], pa.struct([("n", pa.int64())]))
+    found = base.set_column(
+        base.schema.names.index("by_user"),
+        "by_user",
+        pa.MapArray.from_arrays(pa.array([0, 2], pa.int32()), keys, items),
+    )
+    (project.folder / "data" / DAY).mkdir(parents=True, exist_ok=True)
+    pq.write_table(found, project.folder / "data" / DAY / "a.parquet")
+    return found
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_kept_keys_have_the_type_of_the_source(project: Project, kind: str) -> None:
+    project.policy(mapped(keys="keep"))
+    source = {"path": "data/{date}/*.parquet", "format": "parquet"}
+    project.pipeline(aggregates=None, records={}, source=source)
+    given = with_keys(project, KEYS[kind])
+    project.run()
+    keys = KEYS[kind].dictionary_decode() if kind == "dictionary" else KEYS[kind]
+    type_, ((*pairs,),) = column(project)
+    assert (type_.key_type, [key for key, _ in pairs]) == (keys.type, keys.to_pylist())
+    minimize.verify(project.out, keys=project.keys)
+    made = minimize.apply(project.folder / "policy.yaml", given, keys=project.keys, at=AT).column("by_user")
+    assert [key for key, _ in made.to_pylist()[0]] == keys.to_pylist()
+
+
+@pytest.mark.parametrize("kind", ["integer", "double"])
+def test_keys_that_are_numbers_go_through_the_techniques_of_numbers(project: Project, kind: str) -> None:
+    project.policy(mapped(keys={"bin": {"width": 10}}))
+    project.pipeline(aggregates=None, records={}, source={"path": "data/{date}/*.parquet", "format": "parquet"})
+    with_keys(project, KEYS[kind])
+    project.run()
+    assert sorted(each["key"] for each in column(project)[1][0]) == [0, 20]
+    minimize.verify(project.out, keys=project.keys)

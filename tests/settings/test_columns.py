@@ -72,3 +72,18 @@ def test_nulls_are_found_in_dictionaries_too() -> None:
     assert found is not None
     assert found.tolist() == [True, False]
     assert valid(pa.array(["a"])) is None
+
+
+@pytest.mark.parametrize("type_", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ms")])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_times_that_microseconds_do_not_reach_stay_far_away(type_: pa.DataType, sign: int) -> None:
+    far = pa.array([sign * (2**31 - 1)], pa.int32()) if pa.types.is_date32(type_) else pa.array([sign * (2**62)])
+    (found,) = moments(far.view(type_)).tolist()
+    assert sign * found > 9_000_000_000_000_000_000
+
+
+def test_a_date_of_milliseconds_counts_by_whole_days() -> None:
+    assert moments(pa.array([-1, 86_400_001], pa.int64()).view(pa.date64())).tolist() == [
+        -86_400_000_000,
+        86_400_000_000,
+    ]

@@ -234,3 +234,23 @@ def test_a_path_below_a_home_goes_whole(run: Run, text: str) -> None:
 )
 def test_a_national_number_has_9_to_11_digits(run: Run, text: str, gives: str) -> None:
     assert run(Redact(), [text]) == [gives]
+
+
+_BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKB"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["2026-01-01T10:00:00Z INFO ", "Jan  1 10:00:00 host app[12]: ", "[main] key: ", "> "]
+)
+@pytest.mark.parametrize("end", ["-----END PRIVATE KEY-----", "Us8cKB==", None])
+def test_a_private_key_is_found_in_lines_of_a_log(run: Run, prefix: str, end: str | None) -> None:
+    lines = ["-----BEGIN PRIVATE KEY-----", *[_BASE64] * 3, *([] if end is None else [end])]
+    text = "".join(f"{prefix}{line}\n" for line in [*lines, "the key was read"])
+    assert run(Redact(patterns=("private_key",)), [text]) == [f"{prefix}[private_key]\n{prefix}the key was read\n"]
+
+
+def test_a_header_alone_takes_no_line_of_a_log_with_it(run: Run) -> None:
+    text = f"INFO -----BEGIN PRIVATE KEY-----\nINFO it was left out\nINFO {_BASE64}\n"
+    assert run(Redact(patterns=("private_key",)), [text]) == [
+        text.replace("-----BEGIN PRIVATE KEY-----", "[private_key]")
+    ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from minimize.techniques import Context, TypeRefused
+from minimize.techniques.periods import local_days
 from minimize.techniques.truncate_time import TruncateTime
 
 Run = Callable[..., list[Any]]
@@ -154,3 +155,18 @@ def test_what_begins_before_the_calendar_cannot_be_treated(run: Run, untreated: 
     assert [value is None for value in run(technique, first)] == [True, False]
     assert untreated(technique, first) == [True, False]
     assert run(TruncateTime(to="year"), first) == [wall_clock(1, 1, 1)] * 2
+
+
+@pytest.mark.parametrize("to", ["week", "month", "year"])
+def test_a_date_whose_unit_began_before_the_first_date_cannot_be_treated(to: Any) -> None:
+    first = pa.array([-(2**31), 0], pa.int32()).cast(pa.date32())
+    treated = TruncateTime(to=to).apply(first, Context("f", datetime(2026, 11, 25, tzinfo=UTC)))
+    assert treated.values.is_null().to_pylist() == [True, False]
+    assert treated.untreated is not None
+    assert treated.untreated.to_pylist() == [True, False]
+
+
+@pytest.mark.parametrize("times", [pa.array([2**62]).view(pa.date64()), pa.array([-(2**62)]).view(pa.timestamp("s"))])
+def test_the_day_of_a_time_beyond_all_dates_is_the_last_that_there_is(times: pa.Array) -> None:
+    days = local_days(times, "UTC").cast(pa.int32()).to_pylist()
+    assert days in ([2**31 - 1], [-(2**31)])

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from minimize.counts import counted
-from minimize.errors import ConfigurationError, KeyringError, MinimizeError
+from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError
 from minimize.governance.access.gate import gate
 from minimize.governance.custody.telling import tell
 from minimize.io.places import place_of
@@ -20,6 +20,7 @@ from minimize.keys.custody import Custody
 from minimize.keys.kms import custody_of
 from minimize.keys.masters import master_name
 from minimize.ledger import Change
+from minimize.ledger.tokens import KEY
 from minimize.receipt import in_force
 from minimize.stores import Anywhere, output_at
 from minimize.switching import House
@@ -91,7 +92,8 @@ def shred(
     """Destroys a version of a master key, or all of a tenant's own; without `yes` it only says what would become unreadable.
 
     Takes the house (keyring, ledger); the time; a key (`encrypt.pseudonymized/1`) or a tenant; outputs to look at beside those
-    that the ledger knows. The log is told before it is done. Raises KeyringError, LedgerError (2), AccessDenied (3).
+    that the ledger knows. The log is told before it is done. Raises KeyringError, LedgerError (2), AccessDenied (3), and
+    RefusedError (3) for the `subject` key.
     """
     gate("keys/shred", house, now, tenant=tenant)
     custody = custody_of(house.keyring(), house.folder, now=now)
@@ -115,6 +117,10 @@ def _masters(custody: Custody, key: str | None, tenant: str | None) -> tuple[Mas
     standing = [Master(line.name, line.version) for line in custody.versions() if line.destroyed is None]
     if (key is None) == (tenant is None):
         raise ConfigurationError("shred wants a key or a tenant", hint="encrypt.pseudonymized/1, or --tenant NAME")
+    if key is not None and key.partition("/")[0] == KEY:
+        message = f"versions of the key `{KEY}` are not destroyed: erased subjects would not be recognized, and return"
+        hint = "`minimize subject delete` erases one subject; only keys named `encrypt.…` are destroyed"
+        raise RefusedError(message, hint=hint)
     if tenant is not None:
         names = {master_name(category, quote(tenant, safe="")) for category in CATEGORIES}
         found = [each for each in standing if each.name in names]

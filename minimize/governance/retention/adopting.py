@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
+from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.access.gate import gate
-from minimize.governance.retention.carry import NOWHERE
 from minimize.governance.retention.written import Written
-from minimize.io.publish import open_output
+from minimize.io.publish import Output
 from minimize.io.published import receipts
-from minimize.job import account
-from minimize.job.booking import ChangedOutput, booked, catch_up, told
-from minimize.job.erasure_list import stored
-from minimize.job.job import quiet
+from minimize.job.booking import ChangedOutput
+from minimize.job.decisions import Decision, record_decision
+from minimize.job.erasure_list import lost_list, stored, stored_digest
 from minimize.job.ledgers import disagreement, naming
 from minimize.job.origin import pipeline_behind
-from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
-from minimize.receipt import Adoption, Receipt, sha256_text
+from minimize.receipt import Adoption, Receipt
 from minimize.stores import Anywhere, output_at
 from minimize.switching import House
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
 
 PathLike_ = str | PathLike[str]
 
@@ -39,10 +41,11 @@ def adopt_ledger(
     """Records, in a signed receipt of kind `adopt`, that an output is continued with the ledger that is found for it now.
 
     Takes the output folder and the reason; the pipeline, keyring and ledger in place of those that are found. A ledger is made if
-    there is none. Gives None if the receipts of the output name this ledger already, and it has their audit head.
+    there is none. Gives None if the receipts of the output name this ledger already, it has their audit head, and the list of
+    erasures is the one that they name, or a later one.
 
-    Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were deleted from the
-    output and the list of erasures that was stored with it is gone, unless that is allowed.
+    Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were erased from the
+    output and the list of erasures that was stored with it is gone or older, unless that is allowed.
     """
     if not reason.strip():
         raise ConfigurationError("a ledger is adopted for a reason", hint="--reason TEXT")
@@ -54,12 +57,16 @@ def adopt_ledger(
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    if not allow_lost_erasures and _deleted(chain) and not stored(folder, keyring):
-        message = "subjects were deleted from this output, and the list of erasures that was stored with it is gone"
+    lost = lost_list(chain, folder, keyring)
+    if not allow_lost_erasures and (lost or (_deleted(chain) and not stored(folder, keyring))):
+        message = (
+            "subjects were erased from this output, and the list of erasures that was stored with it is gone, or older"
+        )
         hint = "restore `erasures/` or the ledger; --allow-lost-erasures goes on without, and a run may bring their records back"
         raise RefusedError(message, hint=hint)
     gate("output/adopt", House(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline)
-    return _adopted(ChangedOutput(job, folder, keyring), reason.strip(), ledger)
+    decide = partial(_decided, reason=reason.strip(), lost=lost)
+    return record_decision("adopt", ChangedOutput(job, folder, keyring), ledger, decide)
 
 
 def _deleted(chain: tuple[Receipt, ...]) -> bool:
@@ -67,46 +74,11 @@ def _deleted(chain: tuple[Receipt, ...]) -> bool:
     return any(each.kind == "delete" and each.audit is not None and each.audit.ledger is not None for each in chain)
 
 
-def _adopted(changing: ChangedOutput, reason: str, ledger: PathLike_ | None) -> Receipt | None:
-    how = How("adopt", "local", datetime.now(UTC), quiet, NOWHERE, ledger=ledger)
-    with (
-        booked(changing, how) as booking,
-        open_output(changing.output, create=False, lease=booking.head) as folder,
-    ):
-        chain = folder.receipts()
-        before = naming(chain)
-        if before is not None and not disagreement(booking.ledger, chain):
-            booking.released()
-            return None
-        catch_up(booking, chain)
-        attachments = Written(changing.output, chain[-1]).attachments
-        with folder.begin(booking.run_id) as staging:
-            receipt = _receipt(chain, how, reason, before)
-            files = {name: sha256_text(content) for name, content in attachments.items()}
-            signed = replace(receipt, run_id=booking.run_id, files=files, audit=booking.head()).signed(changing.keys)
-            staging.publish(signed, attachments)
-        told(booking, signed)
-        return signed
-
-
-def _receipt(chain: tuple[Receipt, ...], how: How, reason: str, before: Receipt | None) -> Receipt:
-    """The receipt, not signed yet. It changes no file, and names the policy and the pipeline of the receipt before it."""
-    last = chain[-1]
+def _decided(ledger: Ledger, output: Output, chain: Sequence[Receipt], reason: str, *, lost: bool) -> Decision | None:
+    """That the ledger is adopted, or that the list of erasures is lost; the receipt names the list that is there now."""
+    before = naming(chain)
+    if before is not None and not disagreement(ledger, chain) and not lost:
+        return None
     named = None if before is None or before.audit is None else before.audit.ledger
-    return Receipt(
-        kind="adopt",
-        run_id="",
-        sequence=last.sequence + 1,
-        previous=last.digest,
-        pipeline=last.pipeline,
-        purpose=last.purpose,
-        engine=last.engine,
-        at=how.started,
-        started=how.started,
-        finished=max(how.started, datetime.now(UTC)),
-        policy=last.policy,
-        plan=last.plan,
-        versions=account.versions(),
-        origin=last.origin,
-        adopts=Adoption(reason, named),
-    )
+    records = {"adopts": Adoption(reason, named), "erasures": stored_digest(output.folder)}
+    return Decision(chain[-1], Written(output.folder, chain[-1]).attachments, records)

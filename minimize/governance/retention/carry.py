@@ -21,8 +21,10 @@ from minimize.governance.retention.written import RETENTION
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.job.booking import booked, catch_up, told
+from minimize.job.erasure_list import stored_digest
 from minimize.job.job import quiet
 from minimize.job.leaving import Leaving
+from minimize.job.shrinking import check_expiry, clock_beside
 from minimize.job.told import How
 from minimize.keys import Keyring
 from minimize.observability.places import Places
@@ -46,6 +48,8 @@ class Carrying:
     ledger: str | PathLike[str] | None = None
     fence: Place | None = None
     kind: Kind = "expire"
+    allow_shrink: bool = True
+    """Whether a time that is implausible is believed."""
 
     @property
     def output(self) -> Place:
@@ -75,6 +79,8 @@ class Carrying:
             open_output(self.output, create=False, lease=booking.head) as folder,
         ):
             catch_up(booking, folder.receipts())
+            if not self.allow_shrink:
+                check_expiry(self.asked.at, folder.receipts(), clock_beside(booking.ledger, self.output, how.started))
             _check_at(self.asked.at, folder, {each.date for each in group})
             attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
             going = Leaving.of(self.output, folder.receipts(), [each.file.path for each in group], self.keys)
@@ -93,7 +99,9 @@ class Carrying:
 
             def receipt(done: Rewritten) -> Receipt:
                 attachments.update(going.attachments())
-                return replace(telling.receipt(done, attachments), audit=booking.head()).signed(self.keys)
+                made = telling.receipt(done, attachments)
+                erasures = stored_digest(self.output)
+                return replace(made, audit=booking.head(), erasures=erasures).signed(self.keys)
 
             signed = _rewritten(folder, booking.run_id, group, receipt, attachments, self.asked, made, going)
             told(booking, signed)

@@ -111,14 +111,17 @@ def expire(
     keys: Keyring | PathLike_ | None = None,
     ledger: PathLike_ | None = None,
     yes: bool = False,
+    allow_shrink: bool = False,
 ) -> Expired:
     """Takes out of an output what is past its retention, and what must go after events; without `yes` only the plan is made.
 
     Takes the output folder; the time as of which it counts (aware; now); what stands in for the pipeline that its receipts
-    name; a file of events, beside those that the ledger keeps; the keyring; the ledger. Retention is that of today's policy and
-    counts from the oldest instant that a released event time may stand for.
+    name; a file of events, beside those that the ledger keeps; the keyring; the ledger; whether a time is believed that is far
+    from the last receipt's. Retention is that of today's policy and counts from the oldest instant that a released event time
+    may stand for.
 
-    Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3); then what is left is not done.
+    Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3), also if the time is implausible and
+    something would be removed; then what is left is not done.
     """
     found = resolved(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
     made, plan = quietly(lambda: found.with_plan(ledger))
@@ -126,7 +129,7 @@ def expire(
         return Expired(plan)
     house = House(ledger, str(made.asked.output), made.pipeline, made.asked.keys)
     gate("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
-    carrying = Carrying(made.asked, made.pipeline, at is not None, ledger)
+    carrying = Carrying(made.asked, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
     return Expired(plan, quietly(lambda: carrying.out(plan)))
 
 

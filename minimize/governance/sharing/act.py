@@ -16,6 +16,7 @@ from minimize.governance.sharing.accounting import account, held_back, told
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.asking import asking_of
 from minimize.governance.sharing.committing import Clock, committed, refused
+from minimize.governance.sharing.connecting import hand_on
 from minimize.governance.sharing.consented import AgreedSource, Tenants
 from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.making import Making, making
@@ -82,9 +83,7 @@ class Act:
                 file.abandon()
 
     def _making(self, ledger: Ledger, plan: Plan, tenants: Tenants) -> Making:
-        from minimize.ledger.happened import recorded
-
-        gone = ErasedRows(tuple(recorded(ledger)), self.asked.keys)
+        gone = ErasedRows.of_ledger(ledger, self.asked.keys)
         return making(self.asked, self.planned, plan, tenants, gone)
 
     def _plan(self) -> Plan | None:
@@ -101,7 +100,7 @@ class Act:
         _check_declared(made, tenants)
         record = committed(ledger, self.asked, self.planned, made, tenants, found, file, self.clock)
         if way.passing is not None and self.asked.connector is not None:
-            self.asked.connector(way.passing.handed())
+            hand_on(self.asked.connector, way.passing.handed())
         return Done(None, found, record)
 
     def _unasked(self) -> tuple[Reason, ...]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.governance.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.governance.sharing.composing import Composed
+from minimize.governance.sharing.connecting import Connector
 from minimize.governance.sharing.standing import Party
 from minimize.io import FORMATS, published
 from minimize.io.base import Request
@@ -31,7 +30,6 @@ from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erased import ErasedRows
 
 PathLike = str | os.PathLike[str]
-Connector = Callable[[pa.Table], object]
 """Makes a call with what it is given, and keeps nothing of the secrets in it."""
 
 
@@ -83,13 +81,12 @@ class Asked:
 
     def deciding(self) -> frozenset[str]:
         """The fields that are read to know whose records must not leave, because somebody is gone who is named by them."""
-        from minimize.ledger.happened import recorded
         from minimize.ledger.ledger import open_ledger
 
         if not self.ledger.exists:
             return frozenset()
         with open_ledger(self.ledger) as ledger:
-            return ErasedRows(tuple(recorded(ledger))).fields
+            return ErasedRows.of_ledger(ledger).fields
 
     def pipeline(self, composed: Composed, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline as far as its records go, under the policy of what leaves."""

@@ -6,17 +6,19 @@ counted or recorded is made of the columns beside them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from minimize.engines.passes import passes
-from minimize.errors import ConfigurationError
+from minimize.errors import ConfigurationError, quietly
 from minimize.minimizer import Rereadable
 from minimize.plan import Plan
 from minimize.pointer import Pointer
+
+Connector = Callable[[pa.Table], object]
 
 
 @dataclass(slots=True)
@@ -35,6 +37,20 @@ class Passing:
         """All rows, once: what is handed on is not kept."""
         given, self.batches = self.batches, []
         return pa.Table.from_batches(given, schema=self.schema)
+
+
+def hand_on(connector: Connector, table: pa.Table) -> None:
+    """Calls a connector. Raises ConfigurationError (E212) if it fails: only the recipient can say what arrived."""
+    quietly(lambda: connector(table), instead=_connector_failed)
+
+
+def _connector_failed(error: Exception) -> ConfigurationError:
+    message = (
+        f"the connector failed ({type(error).__name__}): it is not known what the recipient received; "
+        "nothing was returned or written"
+    )
+    hint = "ask the recipient before you call it again; an act of `share` stays recorded, so that it can be recalled"
+    return ConfigurationError(message, code="E212", hint=hint)
 
 
 def beside(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

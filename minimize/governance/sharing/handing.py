@@ -11,7 +11,8 @@ from minimize.errors import ConfigurationError, without_values
 from minimize.governance.access.gate import gate
 from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.act import Act, act
-from minimize.governance.sharing.asked import Connector, PathLike, Places, resolve
+from minimize.governance.sharing.asked import PathLike, Places, resolve
+from minimize.governance.sharing.connecting import Connector
 from minimize.policy.pipeline import CategoryName
 from minimize.switching import House
 from minimize.times import moment
@@ -50,7 +51,8 @@ def share(
     is for a dry run alone; one that is yet to come must be fine then and now.
     Raises ConfigurationError for an `at` in the past without `dry_run`.
     Raises NotPermitted with every reason at once where nothing may leave, or a consent ends while the payload is made.
-    Leaves a signed record of the act in the ledger, before anything is handed over; what the connector raises comes later.
+    Leaves a signed record of the act in the ledger, before anything is handed over. Raises
+    ConfigurationError (E212) if the connector fails: the act stays recorded, and what arrived is not known.
     """
     found = acting(
         data,

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from minimize.errors import without_values
 from minimize.governance.recipients import Function, Recipient
-from minimize.governance.sharing.asked import Connector, party
-from minimize.governance.sharing.connecting import at_once
+from minimize.governance.sharing.asked import party
+from minimize.governance.sharing.connecting import Connector, at_once, hand_on
 from minimize.governance.sharing.reasons import reason, refusal
 from minimize.io.memory import take
 from minimize.minimizer import apply
@@ -52,7 +52,7 @@ def receive(
         return apply(policy, data, purpose=found.purpose, keys=keys, at=when)
     whole = at_once(data)
     given = apply(policy, whole, purpose=found.purpose, keys=keys, at=when)
-    connector(_passing(whole, found))
+    hand_on(connector, _passing(whole, found))
     return given
 
 

@@ -30,7 +30,7 @@ def steps(session: Session) -> None:
     (session.folder / SOURCE).unlink()
     session.run(f"run {PIPELINE} --pending --json")
     session.run(f"retract {OUTPUT} --json")
-    session.run(f"expire {OUTPUT} --at 2026-12-23T12:00:00Z --yes --json")
+    session.run(f"expire {OUTPUT} --at 2026-12-23T12:00:00Z --yes --allow-shrink --json")
     session.run(f"verify {OUTPUT} --json")
     written = min((session.folder / OUTPUT / "records").rglob("*.parquet"))
     written.write_bytes(written.read_bytes()[:-1] + b"?")

@@ -54,7 +54,7 @@ def steps(session: Session) -> None:
     session.run(f"verify {OUTPUT} --json")
     session.run(f"runs --output {OUTPUT} --json")
     session.run(f"expire {OUTPUT} --at 2026-12-24T02:00:00Z --json")
-    session.run(f"expire {OUTPUT} --at 2026-12-24T02:00:00Z --yes --json")
+    session.run(f"expire {OUTPUT} --at 2026-12-24T02:00:00Z --yes --allow-shrink --json")
     session.run(f"verify {OUTPUT} --json")
     session.run(f"audit verify --receipts {OUTPUT} --json")
     session.run(f"audit log --output {OUTPUT} --json")

@@ -18,7 +18,7 @@ from minimize.governance.retention.expire import expire
 from minimize.keys import Keyring, Master
 from minimize.ledger.audit import Wanted
 from minimize.switching import House as Where
-from tests.project import AT, BEFORE, DAY, Project, events
+from tests.project import AT, BEFORE, DAY, Project, command, events
 
 NOW = AT + timedelta(hours=1)
 
@@ -137,7 +137,7 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Proj
 
 def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) -> None:
     shred(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
-    done = expire(ran.out, keys=ran.keys, at=NOW + timedelta(days=40), yes=True)
+    done = expire(ran.out, keys=ran.keys, at=NOW + timedelta(days=40), yes=True, allow_shrink=True)
     assert done.plan.closed == ()
     assert done.receipts
     assert list((ran.out / "records").rglob("*.parquet")) == []
@@ -150,3 +150,13 @@ def test_what_nobody_uses_is_told_in_one_line(ran: Project) -> None:
     assert told.splitlines()[0] == (
         "encrypt.pseudonymized/2 would be destroyed; no file in 1 outputs that are known here uses it"
     )
+
+
+@pytest.mark.parametrize("key", ["subject/1", "subject/7", "subject"])
+def test_versions_of_the_key_of_subjects_are_not_destroyed(ran: Project, key: str) -> None:
+    """Tokens of erased subjects could not be made again, and their records would come back."""
+    before = ran.keys.read_bytes()
+    done = command("keys", "shred", ran.keys, key, "--yes")
+    assert (done.code, "versions of the key `subject` are not destroyed" in done.err) == (3, True)
+    assert "subject delete" in done.err
+    assert ran.keys.read_bytes() == before

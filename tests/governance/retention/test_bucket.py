@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
 from minimize.governance.retention.adopting import adopt_ledger
 from minimize.governance.retention.expire import expire, open_items
@@ -43,7 +44,7 @@ def test_a_value_past_its_retention_goes_from_the_bucket_and_the_rest_is_kept(
 ) -> None:
     before = set(bucket.keys("out/records/"))
     due = RAN + DAY + timedelta(hours=12)
-    expire(out, at=due, keys=project.keys, yes=True)
+    expire(out, at=due, keys=project.keys, yes=True, allow_shrink=True)
     read = minimize.read(out).to_pylist()
     assert {row["date"] for row in read} == {FIRST, FIRST + DAY}
     assert not [row for row in read if row["date"] == FIRST and row["place"] is not None]
@@ -52,8 +53,16 @@ def test_a_value_past_its_retention_goes_from_the_bucket_and_the_rest_is_kept(
     minimize.verify(out, keys=project.keys)
 
 
+def test_a_time_that_is_not_that_of_the_store_is_refused(project: Daily, bucket: Bucket, out: str) -> None:
+    before = set(bucket.keys("out/"))
+    with pytest.raises(RefusedError) as caught:
+        expire(out, at=RAN + DAY + timedelta(hours=12), keys=project.keys, yes=True)
+    assert "more than 5 minutes from the database's or store's" in caught.value.message
+    assert set(bucket.keys("out/")) == before
+
+
 def test_a_date_past_its_retention_goes_whole(project: Daily, bucket: Bucket, out: str) -> None:
-    expire(out, at=RAN + 400 * DAY, keys=project.keys, yes=True)
+    expire(out, at=RAN + 400 * DAY, keys=project.keys, yes=True, allow_shrink=True)
     assert not bucket.keys("out/records/")
     assert not bucket.keys("out/index/")
     minimize.verify(out, keys=project.keys)
@@ -70,10 +79,10 @@ def test_a_date_past_its_retention_goes_whole(project: Daily, bucket: Bucket, ou
 )
 def test_killed_on_its_way_it_is_done_by_the_next_command(project: Daily, bucket: Bucket, out: str, point: str) -> None:
     due = RAN + DAY + timedelta(hours=12)
-    words = ["expire", out, "--at", due.isoformat(), "--keys", str(project.keys), "--yes"]
+    words = ["expire", out, "--at", due.isoformat(), "--keys", str(project.keys), "--yes", "--allow-shrink"]
     assert killed(words, point) in (KILLED, 0)
     minimize.verify(out, keys=project.keys)
-    expire(out, at=due, keys=project.keys, yes=True)
+    expire(out, at=due, keys=project.keys, yes=True, allow_shrink=True)
     first = [row for row in minimize.read(out).to_pylist() if row["date"] == FIRST]
     assert first
     assert not [row for row in first if row["place"] is not None]
@@ -84,7 +93,7 @@ def test_an_event_of_the_ledger_is_carried_out_in_the_bucket(project: Daily, buc
     places = Where(pipeline=project.folder, output=out, keys=project.keys)
     assert add_event(Wish("east", "subject_left", "d1", RAN + DAY), places, RAN + DAY).missed == ()
     assert [each.what for each in open_items(out, at=RAN + DAY, keys=project.keys)][-1] == "subject_left"
-    expire(out, at=RAN + DAY, keys=project.keys, yes=True)
+    expire(out, at=RAN + DAY, keys=project.keys, yes=True, allow_shrink=True)
     notes = [row["note"] for row in minimize.read(out).to_pylist()]
     assert notes
     assert not [note for note in notes if "east-d1" in note]

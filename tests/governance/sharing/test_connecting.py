@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-import time_machine
 
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.governance.sharing import digest_of
@@ -138,15 +137,21 @@ def test_an_act_that_is_refused_calls_nobody(sender: Sender) -> None:
     assert seen == []
 
 
-def test_what_the_connector_raises_comes_through_and_the_act_stays_recorded(sender: Sender) -> None:
+@pytest.mark.parametrize("kind", [TimeoutError, ConnectionResetError, OSError, ValueError])
+def test_if_the_connector_fails_the_act_stays_recorded_and_the_error_says_what_is_known(
+    sender: Sender, kind: type[Exception]
+) -> None:
     def fails(_: pa.Table) -> None:
-        raise TimeoutError
+        raise kind("p-1")
 
     able = connected(sender)
-    with time_machine.travel(NOW, tick=False):
-        act = able.planned(DATA, connector=fails)
-        with pytest.raises(TimeoutError):
-            act.wet(DATA, able.folder / "payload.parquet")
+    with pytest.raises(ConfigurationError) as caught:
+        able.share(DATA, connector=fails, to=able.folder / "payload.parquet")
+    assert caught.value.code == "E212"
+    assert caught.value.message.startswith(
+        f"the connector failed ({kind.__name__}): it is not known what the recipient received"
+    )
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     assert len(recorded(able)) == 1
     assert not (able.folder / "payload.parquet").exists()
 
