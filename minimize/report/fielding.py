@@ -11,7 +11,7 @@ from minimize.report.arrived import arrived
 from minimize.report.bits import by_distinct, by_width, keeps_apart
 from minimize.report.distinct import DAMAGED, UNKNOWN, Tally, distinct
 from minimize.report.facts import Bits, FieldFacts
-from minimize.report.flowing import added, current
+from minimize.report.flowing import added, current, hides_rows
 from minimize.report.phrases import DROPPED, conditions_of, forms_of
 from minimize.report.rounding import Count
 from minimize.report.standing import Standing
@@ -26,7 +26,7 @@ def fields_of(standing: Standing) -> tuple[FieldFacts, ...]:
     """The fields of the policy of the last run. Raises PolicyError, OutputError where that cannot be read."""
     newest = standing.newest
     policy = standing.policy_of(newest)
-    said = [each.fields for each in current(standing.chain)]
+    said = [each.fields for each in current(standing.chain) if not hides_rows(each)]
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
     files = in_force(standing.chain).get(RECORDS, [])
     tallies = distinct(standing.output, files, kept, standing.kms)

@@ -17,15 +17,24 @@ _REASONS: Final = ("setting", "condition", "retention", "erased")
 
 
 def flow_of(receipt: Receipt) -> Flow:
-    """What came in and went out in one run."""
-    rows = receipt.rows
+    """What came in and went out in one run. Rows of suppressed groups, and totals that would tell them, are not shown."""
+    rows, hidden = receipt.rows, Count(hidden=True)
     return Flow(
-        written=Count.of(rows.written),
+        written=hidden if hides_rows(receipt) else Count.of(rows.written),
         gated=gated(receipt),
         quarantined={code: Count.of(number) for code, number in sorted(receipt.quarantine.by_code.items())},
-        suppressed=Count.of(rows.suppressed),
+        suppressed=hidden if hides_rows(receipt) else Count.of(rows.suppressed),
         deduplicated=Count.of(rows.deduplicated),
     )
+
+
+def hides_rows(receipt: Receipt) -> bool:
+    """Whether the number of rows, less the counts of an aggregate, would tell of groups that it does not show.
+
+    If records are published, their number is no secret.
+    """
+    left_out = any(each.groups_suppressed or each.deferred for each in receipt.outputs.values())
+    return "records" not in receipt.outputs and left_out
 
 
 def gated(receipt: Receipt) -> dict[str, Count]:

@@ -15,7 +15,7 @@ from minimize.receipt import Receipt
 from minimize.report.collecting import collection_of
 from minimize.report.facts import Facts, Retention
 from minimize.report.fielding import fields_of, undeclared_of
-from minimize.report.flowing import current, flow_of, outputs_of, policies_of, removals_of, runs_of, sum_of
+from minimize.report.flowing import current, flow_of, hides_rows, outputs_of, policies_of, removals_of, runs_of, sum_of
 from minimize.report.keeping import retention_of
 from minimize.report.shared import sharing_of
 from minimize.report.standing import Asked, Standing, is_run, stand
@@ -76,6 +76,10 @@ def report_of(
 
 def _told(standing: Standing) -> Facts:
     chain, newest = standing.chain, standing.newest
+    if any(hides_rows(each) for each in current(chain)):
+        standing.hide(
+            "how many rows were read and written", "with an aggregate's counts they would tell of small groups"
+        )
     runs = tuple(runs_of(chain))
     sharing = standing.try_to("sharing", lambda: sharing_of(standing))
     collection = standing.try_to("what tenants have turned on", lambda: collection_of(standing))

@@ -16,8 +16,9 @@ class Count:
     Totals are added up from rounded parts, never rounded from exact ones: so no difference of a total and its other parts
     tells more of a part than the part itself does.
 
-    value  a multiple of five
-    few    how many parts of it are too small to say how small
+    value   a multiple of five
+    few     how many parts of it are too small to say how small
+    hidden  whether it is not shown, or a part of it is not
 
     >>> [str(Count.of(number)) for number in (0, 3, 5, 1_234)]
     ['0', 'fewer than 5', '5', '1,235']
@@ -27,6 +28,7 @@ class Count:
 
     value: int = 0
     few: int = 0
+    hidden: bool = False
 
     @classmethod
     def of(cls, number: int) -> Self:
@@ -37,15 +39,19 @@ class Count:
     def total(cls, parts: Iterable[Count]) -> Self:
         """The sum of parts."""
         each = tuple(parts)
+        if any(part.hidden for part in each):
+            return cls(hidden=True)
         return cls(sum(part.value for part in each), sum(part.few for part in each))
 
     def __add__(self, other: Count) -> Count:
         return Count.total((self, other))
 
     def __bool__(self) -> bool:
-        return self.few > 0 or self.value > 0
+        return self.few > 0 or self.value > 0 or self.hidden
 
     def __str__(self) -> str:
+        if self.hidden:
+            return "not shown"
         if self.is_few:
             return f"fewer than {self.bound}"
         return f"{self.value:,}{' or more' if self.is_open else ''}"
@@ -67,11 +73,11 @@ class Count:
 
     def as_json(self) -> int | str:
         """The number, or words where small parts leave it open."""
-        return str(self) if self.is_few or self.is_open else self.value
+        return str(self) if self.is_few or self.is_open or self.hidden else self.value
 
     def share(self, whole: Count) -> float | None:
         """Which part of a whole it is, from rounded figures alone; None where that cannot be said."""
-        return None if self.is_few or not whole.value else min(1.0, self.value / whole.value)
+        return None if self.is_few or self.hidden or not whole.value else min(1.0, self.value / whole.value)
 
 
 def percent(share: float | None) -> str:

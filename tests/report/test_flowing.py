@@ -86,3 +86,26 @@ def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_ap
     project.run()
     (policy,) = facts(project).policies
     assert (policy.name, policy.version, policy.runs, policy.approved) == ("checkins", 3, 1, "unknown")
+
+
+def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out(project: Project) -> None:
+    groups = {"hour": {"event_time": "hour"}, "model": "model"}
+    daily = {"group_by": groups, "measures": {"events": "count"}, "suppress": {"below": 8}}
+    project.pipeline(records=False, aggregates={"daily": daily})
+    project.records(events(60))
+    receipt = project.run()
+    assert receipt.rows.suppressed
+    found = facts(project)
+    assert [str(each) for each in (found.flow.read, found.flow.written, found.flow.suppressed)] == ["not shown"] * 3
+    assert {str(each.flow.read) for each in found.runs} == {"not shown"}
+    assert {each.values for each in found.fields} == {None}
+    assert "how many rows were read and written" in {each.what for each in found.hidden}
+    assert found.as_json()["flow"]["read"] == "not shown"
+
+
+def test_without_records_and_suppressed_groups_rows_are_counted(project: Project) -> None:
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 2}}
+    project.pipeline(records=False, aggregates={"daily": daily})
+    project.records(events(60))
+    project.run()
+    assert str(facts(project).flow.read) == "60"

@@ -16,7 +16,7 @@ _TALL: Final = 190.0
 
 def flow_picture(flow: Flow) -> Picture | None:
     """The picture; None where nothing was read."""
-    if not flow.read:
+    if not flow.read or flow.read.hidden:
         return None
     parts = ", ".join(f"{count} {name}{_share(count, flow)}" for name, count in flow.parts.items() if count)
     says = f"{flow.read} rows were read: {parts}."
