@@ -239,14 +239,18 @@ class _Waiting:
 
 
 def value_hashes(values: pa.Array, hasher: Hasher) -> Words:
-    """A hash of each value, the same however the column is encoded. Takes a column without nulls."""
+    """A hash of each value, the same however the column is encoded: 1, 1.0 and the decimal 1.00 are one value.
+
+    Takes a column without nulls.
+    """
     if pa.types.is_dictionary(values.type):
         return np.asarray(
             value_hashes(values.dictionary, hasher)[values.indices.to_numpy(zero_copy_only=False)], np.uint64
         )
-    if pa.types.is_floating(values.type):
-        return _mixed((values.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0).view(np.uint64))
-    if pa.types.is_integer(values.type) or pa.types.is_timestamp(values.type):
+    if pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_decimal(values.type):
+        numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return _mixed((numbers + 0.0).view(np.uint64))
+    if pa.types.is_timestamp(values.type):
         return _mixed(values.cast(pa.int64()).to_numpy(zero_copy_only=False).view(np.uint64))
     encoded = values.dictionary_encode()
     return np.asarray(hasher(encoded.dictionary)[encoded.indices.to_numpy(), 0], np.uint64)

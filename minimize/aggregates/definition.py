@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
@@ -15,6 +15,10 @@ from minimize.pointer import Pointer
 
 Unit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
+
+
+COUNTING: Final = ""
+"""What stands for the subjects that an aggregate counts among the meanings of its measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class Definition:
     below     groups with fewer distinct subjects are absent
     counting  where the subject stands in a record
     folds     whether subjects that differ in case alone are the same
+    others    shares and histograms that other tables publish of the same groups
+    together  the largest threshold of these tables
     """
 
     name: str
@@ -78,6 +84,19 @@ class Definition:
     counting: Pointer
     counts_to: int | None = None
     folds: bool = False
+    others: tuple[Measured, ...] = ()
+    together: int = 0
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """How each measure is defined, by its name; and whom the aggregate counts."""
+        said = {name: f"{each.measure.name} {each.measure.model_dump_json()}" for name, each in self.measures.items()}
+        return {**said, COUNTING: str(self.counting)}
+
+    @property
+    def groups(self) -> frozenset[tuple[Pointer, Unit | None]]:
+        """What its groups are, however its keys are named."""
+        return frozenset((key.pointer, key.to) for key in self.keys.values())
 
     @property
     def terms(self) -> Terms:

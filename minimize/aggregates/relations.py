@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes
+from minimize.aggregates.cell_sketches import Kind, cells_shown, has_cells, sides
 from minimize.aggregates.contribution_sketch import Entries, differing, folded, totals
-from minimize.aggregates.contributors import Field
-from minimize.aggregates.definition import UNITS, Definition, GroupKey, Unit
+from minimize.aggregates.definition import UNITS, Definition, GroupKey, Measured, Unit
 from minimize.aggregates.groups import truncated
+from minimize.aggregates.histogram import Histogram
 
 Mask = npt.NDArray[np.bool_]
 _MOST_CHAINS: Final = 64
@@ -37,40 +38,54 @@ class PublishedTable:
     sketches  the contribution sketches of each row, by kind of figure
     kept      the rows that are not withheld
     known     the rows that have sketches; others are not compared
+    retained  the rows that keep the figures of an earlier release
+    current   the sketches of the figures that each row would have otherwise
     """
 
     definition: Definition
     table: pa.Table
     subjects: Codes
-    sketches: Mapping[Field | None, Entries] = field(repr=False)
+    sketches: Mapping[Kind, Entries] = field(repr=False)
     kept: Mask = field(repr=False)
     known: Mask = field(repr=False)
+    retained: Mask = field(repr=False)
+    current: Mapping[Kind, Entries] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self._shown = shown_in(self.definition, self.table)
 
     @property
-    def figures(self) -> frozenset[Field | None]:
+    def figures(self) -> frozenset[Kind]:
         """The kinds of figures that it publishes."""
-        return frozenset(self.sketches) & {figure_of(self.definition, name) for name in self.definition.measures}
+        return frozenset(self.sketches) & frozenset(self._shown)
 
-    def published(self, figure: Field | None) -> Mask:
+    def published(self, figure: Kind) -> Mask:
         """The rows of which figures of one kind are published: not withheld, and not null."""
-        return shown_in(self.definition, self.table, figure) & self.kept & self.known
+        return self._shown[figure] & self.kept & self.known
 
 
-def figure_of(definition: Definition, measure: str) -> Field | None:
-    """The kind of a measure's figures: those of one kind can be subtracted. None for numbers of rows and of subjects."""
-    each = definition.measures[measure]
-    if each.measure.of is None or definition.counts_subjects(each):
-        return None
-    return (each.measure.of, each.measure.by_rank)
-
-
-def shown_in(definition: Definition, table: pa.Table, figure: Field | None) -> Mask:
-    """The rows of a table that have a figure of some kind."""
-    shown = np.zeros(table.num_rows, np.bool_)
-    for name in definition.measures:
-        if figure_of(definition, name) == figure:
-            shown |= table.column(name).is_valid().to_numpy()
+def shown_in(definition: Definition, table: pa.Table) -> dict[Kind, Mask]:
+    """By kind of figure the rows of a table that have such a figure."""
+    shown: dict[Kind, Mask] = {}
+    for name, each in definition.measures.items():
+        column = table.column(name)
+        for kind, mask in _shown_by(definition, each, column):
+            shown[kind] = shown.get(kind, np.zeros(table.num_rows, np.bool_)) | mask
     return shown
+
+
+def _shown_by(definition: Definition, each: Measured, column: pa.ChunkedArray) -> Iterator[tuple[Kind, Mask]]:
+    """The kinds of a measure's figures, each with the rows that have one."""
+    of, by_rank = each.measure.of, each.measure.by_rank
+    valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
+    if of is None or definition.counts_subjects(each):
+        yield None, valid
+    elif not has_cells(each):
+        yield (of, by_rank), valid
+    elif isinstance(each.measure, Histogram):
+        yield from (((of, by_rank, cell), mask) for cell, mask in cells_shown(column))
+    else:
+        yield from (((of, by_rank, side), valid) for side in sides(each))
 
 
 def withhold_related(tables: Sequence[PublishedTable]) -> None:
@@ -137,6 +152,10 @@ def _chains(finer: Mapping[int, Sequence[int]], place: int) -> list[tuple[int, .
 def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable]) -> None:
     """Withholds the coarser rows that the published rows of a chain of finer tables leave too little of."""
     below = max(each.definition.below for each in (coarse, *chain))
+    if any(each.definition.counting != coarse.definition.counting for each in chain):
+        if any(coarse.figures & each.figures for each in chain):
+            coarse.kept[:] = False  # sketches of different subjects cannot be compared
+        return
     for figure in coarse.figures.intersection(*(each.figures for each in chain)):
         buckets = min(each.sketches[figure].shape[1] for each in (coarse, *chain))
         rest = folded(coarse.sketches[figure], buckets)
@@ -145,9 +164,21 @@ def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable]) -
             for above in chain[:place]:
                 shown &= ~_lies_below(each, above, above.published(figure))
             owners = np.where(shown, _owners(coarse, each), -1)
+            coarse.kept &= ~_left_of_retained(coarse, each, figure, owners, below)
             rest = rest - totals(folded(each.sketches[figure], buckets), owners, len(rest))
         few = differing(rest)
         coarse.kept &= ~(coarse.published(figure) & (few > 0) & (few < below))
+
+
+def _left_of_retained(coarse: PublishedTable, fine: PublishedTable, figure: Kind, owners: Codes, below: int) -> Mask:
+    """The coarser rows with new figures, below which a finer row keeps its former ones, though it would rest on a few now.
+
+    What an attacker learns of the finer row is the coarser one less the other finer rows.
+    """
+    few = differing(fine.current[figure]) if figure in fine.current else np.zeros(len(owners), np.int64)
+    found = np.zeros(coarse.table.num_rows, np.bool_)
+    found[owners[(owners >= 0) & fine.retained & (few > 0) & (few < below)]] = True
+    return np.asarray(found & ~coarse.retained, np.bool_)
 
 
 def _lies_below(fine: PublishedTable, coarse: PublishedTable, rows: Mask) -> Mask:
@@ -178,6 +209,9 @@ def _withhold_crossing(one: PublishedTable, other: PublishedTable) -> None:
     if not figures or not one.table.num_rows or not other.table.num_rows:
         return
     below = max(one.definition.below, other.definition.below)
+    if one.definition.counting != other.definition.counting:
+        (one if one.table.num_rows > other.table.num_rows else other).kept[:] = False
+        return
     codes = _shared_codes(one, other)
     groups = int(max(part.max(initial=-1) for part in codes)) + 1
     while True:

@@ -7,9 +7,8 @@ both releases publish. So a new release of a row is compared with every earlier 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -17,12 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes
+from minimize.aggregates.cell_sketches import Kind
 from minimize.aggregates.contribution_sketch import Entries, differing, folded
-from minimize.aggregates.contributors import Field
 from minimize.spill import Hasher, Words
 
 Mask = npt.NDArray[np.bool_]
-Kind = Field | None
 T = TypeVar("T", bound=np.generic)
 MOST_RELEASES: Final = 16
 """Different releases of a row. The last one is final."""
@@ -59,16 +57,18 @@ class Decision:
 class ReleaseHistory:
     """The releases of the rows of a table so far. Those of one row are in the order of their publication.
 
-    rows     the row of each release, as a keyed hash of its group's keys
-    below    the threshold of each
-    known    whether it has sketches; figures that were published by earlier versions of this software have none
-    figures  by kind of figure the sketches
+    rows      the row of each release, as a keyed hash of its group's keys
+    below     the threshold of each
+    known     whether it has sketches; figures that were published by earlier versions of this software have none
+    figures   by kind of figure the sketches
+    meanings  what the columns of the table in force are: by the name of a measure how it is defined
     """
 
     rows: Words
     below: Codes
     known: Mask
     figures: Mapping[Kind, Figures] = field(repr=False)
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Self:
@@ -76,9 +76,22 @@ class ReleaseHistory:
         return cls(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_), {})
 
     @classmethod
-    def of(cls, rows: Words, below: int, figures: Mapping[Kind, Figures], *, known: bool = True) -> Self:
+    def of(
+        cls,
+        rows: Words,
+        below: int,
+        figures: Mapping[Kind, Figures],
+        *,
+        known: bool = True,
+        meanings: Mapping[str, str] | None = None,
+    ) -> Self:
         """One release of some rows."""
-        return cls(rows, np.full(len(rows), below), np.full(len(rows), known), figures)
+        return cls(rows, np.full(len(rows), below), np.full(len(rows), known), figures, meanings or {})
+
+    def forgotten(self) -> ReleaseHistory:
+        """The same releases as ones of unknown subjects, for example because other subjects are counted now."""
+        places = self.last(np.unique(self.rows))
+        return ReleaseHistory.of(self.rows[places], int(self.below.max(initial=0)), {}, known=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -133,6 +146,7 @@ class ReleaseHistory:
             np.concatenate([before.below, other.below]),
             np.concatenate([before.known, other.known]),
             {kind: _joined(kind, [before, other], buckets) for kind in dict.fromkeys([*self.figures, *other.figures])},
+            other.meanings or self.meanings,
         )
         return whole._without_repeats()
 
@@ -155,7 +169,7 @@ class ReleaseHistory:
 
     def _take(self, places: Codes) -> ReleaseHistory:
         figures = {kind: each.take(places) for kind, each in self.figures.items()}
-        return ReleaseHistory(self.rows[places], self.below[places], self.known[places], figures)
+        return ReleaseHistory(self.rows[places], self.below[places], self.known[places], figures, self.meanings)
 
     def packed(self) -> bytes:
         """The releases as bytes. They are to be sealed: whoever knows a subject's records could test a guess of them."""
@@ -165,20 +179,23 @@ class ReleaseHistory:
             data = pa.py_buffer(np.ascontiguousarray(each.entries))
             columns[f"shown_{place}"] = pa.array(each.shown)
             columns[f"entries_{place}"] = pa.Array.from_buffers(pa.binary(width), len(self), [None, data])
-        table = pa.table(columns).replace_schema_metadata({_ABOUT: json.dumps([*self.figures]).encode()})
+        table = pa.table(columns).replace_schema_metadata({_ABOUT: self._about()})
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             writer.write_table(table)
         return bytes(sink.getvalue().to_pybytes())
 
+    def _about(self) -> bytes:
+        return json.dumps({"kinds": [*self.figures], "meanings": dict(self.meanings)}).encode()
+
     @classmethod
     def unpacked(cls, content: bytes) -> Self:
         """The releases that were packed. Raises ValueError, KeyError or pa.ArrowException for other bytes."""
         table = pa.ipc.open_stream(content).read_all().combine_chunks()
-        kinds = json.loads((table.schema.metadata or {})[_ABOUT])
+        about = json.loads((table.schema.metadata or {})[_ABOUT])
         figures: dict[Kind, Figures] = {}
-        for place, kind in enumerate(kinds):
-            figures[None if kind is None else (kind[0], kind[1])] = Figures(
+        for place, kind in enumerate(about["kinds"]):
+            figures[None if kind is None else tuple(kind)] = Figures(
                 _column(table, f"shown_{place}", np.bool_), _entries(table.column(f"entries_{place}"))
             )
         return cls(
@@ -186,24 +203,26 @@ class ReleaseHistory:
             _column(table, "below", np.int64),
             _column(table, "known", np.bool_),
             figures,
+            about["meanings"],
         )
 
 
-def row_hashes(table: pa.Table, names: Sequence[str], hasher: Hasher) -> Words:
-    """A keyed hash of each row's group, by the names and values of its keys. Types do not count: 1 and "1" are one key."""
+def row_hashes(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: Hasher) -> Words:
+    """A keyed hash of each row's group, by the values of its keys. Takes by what a key is about its column.
 
-    def hashes() -> Iterator[Words]:
-        for name in names:
-            column = table.column(name).combine_chunks()
-            plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-            values = hasher(plain.cast(pa.string()), domain=_KEYS)[:, 0]
-            yield values ^ hasher(pa.array([name]), domain=_KEYS)[0, 1]
+    Neither the order of keys nor types count: 1 and "1" are one key.
+    """
+    total = np.zeros(rows, np.uint64)
+    for about, column in columns.items():
+        whole = column.combine_chunks()
+        plain = whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+        values = hasher(plain.cast(pa.string()), domain=_KEYS)[:, 0]
+        # The upper half of a product depends on all bits of both factors, and a sum on no order.
+        total += ((values >> _HALF) | np.uint64(1)) * (values ^ hasher(pa.array([about]), domain=_KEYS)[0, 1])
+    return total
 
-    start = np.zeros(table.num_rows, np.uint64)
-    return reduce(lambda so_far, each: (so_far ^ each) * _ODD, hashes(), start)
 
-
-_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+_HALF: Final = np.uint64(32)
 
 
 def _joined(kind: Kind, parts: Sequence[ReleaseHistory], buckets: int) -> Figures:

@@ -5,6 +5,7 @@ Nothing that leaves here depends on how the records were cut into batches, or in
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes, MeasureTally, Retiring, Terms
+from minimize.aggregates.cell_sketches import CellSketches, Kind, has_cells
 from minimize.aggregates.contribution_sketch import ContributionSketches, Entries, value_hashes
 from minimize.aggregates.contributors import Contributors, Field
 from minimize.aggregates.count import Count, CountTally
@@ -26,7 +28,7 @@ from minimize.aggregates.roster import Roster
 from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
-from minimize.aggregates.within_group import few_within, third_shares
+from minimize.aggregates.within_group import few_within, tallied_beside
 from minimize.canonical import canonical
 from minimize.errors import PolicyError
 from minimize.nested import leaf
@@ -35,6 +37,7 @@ from minimize.stage import Batch
 
 __all__ = ["AggregateResult", "AggregateTally", "Definition", "GroupKey", "Measured", "faults"]
 
+log = logging.getLogger("minimize")
 _AT_ONCE = 1 << 18
 """So many rows are worked off at once: what that takes stays small, and near the processor."""
 _ENOUGH = 1 << 17
@@ -54,8 +57,7 @@ class AggregateResult:
     below_list         whether a key is below a list, so that a record may be in several groups
     rows               the rows behind each row of the table; with `subjects` and `sketches`, not to be published
     subjects           the distinct subjects of each row of the table
-    sketches           per field that is measured (None: the rows themselves) the contribution sketch of each row of the table;
-                       empty without a key for them
+    sketches           per kind of figure the contribution sketch of each row of the table; empty without a key for them
     """
 
     table: pa.Table
@@ -67,7 +69,7 @@ class AggregateResult:
     below_list: bool = False
     rows: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
     subjects: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
-    sketches: Mapping[Field | None, Entries] = dataclass_field(default_factory=dict, repr=False, compare=False)
+    sketches: Mapping[Kind, Entries] = dataclass_field(default_factory=dict, repr=False, compare=False)
 
     def published(self, table: pa.Table, kept: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
         """The same with another table of the same groups, some of its rows alone, and without what is not published.
@@ -108,18 +110,24 @@ class AggregateTally:
         self._rows = CountTally(Terms())
         self._contributors = Contributors(_of_records(definition))
         tallied = [_tallied(each) for each in definition.measures.values() if not self._is_counted(each)]
-        tallied += third_shares(definition)
+        tallied += tallied_beside(definition)
         self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
         self._undecided = Undecided()
         self._outside = 0
         self._shelf = Shelf(Aside(None) if aside is None else aside)
         self._hasher = hasher
-        fields = (_field(each) for each in definition.measures.values() if not self._is_counted(each))
+        measured = [each for each in dict.fromkeys(definition.measures.values()) if not self._is_counted(each)]
+        fields = (_field(each) for each in measured if not has_cells(each))
         self._sketched: dict[Field | None, int] = {
             key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
         }
-        self._sketches = ContributionSketches(
-            0 if hasher is None else len(self._sketched), definition.below, self._shelf.aside
+        self._sketches = (
+            None if hasher is None else ContributionSketches(len(self._sketched), definition.below, self._shelf.aside)
+        )
+        self._cells = (
+            []
+            if hasher is None
+            else [CellSketches(each, definition.below, self._shelf.aside) for each in measured if has_cells(each)]
         )
 
     def observe(self, batch: Batch) -> None:
@@ -137,7 +145,10 @@ class AggregateTally:
         self._outside += other._outside
         self._rows.merge(other._rows, groups, subjects)
         self._contributors.merge(other._contributors, groups, subjects)
-        self._sketches.merge(other._sketches, groups)
+        if self._sketches is not None and other._sketches is not None:
+            self._sketches.merge(other._sketches, groups)
+        for mine, theirs in zip(self._cells, other._cells, strict=True):
+            mine.merge(theirs, groups)
         self._undecided.merge(other._undecided, groups, self._standing_now)
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups, subjects)
@@ -158,6 +169,7 @@ class AggregateTally:
             order = pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys)
             table, groups = table.take(order), groups[order.to_numpy()]
         seen, suppressed = int(rows.sum()), int(rows[~standing].sum())
+        table, sketches = self._sketched_table(table, groups)
         lost = suppressed if self._definition.star is None else self._undecided.lost(standing) + self._outside
         return AggregateResult(
             table.combine_chunks(),
@@ -169,8 +181,26 @@ class AggregateTally:
             self._definition.star is not None,
             self._rows.settle(groups).to_numpy(),
             self._contributors.distinct(groups),
-            {} if self._hasher is None else dict(zip(self._sketched, self._sketches.settle(groups), strict=True)),
+            sketches,
         )
+
+    def _sketched_table(self, table: pa.Table, groups: Codes) -> tuple[pa.Table, dict[Kind, Entries]]:
+        """A table of some groups and their sketches. A histogram of too many cells to compare them is null."""
+        if self._sketches is None:
+            return table, {}
+        sketches: dict[Kind, Entries] = dict(zip(self._sketched, self._sketches.settle(groups), strict=True))
+        for each in self._cells:
+            found = each.settle(groups)
+            sketches |= {(*each.field, cell): entries for cell, entries in (found or {}).items()}
+            for name, measured in self._definition.measures.items() if found is None else ():
+                if measured == each.measured:
+                    message = "%s: the histogram %s has too many cells to be guarded, and is not published"
+                    log.warning(message, self._definition.name, name, extra={"code": "W035"})
+                    place = table.schema.get_field_index(name)
+                    table = table.set_column(
+                        place, table.schema.field(place), pa.nulls(table.num_rows, table.schema.types[place])
+                    )
+        return table, sketches
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: what was tallied, and no batch that waits."""
@@ -224,8 +254,7 @@ class AggregateTally:
         seen = views(self._definition, self._groups, batch, subjects)
         self._outside += seen.outside
         self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
-        words = None if self._hasher is None else self._subjects.hashes(self._hasher)
-        whole: dict[int, Words | None] = {self._sketched[None]: None}
+        valued: dict[Field, _Valued] = {}
         partial: dict[Field, View] = {}
         lacking: dict[Field, npt.NDArray[np.bool_]] = {}
         for field, tallies in self._by_field():
@@ -236,17 +265,33 @@ class AggregateTally:
                 partial[field] = found.view
             for tally in tallies:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
-            if self._hasher is not None and words is not None and field is not None and found.values is not None:
-                hashes = {self._sketched[field]: value_hashes(found.values, self._hasher)}
-                if found.view is seen.rows:
-                    whole.update(hashes)
-                else:
-                    self._sketches.add(found.view.groups, words[found.view.subjects], hashes)
-        if words is not None:
-            self._sketches.add(seen.rows.groups, words[seen.rows.subjects], whole)
+            if field is not None:
+                valued[field] = found
+        self._sketch(seen.rows, valued)
         self._contributors.observe(seen.rows, partial, lacking)
         if seen.rows.places is not None:
             self._undecided.add(seen.rows.places, seen.rows.groups, self._standing_now)
+
+    def _sketch(self, rows: View, valued: Mapping[Field, _Valued]) -> None:
+        """Takes rows, and those that have a value of a field, into the contribution sketches."""
+        if self._hasher is None or self._sketches is None:
+            return
+        words = self._subjects.hashes(self._hasher)
+        whole: dict[int, Words | None] = {self._sketched[None]: None}
+        for field, found in valued.items():
+            if found.values is None:
+                continue
+            subjects = words[found.view.subjects]
+            for each in self._cells:
+                if each.field == field:
+                    each.add(found.view.groups, found.values, subjects)
+            if field in self._sketched:
+                hashes = {self._sketched[field]: value_hashes(found.values, self._hasher)}
+                if found.view is rows:
+                    whole.update(hashes)
+                else:
+                    self._sketches.add(found.view.groups, subjects, hashes)
+        self._sketches.add(rows.groups, words[rows.subjects], whole)
 
     def _table(self, groups: Codes) -> pa.Table:
         """The columns of the groups that stand: nothing is worked out for others."""

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import Codes
+from minimize.aggregates.cell_sketches import Kind
 from minimize.aggregates.contribution_sketch import Entries, folded
-from minimize.aggregates.contributors import Field
 from minimize.aggregates.definition import Definition
 from minimize.aggregates.relations import PublishedTable, shown_in, withhold_related
-from minimize.aggregates.release_history import Figures, ReleaseHistory, row_hashes
+from minimize.aggregates.release_history import Figures, ReleaseHistory
 from minimize.aggregates.table import AggregateResult
 from minimize.counts import counted
 from minimize.io.base import Written
@@ -101,43 +101,34 @@ class _Release:
 
     result: AggregateResult
     former: Former
-    below: int
+    definition: Definition
     rows: Words = field(repr=False)
     fresh: Mask = field(repr=False)
     standing: Mask = field(repr=False)
     taken: Mask = field(repr=False)
-    figures: Mapping[Field | None, Figures] = field(repr=False)
+    figures: Mapping[Kind, Figures] = field(repr=False)
     published: PublishedTable = field(repr=False)
 
     @classmethod
     def of(cls, definition: Definition, result: AggregateResult, former: Former, releases: Releases) -> _Release:
-        rows = row_hashes(result.table, [*definition.keys], releases.hasher)
-        places = former.places(rows)
-        figures = {
-            kind: Figures(shown_in(definition, result.table, kind), entries)
-            for kind, entries in result.sketches.items()
-        }
-        decision = former.history.decide(
-            rows,
-            definition.below,
-            figures,
-            in_force=former.has(rows),
-            is_equal=_equal(definition, result.table, former, places),
-        )
+        rows, shown = releases.rows(definition, result.table), shown_in(definition, result.table)
+        places, nowhere = former.places(rows), np.zeros(len(rows), np.bool_)
+        figures = {kind: Figures(shown.get(kind, nowhere), entries) for kind, entries in result.sketches.items()}
+        is_equal = _equal(definition, result.table, former, places)
+        decision = former.history.decide(rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal)
         retained = ~decision.allowed & (places >= 0)
-        table, known, sketches = result.table, np.ones(len(rows), np.bool_), result.sketches
+        table, known, sketches = result.table, ~nowhere, result.sketches
         if retained.any():
             table = _composed(definition, result.table, former, np.where(retained, places, -1))
-            last = former.history.last(rows)
+            last = np.where(retained, former.history.last(rows), -1)
             known = ~retained | former.history.known[last]
-            sketches = {
-                kind: _entries(entries, former.history, kind, np.where(retained, last, -1))
-                for kind, entries in result.sketches.items()
-            }
-        taken = decision.allowed | retained
-        published = PublishedTable(definition, table, result.subjects, sketches, taken.copy(), known)
-        standing = (decision.is_same | ~decision.allowed) & (places >= 0)
-        return cls(result, former, definition.below, rows, decision.allowed, standing, taken, figures, published)
+            kinds = dict.fromkeys([*result.sketches, *former.history.figures])
+            sketches = {kind: _entries(result.sketches.get(kind), former.history, kind, last) for kind in kinds}
+        taken, standing = decision.allowed | retained, (decision.is_same | ~decision.allowed) & (places >= 0)
+        published = PublishedTable(
+            definition, table, result.subjects, sketches, taken.copy(), known, retained, result.sketches
+        )
+        return cls(result, former, definition, rows, decision.allowed, standing, taken, figures, published)
 
     @property
     def deferred(self) -> int:
@@ -148,7 +139,8 @@ class _Release:
         """What may be published, once the tables were compared."""
         new = np.flatnonzero(self.fresh & self.published.kept)
         figures = {kind: each.take(new) for kind, each in self.figures.items()}
-        history = self.former.history.followed(ReleaseHistory.of(self.rows[new], self.below, figures))
+        release = ReleaseHistory.of(self.rows[new], self.definition.below, figures, meanings=self.definition.meanings)
+        history = self.former.history.followed(release)
         result = self.result.published(self.published.table, self.published.kept, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
         is_unchanged = bool(self.standing[self.published.kept].all()) and result.table.num_rows == before
@@ -163,7 +155,7 @@ def _equal(definition: Definition, table: pa.Table, former: Former, places: Code
     unknown = [place for place in np.flatnonzero(places >= 0).tolist() if not former.history.known[last[places[place]]]]
     if former.table is None or not unknown:
         return equal
-    names = [name for name in definition.measures if name in former.table.column_names]
+    names = [name for name in definition.measures if _means(former, definition, name)]
     new = table.select(names).take(unknown).to_pylist()
     old = former.table.select(names).take(places[unknown]).to_pylist()
     equal[unknown] = [one == other for one, other in zip(new, old, strict=True)]
@@ -178,11 +170,18 @@ def _composed(definition: Definition, table: pa.Table, former: Former, places: C
         new = table.column(name).combine_chunks()
         if name in definition.measures:
             old = pa.nulls(len(new), new.type)
-            if former.table is not None and name in former.table.column_names:
+            if former.table is not None and _means(former, definition, name):
                 old = former.table.column(name).combine_chunks().take(indices).cast(new.type)
             new = _chosen(retained, old, new)
         columns[name] = new
     return pa.table(columns, schema=table.schema)
+
+
+def _means(former: Former, definition: Definition, name: str) -> bool:
+    """Whether a column of the table in force is the measure that has this name now."""
+    if former.table is None or name not in former.table.column_names:
+        return False
+    return former.history.meanings.get(name, definition.meanings[name]) == definition.meanings[name]
 
 
 def _chosen(mask: pa.Array, one: pa.Array, other: pa.Array) -> pa.Array:
@@ -191,11 +190,11 @@ def _chosen(mask: pa.Array, one: pa.Array, other: pa.Array) -> pa.Array:
     return pc.take(pa.concat_arrays([one, other]), pa.array(places))
 
 
-def _entries(new: Entries, history: ReleaseHistory, kind: Field | None, places: Codes) -> Entries:
+def _entries(new: Entries | None, history: ReleaseHistory, kind: Kind, places: Codes) -> Entries:
     """Sketches some of which are those of an earlier release: row i has those of release `places[i]`, unless that is -1."""
     old = history.figures.get(kind)
-    buckets = new.shape[1] if old is None else min(new.shape[1], old.entries.shape[1])
-    entries = folded(new, buckets).copy()
+    buckets = min(each.shape[1] for each in (new, None if old is None else old.entries) if each is not None)
+    entries = np.zeros((len(places), buckets), np.uint32) if new is None else folded(new, buckets).copy()
     earlier = places >= 0
     entries[earlier] = 0 if old is None else folded(old.entries, buckets)[places[earlier]]
     return entries

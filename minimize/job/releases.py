@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.definition import Definition
+from minimize.aggregates.definition import COUNTING, Definition, GroupKey
 from minimize.aggregates.release_history import ReleaseHistory, row_hashes
 from minimize.engines.base import sketch_key
 from minimize.errors import KeyringError, OutputError
@@ -96,11 +96,20 @@ class Releases:
         except OutputError:
             return Former(None, nothing, history, is_lost=True)
         table = pa.concat_tables(tables).combine_chunks()
-        if not {*definition.keys} <= {*table.column_names}:
+        if history.meanings.get(COUNTING, str(definition.counting)) != str(definition.counting):
+            history = history.forgotten()
+        columns = {about: _key_column(table, label, key) for label, (about, key) in _abouts(definition).items()}
+        there = {about: column for about, column in columns.items() if column is not None}
+        if len(there) < len(columns):
             return Former(None, nothing, history)
-        rows = row_hashes(table, [*definition.keys], self.hasher)
+        rows = row_hashes(there, table.num_rows, self.hasher)
         unknown = rows[history.last(rows) < 0]
         return Former(table, rows, history.followed(ReleaseHistory.of(unknown, definition.below, {}, known=False)))
+
+    def rows(self, definition: Definition, table: pa.Table) -> Words:
+        """The row of each group of a table."""
+        columns = {about: table.column(label) for label, (about, _) in _abouts(definition).items()}
+        return row_hashes(columns, table.num_rows, self.hasher)
 
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""
@@ -127,6 +136,24 @@ class Releases:
     def _seal(self, version: int) -> Seal:
         one, two = (self.keys.subkey(KEY, purpose, version) for purpose in _PURPOSES)
         return Seal(one + two)
+
+
+def _abouts(definition: Definition) -> dict[str, tuple[str, GroupKey]]:
+    """By the name of a key what it is, whatever its name."""
+    return {label: (f"{key.pointer} {key.to}", key) for label, key in definition.keys.items()}
+
+
+def _key_column(table: pa.Table, label: str, key: GroupKey) -> pa.ChunkedArray | None:
+    """The column of a key in a table that an earlier pipeline may have given another name; None if it had no such key."""
+    names = [each.name for each in table.schema if _field_of(each) in (None, key.key)]
+    name = label if label in names else next((each for each in names if _field_of(table.schema.field(each))), None)
+    return None if name is None else table.column(name)
+
+
+def _field_of(column: pa.Field) -> str | None:
+    """The field that a column of a group key is of; None if the file does not say."""
+    about = column.metadata or {}
+    return "" if b"minimize:measure" in about else about[b"minimize:field"].decode() if about else None
 
 
 def _words(name: str, date: str | None) -> tuple[bytes, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from minimize.aggregates import Measure
+from minimize.aggregates.cell_sketches import has_cells
 from minimize.aggregates.days import Lateness
 from minimize.aggregates.definition import UNITS, Definition, GroupKey, Measured
 from minimize.aggregates.definition import faults as definition_faults
@@ -34,7 +36,21 @@ def plan_aggregates(
             found = [_placed(pipeline, name, finding) for finding in definition_faults(definition)]
             plans[name] = AggregatePlan(name, model, definition, _lateness(pipeline, model, fields))
         faults.extend(found)
-    return {name: plan for name, plan in plans.items() if not faults}
+    return {} if faults else dict(_with_others(plans))
+
+
+def _with_others(plans: Mapping[str, AggregatePlan]) -> Iterator[tuple[str, AggregatePlan]]:
+    """Each aggregate, with the shares and histograms that others publish of the same groups."""
+    for name, plan in plans.items():
+        mine = plan.definition
+        alike = [
+            each.definition
+            for label, each in plans.items()
+            if label != name and each.definition.groups == mine.groups and each.definition.counting == mine.counting
+        ]
+        others = dict.fromkeys(each for one in alike for each in one.measures.values() if has_cells(each))
+        below = max([mine.below, *(each.below for each in alike)]) if others else mine.below
+        yield name, replace(plan, definition=replace(mine, others=tuple(others), together=below))
 
 
 def counting(pipeline: Pipeline, model: AggregateModel) -> str | None:

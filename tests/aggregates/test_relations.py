@@ -45,7 +45,7 @@ def table(rows: Sequence[Row], *keys: str | tuple[str, Unit], below: int = BELOW
     tally.observe(Batch(pa.record_batch({**columns, "id": subjects}), released=columns))
     result = tally.settle()
     kept, known = np.ones((2, result.table.num_rows), np.bool_)
-    return PublishedTable(definition, result.table, result.subjects, result.sketches, kept, known)
+    return PublishedTable(definition, result.table, result.subjects, result.sketches, kept, known, ~known, {})
 
 
 def shown(table: PublishedTable) -> list[tuple[Any, ...]]:

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.aggregates.cell_sketches import Kind
 from minimize.aggregates.contribution_sketch import ContributionSketches, bucket_count
-from minimize.aggregates.release_history import MOST_RELEASES, Figures, Kind, Mask, ReleaseHistory, row_hashes
+from minimize.aggregates.release_history import MOST_RELEASES, Figures, Mask, ReleaseHistory, row_hashes
 from minimize.spill import Aside, Hasher
 
 HASHER = Hasher(b"k" * 32)
@@ -112,13 +113,15 @@ def test_equal_releases_are_one_and_the_last_one_again() -> None:
 
 def test_releases_are_stored_and_read_again() -> None:
     history = released(sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12)))
-    figures = {None: history.figures[None], ("size", True): history.figures[None]}
-    whole = ReleaseHistory(history.rows, history.below, history.known, figures)
+    named: Kind = ("size", True, 'is:["a"]')
+    figures: dict[Kind, Figures] = {None: history.figures[None], named: history.figures[None]}
+    whole = ReleaseHistory(history.rows, history.below, history.known, figures, {"n": "count"})
     again = ReleaseHistory.unpacked(whole.packed())
-    assert [*again.figures] == [None, ("size", True)]
+    assert [*again.figures] == [None, named]
+    assert again.meanings == {"n": "count"}
     for one, other in [(whole.rows, again.rows), (whole.below, again.below), (whole.known, again.known)]:
         assert (one == other).all()
-    assert (again.figures[("size", True)].entries == history.figures[None].entries).all()
+    assert (again.figures[named].entries == history.figures[None].entries).all()
     assert not len(ReleaseHistory.unpacked(ReleaseHistory.empty().packed()))
 
 
@@ -130,11 +133,21 @@ def test_thresholds_of_other_sizes_are_compared_in_the_smaller_sketch() -> None:
     assert history.figures[None].entries.shape == (3, bucket_count(10))
 
 
-def test_the_row_of_a_group_is_told_by_the_names_and_values_of_its_keys() -> None:
-    table = pa.table({"a": ["1", "1", None, "x"], "b": [1, 2, 1, None]})
-    hashes = row_hashes(table, ["a", "b"], HASHER)
-    assert len({*hashes.tolist()}) == 4
-    again = pa.table({"b": pa.array(["1", "2", "1", None]), "a": table["a"].combine_chunks().dictionary_encode()})
-    assert row_hashes(again, ["a", "b"], HASHER).tolist() == hashes.tolist()
-    assert row_hashes(table, ["b", "a"], HASHER).tolist() != hashes.tolist()
-    assert row_hashes(pa.table({"n": [9]}), [], HASHER).tolist() == [0]
+def hashed(table: pa.Table, *names: str) -> list[int]:
+    found: list[int] = row_hashes({name: table.column(name) for name in names}, table.num_rows, HASHER).tolist()
+    return found
+
+
+def test_the_row_of_a_group_is_told_by_what_its_keys_are_and_their_values() -> None:
+    table = pa.table({"a": ["1", "1", None, "x", "2"], "b": [1, 2, 1, None, 1]})
+    assert len({*hashed(table, "a", "b")}) == 5
+    again = pa.table({"b": pa.array(["1", "2", "1", None, "1"]), "a": table["a"].combine_chunks().dictionary_encode()})
+    assert hashed(again, "b", "a") == hashed(table, "a", "b")
+    assert hashed(table.rename_columns(["b", "a"]), "a", "b") != hashed(table, "a", "b")
+    assert hashed(pa.table({"n": [9]})) == [0]
+
+
+def test_releases_of_other_subjects_are_forgotten() -> None:
+    history = released(sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12))).forgotten()
+    assert sorted(history.rows.tolist()) == [3, 5]
+    assert allowed(history, sketch(people(0, 40), people(0, 12))) == [False, False]
