@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.publisher import Publisher, definition
 from tests.disclosure.attacker import Attacker, Numbers, Records
-from tests.disclosure.in_memory import Publisher, definition
 from tests.hypothesis_profiles import examples
 
 SHAPES: Final = {

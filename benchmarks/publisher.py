@@ -1,4 +1,4 @@
-"""Releases of tables without files: what the disclosure guard publishes, night by night, of rows that a test makes up."""
+"""Releases of tables without files: what the disclosure guard publishes of rows that a test or a measurement makes up."""
 
 from __future__ import annotations
 
