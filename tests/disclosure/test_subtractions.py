@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import minimize
-from tests.disclosure.survey import Survey, people, table
+from tests.disclosure.survey import SURVEY_POLICY, Survey, people, table
 from tests.project import DAY
 
 MEAN = {"mean": "score"}
@@ -170,6 +170,42 @@ def test_equal_data_are_no_new_release(survey: Survey) -> None:
     for _ in range(3):
         assert survey.publish().outputs["daily"].deferred == 0
         assert survey.row("daily") == {"events": 40, "score": 10.0}
+
+
+def test_one_record_that_is_replayed(survey: Survey) -> None:
+    """41 × (463 ÷ 41) − 40 × 10.0 = 63 would be the value of the person whose age was not a number, and is dropped now."""
+    survey.tables(daily=table(events="count", score=MEAN))
+    survey.answers([*people(0, 40, score=10.0, age=30), *people(40, 41, score=63.0, age="thirty")])
+    survey.publish()
+    survey.policy({**SURVEY_POLICY["fields"], "age": None})
+    receipt = survey.do("replay", survey.out)["receipts"][0]
+    assert (receipt["rows"]["written"], receipt["outputs"]["daily"]["deferred"]) == (41, 1)
+    assert survey.row("daily") == {"events": 40, "score": 10.0}
+
+
+def test_one_value_that_is_corrected(survey: Survey) -> None:
+    """40 × 31.0 − 40 × 30.0 = 40: one person is 40 years older than they were."""
+    survey.tables(daily=table(events="count", age={"mean": "age"}))
+    survey.answers(people(0, 40, age=30))
+    survey.publish()
+    survey.do("subject", "correct", "p39", "--tenant", "A", "--set", "age=70", "--output", survey.out, "--yes")
+    survey.publish()
+    assert {row["age"] for row in survey.rows()} == {30, 70}
+    assert survey.row("daily") == {"events": 40, "age": 30.0}
+
+
+def test_a_run_that_is_void_was_published_all_the_same(survey: Survey) -> None:
+    """60 people, then 30 by mistake, then 59: 60 − 59 = 1, whatever run counts."""
+    survey.tables(daily=table(events="count"))
+    survey.answers(people(0, 60))
+    first = survey.publish()
+    survey.answers(people(0, 30))
+    second = survey.publish(allow_shrink=True)
+    for receipt in (first, second):
+        survey.do("runs", "void", receipt.run_id, "--output", survey.out, "--reason", "a mistake")
+    survey.answers(people(0, 59))
+    survey.publish()
+    assert survey.row("daily") == {"events": 30}
 
 
 # One figure that is one person's value.
