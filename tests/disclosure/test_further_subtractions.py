@@ -127,6 +127,26 @@ def test_three_shares_of_one_field(survey: Survey) -> None:
     assert gives_nobody_away(*(None if each is None else 80 * each for each in parts))
 
 
+def test_a_histogram_and_a_mean_in_two_tables_of_the_same_groups(survey: Survey) -> None:
+    """40 × 11.925 − 39 × 10.0 = 87 would be the score of the person in the hidden cell. In one table the mean would be null."""
+    survey.tables(cells=table(symptoms={"histogram": "score"}), means=table(people=DEVICES, score={"mean": "score"}))
+    survey.answers([*people(0, 39, score=10.0), *people(39, 40, score=87.0)])
+    survey.publish()
+    cells, means = survey.row("cells"), survey.row("means")
+    is_shown = cells is not None and len(cells["symptoms"]) == 2
+    assert not is_shown or number(means, "score") is None
+
+
+def test_shares_in_two_tables_of_the_same_groups(survey: Survey) -> None:
+    """40 × 0.325 − 40 × 0.3 = 1 person has the rare disease. In one table the larger share would be null."""
+    survey.tables(flu=table(people=DEVICES, flu=share("flu")), ill=table(ill=share("flu", "rare")))
+    few = people(39, 40, symptom="rare")
+    survey.answers([*people(0, 12, symptom="flu"), *people(12, 39, symptom="none"), *few])
+    survey.publish()
+    parts = number(survey.row("ill"), "ill"), number(survey.row("flu"), "flu")
+    assert gives_nobody_away(*(None if each is None else 40 * each for each in parts))
+
+
 def test_people_in_several_groups(survey: Survey) -> None:
     """40 people a day, 39 of them in version 1: 40 − 39 = 1 used version 2 or 3 alone.
 
@@ -188,6 +208,29 @@ def test_a_table_that_was_gone_for_a_while(survey: Survey) -> None:
     survey.answers(people(0, 39, age=30, version="1"))
     survey.publish()
     assert gives_nobody_away(40, number(survey.row("daily"), "events"))
+
+
+def test_a_key_that_has_another_name_than_before(survey: Survey) -> None:
+    """40 − 39 = 1 event is gone, and meanwhile the version is called the release."""
+    survey.tables(versions=table(["version"]))
+    survey.answers(people(0, 40, version="1"))
+    survey.publish()
+    renamed = {**table(), "group_by": {"day": {"event_time": "day"}, "release": "version"}}
+    survey.tables(versions=renamed)
+    survey.answers(people(0, 39, version="1"))
+    survey.publish()
+    assert gives_nobody_away(40, number(survey.row("versions"), "events"))
+
+
+def test_a_measure_that_means_another_thing_than_before(survey: Survey) -> None:
+    """A mean of 10 is no sum: a row that keeps its former figures must not show it as one."""
+    survey.tables(daily=table(events="count", score={"mean": "score"}))
+    survey.answers(people(0, 40, score=10.0))
+    survey.publish()
+    survey.tables(daily=table(events="count", score={"sum": "score"}))
+    survey.answers(people(0, 39, score=10.0))
+    survey.publish()
+    assert number(survey.row("daily"), "score") in (None, 400.0)
 
 
 def test_a_day_next_to_a_version_that_keeps_its_former_figures(survey: Survey) -> None:
