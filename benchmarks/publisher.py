@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from minimize.aggregates import measure_from
 from minimize.aggregates.definition import Definition, GroupKey, Measured
-from minimize.aggregates.release_history import ReleaseHistory, row_hashes
+from minimize.aggregates.release_history import ReleaseHistory
 from minimize.aggregates.table import AggregateTally
 from minimize.job.disclosure_guard import Guarded, guarded
-from minimize.job.releases import Former, Releases
+from minimize.job.releases import Former, Releases, rows_of
 from minimize.pointer import Pointer
 from minimize.spill import Hasher
 from minimize.stage import Batch
@@ -58,7 +58,7 @@ class Publisher:
         if (name, date) not in self.kept:
             return Former(None, np.empty(0, np.uint64), ReleaseHistory.empty())
         table, history = self.kept[name, date]
-        return Former(table, row_hashes(table, [*definition.keys], HASHER), ReleaseHistory.unpacked(history))
+        return Former(table, rows_of(definition, table, HASHER), ReleaseHistory.unpacked(history))
 
     def publish(self, rows: pa.Table, date: str | None = None) -> dict[str, Guarded]:
         """Publishes all tables over some rows, in place of those of the date that are in force."""

@@ -26,7 +26,7 @@ from minimize.aggregates.table import AggregateResult
 from minimize.counts import counted
 from minimize.io.base import Written
 from minimize.io.publish import Staging
-from minimize.job.releases import Former, Releases
+from minimize.job.releases import Former, Releases, rows_of
 from minimize.spill import Words
 
 log = logging.getLogger("minimize")
@@ -111,7 +111,7 @@ class _Release:
 
     @classmethod
     def of(cls, definition: Definition, result: AggregateResult, former: Former, releases: Releases) -> _Release:
-        rows, shown = releases.rows(definition, result.table), shown_in(definition, result.table)
+        rows, shown = rows_of(definition, result.table, releases.hasher), shown_in(definition, result.table)
         places, nowhere = former.places(rows), np.zeros(len(rows), np.bool_)
         figures = {kind: Figures(shown.get(kind, nowhere), entries) for kind, entries in result.sketches.items()}
         is_equal = _equal(definition, result.table, former, places)

@@ -106,11 +106,6 @@ class Releases:
         unknown = rows[history.last(rows) < 0]
         return Former(table, rows, history.followed(ReleaseHistory.of(unknown, definition.below, {}, known=False)))
 
-    def rows(self, definition: Definition, table: pa.Table) -> Words:
-        """The row of each group of a table."""
-        columns = {about: table.column(label) for label, (about, _) in _abouts(definition).items()}
-        return row_hashes(columns, table.num_rows, self.hasher)
-
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""
         version = self.keys.version_of(KEY)
@@ -136,6 +131,12 @@ class Releases:
     def _seal(self, version: int) -> Seal:
         one, two = (self.keys.subkey(KEY, purpose, version) for purpose in _PURPOSES)
         return Seal(one + two)
+
+
+def rows_of(definition: Definition, table: pa.Table, hasher: Hasher) -> Words:
+    """The row of each group of a table."""
+    columns = {about: table.column(label) for label, (about, _) in _abouts(definition).items()}
+    return row_hashes(columns, table.num_rows, hasher)
 
 
 def _abouts(definition: Definition) -> dict[str, tuple[str, GroupKey]]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from os import PathLike
 
+from minimize.aggregates.table import AggregateResult
+from minimize.engines.base import Job
 from minimize.governance.retention.due import RECORDS, Due
-from minimize.governance.retention.lately import day_recomputed
+from minimize.governance.retention.lately import day_of
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recompute import Before, Recomputed, recomputed
 from minimize.governance.retention.sources import source_of
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.places import place_of
+from minimize.job.disclosure_guard import guarded
 from minimize.job.given import Given
 from minimize.job.releases import Releases
 from minimize.policy.pipeline import Pipeline
@@ -41,9 +44,13 @@ class Anew:
         dates = {each.date for each in group if each.name == RECORDS} - handed
         for on in sorted(dates, key=str):
             yield from self._of_date(on)
-        for (name, day), batches in self.plan.behind.items():
-            if batches & dates and not batches & handed and not self._is_due(name, day):
-                yield from self._of_day(name, day, batches)
+        behind = [
+            (place, batches)
+            for place, batches in self.plan.behind.items()
+            if batches & dates and not batches & handed and not self._is_due(*place)
+        ]
+        for day in sorted({day for (_, day), _ in behind}):
+            yield from self._of_day(day, {name: batches for (name, on), batches in behind if on == day})
 
     def _of_date(self, on: str | None) -> Iterator[Recomputed]:
         names = [name for name, said in self.plan.stays.items() if (on or "") in said and not self._is_due(name, on)]
@@ -53,14 +60,23 @@ class Anew:
             last, given = source
             yield from recomputed(self._written(last), given, on, names, self._before(), self._releases)
 
-    def _of_day(self, name: str, day: str, batches: frozenset[str]) -> Iterator[Recomputed]:
+    def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[Recomputed]:
+        """The aggregates of one event day, each with the batches that it was counted from."""
+        made = {name: found for name, batches in behind.items() if (found := self._counted(name, day, batches))}
+        definitions = {name: job.plan.aggregates[name].definition for name, (job, _) in made.items()}
+        results = {name: result for name, (_, result) in made.items()}
+        for name, each in guarded(definitions, results, self._releases, day).items():
+            if not each.is_unchanged:
+                yield Recomputed(name, day, made[name][0].output_schema(name), each, self._releases)
+
+    def _counted(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
         files = self._files(name, day)
         found = {when: self._source(when) for when in sorted(batches)}
         there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
-        if files and len(there) == len(batches):
-            written = self._written(writers(self.chain)[files[0].path])
-            made = day_recomputed(written, there, name, date.fromisoformat(day), self._before(), self._releases)
-            yield from [] if made is None else [made]
+        if not files or len(there) < len(batches):
+            return None
+        written = self._written(writers(self.chain)[files[0].path])
+        return day_of(written, there, name, date.fromisoformat(day), self._before())
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)

@@ -11,13 +11,11 @@ from minimize.aggregates.table import AggregateResult
 from minimize.engines import local
 from minimize.engines.base import Job, Outcome, Unkept
 from minimize.governance.retention.events import Event
-from minimize.governance.retention.recompute import Before, Recomputed, UntilOn, as_then, keeping, only, reached
+from minimize.governance.retention.recompute import Before, UntilOn, as_then, keeping, only, reached
 from minimize.governance.retention.recompute import Without as Left
 from minimize.governance.retention.written import Written
 from minimize.io.base import Source
-from minimize.job.disclosure_guard import guarded
 from minimize.job.given import Given
-from minimize.job.releases import Releases
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
 
@@ -58,10 +56,10 @@ class Day:
             yield when, local.run(replace(job, reach=reach), source, None, Unkept())
 
 
-def day_recomputed(
-    written: Written, batches: Mapping[date, Given], name: str, on: date, known: Before, releases: Releases
-) -> Recomputed | None:
-    """An event day made anew without the records that events took; None where that cannot be, or if no row changes.
+def day_of(
+    written: Written, batches: Mapping[date, Given], name: str, on: date, known: Before
+) -> tuple[Job, AggregateResult] | None:
+    """An event day made anew without the records that events took, and the job that published it; None where that cannot be.
 
     Takes the receipt that published the day, and runs that find the sources of its batches.
     """
@@ -72,8 +70,4 @@ def day_recomputed(
     keys = next(iter(batches.values())).keys
     day = Day(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
     result = day.table(day.without(known.events, written.policy, keys, known.until), known.left)
-    if result is None:
-        return None
-    definitions = {name: day.job.plan.aggregates[name].definition}
-    made = guarded(definitions, {name: result}, releases, on.isoformat())[name]
-    return None if made.is_unchanged else Recomputed(name, on.isoformat(), day.job.output_schema(name), made, releases)
+    return None if result is None else (day.job, result)
