@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -37,11 +39,23 @@ def pytest_collection() -> Iterator[None]:
     """
     gc.disable()
     try:
-        return (yield)
+        with compiling_once():
+            return (yield)
     finally:
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
         gc.enable()
+
+
+@contextlib.contextmanager
+def compiling_once() -> Iterator[None]:
+    """In a new checkout, has one worker compile the tests and what they import while the others wait for the bytecode."""
+    with Path(__file__).open() as file:
+        if "PYTEST_XDIST_WORKER" in os.environ and not sys.dont_write_bytecode:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if any(Path(__file__).parent.glob("*/__pycache__")):
+                fcntl.flock(file, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
