@@ -6,12 +6,9 @@ import base64
 import contextlib
 import gzip
 import hashlib
-import io
 import json
-import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.cli import main
 from minimize.keys import Keyring
+from tests.commands import command
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
@@ -266,35 +263,6 @@ def _key_bytes(name: str) -> str:
 
 def without_none(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The result that `--json` prints."""
-        return json.loads(self.out)
-
-
-def command(*arguments: object) -> Result:
-    """Runs a `minimize` command in this process."""
-    logger = logging.getLogger("minimize")
-    before = (logger.handlers, logger.level, logger.propagate)
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.setattr(sys, "argv", ["minimize", *map(str, arguments)])
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            logger.handlers, logger.level, logger.propagate = before
-    return Result(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 class Builds:

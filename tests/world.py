@@ -15,6 +15,7 @@ from typing import Any
 import time_machine
 
 from minimize.governance.recipients import Recipient, recipient_from
+from tests.commands import Result, command
 from tests.project import (
     AT,
     BEFORE,
@@ -24,9 +25,7 @@ from tests.project import (
     POLICY,
     SETTINGS,
     Project,
-    Result,
     clean_environment,
-    command,
     copy_outputs,
     event,
     event_time,

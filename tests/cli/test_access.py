@@ -8,7 +8,7 @@ from shutil import copytree
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import write_keyring
 from tests.world import access_file, assignment
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "device_telemetry"
 

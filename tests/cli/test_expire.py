@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import minimize
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import AT, Project, events
 
 LATER = f"{AT + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import LASTING, Project, events
 
 OLD = ("--at", "2026-11-25T00:00:00Z", "--output", "elsewhere")

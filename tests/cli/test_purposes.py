@@ -8,13 +8,13 @@ import pytest
 
 import minimize
 from minimize.errors import PolicyError
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import Project, events, table
 
 WORDS = ("profiling", "advertising", "marketing", "sale", "user_profiles", "ad_targeting", "remarketing", "data_sale")
 
 
-def each(command: Command, project: Project) -> dict[str, Said]:
+def each(command: Command, project: Project) -> dict[str, Result]:
     project.records(events(3))
     more = ("--keys", project.keys)
     return {
@@ -24,7 +24,7 @@ def each(command: Command, project: Project) -> dict[str, Said]:
     }
 
 
-def assert_refused(said: dict[str, Said], code: str, file: str) -> None:
+def assert_refused(said: dict[str, Result], code: str, file: str) -> None:
     assert {verb: each.code for verb, each in said.items()} == {"lint": 1, "plan": 2, "run": 2}
     for findings in (said["lint"].json["findings"], said["run"].error["faults"]):
         assert (code, file) in {(finding["code"], Path(finding["file"]).name) for finding in findings}

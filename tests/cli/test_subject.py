@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from minimize.governance.subjects import deleting, requests
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import LASTING, Project, events
 from tests.world import access_file, assignment
 

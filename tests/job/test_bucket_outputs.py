@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.cli.main import main
 from minimize.errors import KeyringError, LedgerError, OutputError, VerificationError
 from minimize.job.quarantined import held
 from minimize.job.replay import replay
 from minimize.stores import Remote
 from tests.buckets import ACCESS, Bucket
+from tests.commands import command
 from tests.project import BEFORE, DAY, LASTING, Project, events
 
 
@@ -188,20 +188,15 @@ def test_polars_reads_what_stands_in_s3(project: Project, s3_bucket: Bucket, led
     assert scanned.select(polars.len()).collect().item() == len(project.rows(output=out))
 
 
-def test_the_command_line_takes_a_bucket(
-    project: Project, bucket: Bucket, out: Remote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
     project.records([*events(20), "no json"])
     project.pipeline(output=out.uri)
     keys = ["--keys", str(project.keys)]
 
     def does(*words: str) -> str:
-        monkeypatch.setattr("sys.argv", ["minimize", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert ended.value.code == 0, said.err
-        return said.out
+        done = command(*words)
+        assert done.code == 0, done.err
+        return done.out
 
     assert f"results in {bucket.shown('out')}" in does("run", str(project.folder), *keys)
     assert "verified: 1 receipt" in does("verify", out.uri, *keys)

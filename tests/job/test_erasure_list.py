@@ -21,7 +21,8 @@ from minimize.ledger import find_ledger
 from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.project import AT, Builds, Project, command, events
+from tests.commands import command
+from tests.project import AT, Builds, Project, events
 
 RECORDS = events(60)
 SOON = AT - timedelta(minutes=1)

@@ -18,7 +18,8 @@ from minimize.job import shrinking
 from minimize.job.replay import replay
 from minimize.job.shrinking import Kept, _time
 from tests.buckets import Bucket
-from tests.project import AT, BEFORE, DAY, Project, Result, command, event, events
+from tests.commands import Result, command
+from tests.project import AT, BEFORE, DAY, Project, event, events
 
 LATER = AT + timedelta(hours=1)
 AHEAD = AT + timedelta(days=60)

@@ -16,7 +16,8 @@ from minimize.keys import Keyring
 from minimize.receipt import Receipt
 from minimize.receipt.void import check_voids, counting
 from minimize.verifying import check
-from tests.project import AT, BEFORE, DAY, Project, command, events
+from tests.commands import command
+from tests.project import AT, BEFORE, DAY, Project, events
 
 AHEAD = AT + timedelta(days=60)
 LATER = AT + timedelta(hours=1)

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize as library
+from tests.commands import Result
 
-from .shipped import Done, minimize, new_keys
+from .shipped import minimize, new_keys
 
 AT = "2026-11-25T00:00:00Z"
 POLICY = """\
@@ -120,17 +121,17 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return house
 
 
-def said(house: Path, *arguments: str) -> Done:
+def said(house: Path, *arguments: str) -> Result:
     return minimize(*arguments, keys=house / "my.keys", cwd=house)
 
 
 @pytest.fixture(scope="module", name="ran")
-def _ran(house: Path) -> Done:
+def _ran(house: Path) -> Result:
     return said(house, "run", "pipelines/device_telemetry", "--at", AT, "--output", "out", "--json")
 
 
 @pytest.fixture(scope="module", name="closed")
-def _closed(house: Path, ran: Done) -> Done:
+def _closed(house: Path, ran: Result) -> Result:
     """The batch two days later, in which nothing late came any more."""
     batch = house / "sample_data" / "device_telemetry" / "2026-11-26"
     batch.mkdir()
@@ -139,7 +140,7 @@ def _closed(house: Path, ran: Done) -> Done:
     return said(house, *run, "--output", "out", "--json") if ran.code == 0 else ran
 
 
-def rows(house: Path, ran: Done, name: str = "records") -> list[dict[str, Any]]:
+def rows(house: Path, ran: Result, name: str = "records") -> list[dict[str, Any]]:
     assert ran.code == 0
     return [
         row
@@ -190,7 +191,7 @@ def test_the_plan_says_what_becomes_of_each_field(house: Path) -> None:
     }
 
 
-def test_every_row_is_accounted_for(ran: Done) -> None:
+def test_every_row_is_accounted_for(ran: Result) -> None:
     assert ran.json["rows"] == {
         "read": 401,
         "written": 400,
@@ -203,7 +204,7 @@ def test_every_row_is_accounted_for(ran: Done) -> None:
     assert ran.json["undeclared"] == {"/surprise": 400}
 
 
-def test_records_hold_what_the_policy_lets_out(house: Path, ran: Done) -> None:
+def test_records_hold_what_the_policy_lets_out(house: Path, ran: Result) -> None:
     for row in rows(house, ran):
         first, tenant = row["owner_type"] == "corporate", row["tenant_id"]
         assert set(row) == {
@@ -223,11 +224,11 @@ def test_records_hold_what_the_policy_lets_out(house: Path, ran: Done) -> None:
     assert Counter(len(row["apps"] or []) for row in rows(house, ran)) == {2: 135, 1: 130, 0: 135}
 
 
-def test_an_event_day_waits_for_its_late_rows(ran: Done) -> None:
+def test_an_event_day_waits_for_its_late_rows(ran: Result) -> None:
     assert ran.json["outputs"]["fleet_by_version"]["files"] == []
 
 
-def test_the_aggregate_counts_subjects(house: Path, closed: Done) -> None:
+def test_the_aggregate_counts_subjects(house: Path, closed: Result) -> None:
     found = {(row["tenant_id"], row["os_version"]): row for row in rows(house, closed, "fleet_by_version")}
     assert {key: (row["events"], row["devices"]) for key, row in found.items()} == {
         ("t0", "10.0"): (100, 20),
@@ -240,7 +241,7 @@ def test_the_aggregate_counts_subjects(house: Path, closed: Done) -> None:
     assert {found["t1", version]["battery_mean"] for version in ("10.0", "11.0")} == {None}
 
 
-def test_what_was_published_is_verified(house: Path, closed: Done) -> None:
+def test_what_was_published_is_verified(house: Path, closed: Result) -> None:
     assert closed.code == 0
     done = said(house, "verify", "out", "--json")
     assert (done.code, done.json["ok"]) == (0, True)
@@ -257,7 +258,7 @@ def test_another_purpose_lets_the_phone_number_out_and_is_refused_for_it(house: 
     assert {verb: each.code for verb, each in done.items()} == {"lint": 1, "plan": 3, "run": 3}
     assert "R001" in {finding["code"] for finding in done["lint"].json["findings"]}
     for verb in ("plan", "run"):
-        assert [fault["code"] for fault in json.loads(done[verb].stderr)["error"]["faults"]] == ["R001"]
+        assert [fault["code"] for fault in json.loads(done[verb].err)["error"]["faults"]] == ["R001"]
 
 
 def test_and_may_where_the_output_may_be_identified(house: Path) -> None:
