@@ -216,7 +216,11 @@ def play(name: str) -> dict[str, Any]:
     """Runs a scenario in a folder of its own, and gives its record."""
     module = import_module(f"tests.golden.scenarios.{name}")
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="golden-"))).resolve()
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="golden-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+            )
+        ).resolve()
         (folder / "tmp").mkdir()
         stack.enter_context(_environment(folder))
         clock = stack.enter_context(time_machine.travel(CLOCK, tick=False))
