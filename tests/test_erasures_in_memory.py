@@ -32,9 +32,9 @@ def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    builds.copy(empty, tmp_path / "house")
-    project = new_project(tmp_path / "house" / "pipelines" / "checkins")
-    (tmp_path / "house" / "minimize.yaml").write_text("ledger: ledger.db\n")
+    builds.copy(empty, tmp_path / "organization")
+    project = new_project(tmp_path / "organization" / "pipelines" / "checkins")
+    (tmp_path / "organization" / "minimize.yaml").write_text("ledger: ledger.db\n")
     return project
 
 

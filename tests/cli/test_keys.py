@@ -78,7 +78,7 @@ def test_a_short_key_is_refused(project: Project, command: Command) -> None:
     assert "c2hvcnQ" not in said.out + said.err
 
 
-def test_a_flag_goes_before_the_environment_and_that_before_the_house(
+def test_a_flag_goes_before_the_environment_and_that_before_the_configuration(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.folder / "minimize.yaml").write_text(f"keys: {project.keys}\n")

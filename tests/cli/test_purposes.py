@@ -43,7 +43,7 @@ def test_among_a_fields_purposes(project: Project, command: Command, word: str) 
 
 
 @pytest.mark.parametrize("word", WORDS[:4])
-def test_among_the_purposes_that_a_house_adds(project: Project, command: Command, word: str) -> None:
+def test_among_the_purposes_that_a_configuration_adds(project: Project, command: Command, word: str) -> None:
     (project.folder / "minimize.yaml").write_text(f"purposes: [{word}]\n")
     assert_refused(each(command, project), "P009", "minimize.yaml")
 
@@ -54,7 +54,7 @@ def test_as_the_purpose_of_a_pipeline(project: Project, command: Command, word: 
     assert_refused(each(command, project), "P009", "pipeline.yaml")
 
 
-def test_a_purpose_of_the_house_may_be_had(project: Project, command: Command) -> None:
+def test_a_purpose_of_the_configuration_may_be_had(project: Project, command: Command) -> None:
     (project.folder / "minimize.yaml").write_text("purposes: [capacity_planning]\n")
     project.policy(purposes=["capacity_planning"])
     project.pipeline(purpose="capacity_planning")

@@ -34,7 +34,7 @@ def test_lineage_and_metrics_go_where_the_options_say(project: Project, command:
     assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_lineage_and_metrics_go_where_the_house_says(project: Project, command: Command) -> None:
+def test_lineage_and_metrics_go_where_the_configuration_says(project: Project, command: Command) -> None:
     (project.folder / "minimize.yaml").write_text("lineage: off\nmetrics: told\n")
     project.records(events(30))
     assert ran(command, project).code == 0

@@ -202,12 +202,12 @@ def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: 
     assert "verified: 1 receipt" in does("verify", out.uri, *keys)
     assert "1 record in quarantine" in does("quarantine", "show", out.uri)
     assert "checkins" in does("runs", "--output", out.uri)
-    assert "checkins" in does("runs", "show", house_run(out), "--output", out.uri)
+    assert "checkins" in does("runs", "show", run_id_of(out), "--output", out.uri)
     assert "1 run of" in does("runs", "--rebuild", "--output", out.uri, *keys)
     assert does("audit", "verify", "--receipts", out.uri, *keys)
 
 
-def house_run(out: Remote) -> str:
+def run_id_of(out: Remote) -> str:
     return next(path.name for path in (out / "runs").iterdir() if path.is_dir())
 
 

@@ -33,9 +33,9 @@ ATOMIC = ("swap.between",)
 
 @dataclass(frozen=True)
 class Versions:
-    """A house whose output stands, an input that changes it, and what it looks like before and after."""
+    """A project with an output, an input that changes it, and what it looks like before and after."""
 
-    house: Project
+    project: Project
     old: dict[str, Any]
     new: dict[str, Any]
 
@@ -56,23 +56,34 @@ def plain(out: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module", name="versions")
 def _versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    house = new_project(tmp_path_factory.mktemp("house"))
-    house.records([*events(60), "no json"])
-    house.records(events(30, 500), day=BEFORE)
-    house.run()
-    old = state(house.out)
-    house.records(events(90, 100))
-    house.run(output=shutil.copytree(house.out, house.folder / "after"), date=DAY)
-    return Versions(house, old, state(house.folder / "after"))
+    project = new_project(tmp_path_factory.mktemp("project"))
+    project.records([*events(60), "no json"])
+    project.records(events(30, 500), day=BEFORE)
+    project.run()
+    old = state(project.out)
+    project.records(events(90, 100))
+    project.run(output=shutil.copytree(project.out, project.folder / "after"), date=DAY)
+    return Versions(project, old, state(project.folder / "after"))
 
 
 @pytest.fixture(name="out")
 def _out(versions: Versions, tmp_path: Path) -> Path:
-    return shutil.copytree(versions.house.out, tmp_path / "out")
+    return shutil.copytree(versions.project.out, tmp_path / "out")
 
 
 def command(versions: Versions, out: Path) -> list[str]:
-    words = ["run", versions.house.folder, "--date", DAY, "--at", AT, "--output", out, "--keys", versions.house.keys]
+    words = [
+        "run",
+        versions.project.folder,
+        "--date",
+        DAY,
+        "--at",
+        AT,
+        "--output",
+        out,
+        "--keys",
+        versions.project.keys,
+    ]
     return [str(word) for word in words]
 
 
@@ -89,7 +100,7 @@ def ended(words: list[str], point: str | None = None) -> int | None:
 
 
 def verified(versions: Versions, out: Path) -> None:
-    minimize.verify(out, keys=versions.house.keys)
+    minimize.verify(out, keys=versions.project.keys)
 
 
 def read(versions: Versions, out: Path) -> None:
@@ -183,7 +194,7 @@ def test_killed_at_any_moment_it_is_old_or_new(versions: Versions, out: Path, se
 
 
 def test_killed_at_fifty_moments_it_is_old_or_new(versions: Versions, tmp_path: Path) -> None:
-    outs = [shutil.copytree(versions.house.out, tmp_path / str(seed)) for seed in range(50)]
+    outs = [shutil.copytree(versions.project.out, tmp_path / str(seed)) for seed in range(50)]
     assert sum(killed_at_random(versions, out, 100 + seed) for seed, out in enumerate(outs)) >= 20
     for out in outs:
         assert ended(command(versions, out)) == 0

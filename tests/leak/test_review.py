@@ -29,7 +29,7 @@ NOT_NAMED = [canary for canary in ALL if canary.place != "file name"]
 
 
 @pytest.fixture(name="folder")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def _organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with planted records; whatever is put in a temporary folder is put in one that is looked at afterwards."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -22,14 +22,14 @@ PER_TENANT = {
 
 def scoped(project: Project, *texts: str) -> Scope:
     now = datetime.now(UTC)
-    places = Places(project.folder / "house.db", keys=project.keys)
+    places = Places(project.folder / "organization.db", keys=project.keys)
     return scope_of(Exposure.of(texts), (now - timedelta(hours=1), now), places, now)
 
 
 def filled(project: Project, **pipeline: Any) -> Project:
     project.pipeline(**{"aggregates": None, **pipeline})
     project.records(RECORDS)
-    project.run(at=None, output=None, ledger=project.folder / "house.db")
+    project.run(at=None, output=None, ledger=project.folder / "organization.db")
     return project
 
 
@@ -53,7 +53,7 @@ def test_records_whose_tenant_was_dropped_are_nobodys(project: Project) -> None:
 def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project: Project) -> None:
     project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
     filled(project)
-    places = Places(project.folder / "house.db", keys=project.keys)
+    places = Places(project.folder / "organization.db", keys=project.keys)
     set_setting(Wish("north", "location", "on", "admin"), places, datetime.now(UTC))
     found = scoped(project, "date:2026-11-24")
     assert [each.tenant for each in found.tenants] == ["north"]

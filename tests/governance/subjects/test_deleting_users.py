@@ -35,7 +35,7 @@ def of(records: Iterable[dict[str, Any]], user: str = "u2", tenant: str | None =
 
 
 def places(project: Project) -> Places:
-    return Places(project.folder / "house.db", keys=project.keys)
+    return Places(project.folder / "organization.db", keys=project.keys)
 
 
 def deleted(project: Project, *subjects: Subject, **options: Any) -> Deletion:
@@ -43,7 +43,7 @@ def deleted(project: Project, *subjects: Subject, **options: Any) -> Deletion:
 
 
 def run(project: Project, **options: Any) -> Any:
-    return project.run(**{"ledger": project.folder / "house.db", "at": None, "output": None, **options})
+    return project.run(**{"ledger": project.folder / "organization.db", "at": None, "output": None, **options})
 
 
 def held(project: Project, subject: Subject) -> int:
@@ -164,11 +164,11 @@ def test_no_dictionary_of_a_file_knows_him(filled: Project) -> None:
 
 def test_the_ledger_has_the_field_and_a_token_and_not_his_name(filled: Project) -> None:
     deleted(filled, Subject("canary-user-7714", "north", "user"))
-    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+    with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
         (row,) = recorded(book)
     assert (row.field, row.kind) == ("user", "erasure")
     assert str(row.subject).startswith("subject/1:")
-    assert b"canary-user" not in (filled.folder / "house.db").read_bytes()
+    assert b"canary-user" not in (filled.folder / "organization.db").read_bytes()
 
 
 def test_many_devices_users_and_tenants_go_in_one_pass(filled: Project) -> None:

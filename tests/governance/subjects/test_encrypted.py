@@ -22,7 +22,7 @@ HIS = sum(each["tenant_id"] == "north" and each["device_id"] == "d3" for each in
 def filled_content(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     project.records(RECORDS)
-    project.run(ledger=project.folder / "house.db", at=None, output=None)
+    project.run(ledger=project.folder / "organization.db", at=None, output=None)
 
 
 @pytest.fixture(name="filled")
@@ -31,7 +31,7 @@ def _filled(builds: Builds, project: Project) -> Project:
 
 
 def places(project: Project) -> Places:
-    return Places(project.folder / "house.db", keys=project.keys)
+    return Places(project.folder / "organization.db", keys=project.keys)
 
 
 def test_a_device_is_seen(filled: Project) -> None:

@@ -40,7 +40,7 @@ def test_killed_on_its_way_it_is_gone_on_with(project: Project, point: str) -> N
     run(project)
     other = project.folder / "other"
     run(project, output=other)
-    ledger = project.folder / "house.db"
+    ledger = project.folder / "organization.db"
     words = ["subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", project.keys, "--yes"]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     killed = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
