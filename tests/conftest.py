@@ -18,6 +18,7 @@ import pytest
 from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import STORES, azurite, bucket_of, google
 from tests.hypothesis_profiles import load_profile
+from tests.ledger.ledgers import empty
 from tests.postgres import Server, server
 from tests.project import Builds, Project, enter, new_project
 from tests.world import World, build_world
@@ -166,6 +167,14 @@ def _builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A new project without data in the current folder; runs that name no ledger use the one of the session."""
     enter(tmp_path, monkeypatch, keep=["MINIMIZE_LEDGER"])
+    return new_project(tmp_path)
+
+
+@pytest.fixture(name="project_with_ledger")
+def _project_with_ledger(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A new project in the current folder, with an empty ledger in its output folder."""
+    enter(tmp_path, monkeypatch)
+    builds.copy(empty, tmp_path / "out")
     return new_project(tmp_path)
 
 

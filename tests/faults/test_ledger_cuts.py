@@ -26,8 +26,8 @@ from minimize.ledger.process import Process
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
-from tests.project import AT, DAY, Project, enter, events, new_project, write_yaml
-from tests.world import vendor_file
+from tests.project import AT, DAY, Project, enter, events, new_project
+from tests.world import vendor_file, write_configuration
 
 LEDGER = "ledger.db"
 NO_PROCESS = 1 << 22
@@ -149,9 +149,8 @@ def _project(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
     """A configured folder with an output and new data; its ledger is apart from the output."""
     enter(tmp_path, monkeypatch)
     project = new_project(tmp_path, lasting=verb.lasting)
-    (tmp_path / "minimize.yaml").write_text(f"keys: {project.keys.name}\nledger: ledger.db\n")
+    write_configuration(tmp_path, vendor=vendor_file())
     project.pipeline(aggregates=None)
-    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     project.records(events(20))
     project.run(at=None if verb.lasting else AT)
     project.records(events(10, 100), name="b")

@@ -19,7 +19,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
 from tests.ledger.ledgers import empty
-from tests.project import AT, Builds, Project, enter, events, new_project, table
+from tests.project import AT, Builds, Project, enter, events, new_project, table, write_yaml
 from tests.world import access_file
 
 
@@ -163,7 +163,7 @@ def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
     actor: str, by: str, may: bool, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wants(project, access="access.yaml", ledger="ledger.db")
-    (project.folder / "access.yaml").write_text(json.dumps(access_file()))
+    write_yaml(project.folder / "access.yaml", access_file())
     monkeypatch.setenv("MINIMIZE_ACTOR", actor)
     if may:
         assert approve(project.folder, by=by, at=AT, keys=project.keys).approved.by == by

@@ -14,6 +14,7 @@ from minimize.review.access import access_changes
 from minimize.review.change import Change, gathered
 from minimize.review.comparing import diff
 from minimize.review.recipients import recipient_changes
+from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 FIELDS = {
@@ -162,7 +163,7 @@ def test_an_access_file_that_comes_tightens_and_a_list_is_compared_entry_by_entr
     for name, entries in (("old", [entry]), ("new", [{**entry, "until": "2027-01-01"}, {**entry, "name": "S"}])):
         (tmp_path / name).mkdir()
         (tmp_path / name / "subprocessors.yaml").write_text(json.dumps({"subprocessors": entries}))
-    (tmp_path / "new" / "access.yaml").write_text(json.dumps(access_file(ANN)))
+    write_yaml(tmp_path / "new" / "access.yaml", access_file(ANN))
     found = diff(tmp_path / "old", tmp_path / "new").found
     assert [(each.code, each.grade, each.about) for each in found] == [
         ("J060", "loosens", "S"),
