@@ -22,6 +22,7 @@ from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
 from tests.commands import command
+from tests.governance.outputs import places
 from tests.project import AT, Builds, Project, events
 
 RECORDS = events(60)
@@ -42,10 +43,6 @@ def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
     shutil.rmtree(project.out)
     return builds.fill(project, published)
-
-
-def places(project: Project) -> Places:
-    return Places(project.folder / "organization.db", keys=project.keys)
 
 
 def outputs(project: Project) -> list[Path]:

@@ -18,6 +18,7 @@ from minimize.governance.subjects import deleting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
+from tests.governance.outputs import places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
 
 NOW = datetime.now(UTC)
@@ -30,10 +31,6 @@ COUNTS = {
         "suppress": {"below": 2},
     }
 }
-
-
-def places(project: Project) -> Places:
-    return Places(project.folder / "organization.db", keys=project.keys)
 
 
 def deleted(project: Project, *subjects: Subject, yes: bool = True, **options: Any) -> Deletion:
@@ -58,10 +55,6 @@ def filled_content(project: Project) -> None:
 @pytest.fixture(name="filled")
 def _filled(builds: Builds, project: Project) -> Project:
     return builds.fill(project, filled_content)
-
-
-def run(project: Project, **options: Any) -> Any:
-    return project.run(**{"ledger": project.folder / "organization.db", "at": None, "output": None, **options})
 
 
 def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:

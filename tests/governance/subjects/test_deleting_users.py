@@ -15,7 +15,7 @@ from minimize.governance.subjects import Deletion, Subject, delete, view
 from minimize.ledger import find_ledger
 from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
+from tests.governance.outputs import places, run
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user", "per": "tenant_id"}}}
@@ -34,16 +34,8 @@ def of(records: Iterable[dict[str, Any]], user: str = "u2", tenant: str | None =
     return sum(each["user"] == user and tenant in (None, each["tenant_id"]) for each in records)
 
 
-def places(project: Project) -> Places:
-    return Places(project.folder / "organization.db", keys=project.keys)
-
-
 def deleted(project: Project, *subjects: Subject, **options: Any) -> Deletion:
     return delete(subjects, places(project), datetime.now(UTC), yes=True, **options)
-
-
-def run(project: Project, **options: Any) -> Any:
-    return project.run(**{"ledger": project.folder / "organization.db", "at": None, "output": None, **options})
 
 
 def held(project: Project, subject: Subject) -> int:

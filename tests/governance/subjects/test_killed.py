@@ -14,7 +14,8 @@ from minimize.governance.subjects import Subject, statuses, view
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.governance.subjects.test_deleting import NOW, RECORDS, count, run
+from tests.governance.outputs import run
+from tests.governance.subjects.test_deleting import NOW, RECORDS, count
 from tests.project import BEFORE, Project
 
 pytestmark = pytest.mark.nightly
