@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.encryption import material_of
 from minimize.keys import Keyring
 from tests.commands import command
 
@@ -212,6 +213,10 @@ class Project:
         found = (output or self.out).rglob("*.parquet")
         return {path.relative_to(output or self.out).as_posix() for path in found}
 
+    def master_keys(self) -> set[str]:
+        """The master keys of all encrypted files in force."""
+        return {key for file in minimize.files(self.out) for key in material_of(Path(file)).masters.values()}
+
 
 P = TypeVar("P", bound=Project)
 
@@ -255,6 +260,11 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any] | str]) -> Path:
     content = "".join(line + "\n" for line in lines).encode()
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, as a receipt has it."""
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _key_bytes(name: str) -> str:

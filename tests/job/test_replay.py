@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +11,12 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.job.replay import Replayed, recheck, replay
-from tests.project import AT, BEFORE, DAY, Project, event, events, table
+from tests.project import AT, BEFORE, DAY, Project, event, events, sha256, table
 
 LATER = AT + timedelta(hours=1)
 LEVEL = {"type": "string", "do": "keep"}
 MISTYPED = [event(40, storage="much"), event(41, storage="little")]
 NO_RULES = {"aggregates": None}
-
-
-def sha256(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def again(project: Project, **asked: Any) -> Replayed:

@@ -29,6 +29,7 @@ from minimize.ledger.consents import record
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
+from minimize.switching import House
 from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.world import CONTRACT, SYNC, vendor_file
@@ -145,6 +146,10 @@ class Sender:
     @property
     def recipients(self) -> Recipients:
         return Recipients(self.folder / "recipients", Subprocessors(entries=self.listed))
+
+    @property
+    def places(self) -> House:
+        return House(ledger=self.ledger, keys=self.keys)
 
     @property
     def policy(self) -> Policy:
