@@ -54,7 +54,7 @@ def compiling_once() -> Iterator[None]:
     with Path(__file__).open() as file:
         if "PYTEST_XDIST_WORKER" in os.environ and not sys.dont_write_bytecode:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if any(Path(__file__).parent.glob("*/__pycache__")):
+            if any(Path(__file__).parent.glob("*/__pycache__/test_*")):
                 fcntl.flock(file, fcntl.LOCK_UN)
         yield
 
