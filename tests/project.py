@@ -6,12 +6,9 @@ import base64
 import contextlib
 import gzip
 import hashlib
-import io
 import json
-import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.cli import main
+from minimize.encryption import material_of
 from minimize.keys import Keyring
+from tests.commands import command
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
@@ -220,6 +218,10 @@ class Project:
         found = (output or self.out).rglob("*.parquet")
         return {path.relative_to(output or self.out).as_posix() for path in found}
 
+    def master_keys(self) -> set[str]:
+        """The master keys of all encrypted files in force."""
+        return {key for file in minimize.files(self.out) for key in material_of(Path(file)).masters.values()}
+
 
 P = TypeVar("P", bound=Project)
 
@@ -265,41 +267,17 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any] | str]) -> Path:
     return path
 
 
+def sha256(path: Path) -> str:
+    """The digest of a file, as a receipt has it."""
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _key_bytes(name: str) -> str:
     return base64.b64encode(hashlib.sha256(f"test key {name}".encode()).digest()).decode()
 
 
 def without_none(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The result that `--json` prints."""
-        return json.loads(self.out)
-
-
-def command(*arguments: object) -> Result:
-    """Runs a `minimize` command in this process."""
-    logger = logging.getLogger("minimize")
-    before = (logger.handlers, logger.level, logger.propagate)
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.setattr(sys, "argv", ["minimize", *map(str, arguments)])
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            logger.handlers, logger.level, logger.propagate = before
-    return Result(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 class Builds:

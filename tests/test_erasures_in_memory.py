@@ -17,7 +17,7 @@ from minimize.minimizer import Minimizer
 from minimize.settings import ledger_erasures
 from minimize.switching import House as Places
 from tests.ledger.ledgers import empty
-from tests.project import AT, Builds, Project, events, new_project, table
+from tests.project import AT, Builds, Project, enter, events, new_project, table
 
 RECORDS = events(60)
 SOON = AT - timedelta(minutes=1)
@@ -28,13 +28,11 @@ NORTH = sum(each["tenant_id"] == "north" for each in RECORDS)
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with a ledger that its configuration names, and a working directory elsewhere."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
     (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    builds.copy(empty, tmp_path / "house")
-    project = new_project(tmp_path / "house" / "pipelines" / "checkins")
-    (tmp_path / "house" / "minimize.yaml").write_text("ledger: ledger.db\n")
+    enter(tmp_path / "elsewhere", monkeypatch)
+    builds.copy(empty, tmp_path / "organization")
+    project = new_project(tmp_path / "organization" / "pipelines" / "checkins")
+    (tmp_path / "organization" / "minimize.yaml").write_text("ledger: ledger.db\n")
     return project
 
 

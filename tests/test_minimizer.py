@@ -22,7 +22,7 @@ from minimize.errors import ConfigurationError, KeyringError, PolicyError, Schem
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
-from tests.project import AT, FIELDS, POLICY, SCHEMA, SETTINGS, event, events, table
+from tests.project import AT, FIELDS, POLICY, SCHEMA, SETTINGS, enter, event, events, table
 
 ORDER = ["tenant_id", "device_id", "event_time", "model", "battery", "storage", "latitude"]
 
@@ -34,9 +34,7 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
 
 
 def policy(fields: dict[str, Any] | None = None, **changes: Any) -> Policy:

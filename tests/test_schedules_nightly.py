@@ -92,11 +92,11 @@ def test_an_organization_that_shares_can_do_it_twice_on_one_day(tmp_path: Path) 
     (tmp_path / "recipients").mkdir()
     here = str(Path(__file__).parents[1])
     places = {"MINIMIZE_KEYS": str(shop.keys.path), "MINIMIZE_LEDGER": str(shop.ledger), "PYTHONPATH": here}
-    house_wide = (
+    organization_wide = (
         f'case $1 in run|verify) exit 0 ;; esac; [ "$1" != expire ] || exit 0; exec {sys.executable} -m minimize "$@"'
     )
     for _ in range(2):
-        done = ran(tmp_path, house_wide, RECALLS="lists", **places)
+        done = ran(tmp_path, organization_wide, RECALLS="lists", **places)
         assert (done.returncode, done.stderr) == (0, "")
         subprocess.run(["sleep", "1.1"], check=True)  # a list is named after its second
     lists = [json.loads(path.read_text()) for path in (tmp_path / "lists").glob("*.json")]

@@ -48,5 +48,5 @@ def test_floating_numbers_have_the_type_of_their_width(kind: pa.DataType, name: 
 
 
 def test_arrow_is_asked_for_the_types_of_pandas_nowhere() -> None:
-    house = Path(str(files("minimize")))
-    assert [path.name for path in house.rglob("*.py") if "to_pandas_dtype(" in path.read_text()] == []
+    package = Path(str(files("minimize")))
+    assert [path.name for path in package.rglob("*.py") if "to_pandas_dtype(" in path.read_text()] == []

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import time_machine
 
 from minimize.governance.recipients import Recipient, recipient_from
+from tests.commands import Result, command
 from tests.project import (
     AT,
     BEFORE,
@@ -24,9 +25,7 @@ from tests.project import (
     POLICY,
     SETTINGS,
     Project,
-    Result,
     clean_environment,
-    command,
     copy_outputs,
     event,
     event_time,
@@ -144,6 +143,29 @@ def access_file(*assignments: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**body, **more}
 
 
+def write_configuration(
+    folder: Path,
+    *,
+    access: Mapping[str, Any] | None = None,
+    vendor: Mapping[str, Any] | None = None,
+    keys: Iterable[str] | None = (),
+    ledger: str = "ledger.db",
+) -> None:
+    """Writes `minimize.yaml` and what it names: a keyring (not with None), an access file and a recipient."""
+    words = {
+        "keys": None if keys is None else "test.keys",
+        "ledger": ledger,
+        "access": "access.yaml" if access else None,
+    }
+    write_yaml(folder / "minimize.yaml", without_none({**words, "recipients": "recipients" if vendor else None}))
+    if access:
+        write_yaml(folder / "access.yaml", access)
+    if vendor:
+        write_yaml(folder / "recipients" / "vendor.yaml", vendor)
+    if keys is not None and not (folder / "test.keys").exists():
+        write_keyring(folder / "test.keys", keys)
+
+
 @dataclass(frozen=True)
 class World:
     """An organization with three tenants, three pipelines with published output of two dates, and everything around them.
@@ -214,7 +236,7 @@ class World:
 def build_world(folder: Path) -> World:
     """Builds the world in a new folder."""
     made = World(folder)
-    _write_configuration(made)
+    _write_files(made)
     with made.as_actor("otto", AT):
         for each in made.projects:
             for day in DATES:
@@ -244,13 +266,8 @@ def _acts() -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def _write_configuration(world: World) -> None:
-    world.folder.mkdir(parents=True)
-    names = {"keys": "test.keys", "ledger": "ledger.db", "access": "access.yaml", "recipients": "recipients"}
-    write_yaml(world.folder / "minimize.yaml", names)
-    write_yaml(world.folder / "access.yaml", access_file())
-    write_yaml(world.folder / "recipients" / "vendor.yaml", vendor_file())
-    write_keyring(world.keys, KEYS)
+def _write_files(world: World) -> None:
+    write_configuration(world.folder, access=access_file(), vendor=vendor_file(), keys=KEYS)
     for each in world.projects:
         each.folder.mkdir()
         each.policy()

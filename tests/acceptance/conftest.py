@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command, command_of
+from tests.commands import Command, command
 from tests.project import Project, new_project
 
 
@@ -40,14 +38,5 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture(name="command")
-def _command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return command_of(monkeypatch, capsys)
-
-
-@pytest.fixture(autouse=True)
-def _log() -> Iterator[None]:
-    """The log as it was before."""
-    logger = logging.getLogger("minimize")
-    before = (logger.handlers, logger.level, logger.propagate)
-    yield
-    logger.handlers, logger.level, logger.propagate = before
+def _command() -> Command:
+    return command

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import DAY, Project, clean_environment, command, events, new_project
+from tests.commands import command
+from tests.project import DAY, Project, clean_environment, events, new_project
 
 RECORDS = events(60)
 LEDGER = "ledger.db"

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import minimize
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import Project, event
 
 FIRST = date(2026, 11, 10)
@@ -42,7 +42,7 @@ def switched_on(project: Project, command: Command) -> None:
         assert said.code == 0
 
 
-def pending(project: Project, command: Command) -> Said:
+def pending(project: Project, command: Command) -> Result:
     return command("run", project.folder, "--pending")
 
 

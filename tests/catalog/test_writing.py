@@ -5,8 +5,8 @@ from pathlib import Path
 
 from minimize.catalog.markdown import catalogue_page
 from minimize.catalog.writing import docs, told
-from tests.cli.command import Command
 from tests.cli.conftest import _command, _project
+from tests.commands import Command
 from tests.project import AT, Project, event, events
 
 __all__ = ["_command", "_project"]

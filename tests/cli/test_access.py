@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from shutil import copytree
 
 import pytest
 
-from tests.cli.command import Command
-from tests.project import write_keyring
-from tests.world import access_file, assignment
+from tests.commands import Command
+from tests.project import enter, write_yaml
+from tests.world import access_file, assignment, write_configuration
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")
@@ -18,16 +17,12 @@ ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check
 
 @pytest.fixture(autouse=True)
 def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
-        monkeypatch.delenv(name, raising=False)
+    enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
-    write_keyring(tmp_path / "test.keys")
-    (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: test.keys\n")
     views = {"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}
     roles = {"daily": {"copy": "analyst", "views": views}}
     assignments = [*access_file()["assignments"][1:], assignment("daily", "ann")]
-    (tmp_path / "access.yaml").write_text(json.dumps(access_file(*assignments, roles=roles)))
+    write_configuration(tmp_path, access=access_file(*assignments, roles=roles))
     copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
 
 
@@ -183,7 +178,7 @@ def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.Mo
     assert (shown.code, "+ daily: ann" in shown.out, "--yes does it" in shown.out) == (0, True, True)
     assert command("access", "adopt", "--yes").out.endswith("adopted\n")
     assert command("access", "adopt").out == "it counts already\n"
-    (tmp_path / "access.yaml").write_text(json.dumps(access_file(assignment("role_administrator", "eve"))))
+    write_yaml(tmp_path / "access.yaml", access_file(assignment("role_administrator", "eve")))
     act_as(acting, "eve")
     assert command("access", "adopt", "--yes").code == 3
     assert "daily: ann" in command("access", "show").out

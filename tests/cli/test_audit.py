@@ -10,7 +10,7 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.ledger.ledgers import event, opened, tells, unguarded
 from tests.project import Project
 

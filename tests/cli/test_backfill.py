@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import BEFORE, DAY, LASTING, Project, events
 
 
@@ -23,7 +23,7 @@ def _file(project: Project) -> Path:
     return file
 
 
-def said(command: Command, project: Project, file: Path, *more: object) -> Said:
+def said(command: Command, project: Project, file: Path, *more: object) -> Result:
     return command("backfill", file, "--output", project.out, "--keys", project.keys, *more)
 
 

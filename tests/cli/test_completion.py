@@ -6,13 +6,11 @@ import os
 import pty
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
-
-PIPELINE = Path(__file__).parents[2] / "pipelines" / "device_telemetry"
+from tests.commands import Command
+from tests.project import Project
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -48,10 +46,12 @@ def test_what_is_like_nothing_is_answered_with_nothing(command: Command) -> None
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_colour_is_for_terminals_whose_owner_wants_it(variables: dict[str, str], coloured: bool) -> None:
+def test_colour_is_for_terminals_whose_owner_wants_it(
+    project: Project, variables: dict[str, str], coloured: bool
+) -> None:
     ours, theirs = pty.openpty()
     environment = {name: text for name, text in os.environ.items() if name != "NO_COLOR"} | variables
-    call = [sys.executable, "-m", "minimize", "lint", str(PIPELINE)]
+    call = [sys.executable, "-m", "minimize", "lint", str(project.folder)]
     subprocess.run(call, env=environment | {"TERM": "xterm"}, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
     os.close(theirs)
     shown = os.read(ours, 65536)

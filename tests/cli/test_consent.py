@@ -6,21 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
-from tests.project import write_keyring, write_yaml
-from tests.world import sync, vendor_file
+from tests.commands import Command
+from tests.project import enter, write_yaml
+from tests.world import sync, vendor_file, write_configuration
 
 WHOSE = ("contoso", "vendor", "sync")
 
 
 @pytest.fixture(autouse=True)
 def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
-    monkeypatch.setenv("MINIMIZE_KEYS", str(tmp_path / "test.keys"))
+    enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
-    write_keyring(tmp_path / "test.keys", ())
-    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
+    write_configuration(tmp_path, vendor=vendor_file())
 
 
 def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:

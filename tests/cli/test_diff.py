@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import POLICY
 
 

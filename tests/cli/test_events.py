@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import minimize
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import AT, Builds, Project, events
 
 NOW = f"{AT:%Y-%m-%dT%H:%M:%SZ}"

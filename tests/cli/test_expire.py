@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 import minimize
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import AT, LASTING, Project, events
 
 LATER = f"{AT + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project, events
 
 WHEN = ("--at", "2026-11-25T00:00:00Z")

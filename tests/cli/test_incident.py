@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import LASTING, Builds, Project, events
 
 TITLE = "a lost disk"
@@ -25,7 +25,7 @@ def _incident(builds: Builds, project: Project, command: Command) -> Command:
     return partial(_called, command, project)
 
 
-def _called(command: Command, project: Project, verb: object, *words: object) -> Said:
+def _called(command: Command, project: Project, verb: object, *words: object) -> Result:
     return command("incident", verb, *words, "--output", project.out, "--keys", project.keys)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project, events
 
 

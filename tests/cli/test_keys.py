@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import LASTING, Project, events
 
 OLD = ("--at", "2026-11-25T00:00:00Z", "--output", "elsewhere")
@@ -78,7 +78,7 @@ def test_a_short_key_is_refused(project: Project, command: Command) -> None:
     assert "c2hvcnQ" not in said.out + said.err
 
 
-def test_a_flag_goes_before_the_environment_and_that_before_the_house(
+def test_a_flag_goes_before_the_environment_and_that_before_the_configuration(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.folder / "minimize.yaml").write_text(f"keys: {project.keys}\n")

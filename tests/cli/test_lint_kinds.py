@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 
 HEAD = """\
 policy: p

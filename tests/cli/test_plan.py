@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project, events
 
 

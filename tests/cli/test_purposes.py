@@ -8,13 +8,13 @@ import pytest
 
 import minimize
 from minimize.errors import PolicyError
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import Project, events, table
 
 WORDS = ("profiling", "advertising", "marketing", "sale", "user_profiles", "ad_targeting", "remarketing", "data_sale")
 
 
-def each(command: Command, project: Project) -> dict[str, Said]:
+def each(command: Command, project: Project) -> dict[str, Result]:
     project.records(events(3))
     more = ("--keys", project.keys)
     return {
@@ -24,7 +24,7 @@ def each(command: Command, project: Project) -> dict[str, Said]:
     }
 
 
-def assert_refused(said: dict[str, Said], code: str, file: str) -> None:
+def assert_refused(said: dict[str, Result], code: str, file: str) -> None:
     assert {verb: each.code for verb, each in said.items()} == {"lint": 1, "plan": 2, "run": 2}
     for findings in (said["lint"].json["findings"], said["run"].error["faults"]):
         assert (code, file) in {(finding["code"], Path(finding["file"]).name) for finding in findings}
@@ -43,7 +43,7 @@ def test_among_a_fields_purposes(project: Project, command: Command, word: str) 
 
 
 @pytest.mark.parametrize("word", WORDS[:4])
-def test_among_the_purposes_that_a_house_adds(project: Project, command: Command, word: str) -> None:
+def test_among_the_purposes_that_a_configuration_adds(project: Project, command: Command, word: str) -> None:
     (project.folder / "minimize.yaml").write_text(f"purposes: [{word}]\n")
     assert_refused(each(command, project), "P009", "minimize.yaml")
 
@@ -54,7 +54,7 @@ def test_as_the_purpose_of_a_pipeline(project: Project, command: Command, word: 
     assert_refused(each(command, project), "P009", "pipeline.yaml")
 
 
-def test_a_purpose_of_the_house_may_be_had(project: Project, command: Command) -> None:
+def test_a_purpose_of_the_configuration_may_be_had(project: Project, command: Command) -> None:
     (project.folder / "minimize.yaml").write_text("purposes: [capacity_planning]\n")
     project.policy(purposes=["capacity_planning"])
     project.pipeline(purpose="capacity_planning")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from minimize.cli import access, audit, consent, expire, recall, run, verify
 from minimize.cli.log import set_up
 from minimize.cli.quiet import quiet
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project, events
 
 

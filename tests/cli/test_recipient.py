@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.pipelines.shipped import RECIPIENTS
 from tests.project import write_yaml
 from tests.world import sync, vendor_file

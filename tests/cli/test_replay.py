@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import BEFORE, DAY, Project, event, events
 
 WHEN, LATER = "2026-11-25T00:00:00Z", "2026-11-25T01:00:00Z"

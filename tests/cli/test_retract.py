@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import minimize
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import AT, SETTINGS, Project, events
 
 OFF = "north,,location,off,admin,2026-11-25T00:00:00Z,2026-11-25T00:00:00Z\n"

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from minimize.keys import new_keyring
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import AT, DAY, Project, event, events
 
 WHEN = "2026-11-25T00:00:00Z"
 
 
-def ran(command: Command, project: Project, *more: object) -> Said:
+def ran(command: Command, project: Project, *more: object) -> Result:
     return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 
 

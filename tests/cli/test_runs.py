@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
-from tests.project import AT, Project, events
+from tests.commands import Command
+from tests.project import AT, Builds, Project, events
 
 
-@pytest.fixture(name="ran")
-def _ran(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
+def run_twice(project: Project) -> None:
     project.records(events(24))
     project.run()
     project.run()
-    return project
+
+
+@pytest.fixture(name="ran")
+def _ran(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
+    return builds.fill(project, run_twice)
 
 
 def test_runs_are_listed_oldest_first(command: Command, ran: Project) -> None:

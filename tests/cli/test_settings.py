@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import LASTING, Project, events
 
 
@@ -17,7 +17,7 @@ def _ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project) -
     project.pipeline(aggregates=None, settings="ledger")
 
 
-def said(command: Command, project: Project, verb: str, *words: object) -> Said:
+def said(command: Command, project: Project, verb: str, *words: object) -> Result:
     return command("settings", verb, *words, "--pipeline", project.folder)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.governance.sharing.sender import Sender, recent_records
 
 
@@ -28,7 +28,7 @@ def _shop(tmp_path: Path, project: object, monkeypatch: pytest.MonkeyPatch) -> S
     return shop
 
 
-def send(command: Command, shop: Sender, *words: object) -> Said:
+def send(command: Command, shop: Sender, *words: object) -> Result:
     given = ("--policy", shop.folder / "policy.yaml", "--data", shop.folder / "in.parquet")
     return command("share", "send", "vendor", "sync", *given, *words)
 

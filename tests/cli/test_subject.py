@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from minimize.governance.subjects import deleting, requests
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import LASTING, Project, events
-from tests.world import access_file, assignment
+from tests.world import access_file, assignment, write_configuration
 
 RECORDS = events(60)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
@@ -122,9 +122,8 @@ def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.run(at=None, output=None)
-    (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: out/ledger.db\nkeys: test.keys\n")
     rules = access_file(assignment("operator", "ann"), assignment("privacy_officer", "pia"))
-    (project.folder / "access.yaml").write_text(json.dumps(rules))
+    write_configuration(project.folder, access=rules, ledger="out/ledger.db")
     words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42")
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     assert command(*words).code == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project, event
 
 ROW = {"tenant_id": "north", "device_id": "d", "event_time": "2026-11-24T22:00:00Z", "model": "other", "latitude": 48.0}

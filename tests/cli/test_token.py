@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project
-
-RULES = {
-    "version": 1,
-    "assignments": [
-        {"role": "role_administrator", "members": {"users": ["rob"]}, "scope": {"tenants": "all", "datasets": "all"}}
-    ],
-}
+from tests.world import access_file, assignment, write_configuration
 
 
 @pytest.fixture(name="rules")
 def _rules(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An access file, by which Rob makes tokens."""
-    (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\nkeys: test.keys\n")
-    (project.folder / "access.yaml").write_text(json.dumps(RULES))
+    write_configuration(project.folder, access=access_file(assignment("role_administrator", "rob")))
     monkeypatch.setenv("MINIMIZE_ACTOR", "rob")
     return project.folder
 

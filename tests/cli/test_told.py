@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import DAY, LASTING, Project, events
 
 WHEN = "2026-11-25T00:00:00Z"
 
 
-def ran(command: Command, project: Project, *more: object) -> Said:
+def ran(command: Command, project: Project, *more: object) -> Result:
     return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 
 
@@ -34,7 +34,7 @@ def test_lineage_and_metrics_go_where_the_options_say(project: Project, command:
     assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_lineage_and_metrics_go_where_the_house_says(project: Project, command: Command) -> None:
+def test_lineage_and_metrics_go_where_the_configuration_says(project: Project, command: Command) -> None:
     (project.folder / "minimize.yaml").write_text("lineage: off\nmetrics: told\n")
     project.records(events(30))
     assert ran(command, project).code == 0

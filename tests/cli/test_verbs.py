@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from minimize.cli.main import VERBS
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Builds, Project, events, table
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

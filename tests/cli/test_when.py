@@ -10,7 +10,7 @@ import pytest
 from minimize.cli.main import VERBS, loaded
 from minimize.cli.when import When
 from minimize.errors import ConfigurationError
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project
 
 

@@ -17,15 +17,12 @@ import zstandard
 
 from minimize.errors import ConfigurationError
 from minimize.io import FORMATS, declared_schema, sources
-from minimize.io.base import Chunk, Declared, Request, Source
+from minimize.io.base import Chunk, Request, Source
 from minimize.io.memory import memory
 from minimize.pointer import Pointer
+from tests.io.declared import declared
 
 CANARY = "c4n4ry"
-
-
-def declared(key: str, word: str, **more: bool) -> Declared:
-    return Declared(key, Pointer.parse(key), word, **more)
 
 
 REQUEST = Request(

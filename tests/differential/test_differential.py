@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.commands import command
 from tests.differential.__main__ import main
 from tests.differential.compare import Difference, Intended, differences, intended
 from tests.differential.random_cases import Case, cases, make_case
@@ -65,13 +67,15 @@ def test_another_seed_gives_other_cases() -> None:
     assert make_case(SEED, 0).policy != make_case(SEED + 1, 0).policy
 
 
+@cache
+def generated_traits() -> set[str]:
+    return {trait for case in cases(SEED, 300) for trait in case.traits}
+
+
 @pytest.mark.parametrize(("kind", "definition"), [("policy", "technique"), ("pipeline", "measure")])
 def test_every_technique_and_measure_is_generated(kind: str, definition: str) -> None:
-    command = [sys.executable, "-m", working_tree().package, "schema", kind]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    known = {each["title"] for each in json.loads(done.stdout)["$defs"][definition]["anyOf"] if "title" in each}
-    traits = {trait for case in cases(SEED, 300) for trait in case.traits}
-    assert {f"{definition}:{word}" for word in known} <= traits
+    known = {each["title"] for each in command("schema", kind).json["$defs"][definition]["anyOf"] if "title" in each}
+    assert {f"{definition}:{word}" for word in known} <= generated_traits()
 
 
 @pytest.mark.slow

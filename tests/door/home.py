@@ -28,7 +28,7 @@ from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
 from minimize.switching import House as Places
 from tests.project import AT, DAY, Builds, Project, enter, new_project
-from tests.world import ASSIGNMENTS, INCIDENT, SUPPORT, access_file, assignment, owned_event
+from tests.world import ASSIGNMENTS, INCIDENT, SUPPORT, access_file, assignment, owned_event, write_configuration
 
 PURPOSE = "customer_support"
 ROWS = 120
@@ -170,8 +170,7 @@ def build(folder: Path) -> None:
     project.policy(FIELDS)
     records = {"must_be": "identified", "encrypt": "by_category"}
     project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES)
-    project.write("minimize", {"access": "access.yaml", "ledger": "ledger.db"})
-    project.write("access", ACCESS)
+    write_configuration(folder, access=ACCESS, keys=None)
     project.records(map(owned_event, range(ROWS)))
     project.run(date=DAY, ledger=folder / "ledger.db")
 

@@ -27,7 +27,7 @@ def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: b
     assert [changes_of(each).get("rows") for each in home.told()] == [60, 1, 60, None]
 
 
-def test_the_house_may_name_the_access_file_beside_what_it_demands(home: Home) -> None:
+def test_the_configuration_may_name_the_access_file_beside_what_it_demands(home: Home) -> None:
     (home.folder / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\nledger: ledger.db\n")
     with minimize.open(home.project.out, keys=home.project.keys, user="ann") as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS

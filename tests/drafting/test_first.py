@@ -19,7 +19,7 @@ from minimize.drafting.first import init, looks_like_a_value
 from minimize.inspection import lint
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_policy
-from tests.cli.command import command_of
+from tests.commands import command
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "device_telemetry"
 CANARIES = {
@@ -54,11 +54,8 @@ def canaries(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["ndjson", "csv", "parquet"])
-def test_no_value_of_the_data_is_written_or_printed(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_value_of_the_data_is_written_or_printed(tmp_path: Path, kind: str) -> None:
     data = canaries(tmp_path, kind)
-    command = command_of(monkeypatch, capsys)
     said = [command("init", data, tmp_path / "first"), command("init", tmp_path / "first", "--accept", "all")]
     written = [path.read_text() for path in (tmp_path / "first").rglob("*") if path.is_file()]
     assert [each.code for each in said] == [0, 0]

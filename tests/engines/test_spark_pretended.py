@@ -8,13 +8,13 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import pytest
-from pyspark.errors import PySparkException
 
 import minimize
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
 from tests.project import FIELDS, SETTINGS, Project, event, events, table
+from tests.sparking import want_spark
 
 BAD = ['{"broken', '{"contacts": [1]}']
 
@@ -85,6 +85,7 @@ def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
     assert project.files() == set()
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize(
     "said",
     [
@@ -96,8 +97,11 @@ def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
 def test_an_executor_out_of_memory_is_told_as_such(
     project: Project, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
+    want_spark()
+    errors: Any = import_module("pyspark.errors")
+
     def lost(_: Pretended) -> list[Any]:
-        raise PySparkException(said)
+        raise errors.PySparkException(said)
 
     project.records(events(20))
     monkeypatch.setattr(Pretended, "collect", lost)

@@ -17,7 +17,6 @@ import pytest
 
 import minimize
 from minimize.auditing import check_audit
-from minimize.encryption import material_of
 from minimize.failpoints import KILLED
 from minimize.io.published import receipts
 from minimize.keys import Keyring
@@ -130,10 +129,6 @@ def rotated(project: Project) -> Words:
     return ["keys", "rotate", "--rewrite", project.out]
 
 
-def masters(project: Project) -> set[str]:
-    return {each for file in minimize.files(project.out) for each in material_of(Path(file)).masters.values()}
-
-
 def without_ledger(project: Project) -> None:
     two_days(project)
     (project.out / "ledger.db").unlink()
@@ -162,7 +157,11 @@ VERBS = (
     Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
     Verb("void", two_days, voided, lambda project: receipts(project.out)[-1].kind == "void", "intent.written"),
     Verb(
-        "rotate", encrypted, rotated, lambda project: "encrypt.pseudonymized/1" not in masters(project), "swap.before"
+        "rotate",
+        encrypted,
+        rotated,
+        lambda project: "encrypt.pseudonymized/1" not in project.master_keys(),
+        "swap.before",
     ),
 )
 EARLY = ("intent.written", "file.closed")

@@ -7,10 +7,8 @@ the files as they were at that commit, and right before the next one.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,13 +21,13 @@ import pytest
 
 import minimize
 from minimize.auditing import check_audit
-from minimize.cli.main import main
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import Process
+from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
-from tests.project import AT, DAY, Project, enter, events, new_project, write_yaml
-from tests.world import vendor_file
+from tests.project import AT, DAY, Project, enter, events, new_project
+from tests.world import vendor_file, write_configuration
 
 LEDGER = "ledger.db"
 NO_PROCESS = 1 << 22
@@ -58,23 +56,10 @@ def rows(project: Project) -> Any:
 
 
 def shown(*words: object) -> Any:
-    """What a command says for machines."""
-    file = Path("said.json")
-    with file.open("w") as out, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdout", out)
-        assert ended(*words, "--json") == 0
-    found = json.loads(file.read_text())
-    file.unlink()
-    return found
-
-
-def ended(*words: object) -> int:
-    """Runs a command in this process; gives its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["minimize", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    return int(exit_.value.code or 0)
+    """The result of a command that prints JSON."""
+    done = command(*words, "--json")
+    assert done.code == 0, done.err
+    return done.json
 
 
 def run(project: Project) -> list[object]:
@@ -164,9 +149,8 @@ def _project(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
     """A configured folder with an output and new data; its ledger is apart from the output."""
     enter(tmp_path, monkeypatch)
     project = new_project(tmp_path, lasting=verb.lasting)
-    (tmp_path / "minimize.yaml").write_text(f"keys: {project.keys.name}\nledger: ledger.db\n")
+    write_configuration(tmp_path, vendor=vendor_file())
     project.pipeline(aggregates=None)
-    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     project.records(events(20))
     project.run(at=None if verb.lasting else AT)
     project.records(events(10, 100), name="b")
@@ -227,7 +211,7 @@ def is_whole(folder: Path, keys: Path, receipts: Path | None = None) -> bool:
 def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(verb: Verb, project: Project) -> None:
     old = verb.state(project)
     with recording(project.folder) as cuts:
-        assert ended(*verb.words(project)) == 0
+        assert command(*verb.words(project)).code == 0
     new = verb.state(project)
     assert old != new
     assert len(cuts) > 2
@@ -238,7 +222,7 @@ def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(
         found = verb.state(project)
         assert found in (old, new)
         assert is_whole(project.folder, project.keys, project.out)
-        assert ended(*verb.words(project)) in ([0] if found == old else [0, 2])
+        assert command(*verb.words(project)).code in ([0] if found == old else [0, 2])
         assert verb.state(project) == new
         assert is_whole(project.folder, project.keys, project.out)
         if verb.publishes:
@@ -249,7 +233,7 @@ def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(
 def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, project: Project) -> None:
     """The control: were the ledger written before the output, a cut in between would be found."""
     with recording(project.folder) as cuts:
-        assert ended(*verb.words(project)) == 0
+        assert command(*verb.words(project)).code == 0
     restore(project.folder, Cut(cuts[-1].ledger, cuts[0].files))
     with pytest.raises(minimize.MinimizeError):
         minimize.verify(project.out, keys=project.keys)
@@ -262,16 +246,16 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     sender.write()
     (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
-    assert ended("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z") == 0
+    assert command("consent", "give", *SENT, "--from", "2026-11-01T00:00:00Z").code == 0
     pq.write_table(recent_records(), tmp_path / "in.parquet")
     words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
     with recording(tmp_path) as cuts:
-        assert ended(*words) == 0
+        assert command(*words).code == 0
     assert len(cuts) > 2
     for cut in cuts:
         restore(tmp_path, cut)
         assert not payload.exists() or len(shown("share", "log")["disclosures"]) == 1
         assert is_whole(tmp_path, sender.keys.path)
-        assert ended(*words) == (2 if payload.name in cut.files else 0)
+        assert command(*words).code == (2 if payload.name in cut.files else 0)
         assert pq.read_table(payload).num_rows == 2
         assert is_whole(tmp_path, sender.keys.path)

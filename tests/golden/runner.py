@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import logging
 import os
 import re
 import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +22,7 @@ from unittest import mock
 import time_machine
 
 from minimize import MinimizeError
-from minimize.cli import main
+from tests.commands import Result, command
 from tests.golden.normalize import CLOCK, STABLE_DIGESTS, Normalizer
 from tests.golden.snapshot import as_data, describe, files_of, leaks
 from tests.leak.canary import Canary
@@ -35,25 +32,6 @@ ROOT = HERE.parents[1]
 SCENARIOS = tuple(sorted(path.stem for path in (HERE / "scenarios").glob("[!_]*.py")))
 KEYRING = "test.keys"
 OPERATOR = "ops@example.com"
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended, and what it printed, as it was printed."""
-
-    exit: int
-    out: str
-    err: str
-
-    def get(self, *path: str | int) -> str:
-        """A value of its JSON; `missing` where there is none, so that later steps show what follows from it."""
-        try:
-            value = json.loads(self.out)
-            for key in path:
-                value = value[key]
-        except (ValueError, LookupError, TypeError):
-            return "missing"
-        return str(value)
 
 
 class Session:
@@ -132,19 +110,19 @@ class Session:
         """Sets the clock ahead."""
         self._clock.shift(timedelta(**duration))
 
-    def run(self, command: str, *words: object, actor: str = OPERATOR, **env: str) -> Result:
+    def run(self, line: str, *words: object, actor: str = OPERATOR, **env: str) -> Result:
         """Runs a command, given as a shell would be given it, and records how it ended.
 
         `words` are appended as they are: values that were taken from earlier results.
         """
-        arguments = [*shlex.split(command), *map(str, words)]
+        arguments = [*shlex.split(line), *map(str, words)]
         with mock.patch.dict(os.environ, {"MINIMIZE_ACTOR": actor, **env}), self._step():
-            result = call_main(["--log-format", "json", *arguments])
+            result = command("--log-format", "json", *arguments)
         stable = self._stable
-        step: dict[str, Any] = {"command": " ".join([command, *(stable.text(str(word)) for word in words)])}
+        step: dict[str, Any] = {"command": " ".join([line, *(stable.text(str(word)) for word in words)])}
         if actor != OPERATOR:
             step["actor"] = actor
-        step |= {"exit": result.exit, **self._stdout(result.out, step["command"]), **self._stderr(result.err)}
+        step |= {"exit": result.code, **self._stdout(result.out, step["command"]), **self._stderr(result.err)}
         self._printed += [("stdout", result.out.encode()), ("stderr", result.err.encode())]
         self.steps.append(step)
         return result
@@ -238,7 +216,11 @@ def play(name: str) -> dict[str, Any]:
     """Runs a scenario in a folder of its own, and gives its record."""
     module = import_module(f"tests.golden.scenarios.{name}")
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="golden-"))).resolve()
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="golden-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+            )
+        ).resolve()
         (folder / "tmp").mkdir()
         stack.enter_context(_environment(folder))
         clock = stack.enter_context(time_machine.travel(CLOCK, tick=False))
@@ -283,19 +265,6 @@ class _Lines(logging.Handler):
         """Adds a line."""
         line = {"level": record.levelname.lower(), "code": getattr(record, "code", None)}
         self._lines.append(line | {"data": getattr(record, "data", {})})
-
-
-def call_main(arguments: list[str]) -> Result:
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    code = 0
-    with redirect_stdout(out), redirect_stderr(err), mock.patch.object(sys, "argv", ["minimize", *arguments]):
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
-    assert "Traceback" not in texts[0] + texts[1], texts[1]
-    return Result(code, *texts)
 
 
 def _documents(text: str) -> tuple[list[Any], str]:

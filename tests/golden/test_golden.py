@@ -9,8 +9,9 @@ from functools import cache
 
 import pytest
 
+from tests.commands import command
 from tests.golden.compare import EXPECTED, differences, expected, report
-from tests.golden.runner import ROOT, SCENARIOS, call_main, play
+from tests.golden.runner import ROOT, SCENARIOS, play
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -31,7 +32,7 @@ def commands() -> list[str]:
 
 def subcommands(*path: str) -> Iterator[str]:
     """Every command below a group, as its help lists them."""
-    listed = call_main([*path, "--help"]).out.partition("\nCommands:\n")[2]
+    listed = command(*path, "--help").out.partition("\nCommands:\n")[2]
     names = re.findall(r"^  ([a-z][a-z-]*)", listed, re.MULTILINE)
     for name in names:
         yield from subcommands(*path, name)

@@ -10,7 +10,8 @@ import pytest
 from minimize.canonical import Folding
 from minimize.keys import Keyring
 from minimize.ledger.tokens import TokenIndex, known_token, secrets_of, subject_token, token_of
-from tests.project import FIELDS, Project, command, event, new_project
+from tests.commands import command
+from tests.project import FIELDS, Project, event, new_project
 
 FOLDED = {
     "device_id": {**FIELDS["device_id"], "do": {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command, command_of
+from tests.commands import Command, command
 from tests.project import Project, enter, new_project
 
 
@@ -18,5 +18,5 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture(name="command")
-def _command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return command_of(monkeypatch, capsys)
+def _command() -> Command:
+    return command

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.cli.command import Command
+from tests.commands import Command
 from tests.project import Project, events
 
 CANARY: Final = "CANARY-at-a-door"

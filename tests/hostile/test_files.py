@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import AT, DAY, Project, events, table
 
 CANARY: Final = "CANARY-of-a-hostile-file"
 TEXT: Final = "".join(f"{json.dumps(each)}\n" for each in events(400)).encode()
 
 
-def run(command: Command) -> Said:
+def run(command: Command) -> Result:
     return command("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
 
 

@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.hostile.shell import minimize
 from tests.project import AT, DAY, Project, events
 
 
-def run(command: Command) -> Said:
+def run(command: Command) -> Result:
     return command("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
 
 

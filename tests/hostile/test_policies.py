@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.command import Command, Said
+from tests.commands import Command, Result
 from tests.project import AGGREGATES, AT, Project, event, events
 
 KEEP: Final = {"type": "string", "do": "keep"}
@@ -74,7 +74,7 @@ FAULTY_PIPELINES: Final[Mapping[str, Any]] = {
 }
 
 
-def run(command: Command) -> Said:
+def run(command: Command) -> Result:
     return command("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
 
 

@@ -10,16 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.errors import SchemaError, SourceError
-from minimize.io.base import Chunk, Declared, Request
+from minimize.io.base import Chunk, Request
 from minimize.io.csv import csv
 from minimize.pointer import Pointer
 from tests.hypothesis_profiles import examples
+from tests.io.declared import declared
 
 CANARY = "c4n4ry"
-
-
-def declared(key: str, word: str, **more: bool) -> Declared:
-    return Declared(key, Pointer.parse(key), word, **more)
 
 
 REQUEST = Request(

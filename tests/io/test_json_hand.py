@@ -10,10 +10,7 @@ from minimize.io.json_scan import scan
 from minimize.io.lines import Block
 from minimize.io.shape import pruned, tree
 from minimize.pointer import Pointer
-
-
-def declared(key: str, word: str, **more: bool) -> Declared:
-    return Declared(key, Pointer.parse(key), word, **more)
+from tests.io.declared import declared
 
 
 def request(*fields: Declared) -> Request:

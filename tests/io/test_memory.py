@@ -10,16 +10,13 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import ConfigurationError, SchemaError, SourceError
-from minimize.io.base import Chunk, Declared, Request
+from minimize.io.base import Chunk, Request
 from minimize.io.columnar import ROWS
 from minimize.io.memory import Memory, MemoryPart, memory, take
 from minimize.pointer import Pointer
+from tests.io.declared import declared
 
 CANARY = "c4n4ry"
-
-
-def declared(key: str, word: str, **more: bool) -> Declared:
-    return Declared(key, Pointer.parse(key), word, **more)
 
 
 REQUEST = Request(

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minimize.errors import SourceError
-from minimize.io.base import Chunk, Declared, Request
+from minimize.io.base import Chunk, Request
 from minimize.io.columnar import Bound
 from minimize.io.lines import Block
 from minimize.io.merge import joined
@@ -21,12 +21,9 @@ from minimize.io.ndjson import Lines, NdjsonPart, ndjson
 from minimize.io.shape import Node, pruned, tree
 from minimize.pointer import Pointer
 from tests.hypothesis_profiles import examples
+from tests.io.declared import declared
 
 CANARY = "c4n4ry"
-
-
-def declared(key: str, word: str, **more: bool) -> Declared:
-    return Declared(key, Pointer.parse(key), word, **more)
 
 
 REQUEST = Request(

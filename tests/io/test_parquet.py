@@ -14,12 +14,9 @@ from minimize.job.veil import Veil
 from minimize.pointer import Pointer
 from tests.encryption.files import keyring
 from tests.encryption.files import written as encrypted
+from tests.io.declared import declared
 
 CANARY = "c4n4ry"
-
-
-def declared(key: str, word: str, **more: bool) -> Declared:
-    return Declared(key, Pointer.parse(key), word, **more)
 
 
 def request(*fields: Declared, never: tuple[str, ...] = (), subject: str | None = None) -> Request:

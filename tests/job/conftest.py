@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.ledger.ledgers import empty
-from tests.project import Builds, Project, enter, new_project
+from tests.project import Project
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose output folder has an empty ledger."""
-    enter(tmp_path, monkeypatch)
-    builds.copy(empty, tmp_path / "out")
-    return new_project(tmp_path)
+def _project(project_with_ledger: Project) -> Project:
+    return project_with_ledger
 
 
 @pytest.fixture(name="no_output")

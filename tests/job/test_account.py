@@ -8,14 +8,13 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minimize.keys import Keyring
 from minimize.receipt import Receipt
-from tests.project import AT, DAY, Project, event, events
+from tests.project import AT, DAY, Project, event, events, sha256
 
 ROWS = {"read", "written", "gated", "quarantined", "suppressed", "deduplicated"}
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -52,10 +51,6 @@ def told(project: Project, receipt: Receipt) -> dict[str, Any]:
     """The receipt as it stands in its file."""
     found: dict[str, Any] = json.loads((project.out / "runs" / receipt.run_id / "receipt.json").read_text())
     return found
-
-
-def sha256(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_receipt_has_all_its_names_and_no_others(project: Project) -> None:

@@ -171,15 +171,15 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
 
 
 def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
-    fed.run(ledger=fed.folder / "house.db")
+    fed.run(ledger=fed.folder / "organization.db")
     older = shutil.copytree(fed.out, fed.folder / "older")
-    fed.run(ledger=fed.folder / "house.db")
+    fed.run(ledger=fed.folder / "organization.db")
     shutil.rmtree(fed.out)
     older.rename(fed.out)
     with caplog.at_level(logging.WARNING, "minimize"):
-        fed.run(ledger=fed.folder / "house.db")
+        fed.run(ledger=fed.folder / "organization.db")
     assert "later receipts of this output, which are not here" in caplog.text
-    entries = log_entries(fed.folder / "house.db", Wanted(operation="disagree"))
+    entries = log_entries(fed.folder / "organization.db", Wanted(operation="disagree"))
     assert [told(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
 
 
@@ -328,7 +328,7 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: P
 
 
 def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
-    ledger = fed.folder / "house.db"
+    ledger = fed.folder / "organization.db"
     fed.run(ledger=ledger)
     copy = shutil.copytree(fed.out, fed.folder / "copy")
     fed.run(ledger=ledger)
@@ -343,7 +343,7 @@ def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytes
 def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
     fed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = fed.folder / "house.db"
+    ledger = fed.folder / "organization.db"
     fed.run(ledger=ledger)
     copy = shutil.copytree(fed.out, fed.folder / "copy")
 
@@ -364,7 +364,7 @@ def test_an_identity_that_nobody_gave_is_found(fed: Project) -> None:
 
 
 def test_a_folder_that_was_moved_keeps_its_identity(fed: Project) -> None:
-    ledger = fed.folder / "house.db"
+    ledger = fed.folder / "organization.db"
     fed.run(ledger=ledger)
     moved = fed.out.rename(fed.folder / "moved")
     fed.run(ledger=ledger, output=moved)

@@ -87,7 +87,7 @@ Follow = Callable[[Project, Remote], None]
 def old_or_new(project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
     """Killed at a point and followed by a command, the output is all of the old one or all of the new one."""
     old, were = state(out), lying(bucket)
-    new = [str(row) for row in house_of(project, out)]
+    new = [str(row) for row in rows_on_disk(project, out)]
     assert killed(project, out, point) == KILLED
     follow(project, out)
     now = state(out)
@@ -111,7 +111,7 @@ def standing_of(out: Remote, bucket: Bucket, name: str) -> list[str]:
     return [path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(out, name)]
 
 
-def house_of(project: Project, out: Remote) -> list[dict[str, Any]]:
+def rows_on_disk(project: Project, out: Remote) -> list[dict[str, Any]]:
     """The rows that a run gives on disk."""
     project.run(date=DAY, at=AT)
     found: list[dict[str, Any]] = minimize.read(project.out).to_pylist()

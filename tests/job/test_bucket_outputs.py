@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.cli.main import main
 from minimize.errors import KeyringError, LedgerError, OutputError, VerificationError
 from minimize.job.quarantined import held
 from minimize.job.replay import replay
 from minimize.stores import Remote
 from tests.buckets import ACCESS, Bucket
+from tests.commands import command
 from tests.project import BEFORE, DAY, LASTING, Project, events
 
 
@@ -188,31 +188,26 @@ def test_polars_reads_what_stands_in_s3(project: Project, s3_bucket: Bucket, led
     assert scanned.select(polars.len()).collect().item() == len(project.rows(output=out))
 
 
-def test_the_command_line_takes_a_bucket(
-    project: Project, bucket: Bucket, out: Remote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
     project.records([*events(20), "no json"])
     project.pipeline(output=out.uri)
     keys = ["--keys", str(project.keys)]
 
     def does(*words: str) -> str:
-        monkeypatch.setattr("sys.argv", ["minimize", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert ended.value.code == 0, said.err
-        return said.out
+        done = command(*words)
+        assert done.code == 0, done.err
+        return done.out
 
     assert f"results in {bucket.shown('out')}" in does("run", str(project.folder), *keys)
     assert "verified: 1 receipt" in does("verify", out.uri, *keys)
     assert "1 record in quarantine" in does("quarantine", "show", out.uri)
     assert "checkins" in does("runs", "--output", out.uri)
-    assert "checkins" in does("runs", "show", house_run(out), "--output", out.uri)
+    assert "checkins" in does("runs", "show", run_id_of(out), "--output", out.uri)
     assert "1 run of" in does("runs", "--rebuild", "--output", out.uri, *keys)
     assert does("audit", "verify", "--receipts", out.uri, *keys)
 
 
-def house_run(out: Remote) -> str:
+def run_id_of(out: Remote) -> str:
     return next(path.name for path in (out / "runs").iterdir() if path.is_dir())
 
 

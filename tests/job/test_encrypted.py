@@ -146,14 +146,14 @@ def test_another_word_for_encryption_is_a_fault(project: Project, said: Any) -> 
         project.run()
 
 
-def test_the_house_may_demand_it_where_the_pipeline_says_nothing(project: Project) -> None:
+def test_the_configuration_may_demand_it_where_the_pipeline_says_nothing(project: Project) -> None:
     (project.folder / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     project.records(events(50))
     project.run()
     assert closed(project)
 
 
-def test_the_house_refuses_a_pipeline_that_leaves_it_out(project: Project) -> None:
+def test_the_configuration_refuses_a_pipeline_that_leaves_it_out(project: Project) -> None:
     (project.folder / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     project.pipeline(records={"encrypt": "none"})
     project.records(events(50))
@@ -163,7 +163,7 @@ def test_the_house_refuses_a_pipeline_that_leaves_it_out(project: Project) -> No
     assert not project.files()
 
 
-def test_what_the_house_says_wrong_is_a_fault_of_its_file(project: Project) -> None:
+def test_what_the_configuration_says_wrong_is_a_fault_of_its_file(project: Project) -> None:
     (project.folder / "minimize.yaml").write_text("access: {encrypt: all, crypt: none}\n")
     with pytest.raises(PolicyError) as caught:
         project.run()
@@ -230,9 +230,9 @@ def test_an_empty_day_is_an_empty_typed_partition(project: Project) -> None:
 def test_the_audit_log_tells_of_master_keys_that_a_run_made(project: Project) -> None:
     project.pipeline(records=ENCRYPTED)
     project.records(events(5))
-    receipt = project.run(ledger=project.folder / "house.db")
-    project.run(ledger=project.folder / "house.db")
-    [entry] = log_entries(project.folder / "house.db", Wanted(activity="keys"))
+    receipt = project.run(ledger=project.folder / "organization.db")
+    project.run(ledger=project.folder / "organization.db")
+    [entry] = log_entries(project.folder / "organization.db", Wanted(activity="keys"))
     told = json.loads(entry.event)
     assert (told["operation"], told["correlation_id"]) == ("make", receipt.run_id)
     assert [each["name"] for each in told["resources"]] == ["encrypt.footer/1", "encrypt.pseudonymized/1"]

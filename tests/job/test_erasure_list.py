@@ -22,7 +22,9 @@ from minimize.ledger import find_ledger
 from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.project import AT, Builds, Project, command, events
+from tests.commands import command
+from tests.governance.outputs import places
+from tests.project import AT, Builds, Project, events
 
 RECORDS = events(60)
 SOON = AT - timedelta(minutes=1)
@@ -33,8 +35,8 @@ OF_D4 = sum((each["tenant_id"], each["device_id"]) == ("north", "d4") for each i
 def published(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(RECORDS)
-    project.run(ledger=project.folder / "house.db")
-    project.run(ledger=project.folder / "house.db", output=project.folder / "other")
+    project.run(ledger=project.folder / "organization.db")
+    project.run(ledger=project.folder / "organization.db", output=project.folder / "other")
 
 
 @pytest.fixture(name="project")
@@ -42,10 +44,6 @@ def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
     shutil.rmtree(project.out)
     return builds.fill(project, published)
-
-
-def places(project: Project) -> Places:
-    return Places(project.folder / "house.db", keys=project.keys)
 
 
 def outputs(project: Project) -> list[Path]:
@@ -111,7 +109,7 @@ def test_a_ledger_that_was_adopted_brings_nobody_back(project: Project) -> None:
 
 def test_a_ledger_from_a_backup_that_lacks_the_request_brings_nobody_back(project: Project) -> None:
     """The subject was erased by an event that changed no file, so that the backup has the head that the receipts name."""
-    shutil.copy(project.folder / "house.db", project.folder / "backup.db")
+    shutil.copy(project.folder / "organization.db", project.folder / "backup.db")
     tell(project, "erasure")
     receipt = project.run(ledger=project.folder / "backup.db")
     assert receipt.gated_by.erased == OF_D4
@@ -131,20 +129,20 @@ def test_an_event_that_was_taken_back_leaves_the_list(project: Project) -> None:
     tell(project, "erasure", "d5")
     withdraw_event(event, places(project), SOON)
     assert [each[2] for each in listed(project.out, project)] == ["erasure"]
-    assert project.run(ledger=project.folder / "house.db").gated_by.erased > 0
+    assert project.run(ledger=project.folder / "organization.db").gated_by.erased > 0
 
 
 def test_an_output_that_comes_later_gets_the_list_with_its_first_run(project: Project) -> None:
     tell(project, "erasure")
     later = project.folder / "later"
-    project.run(ledger=project.folder / "house.db", output=later)
+    project.run(ledger=project.folder / "organization.db", output=later)
     assert len(listed(later, project)) == 1
 
 
 def test_a_list_that_says_nothing_new_keeps_its_file(project: Project) -> None:
     tell(project, "erasure")
     before = lists(project.out)
-    project.run(ledger=project.folder / "house.db")
+    project.run(ledger=project.folder / "organization.db")
     assert lists(project.out) == before
 
 
@@ -156,7 +154,7 @@ def test_two_lists_that_were_written_at_once_both_count(project: Project) -> Non
     one.write_bytes(first)
     assert len(lists(project.out)) == 2
     assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
-    with open_ledger(find_ledger(project.folder / "house.db")) as ledger:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
         store(project.out, recorded(ledger), Keyring.load(project.keys))
     assert len(lists(project.out)) == 1
 
@@ -164,7 +162,7 @@ def test_two_lists_that_were_written_at_once_both_count(project: Project) -> Non
 def test_a_list_is_sealed_with_the_newest_key_and_opens_after_a_rotation(project: Project) -> None:
     tell(project, "erasure")
     add_key(project.keys, "subject", now=AT)
-    assert project.run(ledger=project.folder / "house.db").gated_by.erased == OF_D4
+    assert project.run(ledger=project.folder / "organization.db").gated_by.erased == OF_D4
     (path,) = lists(project.out)
     assert path.read_bytes().startswith(b"subject/2\n")
     assert len(listed(project.out, project)) == 1
@@ -176,7 +174,7 @@ def test_a_list_that_does_not_open_stops_a_run(project: Project, content: bytes)
     (path,) = lists(project.out)
     path.write_bytes(content)
     with pytest.raises(OutputError):
-        project.run(ledger=project.folder / "house.db")
+        project.run(ledger=project.folder / "organization.db")
 
 
 def test_a_list_of_another_keyring_stops_a_run(project: Project) -> None:
@@ -184,7 +182,7 @@ def test_a_list_of_another_keyring_stops_a_run(project: Project) -> None:
     (path,) = lists(project.out)
     path.write_bytes(path.read_bytes().replace(b"subject/1\n", b"subject/7\n"))
     with pytest.raises(KeyringError):
-        project.run(ledger=project.folder / "house.db")
+        project.run(ledger=project.folder / "organization.db")
 
 
 def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +193,7 @@ def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, mon
         patch.setattr(erasure_list, "write_file", fails)
         with pytest.raises(ConfigurationError):
             delete([D4], places(project), AT, yes=True)
-    with open_ledger(find_ledger(project.folder / "house.db")) as ledger:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
         assert [each.last.state for each in statuses(ledger)] == ["failed"]
     delete([D4], places(project), AT + timedelta(minutes=1), yes=True)
     assert len(listed(project.out, project)) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -24,13 +23,9 @@ from minimize.errors import (
 from minimize.job import quarantine_exceeded
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
-from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events
+from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events, sha256
 
 LATER = AT + timedelta(hours=1)
-
-
-def sha256(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_every_row_has_one_fate(project: Project) -> None:

@@ -16,7 +16,7 @@ from minimize.io.published import receipts
 from minimize.io.stored import open_stored
 from minimize.job.leaving import LEFT, Held, Leaving, distinct, leaving, left, opened
 from minimize.keys import Keyring, new_keyring
-from tests.project import AT, Project, events, new_project
+from tests.project import AT, Builds, Project, enter, events, new_project
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
@@ -25,20 +25,20 @@ NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No ledger of where the tests are run."""
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
 
 
-@pytest.fixture(name="project")
-def _project(tmp_path: Path) -> Project:
-    """A project whose one day was run twice: the second time without north."""
-    project = new_project(tmp_path)
+def run_without_north(project: Project) -> None:
+    """Runs a day twice: the second time without north."""
     project.records(RECORDS)
     project.run()
     project.records([each for each in RECORDS if each["tenant_id"] == "south"])
     project.run()
-    return project
+
+
+@pytest.fixture(name="project")
+def _project(builds: Builds, tmp_path: Path) -> Project:
+    return builds.fill(new_project(tmp_path), run_without_north)
 
 
 def held(project: Project) -> dict[str, dict[str | None, Held]]:

@@ -23,7 +23,8 @@ from minimize.ledger.identity import identity
 from minimize.ledger.ledger import open_ledger
 from minimize.receipt import Receipt
 from minimize.verifying import check
-from tests.project import AT, DAY, LASTING, Builds, Project, command, event, events, write_yaml
+from tests.commands import command
+from tests.project import AT, DAY, LASTING, Builds, Project, event, events, write_yaml
 
 
 def published(project: Project) -> None:

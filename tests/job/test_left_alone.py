@@ -13,7 +13,8 @@ import minimize
 from minimize.errors import SourceError
 from minimize.io.published import receipts
 from minimize.job.pending import worst
-from tests.project import AT, BEFORE, DAY, Project, Result, command, events, table
+from tests.commands import Result, command
+from tests.project import AT, BEFORE, DAY, Project, events, table
 
 WHEN = f"{AT:%Y-%m-%dT%H:%M:%SZ}"
 

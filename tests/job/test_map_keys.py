@@ -14,7 +14,8 @@ import minimize
 from minimize.errors import PolicyError, RefusedError
 from minimize.inspection import plan_for
 from minimize.policy.load import load_policy
-from tests.project import AT, DAY, Project, command, event
+from tests.commands import command
+from tests.project import AT, DAY, Project, event
 
 MAILS = [f"{name}@mail.example" for name in ("ann", "bob", "eve")]
 LEAF = {"/by_user/*/n": {"type": "integer", "do": "keep"}}

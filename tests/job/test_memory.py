@@ -54,7 +54,7 @@ def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, m
         project.run()
 
 
-def test_the_house_says_how_much_a_run_may_take(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_says_how_much_a_run_may_take(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Vault, "put", lambda *_: pytest.fail("set aside"))
     fleet.write("minimize", {"memory": "1GiB"})
     assert fleet.run().rows.read == 3000

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import minimize
-from tests.project import BEFORE, DAY, Project, event
+from tests.project import BEFORE, DAY, event, new_project
 
 FIELDS = {
     "/apps/*/name": {"type": "string", "do": "keep"},
@@ -33,8 +33,9 @@ def records(first: int) -> list[dict[str, object]]:
     return [event(first + number, **shapes[number % len(shapes)]) for number in range(20)]
 
 
-@pytest.fixture(name="out")
-def _out(project: Project) -> Path:
+@pytest.fixture(scope="module", name="out")
+def _out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = new_project(tmp_path_factory.mktemp("project"))
     project.policy(FIELDS)
     project.pipeline(
         aggregates={

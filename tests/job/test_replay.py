@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +11,12 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.job.replay import Replayed, recheck, replay
-from tests.project import AT, BEFORE, DAY, Project, event, events, table
+from tests.project import AT, BEFORE, DAY, Project, event, events, sha256, table
 
 LATER = AT + timedelta(hours=1)
 LEVEL = {"type": "string", "do": "keep"}
 MISTYPED = [event(40, storage="much"), event(41, storage="little")]
 NO_RULES = {"aggregates": None}
-
-
-def sha256(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def again(project: Project, **asked: Any) -> Replayed:
@@ -36,12 +30,12 @@ def lenient(project: Project) -> None:
     project.pipeline(**NO_RULES)
 
 
-def strict_house(project: Project) -> None:
+def strict_project(project: Project) -> None:
     project.pipeline(**NO_RULES)
 
 
 def test_a_date_of_which_a_record_passes_now_is_run_anew_whole(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), "broken", *MISTYPED])
     before = project.run()
     lenient(project)
@@ -55,7 +49,7 @@ def test_a_date_of_which_a_record_passes_now_is_run_anew_whole(project: Project)
 
 
 def test_a_replay_gives_what_a_run_of_today_would_give(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED])
     project.run()
     lenient(project)
@@ -65,7 +59,7 @@ def test_a_replay_gives_what_a_run_of_today_would_give(project: Project) -> None
 
 
 def test_a_date_of_which_nothing_passes_is_left_alone(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED])
     project.records([*events(30, 100), "broken"], day=BEFORE)
     project.run()
@@ -92,7 +86,7 @@ def test_where_nothing_passes_nothing_is_published(project: Project) -> None:
 
 
 def test_a_second_replay_has_nothing_left_to_do(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), "broken", *MISTYPED])
     project.run()
     lenient(project)
@@ -101,7 +95,7 @@ def test_a_second_replay_has_nothing_left_to_do(project: Project) -> None:
 
 
 def test_one_date_alone_can_be_asked_for(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     for day in (DAY, BEFORE):
         project.records([*events(30), *MISTYPED], day=day)
     project.run()
@@ -134,7 +128,7 @@ def test_a_source_that_vanished_is_refused(project: Project) -> None:
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_another_input_of_the_date_that_changed_or_vanished_is_refused_too(project: Project, gone: bool) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED])
     other = project.records(events(5, 200), name="b")
     project.run()
@@ -149,7 +143,7 @@ def test_another_input_of_the_date_that_changed_or_vanished_is_refused_too(proje
 
 
 def test_what_became_of_another_date_of_the_receipt_does_not_matter(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED])
     other = project.records(events(5, 200), day=BEFORE)
     project.run()
@@ -159,7 +153,7 @@ def test_what_became_of_another_date_of_the_receipt_does_not_matter(project: Pro
 
 
 def test_all_that_changed_is_told_at_once_and_nothing_is_run(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     for day in (DAY, BEFORE):
         project.records([*events(30), *MISTYPED], day=day)
         project.records([*events(30), "broken"], day=day, name="b")
@@ -174,7 +168,7 @@ def test_all_that_changed_is_told_at_once_and_nothing_is_run(project: Project) -
 
 
 def test_a_late_file_of_the_date_is_read_with_the_rest(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED])
     project.run()
     lenient(project)
@@ -183,7 +177,7 @@ def test_a_late_file_of_the_date_is_read_with_the_rest(project: Project) -> None
 
 
 def test_settings_are_those_of_today(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED])
     project.run()
     lenient(project)
@@ -194,7 +188,7 @@ def test_settings_are_those_of_today(project: Project) -> None:
 
 
 def test_input_and_settings_that_a_run_was_given_are_found_again(project: Project) -> None:
-    strict_house(project)
+    strict_project(project)
     project.records([*events(30), *MISTYPED], root="elsewhere")
     off = project.folder / "off.csv"
     off.write_text((project.folder / "settings.csv").read_text().replace(",on,", ",off,"))

@@ -17,7 +17,8 @@ from minimize.job import shrinking
 from minimize.job.replay import replay
 from minimize.job.shrinking import Kept
 from tests.buckets import Bucket
-from tests.project import AT, BEFORE, DAY, Project, Result, command, event, events
+from tests.commands import Result, command
+from tests.project import AT, BEFORE, DAY, Builds, Project, event, events
 
 LATER = AT + timedelta(hours=1)
 AHEAD = AT + timedelta(days=60)
@@ -32,14 +33,17 @@ def ran(project: Project, at: datetime, *more: object) -> Result:
     return command("run", project.folder, *words, *more)
 
 
-@pytest.fixture(name="done")
-def _done(project: Project) -> Project:
-    """Two dates of 40 rows that were run."""
+def run_two_dates(project: Project) -> None:
+    """Runs two dates of 40 rows."""
     project.pipeline(aggregates=None)
     for day in (BEFORE, DAY):
         project.records(events(40), day=day)
     project.run()
-    return project
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, run_two_dates)
 
 
 def test_a_date_with_fewer_than_half_of_its_rows_is_left_alone_and_named(done: Project) -> None:

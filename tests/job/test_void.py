@@ -16,21 +16,25 @@ from minimize.keys import Keyring
 from minimize.receipt import Receipt
 from minimize.receipt.void import check_voids, counting
 from minimize.verifying import check
-from tests.project import AT, BEFORE, DAY, Project, command, events
+from tests.commands import command
+from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 AHEAD = AT + timedelta(days=60)
 LATER = AT + timedelta(hours=1)
 WHY = "the clock was 60 days ahead"
 
 
-@pytest.fixture(name="bad")
-def _bad(project: Project) -> Project:
-    """A date that was run well, and again under a clock that was ahead, so that all of it is past its retention."""
+def run_ahead(project: Project) -> None:
+    """Runs a date well, and again under a clock that is ahead, so that all of it is past its retention."""
     project.pipeline(aggregates=None)
     project.records(events(40))
     project.run()
     project.run(at=AHEAD, allow_shrink=True)
-    return project
+
+
+@pytest.fixture(name="bad")
+def _bad(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, run_ahead)
 
 
 def void(project: Project, receipt: Receipt, **options: str) -> Receipt:

@@ -19,7 +19,7 @@ def keyring(tmp_path: Path) -> Keyring:
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "house" / "pipelines" / "telemetry"
+    folder = tmp_path / "organization" / "pipelines" / "telemetry"
     folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return folder
@@ -35,7 +35,7 @@ def test_a_path_that_is_given_comes_before_the_environment(keyring: Keyring, pip
     assert found.path == keyring.path
 
 
-def test_the_environment_comes_before_the_house(keyring: Keyring, pipeline: Path) -> None:
+def test_the_environment_comes_before_the_configuration(keyring: Keyring, pipeline: Path) -> None:
     (pipeline.parent / "minimize.yaml").write_text("keys: nowhere.keys\n")
     found = find_keyring(None, pipeline, {"MINIMIZE_KEYS": str(keyring.path)})
     assert found is not None
@@ -51,7 +51,7 @@ def test_the_process_environment_is_asked_where_none_is_given(
     assert found.path == keyring.path
 
 
-def test_the_nearest_house_file_upwards_names_a_keyring_beside_it(keyring: Keyring, pipeline: Path) -> None:
+def test_the_nearest_configuration_file_upwards_names_a_keyring_beside_it(keyring: Keyring, pipeline: Path) -> None:
     (pipeline.parents[2] / "minimize.yaml").write_text("keys: nowhere.keys\n")
     (pipeline.parent / "minimize.yaml").write_text("keys: ../../demo.keys\n")
     found = find_keyring(None, pipeline, {})
@@ -59,7 +59,7 @@ def test_the_nearest_house_file_upwards_names_a_keyring_beside_it(keyring: Keyri
     assert found.path.resolve() == keyring.path
 
 
-def test_the_house_file_is_sought_from_the_current_folder_else(
+def test_the_configuration_file_is_sought_from_the_current_folder_else(
     keyring: Keyring, pipeline: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "pipelines").mkdir()
@@ -70,13 +70,13 @@ def test_the_house_file_is_sought_from_the_current_folder_else(
     assert found.path.resolve() == keyring.path
 
 
-def test_a_house_file_without_keys_names_none(pipeline: Path) -> None:
+def test_a_configuration_file_without_keys_names_none(pipeline: Path) -> None:
     (pipeline / "minimize.yaml").write_text("ledger: ledger.db\n")
     assert find_keyring(None, pipeline, {}) is None
 
 
 @pytest.mark.parametrize("content", ["keys: [a, b]\n", "keys: {a: b}\n", "keys: 'x\n", "- keys\n"])
-def test_a_house_file_that_cannot_be_read_is_refused(pipeline: Path, content: str) -> None:
+def test_a_configuration_file_that_cannot_be_read_is_refused(pipeline: Path, content: str) -> None:
     (pipeline / "minimize.yaml").write_text(content)
     with pytest.raises(KeyringError, match="keys:"):
         find_keyring(None, pipeline, {})

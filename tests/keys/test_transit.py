@@ -148,7 +148,7 @@ def test_a_pickle_carries_neither_token_nor_key(transit: Transit, name: str) -> 
     assert pickle.loads(pickled).newest(name) == Master(name, 1)
 
 
-def test_it_is_found_by_the_environment_or_the_house(
+def test_it_is_found_by_the_environment_or_the_configuration(
     transit: Transit, server: Server, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "minimize.yaml").write_text(f"kms: {server.address}\n")

@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 
-from tests.project import command
+from tests.commands import command
 
 SCRIPT = """
 import json, sys

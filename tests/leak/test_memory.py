@@ -147,10 +147,10 @@ def test_a_stream_is_spilled_without_what_is_gated_dropped_or_hidden(
 def test_the_fields_that_tell_who_was_erased_are_not_spilled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, builds: Builds
 ) -> None:
-    builds.copy(empty, tmp_path / "house")
+    builds.copy(empty, tmp_path / "organization")
     unsealed(monkeypatch)
     spilled = []
-    for name, ledger in (("with", tmp_path / "house" / "ledger.db"), ("without", None)):
+    for name, ledger in (("with", tmp_path / "organization" / "ledger.db"), ("without", None)):
         (tmp_path / name).mkdir()
         named(monkeypatch, tmp_path / name / "spill")
         reader = TABLE.to_reader(max_chunksize=1)

@@ -19,7 +19,7 @@ from tests.leak.test_printed import whole
 
 @pytest.fixture(scope="module", name="ran")
 def _ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = build(tmp_path_factory.mktemp("house"))
+    folder = build(tmp_path_factory.mktemp("organization"))
     keys = new_keyring(folder / "keys", ["device", "ticket"], now=datetime.fromisoformat(AT))
     minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=folder / "ledger.db")
     return folder

@@ -29,7 +29,7 @@ NOT_NAMED = [canary for canary in ALL if canary.place != "file name"]
 
 
 @pytest.fixture(name="folder")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def _organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with planted records; whatever is put in a temporary folder is put in one that is looked at afterwards."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -58,7 +58,8 @@ def test_an_explanation_of_a_record_tells_no_value_of_it(folder: Path) -> None:
     trial = Trial.of(job, [file], NOW, rows, Keyring.load(folder / "keys"))
     tried = list(trial.tried())
     assert len(tried) == len(records)
-    said = [Recorded(trial, each, key, rows.at(NOW)) for each in tried for key in job.policy.fields]
+    settings = rows.at(NOW)
+    said = [Recorded(trial, each, key, settings) for each in tried for key in job.policy.fields]
     text = "\n".join(f"{each!r} {each.outcome()} {[step.as_json() for step in each.steps()]}" for each in said)
     assert {"kept", "generalized", "gated", "dropped", "record quarantined"} <= {each.outcome() for each in said}
     assert found(NOT_NAMED, text.encode()) == set()

@@ -107,39 +107,43 @@ def keys_of(keyring: Keyring) -> list[Canary]:
     return [Secret(f"key {name}", "", secret) for name, secret in secrets.items()]
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The house of canaries, with settings of subjects, and as many files as it takes for tallies to go through a shuffle."""
-    (tmp_path / "house").mkdir()
-    house = build(tmp_path / "house")
-    (first,) = (house / "in").rglob("*.gz")
+@pytest.fixture(name="organization")
+def _organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The planted organization, with settings of subjects, and enough files that tallies go through a shuffle."""
+    (tmp_path / "organization").mkdir()
+    organization = build(tmp_path / "organization")
+    (first,) = (organization / "in").rglob("*.gz")
     for number in (1, 2):
         shutil.copy(first, first.with_name(f"part-{number}.ndjson.gz"))
-    with (house / "settings.csv").open("a") as settings:
+    with (organization / "settings.csv").open("a") as settings:
         settings.writelines(f"acme,{SUBJECT.value}-{n},location,on,admin,{SINCE},{SINCE}\n" for n in range(99))
-    monkeypatch.setenv("MINIMIZE_KEYS", str(house / "keys"))
+    monkeypatch.setenv("MINIMIZE_KEYS", str(organization / "keys"))
     monkeypatch.setenv("MINIMIZE_SPARK_MASTER", "local[2]")
-    new_keyring(house / "keys", ("device", "ticket"), now=datetime(2026, 11, 25, tzinfo=UTC))
-    return house
+    new_keyring(organization / "keys", ("device", "ticket"), now=datetime(2026, 11, 25, tzinfo=UTC))
+    return organization
 
 
-def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_works(folder: Path, house: Path) -> None:
-    canaries = [*ALL, SUBJECT, *keys_of(Keyring.load(house / "keys"))]
-    hits, said, seen = watched(folder, [sys.executable, "-c", RUN, str(house), AT, str(house / "out")], canaries)
+def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_works(
+    folder: Path, organization: Path
+) -> None:
+    canaries = [*ALL, SUBJECT, *keys_of(Keyring.load(organization / "keys"))]
+    hits, said, seen = watched(
+        folder, [sys.executable, "-c", RUN, str(organization), AT, str(organization / "out")], canaries
+    )
     assert hits == set()
     assert found(canaries, said) == set()
-    assert found(canaries, house / "out") == set()
+    assert found(canaries, organization / "out") == set()
     assert [path for path in seen if "/events/" in path]
     assert [path for path in seen if "/local/" in path and "/shuffle_" in path]
 
 
-def test_the_watch_finds_what_a_session_that_does_not_encrypt_writes(folder: Path, house: Path) -> None:
-    words = [sys.executable, "-c", RUN, str(house), AT, str(house / "out"), "unsafe"]
-    hits, _, _ = watched(folder, words, [*ALL, SUBJECT, *keys_of(Keyring.load(house / "keys"))])
+def test_the_watch_finds_what_a_session_that_does_not_encrypt_writes(folder: Path, organization: Path) -> None:
+    words = [sys.executable, "-c", RUN, str(organization), AT, str(organization / "out"), "unsafe"]
+    hits, _, _ = watched(folder, words, [*ALL, SUBJECT, *keys_of(Keyring.load(organization / "keys"))])
     assert hits >= {SUBJECT.place, "file name"}
 
 
-def test_the_watch_finds_a_key_in_every_form(house: Path) -> None:
-    (key, *_) = keys_of(Keyring.load(house / "keys"))
+def test_the_watch_finds_a_key_in_every_form(organization: Path) -> None:
+    (key, *_) = keys_of(Keyring.load(organization / "keys"))
     for form in key.forms():
         assert found([key], b"before" + form + b"after") == {key.place}

@@ -21,18 +21,18 @@ DEVICE = Subject(str(VALUE["pseudonymized"]), "acme")
 TICKET = Subject(str(VALUE["tokenized"]), "acme", "ticket")
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
+@pytest.fixture(name="organization")
+def _organization(tmp_path: Path) -> House:
     folder = build(tmp_path)
     keys = new_keyring(folder / "keys", ["device", "ticket"], now=datetime.now(UTC))
     minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=folder / "ledger" / "ledger.db")
     return House(folder / "ledger" / "ledger.db", keys=keys)
 
 
-def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(house: House, tmp_path: Path) -> None:
-    seen = view([DEVICE], house, datetime.now(UTC))
+def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(organization: House, tmp_path: Path) -> None:
+    seen = view([DEVICE], organization, datetime.now(UTC))
     assert seen[0].rows == 1
-    export(seen, tmp_path / "export", house)
+    export(seen, tmp_path / "export", organization)
     assert found(ALL, tmp_path / "export") == {"pseudonymized"}  # he was asked for by it
     assert found(ALL, html(seen).encode()) == {"pseudonymized"}
     assert found(ALL, repr(seen).encode()) == set()
@@ -40,12 +40,12 @@ def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(house: House
 
 @pytest.mark.parametrize("subject", [DEVICE, TICKET])
 def test_nothing_of_who_was_deleted_is_in_outputs_the_ledger_or_the_answer(
-    house: House, tmp_path: Path, subject: Subject
+    organization: House, tmp_path: Path, subject: Subject
 ) -> None:
-    held = view([subject], house, datetime.now(UTC))[0].held[0]
+    held = view([subject], organization, datetime.now(UTC))[0].held[0]
     forms = [Canary(str(form), form) for form in (*held.forms, *held.subjects)]
     assert found(forms, tmp_path / "out" / "records") == {each.place for each in forms}
-    done = delete([subject], house, datetime.now(UTC), yes=True)
+    done = delete([subject], organization, datetime.now(UTC), yes=True)
     assert done.rows == 1
     assert found([*ALL, *forms], tmp_path / "out") == set()
     assert found([*ALL, *forms], tmp_path / "ledger") == set()

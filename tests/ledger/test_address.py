@@ -13,26 +13,26 @@ from minimize.ledger.address import address_of
 SECRET = "postgresql+psycopg://ann:hunter2@db.example:5432/house?sslpassword=hunter2&passfile=/x"
 
 
-def house(folder: Path, text: str) -> Path:
+def configuration(folder: Path, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "minimize.yaml").write_text(text)
     return folder
 
 
 def test_what_is_given_goes_before_everything(tmp_path: Path) -> None:
-    house(tmp_path, "ledger: house.db")
+    configuration(tmp_path, "ledger: organization.db")
     found = find_ledger(tmp_path / "given.db", start=tmp_path, output=tmp_path, environ={"MINIMIZE_LEDGER": "env.db"})
     assert found.path == tmp_path / "given.db"
 
 
-def test_the_environment_goes_before_the_house(tmp_path: Path) -> None:
-    house(tmp_path, "ledger: house.db")
+def test_the_environment_goes_before_the_configuration(tmp_path: Path) -> None:
+    configuration(tmp_path, "ledger: organization.db")
     found = find_ledger(start=tmp_path, output=tmp_path, environ={"MINIMIZE_LEDGER": "env.db"})
     assert (found.path, found.named_by) == (Path.cwd() / "env.db", "MINIMIZE_LEDGER")
 
 
-def test_the_house_names_a_path_from_its_own_folder(tmp_path: Path) -> None:
-    house(tmp_path / "a", "ledger: ../out/ledger.db")
+def test_the_configuration_names_a_path_from_its_own_folder(tmp_path: Path) -> None:
+    configuration(tmp_path / "a", "ledger: ../out/ledger.db")
     assert find_ledger(start=tmp_path / "a", output=tmp_path, environ={}).path == tmp_path / "out" / "ledger.db"
 
 
@@ -41,15 +41,15 @@ def test_without_all_that_it_lies_in_the_output_folder(tmp_path: Path) -> None:
 
 
 def test_where_nothing_names_one_it_is_said_where_was_looked(tmp_path: Path) -> None:
-    folder = house(tmp_path / "a", "purposes: []")
+    folder = configuration(tmp_path / "a", "purposes: []")
     with pytest.raises(LedgerError, match=r"MINIMIZE_LEDGER is not set.*a/minimize\.yaml has no `ledger:`"):
         find_ledger(start=folder, environ={})
 
 
 @pytest.mark.parametrize("text", ["ledger: [a]", "ledger: 3", "ledger: {", "- a"])
-def test_a_house_that_says_no_text_is_a_fault(tmp_path: Path, text: str) -> None:
+def test_a_configuration_that_says_no_text_is_a_fault(tmp_path: Path, text: str) -> None:
     with pytest.raises(LedgerError, match="cannot be read from"):
-        find_ledger(start=house(tmp_path, text), output=tmp_path, environ={})
+        find_ledger(start=configuration(tmp_path, text), output=tmp_path, environ={})
 
 
 def test_a_url_shows_neither_password_nor_options() -> None:

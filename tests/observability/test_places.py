@@ -18,11 +18,11 @@ def test_lineage_stands_beside_the_output_and_metrics_nowhere_by_default(tmp_pat
     assert found(tmp_path) == Places(tmp_path / "_out.lineage.ndjson", None)
 
 
-def test_what_is_given_goes_before_the_environment_and_that_before_the_house(tmp_path: Path) -> None:
-    (tmp_path / "minimize.yaml").write_text("lineage: told/house.ndjson\nmetrics: told\n")
+def test_what_is_given_goes_before_the_environment_and_that_before_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("lineage: told/organization.ndjson\nmetrics: told\n")
     env = {"MINIMIZE_LINEAGE": "/env.ndjson", "MINIMIZE_METRICS": "/env.prom"}
     told = tmp_path / "told"
-    assert found(tmp_path) == Places(told / "house.ndjson", told / "minimize_fleet.prom")
+    assert found(tmp_path) == Places(told / "organization.ndjson", told / "minimize_fleet.prom")
     assert found(tmp_path, environ=env) == Places(Path("/env.ndjson"), Path("/env.prom"))
     given = found(tmp_path, environ=env, lineage=tmp_path / "a", metrics="m")
     assert given == Places(tmp_path / "a", Path("m/minimize_fleet.prom"))

@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from tests.project import clean_environment, command
+from tests.commands import Result, command
+from tests.project import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
@@ -22,25 +23,11 @@ AT = "2026-11-25T00:00:00Z"
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a command printed, and how it ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """Its output for machines."""
-        return json.loads(self.stdout)
-
-
-@dataclass(frozen=True)
 class Ran:
     """A run of one pipeline: its output folder and what the command said."""
 
     output: Path
-    done: Done
+    done: Result
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -74,20 +61,19 @@ class Runs:
         return self.made[name]
 
 
-def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Done:
+def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Result:
     """Runs the command with a keyring, a ledger next to it, and nothing else set."""
     with clean_environment(cwd) as patch:
         if keys is not None:
             patch.setenv("MINIMIZE_KEYS", str(keys))
             patch.setenv("MINIMIZE_LEDGER", str(keys.with_name("ledger.db")))
-        done = command(*arguments)
-    return Done(done.code, done.out, done.err)
+        return command(*arguments)
 
 
 def new_keys(path: Path) -> Path:
     """A keyring with every key that the shipped pipelines name."""
     done = minimize("keys", "new", str(path), "--name", "device", "--name", "user", "--name", "session")
-    assert done.code == 0, done.stderr
+    assert done.code == 0, done.err
     return path
 
 

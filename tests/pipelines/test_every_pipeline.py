@@ -39,7 +39,7 @@ def test_it_lints_without_an_error(name: str, runs: Runs) -> None:
 
 def test_its_plan_needs_no_keyring_and_keeps_its_promise(name: str) -> None:
     done = minimize("plan", str(PIPELINES / name), "--json")
-    assert done.code == 0, done.stderr
+    assert done.code == 0, done.err
     records = loaded(name).records
     assert records is not None
     assert done.json["outputs"]["records"]["category"] == records.must_be
@@ -59,7 +59,7 @@ def test_telemetry_is_kept_for_thirty_days_at_most(name: str) -> None:
 
 def test_it_runs_and_every_row_is_accounted_for(name: str, runs: Runs) -> None:
     ran = runs[name]
-    assert ran.done.code == 0, ran.done.stderr
+    assert ran.done.code == 0, ran.done.err
     rows = ran.receipt["rows"]
     assert rows["read"] == 3000
     parts = ("written", "gated", "quarantined", "suppressed", "deduplicated")
@@ -76,12 +76,12 @@ def test_its_outputs_hold_the_rows_that_the_receipt_says(name: str, runs: Runs) 
 
 def test_its_output_verifies(name: str, runs: Runs) -> None:
     done = minimize("verify", str(runs[name].output), keys=runs.keys)
-    assert done.code == 0, done.stdout + done.stderr
+    assert done.code == 0, done.out + done.err
 
 
 def test_whoever_its_output_names_is_found_by_a_rule(name: str, runs: Runs) -> None:
     done = minimize("subject", "coverage", "--json", "--in", str(runs[name].output), keys=runs.keys)
-    assert (done.code, done.json["ok"]) == (0, True), done.stdout
+    assert (done.code, done.json["ok"]) == (0, True), done.out
     assert done.json["targets"]
 
 
@@ -97,7 +97,7 @@ def test_old_records_are_gated_by_retention(name: str, runs: Runs) -> None:
 
 def test_an_undeclared_name_that_could_be_a_person_is_not_shown(name: str, runs: Runs) -> None:
     assert runs[name].receipt["undeclared"]
-    assert "carol" not in runs[name].done.stdout
+    assert "carol" not in runs[name].done.out
 
 
 def test_no_direct_identifier_of_the_sample_is_released(name: str, runs: Runs) -> None:

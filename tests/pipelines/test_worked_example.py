@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize as library
+from tests.commands import Result
 
-from .shipped import Done, minimize, new_keys
+from .shipped import minimize, new_keys
 
 AT = "2026-11-25T00:00:00Z"
 POLICY = """\
@@ -104,10 +105,10 @@ def record(number: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", name="house")
-def _house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    house = tmp_path_factory.mktemp("worked")
-    pipeline, data = house / "pipelines" / "device_telemetry", house / "sample_data" / "device_telemetry"
+@pytest.fixture(scope="module", name="organization")
+def _organization(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    organization = tmp_path_factory.mktemp("worked")
+    pipeline, data = organization / "pipelines" / "device_telemetry", organization / "sample_data" / "device_telemetry"
     pipeline.mkdir(parents=True)
     (data / "2026-11-24").mkdir(parents=True)
     (pipeline / "policy.yaml").write_text(POLICY)
@@ -116,40 +117,40 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [json.dumps(record(number)) for number in range(400)]
     text = "\n".join([*lines[:200], '{"torn', *lines[200:]])
     (data / "2026-11-24" / "part.ndjson.gz").write_bytes(gzip.compress(text.encode()))
-    new_keys(house / "my.keys")
-    return house
+    new_keys(organization / "my.keys")
+    return organization
 
 
-def said(house: Path, *arguments: str) -> Done:
-    return minimize(*arguments, keys=house / "my.keys", cwd=house)
+def said(organization: Path, *arguments: str) -> Result:
+    return minimize(*arguments, keys=organization / "my.keys", cwd=organization)
 
 
 @pytest.fixture(scope="module", name="ran")
-def _ran(house: Path) -> Done:
-    return said(house, "run", "pipelines/device_telemetry", "--at", AT, "--output", "out", "--json")
+def _ran(organization: Path) -> Result:
+    return said(organization, "run", "pipelines/device_telemetry", "--at", AT, "--output", "out", "--json")
 
 
 @pytest.fixture(scope="module", name="closed")
-def _closed(house: Path, ran: Done) -> Done:
+def _closed(organization: Path, ran: Result) -> Result:
     """The batch two days later, in which nothing late came any more."""
-    batch = house / "sample_data" / "device_telemetry" / "2026-11-26"
+    batch = organization / "sample_data" / "device_telemetry" / "2026-11-26"
     batch.mkdir()
     (batch / "part.ndjson.gz").write_bytes(gzip.compress(b""))
     run = ("run", "pipelines/device_telemetry", "--date", batch.name, "--at", "2026-11-27T00:00:00Z")
-    return said(house, *run, "--output", "out", "--json") if ran.code == 0 else ran
+    return said(organization, *run, "--output", "out", "--json") if ran.code == 0 else ran
 
 
-def rows(house: Path, ran: Done, name: str = "records") -> list[dict[str, Any]]:
+def rows(organization: Path, ran: Result, name: str = "records") -> list[dict[str, Any]]:
     assert ran.code == 0
     return [
         row
         for file in ran.json["outputs"][name]["files"]
-        for row in pq.ParquetFile(house / "out" / file["path"]).read().to_pylist()
+        for row in pq.ParquetFile(organization / "out" / file["path"]).read().to_pylist()
     ]
 
 
-def test_it_loads(house: Path) -> None:
-    loaded = library.load_pipeline(house / "pipelines" / "device_telemetry")
+def test_it_loads(organization: Path) -> None:
+    loaded = library.load_pipeline(organization / "pipelines" / "device_telemetry")
     assert (loaded.pipeline, loaded.policy.policy, len(loaded.policy.fields)) == (
         "device_telemetry",
         "device_telemetry",
@@ -157,15 +158,15 @@ def test_it_loads(house: Path) -> None:
     )
 
 
-def test_lint_has_warnings_and_no_errors(house: Path) -> None:
-    done = said(house, "lint", "pipelines/device_telemetry", "--json")
+def test_lint_has_warnings_and_no_errors(organization: Path) -> None:
+    done = said(organization, "lint", "pipelines/device_telemetry", "--json")
     found = {finding["code"]: finding["severity"] for finding in done.json["findings"]}
     assert (done.code, set(found.values())) == (0, {"warning"})
     assert set(found) == {"L004", "L005", "L030", "L051", "L066"}
 
 
-def test_the_plan_says_what_becomes_of_each_field(house: Path) -> None:
-    done = said(house, "plan", "pipelines/device_telemetry", "--json")
+def test_the_plan_says_what_becomes_of_each_field(organization: Path) -> None:
+    done = said(organization, "plan", "pipelines/device_telemetry", "--json")
     fields = done.json["fields"]
     assert {name: (field["action"], field["technique"], field["leaves"]) for name, field in fields.items()} == {
         "event_id": ("drop", "drop", None),
@@ -190,7 +191,7 @@ def test_the_plan_says_what_becomes_of_each_field(house: Path) -> None:
     }
 
 
-def test_every_row_is_accounted_for(ran: Done) -> None:
+def test_every_row_is_accounted_for(ran: Result) -> None:
     assert ran.json["rows"] == {
         "read": 401,
         "written": 400,
@@ -203,8 +204,8 @@ def test_every_row_is_accounted_for(ran: Done) -> None:
     assert ran.json["undeclared"] == {"/surprise": 400}
 
 
-def test_records_hold_what_the_policy_lets_out(house: Path, ran: Done) -> None:
-    for row in rows(house, ran):
+def test_records_hold_what_the_policy_lets_out(organization: Path, ran: Result) -> None:
+    for row in rows(organization, ran):
         first, tenant = row["owner_type"] == "corporate", row["tenant_id"]
         assert set(row) == {
             *("tenant_id", "event_time", "device_id", "ip_address", "latitude", "os_version", "battery_pct"),
@@ -220,15 +221,15 @@ def test_records_hold_what_the_policy_lets_out(house: Path, ran: Done) -> None:
         assert [app["name"] for app in row["apps"] or []] == (
             ["mail", "game"] if first else ["mail"] if tenant == "t0" else []
         )
-    assert Counter(len(row["apps"] or []) for row in rows(house, ran)) == {2: 135, 1: 130, 0: 135}
+    assert Counter(len(row["apps"] or []) for row in rows(organization, ran)) == {2: 135, 1: 130, 0: 135}
 
 
-def test_an_event_day_waits_for_its_late_rows(ran: Done) -> None:
+def test_an_event_day_waits_for_its_late_rows(ran: Result) -> None:
     assert ran.json["outputs"]["fleet_by_version"]["files"] == []
 
 
-def test_the_aggregate_counts_subjects(house: Path, closed: Done) -> None:
-    found = {(row["tenant_id"], row["os_version"]): row for row in rows(house, closed, "fleet_by_version")}
+def test_the_aggregate_counts_subjects(organization: Path, closed: Result) -> None:
+    found = {(row["tenant_id"], row["os_version"]): row for row in rows(organization, closed, "fleet_by_version")}
     assert {key: (row["events"], row["devices"]) for key, row in found.items()} == {
         ("t0", "10.0"): (100, 20),
         ("t0", "11.0"): (100, 20),
@@ -240,34 +241,34 @@ def test_the_aggregate_counts_subjects(house: Path, closed: Done) -> None:
     assert {found["t1", version]["battery_mean"] for version in ("10.0", "11.0")} == {None}
 
 
-def test_what_was_published_is_verified(house: Path, closed: Done) -> None:
+def test_what_was_published_is_verified(organization: Path, closed: Result) -> None:
     assert closed.code == 0
-    done = said(house, "verify", "out", "--json")
+    done = said(organization, "verify", "out", "--json")
     assert (done.code, done.json["ok"]) == (0, True)
 
 
-def test_another_purpose_lets_the_phone_number_out_and_is_refused_for_it(house: Path) -> None:
-    folder = house / "pipelines" / "support"
+def test_another_purpose_lets_the_phone_number_out_and_is_refused_for_it(organization: Path) -> None:
+    folder = organization / "pipelines" / "support"
     folder.mkdir(exist_ok=True)
     text = PIPELINE.replace("purpose: service_maintenance", "purpose: customer_support")
     (folder / "pipeline.yaml").write_text(
         text.replace("policy: policy.yaml", "policy: ../device_telemetry/policy.yaml")
     )
-    done = {verb: said(house, verb, "pipelines/support", "--json") for verb in ("lint", "plan", "run")}
+    done = {verb: said(organization, verb, "pipelines/support", "--json") for verb in ("lint", "plan", "run")}
     assert {verb: each.code for verb, each in done.items()} == {"lint": 1, "plan": 3, "run": 3}
     assert "R001" in {finding["code"] for finding in done["lint"].json["findings"]}
     for verb in ("plan", "run"):
-        assert [fault["code"] for fault in json.loads(done[verb].stderr)["error"]["faults"]] == ["R001"]
+        assert [fault["code"] for fault in json.loads(done[verb].err)["error"]["faults"]] == ["R001"]
 
 
-def test_and_may_where_the_output_may_be_identified(house: Path) -> None:
-    folder = house / "pipelines" / "identified"
+def test_and_may_where_the_output_may_be_identified(organization: Path) -> None:
+    folder = organization / "pipelines" / "identified"
     folder.mkdir(exist_ok=True)
     text = PIPELINE.replace("purpose: service_maintenance", "purpose: customer_support")
     text = text.replace("policy: policy.yaml", "policy: ../device_telemetry/policy.yaml")
     (folder / "pipeline.yaml").write_text(text.replace("must_be: pseudonymized", "must_be: identified"))
-    output = house / "identified"
-    done = said(house, "run", "pipelines/identified", "--at", AT, "--output", str(output), "--json")
+    output = organization / "identified"
+    done = said(organization, "run", "pipelines/identified", "--at", AT, "--output", str(output), "--json")
     assert done.code == 0
     phones = {
         (row["owner_type"], (row["phone_number"] or "")[:8])

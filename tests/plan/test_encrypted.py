@@ -54,12 +54,12 @@ def test_columns_md_says_which_columns_are_encrypted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", [{}, {"records": {"encrypt": "by_category"}}])
-def test_what_the_house_demands_counts_where_the_pipeline_says_nothing_else(tmp_path: Path, said: Any) -> None:
+def test_what_the_configuration_demands_counts_where_the_pipeline_says_nothing_else(tmp_path: Path, said: Any) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     assert closed_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
 
 
-def test_what_the_house_demands_is_not_left_out(tmp_path: Path) -> None:
+def test_what_the_configuration_demands_is_not_left_out(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\n")
     with pytest.raises(RefusedError) as caught:
         pipeline_plan(tmp_path, records={"encrypt": "none"})

@@ -1,4 +1,4 @@
-"""What an approval is of, and what a house may want."""
+"""What an approval is of, and what a configuration may require."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, A
         ("approval: [warn]\n", "required", ["P007"]),
     ],
 )
-def test_what_the_house_wants(said: str, wanted: str, faults: list[str], tmp_path: Path) -> None:
+def test_what_the_configuration_wants(said: str, wanted: str, faults: list[str], tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text(said)
     found = Faults()
     assert house_approval(tmp_path, found) == wanted

@@ -112,7 +112,7 @@ def test_a_fault_of_a_policy_does_not_breed_faults_of_the_pipeline(write: Write)
     assert [f.code for f in caught.value.findings] == ["P007", "P011"]
 
 
-def test_a_purpose_of_the_house_may_be_used(write: Write) -> None:
+def test_a_purpose_of_the_configuration_may_be_used(write: Write) -> None:
     write("minimize.yaml", "purposes: [capacity_planning]\n")
     path = write("a/policy.yaml", GOOD.replace("operations", "capacity_planning"))
     assert load_policy(path).purposes == ("capacity_planning",)

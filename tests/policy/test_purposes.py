@@ -32,7 +32,7 @@ def test_honest_words_are_not_refused(purpose: str) -> None:
     assert not is_refused(purpose)
 
 
-def test_a_purpose_of_the_house_is_known() -> None:
+def test_a_purpose_of_the_configuration_is_known() -> None:
     faults = Faults()
     assert check_purpose("capacity_planning", ["capacity_planning"], faults, 1)
     assert faults.found == []
@@ -44,14 +44,14 @@ def test_an_unknown_purpose_is_a_fault_with_a_suggestion() -> None:
     assert [(f.code, f.line, f.hint) for f in faults.found] == [("P008", 7, "did you mean `customer_support`?")]
 
 
-def test_a_house_cannot_add_a_refused_purpose(write: Write, tmp_path: Path) -> None:
+def test_a_configuration_cannot_add_a_refused_purpose(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: [capacity_planning, marketing]\n")
     faults = Faults()
     assert house_purposes(tmp_path, faults) == ("capacity_planning",)
     assert [(f.code, f.file) for f in faults.found] == [("P009", str(tmp_path / "minimize.yaml"))]
 
 
-def test_the_nearest_house_file_upwards_counts(write: Write, tmp_path: Path) -> None:
+def test_the_nearest_configuration_file_upwards_counts(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: [far]\n")
     write("a/minimize.yaml", "purposes: [near]\n")
     write("a/b/policy.yaml", "")
@@ -67,21 +67,21 @@ def test_the_current_folder_is_not_searched(
     assert house_file(elsewhere) is None
 
 
-def test_house_purposes_that_are_no_list_are_a_fault(write: Write, tmp_path: Path) -> None:
+def test_configured_purposes_that_are_no_list_are_a_fault(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: 3\n")
     faults = Faults()
     assert house_purposes(tmp_path, faults) == ()
     assert [(f.code, f.line) for f in faults.found] == [("P006", 1)]
 
 
-def test_a_house_file_without_purposes_adds_none(write: Write, tmp_path: Path) -> None:
+def test_a_configuration_file_without_purposes_adds_none(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "ledger: ledger.db\n")
     faults = Faults()
     assert (house_purposes(tmp_path, faults), faults.found) == ((), [])
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"purposes: ["])
-def test_a_house_file_that_cannot_be_read_is_a_fault(tmp_path: Path, content: bytes) -> None:
+def test_a_configuration_file_that_cannot_be_read_is_a_fault(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "minimize.yaml").write_bytes(content)
     faults = Faults()
     assert house_purposes(tmp_path, faults) == ()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.ledger.ledgers import empty
-from tests.project import Builds, Project, enter, new_project
+from tests.project import Project
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
-    enter(tmp_path, monkeypatch)
-    builds.copy(empty, tmp_path / "out")
-    return new_project(tmp_path)
+def _project(project_with_ledger: Project) -> Project:
+    return project_with_ledger

@@ -6,18 +6,16 @@ import pytest
 
 from minimize.report.facts import FunctionFacts, RecipientFacts
 from tests.governance.sharing.sender import OUTPUT_VENDOR, published, shared
-from tests.project import AT, Project, events, write_yaml
+from tests.project import AT, Builds, Project, events, write_yaml
 from tests.report.telling import facts
 
 
 @pytest.fixture(name="home")
-def _home(project: Project) -> Project:
+def _home(builds: Builds, project: Project) -> Project:
     """A pipeline that has run, a vendor, and the consent of north."""
-    project.pipeline(aggregates=None)
-    project.records(events(40))
     contract = {**OUTPUT_VENDOR["contract"], "until": "2027-06-01"}
     write_yaml(project.folder / "recipients" / "vendor.yaml", {**OUTPUT_VENDOR, "contract": contract})
-    return published(project)
+    return builds.fill(project, published)
 
 
 def vendor(home: Project, **asked: object) -> RecipientFacts:

@@ -19,7 +19,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.review.approving import approve
 from tests.ledger.ledgers import empty
-from tests.project import AT, Builds, Project, enter, events, new_project, table
+from tests.project import AT, Builds, Project, enter, events, new_project, table, write_yaml
 from tests.world import access_file
 
 
@@ -80,7 +80,7 @@ def test_a_policy_that_was_changed_since_is_warned_of_once(
     assert warnings(caplog) == ["W026"]
 
 
-def test_where_the_house_warns_a_policy_without_approval_is_warned_of(
+def test_where_the_configuration_warns_a_policy_without_approval_is_warned_of(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     wants(project, approval="warn")
@@ -88,7 +88,7 @@ def test_where_the_house_warns_a_policy_without_approval_is_warned_of(
     assert warnings(caplog) == ["W026"]
 
 
-def test_where_the_house_requires_it_nothing_is_written_without(project: Project) -> None:
+def test_where_the_configuration_requires_it_nothing_is_written_without(project: Project) -> None:
     shutil.rmtree(project.out)
     wants(project, approval="required")
     with pytest.raises(RefusedError) as caught:
@@ -97,7 +97,7 @@ def test_where_the_house_requires_it_nothing_is_written_without(project: Project
     assert not project.out.exists()
 
 
-def test_where_the_house_requires_it_an_approved_policy_runs(project: Project) -> None:
+def test_where_the_configuration_requires_it_an_approved_policy_runs(project: Project) -> None:
     wants(project, approval="required")
     approve(project.folder, by="ann", at=AT)
     assert project.run().rows.written == 30
@@ -163,7 +163,7 @@ def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
     actor: str, by: str, may: bool, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wants(project, access="access.yaml", ledger="ledger.db")
-    (project.folder / "access.yaml").write_text(json.dumps(access_file()))
+    write_yaml(project.folder / "access.yaml", access_file())
     monkeypatch.setenv("MINIMIZE_ACTOR", actor)
     if may:
         assert approve(project.folder, by=by, at=AT, keys=project.keys).approved.by == by

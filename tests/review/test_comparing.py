@@ -65,7 +65,7 @@ def test_a_policy_elsewhere_and_its_hierarchy_come_along(tmp_path: Path, monkeyp
     assert told(found) == [("J011", "loosens", "three:pipelines/common/policy.yaml")]
 
 
-def test_purposes_of_the_house_are_those_of_the_revision(repo: Repository) -> None:
+def test_purposes_of_the_configuration_are_those_of_the_revision(repo: Repository) -> None:
     repo.writes("minimize.yaml", "purposes: [fleet]\n")
     repo.writes("pipelines/p/policy.yaml", {**POLICY, "purposes": [*POLICY["purposes"], "fleet"]})
     repo.commits("two")

@@ -32,10 +32,15 @@ def test_a_policy_with_faults_tells_them(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_judged_with_everything_below_it(tmp_path: Path) -> None:
-    house = shutil.copytree(ROOT / "pipelines", tmp_path / "house")
-    parts = (house / "device_telemetry", house / "recipients", house / "access.yaml", house / "usage_events")
-    assert codes(house) >= set().union(*map(codes, parts))
-    assert {Path(finding.file or "").parent.name for finding in lint_of(house, on=ON)} >= {"device_telemetry"}
+    folder = shutil.copytree(ROOT / "pipelines", tmp_path / "organization")
+    parts = (
+        folder / "device_telemetry",
+        folder / "recipients",
+        folder / "access.yaml",
+        folder / "usage_events",
+    )
+    assert codes(folder) >= set().union(*map(codes, parts))
+    assert {Path(finding.file or "").parent.name for finding in lint_of(folder, on=ON)} >= {"device_telemetry"}
 
 
 def test_a_folder_in_which_there_is_nothing_is_a_mistake(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from minimize.review.access import access_changes
 from minimize.review.change import Change, gathered
 from minimize.review.comparing import diff
 from minimize.review.recipients import recipient_changes
+from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 FIELDS = {
@@ -148,7 +149,7 @@ def test_the_same_said_in_other_places_is_the_same() -> None:
         ("ledger: x\n", "purposes: [fleet]\n"),
     ],
 )
-def test_the_house_s_file_loosens_where_it_wants_less(old: str, new: str, tmp_path: Path) -> None:
+def test_the_configuration_loosens_where_it_wants_less(old: str, new: str, tmp_path: Path) -> None:
     places = [tmp_path / "old", tmp_path / "new"]
     for place, says in zip(places, (old, new), strict=True):
         place.mkdir()
@@ -162,7 +163,7 @@ def test_an_access_file_that_comes_tightens_and_a_list_is_compared_entry_by_entr
     for name, entries in (("old", [entry]), ("new", [{**entry, "until": "2027-01-01"}, {**entry, "name": "S"}])):
         (tmp_path / name).mkdir()
         (tmp_path / name / "subprocessors.yaml").write_text(json.dumps({"subprocessors": entries}))
-    (tmp_path / "new" / "access.yaml").write_text(json.dumps(access_file(ANN)))
+    write_yaml(tmp_path / "new" / "access.yaml", access_file(ANN))
     found = diff(tmp_path / "old", tmp_path / "new").found
     assert [(each.code, each.grade, each.about) for each in found] == [
         ("J060", "loosens", "S"),

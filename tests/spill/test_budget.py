@@ -20,7 +20,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_environment_comes_first_then_the_house_then_a_constant(folder: Path, tmp_path: Path) -> None:
+def test_the_environment_comes_first_then_the_configuration_then_a_constant(folder: Path, tmp_path: Path) -> None:
     assert find_budget(folder, {"MINIMIZE_MEMORY": "1 GiB"}) == 1 << 30
     assert find_budget(folder, {}) == 64 << 20
     (folder / "minimize.yaml").write_text("keys: a\n")
@@ -35,13 +35,13 @@ def test_what_is_no_size_is_a_fault(text: Any) -> None:
         size(text, "here")
 
 
-def test_a_house_that_says_nonsense_is_told_of(folder: Path) -> None:
+def test_a_configuration_that_says_nonsense_is_told_of(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("memory: lots\n")
     with pytest.raises(ConfigurationError, match=r"`memory:` of minimize\.yaml"):
         find_budget(folder, {})
 
 
-def test_a_house_that_cannot_be_read_is_left_to_those_who_need_it(folder: Path) -> None:
+def test_a_configuration_that_cannot_be_read_is_left_to_those_who_need_it(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("{")
     assert find_budget(folder, {}) == DEFAULT
 

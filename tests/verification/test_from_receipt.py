@@ -13,7 +13,7 @@ from minimize.errors import ConfigurationError, VerificationError
 from minimize.keys import Keyring
 from minimize.verification import check, evidence, files
 from minimize.verification.policy import PolicyView, policy_view
-from tests.project import command
+from tests.commands import command
 
 from .make import OutputWriter, column, policy
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from minimize.switching import House
 from tests.project import enter, write_keyring
-from tests.world import access_file
+from tests.world import access_file, write_configuration
 
 
 @pytest.fixture(name="home")
@@ -17,6 +16,5 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """The usual people; Sam acts."""
     enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
-    (tmp_path / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
-    (tmp_path / "access.yaml").write_text(json.dumps(access_file()))
+    write_configuration(tmp_path, access=access_file(), keys=None)
     return House(keys=write_keyring(tmp_path / "test.keys"))

@@ -18,6 +18,7 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
+from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 WISH = Wish(INCIDENT, "the device does not check in", "telemetry", ("north",), category="identified")
@@ -61,7 +62,7 @@ def refused(do: Callable[[], object]) -> list[str]:
 
 
 def write(**more: Any) -> None:
-    Path("access.yaml").write_text(json.dumps(access_file(**more)))
+    write_yaml(Path("access.yaml"), access_file(**more))
 
 
 def test_a_request_waits_for_four_days_and_says_by_which_role_it_was_made(home: House) -> None:

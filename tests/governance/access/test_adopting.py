@@ -15,13 +15,14 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
 from tests.governance.access.factory import HOUR, NOW
+from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 
 def says(*more: dict[str, Any], **changes: Any) -> None:
     """The access file with some more assignments."""
     body = access_file(**changes)
-    Path("access.yaml").write_text(json.dumps({**body, "assignments": [*body["assignments"], *more]}))
+    write_yaml(Path("access.yaml"), {**body, "assignments": [*body["assignments"], *more]})
 
 
 @pytest.fixture(name="rob")

@@ -11,6 +11,7 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.switching import House
 from tests.governance.access.factory import NOW
+from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 
@@ -38,7 +39,7 @@ def test_who_has_not_is_refused_and_the_log_tells_of_it(home: House) -> None:
 
 
 def test_the_scope_counts(home: House) -> None:
-    Path("access.yaml").write_text(json.dumps(access_file(assignment("operator", "sam", tenants=["north"]))))
+    write_yaml(Path("access.yaml"), access_file(assignment("operator", "sam", tenants=["north"])))
     assert gate("settings/set", home, NOW, tenant="north") is not None
     for tenant in ("south", None):
         with pytest.raises(AccessDenied) as caught:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,14 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.access.lint import lint
 from minimize.switching import House
+from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 
 
 def codes(*assignments: dict[str, Any], pipeline: Path | None = None, **more: Any) -> list[str]:
-    Path("access.yaml").write_text(json.dumps(access_file(*assignments, **more)))
+    write_yaml(Path("access.yaml"), access_file(*assignments, **more))
     return [each.code for each in lint("access.yaml", House(pipeline=pipeline))]
 
 

@@ -141,7 +141,7 @@ def test_conflicting_roles_in_one_person_are_refused(pair: tuple[str, str]) -> N
         assert [each.code for each in caught.value.findings] == ["U007"]
 
 
-def test_a_house_adds_conflicts_of_its_own() -> None:
+def test_a_configuration_adds_conflicts_of_its_own() -> None:
     access_of(assignment("analyst", "ann"), assignment("operator", "ann"))
     with pytest.raises(PolicyError):
         access_of(assignment("analyst", "ann"), assignment("operator", "ann"), conflicts=[["operator", "analyst"]])
@@ -159,7 +159,7 @@ def test_without_a_word_about_grants_they_last_as_everywhere() -> None:
     assert access_from({"version": 1}).grants == rules
 
 
-def test_the_file_is_found_through_the_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_found_through_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_access() is None
     (tmp_path / "minimize.yaml").write_text("access: rules/access.yaml\n")
@@ -192,12 +192,12 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
             jsonschema.validate(wrong, access_schema())
 
 
-def test_the_house_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
+def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("version: 1\n")
     (tmp_path / "minimize.yaml").write_text("access: {file: rules.yaml, encrypt: by_category}\n")
     assert find_access(tmp_path) == tmp_path / "rules.yaml"
 
 
-def test_a_house_that_only_demands_encryption_names_no_file(tmp_path: Path) -> None:
+def test_a_configuration_that_only_demands_encryption_names_no_file(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     assert find_access(tmp_path) is None

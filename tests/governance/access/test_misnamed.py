@@ -8,18 +8,18 @@ import pytest
 
 from minimize.governance.access.misnamed import misnamed
 from minimize.switching import House as Places
-from tests.project import Project, events, new_project
+from tests.project import Builds, Project, enter, events, new_project
+
+
+def run_once(project: Project) -> None:
+    project.records(events(40))
+    project.run()
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
-    project = new_project(tmp_path)
-    project.records(events(40))
-    project.run()
-    return project
+def _project(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    enter(tmp_path, monkeypatch)
+    return builds.fill(new_project(tmp_path), run_once)
 
 
 def test_the_pipeline_behind_an_output_tells_the_columns(project: Project) -> None:

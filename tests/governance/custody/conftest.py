@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import BEFORE, DAY, Builds, Project, enter, events, new_project
+from tests.world import write_configuration
 
 TENANTS = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
 
@@ -14,8 +15,8 @@ TENANTS = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "te
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     enter(tmp_path, monkeypatch)
-    (tmp_path / "minimize.yaml").write_text("keys: test.keys\nledger: ledger.db\n")
     project = new_project(tmp_path)
+    write_configuration(tmp_path)
     project.pipeline(records={"encrypt": "by_category"})
     return project
 

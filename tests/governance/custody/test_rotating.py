@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 import minimize
 from minimize.auditing import log_entries
-from minimize.encryption import material_of
 from minimize.errors import KeyringError, LedgerError
 from minimize.governance.custody.rotating import rotate
 from minimize.keys import Keyring, Master
@@ -24,10 +22,6 @@ NOW = AT + timedelta(hours=1)
 
 def where(project: Project) -> Where:
     return Where(keys=project.keys)
-
-
-def masters(project: Project) -> set[str]:
-    return {each for file in minimize.files(project.out) for each in material_of(Path(file)).masters.values()}
 
 
 def said(project: Project) -> list[tuple[str, str]]:
@@ -45,7 +39,7 @@ def test_a_new_version_is_for_new_files_and_the_old_one_still_decrypts(ran: Proj
     before = ran.rows()
     ran.records(events(40), DAY)
     ran.run(date=DAY)
-    assert masters(ran) == {"encrypt.pseudonymized/1", "encrypt.pseudonymized/2"}
+    assert ran.master_keys() == {"encrypt.pseudonymized/1", "encrypt.pseudonymized/2"}
     assert len(ran.rows()) == len(before) == 80
     minimize.verify(ran.out, keys=ran.keys)
 
@@ -71,7 +65,7 @@ def test_keys_of_techniques_are_not_rotated(ran: Project) -> None:
 def test_rewriting_leaves_rows_and_policies_and_changes_every_key(ran: Project) -> None:
     before = ran.rows()
     done = rotate(where(ran), NOW, outputs=[ran.out])
-    assert masters(ran) == {"encrypt.pseudonymized/2"}
+    assert ran.master_keys() == {"encrypt.pseudonymized/2"}
     assert ran.rows() == before
     assert [receipt.kind for receipt in done.receipts] == ["rotate", "rotate"]
     minimize.verify(ran.out, keys=ran.keys)
@@ -109,7 +103,7 @@ def test_after_rewriting_nothing_needs_the_old_version(ran: Project) -> None:
 def test_what_nobody_can_read_any_more_is_left_alone(apart: Project) -> None:
     destroy_key(apart.keys, "encrypt.pseudonymized.t-north", 1, now=NOW)
     done = rotate(where(apart), NOW, outputs=[apart.out])
-    assert masters(apart) == {"encrypt.pseudonymized.t-north/1", "encrypt.pseudonymized.t-south/2"}
+    assert apart.master_keys() == {"encrypt.pseudonymized.t-north/1", "encrypt.pseudonymized.t-south/2"}
     assert done.made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized.t-south", 2))
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 import minimize
-from minimize.encryption import material_of
 from minimize.errors import KeyringError
 from minimize.governance.custody.rotating import rotate
 from minimize.governance.custody.shredding import shred
@@ -32,12 +30,8 @@ def _kept(project: Project, request: pytest.FixtureRequest, monkeypatch: pytest.
         yield project
 
 
-def masters(project: Project) -> set[str]:
-    return {each for file in minimize.files(project.out) for each in material_of(Path(file)).masters.values()}
-
-
 def test_a_run_is_encrypted_by_keys_that_never_come_here(kept: Project) -> None:
-    assert masters(kept) == {"encrypt.pseudonymized/1"}
+    assert kept.master_keys() == {"encrypt.pseudonymized/1"}
     assert not any(name.startswith("encrypt.") for name in Keyring.load(kept.keys).names())
     assert len(kept.rows()) == 40
     minimize.verify(kept.out, keys=kept.keys)
@@ -53,7 +47,7 @@ def test_files_are_encrypted_anew_under_a_new_version(kept: Project) -> None:
     before = kept.rows()
     done = rotate(Where(keys=kept.keys), NOW, outputs=[kept.out])
     assert done.made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized", 2))
-    assert masters(kept) == {"encrypt.pseudonymized/2"}
+    assert kept.master_keys() == {"encrypt.pseudonymized/2"}
     assert kept.rows() == before
     minimize.verify(kept.out, keys=kept.keys)
 

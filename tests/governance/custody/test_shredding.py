@@ -18,7 +18,8 @@ from minimize.governance.retention.expire import expire
 from minimize.keys import Keyring, Master
 from minimize.ledger.audit import Wanted
 from minimize.switching import House as Where
-from tests.project import AT, BEFORE, DAY, Project, command, events
+from tests.commands import command
+from tests.project import AT, BEFORE, DAY, Project, events
 
 NOW = AT + timedelta(hours=1)
 

@@ -25,17 +25,12 @@ from minimize.governance.incidents import (
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.switching import House as Places
-from tests.project import Builds, Project, events
+from tests.governance.outputs import published
+from tests.project import Builds, Project
 
 NOW = datetime.now(UTC)
 CASE = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
 Acts = Callable[[str], None]
-
-
-def published(project: Project) -> None:
-    project.pipeline(aggregates=None)
-    project.records(events(60))
-    project.run(at=None, output=None)
 
 
 @pytest.fixture(name="places")

@@ -10,24 +10,18 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.governance.custody.rotating import rotate
-from minimize.governance.incidents import Case, Exposure, Scope, close, declare, open_incident, scope, scope_of
+from minimize.governance.incidents import Case, Exposure, Scope, close, declare, open_incident, scope
 from minimize.governance.retention.retract import retract
 from minimize.io.published import receipts
 from minimize.keys.create import add_key
 from minimize.receipt import Receipt
 from minimize.switching import House as Places
+from tests.governance.outputs import PER_TENANT, scoped
 from tests.project import AT, BEFORE, DAY, Project, events
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 RECORDS = events(40)
-PER_TENANT = {
-    "per_tenant": {
-        "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
-        "measures": {"events": "count"},
-        "suppress": {"below": 2, "counting": "device_id"},
-    }
-}
 
 
 def of(*tenants: str) -> list[dict[str, Any]]:
@@ -38,12 +32,6 @@ def of(*tenants: str) -> list[dict[str, Any]]:
 def ran(project: Project, *tenants: str, day: str = DAY, name: str = "a") -> Receipt:
     project.records(of(*tenants), day, name)
     return project.run(date=day)
-
-
-def scoped(project: Project, *texts: str, window: tuple[datetime, datetime] | None = None) -> Scope:
-    now = datetime.now(UTC)
-    meant = window or (now - HOUR, now)
-    return scope_of(Exposure.of(texts), meant, Places(output=project.out, keys=project.keys), now)
 
 
 def names(found: Scope) -> list[str]:

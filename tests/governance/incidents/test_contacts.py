@@ -62,7 +62,7 @@ def test_contacts_do_not_show_whom_they_name(tmp_path: Path) -> None:
     assert "pia" not in repr(load_contacts(written(tmp_path, CSV))).lower()
 
 
-def test_the_houses_file_names_the_contacts(tmp_path: Path) -> None:
+def test_the_configuration_names_the_contacts(tmp_path: Path) -> None:
     written(tmp_path, CSV)
     (tmp_path / "minimize.yaml").write_text("contacts: contacts.csv\n")
     assert [each.name for each in find_contacts(None, tmp_path).of("north")] == ["Pia"]
@@ -70,7 +70,7 @@ def test_the_houses_file_names_the_contacts(tmp_path: Path) -> None:
     assert [each.name for each in find_contacts(other, tmp_path).of("north")] == ["Pat"]
 
 
-def test_a_house_that_names_none_has_none(tmp_path: Path) -> None:
+def test_a_configuration_that_names_none_has_none(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\n")
     assert find_contacts(None, tmp_path).each == ()
     (tmp_path / "minimize.yaml").write_text("contacts: [a]\n")

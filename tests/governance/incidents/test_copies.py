@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,51 +15,44 @@ from minimize.ledger.disclosures import Disclosure, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.recalls import Recalled, State, record_recalls
 from minimize.switching import House as Places
-from tests.governance.sharing.sender import NOW, Sender, sent
+from tests.governance.sharing.sender import NOW, Sender
 from tests.ledger.ledgers import event
-from tests.project import Builds
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(name="shop")
-def _shop(builds: Builds, tmp_path: Path) -> Sender:
-    builds.copy(sent, tmp_path)
-    return Sender(tmp_path)
-
-
-def out(shop: Sender, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[Copy]:
-    with open_ledger(find_ledger(shop.ledger)) as ledger:
+def out(shared: Sender, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[Copy]:
+    with open_ledger(find_ledger(shared.ledger)) as ledger:
         return list(copies(ledger, (NOW + since, NOW + until)))
 
 
-def recalled(shop: Sender, state: State) -> None:
-    (first, *_) = out(shop)
+def recalled(shared: Sender, state: State) -> None:
+    (first, *_) = out(shared)
     step = Recalled(first.act.disclosure, "north", "vendor", "asked", state, NOW + HOUR / 2, "ann")
-    with open_ledger(find_ledger(shop.ledger)) as ledger:
-        record_recalls(ledger, [step], event(), shop.keys)
+    with open_ledger(find_ledger(shared.ledger)) as ledger:
+        record_recalls(ledger, [step], event(), shared.keys)
 
 
-def test_whose_records_were_sent_has_copies_there(shop: Sender) -> None:
-    assert [(each.tenant, each.recipient, each.policy) for each in out(shop)] == [
+def test_whose_records_were_sent_has_copies_there(shared: Sender) -> None:
+    assert [(each.tenant, each.recipient, each.policy) for each in out(shared)] == [
         ("north", "vendor", "devices"),
         ("south", "vendor", "devices"),
     ]
 
 
-def test_what_is_sent_after_the_window_was_not_out(shop: Sender) -> None:
-    assert out(shop, since=-2 * HOUR, until=-HOUR) == []
+def test_what_is_sent_after_the_window_was_not_out(shared: Sender) -> None:
+    assert out(shared, since=-2 * HOUR, until=-HOUR) == []
 
 
-def test_a_copy_is_out_until_it_is_confirmed_to_be_gone(shop: Sender) -> None:
-    recalled(shop, "requested")
-    assert len(out(shop)) == 2
-    recalled(shop, "confirmed")
-    assert [each.tenant for each in out(shop)] == ["south"]
+def test_a_copy_is_out_until_it_is_confirmed_to_be_gone(shared: Sender) -> None:
+    recalled(shared, "requested")
+    assert len(out(shared)) == 2
+    recalled(shared, "confirmed")
+    assert [each.tenant for each in out(shared)] == ["south"]
 
 
-def test_a_recipient_that_leaks_affects_whose_records_it_got(shop: Sender) -> None:
-    places = Places(shop.ledger, keys=shop.keys)
+def test_a_recipient_that_leaks_affects_whose_records_it_got(shared: Sender) -> None:
+    places = Places(shared.ledger, keys=shared.keys)
     found = scope_of(Exposure.of(["recipient:vendor"]), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
     assert [(each["tenant_id"], each["subjects"]) for each in found["tenants"]] == [
         ("north", {"count": 2, "exact": True}),
@@ -70,14 +62,14 @@ def test_a_recipient_that_leaks_affects_whose_records_it_got(shop: Sender) -> No
     assert not scope_of(Exposure.of(["recipient:other"]), (NOW, NOW + HOUR), places, NOW + HOUR).tenants
 
 
-def test_a_recipients_pseudonyms_are_opened_by_the_key_that_they_come_from(shop: Sender) -> None:
-    first = out(shop)[0]
+def test_a_recipients_pseudonyms_are_opened_by_the_key_that_they_come_from(shared: Sender) -> None:
+    first = out(shared)[0]
     forms = [{each.name: each.form for each in first.columns(frozenset(keys))} for keys in ((), ("device/1",))]
     assert [form["device_id"] for form in forms] == ["pseudonymized", "identified"]
 
 
-def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(shop: Sender) -> None:
-    places = Places(shop.ledger, keys=shop.keys)
+def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(shared: Sender) -> None:
+    places = Places(shared.ledger, keys=shared.keys)
 
     def found(*texts: str) -> dict[str, list[tuple[str, str]]]:
         scope = scope_of(Exposure.of(texts), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
@@ -104,14 +96,14 @@ def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
     assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}
 
 
-def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shop: Sender) -> None:
-    places, (first, *_) = Places(shop.ledger, keys=shop.keys), out(shop)
+def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shared: Sender) -> None:
+    places, (first, *_) = Places(shared.ledger, keys=shared.keys), out(shared)
 
     def found(*texts: str) -> list[tuple[str, list[str]]]:
         scope = scope_of(Exposure.of(texts), (NOW - HOUR, NOW + HOUR), places, NOW + HOUR).as_json()
         return [(each["tenant_id"], each["via"]) for each in scope["tenants"]]
 
-    with open_ledger(find_ledger(shop.ledger)) as ledger:
+    with open_ledger(find_ledger(shared.ledger)) as ledger:
         user = next(iter(_senders(ledger)))
     assert found(f"actor:{user}") == [("north", [f"actor:{user}"]), ("south", [f"actor:{user}"])]
     assert found(f"actor:{user}@2020-01-01T00:00Z/2020-01-02T00:00Z") == found("actor:nobody") == []

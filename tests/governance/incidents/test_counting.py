@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from minimize.governance.incidents import Exposure, Scope, scope_of
-from minimize.switching import House as Places
+from minimize.governance.incidents import Scope
 from minimize.switching import Wish, set_setting
+from tests.governance import outputs
+from tests.governance.outputs import PER_TENANT, places, run
 from tests.project import Project, events
 
 RECORDS = events(60)
-PER_TENANT = {
-    "per_tenant": {
-        "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
-        "measures": {"events": "count"},
-        "suppress": {"below": 2, "counting": "device_id"},
-    }
-}
 
 
 def scoped(project: Project, *texts: str) -> Scope:
-    now = datetime.now(UTC)
-    places = Places(project.folder / "house.db", keys=project.keys)
-    return scope_of(Exposure.of(texts), (now - timedelta(hours=1), now), places, now)
+    return outputs.scoped(project, *texts, at=places(project))
 
 
 def filled(project: Project, **pipeline: Any) -> Project:
     project.pipeline(**{"aggregates": None, **pipeline})
     project.records(RECORDS)
-    project.run(at=None, output=None, ledger=project.folder / "house.db")
+    run(project)
     return project
 
 
@@ -53,8 +45,7 @@ def test_records_whose_tenant_was_dropped_are_nobodys(project: Project) -> None:
 def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project: Project) -> None:
     project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
     filled(project)
-    places = Places(project.folder / "house.db", keys=project.keys)
-    set_setting(Wish("north", "location", "on", "admin"), places, datetime.now(UTC))
+    set_setting(Wish("north", "location", "on", "admin"), places(project), datetime.now(UTC))
     found = scoped(project, "date:2026-11-24")
     assert [each.tenant for each in found.tenants] == ["north"]
     assert found.nobodys == len(RECORDS) // 2

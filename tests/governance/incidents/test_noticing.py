@@ -26,18 +26,13 @@ from minimize.governance.incidents import (
 )
 from minimize.governance.incidents.contacts import Contact
 from minimize.switching import House as Places
-from tests.project import Builds, Project, events
+from tests.governance.outputs import published
+from tests.project import Builds, Project
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=73)
 CONTACTS = Contacts((Contact("north", "privacy", "Pia", "pia@north.example"),))
 ASK = "privacy@example.com"
-
-
-def published(project: Project) -> None:
-    project.pipeline(aggregates=None)
-    project.records(events(60))
-    project.run(at=None, output=None)
 
 
 @pytest.fixture(name="places")

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 import minimize
-from minimize.governance.incidents import Exposure, Scope, scope_of
 from minimize.governance.retention.expire import expire
 from minimize.job.leaving import LEFT
 from minimize.keys.create import destroy_key
 from minimize.receipt import Receipt
-from minimize.switching import House as Places
+from tests.governance.outputs import scoped, tenants
 from tests.project import AT, Project, events
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
 PERSONS = {each["device_id"] for each in NORTH}
 PER_TENANT = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
-
-
-def scoped(project: Project, *texts: str) -> Scope:
-    now = datetime.now(UTC)
-    window = (now - timedelta(hours=1), now)
-    return scope_of(Exposure.of(texts), window, Places(output=project.out, keys=project.keys), now)
-
-
-def tenants(found: Scope) -> dict[str, Any]:
-    return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
 
 
 def ran(project: Project, **pipeline: Any) -> Receipt:

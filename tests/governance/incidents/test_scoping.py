@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from minimize.governance.incidents import Exposure, Scope, scope_of
+from minimize.governance.incidents import Exposure, scope_of
 from minimize.switching import House as Places
+from tests.governance.outputs import published, scoped, tenants
 from tests.project import BEFORE, DAY, Builds, Project, events
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
 
 
-def filled_content(project: Project) -> None:
-    project.pipeline(aggregates=None)
-    project.records(RECORDS)
-    project.run(at=None, output=None)
-
-
 @pytest.fixture(name="filled")
 def _filled(builds: Builds, project: Project) -> Project:
-    return builds.fill(project, filled_content)
-
-
-def scoped(project: Project, *texts: str, hours: int = 1) -> Scope:
-    now = datetime.now(UTC)
-    window = (now - timedelta(hours=hours), now)
-    return scope_of(Exposure.of(texts), window, Places(output=project.out, keys=project.keys), now)
-
-
-def tenants(found: Scope) -> dict[str, Any]:
-    return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
+    return builds.fill(project, published)
 
 
 def test_persons_and_records_of_each_tenant_are_counted(filled: Project) -> None:

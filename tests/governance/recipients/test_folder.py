@@ -18,24 +18,24 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_house_says_where_they_are(tmp_path: Path) -> None:
+def test_the_configuration_says_where_they_are(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     write_yaml(tmp_path / "parties" / "vendor.yaml", vendor_file())
     assert find_recipients(start=tmp_path) == tmp_path / "parties"
 
 
-def test_else_they_are_beside_the_house(tmp_path: Path) -> None:
+def test_else_they_are_beside_the_configuration(tmp_path: Path) -> None:
     write_yaml(tmp_path / "pipelines" / "recipients" / "vendor.yaml", vendor_file())
     (tmp_path / "pipelines" / "minimize.yaml").write_text("")
     assert find_recipients(start=tmp_path / "pipelines" / "telemetry") == tmp_path / "pipelines" / "recipients"
 
 
-def test_without_a_house_they_are_beside_where_one_is(tmp_path: Path) -> None:
+def test_without_a_configuration_they_are_beside_where_one_is(tmp_path: Path) -> None:
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     assert find_recipients().resolve() == tmp_path / "recipients"
 
 
-def test_what_is_given_goes_before_the_house(tmp_path: Path) -> None:
+def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     write_yaml(tmp_path / "given" / "vendor.yaml", vendor_file())
     assert find_recipients(tmp_path / "given") == tmp_path / "given"

@@ -39,7 +39,7 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     assert [one.code for one in caught.value.findings] == ["P001"]
 
 
-def test_the_house_adds_purposes(tmp_path: Path) -> None:
+def test_the_configuration_adds_purposes(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("purposes: [fleet_care]\n")
     path = write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(purpose="fleet_care")))
     assert load_recipient(path).functions["sync"].purpose == "fleet_care"

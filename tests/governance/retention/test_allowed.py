@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.ledger import open_ledger
 from tests.governance.retention.daily import PIPELINE, START, Daily, rows
 from tests.project import Builds
+from tests.world import access_file, assignment, write_configuration
 
 FIRST = date(2026, 1, 1)
 DAY = timedelta(days=1)
@@ -25,14 +25,9 @@ DAY = timedelta(days=1)
 def shut_content(project: Daily) -> None:
     """A project whose operator may work on this pipeline's outputs, and whose other one on another's."""
     project.collect(rows(FIRST), FIRST)
-    (project.folder / "minimize.yaml").write_text("access: access.yaml\nledger: ledger.db\n")
-
-    def operator(user: str, dataset: str) -> dict[str, Any]:
-        scope = {"tenants": "all", "datasets": [dataset]}
-        return {"role": "operator", "members": {"users": [user]}, "scope": scope}
-
-    assignments = [operator("ops", PIPELINE["pipeline"]), operator("other", "elsewhere")]
-    (project.folder / "access.yaml").write_text(json.dumps({"version": 1, "assignments": assignments}))
+    operators = {"ops": PIPELINE["pipeline"], "other": "elsewhere"}
+    assignments = [assignment("operator", user, datasets=[dataset]) for user, dataset in operators.items()]
+    write_configuration(project.folder, access=access_file(*assignments))
     project.run(FIRST, START + DAY)
 
 

@@ -30,7 +30,7 @@ RAN = START + DAY
 @pytest.fixture(name="out")
 def _out(project: Daily, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> str:
     """Two days in a bucket, run as they came."""
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "house" / "ledger.db"))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "organization" / "ledger.db"))
     out = bucket.uri("out")
     for number in (0, 1):
         day = FIRST + number * DAY
@@ -147,14 +147,14 @@ def test_a_retraction_that_is_killed_is_done_by_the_next_command(
 
 
 def test_erasures_are_stored_with_the_output_in_the_bucket(project: Daily, bucket: Bucket, out: str) -> None:
-    where = Where(project.folder / "house" / "ledger.db", keys=project.keys)
+    where = Where(project.folder / "organization" / "ledger.db", keys=project.keys)
     keys = Keyring.load(project.keys)
     for subject in ("d0", "d1"):
         add_event(Wish("east", "erasure", subject, RAN), where, RAN)
     assert len(bucket.keys(f"out/{FOLDER}/")) == 1
     assert [row.tenant_id for row in stored(output_at(out), keys)] == ["east", "east"]
     minimize.verify(out, keys=project.keys)
-    ledger = project.folder / "house" / "new.db"
+    ledger = project.folder / "organization" / "new.db"
     assert adopt_ledger(out, "lost", pipeline=project.folder, keys=project.keys, ledger=ledger) is not None
     given: dict[str, Any] = {"at": RAN + DAY, "output": out, "keys": project.keys, "ledger": ledger}
     assert minimize.run(project.folder, date=FIRST, **given).gated_by.erased > 0

@@ -9,14 +9,12 @@ import pytest
 from minimize.governance.retention.strangers import stranger
 from minimize.switching import House as Places
 from minimize.switching import Wish, set_setting
-from tests.project import AT, Project, events, new_project
+from tests.project import AT, Project, enter, events, new_project
 
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    for name in ("MINIMIZE_KEYS", "MINIMIZE_LEDGER"):
-        monkeypatch.delenv(name, raising=False)
+    enter(tmp_path, monkeypatch)
     project = new_project(tmp_path, ("device", "user"))
     project.pipeline(aggregates=None, settings=None)
     return project

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.governance.sharing.sender import Sender, agreed, sent
+from tests.governance.sharing.sender import Sender, agreed
 from tests.project import Builds, Project, enter, new_project
 
 
@@ -22,12 +22,4 @@ def _sender(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A sender that has sent nothing yet."""
     enter(tmp_path, monkeypatch)
     builds.copy(agreed, tmp_path)
-    return Sender(tmp_path)
-
-
-@pytest.fixture(name="shared")
-def _shared(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
-    """A sender that has sent what north and south consented to."""
-    enter(tmp_path, monkeypatch)
-    builds.copy(sent, tmp_path)
     return Sender(tmp_path)

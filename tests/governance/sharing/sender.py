@@ -29,7 +29,8 @@ from minimize.ledger.consents import record
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
-from tests.project import AT, DAY, TIME, Project, write_keyring, write_yaml
+from minimize.switching import House
+from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.world import CONTRACT, SYNC, vendor_file
 
@@ -147,6 +148,10 @@ class Sender:
         return Recipients(self.folder / "recipients", Subprocessors(entries=self.listed))
 
     @property
+    def places(self) -> House:
+        return House(ledger=self.ledger, keys=self.keys)
+
+    @property
     def policy(self) -> Policy:
         return policy_from(self.policy_)
 
@@ -221,11 +226,12 @@ def sender_of(project: Project, vendor: Mapping[str, Any] = OUTPUT_VENDOR) -> Se
     return Sender(project.folder, vendor, project=project)
 
 
-def published(project: Project) -> Project:
-    """Runs a project for its day; north agrees."""
+def published(project: Project, vendor: Mapping[str, Any] = OUTPUT_VENDOR) -> None:
+    """Publishes the records of a day, and records the consent of north."""
+    project.pipeline(aggregates=None)
+    project.records(events(40))
     project.run(date=DAY)
-    sender_of(project).agree("north")
-    return project
+    sender_of(project, vendor).agree("north")
 
 
 def shared(project: Project, data: Any, **options: Any) -> pa.Table:

@@ -13,7 +13,7 @@ from minimize.policy.condition import All, AnyOf, Equals, Feature
 from minimize.policy.model import DROP, Case, Field
 from minimize.techniques.keep import Keep
 from tests.governance.sharing.sender import published, shared
-from tests.project import AT, FIELDS, Builds, Project, events
+from tests.project import AT, FIELDS, Builds, Project
 
 CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
 KEEP = (Keep(),)
@@ -68,9 +68,7 @@ LATER = "2026-11-24T23:30:00Z,2026-11-24T23:30:00Z\n"
 
 def content(project: Project) -> None:
     """A pipeline that has run and keeps models as they come; north agrees."""
-    project.pipeline(aggregates=None)
     project.policy(KEPT)
-    project.records(events(40))
     published(project)
 
 

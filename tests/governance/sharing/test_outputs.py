@@ -11,16 +11,9 @@ from tests.governance.sharing.sender import published, shared
 from tests.project import AT, FIELDS, Builds, Project, events, table
 
 
-def content(project: Project) -> None:
-    """A pipeline that has run, and the consent of north."""
-    project.pipeline(aggregates=None)
-    project.records(events(40))
-    published(project)
-
-
 @pytest.fixture(name="home")
 def _home(builds: Builds, project: Project) -> Project:
-    return builds.fill(project, content)
+    return builds.fill(project, published)
 
 
 def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: Project) -> None:

@@ -12,18 +12,13 @@ from minimize.ledger import find_ledger
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
 from tests.governance.sharing.sender import NOW, Sender
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def places(sender: Sender) -> Places:
-    return Places(ledger=sender.ledger, keys=sender.keys)
-
-
 def found(sender: Sender, after: timedelta = HOUR, *, all_: bool = False) -> list[Recall]:
-    return recalls_of(places(sender), sender.recipients, NOW + after, all_=all_)
+    return recalls_of(sender.places, sender.recipients, NOW + after, all_=all_)
 
 
 def causes(sender: Sender, after: timedelta = HOUR) -> dict[str, str]:
@@ -95,34 +90,34 @@ def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
 
 def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
-    asked = request_recalls(places(shared), shared.recipients, NOW + HOUR, recipient="vendor")
+    asked = request_recalls(shared.places, shared.recipients, NOW + HOUR, recipient="vendor")
     assert [each.tenant for each in asked] == ["north"]
     assert [each.state for each in found(shared)] == ["requested"]
-    assert request_recalls(places(shared), shared.recipients, NOW + HOUR, recipient="vendor") == []
-    confirm_recalls(places(shared), shared.recipients, NOW + 2 * HOUR, recipient="vendor")
+    assert request_recalls(shared.places, shared.recipients, NOW + HOUR, recipient="vendor") == []
+    confirm_recalls(shared.places, shared.recipients, NOW + 2 * HOUR, recipient="vendor")
     assert found(shared) == []
     assert [each.state for each in found(shared, all_=True)] == ["confirmed"]
 
 
 def test_one_tenant_or_one_act_may_be_confirmed_alone(shared: Sender) -> None:
-    request_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor")
-    confirm_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="south")
+    request_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor")
+    confirm_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="south")
     assert [(each.tenant, each.state) for each in found(shared, 31 * DAY)] == [("north", "requested")]
 
 
 def test_what_was_not_requested_cannot_be_confirmed(shared: Sender) -> None:
     with pytest.raises(ConfigurationError, match="nothing of that was requested"):
-        confirm_recalls(places(shared), shared.recipients, NOW, recipient="vendor")
+        confirm_recalls(shared.places, shared.recipients, NOW, recipient="vendor")
 
 
 def test_what_was_requested_keeps_its_cause(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
-    request_recalls(places(shared), shared.recipients, NOW + HOUR, recipient="vendor")
+    request_recalls(shared.places, shared.recipients, NOW + HOUR, recipient="vendor")
     assert causes(shared, 31 * DAY)["north"] == "withdrawn"
 
 
 def test_each_step_stands_in_the_audit_log(shared: Sender) -> None:
-    request_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor")
+    request_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = told(logged(ledger, Wanted(operation="recall"))[-1])
     assert last["resources"][0]["id"] == "recipients/vendor"

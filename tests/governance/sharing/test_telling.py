@@ -9,17 +9,12 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.governance.sharing import Why, disclosure, logged, unsigned, why
-from minimize.switching import House as Places
 from tests.governance.sharing.sender import NOW, Sender
-
-
-def places(sender: Sender) -> Places:
-    return Places(ledger=sender.ledger, keys=sender.keys)
 
 
 def asked(sender: Sender, tenant: str | None = "north") -> Why:
     sender.write()
-    return why("vendor", "sync", places(sender), sender.recipients, NOW, tenant=tenant)
+    return why("vendor", "sync", sender.places, sender.recipients, NOW, tenant=tenant)
 
 
 def test_a_tenant_that_agreed_is_covered_by_its_consent(sender: Sender) -> None:
@@ -47,15 +42,15 @@ def test_disclosures_are_listed_by_recipient_and_tenant(sender: Sender) -> None:
     sender.share()
     sender.consent("south", "withdrawn", at=NOW - timedelta(minutes=1))
     sender.share()
-    assert [each.rows for each in logged(places(sender))] == [3, 2]
-    assert [each.rows for each in logged(places(sender), tenant="south")] == [3]
-    assert logged(places(sender), recipient="nobody") == []
-    assert unsigned(places(sender), logged(places(sender))) == []
+    assert [each.rows for each in logged(sender.places)] == [3, 2]
+    assert [each.rows for each in logged(sender.places, tenant="south")] == [3]
+    assert logged(sender.places, recipient="nobody") == []
+    assert unsigned(sender.places, logged(sender.places)) == []
 
 
 def test_one_is_found_by_its_id(sender: Sender) -> None:
     sender.share()
-    (act,) = logged(places(sender))
-    assert disclosure(places(sender), act.disclosure) == act
+    (act,) = logged(sender.places)
+    assert disclosure(sender.places, act.disclosure) == act
     with pytest.raises(ConfigurationError, match="no disclosure"):
-        disclosure(places(sender), "x")
+        disclosure(sender.places, "x")

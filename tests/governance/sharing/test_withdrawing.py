@@ -15,14 +15,9 @@ from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.consents import recorded
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-def places(sender: Sender) -> Places:
-    return Places(ledger=sender.ledger, keys=sender.keys)
 
 
 def ended(
@@ -33,7 +28,7 @@ def ended(
     after: timedelta = MINUTE,
 ) -> Ended:
     return withdraw(
-        Wish(tenant, "vendor", "sync"), places(sender), NOW + after, verb=verb, recipients=sender.folder / "recipients"
+        Wish(tenant, "vendor", "sync"), sender.places, NOW + after, verb=verb, recipients=sender.folder / "recipients"
     )
 
 
@@ -43,7 +38,7 @@ def test_the_recall_is_requested_in_the_same_act(
 ) -> None:
     (recall,) = ended(shared, verb).recalls
     assert (recall.tenant, recall.state, recall.cause) == ("north", "requested", cause)
-    listed = recalls_of(places(shared), shared.recipients, NOW + HOUR)
+    listed = recalls_of(shared.places, shared.recipients, NOW + HOUR)
     assert [(each.tenant, each.state, each.cause) for each in listed] == [("north", "requested", cause)]
 
 
@@ -76,9 +71,9 @@ def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
 
 def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
     wish = Wish("north", "vendor", "sync", valid_from=NOW + DAY)
-    assert withdraw(wish, places(shared), NOW + MINUTE, recipients=shared.folder / "recipients").recalls == []
-    assert recalls_of(places(shared), shared.recipients, NOW + HOUR) == []
-    assert [each.state for each in recalls_of(places(shared), shared.recipients, NOW + DAY)] == ["due"]
+    assert withdraw(wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls == []
+    assert recalls_of(shared.places, shared.recipients, NOW + HOUR) == []
+    assert [each.state for each in recalls_of(shared.places, shared.recipients, NOW + DAY)] == ["due"]
 
 
 def test_without_the_recall_there_is_no_withdrawal(shared: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +104,8 @@ def test_a_consent_that_ran_out_calls_back_when_it_is_marked(sender: Sender) -> 
     sender.write()
     sender.consent("west", expires_at=NOW + HOUR)
     sender.share()
-    assert expire_consents(places(sender), NOW + MINUTE).recalls == []
-    found = expire_consents(places(sender), NOW + 2 * HOUR)
+    assert expire_consents(sender.places, NOW + MINUTE).recalls == []
+    found = expire_consents(sender.places, NOW + 2 * HOUR)
     assert [(each.tenant, each.cause, each.state) for each in found.recalls] == [("west", "expired", "requested")]
     assert [act.tenant_id for act in found.acts] == ["west"]
 
@@ -119,16 +114,16 @@ def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
     ended(shared)
     for after, overdue in ((29 * DAY, False), (31 * DAY, True)):
         (recall,) = (
-            each for each in recalls_of(places(shared), shared.recipients, NOW + after) if each.tenant == "north"
+            each for each in recalls_of(shared.places, shared.recipients, NOW + after) if each.tenant == "north"
         )
         assert (recall.overdue, recall.is_late) == (overdue, overdue)
-    confirm_recalls(places(shared), shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="north")
-    listed = recalls_of(places(shared), shared.recipients, NOW + 32 * DAY, all_=True)
+    confirm_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="north")
+    listed = recalls_of(shared.places, shared.recipients, NOW + 32 * DAY, all_=True)
     assert [each.overdue for each in listed if each.tenant == "north"] == [False]
 
 
 def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None:
     shared.vendor_with("contract.deletes_within", "2d").write()
     ended(shared)
-    (recall,) = recalls_of(places(shared), shared.recipients, NOW + 3 * DAY)
+    (recall,) = recalls_of(shared.places, shared.recipients, NOW + 3 * DAY)
     assert (recall.overdue, recall.confirm_by) == (True, NOW + MINUTE + 2 * DAY)

@@ -18,6 +18,7 @@ from minimize.governance.subjects import deleting as room
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
+from tests.governance.outputs import places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
 
 NOW = datetime.now(UTC)
@@ -30,10 +31,6 @@ COUNTS = {
         "suppress": {"below": 2},
     }
 }
-
-
-def places(project: Project) -> Places:
-    return Places(project.folder / "house.db", keys=project.keys)
 
 
 def deleted(project: Project, *subjects: Subject, yes: bool = True, **options: Any) -> Deletion:
@@ -60,17 +57,13 @@ def _filled(builds: Builds, project: Project) -> Project:
     return builds.fill(project, filled_content)
 
 
-def run(project: Project, **options: Any) -> Any:
-    return project.run(**{"ledger": project.folder / "house.db", "at": None, "output": None, **options})
-
-
 def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:
     before = filled.files()
     plan = deleted(filled, D3, yes=False)
     assert plan.rows == 2 * count(RECORDS, D3)
     assert (plan.receipts, plan.requests) == ((), ())
     assert filled.files() == before
-    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+    with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
         assert statuses(book) == []
 
 
@@ -185,7 +178,7 @@ def test_an_aggregate_is_counted_anew_where_no_difference_tells_of_few(counted: 
 
 def test_a_request_is_a_record_with_a_deadline(filled: Project) -> None:
     done = deleted(filled, D3)
-    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+    with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
         (status,) = statuses(book)
     assert done.requests == (status.last.id[:12],)
     assert (status.last.state, (status.last.due - status.last.asked_at).days) == ("done", 30)
@@ -208,7 +201,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
     monkeypatch.setattr(room._Deleting, "_carried_out", once)
     with pytest.raises(OutputError):
         deleted(filled, D3)
-    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+    with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
         assert [each.last.state for each in statuses(book)] == ["failed"]
     (partly,) = view([D3], places(filled), NOW)
     assert partly.rows == 2 * count(RECORDS, D3)
@@ -295,7 +288,7 @@ def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project, m
     done = delete([D3], places(project), later, yes=True)
     assert done.rows == count(RECORDS, D3)
     assert view([D3], places(project), later)[0].rows == 1
-    with open_ledger(find_ledger(project.folder / "house.db")) as book:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as book:
         assert [each.last.state for each in statuses(book)] == ["done"]
 
 

@@ -15,7 +15,7 @@ from minimize.governance.subjects import Deletion, Subject, delete, view
 from minimize.ledger import find_ledger
 from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
+from tests.governance.outputs import places, run
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user", "per": "tenant_id"}}}
@@ -34,16 +34,8 @@ def of(records: Iterable[dict[str, Any]], user: str = "u2", tenant: str | None =
     return sum(each["user"] == user and tenant in (None, each["tenant_id"]) for each in records)
 
 
-def places(project: Project) -> Places:
-    return Places(project.folder / "house.db", keys=project.keys)
-
-
 def deleted(project: Project, *subjects: Subject, **options: Any) -> Deletion:
     return delete(subjects, places(project), datetime.now(UTC), yes=True, **options)
-
-
-def run(project: Project, **options: Any) -> Any:
-    return project.run(**{"ledger": project.folder / "house.db", "at": None, "output": None, **options})
 
 
 def held(project: Project, subject: Subject) -> int:
@@ -164,11 +156,11 @@ def test_no_dictionary_of_a_file_knows_him(filled: Project) -> None:
 
 def test_the_ledger_has_the_field_and_a_token_and_not_his_name(filled: Project) -> None:
     deleted(filled, Subject("canary-user-7714", "north", "user"))
-    with open_ledger(find_ledger(filled.folder / "house.db")) as book:
+    with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
         (row,) = recorded(book)
     assert (row.field, row.kind) == ("user", "erasure")
     assert str(row.subject).startswith("subject/1:")
-    assert b"canary-user" not in (filled.folder / "house.db").read_bytes()
+    assert b"canary-user" not in (filled.folder / "organization.db").read_bytes()
 
 
 def test_many_devices_users_and_tenants_go_in_one_pass(filled: Project) -> None:

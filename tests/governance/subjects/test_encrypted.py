@@ -11,7 +11,7 @@ import minimize
 from minimize.encryption import material_of
 from minimize.governance.custody.shredding import shred
 from minimize.governance.subjects import Subject, delete, view
-from minimize.switching import House as Places
+from tests.governance.outputs import places, run
 from tests.project import Builds, Project, events
 
 RECORDS = events(120)
@@ -22,16 +22,12 @@ HIS = sum(each["tenant_id"] == "north" and each["device_id"] == "d3" for each in
 def filled_content(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     project.records(RECORDS)
-    project.run(ledger=project.folder / "house.db", at=None, output=None)
+    run(project)
 
 
 @pytest.fixture(name="filled")
 def _filled(builds: Builds, project: Project) -> Project:
     return builds.fill(project, filled_content)
-
-
-def places(project: Project) -> Places:
-    return Places(project.folder / "house.db", keys=project.keys)
 
 
 def test_a_device_is_seen(filled: Project) -> None:

@@ -14,7 +14,8 @@ from minimize.governance.subjects import Subject, statuses, view
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House as Places
-from tests.governance.subjects.test_deleting import NOW, RECORDS, count, run
+from tests.governance.outputs import run
+from tests.governance.subjects.test_deleting import NOW, RECORDS, count
 from tests.project import BEFORE, Project
 
 pytestmark = pytest.mark.nightly
@@ -40,7 +41,7 @@ def test_killed_on_its_way_it_is_gone_on_with(project: Project, point: str) -> N
     run(project)
     other = project.folder / "other"
     run(project, output=other)
-    ledger = project.folder / "house.db"
+    ledger = project.folder / "organization.db"
     words = ["subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", project.keys, "--yes"]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     killed = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)

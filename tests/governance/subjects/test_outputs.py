@@ -11,7 +11,7 @@ from tests.project import Project, events
 def test_the_ledger_knows_every_output_that_was_published(project: Project) -> None:
     project.records(events(20))
     other = project.folder / "other"
-    ledger = project.folder / "house.db"
+    ledger = project.folder / "organization.db"
     for output in (project.out, other):
         project.run(output=output, ledger=ledger)
     with open_ledger(find_ledger(ledger)) as book:
@@ -30,7 +30,7 @@ def test_an_output_that_is_named_and_known_is_looked_at_once(project: Project) -
 
 def test_an_output_that_is_gone_is_said_to_be(project: Project) -> None:
     project.records(events(20))
-    ledger = project.folder / "house.db"
+    ledger = project.folder / "organization.db"
     project.run(ledger=ledger)
     project.out.rename(project.folder / "elsewhere")
     with open_ledger(find_ledger(ledger)) as book:

@@ -22,8 +22,8 @@ ASKED = Request("delete", "north", TOKEN, NOW, NOW + timedelta(days=30), "open",
 
 @pytest.fixture(name="ledger")
 def _ledger(tmp_path: Path) -> Path:
-    with open_ledger(find_ledger(tmp_path / "house.db"), create=True):
-        return tmp_path / "house.db"
+    with open_ledger(find_ledger(tmp_path / "organization.db"), create=True):
+        return tmp_path / "organization.db"
 
 
 def put_down(project: Project, ledger: Path, *steps: Request) -> None:

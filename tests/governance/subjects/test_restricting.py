@@ -10,17 +10,12 @@ import pytest
 from minimize.errors import OutputError
 from minimize.governance.subjects import Subject, restrict, view
 from minimize.switching import House as Places
+from tests.governance.outputs import published
 from tests.project import Builds, Project, events
 
 RECORDS = events(60)
 D3 = Subject("d3", "north")
 OF_D3 = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
-
-
-def published(project: Project) -> None:
-    project.pipeline(aggregates=None)
-    project.records(RECORDS)
-    project.run(at=None, output=None)
 
 
 @pytest.fixture(name="places")

@@ -29,12 +29,12 @@ def test_an_output_in_a_bucket_wants_a_ledger_elsewhere(
 ) -> None:
     assert codes("s3://house/out") == ["L071"]
     assert codes("../out") == []
-    (tmp_path / "minimize.yaml").write_text("ledger: house.db\n")
+    (tmp_path / "minimize.yaml").write_text("ledger: organization.db\n")
     assert codes("s3://house/out") == []
 
 
 def test_a_ledger_of_the_environment_will_do(
     codes: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MINIMIZE_LEDGER", "/srv/house.db")
+    monkeypatch.setenv("MINIMIZE_LEDGER", "/srv/organization.db")
     assert codes("gs://house/out") == []

@@ -1,4 +1,4 @@
-"""The house's file is read once for all of its words."""
+"""The configuration file is read once for all of its words."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from minimize.ledger import find_ledger
 
 
 def test_a_word_is_what_the_file_says_now(tmp_path: Path) -> None:
-    house = tmp_path / "minimize.yaml"
-    house.write_text("ledger: one.db\n")
-    assert house_line(house, "ledger") == "one.db"
-    house.write_text("ledger: two.db\n")
-    assert (house_line(house, "ledger"), house_line(house, "keys")) == ("two.db", None)
+    configuration = tmp_path / "minimize.yaml"
+    configuration.write_text("ledger: one.db\n")
+    assert house_line(configuration, "ledger") == "one.db"
+    configuration.write_text("ledger: two.db\n")
+    assert (house_line(configuration, "ledger"), house_line(configuration, "keys")) == ("two.db", None)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- a\n", "ledger: [a]\n", "\x00"])
 def test_what_is_no_mapping_of_texts_is_no_text(tmp_path: Path, text: str) -> None:
-    house = tmp_path / "minimize.yaml"
-    house.write_text(text)
+    configuration = tmp_path / "minimize.yaml"
+    configuration.write_text(text)
     for _ in range(2):
         with pytest.raises(ValueError, match="is no text"):
-            house_line(house, "ledger")
+            house_line(configuration, "ledger")
 
 
 @pytest.fixture(name="tree")
 def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without a configuration; the current one, elsewhere, has another."""
-    for name in ("house/pipelines/p", "elsewhere"):
+    for name in ("organization/pipelines/p", "elsewhere"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "elsewhere" / "minimize.yaml").write_text("ledger: wrong.db\nkeys: wrong.keys\ncontacts: wrong.csv\n")
     monkeypatch.chdir(tmp_path / "elsewhere")
     for name in ("MINIMIZE_LEDGER", "MINIMIZE_KEYS"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path / "house" / "pipelines" / "p"
+    return tmp_path / "organization" / "pipelines" / "p"
 
 
 def test_the_configuration_of_a_folder_is_upwards_from_it(tree: Path) -> None:

@@ -1,0 +1,53 @@
+"""An output of a project, published by the system's clock, and how far an incident reaches in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from minimize.governance.incidents import Exposure, Scope, scope_of
+from minimize.switching import House as Places
+from tests.project import Project, events
+
+PER_TENANT: dict[str, Any] = {
+    "per_tenant": {
+        "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
+        "measures": {"events": "count"},
+        "suppress": {"below": 2, "counting": "device_id"},
+    }
+}
+
+
+def published(project: Project) -> None:
+    """Publishes 60 records; the ledger is that of the output."""
+    project.pipeline(aggregates=None)
+    project.records(events(60))
+    project.run(at=None, output=None)
+
+
+def run(project: Project, **options: Any) -> Any:
+    """A run with the ledger of the organization."""
+    return project.run(**{"ledger": project.folder / "organization.db", "at": None, "output": None, **options})
+
+
+def places(project: Project) -> Places:
+    """Where the ledger of the organization and the keys are."""
+    return Places(project.folder / "organization.db", keys=project.keys)
+
+
+def scoped(
+    project: Project,
+    *texts: str,
+    window: tuple[datetime, datetime] | None = None,
+    hours: int = 1,
+    at: Places | None = None,
+) -> Scope:
+    """How far an incident of a window (the last hours by default) reaches in the output, or in those of a ledger."""
+    now = datetime.now(UTC)
+    at = at or Places(output=project.out, keys=project.keys)
+    return scope_of(Exposure.of(texts), window or (now - timedelta(hours=hours), now), at, now)
+
+
+def tenants(found: Scope) -> dict[str, Any]:
+    """The tenants that a scope names."""
+    return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
