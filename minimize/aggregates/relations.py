@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 
 import numpy as np
@@ -99,7 +99,9 @@ def withhold_related(tables: Sequence[PublishedTable]) -> None:
         before = sum(int(each.kept.sum()) for each in tables)
         for place in fine_to_coarse:
             for chain in _chains(finer, place):
-                _withhold_coarser(tables[place], [tables[each] for each in chain])
+                finer_tables = [tables[each] for each in chain]
+                for new_alone in _choices(finer_tables):
+                    _withhold_coarser(tables[place], finer_tables, new_alone)
         for one, other in combinations(range(len(tables)), 2):
             if one not in finer[other] and other not in finer[one]:
                 _withhold_crossing(tables[one], tables[other])
@@ -149,7 +151,12 @@ def _chains(finer: Mapping[int, Sequence[int]], place: int) -> list[tuple[int, .
     return found
 
 
-def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable]) -> None:
+def _choices(chain: Sequence[PublishedTable]) -> Iterator[tuple[bool, ...]]:
+    """The tables of a chain of which rows that keep their former figures are not subtracted: an attacker need not use them."""
+    return product(*((False, True) if each.retained.any() else (False,) for each in chain))
+
+
+def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable], new_alone: Sequence[bool]) -> None:
     """Withholds the coarser rows that the published rows of a chain of finer tables leave too little of."""
     below = max(each.definition.below for each in (coarse, *chain))
     if any(each.definition.counting != coarse.definition.counting for each in chain):
@@ -160,9 +167,9 @@ def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable]) -
         buckets = min(each.sketches[figure].shape[1] for each in (coarse, *chain))
         rest = folded(coarse.sketches[figure], buckets)
         for place, each in enumerate(chain):
-            shown = each.published(figure)
-            for above in chain[:place]:
-                shown &= ~_lies_below(each, above, above.published(figure))
+            shown = each.published(figure) & ~(each.retained & new_alone[place])
+            for above, is_new in zip(chain[:place], new_alone, strict=False):
+                shown &= ~_lies_below(each, above, above.published(figure) & ~(above.retained & is_new))
             owners = np.where(shown, _owners(coarse, each), -1)
             coarse.kept &= ~_left_of_retained(coarse, each, figure, owners, below)
             rest = rest - totals(folded(each.sketches[figure], buckets), owners, len(rest))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,13 @@ from minimize.aggregates.cell_sketches import Kind
 from minimize.aggregates.contribution_sketch import Entries, folded
 from minimize.aggregates.definition import Definition
 from minimize.aggregates.relations import PublishedTable, shown_in, withhold_related
-from minimize.aggregates.release_history import Figures, ReleaseHistory
+from minimize.aggregates.release_history import Decision, Figures, ReleaseHistory
 from minimize.aggregates.table import AggregateResult
 from minimize.counts import counted
 from minimize.io.base import Written
 from minimize.io.publish import Staging
 from minimize.job.releases import Former, Releases, rows_of
-from minimize.spill import Words
+from minimize.spill import Hasher, Words
 
 log = logging.getLogger("minimize")
 Mask = npt.NDArray[np.bool_]
@@ -70,10 +70,13 @@ def guarded(
     force. A row that the other tables would give away is withheld: it counts as suppressed.
     """
     made = {
-        name: _Release.of(definitions[name], result, releases.former(definitions[name], name, date), releases)
+        name: _Release.of(definitions[name], result, releases.former(definitions[name], name, date), releases.hasher)
         for name, result in results.items()
     }
     withhold_related([each.published for each in made.values()])
+    while any(each.could_stay.any() for each in made.values()):
+        made = {name: each.with_former(each.could_stay) for name, each in made.items()}
+        withhold_related([each.published for each in made.values()])
     return {name: each.guarded() for name, each in made.items()}
 
 
@@ -87,15 +90,15 @@ def _log(name: str, date: str | None, withheld: int, deferred: int) -> None:
         log.info(message, name, on, counted(deferred, "row"), extra={"code": "I006"})
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Release:
     """A new release of a table: each row with its new figures, or with those that are in force.
 
     rows       the row of each group
-    fresh      the rows with new figures
-    standing   the rows that are in force with these figures
-    taken      the rows that are published unless other tables speak against it
+    places     where each is in the table in force; -1 if it is not there
+    decision   which new figures may follow those that were published before
     figures    the new figures by kind
+    retained   the rows that keep the figures in force
     published  the table as it is compared with the others
     """
 
@@ -103,32 +106,63 @@ class _Release:
     former: Former
     definition: Definition
     rows: Words = field(repr=False)
-    fresh: Mask = field(repr=False)
-    standing: Mask = field(repr=False)
-    taken: Mask = field(repr=False)
+    places: Codes = field(repr=False)
+    decision: Decision = field(repr=False)
     figures: Mapping[Kind, Figures] = field(repr=False)
-    published: PublishedTable = field(repr=False)
+    retained: Mask = field(repr=False)
+    published: PublishedTable = field(init=False, repr=False)
 
     @classmethod
-    def of(cls, definition: Definition, result: AggregateResult, former: Former, releases: Releases) -> _Release:
-        rows, shown = rows_of(definition, result.table, releases.hasher), shown_in(definition, result.table)
+    def of(cls, definition: Definition, result: AggregateResult, former: Former, hasher: Hasher) -> _Release:
+        rows, shown = rows_of(definition, result.table, hasher), shown_in(definition, result.table)
         places, nowhere = former.places(rows), np.zeros(len(rows), np.bool_)
         figures = {kind: Figures(shown.get(kind, nowhere), entries) for kind, entries in result.sketches.items()}
         is_equal = _equal(definition, result.table, former, places)
         decision = former.history.decide(rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal)
-        retained = ~decision.allowed & (places >= 0)
-        table, known, sketches = result.table, ~nowhere, result.sketches
-        if retained.any():
-            table = _composed(definition, result.table, former, np.where(retained, places, -1))
-            last = np.where(retained, former.history.last(rows), -1)
-            known = ~retained | former.history.known[last]
-            kinds = dict.fromkeys([*result.sketches, *former.history.figures])
-            sketches = {kind: _entries(result.sketches.get(kind), former.history, kind, last) for kind in kinds}
-        taken, standing = decision.allowed | retained, (decision.is_same | ~decision.allowed) & (places >= 0)
-        published = PublishedTable(
-            definition, table, result.subjects, sketches, taken.copy(), known, retained, result.sketches
+        return cls(result, former, definition, rows, places, decision, figures, ~decision.allowed & (places >= 0))
+
+    def __post_init__(self) -> None:
+        self.published = self._published()
+
+    def with_former(self, more: Mask) -> _Release:
+        """The same, but that some more rows keep the figures that are in force."""
+        return replace(self, retained=self.retained | more)
+
+    @property
+    def fresh(self) -> Mask:
+        """The rows with new figures."""
+        return self.decision.allowed & ~self.retained
+
+    @property
+    def taken(self) -> Mask:
+        """The rows that are published unless other tables speak against it."""
+        return self.decision.allowed | self.retained
+
+    @property
+    def could_stay(self) -> Mask:
+        """The rows whose new figures other tables speak against, and that have figures in force."""
+        changed = self.fresh & ~self.decision.is_same & (self.places >= 0)
+        return np.asarray(changed & ~self.published.kept, np.bool_)
+
+    def _published(self) -> PublishedTable:
+        table, known, sketches = self.result.table, np.ones(len(self.rows), np.bool_), self.result.sketches
+        if self.retained.any():
+            history, retained = self.former.history, self.retained
+            table = _composed(self.definition, table, self.former, np.where(retained, self.places, -1))
+            last = np.where(retained, history.last(self.rows), -1)
+            known = ~retained | history.known[last]
+            kinds = dict.fromkeys([*self.result.sketches, *history.figures])
+            sketches = {kind: _entries(self.result.sketches.get(kind), history, kind, last) for kind in kinds}
+        return PublishedTable(
+            self.definition,
+            table,
+            self.result.subjects,
+            sketches,
+            self.taken.copy(),
+            known,
+            self.retained,
+            self.result.sketches,
         )
-        return cls(result, former, definition, rows, decision.allowed, standing, taken, figures, published)
 
     @property
     def deferred(self) -> int:
@@ -143,7 +177,8 @@ class _Release:
         history = self.former.history.followed(release)
         result = self.result.published(self.published.table, self.published.kept, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
-        is_unchanged = bool(self.standing[self.published.kept].all()) and result.table.num_rows == before
+        standing = (self.decision.is_same | self.retained) & (self.places >= 0)
+        is_unchanged = bool(standing[self.published.kept].all()) and result.table.num_rows == before
         withheld = int((self.taken & ~self.published.kept).sum())
         return Guarded(result, history, withheld, is_unchanged)
 

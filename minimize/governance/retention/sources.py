@@ -166,7 +166,7 @@ def _was_taken(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
     """Whether a run of this date would bring back what was taken for another reason than its age (and after events)."""
     return any(
         any(field.changed for field in each.fields.values())
-        or (_took_records(each) and not (but_events and each.kind == "expire"))
+        or (_took_records(each) and not (but_events and each.kind in ("expire", "delete")))
         for each in _taking(receipts)
     )
 
