@@ -247,7 +247,8 @@ def test_event_days_that_are_made_anew_after_a_deletion(survey: Survey) -> None:
 def test_limit_people_in_several_groups(survey: Survey) -> None:
     """40 people a day, 39 of them in version 1: 40 − 39 = 1 used version 2 or 3 alone.
 
-    Both are suppressed. 12 people used them, which is enough for events; but 11 of those are in version 1, too. The guide lists this among what is not compared.
+    Both are suppressed. 12 people used them, which is enough for events; but 11 of those are in version 1, too.
+    The guide lists this among what is not compared.
     """
     survey.tables(daily=table(people=DEVICES), versions=table(["version"], people=DEVICES))
     second = [{**each, "event_id": f"x{place}"} for place, each in enumerate(people(0, 6, version="2"))]
