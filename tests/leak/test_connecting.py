@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import time_machine
 
-from minimize.errors import NotPermitted
+from minimize.errors import ConfigurationError, NotPermitted
 from minimize.governance.sharing.connecting import Passing
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
@@ -82,8 +82,9 @@ def test_a_connector_that_fails_leaves_no_secret_behind(sender: Sender) -> None:
 
     with time_machine.travel(NOW, tick=False):
         act = sender.planned(PLANTED, connector=fails)
-        with pytest.raises(ConnectionError):
+        with pytest.raises(ConfigurationError) as caught:
             act.wet(PLANTED, sender.folder / "payload.parquet")
+    assert (caught.value.code, caught.value.__context__) == ("E212", None)
     assert found(CANARIES, sender.folder) == set()
 
 
