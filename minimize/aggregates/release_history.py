@@ -62,6 +62,7 @@ class ReleaseHistory:
     known     whether it has sketches; figures that were published by earlier versions of this software have none
     figures   by kind of figure the sketches
     meanings  what the columns of the table in force are: by the name of a measure how it is defined
+    deferred  the groups whose new figures wait: the values of their keys, as text
     """
 
     rows: Words
@@ -69,6 +70,7 @@ class ReleaseHistory:
     known: Mask
     figures: Mapping[Kind, Figures] = field(repr=False)
     meanings: Mapping[str, str] = field(default_factory=dict)
+    deferred: Sequence[Mapping[str, str]] = field(default=(), repr=False)
 
     @classmethod
     def empty(cls) -> Self:
@@ -147,6 +149,7 @@ class ReleaseHistory:
             np.concatenate([before.known, other.known]),
             {kind: _joined(kind, [before, other], buckets) for kind in dict.fromkeys([*self.figures, *other.figures])},
             other.meanings or self.meanings,
+            self.deferred,
         )
         return whole._without_repeats()
 
@@ -169,7 +172,9 @@ class ReleaseHistory:
 
     def _take(self, places: Codes) -> ReleaseHistory:
         figures = {kind: each.take(places) for kind, each in self.figures.items()}
-        return ReleaseHistory(self.rows[places], self.below[places], self.known[places], figures, self.meanings)
+        return ReleaseHistory(
+            self.rows[places], self.below[places], self.known[places], figures, self.meanings, self.deferred
+        )
 
     def packed(self) -> bytes:
         """The releases as bytes. They are to be sealed: whoever knows a subject's records could test a guess of them."""
@@ -186,7 +191,8 @@ class ReleaseHistory:
         return bytes(sink.getvalue().to_pybytes())
 
     def _about(self) -> bytes:
-        return json.dumps({"kinds": [*self.figures], "meanings": dict(self.meanings)}).encode()
+        said = {"kinds": [*self.figures], "meanings": self.meanings, "deferred": [*self.deferred]}
+        return json.dumps(said, ensure_ascii=False).encode()
 
     @classmethod
     def unpacked(cls, content: bytes) -> Self:
@@ -204,6 +210,7 @@ class ReleaseHistory:
             _column(table, "known", np.bool_),
             figures,
             about["meanings"],
+            about["deferred"],
         )
 
 

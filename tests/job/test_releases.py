@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.aggregates.release_history import ReleaseHistory
 from minimize.errors import MinimizeError
+from minimize.inspection import plan_for
+from minimize.io.published import receipts
+from minimize.job.releases import Releases
 from minimize.keys import PublicKeys
 from minimize.keys.create import add_key
 from minimize.keys.keyring import Keyring
@@ -56,6 +60,13 @@ def sketches_of(project: Project) -> Path:
     return path
 
 
+def releases_of(project: Project) -> ReleaseHistory:
+    """What is sealed of the aggregate of the day."""
+    keys = Keyring.load(project.keys)
+    definition = plan_for(project.folder).aggregates["daily"].definition
+    return Releases.of(project.out, receipts(project.out), keys, None).former(definition, "daily", DAY).history
+
+
 def errors(project: Project) -> list[str]:
     return [finding.code for finding in check(project.out, keys=project.keys) if finding.severity == "error"]
 
@@ -65,6 +76,7 @@ def test_one_device_less_changes_nothing_and_is_counted(project: Project, caplog
     receipt = again(project, of(*range(19), battery=40))
     assert published(project) == {"north": (20, 40.0)}
     assert receipt.outputs["daily"].deferred == 1
+    assert releases_of(project).deferred == [{"tenant": "north"}]
     assert [record.getMessage() for record in caplog.records if getattr(record, "code", "") == "I006"] == [
         f"daily of {DAY}: 1 row deferred, because the change would give a few subjects away"
     ]
