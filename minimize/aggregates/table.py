@@ -237,11 +237,14 @@ class AggregateTally:
             for tally in tallies:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
             if self._hasher is not None and words is not None and field is not None and found.values is not None:
-                hashes = {self._sketched[field]: value_hashes(found.values, self._hasher)}
-                if found.view is seen.rows:
-                    whole.update(hashes)
+                place, hashes = self._sketched[field], value_hashes(found.values, self._hasher)
+                if found.there is not None:
+                    whole[place] = every = np.zeros(len(found.there), np.uint64)
+                    every[found.there] = hashes
+                elif found.view is seen.rows:
+                    whole[place] = hashes
                 else:
-                    self._sketches.add(found.view.groups, words[found.view.subjects], hashes)
+                    self._sketches.add(found.view.groups, words[found.view.subjects], {place: hashes})
         if words is not None:
             self._sketches.add(seen.rows.groups, words[seen.rows.subjects], whole)
         self._contributors.observe(seen.rows, partial, lacking)
