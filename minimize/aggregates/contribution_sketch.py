@@ -134,20 +134,25 @@ class ContributionSketches:
     def settle(self, groups: Codes) -> list[Entries]:
         """The sketches of some groups, in their order, for each kind of figure."""
         self._know(int(groups.max(initial=-1)) + 1)
-        self._promote(groups)
-        self._put()
+        found = np.zeros((self._figures, len(groups), self._buckets), np.uint32)
         slots = self._slots[groups]
-        found = np.zeros((len(groups), self._width), np.uint32)
-        near = np.flatnonzero(slots < self._limit)
-        found[near] = self._dense.reshape(self._limit, self._width)[slots[near]]
-        places = np.full(len(self._groups), -1)
-        places[slots] = np.arange(len(groups))
+        near = np.flatnonzero((slots >= 0) & (slots < self._limit))
+        rows = self._dense.reshape(self._limit, self._buckets, self._figures)[slots[near]]
+        found[:, near] = rows.transpose(2, 0, 1)
+        places = np.full(len(self._slots), -1)
+        places[groups] = np.arange(len(groups))
         for keys, sums in self._beyond():
-            owners = places[keys // self._width]
-            kept = owners >= 0
-            found[owners[kept], keys[kept] % self._width] += sums[kept]
-        apart = found.reshape(len(groups), self._buckets, self._figures)
-        return [np.ascontiguousarray(apart[:, :, figure]) for figure in range(self._figures)]
+            owners = places[self._groups[keys // self._width]]
+            kept = np.flatnonzero(owners >= 0)
+            buckets, figures = np.divmod(keys[kept] % self._width, self._figures)
+            found[figures, owners[kept], buckets] += sums[kept]
+        for each in self._waiting:
+            owners = places.take(each.groups)
+            kept = np.flatnonzero(owners >= 0)
+            cells = owners[kept] * self._buckets + each.buckets[kept]
+            for figure, sums in zip(each.figures, each.sums, strict=True):
+                np.add.at(found[figure].reshape(-1), cells, sums[kept])
+        return list(found)
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no more than what is held."""
