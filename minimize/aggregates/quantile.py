@@ -42,7 +42,7 @@ class Quantile(Measure):
 
     def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.gives(type_)), ValueSubjects(), self.q, terms)
+        return QuantileTally(ValueCounts(self.gives(type_)), ValueSubjects(terms.below), self.q, terms)
 
     @property
     def tallied_as(self) -> Measure:
@@ -154,9 +154,7 @@ class QuantileTally:
         """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
         it."""
         found, terms = self._found(groups), self._terms
-        enough = self._subjects.supported(
-            groups, found, self._counts.values, max(terms.below, 1), exact=not terms.generalized
-        )
+        enough = self._subjects.supported(groups, found, self._counts.values, exact=not terms.generalized)
         return self._closed(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
 
     def _found(self, groups: Codes) -> pa.Array:

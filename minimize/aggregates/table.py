@@ -281,16 +281,18 @@ class AggregateTally:
         for field, found in valued.items():
             if found.values is None:
                 continue
-            subjects = words[found.view.subjects]
             for each in self._cells:
                 if each.field == field:
-                    each.add(found.view.groups, found.values, subjects)
+                    each.add(found.view.groups, found.values, words[found.view.subjects])
             if field in self._sketched:
-                hashes = {self._sketched[field]: value_hashes(found.values, self._hasher)}
-                if found.view is rows:
-                    whole.update(hashes)
+                place, hashes = self._sketched[field], value_hashes(found.values, self._hasher)
+                if found.there is not None:
+                    whole[place] = every = np.zeros(len(found.there), np.uint64)
+                    every[found.there] = hashes
+                elif found.view is rows:
+                    whole[place] = hashes
                 else:
-                    self._sketches.add(found.view.groups, subjects, hashes)
+                    self._sketches.add(found.view.groups, words[found.view.subjects], {place: hashes})
         self._sketches.add(rows.groups, words[rows.subjects], whole)
 
     def _table(self, groups: Codes) -> pa.Table:

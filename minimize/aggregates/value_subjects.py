@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Self
 
 import numpy as np
@@ -14,73 +16,192 @@ from minimize.aggregates.beyond import Beyond
 from minimize.aggregates.combined import Combinations
 from minimize.aggregates.ordered import ordered, width_of
 from minimize.aggregates.pairs import Pairs
+from minimize.codebook import are_same, ascending, changes
 from minimize.spill import Accumulator, Aside, Rows, Words
 
 Mask = npt.NDArray[np.bool_]
+_MOST_WAITING: Final = 1 << 21
+"""Rows that may wait: 24 MiB."""
+_WHOLE: Final = 63
+"""Bits of an integer that is not negative."""
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 _NOT_BELOW, _NOT_ABOVE, _NOT_AT = range(3)
 """Bits: a row's value is above the result, below it, another one."""
 
 
 class ValueSubjects:
-    """The subjects of each value of each group. Groups, values and subjects are codes that the caller hands out."""
+    """The subjects of each value of each group. Groups, values and subjects are codes that the caller hands out.
 
-    def __init__(self) -> None:
+    Takes the number of subjects that are enough. Rows wait until there are many of them, or a quantile is settled: what is
+    published alone is then sorted. A value that enough subjects of a group have supports both sides; others are not kept.
+    """
+
+    def __init__(self, below: int) -> None:
+        self._below = max(below, 1)
+        self._waiting: list[_Rows] = []
+        self._rows = 0
         self._cells = Combinations(2)
         self._pairs = Pairs()
+        self._full: Mask = np.zeros(0, np.bool_)
+        self._grown = 0
         self._beyond: _Beyond | None = None
+        self._sides: tuple[Codes, _Sides] | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes that could be set aside."""
-        return self._pairs.nbytes
+        return self._pairs.nbytes + sum(each.nbytes for each in self._waiting)
 
     def add(self, groups: Codes, values: Codes, subjects: Codes) -> None:
         """Takes rows in. A row without a subject (-1) supports nothing."""
         there = subjects >= 0
         if not there.all():
             groups, values, subjects = groups[there], values[there], subjects[there]
-        self._pairs.add(self._cells.encode([groups, values], len(groups)), subjects)
+        self._wait(_Rows(*(codes.astype(np.int32) for codes in (groups, values, subjects))))
 
     def merge(self, other: Self, groups: Codes, values: Codes, subjects: Codes) -> None:
         """Takes others in; `groups[i]`, `values[i]` and `subjects[i]` are our codes for their code i."""
         theirs, codes = other._cells.columns()
         cells = self._cells.encode([groups[theirs], values[codes]], len(theirs))
         self._pairs.merge(other._pairs, cells, subjects)
+        same = all(are_same(codes) for codes in (groups, values, subjects))
+        for each in other._waiting:
+            self._wait(each if same else each.recoded(groups, values, subjects))
         if other._beyond is not None:
             self._beyond = self._beyond or _Beyond(other._beyond.aside, other._beyond.width)
             self._beyond.merge(other._beyond, groups)
 
     def set_aside(self, aside: Aside, values: pa.Array, subjects: Words) -> None:
         """Sets everything aside. Takes the value, and the hash of the subject, of each code."""
+        self._fold()
         self._beyond = self._beyond or _Beyond(aside, width_of(values.type))
         words = ordered(values)
-        for owners, codes, some in self._rows():
-            self._beyond.add(owners, words[codes], subjects[some])
-        self._cells, self._pairs = Combinations(2), Pairs()
-
-    def supported(self, groups: Codes, results: pa.Array, values: pa.Array, below: int, *, exact: bool) -> Mask:
-        """Whether each group's result has `below` subjects with a value at or below it, and as many at or above it.
-
-        Takes the value of each code. `exact` demands `below` subjects with exactly the result. Null has no support.
-        """
-        aims = _Aims.of(groups, results)
-        if self._beyond is not None:
-            counts: Pairs | Beyond = self._beyond.sides(aims)
-        else:
-            counts, words = Pairs(), ordered(values)
-            for owners, codes, some in self._rows():
-                chosen, lacking = aims.compared(owners, words[codes])
-                counts.add(owners[chosen], some[chosen], lacking)
-        bits = (_NOT_AT,) if exact else (_NOT_BELOW, _NOT_ABOVE)
-        found = np.minimum.reduce([counts.distinct(groups, bit) for bit in bits])
-        return np.asarray((found >= below) & aims.known[groups], np.bool_)
-
-    def _rows(self) -> Iterator[tuple[Codes, Codes, Codes]]:
-        """Each distinct combination of group, value and subject, some at a time."""
         owners, codes = self._cells.columns()
-        for cells, subjects in self._pairs.rows():
-            yield owners[cells], codes[cells], subjects
+        for cells, some in self._pairs.rows():
+            self._beyond.add(owners[cells], words[codes[cells]], subjects[some])
+        self._cells, self._pairs, self._full, self._grown = Combinations(2), Pairs(), np.zeros(0, np.bool_), 0
+
+    def supported(self, groups: Codes, results: pa.Array, values: pa.Array, *, exact: bool) -> Mask:
+        """Whether enough subjects have a value at or below each group's result, and as many one at or above it.
+
+        Takes the value of each code. `exact` demands as many subjects with exactly the result. Null has no support.
+        """
+        if self._beyond is None:
+            found = self._sides_of(groups, values).support(results, exact=exact)
+        else:
+            counts = self._beyond.sides(_Aims.of(groups, results))
+            bits = (_NOT_AT,) if exact else (_NOT_BELOW, _NOT_ABOVE)
+            found = np.minimum.reduce([counts.distinct(groups, bit) for bit in bits])
+        return np.asarray((found >= self._below) & np.asarray(results.is_valid()), np.bool_)
+
+    def _wait(self, rows: _Rows) -> None:
+        self._sides = None
+        self._waiting.append(rows)
+        self._rows += len(rows.groups)
+        if self._rows > _MOST_WAITING:
+            self._fold()
+
+    def _fold(self) -> None:
+        """Puts the rows that wait into the pairs, but for those of values that have enough subjects already."""
+        waiting, self._waiting, self._rows, self._sides = self._waiting, [], 0, None
+        for each in waiting:
+            cells = self._cells.encode([each.groups.astype(np.int64), each.values.astype(np.int64)], len(each.groups))
+            full = np.append(self._full, np.zeros(len(self._cells) - len(self._full), np.bool_))
+            new = np.flatnonzero(~full[cells])
+            self._pairs.add(cells[new], each.subjects[new].astype(np.int64))
+        if self._pairs.nbytes > 2 * self._grown:  # each time takes as long as there are pairs
+            self._full = self._pairs.held(np.arange(len(self._cells))) >= self._below
+            self._grown = self._pairs.nbytes
+
+    def _sides_of(self, groups: Codes, values: pa.Array) -> _Sides:
+        """What the quantiles of these groups are held against: all of a field ask for it one after the other."""
+        if self._sides is None or not np.array_equal(self._sides[0], groups):
+            owners, codes = self._cells.columns()
+            pairs = (_Rows(owners[cells], codes[cells], some) for cells, some in self._pairs.rows())
+            self._sides = groups, _Sides.of(groups, ordered(values), chain(pairs, self._waiting))
+        return self._sides[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The group, the value and the subject of some rows, by their codes."""
+
+    groups: npt.NDArray[np.signedinteger]
+    values: npt.NDArray[np.signedinteger]
+    subjects: npt.NDArray[np.signedinteger]
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.groups.nbytes + self.values.nbytes + self.subjects.nbytes)
+
+    def recoded(self, groups: Codes, values: Codes, subjects: Codes) -> _Rows:
+        """The same by other codes."""
+        columns = (groups[self.groups], values[self.values], subjects[self.subjects])
+        return _Rows(*(codes.astype(np.int32) for codes in columns))
+
+
+class _Sides:
+    """Each distinct combination of group, subject and value, in this order: a subject's smallest value is its first.
+
+    Groups are places among those that are asked for, values are ranks.
+    """
+
+    def __init__(self, groups: int, owners: Codes, subjects: Codes, ranks: Codes, words: Words) -> None:
+        self._groups = groups
+        self._owners = owners
+        self._ranks = ranks
+        self._words = words
+        """The words of each rank."""
+        self._first = changes(owners) | changes(subjects)
+
+    @classmethod
+    def of(cls, groups: Codes, values: Words, parts: Iterable[_Rows]) -> Self:
+        """Takes the groups that are asked for, the words of each value, and rows."""
+        order = np.lexsort(values.T[::-1])
+        words = values[order]
+        differs = np.any([changes(column) for column in words.T], axis=0)
+        ranks = np.empty(len(order), np.int32)
+        ranks[order] = np.cumsum(differs) - 1
+        places = np.full(int(groups.max(initial=-1)) + 2, -1, np.int32)
+        places[groups] = np.arange(len(groups))
+        found = [np.empty((3, 0), np.int32)]
+        for each in parts:
+            owners = places.take(each.groups, mode="clip")
+            some = np.flatnonzero(owners >= 0)
+            found.append(np.stack([owners[some], each.subjects[some], ranks[each.values[some]]]).astype(np.int32))
+        placed, subjects, ranked = _distinct(np.concatenate(found, axis=1))
+        return cls(len(groups), placed, subjects, ranked, words[differs])
+
+    def support(self, results: pa.Array, *, exact: bool) -> Codes:
+        """How many subjects each group has on that side of its result that has fewer; `exact`: with the result as a value."""
+        aims = _Aims.of(np.arange(self._groups), results)
+        if exact:
+            return self._count(aims, np.arange(len(self._owners)), _NOT_AT)
+        first = np.flatnonzero(self._first)
+        last = np.append(first[1:], len(self._first))[: len(first)] - 1
+        return np.minimum(self._count(aims, first, _NOT_BELOW), self._count(aims, last, _NOT_ABOVE))
+
+    def _count(self, aims: _Aims, rows: Codes, bit: int) -> Codes:
+        """How many of some rows each group has without a bit."""
+        owners = self._owners[rows]
+        chosen, lacking = aims.compared(owners, self._words[self._ranks[rows]])
+        return np.bincount(owners[chosen[lacking & (1 << bit) == 0]], minlength=self._groups)
+
+
+def _distinct(columns: npt.NDArray[np.int32]) -> tuple[Codes, Codes, Codes]:
+    """The distinct combinations of three columns, in order."""
+    bits = [int(column.max(initial=0)).bit_length() for column in columns]
+    if sum(bits) > _WHOLE:
+        ordered = columns[:, np.lexsort(columns[::-1])].astype(np.int64)
+        first, second, third = ordered[:, np.any([changes(column) for column in ordered], axis=0)]
+        return first, second, third
+    keys = columns[0].astype(np.int64)
+    for column, width in zip(columns[1:], bits[1:], strict=True):
+        keys <<= width
+        keys |= column
+    keys = ascending(keys)
+    low, middle = keys & ((1 << bits[2]) - 1), keys >> bits[2]
+    return middle >> bits[1], middle & ((1 << bits[1]) - 1), low
 
 
 class _Aims:

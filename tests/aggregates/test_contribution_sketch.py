@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.aggregates import contribution_sketch
 from minimize.aggregates.contribution_sketch import ContributionSketches, differing, folded, totals, value_hashes
 from minimize.spill import Aside, Hasher
 
@@ -67,18 +70,38 @@ def test_merging_maps_the_groups_of_the_other() -> None:
 
 
 @pytest.mark.parametrize("memory", [None, 1 << 16])
-def test_groups_beyond_the_dense_part_are_the_same(memory: int | None) -> None:
+@pytest.mark.parametrize(("waiting", "dense"), [(1 << 20, 1 << 20), (300, 1 << 20), (300, 80 * 7), (1, 80)])
+def test_sketches_are_the_same_however_many_rows_wait_and_wherever_their_groups_are(
+    waiting: int, dense: int, memory: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random = np.random.default_rng(5)
-    groups, subjects = random.integers(0, 180_000, 4000).tolist(), random.integers(0, 500, 4000).tolist()
-    rows = [(group, subject, 1.5) for group, subject in zip(groups, subjects, strict=True)]
-    asked = np.array([0, 3, 104_856, 104_857, 179_999, rows[7][0]])
-    sketches = sketched(rows, Aside(memory))
-    parts = sketched(rows[:2000], Aside(memory))
-    parts.merge(sketched(rows[2000:], Aside(memory)), np.arange(180_000))
-    wanted = [sketched([(0, *row[1:]) for row in rows if row[0] == group]).settle(np.array([0])) for group in asked]
-    for figure in (0, 1):
-        for settled in (sketches.settle(asked)[figure], parts.settle(asked)[figure]):
-            assert np.array_equal(settled, np.concatenate([each[figure] for each in wanted]))
+    groups = np.minimum(random.geometric(0.05, 4000), 180)
+    rows = list(zip(groups.tolist(), random.integers(0, 500, 4000).tolist(), random.random(4000).tolist(), strict=True))
+    asked = np.array([180, 1, 2, 40, 77])
+    wanted = [sketched([row for row in rows if row[0] == group]).settle(np.array([group])) for group in asked]
+    monkeypatch.setattr(contribution_sketch, "_MOST_WAITING", waiting)
+    monkeypatch.setattr(contribution_sketch, "_DENSE", dense)
+    sketches, parts, codes = sketched(rows[:2000], Aside(memory)), sketched([], Aside(memory)), np.arange(181)[::-1]
+    for start in range(2000, 4000, 250):
+        _add(parts, [(180 - group, subject, value) for group, subject, value in rows[start : start + 250]])
+    if memory is None:
+        parts = pickle.loads(pickle.dumps(parts))
+    sketches.merge(parts, codes)
+    for _ in range(2):
+        for figure, entries in enumerate(sketches.settle(asked)):
+            assert np.array_equal(entries, np.concatenate([each[figure] for each in wanted]))
+
+
+def test_rows_without_a_value_change_the_sketch_of_the_rows_alone() -> None:
+    groups, hashes = np.array([0, 0, 1]), HASHER(pa.array([1, 2, 3]))[:, 0]
+    values = value_hashes(pa.array([1.5, 2.5, 3.5]), HASHER)
+    there = np.array([True, False, True])
+    together, apart = (ContributionSketches(2, BELOW, Aside(None)) for _ in range(2))
+    together.add(groups, hashes, {0: None, 1: np.where(there, values, np.uint64(0))})
+    apart.add(groups, hashes, {0: None})
+    apart.add(groups[there], hashes[there], {1: values[there]})
+    for mine, theirs in zip(together.settle(np.arange(2)), apart.settle(np.arange(2)), strict=True):
+        assert np.array_equal(mine, theirs)
 
 
 def test_a_coarser_group_is_the_total_of_its_finer_ones() -> None:
