@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.aggregates.arena import Arena
 from minimize.aggregates.base import Codes
 from minimize.codebook import are_same
 from minimize.spill import Accumulator, Aside, Hasher, Rows, Words
@@ -93,6 +94,7 @@ class ContributionSketches:
         # The system gives zeros page by page, as they are written to: an array that grows would be copied again and again.
         self._dense = np.zeros(self._limit * self._width, np.uint32)
         self._rest: Accumulator | None = None
+        self._arena = Arena()
         self._waiting: list[_Waiting] = []
         self._rows = 0
 
@@ -102,13 +104,13 @@ class ContributionSketches:
         A kind of figure that has None for its values counts the rows themselves. The hash 0 stands for no value.
         """
         buckets = ((subjects >> _HALF) * np.uint64(self._buckets)) >> _HALF
-        sums = np.empty((len(figures), len(groups)), np.uint32)
+        sums = self._arena.array((len(figures), len(groups)), np.uint32)
         odd = subjects | np.uint64(1)
         for place, values in enumerate(figures.values()):
             # The upper half of a product depends on all bits of both factors. Assigning takes the lower half of a word.
             sums[place] = subjects if values is None else (odd * values) >> _HALF
-        small = buckets.astype(np.min_scalar_type(self._buckets - 1))
-        self._wait(_Waiting(groups.astype(np.int32), small, tuple(figures), sums))
+        small = self._arena.copy_of(buckets, np.min_scalar_type(self._buckets - 1))
+        self._wait(_Waiting(self._arena.copy_of(groups, np.int32), small, tuple(figures), sums))
 
     @property
     def nbytes(self) -> int:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.aggregates.arena import Arena
 from minimize.aggregates.base import Codes
 from minimize.aggregates.beyond import Beyond
 from minimize.aggregates.combined import Combinations
 from minimize.aggregates.ordered import ordered, width_of
 from minimize.aggregates.pairs import Pairs
-from minimize.codebook import are_same, ascending, changes
+from minimize.codebook import are_same, changes
 from minimize.spill import Accumulator, Aside, Rows, Words
 
 Mask = npt.NDArray[np.bool_]
@@ -38,8 +38,10 @@ class ValueSubjects:
 
     def __init__(self, below: int) -> None:
         self._below = max(below, 1)
+        self._arena = Arena()
         self._waiting: list[_Rows] = []
         self._rows = 0
+        self._subjects = 0
         self._cells = Combinations(2)
         self._pairs = Pairs()
         self._full: Mask = np.zeros(0, np.bool_)
@@ -57,13 +59,17 @@ class ValueSubjects:
         there = subjects >= 0
         if not there.all():
             groups, values, subjects = groups[there], values[there], subjects[there]
-        self._wait(_Rows(*(codes.astype(np.int32) for codes in (groups, values, subjects))))
+        self._subjects = max(self._subjects, int(subjects.max(initial=-1)) + 1)
+        types: list[npt.DTypeLike] = [np.int32, np.min_scalar_type(int(values.max(initial=0))), np.int32]
+        columns = zip((groups, values, subjects), types, strict=True)
+        self._wait(_Rows(*(self._arena.copy_of(codes, type_) for codes, type_ in columns)))
 
     def merge(self, other: Self, groups: Codes, values: Codes, subjects: Codes) -> None:
         """Takes others in; `groups[i]`, `values[i]` and `subjects[i]` are our codes for their code i."""
         theirs, codes = other._cells.columns()
         cells = self._cells.encode([groups[theirs], values[codes]], len(theirs))
         self._pairs.merge(other._pairs, cells, subjects)
+        self._subjects = max(self._subjects, int(subjects.max(initial=-1)) + 1)
         same = all(are_same(codes) for codes in (groups, values, subjects))
         for each in other._waiting:
             self._wait(each if same else each.recoded(groups, values, subjects))
@@ -117,8 +123,12 @@ class ValueSubjects:
         """What the quantiles of these groups are held against: all of a field ask for it one after the other."""
         if self._sides is None or not np.array_equal(self._sides[0], groups):
             owners, codes = self._cells.columns()
-            pairs = (_Rows(owners[cells], codes[cells], some) for cells, some in self._pairs.rows())
-            self._sides = groups, _Sides.of(groups, ordered(values), chain(pairs, self._waiting))
+
+            def rows() -> Iterator[_Rows]:
+                yield from (_Rows(owners[cells], codes[cells], some) for cells, some in self._pairs.rows())
+                yield from self._waiting
+
+            self._sides = groups, _Sides.of(groups, ordered(values), self._subjects, rows)
         return self._sides[1]
 
 
@@ -126,9 +136,9 @@ class ValueSubjects:
 class _Rows:
     """The group, the value and the subject of some rows, by their codes."""
 
-    groups: npt.NDArray[np.signedinteger]
-    values: npt.NDArray[np.signedinteger]
-    subjects: npt.NDArray[np.signedinteger]
+    groups: npt.NDArray[np.integer]
+    values: npt.NDArray[np.integer]
+    subjects: npt.NDArray[np.integer]
 
     @property
     def nbytes(self) -> int:
@@ -146,31 +156,31 @@ class _Sides:
     Groups are places among those that are asked for, values are ranks.
     """
 
-    def __init__(self, groups: int, owners: Codes, subjects: Codes, ranks: Codes, words: Words) -> None:
+    def __init__(self, groups: int, parts: Sequence[_Combinations], words: Words) -> None:
         self._groups = groups
-        self._owners = owners
-        self._ranks = ranks
+        self._owners, self._ranks, self._first = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         self._words = words
         """The words of each rank."""
-        self._first = changes(owners) | changes(subjects)
 
     @classmethod
-    def of(cls, groups: Codes, values: Words, parts: Iterable[_Rows]) -> Self:
-        """Takes the groups that are asked for, the words of each value, and rows."""
+    def of(cls, groups: Codes, values: Words, subjects: int, rows: Callable[[], Iterable[_Rows]]) -> Self:
+        """Takes the groups that are asked for, the words of each value, how many subjects there are, and all rows."""
         order = np.lexsort(values.T[::-1])
         words = values[order]
         differs = np.any([changes(column) for column in words.T], axis=0)
-        ranks = np.empty(len(order), np.int32)
+        ranks = np.empty(len(order), np.int64)
         ranks[order] = np.cumsum(differs) - 1
-        places = np.full(int(groups.max(initial=-1)) + 2, -1, np.int32)
-        places[groups] = np.arange(len(groups))
-        found = [np.empty((3, 0), np.int32)]
-        for each in parts:
-            owners = places.take(each.groups, mode="clip")
-            some = np.flatnonzero(owners >= 0)
-            found.append(np.stack([owners[some], each.subjects[some], ranks[each.values[some]]]).astype(np.int32))
-        placed, subjects, ranked = _distinct(np.concatenate(found, axis=1))
-        return cls(len(groups), placed, subjects, ranked, words[differs])
+        bits = subjects.bit_length(), len(words).bit_length()
+        most = 1 << min(_WHOLE - sum(bits), 30)
+        parts = [_combinations(np.empty(0, np.int64), *bits)]
+        places = np.full(int(groups.max(initial=-1)) + 2, -1)
+        for start in range(0, len(groups), most):
+            some = groups[start : start + most]
+            places[some] = np.arange(len(some))
+            owners, found, first = _combinations(_keys(places, ranks, *bits, rows()), *bits)
+            parts.append((owners + np.int32(start), found, first))
+            places[some] = -1
+        return cls(len(groups), parts, words[differs])
 
     def support(self, results: pa.Array, *, exact: bool) -> Codes:
         """How many subjects each group has on that side of its result that has fewer; `exact`: with the result as a value."""
@@ -188,20 +198,33 @@ class _Sides:
         return np.bincount(owners[chosen[lacking & (1 << bit) == 0]], minlength=self._groups)
 
 
-def _distinct(columns: npt.NDArray[np.int32]) -> tuple[Codes, Codes, Codes]:
-    """The distinct combinations of three columns, in order."""
-    bits = [int(column.max(initial=0)).bit_length() for column in columns]
-    if sum(bits) > _WHOLE:
-        ordered = columns[:, np.lexsort(columns[::-1])].astype(np.int64)
-        first, second, third = ordered[:, np.any([changes(column) for column in ordered], axis=0)]
-        return first, second, third
-    keys = columns[0].astype(np.int64)
-    for column, width in zip(columns[1:], bits[1:], strict=True):
-        keys <<= width
-        keys |= column
-    keys = ascending(keys)
-    low, middle = keys & ((1 << bits[2]) - 1), keys >> bits[2]
-    return middle >> bits[1], middle & ((1 << bits[1]) - 1), low
+_Combinations = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Mask]
+"""The place and the rank of each, and whether it is the first of its subject."""
+
+
+def _keys(places: Codes, ranks: Codes, subject_bits: int, rank_bits: int, parts: Iterable[_Rows]) -> Codes:
+    """The place, the subject and the rank of each row of some groups as one integer."""
+    found = [np.empty(0, np.int64)]
+    for each in parts:
+        keys = places.take(each.groups, mode="clip")
+        rows = np.flatnonzero(keys >= 0)
+        keys = keys[rows] << subject_bits
+        keys |= each.subjects[rows]
+        keys <<= rank_bits
+        keys |= ranks[each.values[rows]]
+        found.append(keys)
+    return np.concatenate(found)
+
+
+def _combinations(keys: Codes, subject_bits: int, rank_bits: int) -> _Combinations:
+    """Of equal keys one."""
+    keys.sort()
+    keys = keys[changes(keys)]
+    ranks = (keys & ((1 << rank_bits) - 1)).astype(np.int32)
+    keys >>= rank_bits
+    first = changes(keys)
+    keys >>= subject_bits
+    return keys.astype(np.int32), ranks, first
 
 
 class _Aims:
