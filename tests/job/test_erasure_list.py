@@ -216,54 +216,54 @@ def kept(project: Project) -> dict[str, bytes]:
 def _older(request: pytest.FixtureRequest, project: Project) -> Project:
     """An output whose ledger and list of erasures are lost, or from before the last erasure, which a run honoured."""
     tell(project, "erasure", "d5")
-    project.run(ledger=project.folder / "house.db")
+    project.run(ledger=project.folder / "organization.db")
     before = {} if request.param == "gone" else kept(project)
-    shutil.copy(project.folder / "house.db", project.folder / "backup.db")
+    shutil.copy(project.folder / "organization.db", project.folder / "backup.db")
     tell(project, "erasure")
-    project.run(ledger=project.folder / "house.db")
+    project.run(ledger=project.folder / "organization.db")
     puts(project, before)
-    shutil.copy(project.folder / "backup.db", project.folder / "house.db")
+    shutil.copy(project.folder / "backup.db", project.folder / "organization.db")
     return project
 
 
 def adopts(project: Project, *more: str) -> Any:
-    places = ("--ledger", project.folder / "house.db", "--keys", project.keys)
+    places = ("--ledger", project.folder / "organization.db", "--keys", project.keys)
     return command("runs", "adopt-ledger", project.out, "--reason", "lost", *places, *more)
 
 
 def test_a_list_that_was_lost_with_its_ledger_is_not_adopted_away(older: Project) -> None:
     with pytest.raises(RefusedError):
-        older.run(ledger=older.folder / "house.db")
+        older.run(ledger=older.folder / "organization.db")
     done = adopts(older)
     assert (done.code, "--allow-lost-erasures" in done.err) == (3, True)
     assert adopts(older, "--allow-lost-erasures").code == 0
-    assert older.run(ledger=older.folder / "house.db").gated_by.erased < OF_D4 + 5
-    minimize.verify(older.out, keys=older.keys, ledger=older.folder / "house.db")
+    assert older.run(ledger=older.folder / "organization.db").gated_by.erased < OF_D4 + 5
+    minimize.verify(older.out, keys=older.keys, ledger=older.folder / "organization.db")
 
 
 def test_a_list_that_was_lost_alone_stops_the_next_run(project: Project) -> None:
     """A ledger that was adopted does not know what the list knew."""
     tell(project, "erasure")
-    project.run(ledger=project.folder / "house.db")
+    project.run(ledger=project.folder / "organization.db")
     before = receipts(project.out)[-1]
     assert before.erasures is not None
     found = kept(project)
     puts(project, {})
     with pytest.raises(RefusedError) as caught:
-        project.run(ledger=project.folder / "house.db")
+        project.run(ledger=project.folder / "organization.db")
     assert (caught.value.code, "adopt-ledger" in str(caught.value.hint)) == ("E303", True)
     puts(project, found)
-    assert project.run(ledger=project.folder / "house.db").erasures == before.erasures
+    assert project.run(ledger=project.folder / "organization.db").erasures == before.erasures
 
 
 def test_a_loss_that_was_recorded_is_not_asked_about_again(project: Project) -> None:
     tell(project, "erasure")
-    project.run(ledger=project.folder / "house.db")
+    project.run(ledger=project.folder / "organization.db")
     puts(project, {})
     assert adopts(project, "--allow-lost-erasures").code == 0
-    receipt = project.run(ledger=project.folder / "house.db")
+    receipt = project.run(ledger=project.folder / "organization.db")
     assert (receipt.gated_by.erased, receipt.erasures is not None) == (OF_D4, True)
-    assert project.run(ledger=project.folder / "house.db").erasures == receipt.erasures
+    assert project.run(ledger=project.folder / "organization.db").erasures == receipt.erasures
 
 
 def test_a_deletion_names_the_list_too(project: Project) -> None:
@@ -272,18 +272,18 @@ def test_a_deletion_names_the_list_too(project: Project) -> None:
     assert (deletion.kind, deletion.erasures is None) == ("delete", False)
     puts(project, {})
     with pytest.raises(RefusedError):
-        project.run(ledger=project.folder / "house.db")
+        project.run(ledger=project.folder / "organization.db")
 
 
 def test_a_list_that_replaced_the_one_of_the_receipt_is_accepted(project: Project) -> None:
     for subject in ("d4", "d5", "d6"):
         tell(project, "erasure", subject)
         tell(project, "reset", subject)
-        project.run(ledger=project.folder / "house.db")
+        project.run(ledger=project.folder / "organization.db")
     add_key(project.keys, "subject", now=AT)
-    names = [receipt.erasures for receipt in (project.run(ledger=project.folder / "house.db") for _ in range(2))]
+    names = [receipt.erasures for receipt in (project.run(ledger=project.folder / "organization.db") for _ in range(2))]
     assert names[0] == names[1]
 
 
 def test_an_output_of_which_nobody_was_erased_names_no_list(project: Project) -> None:
-    assert project.run(ledger=project.folder / "house.db").erasures is None
+    assert project.run(ledger=project.folder / "organization.db").erasures is None

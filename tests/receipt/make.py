@@ -49,7 +49,7 @@ def receipt(**changes: Any) -> Receipt:
         "undeclared": {"/new_thing": 12},
         "outputs": {
             "records": Output("pseudonymized", 950, files=files),
-            "fleet_by_version": Output("aggregated", 0, 7, 33, 0),
+            "fleet_by_version": Output("aggregated", 0, 7, 33, 0, 0),
         },
         "quarantine": Quarantine(20, {"malformed": 15, "wrong_type": 5}),
     }
