@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import minimize
-from tests.project import DAY, FIELDS, PIPELINE, POLICY, Project, command, write_project
+from tests.commands import command
+from tests.project import DAY, FIELDS, PIPELINE, POLICY, Project, write_project
 
 BELOW = 10
 DAILY: dict[str, Any] = {"day": {"event_time": "day"}}
