@@ -22,6 +22,8 @@ from minimize.spill import Accumulator, Aside, Rows, Words
 Mask = npt.NDArray[np.bool_]
 _MOST_WAITING: Final = 1 << 21
 """Rows that may wait: 24 MiB."""
+_SMALL: Final = 1 << 26
+"""Bytes of pairs below which it is not worth while to look for values that enough subjects have."""
 _WHOLE: Final = 63
 """Bits of an integer that is not negative."""
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -115,7 +117,7 @@ class ValueSubjects:
             full = np.append(self._full, np.zeros(len(self._cells) - len(self._full), np.bool_))
             new = np.flatnonzero(~full[cells])
             self._pairs.add(cells[new], each.subjects[new].astype(np.int64))
-        if self._pairs.nbytes > 2 * self._grown:  # each time takes as long as there are pairs
+        if self._pairs.nbytes > max(2 * self._grown, _SMALL):  # each time takes as long as there are pairs
             self._full = self._pairs.held(np.arange(len(self._cells))) >= self._below
             self._grown = self._pairs.nbytes
 

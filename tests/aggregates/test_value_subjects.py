@@ -64,6 +64,7 @@ def test_support_is_that_of_all_rows_one_by_one(
     wanted = [_literal([*rows, *more], group, results[group], exact=exact) for group in range(4)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(value_subjects, "_MOST_WAITING", waiting)
+        patch.setattr(value_subjects, "_SMALL", 0)
         patch.setattr(value_subjects, "_WHOLE", whole)
         tally = _filled(rows, 10)
         other = pickle.loads(
@@ -84,6 +85,7 @@ def test_support_is_that_of_all_rows_one_by_one(
 
 def test_rows_of_a_value_that_enough_subjects_have_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(value_subjects, "_MOST_WAITING", 0)
+    monkeypatch.setattr(value_subjects, "_SMALL", 0)
     tally = ValueSubjects(BELOW)
     sizes = []
     for start in range(0, 4000, 1000):
