@@ -22,6 +22,8 @@ from minimize.spill import Accumulator, Aside, Rows, Words
 Mask = npt.NDArray[np.bool_]
 _MOST_WAITING: Final = 1 << 21
 """Rows that may wait: 24 MiB."""
+_SMALL: Final = 1 << 26
+"""Bytes of pairs below which it is not worth while to look for values that enough subjects have."""
 _WHOLE: Final = 63
 """Bits of an integer that is not negative."""
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -115,7 +117,7 @@ class ValueSubjects:
             full = np.append(self._full, np.zeros(len(self._cells) - len(self._full), np.bool_))
             new = np.flatnonzero(~full[cells])
             self._pairs.add(cells[new], each.subjects[new].astype(np.int64))
-        if self._pairs.nbytes > 2 * self._grown:  # each time takes as long as there are pairs
+        if self._pairs.nbytes > max(2 * self._grown, _SMALL):  # each time takes as long as there are pairs
             self._full = self._pairs.held(np.arange(len(self._cells))) >= self._below
             self._grown = self._pairs.nbytes
 
@@ -158,7 +160,11 @@ class _Sides:
 
     def __init__(self, groups: int, parts: Sequence[_Combinations], words: Words) -> None:
         self._groups = groups
-        self._owners, self._ranks, self._first = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        self._owners, self._ranks, first = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        starts = np.flatnonzero(first)
+        ends = np.append(starts[1:], len(first))[: len(starts)] - 1
+        self._subjects = self._owners[starts], self._ranks[starts], self._ranks[ends]
+        """The group of each subject, its smallest and its largest value."""
         self._words = words
         """The words of each rank."""
 
@@ -184,18 +190,25 @@ class _Sides:
 
     def support(self, results: pa.Array, *, exact: bool) -> Codes:
         """How many subjects each group has on that side of its result that has fewer; `exact`: with the result as a value."""
-        aims = _Aims.of(np.arange(self._groups), results)
+        aims = np.zeros(self._groups, np.int64)
+        valid: Mask = np.asarray(results.is_valid())
+        aims[valid] = self._ranks_of(ordered(results.filter(pa.array(valid))))
         if exact:
-            return self._count(aims, np.arange(len(self._owners)), _NOT_AT)
-        first = np.flatnonzero(self._first)
-        last = np.append(first[1:], len(self._first))[: len(first)] - 1
-        return np.minimum(self._count(aims, first, _NOT_BELOW), self._count(aims, last, _NOT_ABOVE))
+            return self._count(self._owners[self._ranks == aims[self._owners]])
+        owners, smallest, largest = self._subjects
+        mine = aims[owners]
+        return np.minimum(self._count(owners[smallest <= mine]), self._count(owners[largest >= mine]))
 
-    def _count(self, aims: _Aims, rows: Codes, bit: int) -> Codes:
-        """How many of some rows each group has without a bit."""
-        owners = self._owners[rows]
-        chosen, lacking = aims.compared(owners, self._words[self._ranks[rows]])
-        return np.bincount(owners[chosen[lacking & (1 << bit) == 0]], minlength=self._groups)
+    def _ranks_of(self, results: Words) -> Codes:
+        """The rank of each result, which is one of the values."""
+        order = np.lexsort(np.concatenate([self._words, results]).T[::-1])
+        is_value = order < len(self._words)
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.cumsum(is_value) - 1  # of equal words the value comes first
+        return ranks[len(self._words) :]
+
+    def _count(self, owners: npt.NDArray[np.int32]) -> Codes:
+        return np.bincount(owners, minlength=self._groups)
 
 
 _Combinations = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Mask]
