@@ -26,6 +26,8 @@ from minimize.aggregates.groups import truncated
 from minimize.aggregates.histogram import Histogram
 
 Mask = npt.NDArray[np.bool_]
+_AT_ONCE: Final = 1 << 14
+"""Rows that are compared at once."""
 _MOST_CHAINS: Final = 64
 """Chains of tables that are compared with one coarser table. The shortest come first: every pair is compared in any case."""
 
@@ -175,6 +177,26 @@ def _withhold_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable], n
             rest = rest - totals(folded(each.sketches[figure], buckets), owners, len(rest))
         few = differing(rest)
         coarse.kept &= ~(coarse.published(figure) & (few > 0) & (few < below))
+        if len(chain) == 1 and _overlaps(chain[0], coarse):
+            coarse.kept &= ~_left_of_one(coarse, chain[0], figure, below)
+
+
+def _overlaps(fine: PublishedTable, coarse: PublishedTable) -> bool:
+    """Whether a record is in several rows of a finer table and in one of a coarser one."""
+    return fine.definition.star is not None and coarse.definition.star is None
+
+
+def _left_of_one(coarse: PublishedTable, fine: PublishedTable, figure: Kind, below: int) -> Mask:
+    """The coarser rows of which a single finer row leaves a few. The rows of a table that overlap are no parts of a whole."""
+    buckets = min(each.sketches[figure].shape[1] for each in (coarse, fine))
+    owners = np.where(fine.published(figure), _owners(coarse, fine), -1)
+    rows = np.flatnonzero(owners >= 0)
+    whole, parts = folded(coarse.sketches[figure], buckets), folded(fine.sketches[figure], buckets)
+    found = np.zeros(coarse.table.num_rows, np.bool_)
+    for some in np.array_split(rows, len(rows) // _AT_ONCE + 1):
+        few = differing(whole[owners[some]] - parts[some])
+        found[owners[some[(few > 0) & (few < below)]]] = True
+    return found
 
 
 def _left_of_retained(coarse: PublishedTable, fine: PublishedTable, figure: Kind, owners: Codes, below: int) -> Mask:
@@ -224,6 +246,9 @@ def _withhold_crossing(one: PublishedTable, other: PublishedTable) -> None:
     while True:
         few = np.zeros(groups, np.bool_)
         for figure in figures:
+            for whole, each, places in ((one, other, codes), (other, one, codes[::-1])):
+                if _overlaps(each, whole):
+                    each.kept &= ~_leave_few(whole, each, figure, places, groups, below)
             buckets = min(each.sketches[figure].shape[1] for each in (one, other))
             sums = [
                 totals(folded(each.sketches[figure], buckets), np.where(each.published(figure), part, -1), groups)
@@ -237,6 +262,21 @@ def _withhold_crossing(one: PublishedTable, other: PublishedTable) -> None:
             rows = [np.flatnonzero(each.kept & (part == group)) for each, part in zip((one, other), codes, strict=True)]
             table, chosen = (one, rows[0]) if len(rows[0]) > len(rows[1]) else (other, rows[1])
             table.kept[chosen[np.argmin(table.subjects[chosen])]] = False
+
+
+def _leave_few(
+    whole: PublishedTable, parts: PublishedTable, figure: Kind, codes: tuple[Codes, Codes], groups: int, below: int
+) -> Mask:
+    """The rows of a table whose rows overlap that leave a few of another table's total, for their value of the shared keys."""
+    buckets = min(each.sketches[figure].shape[1] for each in (whole, parts))
+    owners = np.where(whole.published(figure), codes[0], -1)
+    sums = totals(folded(whole.sketches[figure], buckets), owners, groups)
+    rows = np.flatnonzero(parts.published(figure))
+    found = np.zeros(parts.table.num_rows, np.bool_)
+    for some in np.array_split(rows, len(rows) // _AT_ONCE + 1):
+        few = differing(sums[codes[1][some]] - folded(parts.sketches[figure][some], buckets))
+        found[some[(few > 0) & (few < below)]] = True
+    return found
 
 
 def _shared_codes(one: PublishedTable, other: PublishedTable) -> tuple[Codes, Codes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -63,6 +63,7 @@ class ReleaseHistory:
     figures   by kind of figure the sketches
     meanings  what the columns of the table in force are: by the name of a measure how it is defined
     deferred  the groups whose new figures wait: the values of their keys, as text
+    is_lost   whether earlier releases may be missing here: rows without any are then not published
     """
 
     rows: Words
@@ -71,6 +72,7 @@ class ReleaseHistory:
     figures: Mapping[Kind, Figures] = field(repr=False)
     meanings: Mapping[str, str] = field(default_factory=dict)
     deferred: Sequence[Mapping[str, str]] = field(default=(), repr=False)
+    is_lost: bool = False
 
     @classmethod
     def empty(cls) -> Self:
@@ -133,6 +135,8 @@ class ReleaseHistory:
         np.logical_and.at(allowed, owners, good)
         is_same = np.zeros(len(rows), np.bool_)
         np.logical_or.at(is_same, owners, is_known & ~differ & good)
+        if self.is_lost:
+            allowed &= np.bincount(owners, minlength=len(rows)) > 0
         is_final = np.bincount(owners, minlength=len(rows)) >= MOST_RELEASES
         return Decision(allowed & (is_same | ~is_final), is_same)
 
@@ -150,6 +154,7 @@ class ReleaseHistory:
             {kind: _joined(kind, [before, other], buckets) for kind in dict.fromkeys([*self.figures, *other.figures])},
             other.meanings or self.meanings,
             self.deferred,
+            self.is_lost,
         )
         return whole._without_repeats()
 
@@ -163,17 +168,24 @@ class ReleaseHistory:
 
     def _without_repeats(self) -> ReleaseHistory:
         """Of equal releases of a row the last one alone."""
-        parts = [self.rows[:, None], self.known[:, None].astype(np.uint64)]
+        _, places, counts = np.unique(self.rows, return_inverse=True, return_counts=True)
+        several = np.flatnonzero(counts[places] > 1)
+        parts = [self.rows[several, None], self.known[several, None].astype(np.uint64)]
         for each in self.figures.values():
-            parts += [each.shown[:, None].astype(np.uint64), each.entries.astype(np.uint64)]
+            parts += [each.shown[several, None].astype(np.uint64), each.entries[several].astype(np.uint64)]
         lines = np.ascontiguousarray(np.hstack(parts)[::-1])
         _, first = np.unique(lines.view(np.dtype((np.void, lines.itemsize * lines.shape[1]))), return_index=True)
-        return self._take(np.sort(len(self) - 1 - first)) if len(first) < len(self) else self
+        if len(first) == len(several):
+            return self
+        kept = np.ones(len(self), np.bool_)
+        kept[several] = False
+        kept[several[len(several) - 1 - first]] = True
+        return self._take(np.flatnonzero(kept))
 
     def _take(self, places: Codes) -> ReleaseHistory:
         figures = {kind: each.take(places) for kind, each in self.figures.items()}
-        return ReleaseHistory(
-            self.rows[places], self.below[places], self.known[places], figures, self.meanings, self.deferred
+        return replace(
+            self, rows=self.rows[places], below=self.below[places], known=self.known[places], figures=figures
         )
 
     def packed(self) -> bytes:
@@ -191,7 +203,12 @@ class ReleaseHistory:
         return bytes(sink.getvalue().to_pybytes())
 
     def _about(self) -> bytes:
-        said = {"kinds": [*self.figures], "meanings": self.meanings, "deferred": [*self.deferred]}
+        said = {
+            "kinds": [*self.figures],
+            "meanings": self.meanings,
+            "deferred": [*self.deferred],
+            "is_lost": self.is_lost,
+        }
         return json.dumps(said, ensure_ascii=False).encode()
 
     @classmethod
@@ -211,6 +228,7 @@ class ReleaseHistory:
             figures,
             about["meanings"],
             about["deferred"],
+            about["is_lost"],
         )
 
 

@@ -67,6 +67,8 @@ def check_place(folder: Place, name: str, on: str | None) -> None:
     root = folder / name
     if root.is_symlink() or root.parent.is_symlink():
         raise OutputError(f"{name} is a link", hint="put a folder in its place, or write to another folder")
+    if root.parent.exists() and not root.parent.is_dir():
+        raise OutputError(f"{root.parent.name} is a file", hint="move it away, or write to another folder")
     if root.exists() and not root.is_dir():
         raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
     files = listing(root) if root.is_dir() else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 import numpy as np
@@ -22,7 +22,7 @@ from minimize.io.stored import open_stored
 from minimize.keys import Keyring, Kms
 from minimize.keys.seal import Seal
 from minimize.ledger.tokens import KEY
-from minimize.receipt import OutputFile, Receipt, in_force
+from minimize.receipt import OutputFile, Receipt, in_force, sha256_text
 from minimize.spill import Hasher, Words
 from minimize.stores import Place
 
@@ -83,7 +83,8 @@ class Releases:
     def former(self, definition: Definition, name: str, date: str | None) -> Former:
         """What is in force of an aggregate for a date.
 
-        A table without sketches, or with sketches that do not open with this keyring, counts as one release of unknown subjects.
+        A table without sketches counts as one release of unknown subjects. If its sketches are lost, are others than the receipt
+        says, or do not open with this keyring, what was published before it is not known either.
         Raises KeyringError if the table is encrypted and there is no key for it.
         """
         nothing = np.empty(0, np.uint64)
@@ -117,16 +118,19 @@ class Releases:
         if file.sketches is None:
             return ReleaseHistory.empty()
         try:
-            head, _, body = (self.output / file.sketches.path).read_bytes().partition(b"\n")
+            sealed = (self.output / file.sketches.path).read_bytes()
+            if sha256_text(sealed) != file.sketches.digest:
+                raise ValueError("these are not the sketches of the receipt")
+            head, _, body = sealed.partition(b"\n")
             version = int(head.removeprefix(f"{KEY}/".encode()))
             content = self._seal(version).opened(body, *_words(name, date)) or b""
             if int.from_bytes(content[:_MARK], "little") == self.hasher.mark:
                 return ReleaseHistory.unpacked(content[_MARK:])
         except (OSError, OutputError, KeyringError, ValueError, KeyError, pa.ArrowException):
             pass
-        message = "the sketches of %s%s do not open: rows that changed keep their figures"
+        message = "the sketches of %s%s are lost: rows that changed keep their figures, and no other rows are published"
         log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
-        return ReleaseHistory.empty()
+        return replace(ReleaseHistory.empty(), is_lost=True)
 
     def _seal(self, version: int) -> Seal:
         one, two = (self.keys.subkey(KEY, purpose, version) for purpose in _PURPOSES)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
+from minimize.aggregates.share import Share
 from minimize.errors import Finding
 from minimize.plan import category
 from minimize.plan.encrypted import encryption_refusals
@@ -21,6 +23,7 @@ def refusals(plan: Plan) -> Iterator[Finding]:
     yield from _in_the_clear(plan)
     for aggregate in plan.aggregates.values():
         yield from _over_in_aggregates(plan, aggregate)
+    yield from _shown_in_two_ways(plan)
 
 
 def _retention_without_time(policy: Policy) -> Iterator[Finding]:
@@ -88,6 +91,58 @@ def _over_in_aggregates(plan: Plan, aggregate: AggregatePlan) -> Iterator[Findin
             message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
             hint = "it would release single values: use mean, sum or a histogram"
             yield _refused(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
+
+
+def _shown_in_two_ways(plan: Plan) -> Iterator[Finding]:
+    """A total of a field in one table, and its values in another one of other groups: nothing compares these figures.
+
+    Tables that are grouped by the field are compared by their counts, if both have one.
+    """
+    for one, other in combinations(plan.aggregates.values(), 2):
+        if one.definition.groups == other.definition.groups:
+            continue
+        counted = _counts(one) and _counts(other)
+        ways, others = _ways(plan, one), _ways(plan, other)
+        for key in sorted(ways.keys() & others.keys()):
+            if any(_conflict(mine, theirs, counted) for mine in ways[key] for theirs in others[key]):
+                message = (
+                    f"aggregates {one.name} and {other.name} show {key} in two ways, which together can tell a value"
+                )
+                hint = "show the field in one way in both, or in one of them alone"
+                yield _refused(plan, "R008", message, hint, key, at=("aggregates", other.name))
+
+
+Way = tuple[str, frozenset[str]]
+"""How a table shows a field: by totals, by groups, by numbers of rows with each value, or with some."""
+
+
+def _ways(plan: Plan, aggregate: AggregatePlan) -> dict[str, set[Way]]:
+    """By field how an aggregate shows it."""
+    found: dict[str, set[Way]] = {}
+    for each in aggregate.definition.measures.values():
+        measure, values = each.measure, frozenset[str]()
+        kind = {"sum": "total", "mean": "total", "quantile": "total", "histogram": "each"}.get(measure.name)
+        if isinstance(measure, Share):
+            kind, values = "some", frozenset(map(str, measure.is_))
+        if kind is not None:
+            found.setdefault(measure.of or "", set()).add((kind, values))
+    for key in aggregate.definition.keys.values():
+        if plan.fields[key.key].measured is None:
+            found.setdefault(key.key, set()).add(("groups", frozenset()))
+    return found
+
+
+def _counts(aggregate: AggregatePlan) -> bool:
+    """Whether an aggregate publishes numbers of rows or of subjects."""
+    definition = aggregate.definition
+    return any(each.measure.of is None or definition.counts_subjects(each) for each in definition.measures.values())
+
+
+def _conflict(one: Way, other: Way, counted: bool) -> bool:
+    kinds = {one[0], other[0]}
+    if one == other or ("groups" in kinds and counted):
+        return False
+    return kinds != {"some", "each"} or len(one[1] or other[1]) > 1
 
 
 def _refused(

@@ -244,6 +244,33 @@ def test_event_days_that_are_made_anew_after_a_deletion(survey: Survey) -> None:
     assert gives_nobody_away(daily[0] if daily else None, *versions)
 
 
+APPS = {"/apps/*/name": {"type": "string", "do": "keep"}}
+
+
+def with_apps(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    """The same answers by people who have some applications."""
+    return [{**row, "apps": [{"name": name} for name in names]} for row in rows]
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_applications_of_which_a_person_has_several(survey: Survey, crossing: bool) -> None:
+    """4,290 − 3,900 = 390 is the score of the one who has no mail: 39 of 40 people have it, and 20 of them have maps, too."""
+    survey.policy({**SURVEY_POLICY["fields"], **APPS})
+    by_app = {"group_by": {"day": {"event_time": "day"}, "app": "/apps/*/name"}}
+    measures = {"measures": {"events": "count", "score": {"sum": "score"}}}
+    survey.tables(
+        daily=table(["version"] if crossing else [], events="count", score={"sum": "score"}),
+        apps={**table(), **by_app, **measures},
+    )
+    first, others = people(0, 19, score=100.0, version="1"), people(19, 39, score=100.0, version="2")
+    last = with_apps(people(39, 40, score=390.0, version="2"), "radio")
+    survey.answers([*with_apps(first, "mail"), *with_apps(others, "mail", "maps"), *last])
+    survey.publish()
+    every = [number(each, "score") for each in survey.rows("daily")]
+    mail = number(survey.row("apps", app="mail"), "score")
+    assert mail is None or None in every or sum(filter(None, every)) - mail != 390.0
+
+
 def test_limit_people_in_several_groups(survey: Survey) -> None:
     """40 people a day, 39 of them in version 1: 40 − 39 = 1 used version 2 or 3 alone.
 

@@ -164,9 +164,32 @@ def test_without_its_sketches_a_row_is_published_again_with_equal_figures_alone(
     again(project, of(*range(12), battery=40))
     assert published(project) == {"north": (20, 40.0)}
     assert [record.getMessage() for record in caplog.records if getattr(record, "code", "") == "W034"] == [
-        f"the sketches of daily of {DAY} do not open: rows that changed keep their figures"
+        f"the sketches of daily of {DAY} are lost: rows that changed keep their figures, and no other rows are published"
     ]
     assert errors(project) == []
+
+
+def test_without_its_sketches_a_row_that_is_not_in_force_is_not_published(project: Project) -> None:
+    again(project, of(*range(4), battery=40), allow_shrink=True)
+    sketches_of(project).unlink()
+    for _ in range(2):
+        again(project, of(*range(19), battery=40))
+        assert published(project) == {}
+
+
+def test_sketches_of_an_earlier_release_are_not_those_of_the_receipt(project: Project) -> None:
+    before = sketches_of(project).read_bytes()
+    again(project, of(*range(12), battery=40))
+    sketches_of(project).write_bytes(before)
+    again(project, of(*range(13), battery=40))
+    assert published(project) == {"north": (12, 40.0)}
+
+
+def test_a_file_in_the_place_of_the_folder_of_sketches_is_named(project: Project) -> None:
+    shutil.rmtree(project.out / "sketches")
+    (project.out / "sketches").write_text("hi")
+    with pytest.raises(MinimizeError, match="sketches is a file"):
+        again(project, of(*range(12), battery=40))
 
 
 def test_with_equal_figures_a_row_has_sketches_again(project: Project) -> None:
