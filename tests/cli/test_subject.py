@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.governance.subjects import deleting, requests
+from minimize.cli.people import gone
+from minimize.governance.subjects import Deletion, Subject, deleting, requests
 from tests.commands import Command
 from tests.project import LASTING, Project, events
 from tests.world import access_file, assignment, write_configuration
@@ -147,3 +148,10 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
     assert (said.code, "failed" in said.out, "OVERDUE" in said.out) == (1, True, True)
     assert command("subject", "delete", "d3", "--tenant", "north", *places, "--yes").code == 0
     assert command("subject", "status", *places[:2]).code == 0
+
+
+def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
+    text = gone(Deletion((Subject("d1", "north"),), {}, resumed=1), yes=True)
+    assert "an earlier deletion of 1 subject was interrupted; nothing of it is left to do" in text
+    assert "spelled" not in text
+    assert "are they spelled so?" in gone(Deletion((Subject("d1", "north"),), {}), yes=True)

@@ -111,7 +111,8 @@ class _Deleting:
         events = tuple(map(self._event, whose))
         plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.found}
         due = {name: plan for name, plan in plans.items() if plan.due}
-        return Deletion(tuple(whose), due, self._recalls(whose), tuple(self._blind(whose)), self.missed)
+        blind, resumed = tuple(self._blind(whose)), len(self.begun.keys() & set(whose))
+        return Deletion(tuple(whose), due, self._recalls(whose), blind, self.missed, resumed=resumed)
 
     def done(self, plan: Deletion, *, allow_unreached: bool = False) -> Deletion:
         """The deletion, carried out: recorded first, then output by output, then looked for once more.

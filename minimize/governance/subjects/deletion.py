@@ -34,6 +34,7 @@ class Deletion:
     blind      files in which nobody can be looked for
     unreached  outputs that cannot be reached from here
     requests   the names of the requests
+    resumed    how many of the subjects have a request that an earlier command began and did not finish
     """
 
     whose: tuple[Subject, ...] = field(repr=False)
@@ -43,6 +44,7 @@ class Deletion:
     unreached: tuple[Unreached, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     requests: tuple[str, ...] = ()
+    resumed: int = 0
 
     @property
     def rows(self) -> int:
