@@ -24,11 +24,11 @@ from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import Definition, GroupKey, Measured, faults, star_of
 from minimize.aggregates.gather import Gathered, cut
 from minimize.aggregates.groups import GroupBook
+from minimize.aggregates.related_measures import few_within, tallied_beside
 from minimize.aggregates.roster import Roster
 from minimize.aggregates.shelf import Shelf
 from minimize.aggregates.undecided import Undecided
 from minimize.aggregates.view import View, Views, present, views
-from minimize.aggregates.within_group import few_within, tallied_beside
 from minimize.canonical import canonical
 from minimize.errors import PolicyError
 from minimize.nested import leaf

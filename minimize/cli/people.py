@@ -15,7 +15,9 @@ def gone(done: Deletion, yes: bool) -> str:
     """What a deletion took, or would take, and what it leaves to do."""
     lines = [f"{counted(done.rows, 'record')} of {_whom(done)} {'went' if yes else 'would go'}"]
     if not done.rows and done.resumed:
-        lines += [f"  an earlier deletion of {counted(done.resumed, 'subject')} was interrupted; nothing of it is left to do"]
+        lines += [
+            f"  an earlier deletion of {counted(done.resumed, 'subject')} was interrupted; nothing of it is left to do"
+        ]
     elif not done.rows:
         lines += ["  nothing is held of whoever is named: are they spelled so?"]
         lines += ["  what arrives late of them is kept out all the same"] if yes else []

@@ -1,7 +1,7 @@
 """The disclosure guard: which figures of aggregates may be published, next to each other and after what was published before.
 
 It knows the tables of one date in one run, and all earlier releases of their rows. `minimize/aggregates/release_history.py`
-compares releases, `minimize/aggregates/relations.py` the tables of a run; each states what gives way.
+compares releases, `minimize/aggregates/related_tables.py` the tables of a run; each states what gives way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minimize.aggregates.base import Codes
 from minimize.aggregates.cell_sketches import Kind
 from minimize.aggregates.contribution_sketch import Entries, folded
 from minimize.aggregates.definition import Definition
-from minimize.aggregates.relations import PublishedTable, shown_in, withhold_related
+from minimize.aggregates.related_tables import PublishedTable, shown_in, withhold_related
 from minimize.aggregates.release_history import Decision, Figures, ReleaseHistory
 from minimize.aggregates.table import AggregateResult
 from minimize.counts import counted

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minimize.aggregates import measure_from
 from minimize.aggregates.definition import Definition, GroupKey, Measured, Unit
-from minimize.aggregates.relations import PublishedTable, withhold_related
+from minimize.aggregates.related_tables import PublishedTable, withhold_related
 from minimize.aggregates.table import AggregateTally
 from minimize.pointer import Pointer
 from minimize.spill import Hasher
