@@ -34,6 +34,7 @@ IGNORED = {
     "files",
     "finished",
     "index",
+    "sketches",
     "ledger",
     "path",
     "plan",

@@ -70,7 +70,7 @@ AGGREGATES: dict[str, Any] = {
     },
     "by_place": {"group_by": {"place": "place"}, "measures": {"devices": {"count_distinct": "device_id"}}},
     "by_model": {"group_by": {"model": "model"}, "measures": {"devices": {"count_distinct": "device_id"}}},
-    "by_team": {"group_by": {"team": "team"}, "measures": {"size": {"sum": "size"}}},
+    "by_team": {"group_by": {"team": "team"}, "measures": {"events": "count", "size": {"sum": "size"}}},
     "by_app": {"group_by": {"app": "/apps/*/name"}, "measures": {"devices": {"count_distinct": "device_id"}}},
 }
 
