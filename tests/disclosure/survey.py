@@ -12,6 +12,8 @@ from tests.commands import command
 from tests.project import DAY, FIELDS, PIPELINE, POLICY, Project, write_project
 
 BELOW = 10
+DEVICES = {"count_distinct": "device_id"}
+SYMPTOMS = {"histogram": "symptom"}
 DAILY: dict[str, Any] = {"day": {"event_time": "day"}}
 SURVEY_POLICY: dict[str, Any] = {
     **POLICY,
@@ -111,6 +113,10 @@ def table(by: Iterable[str] = (), **measures: Any) -> dict[str, Any]:
     """A table of each day by some fields; without measures, one that counts events."""
     keys = {**DAILY, **{name: name for name in by}}
     return {"group_by": keys, "measures": measures or {"events": "count"}, "suppress": {"below": BELOW}}
+
+
+def share(*values: str) -> dict[str, Any]:
+    return {"share": {"of": "symptom", "is": list(values)}}
 
 
 def people(first: int, last: int, **values: Any) -> list[dict[str, Any]]:

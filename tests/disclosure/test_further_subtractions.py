@@ -6,28 +6,15 @@ As in `test_subtractions.py` the attacker keeps every table that was published, 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.disclosure.survey import BELOW, SURVEY_POLICY, Survey, people, table
+from tests.disclosure.survey import BELOW, DEVICES, SURVEY_POLICY, SYMPTOMS, Survey, people, share, table
 from tests.project import AT, DAY
 
-DEVICES = {"count_distinct": "device_id"}
-SYMPTOMS = {"histogram": "symptom"}
 OWNER = {"owner": {"type": "string", "role": "identifier", "do": "drop"}}
 Figures = dict[str, Any] | None
-
-
-@pytest.fixture(name="survey")
-def _survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Survey:
-    monkeypatch.delenv("MINIMIZE_LEDGER")
-    return Survey.new(tmp_path)
-
-
-def share(*values: str) -> dict[str, Any]:
-    return {"share": {"of": "symptom", "is": list(values)}}
 
 
 def counting(key: str, made: dict[str, Any]) -> dict[str, Any]:

@@ -6,28 +6,15 @@ Each test states the arithmetic of an attacker who keeps every table that was ev
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import minimize
-from tests.disclosure.survey import SURVEY_POLICY, Survey, people, table
+from tests.disclosure.survey import DEVICES, SURVEY_POLICY, SYMPTOMS, Survey, people, share, table
 from tests.project import DAY
 
 MEAN = {"mean": "score"}
-DEVICES = {"count_distinct": "device_id"}
-SYMPTOMS = {"histogram": "symptom"}
-
-
-@pytest.fixture(name="survey")
-def _survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Survey:
-    monkeypatch.delenv("MINIMIZE_LEDGER")
-    return Survey.new(tmp_path)
-
-
-def share(*values: str) -> dict[str, Any]:
-    return {"share": {"of": "symptom", "is": list(values)}}
 
 
 # Two releases of one row: after a feature was switched off.
