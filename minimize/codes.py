@@ -17,11 +17,10 @@ from typing import Final
 from minimize.door.codes import CODES as DOOR
 from minimize.governance.access.codes import CODES as ACCESS
 from minimize.governance.incidents.codes import CODES as INCIDENTS
-from minimize.governance.recipients.codes import CODES as RECIPIENTS
-from minimize.governance.sharing.codes import CODES as SHARING
 from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import RULES
+from minimize.recipients.codes import CODES as RECIPIENTS
 from minimize.review.codes import CODES as REVIEW
 from minimize.verification.codes import CODES as VERIFICATION
 
@@ -191,7 +190,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_SUBJECTS,
         **VERIFICATION,
         **LEDGER,
-        **SHARING,
         **ACCESS,
         **_ERRORS,
         **RECIPIENTS,

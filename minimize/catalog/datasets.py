@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from minimize.catalog.gather import Known
 from minimize.catalog.model import Dataset, FieldEntry, OutputEntry
 from minimize.exchange.meanings import meanings
-from minimize.governance.recipients import Recipient
 from minimize.plan import Plan
 from minimize.plan.columns import form_text
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
 from minimize.policy.words import chain_text, condition_text, duration
+from minimize.recipients import Recipient
 
 ABSENT = "absent"
 UNLIMITED = "no limit is stated"

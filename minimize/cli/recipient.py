@@ -11,7 +11,7 @@ from minimize.cli import options
 from minimize.cli.findings import print_all
 
 if TYPE_CHECKING:
-    from minimize.governance.recipients import Function, Recipient, Recipients
+    from minimize.recipients import Function, Recipient, Recipients
 
 
 @click.group(name="recipient")
@@ -38,8 +38,8 @@ def list_(recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    from minimize.governance.recipients.leaflet import html
-    from minimize.governance.recipients.pages import markdown
+    from minimize.recipients.leaflet import html
+    from minimize.recipients.pages import markdown
 
     found = _known(recipients).named(name)
     text = html(found) if kind == "html" else markdown(found)
@@ -52,13 +52,13 @@ def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def lint(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
-    from minimize.governance.recipients import lint as judged
+    from minimize.recipients import lint as judged
 
     return print_all(judged(path, datetime.now(UTC).date()), fail_on, as_json)
 
 
 def _known(folder: str | None) -> Recipients:
-    from minimize.governance.recipients import find_recipients, load_recipients
+    from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(folder))
 
@@ -88,7 +88,7 @@ def _listed(known: Recipients, found: Recipient) -> dict[str, Any]:
 
 
 def _whole(found: Recipient) -> dict[str, Any]:
-    from minimize.governance.recipients.pages import HEAD, sections
+    from minimize.recipients.pages import HEAD, sections
 
     parts = [
         {

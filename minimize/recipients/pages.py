@@ -1,0 +1,113 @@
+"""The list that a tenant may read: every field of every function, its example, purpose and form, from the enforced manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from minimize.policy.words import chain_text, duration
+from minimize.recipients.examples import after, before
+from minimize.recipients.model import Contract, Function, Recipient, Shared
+
+HEAD = ("field", "example", "as it leaves", "used for", "form")
+Line = tuple[str, str, str, str, str]
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown would not show as it is; an underscore within a word is one."""
+_STANDINGS = {
+    "agent": "It acts for the service, and only while it is on the list of subprocessors.",
+    "independent": "It acts for itself: nothing is shared unless the tenant's administrator agreed to it.",
+}
+_DIRECTIONS = {"outbound": "goes there", "inbound": "comes from there"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One function for readers: what is to be said above its table, and the lines of the table."""
+
+    title: str
+    said: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def markdown(recipient: Recipient) -> str:
+    """The list in Markdown; whatever the file says is escaped."""
+    parts = [f"# {_marked(recipient.recipient)}", *map(_marked, about(recipient))]
+    for section in sections(recipient):
+        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(section.lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def sections(recipient: Recipient) -> Iterator[Section]:
+    """The functions, what goes first."""
+    for function in (*recipient.outbound, *recipient.inbound):
+        title = f"{function.name}: {_DIRECTIONS[function.direction]}"
+        yield Section(title, tuple(_said(function)), tuple(_lines(function)))
+
+
+def form(field: Shared) -> str:
+    """What becomes of a field, in words.
+
+    >>> form(Shared(key="password", role="secret", passes=True))
+    'passes through; never stored, logged or counted'
+    """
+    if field.passes:
+        return "passes through; never stored, logged or counted"
+    return "not passed on" if not field.chain else chain_text(field.do)
+
+
+def about(recipient: Recipient) -> Iterator[str]:
+    """What is to be said above all functions: who it is, how it stands, what is agreed."""
+    if recipient.about:
+        yield f"For {recipient.about}."
+    yield _STANDINGS[recipient.standing]
+    yield _agreed(recipient.contract)
+    if recipient.ending:
+        yield f"When it ends: {recipient.ending}."
+    if not recipient.functions:
+        yield "Nothing is shared with it, and nothing is taken from it."
+
+
+def _agreed(contract: Contract | None) -> str:
+    if contract is None or not contract.permits_transmission:
+        return "No contract permits anything to go to it."
+    until = f" until {contract.until}" if contract.until else ""
+    kept = f"; it keeps what it got for {duration(contract.retention)}" if contract.retention else ""
+    gone = (
+        f", and deletes within {duration(contract.deletes_within)} what is called back"
+        if contract.deletes_within
+        else ""
+    )
+    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{gone}."
+
+
+def _said(function: Function) -> Iterator[str]:
+    if function.text:
+        yield f"{function.text} (text {function.text_version})"
+    yield f"Purpose: {function.purpose}."
+    if function.aggregate:
+        yield f"Counts and statistics of groups alone, never single records: {function.aggregate}."
+    if function.requires:
+        yield f"Must be there first: {', '.join(function.requires)}."
+
+
+def _lines(function: Function) -> Iterator[Line]:
+    """One line for each of the tenant's, with its fields below each other where there are several."""
+    order = {row: number for number, row in enumerate(function.rows)}
+    fields = sorted(function.fields.values(), key=lambda field: order[field.listed_as])
+    for row, group in groupby(fields, key=lambda field: field.listed_as):
+        for field in group:
+            name = field.key if row == field.key else f"{row}: {field.key}"
+            yield name, before(field), after(field), field.about, form(field)
+
+
+def _table(lines: Iterable[Sequence[str]]) -> str:
+    rows = [HEAD, ("---",) * len(HEAD), *([_marked(cell) for cell in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _marked(text: str) -> str:
+    """Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
