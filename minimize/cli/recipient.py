@@ -94,7 +94,15 @@ def _whole(found: Recipient) -> dict[str, Any]:
         {
             "function": one.title,
             "said": list(one.said),
-            "fields": [dict(zip(HEAD, line, strict=True)) for line in one.lines],
+            "fields": [
+                {
+                    **dict(zip(HEAD, line, strict=True)),
+                    "optional": field.optional,
+                    "protocol": field.protocol,
+                    "values": list(field.values),
+                }
+                for line, field in zip(one.lines, one.fields, strict=True)
+            ],
         }
         for one in sections(found)
     ]

@@ -46,7 +46,17 @@ def test_a_recipient_is_shown_to_machines(command: Command, folder: Path) -> Non
         "as it leaves": "com.example.mail",
         "used for": "identifies the app",
         "form": "keep",
+        "optional": False,
+        "protocol": None,
+        "values": [],
     }
+
+
+def test_optional_fields_protocol_versions_and_listed_values_are_shown_to_machines(command: Command) -> None:
+    shown = command("recipient", "show", "apple", "--recipients", RECIPIENTS, "--json").json
+    fields = {one["field"]: one for one in shown["functions"][1]["fields"]}
+    assert (fields["support_email_address"]["optional"], fields["support_email_address"]["protocol"]) == (True, 2)
+    assert fields["profile_status"]["values"] == ["empty", "assigned", "pushed", "removed"]
 
 
 def test_a_recipient_that_is_not_there_exits_2(command: Command, folder: Path) -> None:

@@ -15,6 +15,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T005": "a contract or an entry that ends before it begins",
         "T006": "a recipient in a file of another name",
         "T007": "a function about an aggregate that comes in, may be more than aggregated, or passes secrets",
+        "T008": "a list of values for a secret, or for a field that does not leave as text",
         "T010": "a recipient without a contract, or with one that permits no transmission: nothing goes to it",
         "T011": "a contract that is not in force",
         "T012": "a field that goes out, and that the contract does not permit",
@@ -26,6 +27,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T021": "free text that leaves as it is",
         "T022": "a function without a text that tenants could agree to",
         "T023": "a field of which nobody says what it is for",
-        "T024": "an example that is not of its field's type",
+        "T024": "an example that is not of its field's type, or none of its values",
     }
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 from minimize.governance.recipients.examples import after, before
@@ -25,11 +24,12 @@ _DIRECTIONS = {"outbound": "goes there", "inbound": "comes from there"}
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One function for readers: what is to be said above its table, and the lines of the table."""
+    """One function for readers: what is to be said above its table, and the lines of the table with the field of each."""
 
     title: str
     said: tuple[str, ...]
     lines: tuple[Line, ...]
+    fields: tuple[Shared, ...]
 
 
 def markdown(recipient: Recipient) -> str:
@@ -44,7 +44,8 @@ def sections(recipient: Recipient) -> Iterator[Section]:
     """The functions, what goes first."""
     for function in (*recipient.outbound, *recipient.inbound):
         title = f"{function.name}: {_DIRECTIONS[function.direction]}"
-        yield Section(title, tuple(_said(function)), tuple(_lines(function)))
+        fields = tuple(_in_order(function))
+        yield Section(title, tuple(_said(function)), tuple(map(_line, fields)), fields)
 
 
 def form(field: Shared) -> str:
@@ -55,7 +56,12 @@ def form(field: Shared) -> str:
     """
     if field.passes:
         return "passes through; never stored, logged or counted"
-    return "not passed on" if not field.chain else chain_text(field.do)
+    if not field.chain:
+        return "not passed on"
+    if not field.values:
+        return chain_text(field.do)
+    *steps, _ = field.chain
+    return f"{chain_text(tuple(steps))}; only {', '.join(field.values)}"
 
 
 def about(recipient: Recipient) -> Iterator[str]:
@@ -93,14 +99,23 @@ def _said(function: Function) -> Iterator[str]:
         yield f"Must be there first: {', '.join(function.requires)}."
 
 
-def _lines(function: Function) -> Iterator[Line]:
-    """One line for each of the tenant's, with its fields below each other where there are several."""
+def _in_order(function: Function) -> list[Shared]:
+    """The fields of each line of the tenant's list below each other."""
     order = {row: number for number, row in enumerate(function.rows)}
-    fields = sorted(function.fields.values(), key=lambda field: order[field.listed_as])
-    for row, group in groupby(fields, key=lambda field: field.listed_as):
-        for field in group:
-            name = field.key if row == field.key else f"{row}: {field.key}"
-            yield name, before(field), after(field), field.about, form(field)
+    return sorted(function.fields.values(), key=lambda field: order[field.listed_as])
+
+
+def _line(field: Shared) -> Line:
+    row = field.listed_as
+    name = field.key if row == field.key else f"{row}: {field.key}"
+    return name, before(field), after(field), field.about + _when(field), form(field)
+
+
+def _when(field: Shared) -> str:
+    """When a field is sent, in words: optional fields, and those of later versions of a protocol."""
+    words = ["optional"] if field.optional else []
+    words += [] if field.protocol is None else [f"protocol {field.protocol} and later"]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _table(lines: Iterable[Sequence[str]]) -> str:

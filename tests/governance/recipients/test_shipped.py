@@ -89,3 +89,34 @@ def test_contracts_permit_what_goes_and_nothing_else() -> None:
         assert recipient.contract is not None
         going = {key for each in recipient.outbound for key in (*each.shared, *each.passing)}
         assert set(recipient.contract.permitted_fields) == going
+
+
+@pytest.mark.parametrize("function", ["device_enrollment", "device_enrollment_sync"])
+def test_a_profile_has_one_of_four_states(function: str) -> None:
+    status = shipped("apple").functions[function].fields["profile_status"]
+    assert status.values == ("empty", "assigned", "pushed", "removed")
+
+
+def test_the_optional_fields_and_protocol_versions_of_device_enrolment_are_those_that_apple_lists() -> None:
+    fields = shipped("apple").functions["device_enrollment"].fields
+    assert [key for key, each in fields.items() if each.optional] == [
+        "support_phone_number",
+        "support_email_address",
+        "department",
+    ]
+    assert {key: each.protocol for key, each in fields.items() if each.protocol} == {
+        "org_id": 3,
+        "os": 2,
+        "device_family": 2,
+        "support_email_address": 2,
+    }
+
+
+def test_the_user_id_of_apple_is_an_id_and_no_address() -> None:
+    field = shipped("apple").functions["volume_purchase_sync"].fields["appleUserId"]
+    assert "@" not in str(field.example)
+
+
+def test_ending_with_google_has_two_sides() -> None:
+    assert "turned off here" in shipped("google").ending
+    assert "deleted at Google" in shipped("google").ending
