@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from minimize.catalog.datasets import UNLIMITED, kept, recipients_of_field
 from minimize.catalog.gather import STATED, Known
 from minimize.catalog.model import Activity, Ran, RecipientEntry, Record
-from minimize.governance.recipients import Recipient
+from minimize.governance.recipients import Recipient, Subprocessor
 from minimize.plan import Plan
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
@@ -31,14 +31,20 @@ _ROLES = {
 }
 
 
-def record(known: Sequence[Known], recipients: Sequence[Recipient], house: dict[str, str]) -> Record:
-    """The whole record."""
+def record(
+    known: Sequence[Known],
+    recipients: Sequence[Recipient],
+    house: dict[str, str],
+    listed: Sequence[Subprocessor] = (),
+) -> Record:
+    """The whole record. Takes the entries of the list of subprocessors, too."""
     missing = [about for word, about in _ASKED.items() if not house.get(word)]
     missing += [f"{each.job.pipeline}: for how long it is kept" for each in known if each.plan.policy.retention is None]
     return Record(
         house=tuple((word, house[word]) for word in STATED if word in house),
         activities=tuple(activity(each, recipients) for each in known),
         recipients=tuple(map(recipient_entry, recipients)),
+        subprocessors=tuple(listed),
         missing=tuple(missing),
     )
 

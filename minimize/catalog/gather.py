@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.governance.recipients import Recipient, find_recipients, load_recipients
+from minimize.governance.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.house import house_file, house_texts
 from minimize.io import declared_schema
 from minimize.io.history import has_runs, receipts
@@ -48,14 +48,14 @@ def pipelines_in(paths: Sequence[str]) -> list[Known]:
 
 def recipients_of(known: Iterable[Known]) -> tuple[Recipient, ...]:
     """The recipients of the house that these pipelines belong to, by name; none where it has no folder of them."""
-    folders: dict[Path, None] = {}
-    for each in known:
-        folder = _folder(each.job.folder)
-        folders |= {} if folder is None else {folder.resolve(): None}
-    found = [load_recipients(folder) for folder in folders]
-    return tuple(
-        sorted((every.named(name) for every in found for name in every.names()), key=lambda each: each.recipient)
-    )
+    found = [every.named(name) for every in _folders(known) for name in every.names()]
+    return tuple(sorted(found, key=lambda each: each.recipient))
+
+
+def subprocessors_of(known: Iterable[Known]) -> tuple[Subprocessor, ...]:
+    """The entries of the lists of subprocessors next to these recipients, by name and first day."""
+    found = [entry for every in _folders(known) for entry in every.subprocessors.entries]
+    return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
 def stated(known: Sequence[Known]) -> dict[str, str]:
@@ -82,6 +82,14 @@ def _known(file: Path) -> Known:
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).allowed()
     output = job.target()
     return Known(job, plan, receipts(output) if has_runs(output) else ())
+
+
+def _folders(known: Iterable[Known]) -> list[Recipients]:
+    folders: dict[Path, None] = {}
+    for each in known:
+        folder = _folder(each.job.folder)
+        folders |= {} if folder is None else {folder.resolve(): None}
+    return [load_recipients(folder) for folder in folders]
 
 
 def _folder(start: Path) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minimize.catalog.activities import record
 from minimize.catalog.datasets import dataset
-from minimize.catalog.gather import pipelines_in, recipients_of, stated
+from minimize.catalog.gather import pipelines_in, recipients_of, stated, subprocessors_of
 from minimize.catalog.markdown import catalogue_page, record_page
 from minimize.catalog.model import Told
 from minimize.errors import without_values
@@ -24,7 +24,10 @@ def told(paths: Sequence[str]) -> Told:
     """
     known = pipelines_in(paths)
     recipients = recipients_of(known)
-    return Told(tuple(dataset(each, recipients) for each in known), record(known, recipients, stated(known)))
+    return Told(
+        tuple(dataset(each, recipients) for each in known),
+        record(known, recipients, stated(known), subprocessors_of(known)),
+    )
 
 
 @without_values

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.catalog.gather import pipelines_in, recipients_of, stated
+from minimize.catalog.gather import pipelines_in, recipients_of, stated, subprocessors_of
 from minimize.errors import ConfigurationError, PolicyError
 from tests.cli.conftest import _project
 from tests.project import AT, Project, events
@@ -43,9 +43,22 @@ def test_where_no_pipeline_stands_or_it_has_faults_that_is_said(project: Project
 
 def test_recipients_are_those_of_the_project_and_none_where_it_has_none(project: Project) -> None:
     found = recipients_of(pipelines_in([str(PIPELINES / "usage_events")]))
-    assert [each.recipient for each in found] == ["apple", "configmgr", "google", "jamf", "threat_defense"]
+    assert [each.recipient for each in found] == [
+        "apple",
+        "configmgr",
+        "google",
+        "jamf",
+        "support_desk",
+        "threat_defense",
+    ]
     (project.folder / "minimize.yaml").write_text("recipients: nowhere\n")
-    assert recipients_of(pipelines_in([str(project.folder)])) == ()
+    known = pipelines_in([str(project.folder)])
+    assert (recipients_of(known), subprocessors_of(known)) == ((), ())
+
+
+def test_subprocessors_are_those_of_the_list_next_to_the_recipients() -> None:
+    known = pipelines_in([str(PIPELINES / "usage_events"), str(PIPELINES / "device_telemetry")])
+    assert [each.name for each in subprocessors_of(known)] == ["Example Support Desk"]
 
 
 def test_what_the_project_states_is_in_the_order_of_the_law(project: Project) -> None:

@@ -23,6 +23,13 @@ def test_both_documents_are_written_as_markdown_and_json(tmp_path: Path) -> None
     assert json.loads(files[3].read_text())["activities"][0]["name"] == found.record.activities[0].name
 
 
+def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
+    files = docs([PIPELINES], tmp_path / "out")
+    (agent,) = json.loads(files[3].read_text())["subprocessors"]
+    assert (agent["name"], agent["from"], agent["until"]) == ("Example Support Desk", "2026-01-01", None)
+    assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[2].read_text()
+
+
 def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path) -> None:
     names = [f"{PIPELINES}/{name}" for name in ("usage_events", "device_telemetry")]
     first, second = (

@@ -9,9 +9,15 @@ from typing import Final
 
 from minimize.governance.recipients.examples import after, before
 from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
+from minimize.governance.recipients.subprocessors import Subprocessors
 from minimize.policy.words import chain_text, duration
 
 HEAD = ("field", "example", "as it leaves", "used for", "form")
+OVERVIEW = ("recipient", "about", "standing", "rows", "functions")
+LISTED = ("name", "from", "until", "what it does")
+RECIPIENTS = "Recipients"
+SUBPROCESSORS = "Subprocessors"
+NO_AGENTS = "No agent acts for the service."
 Line = tuple[str, str, str, str, str]
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown would not show as it is; an underscore within a word is one."""
@@ -36,8 +42,30 @@ def markdown(recipient: Recipient) -> str:
     """The list in Markdown; whatever the file says is escaped."""
     parts = [f"# {_marked(recipient.recipient)}", *map(_marked, about(recipient))]
     for section in sections(recipient):
-        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(section.lines)]
+        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(HEAD, section.lines)]
     return "\n\n".join(parts) + "\n"
+
+
+def overview_markdown(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
+    """All recipients and the list of subprocessors in Markdown."""
+    parts = [f"# {RECIPIENTS}", _table(OVERVIEW, overview(recipients))]
+    parts += [f"## {SUBPROCESSORS}", _table(LISTED, agents(listed)) if listed.entries else NO_AGENTS]
+    return "\n\n".join(parts) + "\n"
+
+
+def overview(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
+    """One line for each recipient."""
+    return [(one.recipient, one.about, one.standing, _numbers(one), ", ".join(one.functions)) for one in recipients]
+
+
+def agents(listed: Subprocessors) -> list[tuple[str, ...]]:
+    """One line for each entry of the list of subprocessors."""
+    return [(one.name, str(one.from_), str(one.until or ""), one.about) for one in listed.entries]
+
+
+def _numbers(recipient: Recipient) -> str:
+    out, back = (sum(len(each.rows) for each in some) for some in (recipient.outbound, recipient.inbound))
+    return f"{out} sent, {back} received"
 
 
 def sections(recipient: Recipient) -> Iterator[Section]:
@@ -118,8 +146,8 @@ def _when(field: Shared) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _table(lines: Iterable[Sequence[str]]) -> str:
-    rows = [HEAD, ("---",) * len(HEAD), *([_marked(cell) for cell in line] for line in lines)]
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ("---",) * len(head), *([_marked(cell) for cell in line] for line in lines)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
