@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
+from minimize.governance.sharing import Fed, functions_fed
 from minimize.house import house_file, house_texts
 from minimize.io import declared_schema
 from minimize.io.history import has_runs, receipts
@@ -26,16 +28,18 @@ STATED: Final = ("controller", "contact", "representative", "dpo", "subjects", "
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One pipeline, with its plan (by the types that its policy names) and the receipts of its output."""
+    """One pipeline, with its plan (by the types that its policy names), the receipts of its output, and what it can feed."""
 
     job: Pipeline
     plan: Plan
     receipts: tuple[Receipt, ...]
+    fed: tuple[Fed, ...] = ()
 
 
-def pipelines_in(paths: Sequence[str]) -> list[Known]:
+def pipelines_in(paths: Sequence[str], on: date) -> list[Known]:
     """The pipelines that these paths name, by name: a file, a folder of one, or a folder of such folders.
 
+    Takes the day on which contracts of recipients must be in force.
     Raises ConfigurationError where there is none, PolicyError where one has faults.
     """
     files = dict.fromkeys(file.resolve() for path in paths for file in _files(Path(path)))
@@ -43,7 +47,10 @@ def pipelines_in(paths: Sequence[str]) -> list[Known]:
         raise ConfigurationError(
             "there is no pipeline here", hint=f"name a {FILE}, its folder, or a folder of such folders"
         )
-    return sorted((_known(file) for file in files), key=lambda each: (each.job.pipeline, each.job.purpose))
+    found = [_known(file) for file in files]
+    parties = {folder: _loaded(folder) for folder in {_folder(each.job.folder) for each in found} if folder is not None}
+    whole = [replace(each, fed=_fed(each, parties, on)) for each in found]
+    return sorted(whole, key=lambda each: (each.job.pipeline, each.job.purpose))
 
 
 def recipients_of(known: Iterable[Known]) -> tuple[Recipient, ...]:
@@ -82,6 +89,19 @@ def _known(file: Path) -> Known:
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).allowed()
     output = job.target()
     return Known(job, plan, receipts(output) if has_runs(output) else ())
+
+
+def _loaded(folder: Path) -> tuple[Recipients, list[Recipient]]:
+    known = load_recipients(folder)
+    return known, [known.named(name) for name in known.names()]
+
+
+def _fed(each: Known, parties: Mapping[Path, tuple[Recipients, list[Recipient]]], on: date) -> tuple[Fed, ...]:
+    folder = _folder(each.job.folder)
+    if folder is None:
+        return ()
+    known, recipients = parties[folder]
+    return tuple(functions_fed(each.job, known, on, recipients))
 
 
 def _folders(known: Iterable[Known]) -> list[Recipients]:

@@ -43,9 +43,9 @@ def catalogue_page(datasets: Sequence[Dataset]) -> str:
     >>> print(catalogue_page(()), end="")
     # Data catalogue
     <BLANKLINE>
-    From the policies that are enforced, by `minimize docs`. Recipients are those who may be sent a field of that name.
+    From the policies that are enforced, by `minimize docs`. Recipients are those whose functions the pipeline can feed.
     """
-    parts = ["# Data catalogue", f"{_FROM} Recipients are those who may be sent a field of that name."]
+    parts = ["# Data catalogue", f"{_FROM} Recipients are those whose functions the pipeline can feed."]
     for each in datasets:
         parts += [f"## {shown(each.name)}", *_dataset(each)]
     return "\n\n".join(parts) + "\n"

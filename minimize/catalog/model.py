@@ -17,7 +17,7 @@ class FieldEntry:
     collected      what must hold for it to be collected at all
     kept           for how long
     outputs        where it, or something made of it, is written
-    recipients     who may be sent a field of this name, and for what
+    recipients     who may be sent it from this pipeline, and for what function
     """
 
     key: str

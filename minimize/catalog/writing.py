@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from os import PathLike
 from pathlib import Path
 
@@ -17,23 +18,24 @@ from minimize.io import durable
 
 
 @without_values
-def told(paths: Sequence[str]) -> Told:
+def told(paths: Sequence[str], on: date) -> Told:
     """What the pipelines of these paths process, the recipients of their house, and what their outputs' receipts tell.
 
-    Takes pipelines' files or folders, or folders of such folders. Raises ConfigurationError, PolicyError, RefusedError.
+    Takes pipelines' files or folders, or folders of such folders, and the day on which contracts must be in force.
+    Raises ConfigurationError, PolicyError, RefusedError.
     """
-    known = pipelines_in(paths)
+    known = pipelines_in(paths, on)
     recipients = recipients_of(known)
     return Told(
-        tuple(dataset(each, recipients) for each in known),
+        tuple(map(dataset, known)),
         record(known, recipients, stated(known), subprocessors_of(known)),
     )
 
 
 @without_values
-def docs(paths: Sequence[str], out: str | PathLike[str]) -> list[Path]:
-    """Writes both documents into a folder, over what they were before. Gives their paths."""
-    found = told(paths)
+def docs(paths: Sequence[str], out: str | PathLike[str], on: date) -> list[Path]:
+    """Writes both documents, as of a day, into a folder, over what they were before. Gives their paths."""
+    found = told(paths, on)
     whole = found.as_json()
     texts = {
         "catalogue.md": catalogue_page(found.catalogue),
