@@ -43,7 +43,7 @@ def test_the_recipient_of_the_documentation_is_one() -> None:
     assert root is not None
     found = recipient_from(root.plain())
     assert (list(found.functions["app_sync"].shared), found.functions["app_sync"].passing) == (
-        ["app_id", "bundle_size"],
+        ["app_id", "state", "bundle_size"],
         ("token",),
     )
 
