@@ -77,6 +77,11 @@ class Shared(Model):
         return () if isinstance(self.do, str) else self.do
 
     @property
+    def form(self) -> Do:
+        """What becomes of it, without the step that checks its listed values."""
+        return self.chain[:-1] if self.values and self.chain else self.do
+
+    @property
     def listed_as(self) -> str:
         """The line of the tenant's list."""
         return self.row or self.key

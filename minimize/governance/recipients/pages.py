@@ -86,10 +86,8 @@ def form(field: Shared) -> str:
         return "passes through; never stored, logged or counted"
     if not field.chain:
         return "not passed on"
-    if not field.values:
-        return chain_text(field.do)
-    *steps, _ = field.chain
-    return f"{chain_text(tuple(steps))}; only {', '.join(field.values)}"
+    text = chain_text(field.form)
+    return f"{text}; only {', '.join(field.values)}" if field.values else text
 
 
 def about(recipient: Recipient) -> Iterator[str]:
