@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from minimize.catalog.gather import Known
 from minimize.catalog.model import Dataset, FieldEntry, OutputEntry
 from minimize.exchange.meanings import meanings
+from minimize.governance.sharing import Fed
 from minimize.plan import Plan
 from minimize.plan.columns import form_text
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
 from minimize.policy.words import chain_text, condition_text, duration
-from minimize.recipients import Recipient
 
 ABSENT = "absent"
 UNLIMITED = "no limit is stated"
 
 
-def dataset(known: Known, recipients: Sequence[Recipient]) -> Dataset:
+def dataset(known: Known) -> Dataset:
     """The entry of one pipeline."""
     plan, job = known.plan, known.job
     policy = plan.policy
@@ -32,17 +32,9 @@ def dataset(known: Known, recipients: Sequence[Recipient]) -> Dataset:
         kept=UNLIMITED if policy.retention is None else duration(policy.retention),
         features=tuple(_feature(plan, name) for name in policy.features),
         never=tuple(str(pointer) for pointer in policy.never),
-        fields=tuple(_field(plan, field, recipients) for field in plan.fields.values()),
+        fields=tuple(_field(plan, field, known.fed) for field in plan.fields.values()),
         outputs=tuple(_output(plan, name) for name in plan.outputs),
     )
-
-
-def recipients_of_field(key: str, recipients: Sequence[Recipient]) -> Iterator[str]:
-    """Who may be sent a field of this name, and for what."""
-    for each in recipients:
-        for function in each.outbound:
-            if key in function.shared:
-                yield f"{each.recipient} ({function.name})"
 
 
 def kept(plan: Plan, field: FieldPlan) -> str:
@@ -52,7 +44,7 @@ def kept(plan: Plan, field: FieldPlan) -> str:
     return duration(min(spans)) if spans else UNLIMITED
 
 
-def _field(plan: Plan, field: FieldPlan, recipients: Sequence[Recipient]) -> FieldEntry:
+def _field(plan: Plan, field: FieldPlan, fed: Sequence[Fed]) -> FieldEntry:
     declared = field.field
     return FieldEntry(
         key=field.key,
@@ -67,7 +59,7 @@ def _field(plan: Plan, field: FieldPlan, recipients: Sequence[Recipient]) -> Fie
         collected="; ".join(_collected(field)),
         kept="" if field.gives is None and field.measured is None else kept(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _inputs(plan, name)),
-        recipients=tuple(recipients_of_field(field.key, recipients)),
+        recipients=tuple(str(each) for each in fed if each.sends(field.key)),
     )
 
 

@@ -69,7 +69,8 @@ def _bracketed(condition: Condition) -> str:
 
 def _parameter(value: object) -> str:
     if isinstance(value, dict):
-        return f"of {len(value)} values"
+        alike = all(key == other for key, other in value.items())
+        return " ".join(map(_parameter, value)) if alike else f"of {len(value)} values"
     if isinstance(value, list | tuple):
         return " ".join(map(_parameter, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)
