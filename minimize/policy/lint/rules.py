@@ -51,6 +51,9 @@ _RULES = (
     Rule("L044", "warning", "event times may lie more than 7 days in the future"),
     Rule("L045", "warning", "`future` without effect: the policy names no event time"),
     Rule("L046", "warning", "a row of the settings whose tenant or subject is not in its canonical form"),
+    Rule(
+        "L047", "error", "a feature that is decided for each subject, in a policy that names no subject: it is never on"
+    ),
     Rule("L050", "error", "a condition reads a secret or an identifier"),
     Rule("L051", "warning", "a condition reads a field that the output does not hold"),
     Rule("L052", "warning", "a condition asks for a value that the field's type never has"),
