@@ -32,7 +32,7 @@ def dataset(known: Known) -> Dataset:
         source=job.source.format,
         kept=UNLIMITED if policy.retention is None else duration(policy.retention),
         features=tuple(_feature(plan, name) for name in policy.features),
-        never=tuple(str(pointer) for pointer in policy.never),
+        never=tuple(each.forbidden_text for each in policy.never),
         fields=tuple(_field(plan, field, known.fed) for field in plan.fields.values()),
         outputs=tuple(_output(plan, name) for name in plan.outputs),
     )

@@ -27,7 +27,9 @@ def shown(policy: Policy) -> str:
         table(
             "features, off until a setting turns them on", ("feature", "about", "kept for", "who switches"), features
         ),
-        paragraph(f"must not even arrive: {', '.join(map(str, policy.never))}" if policy.never else ""),
+        paragraph(
+            f"must not even arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else ""
+        ),
     )
 
 

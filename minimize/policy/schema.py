@@ -63,7 +63,7 @@ def _policy() -> Schema:
                 "additionalProperties": ref("field"),
                 "minProperties": 1,
             },
-            "never": list_of(text("A column or pointer."), "What must not even arrive."),
+            "never": list_of(text("A key, at any depth, or a pointer to one place."), "What must not even arrive."),
             "records": ref("records"),
             "approved": ref("approved"),
         },

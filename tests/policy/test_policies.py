@@ -22,7 +22,7 @@ def test_the_head_is_typed(policy_in: PolicyIn) -> None:
     assert policy.purposes == ("operations", "customer_support")
     assert policy.retention == timedelta(days=14)
     assert policy.levels == ("required", "full")
-    assert policy.never == (Pointer.parse("/sms/*"), Pointer.parse("password"))
+    assert policy.never == (Pointer.parse("/sms/*"), Pointer.forbidden("password"))
 
 
 def test_features_have_holders_and_retention(policy_in: PolicyIn) -> None:

@@ -27,6 +27,7 @@ _RULES = (
     Rule("L006", "warning", "a sensitive value is kept as it is"),
     Rule("L007", "warning", "a field looks personal by its name, and its role is plain"),
     Rule("L008", "warning", "a field's values identify, and its role is not stated"),
+    Rule("L009", "error", "a name, an IP, e-mail or postal address is kept as it is below the level `full`"),
     Rule("L010", "warning", "a pseudonym without `per`: it links a subject across tenants"),
     Rule("L011", "warning", "a pseudonym per something that cannot be enumerated, so that it cannot be found again"),
     Rule("L012", "warning", "a key that the keyring does not have, or a keyring that cannot be used"),
