@@ -8,7 +8,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
-from tests.governance.sharing.sender import published, shared
+from tests.governance.sharing.sender import OUTPUT_VENDOR, changed, published, sender_of, shared
 from tests.project import AT, FIELDS, SETTINGS, Builds, Project, events, table
 
 
@@ -109,3 +109,13 @@ def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: Projec
     before = shared(home, home.out).num_rows
     destroy_key(home.keys, "encrypt.pseudonymized.t-south", 1, now=AT)
     assert shared(home, home.out).num_rows == before > 0
+
+
+def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project) -> None:
+    secret = {"role": "secret", "do": "pass_through"}
+    vendor = changed(
+        changed(OUTPUT_VENDOR, "functions.sync.fields.serial", "keep"), "functions.sync.fields.Token", secret
+    )
+    fates = sender_of(home, vendor).share(home.out, clock=AT, dry_run=True).fields
+    assert fates["serial"].why == "the output does not hold it"
+    assert fates["Token"].why == "the output does not hold it; secrets are read from the source"
