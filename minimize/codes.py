@@ -175,6 +175,7 @@ _LOG: Final = {
     "W042": "a date was left alone, because a receipt of it is as of a later time",
     "W043": "a date that was asked for has no files",
     "W044": "no ledger is known to data in memory, so that erasures are unknown",
+    "W045": "no consent to what a third party sends is in the ledger, so that every record was gated",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.consent.answer import NOBODY, Answer, Decision, answered
-from minimize.consent.history import NOTHING, History, ticks
+from minimize.consent.history import NOTHING, History, Times, ticks
 from minimize.consent.states import VALID
 from minimize.consent.terms import Terms, terms_from, terms_of
 from minimize.recipients import Recipient
@@ -36,8 +36,11 @@ class Consents:
         """
         return Seen(self, run, event)
 
-    def history(self, recipient: str, function: str) -> History:
-        """The acts about one function."""
+    def history(self, recipient: str, function: str, *, fold: bool = False) -> History:
+        """The acts about one function. With `fold`, tenants that differ in case alone are one tenant."""
+        if fold:
+            acts = (act for act in self.acts if (act.recipient, act.function) == (recipient, function))
+            return History.of(tuple(acts), fold=True)
         return self._histories.get((recipient, function)) or History.of(())
 
     @cached_property
@@ -68,7 +71,7 @@ class Seen:
             return answered((), (), (None, "no_function"), tenants)
         wanted = terms_of(recipient, function)
         history = self.consents.history(recipient.recipient, function)
-        covering = _Covering(history, wanted, wanted.forms if fields is None else fields)
+        covering = Covering(history, wanted, fields)
         decisions = [covering.at(when, self.run) for when in self.times]
         return answered(history.known, [_both(each) for each in zip(*decisions, strict=True)], NOBODY, tenants)
 
@@ -85,22 +88,23 @@ def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
     return Consents(tuple(recorded(ledger, recipient=recipient)))
 
 
-class _Covering:
-    """Which deciding acts cover the terms that are wanted."""
+class Covering:
+    """Which deciding acts cover the terms that are wanted, for some fields or for all."""
 
-    def __init__(self, history: History, wanted: Terms, fields: Sequence[str] | object) -> None:
+    def __init__(self, history: History, wanted: Terms, fields: Sequence[str] | None = None) -> None:
         self._history, self._wanted = history, wanted
-        self._fields = tuple(fields) if isinstance(fields, Sequence) else tuple(wanted.forms)
+        self._fields = tuple(wanted.forms if fields is None else fields)
         self._lacks: dict[str, str | None] = {}
 
-    def at(self, when: datetime, run: datetime) -> list[Decision]:
-        """Of each known tenant the consent, or why there is none."""
+    def at(self, when: datetime | Times, run: datetime) -> list[Decision]:
+        """Of each known tenant the consent, or why there is none; at one time, or at one for each tenant."""
         history = self._history
         found = history.deciding(when, run)
         ahead, asked = history.ahead(when, run), history.requested(when, run)
-        return [self._decision(places, ticks(when)) for places in _each(found, ahead, asked)]
+        each = np.full(len(found), ticks(when), np.int64) if isinstance(when, datetime) else when
+        return [self._decision(places, time) for *places, time in _each(found, ahead, asked, each)]
 
-    def _decision(self, places: tuple[int, ...], when: int) -> Decision:
+    def _decision(self, places: Sequence[int], when: int) -> Decision:
         place, ahead, asked = places
         if place == NOTHING:
             return None, "not_yet" if ahead != NOTHING else "requested" if asked != NOTHING else "none"

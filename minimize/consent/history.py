@@ -37,9 +37,9 @@ class History:
     asks: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, acts: Sequence[Act]) -> History:
-        """The history that these acts make."""
-        tenants = [canonical_text(act.tenant_id) for act in acts]
+    def of(cls, acts: Sequence[Act], *, fold: bool = False) -> History:
+        """The history that these acts make. With `fold`, tenants that differ in case alone are one tenant."""
+        tenants = [canonical_text(act.tenant_id, fold=fold) for act in acts]
         known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
         return cls(
             tuple(acts),
@@ -52,26 +52,43 @@ class History:
             np.array([act.state == "requested" for act in acts], np.bool_),
         )
 
-    def deciding(self, when: datetime, run: datetime) -> npt.NDArray[np.int64]:
+    def deciding(self, when: datetime | Times, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant the act that decides at a time, as it was known at the run's; `NOTHING` where none does.
+
+        Takes one time, or one for each known tenant in microseconds since 1970.
 
         The latest that is valid by then decides, among equals the one that was recorded last. But whatever refuses, withdraws
         or ends also ends all that was recorded before it, even what was to be valid from a later time. What was recorded before
         is told by the ledger's order and by no clock.
         """
-        began = self._seen(run) & (self.valid_from <= ticks(when))
+        began = self._seen(run) & (self.valid_from <= self._own(when))
         latest = self._last(began & ~self.asks, self.valid_from)
         ending = self._last(began & self.ends)
         return np.maximum(latest, ending)
 
-    def requested(self, when: datetime, run: datetime) -> npt.NDArray[np.int64]:
+    def requested(self, when: datetime | Times, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant the latest request."""
-        return self._last(self._seen(run) & self.asks & (self.valid_from <= ticks(when)), self.valid_from)
+        return self._last(self._seen(run) & self.asks & (self.valid_from <= self._own(when)), self.valid_from)
 
-    def ahead(self, when: datetime, run: datetime) -> npt.NDArray[np.int64]:
+    def ahead(self, when: datetime | Times, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant a consent that is known of, and valid from a later time only."""
-        later = self._seen(run) & ~self.asks & ~self.ends & (self.valid_from > ticks(when))
+        later = self._seen(run) & ~self.asks & ~self.ends & (self.valid_from > self._own(when))
         return self._last(later, self.valid_from)
+
+    def changes(self, run: datetime) -> Times:
+        """Of each known tenant the instants at which what decides may change, ascending, a row each; `NEVER` fills the rest."""
+        seen = self._seen(run) & ~self.asks
+        tenants = np.concatenate([self.tenants[seen], self.tenants[seen]])
+        instants = np.concatenate([self.valid_from[seen], self.expires_at[seen]])
+        pairs = np.unique(np.stack([tenants, instants])[:, instants != NEVER], axis=1)
+        counts = np.bincount(pairs[0], minlength=len(self.known))
+        found = np.full((len(self.known), max(counts.max(initial=0), 1)), NEVER, np.int64)
+        found[pairs[0], np.arange(pairs.shape[1]) - (np.cumsum(counts) - counts)[pairs[0]]] = pairs[1]
+        return found
+
+    def _own(self, when: datetime | Times) -> Times | int:
+        """The time of each act's tenant."""
+        return ticks(when) if isinstance(when, datetime) else when[self.tenants]
 
     def _seen(self, run: datetime) -> npt.NDArray[np.bool_]:
         return self.recorded_at <= ticks(run)

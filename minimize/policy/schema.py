@@ -198,6 +198,9 @@ def _pipeline_parts() -> dict[str, Schema]:
                     "holds no credentials; `{date}` stands for the batch date."
                 ),
                 "format": one_of(("ndjson", "csv", "parquet")),
+                "recipient": text("The third party that sends the records; consent then decides about each of them."),
+                "function": text("The inbound function of its manifest.", pattern=_whole(NAME)),
+                "having": list_of(text("A name."), "Prerequisites of the function that are met."),
             },
             required=("path", "format"),
         ),

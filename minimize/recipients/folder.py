@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from minimize.errors import PolicyError
 from minimize.house import house_file, house_line
@@ -27,6 +27,11 @@ class Recipients:
 
     folder: Path
     subprocessors: Subprocessors
+
+    @classmethod
+    def none(cls) -> Self:
+        """No recipients: nobody is listed."""
+        return cls(Path(), Subprocessors())
 
     def names(self) -> tuple[str, ...]:
         """Their names, sorted."""

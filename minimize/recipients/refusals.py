@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.errors import NotPermitted, Reason
+from minimize.recipients.model import Direction
 
 CODE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -85,11 +86,13 @@ def of_tenants(word: str, tenants: int, rows: int | None, *, independent: bool) 
     )
 
 
-def refusal(recipient: str, function: str, reasons: Sequence[Reason]) -> NotPermitted:
+def refusal(
+    recipient: str, function: str, reasons: Sequence[Reason], direction: Direction = "outbound"
+) -> NotPermitted:
     """The error that lists them all."""
-    count = len(reasons)
+    count, way = len(reasons), "go to" if direction == "outbound" else "be received from"
     noun = "1 reason" if count == 1 else f"{count} reasons"
-    return NotPermitted(f"nothing may go to {recipient} for {function}: {noun}", reasons=reasons)
+    return NotPermitted(f"nothing may {way} {recipient} for {function}: {noun}", reasons=reasons)
 
 
 def differing(what: str) -> NotPermitted:

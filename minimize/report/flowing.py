@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from typing import Final
 
 from minimize.policy.model import Policy
 from minimize.receipt import Receipt, in_force
@@ -12,8 +11,6 @@ from minimize.report.approval import approved
 from minimize.report.facts import Flow, OutputFacts, PolicyFacts, Removal, RunFacts
 from minimize.report.rounding import Count
 from minimize.report.standing import is_run
-
-_REASONS: Final = ("setting", "condition", "retention", "erased")
 
 
 def flow_of(receipt: Receipt) -> Flow:
@@ -39,7 +36,7 @@ def hides_rows(receipt: Receipt) -> bool:
 
 def gated(receipt: Receipt) -> dict[str, Count]:
     """Why whole rows were held back (or taken out), as far as any were."""
-    found = {reason: Count.of(getattr(receipt.gated_by, reason)) for reason in _REASONS}
+    found = {reason: Count.of(rows) for reason, rows in receipt.gated_by.reasons.items()}
     return {reason: count for reason, count in found.items() if count}
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.canonical import Folding
+from minimize.consent.periods import ConsentPeriods
 from minimize.nested import Leaf, leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
@@ -79,6 +80,13 @@ class BatchFacts:
         found += [self._gone_by(name, each, tenants, times) for name, each in erased.others.items()]
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
+
+    def agreed(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
+        """Per record: whether its tenant's consent held when it happened, and holds at the run's time; never without consents."""
+        tenants = self._tenants()
+        if consents is None or tenants is None:
+            return everywhere(False, self, RECORD)
+        return consents.agreed(tenants, self.times())
 
     def _gone_by(
         self, name: str, erased: Erased, tenants: pa.Array, times: pa.TimestampArray | None
