@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.drafting.kinds import IDENTIFYING
+from minimize.drafting.look import Look
 from minimize.drafting.propose import SHOWN
 from minimize.drafting.scan import scan
 from minimize.engines.base import Job, row_key
@@ -28,6 +29,7 @@ from minimize.io.find import find, hive
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.erasing import People, load_people
 from minimize.job.given import as_pipeline, examine_all, found_files, open_sources, veil
+from minimize.job.sender import periods_of, sender_of
 from minimize.keys import find_keyring
 from minimize.minimizer import require_keys
 from minimize.plan import Plan, request
@@ -35,9 +37,11 @@ from minimize.plan.bind import Examined, examine
 from minimize.plan.effective import effective as for_tenant
 from minimize.pointer import Pointer
 from minimize.policy import lint as rules
-from minimize.policy.lint.fields import may_identify
+from minimize.policy.lint.fields import is_below_full, may_identify
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.roles import EMAIL
+from minimize.recipients import inbound
 from minimize.settings import SettingsRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.corrected import corrections
@@ -56,7 +60,11 @@ def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = No
 
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
-    return examined_for(pipeline, input=input).allowed()
+    job = as_pipeline(pipeline)
+    sender = sender_of(job, datetime.now(UTC))
+    if sender is not None:
+        sender.check(job)
+    return examined_for(job, input=input).allowed()
 
 
 def examined_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Examined:
@@ -88,7 +96,8 @@ def preview_rows(
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:
-    """The first rows as they would leave in a run: without erased subjects, and with values that were corrected.
+    """The first rows as they would leave in a run: without erased subjects, with values that were corrected, and of what a third
+    party sent only what tenants agreed to.
 
     Takes a pipeline's plan, how many rows, and what stands in for source, settings and keyring; a keyring is needed only
     where the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and what `run` raises before it reads.
@@ -111,6 +120,7 @@ def preview_rows(
         aside=Aside(find_budget(plan.pipeline.folder)),
         erased=people.erased.at(when, plan.policy.future),
         corrected=corrections(people.corrected, plan.policy, when, keyring),
+        consents=periods_of(plan.pipeline, people.consents, when),
     )
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
@@ -125,7 +135,7 @@ def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
     job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
     if any(map(_is_unreadable, faults)):
         raise PolicyError("a file cannot be read", findings=faults)
-    found = [*faults, *([] if job is None else [*_judged(job, faults), *_unlocked(job, keys)])]
+    found = [*faults, *([] if job is None else [*_judged(job, faults), *inbound.lint(job), *_unlocked(job, keys)])]
     return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
 
 
@@ -174,18 +184,20 @@ def _ruled(job: Pipeline) -> list[Finding]:
     kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
     columns, unseen = _columns(job)
     siblings = rules.policies_in(job.folder.parent)
-    values = {} if columns is None else _identifying(job)
+    looks = {} if columns is None else _looks(job)
+    values = {pointer: SHOWN[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING}
+    contacts = {pointer: EMAIL for pointer, look in looks.items() if look.kind == "email"}
     lines = [] if rows is None else [None if rows.lines is None else rows.lines[row] for row in rows.noncanonical]
     padded = [] if rows is None else rules.noncanonical(rows.file, lines)
-    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, siblings=siblings)
+    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, contacts=contacts, siblings=siblings)
     return [*faults, *padded, *unseen, *found]
 
 
-def _identifying(job: Pipeline) -> dict[Pointer, str]:
-    """The fields without a stated role whose first values in the source identify, with what they are, in words."""
-    fields = {field.pointer: field.type for field in job.policy.fields.values() if may_identify(field)}
-    looks = scan(job.source.path, fields, job.folder) if fields else {}
-    return {pointer: SHOWN[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING}
+def _looks(job: Pipeline) -> Mapping[Pointer, Look]:
+    """What the first values in the source look like, of fields that may identify or may be addresses."""
+    wanted = (field for field in job.policy.fields.values() if may_identify(field) or is_below_full(field, job.policy))
+    fields = {field.pointer: field.type for field in wanted if not field.from_}
+    return scan(job.source.path, fields, job.folder) if fields else {}
 
 
 def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:

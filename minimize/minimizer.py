@@ -55,7 +55,8 @@ PathOrKeyring = Keyring | str | PathLike[str] | None
 
 
 GATED: Final = ("setting", "condition", "retention", "erased")
-"""Why rows are gated, as receipts name it."""
+CONSENT: Final = "consent"
+"""Why rows are gated, as receipts name it. Consent is asked only of what a third party sent."""
 
 
 @dataclass(slots=True)
@@ -114,13 +115,14 @@ class Account:
 
     @property
     def gated(self) -> Mapping[str, int]:
-        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`."""
-        return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in GATED})
+        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`; and `consent`, if any."""
+        reasons = (*GATED, CONSENT) if CONSENT in self._tally.gated else GATED
+        return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in reasons})
 
     @property
     def left_out(self) -> Mapping[str, int]:
         """Rows that a run would quarantine, by code: `missing_field`, `forbidden_field`, `future_time` …"""
-        others = {reason: rows for reason, rows in self._tally.gated.items() if reason not in GATED}
+        others = {reason: rows for reason, rows in self._tally.gated.items() if reason not in (*GATED, CONSENT)}
         return MappingProxyType(dict(sorted((self._tally.left_out + Counter(others)).items())))
 
     @property

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from minimize.catalog.datasets import UNLIMITED, kept
 from minimize.catalog.gather import STATED, Known
 from minimize.catalog.model import Activity, Ran, RecipientEntry, Record
-from minimize.governance.recipients import Recipient, Subprocessor
 from minimize.plan import Plan
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
 from minimize.policy.words import duration
 from minimize.receipt import time_text
+from minimize.recipients import Recipient, Subprocessor
 
 _ASKED = {
     "controller": "Art. 30(1)(a): the controller",

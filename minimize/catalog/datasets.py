@@ -12,7 +12,8 @@ from minimize.plan import Plan
 from minimize.plan.columns import form_text
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
-from minimize.policy.words import chain_text, condition_text, duration
+from minimize.policy.model import Policy
+from minimize.policy.words import chain_text, condition_text, duration, feature_text
 
 ABSENT = "absent"
 UNLIMITED = "no limit is stated"
@@ -31,7 +32,7 @@ def dataset(known: Known) -> Dataset:
         source=job.source.format,
         kept=UNLIMITED if policy.retention is None else duration(policy.retention),
         features=tuple(_feature(plan, name) for name in policy.features),
-        never=tuple(str(pointer) for pointer in policy.never),
+        never=tuple(each.forbidden_text for each in policy.never),
         fields=tuple(_field(plan, field, known.fed) for field in plan.fields.values()),
         outputs=tuple(_output(plan, name) for name in plan.outputs),
     )
@@ -56,7 +57,7 @@ def _field(plan: Plan, field: FieldPlan, fed: Sequence[Fed]) -> FieldEntry:
         after="; ".join(_after(field)),
         leaves=field.leaves or "",
         purposes=declared.purposes or plan.policy.purposes,
-        collected="; ".join(_collected(field)),
+        collected="; ".join(_collected(plan.policy, field)),
         kept="" if field.gives is None and field.measured is None else kept(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _inputs(plan, name)),
         recipients=tuple(str(each) for each in fed if each.sends(field.key)),
@@ -69,10 +70,10 @@ def _after(field: FieldPlan) -> Iterator[str]:
         yield f"in aggregates {chain_text(field.field.in_aggregates)}"
 
 
-def _collected(field: FieldPlan) -> Iterator[str]:
+def _collected(policy: Policy, field: FieldPlan) -> Iterator[str]:
     declared = field.field
     if declared.feature:
-        yield f"feature {declared.feature} is on"
+        yield feature_text(policy, declared.feature)
     if declared.level:
         yield f"level is {declared.level} or higher"
     if declared.collect_if is not None:
@@ -88,6 +89,7 @@ def _feature(plan: Plan, name: str) -> str:
     feature = plan.policy.features[name]
     said = [feature.about, f"kept {duration(feature.retention)}" if feature.retention else ""]
     said.append(f"turned on by {' or '.join(feature.holders)} alone" if feature.holders else "")
+    said.append("only for subjects for whom it is turned on one by one" if feature.per_subject else "")
     return "; ".join([f"{name}: {said[0]}" if said[0] else name, *filter(None, said[1:])])
 
 

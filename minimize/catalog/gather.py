@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.governance.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.governance.sharing import Fed, functions_fed
 from minimize.house import house_file, house_texts
 from minimize.io import declared_schema
@@ -20,6 +19,7 @@ from minimize.plan.bind import examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
+from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 
 FILE: Final = "pipeline.yaml"
 STATED: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from minimize.catalog.model import Activity, Dataset, FieldEntry, OutputEntry, RecipientEntry, Record
-from minimize.governance.recipients import Subprocessor
+from minimize.recipients import Subprocessor
 
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown would not show as it is; an underscore within a word is one."""

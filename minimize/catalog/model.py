@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from minimize.governance.recipients import Subprocessor
+from minimize.recipients import Subprocessor
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def _overruled(over: Act) -> str:
 
 
 def _line(one: Shown) -> str:
-    from minimize.governance.consent.states import REASONS
+    from minimize.consent.states import REASONS
 
     if one.holds is None:
         return f"{_said(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"

@@ -12,7 +12,7 @@ from minimize.cli.findings import print_all
 from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
-    from minimize.governance.recipients import Function, Recipient, Recipients, Subprocessor
+    from minimize.recipients import Function, Recipient, Recipients, Subprocessor
 
 
 @click.group(name="recipient")
@@ -31,8 +31,8 @@ def list_(kind: str | None, recipients: str | None, as_json: bool) -> None:
     For each recipient, how many rows of a tenant's list are sent to it and received from it. For each subprocessor, its
     first day on the list, the first day without it, and what it does.
     """
-    from minimize.governance.recipients.leaflet import overview_html
-    from minimize.governance.recipients.pages import overview_markdown
+    from minimize.recipients.leaflet import overview_html
+    from minimize.recipients.pages import overview_markdown
 
     known = _known(recipients)
     found = [known.named(name) for name in known.names()]
@@ -59,8 +59,8 @@ def list_(kind: str | None, recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    from minimize.governance.recipients.leaflet import html
-    from minimize.governance.recipients.pages import markdown
+    from minimize.recipients.leaflet import html
+    from minimize.recipients.pages import markdown
 
     found = _known(recipients).named(name)
     text = html(found) if kind == "html" else markdown(found)
@@ -73,13 +73,13 @@ def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def lint(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
-    from minimize.governance.recipients import lint as judged
+    from minimize.recipients import lint as judged
 
     return print_all(judged(path, datetime.now(UTC).date()), fail_on, as_json)
 
 
 def _known(folder: str | None) -> Recipients:
-    from minimize.governance.recipients import find_recipients, load_recipients
+    from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(folder))
 
@@ -114,7 +114,7 @@ def _listed(known: Recipients, found: Recipient) -> dict[str, Any]:
 
 
 def _whole(found: Recipient) -> dict[str, Any]:
-    from minimize.governance.recipients.pages import HEAD, sections
+    from minimize.recipients.pages import HEAD, sections
 
     parts = [
         {

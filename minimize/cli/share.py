@@ -16,8 +16,8 @@ from minimize.cli.when import TIME
 from minimize.counts import counted
 
 if TYPE_CHECKING:
-    from minimize.governance.recipients import Recipients
     from minimize.ledger.disclosures import Disclosure
+    from minimize.recipients import Recipients
     from minimize.switching import House
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -192,7 +192,7 @@ def _house(places: dict[str, Any]) -> House:
 
 
 def _known(recipients: str | None, house: House) -> Recipients:
-    from minimize.governance.recipients import find_recipients, load_recipients
+    from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(recipients, start=house.folder))
 

@@ -48,9 +48,7 @@ def total(outcomes: Iterable[Outcome]) -> Counts:
 
 def gated_by(counts: Counts) -> GatedBy:
     """Why whole rows were gated."""
-    return GatedBy(
-        **{reason: counts.gated.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
-    )
+    return GatedBy.of(counts.gated)
 
 
 def fields(plan: Plan, counts: Counts) -> dict[str, FieldReceipt]:

@@ -174,9 +174,7 @@ class _Release:
         new = np.flatnonzero(self.fresh & self.published.kept)
         figures = {kind: each.take(new) for kind, each in self.figures.items()}
         release = ReleaseHistory.of(self.rows[new], self.definition.below, figures, meanings=self.definition.meanings)
-        waiting = self.result.table.select([*self.definition.keys]).filter(pa.array(~self.fresh)).to_pylist()
-        deferred = [{name: str(value) for name, value in row.items()} for row in waiting]
-        history = replace(self.former.history.followed(release), deferred=deferred)
+        history = replace(self.former.history.followed(release), deferred=self.deferred)
         result = self.result.published(self.published.table, self.published.kept, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
         standing = (self.decision.is_same | self.retained) & (self.places >= 0)

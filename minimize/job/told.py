@@ -20,7 +20,7 @@ from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
 from minimize.observability.places import Places
 from minimize.policy.approval import reference
-from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, new_run_id, sha256_text
+from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, Received, new_run_id, sha256_text
 
 if TYPE_CHECKING:
     from minimize.policy.backfill import Backfill
@@ -77,8 +77,14 @@ def receipt_of(
         quarantine=account.quarantine(found, files.get("quarantine", ())),
         backfill=None if how.backfill is None else how.backfill.ref,
         origin=given.origin,
+        received=_received(given),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
+
+
+def _received(given: Given) -> Received | None:
+    periods = given.consents(given.at)
+    return None if given.sender is None or periods is None else given.sender.received(periods)
 
 
 def nothing_done(given: Given, how: How) -> Receipt:

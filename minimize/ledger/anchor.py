@@ -16,7 +16,7 @@ from minimize.ledger.checkpoint import last_checkpoint
 from minimize.ledger.event import Actor, Change, Event, Resource
 from minimize.ledger.identity import identity
 from minimize.ledger.tables.audit import AUDIT
-from minimize.receipt import Receipt
+from minimize.receipt import Receipt, Received
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -87,6 +87,34 @@ def output_told(connection: Connection, receipts: Sequence[Receipt]) -> str | No
             if event["operation"] in TELLING:
                 return str(event["resources"][0]["id"])
     return None
+
+
+def told_events(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> list[Event]:
+    """The events that tell of a receipt: that it was published, and what was received from a third party."""
+    published = told_event(operation, output, receipt, actor=actor, now=now)
+    received = receipt.received
+    return [published] if received is None else [published, _received(received, receipt, actor=actor, now=now)]
+
+
+def _received(received: Received, receipt: Receipt, *, actor: Actor, now: datetime) -> Event:
+    changes = (
+        Change("recipient", None, received.recipient),
+        Change("function", None, received.function),
+        Change("rows", None, receipt.rows.written),
+        Change("rows_without_consent", None, receipt.gated_by.consent or 0),
+        Change("receipt", None, receipt.digest),
+    )
+    place = f"recipients/{received.recipient}/{received.function}"
+    return Event(
+        component="sharing",
+        category="sharing",
+        activity="receive",
+        operation="receive",
+        actor=actor,
+        time=now,
+        correlation_id=receipt.run_id,
+        resources=(Resource(received.recipient, "recipient", place, changes),),
+    )
 
 
 def told_event(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> Event:

@@ -18,10 +18,23 @@ EncryptBy = Literal["none", "by_category"]
 
 
 class SourceModel(Model):
-    """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date."""
+    """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date.
+
+    recipient  the third party that sends the records; None for records of our own
+    function   the function of its manifest by which it sends them
+    having     prerequisites of the function that are met
+    """
 
     path: str
     format: Literal["ndjson", "csv", "parquet"]
+    recipient: str | None = None
+    function: str | None = None
+    having: tuple[str, ...] = ()
+
+    @property
+    def is_received(self) -> bool:
+        """Whether a third party sends the records, so that consent decides about each of them."""
+        return self.recipient is not None
 
 
 class Deduplicate(Model):

@@ -10,7 +10,7 @@ from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Le
 from minimize.techniques import Step
 
 if TYPE_CHECKING:
-    from minimize.policy.model import Do
+    from minimize.policy.model import Do, Policy
 
 
 def condition_text(condition: Condition) -> str:
@@ -60,6 +60,13 @@ def duration(span: timedelta) -> str:
         if seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def feature_text(policy: Policy, name: str) -> str:
+    """When a feature is on, in words."""
+    feature = policy.features.get(name)
+    both = feature is not None and feature.per_subject
+    return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
 
 
 def _bracketed(condition: Condition) -> str:

@@ -90,7 +90,7 @@ def _line(label: str, text: str, width: int) -> str:
 
 
 def _reasons(receipt: Receipt) -> list[tuple[str, int]]:
-    return [(name, getattr(receipt.gated_by, name)) for name in ("setting", "condition", "retention", "erased")]
+    return list(receipt.gated_by.reasons.items())
 
 
 def _causes(receipt: Receipt) -> Iterable[tuple[str, int]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
-from minimize.governance.recipients.subprocessors import Subprocessor, Subprocessors
 from minimize.policy.words import chain_text
+from minimize.recipients.model import Contract, Function, Recipient, Shared
+from minimize.recipients.subprocessors import Subprocessor, Subprocessors
 from minimize.review.change import Change
 from minimize.review.fields import ROLES
 from minimize.review.forms import form_grade

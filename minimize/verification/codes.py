@@ -57,6 +57,8 @@ CODES: Final = MappingProxyType(
         "V062": "encrypted columns could not be opened with this keyring",
         "V063": "a receipt names another ledger than the one before, and does not adopt it",
         "V064": "a receipt that only records a decision changes files or counts rows",
+        "V065": "a receipt of what a third party sent does not say that consents were asked, or lacks the manifest",
+        "V066": "what a third party sent is kept in a form that its manifest does not have",
         "V070": "receipts before the one that was named, and the content of their files, were not checked",
         "V071": "sketches do not open as those of their aggregate and date",
     }

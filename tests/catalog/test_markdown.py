@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minimize.catalog.markdown import catalogue_page, record_page, shown
 from minimize.catalog.model import Activity, Dataset, FieldEntry, OutputEntry, Ran, RecipientEntry, Record
-from minimize.governance.recipients import Subprocessor
+from minimize.recipients import Subprocessor
 
 HOSTILE = "a|b\n# head\r\n<script>alert(1)</script> [x](javascript:y) `c` *d* _e_ \x1b[31m ~~f~~ \u2028 &lt;"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.access import access_from
-from minimize.governance.recipients.load import recipient_from
+from minimize.recipients.load import recipient_from
 from minimize.review.access import access_changes
 from minimize.review.change import Change, gathered
 from minimize.review.comparing import diff

@@ -64,6 +64,7 @@ def standing_sources(
             output=folder,
             keys=keys,
             ledger=ledger,
+            again=True,
         )
         last = last_reading(dates[on])
         if not given.nothing and last is not None:
@@ -97,6 +98,7 @@ def source_of(
         output=folder,
         keys=keys,
         ledger=ledger,
+        again=True,
     )
     return None if given.nothing else (last, given)
 

@@ -21,7 +21,7 @@ from minimize.policy.model import Policy
 from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, Receipt, Rows, sha256_text
 from minimize.stage import Counts, FieldCounts
 
-REASONS: Final = ("setting", "condition", "retention", "erased")
+REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
 
 
 def retention_file(policy: Policy) -> bytes:
@@ -67,7 +67,7 @@ class Telling:
             keys=self._keys(done),
             versions=account.versions(),
             rows=rows,
-            gated_by=GatedBy(**self._reasons()),
+            gated_by=GatedBy.of(self._reasons()),
             fields=self._fields(done.counts),
             outputs=self._outputs(done),
             replaces=done.replaces,

@@ -80,6 +80,7 @@ class Unaffected:
             output=self.folder,
             keys=self.keys,
             ledger=self.ledger,
+            again=True,
         )
         return last is None or given.nothing or given.plan.digest != last.plan.digest
 

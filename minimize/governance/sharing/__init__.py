@@ -1,7 +1,7 @@
 """Nothing leaves for a third party without a manifest, a contract and a consent.
 
 handing.py    `share`: asked.py resolves, planning.py plans, act.py makes, records and hands over
-standing.py   what must hold before any tenant is asked; composing.py one policy of ours and the manifest's
+composing.py  one policy of ours and the manifest's
 released.py   what a run has released, as a policy sees it; again.py, switches.py what is asked of it again; grouped.py aggregates
 feeding.py    which functions a pipeline can feed, without records
 consented.py  the records of tenants that agreed; payload.py what leaves, counted; files.py as a file

@@ -10,7 +10,7 @@ from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.consented import Tenants
 from minimize.governance.sharing.payload import Made
 from minimize.governance.sharing.planning import Planned
-from minimize.governance.sharing.reasons import of_tenants, reason
+from minimize.recipients.refusals import of_tenants, reason
 
 
 def told(asked: Asked, planned: Planned, made: Made, tenants: Tenants) -> Account:

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from minimize.errors import Reason
-from minimize.governance.recipients import Contract, Function, Recipient, Shared
-from minimize.governance.recipients.model import THROUGH
 from minimize.governance.sharing.keyed import key_for
-from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import LINKING, Entry
 from minimize.plan.fields import branches_of
 from minimize.plan.request import for_purpose, is_released
 from minimize.policy.model import DROP, Do, Field, Policy
 from minimize.policy.words import chain_text
+from minimize.recipients import Contract, Function, Recipient, Shared
+from minimize.recipients.model import THROUGH
+from minimize.recipients.refusals import reason
 from minimize.techniques import Step
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize

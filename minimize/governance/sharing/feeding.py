@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from minimize.governance.recipients import Function, Recipient, Recipients
 from minimize.governance.sharing.composing import composed
 from minimize.governance.sharing.released import Entry
-from minimize.governance.sharing.standing import Party, purpose_reasons
 from minimize.policy.pipeline import Pipeline
+from minimize.recipients import Function, Recipient, Recipients
+from minimize.recipients.party import Party, purpose_reasons
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Reason
-from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import LINKING, Entry, key_in, told_of, type_word
 from minimize.io import published
 from minimize.io.history import RUNS
@@ -25,6 +24,7 @@ from minimize.policy.condition import Condition, Equals, atoms
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import DROP, Field, Policy, Records
 from minimize.policy.pipeline import AggregateModel, Pipeline
+from minimize.recipients.refusals import reason
 from minimize.techniques.keep import Keep
 from minimize.verification import found_of_aggregate
 

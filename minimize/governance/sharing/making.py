@@ -13,9 +13,9 @@ from minimize.governance.sharing.connecting import Passing
 from minimize.governance.sharing.consented import AgreedSource, Tenants
 from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.planning import Planned
-from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import Prepared
 from minimize.plan import Plan
+from minimize.recipients.refusals import differing
 from minimize.settings.erased import ErasedRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.generalize import memos_of

@@ -17,11 +17,11 @@ from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.digests import Fingerprint
 from minimize.governance.sharing.making import Making
 from minimize.governance.sharing.owners import Owners, Seen
-from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import Tally, releasing
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
+from minimize.recipients.refusals import differing
 from minimize.stage import Batch
 from minimize.techniques.pseudonymize import Pseudonymize
 

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.errors import without_values
-from minimize.governance.recipients import Function, Recipient
-from minimize.governance.sharing.asked import party
 from minimize.governance.sharing.connecting import Connector, at_once, hand_on
-from minimize.governance.sharing.reasons import reason, refusal
 from minimize.io.memory import take
 from minimize.minimizer import apply
 from minimize.policy.model import Field, Policy
+from minimize.recipients import Function, Recipient
+from minimize.recipients.party import party
+from minimize.recipients.refusals import reason, refusal
 from minimize.scrub import scrub
 from minimize.times import moment
 

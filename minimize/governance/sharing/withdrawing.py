@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from minimize.consent.states import ENDING
 from minimize.errors import PolicyError
 from minimize.governance.consent import Wish, act, expire
 from minimize.governance.consent.acting import PathLike
-from minimize.governance.consent.states import ENDING
-from minimize.governance.recipients import Contract, Recipient, find_recipients, load_recipients
 from minimize.governance.sharing.recall import Recall, recall_of
 from minimize.governance.sharing.recalling import event_of_recall
 from minimize.ledger import actor_of
+from minimize.recipients import Contract, Recipient, find_recipients, load_recipients
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:

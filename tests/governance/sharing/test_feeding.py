@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.recipients import Recipients, Subprocessors, load_recipients
-from minimize.governance.recipients.load import load_subprocessors
 from minimize.governance.sharing import functions_fed
 from minimize.policy.load import load_pipeline
+from minimize.recipients import Recipients, Subprocessors, load_recipients
+from minimize.recipients.load import load_subprocessors
 from tests.governance.sharing.sender import OUTPUT_FIELDS, OUTPUT_VENDOR, changed
 from tests.pipelines.shipped import PIPELINES, RECIPIENTS
 from tests.project import Project, write_yaml

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pyarrow.compute as pc
 import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
 from tests.governance.sharing.sender import OUTPUT_VENDOR, changed, published, sender_of, shared
-from tests.project import AT, FIELDS, Builds, Project, events, table
+from tests.project import AT, FIELDS, SETTINGS, Builds, Project, events, table
 
 
 @pytest.fixture(name="home")
@@ -52,6 +53,21 @@ def test_collection_is_asked_again(home: Project) -> None:
         "north,,location,off,admin,2026-11-24T23:00:00Z,2026-11-24T23:00:00Z\n"
     )
     assert shared(home, home.out).column("latitude").null_count == 20
+
+
+@pytest.mark.parametrize("rotate", [None, "month"])
+def test_a_per_subject_feature_is_shared_of_subjects_that_are_on_and_can_be_matched(
+    home: Project, rotate: str | None
+) -> None:
+    device = FIELDS["device_id"]["do"]["pseudonymize"] | ({} if rotate is None else {"rotate": rotate})
+    features = {"location": {"per_subject": True}}
+    home.policy({"device_id": FIELDS["device_id"] | {"do": {"pseudonymize": device}}}, features=features)
+    (row,) = {row["device_id"] for row in events(1) if row["tenant_id"] == "north"}
+    on = "location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (home.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + f"\nnorth,,{on}north,{row},{on}")
+    given = shared(home, home.out)
+    located = given.filter(pc.is_valid(given["latitude"]))["device_id"]
+    assert len(set(located.to_pylist())) == (1 if rotate is None else 0)
 
 
 def test_what_today_s_policy_drops_does_not_leave(home: Project) -> None:

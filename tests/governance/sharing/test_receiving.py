@@ -12,9 +12,9 @@ import pytest
 
 import minimize
 from minimize.errors import NotPermitted
-from minimize.governance.recipients import Recipient, load_recipient, recipient_from
 from minimize.governance.sharing import receive
 from minimize.keys import Keyring
+from minimize.recipients import Recipient, load_recipient, recipient_from
 from tests.governance.sharing.sender import VENDOR, Sender, changed
 
 SECRET = "unlock-me-4711"
