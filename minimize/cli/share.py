@@ -31,11 +31,6 @@ def command() -> None:
 command.add_command(recall.command)
 
 
-def _having(command_: F) -> F:
-    text = "Something that the function requires, and that is there; may be repeated."
-    return click.option("--having", multiple=True, metavar="NAME", help=text)(command_)
-
-
 @command.command("send")
 @click.argument("recipient")
 @click.argument("function")
@@ -57,7 +52,7 @@ def _having(command_: F) -> F:
     help="As of this time (ISO 8601); without --dry-run a later one, when all must hold, too.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would leave, and why the rest would not. Nothing leaves.")
-@_having
+@options.having
 @options.recipients
 @options.house
 @options.as_json
@@ -142,7 +137,7 @@ def show(disclosure: str, **places: Any) -> None:
 @click.argument("recipient")
 @click.argument("function")
 @click.option("--tenant", type=options.ID, metavar="T", help="The records of this tenant: its consent is asked.")
-@_having
+@options.having
 @options.recipients
 @options.house
 @options.as_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.canonical import canonical_text
+from minimize.consent.answer import Decision
 from minimize.consent.deciding import Consents, Covering
 from minimize.consent.history import NEVER, Times, ticks
 from minimize.consent.terms import Terms, terms_of
@@ -46,10 +47,20 @@ class ConsentPeriods:
     digest: str = ""
 
     @classmethod
-    def of(cls, consents: Consents, recipient: Recipient, function: str, run: datetime, *, fold: bool = False) -> Self:
+    def of(
+        cls,
+        consents: Consents,
+        recipient: Recipient,
+        function: str,
+        run: datetime,
+        *,
+        also: Collection[datetime] = (),
+        fold: bool = False,
+    ) -> Self:
         """The periods in which consents cover a recipient's function, as its file has it now.
 
-        A function that the file does not have is covered by no consent.
+        A consent must hold at the time of the run, and at other times that are named (`also`). A function that the file does not
+        have is covered by no consent.
         """
         wanted = None if recipient.function(function) is None else terms_of(recipient, function)
         digest = _digest(consents, recipient.recipient, function, wanted, run)
@@ -57,10 +68,8 @@ class ConsentPeriods:
             return cls(fold=fold, digest=digest)
         history = consents.history(recipient.recipient, function, fold=fold)
         covering, starts = Covering(history, wanted), history.changes(run)
-        now = np.array([reason is None for _, reason in covering.at(run, run)], np.bool_)
-        covered = np.array(
-            [[reason is None for _, reason in covering.at(column, run)] for column in starts.T], np.bool_
-        ).reshape(starts.shape[1], -1)
+        now: Bools = np.logical_and.reduce([_holds(covering.at(when, run)) for when in (run, *also)])
+        covered = np.array([_holds(covering.at(column, run)) for column in starts.T], np.bool_)
         ends = np.concatenate([starts[:, 1:], np.full((len(starts), 1), NEVER, np.int64)], axis=1)
         ends = np.where(covered.T, ends, starts)
         tenants = tuple(name for name, holds in zip(history.known, now.tolist(), strict=True) if holds)
@@ -100,6 +109,10 @@ class ConsentPeriods:
     @cached_property
     def _known(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.tenants)}
+
+
+def _holds(decisions: Sequence[Decision]) -> Bools:
+    return np.array([reason is None for _, reason in decisions], np.bool_)
 
 
 def _digest(consents: Consents, recipient: str, function: str, wanted: Terms | None, run: datetime) -> str:

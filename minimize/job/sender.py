@@ -7,16 +7,17 @@ that were received before (a retraction, a deletion) asks for consent alone: wit
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
-from minimize.errors import LedgerError, NotPermitted, PolicyError
+from minimize.errors import LedgerError, NotPermitted, PolicyError, Reason
 from minimize.keys import Keyring
-from minimize.ledger import Address, Change, Event, Resource, actor_of
+from minimize.ledger import Address, Event, actor_of
+from minimize.ledger.received import received_event
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Received
@@ -55,12 +56,7 @@ class Sender:
         reasons = tuple(self.party.against(self.having))
         if not reasons:
             return
-        error = refusal(self.name, self.party.function, reasons, "inbound")
-        try:
-            _tell(ledger, keys, _refused(self.name, self.party.function, error, now))
-        except LedgerError:
-            log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
-        raise error
+        raise refused(self.name, self.party.function, reasons, ledger, keys, now)
 
     def periods(self, consents: Consents, policy: Policy, when: datetime) -> ConsentPeriods:
         """When tenants agreed, as it is known at the time of a run."""
@@ -99,6 +95,29 @@ def sender_of(
     return Sender(_gone(name, function))
 
 
+def refused(
+    recipient: str, function: str, reasons: Sequence[Reason], ledger: Address, keys: Keyring | None, now: datetime
+) -> NotPermitted:
+    """The error with every reason why nothing is received, once the audit log was told; if it cannot be, the log says so."""
+    rules = ", ".join(dict.fromkeys(each.code for each in reasons))
+    event = received_event(recipient, function, {"rules": rules}, actor=actor_of(), now=now, result="refused")
+    try:
+        tell(ledger, keys, event)
+    except LedgerError:
+        log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
+    return refusal(recipient, function, reasons, "inbound")
+
+
+def tell(address: Address, keys: Keyring | None, event: Event) -> None:
+    """Tells the audit log of an event, where there is a ledger and a key to sign with. Raises LedgerError."""
+    from minimize.ledger.audit import append
+    from minimize.ledger.ledger import open_ledger
+
+    if address.exists and keys is not None:
+        with open_ledger(address) as ledger:
+            ledger.write(lambda connection: append(connection, event, keys))
+
+
 def consents_of(job: Pipeline, ledger: Ledger) -> Consents | None:
     """What an open ledger has about the consents that a pipeline asks for; None for records of our own."""
     from minimize.ledger.consents import recorded
@@ -125,27 +144,3 @@ def _gone(name: str, function: str) -> Party:
     """A third party whose file is gone: it has no function any more."""
     nobody = Recipient(recipient=name, standing="independent", functions={})
     return Party(Recipients.none(), nobody, function, "inbound", ())
-
-
-def _refused(name: str, function: str, error: NotPermitted, now: datetime) -> Event:
-    rules = ", ".join(dict.fromkeys(each.code for each in error.reasons))
-    resource = Resource(name, "recipient", f"recipients/{name}/{function}", (Change("rules", None, rules),))
-    return Event(
-        component="sharing",
-        category="sharing",
-        activity="receive",
-        operation="receive",
-        actor=actor_of(),
-        time=now,
-        result="refused",
-        resources=(resource,),
-    )
-
-
-def _tell(address: Address, keys: Keyring, event: Event) -> None:
-    from minimize.ledger.audit import append
-    from minimize.ledger.ledger import open_ledger
-
-    if address.exists:
-        with open_ledger(address) as ledger:
-            ledger.write(lambda connection: append(connection, event, keys))

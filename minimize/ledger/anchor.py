@@ -13,10 +13,11 @@ from minimize.keys import Verifier
 from minimize.ledger.audit import Wanted, entries, entry_at, told
 from minimize.ledger.chain import Entry, digest_of, is_signed
 from minimize.ledger.checkpoint import last_checkpoint
-from minimize.ledger.event import Actor, Change, Event, Resource
+from minimize.ledger.event import Actor, Change, Event, Plain, Resource
 from minimize.ledger.identity import identity
+from minimize.ledger.received import received_event
 from minimize.ledger.tables.audit import AUDIT
-from minimize.receipt import Receipt, Received
+from minimize.receipt import Receipt
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -91,30 +92,18 @@ def output_told(connection: Connection, receipts: Sequence[Receipt]) -> str | No
 
 def told_events(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> list[Event]:
     """The events that tell of a receipt: that it was published, and what was received from a third party."""
-    published = told_event(operation, output, receipt, actor=actor, now=now)
-    received = receipt.received
-    return [published] if received is None else [published, _received(received, receipt, actor=actor, now=now)]
-
-
-def _received(received: Received, receipt: Receipt, *, actor: Actor, now: datetime) -> Event:
-    changes = (
-        Change("recipient", None, received.recipient),
-        Change("function", None, received.function),
-        Change("rows", None, receipt.rows.written),
-        Change("rows_without_consent", None, receipt.gated_by.consent or 0),
-        Change("receipt", None, receipt.digest),
-    )
-    place = f"recipients/{received.recipient}/{received.function}"
-    return Event(
-        component="sharing",
-        category="sharing",
-        activity="receive",
-        operation="receive",
-        actor=actor,
-        time=now,
-        correlation_id=receipt.run_id,
-        resources=(Resource(received.recipient, "recipient", place, changes),),
-    )
+    published, received = told_event(operation, output, receipt, actor=actor, now=now), receipt.received
+    if received is None:
+        return [published]
+    said: dict[str, Plain] = {
+        "recipient": received.recipient,
+        "function": received.function,
+        "rows": receipt.rows.written,
+        "rows_without_consent": receipt.gated_by.consent or 0,
+        "receipt": receipt.digest,
+    }
+    names = (received.recipient, received.function)
+    return [published, received_event(*names, said, actor=actor, now=now, run_id=receipt.run_id)]
 
 
 def told_event(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> Event:

@@ -1,4 +1,4 @@
-"""What may be wrong or risky in the file of a third party, by stable codes; a letter of their own."""
+"""By stable codes: what may be wrong in the file of a third party (T), and why nothing may go to it or come from it (N)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "N014": "an agent that is not on the list of subprocessors",
         "N015": "something that a function requires, such as an account, and that is not there",
         "N016": "a secret that only passes through a connector, and none was given",
+        "N017": "records that name no tenant, so that no consent can be asked for",
         "N020": "a purpose that the policy does not list, or that the function is not for",
         "N021": "a field that the policy does not release for the purpose",
         "N022": "a field of an output whose condition reads what the output no longer holds",

@@ -22,6 +22,7 @@ CODE: Final[Mapping[str, str]] = MappingProxyType(
         "not_listed": "N014",
         "requires": "N015",
         "no_connector": "N016",
+        "no_tenant": "N017",
         "purpose": "N020",
         "outside_policy": "N021",
         "unaskable": "N022",

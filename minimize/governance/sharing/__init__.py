@@ -7,7 +7,7 @@ feeding.py    which functions a pipeline can feed, without records
 consented.py  the records of tenants that agreed; payload.py what leaves, counted; files.py as a file
 committing.py the act taken down before anything is handed over; accounting.py what it comes to
 connecting.py secrets that pass through, for one call
-receiving.py  `receive`: what third parties send, by the inbound manifest
+receiving.py  what third parties send: `receive` in memory, `receive_dates` as a pipeline
 recalling.py  what a recipient has to delete; withdrawing.py both sides of a withdrawal; telling.py what was shared, and why
 """
 
@@ -20,7 +20,7 @@ from minimize.governance.sharing.handing import share
 from minimize.governance.sharing.owners import token_of
 from minimize.governance.sharing.recall import Recall, list_for
 from minimize.governance.sharing.recalling import confirm_recalls, recalls_of, request_recalls
-from minimize.governance.sharing.receiving import receive
+from minimize.governance.sharing.receiving import receive, receive_dates
 from minimize.governance.sharing.telling import Why, disclosure, logged, unsigned, why
 from minimize.governance.sharing.withdrawing import Ended, expire_consents, withdraw
 
@@ -39,6 +39,7 @@ __all__ = [
     "logged",
     "recalls_of",
     "receive",
+    "receive_dates",
     "request_recalls",
     "share",
     "token_of",
