@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import time_machine
+from minimize.governance.recipients import Function, Recipient, load_recipient
 
 import minimize as library
 from minimize.errors import NotPermitted
 from minimize.governance.consent import terms_of
-from minimize.governance.recipients import Function, Recipient, load_recipient
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Event, find_ledger
 from minimize.ledger.consents import Act, record
