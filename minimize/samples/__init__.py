@@ -20,13 +20,11 @@ import numpy as np
 from minimize.errors import ConfigurationError
 from minimize.samples import collection
 from minimize.samples.base import Dataset, Slice
-from minimize.samples.device_telemetry import DeviceTelemetry
-from minimize.samples.usage_events import UsageEvents
+from minimize.samples.datasets import DATASETS
 from minimize.samples.write import WRITERS, File
 
 __all__ = ["DATASETS", "DATES", "FORMATS", "NAMES", "generate"]
 
-DATASETS: dict[str, type[Dataset[Any]]] = {"device_telemetry": DeviceTelemetry, "usage_events": UsageEvents}
 NAMES = tuple(DATASETS)
 FORMATS = tuple(WRITERS)
 DATES = (date(2026, 11, 23), date(2026, 11, 24))
