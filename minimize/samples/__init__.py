@@ -19,29 +19,12 @@ import numpy as np
 
 from minimize.errors import ConfigurationError
 from minimize.samples import collection
-from minimize.samples.apple_device_enrollment import AppleDeviceEnrollment
-from minimize.samples.apple_push import ApplePush
-from minimize.samples.apple_volume_purchase import AppleVolumePurchase
 from minimize.samples.base import Dataset, Slice
-from minimize.samples.device_telemetry import DeviceTelemetry
-from minimize.samples.google_android_management import GoogleAndroidManagement
-from minimize.samples.support_desk_cases import SupportDeskCases
-from minimize.samples.threat_defense_app_sync import ThreatDefenseAppSync
-from minimize.samples.usage_events import UsageEvents
+from minimize.samples.datasets import DATASETS
 from minimize.samples.write import WRITERS, File
 
 __all__ = ["DATASETS", "DATES", "FORMATS", "NAMES", "generate"]
 
-DATASETS: dict[str, type[Dataset[Any]]] = {
-    "device_telemetry": DeviceTelemetry,
-    "usage_events": UsageEvents,
-    "apple_device_enrollment": AppleDeviceEnrollment,
-    "apple_push": ApplePush,
-    "apple_volume_purchase": AppleVolumePurchase,
-    "google_android_management": GoogleAndroidManagement,
-    "support_desk_cases": SupportDeskCases,
-    "threat_defense_app_sync": ThreatDefenseAppSync,
-}
 NAMES = tuple(DATASETS)
 FORMATS = tuple(WRITERS)
 DATES = (date(2026, 11, 23), date(2026, 11, 24))

@@ -1,6 +1,6 @@
 """What a dataset of samples is: records about the members of a population of the world.
 
-A new dataset is one module with one class, one row in `DATASETS` (`__init__.py`) and one test file.
+A new dataset is one module of `datasets/` with one class, one row in `DATASETS` there, and one test file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.samples import lines, values
-from minimize.samples.collection import Clock, Setting, Subjects
+from minimize.samples.collection import Clock, Setting, Subjects, levels
 from minimize.samples.faults import Faults
 from minimize.samples.people import addresses
 from minimize.samples.values import Bools, Ints, Random, chance, picked
@@ -117,21 +117,26 @@ class Dataset(ABC, Generic[P]):
     population  whom the records are about
     subject     the field that names them
     daily       how many records of each there are in a day
+    every       or in so many days
+    fewest      how many members there are at least
     facts       the fields that are columns of the population
-    settings    what is collected only by a setting: `collection.levels`, …
+    settings_by what is collected only by a setting: `collection.levels`, …
     wrong       values of another type that a field may have by mistake
     """
 
     population: type[P]
     subject: ClassVar[str]
     daily: ClassVar[int] = 1
+    every: ClassVar[int] = 1
+    fewest: ClassVar[int] = 1
     facts: ClassVar[tuple[str, ...]]
-    settings_by: ClassVar[tuple[Callable[[Clock, Subjects, Random], list[Setting]], ...]] = ()
+    settings_by: ClassVar[tuple[Callable[[Clock, Subjects, Random], list[Setting]], ...]] = (levels,)
     wrong: ClassVar[tuple[tuple[str, Any], ...]]
 
     def __init__(self, per_day: int, seed: int) -> None:
         self.world = World(seed)
-        self.members = self.population(self.world, min(LARGEST, max(1, -(-per_day // self.daily))))
+        reporting = min(LARGEST // self.every, max(self.fewest, -(-per_day // self.daily)))
+        self.members = self.population(self.world, reporting * self.every)
         self.fixed = self.fixed_columns()
         self._json = lines.joined(lines.fragments(self.fixed))
         self.addresses = addresses(np.random.default_rng([seed, 4]))
@@ -162,9 +167,11 @@ class Dataset(ABC, Generic[P]):
         return Records(ids, self.fixed, self.columns(rows), self._json, pa.array(rows.members))
 
     def rows(self, part: Slice, random: Random) -> Rows:
-        """Each member's records at equal intervals of the day, each member at an hour of its own."""
+        """Each member's records at equal intervals of its day, each member at an hour of its own."""
         number = np.arange(part.start, part.start + part.count)
-        member, turn = number % self.members.count, number // self.members.count % self.daily
+        reporting = self.members.count // self.every
+        member = number % reporting * self.every + part.day.toordinal() % self.every
+        turn = number // reporting % self.daily
         interval = DAY // self.daily
         start = part.midnight + turn * interval + member * 7919 % interval
         events, arrival = delayed(start + random.integers(0, 60_000, part.count), random)

@@ -64,6 +64,11 @@ class Clients(Users):
         return self.of_device(self.devices.os_version)
 
     @cached_property
+    def device_tag(self) -> pa.StringArray:
+        """What ties the instances of applications on the first device."""
+        return self.guids("device_tag")
+
+    @cached_property
     def app_version(self) -> pa.Array:
         """The version of the client application."""
         return self.pick("app_version", ("5.2411.1", "5.2409.0", "5.2401.3", "4.9.12"), 1.0)

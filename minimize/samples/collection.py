@@ -156,10 +156,14 @@ def own_usage(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]
 
 
 def sdk(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
-    """On by the developer in all tenants but the last, in one with a pause."""
-    paused = [clock.before(60), clock.before(6), clock.on_last(2)]
-    rows = [row for tenant in TENANTS[:4] for row in switched(tenant, "sdk", [clock.before(60)], "developer")]
-    return [*rows, *switched(TENANTS[4], "sdk", paused, "developer")]
+    """On by the developer in all tenants but the last, in the second one with a pause."""
+    always = [clock.before(60)]
+    paused = [*always, clock.before(6), clock.on_last(2)]
+    return [
+        row
+        for place, tenant in enumerate(TENANTS[:5])
+        for row in switched(tenant, "sdk", paused if place == 1 else always, "developer")
+    ]
 
 
 def write(rows: Sequence[Setting], path: Path, random: Random) -> None:

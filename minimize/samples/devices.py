@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from minimize.samples.world import LOST, Population, Users, holder
 
 TYPES = ("windows", "mac", "iphone", "ipad", "android", "android_work_profile", "android_dedicated")
 WINDOWS, MAC, IPHONE, IPAD, ANDROID, WORK, DEDICATED = range(7)
-SHARES = (29, 13, 21, 13, 9, 10, 5)
+SHARES = (33, 12, 20, 12, 9, 9, 5)
 SYSTEMS = ("Windows", "macOS", "iOS", "iPadOS", "Android", "Android", "Android")
 AGENTS = (
     *("mdm", "jamf", "mdm", "mdm"),
@@ -60,7 +61,7 @@ class Devices(Population):
     @cached_property
     def kind(self) -> Ints:
         """The place of the type among `TYPES`."""
-        return values.weighted(self.draw("kind"), self.count, SHARES)
+        return values.spread(self.draw("kind"), self.count, SHARES, math.sqrt(5))
 
     @cached_property
     def holder(self) -> Ints:
@@ -216,9 +217,9 @@ class Devices(Population):
 
     @cached_property
     def management_name(self) -> pa.StringArray:
-        """What the console calls it: user, system and time of enrolment."""
+        """What the console calls it: user, system and day of enrolment."""
         user = pc.fill_null(self.of_user(self.users.user_name), "kiosk")
-        day = pc.utf8_slice_codeunits(self.enrolled_date_time.cast(pa.string()), 0, 16)
+        day = pc.utf8_slice_codeunits(self.enrolled_date_time.cast(pa.string()), 0, 10)
         return concatenated(user, "_", self.operating_system.cast(pa.string()), "_", day)
 
     @cached_property
@@ -421,7 +422,7 @@ class Devices(Population):
     def certificate_private_key(self) -> pa.StringArray:
         """A secret that belongs to the device's certificate, of the devices that have one."""
         return only(
-            values.secrets(self.draw("certificate_private_key"), self.count), self.chance("has_certificate", 0.3)
+            values.secrets(self.draw("certificate_private_key"), self.count), self.chance("has_certificate", 0.15)
         )
 
     @cached_property

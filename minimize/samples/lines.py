@@ -66,6 +66,10 @@ def decoded(values: pa.Array) -> pa.Array:
         return decoded(values.dictionary).take(values.indices)
     if pa.types.is_list(values.type):
         return _list(values, decoded(values.flatten()))
+    if pa.types.is_struct(values.type):
+        children = [decoded(values.field(field.name)) for field in values.type]
+        mask = values.is_null() if values.null_count else None
+        return pa.StructArray.from_arrays(children, names=values.type.names, mask=mask)
     return values
 
 
@@ -77,8 +81,8 @@ def concatenated(*parts: str | pa.StringArray) -> pa.StringArray:
 def _dictionary(values: pa.Array, before: str) -> pa.StringArray:
     """Distinct values as JSON, those of strings and maps one by one."""
     if pa.types.is_string(values.type):
-        texts = [before + json.dumps(value, ensure_ascii=False) for value in values.to_pylist()]
-        return pa.array(texts, pa.string())
+        texts = [json.dumps(value, ensure_ascii=False) for value in values.to_pylist()]
+        return pc.if_else(values.is_valid(), pa.array([before + text for text in texts], pa.string()), None)
     if pa.types.is_map(values.type):
         return pa.array([before + json.dumps(dict(value)) for value in values.to_pylist()], pa.string())
     return encoded(values, before)

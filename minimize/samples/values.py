@@ -94,6 +94,15 @@ def weighted(random: Random, count: int, weights: Sequence[float]) -> Ints:
     return random.choice(len(weights), count, p=np.asarray(weights) / sum(weights))
 
 
+def spread(random: Random, count: int, weights: Sequence[float], step: float) -> Ints:
+    """Picks from a pool by weight, evenly: of the first so many, each has its share. `step` is irrational, one per column.
+
+    Source: the additive recurrence of Kronecker, as in Niederreiter, Random Number Generation and Quasi-Monte Carlo Methods.
+    """
+    places = (random.random() + np.arange(count) * step) % 1
+    return np.searchsorted(np.cumsum(np.asarray(weights) / sum(weights)), places).clip(0, len(weights) - 1)
+
+
 def chance(random: Random, count: int, share: float) -> Bools:
     """True for about this share of the rows."""
     return random.random(count) < share

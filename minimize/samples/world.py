@@ -6,6 +6,7 @@ is drawn from a generator of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import ClassVar
@@ -34,7 +35,8 @@ ACCOUNTS = tuple(str(uuid5(NAMESPACE_DNS, f"account.{domain}")) for domain in DO
 PARTNER_TENANTS = ("LC01alpine", None, "LC03orchard", "LC04quarry", None, "LC06lantern")
 """The tenants at a third party, which some of them have."""
 OWNERS = tuple(f"owner@{domain}" for domain in DOMAINS)
-TENANT_SKEW = 0.6
+SHARES = (33, 20, 15, 12, 11, 9)
+"""Of the tenants, in percent."""
 LOST = 8
 """So many devices of each tenant are looked for."""
 
@@ -79,7 +81,7 @@ class Population:
     @cached_property
     def tenant(self) -> Ints:
         """The place of the tenant among `TENANTS`."""
-        return values.codes(self.draw("tenant"), self.count, len(TENANTS), TENANT_SKEW)
+        return values.spread(self.draw("tenant"), self.count, SHARES, math.sqrt(2))
 
     @cached_property
     def tenant_id(self) -> pa.Array:
@@ -223,9 +225,9 @@ def holder(devices: Ints) -> Ints:
 
 def colleagues(tenants: Ints, members: Population, random: Random) -> Ints:
     """The number of a member of the same tenant for each of these tenants, -1 if it has none. Loops over tenants."""
-    found = np.full(len(tenants), -1)
+    found, place = np.full(len(tenants), -1), random.random(len(tenants))
     for tenant in range(len(TENANTS)):
         rows, own = np.flatnonzero(tenants == tenant), np.flatnonzero(members.tenant == tenant)
         if len(own):
-            found[rows] = own[random.integers(0, len(own), len(rows))]
+            found[rows] = own[(place[rows] * len(own)).astype(np.int64)]
     return found

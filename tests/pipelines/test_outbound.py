@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import time_machine
-from minimize.governance.recipients import Function, Recipient, load_recipient
 
 import minimize as library
+from minimize.consent import terms_of
 from minimize.errors import NotPermitted
-from minimize.governance.consent import terms_of
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Event, find_ledger
 from minimize.ledger.consents import Act, record
 from minimize.ledger.ledger import open_ledger
 from minimize.pointer import Pointer
 from minimize.policy.load import load_pipeline
+from minimize.recipients import Function, Recipient, load_recipient
 from minimize.samples.world import TENANTS
 
 from .shipped import PIPELINES, RECIPIENTS, ROOT, SENT, Runs, minimize

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 
 from minimize.samples.base import DAY, Slice, delayed
-from minimize.samples.device_telemetry import DeviceTelemetry
+from minimize.samples.datasets.device_telemetry import DeviceTelemetry
 
 
 def test_a_slice_begins_at_midnight_utc() -> None:

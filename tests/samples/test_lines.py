@@ -49,6 +49,13 @@ def test_lists_of_dictionaries_are_decoded() -> None:
     assert decoded.to_pylist()[1] == [{"x": "b", "y": 2}]
 
 
+def test_dictionaries_in_structs_are_decoded() -> None:
+    struct = pa.StructArray.from_arrays([picked(["a"], np.array([0, 0]))], names=["x"])
+    decoded = lines.decoded(struct.take(pa.array([0, None])))
+    assert decoded.type == pa.struct([("x", pa.string())])
+    assert decoded.to_pylist() == [{"x": "a"}, None]
+
+
 def test_a_part_of_a_column_of_lists_is_that_part() -> None:
     part = pa.ListArray.from_arrays([0, 2, 3], APPS).take(pa.array([1, None]))
     assert read({"k": part}) == [{"k": [{"x": "b", "y": 2}]}, {}]

@@ -57,6 +57,11 @@ def test_secrets_differ(random: values.Random) -> None:
     assert {len(text) for text in made} == {24}
 
 
+def test_spread_picks_have_their_shares_among_the_first_hundred(random: values.Random) -> None:
+    counts = np.bincount(values.spread(random, 100, (50, 30, 20), 2**0.5))
+    assert np.abs(counts - (50, 30, 20)).max() <= 3
+
+
 def test_ordinals_count_earlier_rows_of_a_group() -> None:
     assert values.ordinals(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
     assert values.ordinals(np.array([], np.int64)).tolist() == []

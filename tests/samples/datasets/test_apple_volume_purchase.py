@@ -1,8 +1,7 @@
 """Licences that are assigned to users and devices."""
 
 from minimize.samples.world import World
-
-from .made import dataset, records
+from tests.samples.made import dataset, records
 
 RECORDS = records("apple_volume_purchase", 200)
 

@@ -10,9 +10,9 @@ import pytest
 
 from minimize.samples import base
 from minimize.samples.base import Slice
-from minimize.samples.device_telemetry import DeviceTelemetry
+from minimize.samples.datasets.device_telemetry import DeviceTelemetry
 
-from .made import DAY, records
+from ..made import DAY, records
 
 RECORDS = records("device_telemetry")
 

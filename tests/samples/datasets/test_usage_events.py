@@ -5,9 +5,9 @@ import json
 import numpy as np
 
 from minimize.samples.base import Slice
-from minimize.samples.usage_events import KINDS
+from minimize.samples.datasets.usage_events import KINDS
 
-from .made import DAY, dataset, records
+from ..made import DAY, dataset, records
 
 RECORDS = records("usage_events", 2400)
 

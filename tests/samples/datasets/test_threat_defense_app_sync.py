@@ -3,8 +3,7 @@
 import numpy as np
 
 from minimize.samples.devices import IPAD, IPHONE
-
-from .made import dataset, records, settings
+from tests.samples.made import dataset, records, settings
 
 RECORDS = records("threat_defense_app_sync", 400)
 

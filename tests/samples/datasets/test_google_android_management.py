@@ -1,6 +1,6 @@
 """Android devices as Google's management gets them."""
 
-from .made import records
+from tests.samples.made import records
 
 RECORDS = records("google_android_management", 400)
 

@@ -1,6 +1,6 @@
 """Devices that are registered with Apple for enrolment."""
 
-from .made import records
+from tests.samples.made import records
 
 RECORDS = records("apple_device_enrollment", 300)
 

@@ -29,7 +29,7 @@ class UsageEvents(Dataset[Clients]):
 
     population = Clients
     subject = "sdk_user_id"
-    daily = 12
+    daily = 8
     facts = (
         *("sdk_user_id", "display_name", "user_email", "device_id", "management_mode", "platform"),
         *("platform_version", "app_version", "sdk_version"),

@@ -1,8 +1,7 @@
 """Cases that the support desk takes over."""
 
 from minimize.samples.world import Administrators
-
-from .made import dataset, records
+from tests.samples.made import dataset, records
 
 RECORDS = records("support_desk_cases", 200)
 

@@ -1,6 +1,6 @@
 """What a push to a device of Apple needs."""
 
-from .made import records
+from tests.samples.made import records
 
 RECORDS = records("apple_push", 200)
 
