@@ -117,8 +117,13 @@ class _Release:
         rows, shown = rows_of(definition, result.table, hasher), shown_in(definition, result.table)
         places, nowhere = former.places(rows), np.zeros(len(rows), np.bool_)
         figures = {kind: Figures(shown.get(kind, nowhere), entries) for kind, entries in result.sketches.items()}
-        is_equal = _equal(definition, result.table, former, places)
-        decision = former.history.decide(rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal)
+        if None in figures:
+            is_equal = _equal(definition, result.table, former, places)
+            decision = former.history.decide(
+                rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal
+            )
+        else:  # without sketches no row can be compared with anything
+            decision = Decision(nowhere, nowhere)
         return cls(result, former, definition, rows, places, decision, figures, ~decision.allowed & (places >= 0))
 
     def __post_init__(self) -> None:
