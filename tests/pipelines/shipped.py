@@ -6,12 +6,13 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from minimize import read
+from minimize import apply, read
 from minimize.policy.load import load_pipeline
 from tests.commands import Result, command
 from tests.project import clean_environment
@@ -76,17 +77,30 @@ class Runs:
     made: dict[str, Ran] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Ran:
-        if name not in self.made:
-            output = self.folder / name
-            arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json"]
-            if name not in SAMPLED:
-                source = handmade.write(DATASETS[name], self.folder / "handmade")
-                arguments += ["--input", f"{source}/{{date}}/*.ndjson.gz"]
-                arguments += (
-                    ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
-                )
-            self.made[name] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
-        return self.made[name]
+        return self._run(name, name) if name in SAMPLED else self.by_hand(name)
+
+    def by_hand(self, name: str) -> Ran:
+        """A run on records made by hand."""
+        source = handmade.write(DATASETS[name], self.folder / "handmade")
+        more = ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
+        return self._run(f"{name}_by_hand", name, "--input", f"{source}/{{date}}/*.ndjson.gz", *more)
+
+    def applied(self, name: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What records become in memory under the policy, purpose and settings of a pipeline."""
+        pipeline = load_pipeline(PIPELINES / name)
+        settings = handmade.write(DATASETS[name], self.folder / "handmade") / "settings.csv"
+        timed = [{**each, "event_time": datetime.fromisoformat(each["event_time"])} for each in records]
+        table = pa.Table.from_pylist(timed)
+        released = apply(pipeline.policy, table, purpose=pipeline.purpose, settings=settings, keys=self.keys, at=AT)
+        rows: list[dict[str, Any]] = released.to_pylist()
+        return rows
+
+    def _run(self, key: str, name: str, *more: str) -> Ran:
+        if key not in self.made:
+            output = self.folder / key
+            arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
+            self.made[key] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
+        return self.made[key]
 
 
 def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Result:
