@@ -71,6 +71,8 @@ class ConsentPeriods:
         now: Bools = np.logical_and.reduce([_holds(covering.at(when, run)) for when in (run, *also)])
         covered = np.array([_holds(covering.at(column, run)) for column in starts.T], np.bool_)
         ends = np.concatenate([starts[:, 1:], np.full((len(starts), 1), NEVER, np.int64)], axis=1)
+        for column in reversed(range(len(covered) - 1)):  # what follows without a gap belongs to the same period
+            ends[:, column] = np.where(covered[column + 1], ends[:, column + 1], ends[:, column])
         ends = np.where(covered.T, ends, starts)
         tenants = tuple(name for name, holds in zip(history.known, now.tolist(), strict=True) if holds)
         return cls(tenants, starts[now], ends[now], fold, digest)

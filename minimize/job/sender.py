@@ -20,7 +20,7 @@ from minimize.ledger import Address, Event, actor_of
 from minimize.ledger.received import received_event
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Received
+from minimize.receipt import Receipt, Received
 from minimize.recipients import Recipient, Recipients, inbound
 from minimize.recipients.party import Party, party
 from minimize.recipients.refusals import refusal
@@ -131,6 +131,17 @@ def periods_of(job: Pipeline, consents: Consents | None, at: datetime) -> Consen
     """When tenants agreed to what a pipeline receives, for a look at its records; None for records of our own."""
     sender = sender_of(job, at, again=True)
     return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at)
+
+
+def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> bool:
+    """Whether other consents count at a time than those that a receipt says, or one of them changed with time alone."""
+    periods = periods_of(job, consents, at)
+    if periods is None:
+        return last.received is not None
+    if last.received is None or last.received.consents != periods.digest:
+        return True
+    times = (time for act in (consents or NO_CONSENTS).acts for time in (act.valid_from, act.expires_at))
+    return any(time is not None and last.at < time <= at for time in times)
 
 
 def warn_without(consents: Consents | None, sender: Sender) -> None:

@@ -122,3 +122,20 @@ def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
     done = command("explain", inbound.folder, "os_version", "--record", f"{file}:2", "--at", AT + timedelta(hours=1))
     assert done.code == 0, done.err
     assert "no consent of its tenant covers" in done.out
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "refuse"])
+def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: Inbound, verb: str) -> None:
+    places = ("--pipeline", inbound.folder)
+    done = command("consent", verb, "north", "vendor", "hook", *places)
+    assert done.code == 0, done.err
+    assert "minimize retract OUTPUT --yes" in done.out
+    assert command("consent", verb, "north", "vendor", "hook", *places, "--json").json["received"] is True
+
+
+def test_retract_takes_out_what_a_tenant_that_withdrew_sent(inbound: Inbound) -> None:
+    receive(inbound)
+    command("consent", "withdraw", "north", "vendor", "hook", "--pipeline", inbound.folder)
+    done = command("retract", inbound.out, "--yes", "--json")
+    assert [each["gated_by"]["consent"] for each in done.json["receipts"]] == [10]
+    assert inbound.tenants() == []

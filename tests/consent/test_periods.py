@@ -132,6 +132,12 @@ def test_an_interval_is_covered_if_the_consent_holds_throughout() -> None:
     assert found.agreed_throughout(tenants, _numbers(first), _numbers(last)).tolist() == [True, False, True]
 
 
+def test_a_renewal_without_a_gap_makes_no_gap() -> None:
+    found = periods(act("given", -9, until=-2), act("renewed", -5))
+    first, last = _numbers([_ticks(hours(-8))]), _numbers([_ticks(hours(-1))])
+    assert found.agreed_throughout(pa.array(["north"]), first, last).tolist() == [True]
+
+
 def test_the_digest_changes_with_the_acts_that_are_known_and_with_the_terms() -> None:
     acts = [act("given", -9), act("withdrawn", -3, recorded=1)]
     same = {

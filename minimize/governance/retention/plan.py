@@ -54,6 +54,7 @@ _WHY: Mapping[str, str] = {
     "erased": "of tenants or subjects that are gone",
     "setting": "switched off",
     "condition": "whose condition does not hold",
+    "consent": "that no consent of their tenant covers",
 }
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from minimize.consent.states import ENDING
+from minimize.consent.terms import terms_from
 from minimize.errors import PolicyError
 from minimize.governance.consent import Wish, act, expire
 from minimize.governance.consent.acting import PathLike
@@ -34,6 +35,11 @@ class Ended:
     acts: Sequence[Act]
     recalls: Sequence[Recall]
     ending: str = ""
+
+    @property
+    def is_received(self) -> bool:
+        """Whether one of the consents was to what a third party sends: what was received is stored until a retraction."""
+        return any(terms_from(act.terms).direction == "inbound" for act in self.acts)
 
 
 def withdraw(
