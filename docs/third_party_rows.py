@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from minimize.governance.recipients import Function, Recipient, load_recipients
-from minimize.governance.recipients.pages import form
+from minimize.recipients import Function, Recipient, load_recipients
+from minimize.recipients.pages import form
 
 from minimize.catalog.gather import pipelines_in
 
