@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
+from minimize.catalog.gather import pipelines_in
 from minimize.recipients import Function, Recipient, load_recipients
 from minimize.recipients.pages import form
-
-from minimize.catalog.gather import pipelines_in
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
