@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from minimize.catalog.gather import pipelines_in
-from minimize.governance.recipients import Function, Recipient, load_recipients
-from minimize.governance.recipients.pages import form
+from minimize.recipients import Function, Recipient, load_recipients
+from minimize.recipients.pages import form
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
