@@ -1,7 +1,7 @@
 """Writes reference/third-party-data.md: every row of the lists of data that third parties get and send.
 
-`python docs/third_party_rows.py` writes it anew. Rows come from the manifests; the pipeline of a row that is sent is the
-one that can feed the function, and that of a row that is received is called RECIPIENT_FUNCTION.
+`python docs/third_party_rows.py` writes it anew. Rows come from the manifests; the pipelines of a row that is sent are
+those that can feed the function, and that of a row that is received is called RECIPIENT_FUNCTION.
 """
 
 from __future__ import annotations
@@ -42,11 +42,10 @@ TITLES = {
 def page() -> str:
     """The whole page."""
     known = load_recipients(PIPELINES / "recipients")
-    feeding = {
-        (fed.recipient, fed.function.name): each.job.pipeline
-        for each in pipelines_in([str(PIPELINES)], DAY)
-        for fed in each.fed
-    }
+    feeding: dict[tuple[str, str], list[str]] = {}
+    for each in pipelines_in([str(PIPELINES)], DAY):
+        for fed in each.fed:
+            feeding.setdefault((fed.recipient, fed.function.name), []).append(each.job.pipeline)
     parts = [HEAD]
     for recipient in map(known.named, known.names()):
         for functions in (recipient.outbound, recipient.inbound):
@@ -56,7 +55,7 @@ def page() -> str:
 
 
 def _section(
-    recipient: Recipient, functions: tuple[Function, ...], feeding: Mapping[tuple[str, str], str]
+    recipient: Recipient, functions: tuple[Function, ...], feeding: Mapping[tuple[str, str], list[str]]
 ) -> Iterator[str]:
     name, direction = recipient.recipient, functions[0].direction
     title = TITLES.get((name, direction), f"{name}, {direction}")
@@ -67,18 +66,21 @@ def _section(
     yield ""
 
 
-def _rows(recipient: str, function: Function, feeding: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, ...]]:
+def _rows(
+    recipient: str, function: Function, feeding: Mapping[tuple[str, str], list[str]]
+) -> Iterator[tuple[str, ...]]:
     if function.direction == "outbound":
-        pipeline = feeding.get((recipient, function.name))
-        test = f"tests/pipelines/test_outbound.py ({pipeline})"
+        pipelines = feeding.get((recipient, function.name), [])
+        module = "test_outbound"
     else:
         name = f"{recipient}_{function.name}"
-        pipeline = name if (PIPELINES / name / "pipeline.yaml").is_file() else None
-        test = f"tests/pipelines/test_fixtures.py ({name})"
+        pipelines = [name] if (PIPELINES / name / "pipeline.yaml").is_file() else []
+        module = "test_fixtures"
+    tests = [f"tests/pipelines/{module}.py ({name})" for name in pipelines if name.startswith(f"{recipient}_")]
     for row in function.rows:
         fields = [field for field in function.fields.values() if field.listed_as == row]
         forms = "; ".join(form(field) if field.key == row else f"{field.key}: {form(field)}" for field in fields)
-        yield row, function.name, forms, pipeline or "none", test if pipeline else "none"
+        yield row, function.name, forms, ", ".join(pipelines) or "none", ", ".join(tests) or "none"
 
 
 def _line(cells: tuple[str, ...]) -> str:

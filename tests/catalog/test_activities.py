@@ -37,6 +37,7 @@ def test_recipients_are_those_whose_functions_it_can_feed() -> None:
         "apple_push": ("apple (push)",),
         "apple_volume_purchase": ("apple (volume_purchase)",),
         "google_android_management": ("google (android_management)",),
+        "support_cases": ("support_desk (case_handover)",),
         "support_desk_cases": ("support_desk (case_handover)",),
         "threat_defense_app_sync": ("threat_defense (app_sync)",),
     }

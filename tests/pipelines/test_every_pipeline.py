@@ -13,10 +13,11 @@ from minimize.policy.pipeline import Pipeline
 
 from . import handmade
 from .handmade import leaves
-from .shipped import DATASETS, NAMES, PIPELINES, SAMPLED, Runs, minimize, sample
+from .shipped import DATASETS, NAMES, PIPELINES, SAMPLED, SENT, Runs, minimize, sample
 
 every = pytest.mark.parametrize("name", NAMES)
-sampled = pytest.mark.parametrize("name", SAMPLED)
+sampled = pytest.mark.parametrize("name", sorted(set(SAMPLED) - set(SENT)))
+"""The pipelines whose sample is large enough for everything that goes wrong in one record of a hundred or a thousand."""
 AUDIT = "audit_events"
 FORBIDDEN = (
     *("call_history", "web_history", "mail", "text_messages", "sms", "contacts", "calendar", "password", "photos"),
@@ -78,7 +79,7 @@ def test_it_runs_and_every_row_is_accounted_for(name: str, runs: Runs) -> None:
     ran = runs[name]
     assert ran.done.code == 0, ran.done.err
     rows = ran.receipt["rows"]
-    assert rows["read"] > 500
+    assert rows["read"] >= 250
     parts = ("written", "gated", "quarantined", "suppressed", "deduplicated")
     assert rows["read"] == sum(rows[part] for part in parts)
     assert rows["written"] > 0
@@ -175,7 +176,11 @@ def test_identified_records_are_encrypted_by_category() -> None:
         pipeline for name in NAMES if (pipeline := loaded(name)).records and pipeline.records.must_be == "identified"
     ]
     open_ones = {each.pipeline for each in told if each.records and each.records.encrypt is None}
-    assert {each.pipeline for each in told} - open_ones == {"device_lookup", "administrator_contacts", "support_cases"}
+    sent = set(SENT) - {"apple_push", "threat_defense_app_sync"}
+    assert {each.pipeline for each in told} - open_ones == {
+        *("device_lookup", "administrator_contacts", "support_cases"),
+        *sent,
+    }
 
 
 def test_a_device_a_user_and_an_administrator_have_one_pseudonym_in_all_datasets(runs: Runs) -> None:

@@ -25,11 +25,10 @@ from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipient
 from minimize.samples.world import TENANTS
 
-from .shipped import PIPELINES, RECIPIENTS, ROOT, SENT, Runs, minimize
+from .shipped import PIPELINES, RECIPIENTS, ROOT, SENT, Runs, minimize, new_keys
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 ANN = Actor("user", application="a test", user="ann")
-KEYS = ("device", "user", "encrypt.identified", "encrypt.pseudonymized", "encrypt.footer")
 SECRETS = {
     "apple_device_enrollment": {"server_token"},
     "apple_push": {"Token", "PushMagic"},
@@ -101,12 +100,9 @@ def consent(ledger: Path, keys: Keyring, name: str) -> None:
 @pytest.fixture(scope="module", name="sending")
 def _sending(tmp_path_factory: pytest.TempPathFactory) -> Sending:
     folder = tmp_path_factory.mktemp("outbound")
-    keys = folder / "test.keys"
-    done = minimize("keys", "new", str(keys), *(word for name in KEYS for word in ("--name", name)))
-    assert done.code == 0, done.err
-    found = Sending(Runs(folder, keys), folder / "ledger.db")
+    found = Sending(Runs(folder, new_keys(folder / "test.keys")), folder / "ledger.db")
     for name in SENT:
-        consent(found.ledger, Keyring.load(keys), name)
+        consent(found.ledger, Keyring.load(found.runs.keys), name)
     return found
 
 
@@ -114,43 +110,6 @@ def values(table: pa.Table, key: str) -> Iterator[Any]:
     """The values of a field that is a column, or the elements of a list."""
     for value in table.column(Pointer.parse(key).top).to_pylist():
         yield from value or () if key.endswith("/*") else (value,)
-
-
-@every
-def test_it_lints_without_an_error_and_runs_verifiably(name: str, sending: Sending) -> None:
-    lint = minimize("lint", str(PIPELINES / name), "--json", keys=sending.runs.keys)
-    assert [each for each in lint.json["findings"] if each["severity"] == "error"] == []
-    ran = sending.runs[name]
-    assert ran.done.code == 0, ran.done.err
-    rows = ran.receipt["rows"]
-    assert rows["read"] == 250
-    assert rows["quarantined"] == 2
-    assert rows["read"] == sum(rows[part] for part in ("written", "gated", "quarantined", "suppressed", "deduplicated"))
-    verified = minimize("verify", str(ran.output), keys=sending.runs.keys)
-    assert verified.code == 0, verified.out + verified.err
-
-
-@every
-def test_its_records_are_what_they_promise_and_closed_if_they_name_people(name: str, sending: Sending) -> None:
-    records = load_pipeline(PIPELINES / name).records
-    assert records is not None
-    plan = minimize("plan", str(PIPELINES / name), "--json").json["outputs"]["records"]
-    assert plan["category"] == records.must_be
-    identified = name not in ("apple_push", "threat_defense_app_sync")
-    assert records.must_be == ("identified" if identified else "pseudonymized")
-    paths = [
-        sending.runs[name].output / each["path"] for each in sending.runs[name].receipt["outputs"]["records"]["files"]
-    ]
-    assert paths
-    assert {_is_open(path) for path in paths} == {not identified}
-
-
-def _is_open(path: Path) -> bool:
-    try:
-        pq.read_table(path)
-    except OSError:
-        return False
-    return True
 
 
 @every
