@@ -22,6 +22,7 @@ from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.making import Making, making
 from minimize.governance.sharing.payload import InMemory, Made, Nothing, Taker, make
 from minimize.governance.sharing.planning import Planned, planned, tenants_alone
+from minimize.job.sender import consents_of, periods_of
 from minimize.minimizer import tell
 from minimize.plan import Plan
 from minimize.pointer import Pointer
@@ -83,8 +84,9 @@ class Act:
                 file.abandon()
 
     def _making(self, ledger: Ledger, plan: Plan, tenants: Tenants) -> Making:
-        gone = ErasedRows.of_ledger(ledger, self.asked.keys)
-        return making(self.asked, self.planned, plan, tenants, gone)
+        gone, job = ErasedRows.of_ledger(ledger, self.asked.keys), self.asked.job
+        agreed = None if job is None else periods_of(job, consents_of(job, ledger), self.asked.at)
+        return making(self.asked, self.planned, plan, tenants, gone, agreed)
 
     def _plan(self) -> Plan | None:
         """The plan; None where something stands against all of it."""
