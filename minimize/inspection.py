@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.drafting.kinds import IDENTIFYING
+from minimize.drafting.look import Look
 from minimize.drafting.propose import SHOWN
 from minimize.drafting.scan import scan
 from minimize.engines.base import Job, row_key
@@ -36,9 +37,10 @@ from minimize.plan.bind import Examined, examine
 from minimize.plan.effective import effective as for_tenant
 from minimize.pointer import Pointer
 from minimize.policy import lint as rules
-from minimize.policy.lint.fields import may_identify
+from minimize.policy.lint.fields import is_below_full, may_identify
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.roles import EMAIL
 from minimize.recipients import inbound
 from minimize.settings import SettingsRows
 from minimize.spill import Aside, find_budget
@@ -182,18 +184,20 @@ def _ruled(job: Pipeline) -> list[Finding]:
     kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
     columns, unseen = _columns(job)
     siblings = rules.policies_in(job.folder.parent)
-    values = {} if columns is None else _identifying(job)
+    looks = {} if columns is None else _looks(job)
+    values = {pointer: SHOWN[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING}
+    contacts = {pointer: EMAIL for pointer, look in looks.items() if look.kind == "email"}
     lines = [] if rows is None else [None if rows.lines is None else rows.lines[row] for row in rows.noncanonical]
     padded = [] if rows is None else rules.noncanonical(rows.file, lines)
-    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, siblings=siblings)
+    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, contacts=contacts, siblings=siblings)
     return [*faults, *padded, *unseen, *found]
 
 
-def _identifying(job: Pipeline) -> dict[Pointer, str]:
-    """The fields without a stated role whose first values in the source identify, with what they are, in words."""
-    fields = {field.pointer: field.type for field in job.policy.fields.values() if may_identify(field)}
-    looks = scan(job.source.path, fields, job.folder) if fields else {}
-    return {pointer: SHOWN[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING}
+def _looks(job: Pipeline) -> Mapping[Pointer, Look]:
+    """What the first values in the source look like, of fields that may identify or may be addresses."""
+    wanted = (field for field in job.policy.fields.values() if may_identify(field) or is_below_full(field, job.policy))
+    fields = {field.pointer: field.type for field in wanted if not field.from_}
+    return scan(job.source.path, fields, job.folder) if fields else {}
 
 
 def _settings_of(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:

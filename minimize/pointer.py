@@ -38,8 +38,18 @@ class Keys(Enum):
         return "KEYS"
 
 
+class AnyDepth(Enum):
+    """The first part of a pointer that stands for a key wherever it is: only what must not arrive is named so."""
+
+    ANY_DEPTH = "**"
+
+    def __repr__(self) -> str:
+        return "ANY_DEPTH"
+
+
 KEYS = Keys.KEYS
-Part = str | Star | Keys
+ANY_DEPTH = AnyDepth.ANY_DEPTH
+Part = str | Star | Keys | AnyDepth
 DEEPEST: Final = 32
 """The most parts that a pointer has: as deep as records are nested, and far less than readers of Parquet give up at."""
 
@@ -57,6 +67,28 @@ class Pointer:
         Raises ValueError for an empty key, a first part that is a star, a bad `~` escape, and too many parts.
         """
         return _parse(key)
+
+    @classmethod
+    def forbidden(cls, text: str) -> Pointer:
+        """What a policy lists under `never`: a word means a key of that name at any depth, a pointer means one place.
+
+        Raises ValueError as `parse` does.
+
+        >>> str(Pointer.forbidden("password")), str(Pointer.forbidden("/device/notes"))
+        ('/**/password', '/device/notes')
+        """
+        pointer = cls.parse(text)
+        return pointer if text.startswith("/") else cls((ANY_DEPTH, *pointer.parts))
+
+    @property
+    def name_at_any_depth(self) -> str | None:
+        """The key's name, if the pointer stands for that key at any depth."""
+        return str(self.parts[1]) if self.parts[0] is ANY_DEPTH else None
+
+    @property
+    def forbidden_text(self) -> str:
+        """What `forbidden` reads as this pointer."""
+        return self.name_at_any_depth or str(self)
 
     def __str__(self) -> str:
         return "".join("/" + (_escape(part) if isinstance(part, str) else part.value) for part in self.parts)
@@ -100,7 +132,11 @@ class Pointer:
 
         >>> Pointer.parse("/deep/forbidden").covers(Pointer.parse("/deep/*/forbidden/x"))
         True
+        >>> Pointer.forbidden("forbidden").covers(Pointer.parse("/deep/*/forbidden/x"))
+        True
         """
+        if self.name_at_any_depth is not None:
+            return self.name_at_any_depth in other.parts
         at = 0
         for part in other.parts:
             if at < len(self.parts) and self.parts[at] in (part, STAR):
@@ -111,7 +147,7 @@ class Pointer:
 
 
 def _escape(part: str) -> str:
-    return "~2" if part == "*" else part.replace("~", "~0").replace("/", "~1")
+    return part.replace("*", "~2") if part in ("*", "**") else part.replace("~", "~0").replace("/", "~1")
 
 
 @lru_cache(maxsize=4096)

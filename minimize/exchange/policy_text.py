@@ -43,7 +43,7 @@ def policy_text(described: Described, source: str) -> str:
         f"  # {quoted(name)}: {why}; dropped, as is all that is not named" for name, why in described.left_out.items()
     ]
     if described.never:
-        lines += ["never:", *(f"  - {quoted(str(pointer))}" for pointer in described.never)]
+        lines += ["never:", *(f"  - {quoted(pointer.forbidden_text)}" for pointer in described.never)]
     return _HEAD.format(schema=f"{SCHEMAS}/policy.json", source=source) + "\n".join(lines) + "\n"
 
 

@@ -55,6 +55,8 @@ class Request:
     rows  the most rows of a chunk, where a source can be read in any number of them
     salt  what undeclared paths are hashed with
     ids   the tenant and the subject: they are read in their canonical form, and an empty one is missing
+    never      the places of what must not arrive
+    any_depth  the keys that must not arrive at any depth
     """
 
     fields: tuple[Declared, ...]
@@ -63,6 +65,7 @@ class Request:
     rows: int = MANY
     ids: tuple[Pointer, ...] = ()
     salt: bytes = field(default=b"", repr=False)
+    any_depth: tuple[str, ...] = ()
 
     def rank(self, pointer: Pointer) -> bytes:
         """The keyed hash of an undeclared path."""

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from minimize.errors import SourceError
 from minimize.io.base import MANY, Carried, Chunk, Declared, Request, Unit
-from minimize.io.fit import check, forbidden, undeclared
+from minimize.io.fit import check, undeclared
+from minimize.io.forbidden import ForbiddenPlace, forbidden
 from minimize.io.ids import with_canonical_ids
 from minimize.io.project import project
 from minimize.io.rows import Fault, Mask, carried, faults
@@ -36,7 +37,7 @@ class Bound:
 
     request: Request
     schema: pa.Schema
-    never: tuple[Pointer, ...]
+    never: tuple[ForbiddenPlace, ...]
     extra: tuple[Pointer, ...] = field(repr=False)
     required: tuple[Declared, ...]
 

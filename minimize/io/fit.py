@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from minimize.errors import Finding, SchemaError
 from minimize.io.base import Declared, Request
-from minimize.io.shape import Node, listy, prune, steps, tree
+from minimize.io.forbidden import is_forbidden
+from minimize.io.shape import Node, prune, steps, tree
 from minimize.io.types import accepts, found, plain
 from minimize.pointer import STAR, Part, Pointer
 
@@ -42,27 +43,7 @@ def refuse(findings: Sequence[Finding]) -> None:
 def undeclared(schema: pa.Schema, request: Request) -> list[Pointer]:
     """The paths that a schema has and nobody declared, each at its top; what must not arrive is not among them."""
     found = map(Pointer, _extra(pa.struct(list(schema)), tree(request), ()))
-    return [pointer for pointer in found if not any(never.covers(pointer) for never in request.never)]
-
-
-def forbidden(schema: pa.Schema, request: Request) -> list[Pointer]:
-    """The `never` pointers that this schema has a place for."""
-    return [pointer for pointer in request.never if place(pa.struct(list(schema)), pointer.parts)]
-
-
-def place(type_: pa.DataType, parts: tuple[Part, ...]) -> bool:
-    """Whether a type has a place for a path.
-
-    A star goes through lists, maps and the fields of structs; a name goes through lists, too.
-    """
-    if not parts:
-        return True
-    if listy(plain(type_)) and parts[0] is not STAR:
-        return place(plain(type_).value_type, parts)
-    below = [field.type for part, field in steps(type_) if _matches(part, parts[0])]
-    if pa.types.is_map(plain(type_)) and parts[0] is not STAR:
-        below = [plain(type_).item_type]
-    return any(place(kind, parts[1:]) for kind in below)
+    return [pointer for pointer in found if not is_forbidden(pointer, request)]
 
 
 def unified(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
@@ -82,10 +63,6 @@ def _joined(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
         return pa.unify_schemas([one, other], promote_options="permissive")
     except pa.ArrowException:
         return None
-
-
-def _matches(part: Part, wanted: Part) -> bool:
-    return wanted is STAR or part == wanted
 
 
 def _twice(schema: pa.Schema, where: str | None) -> list[Finding]:
@@ -162,4 +139,4 @@ def _extra(type_: pa.DataType, node: Node, above: tuple[Part, ...]) -> Iterator[
             yield from _extra(field.type, child, (*above, part))
 
 
-__all__ = ["check", "forbidden", "place", "prune", "refuse", "undeclared", "unified"]
+__all__ = ["check", "prune", "refuse", "undeclared", "unified"]

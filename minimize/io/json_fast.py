@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from minimize.io.base import Chunk
 from minimize.io.columnar import Bound
-from minimize.io.fit import forbidden, undeclared
+from minimize.io.fit import undeclared
+from minimize.io.forbidden import forbidden
 from minimize.io.json_parse import Inferred, Told, tables
 from minimize.io.json_scan import Places, Scanned
 from minimize.io.project import elements, offsets, whole
@@ -39,8 +40,8 @@ def fast(
     for table, held in tables(lines, rows, told, inferred):
         records, sure = typed(whole(table), root)
         extra = tuple(undeclared(records.schema, bound.request))
-        for pointer in forbidden(records.schema, bound.request):
-            sure &= ~at(records, pointer)
+        for place in forbidden(records.schema, bound.request):
+            sure &= ~at(records, place.pointer)
         held = held[sure]
         places = lines.places(held)
         yield replace(bound, extra=extra).chunk(only(records, sure), places, unit="byte"), held

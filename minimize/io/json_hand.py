@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from minimize.io.base import Chunk
 from minimize.io.columnar import Bound
+from minimize.io.forbidden import holds_key
 from minimize.io.ids import blank_ids
 from minimize.io.json_build import Wrong, reader
 from minimize.io.json_fast import SCALE, explicit, only, typed
@@ -100,6 +101,7 @@ class Taken:
         self._columns = {name: (type_, list[object]()) for name, type_ in types.items()}
         self._reads = [(name, reader(root.children[name], types.get(name))) for name in sorted(hand)]
         self._never = [pointer.parts for pointer in bound.request.never]
+        self._any_depth = frozenset(bound.request.any_depth)
         self._required = [field.pointer.parts for field in bound.required]
         self._ids = bound.request.ids
         children = {name: node for name, node in root.children.items() if name not in hand}
@@ -127,6 +129,8 @@ class Taken:
         if any(
             parts[0] in record and any(item is not None for item in reached(record, parts)) for parts in self._never
         ):
+            return True
+        if self._any_depth and holds_key(record, self._any_depth):
             return True
         return any(lacks(record, parts) for parts in self._required) or blank_ids(record, self._ids)
 

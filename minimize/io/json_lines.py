@@ -11,6 +11,7 @@ import pyarrow as pa
 from minimize.canonical import canonical_text
 from minimize.io.base import Carried, Chunk, Reject, Request
 from minimize.io.columnar import Bound
+from minimize.io.forbidden import holds_key
 from minimize.io.ids import blank_ids, value_at, with_canonical_ids
 from minimize.io.json_build import Seen, Wrong, reader
 from minimize.io.json_strict import Fault, Malformed, build, fault, lacks, parse, undeclared
@@ -66,6 +67,7 @@ class Gathered:
         self._extra = Extra(bound.request, root)
         self._read = reader(root, self._type)
         self._never = tuple(pointer.top for pointer in bound.request.never)
+        self._any_depth = frozenset(bound.request.any_depth)
         self._required = tuple(field.pointer.parts for field in bound.request.fields if field.required)
 
     def take(self, position: int, line: bytes) -> None:
@@ -110,6 +112,8 @@ class Gathered:
         except Wrong:
             return False
         if any(top in record for top in self._never) or any(lacks(record, parts) for parts in self._required):
+            return False
+        if self._any_depth and holds_key(record, self._any_depth):
             return False
         if blank_ids(record, self._bound.request.ids):
             return False

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from minimize.canonical import is_blank
 from minimize.io.base import Code, Declared, Request
+from minimize.io.forbidden import forbidden_key, rule_of
 from minimize.io.ids import value_at
 from minimize.io.shape import Node
 from minimize.io.text import exactly, one
@@ -60,6 +61,9 @@ def fault(record: Mapping[str, Any], request: Request, root: Node) -> Fault | No
     for pointer in request.never:
         if any(value is not None for value in reached(record, pointer.parts)):
             return Fault("forbidden_field", str(pointer))
+    name = forbidden_key(record, request.any_depth)
+    if name is not None:
+        return Fault("forbidden_field", rule_of(name))
     for declared in request.fields:
         code = _mistyped(record, root, declared, 0)
         if code is not None:

@@ -85,11 +85,12 @@ class Memory:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
+        self._nested = bool(request.any_depth)
         self._last: tuple[pa.Schema, Bound] | None = None
 
     def __call__(self, data: Any) -> MemorySource:
         """The data as a source, as `memory` has it."""
-        taken = take(data, self._named)
+        taken = take(data, self._named, nested=self._nested)
         bound = self._bound(taken.schema)
         return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.again)
 
@@ -102,10 +103,11 @@ class Memory:
         return bound
 
 
-def take(data: Any, named: Collection[str] | None = None) -> Data:
+def take(data: Any, named: Collection[str] | None = None, *, nested: bool = False) -> Data:
     """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table.
 
-    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error.
+    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error, but
+    `nested` ones for their keys.
     """
     if isinstance(data, pa.RecordBatch):
         return Data(data.schema, lambda: iter([data]), again=True)
@@ -114,7 +116,7 @@ def take(data: Any, named: Collection[str] | None = None) -> Data:
     if isinstance(data, pa.RecordBatchReader):
         return Data(data.schema, _Once(lambda: data), again=False)
     if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
-        return take(_from_pandas(data, named))
+        return take(_from_pandas(data, named, nested=nested))
     if hasattr(data, "__arrow_c_stream__"):
         return _from_stream(data)
     if hasattr(data, "__arrow_c_array__"):
@@ -159,11 +161,13 @@ def _table_of(data: Any) -> pa.RecordBatch:
     raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
 
 
-def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
+def _from_pandas(frame: Any, named: Collection[str] | None, *, nested: bool) -> pa.Table:
     """A data frame's columns, its index left out. A column that holds values of several types is an error of the schema."""
     names = [str(name) for name in frame.columns]
     columns = [
-        _column(frame.iloc[:, index]) if named is None or name in named else _presence(frame.iloc[:, index])
+        _column(frame.iloc[:, index])
+        if named is None or name in named
+        else _unnamed(frame.iloc[:, index], nested=nested)
         for index, name in enumerate(names)
     ]
     mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
@@ -177,10 +181,12 @@ def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
-def _presence(series: Any) -> pa.Array:
-    """Where a column has values: all that is counted of one that nobody declared."""
+def _unnamed(series: Any, *, nested: bool) -> pa.Array | pa.ChunkedArray:
+    """A column that nobody declared: its values where their keys are wanted and it has some, else where it has any."""
     there = np.asarray(series.notna(), np.bool_)
-    return pa.array(there, mask=~there)
+    first = series.iloc[int(there.argmax())] if nested and there.any() else None
+    column = _column(series) if isinstance(first, dict | list | np.ndarray) else None
+    return pa.array(there, mask=~there) if column is None else column
 
 
 def _column(series: Any) -> pa.Array | pa.ChunkedArray | None:

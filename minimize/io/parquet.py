@@ -177,13 +177,13 @@ class _Look:
 
 def _look(foot: Footer, group: int, bound: Bound) -> _Look:
     never, required, leaves, settled = [], [], [], []
-    for pointer in bound.never:
-        verdict = _filled(foot, group, pointer)
+    for place in bound.never:
+        verdict = _filled(foot, group, place.pointer)
         if verdict == "all":
-            settled.append(_Always(Fault("forbidden_field", str(pointer), np.ones(0, bool))))
+            settled.append(_Always(Fault("forbidden_field", place.rule, np.ones(0, bool))))
         elif verdict == "some":
-            never.append(pointer)
-            leaves += foot.shape(pointer)
+            never.append(place)
+            leaves += foot.shape(place.pointer)
     for field in bound.required:
         filled = _filled(foot, group, field.pointer) == "all"
         if not filled or field.pointer in bound.request.ids:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from minimize.canonical import canonical
 from minimize.io.base import Carried, Code, Declared, Reject, Request, Unit
+from minimize.io.forbidden import ForbiddenPlace
 from minimize.io.project import elements, narrow, undressed
 from minimize.io.shape import listy, settle
 from minimize.pointer import STAR, Part, Pointer
@@ -95,7 +96,7 @@ class Faults:
 def faults(
     records: pa.RecordBatch,
     required: Sequence[Declared],
-    never: Sequence[Pointer],
+    never: Sequence[ForbiddenPlace],
     known: Sequence[Fault] = (),
     canonical: pa.RecordBatch | None = None,
     ids: Collection[Pointer] = (),
@@ -124,13 +125,13 @@ class Fault:
 def _all(
     records: pa.RecordBatch,
     required: Sequence[Declared],
-    never: Sequence[Pointer],
+    never: Sequence[ForbiddenPlace],
     known: Sequence[Fault],
     canonical: pa.RecordBatch,
     ids: Collection[Pointer],
 ) -> Iterator[Fault]:
     yield from (fault for fault in known if fault.code == "malformed")
-    yield from (Fault("forbidden_field", str(pointer), at(records, pointer)) for pointer in never)
+    yield from (Fault("forbidden_field", place.rule, at(records, place.pointer)) for place in never)
     yield from (fault for fault in known if fault.code != "malformed")
     for field in required:
         read = canonical if field.pointer in ids else records

@@ -117,8 +117,13 @@ class _Release:
         rows, shown = rows_of(definition, result.table, hasher), shown_in(definition, result.table)
         places, nowhere = former.places(rows), np.zeros(len(rows), np.bool_)
         figures = {kind: Figures(shown.get(kind, nowhere), entries) for kind, entries in result.sketches.items()}
-        is_equal = _equal(definition, result.table, former, places)
-        decision = former.history.decide(rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal)
+        if None in figures:
+            is_equal = _equal(definition, result.table, former, places)
+            decision = former.history.decide(
+                rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal
+            )
+        else:  # without sketches no row can be compared with anything
+            decision = Decision(nowhere, nowhere)
         return cls(result, former, definition, rows, places, decision, figures, ~decision.allowed & (places >= 0))
 
     def __post_init__(self) -> None:
@@ -174,9 +179,7 @@ class _Release:
         new = np.flatnonzero(self.fresh & self.published.kept)
         figures = {kind: each.take(new) for kind, each in self.figures.items()}
         release = ReleaseHistory.of(self.rows[new], self.definition.below, figures, meanings=self.definition.meanings)
-        waiting = self.result.table.select([*self.definition.keys]).filter(pa.array(~self.fresh)).to_pylist()
-        deferred = [{name: str(value) for name, value in row.items()} for row in waiting]
-        history = replace(self.former.history.followed(release), deferred=deferred)
+        history = replace(self.former.history.followed(release), deferred=self.deferred)
         result = self.result.published(self.published.table, self.published.kept, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
         standing = (self.decision.is_same | self.retained) & (self.places >= 0)

@@ -31,7 +31,14 @@ def request(
         if not field.from_ and not field.pointer.is_keys
     )
     subject = None if policy.subject is None else Pointer.parse(policy.subject)
-    return Request(declared, policy.never, subject, _rows(policy, pipeline), ids_of(policy))
+    return Request(
+        fields=declared,
+        never=tuple(each if each.name_at_any_depth is None else Pointer(each.parts[1:]) for each in policy.never),
+        any_depth=tuple(name for each in policy.never if (name := each.name_at_any_depth) is not None),
+        subject=subject,
+        rows=_rows(policy, pipeline),
+        ids=ids_of(policy),
+    )
 
 
 def ids_of(policy: Policy) -> tuple[Pointer, ...]:

@@ -15,7 +15,7 @@ from minimize.policy.conditions import ConditionReader
 from minimize.policy.faults import Faults
 from minimize.policy.fields import FieldReader, read_duration, read_purposes
 from minimize.policy.model import Approved, FeatureModel, Field, Policy, Records
-from minimize.policy.scope import Scope, pointer_of, scope_of
+from minimize.policy.scope import Scope, forbidden_of, pointer_of, scope_of
 from minimize.policy.shape import Readers, Shape, build
 from minimize.policy.yaml import Node
 
@@ -119,10 +119,10 @@ class PolicyReader:
 
     def never(self, node: Node) -> tuple[Pointer, ...] | None:
         """The paths of what must not even arrive."""
-        found = [pointer_of(item.value) if isinstance(item.value, str) else None for item in node.items]
+        found = [forbidden_of(item.value) if isinstance(item.value, str) else None for item in node.items]
         good = tuple(pointer for pointer in found if pointer is not None)
         if not good or len(good) < len(found):
-            self.scope.faults.add("P006", "`never` wants a list of columns or pointers", line=node.line)
+            self.scope.faults.add("P006", "`never` wants a list of keys or pointers", line=node.line)
             return None
         return good
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from minimize.pointer import Pointer
@@ -59,6 +60,21 @@ _SURE: Final = _table(
         r"comments?|notes?|remarks?|message|free_?text|feedback|(?:log|error)_?text": "free_text",
     }
 )
+EMAIL: Final = "an e-mail address"
+_PLACES: Final = "billing|delivery|home|mailing|office|post|postal|residential|shipping|street|work"
+_CONTACTS: Final[Mapping[str, re.Pattern[str]]] = {
+    kind: re.compile(rf"(?:^|_)(?:{pattern})(?=_|$)")
+    for kind, pattern in {
+        EMAIL: r"e?mail|upn|(?:user_?)?principal_?name",
+        "an IP address": r"ip|ipv4|ipv6|ip_?addr(?:ess)?|remote_?addr(?:ess)?",
+        "a postal address": rf"(?:{_PLACES})_?address(?:es)?|street|postal_?code|zip_?code|postcode",
+        "a name": r"(?:first|last|full|display|given|family|middle|maiden|sur|nick|screen|user|login|contact|owner|person|agent|"
+        r"admin|customer|employee|device|host|computer|machine|server|site|management)_?name",
+    }.items()
+}
+"""What names a person or a computer, or says where to reach or find them."""
+_ADDRESS: Final = re.compile(r"address(?:_(?:line_?)?[0-9])?")
+"""A name that is nothing but an address is a postal one."""
 _ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
 """A name that says nothing but that it identifies."""
 _PERHAPS: Final = _table(
@@ -100,6 +116,20 @@ def surely(pointer: Pointer) -> Role | None:
     if _MEASURED.search(name):
         return None
     return "identifier" if _ALONE.fullmatch(name) else _matched(name, _SURE)
+
+
+def contact_kind(pointer: Pointer) -> str | None:
+    """Which of a name, an IP address, an e-mail address or a postal address a field holds by its own name, in words.
+
+    >>> [contact_kind(Pointer.parse(key)) for key in ("/contact/email", "server_ip", "app_name")]
+    ['an e-mail address', 'an IP address', None]
+    """
+    name = _name(pointer)
+    if _MEASURED.search(name):
+        return None
+    if _ADDRESS.fullmatch(name):
+        return "a postal address"
+    return next((kind for kind, pattern in _CONTACTS.items() if pattern.search(name)), None)
 
 
 def perhaps(pointer: Pointer) -> Role | None:

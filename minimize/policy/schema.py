@@ -63,7 +63,7 @@ def _policy() -> Schema:
                 "additionalProperties": ref("field"),
                 "minProperties": 1,
             },
-            "never": list_of(text("A column or pointer."), "What must not even arrive."),
+            "never": list_of(text("A key, at any depth, or a pointer to one place."), "What must not even arrive."),
             "records": ref("records"),
             "approved": ref("approved"),
         },
@@ -79,6 +79,11 @@ def _policy_parts() -> dict[str, Schema]:
                 "about": text("What is collected."),
                 "retention": ref("duration"),
                 "holders": {"type": "array", "items": one_of(get_args(Holder)), "description": "Who may turn it on."},
+                "per_subject": {
+                    "type": "boolean",
+                    "description": "Collected only for subjects that have it on by a setting of their own, and whose tenant "
+                    "has it on, too.",
+                },
             },
         ),
         "records": mapping("When a whole record may be collected.", _gate()),

@@ -78,6 +78,14 @@ def pointer_of(text: str) -> Pointer | None:
         return None
 
 
+def forbidden_of(text: str) -> Pointer | None:
+    """The pointer of what must not arrive, or None for a text that is neither a key nor a pointer."""
+    try:
+        return Pointer.forbidden(text)
+    except ValueError:
+        return None
+
+
 def scope_of(root: Node, folder: Path, faults: Faults) -> Scope:
     """The names that a policy's nodes declare, faulty fields included, so that one fault does not breed others."""
     fields = root.get("fields") or Node({})

@@ -7,7 +7,19 @@ from html import escape
 from typing import Final
 
 from minimize.recipients.model import Recipient
-from minimize.recipients.pages import HEAD, about, sections
+from minimize.recipients.pages import (
+    HEAD,
+    LISTED,
+    NO_AGENTS,
+    OVERVIEW,
+    RECIPIENTS,
+    SUBPROCESSORS,
+    about,
+    agents,
+    overview,
+    sections,
+)
+from minimize.recipients.subprocessors import Subprocessors
 
 BASE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --head: #f3f5f7; --page: #fff; }
@@ -57,22 +69,34 @@ td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospac
 
 def html(recipient: Recipient) -> str:
     """The list as a page; whatever the file says is escaped."""
-    title = escape(recipient.recipient)
-    body = [f"<h1>{title}</h1>", *_paragraphs(about(recipient))]
+    body = [*_paragraphs(about(recipient))]
     for section in sections(recipient):
-        body += [f"<h2>{escape(section.title)}</h2>", *_paragraphs(section.said), *_grid(section.lines)]
+        body += [f"<h2>{escape(section.title)}</h2>", *_paragraphs(section.said), *_grid(HEAD, section.lines)]
+    return _page(recipient.recipient, STYLE, body)
+
+
+def overview_html(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
+    """All recipients and the list of subprocessors as a page."""
+    known = _grid(LISTED, agents(listed)) if listed.entries else _paragraphs([NO_AGENTS])
+    body = [*_grid(OVERVIEW, overview(recipients)), f"<h2>{SUBPROCESSORS}</h2>", *known]
+    return _page(RECIPIENTS, BASE, body)
+
+
+def _page(name: str, style: str, body: Iterable[str]) -> str:
+    title = escape(name)
     wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{STYLE}</style>'
-    return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>"]) + "\n"
+    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{style}</style>'
+    start = ["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', f"<h1>{title}</h1>"]
+    return "\n".join([*start, *body, "</body></html>"]) + "\n"
 
 
 def _paragraphs(texts: Iterable[str]) -> list[str]:
     return [f"<p>{escape(text)}</p>" for text in texts]
 
 
-def _grid(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+def _grid(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
     yield "<table><thead>"
-    yield _row("th", HEAD)
+    yield _row("th", head)
     yield "</thead><tbody>"
     yield from (_row("td", line) for line in lines)
     yield "</tbody></table>"

@@ -150,6 +150,9 @@ def _examples(judged: _Judged) -> Iterator[Finding]:
                 yield judged.finding(
                     "T024", "warning", f"the example is no {field.type}", "it shows nobody the form", field
                 )
+            elif field.values and field.example not in (None, *field.values):
+                message = "the example is not one of the listed values"
+                yield judged.finding("T024", "warning", message, "give one of `values`", field)
 
 
 def _words(judged: _Judged) -> Iterator[Finding]:

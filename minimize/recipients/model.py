@@ -50,9 +50,12 @@ class Contract(Model):
 class Shared(Model):
     """One field of a function: what it is, and the form in which it leaves or is kept.
 
-    do      what becomes of it; dropped where nothing is said
-    passes  a secret that goes through a connector, and is never stored, logged or aggregated; `do` is `drop` then
-    row     the line of the tenant's list that it belongs to, where several fields share one; else its own key
+    do        what becomes of it; dropped where nothing is said
+    passes    a secret that goes through a connector, and is never stored, logged or aggregated; `do` is `drop` then
+    values    the only values that it may have, as the last step of `do` checks them; empty if any value may leave
+    optional  whether the recipient takes a record without it
+    protocol  the first version of the recipient's protocol that has it; None for every version
+    row       the line of the tenant's list that it belongs to, where several fields share one; else its own key
     """
 
     key: str
@@ -60,6 +63,9 @@ class Shared(Model):
     role: Role = "plain"
     do: Do = DROP
     passes: bool = False
+    values: tuple[str, ...] = ()
+    optional: bool = False
+    protocol: int | None = None
     row: str = ""
     about: str = ""
     example: str | bool | int | float | None = None
@@ -69,6 +75,11 @@ class Shared(Model):
     def chain(self) -> tuple[Step, ...]:
         """The steps of what leaves; none where nothing does."""
         return () if isinstance(self.do, str) else self.do
+
+    @property
+    def form(self) -> Do:
+        """What becomes of it, without the step that checks its listed values."""
+        return self.chain[:-1] if self.values and self.chain else self.do
 
     @property
     def listed_as(self) -> str:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 from minimize.policy.words import chain_text, duration
 from minimize.recipients.examples import after, before
 from minimize.recipients.model import Contract, Function, Recipient, Shared
+from minimize.recipients.subprocessors import Subprocessors
 
 HEAD = ("field", "example", "as it leaves", "used for", "form")
+OVERVIEW = ("recipient", "about", "standing", "rows", "functions")
+LISTED = ("name", "from", "until", "what it does")
+RECIPIENTS = "Recipients"
+SUBPROCESSORS = "Subprocessors"
+NO_AGENTS = "No agent acts for the service."
 Line = tuple[str, str, str, str, str]
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown would not show as it is; an underscore within a word is one."""
@@ -25,26 +30,50 @@ _DIRECTIONS = {"outbound": "goes there", "inbound": "comes from there"}
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One function for readers: what is to be said above its table, and the lines of the table."""
+    """One function for readers: what is to be said above its table, and the lines of the table with the field of each."""
 
     title: str
     said: tuple[str, ...]
     lines: tuple[Line, ...]
+    fields: tuple[Shared, ...]
 
 
 def markdown(recipient: Recipient) -> str:
     """The list in Markdown; whatever the file says is escaped."""
     parts = [f"# {_marked(recipient.recipient)}", *map(_marked, about(recipient))]
     for section in sections(recipient):
-        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(section.lines)]
+        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(HEAD, section.lines)]
     return "\n\n".join(parts) + "\n"
+
+
+def overview_markdown(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
+    """All recipients and the list of subprocessors in Markdown."""
+    parts = [f"# {RECIPIENTS}", _table(OVERVIEW, overview(recipients))]
+    parts += [f"## {SUBPROCESSORS}", _table(LISTED, agents(listed)) if listed.entries else NO_AGENTS]
+    return "\n\n".join(parts) + "\n"
+
+
+def overview(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
+    """One line for each recipient."""
+    return [(one.recipient, one.about, one.standing, _numbers(one), ", ".join(one.functions)) for one in recipients]
+
+
+def agents(listed: Subprocessors) -> list[tuple[str, ...]]:
+    """One line for each entry of the list of subprocessors."""
+    return [(one.name, str(one.from_), str(one.until or ""), one.about) for one in listed.entries]
+
+
+def _numbers(recipient: Recipient) -> str:
+    out, back = (sum(len(each.rows) for each in some) for some in (recipient.outbound, recipient.inbound))
+    return f"{out} sent, {back} received"
 
 
 def sections(recipient: Recipient) -> Iterator[Section]:
     """The functions, what goes first."""
     for function in (*recipient.outbound, *recipient.inbound):
         title = f"{function.name}: {_DIRECTIONS[function.direction]}"
-        yield Section(title, tuple(_said(function)), tuple(_lines(function)))
+        fields = tuple(_in_order(function))
+        yield Section(title, tuple(_said(function)), tuple(map(_line, fields)), fields)
 
 
 def form(field: Shared) -> str:
@@ -55,7 +84,10 @@ def form(field: Shared) -> str:
     """
     if field.passes:
         return "passes through; never stored, logged or counted"
-    return "not passed on" if not field.chain else chain_text(field.do)
+    if not field.chain:
+        return "not passed on"
+    text = chain_text(field.form)
+    return f"{text}; only {', '.join(field.values)}" if field.values else text
 
 
 def about(recipient: Recipient) -> Iterator[str]:
@@ -93,18 +125,27 @@ def _said(function: Function) -> Iterator[str]:
         yield f"Must be there first: {', '.join(function.requires)}."
 
 
-def _lines(function: Function) -> Iterator[Line]:
-    """One line for each of the tenant's, with its fields below each other where there are several."""
+def _in_order(function: Function) -> list[Shared]:
+    """The fields of each line of the tenant's list below each other."""
     order = {row: number for number, row in enumerate(function.rows)}
-    fields = sorted(function.fields.values(), key=lambda field: order[field.listed_as])
-    for row, group in groupby(fields, key=lambda field: field.listed_as):
-        for field in group:
-            name = field.key if row == field.key else f"{row}: {field.key}"
-            yield name, before(field), after(field), field.about, form(field)
+    return sorted(function.fields.values(), key=lambda field: order[field.listed_as])
 
 
-def _table(lines: Iterable[Sequence[str]]) -> str:
-    rows = [HEAD, ("---",) * len(HEAD), *([_marked(cell) for cell in line] for line in lines)]
+def _line(field: Shared) -> Line:
+    row = field.listed_as
+    name = field.key if row == field.key else f"{row}: {field.key}"
+    return name, before(field), after(field), field.about + _when(field), form(field)
+
+
+def _when(field: Shared) -> str:
+    """When a field is sent, in words: optional fields, and those of later versions of a protocol."""
+    words = ["optional"] if field.optional else []
+    words += [] if field.protocol is None else [f"protocol {field.protocol} and later"]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ("---",) * len(head), *([_marked(cell) for cell in line] for line in lines)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 

@@ -22,6 +22,11 @@ class Subprocessor(Model):
     about: str = ""
     line: int | None = None
 
+    def as_json(self) -> dict[str, str | None]:
+        """The entry as a JSON object."""
+        until = None if self.until is None else self.until.isoformat()
+        return {"name": self.name, "from": self.from_.isoformat(), "until": until, "about": self.about}
+
     def overlaps(self, other: Subprocessor) -> bool:
         """Whether both are listed on some day."""
         return (other.until is None or self.from_ < other.until) and (self.until is None or other.from_ < self.until)

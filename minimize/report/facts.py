@@ -61,7 +61,12 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class OutputFacts:
-    """One output as it stands: `suppressed` are groups that were too small, `encrypted` columns under master keys."""
+    """One output as it stands.
+
+    suppressed  groups that were too small
+    deferred    rows of an aggregate that keep their former figures, or are absent, until more subjects have changed
+    encrypted   whether it has columns under master keys
+    """
 
     name: str
     category: str
@@ -69,6 +74,7 @@ class OutputFacts:
     files: int
     dates: int
     suppressed: Count | None
+    deferred: Count | None
     encrypted: bool
 
 

@@ -91,12 +91,13 @@ def removals_of(receipts: Iterable[Receipt]) -> Iterator[Removal]:
         yield Removal(kind, len(mine), max(each.at for each in mine), added(map(gated, mine)))
 
 
-def outputs_of(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
-    """The outputs that stand, each with what was suppressed in the runs that made it."""
+def outputs_of(receipts: Sequence[Receipt], deferred_of: Callable[[str], int | None]) -> Iterator[OutputFacts]:
+    """The outputs that stand, each with what was suppressed in the runs that made it. Takes how deferred rows are counted."""
     written = [each.outputs for each in current(receipts)]
     last = {name: output for each in receipts for name, output in each.outputs.items()}
     for name, files in in_force(receipts).items():
         mine = [each[name] for each in written if name in each]
+        deferred = deferred_of(name) if any(file.sketches for file in files) else None
         small = [Count.of(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
         yield OutputFacts(
             name,
@@ -105,6 +106,7 @@ def outputs_of(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
             len(files),
             len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             Count.total(small) if small else None,
+            None if deferred is None else Count.of(deferred),
             any(file.keys for file in files),
         )
 

@@ -118,7 +118,7 @@ def _pointer(field: str) -> Pointer | None:
 def _undeclared(job: Pipeline, field: str) -> Explanation:
     """A field that must not even arrive. Raises ConfigurationError for one that the policy does not know."""
     pointer = _pointer(field)
-    if pointer is not None and pointer in job.policy.never:
+    if pointer is not None and any(each.covers(pointer) for each in job.policy.never):
         found = "the policy lists it under `never`: a record that has it is quarantined"
         return Explanation(job.pipeline, field, "dropped", found, (Step("rule", found, "stops", str(job.policy.path)),))
     hint = did_you_mean(field, job.policy.fields)

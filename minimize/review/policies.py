@@ -12,7 +12,7 @@ from minimize.policy.words import condition_text
 from minimize.review.change import Change
 from minimize.review.conditions import condition_grade
 from minimize.review.fields import Sides, field_changes
-from minimize.review.grades import Grade, changed, fewer, joined, lower, more, ranked, said, whole
+from minimize.review.grades import Grade, changed, fewer, joined, lower, ranked, said, whole
 from minimize.review.words import arrow, listed, span
 
 _HOLDERS: Final = ("admin", "user", "developer")
@@ -74,6 +74,7 @@ def _feature(sides: Sides, name: str) -> Iterator[Change]:
     found = (
         (_holders(old), _holders(new), holders_grade(old, new)),
         (span(old.retention), span(new.retention), lower(old.retention, new.retention)),
+        (_subjects(old), _subjects(new), ranked((True, False))(old.per_subject, new.per_subject)),
     )
     for before, after, grade in found:
         if before != after:
@@ -84,6 +85,10 @@ def _feature(sides: Sides, name: str) -> Iterator[Change]:
 
 def _holders(feature: FeatureModel) -> str:
     return f"is turned on by {', '.join(feature.holders) or 'anyone'}"
+
+
+def _subjects(feature: FeatureModel) -> str:
+    return f"is on {'for single subjects, whose tenant has it on' if feature.per_subject else 'for whole tenants'}"
 
 
 def holders_grade(old: FeatureModel, new: FeatureModel) -> Grade:
@@ -113,6 +118,15 @@ def approved_grade(old: Policy, new: Policy) -> Grade:
     return ranked((True, False))(approval_state(old) == "approved", approval_state(new) == "approved")
 
 
+def never_grade(old: Policy, new: Policy) -> Grade:
+    """The grade of a change of what must not arrive: a key at any depth covers every single place of it."""
+
+    def covered(one: Policy, other: Policy) -> bool:
+        return all(any(rule.covers(pointer) for rule in other.never) for pointer in one.never)
+
+    return ("neutral" if covered(new, old) else "tightens") if covered(old, new) else "loosens"
+
+
 def _named(name: str) -> Callable[[Policy], str]:
     def words(policy: Policy) -> str:
         found: Any = getattr(policy, name)
@@ -137,7 +151,7 @@ PARTS: Final = (
     Part("J020", "retention", lambda each: span(each.retention), lambda o, n: lower(o.retention, n.retention)),
     Part("J020", "future", lambda each: span(each.future), lambda o, n: lower(o.future, n.future)),
     Part("J023", "levels", lambda each: listed(each.levels), levels_grade),
-    Part("J024", "never", lambda each: listed(each.never), lambda o, n: more(o.never, n.never)),
+    Part("J024", "never", lambda each: listed(path.forbidden_text for path in each.never), never_grade),
     Part("J027", "approved", approval_state, approved_grade),
 )
 """In the order in which they are told."""

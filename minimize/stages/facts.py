@@ -153,11 +153,12 @@ class BatchFacts:
         return found
 
     def _feature(self, name: str) -> pa.BooleanArray:
-        known, tenants = self.policy.features.get(name), self._tenants()
-        if self.settings is None or tenants is None or known is None:
+        switch, tenants = self.policy.switch(name), self._tenants()
+        if self.settings is None or tenants is None or switch is None:
             return everywhere(False, self, RECORD)
-        on = self.settings.feature_on(name, known.holders, tenants, self._subjects(), self.times())
-        return on if known.retention is None else pc.and_not(on, self.past(known.retention))
+        on = self.settings.feature_on(switch, tenants, self._subjects(), self.times())
+        retention = self.policy.features[name].retention
+        return on if retention is None else pc.and_not(on, self.past(retention))
 
     def _level(self, name: str) -> pa.BooleanArray:
         levels, tenants = self.policy.levels, self._tenants()

@@ -85,5 +85,6 @@ def _declared(run: Run) -> set[str]:
     """Pointers that may stand in the column `field`: the policy's own words."""
     if run.policy is None:
         return set()
-    pointers = {*run.policy.fields, *(Pointer.parse(key) for key in run.policy.never)}
+    forbidden = [each(key) for key in run.policy.never for each in (Pointer.parse, Pointer.forbidden)]
+    pointers = {*run.policy.fields, *forbidden}
     return {str(pointer) for pointer in pointers}

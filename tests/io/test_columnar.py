@@ -7,6 +7,7 @@ import pytest
 from minimize.errors import SchemaError, SourceError
 from minimize.io.base import Carried, Chunk, Declared, Request
 from minimize.io.columnar import bind, sound
+from minimize.io.forbidden import ForbiddenPlace
 from minimize.io.rows import Fault
 from minimize.pointer import Pointer
 
@@ -17,7 +18,7 @@ RECORDS = pa.record_batch({"a": ["x", None, "y", "z"], "new": [1, 1, None, 1], "
 
 def test_a_request_is_bound_to_what_a_schema_has() -> None:
     bound = bind(RECORDS.schema, REQUEST)
-    assert (bound.schema.names, bound.never, bound.extra) == (["a"], (PIN,), (NEW,))
+    assert (bound.schema.names, bound.never, bound.extra) == (["a"], (ForbiddenPlace(PIN, "/pin"),), (NEW,))
     with pytest.raises(SchemaError):
         bind(pa.schema([]), REQUEST)
 

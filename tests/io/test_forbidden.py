@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import minimize
 from minimize.errors import PolicyError
 from minimize.io import FORMATS
 from minimize.io.base import Declared, Request
 from minimize.io.memory import memory
 from minimize.pointer import Pointer
 from minimize.policy.load import load_policy
-from tests.project import Project, new_project
+from tests.project import Project, event, new_project
 
 REQUEST = Request(
     (Declared("id", Pointer.parse("id"), "integer"), Declared("/deep/*/x", Pointer.parse("/deep/*/x"), "integer")),
@@ -50,6 +53,110 @@ def test_a_name_covers_a_list_of_structs(tmp_path: Path, kind: str) -> None:
         pq.write_table(table, path)
     source = memory(table, REQUEST) if kind == "memory" else FORMATS[kind]([path], tmp_path, REQUEST)
     assert found(source) == ({"forbidden_field /deep/forbidden"}, {2, 3, 4, 5})
+
+
+DEEP_REQUEST = Request(
+    (Declared("id", Pointer.parse("id"), "integer"), Declared("/device/os", Pointer.parse("/device/os"), "string")),
+    any_depth=("mail", "password"),
+)
+DEEP: list[dict[str, Any]] = [
+    {"device": {"os": "a", "password": "x"}},
+    {"device": {"os": "a", "accounts": [{"password": None, "site": "b"}, {"password": "", "site": "c"}]}},
+    {"other": [{"deeper": {"mail": 1, "password": "x"}}]},
+    {"other": [{"deeper": {"mail": None}}]},
+    {"device": {"os": "password", "accounts": [{"site": "mail"}]}},
+    {"device": None, "other": []},
+]
+DEEP_TYPE = pa.schema(
+    [
+        ("id", pa.int64()),
+        (
+            "device",
+            pa.struct(
+                [
+                    ("os", pa.string()),
+                    ("password", pa.string()),
+                    ("accounts", pa.list_(pa.struct([("password", pa.string()), ("site", pa.string())]))),
+                ]
+            ),
+        ),
+        (
+            "other",
+            pa.list_(pa.struct([("deeper", pa.struct([("mail", pa.int64()), ("password", pa.string())]))])),
+        ),
+    ]
+)
+DEEP_FOUND = ({"forbidden_field /**/password", "forbidden_field /**/mail"}, {3, 4, 5})
+
+
+def numbered(times: int) -> list[dict[str, Any]]:
+    """The records as often as wanted, each kind with its own id."""
+    return [{"id": index, **record} for index, record in enumerate(DEEP)] * times
+
+
+@pytest.mark.parametrize("times", [1, 40])
+def test_a_word_is_found_at_any_depth_of_ndjson(tmp_path: Path, times: int) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text("".join(json.dumps(record) + "\n" for record in numbered(times)))
+    assert found(FORMATS["ndjson"]([path], tmp_path, DEEP_REQUEST)) == DEEP_FOUND
+
+
+def test_a_word_is_found_in_lines_that_are_read_by_hand(tmp_path: Path) -> None:
+    labels = (
+        Declared("labels", Pointer.parse("labels"), "map"),
+        Declared("/labels/*", Pointer.parse("/labels/*"), "string"),
+    )
+    request = replace(DEEP_REQUEST, fields=(*DEEP_REQUEST.fields, *labels))
+    path = tmp_path / "a.ndjson"
+    records = [{**record, "labels": {"site": "x"}} for record in numbered(40)]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert found(FORMATS["ndjson"]([path], tmp_path, request)) == DEEP_FOUND
+
+
+def test_a_word_is_found_at_any_depth_of_parquet(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(numbered(40), DEEP_TYPE), tmp_path / "a.parquet")
+    assert found(FORMATS["parquet"]([tmp_path / "a.parquet"], tmp_path, DEEP_REQUEST)) == DEEP_FOUND
+
+
+def test_a_word_is_found_at_any_depth_of_tables_in_memory() -> None:
+    assert found(memory(pa.Table.from_pylist(numbered(40), DEEP_TYPE), DEEP_REQUEST)) == DEEP_FOUND
+
+
+def test_a_word_is_found_in_undeclared_columns_of_a_data_frame() -> None:
+    records = [{**record, "device": {"os": "a"}} for record in numbered(40)]
+    frame = pd.DataFrame({name: [record.get(name) for record in records] for name in ("id", "device", "other")})
+    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/mail"}, {0, 1, 3, 4, 5})
+
+
+def test_a_word_is_found_among_the_keys_of_a_map() -> None:
+    labels = pa.array(
+        [[("password", "x")], [("password", None)], [("site", "password")], None], pa.map_(pa.string(), pa.string())
+    )
+    table = pa.table({"id": [0, 1, 2, 3], "labels": labels, "device": pa.array([{"os": "a"}] * 4)})
+    assert found(memory(table, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {1, 2, 3})
+
+
+def test_quarantine_names_the_rule_and_not_the_place(tmp_path: Path) -> None:
+    project: Project = new_project(tmp_path)
+    project.policy(never=["password"])
+    project.records([event(1, **{"Ann Example": {"password": "x"}}), event(2, password="x"), event(3)])
+    assert project.run().rows.written == 1
+    assert {row["field"] for row in project.rows("quarantine")} == {"/**/password", "/password"}
+    minimize.verify(project.out, keys=project.keys)
+
+
+def test_a_policy_cannot_keep_what_a_word_forbids_at_any_depth(tmp_path: Path) -> None:
+    project: Project = new_project(tmp_path)
+    project.policy({"/deep/*/password/hint": {"type": "integer", "do": "keep"}}, never=["password"])
+    with pytest.raises(PolicyError) as caught:
+        load_policy(tmp_path / "policy.yaml")
+    assert {finding.code for finding in caught.value.findings} == {"P018"}
+
+
+def test_a_pointer_forbids_one_place_only(tmp_path: Path) -> None:
+    project: Project = new_project(tmp_path)
+    project.policy({"/deep/password": {"type": "integer", "do": "keep"}}, never=["/password"])
+    assert load_policy(tmp_path / "policy.yaml").fields
 
 
 def test_a_policy_cannot_keep_what_stands_in_a_list_and_must_never_arrive(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ REQUEST = Request(
         for key, word in FIELDS.items()
     ),
     never=(Pointer.parse("/contacts"), Pointer.parse("/sms/text")),
+    any_depth=("secret",),
     subject=Pointer.parse("id"),
 )
 USUAL = {
@@ -115,6 +116,8 @@ HOSTILE = [
     '["x"]',
     '{"text":1}',
     '{"os":"x"}',
+    '{"secret":1}',
+    '[{"a":{"secret":null}},{"secret":""}]',
     '"2026-11-24"',
     '"2026-02-30T00:00:00Z"',
     '"2026-11-24T10:00:00+02:00"',

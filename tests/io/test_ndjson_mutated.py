@@ -44,6 +44,7 @@ def request(mapped: bool) -> Request:
     return Request(
         tuple(Declared(key, Pointer.parse(key), word, required=key in ("id", "at")) for key, word in fields.items()),
         never=(Pointer.parse("/contacts"), Pointer.parse("/device/pin")),
+        any_depth=("passcode", "secret"),
         subject=Pointer.parse("id"),
     )
 
@@ -82,7 +83,9 @@ VALUES = [
 MEMBERS = [
     b'"id":"z"', b'"\\u0069d":"z"', b'"n":1', b'"new":1', b'"new":"x"', b'"new":null', b'"new":{"k":1,"k":1}', b'"contacts":[]',
     b'"contacts":null', b'"cont\\u0061cts":1', b'"device":{"pin":0}', b'"labels":{"k":1}', b'"labels":{"k":"x"}', b'"labels":"x"',
-    b'"l\\u0061bels":{"k":"x"}', b'"":0', b'"\xc3\xa9":0',
+    b'"l\\u0061bels":{"k":"x"}', b'"":0', b'"\xc3\xa9":0', b'"device":{"secret":0}', b'"new":{"x":[{"secret":1,"passcode":2}]}',
+    b'"labels":{"secret":"x"}', b'"labels":{"secret":null}', b'"apps":[{"secret":null},{"size":1}]',
+    b'"apps":[{"s\\u0065cret":[]}]',
 ]  # fmt: skip
 mutations = st.one_of(
     st.sampled_from(VALUES).map(replaced),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.io.base import Carried, Declared, Request
+from minimize.io.forbidden import ForbiddenPlace
 from minimize.io.rows import Fault, at, carried, faults, flat, missing, subjects
 from minimize.pointer import Pointer
 
@@ -67,7 +68,9 @@ def test_a_record_lacks_a_required_field_where_it_or_what_is_above_it_is_null(pa
 def test_of_several_faults_the_first_is_told() -> None:
     mask = np.array([True, True, True, False])
     known = [Fault("wrong_type", "/a", mask), Fault("malformed", None, np.array([True, False, False, False]))]
-    found = faults(RECORDS, [Declared("id", pointer("/id"), "string")], [pointer("/m/j")], known)
+    found = faults(
+        RECORDS, [Declared("id", pointer("/id"), "string")], [ForbiddenPlace(pointer("/m/j"), "/m/j")], known
+    )
     rejects = found.rejects(np.array([10, 11, 12, 13]), "row")
     assert [(reject.position, reject.code, reject.field) for reject in rejects] == [
         (10, "malformed", None),

@@ -6,19 +6,40 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
+from minimize import apply, read
+from minimize.policy.load import load_pipeline
 from tests.commands import Result, command
 from tests.project import clean_environment
+
+from . import handmade
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
 RECIPIENTS = PIPELINES / "recipients"
-NAMES = tuple(sorted(path.parent.name for path in PIPELINES.glob("*/pipeline.yaml")))
+SENT = {
+    "apple_device_enrollment": ("apple", "device_enrollment"),
+    "apple_push": ("apple", "push"),
+    "apple_volume_purchase": ("apple", "volume_purchase"),
+    "google_android_management": ("google", "android_management"),
+    "support_desk_cases": ("support_desk", "case_handover"),
+    "threat_defense_app_sync": ("threat_defense", "app_sync"),
+}
+"""The pipelines whose records are sent to a recipient for a function; their samples are small."""
+DATASETS = {
+    path.parent.name: Path(load_pipeline(path.parent).source.path).parts[-3]
+    for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
+}
+"""The dataset that each pipeline reads."""
+SAMPLED = tuple(name for name, dataset in DATASETS.items() if (ROOT / "sample_data" / dataset).is_dir())
+"""The pipelines whose dataset has committed samples."""
+NAMES = tuple(name for name, dataset in DATASETS.items() if name in SAMPLED or dataset in handmade.DATASETS)
+"""The pipelines that are run: on committed samples, or else on records made by hand."""
 AT = "2026-11-25T00:00:00Z"
 
 
@@ -28,6 +49,7 @@ class Ran:
 
     output: Path
     done: Result
+    keys: Path
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -36,8 +58,8 @@ class Ran:
         return receipt
 
     def table(self, name: str = "records") -> pa.Table:
-        """One output, read as anybody would."""
-        return ds.dataset(self.output / name, partitioning="hive").to_table()
+        """One output, decrypted where that is needed."""
+        return read(self.output, name, keys=self.keys)
 
     def rows(self, name: str = "records") -> list[dict[str, Any]]:
         """One output's rows."""
@@ -54,11 +76,30 @@ class Runs:
     made: dict[str, Ran] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Ran:
-        if name not in self.made:
-            output = self.folder / name
-            arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json"]
-            self.made[name] = Ran(output, minimize(*arguments, keys=self.keys))
-        return self.made[name]
+        return self._run(name, name) if name in SAMPLED else self.by_hand(name)
+
+    def by_hand(self, name: str) -> Ran:
+        """A run on records made by hand."""
+        source = handmade.write(DATASETS[name], self.folder / "handmade")
+        more = ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
+        return self._run(f"{name}_by_hand", name, "--input", f"{source}/{{date}}/*.ndjson.gz", *more)
+
+    def applied(self, name: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What records become in memory under the policy, purpose and settings of a pipeline."""
+        pipeline = load_pipeline(PIPELINES / name)
+        settings = handmade.write(DATASETS[name], self.folder / "handmade") / "settings.csv"
+        timed = [{**each, "event_time": datetime.fromisoformat(each["event_time"])} for each in records]
+        table = pa.Table.from_pylist(timed)
+        released = apply(pipeline.policy, table, purpose=pipeline.purpose, settings=settings, keys=self.keys, at=AT)
+        rows: list[dict[str, Any]] = released.to_pylist()
+        return rows
+
+    def _run(self, key: str, name: str, *more: str) -> Ran:
+        if key not in self.made:
+            output = self.folder / key
+            arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
+            self.made[key] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
+        return self.made[key]
 
 
 def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Result:
@@ -78,7 +119,10 @@ def new_keys(path: Path) -> Path:
 
 
 def sample(dataset: str) -> Iterator[dict[str, Any]]:
-    """The committed records that are whole objects, duplicates of a key and wrong types included."""
+    """The committed records that are whole objects, duplicates of a key and wrong types included; else those made by hand."""
+    if not (ROOT / "sample_data" / dataset).is_dir():
+        yield from handmade.records(dataset)
+        return
     for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
         for line in gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines():
             try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from minimize.samples.base import TENANTS
+from minimize.samples.world import TENANTS
 
 from .shipped import Runs
 

@@ -63,3 +63,4 @@ def test_tenant_subject_and_time_are_required() -> None:
 def test_what_must_not_arrive_is_asked_for_by_pointer() -> None:
     asked = request(policy(never=["/contacts", "password"]), None)
     assert [str(pointer) for pointer in asked.never] == ["/contacts", "/password"]
+    assert asked.any_depth == ("password",)

@@ -22,7 +22,7 @@ def test_the_head_is_typed(policy_in: PolicyIn) -> None:
     assert policy.purposes == ("operations", "customer_support")
     assert policy.retention == timedelta(days=14)
     assert policy.levels == ("required", "full")
-    assert policy.never == (Pointer.parse("/sms/*"), Pointer.parse("password"))
+    assert policy.never == (Pointer.parse("/sms/*"), Pointer.forbidden("password"))
 
 
 def test_features_have_holders_and_retention(policy_in: PolicyIn) -> None:
@@ -59,6 +59,7 @@ def test_lines_of_the_file_are_at_hand(policy_in: PolicyIn) -> None:
         ("features: {level: {}}", "P015"),
         ("features: {a b: {}}", "P015"),
         ("features: {a: {holders: [root]}}", "P007"),
+        ("features: {a: {per_subject: 1}}", "P006"),
         ("features: {a: {retention: forever}}", "P006"),
         ("never: contacts", "P006"),
         ("never: [/*]", "P006"),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from minimize.errors import PolicyError
 from minimize.recipients import Shared
+from minimize.techniques import Context, Technique, treat
 from tests.world import sync, vendor
 
 
@@ -84,3 +87,48 @@ def test_a_key_that_cannot_name_a_field_is_a_fault(key: str) -> None:
 
 def test_a_field_may_not_say_by_itself_that_it_passes() -> None:
     assert codes(a={"do": "keep", "passes": True}) == ["P004"]
+
+
+STATUS = {"do": "keep", "values": ["assigned", "pushed"]}
+
+
+def treated(field: Shared, values: list[str | None]) -> tuple[list[str | None], list[bool]]:
+    context, found, lost = Context(field.key, datetime(2026, 1, 1, tzinfo=UTC)), pa.array(values), [False] * len(values)
+    for step in field.chain:
+        assert isinstance(step, Technique)
+        done = treat(step, found, context)
+        lost = lost if done.untreated is None else done.untreated.to_pylist()
+        found = done.values
+    return found.to_pylist(), lost
+
+
+def test_a_value_that_is_not_listed_becomes_null_and_counts_as_untreated() -> None:
+    assert treated(read(a=STATUS)["a"], ["assigned", "lost", None, "pushed"]) == (
+        ["assigned", None, None, "pushed"],
+        [False, True, False, False],
+    )
+
+
+def test_listed_values_are_those_that_leave_after_the_other_techniques() -> None:
+    field = read(a={"do": {"map": {"values": {"1": "assigned", "2": "gone"}}}, "values": ["assigned"]})["a"]
+    assert treated(field, ["1", "2"])[0] == ["assigned", None]
+
+
+@pytest.mark.parametrize("values", [[], "assigned", ["a", "a"], ["a", 1]])
+def test_listed_values_are_texts_that_differ(values: Any) -> None:
+    assert codes(a={"do": "keep", "values": values}) == ["P006"]
+
+
+def test_only_fields_that_leave_as_text_have_listed_values() -> None:
+    assert codes(a={"type": "integer", "do": "keep", "values": ["1"]}) == ["T008"]
+    assert codes(a={"role": "secret", "do": "pass_through", "values": ["1"]}) == ["T008"]
+
+
+@pytest.mark.parametrize("protocol", [0, "2", True])
+def test_a_protocol_version_is_a_whole_number(protocol: Any) -> None:
+    assert codes(a={"do": "keep", "protocol": protocol}) == ["P006"]
+
+
+def test_a_field_is_required_and_of_every_protocol_unless_the_file_says_otherwise() -> None:
+    plain, flagged = read(a="keep")["a"], read(a={"do": "keep", "optional": True, "protocol": 3})["a"]
+    assert ((plain.optional, plain.protocol), (flagged.optional, flagged.protocol)) == ((False, None), (True, 3))

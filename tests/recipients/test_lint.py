@@ -128,3 +128,8 @@ def test_recipients_are_told_from_pipelines(tmp_path: Path) -> None:
     assert [is_recipient(each) for each in (path, tmp_path, tmp_path / "none", RECIPIENTS.parent / "usage_events")] == [
         False
     ] * 4
+
+
+def test_an_example_that_is_none_of_the_listed_values_is_a_warning() -> None:
+    fields = {"app_id": {"do": "keep", "about": "the app", "values": ["a"], "example": "b"}}
+    assert ("T024", "app_id") in found(functions=sync(fields=fields))

@@ -99,3 +99,16 @@ def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> No
     assert not [word for word in ("http:", "https://fonts", "src=", "@import", "<script") if word in page]
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
+
+
+def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> None:
+    lines = markdown(load_recipient(RECIPIENTS / "apple.yaml")).splitlines()
+    (status,) = (line for line in lines if line.startswith("| profile_status | assigned"))
+    assert status.endswith("| keep; only empty, assigned, pushed, removed |")
+    (support,) = (line for line in lines if line.startswith("| support_email_address"))
+    assert "(optional, protocol 2 and later)" in support
+
+
+def test_both_sides_of_an_end_are_printed_for_google() -> None:
+    said = "Android enterprise management is turned off here, and the Google account is deleted at Google."
+    assert said in markdown(load_recipient(RECIPIENTS / "google.yaml"))

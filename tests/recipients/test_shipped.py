@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from minimize.policy.faults import Faults
@@ -21,7 +23,14 @@ def lines(recipient: Recipient) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     ("name", "out", "back"),
-    [("apple", 27, 60), ("google", 7, 3), ("jamf", 0, 40), ("threat_defense", 8, 0), ("configmgr", 0, 0)],
+    [
+        ("apple", 27, 60),
+        ("google", 7, 3),
+        ("jamf", 0, 40),
+        ("support_desk", 8, 0),
+        ("threat_defense", 8, 0),
+        ("configmgr", 0, 0),
+    ],
 )
 def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) -> None:
     assert lines(shipped(name)) == (out, back)
@@ -34,15 +43,18 @@ def test_the_recipient_of_the_documentation_is_one() -> None:
     assert root is not None
     found = recipient_from(root.plain())
     assert (list(found.functions["app_sync"].shared), found.functions["app_sync"].passing) == (
-        ["app_id", "bundle_size"],
+        ["app_id", "state", "bundle_size"],
         ("token",),
     )
 
 
-def test_all_of_them_act_for_themselves() -> None:
+def test_the_support_desk_is_an_agent_on_the_list_and_all_others_act_for_themselves() -> None:
     known = load_recipients(RECIPIENTS)
-    assert known.names() == ("apple", "configmgr", "google", "jamf", "threat_defense")
-    assert {known.named(name).standing for name in known.names()} == {"independent"}
+    assert known.names() == ("apple", "configmgr", "google", "jamf", "support_desk", "threat_defense")
+    agents = [name for name in known.names() if known.named(name).standing == "agent"]
+    assert agents == ["support_desk"]
+    assert known.listed(known.named("support_desk"), date(2026, 1, 1))
+    assert not known.listed(known.named("support_desk"), date(2025, 12, 31))
 
 
 def test_messages_of_apple_have_as_many_fields_as_are_known() -> None:
@@ -84,8 +96,39 @@ def test_secrets_only_pass_through(name: str, function: str, secrets: tuple[str,
 
 
 def test_contracts_permit_what_goes_and_nothing_else() -> None:
-    for name in ("apple", "google", "threat_defense"):
+    for name in ("apple", "google", "support_desk", "threat_defense"):
         recipient = shipped(name)
         assert recipient.contract is not None
         going = {key for each in recipient.outbound for key in (*each.shared, *each.passing)}
         assert set(recipient.contract.permitted_fields) == going
+
+
+@pytest.mark.parametrize("function", ["device_enrollment", "device_enrollment_sync"])
+def test_a_profile_has_one_of_four_states(function: str) -> None:
+    status = shipped("apple").functions[function].fields["profile_status"]
+    assert status.values == ("empty", "assigned", "pushed", "removed")
+
+
+def test_the_optional_fields_and_protocol_versions_of_device_enrolment_are_those_that_apple_lists() -> None:
+    fields = shipped("apple").functions["device_enrollment"].fields
+    assert [key for key, each in fields.items() if each.optional] == [
+        "support_phone_number",
+        "support_email_address",
+        "department",
+    ]
+    assert {key: each.protocol for key, each in fields.items() if each.protocol} == {
+        "org_id": 3,
+        "os": 2,
+        "device_family": 2,
+        "support_email_address": 2,
+    }
+
+
+def test_the_user_id_of_apple_is_an_id_and_no_address() -> None:
+    field = shipped("apple").functions["volume_purchase_sync"].fields["appleUserId"]
+    assert "@" not in str(field.example)
+
+
+def test_ending_with_google_has_two_sides() -> None:
+    assert "turned off here" in shipped("google").ending
+    assert "deleted at Google" in shipped("google").ending

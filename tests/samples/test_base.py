@@ -4,16 +4,12 @@ from datetime import date
 
 import numpy as np
 
-from minimize.samples.base import DAY, TENANTS, Slice, delayed
+from minimize.samples.base import DAY, Slice, delayed
+from minimize.samples.datasets.device_telemetry import DeviceTelemetry
 
 
 def test_a_slice_begins_at_midnight_utc() -> None:
     assert Slice(date(1970, 1, 3), 0, 1, 1).midnight == 2 * DAY
-
-
-def test_tenants_are_distinct_and_always_the_same() -> None:
-    assert len(set(TENANTS)) == 6
-    assert TENANTS[0] == "91b9fd63-473d-5eb2-8da9-5d2ecc407171"
 
 
 def test_some_events_are_late_and_a_few_too_old_to_keep() -> None:
@@ -28,3 +24,11 @@ def test_records_arrive_out_of_order_but_all_of_them() -> None:
     _, arrival = delayed(np.arange(1000) * 1000, np.random.default_rng(1))
     assert sorted(arrival.tolist()) == list(range(1000))
     assert arrival.tolist() != list(range(1000))
+
+
+def test_turns_count_a_members_records_over_the_days_of_a_sample() -> None:
+    dataset = DeviceTelemetry(6, 1)
+    turns = [
+        dataset.rows(Slice(date(2026, 11, 24), 0, 6, 6, index), np.random.default_rng(1)).turns for index in (0, 1)
+    ]
+    assert [sorted(turn.tolist()) for turn in turns] == [[0, 0, 1, 1, 2, 2], [3, 3, 4, 4, 5, 5]]

@@ -43,8 +43,9 @@ def source_schema(policy: Policy) -> Schema:
     root = tree_of({field.pointer: field for field in policy.fields.values() if not field.from_})
     body = _object(root)
     for pointer in policy.never:
-        if pointer.is_flat:
-            body["properties"].setdefault(pointer.top, False)
+        name = pointer.top if pointer.is_flat else pointer.name_at_any_depth
+        if name is not None:
+            body["properties"].setdefault(name, False)
     return {"$schema": DIALECT, "title": policy.policy, **body}
 
 

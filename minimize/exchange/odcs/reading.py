@@ -16,6 +16,7 @@ from minimize.pointer import DEEPEST, STAR, Part, Pointer
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Role
 from minimize.policy.purposes import PURPOSES
+from minimize.policy.scope import forbidden_of
 
 _PARTS: Final = ("tenant", "subject", "time", "record")
 Parts = tuple[Part, ...]
@@ -46,7 +47,9 @@ def read(document: Any, choice: str | None = None) -> Described:
         retention=retention,
         remarks=(*_remarks(contract, object_), *remark),
         never=tuple(
-            Pointer((each,)) for each in listed(own_of(contract).get("Never")) if isinstance(each, str) and each
+            pointer
+            for each in listed(own_of(contract).get("Never"))
+            if isinstance(each, str) and (pointer := forbidden_of(each)) is not None
         ),
         left_out=walk.left_out,
     )

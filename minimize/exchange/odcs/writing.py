@@ -35,7 +35,7 @@ def source_contract(policy: Policy) -> Body:
         "Subject": policy.subject,
         "Time": policy.time,
         "Record": policy.record,
-        "Never": [pointer.top for pointer in policy.never if pointer.is_flat],
+        "Never": [each.forbidden_text for each in policy.never],
     }
     objects = [{"name": policy.policy, "logicalType": "object", "properties": _properties(root)}]
     return {**_head(policy, policy.policy), "schema": objects, **_kept(policy, policy.policy), **own(facts)}

@@ -150,6 +150,11 @@ class AsItComes:
         """Nothing was done to its values."""
         return frozenset({AS_IT_CAME})
 
+    @property
+    def is_injective(self) -> bool:
+        """Different values are different forms."""
+        return True
+
     def forms(self, value: str, tenant: str) -> frozenset[str]:
         """The value itself, and those that are the same without regard to case."""
         if self.folded is None:

@@ -77,7 +77,8 @@ class Retraction:
         if self.is_empty:
             return "nothing to do: everything stands as it would be collected today"
         anew = [f"from their source anew: {', '.join(each or 'all' for each in self.anew)}"] if self.anew else []
-        return "\n".join([*anew, *([str(self.plan)] if self.plan.due else [])])
+        plan = self.plan.carried_out() if self.receipts else str(self.plan)
+        return "\n".join([*anew, *([plan] if self.plan.due else [])])
 
 
 @dataclass(frozen=True)

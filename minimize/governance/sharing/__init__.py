@@ -3,6 +3,7 @@
 handing.py    `share`: asked.py resolves, planning.py plans, act.py makes, records and hands over
 composing.py  one policy of ours and the manifest's
 released.py   what a run has released, as a policy sees it; again.py, switches.py what is asked of it again; grouped.py aggregates
+feeding.py    which functions a pipeline can feed, without records
 consented.py  the records of tenants that agreed; payload.py what leaves, counted; files.py as a file
 committing.py the act taken down before anything is handed over; accounting.py what it comes to
 connecting.py secrets that pass through, for one call
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.digests import digest_of
+from minimize.governance.sharing.feeding import Fed, functions_fed
 from minimize.governance.sharing.handing import share
 from minimize.governance.sharing.owners import token_of
 from minimize.governance.sharing.recall import Recall, list_for
@@ -25,12 +27,14 @@ from minimize.governance.sharing.withdrawing import Ended, expire_consents, with
 __all__ = [
     "Account",
     "Ended",
+    "Fed",
     "Recall",
     "Why",
     "confirm_recalls",
     "digest_of",
     "disclosure",
     "expire_consents",
+    "functions_fed",
     "list_for",
     "logged",
     "recalls_of",

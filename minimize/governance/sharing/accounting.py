@@ -40,6 +40,7 @@ def account(
         tenants={} if made is None else dict(sorted(made.tenants.items())),
         fields={} if composed is None else composed.fates,
         gated={} if made is None else dict(made.closed),
+        unparsable={} if made is None else dict(made.unparsable),
         against=(*planned.against, *against),
         held=held,
     )

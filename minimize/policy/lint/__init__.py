@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _OF_THE_WHOLE = frozenset(
-    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045"}
+    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045", "L047"}
 )
 """What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
 
@@ -41,6 +41,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     fields.left,
     fields.plain,
     fields.identifying,
+    fields.below_full,
     fields.pseudonyms,
     paths.against_source,
     paths.across_tree,
@@ -72,17 +73,19 @@ def lint(
     columns: Sequence[str] | None = None,
     settings_rows: Iterable[SettingRow] | None = None,
     values: Mapping[Pointer, str] | None = None,
+    contacts: Mapping[Pointer, str] | None = None,
     siblings: Sequence[Policy] = (),
 ) -> list[Finding]:
     """What is risky in a policy, or in a pipeline and its policy, or has no effect.
 
     Takes, where they are known: the columns and pointers of the source, the settings' (setting, holder, value) rows, what
-    the values of fields are that identify, and the other policies of the tree. Gives each finding once, by file and line.
+    the values of fields are that identify, those that are addresses of people or computers, and the other policies of the
+    tree. Gives each finding once, by file and line.
     """
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
     seen = None if columns is None else frozenset(filter(None, map(pointer_of, columns)))
     rows = None if settings_rows is None else tuple(settings_rows)
-    subject = Subject(policy, pipeline, seen, rows, values, siblings)
+    subject = Subject(policy, pipeline, seen, rows, values, contacts, siblings)
     found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from minimize.errors import Finding
 from minimize.policy.fields import is_dropped, steps_of, ways_of
 from minimize.policy.lint.subject import Subject
-from minimize.policy.model import Do, Field, Role
+from minimize.policy.model import Do, Field, Policy, Role
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import surely
 from minimize.techniques import Step
 
+FULL: Final = "full"
+"""The level below which names and addresses are not kept as they are."""
 _PSEUDONYMS = ("pseudonymize", "tokenize")
 
 
@@ -24,7 +27,7 @@ def kept(subject: Subject) -> Iterator[Finding]:
         "sensitive": ("L006", "the sensitive value is kept as it is", "make it coarser, or drop it"),
     }
     for field in subject.fields:
-        if any(leaves(way) == "everything" for way in ways_of(field)):
+        if is_kept(field):
             for code, message, hint in (told[role] for role in _roles(subject, field) if role in told):
                 yield subject.finding(code, message + _when(field), field=field, hint=hint)
 
@@ -67,6 +70,36 @@ def may_identify(field: Field) -> bool:
     """Whether a field without a stated role keeps so much of its values that they would identify."""
     stated = "role" in field.model_fields_set or surely(field.pointer) is not None
     return not stated and not field.from_ and any(leaves(way) not in ("nothing", "linkable") for way in ways_of(field))
+
+
+def below_full(subject: Subject) -> Iterator[Finding]:
+    """L009: names and addresses that are kept as they are below the level `full`, in a policy that has this level.
+
+    What a field holds is known by its name, or by the first values of the source. A stated `role: plain` says that it is
+    none of these.
+    """
+    for field in subject.fields:
+        if not is_below_full(field, subject.policy):
+            continue
+        inputs = (subject.policy.fields.get(key) for key in field.from_)
+        kinds = (subject.contact_kind(each) for each in (field, *inputs) if each is not None)
+        kind = next((kind for kind in kinds if kind is not None), None)
+        if kind is not None:
+            hint = f"say `level: {FULL}`, give it a technique, or drop it"
+            yield subject.finding("L009", f"{kind} is kept as it is below the level `{FULL}`", field=field, hint=hint)
+
+
+def is_below_full(field: Field, policy: Policy) -> bool:
+    """Whether a policy has the level `full` and keeps a field as it is below it, and does not state that the field is plain."""
+    high = policy.levels[policy.levels.index(FULL) :] if FULL in policy.levels else ()
+    is_plain = field.role == "plain" and "role" in field.model_fields_set
+    is_low = bool(high) and not {field.level, policy.records.level} & set(high)
+    return is_low and not is_plain and is_kept(field)
+
+
+def is_kept(field: Field) -> bool:
+    """Whether the values of a field are kept as they are, in some case at least."""
+    return any(leaves(way) == "everything" for way in ways_of(field))
 
 
 def pseudonyms(subject: Subject) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ _RULES = (
     Rule("L006", "warning", "a sensitive value is kept as it is"),
     Rule("L007", "warning", "a field looks personal by its name, and its role is plain"),
     Rule("L008", "warning", "a field's values identify, and its role is not stated"),
+    Rule("L009", "error", "a name, an IP, e-mail or postal address is kept as it is below the level `full`"),
     Rule("L010", "warning", "a pseudonym without `per`: it links a subject across tenants"),
     Rule("L011", "warning", "a pseudonym per something that cannot be enumerated, so that it cannot be found again"),
     Rule("L012", "warning", "a key that the keyring does not have, or a keyring that cannot be used"),
@@ -51,6 +52,9 @@ _RULES = (
     Rule("L044", "warning", "event times may lie more than 7 days in the future"),
     Rule("L045", "warning", "`future` without effect: the policy names no event time"),
     Rule("L046", "warning", "a row of the settings whose tenant or subject is not in its canonical form"),
+    Rule(
+        "L047", "error", "a feature that is decided for each subject, in a policy that names no subject: it is never on"
+    ),
     Rule("L050", "error", "a condition reads a secret or an identifier"),
     Rule("L051", "warning", "a condition reads a field that the output does not hold"),
     Rule("L052", "warning", "a condition asks for a value that the field's type never has"),

@@ -12,6 +12,7 @@ from minimize.policy.fields import is_dropped
 from minimize.policy.lint.rules import RULES
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.roles import contact_kind
 
 SettingRow = tuple[str, str, str]
 """Setting, holder, value, as the settings have them."""
@@ -21,7 +22,8 @@ SettingRow = tuple[str, str, str]
 class Subject:
     """What is linted; None where nothing is known.
 
-    values  of the fields whose values in the source identify: what they are, in words
+    values    of the fields whose values in the source identify: what they are, in words
+    contacts  of the fields whose values in the source are addresses of people or computers: what they are, in words
     """
 
     policy: Policy
@@ -29,6 +31,7 @@ class Subject:
     columns: frozenset[Pointer] | None = None
     settings: tuple[SettingRow, ...] | None = None
     values: Mapping[Pointer, str] | None = None
+    contacts: Mapping[Pointer, str] | None = None
     siblings: Sequence[Policy] = ()
 
     def finding(self, code: str, message: str, *, field: Field | None = None, at: str = "", hint: str = "") -> Finding:
@@ -50,6 +53,10 @@ class Subject:
     def fields(self) -> tuple[Field, ...]:
         """The policy's fields."""
         return tuple(self.policy.fields.values())
+
+    def contact_kind(self, field: Field) -> str | None:
+        """Which kind of name or address a field holds, by its name or its values, in words."""
+        return contact_kind(field.pointer) or (self.contacts or {}).get(field.pointer)
 
     def is_held(self, key: str) -> bool:
         """Whether the records hold the field, in a run for the pipeline's purpose."""

@@ -90,7 +90,7 @@ def test_purposes_that_a_policy_may_have_and_fields_that_must_not_come_go_along(
         {"property": "minimizeTenant", "value": "nowhere"},
     ]
     found = of({"name": "x", "logicalType": "string"}, customProperties=ours)
-    assert (found.purposes, found.never, found.parts) == (("operations",), (Pointer.parse("contacts"),), {})
+    assert (found.purposes, found.never, found.parts) == (("operations",), (Pointer.forbidden("contacts"),), {})
 
 
 def test_of_several_objects_one_is_named() -> None:

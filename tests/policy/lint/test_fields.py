@@ -90,6 +90,61 @@ def test_values_that_identify_are_reported_unless_the_role_is_stated(
     assert codes(lint_of(f"fields:\n  f: {field}\n", values=values)) == found
 
 
+LEVELS = (
+    "tenant: tenant_id\nlevels: [required, basic, full, verbose]\nfields:\n  tenant_id: {type: string, do: keep}\n"
+    "  os: {type: string, do: keep}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "contact_name: {type: string, do: keep}",
+        "serverIp: {type: string, role: quasi, level: basic, do: keep}",
+        "user_principal_name: {type: string, role: identifier, do: keep}",
+        "/owner/email: {type: string, role: identifier, level: basic, cases: [{if: {os: a}, do: keep}]}",
+        "postal_address: {type: string, role: sensitive, do: keep}",
+        "address: {type: string, do: keep}",
+        "who: {from: [site_name], do: keep}\n  site_name: {type: string, role: quasi, do: drop}",
+    ],
+)
+def test_names_and_addresses_are_not_kept_below_the_level_full(lint_of: LintOf, field: str) -> None:
+    found = [each for each in lint_of(f"{LEVELS}  {field}\n") if each.code == "L009"]
+    assert [(each.severity, each.field) for each in found] == [("error", field.partition(":")[0])]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "contact_name: {type: string, role: identifier, level: full, do: keep}",
+        "contact_name: {type: string, role: identifier, level: verbose, do: keep}",
+        "contact_name: {type: string, role: identifier, do: {pseudonymize: {key: k, per: tenant_id}}}",
+        "contact_name: {type: string, role: identifier, do: drop}",
+        "server_ip: {type: string, role: quasi, do: {truncate_ip: {v4: 24, v6: 48}}}",
+        "server_name: {type: string, role: plain, do: keep}",
+        "email_verified: {type: boolean, do: keep}",
+        "app_name: {type: string, do: keep}",
+        "mac_address: {type: string, role: identifier, do: keep}",
+        "phone_number: {type: string, role: identifier, do: keep}",
+    ],
+)
+def test_what_is_treated_or_no_name_or_address_may_be_below_the_level_full(lint_of: LintOf, field: str) -> None:
+    assert "L009" not in [each.code for each in lint_of(f"{LEVELS}  {field}\n")]
+
+
+def test_a_policy_without_the_level_full_is_not_judged_by_it(lint_of: LintOf) -> None:
+    for levels in ("", "levels: [required, basic]\n", "levels: [required, full]\nrecords: {level: full}\n"):
+        text = f"tenant: tenant_id\n{levels}fields:\n  tenant_id: {{type: string, do: keep}}\n"
+        found = lint_of(text + "  contact_name: {type: string, role: identifier, do: keep}\n")
+        assert "L009" not in [each.code for each in found], levels
+
+
+def test_e_mail_addresses_are_known_by_their_values_too(lint_of: LintOf) -> None:
+    text = f"{LEVELS}  f: {{type: string, role: quasi, do: keep}}\n"
+    found = lint_of(text, contacts={Pointer.parse("f"): "an e-mail address"})
+    assert ("L009", "error") in codes(found)
+
+
 def test_a_pseudonym_per_something_where_no_tenant_is_named_is_told(lint_of: LintOf) -> None:
     found = lint_of(
         "fields:\n  os: {type: string, do: keep}\n  f: {type: string, do: {pseudonymize: {key: k, per: os}}}\n"

@@ -1,0 +1,95 @@
+"""The page of the guide about the data items: `python docs/data_items.py` writes it from data-items.yaml."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+HERE = Path(__file__).parent
+SOURCE = HERE / "data-items.yaml"
+PAGE = HERE / "guide" / "data-items.md"
+CATEGORIES = ("identified", "pseudonymized", "aggregated")
+Item = Mapping[str, Any]
+
+HEAD = """\
+# Data items
+
+Look up what becomes of a data item of the device-management service, and check it against the policy:
+
+```sh
+minimize plan pipelines/device_inventory > /dev/null     # field by field: the form in which it is released, and why
+minimize plan pipelines/device_lookup > /dev/null        # the same data for the help desk
+```
+
+The service collects {count} data items. The tables follow the categories in which the service lists them. A form is the technique
+with which a field is released (see the reference of techniques). `keep` means as it is, `drop` means not at all. Pipelines that
+are not named release nothing of the item.
+
+This page is generated from `docs/data-items.yaml`. A test compares that file with the policies and fails if they differ.
+"""
+ABOUT = {
+    "identified": "Data that names a person or a device as it is collected.",
+    "pseudonymized": "Identifiers that name nobody by themselves, and what is collected with them.",
+    "aggregated": "Counts over many devices, users or administrators.",
+}
+
+
+def items_of(source: Path = SOURCE) -> dict[str, list[Item]]:
+    """The data items by category, in the order of the file."""
+    body = YAML(typ="safe").load(source.read_text(encoding="utf-8"))
+    return {category: list(body[category]) for category in CATEGORIES}
+
+
+def page(items: Mapping[str, Sequence[Item]]) -> str:
+    """The page as Markdown: a table for each category."""
+    lines = [HEAD.format(count=sum(map(len, items.values())))]
+    for category, listed in items.items():
+        lines += [f"## {category.capitalize()}", "", ABOUT[category], ""]
+        lines += ["| item | dataset | form released | category | rule | test |", "|---|---|---|---|---|---|"]
+        lines += [_row(category, item) for item in listed]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(category: str, item: Item) -> str:
+    rule = item["rule"] + (f" ({item['reason']})" if "reason" in item else "")
+    dataset = f"`{item['dataset']}`" if "dataset" in item else "all"
+    cells = (item["item"], dataset, "; ".join(_forms(item)), category, rule, _test(item["test"]))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _forms(item: Item) -> Iterator[str]:
+    """What is released of an item, in words: the forms of its fields, each with its pipelines."""
+    values = item.get("values", {})
+    together: dict[str, list[str]] = {}
+    for field, by_pipeline in item.get("fields", {}).items():
+        name = f"`{field}` = {values[field]}" if field in values else f"`{field}`"
+        together.setdefault(_by_form(by_pipeline), []).append(name)
+    for forms, names in together.items():
+        yield f"{', '.join(names)}: {forms}"
+    if "refused" in item:
+        yield "refused: " + ", ".join(f"`{key}`" for key in item["refused"])
+    for each in item.get("aggregates", ()):
+        group = "".join(f", {key} = {json.dumps(value).strip(chr(34))}" for key, value in each.get("group", {}).items())
+        yield f"`{each['aggregate']}.{each['measure']}`{group} ({each['pipeline']})"
+
+
+def _by_form(by_pipeline: Mapping[str, str | list[str]]) -> str:
+    """The forms of a field, each with its pipelines."""
+    forms: dict[str, list[str]] = {}
+    for pipeline, form in by_pipeline.items():
+        forms.setdefault(" or ".join([form] if isinstance(form, str) else form), []).append(pipeline)
+    return ", ".join(f"{form} ({', '.join(names)})" for form, names in forms.items())
+
+
+def _test(test: str) -> str:
+    file, _, name = test.partition("::")
+    return f"`{name or file}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(items_of()), encoding="utf-8")

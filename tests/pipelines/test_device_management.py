@@ -1,0 +1,214 @@
+"""What the datasets of the device-management service look like when they have passed: the golden cases of the service."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from minimize.policy.load import load_pipeline
+from minimize.policy.pipeline import Pipeline
+
+from . import handmade
+from .handmade import OPERATIONS, SECRETS, leaves
+from .shipped import DATASETS, PIPELINES, Runs
+
+NEW = tuple(name for name, dataset in DATASETS.items() if dataset in handmade.DATASETS)
+"""The pipelines whose datasets are made by hand, too."""
+
+
+@pytest.fixture(name="made", scope="module")
+def _made(runs: Runs) -> Any:
+    """The rows of a pipeline on records made by hand, by pipeline and output."""
+
+    def rows(name: str, output: str = "records") -> list[dict[str, Any]]:
+        return runs.by_hand(name).rows(output)
+
+    return rows
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_it_runs_on_records_made_by_hand_and_verifies(name: str, runs: Runs) -> None:
+    ran = runs.by_hand(name)
+    assert ran.done.code == 0, ran.done.err
+    assert ran.receipt["rows"]["read"] == handmade.COUNT
+    assert ran.receipt["quarantine"]["rows"] == 0
+    assert all(output["rows"] > 0 for output in ran.receipt["outputs"].values())
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_no_secret_is_released(name: str, made: Any) -> None:
+    texts = [value for row in made(name) for _, value in leaves(row) if isinstance(value, str)]
+    assert texts
+    assert not [text for text in texts if text.startswith(SECRETS)]
+
+
+def test_the_help_desk_sees_a_phone_number_by_ownership(made: Any) -> None:
+    rows = made("device_lookup")
+    seen = {(row["device_type"] == "android_dedicated", row["owner_type"]): row["phone_number"] for row in rows}
+    assert str(seen[False, "corporate"]).startswith("+33")
+    assert str(seen[False, "personal"]).startswith("****")
+    assert {row["phone_number"] for row in rows if row["device_type"] == "android_dedicated"} == {None}
+
+
+def test_the_help_desk_sees_whose_device_it_is_and_nobody_else_does(made: Any) -> None:
+    visible = {"user_display_name", "device_name", "serial_number"}
+    assert all(any(row[key] for row in made("device_lookup")) for key in visible)
+    assert not visible & set(made("device_inventory")[0])
+
+
+@pytest.mark.parametrize(
+    ("tenant", "owner", "system", "managed", "modern", "collected"),
+    [
+        ("fabrikam", "corporate", "macOS", False, False, True),
+        ("fabrikam", "corporate", "iOS", False, False, True),
+        ("fabrikam", "corporate", "Android", False, False, True),
+        ("fabrikam", "corporate", "Windows", True, False, True),
+        ("fabrikam", "corporate", "Windows", False, True, True),
+        ("fabrikam", "corporate", "Windows", False, False, False),
+        ("contoso", "personal", "Windows", True, False, True),
+        ("contoso", "personal", "macOS", True, False, True),
+        ("contoso", "personal", "iOS", False, False, False),
+        ("contoso", "personal", "Windows", False, True, False),
+        ("contoso", "unknown", "Android", True, False, True),
+        ("fabrikam", "personal", "iOS", True, False, False),
+        ("fabrikam", "unknown", "iOS", True, False, False),
+    ],
+)
+def test_applications_are_inventoried_by_ownership_platform_and_feature(
+    runs: Runs, tenant: str, owner: str, system: str, managed: bool, modern: bool, collected: bool
+) -> None:
+    """The feature app_inventory is on for contoso and off for fabrikam."""
+    changes = {
+        "tenant_id": tenant,
+        "owner_type": owner,
+        "operating_system": system,
+        "managed": managed,
+        "modern": modern,
+    }
+    released = runs.applied("app_inventory", [{**handmade.app_inventory(0), **changes}])
+    assert (len(released) == 1) is collected
+
+
+def test_an_installation_does_not_show_where_it_is(made: Any) -> None:
+    assert "install_location" not in made("app_inventory")[0]
+
+
+def test_each_operation_is_audited_without_names(made: Any) -> None:
+    rows = made("audit_events")
+    assert {row["operation"] for row in rows} == set(OPERATIONS)
+    assert {tuple(each) for row in rows for each in row["resources"]} == {("type", "id")}
+    assert {tuple(each) for row in rows for each in row["changed_properties"]} == {("name",)}
+    text = json.dumps(rows, default=str)
+    assert not [family for _, family in handmade.PEOPLE if family in text]
+    assert "@mail.example" not in text
+    assert {row["actor_ip"] for row in rows} == {"203.0.113.0", "198.51.100.0"}
+
+
+def test_a_support_text_has_lost_addresses_and_numbers(made: Any) -> None:
+    rows = made("support_cases")
+    assert {row["subject_line"] for row in rows} == {"The device of [email] does not enrol"}
+    assert {row["message"] for row in rows} == {"Please call [phone], the address of the device is [ip]"}
+    assert all(row["contact_name"] and row["contact_email"] and row["contact_phone"] for row in rows)
+
+
+NAMES_AND_ADDRESSES = ("site_name", "server_name", "contact_name", "contact_email", "server_ip", "postal_address")
+ENHANCED = ("error_code", "database_size_gb", "server_age_months", "cpu")
+
+
+def test_a_site_shows_names_and_addresses_at_the_level_full_only_and_treated(made: Any) -> None:
+    rows = made("site_summary")
+    named = [row for row in rows if any(row[key] is not None for key in NAMES_AND_ADDRESSES)]
+    assert {(row["tenant_id"], row["diagnostic_level"]) for row in named} == {("contoso", "full")}
+    raw = {record[key] for record in handmade.records("site_summary") for key in NAMES_AND_ADDRESSES}
+    assert not raw & {row[key] for row in named for key in NAMES_AND_ADDRESSES}
+    assert {row["postal_address"] for row in named} == {True}
+
+
+def test_a_site_shows_errors_and_sizes_from_the_level_enhanced_on(made: Any) -> None:
+    rows = made("site_summary")
+    assert {row["diagnostic_level"] for row in rows if row["cpu"] is not None} == {"enhanced", "full"}
+    assert all(row[key] is None for row in rows if row["diagnostic_level"] == "basic" for key in ENHANCED)
+
+
+def counts(rows: list[dict[str, Any]], by: str, measure: str) -> Counter[Any]:
+    """A measure summed by one key."""
+    found: Counter[Any] = Counter()
+    for row in rows:
+        found[row[by]] += row[measure] or 0
+    return found
+
+
+def test_devices_and_users_enrolled_are_counted(made: Any) -> None:
+    rows = made("enrollments", "enrolled_per_day")
+    assert {tuple(row)[:4] for row in rows} == {("day", "tenant_id", "enrollment_type", "succeeded")}
+    enrolled = [row for row in rows if row["succeeded"]]
+    assert counts(enrolled, "enrollment_type", "devices") == {"UserEnrollment": 160, "AndroidEnterpriseDedicated": 40}
+    assert counts(enrolled, "enrollment_type", "users") == {"UserEnrollment": 160, "AndroidEnterpriseDedicated": 0}
+
+
+def test_failed_enrolments_are_counted_by_cause(made: Any) -> None:
+    rows = made("enrollments", "failures_per_day")
+    failed = [row for row in rows if row["failure_category"] is not None]
+    assert {(row["failure_category"], row["failure_reason"]) for row in failed} == {
+        ("EnrollmentRestrictionsEnforced", "DeviceCapReached")
+    }
+    assert counts(failed, "enrollment_type", "devices") == {"UserEnrollment": 80, "AndroidEnterpriseDedicated": 20}
+
+
+def test_success_rates_are_shares(made: Any) -> None:
+    enrolled = {round(row["succeeded"], 6) for row in made("enrollments", "success_per_type")}
+    assert enrolled == {0.666667}
+    installed = {row["operating_system"]: row["succeeded"] for row in made("app_inventory", "install_success")}
+    assert all(share is None or 0 < share < 1 for share in installed.values())
+    assert any(installed.values())
+    assert "install_success" in aggregates_without_counts("app_inventory")
+
+
+def test_devices_are_counted_by_platform(made: Any) -> None:
+    rows = made("device_inventory", "device_platforms")
+    assert counts(rows, "operating_system", "devices") == {"Windows": 60, "macOS": 60, "iOS": 60, "Android": 120}
+
+
+def test_devices_are_counted_by_application_and_state(made: Any) -> None:
+    rows = made("app_inventory", "devices_per_state")
+    assert {row["app"] for row in rows} == {"Mail"}
+    assert set(counts(rows, "install_state", "devices")) == {
+        "installed",
+        "notInstalled",
+        "pendingInstall",
+        "notApplicable",
+    }
+
+
+def test_the_use_of_the_console_is_counted_over_all_customers(made: Any) -> None:
+    rows = made("console_usage", "control_use")
+    assert "tenant_id" not in rows[0]
+    assert {(row["page"], row["control"], row["administrators"]) for row in rows} == {
+        ("devices", "list", 150),
+        ("devices", "search_box", 150),
+    }
+
+
+def test_sites_are_summarized_by_week_and_version(made: Any) -> None:
+    (row,) = made("site_summary", "weekly_summary")
+    assert (f"{row['week']:%Y-%m-%d}", row["product_version"], row["sites"]) == ("2026-11-23", "5.2409", 300)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_groups_of_fewer_than_ten_are_suppressed_and_counts_are_rounded(name: str) -> None:
+    for aggregate in loaded(name).aggregates.values():
+        counted = any(measure.name.startswith("count") for measure in aggregate.measures.values())
+        assert aggregate.suppress.below == 10
+        assert (aggregate.round is not None and aggregate.round.counts_to == 5) is counted
+
+
+def loaded(name: str) -> Pipeline:
+    return load_pipeline(PIPELINES / name)
+
+
+def aggregates_without_counts(name: str) -> set[str]:
+    """The tables of a pipeline that have no rounded counts, next to which an exact figure would give the exact count back."""
+    return {key for key, aggregate in loaded(name).aggregates.items() if aggregate.round is None}
