@@ -187,10 +187,11 @@ class Dataset(ABC, Generic[P]):
 def delayed(events: Ints, random: Random) -> tuple[Ints, Ints]:
     """Event times of records that arrive in this batch, and the order of arrival.
 
-    Most arrive within minutes (out of order), one in fifty happened one to three days before, one in a thousand is too old
-    to be kept.
+    Most arrive within minutes (out of order), one in fifty happened one to three days before. One in a thousand, and one of
+    any hundred or more, is too old to be kept.
     """
+    number, middle = np.arange(len(events)), min(500, len(events) // 2)
     arrival = np.argsort(events + random.integers(0, 600_000, len(events)), kind="stable")
     late = np.where(chance(random, len(events), 0.02), random.integers(1, 4, len(events)) * DAY, 0)
-    ancient = np.where(chance(random, len(events), 0.001), 40 * DAY, 0)
+    ancient = np.where((number % 1000 == middle) & (len(events) >= 100), 40 * DAY, 0)
     return events - late - ancient, arrival

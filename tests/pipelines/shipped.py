@@ -77,10 +77,16 @@ def new_keys(path: Path) -> Path:
     return path
 
 
+def sample_lines(dataset: str) -> Iterator[list[str]]:
+    """The lines of each committed file."""
+    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
+        yield gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines()
+
+
 def sample(dataset: str) -> Iterator[dict[str, Any]]:
     """The committed records that are whole objects, duplicates of a key and wrong types included."""
-    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
-        for line in gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines():
+    for lines in sample_lines(dataset):
+        for line in lines:
             try:
                 record = json.loads(line)
             except ValueError:
