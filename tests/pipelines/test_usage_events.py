@@ -36,7 +36,7 @@ def test_response_times_begin_at_the_enhanced_level(rows: list[dict[str, Any]]) 
     assert tenants_with(rows, "response_time_ms") == {ENHANCED, FULL}
 
 
-def test_errors_begin_at_the_basic_level_and_the_default_is_required(rows: list[dict[str, Any]]) -> None:
+def test_errors_begin_at_the_basic_level_and_silence_is_required(rows: list[dict[str, Any]]) -> None:
     assert tenants_with(rows, "error_code") == {ENHANCED, BASIC, FULL}
 
 
