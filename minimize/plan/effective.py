@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from minimize.plan.fields import branches_of
 from minimize.plan.model import Branch, FieldPlan, Plan
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
 from minimize.policy.model import Records
 from minimize.policy.words import chain_text, condition_text
 from minimize.settings.seen import Explained, SettingRow
@@ -117,7 +117,7 @@ class ForTenant:
                 return condition if self.is_on(name) and self.asks_subjects(name) else self.is_on(name)
             case Level(name):
                 return self.reaches(name)
-            case Equals():
+            case Equals() | Within():
                 return condition
             case All(of):
                 return _joined(All, [self.decided(part) for part in of], neutral=True)

@@ -142,7 +142,13 @@ def _gate() -> dict[str, Schema]:
 
 
 def _shared_parts() -> dict[str, Schema]:
-    values = any_of({"type": ["string", "number", "boolean"]}, list_of({"type": ["string", "number", "boolean"]}))
+    within = mapping(
+        "How long before another time it may lie.",
+        {"within": ref("duration"), "of": text("The other time; the event time where nothing is said.")},
+        required=("within",),
+    )
+    plain = {"type": ["string", "number", "boolean"]}
+    values = any_of(plain, list_of(plain), within)
     names = any_of(text("A name."), list_of(text("A name."), "Any of them."))
     return {
         "duration": text("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=PATTERN),

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar, Within
 from minimize.techniques import Step
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def condition_text(condition: Condition) -> str:
             return f"level is {name} or higher"
         case Equals(key, values):
             return f"{key} is {' or '.join(_scalar(value) for value in values)}"
+        case Within(key, age, of):
+            return f"{key} is less than {duration(age)} before {of}"
 
 
 def chain_text(do: Do) -> str:

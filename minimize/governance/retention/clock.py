@@ -18,7 +18,7 @@ from minimize.io.stored import Stored
 from minimize.nested import leaf, leaf_type
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
-from minimize.policy.model import Policy
+from minimize.policy.model import Field, Policy
 from minimize.settings.columns import moments, valid
 from minimize.settings.rows import microseconds_of
 from minimize.techniques import Step
@@ -60,7 +60,12 @@ class Clock:
     def of(cls, policy: Policy, schema: pa.Schema) -> Clock | None:
         """The clock of a file that was written under a policy; None where it does not tell event times."""
         field = None if policy.time is None else policy.fields.get(policy.time)
-        if field is None or field.pointer.stars or not _is_time(schema, field.pointer):
+        return None if field is None else cls.of_field(field, schema)
+
+    @classmethod
+    def of_field(cls, field: Field, schema: pa.Schema) -> Clock | None:
+        """The clock of the times of a field; None where the file does not tell them."""
+        if field.pointer.stars or not _is_time(schema, field.pointer):
             return None
         chains = [way for way in ways_of(field) if not isinstance(way, str)]
         widths = [_width(chain) for chain in chains]
