@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Self
 
 import numpy as np
@@ -106,6 +107,11 @@ class Releases:
         rows = row_hashes(there, table.num_rows, self.hasher)
         unknown = rows[history.last(rows) < 0]
         return Former(table, rows, history.followed(ReleaseHistory.of(unknown, definition.below, {}, known=False)))
+
+    def is_final(self, definition: Definition, name: str, date: str | None, at: datetime) -> bool:
+        """Whether the table in force for a date stays as it is, because records that it counts are past their retention."""
+        retention = definition.retention
+        return retention is not None and (name, date) in self.files and retention.outlives_records(date, at)
 
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""
