@@ -109,6 +109,8 @@ def _limits(plan: Plan) -> Iterator[str]:
         used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
         if feature.retention is not None and used:
             yield f"{name}: {duration(feature.retention)}"
+    for name, span in plan.own_retentions.items():
+        yield f"{name}: {duration(span)}"
     shorter = [
         field.key for field in plan.fields.values() if field.gives is not None and kept(plan, field) == UNLIMITED
     ]

@@ -96,6 +96,7 @@ def _feature(plan: Plan, name: str) -> str:
 def _output(plan: Plan, name: str) -> OutputEntry:
     aggregate = plan.aggregates.get(name)
     below = "" if aggregate is None else f"groups of fewer than {aggregate.model.suppress.below} subjects"
+    below += f"; kept {duration(plan.own_retentions[name])}" if name in plan.own_retentions else ""
     output = plan.outputs[name]
     columns = tuple(".".join(path) for path in meanings(plan, name))
     return OutputEntry(name, output.category, columns, encrypted_in_words(plan, name), below)

@@ -114,6 +114,7 @@ class Outcome:
 
     aggregates  the tables of those that are complete with the batch
     late        the tallies of those that wait for rows of other batches
+    stays       those whose table in force stays as it is
     """
 
     read: int = 0
@@ -124,6 +125,7 @@ class Outcome:
     rows_by_part: Counter[str] = field(default_factory=Counter)
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
     late: Mapping[str, DayTally] = field(default_factory=dict, repr=False)
+    stays: tuple[str, ...] = ()
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Takes note of what was read of a part."""

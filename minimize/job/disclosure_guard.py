@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,15 @@ def guarded(
     results: Mapping[str, AggregateResult],
     releases: Releases,
     date: str | None,
+    at: datetime,
 ) -> dict[str, Guarded]:
-    """What may be published of the aggregates of one date.
+    """What may be published of the aggregates of one date, at a time.
 
-    A row whose new figures would give a few subjects away, next to an earlier release of it, keeps the figures that are in
-    force. A row that the other tables would give away is withheld: it counts as suppressed.
+    A group that is past its retention is left out. A row whose new figures would give a few subjects away, next to an earlier
+    release of it, keeps the figures that are in force. A row that the other tables would give away is withheld: it counts as
+    suppressed.
     """
+    results = {name: _within_retention(definitions[name], result, date, at) for name, result in results.items()}
     made = {
         name: _Release.of(definitions[name], result, releases.former(definitions[name], name, date), releases.hasher)
         for name, result in results.items()
@@ -78,6 +82,13 @@ def guarded(
         made = {name: each.with_former(each.could_stay) for name, each in made.items()}
         withhold_related([each.published for each in made.values()])
     return {name: each.guarded() for name, each in made.items()}
+
+
+def _within_retention(
+    definition: Definition, result: AggregateResult, date: str | None, at: datetime
+) -> AggregateResult:
+    retention = definition.retention
+    return result if retention is None else result.within_retention(retention.past(result.table, date, at))
 
 
 def _log(name: str, date: str | None, withheld: int, deferred: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Self
 
 import numpy as np
@@ -116,6 +117,11 @@ class Releases:
         if any(each is None for each in histories):
             raise OutputError(f"the sketches of {name} are lost")
         return sum(each.deferred for each in histories if each is not None)
+
+    def is_final(self, definition: Definition, name: str, date: str | None, at: datetime) -> bool:
+        """Whether the table in force for a date stays as it is, because records that it counts are past their retention."""
+        retention = definition.retention
+        return retention is not None and (name, date) in self.files and retention.outlives_records(date, at)
 
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""

@@ -75,6 +75,7 @@ def receipt_of(
         outputs=late.account(account.outputs(plan, found, files)),
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
+        stays=_stays(outcomes),
         backfill=None if how.backfill is None else how.backfill.ref,
         origin=given.origin,
         received=_received(given),
@@ -132,6 +133,13 @@ def _tell_losses(
         if lost:
             message = "%s: %d of the files that it was made from before are gone"
             log.warning(message, text_of(when) or "the batch", lost, extra={"code": "W013"})
+
+
+def _stays(outcomes: Mapping[Day, Outcome]) -> dict[str, tuple[str, ...]] | None:
+    """By aggregate the dates whose table in force stays as it is."""
+    names = sorted({name for each in outcomes.values() for name in each.stays})
+    dates = {name: [str(text_of(day)) for day, each in outcomes.items() if name in each.stays] for name in names}
+    return {name: tuple(sorted(found)) for name, found in dates.items()} or None
 
 
 def _replaced(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:

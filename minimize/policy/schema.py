@@ -257,6 +257,10 @@ def _aggregate() -> Schema:
             "suppress": mapping("Which groups are too small to show.", suppress),
             "round": mapping("Counts are rounded.", {"counts_to": whole("The multiple.")}, required=("counts_to",)),
             "late": ref("duration"),
+            "retention": {
+                **ref("duration"),
+                "description": "How long groups are kept, by their event time; as the policy says if it is left out.",
+            },
             "must_be": _category(),
             "encrypt": one_of(get_args(EncryptBy), "What is aggregated stays open whatever is said."),
         },

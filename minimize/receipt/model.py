@@ -172,6 +172,7 @@ class CompanionFile:
 class Output:
     """What was written under one name. What stands in the middle is for aggregates, `index` is for records.
 
+    groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent where there were none
     deferred     rows whose new figures wait until more subjects have changed
     sketches     the contribution sketches of each file of an aggregate: what it and earlier files published
     too_late     rows of event days that were published before they came
@@ -194,6 +195,8 @@ class Output:
     files: tuple[OutputFile, ...] = ()
     index: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
     sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
+    groups_past: int | None = field(default=None, metadata=OMIT)
+    rows_past: int | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)

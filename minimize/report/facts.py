@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -187,13 +187,14 @@ class OpenEvent:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What goes when. `due` is None where nobody looked."""
+    """What is removed when. `due` is None where nobody looked; `aggregates` have a retention of their own."""
 
     retention: str
     features: Mapping[str, str]
     partitions: tuple[Partition, ...]
     due: tuple[Due, ...] | None
     events: tuple[OpenEvent, ...]
+    aggregates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def overdue(self) -> int:

@@ -30,7 +30,7 @@ def hides_rows(receipt: Receipt) -> bool:
 
     If records are published, their number is no secret.
     """
-    left_out = any(each.groups_suppressed or each.deferred for each in receipt.outputs.values())
+    left_out = any(each.groups_suppressed or each.groups_past or each.deferred for each in receipt.outputs.values())
     return "records" not in receipt.outputs and left_out
 
 

@@ -23,6 +23,8 @@ from minimize.samples.world import Population, World
 
 DAY = 86_400_000
 """Milliseconds."""
+ANCIENT = 40
+"""Days after which most records are no longer kept."""
 LARGEST = 300_000
 """Members of a population; in larger samples each of them has more records."""
 
@@ -119,6 +121,7 @@ class Dataset(ABC, Generic[P]):
     daily       how many records of each there are in a day
     every       or in so many days
     fewest      how many members there are at least
+    ancient     the age in days of records that are no longer kept
     facts       the fields that are columns of the population
     settings_by what is collected only by a setting: `collection.levels`, …
     wrong       values of another type that a field may have by mistake
@@ -129,6 +132,7 @@ class Dataset(ABC, Generic[P]):
     daily: ClassVar[int] = 1
     every: ClassVar[int] = 1
     fewest: ClassVar[int] = 1
+    ancient: ClassVar[int] = ANCIENT
     facts: ClassVar[tuple[str, ...]]
     settings_by: ClassVar[tuple[Callable[[Clock, Subjects, Random], list[Setting]], ...]] = (levels,)
     wrong: ClassVar[tuple[tuple[str, Any], ...]]
@@ -174,7 +178,7 @@ class Dataset(ABC, Generic[P]):
         turn = number // reporting % self.daily
         interval = DAY // self.daily
         start = part.midnight + turn * interval + member * 7919 % interval
-        events, arrival = delayed(start + random.integers(0, 60_000, part.count), random)
+        events, arrival = delayed(start + random.integers(0, 60_000, part.count), random, self.ancient)
         turns = part.index * self.daily + turn
         return Rows(member[arrival], events[arrival], turns[arrival], random)
 
@@ -184,13 +188,14 @@ class Dataset(ABC, Generic[P]):
         return [row for rows in self.settings_by for row in rows(clock, subjects, random)]
 
 
-def delayed(events: Ints, random: Random) -> tuple[Ints, Ints]:
+def delayed(events: Ints, random: Random, ancient: int = ANCIENT) -> tuple[Ints, Ints]:
     """Event times of records that arrive in this batch, and the order of arrival.
 
-    Most arrive within minutes (out of order), one in fifty happened one to three days before, one in a thousand is too old
-    to be kept.
+    Most arrive within minutes (out of order), one in fifty happened one to three days before. One in a thousand, and one of
+    any hundred or more, is so many days old that it is no longer kept.
     """
+    number, middle = np.arange(len(events)), min(500, len(events) // 2)
     arrival = np.argsort(events + random.integers(0, 600_000, len(events)), kind="stable")
     late = np.where(chance(random, len(events), 0.02), random.integers(1, 4, len(events)) * DAY, 0)
-    ancient = np.where(chance(random, len(events), 0.001), 40 * DAY, 0)
-    return events - late - ancient, arrival
+    too_old = np.where((number % 1000 == middle) & (len(events) >= 100), ancient * DAY, 0)
+    return events - late - too_old, arrival

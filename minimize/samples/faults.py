@@ -50,7 +50,7 @@ class Faults:
         return [*(_with(name, value) for name, value in self.strange.items()), _eastern(self.time)]
 
 
-FATAL_SHARE = 0.009
+FATAL_SHARE = 0.008
 HARMLESS_SHARE = 0.01
 
 

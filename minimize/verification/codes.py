@@ -49,6 +49,7 @@ CODES: Final = MappingProxyType(
         "V043": "an aggregate shows its subjects or a field that is dropped",
         "V044": "an aggregate shows one group twice",
         "V045": "a statistic lies outside what its values allow",
+        "V046": "groups are shown that were past the aggregate's retention when they were written",
         "V050": "a quarantine file has other columns than the six",
         "V051": "a quarantine file says something else than codes and pointers",
         "V052": "a quarantine file and its receipt count differently",

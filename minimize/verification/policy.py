@@ -153,6 +153,15 @@ def policy_view(content: bytes, purpose: str) -> PolicyView:
     return view
 
 
+def own_retentions(pipeline: Mapping[str, Any]) -> dict[str, int]:
+    """The retention of each aggregate of a pipeline that has one of its own, in nanoseconds. Raises Unreadable."""
+    try:
+        aggregates = pipeline.get("aggregates") or {}
+        return {str(name): long for name, each in aggregates.items() if (long := _kept_for(each)) is not None}
+    except (TypeError, ValueError, AttributeError, KeyError):
+        raise Unreadable from None
+
+
 def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
     fields = _with_map_keys(fields)
     declared = {Pointer.parse(_text(key)): each for key, each in fields.items()}

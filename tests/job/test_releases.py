@@ -239,7 +239,7 @@ def test_a_new_result_without_sketches_publishes_no_new_figures(project: Project
     columns = {"tenant": ["north", "south"], "events": [12, 30], "battery": [40.0, 40.0]}
     counts = np.array([12, 30])
     new = AggregateResult(pa.table(columns, before.schema), 42, 0, 0, 0, rows=counts, subjects=counts)
-    found = guarded({"daily": definition}, {"daily": new}, releases, DAY)["daily"]
+    found = guarded({"daily": definition}, {"daily": new}, releases, DAY, AT)["daily"]
     assert found.result.table.to_pylist() == before.to_pylist()
     assert (found.result.deferred, found.history.deferred) == (2, 2)
 

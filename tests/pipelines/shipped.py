@@ -122,12 +122,17 @@ def sample(dataset: str) -> Iterator[dict[str, Any]]:
     """The committed records that are whole objects, duplicates of a key and wrong types included; else those made by hand."""
     if not (ROOT / "sample_data" / dataset).is_dir():
         yield from handmade.records(dataset)
-        return
-    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
-        for line in gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines():
+    for lines in sample_lines(dataset):
+        for line in lines:
             try:
                 record = json.loads(line)
             except ValueError:
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+def sample_lines(dataset: str) -> Iterator[list[str]]:
+    """The lines of each committed file."""
+    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
+        yield gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines()

@@ -3,6 +3,7 @@
 from datetime import date
 
 import numpy as np
+import pytest
 
 from minimize.samples.base import DAY, Slice, delayed
 from minimize.samples.datasets.device_telemetry import DeviceTelemetry
@@ -17,7 +18,13 @@ def test_some_events_are_late_and_a_few_too_old_to_keep() -> None:
     after, _ = delayed(events, np.random.default_rng(1))
     days = (events - after) // DAY
     assert 0.01 < np.mean((days > 0) & (days < 4)) < 0.03
-    assert 0 < np.mean(days >= 40) < 0.005
+    assert np.sum(days >= 40) == 20
+
+
+@pytest.mark.parametrize(("count", "expected"), [(99, 0), (100, 1), (450, 1), (1500, 1), (1501, 2)])
+def test_a_few_hundred_events_have_one_that_is_too_old(count: int, expected: int) -> None:
+    after, _ = delayed(np.zeros(count, np.int64), np.random.default_rng(1))
+    assert np.sum(after <= -40 * DAY) == expected
 
 
 def test_records_arrive_out_of_order_but_all_of_them() -> None:

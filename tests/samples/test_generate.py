@@ -15,6 +15,7 @@ import pytest
 from minimize import samples
 from minimize.errors import ConfigurationError
 from minimize.samples import NAMES, generate
+from tests.commands import command
 
 SCRIPT = Path(__file__).parents[2] / "sample_data" / "generate.py"
 
@@ -121,9 +122,34 @@ def test_samples_are_listed_without_faker() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.fixture(name="committed", scope="module")
+def _committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes of all samples."""
+    folder = tmp_path_factory.mktemp("samples")
+    subprocess.run([sys.executable, str(SCRIPT), "--all", "--out", str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_samples_are_what_the_script_makes(committed: Path, name: str) -> None:
+    assert digests(SCRIPT.parent / name) == digests(committed / name)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_committed_samples_are_small_and_of_the_default_dates(name: str) -> None:
     folder = SCRIPT.parent / name
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.name for path in folder.iterdir()} == {"2026-11-23", "2026-11-24", "settings.csv"}
-    assert sum(path.stat().st_size for path in files) < 1_000_000
+    assert sum(path.stat().st_size for path in files) <= 200_000
+
+
+@pytest.mark.parametrize("arguments", [[], ["usage_events"], ["--out", "x"]])
+def test_the_script_says_what_is_missing(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "give a name and --out, or --all" in done.stderr
+
+
+def test_the_command_lists_the_datasets() -> None:
+    text = " ".join(command("sample", "--help").out.split())
+    assert all(name in text for name in NAMES)

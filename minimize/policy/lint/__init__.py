@@ -60,6 +60,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.rounded,
     aggregates.counted,
     aggregates.named,
+    aggregates.retention,
     records.found_again,
     records.covered,
     outputs.in_bucket,

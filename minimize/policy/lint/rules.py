@@ -70,6 +70,8 @@ _RULES = (
     Rule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
     Rule("L072", "error", "records hold an identifier, and no subject by which they could be found and erased"),
     Rule("L073", "error", "an aggregate's groups name somebody, and no request looks there"),
+    Rule("L074", "warning", "an aggregate is kept for more than 400 days"),
+    Rule("L075", "warning", "an aggregate is kept for longer than records, and each run replaces it: no batch dates"),
     Rule("L080", "warning", "a policy that is not the one that was approved"),
     Rule("L081", "error", "a policy that nobody approved as it is, where the house lets nothing run under such a one"),
 )

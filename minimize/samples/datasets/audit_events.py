@@ -46,6 +46,7 @@ class AuditEvents(Dataset[Administrators]):
     population = Administrators
     subject = "actor_id"
     daily = 8
+    ancient = 400
     facts = ()
     wrong = (("resources", "none"), ("result", 0))
 
