@@ -1,4 +1,4 @@
-# make run           sets up .venv, makes sample data of yesterday, runs the main pipeline on it
+# make run           sets up .venv, makes sample data of yesterday, runs the main pipeline on it, lists the others
 # make test          the fast tests
 # make test-ci       what CI runs: also slow tests, one Spark, one PostgreSQL, one object store, one browser
 # make nightly       every test, with coverage and many new examples for properties
@@ -40,7 +40,12 @@ run: $(VENV)/.run-ready
 		echo "no keyring is set (MINIMIZE_KEYS): using out/demo.keys, made for this demonstration"; \
 	fi; \
 	$(BIN)/minimize run pipelines/device_telemetry --date "$$date" \
-		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"
+		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"; \
+	echo; \
+	echo "This was the main pipeline. pipelines/ has $$(ls pipelines/*/pipeline.yaml | wc -l | tr -d ' '), each with a committed sample of 2026-11-23 and 24:"; \
+	ls pipelines/*/pipeline.yaml | cut -d/ -f2 | tr '\n' ' ' | fold -s -w 100 | sed 's/^/  /'; echo; \
+	echo "Run another one:   $(BIN)/minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enrollments --keys out/demo.keys"; \
+	echo "See what it keeps: $(BIN)/minimize plan pipelines/enrollments       All of them: docs/guide/datasets.md"
 
 test: $(VENV)/.test-ready
 	$(PYTEST) -m "not (slow or nightly or spark or postgres or browser)" $(PYTEST_ARGS)

@@ -21,8 +21,7 @@ import minimize
 from benchmarks.data.fleet import AT
 from benchmarks.given import Given
 from benchmarks.places import JOBS
-from minimize.governance.consent import terms_of
-from minimize.governance.recipients import Recipient, Recipients, Subprocessors, recipient_from
+from minimize.consent import terms_of
 from minimize.governance.sharing.act import act
 from minimize.governance.sharing.asked import Places, resolve
 from minimize.keys import Keyring
@@ -31,6 +30,7 @@ from minimize.ledger.consents import Act, record
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
+from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from
 from minimize.techniques.pseudonymize import Pseudonymize
 
 POLICY: Final = JOBS / "job_a" / "policy.yaml"

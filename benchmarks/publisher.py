@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from minimize.pointer import Pointer
 from minimize.spill import Hasher
 from minimize.stage import Batch
 
+AT = datetime(2026, 11, 25, tzinfo=UTC)
 HASHER = Hasher(bytes(range(32)))
 TYPES = {
     "site": pa.int64(),
@@ -70,7 +72,7 @@ class Publisher:
             made[name] = tally.settle()
         if not self.is_guarded:
             return {name: Guarded(each, ReleaseHistory.empty()) for name, each in made.items()}
-        found = guarded(self.definitions, made, cast("Releases", self), date)
+        found = guarded(self.definitions, made, cast("Releases", self), date, AT)
         for name, release in found.items():
             self.kept[name, date] = release.result.table, release.history.packed()
         return found

@@ -22,8 +22,8 @@ from executed import executed
 from minimize.cli.main import VERBS, group, loaded
 from minimize.codes import CODES
 from minimize.governance.access.schema import access_schema
-from minimize.governance.recipients.schema import recipient_schema, subprocessors_schema
 from minimize.policy.schema import json_schema
+from minimize.recipients.schema import recipient_schema, subprocessors_schema
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.catalogue import markdown
 

@@ -15,6 +15,8 @@ The rooms of the house, from the door down; each may use what stands below it:
     drafting                                a first policy from data that was found: everything dropped, and proposals
     engines                                 they only move batches
     stages                                  gate → deduplicate → generalize → release
+    consent                                 what tenants agreed to, over time
+    recipients                              third parties as files, and what may go to them or come from them
     plan                                    policy × schema × purpose, and every check that needs no data
     policy                                  policy and pipeline files: model, load, lint
     techniques · aggregates · samples       one technique a file; measures as tallies; generated data

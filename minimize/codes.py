@@ -17,11 +17,10 @@ from typing import Final
 from minimize.door.codes import CODES as DOOR
 from minimize.governance.access.codes import CODES as ACCESS
 from minimize.governance.incidents.codes import CODES as INCIDENTS
-from minimize.governance.recipients.codes import CODES as RECIPIENTS
-from minimize.governance.sharing.codes import CODES as SHARING
 from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import RULES
+from minimize.recipients.codes import CODES as RECIPIENTS
 from minimize.review.codes import CODES as REVIEW
 from minimize.verification.codes import CODES as VERIFICATION
 
@@ -176,6 +175,7 @@ _LOG: Final = {
     "W042": "a date was left alone, because a receipt of it is as of a later time",
     "W043": "a date that was asked for has no files",
     "W044": "no ledger is known to data in memory, so that erasures are unknown",
+    "W045": "no consent to what a third party sends is in the ledger, so that every record was gated",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
@@ -191,7 +191,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_SUBJECTS,
         **VERIFICATION,
         **LEDGER,
-        **SHARING,
         **ACCESS,
         **_ERRORS,
         **RECIPIENTS,

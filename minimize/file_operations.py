@@ -218,6 +218,11 @@ def remove_tree(folder: Path) -> None:
             remove_tree(folder / entry.name)
         else:
             remove(folder / entry.name)
+    remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes an empty folder. Raises OSError."""
     folder.rmdir()
     _done(Operation(OperationKind.REMOVE_FOLDER, folder))
 

@@ -29,6 +29,7 @@ from minimize.io.find import find, hive
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.erasing import People, load_people
 from minimize.job.given import as_pipeline, examine_all, found_files, open_sources, veil
+from minimize.job.sender import periods_of, sender_of
 from minimize.keys import find_keyring
 from minimize.minimizer import require_keys
 from minimize.plan import Plan, request
@@ -40,6 +41,7 @@ from minimize.policy.lint.fields import is_below_full, may_identify
 from minimize.policy.load import examine_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import EMAIL
+from minimize.recipients import inbound
 from minimize.settings import SettingsRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.corrected import corrections
@@ -58,7 +60,11 @@ def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = No
 
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
-    return examined_for(pipeline, input=input).allowed()
+    job = as_pipeline(pipeline)
+    sender = sender_of(job, datetime.now(UTC))
+    if sender is not None:
+        sender.check(job)
+    return examined_for(job, input=input).allowed()
 
 
 def examined_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Examined:
@@ -90,7 +96,8 @@ def preview_rows(
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:
-    """The first rows as they would leave in a run: without erased subjects, and with values that were corrected.
+    """The first rows as they would leave in a run: without erased subjects, with values that were corrected, and of what a third
+    party sent only what tenants agreed to.
 
     Takes a pipeline's plan, how many rows, and what stands in for source, settings and keyring; a keyring is needed only
     where the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and what `run` raises before it reads.
@@ -113,6 +120,7 @@ def preview_rows(
         aside=Aside(find_budget(plan.pipeline.folder)),
         erased=people.erased.at(when, plan.policy.future),
         corrected=corrections(people.corrected, plan.policy, when, keyring),
+        consents=periods_of(plan.pipeline, people.consents, when),
     )
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
@@ -127,7 +135,7 @@ def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
     job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
     if any(map(_is_unreadable, faults)):
         raise PolicyError("a file cannot be read", findings=faults)
-    found = [*faults, *([] if job is None else [*_judged(job, faults), *_unlocked(job, keys)])]
+    found = [*faults, *([] if job is None else [*_judged(job, faults), *inbound.lint(job), *_unlocked(job, keys)])]
     return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
 
 

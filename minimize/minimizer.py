@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
+from minimize.consent import ConsentPeriods
 from minimize.engines.base import Bound, Job, row_key
 from minimize.engines.passes import passes, through, way_through
 from minimize.engines.spill import spilled
@@ -55,7 +56,8 @@ PathOrKeyring = Keyring | str | PathLike[str] | None
 
 
 GATED: Final = ("setting", "condition", "retention", "erased")
-"""Why rows are gated, as receipts name it."""
+CONSENT: Final = "consent"
+"""Why rows are gated, as receipts name it. Consent is asked only of what a third party sent."""
 
 
 @dataclass(slots=True)
@@ -114,13 +116,14 @@ class Account:
 
     @property
     def gated(self) -> Mapping[str, int]:
-        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`."""
-        return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in GATED})
+        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`; and `consent`, if any."""
+        reasons = (*GATED, CONSENT) if CONSENT in self._tally.gated else GATED
+        return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in reasons})
 
     @property
     def left_out(self) -> Mapping[str, int]:
         """Rows that a run would quarantine, by code: `missing_field`, `forbidden_field`, `future_time` …"""
-        others = {reason: rows for reason, rows in self._tally.gated.items() if reason not in GATED}
+        others = {reason: rows for reason, rows in self._tally.gated.items() if reason not in (*GATED, CONSENT)}
         return MappingProxyType(dict(sorted((self._tally.left_out + Counter(others)).items())))
 
     @property
@@ -173,7 +176,7 @@ def apply(
     is then gated and spilled to disk at the first question.
     Raises PolicyError, SchemaError, KeyringError, LedgerError, RefusedError, all before the first record is read.
     """
-    bound, source = _bound(_policy(policy), data, purpose, settings, keys, ledger)
+    bound, source = bound_to(_policy(policy), data, purpose, settings, keys, ledger)
     released = bound.through(source, data, at)
     return (released, bound.last) if account else released
 
@@ -194,7 +197,7 @@ def prepare(
     Gives a Minimizer, safe to call from many threads; its `last` is the account of the last call in a thread.
     """
     empty = schema.empty_table() if isinstance(schema, pa.Schema) else schema
-    return _bound(_policy(policy), empty, purpose, settings, keys, ledger)[0]
+    return bound_to(_policy(policy), empty, purpose, settings, keys, ledger)[0]
 
 
 class Rereadable(Source, Protocol):
@@ -243,16 +246,27 @@ class Minimizer:
         """
         return self.through(as_prepared(self.bound.source(batch), self.plan.source), batch, at)
 
-    def through(self, source: MemorySource, data: Any, at: datetime | str | None) -> Any:
-        """What comes of a source, in the kind of `data`."""
-        when = moment(at, "at") or datetime.now(UTC)
-        settings = None if self.settings is None else self.settings.at(when)
-        aside, erased = Aside(self.memory), self._erased(when)
-        stages = self.bound.stages
-        job = Job(self.plan, when, self.keys, settings, memos=self.memos, aside=aside, bound=stages, erased=erased)
-        tally = Tally()
+    def through(
+        self, source: MemorySource, data: Any, at: datetime | str | None, consents: ConsentPeriods | None = None
+    ) -> Any:
+        """What comes of a source, in the kind of `data`. With consents, only what tenants agreed to."""
+        tally, job = Tally(), self.job(moment(at, "at") or datetime.now(UTC), consents)
         self._thread.account = Account(tally)
         return way_back(data)(self.bound.schema, each_quietly(_released(job, source, self.bound, tally)))
+
+    def job(self, when: datetime, consents: ConsentPeriods | None = None) -> Job:
+        """The job of a call as of a time."""
+        return Job(
+            self.plan,
+            when,
+            self.keys,
+            None if self.settings is None else self.settings.at(when),
+            memos=self.memos,
+            aside=Aside(self.memory),
+            bound=self.bound.stages,
+            erased=self._erased(when),
+            consents=consents,
+        )
 
     def _erased(self, when: datetime) -> Erased | None:
         """Whose records must not come back. Raises SchemaError if a field that names them is not read."""
@@ -357,7 +371,7 @@ def tell(reasons: Mapping[str, int]) -> None:
         log.warning("%d records left out: %s", sum(data.values()), counted, extra={"code": "W010", "data": data})
 
 
-def _bound(
+def bound_to(
     policy: Policy,
     data: Any,
     purpose: str | None,

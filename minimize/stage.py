@@ -42,7 +42,7 @@ class FieldCounts:
 class Counts:
     """What the stages did, as numbers that add up over batches in any order.
 
-    `gated` counts whole records by reason: `setting`, `condition`, `retention`, `erased`.
+    `gated` counts whole records by reason: `setting`, `condition`, `retention`, `erased`, `consent`.
     """
 
     gated: Mapping[str, int] = field(default_factory=dict)

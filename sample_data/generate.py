@@ -1,28 +1,62 @@
 #!/usr/bin/env python3
-"""Writes sample data: `python sample_data/generate.py device_telemetry --rows 3000 --out sample_data/device_telemetry`."""
+"""Writes sample data: `python sample_data/generate.py device_telemetry --rows 3000 --out data`, or with `--all` this folder."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from minimize.samples import FORMATS, NAMES, SEED, generate
+
+HERE = Path(__file__).parent
+ROWS = {
+    "device_telemetry": 900,
+    "usage_events": 1380,
+    "device_inventory": 800,
+    "hardware_inventory": 1800,
+    "app_inventory": 2800,
+    "enrollments": 1600,
+    "managed_apps": 1000,
+    "audit_events": 1200,
+    "administrators": 800,
+    "console_usage": 1600,
+    "support_cases": 1600,
+    "site_summary": 1000,
+    "apple_device_enrollment": 250,
+    "apple_push": 250,
+    "apple_volume_purchase": 250,
+    "google_android_management": 250,
+    "support_desk_cases": 250,
+    "threat_defense_app_sync": 250,
+}
+"""The records of each sample that is part of the repository."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parses, generates, prints the files written."""
     parser = argparse.ArgumentParser(description="Seeded sample data: the same arguments give the same bytes.")
-    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("name", nargs="?", choices=NAMES)
+    parser.add_argument("--all", action="store_true", help="the samples of this folder, each in a folder of its name")
     parser.add_argument("--rows", type=int, default=10_000, help="in all, spread over the dates (default: 10000)")
-    parser.add_argument("--out", required=True, metavar="DIR")
+    parser.add_argument("--out", metavar="DIR", help="required without --all")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument(
         "--date", action="append", default=[], metavar="YYYY-MM-DD", help="a batch date; may be given again"
     )
     parser.add_argument("--format", choices=FORMATS, default="ndjson.gz")
     asked = parser.parse_args(argv)
-    paths = generate(asked.name, asked.rows, asked.out, seed=asked.seed, dates=asked.date, format=asked.format)
+    if asked.all:
+        for name, rows in ROWS.items():
+            _print(generate(name, rows, Path(asked.out or HERE) / name))
+    elif asked.name and asked.out:
+        _print(generate(asked.name, asked.rows, asked.out, seed=asked.seed, dates=asked.date, format=asked.format))
+    else:
+        parser.error("give a name and --out, or --all")
+
+
+def _print(paths: Sequence[Path]) -> None:
     sys.stdout.writelines(f"{path}\n" for path in paths)
 
 

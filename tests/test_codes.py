@@ -16,11 +16,10 @@ TABLES = (
     "door/codes.py",
     "governance/access/codes.py",
     "governance/incidents/codes.py",
-    "governance/recipients/codes.py",
-    "governance/sharing/codes.py",
     "ledger/codes.py",
     "policy/faults.py",
     "policy/lint/rules.py",
+    "recipients/codes.py",
     "review/codes.py",
     "verification/codes.py",
 )
@@ -56,4 +55,4 @@ def test_each_letter_belongs_to_one_room() -> None:
     assert rooms("S") == {"io", "job"}
     assert rooms("A") == {"aggregates"}
     assert rooms("L") == {"policy"}
-    assert rooms("T") == {"governance"}
+    assert rooms("T") == {"recipients"}

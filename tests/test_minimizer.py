@@ -69,6 +69,18 @@ def test_rows_keep_their_order(keys: Keyring) -> None:
     assert out["tenant_id"].to_pylist() == ["north", "south"] * 150
 
 
+def test_a_per_subject_feature_is_collected_of_the_subjects_that_are_on(keys: Keyring, tmp_path: Path) -> None:
+    rules = policy({"model": {"type": "string", "do": "keep"}}, features={"location": {"per_subject": True}})
+    data = table(events(20))
+    device = data["device_id"][0].as_py()
+    own = SETTINGS.splitlines()[1].replace("north,,", f"north,{device},")
+    (tmp_path / "settings.csv").write_text(SETTINGS + own + "\n")
+    out = minimized(data, keys, rules, settings=tmp_path / "settings.csv")
+    expected = [row["device_id"] == device and row["tenant_id"] == "north" for row in data.to_pylist()]
+    assert [value is not None for value in out["latitude"].to_pylist()] == expected
+    assert any(expected)
+
+
 def test_a_record_batch_gives_a_record_batch(keys: Keyring) -> None:
     data = table(events(20)).to_batches()[0]
     out = minimized(data, keys)

@@ -14,7 +14,7 @@ from typing import Any
 
 import time_machine
 
-from minimize.governance.recipients import Recipient, recipient_from
+from minimize.recipients import Recipient, recipient_from
 from tests.commands import Result, command
 from tests.project import (
     AT,

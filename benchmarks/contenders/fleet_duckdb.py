@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.contenders.fleet_sql import BIN, KEYS, closed, view
+from benchmarks.contenders.fleet_sql import BIN, CLOSED, KEYS, closed, view
 from benchmarks.contenders.words import EDGES
 from benchmarks.given import Given
 
@@ -18,7 +18,7 @@ def _rank(share: str) -> str:
     reached = [" + ".join(f"bin_{place}" for place in range(last + 1)) for last in PLACES]
     cases = " ".join(f"WHEN {so_far} >= wanted THEN {place}" for place, so_far in enumerate(reached))
     wanted = f"ceil({share} * ({reached[-1]}))"
-    return "CASE WHEN storing >= 10 THEN CASE " + cases.replace("wanted", wanted) + " END END"
+    return "CASE " + cases.replace("wanted", wanted) + " END"
 
 
 STATEMENT = f"""
@@ -28,12 +28,14 @@ STATEMENT = f"""
         SELECT *, {_rank("0.5")} AS storage_median, {_rank("0.95")} AS storage_p95
         FROM (
             SELECT {KEYS}, sum(events)::BIGINT AS events, count(*) AS devices,
-                count(*) FILTER (batteries > 0) AS contributing, count(*) FILTER (stored > 0) AS storing,
+                count(*) FILTER (batteries > 0) AS contributing,
+                {", ".join(f"count(*) FILTER (lowest <= {place}) AS upto_{place}" for place in CLOSED)},
+                {", ".join(f"count(*) FILTER (highest >= {place}) AS from_{place}" for place in CLOSED)},
                 sum(battery_sum) AS battery_sum, sum(batteries) AS batteries,
                 {", ".join(f"sum(bin_{place})::BIGINT AS bin_{place}" for place in PLACES)}
             FROM (
                 SELECT {KEYS}, device_id, count(*) AS events, count(battery_pct) AS batteries,
-                    count(free_storage_bytes) AS stored,
+                    min({BIN}) AS lowest, max({BIN}) AS highest,
                     sum(least(greatest(battery_pct, 0), 100)) AS battery_sum,
                     {", ".join(f"count(*) FILTER ({BIN} = {place}) AS bin_{place}" for place in PLACES)}
                 FROM events GROUP BY {KEYS}, device_id

@@ -10,6 +10,7 @@ from benchmarks.given import Given
 KEYS = ["day", "tenant_id", "os_version", "model", "compliance_state"]
 BATTERY = pl.col("battery_pct").clip(0, 100)
 PLACES = range(len(EDGES) + 1)
+QUANTILES = {"storage_median": 0.5, "storage_p95": 0.95}
 _STORAGE = pl.col("free_storage_bytes")
 
 
@@ -28,7 +29,10 @@ def events(given: Given) -> pl.LazyFrame:
 
 
 def closed(found: pl.LazyFrame) -> pl.LazyFrame:
-    """The groups that stand, without what too few contribute to, and without open bins."""
+    """The groups that stand, without what too few contribute to, and without open bins.
+
+    A quantile needs ten devices with a value in its bin or below (`upto_`), and ten with one in it or above (`from_`).
+    """
     bounds = dict(enumerate(EDGES[:-1], 1))
     return found.filter(pl.col("devices") >= 10).select(
         *KEYS,
@@ -36,9 +40,9 @@ def closed(found: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("devices").cast(pl.Int64),
         pl.when(pl.col("contributing") >= 10).then(pl.col("battery_mean")),
         *(
-            pl.when(pl.col("storing") >= 10).then(
+            pl.when(pl.min_horizontal(f"upto_{name}", f"from_{name}") >= 10).then(
                 pl.col(name).replace_strict(bounds, default=None, return_dtype=pl.Int64)
             )
-            for name in ("storage_median", "storage_p95")
+            for name in QUANTILES
         ),
     )

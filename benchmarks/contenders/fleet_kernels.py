@@ -1,8 +1,8 @@
 """The aggregate as one script over Arrow's and NumPy's kernels, as tight as can be by hand, without a policy and its checks.
 
 Columns pruned before decode, few rows at a time; a group is found by looks into small tables, a bin is one of five; groups
-and devices have the same codes in both threads, and a pair of a group and a device is kept where the
-device was last seen in another group. What is left is sorted once.
+and devices have the same codes in both threads. A device in a bin of a group is kept unless it was last seen in the same one.
+What is left is sorted once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ BINS = 8
 """Bins, rounded up to a power of two."""
 CODE = 32
 """Bits of a device's code."""
-LACKS_BATTERY, BITS = 1, 1
+LACKS_BATTERY, BITS = 1, 4
+"""The lowest bits of a word say whether the battery is lacking, and which bin it is."""
 
 
 def run(given: Given, out: Path) -> None:
@@ -75,16 +76,16 @@ class Counted:
         self.batteries = _added(self.batteries, groups, there)
         self.charge = _added(self.charge, groups, np.where(there, np.clip(battery, 0, 100), 0))
         self.bins = _added(self.bins, groups * BINS + places)
-        self._see(groups, shared.devices.codes(batch["device_id"]), ~there)
+        self._see(groups, shared.devices.codes(batch["device_id"]), ~there | places << 1)
 
-    def _see(self, groups: Any, devices: Any, lacking: Any) -> None:
-        """Keeps the rows that tell something new: mostly a device is where it was last seen."""
+    def _see(self, groups: Any, devices: Any, about: Any) -> None:
+        """Keeps the rows that say something new about a device: whether it lacks the battery, and its bin."""
         if len(self.last) <= (most := int(devices.max())):
             self.last = np.concatenate([self.last, np.full(most * 2 + 2 - len(self.last), -1)])
-        before, now = self.last[devices], groups << BITS | lacking
-        new = np.flatnonzero((before != now) & (before != now ^ lacking))
+        before, now = self.last[devices], groups << BITS | about
+        new = np.flatnonzero((before != now) & (before != now & ~LACKS_BATTERY))
         self.last[devices[new]] = now[new]
-        self.pairs.append(_ascending((groups[new] << CODE | devices[new]) << BITS | lacking[new]))
+        self.pairs.append(_ascending((groups[new] << CODE | devices[new]) << BITS | about[new]))
 
 
 EDGES_ = np.array(EDGES)
@@ -140,12 +141,15 @@ def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
     whole = _merged(shared, counted)
     pairs = _ascending(np.concatenate(whole.pairs), "stable")
     starts = np.flatnonzero(np.diff(pairs >> BITS, prepend=-1))
+    lowest, highest = ((pairs[some] % (1 << BITS)) >> 1 for some in (starts, np.append(starts[1:], len(pairs)) - 1))
     lacking = np.bitwise_and.reduceat(pairs, starts) & LACKS_BATTERY
     owners = pairs[starts] >> (CODE + BITS)
     devices, contributing = np.bincount(owners), np.bincount(owners, 1 - lacking)
     standing = np.flatnonzero(devices >= LEAST)
     enough = contributing[standing] >= LEAST
     bins = whole.bins.reshape(-1, BINS)[standing]
+    upto = _per_bin(owners, lowest)[standing].cumsum(axis=1)
+    above = _per_bin(owners, highest)[standing, ::-1].cumsum(axis=1)[:, ::-1]
     mean = np.divide(whole.charge[standing], whole.batteries[standing], where=enough, out=np.zeros(len(standing)))
     return pa.table(
         {
@@ -153,8 +157,8 @@ def _table(shared: Shared, counted: list[Counted]) -> pa.Table:
             "events": pa.array(whole.rows[standing].astype(np.int64)),
             "devices": pa.array(devices[standing]),
             "battery_mean": pa.array(mean, mask=~enough),
-            "storage_median": _at(bins, 0.5),
-            "storage_p95": _at(bins, 0.95),
+            "storage_median": _at(bins, upto, above, 0.5),
+            "storage_p95": _at(bins, upto, above, 0.95),
         }
     )
 
@@ -180,9 +184,18 @@ def _named(shared: Shared, groups: Any) -> dict[str, pa.Array]:
     return {"day": pa.array((days + FIRST) * DAY).cast(pa.timestamp("ms", "UTC")), **named}
 
 
-def _at(bins: Any, share: float) -> pa.Array:
-    """The lower bound of the bin at a share of the rows; null for an open one."""
+def _per_bin(owners: Any, bins: Any) -> Any:
+    """How many devices of each group have each bin."""
+    return np.bincount(owners * BINS + bins, minlength=(int(owners[-1]) + 1) * BINS).reshape(-1, BINS)
+
+
+def _at(bins: Any, upto: Any, above: Any, share: float) -> pa.Array:
+    """The lower bound of the bin at a share of the rows. Null for an open one, and if few devices support it.
+
+    Takes per group and bin the rows, the devices with a value in it or below, and those with one in it or above.
+    """
     running = bins.cumsum(axis=1)
     place = (running < np.ceil(running[:, -1:] * share)).sum(axis=1)
     lower = np.array([0, *EDGES, 0, 0, 0])[place]
-    return pa.array(lower, mask=(place == 0) | (place >= len(EDGES)))
+    few = np.minimum(upto, above)[np.arange(len(place)), place] < LEAST
+    return pa.array(lower, mask=few | (place == 0) | (place >= len(EDGES)))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.contenders.fleet_frame import BATTERY, KEYS, PLACES, closed, events
+from benchmarks.contenders.fleet_frame import BATTERY, KEYS, PLACES, QUANTILES, closed, events
 from benchmarks.given import Given
 
 BINS = [f"bin_{place}" for place in PLACES]
-SUMS = ["events", "batteries", "stored", "battery_sum", *BINS]
+SUMS = ["events", "batteries", "battery_sum", *BINS]
 
 
 def run(given: Given, out: Path) -> None:
@@ -18,7 +18,8 @@ def run(given: Given, out: Path) -> None:
     devices = events(given).group_by(*KEYS, "device_id").agg(
         pl.len().cast(pl.Int64).alias("events"),
         pl.col("battery_pct").count().alias("batteries"),
-        pl.col("bin").count().alias("stored"),
+        pl.col("bin").min().alias("lowest"),
+        pl.col("bin").max().alias("highest"),
         BATTERY.sum().alias("battery_sum"),
         *((pl.col("bin") == place).sum().alias(name) for place, name in zip(PLACES, BINS, strict=True)),
     )  # fmt: skip
@@ -26,13 +27,13 @@ def run(given: Given, out: Path) -> None:
         *(pl.col(name).sum() for name in SUMS),
         pl.len().alias("devices"),
         (pl.col("batteries") > 0).sum().alias("contributing"),
-        (pl.col("stored") > 0).sum().alias("storing"),
+        *((pl.col("lowest") <= place).sum().alias(f"upto_{place}") for place in PLACES),
+        *((pl.col("highest") >= place).sum().alias(f"from_{place}") for place in PLACES),
     )
     found = groups.with_columns(
         (pl.col("battery_sum") / pl.col("batteries")).alias("battery_mean"),
-        _rank(0.5).alias("storage_median"),
-        _rank(0.95).alias("storage_p95"),
-    )
+        *(_rank(share).alias(name) for name, share in QUANTILES.items()),
+    ).with_columns(_at(name, side).alias(f"{side}_{name}") for name in QUANTILES for side in ("upto", "from"))
     closed(found).sink_parquet(out / "fleet.parquet")
 
 
@@ -40,3 +41,8 @@ def _rank(share: float) -> pl.Expr:
     """The first bin at which the counts reach a share."""
     wanted = (pl.sum_horizontal(BINS) * share).ceil()
     return pl.sum_horizontal(*(pl.sum_horizontal(BINS[: place + 1]) < wanted for place in PLACES)).cast(pl.Int8)
+
+
+def _at(name: str, side: str) -> pl.Expr:
+    """The number of devices on a side of a quantile's bin."""
+    return pl.coalesce(pl.when(pl.col(name) == place).then(pl.col(f"{side}_{place}")) for place in PLACES)

@@ -12,6 +12,9 @@ from benchmarks.given import Given
 KEYS = "day, tenant_id, os_version, model, compliance_state"
 BIN = " + ".join(f"(free_storage_bytes >= {edge})::TINYINT" for edge in EDGES)
 """The bin's place: 0 below the first edge, 4 from the last on; both are open."""
+CLOSED = range(1, len(EDGES))
+SIDES = [f"upto_{place}, from_{place}" for place in CLOSED]
+"""The columns with the number of devices on either side of a bin."""
 
 
 def view(database: duckdb.DuckDBPyConnection, given: Given, out: Path) -> None:
@@ -26,6 +29,9 @@ def view(database: duckdb.DuckDBPyConnection, given: Given, out: Path) -> None:
 
 
 def closed(column: str) -> str:
-    """The lower bound of a bin, null for an open one."""
-    cases = " ".join(f"WHEN {place + 1} THEN {edge}" for place, edge in enumerate(EDGES[:-1]))
+    """The lower bound of a bin. Null for an open one, and unless ten devices have a value up to it, and ten from it on."""
+    cases = " ".join(
+        f"WHEN {place} THEN CASE WHEN least(upto_{place}, from_{place}) >= 10 THEN {EDGES[place - 1]} END"
+        for place in CLOSED
+    )
     return f"CASE {column} {cases} END::BIGINT AS {column}"

@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 import pyarrow as pa
 
 from minimize.aggregates.base import Measure, MeasureRefused, Terms, is_scalar
+from minimize.aggregates.group_retention import GroupRetention
 from minimize.codebook import settled
 from minimize.errors import Finding
 from minimize.pointer import Pointer
@@ -75,6 +76,7 @@ class Definition:
     folds     whether subjects that differ in case alone are the same
     others    shares and histograms that other tables publish of the same groups
     together  the largest threshold of these tables
+    retention  how long groups are kept; None for no limit
     """
 
     name: str
@@ -86,6 +88,7 @@ class Definition:
     folds: bool = False
     others: tuple[Measured, ...] = ()
     together: int = 0
+    retention: GroupRetention | None = None
 
     @property
     def meanings(self) -> dict[str, str]:

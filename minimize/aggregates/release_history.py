@@ -62,7 +62,7 @@ class ReleaseHistory:
     known     whether it has sketches; figures that were published by earlier versions of this software have none
     figures   by kind of figure the sketches
     meanings  what the columns of the table in force are: by the name of a measure how it is defined
-    deferred  the groups whose new figures wait: the values of their keys, as text
+    deferred  how many rows wait until more subjects have changed
     is_lost   whether earlier releases may be missing here: rows without any are then not published
     """
 
@@ -71,7 +71,7 @@ class ReleaseHistory:
     known: Mask
     figures: Mapping[Kind, Figures] = field(repr=False)
     meanings: Mapping[str, str] = field(default_factory=dict)
-    deferred: Sequence[Mapping[str, str]] = field(default=(), repr=False)
+    deferred: int = 0
     is_lost: bool = False
 
     @classmethod
@@ -206,7 +206,7 @@ class ReleaseHistory:
         said = {
             "kinds": [*self.figures],
             "meanings": self.meanings,
-            "deferred": [*self.deferred],
+            "deferred": self.deferred,
             "is_lost": self.is_lost,
         }
         return json.dumps(said, ensure_ascii=False).encode()

@@ -53,6 +53,7 @@ class AggregateResult:
     groups_suppressed  the absent groups
     records_lost       records that are in no group of the table: all of theirs are absent, or the list that is grouped by has no
                        element (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
+    groups_past        groups that are past their retention, with `rows_past` rows; they are absent, too
     deferred           rows whose new figures are not published, because earlier ones would tell of few subjects by difference
     below_list         whether a key is below a list, so that a record may be in several groups
     rows               the rows behind each row of the table; with `subjects` and `sketches`, not to be published
@@ -70,6 +71,28 @@ class AggregateResult:
     rows: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
     subjects: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
     sketches: Mapping[Kind, Entries] = dataclass_field(default_factory=dict, repr=False, compare=False)
+    groups_past: int = 0
+    rows_past: int = 0
+
+    def within_retention(self, past: npt.NDArray[np.bool_]) -> AggregateResult:
+        """The same without some groups, which are past their retention."""
+        if not past.any():
+            return self
+        rows, kept = int(self.rows[past].sum()), ~past
+        return replace(
+            self,
+            table=self.table.filter(pa.array(kept)),
+            records_lost=self.records_lost + (0 if self.below_list else rows),
+            rows=self.rows[kept],
+            subjects=self.subjects[kept],
+            sketches={kind: entries[kept] for kind, entries in self.sketches.items()},
+            groups_past=self.groups_past + int(past.sum()),
+            rows_past=self.rows_past + rows,
+        )
+
+    def unpublished(self) -> AggregateResult:
+        """The same with none of its groups."""
+        return self.published(self.table, np.zeros(self.table.num_rows, np.bool_), 0)
 
     def published(self, table: pa.Table, kept: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
         """The same with another table of the same groups, some of its rows alone, and without what is not published.
@@ -84,6 +107,8 @@ class AggregateResult:
             self.groups_suppressed + withheld,
             self.records_lost + (0 if self.below_list else rows),
             deferred,
+            groups_past=self.groups_past,
+            rows_past=self.rows_past,
         )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from minimize.catalog.datasets import UNLIMITED, kept, recipients_of_field
+from minimize.catalog.datasets import UNLIMITED, kept
 from minimize.catalog.gather import STATED, Known
 from minimize.catalog.model import Activity, Ran, RecipientEntry, Record
-from minimize.governance.recipients import Recipient
 from minimize.plan import Plan
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
 from minimize.policy.words import duration
 from minimize.receipt import time_text
+from minimize.recipients import Recipient, Subprocessor
 
 _ASKED = {
     "controller": "Art. 30(1)(a): the controller",
@@ -31,19 +31,25 @@ _ROLES = {
 }
 
 
-def record(known: Sequence[Known], recipients: Sequence[Recipient], house: dict[str, str]) -> Record:
-    """The whole record."""
+def record(
+    known: Sequence[Known],
+    recipients: Sequence[Recipient],
+    house: dict[str, str],
+    listed: Sequence[Subprocessor] = (),
+) -> Record:
+    """The whole record. Takes the entries of the list of subprocessors, too."""
     missing = [about for word, about in _ASKED.items() if not house.get(word)]
     missing += [f"{each.job.pipeline}: for how long it is kept" for each in known if each.plan.policy.retention is None]
     return Record(
         house=tuple((word, house[word]) for word in STATED if word in house),
-        activities=tuple(activity(each, recipients) for each in known),
+        activities=tuple(map(activity, known)),
         recipients=tuple(map(recipient_entry, recipients)),
+        subprocessors=tuple(listed),
         missing=tuple(missing),
     )
 
 
-def activity(known: Known, recipients: Sequence[Recipient]) -> Activity:
+def activity(known: Known) -> Activity:
     """The entry of one pipeline."""
     plan = known.plan
     return Activity(
@@ -52,7 +58,7 @@ def activity(known: Known, recipients: Sequence[Recipient]) -> Activity:
         purposes=(known.job.purpose,),
         subjects=_subjects(plan),
         data=tuple(_data(plan)),
-        recipients=tuple(_recipients(plan, recipients)),
+        recipients=tuple(map(str, known.fed)),
         limits=tuple(_limits(plan)),
         measures=tuple(_measures(plan)),
         ran=_ran(known),
@@ -63,7 +69,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     """The entry of one third party."""
     ways = {"outbound": "goes there", "inbound": "comes from there"}
     functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
-    fields = dict.fromkeys(key for function in recipient.outbound for key in function.shared)
+    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.passing))
     return RecipientEntry(
         name=recipient.recipient,
         standing=recipient.standing,
@@ -96,15 +102,6 @@ def _told(field: FieldPlan) -> str:
     return f"{field.key} ({techniques})" if techniques else field.key
 
 
-def _recipients(plan: Plan, recipients: Sequence[Recipient]) -> Iterator[str]:
-    """Who may be sent something of this, by names of fields and aggregates."""
-    leaving = [field.key for field in plan.fields.values() if field.gives is not None]
-    found = [name for key in leaving for name in recipients_of_field(key, recipients)]
-    for each in recipients:
-        found += [f"{each.recipient} ({way.name})" for way in each.outbound if way.aggregate in plan.aggregates]
-    yield from dict.fromkeys(found)
-
-
 def _limits(plan: Plan) -> Iterator[str]:
     policy = plan.policy
     yield UNLIMITED if policy.retention is None else f"{duration(policy.retention)} from the time of the event"
@@ -112,6 +109,8 @@ def _limits(plan: Plan) -> Iterator[str]:
         used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
         if feature.retention is not None and used:
             yield f"{name}: {duration(feature.retention)}"
+    for name, span in plan.own_retentions.items():
+        yield f"{name}: {duration(span)}"
     shorter = [
         field.key for field in plan.fields.values() if field.gives is not None and kept(plan, field) == UNLIMITED
     ]

@@ -7,18 +7,19 @@ from collections.abc import Iterator, Sequence
 from minimize.catalog.gather import Known
 from minimize.catalog.model import Dataset, FieldEntry, OutputEntry
 from minimize.exchange.meanings import meanings
-from minimize.governance.recipients import Recipient
+from minimize.governance.sharing import Fed
 from minimize.plan import Plan
 from minimize.plan.columns import form_text
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
-from minimize.policy.words import chain_text, condition_text, duration
+from minimize.policy.model import Policy
+from minimize.policy.words import chain_text, condition_text, duration, feature_text
 
 ABSENT = "absent"
 UNLIMITED = "no limit is stated"
 
 
-def dataset(known: Known, recipients: Sequence[Recipient]) -> Dataset:
+def dataset(known: Known) -> Dataset:
     """The entry of one pipeline."""
     plan, job = known.plan, known.job
     policy = plan.policy
@@ -32,17 +33,9 @@ def dataset(known: Known, recipients: Sequence[Recipient]) -> Dataset:
         kept=UNLIMITED if policy.retention is None else duration(policy.retention),
         features=tuple(_feature(plan, name) for name in policy.features),
         never=tuple(each.forbidden_text for each in policy.never),
-        fields=tuple(_field(plan, field, recipients) for field in plan.fields.values()),
+        fields=tuple(_field(plan, field, known.fed) for field in plan.fields.values()),
         outputs=tuple(_output(plan, name) for name in plan.outputs),
     )
-
-
-def recipients_of_field(key: str, recipients: Sequence[Recipient]) -> Iterator[str]:
-    """Who may be sent a field of this name, and for what."""
-    for each in recipients:
-        for function in each.outbound:
-            if key in function.shared:
-                yield f"{each.recipient} ({function.name})"
 
 
 def kept(plan: Plan, field: FieldPlan) -> str:
@@ -52,7 +45,7 @@ def kept(plan: Plan, field: FieldPlan) -> str:
     return duration(min(spans)) if spans else UNLIMITED
 
 
-def _field(plan: Plan, field: FieldPlan, recipients: Sequence[Recipient]) -> FieldEntry:
+def _field(plan: Plan, field: FieldPlan, fed: Sequence[Fed]) -> FieldEntry:
     declared = field.field
     return FieldEntry(
         key=field.key,
@@ -64,10 +57,10 @@ def _field(plan: Plan, field: FieldPlan, recipients: Sequence[Recipient]) -> Fie
         after="; ".join(_after(field)),
         leaves=field.leaves or "",
         purposes=declared.purposes or plan.policy.purposes,
-        collected="; ".join(_collected(field)),
+        collected="; ".join(_collected(plan.policy, field)),
         kept="" if field.gives is None and field.measured is None else kept(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _inputs(plan, name)),
-        recipients=tuple(recipients_of_field(field.key, recipients)),
+        recipients=tuple(str(each) for each in fed if each.sends(field.key)),
     )
 
 
@@ -77,10 +70,10 @@ def _after(field: FieldPlan) -> Iterator[str]:
         yield f"in aggregates {chain_text(field.field.in_aggregates)}"
 
 
-def _collected(field: FieldPlan) -> Iterator[str]:
+def _collected(policy: Policy, field: FieldPlan) -> Iterator[str]:
     declared = field.field
     if declared.feature:
-        yield f"feature {declared.feature} is on"
+        yield feature_text(policy, declared.feature)
     if declared.level:
         yield f"level is {declared.level} or higher"
     if declared.collect_if is not None:
@@ -96,12 +89,14 @@ def _feature(plan: Plan, name: str) -> str:
     feature = plan.policy.features[name]
     said = [feature.about, f"kept {duration(feature.retention)}" if feature.retention else ""]
     said.append(f"turned on by {' or '.join(feature.holders)} alone" if feature.holders else "")
+    said.append("only for subjects for whom it is turned on one by one" if feature.per_subject else "")
     return "; ".join([f"{name}: {said[0]}" if said[0] else name, *filter(None, said[1:])])
 
 
 def _output(plan: Plan, name: str) -> OutputEntry:
     aggregate = plan.aggregates.get(name)
     below = "" if aggregate is None else f"groups of fewer than {aggregate.model.suppress.below} subjects"
+    below += f"; kept {duration(plan.own_retentions[name])}" if name in plan.own_retentions else ""
     output = plan.outputs[name]
     columns = tuple(".".join(path) for path in meanings(plan, name))
     return OutputEntry(name, output.category, columns, encrypted_in_words(plan, name), below)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.governance.recipients import Recipient, find_recipients, load_recipients
+from minimize.governance.sharing import Fed, functions_fed
 from minimize.house import house_file, house_texts
 from minimize.io import declared_schema
 from minimize.io.history import has_runs, receipts
@@ -18,6 +19,7 @@ from minimize.plan.bind import examine
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import Receipt
+from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 
 FILE: Final = "pipeline.yaml"
 STATED: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")
@@ -26,16 +28,18 @@ STATED: Final = ("controller", "contact", "representative", "dpo", "subjects", "
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One pipeline, with its plan (by the types that its policy names) and the receipts of its output."""
+    """One pipeline, with its plan (by the types that its policy names), the receipts of its output, and what it can feed."""
 
     job: Pipeline
     plan: Plan
     receipts: tuple[Receipt, ...]
+    fed: tuple[Fed, ...] = ()
 
 
-def pipelines_in(paths: Sequence[str]) -> list[Known]:
+def pipelines_in(paths: Sequence[str], on: date) -> list[Known]:
     """The pipelines that these paths name, by name: a file, a folder of one, or a folder of such folders.
 
+    Takes the day on which contracts of recipients must be in force.
     Raises ConfigurationError where there is none, PolicyError where one has faults.
     """
     files = dict.fromkeys(file.resolve() for path in paths for file in _files(Path(path)))
@@ -43,19 +47,22 @@ def pipelines_in(paths: Sequence[str]) -> list[Known]:
         raise ConfigurationError(
             "there is no pipeline here", hint=f"name a {FILE}, its folder, or a folder of such folders"
         )
-    return sorted((_known(file) for file in files), key=lambda each: (each.job.pipeline, each.job.purpose))
+    found = [_known(file) for file in files]
+    parties = {folder: _loaded(folder) for folder in {_folder(each.job.folder) for each in found} if folder is not None}
+    whole = [replace(each, fed=_fed(each, parties, on)) for each in found]
+    return sorted(whole, key=lambda each: (each.job.pipeline, each.job.purpose))
 
 
 def recipients_of(known: Iterable[Known]) -> tuple[Recipient, ...]:
     """The recipients of the house that these pipelines belong to, by name; none where it has no folder of them."""
-    folders: dict[Path, None] = {}
-    for each in known:
-        folder = _folder(each.job.folder)
-        folders |= {} if folder is None else {folder.resolve(): None}
-    found = [load_recipients(folder) for folder in folders]
-    return tuple(
-        sorted((every.named(name) for every in found for name in every.names()), key=lambda each: each.recipient)
-    )
+    found = [every.named(name) for every in _folders(known) for name in every.names()]
+    return tuple(sorted(found, key=lambda each: each.recipient))
+
+
+def subprocessors_of(known: Iterable[Known]) -> tuple[Subprocessor, ...]:
+    """The entries of the lists of subprocessors next to these recipients, by name and first day."""
+    found = [entry for every in _folders(known) for entry in every.subprocessors.entries]
+    return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
 def stated(known: Sequence[Known]) -> dict[str, str]:
@@ -82,6 +89,27 @@ def _known(file: Path) -> Known:
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).allowed()
     output = job.target()
     return Known(job, plan, receipts(output) if has_runs(output) else ())
+
+
+def _loaded(folder: Path) -> tuple[Recipients, list[Recipient]]:
+    known = load_recipients(folder)
+    return known, [known.named(name) for name in known.names()]
+
+
+def _fed(each: Known, parties: Mapping[Path, tuple[Recipients, list[Recipient]]], on: date) -> tuple[Fed, ...]:
+    folder = _folder(each.job.folder)
+    if folder is None:
+        return ()
+    known, recipients = parties[folder]
+    return tuple(functions_fed(each.job, known, on, recipients))
+
+
+def _folders(known: Iterable[Known]) -> list[Recipients]:
+    folders: dict[Path, None] = {}
+    for each in known:
+        folder = _folder(each.job.folder)
+        folders |= {} if folder is None else {folder.resolve(): None}
+    return [load_recipients(folder) for folder in folders]
 
 
 def _folder(start: Path) -> Path | None:

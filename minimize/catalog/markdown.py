@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from minimize.catalog.model import Activity, Dataset, FieldEntry, OutputEntry, RecipientEntry, Record
+from minimize.recipients import Subprocessor
 
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown would not show as it is; an underscore within a word is one."""
@@ -42,9 +43,9 @@ def catalogue_page(datasets: Sequence[Dataset]) -> str:
     >>> print(catalogue_page(()), end="")
     # Data catalogue
     <BLANKLINE>
-    From the policies that are enforced, by `minimize docs`. Recipients are those who may be sent a field of that name.
+    From the policies that are enforced, by `minimize docs`. Recipients are those whose functions the pipeline can feed.
     """
-    parts = ["# Data catalogue", f"{_FROM} Recipients are those who may be sent a field of that name."]
+    parts = ["# Data catalogue", f"{_FROM} Recipients are those whose functions the pipeline can feed."]
     for each in datasets:
         parts += [f"## {shown(each.name)}", *_dataset(each)]
     return "\n\n".join(parts) + "\n"
@@ -60,6 +61,8 @@ def record_page(record: Record) -> str:
         parts += [f"## {shown(each.name)}", _list(_activity(each))]
     if record.recipients:
         parts += ["## Recipients", _table(_RECIPIENTS, map(_recipient, record.recipients))]
+    if record.subprocessors:
+        parts += ["## Subprocessors", _table(_SUBPROCESSORS, map(_subprocessor, record.subprocessors))]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -106,6 +109,13 @@ _RECIPIENTS: Final = ("recipient", "standing", "about", "functions", "fields", "
 
 def _recipient(each: RecipientEntry) -> tuple[str, ...]:
     return each.name, each.standing, each.about, ", ".join(each.functions), ", ".join(each.fields), each.contract
+
+
+_SUBPROCESSORS: Final = ("name", "from", "until", "what it does")
+
+
+def _subprocessor(each: Subprocessor) -> tuple[str, ...]:
+    return each.name, str(each.from_), str(each.until or ""), each.about
 
 
 def _activity(each: Activity) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from minimize.recipients import Subprocessor
+
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry:
@@ -15,7 +17,7 @@ class FieldEntry:
     collected      what must hold for it to be collected at all
     kept           for how long
     outputs        where it, or something made of it, is written
-    recipients     who may be sent a field of this name, and for what
+    recipients     who may be sent it from this pipeline, and for what function
     """
 
     key: str
@@ -113,6 +115,7 @@ class Record:
     house: tuple[tuple[str, str], ...]
     activities: tuple[Activity, ...]
     recipients: tuple[RecipientEntry, ...]
+    subprocessors: tuple[Subprocessor, ...]
     missing: tuple[str, ...]
 
 
@@ -126,4 +129,5 @@ class Told:
     def as_json(self) -> dict[str, Any]:
         """Both as JSON."""
         record = asdict(self.record) | {"house": dict(self.record.house)}
+        record["subprocessors"] = [each.as_json() for each in self.record.subprocessors]
         return {"catalogue": [asdict(each) for each in self.catalogue], "processing": record}

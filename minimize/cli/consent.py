@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
@@ -29,6 +29,7 @@ def _meant(command: F) -> F:
     return options.recipients(options.house(options.as_json(command)))
 
 
+RETRACT: Final = "what was received by it is still stored: minimize retract OUTPUT --yes takes it out"
 _FROM = click.option(
     "--from", "valid_from", type=TIME, metavar="TIME", help="From this time on (ISO 8601); now where nothing is said."
 )
@@ -79,7 +80,8 @@ def refuse(**words: Any) -> None:
 def withdraw(**words: Any) -> None:
     """Record that TENANT withdrew its consent: nothing is shared any more, and RECIPIENT is told to delete what it got.
 
-    Gives the recall list: what was sent of TENANT, when, its digest, and whose it is by keyed token.
+    Gives the recall list: what was sent of TENANT, when, its digest, and whose it is by keyed token. What was received from
+    RECIPIENT is taken out by `minimize retract`.
     """
     _end("withdraw", **words)
 
@@ -98,6 +100,7 @@ def expire(as_json: bool, **places: Any) -> None:
     body = {"expired": [plain(act) for act in ended.acts]}
     body |= {"recalls": recalls.plain(ended.recalls)} if ended.recalls else {}
     lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recalls.line, ended.recalls)]
+    lines += [RETRACT] if ended.is_received else []
     options.show(body, as_json, "\n".join(lines))
 
 
@@ -202,8 +205,10 @@ def _end(
         done = ended(wish, _house(**places), _now(), verb=verb, recipients=recipients)
         hand(done.recalls)
     body = {**plain(done.acts[0]), "recalls": recalls.plain(done.recalls), "ending": done.ending}
+    body |= {"received": True} if done.is_received else {}
     ending = [f"and by hand: {done.ending}"] if done.ending else []
-    options.show(body, as_json, "\n".join([_said(done.acts[0]), *map(recalls.line, done.recalls), *ending]))
+    received = [RETRACT] if done.is_received else []
+    options.show(body, as_json, "\n".join([_said(done.acts[0]), *map(recalls.line, done.recalls), *received, *ending]))
 
 
 def _house(**places: Any) -> House:
@@ -229,7 +234,7 @@ def _overruled(over: Act) -> str:
 
 
 def _line(one: Shown) -> str:
-    from minimize.governance.consent.states import REASONS
+    from minimize.consent.states import REASONS
 
     if one.holds is None:
         return f"{_said(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"

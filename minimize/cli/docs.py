@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from minimize.cli import options
@@ -22,10 +24,11 @@ def command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> None:
     from minimize.catalog.markdown import catalogue_page, record_page
     from minimize.catalog.writing import docs, told
 
+    today = datetime.now(UTC).date()
     if out is not None:
-        files = [str(path) for path in docs(pipelines, out)]
+        files = [str(path) for path in docs(pipelines, out, today)]
         options.show({"files": files}, as_json, "\n".join(f"wrote {path}" for path in files))
         return
-    found = told(pipelines)
+    found = told(pipelines, today)
     text = f"{catalogue_page(found.catalogue)}\n{record_page(found.record)}"
     options.show(found.as_json(), as_json, text.rstrip("\n"))

@@ -75,6 +75,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize share send apple push --pipeline pipelines/device_telemetry --dry-run",
             "minimize share send apple push --pipeline pipelines/device_telemetry --to payload.parquet",
         ),
+        "receive": (
+            "minimize receive jamf compliance --pipeline pipelines/jamf_compliance --date 2026-11-24",
+            "minimize receive jamf compliance --pipeline pipelines/jamf_compliance --pending --having admin_consent",
+        ),
         "share log": ("minimize share log --recipient apple",),
         "share show": ("minimize share show DISCLOSURE",),
         "share why": ("minimize share why apple push --tenant contoso",),

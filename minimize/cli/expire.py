@@ -61,5 +61,6 @@ def command(
 
 
 def _told(done: Expired, yes: bool) -> str:
-    lines = [str(done.plan), *(receipt.summary(width()) for receipt in done.receipts)]
+    plan = done.plan.carried_out() if done.receipts else str(done.plan)
+    lines = [plan, *(receipt.summary(width()) for receipt in done.receipts)]
     return "\n".join(lines if yes or not done.plan.due else [*lines, "nothing was changed: --yes does it"])

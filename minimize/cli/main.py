@@ -31,6 +31,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "settings": ("minimize.cli.settings", "Who turned which feature on or off, when: set, show, why, import, export."),
     "recipient": ("minimize.cli.recipient", "Third parties: list them, show a tenant what goes to one, lint."),
     "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
+    "receive": ("minimize.cli.receive", "Minimize what a third party sends, where contract and consent let it."),
     "share": ("minimize.cli.share", "What may go to a third party: send, log, show, why, recall."),
     "subject": (
         "minimize.cli.subject",

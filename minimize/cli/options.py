@@ -154,6 +154,12 @@ def recipients(command: F) -> F:
     return click.option("--recipients", type=click.Path(file_okay=False), metavar="DIR", help=text)(command)
 
 
+def having(command: F) -> F:
+    """`--having NAME`: prerequisites of a function."""
+    text = "A prerequisite of the function that is met. Repeatable."
+    return click.option("--having", multiple=True, metavar="NAME", help=text)(command)
+
+
 def filters(command: F) -> F:
     """Which entries of the audit log are wanted."""
     for name, about in reversed(_FILTERS.items()):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from minimize.counts import counted
+from minimize.receipt.show import KEPT
 
 if TYPE_CHECKING:
     from minimize.governance.subjects import Deletion, Status, Subject, View
@@ -21,11 +22,12 @@ def gone(done: Deletion, yes: bool) -> str:
     elif not done.rows:
         lines += ["  nothing is held of whoever is named: are they spelled so?"]
         lines += ["  what arrives late of them is kept out all the same"] if yes else []
-    lines += [f"  {name}: {each}" for name, plan in done.plans.items() for each in str(plan).splitlines()]
+    plans = {name: plan.carried_out() if yes else str(plan) for name, plan in done.plans.items()}
+    lines += [f"  {name}: {each}" for name, plan in plans.items() for each in plan.splitlines()]
     said = done.as_json()
     lines += [f"  {name} must delete, too: {', '.join(acts)}" for name, acts in said["recalls"].items()]
     lines += [
-        f"  {name} of {pipeline} stays as it is for {', '.join(dates)}: counted anew it would tell of few"
+        f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {KEPT}"
         for pipeline, stays in said["stays"].items()
         for name, dates in stays.items()
     ]

@@ -12,7 +12,7 @@ from minimize.cli.allowing import may
 from minimize.cli.quiet import quiet
 
 if TYPE_CHECKING:
-    from minimize.governance.recipients import Recipients
+    from minimize.recipients import Recipients
     from minimize.switching import House
 
 
@@ -99,7 +99,7 @@ def _has_shared(house: House) -> bool:
 
 
 def _known(recipients: str | None, house: House) -> Recipients:
-    from minimize.governance.recipients import find_recipients, load_recipients
+    from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(recipients, start=house.folder))
 

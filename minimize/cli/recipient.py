@@ -9,9 +9,10 @@ import click
 
 from minimize.cli import options
 from minimize.cli.findings import print_all
+from minimize.cli.lines import on_one_line
 
 if TYPE_CHECKING:
-    from minimize.governance.recipients import Function, Recipient, Recipients
+    from minimize.recipients import Function, Recipient, Recipients, Subprocessor
 
 
 @click.group(name="recipient")
@@ -20,14 +21,34 @@ def command() -> None:
 
 
 @command.command("list")
+@click.option("--markdown", "kind", flag_value="markdown", help="As Markdown.")
+@click.option("--html", "kind", flag_value="html", help="As a page of HTML.")
 @options.recipients
 @options.as_json
-def list_(recipients: str | None, as_json: bool) -> None:
-    """Print the recipients, and how many lines of a tenant's list go to them and come from them."""
+def list_(kind: str | None, recipients: str | None, as_json: bool) -> None:
+    """Print the recipients and the list of subprocessors.
+
+    For each recipient, how many rows of a tenant's list are sent to it and received from it. For each subprocessor, its
+    first day on the list, the first day without it, and what it does.
+    """
+    from minimize.recipients.leaflet import overview_html
+    from minimize.recipients.pages import overview_markdown
+
     known = _known(recipients)
     found = [known.named(name) for name in known.names()]
-    body = {"folder": str(known.folder), "recipients": [_listed(known, one) for one in found]}
-    options.show(body, as_json, "\n".join(map(_line, found)) or f"no recipients in {known.folder}")
+    listed = known.subprocessors
+    body = {
+        "folder": str(known.folder),
+        "recipients": [_listed(known, one) for one in found],
+        "subprocessors": [one.as_json() for one in listed.entries],
+    }
+    if kind is not None:
+        page = overview_html if kind == "html" else overview_markdown
+        options.show(body, as_json, page(found, listed).rstrip("\n"))
+        return
+    lines = list(map(_line, found)) or [f"no recipients in {known.folder}"]
+    lines += ["", "subprocessors:", *map(_agent, listed.entries)] if listed.entries else []
+    options.show(body, as_json, "\n".join(lines))
 
 
 @command.command("show")
@@ -38,8 +59,8 @@ def list_(recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    from minimize.governance.recipients.leaflet import html
-    from minimize.governance.recipients.pages import markdown
+    from minimize.recipients.leaflet import html
+    from minimize.recipients.pages import markdown
 
     found = _known(recipients).named(name)
     text = html(found) if kind == "html" else markdown(found)
@@ -52,13 +73,13 @@ def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
 @options.as_json
 def lint(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
-    from minimize.governance.recipients import lint as judged
+    from minimize.recipients import lint as judged
 
     return print_all(judged(path, datetime.now(UTC).date()), fail_on, as_json)
 
 
 def _known(folder: str | None) -> Recipients:
-    from minimize.governance.recipients import find_recipients, load_recipients
+    from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(folder))
 
@@ -66,6 +87,11 @@ def _known(folder: str | None) -> Recipients:
 def _line(found: Recipient) -> str:
     out, back = (_rows(each) for each in (found.outbound, found.inbound))
     return f"{found.recipient}  {found.standing}  out {out}  in {back}  {', '.join(found.functions) or 'nothing is shared'}"
+
+
+def _agent(entry: Subprocessor) -> str:
+    until = f" until {entry.until}" if entry.until else ""
+    return on_one_line(f"{entry.name}  from {entry.from_}{until}  {entry.about}".rstrip())
 
 
 def _rows(functions: tuple[Function, ...]) -> int:
@@ -88,13 +114,21 @@ def _listed(known: Recipients, found: Recipient) -> dict[str, Any]:
 
 
 def _whole(found: Recipient) -> dict[str, Any]:
-    from minimize.governance.recipients.pages import HEAD, sections
+    from minimize.recipients.pages import HEAD, sections
 
     parts = [
         {
             "function": one.title,
             "said": list(one.said),
-            "fields": [dict(zip(HEAD, line, strict=True)) for line in one.lines],
+            "fields": [
+                {
+                    **dict(zip(HEAD, line, strict=True)),
+                    "optional": field.optional,
+                    "protocol": field.protocol,
+                    "values": list(field.values),
+                }
+                for line, field in zip(one.lines, one.fields, strict=True)
+            ],
         }
         for one in sections(found)
     ]

@@ -16,6 +16,8 @@ from minimize.cli.width import width
 from minimize.counts import counted
 
 if TYPE_CHECKING:
+    from minimize.job.job import RunResult
+    from minimize.policy.pipeline import Pipeline
     from minimize.receipt import Receipt
     from minimize.stores import Place
 
@@ -64,14 +66,22 @@ def command(
     """
     from minimize.job.dates import Wanted
     from minimize.job.job import Instead, run_dates
-    from minimize.job.limits import exit_code, quarantine_exceeded, unfinished
-    from minimize.job.told import NOTHING
     from minimize.policy.load import load_pipeline
 
     job, wanted = load_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
     instead = Instead(input_, settings, output, keys, ledger, lineage, metrics)
     with progress() as advanced:
         done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
+    return ended(done, job, output, pending=pending, skips=skips, as_json=as_json)
+
+
+def ended(
+    done: RunResult, job: Pipeline, output: str | None, *, pending: bool, skips: bool = False, as_json: bool = False
+) -> int:
+    """Prints what a run did, and gives its exit code."""
+    from minimize.job.limits import exit_code, quarantine_exceeded, unfinished
+    from minimize.job.told import NOTHING
+
     receipt = done.receipt
     if as_json:
         click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))

@@ -21,7 +21,22 @@ from minimize.cli.when import DATE
 )
 @options.as_json
 def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str, as_json: bool) -> None:
-    """Generated sample data NAME (device_telemetry, usage_events), the same for the same seed."""
+    """Generated sample data NAME, the same for the same seed. All of it speaks of the same tenants, users and devices.
+
+    \b
+    device_telemetry    check-ins of managed devices
+    usage_events        what users do with the client application
+    device_inventory    who and what each device is
+    hardware_inventory  what devices are made of
+    app_inventory       the applications on devices
+    enrollments         attempts to enrol devices
+    managed_apps        check-ins of managed applications
+    audit_events        what administrators did
+    administrators      the accounts of administrators
+    console_usage       what administrators do in the console
+    support_cases       messages to and from the help desk
+    site_summary        weekly summaries of the on-premises product
+    """
     from minimize.samples import generate
 
     files = [str(path) for path in generate(name, rows, out, seed=seed, dates=dates, format=format_)]

@@ -17,8 +17,8 @@ from minimize.cli import options
 def command(kind: str | None, as_json: bool) -> None:
     """The JSON Schema of one kind of file; those of policies and pipelines, under their names, where none is named."""
     from minimize.governance.access.schema import access_schema
-    from minimize.governance.recipients.schema import recipient_schema, subprocessors_schema
     from minimize.policy.schema import json_schema
+    from minimize.recipients.schema import recipient_schema, subprocessors_schema
 
     both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
     others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}

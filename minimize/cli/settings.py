@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 _NO_POLICY: Final = "no policy was asked who may turn it on, and which levels there are: say --pipeline"
+_PER_SUBJECT: Final = "it is collected only if the tenant's setting and the subject's own (--subject) are both on"
 
 
 @click.group(name="settings")
@@ -171,10 +172,9 @@ def _told(found: Why) -> str:
     word = "collected" if found.collected else "not collected"
     source = f" (settings: {found.file})" if found.file else ""
     head = f"{found.setting} of {on_one_line(found.tenant)}: {word}{source}"
-    unknown = [] if found.stranger is None else [on_one_line(str(found.stranger))]
-    return "\n".join(
-        [head, *unknown, *_moment("when it happened", found.event), *_moment("when the run is", found.run)]
-    )
+    notes = [] if found.stranger is None else [on_one_line(str(found.stranger))]
+    notes += [_PER_SUBJECT] if found.per_subject else []
+    return "\n".join([head, *notes, *_moment("when it happened", found.event), *_moment("when the run is", found.run)])
 
 
 def _moment(what: str, moment: Moment) -> list[str]:

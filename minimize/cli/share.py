@@ -16,8 +16,8 @@ from minimize.cli.when import TIME
 from minimize.counts import counted
 
 if TYPE_CHECKING:
-    from minimize.governance.recipients import Recipients
     from minimize.ledger.disclosures import Disclosure
+    from minimize.recipients import Recipients
     from minimize.switching import House
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,11 +29,6 @@ def command() -> None:
 
 
 command.add_command(recall.command)
-
-
-def _having(command_: F) -> F:
-    text = "Something that the function requires, and that is there; may be repeated."
-    return click.option("--having", multiple=True, metavar="NAME", help=text)(command_)
 
 
 @command.command("send")
@@ -57,7 +52,7 @@ def _having(command_: F) -> F:
     help="As of this time (ISO 8601); without --dry-run a later one, when all must hold, too.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would leave, and why the rest would not. Nothing leaves.")
-@_having
+@options.having
 @options.recipients
 @options.house
 @options.as_json
@@ -142,7 +137,7 @@ def show(disclosure: str, **places: Any) -> None:
 @click.argument("recipient")
 @click.argument("function")
 @click.option("--tenant", type=options.ID, metavar="T", help="The records of this tenant: its consent is asked.")
-@_having
+@options.having
 @options.recipients
 @options.house
 @options.as_json
@@ -192,7 +187,7 @@ def _house(places: dict[str, Any]) -> House:
 
 
 def _known(recipients: str | None, house: House) -> Recipients:
-    from minimize.governance.recipients import find_recipients, load_recipients
+    from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(recipients, start=house.folder))
 

@@ -20,6 +20,7 @@ from minimize.plan import Plan
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.indexed import index_of
 from minimize.plan.model import FieldPlan
+from minimize.policy.words import duration
 
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
 _WIDE, _ENDLESS = 200, 100_000
@@ -130,6 +131,8 @@ def _outputs(plan: Plan) -> Iterator[RenderableType]:
             yield Padding(Text(index_of(plan).why, "dim"), (0, 0, 0, 2))
         if words := encrypted_in_words(plan, name):
             yield Padding(Text(words, "dim"), (0, 0, 0, 2))
+        if name in plan.own_retentions:
+            yield Padding(Text(f"kept for {duration(plan.own_retentions[name])}", "dim"), (0, 0, 0, 2))
 
 
 def _reveals(plan: Plan) -> Iterator[RenderableType]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from minimize.aggregates.days import DayTally, Reach
 from minimize.aggregates.table import AggregateResult
+from minimize.consent.periods import ConsentPeriods
 from minimize.io.base import Carried, Chunk, Reject, Sink, Source, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.undeclared import added
@@ -59,6 +60,7 @@ class Job:
     aside    the memory that tallies may take, and where they put what does not fit
     erased   whose records must not come back; None for nobody's
     corrected  values that people put right; None for none
+    consents  when tenants agreed to what a third party sends; None for records of our own, or where nobody agreed
     """
 
     plan: Plan
@@ -73,12 +75,13 @@ class Job:
     bound: Bound | None = field(default=None, repr=False)
     erased: Erased | None = field(default=None, repr=False)
     corrected: Corrections | None = field(default=None, repr=False)
+    consents: ConsentPeriods | None = field(default=None, repr=False)
 
     @property
     def gate(self) -> Gate:
         """The first stage of every pass."""
         bound = None if self.bound is None else self.bound.gates
-        return Gate(self.plan, self.settings, self.at, bound, self.erased, self.corrected)
+        return Gate(self.plan, self.settings, self.at, bound, self.erased, self.corrected, self.consents)
 
     @property
     def sketch_hasher(self) -> Hasher | None:
@@ -111,6 +114,7 @@ class Outcome:
 
     aggregates  the tables of those that are complete with the batch
     late        the tallies of those that wait for rows of other batches
+    stays       those whose table in force stays as it is
     """
 
     read: int = 0
@@ -121,6 +125,7 @@ class Outcome:
     rows_by_part: Counter[str] = field(default_factory=Counter)
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
     late: Mapping[str, DayTally] = field(default_factory=dict, repr=False)
+    stays: tuple[str, ...] = ()
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Takes note of what was read of a part."""

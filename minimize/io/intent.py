@@ -155,6 +155,8 @@ def _publish(output: Place, run: Place, intent: Intent, exchange: Exchange) -> N
             objects.remove(output / path)
         else:
             _move_aside(output, output / RUNS / intent.run_id, path)
+            if is_companion(f"{path}/"):
+                _remove_empty((output / path).parent, output)
         fail_point("remove.after", turn)
     if isinstance(output, Path):
         _sync_partitions(output, output / RUNS / intent.run_id, (*intent.swaps, *intent.removes))
@@ -181,6 +183,14 @@ def _move_aside(output: Path, run: Path, path: str) -> None:
     if target.exists():
         make_folder(aside.parent)
         file_operations.rename(target, aside)
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    """Removes a folder, and those above it, as far as they are empty."""
+    while folder != top and (not folder.exists() or not any(folder.iterdir())):
+        if folder.exists():
+            file_operations.remove_folder(folder)
+        folder = folder.parent
 
 
 def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:

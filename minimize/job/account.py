@@ -48,9 +48,7 @@ def total(outcomes: Iterable[Outcome]) -> Counts:
 
 def gated_by(counts: Counts) -> GatedBy:
     """Why whole rows were gated."""
-    return GatedBy(
-        **{reason: counts.gated.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
-    )
+    return GatedBy.of(counts.gated)
 
 
 def fields(plan: Plan, counts: Counts) -> dict[str, FieldReceipt]:
@@ -120,6 +118,8 @@ def _output(plan: Plan, name: str, outcomes: Sequence[Outcome], files: Sequence[
         count,
         groups_suppressed=sum(result.groups_suppressed for result in results),
         rows_suppressed=sum(result.rows_suppressed for result in results),
+        groups_past=sum(result.groups_past for result in results) or None,
+        rows_past=sum(result.rows_past for result in results) or None,
         deferred=sum(result.deferred for result in results),
         too_late=0,
         files=written,

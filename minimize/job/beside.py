@@ -11,14 +11,17 @@ from minimize.plan import Plan
 from minimize.plan.columns import columns_page
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
+from minimize.recipients import Recipient
 
 if TYPE_CHECKING:
     from minimize.policy.backfill import Backfill
 
 
-def beside(pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None) -> dict[str, bytes]:
-    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` where the run is part of one, and the
-    hierarchies as the policy names them.
+def beside(
+    pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None, sender: Recipient | None = None
+) -> dict[str, bytes]:
+    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` where the run is part of one,
+    `recipient.yaml` where a third party sent the records, and the hierarchies as the policy names them.
 
     Raises ConfigurationError where a file is no longer the one that was loaded.
     """
@@ -26,6 +29,7 @@ def beside(pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None) -> 
     for name, path, digest in (
         ("policy.yaml", pipeline.policy.path, pipeline.policy.digest),
         ("pipeline.yaml", pipeline.path, pipeline.digest),
+        ("recipient.yaml", None if sender is None else sender.path, "" if sender is None else sender.digest),
     ):
         if path is not None:
             files[name] = _unchanged(path, digest)

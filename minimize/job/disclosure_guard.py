@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,15 @@ def guarded(
     results: Mapping[str, AggregateResult],
     releases: Releases,
     date: str | None,
+    at: datetime,
 ) -> dict[str, Guarded]:
-    """What may be published of the aggregates of one date.
+    """What may be published of the aggregates of one date, at a time.
 
-    A row whose new figures would give a few subjects away, next to an earlier release of it, keeps the figures that are in
-    force. A row that the other tables would give away is withheld: it counts as suppressed.
+    A group that is past its retention is left out. A row whose new figures would give a few subjects away, next to an earlier
+    release of it, keeps the figures that are in force. A row that the other tables would give away is withheld: it counts as
+    suppressed.
     """
+    results = {name: _within_retention(definitions[name], result, date, at) for name, result in results.items()}
     made = {
         name: _Release.of(definitions[name], result, releases.former(definitions[name], name, date), releases.hasher)
         for name, result in results.items()
@@ -78,6 +82,13 @@ def guarded(
         made = {name: each.with_former(each.could_stay) for name, each in made.items()}
         withhold_related([each.published for each in made.values()])
     return {name: each.guarded() for name, each in made.items()}
+
+
+def _within_retention(
+    definition: Definition, result: AggregateResult, date: str | None, at: datetime
+) -> AggregateResult:
+    retention = definition.retention
+    return result if retention is None else result.within_retention(retention.past(result.table, date, at))
 
 
 def _log(name: str, date: str | None, withheld: int, deferred: int) -> None:
@@ -117,8 +128,13 @@ class _Release:
         rows, shown = rows_of(definition, result.table, hasher), shown_in(definition, result.table)
         places, nowhere = former.places(rows), np.zeros(len(rows), np.bool_)
         figures = {kind: Figures(shown.get(kind, nowhere), entries) for kind, entries in result.sketches.items()}
-        is_equal = _equal(definition, result.table, former, places)
-        decision = former.history.decide(rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal)
+        if None in figures:
+            is_equal = _equal(definition, result.table, former, places)
+            decision = former.history.decide(
+                rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal
+            )
+        else:  # without sketches no row can be compared with anything
+            decision = Decision(nowhere, nowhere)
         return cls(result, former, definition, rows, places, decision, figures, ~decision.allowed & (places >= 0))
 
     def __post_init__(self) -> None:
@@ -174,9 +190,7 @@ class _Release:
         new = np.flatnonzero(self.fresh & self.published.kept)
         figures = {kind: each.take(new) for kind, each in self.figures.items()}
         release = ReleaseHistory.of(self.rows[new], self.definition.below, figures, meanings=self.definition.meanings)
-        waiting = self.result.table.select([*self.definition.keys]).filter(pa.array(~self.fresh)).to_pylist()
-        deferred = [{name: str(value) for name, value in row.items()} for row in waiting]
-        history = replace(self.former.history.followed(release), deferred=deferred)
+        history = replace(self.former.history.followed(release), deferred=self.deferred)
         result = self.result.published(self.published.table, self.published.kept, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
         standing = (self.decision.is_same | self.retained) & (self.places >= 0)

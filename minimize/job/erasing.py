@@ -8,8 +8,10 @@ from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from minimize.consent import Consents
 from minimize.errors import LedgerError
 from minimize.job.erasure_list import stored
+from minimize.job.sender import NO_CONSENTS, consents_of
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is gone, and what was put right, as the ledger told when it was asked."""
+    """Who is gone, what was put right, and who agreed to what a third party sends, as the ledger told when it was asked."""
 
     erased: ErasedRows = field(default_factory=ErasedRows)
     corrected: tuple[Corrected, ...] = field(default=(), repr=False)
+    consents: Consents | None = field(default=None, repr=False)
+    """None for records of our own, and where there is no ledger."""
 
 
 def load_people(job: Pipeline, keys: Keyring, output: Place, ledger: str | PathLike[str] | None) -> People:
@@ -40,7 +44,7 @@ def load_people(job: Pipeline, keys: Keyring, output: Place, ledger: str | PathL
     if not address.exists:
         return People(ErasedRows((), keys, listed))
     with open_ledger(address) as book:
-        return _told(book, keys, listed)
+        return _told(book, job, keys, listed)
 
 
 def first_read(chain: Iterable[Receipt], shown: Shown) -> dict[str, datetime]:
@@ -55,15 +59,18 @@ def first_read(chain: Iterable[Receipt], shown: Shown) -> dict[str, datetime]:
     return found
 
 
-def check_still(ledger: Ledger, known: People) -> None:
+def check_still(ledger: Ledger, job: Pipeline, known: People) -> None:
     """Raises LedgerError where the ledger was told of somebody since the run began: what was made may hold him."""
-    now = _told(ledger, known.erased.keys)
+    now = _told(ledger, job, known.erased.keys)
     if (now.erased.rows, now.corrected) != (known.erased.rows, known.corrected):
         message = "the ledger was told of people who are gone, or of corrections, while the run went on; nothing was published"
         raise LedgerError(message, hint="run it again")
+    if (now.consents or NO_CONSENTS).acts != (known.consents or NO_CONSENTS).acts:
+        raise LedgerError("consents were recorded while the run went on; nothing was published", hint="run it again")
 
 
-def _told(ledger: Ledger, keys: Keyring | None, listed: Iterable[Happened] = ()) -> People:
+def _told(ledger: Ledger, job: Pipeline, keys: Keyring | None, listed: Iterable[Happened] = ()) -> People:
     from minimize.ledger import corrections
 
-    return People(ErasedRows.of_ledger(ledger, keys, listed), tuple(corrections.recorded(ledger)))
+    erased, corrected = ErasedRows.of_ledger(ledger, keys, listed), tuple(corrections.recorded(ledger))
+    return People(erased, corrected, consents_of(job, ledger))

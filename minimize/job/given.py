@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.consent import ConsentPeriods
 from minimize.errors import ConfigurationError, Finding, KeyringError, PolicyError, SchemaError, SourceError
 from minimize.io import FORMATS, declared_schema
 from minimize.io.base import Source, Unit
@@ -24,8 +25,10 @@ from minimize.job.encrypting import check_masters
 from minimize.job.erasing import People, load_people
 from minimize.job.origin import origin_of
 from minimize.job.pending import PENDING, Arrival, Skipped, arrivals, error_of, losses, reads
+from minimize.job.sender import NO_CONSENTS, Sender, sender_of
 from minimize.job.veil import Veil
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
+from minimize.ledger import find_ledger
 from minimize.plan import Plan, request
 from minimize.plan.bind import Examined, examine
 from minimize.policy.fields import is_dropped, steps_of
@@ -63,6 +66,8 @@ class Given:
     root: Place
     """The folder that the input lies in."""
     plan: Plan
+    sender: Sender | None
+    """The third party that sends the records; None for records of our own."""
     origin: Origin | None
     memory: int
     """Bytes that tallies may take."""
@@ -76,11 +81,17 @@ class Given:
     """When each file was first read, as the receipts of the output tell."""
 
     def told(self, when: datetime) -> dict[str, Any]:
-        """Settings, who is gone and what was put right, as the job of a run at this time has them."""
+        """Settings, who is gone, what was put right and who agreed, as the job of a run at this time has them."""
         settings = None if self.settings is None else self.settings.at(when)
         corrected = corrections(self.people.corrected, self.plan.policy, when, self.keys)
         erased = self.people.erased.at(when, self.plan.policy.future, self.read)
-        return {"settings": settings, "erased": erased, "corrected": corrected}
+        return {"settings": settings, "erased": erased, "corrected": corrected, "consents": self.consents(when)}
+
+    def consents(self, when: datetime) -> ConsentPeriods | None:
+        """When tenants agreed to what a third party sends, as a run at this time knows it; None for records of our own."""
+        if self.sender is None:
+            return None
+        return self.sender.periods(self.people.consents or NO_CONSENTS, self.pipeline.policy, when)
 
     def without(self, skipped: Sequence[Skipped]) -> Given:
         """The same without these dates, which are left alone."""
@@ -104,11 +115,20 @@ def resolve(
     output: Anywhere | None,
     keys: Keyring | str | PathLike[str] | None,
     ledger: str | PathLike[str] | None = None,
+    recipients: str | PathLike[str] | None = None,
+    having: Collection[str] = (),
+    again: bool = False,
 ) -> Given:
-    """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals."""
+    """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals.
+
+    With `again` records are read once more that were received before: whether the third party may send them is not asked.
+    """
     job = as_pipeline(pipeline)
     now, asked = datetime.now(UTC), moment(at, "at")
     keyring = _keyring(keys, job)
+    sender = sender_of(job, asked or now, recipients=recipients, having=having, again=again)
+    if sender is not None and not again:
+        sender.check(job)
     memory = find_budget(job.folder)
     target = job.target(output)
     rows = load_job_settings(settings, job, keyring, target, ledger)
@@ -132,6 +152,8 @@ def resolve(
     for name in sorted(plan.keys):
         keyring.bytes_of(name)
     examined.allowed()
+    if sender is not None and not again:
+        sender.check_permitted(find_ledger(ledger, start=job.folder, output=target), keyring, now)
     check_time(asked, now, output is not None)
     kms = find_kms(keyring, job.folder, now=now)
     check_masters(plan, kms)
@@ -150,6 +172,7 @@ def resolve(
         fence=every.fence(target),
         root=every.root,
         plan=plan,
+        sender=sender,
         origin=origin_of(job, input, settings, target),
         memory=memory,
         looked_at=looked_at,

@@ -27,6 +27,7 @@ from minimize.job.limits import check_quarantine, check_whose, too_early
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
 from minimize.job.pending import READING, Skipped, error_of
+from minimize.job.sender import warn_without
 from minimize.job.shrinking import check_shrinking, clock_beside
 from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
@@ -46,7 +47,10 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class Instead:
-    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics."""
+    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics.
+
+    recipients  the folder of recipients; `having` prerequisites of what is received that are met
+    """
 
     input: str | PathLike[str] | None = None
     settings: Any = None
@@ -55,6 +59,8 @@ class Instead:
     ledger: str | PathLike[str] | None = None
     lineage: str | PathLike[str] | None = None
     metrics: str | PathLike[str] | None = None
+    recipients: str | PathLike[str] | None = None
+    having: tuple[str, ...] = ()
 
     def resolved(self, job: Pipeline, wanted: Wanted, at: datetime | str | None = None) -> Given:
         """What a run of these dates is asked, with these places in place of the pipeline's. Raises what `resolve` raises."""
@@ -67,6 +73,8 @@ class Instead:
             output=self.output,
             keys=self.keys,
             ledger=self.ledger,
+            recipients=self.recipients,
+            having=self.having,
         )
 
 
@@ -203,6 +211,8 @@ def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
         check_list(folder.receipts(), given.output, given.keys)
         check_whose(given, folder)
         given = _remaining(given, too_early(given, folder.receipts()), all_)
+        if given.sender is not None:
+            warn_without(given.people.consents, given.sender)
         with observed(observer_of(given, how, booking.run_id), how.started) as observer:
             done = quietly(lambda: _published(_with_reads(given, folder), folder, how, booking, all_))
         tell_made(booking, given.keys, how.started)
@@ -233,7 +243,8 @@ def _published(given: Given, folder: Output, how: How, booking: Booking, all_: l
         rest = {when: each for when, each in done.outcomes.items() if when not in {bad.day for bad in stopped}}
         skipped = [*done.unreadable, *stopped, *_shrunk(given, rest, staging, how, booking)]
         if not skipped:
-            attachments = beside(given.pipeline, given.plan, how.backfill)
+            manifest = None if given.sender is None else given.sender.party.recipient
+            attachments = beside(given.pipeline, given.plan, how.backfill, manifest)
             attachments |= leaving(folder.folder, folder.receipts(), staging.standing(), given.keys)
             receipt = receipt_of(given, staging, done.outcomes, late, done.files, attachments, how)
             return RunResult(_signed(receipt, given, staging, attachments, booking), given.skipped)
@@ -256,7 +267,7 @@ def _shrunk(
 def _signed(
     receipt: Receipt, given: Given, staging: Staging, attachments: Mapping[str, bytes], booking: Booking
 ) -> Receipt:
-    check_still(booking.ledger, given.people)
+    check_still(booking.ledger, given.pipeline, given.people)
     erasures = store(given.output, given.people.erased.rows, given.keys)
     signed = replace(receipt, audit=booking.head(), erasures=erasures).signed(given.keys)
     staging.publish(signed, attachments)

@@ -75,6 +75,8 @@ class Waiting:
             output,
             groups_suppressed=sum(result.groups_suppressed for result in self.results.values()),
             rows_suppressed=sum(result.rows_suppressed for result in self.results.values()),
+            groups_past=sum(result.groups_past for result in self.results.values()) or None,
+            rows_past=sum(result.rows_past for result in self.results.values()) or None,
             deferred=sum(result.deferred for result in self.results.values()),
             too_late=sum(self._too_late(when) for when in run),
             too_early=sum(self.seen[when].after for when in run),
@@ -156,7 +158,7 @@ class Late:
         for day in sorted({day for waiting in self.each for day in waiting.results}):
             there = {waiting.name: waiting for waiting in self.each if day in waiting.results}
             results = {name: waiting.results[day] for name, waiting in there.items()}
-            for name, each in guarded(definitions, results, releases, day.isoformat()).items():
+            for name, each in guarded(definitions, results, releases, day.isoformat(), job.at).items():
                 there[name].guarded[day] = each
                 there[name].results[day] = each.result
         for waiting in self.each:

@@ -103,8 +103,12 @@ def _one_date(
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
     definitions = {name: job.plan.aggregates[name].definition for name in outcome.aggregates}
-    found = guarded(definitions, outcome.aggregates, releases, day)
-    outcome.aggregates = {name: each.result for name, each in found.items()}
+    final = {name for name, each in definitions.items() if releases.is_final(each, name, day, job.at)}
+    made = {name: result for name, result in outcome.aggregates.items() if name not in final}
+    found = guarded(definitions, made, releases, day, job.at)
+    left_alone = {name: outcome.aggregates[name].unpublished() for name in final}
+    outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}
+    outcome.stays = tuple(sorted(final))
     for name, each in found.items():
         files.setdefault(name, []).extend(each.write(staging, releases, name, day, job.output_schema(name)))
     return outcome

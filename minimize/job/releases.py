@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Self
 
 import numpy as np
@@ -107,6 +108,21 @@ class Releases:
         unknown = rows[history.last(rows) < 0]
         return Former(table, rows, history.followed(ReleaseHistory.of(unknown, definition.below, {}, known=False)))
 
+    def deferred(self, name: str) -> int:
+        """How many rows of an aggregate wait until more subjects have changed, over all dates.
+
+        Raises OutputError if sketches are lost, KeyringError without the subject key.
+        """
+        histories = [self._opened(every[0], *place) for place, every in self.files.items() if place[0] == name]
+        if any(each is None for each in histories):
+            raise OutputError(f"the sketches of {name} are lost")
+        return sum(each.deferred for each in histories if each is not None)
+
+    def is_final(self, definition: Definition, name: str, date: str | None, at: datetime) -> bool:
+        """Whether the table in force for a date stays as it is, because records that it counts are past their retention."""
+        retention = definition.retention
+        return retention is not None and (name, date) in self.files and retention.outlives_records(date, at)
+
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""
         version = self.keys.version_of(KEY)
@@ -115,6 +131,15 @@ class Releases:
         return f"{KEY}/{version}\n".encode() + body
 
     def _history(self, file: OutputFile, name: str, date: str | None) -> ReleaseHistory:
+        history = self._opened(file, name, date)
+        if history is not None:
+            return history
+        message = "the sketches of %s%s are lost: rows that changed keep their figures, and no other rows are published"
+        log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
+        return replace(ReleaseHistory.empty(), is_lost=True)
+
+    def _opened(self, file: OutputFile, name: str, date: str | None) -> ReleaseHistory | None:
+        """The releases that are sealed with a file; None if its sketches are lost."""
         if file.sketches is None:
             return ReleaseHistory.empty()
         try:
@@ -128,9 +153,7 @@ class Releases:
                 return ReleaseHistory.unpacked(content[_MARK:])
         except (OSError, OutputError, KeyringError, ValueError, KeyError, pa.ArrowException):
             pass
-        message = "the sketches of %s%s are lost: rows that changed keep their figures, and no other rows are published"
-        log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
-        return replace(ReleaseHistory.empty(), is_lost=True)
+        return None
 
     def _seal(self, version: int) -> Seal:
         one, two = (self.keys.subkey(KEY, purpose, version) for purpose in _PURPOSES)

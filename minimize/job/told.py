@@ -20,7 +20,7 @@ from minimize.job.pending import last_inputs
 from minimize.job.watched import Progress
 from minimize.observability.places import Places
 from minimize.policy.approval import reference
-from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, new_run_id, sha256_text
+from minimize.receipt import Digest, FileRef, Input, Kind, Receipt, Received, new_run_id, sha256_text
 
 if TYPE_CHECKING:
     from minimize.policy.backfill import Backfill
@@ -75,10 +75,17 @@ def receipt_of(
         outputs=late.account(account.outputs(plan, found, files)),
         replaces=_replaced(chain, staging),
         quarantine=account.quarantine(found, files.get("quarantine", ())),
+        stays=_stays(outcomes),
         backfill=None if how.backfill is None else how.backfill.ref,
         origin=given.origin,
+        received=_received(given),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
+
+
+def _received(given: Given) -> Received | None:
+    periods = given.consents(given.at)
+    return None if given.sender is None or periods is None else given.sender.received(periods)
 
 
 def nothing_done(given: Given, how: How) -> Receipt:
@@ -126,6 +133,13 @@ def _tell_losses(
         if lost:
             message = "%s: %d of the files that it was made from before are gone"
             log.warning(message, text_of(when) or "the batch", lost, extra={"code": "W013"})
+
+
+def _stays(outcomes: Mapping[Day, Outcome]) -> dict[str, tuple[str, ...]] | None:
+    """By aggregate the dates whose table in force stays as it is."""
+    names = sorted({name for each in outcomes.values() for name in each.stays})
+    dates = {name: [str(text_of(day)) for day, each in outcomes.items() if name in each.stays] for name in names}
+    return {name: tuple(sorted(found)) for name, found in dates.items()} or None
 
 
 def _replaced(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:

@@ -13,8 +13,9 @@ from minimize.keys import Verifier
 from minimize.ledger.audit import Wanted, entries, entry_at, told
 from minimize.ledger.chain import Entry, digest_of, is_signed
 from minimize.ledger.checkpoint import last_checkpoint
-from minimize.ledger.event import Actor, Change, Event, Resource
+from minimize.ledger.event import Actor, Change, Event, Plain, Resource
 from minimize.ledger.identity import identity
+from minimize.ledger.received import received_event
 from minimize.ledger.tables.audit import AUDIT
 from minimize.receipt import Receipt
 
@@ -87,6 +88,22 @@ def output_told(connection: Connection, receipts: Sequence[Receipt]) -> str | No
             if event["operation"] in TELLING:
                 return str(event["resources"][0]["id"])
     return None
+
+
+def told_events(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> list[Event]:
+    """The events that tell of a receipt: that it was published, and what was received from a third party."""
+    published, received = told_event(operation, output, receipt, actor=actor, now=now), receipt.received
+    if received is None:
+        return [published]
+    said: dict[str, Plain] = {
+        "recipient": received.recipient,
+        "function": received.function,
+        "rows": receipt.rows.written,
+        "rows_without_consent": receipt.gated_by.consent or 0,
+        "receipt": receipt.digest,
+    }
+    names = (received.recipient, received.function)
+    return [published, received_event(*names, said, actor=actor, now=now, run_id=receipt.run_id)]
 
 
 def told_event(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> Event:

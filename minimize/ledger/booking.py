@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from minimize.ledger.anchor import PUBLISH, RECOVER, Standing, standing, told_event
+from minimize.ledger.anchor import PUBLISH, RECOVER, Standing, standing, told_events
 from minimize.ledger.audit import Signer, append, head
 from minimize.ledger.beating import Beating
 from minimize.ledger.engine import exclusive
@@ -85,7 +85,7 @@ class Booking:
             state = Change("state", None, found.state)
             append(connection, _event(self.run, self.clock, "disagree", state, result="failure"), self.signer)
         for receipt in found.untold:
-            append(connection, self._telling(RECOVER, receipt), self.signer)
+            self._tell(connection, RECOVER, receipt)
 
     def _kept(self, connection: Connection) -> AuditHead:
         keep(connection, self.lease, self.clock.now())
@@ -96,7 +96,7 @@ class Booking:
         exclusive(connection)
         index(connection, self.run.output, [receipt])
         release(connection, self.lease)
-        append(connection, self._telling(PUBLISH, receipt), self.signer)
+        self._tell(connection, PUBLISH, receipt)
 
     def _failed(self, connection: Connection, result: Result, code: str) -> None:
         release(connection, self.lease)
@@ -104,8 +104,9 @@ class Booking:
             connection, _event(self.run, self.clock, "fail", Change("error", None, code), result=result), self.signer
         )
 
-    def _telling(self, operation: str, receipt: Receipt) -> Event:
-        return told_event(operation, self.run.output, receipt, actor=self.run.actor, now=self.clock.now())
+    def _tell(self, connection: Connection, operation: str, receipt: Receipt) -> None:
+        for event in told_events(operation, self.run.output, receipt, actor=self.run.actor, now=self.clock.now()):
+            append(connection, event, self.signer)
 
 
 def book(ledger: Ledger, run: Run, signer: Signer, *, pace: Pace, clock: Clock) -> Booking:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from minimize.ledger.anchor import REBUILD, RECOVER, is_of_this_log, standing, told_event
+from minimize.ledger.anchor import REBUILD, RECOVER, is_of_this_log, standing, told_events
 from minimize.ledger.audit import Signer, Wanted, append, entries
 from minimize.ledger.engine import exclusive
 from minimize.ledger.event import Actor
@@ -43,7 +43,8 @@ def rebuilt(
     events += [(REBUILD, receipt) for receipt in chain if _is_astray(connection, receipt)]
     events += [(REBUILD, receipt) for receipt in untold if found.state == "cut"]
     for operation, receipt in events:
-        append(connection, told_event(operation, output.identity, receipt, actor=actor, now=now), signer)
+        for event in told_events(operation, output.identity, receipt, actor=actor, now=now):
+            append(connection, event, signer)
     return len(events)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from minimize.plan import Plan
 from minimize.plan.model import AggregatePlan, FieldPlan
-from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.condition import read_by
 from minimize.policy.model import Policy
 
 Found = tuple[str, dict[str, Any]]
@@ -62,7 +62,7 @@ def _direct(field: FieldPlan) -> Iterator[Found]:
 
 def _conditions(policy: Policy, field: FieldPlan) -> Iterator[Found]:
     declared = field.field
-    read = {key for when in (declared.collect_if, *(case.when for case in declared.cases)) for key in _read_by(when)}
+    read = {key for when in (declared.collect_if, *(case.when for case in declared.cases)) for key in read_by(when)}
     if declared.feature or declared.level:
         read |= {key for key in (policy.tenant, policy.subject, policy.time) if key}
     for key in sorted(read):
@@ -72,7 +72,7 @@ def _conditions(policy: Policy, field: FieldPlan) -> Iterator[Found]:
 def _rows(plan: Plan) -> Iterator[Found]:
     """What decides about whole records."""
     policy, records = plan.policy, None if plan.pipeline is None else plan.pipeline.records
-    read = {*_read_by(policy.records.collect_if), *([] if records is None else _read_by(records.collect_if))}
+    read = {*read_by(policy.records.collect_if), *([] if records is None else read_by(records.collect_if))}
     if policy.records.feature or policy.records.level:
         read |= {key for key in (policy.tenant, policy.subject, policy.time) if key}
     if policy.retention is not None and policy.time is not None:
@@ -86,11 +86,6 @@ def _groups(aggregate: AggregatePlan) -> Iterator[Found]:
     for key in aggregate.model.group_by.values():
         yield key.field, _did("INDIRECT", "GROUP_BY", "group")
     yield _key(aggregate.definition.counting), _did("INDIRECT", "FILTER", "suppress")
-
-
-def _read_by(condition: Condition | None) -> Iterator[str]:
-    found = () if condition is None else atoms(condition)
-    return (atom.field for atom in found if isinstance(atom, Equals))
 
 
 def _inputs(found: Iterable[Found], source: Mapping[str, str]) -> list[dict[str, Any]]:

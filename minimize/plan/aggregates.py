@@ -7,15 +7,20 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import pyarrow as pa
+
 from minimize.aggregates import Measure
 from minimize.aggregates.cell_sketches import has_cells
 from minimize.aggregates.days import Lateness
 from minimize.aggregates.definition import UNITS, Definition, GroupKey, Measured
 from minimize.aggregates.definition import faults as definition_faults
+from minimize.aggregates.group_retention import GroupRetention
+from minimize.codebook import settled
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.pointer import Pointer
 from minimize.policy.fields import is_raw_in_aggregates
+from minimize.policy.group_time import group_time
 from minimize.policy.pipeline import AggregateModel, Key, Pipeline
 from minimize.techniques.base import Step
 from minimize.techniques.periods import local_days, starts
@@ -68,7 +73,21 @@ def _definition(pipeline: Pipeline, name: str, model: AggregateModel, fields: Ma
         counting=Pointer.parse(subject or ""),
         counts_to=None if model.round is None else model.round.counts_to,
         folds=pipeline.policy.folds(subject),
+        retention=_retention(pipeline, name, model, fields),
     )
+
+
+def _retention(
+    pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]
+) -> GroupRetention | None:
+    span, policy = pipeline.retention_of(name), pipeline.policy
+    if span is None:
+        return None
+    records = policy.retention if policy.retention != span else None
+    found = group_time(policy, {label: key.to for label, key in model.group_by.items() if key.field == policy.time})
+    if found is None or not pa.types.is_temporal(settled(fields[str(policy.time)].gives)):
+        return GroupRetention(span, records)
+    return GroupRetention(span, records, *found)
 
 
 def _group(key: Key, field: FieldPlan) -> GroupKey:

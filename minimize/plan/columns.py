@@ -30,6 +30,8 @@ def columns_page(plan: Plan) -> str:
         lines += _records(plan) if name == "records" else _aggregate(plan, name, output)
         words = encrypted_in_words(plan, name)
         lines += ["", f"{words[0].upper()}{words[1:]}."] if words else []
+        span = plan.own_retentions.get(name)
+        lines += [] if span is None else ["", f"Kept for {duration(span)} from the time of the event."]
         lines.append("")
     return "\n".join(lines)
 

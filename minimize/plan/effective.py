@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from minimize.plan.fields import branches_of
 from minimize.plan.model import Branch, FieldPlan, Plan
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
 from minimize.policy.model import Records
 from minimize.policy.words import chain_text, condition_text
 from minimize.settings.seen import Explained, SettingRow
@@ -85,7 +85,8 @@ class ForTenant:
         if field.field.collect_if is None and not field.field.cases:
             return
         if field.field.feature is not None:
-            yield f"feature {field.field.feature} is on for this tenant"
+            also = ", and must be on for the subject itself" if self.asks_subjects(field.field.feature) else ""
+            yield f"feature {field.field.feature} is on for this tenant{also}"
         if field.field.level is not None:
             yield f"level is {field.field.level} or higher for this tenant"
         condition = None if field.field.collect_if is None else self.decided(field.field.collect_if)
@@ -113,10 +114,10 @@ class ForTenant:
         """What is left of a condition once its features and levels are known."""
         match condition:
             case Feature(name):
-                return self.is_on(name)
+                return condition if self.is_on(name) and self.asks_subjects(name) else self.is_on(name)
             case Level(name):
                 return self.reaches(name)
-            case Equals():
+            case Equals() | Within():
                 return condition
             case All(of):
                 return _joined(All, [self.decided(part) for part in of], neutral=True)
@@ -125,12 +126,17 @@ class ForTenant:
 
     def is_on(self, feature: str) -> bool:
         """Whether a value may be collected as far as the feature goes, for some subject at least."""
-        holders = self.plan.policy.features[feature].holders
-        if self.settings is None:
+        switch = self.plan.policy.switch(feature)
+        if self.settings is None or switch is None:
             return False
-        if holders == USER and not any(row.value != "on" for row in self.rows(feature)):
+        own_is_enough = switch.holders == USER and not switch.per_subject
+        if own_is_enough and not any(row.value != "on" for row in self.rows(feature)):
             return True
-        return bool(self.settings.feature_on(feature, holders, self.tenants, None, None)[0].as_py())
+        return bool(self.settings.feature_on(switch.of_tenants, self.tenants, None, None)[0].as_py())
+
+    def asks_subjects(self, feature: str) -> bool:
+        """Whether a feature that is on for the tenant is collected only for subjects that have it on by themselves."""
+        return self.plan.policy.features[feature].per_subject
 
     def reaches(self, level: str) -> bool:
         """Whether the level is in force, or a higher one."""

@@ -14,7 +14,7 @@ from minimize.plan.request import for_purpose
 from minimize.pointer import Pointer
 from minimize.policy.model import Do, Field, Policy, Role
 from minimize.policy.roles import presumed
-from minimize.policy.words import chain_text, condition_text, duration
+from minimize.policy.words import chain_text, condition_text, duration, feature_text
 from minimize.techniques import Leaves, Step, TypeRefused, plain
 
 
@@ -144,7 +144,7 @@ def _why(policy: Policy, field: Field, only_for: Sequence[str], released: bool) 
 
 def _gates(policy: Policy, field: Field) -> Iterator[str]:
     if field.feature:
-        yield f"collected where feature {field.feature} is on"
+        yield f"collected where {feature_text(policy, field.feature)}"
     if field.level:
         yield f"collected from level {field.level} on"
     if field.collect_if is not None:

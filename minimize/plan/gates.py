@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from minimize.errors import Finding, PolicyError
 from minimize.plan.model import FieldPlan, Plan
 from minimize.pointer import Pointer
-from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.condition import read_by
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Field, Policy
 
@@ -44,28 +44,23 @@ def _depends_on(policy: Policy, key: str) -> set[str]:
     open_ = [key]
     while open_:
         field = policy.fields.get(open_.pop())
-        new = set() if field is None else {*field.from_, *_read_by(field.collect_if)} - seen
+        new = set() if field is None else {*field.from_, *read_by(field.collect_if)} - seen
         seen |= new
         open_.extend(new)
     return seen
 
 
-def _read_by(condition: Condition | None) -> Iterator[str]:
-    if condition is not None:
-        yield from (atom.field for atom in atoms(condition) if isinstance(atom, Equals))
-
-
 def _record_conditions(plan: Plan) -> Iterator[Finding]:
     records = None if plan.pipeline is None else plan.pipeline.records
     for condition in (plan.policy.records.collect_if, None if records is None else records.collect_if):
-        for key in _read_by(condition):
+        for key in read_by(condition):
             yield from _reachable(plan.policy, None, key, _RECORD, "a condition on records")
 
 
 def _field(policy: Policy, field: FieldPlan) -> Iterator[Finding]:
     place = field.place
     conditions = [field.field.collect_if, *(branch.when for branch in field.branches)]
-    for key in dict.fromkeys(key for condition in conditions for key in _read_by(condition)):
+    for key in dict.fromkeys(key for condition in conditions for key in read_by(condition)):
         yield from _reachable(policy, field.field, key, place, "its condition")
     steps = (*field.steps, *field.field.in_aggregates)
     for key in dict.fromkeys(key for step in steps for key in sorted(step.reads())):

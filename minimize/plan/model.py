@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel, Pipeline
+from minimize.policy.words import duration
 from minimize.techniques import Leaves, Step
 
 Action = Literal["keep", "drop", "gate", "generalize"]
@@ -135,6 +137,8 @@ class Plan:
         for name in outputs:
             words = encrypted_in_words(self, name)
             outputs[name] |= {"encrypt": words} if words else {}
+        for name, span in self.own_retentions.items():
+            outputs[name] |= {"retention": duration(span)}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
@@ -144,6 +148,11 @@ class Plan:
             "reveals": dict(self.reveals),
             "digest": self.digest,
         }
+
+    @property
+    def own_retentions(self) -> Mapping[str, timedelta]:
+        """The aggregates that have a retention of their own."""
+        return {} if self.pipeline is None else self.pipeline.own_retentions
 
     def _repr_html_(self) -> str:
         return table(self)

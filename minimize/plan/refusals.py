@@ -11,6 +11,7 @@ from minimize.plan import category
 from minimize.plan.encrypted import encryption_refusals
 from minimize.plan.model import AggregatePlan, Plan
 from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 
 
 def refusals(plan: Plan) -> Iterator[Finding]:
@@ -18,6 +19,7 @@ def refusals(plan: Plan) -> Iterator[Finding]:
     yield from _retention_without_time(plan.policy)
     if plan.pipeline is None:
         return
+    yield from _groups_without_time(plan.pipeline)
     yield from _too_identified(plan)
     yield from _partitions(plan)
     yield from _in_the_clear(plan)
@@ -42,6 +44,15 @@ def _retention_without_time(policy: Policy) -> Iterator[Finding]:
         file = None if policy.path is None else str(policy.path)
         hint = "name the field that holds the event time: `time: FIELD`"
         yield Finding("R007", message, hint=hint, file=file, line=policy.lines.get(at))
+
+
+def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
+    """The same of aggregates that have a retention of their own."""
+    for name in pipeline.own_retentions if pipeline.policy.time is None else ():
+        message = f"the aggregate {name} limits retention, and the policy names no event time"
+        file = None if pipeline.path is None else str(pipeline.path)
+        hint = "name the field that holds the event time: `time: FIELD`"
+        yield Finding("R007", message, hint=hint, file=file, line=pipeline.line_of("aggregates", name, "retention"))
 
 
 def _too_identified(plan: Plan) -> Iterator[Finding]:

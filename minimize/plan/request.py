@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from minimize.io.base import FEW, MANY, Declared, Request
 from minimize.pointer import Pointer
-from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.condition import read_by
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel, Pipeline
 
@@ -62,7 +62,7 @@ def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None
     if pipeline is not None:
         named |= _named_by(pipeline, policy)
     if policy.records.collect_if is not None:
-        named |= set(_read_by(policy.records.collect_if))
+        named |= set(read_by(policy.records.collect_if))
     leaving = [field for field in policy.fields.values() if leaves_house(field, purpose)]
     for field in leaving:
         named |= {field.key, *_read_by_field(field)}
@@ -74,7 +74,7 @@ def fields_read_for(policy: Policy, keys: Iterable[str], pipeline: Pipeline | No
     conditions = [policy.records.collect_if]
     if pipeline is not None and pipeline.records is not None:
         conditions.append(pipeline.records.collect_if)
-    named = {key for condition in conditions if condition is not None for key in _read_by(condition)}
+    named = {key for condition in conditions if condition is not None for key in read_by(condition)}
     for key in keys:
         named |= {key, *_read_by_field(policy.fields[key])}
     return frozenset(_with_inputs(policy, named | {key for key in (policy.tenant, policy.subject, policy.time) if key}))
@@ -101,7 +101,7 @@ def _named_by(pipeline: Pipeline, policy: Policy) -> set[str | None]:
     named: set[str | None] = set()
     if pipeline.records is not None:
         if pipeline.records.collect_if is not None:
-            named |= set(_read_by(pipeline.records.collect_if))
+            named |= set(read_by(pipeline.records.collect_if))
         if pipeline.records.deduplicate is not None:
             named |= {*pipeline.records.deduplicate.by, policy.record}
     for model in pipeline.aggregates.values():
@@ -118,15 +118,11 @@ def _named_by_aggregate(model: AggregateModel) -> Iterator[str]:
 def _read_by_field(field: Field) -> Iterator[str]:
     for condition in (field.collect_if, *(case.when for case in field.cases)):
         if condition is not None:
-            yield from _read_by(condition)
+            yield from read_by(condition)
     for chain in (field.do, field.otherwise, *(case.do for case in field.cases), field.in_aggregates):
         if chain != "drop":
             for step in chain:
                 yield from step.reads()
-
-
-def _read_by(condition: Condition) -> Iterator[str]:
-    return (atom.field for atom in atoms(condition) if isinstance(atom, Equals))
 
 
 def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
@@ -141,5 +137,5 @@ def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
         field = policy.fields[key]
         open_.extend(field.from_)
         if field.collect_if is not None:
-            open_.extend(_read_by(field.collect_if))
+            open_.extend(read_by(field.collect_if))
     yield from seen

@@ -42,6 +42,7 @@ class AggregateReader:
             "suppress": self.suppress,
             "round": self.round,
             "late": self.late,
+            "retention": lambda below: read_duration(below, self.scope, "retention", self.name),
             "encrypt": lambda below: read_word(below, self.scope.faults),
         }
         model = build(AggregateModel, node, self.scope.faults, Shape("an aggregate", readers, key=self.name))

@@ -1,13 +1,14 @@
 """Conditions: what a field, a case or a whole record may depend on. A monotone tree: there is no `not`.
 
-`Feature` and `Level` ask the collection settings, `Equals` a field of the record or of the same list element. Several keys
-in one mapping mean all of them, a list of values any of them; null never matches.
+`Feature` and `Level` ask the collection settings, `Equals` and `Within` fields of the record or of the same list element.
+Several keys in one mapping mean all of them, a list of values any of them; null never matches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 Scalar = str | int | float | bool
 
@@ -48,8 +49,17 @@ class Equals:
     values: tuple[Scalar, ...]
 
 
-Condition = All | AnyOf | Feature | Level | Equals
-Atom = Feature | Level | Equals
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The field's time is less than this long before that of another field (`of`), or after it."""
+
+    field: str
+    age: timedelta
+    of: str
+
+
+Condition = All | AnyOf | Feature | Level | Equals | Within
+Atom = Feature | Level | Equals | Within
 
 
 def atoms(condition: Condition) -> Iterator[Atom]:
@@ -59,3 +69,24 @@ def atoms(condition: Condition) -> Iterator[Atom]:
             yield from atoms(part)
     else:
         yield condition
+
+
+def fields_of(atom: Atom) -> tuple[str, ...]:
+    """The fields that an atom reads.
+
+    >>> fields_of(Within("last_contact", timedelta(days=7), "event_time")), fields_of(Level("full"))
+    (('last_contact', 'event_time'), ())
+    """
+    match atom:
+        case Equals(field):
+            return (field,)
+        case Within(field, _, of):
+            return (field, of)
+        case _:
+            return ()
+
+
+def read_by(condition: Condition | None) -> Iterator[str]:
+    """The fields that a condition reads; none where there is no condition."""
+    if condition is not None:
+        yield from (field for atom in atoms(condition) for field in fields_of(atom))

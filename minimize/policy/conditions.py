@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
+from minimize.policy.durations import duration
 from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.yaml import Node
 
@@ -67,16 +68,41 @@ class ConditionReader:
         return good[0] if len(good) == 1 else AnyOf(good)
 
     def equals(self, word: str, node: Node) -> Condition | None:
-        """A field and the values that it may have."""
+        """A field and the values that it may have, or how old it may be."""
         key = self.scope.key_of(word, node.line, "a condition", self.key)
         if key is None or not self.reachable(key, node):
             return None
+        if node.is_mapping:
+            return self.within(key, node)
         values = [item.value for item in (node.items if node.is_list else (node,))]
         good = tuple(value for value in values if isinstance(value, str | int | float | bool))
         if not good or len(good) < len(values):
             self.fault(f"`{word}` wants a value or a list of values", node.line, "null never matches")
             return None
         return Equals(key, good)
+
+    def within(self, key: str, node: Node) -> Within | None:
+        """How long before another time a field's time may lie."""
+        known, hint = (
+            {"within", "of"},
+            "{FIELD: {within: 7d, of: OTHER_FIELD}}; `of` is the event time where nothing is said",
+        )
+        said, given = node.get("within"), node.get("of")
+        age = None if said is None else duration(said.value)
+        if age is None or not known >= node.entries.keys():
+            self.fault(f"`{key}` wants a value, a list of values, or how old it may be", node.line, hint)
+            return None
+        of = self.scope.time if given is None else str(given.value)
+        other = None if of is None else self.scope.key_of(of, node.line, "a condition", self.key)
+        if of is None:
+            self.fault("the policy names no event time", node.line, "say `of: FIELD`")
+        if other is None or not self.reachable(other, node):
+            return None
+        for name in (key, other):
+            if self.scope.types.get(name, "timestamp") not in ("timestamp", "date"):
+                self.fault(f"`{name}` is no time, so that nothing is within it", node.line, hint)
+                return None
+        return Within(key, age, other)
 
     def reachable(self, key: str, node: Node) -> bool:
         """Whether a field stands in the record, or in the same list element as the one that asks."""

@@ -9,13 +9,13 @@ from minimize.markup import page, paragraph, table
 from minimize.policy.words import chain_text, condition_text, duration
 
 if TYPE_CHECKING:
-    from minimize.policy.model import Field, Policy
+    from minimize.policy.model import FeatureModel, Field, Policy
 
 
 def shown(policy: Policy) -> str:
     """The policy as HTML, every text escaped. Holds no value: a policy has none."""
     features = [
-        (name, each.about, duration(each.retention) if each.retention else "", ", ".join(each.holders))
+        (name, each.about, duration(each.retention) if each.retention else "", _switched(each))
         for name, each in policy.features.items()
     ]
     return page(
@@ -31,6 +31,12 @@ def shown(policy: Policy) -> str:
             f"must not even arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else ""
         ),
     )
+
+
+def _switched(feature: FeatureModel) -> str:
+    """Who turns a feature on."""
+    own = ["each subject also by a setting of its own"] if feature.per_subject else []
+    return "; ".join([*filter(None, [", ".join(feature.holders)]), *own])
 
 
 def _facts(policy: Policy) -> Iterator[str]:

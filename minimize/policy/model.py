@@ -13,6 +13,7 @@ from minimize.canonical import Folding
 from minimize.pointer import Pointer
 from minimize.policy.condition import Condition
 from minimize.policy.html import shown
+from minimize.settings.base import FeatureSwitch
 from minimize.techniques import Step
 
 Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
@@ -35,6 +36,8 @@ class FeatureModel(Model):
     about: str = ""
     retention: timedelta | None = None
     holders: tuple[Holder, ...] = ()
+    per_subject: bool = False
+    """Whether it is collected only for subjects that have it on by a setting of their own, next to their tenant's."""
 
 
 class Case(Model):
@@ -134,6 +137,11 @@ class Policy(Model):
     def folding(self) -> Folding:
         """Whether tenants and subjects that differ in case alone are the same: a technique of their field says so."""
         return Folding(tenant=self.folds(self.tenant), subject=self.folds(self.subject))
+
+    def switch(self, feature: str) -> FeatureSwitch | None:
+        """How settings decide a feature; None for one that the policy does not have."""
+        found = self.features.get(feature)
+        return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject)
 
     def folds(self, key: str | None) -> bool:
         """Whether values of a field that differ in case alone are the same id."""

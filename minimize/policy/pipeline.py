@@ -18,10 +18,23 @@ EncryptBy = Literal["none", "by_category"]
 
 
 class SourceModel(Model):
-    """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date."""
+    """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date.
+
+    recipient  the third party that sends the records; None for records of our own
+    function   the function of its manifest by which it sends them
+    having     prerequisites of the function that are met
+    """
 
     path: str
     format: Literal["ndjson", "csv", "parquet"]
+    recipient: str | None = None
+    function: str | None = None
+    having: tuple[str, ...] = ()
+
+    @property
+    def is_received(self) -> bool:
+        """Whether a third party sends the records, so that consent decides about each of them."""
+        return self.recipient is not None
 
 
 class Deduplicate(Model):
@@ -80,6 +93,8 @@ class AggregateModel(Model):
     suppress: Suppress = Suppress()
     round: Round | None = None
     late: timedelta | None = None
+    retention: timedelta | None = None
+    """How long its groups are kept; as long as the policy says where the pipeline says nothing."""
     must_be: CategoryName | None = None
     encrypt: EncryptBy | None = None
     """What is aggregated stays open whatever is said."""
@@ -111,6 +126,16 @@ class Pipeline(Model):
     """Where the file's keys stand, by their path of at most three keys."""
     demanded: EncryptBy = "none"
     """What the house demands of every output, where the pipeline says nothing of `encrypt`."""
+
+    def retention_of(self, name: str) -> timedelta | None:
+        """How long an output is kept: an aggregate as it says itself, else as the policy says; None for no limit."""
+        model = self.aggregates.get(name)
+        return self.policy.retention if model is None or model.retention is None else model.retention
+
+    @property
+    def own_retentions(self) -> dict[str, timedelta]:
+        """The aggregates that have a retention of their own."""
+        return {name: each.retention for name, each in self.aggregates.items() if each.retention is not None}
 
     @property
     def folder(self) -> Path:

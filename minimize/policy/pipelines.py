@@ -98,12 +98,27 @@ class PipelineReader:
 
     def source(self, node: Node) -> SourceModel | None:
         """Where records come from; `{date}` is the only thing that braces may hold."""
-        source = build(SourceModel, node, self.scope.faults, Shape("`source`"))
+        source = build(SourceModel, node, self.scope.faults, Shape("`source`", {"having": self.names}))
+        if source is not None and (source.recipient is None) != (source.function is None):
+            said, missing = ("function", "recipient") if source.recipient is None else ("recipient", "function")
+            hint = "what a third party sends is received by a function of its manifest"
+            self.fault("P005", f"`source` names a {said} and no `{missing}`", node.at([said]).line, hint)
+            return None
+        if source is not None and source.having and not source.is_received:
+            hint = "say `recipient` and `function`, or leave it out"
+            self.fault("P018", "`having` belongs to a source that a third party sends", node.at(["having"]).line, hint)
         odd = [] if source is None else [name for name in re.findall(r"\{(.*?)\}", source.path) if name != "date"]
         for name in odd:
             self.fault("P006", f"`path` has {{{name}}}; only {{date}} is known", node.at(["path"]).line)
         sound = source is None or self.place(source.path, node.at(["path"]))
         return source if sound and not odd else None
+
+    def names(self, node: Node) -> tuple[str, ...] | None:
+        """A list of names."""
+        if node.is_list and all(isinstance(item.value, str) for item in node.items):
+            return tuple(str(item.value) for item in node.items)
+        self.fault("P006", "`having` wants a list of names", node.line)
+        return None
 
     def place(self, text: str, node: Node) -> bool:
         """Whether a path can be one; the URI of a store names no secret."""

@@ -79,6 +79,11 @@ def _policy_parts() -> dict[str, Schema]:
                 "about": text("What is collected."),
                 "retention": ref("duration"),
                 "holders": {"type": "array", "items": one_of(get_args(Holder)), "description": "Who may turn it on."},
+                "per_subject": {
+                    "type": "boolean",
+                    "description": "Collected only for subjects that have it on by a setting of their own, and whose tenant "
+                    "has it on, too.",
+                },
             },
         ),
         "records": mapping("When a whole record may be collected.", _gate()),
@@ -137,7 +142,13 @@ def _gate() -> dict[str, Schema]:
 
 
 def _shared_parts() -> dict[str, Schema]:
-    values = any_of({"type": ["string", "number", "boolean"]}, list_of({"type": ["string", "number", "boolean"]}))
+    within = mapping(
+        "How long before another time it may lie.",
+        {"within": ref("duration"), "of": text("The other time; the event time where nothing is said.")},
+        required=("within",),
+    )
+    plain = {"type": ["string", "number", "boolean"]}
+    values = any_of(plain, list_of(plain), within)
     names = any_of(text("A name."), list_of(text("A name."), "Any of them."))
     return {
         "duration": text("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=PATTERN),
@@ -193,6 +204,9 @@ def _pipeline_parts() -> dict[str, Schema]:
                     "holds no credentials; `{date}` stands for the batch date."
                 ),
                 "format": one_of(("ndjson", "csv", "parquet")),
+                "recipient": text("The third party that sends the records; consent then decides about each of them."),
+                "function": text("The inbound function of its manifest.", pattern=_whole(NAME)),
+                "having": list_of(text("A name."), "Prerequisites of the function that are met."),
             },
             required=("path", "format"),
         ),
@@ -243,6 +257,10 @@ def _aggregate() -> Schema:
             "suppress": mapping("Which groups are too small to show.", suppress),
             "round": mapping("Counts are rounded.", {"counts_to": whole("The multiple.")}, required=("counts_to",)),
             "late": ref("duration"),
+            "retention": {
+                **ref("duration"),
+                "description": "How long groups are kept, by their event time; as the policy says if it is left out.",
+            },
             "must_be": _category(),
             "encrypt": one_of(get_args(EncryptBy), "What is aggregated stays open whatever is said."),
         },

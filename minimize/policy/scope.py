@@ -17,6 +17,7 @@ class Scope:
 
     keys    the fields' keys by pointer; None where the policy could not be read, so that nothing is known to be wrong
     types   the fields' types by key, as they are written
+    time    the field that is the event time
     """
 
     faults: Faults
@@ -25,6 +26,7 @@ class Scope:
     types: Mapping[str, str]
     features: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    time: str | None = None
 
     def key_of(self, text: str, line: int | None, what: str, key: str | None = None) -> str | None:
         """The key, as it is declared, of the field that a text names; a fault where there is none."""
@@ -95,4 +97,5 @@ def scope_of(root: Node, folder: Path, faults: Faults) -> Scope:
     types = {key: str(node.entries["type"].value) for key, node in fields.entries.items() if "type" in node.entries}
     features = tuple((root.get("features") or Node({})).entries)
     levels = tuple(str(item.value) for item in (root.get("levels") or Node(())).items)
-    return Scope(faults, folder, keys, types, features, levels)
+    time = root.get("time")
+    return Scope(faults, folder, keys, types, features, levels, None if time is None else str(time.value))

@@ -6,11 +6,11 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar, Within
 from minimize.techniques import Step
 
 if TYPE_CHECKING:
-    from minimize.policy.model import Do
+    from minimize.policy.model import Do, Policy
 
 
 def condition_text(condition: Condition) -> str:
@@ -30,6 +30,8 @@ def condition_text(condition: Condition) -> str:
             return f"level is {name} or higher"
         case Equals(key, values):
             return f"{key} is {' or '.join(_scalar(value) for value in values)}"
+        case Within(key, age, of):
+            return f"{key} is less than {duration(age)} before {of}"
 
 
 def chain_text(do: Do) -> str:
@@ -62,6 +64,13 @@ def duration(span: timedelta) -> str:
     return f"{seconds}s"
 
 
+def feature_text(policy: Policy, name: str) -> str:
+    """When a feature is on, in words."""
+    feature = policy.features.get(name)
+    both = feature is not None and feature.per_subject
+    return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
+
+
 def _bracketed(condition: Condition) -> str:
     text = condition_text(condition)
     return f"({text})" if isinstance(condition, All | AnyOf) else text
@@ -69,7 +78,8 @@ def _bracketed(condition: Condition) -> str:
 
 def _parameter(value: object) -> str:
     if isinstance(value, dict):
-        return f"of {len(value)} values"
+        alike = all(key == other for key, other in value.items())
+        return " ".join(map(_parameter, value)) if alike else f"of {len(value)} values"
     if isinstance(value, list | tuple):
         return " ".join(map(_parameter, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)

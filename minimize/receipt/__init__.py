@@ -22,6 +22,7 @@ from minimize.receipt.model import (
     OutputFile,
     PolicyRef,
     Quarantine,
+    Received,
     Rows,
     Signature,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "PolicyRef",
     "Quarantine",
     "Receipt",
+    "Received",
     "Rows",
     "Signature",
     "canonical",

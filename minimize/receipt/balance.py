@@ -20,8 +20,7 @@ def _equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
     rows, gated, quarantine = receipt.rows, receipt.gated_by, receipt.quarantine
     fates = rows.written + rows.gated + rows.quarantined + rows.suppressed + rows.deduplicated
     yield "rows.read and the fates of rows", rows.read, fates
-    reasons = gated.setting + gated.condition + gated.retention + gated.erased
-    yield "rows.gated and gated_by", rows.gated, reasons
+    yield "rows.gated and gated_by", rows.gated, sum(gated.reasons.values())
     yield "rows.quarantined and quarantine.rows", rows.quarantined, quarantine.rows
     yield "quarantine.rows and by_code", quarantine.rows, sum(quarantine.by_code.values())
     if quarantine.files:
@@ -35,10 +34,10 @@ def _equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
 
 
 def _counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
-    rows, gated = receipt.rows, receipt.gated_by
+    rows = receipt.rows
     for name in ("read", "written", "gated", "quarantined", "suppressed", "deduplicated"):
         yield f"rows.{name}", getattr(rows, name)
-    for name in ("setting", "condition", "retention", "erased"):
-        yield f"gated_by.{name}", getattr(gated, name)
+    for name, count in receipt.gated_by.reasons.items():
+        yield f"gated_by.{name}", count
     for code, count in receipt.quarantine.by_code.items():
         yield f"quarantine.by_code.{code}", count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from minimize.receipt.words import time_text
 
@@ -85,12 +85,40 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class GatedBy:
-    """Why whole rows were gated; the sum is `rows.gated`."""
+    """Why whole rows were gated; the sum is `rows.gated`. `consent` is absent where no row was gated by it."""
 
     setting: int = 0
     condition: int = 0
     retention: int = 0
     erased: int = 0
+    consent: int | None = field(default=None, metadata=OMIT)
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> Self:
+        """The counts of a run, by reason."""
+        always = {reason: counts.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
+        return cls(**always, consent=counts.get("consent") or None)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """The rows by reason, all reasons."""
+        return {part.name: getattr(self, part.name) or 0 for part in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The third party that sent the records of a run, and the function of its manifest by which it did.
+
+    manifest  the digest of the manifest's file
+    contract  the reference of the contract in force
+    consents  the digest of the terms that were asked for, and of the acts that decided
+    """
+
+    recipient: str
+    function: str
+    manifest: str
+    contract: str | None
+    consents: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +172,7 @@ class CompanionFile:
 class Output:
     """What was written under one name. What stands in the middle is for aggregates, `index` is for records.
 
+    groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent where there were none
     deferred     rows whose new figures wait until more subjects have changed
     sketches     the contribution sketches of each file of an aggregate: what it and earlier files published
     too_late     rows of event days that were published before they came
@@ -166,6 +195,8 @@ class Output:
     files: tuple[OutputFile, ...] = ()
     index: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
     sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
+    groups_past: int | None = field(default=None, metadata=OMIT)
+    rows_past: int | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from minimize.receipt.model import (
     Output,
     PolicyRef,
     Quarantine,
+    Received,
     Rows,
     Signature,
     Way,
@@ -76,6 +77,7 @@ class Receipt:
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the ledger's audit log as it was then; absent where the change was told to no ledger
     erasures   the sealed list of erasures that was used; absent where nobody was erased
+    received   the third party that sent the records, and what was asked about it; absent for records of our own
     adopts     why an output is continued with the ledger that `audit` names
     """
 
@@ -117,6 +119,7 @@ class Receipt:
     origin: Origin | None = field(default=None, metadata=OMIT)
     audit: AuditHead | None = field(default=None, metadata=OMIT)
     erasures: Digest | None = field(default=None, metadata=OMIT)
+    received: Received | None = field(default=None, metadata=OMIT)
     adopts: Adoption | None = field(default=None, metadata=OMIT)
     signature: Signature | None = None
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _FATES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL = 24
 _WIDTH = 100
+KEPT = "it could not be counted anew, or the change would give a few subjects away"
+"""Why an aggregate keeps figures though records behind it are gone."""
 
 
 def summary(receipt: Receipt, width: int = _WIDTH) -> str:
@@ -67,6 +69,8 @@ def _lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "kept as they are", ", ".join(name for name, each in fields.items() if each.did == "keep")
     for name, output in receipt.outputs.items():
         yield name, _output_line(output)
+    for name, dates in (receipt.stays or {}).items():
+        yield name, f"keeps figures for {', '.join(dates) or 'all'}: {KEPT}"
 
 
 def _of(fields: Mapping[str, FieldReceipt], what: str) -> str:
@@ -90,7 +94,7 @@ def _line(label: str, text: str, width: int) -> str:
 
 
 def _reasons(receipt: Receipt) -> list[tuple[str, int]]:
-    return [(name, getattr(receipt.gated_by, name)) for name in ("setting", "condition", "retention", "erased")]
+    return list(receipt.gated_by.reasons.items())
 
 
 def _causes(receipt: Receipt) -> Iterable[tuple[str, int]]:

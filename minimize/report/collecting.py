@@ -82,9 +82,9 @@ def _about(policy: Policy, name: str) -> str:
 
 
 def _on(policy: Policy, seen: Explained, name: str, tenants: pa.Array) -> Bools:
-    feature = policy.features.get(name)
-    if feature is not None:
-        found = seen.feature_on(name, feature.holders, tenants, None, None)
+    switch = policy.switch(name)
+    if switch is not None:
+        found = seen.feature_on(switch.of_tenants, tenants, None, None)
     else:
         found = seen.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
     return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)

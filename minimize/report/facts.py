@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -61,7 +61,12 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class OutputFacts:
-    """One output as it stands: `suppressed` are groups that were too small, `encrypted` columns under master keys."""
+    """One output as it stands.
+
+    suppressed  groups that were too small
+    deferred    rows of an aggregate that keep their former figures, or are absent, until more subjects have changed
+    encrypted   whether it has columns under master keys
+    """
 
     name: str
     category: str
@@ -69,6 +74,7 @@ class OutputFacts:
     files: int
     dates: int
     suppressed: Count | None
+    deferred: Count | None
     encrypted: bool
 
 
@@ -181,13 +187,14 @@ class OpenEvent:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What goes when. `due` is None where nobody looked."""
+    """What is removed when. `due` is None where nobody looked; `aggregates` have a retention of their own."""
 
     retention: str
     features: Mapping[str, str]
     partitions: tuple[Partition, ...]
     due: tuple[Due, ...] | None
     events: tuple[OpenEvent, ...]
+    aggregates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def overdue(self) -> int:

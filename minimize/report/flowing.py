@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from typing import Final
 
 from minimize.policy.model import Policy
 from minimize.receipt import Receipt, in_force
@@ -12,8 +11,6 @@ from minimize.report.approval import approved
 from minimize.report.facts import Flow, OutputFacts, PolicyFacts, Removal, RunFacts
 from minimize.report.rounding import Count
 from minimize.report.standing import is_run
-
-_REASONS: Final = ("setting", "condition", "retention", "erased")
 
 
 def flow_of(receipt: Receipt) -> Flow:
@@ -33,13 +30,13 @@ def hides_rows(receipt: Receipt) -> bool:
 
     If records are published, their number is no secret.
     """
-    left_out = any(each.groups_suppressed or each.deferred for each in receipt.outputs.values())
+    left_out = any(each.groups_suppressed or each.groups_past or each.deferred for each in receipt.outputs.values())
     return "records" not in receipt.outputs and left_out
 
 
 def gated(receipt: Receipt) -> dict[str, Count]:
     """Why whole rows were held back (or taken out), as far as any were."""
-    found = {reason: Count.of(getattr(receipt.gated_by, reason)) for reason in _REASONS}
+    found = {reason: Count.of(rows) for reason, rows in receipt.gated_by.reasons.items()}
     return {reason: count for reason, count in found.items() if count}
 
 
@@ -94,12 +91,13 @@ def removals_of(receipts: Iterable[Receipt]) -> Iterator[Removal]:
         yield Removal(kind, len(mine), max(each.at for each in mine), added(map(gated, mine)))
 
 
-def outputs_of(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
-    """The outputs that stand, each with what was suppressed in the runs that made it."""
+def outputs_of(receipts: Sequence[Receipt], deferred_of: Callable[[str], int | None]) -> Iterator[OutputFacts]:
+    """The outputs that stand, each with what was suppressed in the runs that made it. Takes how deferred rows are counted."""
     written = [each.outputs for each in current(receipts)]
     last = {name: output for each in receipts for name, output in each.outputs.items()}
     for name, files in in_force(receipts).items():
         mine = [each[name] for each in written if name in each]
+        deferred = deferred_of(name) if any(file.sketches for file in files) else None
         small = [Count.of(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
         yield OutputFacts(
             name,
@@ -108,6 +106,7 @@ def outputs_of(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
             len(files),
             len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             Count.total(small) if small else None,
+            None if deferred is None else Count.of(deferred),
             any(file.keys for file in files),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -27,19 +27,24 @@ def retention_of(standing: Standing) -> Retention:
     due, events = (None, ()) if found is None else found
     features = {name: duration(each.retention) for name, each in policy.features.items() if each.retention is not None}
     whole = "" if policy.retention is None else duration(policy.retention)
-    return Retention(whole, features, tuple(_partitions(standing, policy)), due, events)
+    spans = {} if standing.job is None else standing.job.own_retentions
+    partitions = tuple(_partitions(standing, policy, spans))
+    aggregates = {name: duration(span) for name, span in spans.items()}
+    return Retention(whole, features, partitions, due, events, aggregates)
 
 
-def _partitions(standing: Standing, policy: Policy) -> Iterator[Partition]:
-    """The dates that hold something, the oldest first."""
+def _partitions(standing: Standing, policy: Policy, spans: Mapping[str, timedelta]) -> Iterator[Partition]:
+    """The dates that hold something, the oldest first, and when the first output of each is due."""
     rows: dict[str, Count] = {}
-    for files in in_force(standing.chain).values():
+    ends: dict[str, list[datetime | None]] = {}
+    for name, files in in_force(standing.chain).items():
         for file in files:
             on = place_of(file.path)[1]
             if on is not None:
                 rows[on] = rows.get(on, Count()) + Count.of(file.rows)
+                ends.setdefault(on, []).append(_gone_by(on, spans.get(name, policy.retention)))
     for on, count in sorted(rows.items()):
-        gone_by = _gone_by(on, policy.retention)
+        gone_by = min((each for each in ends[on] if each is not None), default=None)
         yield Partition(on, count, gone_by, _state(gone_by, standing.asked.at))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from minimize.counts import counted
 from minimize.errors import ConfigurationError
-from minimize.governance.recipients.leaflet import BASE
+from minimize.recipients.leaflet import BASE
 from minimize.report.facts import Facts
 from minimize.report.rounding import percent
 

@@ -8,7 +8,8 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
-from minimize.errors import without_values
+from minimize.errors import KeyringError, without_values
+from minimize.job.releases import Releases
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
 from minimize.receipt import Receipt
@@ -96,7 +97,7 @@ def _told(standing: Standing) -> Facts:
         else "checked, and they hold together",
         flow=sum_of([flow_of(each) for each in current(chain)]),
         removals=tuple(removals_of(chain)),
-        outputs=tuple(outputs_of(chain)),
+        outputs=tuple(outputs_of(chain, partial(_deferred, standing))),
         fields=fields,
         undeclared=undeclared_of(chain),
         collection=collection,
@@ -106,6 +107,15 @@ def _told(standing: Standing) -> Facts:
         policies=tuple(policies_of(chain, partial(_policy, standing))),
         hidden=tuple(standing.hidden),
     )
+
+
+def _deferred(standing: Standing, name: str) -> int | None:
+    def counted() -> int:
+        if standing.keys is None:
+            raise KeyringError("no keyring")
+        return Releases.of(standing.output, standing.chain, standing.keys, standing.kms).deferred(name)
+
+    return standing.try_to(f"how many rows of {name} are deferred", counted)
 
 
 def _policy(standing: Standing, receipt: Receipt) -> Policy | None:

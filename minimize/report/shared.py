@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from minimize.errors import PolicyError
 from minimize.governance.consent import Shown, shown
-from minimize.governance.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.governance.sharing import recalls_of
 from minimize.governance.sharing.recall import Recall
 from minimize.policy.words import duration
+from minimize.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.report.facts import FunctionFacts, RecipientFacts
 from minimize.report.rounding import Count
 from minimize.report.standing import Standing

@@ -26,7 +26,8 @@ def _lines(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
-        yield each.name, f"{each.rows} rows, {each.category}{', encrypted' if each.encrypted else ''}{small}"
+        waiting = f"; {each.deferred} rows deferred" if each.deferred else ""
+        yield each.name, f"{each.rows} rows, {each.category}{', encrypted' if each.encrypted else ''}{small}{waiting}"
     yield "fields", _fields(facts)
     yield "collection", _collection(facts)
     yield "retention", _retention(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from minimize.aggregates import Measure
@@ -10,8 +11,8 @@ from minimize.policy.pipeline import AggregateModel, Key, Pipeline
 from minimize.policy.words import duration
 from minimize.review.change import Change
 from minimize.review.forms import unit_grade
-from minimize.review.grades import Grade, changed, higher, joined, ranked, said
-from minimize.review.words import CATEGORIES, ENCRYPTED, arrow, plain
+from minimize.review.grades import Grade, changed, higher, joined, lower, ranked, said
+from minimize.review.words import CATEGORIES, ENCRYPTED, arrow, plain, span
 
 _PLAIN: Final = ("name", "of")
 
@@ -24,13 +25,13 @@ def aggregate_changes(old: Pipeline, new: Pipeline, name: str, file: str | None)
         message = "the aggregate is gone" if after is None else "a new aggregate"
         yield Change("J032", grade, message, file, new.line_of("aggregates", name), name)
         return
-    for code, key, words, grade in _parts(before, after, old, new):
+    for code, key, words, grade in _parts(name, before, after, old, new):
         if words[0] != words[1] or grade != "neutral":
             yield Change(code, grade, f"{key}: {arrow(*words)}", file, new.line_of("aggregates", name, key), name)
 
 
 def _parts(
-    old: AggregateModel, new: AggregateModel, was: Pipeline, now: Pipeline
+    name: str, old: AggregateModel, new: AggregateModel, was: Pipeline, now: Pipeline
 ) -> Iterator[tuple[str, str, tuple[str, str], Grade]]:
     yield "J036", "group_by", (_keys(old), _keys(new)), keys_grade(old.group_by, new.group_by)
     yield "J037", "measures", (_measures(old), _measures(new)), measures_grade(old.measures, new.measures)
@@ -40,7 +41,18 @@ def _parts(
     yield "J033", "must_be", (plain(old.must_be), plain(new.must_be)), ranked(CATEGORIES)(old.must_be, new.must_be)
     encrypt = (old.encrypt or was.demanded, new.encrypt or now.demanded)
     yield "J034", "encrypt", encrypt, ranked(ENCRYPTED)(*encrypt)
+    kept = (_retention(old), _retention(new))
+    yield "J040", "retention", kept, _retention_grade(old, new, was.retention_of(name), now.retention_of(name))
     yield "J031", "late", (_late(old), _late(new)), "neutral"
+
+
+def _retention(each: AggregateModel) -> str:
+    return "as long as records" if each.retention is None else span(each.retention)
+
+
+def _retention_grade(old: AggregateModel, new: AggregateModel, was: timedelta | None, now: timedelta | None) -> Grade:
+    """The grade of a change of the aggregate's own retention; J020 grades the policy's."""
+    return "neutral" if old.retention is None and new.retention is None else lower(was, now)
 
 
 def _late(each: AggregateModel) -> str:

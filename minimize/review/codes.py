@@ -36,6 +36,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "J037": "the measures of an aggregate",
         "J038": "the suppression and rounding of an aggregate",
         "J039": "how much may be in quarantine",
+        "J040": "the retention of an aggregate",
         "J050": "what the house says: purposes, approval, encryption, places",
         "J060": "who a recipient is to us, and the list of subprocessors",
         "J061": "the contract with a recipient",

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from minimize.errors import ConfigurationError, Finding, PolicyError, without_values
-from minimize.governance.recipients.subprocessors import Subprocessors
 from minimize.policy.faults import did_you_mean
 from minimize.policy.yaml import Node
+from minimize.recipients.subprocessors import Subprocessors
 from minimize.review.access import access_changes
 from minimize.review.change import ALL, Change, Changes, gathered
 from minimize.review.codes import CODES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Level
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Level, Within
 from minimize.review.grades import Grade
 
 
@@ -41,6 +41,8 @@ def implies(one: Condition, other: Condition, levels: Sequence[str] = ()) -> boo
 def _atom(one: Condition, other: Condition, levels: Sequence[str]) -> bool:
     if isinstance(one, Equals) and isinstance(other, Equals):
         return one.field == other.field and set(map(repr, one.values)) <= set(map(repr, other.values))
+    if isinstance(one, Within) and isinstance(other, Within):
+        return (one.field, one.of) == (other.field, other.of) and one.age <= other.age
     if isinstance(one, Level) and isinstance(other, Level):
         known = one.name in levels and other.name in levels
         return known and levels.index(one.name) >= levels.index(other.name)

@@ -7,6 +7,7 @@ tests/NAME.expect.ndjson          the rows that leave of NAME.pass.ndjson (or .c
 tests/expect.ndjson               the rows that leave of all `pass` files, by their names
 tests/expect.AGGREGATE.ndjson     the rows of an aggregate over all of them
 tests/settings.csv                collection settings, in place of the pipeline's
+tests/consents.csv                who agreed to what a third party sends: tenant_id, state, valid_from
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from minimize.policy.faults import did_you_mean
 
 FOLDER: Final = "tests"
 SETTINGS: Final = "settings.csv"
+CONSENTS: Final = "consents.csv"
 REASONS: Final = (
     *(
         "malformed",
@@ -31,7 +33,7 @@ REASONS: Final = (
         "too_long",
         "future_time",
     ),
-    *("setting", "condition", "retention", "deduplicated"),
+    *("setting", "condition", "retention", "consent", "deduplicated"),
 )
 """Why a record does not leave."""
 EXPECT: Final = "expect"
@@ -86,6 +88,12 @@ class Fixtures:
     def settings(self) -> Path | None:
         """Settings of their own."""
         path = self.folder / SETTINGS
+        return path if path.is_file() else None
+
+    @property
+    def consents(self) -> Path | None:
+        """Consents of their own."""
+        path = self.folder / CONSENTS
         return path if path.is_file() else None
 
 

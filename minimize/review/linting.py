@@ -12,13 +12,13 @@ from typing import Any, Final
 from minimize.errors import Finding, MinimizeError, without_values
 from minimize.governance.access.lint import is_access
 from minimize.governance.access.lint import lint as of_access
-from minimize.governance.recipients.lint import is_recipient
-from minimize.governance.recipients.lint import lint as of_recipient
 from minimize.governance.subjects import coverage
 from minimize.inspection import lint as of_pipeline
 from minimize.io.history import has_runs
 from minimize.policy import lint as rules
 from minimize.policy.load import examine_policy, load_pipeline
+from minimize.recipients.lint import is_recipient
+from minimize.recipients.lint import lint as of_recipient
 from minimize.switching import House
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)

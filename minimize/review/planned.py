@@ -14,9 +14,10 @@ from minimize.plan.model import Branch, FieldPlan, Plan
 from minimize.plan.request import for_purpose
 from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.model import Field
-from minimize.policy.words import chain_text, condition_text, duration
+from minimize.policy.words import chain_text, condition_text, duration, feature_text
 from minimize.review.step import Step, Verdict
 from minimize.settings import SettingRow
+from minimize.settings.seen import LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +124,21 @@ class Planned:
 
     def _settings(self, what: str, feature: str | None, level: str | None) -> Iterator[Step]:
         """A feature and a level, with the rows that decide where a tenant is asked for."""
-        for name, setting, said in ((feature, feature, "feature {} is on"), (level, "level", "level is {} or higher")):
-            if name is None or setting is None:
-                continue
-            found = f"collected where {said.format(name)}"
-            if self.asked is None:
-                yield self._step(what, found, "depends")
-            else:
-                is_on = self.asked.is_on(name) if name == feature else self.asked.reaches(name)
-                verdict: Verdict = "passes" if is_on else "stops"
-                found += f": it is {'so' if is_on else 'not so'}"
-                yield self._step(what, found, verdict, self.asked.rows(setting))
+        if feature is not None:
+            found = f"collected where {feature_text(self.plan.policy, feature)}"
+            yield self._setting(what, found, feature, None if self.asked is None else self.asked.is_on(feature))
+        if level is not None:
+            found = f"collected where level is {level} or higher"
+            yield self._setting(what, found, LEVEL, None if self.asked is None else self.asked.reaches(level))
+
+    def _setting(self, what: str, found: str, setting: str, is_on: bool | None) -> Step:
+        """One of them; `is_on` is what it is for the tenant that is asked for."""
+        if self.asked is None or is_on is None:
+            return self._step(what, found, "depends")
+        rows = self.asked.rows(setting)
+        if is_on and setting != LEVEL and self.asked.asks_subjects(setting):
+            return self._step(what, f"{found}: it is so for the tenant, and depends on the subject", "depends", rows)
+        return self._step(what, f"{found}: it is {'so' if is_on else 'not so'}", "passes" if is_on else "stops", rows)
 
     def _condition(self, what: str, condition: Condition) -> Step:
         found = f"collected if {condition_text(condition)}"

@@ -74,6 +74,7 @@ def _feature(sides: Sides, name: str) -> Iterator[Change]:
     found = (
         (_holders(old), _holders(new), holders_grade(old, new)),
         (span(old.retention), span(new.retention), lower(old.retention, new.retention)),
+        (_subjects(old), _subjects(new), ranked((True, False))(old.per_subject, new.per_subject)),
     )
     for before, after, grade in found:
         if before != after:
@@ -84,6 +85,10 @@ def _feature(sides: Sides, name: str) -> Iterator[Change]:
 
 def _holders(feature: FeatureModel) -> str:
     return f"is turned on by {', '.join(feature.holders) or 'anyone'}"
+
+
+def _subjects(feature: FeatureModel) -> str:
+    return f"is on {'for single subjects, whose tenant has it on' if feature.per_subject else 'for whole tenants'}"
 
 
 def holders_grade(old: FeatureModel, new: FeatureModel) -> Grade:

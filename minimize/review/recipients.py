@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from minimize.governance.recipients.model import Contract, Function, Recipient, Shared
-from minimize.governance.recipients.subprocessors import Subprocessor, Subprocessors
 from minimize.policy.words import chain_text
+from minimize.recipients.model import Contract, Function, Recipient, Shared
+from minimize.recipients.subprocessors import Subprocessor, Subprocessors
 from minimize.review.change import Change
 from minimize.review.fields import ROLES
 from minimize.review.forms import form_grade
@@ -122,12 +122,26 @@ def _shared(old: Shared | None, new: Shared | None, about: str, file: str | None
         final: Grade = "neutral" if not leaves else "tightens" if grade == "tightens" else "loosens"
         yield Change("J063", final, f"{word}: {told}", file, line if new is None else new.line, about)
         return
-    form = form_grade(old.do, new.do, {old.role, new.role})
+    form = form_grade(old.form, new.form, {old.role, new.role})
     passes: Grade = "neutral" if old.passes == new.passes else "loosens" if new.passes else "tightens"
     parts: list[Told] = [
-        ("J063", "form", chain_text(old.do), chain_text(new.do), form),
+        ("J063", "form", chain_text(old.form), chain_text(new.form), form),
+        ("J063", "values", _listed(old), _listed(new), _values(old, new)),
         ("J063", "passes through", plain(old.passes), plain(new.passes), passes),
+        ("J029", "optional", plain(old.optional), plain(new.optional), "neutral"),
+        ("J029", "protocol", plain(old.protocol), plain(new.protocol), "neutral"),
         ("J015", "role", old.role, new.role, ranked(ROLES)(old.role, new.role)),
         ("J014", "type", old.type, new.type, changed(old.type, new.type) if old.chain or new.chain else "neutral"),
     ]
     yield from _changes(parts, file, new.line, about)
+
+
+def _listed(field: Shared) -> str:
+    return listed(field.values) if field.values else "any"
+
+
+def _values(old: Shared, new: Shared) -> Grade:
+    """Fewer values are less; any value is the most."""
+    if not old.values or not new.values:
+        return "neutral" if old.values == new.values else "tightens" if new.values else "loosens"
+    return fewer(old.values, new.values)

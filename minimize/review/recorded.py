@@ -24,6 +24,7 @@ from minimize.stages.places import place_of
 
 WHOLE: Final = {
     "erased": "it is of somebody of whom the ledger tells that they are gone",
+    "consent": "no consent of its tenant covers what the third party sent, then and now",
     "retention": "it is past its retention",
     "setting": "a setting that gates whole records is off",
     "condition": "a condition on whole records does not hold",

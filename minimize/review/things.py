@@ -11,11 +11,11 @@ from typing import Any, Final, Literal
 
 from minimize.errors import ConfigurationError, Finding
 from minimize.governance.access.load import examine_access
-from minimize.governance.recipients.load import examine_recipient, examine_subprocessors
 from minimize.house import HOUSE
 from minimize.policy.faults import Faults
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml import Node, content_of, parse
+from minimize.recipients.load import examine_recipient, examine_subprocessors
 from minimize.review.houses import read_house
 from minimize.review.revisions import SUFFIXES, Side
 

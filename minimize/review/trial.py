@@ -24,6 +24,7 @@ from minimize.frames import decoded
 from minimize.io import FORMATS
 from minimize.io.base import Part, Source
 from minimize.job.erasing import People
+from minimize.job.sender import periods_of
 from minimize.keys import Keyring, new_keyring
 from minimize.plan import request
 from minimize.plan.bind import bind
@@ -82,7 +83,7 @@ class Trial:
         kind: str = NDJSON,
         people: People | None = None,
     ) -> Trial:
-        """A trial over files of one format; `people` are who is gone, and what was put right, where somebody asked the ledger.
+        """A trial over files of one format; `people` are who is gone, what was put right, and who agreed, where that is known.
 
         Raises what a run raises before it reads.
         """
@@ -94,7 +95,8 @@ class Trial:
             known.erased.at(at, pipeline.policy.future),
             corrections(known.corrected, pipeline.policy, at, keys),
         )
-        job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right)
+        agreed = periods_of(pipeline, known.consents, at)
+        job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right, consents=agreed)
         stages = way_through(job, partial(batches_of, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
         return cls(job, source, files, stages, release, kind)

@@ -9,9 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from minimize.consent import Consents, terms_of
+from minimize.consent.states import STATES
 from minimize.errors import ConfigurationError, without_values
 from minimize.job.collecting import LEDGER, load_job_settings
+from minimize.job.erasing import People
 from minimize.job.given import as_pipeline
+from minimize.job.sender import sender_of
 from minimize.keys import Keyring
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
@@ -77,7 +81,8 @@ def try_fixtures(
     job = as_pipeline(pipeline)
     fixtures = Fixtures.of(job.folder / FOLDER)
     when = moment(at, "at") or latest(job, fixtures.files) or now
-    trying = _Trying(job, when, keys_for(job.policy, now), _settings(job, fixtures, settings))
+    people = People(consents=_consents(job, fixtures.consents, when))
+    trying = _Trying(job, when, keys_for(job.policy, now), _settings(job, fixtures, settings), people)
     return Trials(when, *trying.all(fixtures))
 
 
@@ -89,14 +94,35 @@ def _settings(job: Pipeline, fixtures: Fixtures, given: Any) -> SettingsRows | N
     return None if job.settings == LEDGER else load_job_settings(None, job)
 
 
+def _consents(job: Pipeline, file: Path | None, at: datetime) -> Consents | None:
+    """The consents of a fixture: to the terms that the manifest has now. Raises ConfigurationError where it cannot be read."""
+    from minimize.ledger.consents import Act
+
+    sender = sender_of(job, at)
+    if sender is None or file is None or sender.party.manifest is None:
+        return None
+    terms, columns = terms_of(sender.party.recipient, sender.party.function).text, ("tenant_id", "state", "valid_from")
+    acts = list[Act]()
+    for row in expected_rows(file):
+        tenant, state, since = (str(row.get(name) or "") for name in columns)
+        if state not in STATES or not tenant or not since:
+            hint = f"tenant_id, state ({', '.join(STATES)}), valid_from (ISO 8601 with an offset)"
+            raise ConfigurationError(f"{file} has a row that is no consent", hint=hint)
+        whose = (tenant, sender.name, sender.party.function)
+        valid_from = moment(since, f"a valid_from of {file}") or at
+        acts.append(Act(*whose, state, terms, "", valid_from, None, valid_from))
+    return Consents(tuple(acts))
+
+
 @dataclass(frozen=True, slots=True)
 class _Trying:
-    """A pipeline, as of a time, with keys and settings for a trial."""
+    """A pipeline, as of a time, with keys, settings and consents for a trial."""
 
     job: Pipeline
     at: datetime
     keys: Keyring
     settings: SettingsRows | None
+    people: People
 
     def all(self, fixtures: Fixtures) -> tuple[int, int, tuple[Failure, ...]]:
         """How many records were tried, how many rows compared, and everything that is not as fixtures say."""
@@ -113,7 +139,7 @@ class _Trying:
 
     def over(self, files: Sequence[Path]) -> Trial:
         """A trial over some files."""
-        return Trial.of(self.job, files, self.at, self.settings, self.keys)
+        return Trial.of(self.job, files, self.at, self.settings, self.keys, people=self.people)
 
 
 def _kept_back(tried: Tried) -> Failure:

@@ -1,6 +1,7 @@
 """Generated sample data, seeded: the same name, rows, seed and dates give the same bytes (with the same Faker).
 
-Nobody in it exists: documentation addresses, numbers of the ranges kept for fiction, IMEIs of the test range.
+All datasets speak of the same tenants, users, devices and administrators (`world.py`). None of them exist: addresses are of the
+ranges for documentation, numbers of the ranges for fiction, IMEIs of the test range.
 """
 
 from __future__ import annotations
@@ -9,20 +10,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from minimize.errors import ConfigurationError
 from minimize.samples import collection
-from minimize.samples.base import Dataset, Kind, Slice
-from minimize.samples.device_telemetry import DeviceTelemetry
-from minimize.samples.usage_events import UsageEvents
-from minimize.samples.write import WRITERS, Records
+from minimize.samples.base import Dataset, Slice
+from minimize.samples.datasets import DATASETS
+from minimize.samples.write import WRITERS, File
 
 __all__ = ["DATASETS", "DATES", "FORMATS", "NAMES", "generate"]
 
-DATASETS: dict[str, Kind] = {"device_telemetry": DeviceTelemetry, "usage_events": UsageEvents}
 NAMES = tuple(DATASETS)
 FORMATS = tuple(WRITERS)
 DATES = (date(2026, 11, 23), date(2026, 11, 24))
@@ -47,16 +49,15 @@ def generate(
     Raises ConfigurationError for an unknown name or format, what is no date, fewer rows than none, and without Faker.
     """
     _check(name, rows, format)
-    kind, folder, days = DATASETS[name], Path(out), _days(dates)
-    per_day = -(-rows // len(days))
-    dataset = kind(per_day, seed)
+    folder, days, number = Path(out), _days(dates), crc32(name.encode())
+    dataset = DATASETS[name](-(-rows // len(days)), seed)
     for day in days:
         _empty(folder / day.isoformat())
 
     def written(part: Slice) -> Path:
         path = folder / part.day.isoformat() / f"part-{part.start // PART_ROWS:05}.{format}"
-        random = np.random.default_rng([seed, part.day.toordinal(), part.start])
-        WRITERS[format](Records(dataset.records(part, random), kind.schema, dataset.faults, random), path)
+        random = np.random.default_rng([seed, number, part.day.toordinal(), part.start])
+        WRITERS[format](File(dataset.records(part, random), dataset.faults, part.sequence, random), path)
         return path
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -64,18 +65,19 @@ def generate(
     return [*paths, _settings(dataset, days, folder, seed)]
 
 
-def _settings(dataset: Dataset, days: Sequence[date], folder: Path, seed: int) -> Path:
+def _settings(dataset: Dataset[Any], days: Sequence[date], folder: Path, seed: int) -> Path:
     path, random = folder / "settings.csv", np.random.default_rng([seed, 3])
-    collection.write(list(dataset.settings(collection.Clock(days[0], days[-1]), random)), path, random)
+    collection.write(dataset.settings(collection.Clock(days[0], days[-1]), random), path, random)
     return path
 
 
 def _slices(rows: int, days: Sequence[date]) -> Iterator[Slice]:
     """Each day's share of the rows, in parts of `PART_ROWS`; a day without rows has one empty part."""
+    sequence = count()
     for index, day in enumerate(days):
         of = rows // len(days) + (index < rows % len(days))
         for start in range(0, max(of, 1), PART_ROWS):
-            yield Slice(day, start, min(PART_ROWS, of - start), of)
+            yield Slice(day, start, min(PART_ROWS, of - start), of, index, next(sequence))
 
 
 def _empty(folder: Path) -> None:

@@ -1,14 +1,13 @@
-"""Application inventories: a list of installed applications for each device."""
+"""The applications that devices of the world have."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from minimize.samples import lines, values
-from minimize.samples.lines import member, texts
-from minimize.samples.values import Random
+from minimize.samples.values import Ints, Random
 
 APPS = (
     "Company Portal", "Mail", "Calendar", "Browser", "Files", "Notes", "Chat", "Meetings",
@@ -17,35 +16,72 @@ APPS = (
     "Photos", "Scanner", "Inventory", "Timesheet", "Expenses", "VPN Client", "Authenticator", "Whiteboard",
     "Translator", "Drive", "Wallet", "Train Times", "Bus Times", "Parcel", "Radio", "Torch",
 )  # fmt: skip
+IDS = tuple(f"example.app.{app:03}" for app in range(len(APPS)))
 VERSIONS = 6
 MANAGED = 12
 """The first so many can be managed."""
+_SHARES = (0.9 / np.arange(1, len(APPS) + 1) ** 0.9).astype(np.float32)
+"""How many of the devices have each."""
 
 
-def inventories(count: int, random: Random) -> pa.StringArray:
-    """A JSON list for each device: none to a dozen applications; a few lists are empty or null."""
-    sizes = random.binomial(14, 0.4, count).astype(np.int32)
-    sizes[random.random(count) < 0.03] = 0
-    total = int(sizes.sum())
-    app = values.codes(random, total, len(APPS), 0.9)
-    picks = (app * VERSIONS + random.integers(0, VERSIONS, total)) * 2 + (app < MANAGED) * random.integers(0, 2, total)
-    lists = lines.array(_pool().take(pa.array(picks)), pa.array(sizes))
-    null = random.random(count) < 0.01
-    return pc.if_else(pa.array(null), "null", lists)
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Applications of devices, device by device.
+
+    devices   the number of the device that has each
+    apps      its place among `APPS`
+    versions  which of its `VERSIONS`
+    managed   1 if the organization manages it
+    counts    how many each device has
+    """
+
+    devices: Ints
+    apps: Ints
+    versions: Ints
+    managed: Ints
+    counts: Ints
+
+    @property
+    def lists(self) -> pa.ListArray:
+        """A list for each device, of dictionary-encoded applications."""
+        codes = (self.apps * VERSIONS + self.versions) * 2 + self.managed
+        offsets = np.append(0, np.cumsum(self.counts)).astype(np.int32)
+        elements = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), _every())
+        return pa.ListArray.from_arrays(pa.array(offsets), elements)
 
 
-def _pool() -> pa.StringArray:
+def installed(which: Random, versions: Random, managed: Random, count: int) -> Installed:
+    """What so many devices have installed, from a generator for each column."""
+    devices, apps = np.nonzero(which.random((count, len(APPS)), np.float32) < _SHARES)
+    return Installed(
+        devices,
+        apps,
+        versions.integers(0, VERSIONS, len(apps)),
+        (apps < MANAGED) * managed.integers(0, 2, len(apps)),
+        np.bincount(devices, minlength=count),
+    )
+
+
+def version(app: int, step: int) -> str:
+    """The text of an application's version."""
+    return f"{1 + app % 9}.{step}.{app}"
+
+
+def size(app: int, step: int) -> int:
+    """The bytes of an application."""
+    return 1_000_000 + 350_000 * app + step
+
+
+def _every() -> pa.StructArray:
     """Every application in every version, unmanaged and managed."""
-    rows = [
-        (app, version, managed) for app in range(len(APPS)) for version in range(VERSIONS) for managed in (False, True)
-    ]
-    columns = [
-        member("id", texts([f"example.app.{app:03}" for app, _, _ in rows])),
-        member("name", texts([APPS[app] for app, _, _ in rows])),
-        member("version", texts([f"{1 + app % 9}.{version}.{app}" for app, version, _ in rows])),
-        member("managed", lines.numbers(pa.array([managed for _, _, managed in rows]))),
-        member(
-            "bundle_size", lines.numbers(pa.array([1_000_000 + 350_000 * app + version for app, version, _ in rows]))
-        ),
-    ]
-    return lines.record(columns)
+    rows = [(app, step, managed) for app in range(len(APPS)) for step in range(VERSIONS) for managed in (False, True)]
+    return pa.StructArray.from_arrays(
+        [
+            pa.array([IDS[app] for app, _, _ in rows]),
+            pa.array([APPS[app] for app, _, _ in rows]),
+            pa.array([version(app, step) for app, step, _ in rows]),
+            pa.array([managed for _, _, managed in rows]),
+            pa.array([size(app, step) for app, step, _ in rows]),
+        ],
+        names=["id", "name", "version", "managed", "bundle_size"],
+    )

@@ -1,4 +1,7 @@
-"""Collection settings as they are written down over time: who turned what on or off, when, and when that was recorded."""
+"""Collection settings over time: who turned what on or off, when, and when that was recorded.
+
+Tenants decide once for all datasets; only what single subjects decide differs. Lantern decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,12 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from minimize.samples.values import Random
+import numpy as np
+import pyarrow as pa
+
+from minimize.samples import values
+from minimize.samples.values import Ints, Random
+from minimize.samples.world import LOST, TENANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,23 @@ class Clock:
         return _midnight(self.last) + timedelta(hours=hours)
 
 
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """The subjects of a dataset, and the place of each one's tenant among `TENANTS`."""
+
+    ids: pa.StringArray
+    tenants: Ints
+
+    def of(self, tenant: int) -> Ints:
+        """The numbers of a tenant's subjects."""
+        return np.flatnonzero(self.tenants == tenant)
+
+    def named(self, numbers: Ints) -> list[str]:
+        """Their ids."""
+        names: list[str] = self.ids.take(pa.array(numbers)).to_pylist()
+        return names
+
+
 def said(
     tenant: str,
     setting: str,
@@ -61,6 +86,83 @@ def switched(
     return [
         said(tenant, setting, "off" if index % 2 else "on", at, holder, subject=subject)
         for index, at in enumerate(times)
+    ]
+
+
+def levels(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """Every level is in force somewhere; one is lowered by the developer, one at noon of the last day, one raised too late."""
+    alpine, harbour, orchard, quarry, meadow, _ = TENANTS
+    return [
+        said(alpine, "level", "full", clock.before(60)),
+        said(alpine, "level", "enhanced", clock.before(15), "developer"),
+        said(harbour, "level", "basic", clock.before(60)),
+        said(harbour, "level", "full", clock.before(10), recorded=clock.on_last(24 * 30)),
+        said(orchard, "level", "full", clock.before(60)),
+        said(quarry, "level", "enhanced", clock.before(60)),
+        said(quarry, "level", "required", clock.on_last(12)),
+        said(meadow, "level", "required", clock.before(60)),
+    ]
+
+
+def app_inventory(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """On in one tenant; on with a pause in another one, whose end was recorded late and then corrected."""
+    alpine, harbour = TENANTS[:2]
+    return [
+        *switched(alpine, "app_inventory", [clock.before(60)]),
+        *switched(harbour, "app_inventory", [clock.before(60), clock.before(10), clock.before(3)]),
+        said(harbour, "app_inventory", "off", clock.before(3), recorded=clock.before(2)),
+        said(harbour, "app_inventory", "on", clock.before(2)),
+    ]
+
+
+def location(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """One tenant may look for lost devices, with a pause until the last morning; another one stopped long ago.
+
+    In the first, some devices are looked for during a few hours from the last day on; one in three is found that evening.
+    """
+    orchard, quarry = TENANTS[2:4]
+    rows = [
+        *switched(orchard, "location", [clock.before(20), clock.before(2), clock.on_last(6)]),
+        *switched(quarry, "location", [clock.before(40), clock.before(30)]),
+    ]
+    for index, device in enumerate(subjects.named(subjects.of(2)[:LOST])):
+        end = clock.on_last(20 if index % 3 == 2 else 32)
+        rows += switched(orchard, "location", [clock.on_last(6 + index % 3), end], subject=device)
+    return rows
+
+
+def usage(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """On in two tenants, in one with a pause of the developer's; one subject in eight of the other one opts out."""
+    alpine, harbour = TENANTS[:2]
+    own = subjects.of(0)[::8]
+    return [
+        *switched(alpine, "usage", [clock.before(60)]),
+        *switched(harbour, "usage", [clock.before(60)]),
+        *switched(harbour, "usage", [clock.before(50), clock.before(5), clock.on_last(4)], "developer"),
+        *(said(alpine, "usage", "off", clock.before(3), "user", subject=name) for name in subjects.named(own)),
+    ]
+
+
+def own_usage(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """Seven subjects in ten turn it on for themselves; a few of them off again, and one in fifty back on after a pause."""
+    on, off, again = clock.before(45), clock.before(4), clock.on_last(5)
+    times: tuple[list[datetime], ...] = ([], [on], [on, off], [on, off, again])
+    choices = values.weighted(random, len(subjects.ids), (30, 60, 8, 2))
+    return [
+        row
+        for subject, tenant, choice in zip(subjects.ids.to_pylist(), subjects.tenants, choices, strict=True)
+        for row in switched(TENANTS[tenant], "usage", times[choice], "user", subject=subject)
+    ]
+
+
+def sdk(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """On by the developer in all tenants but the last, in the second one with a pause."""
+    always = [clock.before(60)]
+    paused = [*always, clock.before(6), clock.on_last(2)]
+    return [
+        row
+        for place, tenant in enumerate(TENANTS[:5])
+        for row in switched(tenant, "sdk", paused if place == 1 else always, "developer")
     ]
 
 

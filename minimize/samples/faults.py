@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Faults:
     wrong      values of another type, by field
     time       the field that holds a time
     forbidden  fields that must not arrive, with a value
-    strange    fields that nobody declared, with a value
+    strange    fields that no policy declares, with a value
     """
 
     missing: tuple[str, ...]
@@ -45,20 +46,26 @@ class Faults:
         return [*first, _undecodable, _twice, _listed, *missing[1:], *wrong[1:], *forbidden[1:]]
 
     def harmless(self) -> list[Fault]:
-        """Those that a record survives."""
-        return [_with(name, value) for name, value in self.strange.items()]
+        """Those that a record survives: an undeclared field, a time with another offset."""
+        return [*(_with(name, value) for name, value in self.strange.items()), _eastern(self.time)]
 
 
 FATAL_SHARE = 0.008
 HARMLESS_SHARE = 0.01
 
 
-def spoil(lines: pa.StringArray, faults: Faults, random: Random) -> pa.BinaryArray:
-    """The lines as bytes, some of them spoilt: `FATAL_SHARE` for good, `HARMLESS_SHARE` a little. Loops over those only."""
+def spoil(lines: pa.StringArray, faults: Faults, random: Random, sequence: int = 0) -> pa.BinaryArray:
+    """The lines as bytes, some of them spoilt: `FATAL_SHARE` for good, `HARMLESS_SHARE` a little. Loops over those only.
+
+    The kinds of faults go on, from one slice to the next in sequence, where they ended.
+    """
     count = len(lines)
     fatal, harmless = int(count * FATAL_SHARE), int(count * HARMLESS_SHARE)
     rows = random.permutation(count)
-    kinds = [*_in_turn(faults.fatal(), fatal), *_in_turn(faults.harmless(), harmless)]
+    kinds = [
+        *_in_turn(faults.fatal(), fatal, sequence * fatal),
+        *_in_turn(faults.harmless(), harmless, sequence * harmless),
+    ]
     return _replace(lines, dict(zip(rows.tolist(), kinds, strict=False)))
 
 
@@ -70,8 +77,8 @@ def _replace(lines: pa.StringArray, kinds: Mapping[int, Fault]) -> pa.BinaryArra
     return pc.replace_with_mask(lines.cast(pa.binary()), pa.array(mask), pa.array(spoilt, pa.binary()))
 
 
-def _in_turn(faults: Sequence[Fault], count: int) -> list[Fault]:
-    return [faults[index % len(faults)] for index in range(count)] if faults else []
+def _in_turn(faults: Sequence[Fault], count: int, start: int) -> list[Fault]:
+    return [faults[index % len(faults)] for index in range(start, start + count)]
 
 
 def _line(record: Any) -> bytes:
@@ -84,6 +91,14 @@ def _without(name: str) -> Fault:
 
 def _with(name: str, value: Any) -> Fault:
     return lambda record: _line({**record, name: value})
+
+
+def _eastern(name: str) -> Fault:
+    def shifted(record: Record) -> bytes:
+        time = datetime.fromisoformat(record[name]).astimezone(timezone(timedelta(hours=1)))
+        return _line({**record, name: time.isoformat(timespec="milliseconds")})
+
+    return shifted
 
 
 def _cut(record: Record) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address
 from typing import TYPE_CHECKING
@@ -26,12 +25,6 @@ class People:
     given: tuple[str, ...]
     family: tuple[str, ...]
     notes: tuple[str, ...]
-
-    def addresses(self, domain: str) -> list[str]:
-        """The e-mail address of each person at a domain, in ASCII."""
-        return [
-            f"{_ascii(given)}.{_ascii(family)}@{domain}" for given, family in zip(self.given, self.family, strict=True)
-        ]
 
 
 def people(seed: int, each: int = 80) -> People:
@@ -85,7 +78,7 @@ def _note(faker: Faker, index: int) -> str:
     name = f"{faker.first_name()} {faker.last_name()}"
     forms = (
         f"{name} called, the device shows error 0x87D1041C after the update",
-        f"write to {_ascii(faker.first_name())}@mail.example or call +1202555{100 + index % 100:04}",
+        f"write to {ascii_letters(faker.first_name())}@mail.example or call +1202555{100 + index % 100:04}",
         f"screen cracked; {name} will bring it to building 4",
         f"cannot reach 203.0.113.{index % 250 + 1}, see https://portal.example/devices/{index}",
         "résolu après redémarrage",
@@ -93,11 +86,7 @@ def _note(faker: Faker, index: int) -> str:
     return forms[index % len(forms)]
 
 
-def _ascii(text: str) -> str:
+def ascii_letters(text: str) -> str:
+    """A name as it is written in an address."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return "".join(letter for letter in plain.lower() if letter.isalnum()) or "someone"
-
-
-def owned(names: Sequence[str], things: Sequence[str]) -> list[str]:
-    """Names that people give to things: every name with every thing."""
-    return [f"{name}'s {thing}" for name in names for thing in things]

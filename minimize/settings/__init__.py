@@ -5,13 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from minimize.settings.base import SCHEMA, Settings
+from minimize.settings.base import SCHEMA, FeatureSwitch, Settings
 from minimize.settings.files import from_file
 from minimize.settings.memory import from_memory
 from minimize.settings.rows import Kind, SettingsRows
 from minimize.settings.seen import Explained, SeenSettings, SettingRow
 
-__all__ = ["SCHEMA", "Explained", "Kind", "SeenSettings", "SettingRow", "Settings", "SettingsRows", "load_settings"]
+__all__ = [
+    "SCHEMA",
+    "Explained",
+    "FeatureSwitch",
+    "Kind",
+    "SeenSettings",
+    "SettingRow",
+    "Settings",
+    "SettingsRows",
+    "load_settings",
+]
 
 
 def load_settings(settings: Any = None) -> SettingsRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pyarrow as pa
@@ -20,6 +21,24 @@ SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureSwitch:
+    """How settings decide a feature.
+
+    holders      who may turn it on; empty for anyone
+    per_subject  whether it is on only for subjects that have a setting of their own, next to their tenant's
+    """
+
+    name: str
+    holders: tuple[str, ...] = ()
+    per_subject: bool = False
+
+    @property
+    def of_tenants(self) -> FeatureSwitch:
+        """The tenant's part of it alone: what a tenant must turn on before any subject can be."""
+        return replace(self, per_subject=False)
+
+
 class Settings(Protocol):
     """Who turned which feature on or off, when; as seen at one run time."""
 
@@ -29,12 +48,13 @@ class Settings(Protocol):
         ...
 
     def feature_on(
-        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
 
         Takes tenants and subjects (string, dictionary-encoded or not), compared by their canonical form, and event times
-        (timestamp), equally long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
+        (timestamp), equally long; null anywhere is off, no times means that only `at` decides. Without subjects a feature
+        that is `per_subject` is off. Gives no nulls.
         """
         ...
 

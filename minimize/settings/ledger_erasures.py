@@ -82,7 +82,7 @@ def find_erasures(
     None if nothing names a ledger. If the one that is named does not exist yet, it is looked for again at each refresh. In both
     cases the log says once per process that erasures are unknown. Raises LedgerError if the ledger that is given does not exist.
     """
-    address = _named(ledger, folder)
+    address = named_ledger(ledger, folder)
     if address is not None and address.exists:
         return LedgerErasures(address, keys, future)
     if ledger:
@@ -100,8 +100,11 @@ def warn_unknown(why: str) -> None:
     )
 
 
-def _named(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:
-    """The ledger that something names. Raises LedgerError if what is named cannot be one."""
+def named_ledger(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:
+    """The ledger that is given, or named by the environment or the configuration; None if nothing names one.
+
+    Raises LedgerError if what is named cannot be one.
+    """
     if not ledger and folder is None and not os.environ.get(VARIABLE):
         return None
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from minimize.canonical import EXACT, Folding, canonical, canonical_text
 from minimize.settings.asked import Asked, Bounds, Known, pair
-from minimize.settings.base import SCHEMA, Settings
+from minimize.settings.base import SCHEMA, FeatureSwitch, Settings
 from minimize.settings.columns import index, moments
 from minimize.settings.timeline import Bools, Changes, Integers, Timeline
 
@@ -110,7 +110,7 @@ class SeenSettings:
         self._entity = self._tenant.copy()
         self._entity[own] = places
         self._own = own
-        self._histories: dict[tuple[str, tuple[str, ...]], _History] = {}
+        self._histories: dict[tuple[str, Hashable], _History] = {}
         self._last: Asked | None = None
 
     def as_of(self, at: int) -> SeenSettings:
@@ -129,15 +129,17 @@ class SeenSettings:
         return self._digest
 
     def feature_on(
-        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
 
         Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as they came in, equally
-        long; null anywhere is off, no times means that only `at` decides. Gives no nulls.
+        long; null anywhere is off, no times means that only `at` decides. Without subjects a feature that is `per_subject` is
+        off. Gives no nulls.
         """
-        history = self._history((feature, tuple(sorted(holders))), lambda rows: self._feature_classes(rows, holders))
-        return self._both(history, _Question(), self._asked(tenants, subjects, times))
+        history = self._history((switch.name, switch), lambda rows: self._feature_classes(rows, switch))
+        question = _Question(per_subject=switch.per_subject)
+        return self._both(history, question, self._asked(tenants, subjects, times))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
@@ -176,12 +178,13 @@ class SeenSettings:
             SettingRow(**{**row, "line": None if self._lines is None else row["line"]}) for row in table.to_pylist()
         ]
 
-    def _feature_classes(self, rows: Integers, holders: Sequence[str]) -> Integers:
+    def _feature_classes(self, rows: Integers, switch: FeatureSwitch) -> Integers:
         table = self._rows.take(pa.array(rows))
         permitted = np.ones(len(rows), np.bool_)
-        if holders:
-            permitted = index(table["holder"].combine_chunks(), pa.array(holders, pa.string())) >= 0
-        counts = permitted & (~self._own[rows] | (set(holders) == {"user"}))
+        if switch.holders:
+            permitted = index(table["holder"].combine_chunks(), pa.array(switch.holders, pa.string())) >= 0
+        own_counts = switch.per_subject or set(switch.holders) == {"user"}
+        counts = permitted & (~self._own[rows] | own_counts)
         is_on = index(table["value"].combine_chunks(), pa.array(["on"])) >= 0
         return np.where(is_on, np.where(counts, _ON, _IGNORED), _OFF).astype(np.int64)
 
@@ -189,7 +192,8 @@ class SeenSettings:
         values = self._rows["value"].take(pa.array(rows)).combine_chunks()
         return np.maximum(index(values, pa.array(levels, pa.string())), 0)
 
-    def _history(self, key: tuple[str, tuple[str, ...]], classes: Callable[[Integers], Integers]) -> _History:
+    def _history(self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers]) -> _History:
+        """The history of a setting, by its name and by what decides the classes of its rows."""
         if key not in self._histories:
             rows = np.flatnonzero(pc.equal(self._rows["setting"], key[0]).to_numpy())
             changes = Changes(
@@ -226,15 +230,20 @@ class SeenSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Whether the feature is on; or, with a level's place among the levels, whether that is reached."""
+    """Whether the feature is on; or, with a level's place among the levels, whether that is reached.
+
+    per_subject  whether the feature must be on for the tenant and for the subject, each by a setting of its own
+    """
 
     level: int | None = None
+    per_subject: bool = False
 
     def holds(self, wide: Integers, own: Integers) -> Bools:
         """By the masks of tenants and of subjects."""
         if self.level is None:
             either: Integers = wide | own
-            return np.asarray((either & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
+            turned_on: Integers = wide & own if self.per_subject else either
+            return np.asarray((turned_on & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
         lower = np.int64((1 << self.level) - 1)
         return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
 

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from minimize.canonical import EXACT, Folding
 from minimize.keys import Keyring
 from minimize.ledger.tokens import TokenIndex, secrets_of, version_in
+from minimize.settings.base import FeatureSwitch
 from minimize.settings.pairs import Pairs, check_keys
 from minimize.settings.seen import SeenSettings, SettingRow
 
@@ -47,11 +48,11 @@ class Veiled:
         return replace(self, seen=self.seen.as_of(at))
 
     def feature_on(
-        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the feature was on at its time and is on now; see `Settings`."""
         each = self._veiled(tenants, subjects)
-        return reduce(pc.and_, (self.seen.feature_on(feature, holders, tenants, own, times) for own in each))
+        return reduce(pc.and_, (self.seen.feature_on(switch, tenants, own, times) for own in each))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None

@@ -8,17 +8,20 @@ ask what could hold, and as false where we ask what must.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.nested import Leaf, spread
 from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar, Within
+from minimize.settings.columns import moments
 from minimize.techniques import family, plain
+from minimize.techniques.distinct import decoded
 
 Mode = Literal["is", "could", "must"]
 
@@ -63,6 +66,8 @@ def truth(condition: Condition, facts: Facts, place: Pointer, mode: Mode) -> pa.
             return _fold(pc.or_, False, (truth(part, facts, place, mode) for part in of), facts, place)
         case Equals(key, values):
             return _equals(key, values, facts, place, mode)
+        case Within():
+            return _within(condition, facts, place, mode)
         case _:
             return spread(facts.setting(condition), Leaf(pa.nulls(0)), facts.leaf(place))
 
@@ -93,6 +98,33 @@ def _equals(key: str, values: tuple[Scalar, ...], facts: Facts, place: Pointer, 
         return opens if mode == "could" else everywhere(False, facts, place)
     own = facts.leaf(pointer)
     return pc.and_(spread(matches(own.values, values), own, facts.leaf(place)), opens)
+
+
+def _within(condition: Within, facts: Facts, place: Pointer, mode: Mode) -> pa.BooleanArray:
+    """Where a time is less than so long before another. Both are compared to the microsecond."""
+    keys = (condition.field, condition.of)
+    pointers = [Pointer.parse(key) for key in keys]
+    opens = pc.and_(*(facts.opens(key, place, mode) for key in keys))
+    if any(len(pointer.stars) > len(place.stars) for pointer in pointers):
+        return opens if mode == "could" else everywhere(False, facts, place)
+    below = facts.leaf(place)
+    field, of = (spread(decoded(own.values), own, below) for own in map(facts.leaf, pointers))
+    return pc.and_(younger(field, of, condition.age), opens)
+
+
+def younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanArray:
+    """Where a time is less than this long before the other one; never for a null, or for what is no time.
+
+    >>> day = pa.array([datetime(2026, 11, 24), datetime(2026, 11, 25), None])
+    >>> younger(day, pa.array([datetime(2026, 11, 26)] * 3), timedelta(days=2)).to_pylist()
+    [False, True, False]
+    """
+    if not all(family(plain(each.type)) in ("timestamp", "date") for each in (times, others)):
+        return pa.repeat(pa.scalar(False), len(times))
+    last, first = moments(others), moments(times)
+    since = (last - first).view(np.uint64)  # two times may lie further apart than a signed integer reaches
+    found = (first > last) | (since < np.uint64(age // timedelta(microseconds=1)))
+    return pc.and_(pa.array(found), pc.and_(times.is_valid(), others.is_valid()))
 
 
 def matches(array: pa.Array, values: Iterable[Scalar]) -> pa.BooleanArray:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.canonical import Folding
+from minimize.consent.periods import ConsentPeriods
 from minimize.nested import Leaf, leaf, rows_of
 from minimize.pointer import Pointer
 from minimize.policy.condition import All, Condition, Feature, Level
@@ -80,6 +81,13 @@ class BatchFacts:
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
 
+    def agreed(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
+        """Per record: whether its tenant's consent held when it happened, and holds at the run's time; never without consents."""
+        tenants = self._tenants()
+        if consents is None or tenants is None:
+            return everywhere(False, self, RECORD)
+        return consents.agreed(tenants, self.times())
+
     def _gone_by(
         self, name: str, erased: Erased, tenants: pa.Array, times: pa.TimestampArray | None
     ) -> pa.BooleanArray | None:
@@ -145,11 +153,12 @@ class BatchFacts:
         return found
 
     def _feature(self, name: str) -> pa.BooleanArray:
-        known, tenants = self.policy.features.get(name), self._tenants()
-        if self.settings is None or tenants is None or known is None:
+        switch, tenants = self.policy.switch(name), self._tenants()
+        if self.settings is None or tenants is None or switch is None:
             return everywhere(False, self, RECORD)
-        on = self.settings.feature_on(name, known.holders, tenants, self._subjects(), self.times())
-        return on if known.retention is None else pc.and_not(on, self.past(known.retention))
+        on = self.settings.feature_on(switch, tenants, self._subjects(), self.times())
+        retention = self.policy.features[name].retention
+        return on if retention is None else pc.and_not(on, self.past(retention))
 
     def _level(self, name: str) -> pa.BooleanArray:
         levels, tenants = self.policy.levels, self._tenants()

@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.consent.periods import ConsentPeriods
 from minimize.io.ids import with_canonical_ids
 from minimize.plan.model import Branch, Plan
 from minimize.pointer import Pointer
@@ -28,14 +29,15 @@ class Gate:
     """Takes out the records that must not be collected, and marks the values that must not.
 
     Takes a batch with its raw columns. Gives it with fewer records, and with the masks `closed`, `cases` and `hollow`; a gated
-    record is counted once, as `erased`, `retention`, `setting` or `condition`, in this order. Tenant and subject leave it
-    folded where the policy compares them so: the ledger is asked about the form before, too.
+    record is counted once, as `erased`, `consent`, `retention`, `setting` or `condition`, in this order. Tenant and subject
+    leave it folded where the policy compares them so: the ledger is asked about the form before, too.
 
     settings  None where nobody said anything: features are off, the level is the first one
     at        the run's time, aware UTC
     bound     what the plan asks; worked out here where nobody has done it before
     erased    whose records must not come back; None for nobody's
     corrected  values that people put right, in place of those that came in; None for none
+    consents  when tenants agreed to what a third party sends; None where that is not asked, or nobody agreed
 
     Raises PolicyError for a plan whose gates cannot be worked out (see `plan.gates.check`).
     """
@@ -46,6 +48,7 @@ class Gate:
     bound: Gates | None = field(default=None, repr=False)
     erased: Erased | None = field(default=None, repr=False)
     corrected: Corrections | None = field(default=None, repr=False)
+    consents: ConsentPeriods | None = field(default=None, repr=False)
     gates: Gates = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +86,8 @@ class Gate:
         gone = None if self.erased is None else facts.gone(self.erased, source)
         if gone is not None:
             yield "erased", pc.invert(gone)
+        if self.gates.received or self.consents is not None:
+            yield "consent", facts.agreed(self.consents)
         for retention in self.gates.retentions:
             if facts.any_past(retention):
                 yield "retention", pc.invert(facts.past(retention))

@@ -43,6 +43,7 @@ class Gates:
     cases       per released field with cases: its key, the conditions in order, its place
     hollow      the lists whose emptiness may tell something
     folded      the tenant and the subject, each where the policy compares it without regard to case
+    received    whether a third party sends the records, so that none passes without a consent
     """
 
     retentions: tuple[timedelta, ...]
@@ -52,6 +53,7 @@ class Gates:
     cases: tuple[tuple[str, tuple[Condition | None, ...], Pointer], ...]
     hollow: tuple[Hollow, ...]
     folded: tuple[Pointer, ...] = ()
+    received: bool = False
 
     @classmethod
     def of(cls, plan: Plan) -> Gates:
@@ -68,6 +70,7 @@ class Gates:
             cases=tuple(_cases(plan)),
             hollow=tuple(_hollow(plan)),
             folded=tuple(_folded(plan)),
+            received=plan.pipeline is not None and plan.pipeline.source.is_received,
         )
 
 

@@ -13,7 +13,7 @@ from minimize.job.strangers import Stranger, as_json, stranger
 from minimize.keys import find_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
-from minimize.settings import Explained, SettingRow, SettingsRows, load_settings
+from minimize.settings import Explained, FeatureSwitch, SettingRow, SettingsRows, load_settings
 from minimize.settings.rows import microseconds_of
 from minimize.settings.seen import LEVEL
 from minimize.switching.house import House
@@ -47,6 +47,8 @@ class Why:
     file: str | None
     stranger: Stranger | None = None
     """The tenant, where no row names it at all."""
+    per_subject: bool = False
+    """Whether the tenant's setting and the subject's own must both be on."""
 
     @property
     def collected(self) -> bool:
@@ -56,7 +58,7 @@ class Why:
     def as_json(self) -> dict[str, Any]:
         """The answer as `settings why --json` prints it."""
         head = {"tenant": self.tenant, "setting": self.setting, "collected": self.collected, "settings": self.file}
-        head |= as_json(self.stranger)
+        head |= as_json(self.stranger) | ({"per_subject": True} if self.per_subject else {})
         return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
 
 
@@ -84,33 +86,35 @@ def why(
         Moment(when, question.holds(seen, when, tenant, subject), question.why(seen, when, tenant, subject))
         for when in (event, run)
     )
-    return Why(tenant, setting, then, now, rows.file, stranger(tenant, rows, house.folder))
+    whose = stranger(tenant, rows, house.folder)
+    return Why(tenant, setting, then, now, rows.file, whose, question.switch.per_subject)
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A feature and who may turn it on, or a level among the levels."""
+    """A feature and how settings decide it, or a level among the levels."""
 
     name: str
-    holders: tuple[str, ...] = ()
+    switch: FeatureSwitch
     levels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, job: Pipeline | None) -> _Question:
         if job is None:
-            return cls(name)
+            return cls(name, FeatureSwitch(name))
         if name in job.policy.levels:
-            return cls(name, levels=job.policy.levels)
-        if name not in job.policy.features:
+            return cls(name, FeatureSwitch(name), job.policy.levels)
+        switch = job.policy.switch(name)
+        if switch is None:
             raise not_in(job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels)
-        return cls(name, job.policy.features[name].holders)
+        return cls(name, switch)
 
     def holds(self, seen: Explained, when: datetime, tenant: str, subject: str | None) -> bool:
         then, tenants = seen.as_of(microseconds_of(when)), pa.array([tenant], pa.string())
         subjects = None if subject is None else pa.array([subject], pa.string())
         if self.levels:
             return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None)[0].as_py())
-        return bool(then.feature_on(self.name, self.holders, tenants, subjects, None)[0].as_py())
+        return bool(then.feature_on(self.switch, tenants, subjects, None)[0].as_py())
 
     def why(self, seen: Explained, when: datetime, tenant: str, subject: str | None) -> tuple[SettingRow, ...]:
         return seen.why(tenant, LEVEL if self.levels else self.name, when, subject, self.levels)

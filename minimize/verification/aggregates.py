@@ -21,6 +21,7 @@ from minimize.verification.files import readable
 from minimize.verification.leaves import at, distinct
 from minimize.verification.policy import FieldView, PolicyView, StepView
 from minimize.verification.records import RECORDS
+from minimize.verification.retention import end_of, nanoseconds, past_groups
 from minimize.verification.rules import Obeys, Place, Unchecked, chain_rule, family_of, given_family
 from minimize.verification.rules.times import starts_of
 
@@ -57,7 +58,7 @@ def definition(raw: Mapping[str, Any], policy: PolicyView) -> Definition:
 
 
 def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
-    """V040 to V045 for every aggregate in force, partition by partition."""
+    """V040 to V046 for every aggregate in force, partition by partition."""
     files = [standing for standing in evidence.standing if standing.name not in (RECORDS, QUARANTINE)]
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
@@ -89,6 +90,22 @@ def _partition(evidence: Evidence, partition: Sequence[Standing], name: str, run
             return
     if tables:
         yield from _values(pa.concat_tables(tables), defined, run, partition[0].root)
+        yield from _retention(pa.concat_tables(tables), defined, run, partition[0])
+
+
+def _retention(table: pa.Table, defined: Definition, run: Run, standing: Standing) -> Iterator[Finding]:
+    policy, limits = run.policy, run.retention or run.policy
+    span = None if limits is None else run.spans.get(standing.name, limits.retention)
+    if policy is None or span is None or not table.num_rows:
+        return
+    written = nanoseconds(run.receipt.at)
+    times = {column: unit for column, (pointer, unit) in defined.groups.items() if pointer == policy.time}
+    found_in = [past_groups(table[column], unit, policy, written - span) for column, unit in times.items()]
+    past = max([each for each in found_in if each is not None], default=0)
+    if not times and standing.date is not None:
+        past = table.num_rows if end_of(standing.date) <= written - span else 0
+    if past:
+        yield found("V046", f"{past} groups are past the retention of the aggregate", file=standing.root)
 
 
 def _defined(run: Run, name: str, policy: PolicyView) -> Definition | None:

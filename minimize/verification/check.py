@@ -21,6 +21,7 @@ from minimize.verification.files import check_bytes, check_files
 from minimize.verification.index import check_indexes, check_sketches
 from minimize.verification.ledgers import check_ledgers
 from minimize.verification.quarantine import check_quarantine
+from minimize.verification.received import check_received
 from minimize.verification.records import check_records
 
 PathLike = str | os.PathLike[str]
@@ -89,6 +90,7 @@ def _findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_history(evidence.history)
     yield from check_voids(evidence.history)
     yield from check_ledgers(evidence)
+    yield from check_received(evidence)
     yield from check_files(evidence)
     yield from check_encryption(evidence)
     yield from check_indexes(evidence, verifier)

@@ -49,6 +49,7 @@ CODES: Final = MappingProxyType(
         "V043": "an aggregate shows its subjects or a field that is dropped",
         "V044": "an aggregate shows one group twice",
         "V045": "a statistic lies outside what its values allow",
+        "V046": "groups are shown that were past the aggregate's retention when they were written",
         "V050": "a quarantine file has other columns than the six",
         "V051": "a quarantine file says something else than codes and pointers",
         "V052": "a quarantine file and its receipt count differently",
@@ -57,6 +58,8 @@ CODES: Final = MappingProxyType(
         "V062": "encrypted columns could not be opened with this keyring",
         "V063": "a receipt names another ledger than the one before, and does not adopt it",
         "V064": "a receipt that only records a decision changes files or counts rows",
+        "V065": "a receipt of what a third party sent does not say that consents were asked, or lacks the manifest",
+        "V066": "what a third party sent is kept in a form that its manifest does not have",
         "V070": "receipts before the one that was named, and the content of their files, were not checked",
         "V071": "sketches do not open as those of their aggregate and date",
     }

@@ -12,10 +12,11 @@ from minimize.keys import Kms
 from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force, sha256_text
 from minimize.stores import Place, relative
 from minimize.verification.codes import found
-from minimize.verification.policy import PolicyView, Unreadable, document, policy_view
+from minimize.verification.policy import PolicyView, Unreadable, document, own_retentions, policy_view
 
 QUARANTINE: Final = "quarantine"
 RUNS: Final = "runs"
+_PIPELINE_OF_TODAY: Final = "retention_pipeline.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Run:
     """One receipt, its folder, and what its policy and pipeline say (None where they cannot be read).
 
     retention  the policy whose retention was applied: another than `policy` where files keep the one they were written under
+    spans      the retention of aggregates that have one of their own, in nanoseconds, as it was applied
     """
 
     receipt: Receipt
@@ -50,6 +52,7 @@ class Run:
     policy: PolicyView | None
     pipeline: Mapping[str, Any] | None
     retention: PolicyView | None = None
+    spans: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_first(self) -> bool:
@@ -188,19 +191,21 @@ def _run(folder: Place, documents: Documents, first: int) -> tuple[Run | None, l
 
 def _with_files(receipt: Receipt, folder: Place, documents: Documents) -> tuple[Run, list[Finding]]:
     findings = list(_attachments(receipt, folder))
-    policy, pipeline, retention = None, None, None
+    policy, pipeline, retention, spans = None, None, None, dict[str, int]()
     try:
         policy = documents.policy((folder / "policy.yaml").read_bytes(), receipt.purpose)
         pipeline = documents.pipeline((folder / "pipeline.yaml").read_bytes())
         applied = None if receipt.retention is None else (folder / "retention.yaml").read_bytes()
         retention = policy if applied is None else documents.policy(applied, receipt.purpose)
+        later = _PIPELINE_OF_TODAY in receipt.files
+        spans = own_retentions(documents.pipeline((folder / _PIPELINE_OF_TODAY).read_bytes()) if later else pipeline)
     except (OSError, Unreadable):
         findings.append(found("V010", "policy and pipeline cannot be read", file=f"{RUNS}/{folder.name}"))
     if policy is not None and (policy.name, policy.version) != (receipt.policy.name, receipt.policy.version):
         findings.append(
             found("V010", "the policy has another name or version", file=f"{RUNS}/{folder.name}/policy.yaml")
         )
-    return Run(receipt, folder, policy, pipeline, retention), findings
+    return Run(receipt, folder, policy, pipeline, retention, spans), findings
 
 
 def _attachments(receipt: Receipt, folder: Place) -> Iterator[Finding]:

@@ -100,6 +100,7 @@ class PolicyView:
     """How far an event time may lie after the time of the run, in nanoseconds."""
     fields: Mapping[Pointer, FieldView]
     never: tuple[str, ...]
+    record: Pointer | None = None
     features: Mapping[str, int] = field(default_factory=dict)
     """The retention of each feature that has one, in nanoseconds."""
 
@@ -152,6 +153,15 @@ def policy_view(content: bytes, purpose: str) -> PolicyView:
     return view
 
 
+def own_retentions(pipeline: Mapping[str, Any]) -> dict[str, int]:
+    """The retention of each aggregate of a pipeline that has one of its own, in nanoseconds. Raises Unreadable."""
+    try:
+        aggregates = pipeline.get("aggregates") or {}
+        return {str(name): long for name, each in aggregates.items() if (long := _kept_for(each)) is not None}
+    except (TypeError, ValueError, AttributeError, KeyError):
+        raise Unreadable from None
+
+
 def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
     fields = _with_map_keys(fields)
     declared = {Pointer.parse(_text(key)): each for key, each in fields.items()}
@@ -169,6 +179,7 @@ def _view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> Po
         future=_nanoseconds(raw.get("future")) or _A_DAY,
         fields={view.pointer: view for view in _without_values(views)},
         never=tuple(_text(each) for each in raw.get("never") or ()),
+        record=_pointer(raw.get("record")),
         features={str(name): long for name, each in (raw.get("features") or {}).items() if (long := _kept_for(each))},
     )
 

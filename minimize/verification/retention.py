@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from minimize.pointer import Pointer
-from minimize.verification.leaves import DAY, at, distinct
+from minimize.verification.leaves import DAY, at, distinct, judged
 from minimize.verification.policy import FieldView, PolicyView
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ class Retention:
         """Takes the policy of the records, the one whose retention counts, and the time as of which they were written."""
         self._policy, self._limits = policy, limits
         self._slack = _slack(policy)
-        self._written = (written - _EPOCH) // timedelta(microseconds=1) * 1000
+        self._written = nanoseconds(written)
 
     def past(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> int:
         """How many distinct times of this batch are past; none where the output does not tell."""
@@ -79,6 +80,27 @@ class Retention:
         time = self._policy.time
         told = self._slack is not None and time is not None and pa.types.is_temporal(leaves.get(time, pa.null()))
         return time if told else None
+
+
+def nanoseconds(moment: datetime) -> int:
+    """A time in nanoseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def end_of(on: str) -> int:
+    """The end of a date, in nanoseconds since 1970."""
+    return nanoseconds(datetime.fromisoformat(f"{on}T00:00:00+00:00")) + DAY
+
+
+def past_groups(times: pa.ChunkedArray, unit: str | None, policy: PolicyView, limit: int) -> int | None:
+    """How many groups hold no event after a limit in nanoseconds, by their times; None if the times do not tell."""
+    slack = _slack(policy)
+    if slack is None or not pa.types.is_temporal(times.type):
+        return None
+    width = slack if unit is None else max(slack, _LONGEST.get(unit, 0))
+    distinct_times, counts = pc.value_counts(times.combine_chunks()).flatten()
+    starts = zip(judged(distinct_times), counts.to_pylist(), strict=True)
+    return sum(int(count) for start, count in starts if start is not None and start + width <= limit)
 
 
 def _slack(policy: PolicyView) -> int | None:

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from minimize.catalog.datasets import dataset
-from minimize.catalog.gather import pipelines_in, recipients_of
+from minimize.catalog.gather import pipelines_in
 from minimize.catalog.model import Dataset, FieldEntry
 
+DAY = date(2026, 11, 25)
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 def of(name: str) -> Dataset:
-    known = pipelines_in([str(PIPELINES / name)])
-    return dataset(known[0], recipients_of(known))
+    return dataset(pipelines_in([str(PIPELINES / name)], DAY)[0])
 
 
 @pytest.fixture(name="entry", scope="module")
@@ -26,7 +27,7 @@ def field(entry: Dataset, key: str) -> FieldEntry:
 
 
 def test_every_declared_field_has_an_entry_dropped_ones_too(entry: Dataset) -> None:
-    known = pipelines_in([str(PIPELINES / "device_telemetry")])[0]
+    known = pipelines_in([str(PIPELINES / "device_telemetry")], DAY)[0]
     assert [each.key for each in entry.fields] == list(known.plan.fields)
     imei = field(entry, "imei")
     assert (imei.after, imei.kept, imei.outputs) == ("absent", "", ())
@@ -67,6 +68,16 @@ def test_aggregates_are_outputs_of_the_fields_behind_their_columns(entry: Datase
     assert (fleet.category, fleet.suppressed) == ("aggregated", "groups of fewer than 10 subjects")
 
 
-def test_recipients_are_those_whose_functions_send_a_field_of_that_name(entry: Dataset) -> None:
-    assert field(entry, "imei").recipients == ("google (android_management)",)
-    assert field(entry, "battery_pct").recipients == ()
+def test_a_field_is_sent_for_the_functions_that_its_pipeline_feeds() -> None:
+    android = of("google_android_management")
+    assert field(android, "imei").recipients == ("google (android_management)",)
+    assert field(android, "event_time").recipients == ()
+
+
+def test_a_secret_that_passes_through_is_sent_too_and_is_in_no_output() -> None:
+    token = field(of("apple_push"), "Token")
+    assert (token.after, token.outputs, token.recipients) == ("absent", (), ("apple (push)",))
+
+
+def test_a_field_that_only_bears_the_name_of_one_that_is_sent_has_no_recipient(entry: Dataset) -> None:
+    assert {each.recipients for each in entry.fields} == {()}

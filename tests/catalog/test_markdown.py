@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from minimize.catalog.markdown import catalogue_page, record_page, shown
 from minimize.catalog.model import Activity, Dataset, FieldEntry, OutputEntry, Ran, RecipientEntry, Record
+from minimize.recipients import Subprocessor
 
 HOSTILE = "a|b\n# head\r\n<script>alert(1)</script> [x](javascript:y) `c` *d* _e_ \x1b[31m ~~f~~ \u2028 &lt;"
 
@@ -23,7 +25,8 @@ def whole(text: str) -> Record:
     ran = Ran(1, (text,), text, text, text, text, as_today=False)
     one = Activity(text, text, (text,), text, (text,), (text,), (text,), (text,), ran)
     third = RecipientEntry(text, text, text, (text,), (text,), text)
-    return Record((("controller", text),), (one,), (third,), (text,))
+    agent = Subprocessor(name=text, from_=date(2026, 1, 1), about=text)
+    return Record((("controller", text),), (one,), (third,), (agent,), (text,))
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "|", "\n", "\\|", "| a |\n|---|"])
@@ -53,5 +56,5 @@ def test_names_of_fields_stay_readable() -> None:
 
 def test_what_is_missing_stands_at_the_top_and_nothing_stands_there_otherwise() -> None:
     assert "## Not stated yet" in record_page(whole("x"))
-    full = Record((), (), (), ())
+    full = Record((), (), (), (), ())
     assert "Not stated" not in record_page(full)

@@ -11,22 +11,31 @@ from tests.project import AT, Project, event, events
 
 __all__ = ["_command", "_project"]
 
+DAY = AT.date()
 PIPELINES = str(Path(__file__).parents[2] / "pipelines")
 
 
 def test_both_documents_are_written_as_markdown_and_json(tmp_path: Path) -> None:
-    files = docs([PIPELINES], tmp_path / "out")
+    files = docs([PIPELINES], tmp_path / "out", DAY)
     assert [path.name for path in files] == ["catalogue.md", "catalogue.json", "processing.md", "processing.json"]
-    found = told([PIPELINES])
+    found = told([PIPELINES], DAY)
     assert files[0].read_text() == catalogue_page(found.catalogue)
     assert json.loads(files[1].read_text()) == json.loads(json.dumps(found.as_json()["catalogue"]))
     assert json.loads(files[3].read_text())["activities"][0]["name"] == found.record.activities[0].name
 
 
+def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
+    files = docs([PIPELINES], tmp_path / "out", DAY)
+    (agent,) = json.loads(files[3].read_text())["subprocessors"]
+    assert (agent["name"], agent["from"], agent["until"]) == ("Example Support Desk", "2026-01-01", None)
+    assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[2].read_text()
+
+
 def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path) -> None:
     names = [f"{PIPELINES}/{name}" for name in ("usage_events", "device_telemetry")]
     first, second = (
-        [path.read_bytes() for path in docs(order, tmp_path / str(n))] for n, order in enumerate((names, names[::-1]))
+        [path.read_bytes() for path in docs(order, tmp_path / str(n), DAY)]
+        for n, order in enumerate((names, names[::-1]))
     )
     assert first == second
 
@@ -34,7 +43,7 @@ def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path
 def test_no_value_of_a_record_is_in_them(project: Project, tmp_path: Path) -> None:
     project.records([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
     project.run(at=AT)
-    texts = [path.read_text() for path in docs([str(project.folder)], tmp_path / "out")]
+    texts = [path.read_text() for path in docs([str(project.folder)], tmp_path / "out", DAY)]
     assert not any("canary" in text for text in texts)
 
 

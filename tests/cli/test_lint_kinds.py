@@ -83,6 +83,14 @@ KINDS = [
     ("L043", "warning", head("{location: {about: position}}", "\n  location: {retention: 60d}  # !"), ""),
     ("L044", "warning", head("retention: 30d", "retention: 30d\nfuture: 30d  # !"), ""),
     ("L045", "warning", head("time: event_time\n", "").replace("retention: 30d", "future: 1h  # !"), ""),
+    (
+        "L047",
+        "error",
+        head("subject: device_id\n", "").replace(
+            "{location: {about: position}}", "\n  location: {per_subject: true}  # !"
+        ),
+        "",
+    ),
     # conditions
     ("L050", "error", HEAD + "  x: {type: string, do: keep, collect_if: {device_id: a}}  # !\n", ""),
     (
@@ -109,6 +117,8 @@ KINDS = [
         AGGREGATE + "    measures: {m: {quantile: {of: n, q: 1}}}  # !\n",
     ),
     ("L065", "warning", HEAD, AGGREGATE + "    measures: {n: count}\n    late: 2d  # !\n"),
+    ("L074", "warning", HEAD, AGGREGATE + "    measures: {n: count}\n    retention: 401d  # !\n"),
+    ("L075", "warning", HEAD, AGGREGATE + "    measures: {n: count}\n    retention: 31d  # !\n"),
     ("L069", "warning", HEAD, AGGREGATE.replace("  a:", "  a:  # !") + "    measures: {n: count}\n"),
     (
         "P112",

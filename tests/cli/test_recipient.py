@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,29 @@ def test_the_list_for_machines_says_whether_a_contract_is_in_force(command: Comm
     assert {one["recipient"]: one["in_force"] for one in listed}["configmgr"] is False
 
 
+AGENT = "Example Support Desk"
+
+
+def test_the_list_ends_with_the_subprocessors_and_what_they_do(command: Command) -> None:
+    printed = command("recipient", "list", "--recipients", RECIPIENTS).out
+    listed = command("recipient", "list", "--recipients", RECIPIENTS, "--json").json["subprocessors"]
+    assert listed == [{"name": AGENT, "from": "2026-01-01", "until": None, "about": listed[0]["about"]}]
+    assert printed.endswith(f"\nsubprocessors:\n{AGENT}  from 2026-01-01  {listed[0]['about']}\n")
+
+
+@pytest.mark.parametrize("kind", ["--markdown", "--html"])
+def test_the_list_is_a_page_with_recipients_and_subprocessors(command: Command, kind: str) -> None:
+    page = command("recipient", "list", kind, "--recipients", RECIPIENTS).out
+    assert {"Recipients", "Subprocessors", "support_desk", AGENT, "27 sent, 60 received"} <= set(
+        re.split(r"<[^>]*>|\s*\|\s*|# |\n", page)
+    )
+
+
+def test_without_agents_the_list_says_so_as_a_page_and_nothing_as_text(command: Command, folder: Path) -> None:
+    assert "No agent acts for the service." in command("recipient", "list", "--html", "--recipients", folder).out
+    assert "subprocessors" not in command("recipient", "list", "--recipients", folder).out
+
+
 def test_a_recipient_is_shown_as_markdown_or_html(command: Command, folder: Path) -> None:
     plain = command("recipient", "show", "vendor", "--recipients", folder)
     assert plain.out == command("recipient", "show", "vendor", "--markdown", "--recipients", folder).out
@@ -46,7 +70,17 @@ def test_a_recipient_is_shown_to_machines(command: Command, folder: Path) -> Non
         "as it leaves": "com.example.mail",
         "used for": "identifies the app",
         "form": "keep",
+        "optional": False,
+        "protocol": None,
+        "values": [],
     }
+
+
+def test_optional_fields_protocol_versions_and_listed_values_are_shown_to_machines(command: Command) -> None:
+    shown = command("recipient", "show", "apple", "--recipients", RECIPIENTS, "--json").json
+    fields = {one["field"]: one for one in shown["functions"][1]["fields"]}
+    assert (fields["support_email_address"]["optional"], fields["support_email_address"]["protocol"]) == (True, 2)
+    assert fields["profile_status"]["values"] == ["empty", "assigned", "pushed", "removed"]
 
 
 def test_a_recipient_that_is_not_there_exits_2(command: Command, folder: Path) -> None:

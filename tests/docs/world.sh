@@ -9,7 +9,7 @@ from pathlib import Path
 data, settings = map(Path, sys.argv[1:])
 text = gzip.decompress(data.read_bytes()).decode("latin-1")
 records = [json.loads(line) for line in text.splitlines()[:2000] if line.startswith("{") and line.endswith("}")]
-first = records[0]
+first = next(each for each in records if "user_id" in each and "tenant_id" in each)
 mine = dict.fromkeys(each["device_id"] for each in records if each.get("tenant_id") == first["tenant_id"] and "device_id" in each)
 names = {first["tenant_id"]: "contoso", first["user_id"]: "U-12"} | dict(zip(mine, ("d-4711", "d-4712", "d-4713")))
 for name, known in names.items():

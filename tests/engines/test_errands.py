@@ -25,6 +25,7 @@ from minimize.job.dates import Wanted
 from minimize.job.given import Given, resolve
 from minimize.ledger.settings import Recorded
 from minimize.ledger.tokens import subject_token
+from minimize.settings import FeatureSwitch
 from minimize.settings.erased import Erased, Tombstone
 from minimize.settings.ledger import as_rows
 from minimize.stages.generalize import memos_of
@@ -93,7 +94,7 @@ def test_who_is_told_by_a_key_is_recognized_where_the_work_is_done(given_: Given
     job = replace(job_of(given_), settings=settings, erased=erased)
     sent = pickle.loads(ForkingPickler.dumps(Errand.of(job, nothing))).opened()
     people = pa.array(["north"] * 3), pa.array(["d1", "d2", "d3"]), pa.array([AT] * 3, pa.timestamp("us", "UTC"))
-    assert sent.settings.feature_on("location", (), *people).to_pylist() == [False, True, True]
+    assert sent.settings.feature_on(FeatureSwitch("location"), *people).to_pylist() == [False, True, True]
     assert sent.erased.gone(*people).to_pylist() == [False, True, False]
 
 

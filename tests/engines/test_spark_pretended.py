@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib import import_module
 from itertools import count
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ import minimize
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
-from tests.project import FIELDS, SETTINGS, Project, event, events, table
+from tests.inbound import Inbound, message, new_inbound
+from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, events, table
 from tests.sparking import want_spark
 
 BAD = ['{"broken', '{"contacts": [1]}']
@@ -22,11 +25,23 @@ BAD = ['{"broken', '{"contacts": [1]}']
 @pytest.fixture(name="project")
 def _project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project whose Spark runs in this process."""
+    _pretend(monkeypatch)
+    return project
+
+
+@pytest.fixture(name="inbound")
+def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
+    """A project that receives, whose Spark runs in this process."""
+    enter(tmp_path, monkeypatch)
+    _pretend(monkeypatch)
+    return new_inbound(tmp_path)
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch) -> None:
     engine: Any = import_module("minimize.engines.spark")
     numbers = count()
     monkeypatch.setattr(engine, "context", Pretended)
     monkeypatch.setattr(engine, "attempt", lambda: next(numbers))
-    return project
 
 
 @pytest.mark.parametrize(
@@ -163,3 +178,16 @@ def test_no_key_travels_with_a_task(project: Project, monkeypatch: pytest.Monkey
     secrets = [ring.bytes_of(name) for name in ring.names()]
     assert len(pickled) > 2
     assert not any(secret in content for secret in secrets for content in pickled)
+
+
+def test_consents_gate_in_tasks_as_they_do_here(inbound: Inbound) -> None:
+    inbound.consent("give", "north", AT - timedelta(hours=1, minutes=20))
+    inbound.consent("give", "south")
+    inbound.consent("withdraw", "south", AT)
+    for number in range(3):
+        inbound.records([message(each, message_id=f"{number}/{each}") for each in range(40)], name=f"f{number}")
+    local, spark = inbound.run(output=inbound.folder / "local"), inbound.run(engine="spark")
+    assert (local.rows, local.gated_by, local.received) == (spark.rows, spark.gated_by, spark.received)
+    assert 0 < spark.gated_by.reasons["consent"] < spark.rows.read
+    assert inbound.rows() == inbound.rows("records", inbound.folder / "local")
+    minimize.verify(inbound.out, keys=inbound.keys)

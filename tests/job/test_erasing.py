@@ -136,10 +136,11 @@ def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> No
     project.records(RECORDS)
     project.run()
     tell(project, "erasure", "north", "d4")
+    job = minimize.load_pipeline(project.folder)
     with open_ledger(find_ledger(project.out / "ledger.db")) as book:
-        erasing.check_still(book, erasing.People(ErasedRows.of_ledger(book)))
+        erasing.check_still(book, job, erasing.People(ErasedRows.of_ledger(book)))
         with pytest.raises(LedgerError):
-            erasing.check_still(book, erasing.People())
+            erasing.check_still(book, job, erasing.People())
 
 
 def at(hours: float, **changes: Any) -> dict[str, Any]:

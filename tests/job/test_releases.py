@@ -8,13 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import minimize
 from minimize.aggregates.release_history import ReleaseHistory
+from minimize.aggregates.table import AggregateResult
 from minimize.errors import MinimizeError
 from minimize.inspection import plan_for
 from minimize.io.published import receipts
+from minimize.job.disclosure_guard import guarded
 from minimize.job.releases import Releases
 from minimize.keys import PublicKeys
 from minimize.keys.create import add_key
@@ -76,7 +81,7 @@ def test_one_device_less_changes_nothing_and_is_counted(project: Project, caplog
     receipt = again(project, of(*range(19), battery=40))
     assert published(project) == {"north": (20, 40.0)}
     assert receipt.outputs["daily"].deferred == 1
-    assert releases_of(project).deferred == [{"tenant": "north"}]
+    assert releases_of(project).deferred == 1
     assert [record.getMessage() for record in caplog.records if getattr(record, "code", "") == "I006"] == [
         f"daily of {DAY}: 1 row deferred, because the change would give a few subjects away"
     ]
@@ -224,6 +229,19 @@ def test_sketches_that_belong_to_another_date_do_not_open(project: Project) -> N
     project.records(of(*range(12), battery=40), day="2026-11-23")
     project.run(date="2026-11-23")
     assert [row["events"] for row in project.rows("daily")] == [20, 20]
+
+
+def test_a_new_result_without_sketches_publishes_no_new_figures(project: Project) -> None:
+    definition = plan_for(project.folder).aggregates["daily"].definition
+    releases = Releases.of(project.out, receipts(project.out), Keyring.load(project.keys), None)
+    [path] = (project.out / "daily").rglob("*.parquet")
+    before = pq.read_table(path, partitioning=None)
+    columns = {"tenant": ["north", "south"], "events": [12, 30], "battery": [40.0, 40.0]}
+    counts = np.array([12, 30])
+    new = AggregateResult(pa.table(columns, before.schema), 42, 0, 0, 0, rows=counts, subjects=counts)
+    found = guarded({"daily": definition}, {"daily": new}, releases, DAY, AT)["daily"]
+    assert found.result.table.to_pylist() == before.to_pylist()
+    assert (found.result.deferred, found.history.deferred) == (2, 2)
 
 
 def test_with_a_public_key_alone_sketches_are_not_opened(project: Project) -> None:

@@ -22,6 +22,15 @@ from . import handmade
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
 RECIPIENTS = PIPELINES / "recipients"
+SENT = {
+    "apple_device_enrollment": ("apple", "device_enrollment"),
+    "apple_push": ("apple", "push"),
+    "apple_volume_purchase": ("apple", "volume_purchase"),
+    "google_android_management": ("google", "android_management"),
+    "support_desk_cases": ("support_desk", "case_handover"),
+    "threat_defense_app_sync": ("threat_defense", "app_sync"),
+}
+"""The pipelines whose records are sent to a recipient for a function; their samples are small."""
 DATASETS = {
     path.parent.name: Path(load_pipeline(path.parent).source.path).parts[-3]
     for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
@@ -113,12 +122,17 @@ def sample(dataset: str) -> Iterator[dict[str, Any]]:
     """The committed records that are whole objects, duplicates of a key and wrong types included; else those made by hand."""
     if not (ROOT / "sample_data" / dataset).is_dir():
         yield from handmade.records(dataset)
-        return
-    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
-        for line in gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines():
+    for lines in sample_lines(dataset):
+        for line in lines:
             try:
                 record = json.loads(line)
             except ValueError:
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+def sample_lines(dataset: str) -> Iterator[list[str]]:
+    """The lines of each committed file."""
+    for path in sorted((ROOT / "sample_data" / dataset).glob("*/*.ndjson.gz")):
+        yield gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines()

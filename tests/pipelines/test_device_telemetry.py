@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from minimize.samples.apps import APPS, MANAGED
-from minimize.samples.base import TENANTS
+from minimize.samples.world import TENANTS
 
 from .shipped import AT, Runs
 

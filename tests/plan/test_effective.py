@@ -15,7 +15,7 @@ from minimize.settings.base import SCHEMA
 from tests.plan.make import plan
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
-FEATURES = {"inventory": {}, "usage": {"holders": ["user"]}}
+FEATURES = {"inventory": {}, "usage": {"holders": ["user"]}, "location": {"per_subject": True}}
 LEVELS = ["required", "basic", "full"]
 
 
@@ -90,6 +90,23 @@ def test_a_case_that_always_holds_is_the_last() -> None:
 def test_what_only_subjects_turn_on_is_open_until_somebody_turns_it_off() -> None:
     assert field({"feature": "usage"}).action == "gate"
     assert field({"feature": "usage"}, ("usage", "off")).action == "drop"
+
+
+def test_a_per_subject_feature_that_is_on_for_the_tenant_is_still_asked_of_each_subject() -> None:
+    gated = field({"feature": "location"}, ("location", "on"))
+    assert (gated.action, gated.why) == (
+        "gate",
+        "collected where feature location is on for the tenant and for the subject itself; keep",
+    )
+    condition = field({"collect_if": {"feature": "location", "managed": "yes"}}, ("location", "on"))
+    assert condition.why == "collected if feature location is on and managed is yes; keep"
+    left = field({"feature": "location", "collect_if": {"managed": "yes"}}, ("location", "on"))
+    assert left.why.startswith("feature location is on for this tenant, and must be on for the subject itself; ")
+
+
+def test_a_per_subject_feature_that_is_off_for_the_tenant_is_off() -> None:
+    assert field({"feature": "location"}).action == "drop"
+    assert field({"feature": "location"}, ("location", "on"), subject="d").action == "drop"
 
 
 def test_the_settings_of_one_subject_are_not_the_tenants() -> None:

@@ -22,6 +22,7 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
             suppress: {below: 20, counting: device_id}
             round: {counts_to: 5}
             late: 2d
+            retention: 365d
         """
     ).aggregates["fleet"]
     assert fleet.group_by == {"day": Key(field="event_time", to="day"), "os": Key(field="os")}
@@ -32,6 +33,7 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
     ]
     assert fleet.suppress == Suppress(below=20, counting="device_id")
     assert (fleet.round, fleet.late) == (Round(counts_to=5), timedelta(days=2))
+    assert fleet.retention == timedelta(days=365)
 
 
 def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: PipelineIn) -> None:
@@ -64,6 +66,7 @@ def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: Pipe
         ("a", "group_by: {os: os}, measures: {n: count}, round: {counts_to: 0.5}", "P006"),
         ("a", "group_by: {os: os}, measures: {n: count}, round: 5", "P006"),
         ("a", "group_by: {os: os}, measures: {n: count}, late: 2", "P006"),
+        ("a", "group_by: {os: os}, measures: {n: count}, retention: 1y", "P006"),
         ("a", "group_by: {os: os}, measures: {n: count}, must_be: public", "P007"),
         ("a", "group_by: {os: os}, measures: {n: count}, having: 3", "P004"),
     ],

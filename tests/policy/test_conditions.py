@@ -1,24 +1,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
 from minimize.policy.conditions import ConditionReader
 from minimize.policy.faults import Faults
 from minimize.policy.scope import Scope
 from minimize.policy.yaml import node_from
 
-TYPES = {"owner": "string", "/apps/*/managed": "boolean", "/tags/*/x": "string", "/apps": "list", "/feature": "string"}
+TYPES = {
+    "seen": "timestamp",
+    "time": "timestamp",
+    "day": "date",
+    "owner": "string",
+    "/apps/*/managed": "boolean",
+    "/tags/*/x": "string",
+    "/apps": "list",
+    "/feature": "string",
+}
 
 
 def read(condition: Any, key: str | None = "/apps/*/name") -> tuple[Condition | None, list[str]]:
     keys = {Pointer.parse(key): key for key in TYPES}
-    scope = Scope(Faults(), Path(), keys, TYPES, ("inventory", "usage"), ("basic", "full"))
+    scope = Scope(Faults(), Path(), keys, TYPES, ("inventory", "usage"), ("basic", "full"), "time")
     return ConditionReader(scope, key)(node_from(condition)), [fault.code for fault in scope.faults.found]
 
 
@@ -32,6 +42,8 @@ def read(condition: Any, key: str | None = "/apps/*/name") -> tuple[Condition | 
         ({"feature": ["inventory", "usage"]}, AnyOf((Feature("inventory"), Feature("usage")))),
         ({"level": "full"}, Level("full")),
         ({"/feature": "x"}, Equals("/feature", ("x",))),
+        ({"seen": {"within": "7d"}}, Within("seen", timedelta(days=7), "time")),
+        ({"/seen": {"within": "24h", "of": "/day"}}, Within("seen", timedelta(hours=24), "day")),
         ({"owner": "a", "feature": "usage"}, All((Equals("owner", ("a",)), Feature("usage")))),
         ({"any": [{"owner": "a"}, {"level": "full"}]}, AnyOf((Equals("owner", ("a",)), Level("full")))),
         ({"all": [{"level": "full"}, {"/apps/*/managed": True}]}, All((Level("full"), Equals("/apps/*/managed", (True,))))),
@@ -49,6 +61,12 @@ def test_a_condition_reads_as_it_is_meant(written: Any, meant: Condition) -> Non
         ({"owner": []}, "P016"),
         ({"owner": ["a", None]}, "P016"),
         ({"owner": {"a": "b"}}, "P016"),
+        ({"owner": {"within": "7d"}}, "P016"),
+        ({"seen": {"within": "7d", "of": "owner"}}, "P016"),
+        ({"seen": {"within": "a week"}}, "P016"),
+        ({"seen": {"of": "day"}}, "P016"),
+        ({"seen": {"within": "7d", "after": "day"}}, "P016"),
+        ({"seen": {"within": "7d", "of": "dy"}}, "P010"),
         ({"any": []}, "P016"),
         ({"any": {"owner": "a"}}, "P016"),
         ({"feature": True}, "P016"),
@@ -64,6 +82,14 @@ def test_a_condition_reads_as_it_is_meant(written: Any, meant: Condition) -> Non
 )
 def test_a_condition_that_cannot_be_meant_is_a_fault(written: Any, code: str) -> None:
     assert read(written) == (None, [code])
+
+
+def test_without_an_event_time_the_other_time_is_named() -> None:
+    keys = {Pointer.parse(key): key for key in TYPES}
+    scope = Scope(Faults(), Path(), keys, TYPES)
+    assert ConditionReader(scope)(node_from({"seen": {"within": "7d"}})) is None
+    assert [(fault.code, fault.hint) for fault in scope.faults.found] == [("P016", "say `of: FIELD`")]
+    assert ConditionReader(scope)(node_from({"seen": {"within": "7d", "of": "day"}})) is not None
 
 
 def test_a_record_cannot_read_from_a_list() -> None:

@@ -52,6 +52,12 @@ def test_it_says_of_each_field_what_happens_and_when() -> None:
     assert "<td>location</td><td>position of a lost device</td><td>1d</td><td></td>" in shown
 
 
+def test_it_says_that_each_subject_has_to_turn_a_feature_on() -> None:
+    features = {"location": {"holders": ["admin"], "per_subject": True}}
+    shown = plain(policy_from(BODY | {"features": features})._repr_html_())
+    assert "<td>admin; each subject also by a setting of its own</td>" in shown
+
+
 def test_a_text_of_the_policy_is_no_markup() -> None:
     shown = policy_from(BODY)._repr_html_()
     assert "<script" not in shown

@@ -59,6 +59,7 @@ def test_lines_of_the_file_are_at_hand(policy_in: PolicyIn) -> None:
         ("features: {level: {}}", "P015"),
         ("features: {a b: {}}", "P015"),
         ("features: {a: {holders: [root]}}", "P007"),
+        ("features: {a: {per_subject: 1}}", "P006"),
         ("features: {a: {retention: forever}}", "P006"),
         ("never: contacts", "P006"),
         ("never: [/*]", "P006"),

@@ -141,6 +141,7 @@ def test_what_the_loader_refuses_does_not_fit(accepts: Callable[[Kind, Any], boo
         ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "cuont"}}}}, False),
         ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "mean"}}}}, False),
         ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "count"}, "late": "2"}}}, False),
+        ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "count"}, "retention": "365d"}}}, True),
         ({"quarantine": {"fail_above": 2}}, False),
         ({"settngs": "x"}, False),
     ],

@@ -35,6 +35,12 @@ def test_a_chain_and_late_rows_are_told() -> None:
     assert "2 too late" in made.summary()
 
 
+def test_an_aggregate_that_keeps_figures_is_told() -> None:
+    lines = receipt(stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
+    why = "it could not be counted anew, or the change would give a few subjects away"
+    assert lines[-1] == f"  daily                   keeps figures for 2026-11-23, 2026-11-24: {why}"
+
+
 def plain(page: str) -> str:
     """A page without its styles."""
     return re.sub(r" style='[^']*'", "", page)

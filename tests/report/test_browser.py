@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minimize.governance.recipients import Recipient
-from minimize.governance.recipients.leaflet import html
+from minimize.recipients import Recipient
+from minimize.recipients.leaflet import html
 from tests.project import events, new_project
 from tests.report.browsing import WIDTHS, chromium, shown, violations
 from tests.report.telling import report

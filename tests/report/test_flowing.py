@@ -10,7 +10,7 @@ from minimize.report.facts import Flow
 from minimize.report.flowing import sum_of
 from minimize.report.rounding import Count
 from tests.project import AT, BEFORE, DAY, Project, events
-from tests.report.telling import facts
+from tests.report.telling import facts, report
 
 counts = st.integers(0, 2000).map(Count.of)
 by_name = st.dictionaries(st.sampled_from(["a", "b", "c"]), counts, max_size=3)
@@ -109,3 +109,38 @@ def test_without_records_and_suppressed_groups_rows_are_counted(project: Project
     project.records(events(60))
     project.run()
     assert str(facts(project).flow.read) == "60"
+
+
+def deferring(project: Project) -> None:
+    """Two dates of an aggregate, in each of which a change of one device is deferred."""
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 5}}
+    project.pipeline(aggregates={"daily": daily})
+    for day in (BEFORE, DAY):
+        project.records(events(60), day)
+        project.run(date=day)
+        project.records(events(59), day)
+        project.run(date=day)
+
+
+def test_deferred_rows_are_counted_over_all_dates(project: Project) -> None:
+    deferring(project)
+    found = {each.name: each.deferred for each in facts(project).outputs}
+    assert found == {"records": None, "daily": Count.of(2)}
+    assert "fewer than 5 rows deferred" in report(project).summary()
+
+
+def test_without_the_keyring_deferred_rows_are_not_counted(project: Project) -> None:
+    deferring(project)
+    found = facts(project, keys=None)
+    assert [each.deferred for each in found.outputs] == [None, None]
+    assert "how many rows of daily are deferred" in {each.what for each in found.hidden}
+
+
+def test_without_their_sketches_deferred_rows_are_not_counted(project: Project) -> None:
+    deferring(project)
+    next((project.out / "sketches").rglob("*.sealed")).unlink()
+    found = facts(project)
+    assert [each.deferred for each in found.outputs] == [None, None]
+    assert ("how many rows of daily are deferred", "files of it are missing or damaged") in {
+        (each.what, each.why) for each in found.hidden
+    }

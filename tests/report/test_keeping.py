@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from minimize.governance.retention.expire import expire
 from minimize.governance.retention.plan import Open
 from minimize.report.keeping import _events
-from tests.project import AT, BEFORE, DAY, Project, events
+from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 
 
@@ -19,6 +20,18 @@ def test_each_date_says_when_nothing_of_it_may_be_left(project: Project) -> None
         (DAY, "2026-12-25", "kept"),
     ]
     assert (found.retention, dict(found.features), found.overdue) == ("30d", {"location": "1d"}, 0)
+
+
+def test_a_date_is_due_when_its_next_output_is(project: Project) -> None:
+    project.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "retention": "365d"}})
+    project.records(events(20))
+    project.run()
+    found = facts(project).retention
+    assert dict(found.aggregates) == {"per_model": "365d"}
+    assert [f"{each.gone_by:%Y-%m-%d}" for each in found.partitions] == ["2026-12-25"]
+    expire(project.out, at=AT + timedelta(days=40), keys=project.keys, yes=True, allow_shrink=True)
+    found = facts(project, at=AT + timedelta(days=41)).retention
+    assert [(f"{each.gone_by:%Y-%m-%d}", each.state) for each in found.partitions] == [("2027-11-25", "kept")]
 
 
 def test_what_is_overdue_is_told_with_its_rows(project: Project) -> None:

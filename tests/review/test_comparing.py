@@ -173,6 +173,7 @@ PIPELINES: dict[str, tuple[dict[str, Any], str]] = {
     "settings at all": ({"settings": "settings.csv"}, "J031"),
     "no limit of quarantine": ({"quarantine": {}}, "J039"),
     "a lower threshold": ({"suppress": {"below": 2, "counting": "device_id"}}, "J038"),
+    "an aggregate that is kept for longer": ({"retention": "365d"}, "J040"),
     "exact counts": ({"round": None}, "J038"),
     "a measure more": ({"measures": {"events": "count", "drained": {"sum": "battery"}}}, "J037"),
     "smaller groups": ({"group_by": {"day": {"event_time": "day"}, "model": "model", "tenant": "tenant_id"}}, "J036"),
@@ -192,8 +193,8 @@ def test_changes_of_a_pipeline_loosen_one_way_and_not_the_other(name: str, tmp_p
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
     base = {**PIPELINE, "quarantine": {"stop_above": 0.5}, "aggregates": {"a": CAREFUL}}
     base.pop("settings")
-    within = {key: value for key, value in change.items() if key in CAREFUL}
-    new = {**base, **{key: value for key, value in change.items() if key not in CAREFUL}}
+    within = {key: value for key, value in change.items() if key in (*CAREFUL, "retention")}
+    new = {**base, **{key: value for key, value in change.items() if key not in within}}
     new["aggregates"] = {"a": {key: value for key, value in {**CAREFUL, **within}.items() if value is not None}}
     for file, says in (("old.yaml", base), ("new.yaml", new)):
         (tmp_path / file).write_text(json.dumps(says))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
 from minimize.review.conditions import condition_grade, implies
 
 LEVELS = ("required", "basic", "full")
@@ -18,6 +19,7 @@ ATOMS = [
     Equals("b", (1,)),
     *(Level(name) for name in LEVELS),
     Feature("f"),
+    *(Within("seen", timedelta(days=days), of) for days in (1, 7) for of in ("time", "other")),
 ]
 conditions: some.SearchStrategy[Condition] = some.recursive(
     some.sampled_from(ATOMS),
@@ -29,7 +31,8 @@ conditions: some.SearchStrategy[Condition] = some.recursive(
     max_leaves=6,
 )
 WORLDS = [
-    {"a": a, "b": b, "level": level, "f": f} for a, b, level, f in product((1, 2, 3), (1, 2), LEVELS, (True, False))
+    {"a": a, "b": b, "level": level, "f": f, "time": time, "other": other}
+    for a, b, level, f, time, other in product((1, 2, 3), (1, 2), LEVELS, (True, False), (0, 3, 9), (0, 3, 9))
 ]
 
 
@@ -45,6 +48,8 @@ def holds(condition: Condition, world: dict[str, object]) -> bool:
             return LEVELS.index(str(world["level"])) >= LEVELS.index(name)
         case Equals(key, values):
             return world[key] in values
+        case Within(_, age, of):
+            return int(str(world[of])) < age.days
 
 
 @given(conditions, conditions)

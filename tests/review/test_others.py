@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.access import access_from
-from minimize.governance.recipients.load import recipient_from
+from minimize.recipients.load import recipient_from
 from minimize.review.access import access_changes
 from minimize.review.change import Change, gathered
 from minimize.review.comparing import diff
@@ -69,6 +69,20 @@ def recipients(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         for side in (old, new)
     ]
     return list(gathered(recipient_changes(sides[0], sides[1], "new")).found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "grade"),
+    [([], ["1"], "tightens"), (["1", "2"], ["1"], "tightens"), (["1"], ["1", "2"], "loosens"), (["1"], [], "loosens")],
+)
+def test_fewer_listed_values_tighten_and_any_value_is_the_most(old: list[str], new: list[str], grade: str) -> None:
+    sides = [field(values=values) if values else {} for values in (old, new)]
+    assert [(each.code, each.grade) for each in recipients(sides[0], sides[1])] == [("J063", grade)]
+
+
+def test_whether_a_field_is_optional_and_from_which_protocol_changes_nothing_of_what_leaves() -> None:
+    found = recipients({}, field(optional=True, protocol=2))
+    assert {(each.code, each.grade) for each in found} == {("J029", "neutral")}
 
 
 @pytest.mark.parametrize("name", LOOSENS)

@@ -32,6 +32,7 @@ TIGHTENS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"features": {"location": {"holders": ["admin"], "retention": "24h"}, "usage": {}}},
         "J022",
     ),
+    "each subject must have it on, too": ({}, features(per_subject=True), "J022"),
     "one more must not arrive": ({}, {"never": ["/contacts", "/sms", "/calls"]}, "J024"),
     "at any depth and not at the top alone": ({}, {"never": ["contacts", "/sms"]}, "J024"),
     "a subject": ({"subject": None}, {}, "J025"),

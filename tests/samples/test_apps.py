@@ -1,24 +1,25 @@
-"""Application inventories."""
+"""Applications of devices."""
 
-import json
+from minimize.samples.apps import APPS, MANAGED
+from minimize.samples.devices import Devices
+from minimize.samples.lines import decoded
+from minimize.samples.world import World
 
-import numpy as np
-
-from minimize.samples.apps import APPS, MANAGED, inventories
-
-LISTS = [json.loads(text) for text in inventories(1000, np.random.default_rng(1)).to_pylist()]
+INSTALLED = Devices(World(1), 1000).apps
+LISTS = decoded(INSTALLED.lists).to_pylist()
 
 
-def test_every_device_has_a_list_an_empty_one_or_null() -> None:
-    assert any(apps is None for apps in LISTS)
-    assert any(apps == [] for apps in LISTS)
-    assert max(len(apps or []) for apps in LISTS) > 8
+def test_devices_have_a_few_applications_and_some_have_none() -> None:
+    assert {len(apps) for apps in LISTS} >= {0, 1, 5, 9}
+
+
+def test_a_device_has_an_application_once() -> None:
+    assert all(len(apps) == len({app["name"] for app in apps}) for apps in LISTS)
 
 
 def test_only_work_applications_are_managed() -> None:
-    managed = {app["name"] for apps in LISTS for app in apps or [] if app["managed"]}
-    assert managed
-    assert managed <= set(APPS[:MANAGED])
+    managed = {app["name"] for apps in LISTS for app in apps if app["managed"]}
+    assert managed == set(APPS[:MANAGED])
 
 
 def test_applications_have_the_facts_of_an_inventory() -> None:

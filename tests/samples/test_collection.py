@@ -1,12 +1,17 @@
 """Collection settings over time."""
 
 import csv
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from minimize.samples.collection import Clock, said, switched, write
+from minimize.samples import collection
+from minimize.samples.collection import Clock, Setting, Subjects, said, switched, write
+from minimize.samples.devices import Devices
+from minimize.samples.world import LOST, TENANTS, World
 
 CLOCK = Clock(date(2026, 11, 23), date(2026, 11, 24))
 
@@ -47,3 +52,56 @@ def test_rows_stand_in_no_order_of_time(tmp_path: Path) -> None:
     times = [line.split(",")[5] for line in (tmp_path / "s.csv").read_text().splitlines()[1:]]
     assert times != sorted(times)
     assert len(times) == 50
+
+
+DEVICES = Devices(World(1), 500)
+SUBJECTS = Subjects(DEVICES.device_id, DEVICES.tenant)
+
+
+def rows(of: Callable[[Clock, Subjects, np.random.Generator], list[Setting]]) -> list[Setting]:
+    return of(CLOCK, SUBJECTS, np.random.default_rng(1))
+
+
+def test_every_level_is_in_force_somewhere_and_the_last_tenant_decides_nothing() -> None:
+    made = rows(collection.levels)
+    assert {row.value for row in made} == {"required", "basic", "enhanced", "full"}
+    assert {row.tenant_id for row in made} == set(TENANTS[:5])
+
+
+def test_location_is_on_in_one_tenant_and_not_before_the_last_morning() -> None:
+    wide = sorted((row for row in rows(collection.location) if not row.subject), key=lambda row: row.valid_from)
+    last = {row.tenant_id: row for row in wide}
+    assert [tenant for tenant, row in last.items() if row.value == "on"] == [TENANTS[2]]
+    assert last[TENANTS[2]].valid_from == datetime(2026, 11, 24, 6, tzinfo=UTC)
+
+
+def test_location_is_on_for_lost_devices_of_that_tenant_for_some_hours() -> None:
+    own = [row for row in rows(collection.location) if row.subject]
+    lost = DEVICES.device_id.filter(pa.array(DEVICES.is_lost & (DEVICES.tenant == 2))).to_pylist()
+    assert [row.subject for row in own if row.value == "on"] == lost
+    assert len(lost) == LOST
+    on, off = ({row.subject: row.valid_from for row in own if row.value == value} for value in ("on", "off"))
+    assert {(off[device] - on[device]) for device in lost} == {timedelta(hours=hours) for hours in (26, 25, 12)}
+
+
+def test_subjects_opt_out_of_what_their_administrator_turned_on() -> None:
+    own = [row for row in rows(collection.usage) if row.subject]
+    assert {(row.tenant_id, row.value, row.holder) for row in own} == {(TENANTS[0], "off", "user")}
+    assert {row.subject for row in own} <= set(DEVICES.device_id.to_pylist())
+
+
+def test_users_turn_usage_on_for_themselves_and_some_off_again() -> None:
+    own = rows(collection.own_usage)
+    assert {row.holder for row in own} == {"user"}
+    assert {row.value for row in own} == {"on", "off"}
+    assert all(row.subject for row in own)
+
+
+def test_a_user_chooses_the_same_in_a_larger_sample() -> None:
+    fewer = Subjects(DEVICES.device_id[:100], DEVICES.tenant[:100])
+    made = collection.own_usage(CLOCK, fewer, np.random.default_rng(1))
+    assert rows(collection.own_usage)[: len(made)] == made
+
+
+def test_only_the_developer_turns_the_kit_on() -> None:
+    assert {row.holder for row in rows(collection.sdk)} == {"developer"}

@@ -55,6 +55,14 @@ def test_a_small_sample_is_left_alone() -> None:
     assert len(set(spoilt(50))) == 1
 
 
-def test_a_dataset_without_strange_fields_has_no_harmless_faults() -> None:
-    quiet = Faults(("id",), {}, "time", {}, {})
-    assert len(spoilt(1000, quiet)) == 1000
+def test_the_kinds_of_faults_go_on_in_the_next_slice() -> None:
+    lines = pa.array([json.dumps(RECORD, separators=(",", ":"))] * 250, pa.string())
+    after = [set(spoil(lines, FAULTS, np.random.default_rng(1), sequence).to_pylist()) for sequence in range(3)]
+    fatal = [{line for line in lines if b'"strange"' not in line and b"+01:00" not in line} for lines in after]
+    assert fatal[0] & fatal[1] & fatal[2] == {lines[0].as_py().encode()}
+    assert len(fatal[0] | fatal[1] | fatal[2]) == 7
+
+
+def test_a_time_may_have_another_offset() -> None:
+    times = [json.loads(made(dict(RECORD)))["time"] for made in FAULTS.harmless()]
+    assert "2026-11-24T01:00:00.000+01:00" in times

@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import json
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,8 +15,21 @@ import pytest
 from minimize import samples
 from minimize.errors import ConfigurationError
 from minimize.samples import NAMES, generate
+from tests.commands import command
 
 SCRIPT = Path(__file__).parents[2] / "sample_data" / "generate.py"
+
+
+def plain(value: Any) -> Any:
+    """A value of a table as NDJSON has it, nulls left out."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        pairs = bool(value) and isinstance(value[0], tuple)
+        return dict(value) if pairs else [plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -66,9 +81,12 @@ def test_no_rows_make_empty_files(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parquet_has_the_schema_of_the_dataset(tmp_path: Path, name: str) -> None:
-    first, *_ = generate(name, 50, tmp_path, format="parquet")
-    assert pq.read_schema(first).names == samples.DATASETS[name].schema.names
+def test_parquet_holds_the_records_of_ndjson(tmp_path: Path, name: str) -> None:
+    parquet, ndjson = (
+        generate(name, 50, tmp_path / kind, dates=["2026-01-01"], format=kind)[0] for kind in ("parquet", "ndjson")
+    )
+    lines = [json.loads(line) for line in ndjson.read_text().splitlines()]
+    assert [plain(row) for row in pq.read_table(parquet).to_pylist()] == lines
 
 
 def test_an_unknown_name_is_refused_with_a_hint(tmp_path: Path) -> None:
@@ -104,9 +122,34 @@ def test_samples_are_listed_without_faker() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.fixture(name="committed", scope="module")
+def _committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes of all samples."""
+    folder = tmp_path_factory.mktemp("samples")
+    subprocess.run([sys.executable, str(SCRIPT), "--all", "--out", str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_samples_are_what_the_script_makes(committed: Path, name: str) -> None:
+    assert digests(SCRIPT.parent / name) == digests(committed / name)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_committed_samples_are_small_and_of_the_default_dates(name: str) -> None:
     folder = SCRIPT.parent / name
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.name for path in folder.iterdir()} == {"2026-11-23", "2026-11-24", "settings.csv"}
-    assert sum(path.stat().st_size for path in files) < 1_000_000
+    assert sum(path.stat().st_size for path in files) <= 200_000
+
+
+@pytest.mark.parametrize("arguments", [[], ["usage_events"], ["--out", "x"]])
+def test_the_script_says_what_is_missing(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "give a name and --out, or --all" in done.stderr
+
+
+def test_the_command_lists_the_datasets() -> None:
+    text = " ".join(command("sample", "--help").out.split())
+    assert all(name in text for name in NAMES)

@@ -1,7 +1,6 @@
 """Columns of generated values."""
 
 import re
-from datetime import datetime
 from uuid import UUID
 
 import numpy as np
@@ -37,14 +36,39 @@ def test_serial_numbers_are_as_long_as_asked(random: values.Random) -> None:
     assert {len(text) for text in values.serials(random, 50, 16).to_pylist()} == {16}
 
 
-def test_times_are_iso_8601_in_utc() -> None:
-    text = values.times(np.array([1_764_000_000_123])).to_pylist()[0]
-    assert text.endswith("Z")
-    assert datetime.fromisoformat(text).timestamp() == 1_764_000_000.123
+def test_a_million_imeis_differ(random: values.Random) -> None:
+    assert len(values.imeis(random, 1_000_000).unique()) == 1_000_000
 
 
-def test_days_are_iso_8601_dates() -> None:
-    assert values.days(np.array([0, 20_000])).to_pylist() == ["1970-01-01", "2024-10-04"]
+def test_sim_cards_are_of_a_country_code_that_is_not_assigned(random: values.Random) -> None:
+    made = values.iccids(random, 200).to_pylist()
+    assert all(re.fullmatch("89999[0-9]{14}", text) for text in made)
+    assert all(_luhn(text) for text in made)
+
+
+@pytest.mark.parametrize(("number", "digits"), [(7_992_739_871, "79927398713"), (0, "00000000000")])
+def test_the_check_digit_is_that_of_the_published_example(number: int, digits: str) -> None:
+    assert values.checked("", np.array([number]), 10).to_pylist() == [digits]
+
+
+def test_secrets_differ(random: values.Random) -> None:
+    made = values.secrets(random, 500).to_pylist()
+    assert len(set(made)) == 500
+    assert {len(text) for text in made} == {24}
+
+
+def test_spread_picks_have_their_shares_among_the_first_hundred(random: values.Random) -> None:
+    counts = np.bincount(values.spread(random, 100, (50, 30, 20), 2**0.5))
+    assert np.abs(counts - (50, 30, 20)).max() <= 3
+
+
+def test_ordinals_count_earlier_rows_of_a_group() -> None:
+    assert values.ordinals(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
+    assert values.ordinals(np.array([], np.int64)).tolist() == []
+
+
+def test_negative_places_are_null() -> None:
+    assert values.taken(pa.array(["a", "b"]), np.array([1, -1, 0])).to_pylist() == ["b", None, "a"]
 
 
 def test_skewed_picks_prefer_the_first_and_stay_in_the_pool(random: values.Random) -> None:
@@ -58,5 +82,5 @@ def test_only_leaves_nulls_elsewhere() -> None:
 
 
 def _luhn(text: str) -> bool:
-    doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(text)]
+    doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(reversed(text))]
     return sum(number // 10 + number % 10 for number in doubled) % 10 == 0

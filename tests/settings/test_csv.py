@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.settings import SettingsRows, load_settings
+from minimize.settings import FeatureSwitch, SettingsRows, load_settings
 
 HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
 ROW = "t,,location,on,admin,2026-11-01T00:00:00+00:00,2026-11-01T00:00:00Z\n"
@@ -30,7 +30,7 @@ def faults(path: Path) -> list[tuple[str, int | None]]:
 
 
 def is_on(rows: SettingsRows) -> bool:
-    answer = rows.at(AT).feature_on("location", (), pa.array(["t"]), pa.array(["s"]), None)
+    answer = rows.at(AT).feature_on(FeatureSwitch("location"), pa.array(["t"]), pa.array(["s"]), None)
     return bool(answer[0].as_py())
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.settings import load_settings
+from minimize.settings import FeatureSwitch, load_settings
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 COLUMNS: dict[str, list[Any]] = {
@@ -41,7 +41,7 @@ def test_tables_and_frames_are_read_alike(data: Any) -> None:
     rows = load_settings(data)
     assert rows.digest == load_settings(pa.table(COLUMNS)).digest
     view = rows.at(datetime(2026, 11, 2, tzinfo=UTC))
-    answer = view.feature_on("location", (), pa.array(["t", "t"]), pa.array(["s", "other"]), None)
+    answer = view.feature_on(FeatureSwitch("location"), pa.array(["t", "t"]), pa.array(["s", "other"]), None)
     assert answer.to_pylist() == [False, True]
 
 

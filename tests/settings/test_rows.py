@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.settings import Kind, SettingsRows, load_settings
+from minimize.settings import FeatureSwitch, Kind, SettingsRows, load_settings
 
 HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -22,7 +22,7 @@ def rows(folder: Path, *lines: str) -> SettingsRows:
 def test_nothing_given_is_no_rows() -> None:
     none = load_settings(None)
     assert none.kinds() == ()
-    assert none.at(NOON).feature_on("location", (), pa.array(["t"]), None, None).to_pylist() == [False]
+    assert none.at(NOON).feature_on(FeatureSwitch("location"), pa.array(["t"]), None, None).to_pylist() == [False]
 
 
 def test_loaded_rows_pass_through() -> None:
@@ -33,7 +33,9 @@ def test_loaded_rows_pass_through() -> None:
 def test_a_row_recorded_at_the_very_moment_of_the_run_is_seen(tmp_path: Path) -> None:
     loaded = rows(tmp_path, "t,,location,on,admin,2026-11-01T00:00:00Z")
     for run_at, expected in ((NOON, True), (NOON - timedelta(microseconds=1), False)):
-        assert loaded.at(run_at).feature_on("location", (), pa.array(["t"]), None, None).to_pylist() == [expected]
+        assert loaded.at(run_at).feature_on(FeatureSwitch("location"), pa.array(["t"]), None, None).to_pylist() == [
+            expected
+        ]
 
 
 def test_a_run_at_a_naive_time_is_refused() -> None:

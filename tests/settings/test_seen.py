@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.settings import SCHEMA, Explained, load_settings
+from minimize.settings import SCHEMA, Explained, FeatureSwitch, load_settings
+from minimize.settings.rows import microseconds_of
 from tests.hypothesis_profiles import examples
 
 LEVELS = ("required", "basic", "enhanced", "full")
@@ -40,12 +41,17 @@ def seen(*rows: Said, at: int = 30) -> Explained:
 
 
 def is_on(
-    view: Explained, *days: int, tenant: str = "t", subject: str | None = None, holders: Sequence[str] = ()
+    view: Explained,
+    *days: int,
+    tenant: str = "t",
+    subject: str | None = None,
+    holders: Sequence[str] = (),
+    per_subject: bool = False,
 ) -> list[bool]:
-    count = len(days)
-    subjects = None if subject is None else pa.array([subject] * count)
+    switch = FeatureSwitch("location", tuple(holders), per_subject)
+    subjects = None if subject is None else pa.array([subject] * len(days))
     times = pa.array([day(number) for number in days], pa.timestamp("us", "UTC"))
-    return list(view.feature_on("location", holders, pa.array([tenant] * count), subjects, times).to_pylist())
+    return list(view.feature_on(switch, pa.array([tenant] * len(days)), subjects, times).to_pylist())
 
 
 def reaches(view: Explained, level: str, number: int = 10, subject: str | None = None) -> bool:
@@ -124,6 +130,50 @@ def test_a_tenant_wide_off_outweighs_a_subjects_own_on() -> None:
     assert is_on(seen(on("user", subject="s"), off("admin")), 10, subject="s", holders=("user",)) == [False]
 
 
+def located(view: Explained, *days: int, subject: str | None = "s", holders: Sequence[str] = ()) -> list[bool]:
+    return is_on(view, *days, subject=subject, holders=holders, per_subject=True)
+
+
+def test_a_per_subject_feature_is_on_where_tenant_and_subject_both_are() -> None:
+    view = seen(on(), on(start=5, subject="s"), off(start=7, subject="s"), on(start=9, subject="s"))
+    assert located(view, 4, 5, 6, 7, 8, 9) == [False, True, True, False, False, True]
+    assert located(view, 6, subject="other") == [False]
+
+
+def test_a_per_subject_feature_needs_the_subject_to_be_on_at_the_time_of_the_run() -> None:
+    view = seen(on(), on(start=5, subject="s"), off(start=7, subject="s"))
+    assert located(view, 6) == [False]
+    assert located(view.as_of(microseconds_of(day(6))), 6) == [True]
+
+
+def test_neither_the_tenant_nor_the_subject_alone_turns_a_per_subject_feature_on() -> None:
+    assert located(seen(on()), 10) == [False]
+    assert located(seen(on(subject="s")), 10) == [False]
+    assert located(seen(on("user", subject="s")), 10, holders=("user",)) == [False]
+
+
+def test_a_per_subject_feature_is_off_where_no_subject_is_known() -> None:
+    view = seen(on(), on(subject="s"))
+    assert located(view, 10, subject=None) == [False]
+    assert is_on(view, 10, subject=None) == [True]
+
+
+@pytest.mark.parametrize("rows", [[off("user", subject="s")], [off("developer")], [on("developer", value="odd")]])
+def test_any_opt_out_wins_over_a_per_subject_feature(rows: list[Said]) -> None:
+    assert located(seen(on(), on(subject="s"), *rows), 10) == [False]
+
+
+def test_only_a_holder_who_may_turn_it_on_turns_a_per_subject_feature_on_for_a_subject() -> None:
+    view = seen(on("admin"), on("developer", subject="s"))
+    assert located(view, 10, holders=("admin",)) == [False]
+    assert located(view, 10) == [True]
+
+
+def test_a_tenants_part_of_a_per_subject_feature_is_asked_without_subjects() -> None:
+    switch = FeatureSwitch("location", per_subject=True)
+    assert seen(on()).feature_on(switch.of_tenants, pa.array(["t", "u"]), None, None).to_pylist() == [True, False]
+
+
 def test_an_opt_out_by_the_user_survives_an_administrators_on() -> None:
     view = seen(off("user", 5, subject="s"), on("admin", 6))
     assert is_on(view, 10, subject="s") == [False]
@@ -157,12 +207,12 @@ def test_null_anywhere_is_off() -> None:
     view, text, time = seen(on()), pa.string(), pa.timestamp("us", "UTC")
     for tenant, subject, when in ((None, "s", day(9)), ("t", None, day(9)), ("t", "s", None)):
         arrays = pa.array([tenant], text), pa.array([subject], text), pa.array([when], time)
-        assert view.feature_on("location", (), *arrays).to_pylist() == [False]
+        assert view.feature_on(FeatureSwitch("location"), *arrays).to_pylist() == [False]
 
 
 def test_without_event_times_the_runs_time_decides_alone() -> None:
     view = seen(on(start=20))
-    assert view.feature_on("location", (), pa.array(["t"]), None, None).to_pylist() == [True]
+    assert view.feature_on(FeatureSwitch("location"), pa.array(["t"]), None, None).to_pylist() == [True]
 
 
 def test_the_first_level_is_always_on() -> None:
@@ -201,23 +251,26 @@ def test_an_unknown_level_is_refused() -> None:
 def test_times_of_every_unit_are_compared_alike(type_: pa.DataType) -> None:
     times = pa.array([day(4).replace(tzinfo=None), day(5).replace(tzinfo=None)]).cast(type_)
     tenants = pa.array(["t", "t"])
-    assert seen(on(start=5)).feature_on("location", (), tenants, None, times).to_pylist() == [False, True]
+    assert seen(on(start=5)).feature_on(FeatureSwitch("location"), tenants, None, times).to_pylist() == [False, True]
 
 
 def test_integers_and_dictionaries_name_tenants_and_subjects_too() -> None:
     view = seen(Said("7", None, "location", "on", "admin", 0), Said("7", "8", "location", "off", "user", 0))
     tenants, subjects = pa.array([7, 7]), pa.array([8, 9])
     expected = [False, True]
-    assert view.feature_on("location", (), tenants, subjects, None).to_pylist() == expected
+    assert view.feature_on(FeatureSwitch("location"), tenants, subjects, None).to_pylist() == expected
     encoded = tenants.cast(pa.string()).dictionary_encode(), subjects.cast(pa.string()).dictionary_encode()
-    assert view.feature_on("location", (), *encoded, None).to_pylist() == expected
+    assert view.feature_on(FeatureSwitch("location"), *encoded, None).to_pylist() == expected
 
 
 def test_a_subject_named_by_bytes_can_turn_its_own_off_and_one_that_nobody_can_name_is_off() -> None:
     view = seen(on(), off("user", subject="s"))
     tenants = pa.array(["t", "t"])
-    assert view.feature_on("location", (), tenants, pa.array([b"s", b"r"]), None).to_pylist() == [False, True]
-    assert view.feature_on("location", (), tenants, pa.array([1.0, 2.0]), None).to_pylist() == [False, False]
+    assert view.feature_on(FeatureSwitch("location"), tenants, pa.array([b"s", b"r"]), None).to_pylist() == [
+        False,
+        True,
+    ]
+    assert view.feature_on(FeatureSwitch("location"), tenants, pa.array([1.0, 2.0]), None).to_pylist() == [False, False]
 
 
 def test_why_gives_the_rows_that_decide() -> None:
@@ -242,13 +295,14 @@ said = st.builds(
     st.integers(0, 6),
 )
 allowed = st.sampled_from([(), ("user",), ("admin",), ("admin", "user")])
+switches = st.builds(FeatureSwitch, st.just("location"), allowed, st.booleans())
 asked = st.tuples(st.sampled_from(["t", "u", "v"]), st.sampled_from(["s", "r", "q"]), st.integers(0, 7))
 
 
 @settings(max_examples=examples(60))
-@given(st.lists(said, max_size=14), st.lists(asked, max_size=8), allowed, st.integers(0, 7), st.randoms())
+@given(st.lists(said, max_size=14), st.lists(asked, max_size=8), switches, st.integers(0, 7), st.randoms())
 def test_columns_come_to_what_the_sentences_say_in_any_order_of_rows(
-    rows: list[Said], records: list[tuple[str, str, int]], holders: tuple[str, ...], at: int, random: Any
+    rows: list[Said], records: list[tuple[str, str, int]], switch: FeatureSwitch, at: int, random: Any
 ) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)
@@ -258,10 +312,10 @@ def test_columns_come_to_what_the_sentences_say_in_any_order_of_rows(
     times = pa.array([day(number) for _, _, number in records], pa.timestamp("us", "UTC"))
     known = [row for row in rows if row.recorded_at <= at]
     expected = [
-        all(literally_on(known, tenant, subject, holders, when) for when in (number, at))
+        all(literally_on(known, tenant, subject, switch, when) for when in (number, at))
         for tenant, subject, number in records
     ]
-    assert view.feature_on("location", holders, tenants, subjects, times).to_pylist() == expected
+    assert view.feature_on(switch, tenants, subjects, times).to_pylist() == expected
     for wanted in range(len(LEVELS)):
         reached = [
             all(literal_level(known, tenant, subject, when) >= wanted for when in (number, at))
@@ -292,13 +346,17 @@ def _number(value: str) -> int:
     return LEVELS.index(value) if value in LEVELS else 0
 
 
-def literally_on(rows: Sequence[Said], tenant: str, subject: str, holders: Sequence[str], when: int) -> bool:
+def literally_on(rows: Sequence[Said], tenant: str, subject: str, switch: FeatureSwitch, when: int) -> bool:
     wide, own = (latest(rows, tenant, who, "location", when) for who in (None, subject))
     if any(value != "on" for value in (*wide.values(), *own.values())):
         return False
-    if any(value == "on" and (not holders or holder in holders) for holder, value in wide.items()):
-        return True
-    return tuple(holders) == ("user",) and own.get("user") == "on"
+    for_tenant, for_subject = (
+        any(value == "on" and (not switch.holders or holder in switch.holders) for holder, value in values.items())
+        for values in (wide, own)
+    )
+    if switch.per_subject:
+        return for_tenant and for_subject
+    return for_tenant or (switch.holders == ("user",) and for_subject)
 
 
 def literal_level(rows: Sequence[Said], tenant: str, subject: str, when: int) -> int:

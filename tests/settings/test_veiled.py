@@ -6,6 +6,7 @@ import copy
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from minimize.keys import Keyring, new_keyring
 from minimize.keys.create import add_key
 from minimize.ledger.settings import Recorded
 from minimize.ledger.tokens import subject_token
-from minimize.settings import load_settings
+from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.ledger import as_rows
 from minimize.settings.veiled import Veiled
 
@@ -66,8 +67,8 @@ def test_they_answer_alike(keys: Keyring, rows: list[dict[str, Any]], records: l
     veiled = as_rows(tokened(rows, keys), keys, "a ledger").at(AT)
     tenants, subjects, times = columns(records)
     subjects = subjects.dictionary_encode() if encoded else subjects
-    for holders in ((), ("user",)):
-        asked = ("location", holders, tenants, subjects, times)
+    for holders, per_subject in product(((), ("user",)), (False, True)):
+        asked = (FeatureSwitch("location", holders, per_subject), tenants, subjects, times)
         assert veiled.feature_on(*asked).equals(plain.feature_on(*asked))
     level = ("full", ("required", "basic", "full"), tenants, subjects, times)
     assert veiled.level_at_least(*level).equals(plain.level_at_least(*level))
@@ -81,7 +82,7 @@ def own_off(keys: Keyring) -> list[Recorded]:
 
 def answers(settings: Any) -> list[bool]:
     tenants, subjects = pa.array(["north", "north"]), pa.array(["device-4711", "d2"])
-    return list(settings.feature_on("location", (), tenants, subjects, None).to_pylist())
+    return list(settings.feature_on(FeatureSwitch("location"), tenants, subjects, None).to_pylist())
 
 
 def test_a_token_of_an_older_key_still_tells_its_subject(tmp_path: Path) -> None:
@@ -102,6 +103,19 @@ def test_of_two_tokens_of_a_subject_each_must_say_so(tmp_path: Path) -> None:
         seen = as_rows([on, *own], newer, "a ledger").at(AT)
         assert answers(seen) == [mine == other == "on", True]
         assert [row.value for row in seen.why("north", "location", AT, "device-4711")] == ["on", mine, other]
+
+
+def test_of_two_tokens_of_a_subject_each_must_be_on_for_a_per_subject_feature(tmp_path: Path) -> None:
+    first = new_keyring(tmp_path / "test.keys", now=T0)
+    newer = add_key(first.path, "subject", now=T0)
+    on, own = own_off(first)
+    switch = FeatureSwitch("location", per_subject=True)
+    for values in (("on", "on"), ("on", "off"), ("on",)):
+        tokens = (subject_token(newer, "north", "device-4711", version) for version in (1, 2))
+        rows = [replace(own, subject=token, value=value) for token, value in zip(tokens, values, strict=False)]
+        found = as_rows([on, *rows], newer, "a ledger").at(AT)
+        asked = (switch, pa.array(["north", "north"]), pa.array(["device-4711", "d2"]), None)
+        assert found.feature_on(*asked).to_pylist() == ["off" not in values, False]
 
 
 def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring, tmp_path: Path) -> None:

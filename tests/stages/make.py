@@ -16,7 +16,7 @@ from minimize.plan.bind import examine
 from minimize.policy.load import policy_from
 from minimize.policy.pipeline import Deduplicate, Pipeline, RecordsModel, SourceModel
 from minimize.settings import load_settings
-from minimize.settings.base import SCHEMA, Settings
+from minimize.settings.base import SCHEMA, FeatureSwitch, Settings
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import Generalize
@@ -134,15 +134,15 @@ class Said:
     digest: str = ""
 
     def feature_on(
-        self, feature: str, holders: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        self.asked.append(feature)
-        return pa.array([feature in self.on.get(tenant, ()) for tenant in tenants.to_pylist()], pa.bool_())
+        self.asked.append(switch.name)
+        return pa.array([switch.name in self.on.get(tenant, ()) for tenant in tenants.to_pylist()], pa.bool_())
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        return self.feature_on(level, (), tenants, subjects, times)
+        return self.feature_on(FeatureSwitch(level), tenants, subjects, times)
 
 
 def settings(*rows: Mapping[str, Any]) -> Settings:

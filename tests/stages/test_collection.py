@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from tests.stages.make import APPS, before, left, plan_of, records, settings
 
@@ -12,6 +13,8 @@ COLUMNS = {
     "owner_type": pa.string(),
     "phone_number": pa.string(),
     "latitude": pa.float64(),
+    "longitude": pa.float64(),
+    "is_lost": pa.bool_(),
     "user_name": pa.string(),
     "use_count": pa.int64(),
     "apps": APPS,
@@ -20,7 +23,7 @@ POLICY: dict[str, Any] = {
     "levels": ["required", "basic", "enhanced", "full"],
     "features": {
         "app_inventory": {"about": "applications installed on the device"},
-        "location": {"about": "position of a lost device", "retention": "24h"},
+        "location": {"about": "position of a lost device", "retention": "24h", "per_subject": True},
         "usage": {"about": "how often features are used", "holders": ["admin", "user", "developer"]},
         "client_usage": {"about": "how the person uses the client", "holders": ["user"]},
     },
@@ -36,7 +39,15 @@ FIELDS: dict[str, Any] = {
         ],
         "otherwise": "drop",
     },
-    "latitude": {"type": "double", "feature": "location", "do": {"round": {"to": 0.1}}},
+    "latitude": {"type": "double", "role": "quasi", "do": "drop"},
+    "longitude": {"type": "double", "role": "quasi", "do": "drop"},
+    "is_lost": {"type": "boolean", "do": "keep"},
+    "position": {
+        "from": ["latitude", "longitude"],
+        "feature": "location",
+        "collect_if": {"owner_type": "corporate", "is_lost": True},
+        "do": {"grid": {"metres": 300}},
+    },
     "user_name": {"type": "string", "role": "identifier", "level": "full", "do": "keep"},
     "use_count": {"type": "integer", "feature": "usage", "do": "keep"},
     "/apps/*/name": {
@@ -91,22 +102,44 @@ def test_a_device_that_became_personal_leaves_its_number_reduced_and_its_applica
     assert (now["phone_number"], now["apps"]) == ("****5678", None)
 
 
-def test_while_location_is_off_there_is_no_position() -> None:
-    assert one({"latitude": 48.8566})["latitude"] is None
+LOCATED = (on("location"), on("location", subject="d"))
+LOST = {"latitude": 48.8566, "longitude": 2.3522, "owner_type": "corporate", "is_lost": True}
 
 
-def test_while_location_is_on_the_position_is_rounded() -> None:
-    assert one({"latitude": 48.8566}, on("location"))["latitude"] == 48.9
+def test_while_location_is_off_for_the_tenant_or_the_device_there_is_no_position() -> None:
+    for said in ((), LOCATED[:1], LOCATED[1:], (*LOCATED, off("location", subject="d", holder="user"))):
+        assert one(LOST, *said)["position"] is None
+
+
+def test_the_position_of_a_located_device_is_that_of_its_cell() -> None:
+    cell = one(LOST, *LOCATED)["position"]
+    assert cell == pytest.approx({"latitude": 48.8566, "longitude": 2.3522}, abs=0.003)
+    assert cell == one({**LOST, "latitude": cell["latitude"], "longitude": cell["longitude"]}, *LOCATED)["position"]
+
+
+def test_another_device_of_the_tenant_is_not_located() -> None:
+    assert one({**LOST, "device_id": "other"}, *LOCATED)["position"] is None
+
+
+def test_a_device_that_is_personal_or_not_lost_is_not_located() -> None:
+    for changed in ({"owner_type": "personal"}, {"is_lost": False}, {"is_lost": None}):
+        assert one({**LOST, **changed}, *LOCATED)["position"] is None
 
 
 def test_the_position_is_gone_at_twenty_four_hours() -> None:
-    assert one({"latitude": 48.8566, "event_time": before(hours=23, minutes=59)}, on("location"))["latitude"] == 48.9
-    assert one({"latitude": 48.8566, "event_time": before(hours=24)}, on("location"))["latitude"] is None
+    assert one({**LOST, "event_time": before(hours=23, minutes=59)}, *LOCATED)["position"] is not None
+    assert one({**LOST, "event_time": before(hours=24)}, *LOCATED)["position"] is None
 
 
-def test_location_turned_on_today_does_not_release_positions_of_yesterday() -> None:
-    said = on("location", valid_from=before(hours=2), recorded_at=before(hours=2))
-    assert one({"latitude": 48.8566, "event_time": before(hours=3)}, said)["latitude"] is None
+def test_locating_a_device_today_does_not_release_positions_of_yesterday() -> None:
+    said = on("location", subject="d", valid_from=before(hours=2), recorded_at=before(hours=2))
+    assert one({**LOST, "event_time": before(hours=3)}, on("location"), said)["position"] is None
+    assert one({**LOST, "event_time": before(hours=1)}, on("location"), said)["position"] is not None
+
+
+def test_after_the_end_of_a_locate_action_no_position_is_released_of_any_time() -> None:
+    ended = off("location", subject="d", valid_from=before(minutes=1))
+    assert one({**LOST, "event_time": before(hours=1)}, *LOCATED, ended)["position"] is None
 
 
 def test_a_personal_device_without_the_inventory_has_no_applications_not_even_an_empty_list() -> None:

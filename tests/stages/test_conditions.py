@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature
-from minimize.stages.conditions import could_hold, holds, matches, must_hold
+from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Within
+from minimize.stages.conditions import could_hold, holds, matches, must_hold, younger
 from minimize.stages.facts import BatchFacts
 from minimize.stages.places import RECORD
-from tests.project import AT
+from tests.project import AT, TIME
 from tests.stages.make import APPS, Said, plan_of, records
 
 COLUMNS = {"owner": pa.string(), "apps": APPS}
@@ -144,3 +144,67 @@ def test_what_holds_for_an_element_could_hold_and_what_must_hold_does(condition:
     could, must = (mode(condition, known, LISTS).to_pylist() for mode in (could_hold, must_hold))
     for row, held in zip([0, 0, 1, 1], holds(condition, known, NAMES).to_pylist(), strict=True):
         assert must[row] <= held <= could[row]
+
+
+TIMES = {"seen": TIME, "apps": pa.list_(pa.struct([("used", TIME), ("name", pa.string())]))}
+TIMED: dict[str, Any] = {
+    "seen": {"type": "timestamp", "do": "drop"},
+    "/apps/*/used": {"type": "timestamp", "do": "drop"},
+    "/apps/*/name": {"type": "string", "do": "keep"},
+}
+WEEK = timedelta(days=7)
+RECENT = Within("seen", WEEK, "event_time")
+
+
+def timed(*rows: dict[str, Any], **more: Any) -> BatchFacts:
+    """The facts of records that were seen so long before they happened."""
+    plan = plan_of({**TIMED, **more}, columns=TIMES, features={"inventory": {"about": "apps"}})
+    return BatchFacts(records(TIMES, *rows), plan.policy, None, AT)
+
+
+def test_a_time_is_within_an_age_before_another_and_after_it() -> None:
+    ago = [timedelta(0), WEEK - timedelta(microseconds=1), WEEK, -timedelta(days=1)]
+    rows = [{"event_time": AT, "seen": AT - each} for each in ago]
+    assert holds(RECENT, timed(*rows), RECORD).to_pylist() == [True, True, False, True]
+
+
+def test_a_null_is_within_nothing() -> None:
+    rows = [{"event_time": AT, "seen": None}, {"event_time": None, "seen": AT}]
+    assert holds(RECENT, timed(*rows), RECORD).to_pylist() == [False, False]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_of_different_units_and_dates_are_compared(unit: str) -> None:
+    type_ = pa.timestamp(unit, "UTC")
+    seen = pa.array([AT - WEEK, AT - timedelta(days=6), None], type_)
+    assert younger(seen, pa.array([AT] * 3, TIME), WEEK).to_pylist() == [False, True, False]
+    dates = pa.array([(AT - WEEK).date(), AT.date()])
+    assert younger(dates, pa.array([AT] * 2, type_), WEEK).to_pylist() == [False, True]
+    assert younger(pa.array([AT] * 2, type_).dictionary_encode().dictionary_decode(), dates, WEEK).to_pylist() == [
+        True,
+        True,
+    ]
+
+
+def test_times_that_lie_furthest_apart_are_not_near() -> None:
+    first, last = pa.array([-(2**62)], pa.timestamp("us")), pa.array([2**62], pa.timestamp("us"))
+    assert younger(first, last, WEEK).to_pylist() == [False]
+    assert younger(last, first, WEEK).to_pylist() == [True]
+
+
+def test_what_is_no_time_is_within_nothing() -> None:
+    assert younger(pa.array(["2026-11-25"]), pa.array([AT], TIME), WEEK).to_pylist() == [False]
+
+
+def test_elements_are_compared_one_by_one_with_the_records_time() -> None:
+    apps = [{"used": AT - timedelta(days=1), "name": "a"}, {"used": AT - timedelta(days=9), "name": "b"}]
+    found = timed({"event_time": AT, "apps": apps}, {"event_time": AT, "apps": []})
+    used = Within("/apps/*/used", WEEK, "event_time")
+    assert holds(used, found, NAMES).to_pylist() == [True, False]
+    assert could_hold(used, found, LISTS).to_pylist() == [True, True]
+    assert must_hold(used, found, LISTS).to_pylist() == [False, False]
+
+
+def test_a_time_behind_a_closed_gate_is_within_nothing() -> None:
+    gated = {"seen": {"type": "timestamp", "do": "drop", "feature": "inventory"}}
+    assert holds(RECENT, timed({"event_time": AT, "seen": AT}, **gated), RECORD).to_pylist() == [False]

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.consent import ConsentPeriods
+from minimize.consent.history import NEVER
 from minimize.errors import PolicyError
 from minimize.keys import new_keyring
 from minimize.ledger.tokens import subject_token
+from minimize.plan import Plan
 from minimize.policy.condition import Equals
 from minimize.policy.pipeline import RecordsModel
 from minimize.settings.erased import Erased, Tombstone
+from minimize.settings.rows import microseconds_of
 from minimize.stage import Batch
 from minimize.stages.gate import Gate
 from tests.project import AT
@@ -277,3 +283,31 @@ def test_of_a_policy_without_tenants_nobody_is_recognized(tmp_path: Path) -> Non
     plan = plan_of({}, tenant=None)
     raw = records({}, {})
     assert Gate(plan, None, AT, erased=erased)(Batch(raw)).raw is raw
+
+
+def test_what_a_third_party_sends_passes_only_with_a_consent() -> None:
+    plan = received(plan_of({}, pipeline=RecordsModel()))
+    raw = records({}, {"tenant_id": "t"}, {"tenant_id": "u"})
+    since = np.array([[microseconds_of(before(days=1))]])
+    agreed = ConsentPeriods(("t",), since, np.array([[NEVER]]))
+    batch = Gate(plan, None, AT, consents=agreed)(Batch(raw))
+    assert batch.raw["tenant_id"].to_pylist() == ["t"]
+    assert batch.counts.gated == {"consent": 1}
+
+
+def test_without_consents_nothing_passes_that_a_third_party_sends() -> None:
+    batch = Gate(received(plan_of({}, pipeline=RecordsModel())), None, AT)(Batch(records({}, {}, {})))
+    assert (batch.raw.num_rows, batch.counts.gated) == (0, {"consent": 2})
+
+
+def test_without_a_tenant_nothing_passes_that_a_third_party_sends() -> None:
+    plan = received(plan_of({}, pipeline=RecordsModel(), tenant=None))
+    agreed = ConsentPeriods(("t",), np.array([[0]]), np.array([[NEVER]]))
+    assert Gate(plan, None, AT, consents=agreed)(Batch(records({}, {}))).counts.gated == {"consent": 1}
+
+
+def received(plan: Plan) -> Plan:
+    """The plan of a pipeline whose records a third party sends."""
+    assert plan.pipeline is not None
+    source = plan.pipeline.source.model_copy(update={"recipient": "vendor", "function": "hook"})
+    return replace(plan, pipeline=plan.pipeline.model_copy(update={"source": source}))

@@ -40,6 +40,17 @@ def test_the_subjects_own_row_decides_for_it(files: House) -> None:
     assert [row["subject"] for row in found.as_json()["event"]["rows"]] == [None, "the subject"]
 
 
+def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(home: Project) -> None:
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}})
+    home.pipeline(aggregates=None, settings="settings.csv")
+    (home.folder / "settings.csv").write_text(SETTINGS + OWN.replace("off,user", "on,admin"))
+    project = House(pipeline=home.folder, keys=home.keys)
+    whole, own = (why("north", "location", EVENT, project, run=RUN, subject=subject) for subject in (None, "d3"))
+    assert (whole.collected, own.collected) == (False, True)
+    assert [row["subject"] for row in own.as_json()["event"]["rows"]] == [None, "the subject"]
+    assert whole.as_json()["per_subject"] is True
+
+
 def test_where_nobody_said_anything_it_is_off(files: House) -> None:
     found = why("south", "location", EVENT, files, run=RUN)
     assert (found.collected, found.event.rows) == (False, ())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from minimize.receipt import Output
+from minimize.receipt import Output, PolicyRef, sha256_text
 
 from .make import OutputWriter, policy
 
@@ -129,6 +130,38 @@ def test_another_category_is_found(writer: OutputWriter) -> None:
     output = Output("pseudonymized", 2, files=receipt.outputs["fleet"].files)
     writer.sign(replace(receipt, outputs={"fleet": output}))
     assert writer.codes() == ["V025"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "own", "found"),
+    [(29, None, []), (31, None, ["V046"]), (31, "365d", []), (367, "365d", ["V046"]), (9, "7d", ["V046"])],
+)
+def test_a_group_that_was_past_its_retention_is_found(
+    writer: OutputWriter, ago: int, own: str | None, found: list[str]
+) -> None:
+    aggregate = FLEET if own is None else {**FLEET, "retention": own}
+    table = fleet(day=[DAY - timedelta(days=ago), DAY])
+    kept = policy(FIELDS, time="time", retention="30d")
+    writer.run(kept, {"fleet": table}, pipeline={"pipeline": "p", "aggregates": {"fleet": aggregate}})
+    assert writer.codes() == found
+
+
+@pytest.mark.parametrize(("own", "found"), [("11d", []), ("9d", ["V046"])])
+def test_without_a_time_a_group_is_as_old_as_its_date(writer: OutputWriter, own: str, found: list[str]) -> None:
+    aggregate = {**FLEET, "group_by": {"version": "version"}, "retention": own}
+    pipeline = {"pipeline": "p", "aggregates": {"fleet": aggregate}}
+    writer.run(policy(FIELDS), {"fleet": fleet().drop_columns(["day"])}, pipeline=pipeline, date="2026-11-14")
+    assert writer.codes() == found
+
+
+def test_the_retention_of_today_counts_where_it_was_applied(writer: OutputWriter) -> None:
+    kept, old = policy(FIELDS, time="time", retention="30d"), fleet(day=[DAY - timedelta(days=31), DAY])
+    now = {"pipeline": "p", "aggregates": {"fleet": {**FLEET, "retention": "365d"}}}
+    stored = {"retention.yaml": json.dumps(kept), "retention_pipeline.yaml": json.dumps(now)}
+    applied = PolicyRef("p", 1, sha256_text(stored["retention.yaml"].encode()))
+    then = {"pipeline": "p", "aggregates": {"fleet": FLEET}}
+    writer.run(kept, {"fleet": old}, pipeline=then, beside=stored, kind="expire", retention=applied)
+    assert writer.codes() == []
 
 
 @pytest.mark.parametrize("battery", [-1.0, 100.5])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pytest
 
 from minimize.receipt import FieldReceipt, Output
 from minimize.verification.check import check
+from tests.project import AT, TIME
 
 from .make import OutputWriter, column, policy
 
@@ -162,6 +163,29 @@ def test_a_value_where_every_case_drops_is_found(writer: OutputWriter, owner: st
 
 def test_where_the_output_does_not_tell_any_case_will_do(writer: OutputWriter) -> None:
     assert _phones(writer, "personal", "****5678", shown="drop") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "days", "codes"),
+    [
+        ({"within": "7d", "of": "time"}, 6, []),
+        ({"within": "7d", "of": "time"}, 7, ["V031"]),
+        ({"within": "24h", "of": "time"}, 1, ["V031"]),
+        ({"within": "7d", "of": "time"}, -1, []),
+        ({"within": "7d", "of": "time"}, None, ["V031"]),
+        ({"within": "7d", "of": "hidden"}, 9, []),
+        ({"within": "7d"}, 9, []),
+    ],
+)
+def test_a_value_stands_only_where_a_time_is_recent_enough(
+    writer: OutputWriter, said: dict[str, Any], days: int | None, codes: list[str]
+) -> None:
+    kept: dict[str, Any] = {"type": "timestamp", "do": "keep"}
+    fields = {"seen": kept, "time": kept, "hidden": {**kept, "do": "drop"}, "x": {**KEEP, "collect_if": {"seen": said}}}
+    seen = None if days is None else AT - timedelta(days=days)
+    times = {name: (pa.array([time], TIME), "keep") for name, time in (("seen", seen), ("time", AT))}
+    writer.run(policy(fields), {"records": records(**times, x=(texts("a"), "keep"))})
+    assert writer.codes() == codes
 
 
 def _gated(writer: OutputWriter, condition: dict[str, Any], shown: bool | None, value: str | None) -> list[str]:

@@ -36,6 +36,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "consent/withdraw": "record that a tenant withdrew",
         "consent/expire": "mark consents that have run out",
         "share/send": "send to a third party",
+        "share/receive": "receive from a third party",
         "share/read": "see what was shared",
         "share/recall": "tell third parties to delete, and take down that they did",
         REQUEST: "ask for access for an incident, up to a category",

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from minimize.canonical import canonical_text
+from minimize.consent.states import ENDING, VALID
+from minimize.consent.terms import Terms, terms_from, terms_of
 from minimize.errors import PolicyError
-from minimize.governance.consent.states import ENDING, VALID
-from minimize.governance.consent.terms import Terms, terms_from, terms_of
-from minimize.governance.recipients import find_recipients, load_recipients
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.receipt import time_text
+from minimize.recipients import find_recipients, load_recipients
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:

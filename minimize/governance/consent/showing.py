@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from minimize.canonical import canonical_id
+from minimize.consent.deciding import Consents, Seen
+from minimize.consent.history import NOTHING
+from minimize.consent.states import REASONS, STATES
+from minimize.consent.terms import terms_from
 from minimize.errors import PolicyError
-from minimize.governance.consent.deciding import Consents, Seen
-from minimize.governance.consent.history import NOTHING
-from minimize.governance.consent.states import REASONS, STATES
-from minimize.governance.consent.terms import terms_from
-from minimize.governance.recipients import Recipient, find_recipients, load_recipients
 from minimize.receipt import time_text
+from minimize.recipients import Recipient, find_recipients, load_recipients
 from minimize.switching import House
 
 if TYPE_CHECKING:

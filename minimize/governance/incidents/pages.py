@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from minimize.governance.incidents.wording import HEAD, Notice
-from minimize.governance.recipients.leaflet import STYLE
+from minimize.recipients.leaflet import STYLE
 
 _MINE: Final = """
 th, td { width: 33%; }

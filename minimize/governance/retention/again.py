@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.governance.retention.agreed import Agreed
 from minimize.governance.retention.clock import Bools, Clock, limit
 from minimize.governance.retention.coarser import Form
 from minimize.governance.retention.collected import Collected
@@ -35,6 +36,7 @@ class Again:
     then      the policy that it was written under; `today` the one of today
     forms     per field of the file what today's policy makes of it
     records   conditions of today on whole records
+    agreed    today's consents, where a third party sent the records
     """
 
     then: Policy
@@ -45,6 +47,7 @@ class Again:
     records: tuple[Condition, ...]
     collected: Collected = field(repr=False)
     clock: Clock | None = None
+    agreed: Agreed | None = field(default=None, repr=False)
 
     def __call__(self, batch: pa.RecordBatch) -> Verdict:
         """The verdict on one batch."""
@@ -54,6 +57,9 @@ class Again:
 
     def _gone(self, batch: pa.RecordBatch) -> dict[str, Bools]:
         stays, gone = np.ones(batch.num_rows, np.bool_), dict[str, Bools]()
+        if self.agreed is not None:
+            stays = self.agreed(batch)
+            gone["consent"] = ~stays
         for condition in self.records:
             holds = self._sure(batch, RECORD).holds(condition, known=False)
             reason = "setting" if isinstance(condition, Feature | Level) else "condition"

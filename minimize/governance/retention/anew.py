@@ -14,7 +14,7 @@ from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.lately import day_of
 from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
-from minimize.governance.retention.recompute import Before, Recomputed, recomputed
+from minimize.governance.retention.recompute import Before, Recomputed, kept_today, recomputed
 from minimize.governance.retention.sources import source_of
 from minimize.governance.retention.written import Reading, Written, writers
 from minimize.io.places import place_of
@@ -56,14 +56,14 @@ class Anew:
         source = self._source(on) if names else None
         if source is not None:
             last, given = source
-            yield from recomputed(self._written(last), given, on, names, self._before(), self._releases)
+            yield from recomputed(self._written(last), given, on, names, self._before(), self._releases, self.asked)
 
     def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[Recomputed]:
         """The aggregates of one event day, each with the batches that it was counted from."""
         made = {name: found for name, batches in behind.items() if (found := self._counted(name, day, batches))}
-        definitions = {name: job.plan.aggregates[name].definition for name, (job, _) in made.items()}
+        definitions = {name: kept_today(job.plan, name, self.asked) for name, (job, _) in made.items()}
         results = {name: result for name, (_, result) in made.items()}
-        for name, each in guarded(definitions, results, self._releases, day).items():
+        for name, each in guarded(definitions, results, self._releases, day, self.asked.at).items():
             if not each.is_unchanged:
                 yield Recomputed(name, day, made[name][0].output_schema(name), each, self._releases)
 

@@ -16,8 +16,7 @@ from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recompute import Recomputed
 from minimize.governance.retention.remains import Remains
-from minimize.governance.retention.told import Telling, retention_file
-from minimize.governance.retention.written import RETENTION
+from minimize.governance.retention.told import Telling, retention_files
 from minimize.io.publish import Output, Staging, open_output
 from minimize.io.rewrite import EachFile, Rewritten, rewrite
 from minimize.job.booking import booked, catch_up, told
@@ -82,7 +81,7 @@ class Carrying:
             if not self.allow_shrink:
                 check_expiry(self.asked.at, folder.receipts(), clock_beside(booking.ledger, self.output, how.started))
             _check_at(self.asked.at, folder, {each.date for each in group})
-            attachments = {**group[0].written.attachments, RETENTION: retention_file(self.pipeline.policy)}
+            attachments = {**group[0].written.attachments, **retention_files(self.pipeline, group[0].written)}
             going = Leaving.of(self.output, folder.receipts(), [each.file.path for each in group], self.keys)
             made = tuple(self._anew(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
             telling = Telling(

@@ -18,7 +18,8 @@ from minimize.io.stored import Stored
 from minimize.nested import leaf, leaf_type
 from minimize.pointer import Pointer
 from minimize.policy.fields import ways_of
-from minimize.policy.model import Policy
+from minimize.policy.group_time import group_time
+from minimize.policy.model import Field, Policy
 from minimize.settings.columns import moments, valid
 from minimize.settings.rows import microseconds_of
 from minimize.techniques import Step
@@ -30,7 +31,6 @@ Moments = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 UNKNOWN: Final = np.iinfo(np.int64).min
 """What stands for a time that is not there: as old as can be."""
-_UNITS: Final = (None, "minute", "hour", "day", "week", "month", "quarter", "year")
 HOUR: Final = 3_600_000_000
 _LONGEST: Final = {
     "minute": HOUR // 60,
@@ -60,7 +60,12 @@ class Clock:
     def of(cls, policy: Policy, schema: pa.Schema) -> Clock | None:
         """The clock of a file that was written under a policy; None where it does not tell event times."""
         field = None if policy.time is None else policy.fields.get(policy.time)
-        if field is None or field.pointer.stars or not _is_time(schema, field.pointer):
+        return None if field is None else cls.of_field(field, schema)
+
+    @classmethod
+    def of_field(cls, field: Field, schema: pa.Schema) -> Clock | None:
+        """The clock of the times of a field; None where the file does not tell them."""
+        if field.pointer.stars or not _is_time(schema, field.pointer):
             return None
         chains = [way for way in ways_of(field) if not isinstance(way, str)]
         widths = [_width(chain) for chain in chains]
@@ -72,11 +77,8 @@ class Clock:
     @classmethod
     def of_groups(cls, policy: Policy, units: Mapping[str, str | None]) -> Clock | None:
         """The clock of an aggregate whose groups have these columns of event times, by their units; the finest counts."""
-        field = None if policy.time is None else policy.fields.get(policy.time)
-        if field is None or not units:
-            return None
-        column = min(units, key=lambda column: _UNITS.index(units[column]))
-        return cls(Pointer((column,)), max(_shift(way) for way in ways_of(field) if not isinstance(way, str)), 0)
+        found = group_time(policy, units)
+        return None if found is None else cls(Pointer((found[0],)), found[1] // timedelta(microseconds=1), 0)
 
     def oldest(self, batch: pa.RecordBatch) -> Moments:
         """Per row the oldest instant, in microseconds since 1970; `UNKNOWN` where no time stands."""

@@ -48,7 +48,11 @@ class Collected:
         subject: Named | None,
         clock: Clock | None,
     ) -> Collected:
-        """The settings as a file shows tenants and subjects; a subject that it does not show counts against its tenant."""
+        """The settings as a file shows tenants and subjects.
+
+        If the file does not show a subject, its opt-outs count against its tenant, and what it turned on does not count. What
+        a subject turned on does not count either if other subjects may have its form.
+        """
         if rows is None or tenant is None:
             return cls(policy, None, np.empty(0, np.int64), tenant, subject, clock)
         table = pa.Table.from_pylist(list(_rows(rows, tenant, subject)), SCHEMA)
@@ -80,10 +84,10 @@ class Collected:
         seen, policy = self.seen, self.policy
         if isinstance(atom, Level):
             return lambda times: seen.level_at_least(atom.name, policy.levels, tenants, subjects, times)
-        known = policy.features.get(atom.name)
-        if known is None:
+        switch = policy.switch(atom.name)
+        if switch is None:
             return lambda times: pa.repeat(pa.scalar(False), len(times))
-        return lambda times: seen.feature_on(atom.name, known.holders, tenants, subjects, times)
+        return lambda times: seen.feature_on(switch, tenants, subjects, times)
 
     def _at(self, ask: Ask, instants: Moments) -> Bools:
         return np.asarray(ask(pa.array(instants).cast(TIME)).to_numpy(zero_copy_only=False), np.bool_)
@@ -104,6 +108,8 @@ def _whose(row: dict[str, Any], tenant: str, subject: Named | None) -> Iterator[
     forms = None if own is None or subject is None or _is_token(own) else subject.column.forms(own, tenant)
     if own is None:
         yield row
+    elif forms is not None and row["value"] == "on" and subject is not None and not subject.column.is_injective:
+        return
     elif forms is not None:
         yield from ({**row, "subject": form} for form in sorted(forms))
     elif row["value"] != "on":  # whoever that is: an objection counts for the whole tenant

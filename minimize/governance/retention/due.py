@@ -20,7 +20,7 @@ from minimize.governance.retention.written import Written
 from minimize.io.index.seek import find
 from minimize.io.places import place_of
 from minimize.io.stored import Stored, coded, open_stored
-from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.condition import Condition, read_by
 from minimize.receipt import OutputFile
 from minimize.stage import Counts
 
@@ -183,7 +183,7 @@ def _asked_for(orders: Orders) -> Iterator[str]:
         *(each for rule in orders.rules.fields for each in rule.conditions),
         *(each for key in orders.reduced for each in wanted(orders.policy.fields[key])),
     ]
-    yield from (atom.field for each in conditions for atom in atoms(each) if isinstance(atom, Equals))
+    yield from (field for each in conditions for field in read_by(each))
     yield from orders.reduced
     if orders.owner is not None:
         yield orders.owner

@@ -161,5 +161,6 @@ def resolved(
     now = moment(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = kept_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
-    asked = Asked(folder, job.policy, now, keyring, (*given, *kept), read=times_read(chain))
+    read, spans = times_read(chain), job.own_retentions
+    asked = Asked(folder, job.policy, now, keyring, (*given, *kept), read=read, spans=spans)
     return Expiry(asked, job, chain)

@@ -25,6 +25,8 @@ from minimize.techniques.pseudonymize import Pseudonymize
 KEY: Final = "minimize:key"
 AS_IT_CAME: Final = "as it came"
 """The name of the way on which nothing is done to a value."""
+_INJECTIVE: Final = ("everything", "linkable", "reversible")
+"""What techniques leave that give different values different forms."""
 _TIME: Final = pa.timestamp("us", "UTC")
 _ANY: Final = datetime.fromtimestamp(0, UTC)
 """An instant where none matters."""
@@ -65,6 +67,12 @@ class Column:
     key: str
     keys: Pinned = field(repr=False)
     times: Sequence[datetime] = ()
+
+    @property
+    def is_injective(self) -> bool:
+        """Whether two values of a tenant never have the same form there."""
+        steps = [step for way in self.ways or () for step in way.steps]
+        return self.ways is not None and all(step.leaves in _INJECTIVE for step in steps)
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form in which a value may stand there; None where that depends on what is not known."""

@@ -40,6 +40,7 @@ class Asked:
     ages     whether what is past its retention goes, too; a deletion looks at events alone
     earlier  events that were carried out before: nobody is looked for because of them, but aggregates were counted without them
     read     per batch date when its records were read from their source
+    spans    the retention of aggregates that have one of their own, by name
     """
 
     output: Place
@@ -50,6 +51,11 @@ class Asked:
     ages: bool = True
     earlier: tuple[Event, ...] = ()
     read: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
+    spans: Mapping[str, timedelta] = field(default_factory=dict)
+
+    def retention_of(self, name: str) -> timedelta | None:
+        """How long an output is kept today."""
+        return self.spans.get(name, self.today.retention)
 
     @property
     def kms(self) -> Kms:
@@ -85,7 +91,7 @@ class Asked:
 
     def unread(self, written: Written, path: str) -> Orders:
         """The orders for a file that cannot be read: its batch date tells how old it is."""
-        rules = Rules(age=self.today.retention if self.ages else None)
+        rules = Rules(age=self.retention_of(place_of(path)[0]) if self.ages else None)
         return Orders(written.policy, rules, self.at, born=_born(place_of(path)[1]))
 
     def _rules(self, then: Policy, schema: pa.Schema) -> Rules:
@@ -99,7 +105,7 @@ class Asked:
 
 def _of_aggregate(asked: Asked, written: Written, name: str, born: int | None) -> Orders:
     """An aggregate's rows are as old as the oldest instant of their time's unit, else of their partition."""
-    rules = Rules(age=asked.today.retention if asked.ages else None)
+    rules = Rules(age=asked.retention_of(name) if asked.ages else None)
     clock = Clock.of_groups(written.policy, dict(_times(written, name)))
     return Orders(written.policy, rules, asked.at, clock, born)
 

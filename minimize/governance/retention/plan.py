@@ -54,10 +54,8 @@ _WHY: Mapping[str, str] = {
     "erased": "of tenants or subjects that are gone",
     "setting": "switched off",
     "condition": "whose condition does not hold",
+    "consent": "that no consent of their tenant covers",
 }
-
-
-_ANEW = "unless it can be counted anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +99,20 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.partitions), *self._notes()]) or "nothing to do: nothing is due"
+        kept = [
+            f"{name} keeps its figures for {', '.join(dates) or 'all'} unless it can be counted anew: records behind it go"
+            for name, dates in self.stays.items()
+        ]
+        return self._text(kept)
+
+    def carried_out(self) -> str:
+        """The plan after it was carried out: what became of aggregates is in the receipts."""
+        return self._text([])
+
+    def _text(self, kept: Sequence[str]) -> str:
+        return "\n".join([*map(str, self.partitions), *kept, *self._notes()]) or "nothing to do: nothing is due"
 
     def _notes(self) -> Iterator[str]:
-        for name, dates in self.stays.items():
-            yield f"{name} stays as it is for {', '.join(dates) or 'all'}, {_ANEW}: records behind it go"
         if self.closed:
             yield f"{len(self.closed)} files stay, which nobody can read any more: their keys were destroyed"
         if self.untold:

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates.definition import Definition
 from minimize.canonical import canonical_text
 from minimize.engines import local
 from minimize.engines.base import Job, Outcome, Unkept, sketch_key
 from minimize.governance.retention.clock import Bools, Moments
 from minimize.governance.retention.events import Event
 from minimize.governance.retention.forms import AS_IT_CAME
+from minimize.governance.retention.ordered import Asked
 from minimize.governance.retention.tokens import recognized
 from minimize.governance.retention.whose import Named, Until, Whose
 from minimize.governance.retention.written import PIPELINE, Written
@@ -82,7 +84,13 @@ class Before:
 
 
 def recomputed(
-    written: Written, given: Given, on: str | None, names: Collection[str], known: Before, releases: Releases
+    written: Written,
+    given: Given,
+    on: str | None,
+    names: Collection[str],
+    known: Before,
+    releases: Releases,
+    asked: Asked,
 ) -> Iterator[Recomputed]:
     """Those of these aggregates that can be made anew without the records that events took.
 
@@ -99,11 +107,18 @@ def recomputed(
         outcome = local.run(replace(before, plan=only(before, wanted)), left, None, Unkept())
         if reached(outcome) != known.left(on):
             return
-        definitions = {name: before.plan.aggregates[name].definition for name in wanted}
-        found = guarded(definitions, outcome.aggregates, releases, on)
+        definitions = {name: kept_today(before.plan, name, asked) for name in wanted}
+        found = guarded(definitions, outcome.aggregates, releases, on, asked.at)
         for name, each in found.items():
             if not each.is_unchanged:
                 yield Recomputed(name, on, before.output_schema(name), each, releases)
+
+
+def kept_today(plan: Plan, name: str, asked: Asked) -> Definition:
+    """The definition of an aggregate, with its retention of today."""
+    found = plan.aggregates[name].definition
+    retention = None if found.retention is None else found.retention.spanning(asked.retention_of(name))
+    return replace(found, retention=retention)
 
 
 def reached(outcome: Outcome) -> int:
@@ -149,6 +164,11 @@ class AsItComes:
     def names(self) -> frozenset[str]:
         """Nothing was done to its values."""
         return frozenset({AS_IT_CAME})
+
+    @property
+    def is_injective(self) -> bool:
+        """Different values are different forms."""
+        return True
 
     def forms(self, value: str, tenant: str) -> frozenset[str]:
         """The value itself, and those that are the same without regard to case."""

@@ -1,4 +1,4 @@
-"""`retract`: today's policy and settings over what was written before.
+"""`retract`: today's policy, settings and consents over what was written before.
 
 A date whose receipt shows that nothing can have changed is left alone. Another date is run anew from its source where that still
 stands, with the digests of its receipt, and nothing was taken out of the output since that a run would bring back; otherwise it
@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import Any
 
+from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, KeyringError, OutputError, RefusedError, quietly
 from minimize.governance.access.gate import gate
 from minimize.governance.retention.again import Again
+from minimize.governance.retention.agreed import Agreed
 from minimize.governance.retention.carry import NOWHERE, Carrying
 from minimize.governance.retention.clock import Clock
 from minimize.governance.retention.coarser import finer, form
@@ -32,10 +34,12 @@ from minimize.io.places import place_of
 from minimize.io.published import receipts
 from minimize.io.stored import Stored, open_stored
 from minimize.job.collecting import load_job_settings
+from minimize.job.erasing import load_people
 from minimize.job.job import perform, quiet
 from minimize.job.ledgers import check_ledger_of
 from minimize.job.origin import pipeline_behind, settings_of
 from minimize.job.origin import place_of as written_at
+from minimize.job.sender import periods_of
 from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
 from minimize.policy.condition import Condition, Feature, Level
@@ -73,7 +77,8 @@ class Retraction:
         if self.is_empty:
             return "nothing to do: everything stands as it would be collected today"
         anew = [f"from their source anew: {', '.join(each or 'all' for each in self.anew)}"] if self.anew else []
-        return "\n".join([*anew, *([str(self.plan)] if self.plan.due else [])])
+        plan = self.plan.carried_out() if self.receipts else str(self.plan)
+        return "\n".join([*anew, *([plan] if self.plan.due else [])])
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Retracting:
     asked: Asked
     pipeline: Pipeline
     settings: SettingsRows | None
+    consents: ConsentPeriods | None = field(repr=False)
+    """When tenants agreed, as it is known today; None for records of our own."""
     chain: tuple[Receipt, ...] = field(repr=False)
     standing: Mapping[str | None, Standing] = field(repr=False)
     at_given: bool = False
@@ -144,7 +151,8 @@ class Retracting:
         forms = {key: form(then.fields[key], today.fields.get(key), purpose, types[key]) for key in pointers}
         tenant, subject = named_in(then, Rules(pointers=pointers), clock, stored, self.asked.keys)
         collected = Collected.of(self.settings, today, self.asked.at, tenant, subject, clock)
-        return Again(then, today, self.asked.at, pointers, forms, self._records(), collected, clock)
+        agreed = None if self.consents is None else Agreed.of(self.consents, tenant, clock)
+        return Again(then, today, self.asked.at, pointers, forms, self._records(), collected, clock, agreed)
 
     def _records(self) -> tuple[Condition, ...]:
         own, job = self.asked.today.records, self.pipeline.records
@@ -179,7 +187,7 @@ class Want:
 
 
 def retract(output: Anywhere, *, yes: bool = False, **asked: Any) -> Retraction:
-    """Applies today's policy and settings to what stands in an output; without `yes` only the plan is made.
+    """Applies today's policy, settings and consents to what stands in an output; without `yes` only the plan is made.
 
     Takes the output folder; what stands in for what its receipts name, the time as of which it counts (aware; now), keyring and
     ledger (see `Want`). Raises what `run` raises, and RefusedError (3) where the policy became finer and the source of a date
@@ -209,12 +217,14 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     said = want.settings if want.settings is not None else settings_of(folder, origin)
     rows = load_job_settings(said, job, keyring, folder, want.ledger)
     source = want.input or written_at(folder, origin.input)
-    unaffected = Unaffected(job, folder, chain, now, source, said, rows, keyring, want.ledger).dates()
+    consents = load_people(job, keyring, folder, want.ledger).consents
+    unaffected = Unaffected(job, folder, chain, now, source, said, rows, consents, keyring, want.ledger).dates()
     standing = standing_sources(job, folder, chain, now, source, said, keyring, want.ledger, without=unaffected)
     return Retracting(
         Asked(folder, job.policy, now, keyring),
         job,
         rows,
+        periods_of(job, consents, now),
         chain,
         standing,
         want.at is not None,

@@ -17,6 +17,7 @@ from minimize.job.dates import Wanted
 from minimize.job.given import Given, day_of, found_files, resolve, veil
 from minimize.job.origin import place_of, settings_of
 from minimize.job.pending import READING, digests, last_inputs
+from minimize.job.sender import consents_changed
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -64,6 +65,7 @@ def standing_sources(
             output=folder,
             keys=keys,
             ledger=ledger,
+            again=True,
         )
         last = last_reading(dates[on])
         if not given.nothing and last is not None:
@@ -97,6 +99,7 @@ def source_of(
         output=folder,
         keys=keys,
         ledger=ledger,
+        again=True,
     )
     return None if given.nothing else (last, given)
 
@@ -188,8 +191,10 @@ def last_reading(receipts: Sequence[Receipt]) -> Receipt | None:
 
 
 def _may_differ(given: Given, last: Receipt) -> bool:
-    """Whether policy or settings are others, or a setting changed with time alone."""
-    return given.plan.digest != last.plan.digest or asks_otherwise(given.plan.policy, given.settings, last, given.at)
+    """Whether policy, settings or consents are others, or a setting or a consent changed with time alone."""
+    if given.plan.digest != last.plan.digest or asks_otherwise(given.plan.policy, given.settings, last, given.at):
+        return True
+    return consents_changed(given.pipeline, given.people.consents, last, given.at)
 
 
 def asks_otherwise(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:

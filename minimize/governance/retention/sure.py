@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from minimize.governance.retention.clock import Bools
+from minimize.governance.retention.clock import UNKNOWN, Bools, Clock
 from minimize.nested import leaf, rows_of, spread
 from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, atoms
+from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, Within, atoms
 from minimize.policy.fields import ways_of
 from minimize.policy.model import Field, Policy
 from minimize.stages.conditions import matches
@@ -67,6 +68,8 @@ class Sure:
         now = self.changed(atom)
         if now is not None:
             return self.spread(now)
+        if isinstance(atom, Within):
+            return self.spread(self._within(atom))
         pointer = self.pointers.get(atom.field) if isinstance(atom, Equals) else None
         if not isinstance(atom, Equals) or pointer is None or not is_shown(self.policy.fields[atom.field]):
             return self._everywhere(False)
@@ -77,6 +80,18 @@ class Sure:
         elif own.parents:  # a whole record, and a field of its elements
             return self._everywhere(False)
         return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+    def _within(self, atom: Within) -> Bools:
+        """Per record whether even the oldest time that may be meant is within the age of even the newest other one."""
+        keys = (atom.field, atom.of)
+        fields = [self.policy.fields[key] for key in keys if key in self.pointers and key in self.policy.fields]
+        clocks = [clock for field in fields if (clock := Clock.of_field(field, self.batch.schema)) is not None]
+        if len(clocks) < len(keys):
+            return np.zeros(self.batch.num_rows, np.bool_)
+        oldest, newest = clocks[0].oldest(self.batch), clocks[1].newest(self.batch)
+        known = (oldest != UNKNOWN) & (newest != UNKNOWN)
+        age = np.where(known, newest, 0) - np.where(known, oldest, 0)
+        return np.asarray(known & (age < atom.age // timedelta(microseconds=1)), np.bool_)
 
     def _everywhere(self, truth: bool) -> Bools:
         length = len(leaf(self.batch, self.place).values) if self.place.parts else self.batch.num_rows

@@ -11,6 +11,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.retention.due import RECORDS, Due
 from minimize.governance.retention.plan import Plan
 from minimize.governance.retention.recompute import Recomputed
+from minimize.governance.retention.written import AGGREGATES, RETENTION, Written
 from minimize.io.durable import digest_of
 from minimize.io.rewrite import Rewritten
 from minimize.io.stated import files_stated, indexes_stated, keys_stated, sketches_stated
@@ -18,17 +19,31 @@ from minimize.job import account
 from minimize.keys.masters import is_master
 from minimize.policy.approval import reference
 from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipt import FieldReceipt, GatedBy, Kind, Output, Receipt, Rows, sha256_text
 from minimize.stage import Counts, FieldCounts
 
-REASONS: Final = ("setting", "condition", "retention", "erased")
+REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
 
 
-def retention_file(policy: Policy) -> bytes:
-    """The bytes of today's policy. Raises ConfigurationError where they are not those that were loaded."""
-    if policy.path is None or digest_of(policy.path) != policy.digest:
-        raise ConfigurationError("policy.yaml was changed while it was in use", hint="run again")
-    return policy.path.read_bytes()
+def retention_files(today: Pipeline, written: Written) -> dict[str, bytes]:
+    """The bytes of today's policy, and of today's pipeline if aggregates have retentions of their own, now or then.
+
+    Raises ConfigurationError if the files are not those that were loaded.
+    """
+    files = {RETENTION: loaded_bytes(today.policy)}
+    then = (written.pipeline.get("aggregates") or {}).values()
+    if today.own_retentions or any(each.get("retention") for each in then):
+        files |= {AGGREGATES: loaded_bytes(today)}
+    return files
+
+
+def loaded_bytes(of: Policy | Pipeline) -> bytes:
+    """The bytes of a policy's or pipeline's file. Raises ConfigurationError if they are not those that were loaded."""
+    if of.path is None or digest_of(of.path) != of.digest:
+        name = "policy.yaml" if isinstance(of, Policy) else "pipeline.yaml"
+        raise ConfigurationError(f"{name} was changed while it was in use", hint="run again")
+    return of.path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,7 @@ class Telling:
             keys=self._keys(done),
             versions=account.versions(),
             rows=rows,
-            gated_by=GatedBy(**self._reasons()),
+            gated_by=GatedBy.of(self._reasons()),
             fields=self._fields(done.counts),
             outputs=self._outputs(done),
             replaces=done.replaces,
@@ -111,6 +126,8 @@ class Telling:
             sum(file.rows for file in files),
             groups_suppressed=sum(each.groups_suppressed for each in results),
             rows_suppressed=sum(each.rows_suppressed for each in results),
+            groups_past=sum(each.groups_past for each in results) or None,
+            rows_past=sum(each.rows_past for each in results) or None,
             deferred=sum(each.deferred for each in results),
             too_late=0,
             files=files,

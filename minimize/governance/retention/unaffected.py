@@ -13,6 +13,7 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
+from minimize.consent import Consents
 from minimize.governance.retention.due import RECORDS
 from minimize.governance.retention.rules import conditions_of
 from minimize.governance.retention.sources import Unchanged, asks_otherwise, by_date, last_reading
@@ -20,6 +21,7 @@ from minimize.governance.retention.written import Written, writers
 from minimize.io.places import place_of
 from minimize.job.dates import Wanted
 from minimize.job.given import resolve
+from minimize.job.sender import consents_changed
 from minimize.keys import Keyring
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import hierarchy_files
@@ -34,6 +36,7 @@ class Unaffected:
     """What decides it: today's pipeline and settings, the time, and the receipts.
 
     settings  the rows of today; `given` is what they were loaded from, where the pipeline's own do not count
+    consents  what is recorded about consents; None for records of our own
     """
 
     job: Pipeline
@@ -43,6 +46,7 @@ class Unaffected:
     source: str | PathLike[str] | None
     given: Any = field(repr=False)
     settings: SettingsRows | None = field(repr=False)
+    consents: Consents | None = field(repr=False)
     keys: Keyring = field(repr=False)
     ledger: str | PathLike[str] | None
 
@@ -53,9 +57,13 @@ class Unaffected:
         groups: dict[tuple[object, ...], list[str | None]] = {}
         for on, receipts in self._receipts.items():
             last = last_reading(receipts)
-            if last is not None and not asks_otherwise(self.job.policy, self.settings, last, self.at):
+            if last is not None and not self._asks_otherwise(last):
                 groups.setdefault(self._planned_from(last), []).append(on)
         return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
+
+    def _asks_otherwise(self, last: Receipt) -> bool:
+        asked = asks_otherwise(self.job.policy, self.settings, last, self.at)
+        return asked or consents_changed(self.job, self.consents, last, self.at)
 
     def _of_group(
         self, group: Sequence[str | None], unchanged: Unchanged, plain: frozenset[str | None]
@@ -80,6 +88,7 @@ class Unaffected:
             output=self.folder,
             keys=self.keys,
             ledger=self.ledger,
+            again=True,
         )
         return last is None or given.nothing or given.plan.digest != last.plan.digest
 

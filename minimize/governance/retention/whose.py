@@ -44,6 +44,11 @@ class Forms(Protocol):
         """The names of the ways in which values come to stand there; None where that depends on what is not known."""
         ...
 
+    @property
+    def is_injective(self) -> bool:
+        """Whether two values of a tenant never have the same form there."""
+        ...
+
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form in which a value may stand there; None where that depends on what is not known."""
         ...

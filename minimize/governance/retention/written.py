@@ -23,7 +23,9 @@ POLICY: Final = "policy.yaml"
 PIPELINE: Final = "pipeline.yaml"
 RETENTION: Final = "retention.yaml"
 """The policy of today, beside a receipt that applied its retention to files that keep the policy of then."""
-_OF_THE_RUN: Final = (RETENTION, "backfill.yaml", LEFT)
+AGGREGATES: Final = "retention_pipeline.yaml"
+"""The pipeline of today, next to the same receipt, if aggregates have retentions of their own, now or then."""
+_OF_THE_RUN: Final = (RETENTION, AGGREGATES, "backfill.yaml", LEFT)
 """What stands beside a receipt about the change that it tells of, not about the files."""
 
 

@@ -20,6 +20,7 @@ class Account:
     tenants   whose they are, with the rows of each
     fields    by key what becomes of it; empty where the manifest does not know the function
     gated     by field the values that gates hold back, in rows that leave
+    unparsable  by field the values that leave as null: they are not listed, or no technique could treat them
     against   the rules by which nothing may leave
     held      the rules that hold some rows back, with counts
     category  of the payload; None where none could be planned
@@ -33,6 +34,7 @@ class Account:
     tenants: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Fate] = field(default_factory=dict)
     gated: Mapping[str, int] = field(default_factory=dict)
+    unparsable: Mapping[str, int] = field(default_factory=dict)
     against: tuple[Reason, ...] = ()
     held: tuple[Reason, ...] = ()
 
@@ -58,6 +60,7 @@ class Account:
             "tenants": dict(self.tenants),
             "fields": {key: fate.as_json() for key, fate in self.fields.items()},
             "gated": dict(self.gated),
+            "unparsable": dict(self.unparsable),
             "against": [each.as_json() for each in self.against],
             "held_back": [each.as_json() for each in self.held],
         }
@@ -72,6 +75,7 @@ class Account:
         lines += [f"  against: {each.code} {each}" for each in self.against]
         lines += [f"  held back: {each.code} {each}" for each in self.held]
         lines += [f"  {key}: {fate.form or 'stays'} ({fate.why})" for key, fate in self.fields.items()]
+        lines += [f"  {key}: {counted(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

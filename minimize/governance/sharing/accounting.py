@@ -10,7 +10,7 @@ from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.consented import Tenants
 from minimize.governance.sharing.payload import Made
 from minimize.governance.sharing.planning import Planned
-from minimize.governance.sharing.reasons import of_tenants, reason
+from minimize.recipients.refusals import of_tenants, reason
 
 
 def told(asked: Asked, planned: Planned, made: Made, tenants: Tenants) -> Account:
@@ -40,6 +40,7 @@ def account(
         tenants={} if made is None else dict(sorted(made.tenants.items())),
         fields={} if composed is None else composed.fates,
         gated={} if made is None else dict(made.closed),
+        unparsable={} if made is None else dict(made.unparsable),
         against=(*planned.against, *against),
         held=held,
     )

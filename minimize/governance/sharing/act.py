@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minimize.consent import Consents, load_consents
 from minimize.errors import LedgerError, Reason
 from minimize.frames import way_back
-from minimize.governance.consent import Consents, load_consents
 from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.accounting import account, held_back, told
 from minimize.governance.sharing.asked import Asked
@@ -22,10 +22,11 @@ from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.making import Making, making
 from minimize.governance.sharing.payload import InMemory, Made, Nothing, Taker, make
 from minimize.governance.sharing.planning import Planned, planned, tenants_alone
-from minimize.governance.sharing.reasons import differing
+from minimize.job.sender import consents_of, periods_of
 from minimize.minimizer import tell
 from minimize.plan import Plan
 from minimize.pointer import Pointer
+from minimize.recipients.refusals import differing
 from minimize.settings.erased import ErasedRows
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class Act:
                 file.abandon()
 
     def _making(self, ledger: Ledger, plan: Plan, tenants: Tenants) -> Making:
-        gone = ErasedRows.of_ledger(ledger, self.asked.keys)
-        return making(self.asked, self.planned, plan, tenants, gone)
+        gone, job = ErasedRows.of_ledger(ledger, self.asked.keys), self.asked.job
+        agreed = None if job is None else periods_of(job, consents_of(job, ledger), self.asked.at)
+        return making(self.asked, self.planned, plan, tenants, gone, agreed)
 
     def _plan(self) -> Plan | None:
         """The plan; None where something stands against all of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from minimize.policy.condition import All, AnyOf, Condition, Equals, atoms
+from minimize.policy.condition import All, AnyOf, Condition, fields_of, read_by
 from minimize.policy.model import DROP, Case, Do, Field
 from minimize.techniques.keep import Keep
 
@@ -18,13 +18,12 @@ NEVER: Condition = AnyOf(())
 def askable(condition: Condition, held: Collection[str]) -> Condition | None:
     """The condition without what reads fields that are not held as they came in; None where it can never be said to hold.
 
+    >>> from minimize.policy.condition import Equals
     >>> askable(AnyOf((Equals("owner", ("corporate",)), Equals("managed", (True,)))), {"owner"})
     AnyOf(of=(Equals(field='owner', values=('corporate',)),))
     """
-    if isinstance(condition, Equals):
-        return condition if condition.field in held else None
     if not isinstance(condition, All | AnyOf):
-        return condition
+        return condition if set(fields_of(condition)) <= set(held) else None
     found = [askable(part, held) for part in condition.of]
     parts = tuple(part for part in found if part is not None)
     if isinstance(condition, All):
@@ -51,7 +50,7 @@ def asked_again(field: Field, held: Collection[str]) -> Field | None:
 
 def _told(case: Case, held: Collection[str]) -> bool:
     """Whether it can be told where a case that drops decides."""
-    return case.do != DROP or all(not isinstance(atom, Equals) or atom.field in held for atom in atoms(case.when))
+    return case.do != DROP or set(read_by(case.when)) <= set(held)
 
 
 def _cases(field: Field, held: Collection[str]) -> Iterator[Case]:

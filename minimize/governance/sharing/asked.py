@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from minimize.errors import ConfigurationError, KeyringError
-from minimize.governance.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.governance.sharing.composing import Composed
 from minimize.governance.sharing.connecting import Connector
-from minimize.governance.sharing.standing import Party
 from minimize.io import FORMATS, published
 from minimize.io.base import Request
 from minimize.io.history import RUNS
@@ -26,6 +24,8 @@ from minimize.minimizer import Rereadable
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline, RecordsModel
+from minimize.recipients import Function, Recipient, Recipients
+from minimize.recipients.party import Party, party
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erased import ErasedRows
 
@@ -134,22 +134,6 @@ def resolve(
         must_be=must_be or known,
         connector=connector,
     )
-
-
-def party(
-    recipient: str | Recipient,
-    function: str,
-    direction: Any,
-    recipients: Recipients | PathLike | None,
-    folder: Path,
-    whens: tuple[datetime, ...],
-) -> Party:
-    """The other side. Raises PolicyError for one that nobody knows."""
-    known = (
-        recipients if isinstance(recipients, Recipients) else load_recipients(find_recipients(recipients, start=folder))
-    )
-    who = recipient if isinstance(recipient, Recipient) else known.named(recipient)
-    return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
 
 
 def source_of(data: Any, wanted: Request) -> Rereadable:

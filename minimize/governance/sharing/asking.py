@@ -8,11 +8,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from minimize.governance.consent import Consents
-from minimize.governance.recipients import Recipient
+from minimize.consent import Consents
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.consented import Verdict
 from minimize.governance.sharing.planning import Planned
+from minimize.recipients import Recipient
 
 
 @dataclass(frozen=True, slots=True)

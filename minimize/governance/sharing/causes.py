@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from minimize.governance.consent import Consents, load_consents
-from minimize.governance.consent.states import ENDING, VALID
-from minimize.governance.recipients import Contract, Recipients
+from minimize.consent import Consents, load_consents
+from minimize.consent.states import ENDING, VALID
 from minimize.governance.sharing.recall import Recall, recall_of
+from minimize.recipients import Contract, Recipients
 
 if TYPE_CHECKING:
     from minimize.ledger.consents import Act

@@ -8,16 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from minimize.consent import load_consents
 from minimize.errors import LedgerError, NotPermitted
-from minimize.governance.consent import load_consents
 from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.asking import asking_of
 from minimize.governance.sharing.consented import Tenants
 from minimize.governance.sharing.payload import Made
 from minimize.governance.sharing.planning import Planned
-from minimize.governance.sharing.reasons import differing, reason, refusal
 from minimize.governance.sharing.recording import disclosure_of, event_of_refusal, event_of_sharing, tenant_shares
+from minimize.recipients.refusals import differing, reason, refusal
 
 if TYPE_CHECKING:
     from minimize.ledger.disclosures import Disclosure

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from minimize.errors import Reason
-from minimize.governance.recipients import Contract, Function, Recipient, Shared
-from minimize.governance.recipients.model import THROUGH
 from minimize.governance.sharing.keyed import key_for
-from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import LINKING, Entry
 from minimize.plan.fields import branches_of
 from minimize.plan.request import for_purpose, is_released
 from minimize.policy.model import DROP, Do, Field, Policy
 from minimize.policy.words import chain_text
+from minimize.recipients import Contract, Function, Recipient, Shared
+from minimize.recipients.model import THROUGH
+from minimize.recipients.refusals import reason
 from minimize.techniques import Step
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -75,7 +75,8 @@ def composed(
     Secrets pass through only where somebody is `connected`.
     """
     policy, manifest = entry.policy, function.shared
-    asked = _Asked(function, recipient.contract, wanted, entry.lost, connected=connected)
+    released = entry.columns is not None
+    asked = _Asked(function, recipient.contract, wanted, entry.lost, connected=connected, released=released)
     keys = dict.fromkeys([*policy.fields, *manifest, *function.passing])
     fates = {key: asked.fate(key, policy.fields.get(key)) for key in keys}
     fates |= {key: _unknown(key, function) for key in wanted or () if key not in fates}
@@ -101,6 +102,8 @@ class _Asked:
     wanted: Collection[str] | None
     lost: Collection[str]
     connected: bool
+    released: bool
+    """Whether the data is the output of a run, which lacks what the policy drops."""
 
     def fate(self, key: str, field: Field | None) -> Fate:
         """Whether a field leaves, and by which rule it stays where it does not."""
@@ -108,7 +111,7 @@ class _Asked:
         if key not in function.shared and not passes:
             return _unknown(key, function)
         if field is None:
-            return Fate(key, None, "the policy does not name it", "outside_policy")
+            return Fate(key, None, self._absent(passes=passes), "outside_policy")
         if self.contract is not None and not self.contract.permits(key):
             return Fate(key, None, f"the contract {self.contract.reference} does not permit it", "outside_contract")
         if not for_purpose(field, function.purpose):
@@ -124,6 +127,11 @@ class _Asked:
         if passes and not self.connected:
             return Fate(key, None, "it passes through a connector alone, and none was given", "no_connector")
         return Fate(key, THROUGH if passes else "", f"{function.name} sends it")
+
+    def _absent(self, *, passes: bool) -> str:
+        if not self.released:
+            return "the policy does not name it"
+        return "the output does not hold it" + ("; secrets are read from the source" if passes else "")
 
 
 def _unknown(key: str, function: Function) -> Fate:

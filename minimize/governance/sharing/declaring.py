@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from minimize.governance.recipients import Function, Recipient
 from minimize.governance.sharing.composing import Composed, composed
 from minimize.governance.sharing.released import Entry
 from minimize.plan.fields import branches_of
 from minimize.policy.model import Field, Policy
+from minimize.recipients import Function, Recipient
 from minimize.techniques import Step
 from minimize.techniques.generalize import Generalize
 from minimize.verification.forms import Declared

@@ -15,16 +15,16 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Reason
-from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import LINKING, Entry, key_in, told_of, type_word
 from minimize.io import published
 from minimize.io.history import RUNS
 from minimize.keys import Keyring, find_kms
 from minimize.plan.request import is_released
-from minimize.policy.condition import Condition, Equals, atoms
+from minimize.policy.condition import Condition, Feature, Level, atoms
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import DROP, Field, Policy, Records
 from minimize.policy.pipeline import AggregateModel, Pipeline
+from minimize.recipients.refusals import reason
 from minimize.techniques.keep import Keep
 from minimize.verification import found_of_aggregate
 
@@ -117,4 +117,4 @@ def _lost(columns: Mapping[str, Field | None]) -> Iterator[str]:
 
 
 def _asks_settings(condition: Condition) -> bool:
-    return any(not isinstance(atom, Equals) for atom in atoms(condition))
+    return any(isinstance(atom, Feature | Level) for atom in atoms(condition))

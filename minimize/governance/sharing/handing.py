@@ -9,11 +9,11 @@ from typing import Any
 
 from minimize.errors import ConfigurationError, without_values
 from minimize.governance.access.gate import gate
-from minimize.governance.recipients import Recipient
 from minimize.governance.sharing.act import Act, act
 from minimize.governance.sharing.asked import PathLike, Places, resolve
 from minimize.governance.sharing.connecting import Connector
 from minimize.policy.pipeline import CategoryName
+from minimize.recipients import Recipient
 from minimize.switching import House
 from minimize.times import moment
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from minimize.consent import ConsentPeriods
 from minimize.engines.base import Job, row_key
 from minimize.engines.passes import deduplicates
 from minimize.governance.sharing.asked import Asked
@@ -13,9 +14,9 @@ from minimize.governance.sharing.connecting import Passing
 from minimize.governance.sharing.consented import AgreedSource, Tenants
 from minimize.governance.sharing.keyed import RecipientKeys
 from minimize.governance.sharing.planning import Planned
-from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import Prepared
 from minimize.plan import Plan
+from minimize.recipients.refusals import differing
 from minimize.settings.erased import ErasedRows
 from minimize.spill import Aside, find_budget
 from minimize.stages.generalize import memos_of
@@ -39,8 +40,19 @@ class Making:
     passing: Passing | None = None
 
 
-def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants, gone: ErasedRows) -> Making:
-    """What the payload of a planned act is made with. Takes what the ledger tells of those whose records must not come back."""
+def making(
+    asked: Asked,
+    planned: Planned,
+    plan: Plan,
+    tenants: Tenants,
+    gone: ErasedRows,
+    agreed: ConsentPeriods | None = None,
+) -> Making:
+    """What the payload of a planned act is made with.
+
+    Takes what the ledger tells of those whose records must not come back, and, of records that another third party sent, when
+    tenants agreed to receive them.
+    """
     if planned.source is None:
         raise differing("it was not planned")
     keys, whole = RecipientKeys(asked.keys), planned.joined or plan
@@ -55,6 +67,7 @@ def making(asked: Asked, planned: Planned, plan: Plan, tenants: Tenants, gone: E
         aside=Aside(find_budget(asked.folder)),
         bound=None if deduplicates(whole) else bound.stages,
         erased=gone.at(asked.at, whole.policy.future),
+        consents=agreed,
     )
     source = AgreedSource(planned.source, tenants)
     schema = bound.schema if planned.joined is None else Prepared.of(plan, keys).schema

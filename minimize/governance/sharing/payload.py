@@ -17,11 +17,11 @@ from minimize.governance.sharing.consented import Coded
 from minimize.governance.sharing.digests import Fingerprint
 from minimize.governance.sharing.making import Making
 from minimize.governance.sharing.owners import Owners, Seen
-from minimize.governance.sharing.reasons import differing
 from minimize.minimizer import Tally, releasing
 from minimize.nested import leaf
 from minimize.plan import Plan
 from minimize.pointer import Pointer
+from minimize.recipients.refusals import differing
 from minimize.stage import Batch
 from minimize.techniques.pseudonymize import Pseudonymize
 
@@ -46,6 +46,7 @@ class Made:
     tenants: Counter[str] = field(default_factory=Counter)
     gated: Counter[str] = field(default_factory=Counter)
     closed: Counter[str] = field(default_factory=Counter)
+    unparsable: Counter[str] = field(default_factory=Counter)
     emptied: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     owners: Owners = field(default_factory=Owners)
@@ -62,7 +63,9 @@ def make(way: Making, taker: Taker) -> Made:
     made, plan = Made.of(way.schema), way.job.plan
     for batch, columns in each_quietly(releasing(way.job, way.source, way.bound, Tally(left_out=made.rejected))):
         made.gated.update(batch.counts.gated)
-        made.closed.update(_closed(batch, way))
+        closed, unparsable = _nulls(batch, way)
+        made.closed.update(closed)
+        made.unparsable.update(unparsable)
         kept = _filled(columns, plan)
         made.emptied += 0 if kept is None else int(len(kept) - kept.sum())
         whole = columns if kept is None else columns.filter(pa.array(kept))
@@ -82,10 +85,12 @@ def make(way: Making, taker: Taker) -> Made:
     return made
 
 
-def _closed(batch: Batch, way: Making) -> dict[str, int]:
-    """By field the values that gates hold back; of secrets not even that."""
+def _nulls(batch: Batch, way: Making) -> tuple[dict[str, int], dict[str, int]]:
+    """By field the values that gates hold back, and those that no step could treat; of secrets not even that."""
     secrets = frozenset() if way.passing is None else way.passing.keys
-    return {key: each.gated for key, each in batch.counts.fields.items() if each.gated and key not in secrets}
+    counts = {key: each for key, each in batch.counts.fields.items() if key not in secrets}
+    gated = {key: each.gated for key, each in counts.items() if each.gated}
+    return gated, {key: each.unparsable for key, each in counts.items() if each.unparsable}
 
 
 def _encoded(batch: Batch) -> Mapping[str, pa.Array]:

@@ -13,21 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.errors import Finding, PolicyError, Reason
-from minimize.governance.recipients import Function
 from minimize.governance.sharing.asked import Asked, opened, source_of
 from minimize.governance.sharing.composing import Composed, composed
 from minimize.governance.sharing.connecting import at_once, check_joined
 from minimize.governance.sharing.declaring import declared
 from minimize.governance.sharing.grouped import grouped, groups, model_of, not_as_defined
 from minimize.governance.sharing.keyed import RecipientKeys
-from minimize.governance.sharing.reasons import reason
 from minimize.governance.sharing.released import Entry, entry
-from minimize.governance.sharing.standing import purpose_reasons
 from minimize.governance.sharing.switches import switches
 from minimize.minimizer import Rereadable, require_keys
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
 from minimize.policy.model import Policy, Records
+from minimize.recipients import Function
+from minimize.recipients.party import purpose_reasons
+from minimize.recipients.refusals import reason
 from minimize.settings import SettingsRows
 from minimize.verification.forms import Declared
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from minimize.governance.recipients import Contract
 from minimize.receipt import time_text
+from minimize.recipients import Contract
 
 if TYPE_CHECKING:
     from minimize.ledger.disclosures import Disclosure, TenantShare

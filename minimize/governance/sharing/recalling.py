@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError
-from minimize.governance.recipients import Recipients
 from minimize.governance.sharing.causes import found
 from minimize.governance.sharing.recall import Recall
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
+from minimize.recipients import Recipients
 from minimize.switching import House
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from minimize.errors import Reason
-from minimize.governance.recipients import Function
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.composing import Composed
 from minimize.governance.sharing.consented import Verdict
@@ -18,6 +17,7 @@ from minimize.governance.sharing.payload import Made
 from minimize.ledger import Change, Event, Resource, actor_of
 from minimize.ledger.tokens import KEY
 from minimize.receipt import time_text
+from minimize.recipients import Function
 
 if TYPE_CHECKING:
     from minimize.ledger.disclosures import Disclosure, TenantShare

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, PolicyError, Reason
-from minimize.governance.consent import load_consents
-from minimize.governance.recipients import Recipients
-from minimize.governance.sharing.asked import party
 from minimize.governance.sharing.asking import Asking
-from minimize.governance.sharing.reasons import of_tenants
-from minimize.governance.sharing.standing import purpose_reasons
 from minimize.house import is_guarded
 from minimize.job.collecting import LEDGER, load_job_settings
 from minimize.job.strangers import Stranger, among, as_json, tenants_of
+from minimize.recipients import Recipients
+from minimize.recipients.party import party, purpose_reasons
+from minimize.recipients.refusals import of_tenants
 from minimize.switching import House
 
 if TYPE_CHECKING:

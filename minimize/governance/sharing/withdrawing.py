@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from minimize.consent.states import ENDING
+from minimize.consent.terms import terms_from
 from minimize.errors import PolicyError
 from minimize.governance.consent import Wish, act, expire
 from minimize.governance.consent.acting import PathLike
-from minimize.governance.consent.states import ENDING
-from minimize.governance.recipients import Contract, Recipient, find_recipients, load_recipients
 from minimize.governance.sharing.recall import Recall, recall_of
 from minimize.governance.sharing.recalling import event_of_recall
 from minimize.ledger import actor_of
+from minimize.recipients import Contract, Recipient, find_recipients, load_recipients
 from minimize.switching import Allowed, House
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Ended:
     acts: Sequence[Act]
     recalls: Sequence[Recall]
     ending: str = ""
+
+    @property
+    def is_received(self) -> bool:
+        """Whether one of the consents was to what a third party sends: what was received is stored until a retraction."""
+        return any(terms_from(act.terms).direction == "inbound" for act in self.acts)
 
 
 def withdraw(

@@ -219,7 +219,15 @@ class _Deleting:
         known = tuple(each for each in kept_events(self.ledger.address, self.keys, events) if each.kind == KIND)
         read = times_read(output.chain)
         asked = Asked(
-            output.folder, job.policy, self.now, self.keys, tuple(events), ages=False, earlier=known, read=read
+            output.folder,
+            job.policy,
+            self.now,
+            self.keys,
+            tuple(events),
+            ages=False,
+            earlier=known,
+            read=read,
+            spans=job.own_retentions,
         )
         return Expiry(asked, job, output.chain, output.reading), job
 

@@ -53,9 +53,12 @@ class Deletion:
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output the aggregates, by date, that stand as they were: counted anew they would tell of few subjects."""
-        said = [(each.pipeline, each.stays or {}) for each in self.receipts]
-        return {pipeline: {name: list(dates) for name, dates in stays.items()} for pipeline, stays in said if stays}
+        """Per output the aggregates, by date, that keep figures: they could not be counted anew, or rows of them are deferred."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for receipt in self.receipts:
+            for name, dates in (receipt.stays or {}).items():
+                found.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """The deletion as `subject delete --json` prints it."""

@@ -8,10 +8,10 @@ from html import escape
 from typing import Any, Final
 
 from minimize.counts import counted
-from minimize.governance.recipients.leaflet import STYLE
 from minimize.governance.sharing.files import plain
 from minimize.governance.subjects.asked import Subject
 from minimize.governance.subjects.viewing import View
+from minimize.recipients.leaflet import STYLE
 
 _MORE: Final = """
 .page th, .page td { width: auto; }

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _OF_THE_WHOLE = frozenset(
-    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045"}
+    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045", "L047"}
 )
 """What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
 
@@ -60,6 +60,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.rounded,
     aggregates.counted,
     aggregates.named,
+    aggregates.retention,
     records.found_again,
     records.covered,
     outputs.in_bucket,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from minimize.aggregates import Measure
 from minimize.aggregates.quantile import Quantile
@@ -16,6 +17,7 @@ from minimize.policy.pipeline import AggregateModel
 from minimize.techniques import Step
 
 LEAST = 10
+LONGEST = timedelta(days=400)
 
 
 def measures(subject: Subject) -> Iterator[Finding]:
@@ -103,6 +105,21 @@ def undated(subject: Subject) -> Iterator[Finding]:
         message = "the source has no batch dates: each run releases every row anew, and most rows will be deferred"
         hint = "write {date} where the path has the batch date"
         yield subject.in_pipeline("L069", message, "aggregates", name, hint=hint)
+
+
+def retention(subject: Subject) -> Iterator[Finding]:
+    """L074, L075: aggregates that are kept for very long, or that a run replaces before their retention ends."""
+    records = subject.policy.retention
+    for name, aggregate in _aggregates(subject):
+        span, at = aggregate.retention, ("aggregates", name, "retention")
+        if span is not None and span > LONGEST:
+            message = f"the aggregate is kept for {span.days} days"
+            yield subject.in_pipeline("L074", message, *at, hint="400 days are enough to compare with the year before")
+        undated = subject.pipeline is not None and "{date}" not in subject.pipeline.source.path
+        if span is not None and records is not None and span > records and undated:
+            message = "the aggregate is kept for longer than records, and each run counts it anew from records alone"
+            hint = "write {date} where the path has the batch date, or leave `retention` out"
+            yield subject.in_pipeline("L075", message, *at, hint=hint)
 
 
 def _aggregates(subject: Subject) -> list[tuple[str, AggregateModel]]:

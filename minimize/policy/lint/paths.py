@@ -13,6 +13,7 @@ from minimize.policy.lint.subject import Subject
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.words import chain_text, condition_text
 
 
 def against_source(subject: Subject) -> Iterator[Finding]:
@@ -50,7 +51,7 @@ def across_tree(subject: Subject) -> Iterator[Finding]:
             twin = theirs.get(_folded(field.pointer))
             if twin is not None and _treatment(twin) != _treatment(field):
                 message = f"the policy `{other.policy}` treats a field of this name differently"
-                yield subject.finding("L022", message, field=field, hint=f"{_told(twin)} there, {_told(field)} here")
+                yield subject.finding("L022", message, field=field, hint=_compared(twin, field))
 
 
 def policies_in(tree: Path) -> list[Policy]:
@@ -93,8 +94,23 @@ def _treatment(field: Field) -> tuple[object, ...]:
     return field.role, field.do, field.cases, field.otherwise, field.feature, field.level
 
 
-def _told(field: Field) -> str:
-    """In a few words, what becomes of a field."""
+def _compared(twin: Field, field: Field) -> str:
+    """What becomes of a field there and here: in a few words, or with parameters and conditions if these words are the same."""
+    for text in (_briefly, _in_full):
+        there, here = text(twin), text(field)
+        if there != here:
+            return f"{there} there, {here} here"
+    return f"{_briefly(field)} in both, with other parameters"
+
+
+def _briefly(field: Field) -> str:
     ways = [way if isinstance(way, str) else "+".join(step.name for step in way) for way in ways_of(field)]
     gates = [gate for gate in (field.feature, field.level) if gate]
     return " or ".join(dict.fromkeys(ways)) + f" ({', '.join([field.role, *gates])})"
+
+
+def _in_full(field: Field) -> str:
+    if not field.cases:
+        return chain_text(field.do)
+    ways = [f"{chain_text(each.do)} if {condition_text(each.when)}" for each in field.cases]
+    return ", ".join([*ways, f"{chain_text(field.otherwise)} otherwise"])

@@ -52,6 +52,9 @@ _RULES = (
     Rule("L044", "warning", "event times may lie more than 7 days in the future"),
     Rule("L045", "warning", "`future` without effect: the policy names no event time"),
     Rule("L046", "warning", "a row of the settings whose tenant or subject is not in its canonical form"),
+    Rule(
+        "L047", "error", "a feature that is decided for each subject, in a policy that names no subject: it is never on"
+    ),
     Rule("L050", "error", "a condition reads a secret or an identifier"),
     Rule("L051", "warning", "a condition reads a field that the output does not hold"),
     Rule("L052", "warning", "a condition asks for a value that the field's type never has"),
@@ -67,6 +70,8 @@ _RULES = (
     Rule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
     Rule("L072", "error", "records hold an identifier, and no subject by which they could be found and erased"),
     Rule("L073", "error", "an aggregate's groups name somebody, and no request looks there"),
+    Rule("L074", "warning", "an aggregate is kept for more than 400 days"),
+    Rule("L075", "warning", "an aggregate is kept for longer than records, and each run replaces it: no batch dates"),
     Rule("L080", "warning", "a policy that is not the one that was approved"),
     Rule("L081", "error", "a policy that nobody approved as it is, where the house lets nothing run under such a one"),
 )

@@ -67,7 +67,7 @@ def noncanonical(file: str | None, lines: Sequence[int | None]) -> Iterator[Find
 
 
 def gates(subject: Subject) -> Iterator[Finding]:
-    """L032, L033, L034: gates and purposes that change nothing, or let nothing through."""
+    """L032, L033, L034, L047: gates and purposes that change nothing, or let nothing through."""
     policy = subject.policy
     for field in subject.fields:
         if is_dropped(field) and not field.in_aggregates and field.is_gated:
@@ -82,6 +82,10 @@ def gates(subject: Subject) -> Iterator[Finding]:
     if policy.tenant is None and next(_atoms(subject), None) is not None:
         message = "settings are a tenant's, and the policy names none: every feature is off"
         yield subject.finding("L033", message, at="features", hint="say `tenant: FIELD`")
+    for name, feature in policy.features.items():
+        if feature.per_subject and policy.subject is None:
+            message = f"the feature `{name}` is decided for each subject, and the policy names none: it is never on"
+            yield subject.finding("L047", message, at=f"features.{name}", hint="say `subject: FIELD`")
 
 
 def retention(subject: Subject) -> Iterator[Finding]:

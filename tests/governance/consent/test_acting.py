@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from minimize.consent import load_consents
 from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedError
-from minimize.governance.consent import Wish, act, expire, load_consents, why
+from minimize.governance.consent import Wish, act, expire, why
 from minimize.governance.consent.acting import Verb
 from minimize.ledger import Actor, Resource
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted
 from minimize.ledger.consents import Act
 from minimize.switching import House
-from tests.governance.consent.factory import NOW, TERMS, hours
+from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml
 from tests.world import sync, vendor_file
 

@@ -9,7 +9,7 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.consent import Wish, act, shown, why
 from minimize.switching import House
-from tests.governance.consent.factory import NOW, hours
+from tests.consent.factory import NOW, hours
 from tests.project import write_yaml
 from tests.world import sync, vendor_file
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pytest
 
 from minimize.governance.retention.clock import Clock
 from minimize.governance.retention.collected import Collected
@@ -13,7 +14,7 @@ from minimize.governance.retention.whose import Named
 from minimize.pointer import Pointer
 from minimize.policy.condition import Feature, Level
 from minimize.policy.load import load_policy
-from minimize.settings import load_settings
+from minimize.settings import SCHEMA, SettingsRows, load_settings
 from tests.governance.retention.daily import START, Daily
 
 HOUR = timedelta(hours=1)
@@ -61,6 +62,44 @@ def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobod
     lines = [row("", "on", LONG_AGO), row("d1", "off", LONG_AGO, "user")]
     assert on(project, *lines) == [False, True, False]
     assert on(project, *lines, subject=None) == [False, False, False]
+
+
+PER_SUBJECT = {"features": {"location": {"per_subject": True}, "inventory": {}}}
+
+
+class Shared(AsItComes):
+    """A column in which other subjects may have the same form."""
+
+    @property
+    def is_injective(self) -> bool:
+        return False
+
+
+def test_a_per_subject_feature_is_on_for_the_subjects_that_the_file_shows(project: Daily) -> None:
+    project.policy(**PER_SUBJECT)
+    lines = [row("", "on", LONG_AGO), row("d1", "on", LONG_AGO)]
+    assert on(project, *lines) == [True, False, False]
+    assert on(project, *lines, row("d1", "off", LONG_AGO, "user")) == [False, False, False]
+
+
+@pytest.mark.parametrize("subject", [None, Named(Pointer(("subject",)), Shared())])
+def test_a_per_subject_feature_is_off_where_nothing_tells_the_subject_apart(
+    project: Daily, subject: Named | None
+) -> None:
+    project.policy(**PER_SUBJECT)
+    assert on(project, row("", "on", LONG_AGO), row("d1", "on", LONG_AGO), subject=subject) == [False, False, False]
+
+
+def test_a_per_subject_feature_is_off_for_a_subject_that_the_settings_hold_as_a_token(project: Daily) -> None:
+    project.policy(**PER_SUBJECT)
+    token = pa.array([None, f"subject/1:{'0' * 64}"])
+    table = pa.table(
+        {"tenant_id": ["north"] * 2, "subject": token, "setting": ["location"] * 2, "value": ["on"] * 2}
+        | {"holder": ["admin"] * 2, "valid_from": [LONG_AGO] * 2, "recorded_at": [LONG_AGO] * 2}
+    )
+    policy = load_policy(project.folder / "policy.yaml")
+    found = Collected.of(SettingsRows(table.cast(SCHEMA)), policy, AT, TENANT, SUBJECT, CLOCK)
+    assert not found.on(Feature("location"), BATCH).any()
 
 
 def test_without_times_or_settings_nothing_is_on(project: Daily) -> None:

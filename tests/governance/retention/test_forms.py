@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.governance.retention.forms import Column, pinned, rotations
+from minimize.governance.retention.forms import Column, Pinned, pinned, rotations
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.pointer import Pointer
 from minimize.policy.load import policy_from
@@ -39,6 +39,23 @@ def forms(
 
 
 PSEUDONYM: Any = {"pseudonymize": {"key": "device", "per": "tenant"}}
+
+
+@pytest.mark.parametrize(
+    ("do", "is_injective"),
+    [
+        ("keep", True),
+        (PSEUDONYM, True),
+        ({"tokenize": {"key": "device"}}, True),
+        ({"mask": {"keep_last": 4}}, False),
+        ([{"map": {"values": {"7": "a"}}}, PSEUDONYM], False),
+        ({"pseudonymize": {"key": "device", "per": "model"}}, False),
+    ],
+)
+def test_subjects_are_told_apart_by_pseudonyms_and_not_by_what_many_share(
+    keys: Keyring, do: Any, is_injective: bool
+) -> None:
+    assert Column(policy(do), "device", Pinned(keys, {})).is_injective is is_injective
 
 
 def test_a_value_that_is_kept_stands_as_it_is(keys: Keyring) -> None:

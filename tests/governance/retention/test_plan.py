@@ -37,6 +37,12 @@ def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day
     assert plan(day, 1).stays == {}
 
 
+def test_what_may_become_of_an_aggregate_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
+    line = "daily keeps its figures for 2026-01-01 unless it can be counted anew: records behind it go"
+    assert line in str(plan(day, 0, LEFT)).splitlines()
+    assert "daily" not in plan(day, 0, LEFT).carried_out()
+
+
 def test_nothing_due_is_said_in_words(day: Daily) -> None:
     assert str(plan(day, 0)) == "nothing to do: nothing is due"
     assert str(planned(RAN, [])) == "nothing to do: nothing is due"

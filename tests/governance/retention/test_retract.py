@@ -105,6 +105,14 @@ def test_a_subject_that_objected_is_found_by_its_pseudonym(alone: Daily) -> None
     assert "south-d0" not in places(alone)
 
 
+def test_of_a_per_subject_feature_only_the_values_of_subjects_that_are_on_stay(alone: Daily) -> None:
+    features = {"location": {"about": "position", "per_subject": True}, "inventory": {"about": "applications"}}
+    policy(alone, features=features)
+    says(alone, off("south", "d0", "2025-12-01T00:00:00Z").replace(",off,", ",on,"))
+    again(alone)
+    assert places(alone) == {"south-d0"}
+
+
 def test_a_condition_that_the_output_does_not_show_to_hold_takes_the_value(alone: Daily) -> None:
     policy(alone, {"/apps/*/name": {**FIELDS["/apps/*/name"], "collect_if": {"/apps/*/managed": True}}})
     again(alone)

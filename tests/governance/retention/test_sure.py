@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from minimize.governance.retention.clock import Bools
 from minimize.governance.retention.rules import fields_of
 from minimize.governance.retention.sure import Sure, is_shown
 from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, Feature
+from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, Feature, Within
 from minimize.policy.load import policy_from
+from minimize.stages.places import RECORD
+from tests.project import TIME
 
 POLICY = policy_from(
     {
@@ -25,6 +28,9 @@ POLICY = policy_from(
             "phone": {"type": "string", "do": {"mask": {"keep_last": 4}}},
             "/apps/*/name": {"type": "string", "do": "keep"},
             "/apps/*/kind": {"type": "string", "do": "keep"},
+            "seen": {"type": "timestamp", "do": {"truncate_time": {"to": "hour"}}},
+            "time": {"type": "timestamp", "do": {"truncate_time": {"to": "hour"}}},
+            "gone": {"type": "timestamp", "do": "drop"},
         },
     }
 )
@@ -76,3 +82,28 @@ def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
     assert whole.holds(AnyOf((MODEL, OLD)), known=False).tolist() == [True, False]
     assert whole.holds(Equals("phone", ("****1234",)), known=False).tolist() == [False, False]
     assert whole.holds(Equals("/apps/*/kind", ("work",)), known=False).tolist() == [False, False]
+
+
+def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
+    """Whether `seen` surely is within so many hours before `time`, where both were cut to the hour: two hours lie between."""
+    time = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    rows = [{"seen": time - timedelta(hours=2), "time": time}, {"seen": None, "time": time}]
+    batch = pa.RecordBatch.from_pylist(rows, pa.schema([("seen", TIME), ("time", TIME)]))
+    sure = Sure(
+        batch, POLICY, fields_of(POLICY, batch.schema), Pointer.parse(place) if place else RECORD, lambda _: None
+    )
+    condition = Within(field, timedelta(hours=hours), "time")
+    return list(sure.holds(condition, known=False).tolist())
+
+
+def test_a_time_that_was_made_coarser_is_surely_within_an_age_if_all_it_may_mean_is() -> None:
+    assert within(3) == [True, False]
+    assert within(2.9) == [False, False]
+
+
+def test_a_time_that_the_file_does_not_show_is_within_nothing() -> None:
+    assert within(100, "gone") == [False, False]
+
+
+def test_what_is_true_of_a_record_is_true_of_its_values() -> None:
+    assert within(3, place="seen") == [True, False]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.told import retention_file
+from minimize.governance.retention.told import loaded_bytes
 from minimize.policy.load import load_policy
 from minimize.receipt import sha256_text
 from tests.governance.retention.daily import START, Daily
@@ -55,7 +55,7 @@ def test_a_file_that_goes_whole_is_removed_and_not_replaced(day: Daily) -> None:
 def test_the_policy_is_told_as_it_was_loaded_and_not_as_it_was_changed_since(day: Daily) -> None:
     path = day.folder / "policy.yaml"
     policy = load_policy(path)
-    assert sha256_text(retention_file(policy)) == policy.digest
+    assert sha256_text(loaded_bytes(policy)) == policy.digest
     path.write_text(path.read_text() + "\n")
     with pytest.raises(ConfigurationError, match="changed while it was in use"):
-        retention_file(policy)
+        loaded_bytes(policy)

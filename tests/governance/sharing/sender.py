@@ -15,10 +15,7 @@ import pyarrow as pa
 import time_machine
 
 import minimize
-from minimize.governance.consent import terms_of
-from minimize.governance.recipients import Recipients, Subprocessors, recipient_from
-from minimize.governance.recipients.model import Recipient
-from minimize.governance.recipients.subprocessors import Subprocessor
+from minimize.consent import terms_of
 from minimize.governance.sharing.act import Act
 from minimize.governance.sharing.asked import Places
 from minimize.governance.sharing.handing import acting
@@ -29,6 +26,9 @@ from minimize.ledger.consents import record
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import policy_from
 from minimize.policy.model import Policy
+from minimize.recipients import Recipients, Subprocessors, recipient_from
+from minimize.recipients.model import Recipient
+from minimize.recipients.subprocessors import Subprocessor
 from minimize.switching import House
 from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS

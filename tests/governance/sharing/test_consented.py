@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.consent import Consents
+from minimize.consent import Consents
 from minimize.governance.sharing.asking import Asking
 from minimize.governance.sharing.consented import AgreedSource, Coded, Tenants, Verdict
 from minimize.io.base import Declared, Request
 from minimize.io.memory import memory
 from minimize.ledger.consents import Act
 from minimize.pointer import Pointer
-from tests.governance.consent.factory import NOW, TERMS, VENDOR, act
-from tests.governance.consent.reference import verdict
+from tests.consent.factory import NOW, TERMS, VENDOR, act
+from tests.consent.reference import verdict
 
 ROWS = pa.table({"tenant": ["n", "s", "n", "w"], "value": [1, 2, 3, 4]})
 WANTED = Request(

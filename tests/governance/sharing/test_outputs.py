@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pyarrow.compute as pc
 import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.keys.create import destroy_key
-from tests.governance.sharing.sender import published, shared
-from tests.project import AT, FIELDS, Builds, Project, events, table
+from tests.governance.sharing.sender import OUTPUT_VENDOR, changed, published, sender_of, shared
+from tests.project import AT, FIELDS, SETTINGS, Builds, Project, events, table
 
 
 @pytest.fixture(name="home")
@@ -54,6 +55,21 @@ def test_collection_is_asked_again(home: Project) -> None:
     assert shared(home, home.out).column("latitude").null_count == 20
 
 
+@pytest.mark.parametrize("rotate", [None, "month"])
+def test_a_per_subject_feature_is_shared_of_subjects_that_are_on_and_can_be_matched(
+    home: Project, rotate: str | None
+) -> None:
+    device = FIELDS["device_id"]["do"]["pseudonymize"] | ({} if rotate is None else {"rotate": rotate})
+    features = {"location": {"per_subject": True}}
+    home.policy({"device_id": FIELDS["device_id"] | {"do": {"pseudonymize": device}}}, features=features)
+    (row,) = {row["device_id"] for row in events(1) if row["tenant_id"] == "north"}
+    on = "location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (home.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + f"\nnorth,,{on}north,{row},{on}")
+    given = shared(home, home.out)
+    located = given.filter(pc.is_valid(given["latitude"]))["device_id"]
+    assert len(set(located.to_pylist())) == (1 if rotate is None else 0)
+
+
 def test_what_today_s_policy_drops_does_not_leave(home: Project) -> None:
     home.policy({"battery": {"type": "double", "do": "drop"}})
     assert "battery" not in shared(home, home.out).column_names
@@ -93,3 +109,13 @@ def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: Projec
     before = shared(home, home.out).num_rows
     destroy_key(home.keys, "encrypt.pseudonymized.t-south", 1, now=AT)
     assert shared(home, home.out).num_rows == before > 0
+
+
+def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project) -> None:
+    secret = {"role": "secret", "do": "pass_through"}
+    vendor = changed(
+        changed(OUTPUT_VENDOR, "functions.sync.fields.serial", "keep"), "functions.sync.fields.Token", secret
+    )
+    fates = sender_of(home, vendor).share(home.out, clock=AT, dry_run=True).fields
+    assert fates["serial"].why == "the output does not hold it"
+    assert fates["Token"].why == "the output does not hold it; secrets are read from the source"

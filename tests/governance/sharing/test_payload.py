@@ -81,3 +81,11 @@ def test_records_that_are_nobody_s_stop_it(sender: Sender, monkeypatch: pytest.M
 
 def test_what_is_printed_of_it_shows_no_subject() -> None:
     assert "pairs" not in repr(Made.of(pa.schema([("a", pa.string())])))
+
+
+def test_a_value_that_the_manifest_does_not_list_leaves_as_null_and_is_counted(sender: Sender) -> None:
+    listing = sender.vendor_with("functions.sync.fields.model", {"do": "keep", "values": ["A"]}).agree("north", "south")
+    given, account = listing.share(), listing.dry()
+    assert given.column("model").to_pylist() == ["A", None, "A"]
+    assert account.unparsable == {"model": 1}
+    assert "model: 1 value replaced by null" in str(account)

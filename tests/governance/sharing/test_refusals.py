@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import NotPermitted, Reason, RefusedError
-from minimize.governance.recipients.subprocessors import Subprocessor
 from minimize.ledger import find_ledger
 from minimize.ledger.asked import logged
 from minimize.ledger.audit import Wanted, told
 from minimize.ledger.disclosures import disclosures
 from minimize.ledger.ledger import open_ledger
+from minimize.recipients.subprocessors import Subprocessor
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
 from tests.project import TIME
 

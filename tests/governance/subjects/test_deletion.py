@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from minimize.governance.retention.plan import Plan
-from minimize.governance.subjects.deletion import outcome, portions
+from minimize.governance.subjects.deletion import Deletion, outcome, portions
 from minimize.ledger.requests import Request
+from tests.receipt.make import small
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -40,3 +41,9 @@ def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:
     told = outcome(step, ["two"], {"vendor": ["y", "x"], "other": ["z"]})
     assert told == {"receipts": ["one", "two"], "recalls": {"other": ["z"], "vendor": ["x", "y"]}}
     assert outcome(replace(step, body="{}"), [], {}) == {"receipts": [], "recalls": {}}
+
+
+def test_aggregates_that_keep_figures_are_those_of_all_portions() -> None:
+    receipts = [small(number + 1, stays={"daily": (f"2026-11-{23 + number}",)}) for number in range(2)]
+    done = Deletion((), {}, receipts=tuple(receipts))
+    assert done.stays == {"device_telemetry": {"daily": ["2026-11-23", "2026-11-24"]}}

@@ -63,6 +63,15 @@ def test_a_finding_stands_at_the_line_of_the_aggregate(pipeline_lint_of: LintOf)
     assert [(f.code, f.line) for f in found] == [("L061", 7), ("L060", 9)]
 
 
+@pytest.mark.parametrize(("retention", "expected"), [("365d", []), ("400d", []), ("401d", ["L074"]), ("7d", [])])
+def test_an_aggregate_that_is_kept_for_very_long_is_told(
+    pipeline_lint_of: LintOf, retention: str, expected: list[str]
+) -> None:
+    more = f"suppress: {{below: 10}}, retention: {retention}"
+    found = pipeline_lint_of("aggregates:\n" + aggregate("count", more), FIELDS)
+    assert [finding.code for finding in found] == expected
+
+
 @pytest.mark.parametrize(
     "more", ["suppress: {below: 9}", "suppress: {counting: device, below: 2}", "round: {counts_to: 5}"]
 )

@@ -17,6 +17,8 @@ fields:
   device: {type: string, role: identifier, do: drop}
   password: {type: string, role: secret, do: drop}
   support: {type: integer, do: keep, purposes: [customer_support]}
+  seen: {type: timestamp, do: {truncate_time: {to: day}}}
+  hidden: {type: timestamp}
 """
 
 
@@ -28,6 +30,9 @@ fields:
         ("{device: a}", [("L050", "error")]),
         ("{any: [{kept: a}, {password: [a, b]}]}", [("L050", "error")]),
         ("{support: 1}", []),
+        ("{seen: {within: 7d}}", []),
+        ("{hidden: {within: 7d}}", [("L051", "warning")]),
+        ("{seen: {within: 7d, of: hidden}}", [("L051", "warning")]),
         ("{kept: 1}", [("L052", "warning")]),
         ("{support: '1'}", [("L052", "warning")]),
         ("{support: true}", [("L052", "warning")]),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ def told(found: list[Finding]) -> list[tuple[str, str | None, str]]:
     return [(finding.code, finding.field, finding.hint) for finding in found if finding.code.startswith("L02")]
 
 
-def policy(name: str, **field: str) -> Policy:
-    fields = {"f": {"type": "string", **field}}
+def policy(name: str, **field: Any) -> Policy:
+    fields = {"f": {"type": "string", **field}, "owner": {"type": "string", "do": "keep"}}
     return policy_from({"policy": name, "version": 1, "purposes": ["operations"], "retention": "30d", "fields": fields})
 
 
@@ -61,6 +62,32 @@ def test_a_field_treated_differently_elsewhere_is_told(other: dict[str, str]) ->
     found = lint(policy("one"), siblings=[policy("two", **other)])
     assert [(f.code, f.field) for f in found] == [("L022", "f"), ("L042", None)]
     assert "`two`" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "hint"),
+    [
+        ({"do": "keep"}, {"do": "drop"}, "drop (plain) there, keep (plain) here"),
+        (
+            {"do": {"mask": {"keep_last": 4}}},
+            {"do": {"mask": {"keep_last": 2}}},
+            "mask (keep_last 2) there, mask (keep_last 4) here",
+        ),
+        (
+            {"cases": [{"if": {"owner": "firm"}, "do": "keep"}], "otherwise": "drop"},
+            {"cases": [{"if": {"owner": "person"}, "do": "keep"}], "otherwise": "drop"},
+            "keep if owner is person, drop otherwise there, keep if owner is firm, drop otherwise here",
+        ),
+        (
+            {"do": {"map": {"values": {"a": "b"}, "otherwise": "c"}}},
+            {"do": {"map": {"values": {"a": "d"}, "otherwise": "c"}}},
+            "map (plain) in both, with other parameters",
+        ),
+    ],
+)
+def test_the_hint_says_how_the_treatments_differ(here: dict[str, Any], there: dict[str, Any], hint: str) -> None:
+    found = lint(policy("one", **here), siblings=[policy("two", **there)])
+    assert [each.hint for each in found if each.code == "L022"] == [hint]
 
 
 def test_a_field_treated_alike_is_not() -> None:

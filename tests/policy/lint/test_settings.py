@@ -51,6 +51,12 @@ def test_a_gate_or_purpose_without_effect_is_told(lint_of: LintOf, field: str, c
     assert [(f.code, f.severity) for f in lint_of(USED + f"  x: {field}\n") if f.field == "x"] == [(code, "warning")]
 
 
+def test_a_per_subject_feature_without_a_subject_is_never_on(lint_of: LintOf) -> None:
+    used = USED.replace("holders: [admin]", "per_subject: true")
+    assert [(f.code, f.severity, f.line) for f in lint_of(used)] == [("L047", "error", 7)]
+    assert "L047" not in codes(lint_of("subject: f\n" + used))
+
+
 def test_a_gate_without_a_tenant_never_opens(lint_of: LintOf) -> None:
     found = lint_of(
         "features: {loc: {}}\nretention: 1d\ntime: w\n" + FIELDS + "  f: {type: string, do: keep, feature: loc}\n"

@@ -1,0 +1,92 @@
+"""Writes reference/third-party-data.md: every row of the lists of data that third parties get and send.
+
+`python docs/third_party_rows.py` writes it anew. Rows come from the manifests; the pipelines of a row that is sent are
+those that can feed the function, and that of a row that is received is called RECIPIENT_FUNCTION.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+
+from minimize.catalog.gather import pipelines_in
+from minimize.recipients import Function, Recipient, load_recipients
+from minimize.recipients.pages import form
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
+PIPELINES = ROOT / "pipelines"
+DAY = date(2026, 1, 1)
+"""The first day of the contracts that ship."""
+HEAD = """# Data of third parties
+
+Every row of the lists of data that the service sends to third parties and receives from them, from the manifests in
+`pipelines/recipients`. `python docs/third_party_rows.py` writes this page; a test keeps it up to date. What each field is used
+for is printed by `minimize recipient show NAME`.
+"""
+COLUMNS = ("row", "function", "form", "pipeline", "test")
+TITLES = {
+    ("apple", "outbound"): "Sent to Apple",
+    ("apple", "inbound"): "Received from Apple",
+    ("google", "outbound"): "Sent to Google",
+    ("google", "inbound"): "Received from Google",
+    ("jamf", "inbound"): "Received from Jamf Pro",
+    ("threat_defense", "outbound"): "Sent to a vendor of mobile threat defense",
+    ("threat_defense", "inbound"): "Received from a vendor of mobile threat defense",
+    ("support_desk", "outbound"): "Sent to the support desk, an agent",
+}
+
+
+def page() -> str:
+    """The whole page."""
+    known = load_recipients(PIPELINES / "recipients")
+    feeding: dict[tuple[str, str], list[str]] = {}
+    for each in pipelines_in([str(PIPELINES)], DAY):
+        for fed in each.fed:
+            feeding.setdefault((fed.recipient, fed.function.name), []).append(each.job.pipeline)
+    parts = [HEAD]
+    for recipient in map(known.named, known.names()):
+        for functions in (recipient.outbound, recipient.inbound):
+            if functions:
+                parts += [*_section(recipient, functions, feeding)]
+    return "\n".join(parts)
+
+
+def _section(
+    recipient: Recipient, functions: tuple[Function, ...], feeding: Mapping[tuple[str, str], list[str]]
+) -> Iterator[str]:
+    name, direction = recipient.recipient, functions[0].direction
+    title = TITLES.get((name, direction), f"{name}, {direction}")
+    rows = [row for function in functions for row in _rows(name, function, feeding)]
+    yield f"## {title}: {len(rows)} rows\n"
+    yield f"Manifest: `pipelines/recipients/{name}.yaml`\n"
+    yield from (_line(cells) for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows))
+    yield ""
+
+
+def _rows(
+    recipient: str, function: Function, feeding: Mapping[tuple[str, str], list[str]]
+) -> Iterator[tuple[str, ...]]:
+    if function.direction == "outbound":
+        pipelines = feeding.get((recipient, function.name), [])
+        module = "test_outbound"
+    else:
+        name = f"{recipient}_{function.name}"
+        pipelines = [name] if (PIPELINES / name / "pipeline.yaml").is_file() else []
+        module = "test_fixtures"
+    tests = [f"tests/pipelines/{module}.py ({name})" for name in pipelines if name.startswith(f"{recipient}_")]
+    for row in function.rows:
+        fields = [field for field in function.fields.values() if field.listed_as == row]
+        forms = "; ".join(form(field) if field.key == row else f"{field.key}: {form(field)}" for field in fields)
+        yield row, function.name, forms, ", ".join(pipelines) or "none", ", ".join(tests) or "none"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    shown = (re.sub(r"([|*])", r"\\\1", cell) for cell in cells)
+    return f"| {' | '.join(shown)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,127 @@
+"""The periods in which the consents of tenants cover a function, as a run asks for them: row by row, by the event time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.canonical import canonical_text
+from minimize.consent.answer import Decision
+from minimize.consent.deciding import Consents, Covering
+from minimize.consent.history import NEVER, Times, ticks
+from minimize.consent.terms import Terms, terms_of
+from minimize.recipients import Recipient
+from minimize.settings.columns import moments, valid
+from minimize.settings.pairs import coded, numbers, texts
+
+Bools = npt.NDArray[np.bool_]
+_NONE: Final = np.empty((0, 1), np.int64)
+
+
+@dataclass(frozen=True)
+class ConsentPeriods:
+    """When each tenant's consent covers a function, as it is known at the time of a run.
+
+    Holds nothing but tenants and times, so that other processes can be given it.
+
+    tenants  those whose consent covers the function at the time of the run, in their canonical form
+    starts   of each of them the first instant of every period, in microseconds since 1970; a row for each tenant
+    ends     the first instant that is no longer in the period
+    fold     whether tenants that differ in case alone are one tenant
+    digest   `sha256:` over the terms that are wanted, and the acts that were known
+    """
+
+    tenants: tuple[str, ...] = field(default=(), repr=False)
+    starts: Times = field(default_factory=_NONE.copy, repr=False)
+    ends: Times = field(default_factory=_NONE.copy, repr=False)
+    fold: bool = False
+    digest: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        consents: Consents,
+        recipient: Recipient,
+        function: str,
+        run: datetime,
+        *,
+        also: Collection[datetime] = (),
+        fold: bool = False,
+    ) -> Self:
+        """The periods in which consents cover a recipient's function, as its file has it now.
+
+        A consent must hold at the time of the run, and at other times that are named (`also`). A function that the file does not
+        have is covered by no consent.
+        """
+        wanted = None if recipient.function(function) is None else terms_of(recipient, function)
+        digest = _digest(consents, recipient.recipient, function, wanted, run)
+        if wanted is None:
+            return cls(fold=fold, digest=digest)
+        history = consents.history(recipient.recipient, function, fold=fold)
+        covering, starts = Covering(history, wanted), history.changes(run)
+        now: Bools = np.logical_and.reduce([_holds(covering.at(when, run)) for when in (run, *also)])
+        covered = np.array([_holds(covering.at(column, run)) for column in starts.T], np.bool_)
+        ends = np.concatenate([starts[:, 1:], np.full((len(starts), 1), NEVER, np.int64)], axis=1)
+        for column in reversed(range(len(covered) - 1)):  # what follows without a gap belongs to the same period
+            ends[:, column] = np.where(covered[column + 1], ends[:, column + 1], ends[:, column])
+        ends = np.where(covered.T, ends, starts)
+        tenants = tuple(name for name, holds in zip(history.known, now.tolist(), strict=True) if holds)
+        return cls(tenants, starts[now], ends[now], fold, digest)
+
+    def agreed(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
+        """Per record whether the tenant's consent held at the event time, and holds at the run's; never null.
+
+        Takes tenants (encoded or not) and event times, equally long; without times only the run's time decides.
+        Nulls: a record without a tenant or a time has no consent.
+        """
+        places = self._places(tenants)
+        if times is None:
+            return pa.array(places >= 0)
+        when, there = moments(times), valid(times)
+        found = self._within(places, when, when)
+        return pa.array(found if there is None else found & there)
+
+    def agreed_throughout(self, tenants: pa.Array, first: Times, last: Times) -> Bools:
+        """Per record whether the consent held from one instant to another, without a gap, and holds at the run's time."""
+        return self._within(self._places(tenants), first, last)
+
+    def _within(self, places: Times, first: Times, last: Times) -> Bools:
+        found = np.zeros(len(places), np.bool_)
+        if len(self.tenants):
+            for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a few periods a tenant
+                found |= (starts[places] <= first) & (last < ends[places])
+        return found & (places >= 0)
+
+    def _places(self, tenants: pa.Array) -> Times:
+        """Where each record's tenant is among those that agreed; -1 for nowhere. Looks each distinct tenant up once."""
+        own = coded(tenants)
+        forms: Sequence[str] = texts(own.dictionary)
+        each = [self._known.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
+        return np.array([*each, -1], np.int64)[numbers(own.indices)]
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.tenants)}
+
+
+def _holds(decisions: Sequence[Decision]) -> Bools:
+    return np.array([reason is None for _, reason in decisions], np.bool_)
+
+
+def _digest(consents: Consents, recipient: str, function: str, wanted: Terms | None, run: datetime) -> str:
+    seen = [
+        act.id
+        for act in consents.acts
+        if (act.recipient, act.function) == (recipient, function) and ticks(act.recorded_at) <= ticks(run)
+    ]
+    said = {"terms": None if wanted is None else wanted.digest, "acts": seen}
+    return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"

@@ -1,0 +1,157 @@
+"""The third party that sends the records of a pipeline: whether it may, by manifest, contract and prerequisites; and consent.
+
+Manifest, contract and prerequisites are asked before a run reads anything, consent row by row. Whoever reads records again
+that were received before (a retraction, a deletion) asks for consent alone: without one, nothing passes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike
+from typing import TYPE_CHECKING, Final
+
+from minimize.consent import ConsentPeriods, Consents
+from minimize.errors import LedgerError, NotPermitted, PolicyError, Reason
+from minimize.keys import Keyring
+from minimize.ledger import Address, Event, actor_of
+from minimize.ledger.received import received_event
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import Receipt, Received
+from minimize.recipients import Recipient, Recipients, inbound
+from minimize.recipients.party import Party, party
+from minimize.recipients.refusals import refusal
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+log = logging.getLogger("minimize")
+NO_CONSENTS: Final = Consents(())
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A third party, the function by which it sends, and the prerequisites of the function that are met."""
+
+    party: Party
+    having: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The third party's name."""
+        return self.party.recipient.recipient
+
+    def check(self, job: Pipeline) -> None:
+        """Raises PolicyError where the policy keeps more than the manifest of the function lets it."""
+        found = [] if self.party.manifest is None else inbound.faults(job.policy, self.party.manifest, job)
+        if found:
+            message = f"the policy is not what {self.name} may send by {self.party.function}"
+            raise PolicyError(message, findings=found, hint="`minimize lint` says the same")
+
+    def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
+        """Raises NotPermitted with every reason where it may not send, once the audit log was told."""
+        reasons = tuple(self.party.against(self.having))
+        if not reasons:
+            return
+        raise refused(self.name, self.party.function, reasons, ledger, keys, now)
+
+    def periods(self, consents: Consents, policy: Policy, when: datetime) -> ConsentPeriods:
+        """When tenants agreed, as it is known at the time of a run."""
+        fold = policy.folding.tenant
+        return ConsentPeriods.of(consents, self.party.recipient, self.party.function, when, fold=fold)
+
+    def received(self, periods: ConsentPeriods) -> Received:
+        """What a receipt says of it."""
+        recipient = self.party.recipient
+        contract = None if recipient.contract is None else recipient.contract.reference
+        return Received(self.name, self.party.function, recipient.digest, contract, periods.digest)
+
+
+def sender_of(
+    job: Pipeline,
+    at: datetime,
+    *,
+    recipients: Recipients | str | PathLike[str] | None = None,
+    having: Collection[str] = (),
+    again: bool = False,
+) -> Sender | None:
+    """Who sends the records of a pipeline; None for records of our own.
+
+    Takes the time of the run, the folder of recipients, and prerequisites that are met beside those that the pipeline names.
+    Raises PolicyError for a third party that there is not; with `again`, one that is gone has no function instead.
+    """
+    name, function = job.source.recipient, job.source.function
+    if name is None or function is None:
+        return None
+    met = frozenset((*job.source.having, *having))
+    try:
+        return Sender(party(name, function, "inbound", recipients, job.folder, (at,)), met)
+    except PolicyError:
+        if not again:
+            raise
+    return Sender(_gone(name, function))
+
+
+def refused(
+    recipient: str, function: str, reasons: Sequence[Reason], ledger: Address, keys: Keyring | None, now: datetime
+) -> NotPermitted:
+    """The error with every reason why nothing is received, once the audit log was told; if it cannot be, the log says so."""
+    rules = ", ".join(dict.fromkeys(each.code for each in reasons))
+    event = received_event(recipient, function, {"rules": rules}, actor=actor_of(), now=now, result="refused")
+    try:
+        tell(ledger, keys, event)
+    except LedgerError:
+        log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
+    return refusal(recipient, function, reasons, "inbound")
+
+
+def tell(address: Address, keys: Keyring | None, event: Event) -> None:
+    """Tells the audit log of an event, where there is a ledger and a key to sign with. Raises LedgerError."""
+    from minimize.ledger.audit import append
+    from minimize.ledger.ledger import open_ledger
+
+    if address.exists and keys is not None:
+        with open_ledger(address) as ledger:
+            ledger.write(lambda connection: append(connection, event, keys))
+
+
+def consents_of(job: Pipeline, ledger: Ledger) -> Consents | None:
+    """What an open ledger has about the consents that a pipeline asks for; None for records of our own."""
+    from minimize.ledger.consents import recorded
+
+    if not job.source.is_received:
+        return None
+    return Consents(tuple(recorded(ledger, recipient=job.source.recipient, function=job.source.function)))
+
+
+def periods_of(job: Pipeline, consents: Consents | None, at: datetime) -> ConsentPeriods | None:
+    """When tenants agreed to what a pipeline receives, for a look at its records; None for records of our own."""
+    sender = sender_of(job, at, again=True)
+    return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at)
+
+
+def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> bool:
+    """Whether other consents count at a time than those that a receipt says, or one of them changed with time alone."""
+    periods = periods_of(job, consents, at)
+    if periods is None:
+        return last.received is not None
+    if last.received is None or last.received.consents != periods.digest:
+        return True
+    times = (time for act in (consents or NO_CONSENTS).acts for time in (act.valid_from, act.expires_at))
+    return any(time is not None and last.at < time <= at for time in times)
+
+
+def warn_without(consents: Consents | None, sender: Sender) -> None:
+    """Logs that there is no consent at all, so that no record can pass."""
+    if consents is None or not consents.acts:
+        message = "no tenant's consent to %s of %s is in the ledger: every record is gated (minimize consent give)"
+        log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
+
+
+def _gone(name: str, function: str) -> Party:
+    """A third party whose file is gone: it has no function any more."""
+    nobody = Recipient(recipient=name, standing="independent", functions={})
+    return Party(Recipients.none(), nobody, function, "inbound", ())

@@ -1,0 +1,143 @@
+"""Whether a pipeline takes what a third party sends as the manifest of its function lets it: what `lint` and a run ask.
+
+The policy of such a pipeline names the fields of the message, and what the transport adds to it: tenant, subject, event time
+and record. A field of the message keeps no more than the manifest lets it; steps after the manifest's are allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from minimize.errors import Finding, PolicyError
+from minimize.pointer import Pointer
+from minimize.policy.faults import did_you_mean
+from minimize.policy.fields import ways_of
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.words import chain_text
+from minimize.recipients.model import Function, Shared
+from minimize.recipients.party import party
+from minimize.techniques import Step
+from minimize.techniques.generalize import Generalize
+
+
+def faults(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:
+    """What a policy, and its pipeline where there is one, keeps beyond a function of a third party, or lacks for it."""
+    asked = _Received(policy, function, pipeline)
+    return [finding for check in _CHECKS for finding in check(asked)]
+
+
+def lint(job: Pipeline) -> list[Finding]:
+    """What stands against the source of a pipeline, whatever the day; nothing for records of our own."""
+    name, function = job.source.recipient, job.source.function
+    if name is None or function is None:
+        return []
+    place = (None if job.path is None else str(job.path), job.line_of("source"))
+    try:
+        found = party(name, function, "inbound", None, job.folder, ())
+    except PolicyError as error:
+        return [Finding("T038", error.message, "error", error.hint, *place)]
+    if found.manifest is None:
+        known = [each.name for each in found.recipient.inbound]
+        hint = did_you_mean(function, known) or f"inbound functions of it: {', '.join(known) or 'none'}"
+        return [Finding("T038", f"{name} has no inbound function {function}", "error", hint, *place)]
+    return [*faults(job.policy, found.manifest, job), *_unmet(job, found.manifest, place)]
+
+
+def _unmet(job: Pipeline, function: Function, place: tuple[str | None, int | None]) -> Iterator[Finding]:
+    for name in function.requires:
+        if name not in job.source.having:
+            hint = f"having: [{name}] once it is there, or --having {name}"
+            yield Finding("T039", f"{function.name} requires {name}", "warning", hint, *place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    policy: Policy
+    function: Function
+    pipeline: Pipeline | None
+
+    def finding(self, code: str, message: str, hint: str = "", field: Field | None = None) -> Finding:
+        path, line = self.policy.path, None if field is None else field.line
+        return Finding(
+            code,
+            message,
+            "error",
+            hint,
+            None if path is None else str(path),
+            line,
+            None if field is None else field.key,
+        )
+
+    @property
+    def envelope(self) -> frozenset[Pointer]:
+        """Where the fields stand that no message has: the transport adds them."""
+        policy = self.policy
+        names = (policy.tenant, policy.subject, policy.time, policy.record)
+        return frozenset(Pointer.parse(name) for name in names if name is not None)
+
+    @property
+    def message(self) -> dict[Pointer, Shared]:
+        """The fields of the function, by where they stand."""
+        return {Pointer.parse(key): each for key, each in self.function.fields.items()}
+
+
+def _head(asked: _Received) -> Iterator[Finding]:
+    policy, function, job = asked.policy, asked.function, asked.pipeline
+    if policy.tenant is None:
+        hint = "say `tenant: FIELD`"
+        yield asked.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
+    if job is None:
+        return
+    if policy.time is None:
+        hint = "say `time: FIELD`, such as the time at which the message arrived"
+        yield asked.finding("T031", "the policy names no event time, and consent is asked as of it", hint)
+    if job.purpose != function.purpose:
+        file, line = None if job.path is None else str(job.path), job.line_of("purpose")
+        message = f"{function.name} is for {function.purpose}, and the pipeline's purpose is {job.purpose}"
+        yield Finding("T037", message, "error", f"purpose: {function.purpose}", file, line)
+
+
+def _fields(asked: _Received) -> Iterator[Finding]:
+    message, envelope = asked.message, asked.envelope
+    for field in asked.policy.fields.values():
+        shared = message.get(field.pointer)
+        if field.from_:
+            hint = "a case with a condition can tell what another field says"
+            yield asked.finding("T036", "a received field is not derived from others", hint, field)
+        elif shared is not None:
+            yield from _field(asked, field, shared)
+        elif field.pointer not in envelope:
+            hint = did_you_mean(field.key, asked.function.fields) or "take it out: what is not named is dropped"
+            yield asked.finding("T032", f"{asked.function.name} does not have this field", hint, field)
+
+
+def _field(asked: _Received, field: Field, shared: Shared) -> Iterator[Finding]:
+    if shared.role not in ("plain", field.role):
+        message = f"the manifest says that it is {shared.role}, and the policy that it is {field.role}"
+        yield asked.finding("T035", message, f"role: {shared.role}", field)
+    chains = [way for way in (*ways_of(field), field.in_aggregates) if not isinstance(way, str) and way]
+    if not shared.chain:
+        if chains:
+            yield asked.finding("T033", "the manifest drops it", "say `do: drop`", field)
+    elif not all(_begins(way, shared.chain) for way in chains):
+        hint = f"the manifest has it as {chain_text(shared.do)}; more steps may follow"
+        yield asked.finding("T034", "it is kept in another form than the manifest's", hint, field)
+
+
+def _begins(way: Sequence[Step], manifest: Sequence[Step]) -> bool:
+    """Whether a chain does what the manifest's does first. Keeping does nothing."""
+    own, first = ([_form(step) for step in chain if step.name != "keep"] for chain in (way, manifest))
+    return own[: len(first)] == first
+
+
+def _form(step: Step) -> tuple[object, ...]:
+    """What is the same for steps that do the same; a hierarchy is the file that it was read from."""
+    if isinstance(step, Generalize):
+        return step.name, step.level, step.digest
+    return step.name, step
+
+
+_CHECKS: Final[tuple[Callable[[_Received], Iterator[Finding]], ...]] = (_head, _fields)

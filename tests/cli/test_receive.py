@@ -1,0 +1,141 @@
+"""`minimize receive`: what a third party sends, on the command line."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Result, command
+from tests.inbound import SOURCE, Inbound, messages, new_inbound
+from tests.project import AT, BEFORE, DAY, enter
+from tests.world import CONTRACT, access_file, write_configuration
+
+
+@pytest.fixture(name="inbound")
+def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
+    """A project that received nothing yet, and to which north has consented."""
+    enter(tmp_path, monkeypatch)
+    made = new_inbound(tmp_path)
+    made.policy(retention=None)
+    made.vendor(contract={**CONTRACT, "until": "9999-01-01"})
+    made.consent("give", "north")
+    made.records(messages(10))
+    return made
+
+
+def receive(inbound: Inbound, *more: object, recipient: str = "vendor", function: str = "hook") -> Result:
+    return command("receive", recipient, function, "--pipeline", inbound.folder, *more)
+
+
+def test_it_prints_what_a_run_prints(inbound: Inbound) -> None:
+    done = receive(inbound, "--date", DAY)
+    assert done.code == 0, done.err
+    assert "10 read = 5 written + 5 gated" in done.out
+    assert "consent 5" in done.out
+    assert "results in" in done.out
+
+
+def test_as_json_it_is_the_receipt(inbound: Inbound) -> None:
+    done = receive(inbound, "--date", DAY, "--json")
+    assert (done.json["gated_by"]["consent"], done.json["received"]["recipient"]) == (5, "vendor")
+
+
+def test_pending_runs_only_what_changed(inbound: Inbound) -> None:
+    assert receive(inbound, "--pending").code == 0
+    again = receive(inbound, "--pending")
+    assert (again.code, again.out) == (0, "nothing to do\n")
+
+
+def test_another_input_is_read(inbound: Inbound) -> None:
+    path = inbound.records(messages(4), BEFORE, root="elsewhere")
+    done = receive(inbound, "--date", BEFORE, "--input", path, "--json")
+    assert done.json["rows"]["read"] == 4
+
+
+def test_a_prerequisite_is_named_on_the_command_line(inbound: Inbound) -> None:
+    inbound.pipeline(source={key: each for key, each in SOURCE.items() if key != "having"})
+    refused = receive(inbound)
+    assert refused.code == 3
+    assert "requires connection" in refused.err
+    assert receive(inbound, "--having", "connection").code == 0
+
+
+def test_another_folder_of_recipients_counts(inbound: Inbound, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    done = receive(inbound, "--recipients", tmp_path / "none")
+    assert (done.code, "no recipient `vendor`" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(("recipient", "function"), [("other", "hook"), ("vendor", "sync")])
+def test_it_is_the_pipelines_own_third_party_and_function(inbound: Inbound, recipient: str, function: str) -> None:
+    done = receive(inbound, recipient=recipient, function=function)
+    assert done.code == 2
+    assert f"takes hook of vendor, and not {function} of {recipient}" in done.err
+
+
+def test_the_error_names_every_reason(inbound: Inbound) -> None:
+    inbound.vendor(contract=None)
+    done = receive(inbound, "--json")
+    assert done.code == 3
+    assert [each["code"] for each in done.error["faults"]] == ["N010"]
+
+
+def test_records_in_quarantine_above_the_limit_exit_with_4(inbound: Inbound) -> None:
+    inbound.pipeline(quarantine={"fail_above": 0.1})
+    inbound.records([*messages(4), "no JSON"])
+    assert receive(inbound).code == 4
+
+
+def test_who_may_not_receive_is_refused(inbound: Inbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_configuration(inbound.folder.parent, access=access_file(), keys=("device",))
+    monkeypatch.setenv("MINIMIZE_ACTOR", "otto")
+    refused = receive(inbound)
+    assert (refused.code, "otto may not do this" in refused.err) == (3, True)
+    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
+    assert receive(inbound).code == 0
+
+
+def test_run_asks_the_same_of_manifest_and_consent(inbound: Inbound) -> None:
+    assert command("run", inbound.folder, "--json").json["gated_by"]["consent"] == 5
+    inbound.vendor(contract=None)
+    assert command("run", inbound.folder).code == 3
+
+
+def test_lint_names_the_faults_of_what_is_received(inbound: Inbound) -> None:
+    inbound.policy({"surprise": {"type": "string", "do": "keep"}}, retention=None)
+    done = command("lint", inbound.folder, "--json")
+    assert done.code == 1
+    assert "T032" in [each["code"] for each in done.json["findings"]]
+
+
+def test_a_preview_shows_only_what_tenants_agreed_to(inbound: Inbound) -> None:
+    done = command("plan", inbound.folder, "--preview", 10)
+    assert done.code == 0, done.err
+    assert "north" in done.out
+    assert "south" not in done.out
+
+
+def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
+    file = inbound.lines("one.ndjson", messages(2))
+    done = command("explain", inbound.folder, "os_version", "--record", f"{file}:2", "--at", AT + timedelta(hours=1))
+    assert done.code == 0, done.err
+    assert "no consent of its tenant covers" in done.out
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "refuse"])
+def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: Inbound, verb: str) -> None:
+    places = ("--pipeline", inbound.folder)
+    done = command("consent", verb, "north", "vendor", "hook", *places)
+    assert done.code == 0, done.err
+    assert "minimize retract OUTPUT --yes" in done.out
+    assert command("consent", verb, "north", "vendor", "hook", *places, "--json").json["received"] is True
+
+
+def test_retract_takes_out_what_a_tenant_that_withdrew_sent(inbound: Inbound) -> None:
+    receive(inbound)
+    command("consent", "withdraw", "north", "vendor", "hook", "--pipeline", inbound.folder)
+    done = command("retract", inbound.out, "--yes", "--json")
+    assert [each["gated_by"]["consent"] for each in done.json["receipts"]] == [10]
+    assert inbound.tenants() == []

@@ -1,0 +1,60 @@
+"""The page of all rows of the lists is what the manifests and pipelines say, row by row."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections import Counter
+from collections.abc import Callable
+
+from tests.docs.pages import ROOT
+
+SCRIPT = ROOT / "docs" / "third_party_rows.py"
+PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
+LISTED = {
+    "Sent to Apple": 27,
+    "Received from Apple": 60,
+    "Sent to Google": 7,
+    "Received from Google": 3,
+    "Received from Jamf Pro": 40,
+    "Sent to a vendor of mobile threat defense": 8,
+}
+
+
+def generator() -> Callable[[], str]:
+    spec = importlib.util.spec_from_file_location("third_party_rows", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page: Callable[[], str] = module.page
+    return page
+
+
+def rows() -> list[tuple[str, list[str]]]:
+    """Each row of the page with the title of its section."""
+    found, title = [], ""
+    for line in PAGE.read_text().splitlines():
+        if line.startswith("## "):
+            title = re.sub(r": \d+ rows$", "", line[3:])
+        elif line.startswith("| ") and not line.startswith(("| row ", "| --- ")):
+            found.append((title, line.strip("| ").split(" | ")))
+    return found
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == generator()(), "python docs/third_party_rows.py"
+
+
+def test_every_row_of_the_lists_is_there_once() -> None:
+    counts = Counter(title for title, _ in rows())
+    assert {title: counts[title] for title in LISTED} == LISTED
+    assert sum(LISTED.values()) == 145
+    keyed = [(title, cells[1], cells[0]) for title, cells in rows()]
+    assert len(set(keyed)) == len(keyed)
+
+
+def test_every_row_that_is_sent_has_a_pipeline_and_a_test() -> None:
+    sent = [cells for title, cells in rows() if title.startswith("Sent")]
+    assert len(sent) == 27 + 7 + 8 + 8
+    assert [cells[0] for cells in sent if "none" in cells[3:]] == []

@@ -1,0 +1,345 @@
+"""A pipeline that receives from a third party: refused as a whole by manifest and contract, gated row by row by consent."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import minimize
+from minimize.errors import LedgerError, NotPermitted, PolicyError
+from minimize.governance.retention.recording import Wish, add_event
+from minimize.job.backfill import backfill
+from minimize.job.replay import replay
+from minimize.ledger.chain import Entry
+from minimize.receipt import Receipt
+from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
+from tests.project import AT, BEFORE, DAY, enter, write_yaml
+from tests.world import CONTRACT
+
+
+@pytest.fixture(name="inbound")
+def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
+    enter(tmp_path, monkeypatch)
+    return new_inbound(tmp_path)
+
+
+@pytest.fixture(name="agreed")
+def _agreed(inbound: Inbound) -> Inbound:
+    """A project for which north has consented long ago, and south never."""
+    inbound.consent("give", "north")
+    return inbound
+
+
+def test_rows_of_tenants_without_a_consent_are_gated_and_counted(agreed: Inbound) -> None:
+    receipt = agreed.receive()
+    assert (receipt.rows.read, receipt.rows.written, receipt.rows.gated) == (10, 5, 5)
+    assert receipt.gated_by.reasons == {"setting": 0, "condition": 0, "retention": 0, "erased": 0, "consent": 5}
+    assert agreed.tenants() == ["north"] * 5
+    minimize.verify(agreed.out, keys=agreed.keys)
+
+
+def test_the_summary_says_how_many_rows_had_no_consent(agreed: Inbound) -> None:
+    assert "consent 5" in agreed.receive().summary()
+
+
+def test_a_message_counts_that_arrived_while_the_consent_held(inbound: Inbound) -> None:
+    inbound.consent("give", "north", AT - timedelta(hours=3), expires_at=AT - timedelta(hours=1))
+    inbound.consent("give", "north", AT - timedelta(minutes=50))
+    times = {"before": 190, "during": 120, "expired": 60, "between": 55, "again": 50}
+    records = [
+        message(0, message_id=name, os_version=f"{number}.0", received_at=(AT - timedelta(minutes=ago)).isoformat())
+        for number, (name, ago) in enumerate(times.items())
+    ]
+    receipt = inbound.receive(records)
+    assert [row["os_version"] for row in inbound.rows()] == ["1.0", "4.0"]
+    assert receipt.gated_by.consent == 3
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "refuse"])
+def test_after_the_end_of_a_consent_nothing_of_the_tenant_passes(agreed: Inbound, verb: Any) -> None:
+    agreed.consent(verb, "north", AT - timedelta(minutes=1))
+    assert agreed.receive().gated_by.consent == 10
+
+
+def test_a_consent_to_another_text_does_not_count(agreed: Inbound) -> None:
+    agreed.vendor(functions=hook(text_version=2))
+    assert agreed.receive().gated_by.consent == 10
+
+
+def test_a_consent_that_is_recorded_after_the_time_of_the_run_is_not_known(inbound: Inbound) -> None:
+    inbound.consent("give", "north", AT + timedelta(hours=1), valid_from=LONG_AGO)
+    assert inbound.receive().gated_by.consent == 10
+    assert inbound.run(at=AT + timedelta(hours=2)).gated_by.consent == 5
+
+
+def test_tenants_are_one_whatever_their_padding_and_case(inbound: Inbound) -> None:
+    fold = {"pseudonymize": {"key": "device", "per": "message_id", "fold": True}}
+    inbound.policy({"tenant_id": {"type": "string", "role": "identifier", "do": fold}})
+    inbound.consent("give", "North")
+    receipt = inbound.receive([message(0, tenant_id=name) for name in ("north", " NORTH ", "south")])
+    assert receipt.gated_by.consent == 1
+
+
+def test_without_any_consent_every_row_is_gated_and_one_warning_says_so(
+    inbound: Inbound, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "minimize"):
+        assert inbound.receive().gated_by.consent == 10
+    assert [record.message for record in caplog.records if getattr(record, "code", "") == "W045"] == [
+        "no tenant's consent to hook of vendor is in the ledger: every record is gated (minimize consent give)"
+    ]
+
+
+def test_with_a_consent_there_is_no_such_warning(agreed: Inbound, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "minimize"):
+        agreed.receive()
+    assert [record for record in caplog.records if getattr(record, "code", "") == "W045"] == []
+
+
+def test_a_row_without_consent_is_counted_once_after_an_erasure_and_before_retention(agreed: Inbound) -> None:
+    add_event(Wish("north", "erasure", "u0", AT - timedelta(minutes=1)), agreed.home, AT - timedelta(minutes=1))
+    old = (AT - timedelta(days=40)).isoformat()
+    receipt = agreed.receive(
+        [message(0), message(1), message(2), message(4, received_at=old), message(5, received_at=old)]
+    )
+    reasons = {reason: rows for reason, rows in receipt.gated_by.reasons.items() if rows}
+    assert reasons == {"erased": 1, "consent": 2, "retention": 1}
+
+
+def test_aggregates_and_duplicates_see_only_rows_with_a_consent(agreed: Inbound) -> None:
+    agreed.pipeline(
+        records={"deduplicate": {"by": ["os_version"]}},
+        aggregates={
+            "per_version": {
+                "group_by": {"os_version": "os_version"},
+                "measures": {"devices": {"count_distinct": "udid"}},
+                "suppress": {"below": 1},
+            }
+        },
+    )
+    receipt = agreed.receive([message(1, os_version="1.1"), message(0), message(2), message(3)])
+    assert (receipt.gated_by.consent, receipt.rows.deduplicated, receipt.rows.written) == (2, 1, 1)
+    assert [row["devices"] for row in agreed.rows("per_version")] == [1]
+
+
+def test_what_cannot_be_read_is_in_quarantine_without_a_value(agreed: Inbound) -> None:
+    receipt = agreed.receive([message(0), '{"broken', message(2, tenant_id=None)])
+    assert receipt.quarantine.by_code == {"malformed": 1, "missing_field": 1}
+    assert (receipt.rows.written, receipt.rows.gated) == (1, 0)
+
+
+def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(
+    agreed: Inbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed.records(messages(4))
+    job: Any = import_module("minimize.job.job")
+    moved = job.moved
+
+    def interrupted(*given: Any) -> Any:
+        done = moved(*given)
+        agreed.consent("withdraw", "north", AT)
+        return done
+
+    monkeypatch.setattr(job, "moved", interrupted)
+    with pytest.raises(LedgerError, match="consents were recorded while the run went on"):
+        agreed.run()
+    assert agreed.files() == set()
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "empty_manifest": ({"functions": {}}, "N001"),
+    "not_in_manifest": ({"functions": {"other": hook()["hook"]}}, "N002"),
+    "direction": ({"functions": hook(direction="outbound")}, "N003"),
+    "no_contract": ({"contract": None}, "N010"),
+    "contract_not_in_force": ({"contract": {**CONTRACT, "until": f"{AT:%Y-%m-%d}"}}, "N011"),
+    "not_listed": ({"standing": "agent", "subprocessor": "Vendor Ltd"}, "N014"),
+    "requires": ({"functions": hook(requires=["connection", "admin_consent"])}, "N015"),
+}
+
+
+@pytest.mark.parametrize("rule", REFUSED)
+def test_a_run_is_refused_before_it_reads(agreed: Inbound, rule: str) -> None:
+    changes, code = REFUSED[rule]
+    agreed.vendor(**changes)
+    with pytest.raises(NotPermitted) as caught:
+        agreed.receive()
+    assert [each.code for each in caught.value.reasons if each.rule == rule] == [code]
+    assert (caught.value.exit_code, agreed.files()) == (3, set())
+    assert "be received from vendor for hook" in caught.value.message
+
+
+def test_every_reason_is_named_at_once(agreed: Inbound) -> None:
+    agreed.vendor(contract=None, functions=hook(requires=["connection", "account"]))
+    with pytest.raises(NotPermitted) as caught:
+        agreed.receive()
+    assert [each.rule for each in caught.value.reasons] == ["no_contract", "requires"]
+
+
+def test_a_prerequisite_that_is_not_named_is_missing(agreed: Inbound) -> None:
+    agreed.pipeline(source={**SOURCE, "having": []} | {"having": ["account"]})
+    with pytest.raises(NotPermitted, match="1 reason"):
+        agreed.receive()
+
+
+def test_a_sender_that_there_is_not_is_a_fault_of_configuration(agreed: Inbound) -> None:
+    agreed.pipeline(source={**SOURCE, "recipient": "vendr"})
+    with pytest.raises(PolicyError, match="no recipient `vendr`"):
+        agreed.receive()
+
+
+def test_a_policy_that_keeps_more_than_the_manifest_is_a_fault_of_configuration(agreed: Inbound) -> None:
+    agreed.policy({"owner": {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 2}}}})
+    with pytest.raises(PolicyError) as caught:
+        agreed.receive()
+    assert [(finding.code, finding.field) for finding in caught.value.findings] == [("T033", "owner")]
+
+
+def test_a_contract_counts_as_of_the_day_of_the_run(agreed: Inbound) -> None:
+    agreed.vendor(contract={**CONTRACT, "until": f"{AT + timedelta(days=1):%Y-%m-%d}"})
+    assert agreed.receive().rows.written == 5
+    with pytest.raises(NotPermitted):
+        agreed.run(at=AT + timedelta(days=1))
+
+
+def _pending(project: Inbound) -> Any:
+    return project.run(pending=True)
+
+
+def _backfilled(project: Inbound) -> Any:
+    asked = {"backfill": "again", "pipeline": "hooks", "reason": "test", "dates": [DAY]}
+    file = write_yaml(project.folder.parent / "again.yaml", asked)
+    return backfill(file, keys=project.keys)
+
+
+def _replayed(project: Inbound) -> Any:
+    return replay(project.out, at=AT, keys=project.keys)
+
+
+@pytest.mark.parametrize("way", [_pending, _backfilled, _replayed])
+def test_every_way_to_run_is_refused(agreed: Inbound, way: Callable[[Inbound], Any]) -> None:
+    agreed.policy(retention=None)
+    agreed.receive([message(0), '{"broken'])
+    agreed.records([message(0), message(2), '{"broken'])
+    before = agreed.files()
+    agreed.vendor(contract=None)
+    with pytest.raises(NotPermitted):
+        way(agreed)
+    assert agreed.files() == before
+
+
+@pytest.mark.parametrize("way", [_pending, _backfilled])
+def test_every_way_to_run_asks_for_consents(agreed: Inbound, way: Callable[[Inbound], Any]) -> None:
+    agreed.policy(retention=None)
+    agreed.receive([message(0)])
+    agreed.records([message(0), message(1), message(2)])
+    way(agreed)
+    assert agreed.tenants() == ["north", "north"]
+
+
+def test_a_replay_asks_for_consents(agreed: Inbound) -> None:
+    agreed.policy({"os_version": {**RECEIVED["fields"]["os_version"], "type": "integer", "do": "drop"}})
+    receipt = agreed.receive([message(0), message(1)])
+    assert receipt.quarantine.by_code == {"wrong_type": 2}
+    agreed.policy()
+    (replayed,) = _replayed(agreed).receipts
+    assert (replayed.kind, replayed.rows.written, replayed.gated_by.consent) == ("replay", 1, 1)
+
+
+def test_the_receipt_names_the_sender_and_what_was_asked(agreed: Inbound) -> None:
+    receipt = agreed.receive()
+    folder = agreed.out / "runs" / receipt.run_id
+    received = receipt.received
+    assert received is not None
+    assert (received.recipient, received.function, received.contract) == ("vendor", "hook", "C-1")
+    assert receipt.files["recipient.yaml"] == received.manifest
+    assert json.loads((folder / "recipient.yaml").read_text())["recipient"] == "vendor"
+
+
+def test_the_digest_of_consents_changes_with_what_is_recorded(agreed: Inbound) -> None:
+    first, same = agreed.receive(), agreed.run()
+    agreed.consent("give", "south", AT)
+    other = agreed.run()
+    assert first.received == same.received != other.received
+
+
+def test_a_run_over_records_of_our_own_names_no_sender(project_with_ledger: Any) -> None:
+    project_with_ledger.records([])
+    receipt = project_with_ledger.run()
+    assert "received" not in receipt.as_json()
+    assert "consent" not in receipt.as_json()["gated_by"]
+
+
+def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:
+    receipt = agreed.receive()
+    (entry,) = agreed.received()
+    assert _changes(entry) == {
+        "recipient": "vendor",
+        "function": "hook",
+        "rows": 5,
+        "rows_without_consent": 5,
+        "receipt": receipt.digest,
+    }
+
+
+def test_the_audit_log_tells_of_a_refusal(agreed: Inbound) -> None:
+    agreed.vendor(contract=None)
+    with pytest.raises(NotPermitted):
+        agreed.receive()
+    (entry,) = agreed.received()
+    assert json.loads(entry.event)["result"] == "refused"
+    assert _changes(entry) == {"rules": "N010"}
+
+
+def test_a_refusal_makes_no_ledger(inbound: Inbound) -> None:
+    inbound.vendor(contract=None)
+    with pytest.raises(NotPermitted):
+        inbound.receive()
+    assert not inbound.ledger.exists()
+
+
+def test_a_rerun_after_a_withdrawal_takes_out_what_was_received(agreed: Inbound) -> None:
+    agreed.receive()
+    agreed.consent("withdraw", "north", AT)
+    assert agreed.run(at=AT + timedelta(hours=1)).rows.written == 0
+    assert agreed.tenants() == []
+
+
+def test_parquet_is_received_as_lines_are(agreed: Inbound) -> None:
+    rows = [{**each, "received_at": AT - timedelta(hours=1)} for each in messages(6)]
+    schema = pa.schema([(key, pa.timestamp("us", "UTC") if key == "received_at" else pa.string()) for key in rows[0]])
+    agreed.source("parquet")
+    agreed.pipeline(source={**SOURCE, "path": "data/{date}/*.parquet", "format": "parquet"})
+    agreed.columns(pa.Table.from_pylist(rows, schema))
+    receipt: Receipt = agreed.run()
+    assert (receipt.rows.written, receipt.gated_by.consent) == (3, 3)
+
+
+def test_several_dates_are_gated_alike(agreed: Inbound) -> None:
+    agreed.records(messages(4), BEFORE)
+    receipt = agreed.receive(messages(4))
+    assert (receipt.dates, receipt.gated_by.consent) == ((BEFORE, DAY), 4)
+
+
+def test_a_pipeline_without_records_balances_too(agreed: Inbound) -> None:
+    counting = {
+        "group_by": {"os_version": "os_version"},
+        "measures": {"events": "count"},
+        "suppress": {"below": 1, "counting": "udid"},
+    }
+    agreed.write("pipeline", HOOKS, records=False, aggregates={"versions": counting})
+    receipt = agreed.receive()
+    assert (receipt.rows.written, receipt.gated_by.consent) == (5, 5)
+    minimize.verify(agreed.out, keys=agreed.keys)
+
+
+def _changes(entry: Entry) -> dict[str, Any]:
+    (resource,) = json.loads(entry.event)["resources"]
+    return {change["name"]: change["new"] for change in resource["changed_properties"]}

@@ -1,0 +1,143 @@
+"""A pipeline that receives keeps no more than the manifest of the function lets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import Finding
+from minimize.policy.load import policy_from
+from minimize.recipients import recipient_from
+from minimize.recipients.inbound import faults
+from tests.inbound import KEPT, RECEIVED, SOURCE, Inbound, hook, new_inbound
+from tests.project import enter, without_none
+from tests.world import vendor_file
+
+KEEP: dict[str, Any] = {"type": "string", "do": "keep"}
+VERSION: dict[str, Any] = RECEIVED["fields"]["os_version"]
+
+
+def found(
+    fields: dict[str, Any], manifest: dict[str, Any] | None = None, **policy: Any
+) -> list[tuple[str, str | None]]:
+    """The codes of what is wrong, and the fields, where some fields of the policy are changed."""
+    declared = without_none({**RECEIVED["fields"], **fields})
+    sent = {**KEPT, **(manifest or {})}
+    function = recipient_from(vendor_file(functions=hook(fields=sent), contract=None)).functions["hook"]
+    judged = policy_from(without_none({**RECEIVED, "fields": declared, **policy}))
+    return [(finding.code, finding.field) for finding in faults(judged, function)]
+
+
+def test_a_policy_that_does_as_the_manifest_says_is_sound() -> None:
+    assert found({}) == []
+
+
+def test_a_field_may_be_left_out_or_dropped() -> None:
+    assert found({"os_version": None, "unlock": None, "udid": {**RECEIVED["fields"]["udid"], "do": "drop"}}) == []
+
+
+def test_steps_may_follow_those_of_the_manifest() -> None:
+    assert found({"os_version": {**VERSION, "do": [{"truncate_version": {"parts": 2}}, {"truncate_version": 1}]}}) == []
+
+
+def test_what_the_manifest_keeps_may_be_reduced() -> None:
+    assert found({"state": {"type": "string", "do": {"mask": {"keep_last": 1}}}}, {"state": {"do": "keep"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ({"os_version": {**VERSION, "do": "keep"}}, "T034"),
+        ({"os_version": {**VERSION, "do": {"truncate_version": {"parts": 3}}}}, "T034"),
+        ({"os_version": {**VERSION, "do": [{"mask": {"keep_last": 1}}, {"truncate_version": 2}]}}, "T034"),
+        ({"os_version": {**VERSION, "do": "drop", "in_aggregates": {"mask": {"keep_last": 1}}}}, "T034"),
+        (
+            {"os_version": {**VERSION, "do": None, "cases": [{"if": {"owner": "x"}, "do": "keep"}]}},
+            "T034",
+        ),
+        ({"owner": {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 1}}}}, "T033"),
+        ({"unlock": {"type": "string", "do": "drop"}}, "T035"),
+        ({"owner": {"type": "string", "do": "drop"}}, "T035"),
+        ({"surprise": KEEP}, "T032"),
+        ({"surprise": {"from": ["os_version", "owner"], "do": "drop"}}, "T036"),
+    ],
+)
+def test_what_goes_beyond_the_manifest_is_named(field: dict[str, Any], code: str) -> None:
+    (name,) = field
+    assert found({name: without_none(field[name])}) == [(code, name)]
+
+
+def test_keys_of_a_map_are_no_field_of_the_message() -> None:
+    tags = {"/tags": {"type": "map", "do": "drop", "keys": "keep"}, "/tags/*": KEEP}
+    assert ("T032", "/tags/~keys") in found(tags, {"/tags/*": {"do": "keep"}})
+
+
+def test_a_field_that_is_spelled_as_a_pointer_is_the_same() -> None:
+    assert found({"os_version": None, "/os_version": VERSION}) == []
+
+
+def test_a_policy_without_a_tenant_is_named() -> None:
+    assert found({"tenant_id": None}, tenant=None) == [("T030", None)]
+
+
+@pytest.fixture(name="inbound")
+def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
+    enter(tmp_path, monkeypatch)
+    return new_inbound(tmp_path)
+
+
+def linted(inbound: Inbound) -> list[Finding]:
+    return [each for each in minimize.lint(inbound.folder, keys=inbound.keys) if each.code.startswith("T")]
+
+
+def test_lint_finds_nothing_in_a_sound_pipeline(inbound: Inbound) -> None:
+    assert linted(inbound) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"recipient": "vendr"}, "no recipient `vendr`"),
+        ({"function": "hok"}, "no inbound function hok"),
+    ],
+)
+def test_lint_finds_a_sender_or_a_function_that_there_is_not(
+    inbound: Inbound, source: dict[str, Any], said: str
+) -> None:
+    inbound.pipeline(source={**SOURCE, **source})
+    (finding,) = linted(inbound)
+    assert (finding.code, finding.severity) == ("T038", "error")
+    assert said in finding.message
+    assert finding.file is not None
+    assert finding.file.endswith("pipeline.yaml")
+
+
+def test_lint_finds_an_outbound_function(inbound: Inbound) -> None:
+    inbound.vendor(functions=hook(direction="outbound"))
+    assert [each.code for each in linted(inbound)] == ["T038"]
+
+
+def test_lint_finds_a_policy_without_tenant_or_time(inbound: Inbound) -> None:
+    inbound.policy({"tenant_id": None, "received_at": None}, tenant=None, time=None, retention=None)
+    assert [(each.code, each.severity) for each in linted(inbound)] == [("T030", "error"), ("T031", "error")]
+
+
+def test_lint_finds_a_pipeline_of_another_purpose(inbound: Inbound) -> None:
+    inbound.policy(purposes=["operations", "customer_support"])
+    inbound.pipeline(purpose="customer_support")
+    assert [each.code for each in linted(inbound)] == ["T037"]
+
+
+def test_lint_warns_of_a_prerequisite_that_is_not_named(inbound: Inbound) -> None:
+    inbound.vendor(functions=hook(requires=["connection", "account"]))
+    assert [(each.code, each.severity) for each in linted(inbound)] == [("T039", "warning")]
+
+
+def test_a_plan_is_refused_as_a_run_is(inbound: Inbound) -> None:
+    inbound.policy({"owner": {**RECEIVED["fields"]["owner"], "do": "keep"}})
+    with pytest.raises(minimize.MinimizeError) as caught:
+        minimize.plan_for(inbound.folder)
+    assert [each.code for each in caught.value.findings] == ["T033"]

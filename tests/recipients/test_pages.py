@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from minimize.recipients import load_recipient
+from minimize.recipients.leaflet import html
+from minimize.recipients.pages import markdown, sections
+from tests.pipelines.shipped import RECIPIENTS
+from tests.world import sync, vendor
+
+EVIL = "<script>alert('x')</script> | `a` *b*\nnext"
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(tag)
+
+
+def test_each_field_has_its_example_its_use_and_its_form() -> None:
+    lines = markdown(vendor()).splitlines()
+    assert "| app_id | com.example.mail | com.example.mail | identifies the app | keep |" in lines
+    assert "| device_id |  |  | names the device | pseudonymize (key device) |" in lines
+    assert "| token |  |  | reaches the device | passes through; never stored, logged or counted |" in lines
+    assert "| owner |  |  | no purpose needs it | not passed on |" in lines
+
+
+def test_purpose_text_and_contract_stand_above_the_table() -> None:
+    text = markdown(vendor())
+    assert "Purpose: quality_and_security." in text
+    assert "Which apps a device has goes to the vendor. (text 1)" in text
+    assert "Contract C-1, from 2026-01-01 until 2027-01-01; it keeps what it got for 30d." in text
+
+
+def test_without_a_contract_the_list_says_so() -> None:
+    assert "No contract permits anything to go to it." in markdown(vendor(contract=None))
+
+
+def test_the_lines_of_google_are_grouped() -> None:
+    (out, back) = sections(load_recipient(RECIPIENTS / "google.yaml"))
+    assert sum(line[0].startswith("device data: ") for line in out.lines) == 11
+    assert out.said[-1] == "Must be there first: google_account."
+    assert len(back.lines) == 7
+
+
+def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
+    fields = {"a_b": {"do": "keep", "about": "_mark_ a_b"}}
+    assert r"| a_b |  |  | \_mark\_ a_b | keep |" in markdown(vendor(functions=sync(fields=fields)))
+
+
+def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
+    assert "Nothing is shared with it, and nothing is taken from it." in markdown(
+        load_recipient(RECIPIENTS / "configmgr.yaml")
+    )
+
+
+def test_what_a_file_says_becomes_no_markup() -> None:
+    fields = {"a": {"do": "keep", "about": EVIL, "example": EVIL}}
+    evil = vendor(about=EVIL, functions=sync(fields=fields, text=EVIL))
+    assert set(Tags(html(evil)).found) == {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "h1",
+        "h2",
+        "p",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+    }
+    row = next(line for line in markdown(evil).splitlines() if line.startswith("| a |"))
+    assert row.replace(r"\|", "").count("|") == 6
+    assert "<script>" not in markdown(evil).replace(r"\<", "")
+
+
+def test_an_aggregate_is_said_to_be_one() -> None:
+    said = sync(aggregate="fleet", fields={"events": {"type": "integer", "do": "keep"}})
+    assert "Counts and statistics of groups alone, never single records: fleet." in markdown(vendor(functions=said))
+
+
+def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
+    text = markdown(load_recipient(RECIPIENTS / "apple.yaml"))
+    assert "When it ends: the token is disabled here, and the account is deleted at Apple." in text
+    assert "and deletes within 30d what is called back." in text
+
+
+def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:
+    page = html(load_recipient(RECIPIENTS / "apple.yaml"))
+    assert not [word for word in ("http:", "https://fonts", "src=", "@import", "<script") if word in page]
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+
+
+def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> None:
+    lines = markdown(load_recipient(RECIPIENTS / "apple.yaml")).splitlines()
+    (status,) = (line for line in lines if line.startswith("| profile_status | assigned"))
+    assert status.endswith("| keep; only empty, assigned, pushed, removed |")
+    (support,) = (line for line in lines if line.startswith("| support_email_address"))
+    assert "(optional, protocol 2 and later)" in support
+
+
+def test_both_sides_of_an_end_are_printed_for_google() -> None:
+    said = "Android enterprise management is turned off here, and the Google account is deleted at Google."
+    assert said in markdown(load_recipient(RECIPIENTS / "google.yaml"))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from minimize.errors import PolicyError
+from minimize.policy.faults import Faults
+from minimize.policy.yaml import parse
+from minimize.recipients import recipient_from
+from minimize.recipients.fields import words_of_fields
+from minimize.recipients.load import load_subprocessors
+from minimize.recipients.model import Contract, Function, Recipient
+from minimize.recipients.schema import recipient_schema, subprocessors_schema
+from minimize.recipients.subprocessors import Subprocessor
+from tests.pipelines.shipped import RECIPIENTS
+from tests.project import write_yaml
+from tests.world import CONTRACT, sync, vendor_file
+
+FILES = sorted(path for path in RECIPIENTS.glob("*.yaml") if path.stem != "subprocessors")
+
+
+def accepts(document: Any) -> bool:
+    return Draft202012Validator(recipient_schema()).is_valid(document)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(recipient_schema())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_shipped_files_fit(path: Path) -> None:
+    root = parse(path.read_text(encoding="utf-8"), Faults())
+    assert root is not None
+    assert accepts(json.loads(json.dumps(root.plain())))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"standing": "friend"},
+        {"functions": None},
+        {"extra": 1},
+        {"contract": {**CONTRACT, "from": "soon"}},
+        {"contract": {**CONTRACT, "retention": "30"}},
+        {"functions": sync(direction="sideways")},
+        {"functions": sync(text_version=0)},
+        {"functions": sync(fields={"a": "md5"})},
+        {"functions": sync(fields={"a": {"do": "keep", "tpye": "x"}})},
+        {"functions": sync(fields={})},
+    ],
+)
+def test_what_the_loader_refuses_does_not_fit(changes: dict[str, Any]) -> None:
+    document = vendor_file(**changes)
+    with pytest.raises(PolicyError):
+        recipient_from(document)
+    assert not accepts(document)
+
+
+def test_it_knows_every_key_of_the_models() -> None:
+    schema = recipient_schema()
+    parts = schema["$defs"]
+    assert set(schema["properties"]) == set(Recipient.model_fields) - {"path", "digest"}
+    assert set(parts["contract"]["properties"]) == {name.rstrip("_") for name in Contract.model_fields}
+    assert set(parts["function"]["properties"]) == set(Function.model_fields) - {"name", "line"}
+    assert set(parts["whole_field"]["properties"]) == set(words_of_fields())
+
+
+LISTED = Draft202012Validator(subprocessors_schema())
+DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01", "about": "takes calls"}
+
+
+def test_the_schema_of_the_list_of_subprocessors_is_one_and_takes_the_shipped_list() -> None:
+    Draft202012Validator.check_schema(subprocessors_schema())
+    root = parse((RECIPIENTS / "subprocessors.yaml").read_text(encoding="utf-8"), Faults())
+    assert root is not None
+    assert LISTED.is_valid(json.loads(json.dumps(root.plain())))
+    assert LISTED.is_valid({"subprocessors": [DESK]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"subprocessors": "Desk"},
+        {"subprocessors": [{"name": "Desk"}]},
+        {"subprocessors": [{**DESK, "from": "soon"}]},
+        {"subprocessors": [{**DESK, "since": "2026-01-01"}]},
+        {"subprocessors": [DESK], "more": 1},
+    ],
+)
+def test_a_list_that_the_loader_refuses_does_not_fit(tmp_path: Path, body: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError):
+        load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", body))
+    assert not LISTED.is_valid(body)
+
+
+def test_it_knows_every_key_of_an_entry() -> None:
+    known = subprocessors_schema()["$defs"]["entry"]["properties"]
+    assert set(known) == {name.rstrip("_") for name in Subprocessor.model_fields} - {"line"}

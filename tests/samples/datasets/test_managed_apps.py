@@ -1,0 +1,43 @@
+"""Instances of managed applications."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from minimize.samples.apps import IDS, MANAGED
+
+from ..made import records
+
+RECORDS = records("managed_apps")
+
+
+def test_a_user_has_two_instances_that_share_their_device() -> None:
+    instances: dict[str, set[str]] = {}
+    for record in RECORDS:
+        instances.setdefault(record["user_id"], set()).add(record["app_instance_id"])
+    assert {len(each) for each in instances.values()} == {2}
+    assert len({(record["user_id"], record["device_tag"]) for record in RECORDS}) == len(instances)
+
+
+def test_an_instance_is_the_same_every_day() -> None:
+    def keys(index: int) -> set[tuple[str, str, str]]:
+        made = records("managed_apps", index=index)
+        return {(record["app_instance_id"], record["encryption_key"], record["app_version"]) for record in made}
+
+    assert keys(0) == keys(1)
+
+
+def test_a_device_is_named_only_with_enrolment() -> None:
+    assert {record["management_mode"] for record in RECORDS if "device_id" in record} == {"MAM+MDM"}
+    assert {record["management_mode"] for record in RECORDS if "device_id" not in record} == {"MAM without enrolment"}
+
+
+def test_applications_can_be_managed_and_every_health_is_there() -> None:
+    assert {record["app_id"] for record in RECORDS} <= set(IDS[:MANAGED])
+    assert {record["device_health"] for record in RECORDS} == {"healthy", "unhealthy", "notAvailable"}
+
+
+def test_the_last_check_in_is_within_a_day_before() -> None:
+    for record in RECORDS:
+        apart = datetime.fromisoformat(record["event_time"]) - datetime.fromisoformat(record["last_check_in"])
+        assert 0 < apart.total_seconds() <= 86_400

@@ -1,0 +1,35 @@
+"""Records of datasets as tests look at them: clean, of one day."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from minimize.samples import DATASETS
+from minimize.samples.base import Dataset, Slice
+from minimize.samples.collection import Clock, Setting
+
+DAY = date(2026, 11, 24)
+
+
+@lru_cache
+def dataset(name: str, per_day: int = 1500) -> Dataset[Any]:
+    """A dataset of so many records a day."""
+    return DATASETS[name](per_day, 1)
+
+
+@lru_cache
+def records(name: str, per_day: int = 1500, index: int = 0) -> list[dict[str, Any]]:
+    """Its records of a day."""
+    part = Slice(DAY, 0, per_day, per_day, index)
+    made = dataset(name, per_day).records(part, np.random.default_rng(1)).lines()
+    return [json.loads(line) for line in made.to_pylist()]
+
+
+def settings(name: str) -> list[Setting]:
+    """Its settings."""
+    return dataset(name).settings(Clock(DAY, DAY), np.random.default_rng(1))
