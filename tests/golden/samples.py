@@ -8,6 +8,8 @@ from tests.golden.runner import ROOT, Session
 from tests.leak.canary import Canary
 
 DAY = "2026-11-24"
+TENANT = "b5730cd6-c2c3-5a07-8236-ab63d20570b1"
+"""One whose administrator stopped looking for devices, and lowers the level at noon of the last day."""
 
 
 def copy_samples(session: Session, *data: str) -> None:
