@@ -39,7 +39,7 @@ GROUPS = (
     ("Sent to third parties", "The fields are those of a recipient's function. See [Third parties](sharing.md)."),
     (
         "Received from third parties",
-        "Manifest, contract and consent are checked for each message. See [Third parties](sharing.md).",
+        "A message is kept only if its tenant agreed. See [Receiving](sharing.md#receiving).",
     ),
 )
 COLUMNS = ("pipeline", "what it keeps", "dataset", "subject", "purpose", "category", "records kept", "aggregates")
@@ -59,7 +59,7 @@ def page() -> str:
 
 
 def _group(name: str, pipeline: Pipeline) -> str:
-    if pipeline.source.recipient is not None:
+    if pipeline.source.is_received:
         return GROUPS[2][0]
     is_sent = any(name.startswith(f"{recipient}_") for recipient in RECIPIENTS)
     return GROUPS[1][0] if is_sent else GROUPS[0][0]

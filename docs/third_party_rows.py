@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from minimize.catalog.gather import pipelines_in
+from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipients
 from minimize.recipients.pages import form
 
@@ -76,11 +77,17 @@ def _rows(
         name = f"{recipient}_{function.name}"
         pipelines = [name] if (PIPELINES / name / "pipeline.yaml").is_file() else []
         module = "test_fixtures"
-    tests = [f"tests/pipelines/{module}.py ({name})" for name in pipelines if name.startswith(f"{recipient}_")]
+    tested = (name for name in pipelines if name.startswith(f"{recipient}_") and _is_tested(name, function))
+    tests = [f"tests/pipelines/{module}.py ({name})" for name in tested]
     for row in function.rows:
         fields = [field for field in function.fields.values() if field.listed_as == row]
         forms = "; ".join(form(field) if field.key == row else f"{field.key}: {form(field)}" for field in fields)
         yield row, function.name, forms, ", ".join(pipelines) or "none", ", ".join(tests) or "none"
+
+
+def _is_tested(name: str, function: Function) -> bool:
+    """Whether the tests of a direction have a pipeline: of those that can feed a function some hold what was received."""
+    return load_pipeline(PIPELINES / name).source.is_received == (function.direction == "inbound")
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from minimize.catalog.model import Activity, Ran, RecipientEntry, Record
 from minimize.plan import Plan
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
+from minimize.policy.pipeline import SourceModel
 from minimize.policy.words import duration
 from minimize.receipt import time_text
 from minimize.recipients import Recipient, Subprocessor
@@ -60,7 +61,7 @@ def activity(known: Known) -> Activity:
         data=tuple(_data(plan)),
         recipients=tuple(map(str, known.fed)),
         limits=tuple(_limits(plan)),
-        measures=tuple(_measures(plan)),
+        measures=(*_consent(known.job.source), *_measures(plan)),
         ran=_ran(known),
     )
 
@@ -116,6 +117,12 @@ def _limits(plan: Plan) -> Iterator[str]:
     ]
     if shorter and policy.retention is not None:
         yield f"without a limit: {', '.join(shorter)}"
+
+
+def _consent(source: SourceModel) -> Iterator[str]:
+    if source.is_received:
+        sender = f"{source.recipient} ({source.function})"
+        yield f"consent: a record from {sender} is kept only if its tenant agreed when it arrived and when it is processed"
 
 
 def _measures(plan: Plan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from minimize.plan.columns import form_text
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
 from minimize.policy.model import Policy
+from minimize.policy.pipeline import SourceModel
 from minimize.policy.words import chain_text, condition_text, duration, feature_text
 
 ABSENT = "absent"
@@ -29,7 +30,7 @@ def dataset(known: Known) -> Dataset:
         version=policy.version,
         owner=policy.owner,
         purpose=job.purpose,
-        source=job.source.format,
+        source=_source(job.source),
         kept=UNLIMITED if policy.retention is None else duration(policy.retention),
         features=tuple(_feature(plan, name) for name in policy.features),
         never=tuple(each.forbidden_text for each in policy.never),
@@ -43,6 +44,10 @@ def kept(plan: Plan, field: FieldPlan) -> str:
     feature = plan.policy.features.get(field.field.feature or "")
     spans = [each for each in (plan.policy.retention, feature.retention if feature else None) if each is not None]
     return duration(min(spans)) if spans else UNLIMITED
+
+
+def _source(source: SourceModel) -> str:
+    return f"{source.format} from {source.recipient} ({source.function})" if source.is_received else source.format
 
 
 def _field(plan: Plan, field: FieldPlan, fed: Sequence[Fed]) -> FieldEntry:

@@ -35,12 +35,19 @@ def test_recipients_are_those_whose_functions_it_can_feed() -> None:
     assert fed == {
         "apple_device_enrollment": ("apple (device_enrollment)",),
         "apple_push": ("apple (push)",),
+        "apple_push_token_update": ("apple (push)",),
         "apple_volume_purchase": ("apple (volume_purchase)",),
         "google_android_management": ("google (android_management)",),
         "support_cases": ("support_desk (case_handover)",),
         "support_desk_cases": ("support_desk (case_handover)",),
         "threat_defense_app_sync": ("threat_defense (app_sync)",),
     }
+
+
+def test_consent_is_a_measure_where_a_third_party_sends_the_records() -> None:
+    received, own = (of(PIPELINES / name).activities[0].measures for name in ("jamf_compliance", "device_telemetry"))
+    assert [each for each in received if each.startswith("consent: a record from jamf (compliance)")]
+    assert not [each for each in own if each.startswith("consent")]
 
 
 def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
@@ -51,7 +58,10 @@ def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
 
 def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
-    assert entries["threat_defense"].functions == ("app_sync (quality_and_security, goes there)",)
+    assert entries["threat_defense"].functions == (
+        "app_sync (quality_and_security, goes there)",
+        "threat_state (quality_and_security, comes from there)",
+    )
     assert entries["google"].contract == "EXAMPLE-GOOGLE-1, from 2026-01-01; it may keep what it got for 30d"
     assert entries["configmgr"].contract == "none"
 

@@ -60,6 +60,11 @@ def test_purposes_are_the_fields_own_or_the_policys(entry: Dataset) -> None:
     assert field(entry, "model").purposes == ("service_maintenance", "customer_support")
 
 
+def test_the_source_names_who_sends_the_records(entry: Dataset) -> None:
+    assert entry.source == "ndjson"
+    assert of("jamf_compliance").source == "ndjson from jamf (compliance)"
+
+
 def test_aggregates_are_outputs_of_the_fields_behind_their_columns(entry: Dataset) -> None:
     battery = field(entry, "battery_pct")
     assert battery.outputs == ("records", "fleet_by_version")

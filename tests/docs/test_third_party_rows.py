@@ -58,3 +58,9 @@ def test_every_row_that_is_sent_has_a_pipeline_and_a_test() -> None:
     sent = [cells for title, cells in rows() if title.startswith("Sent")]
     assert len(sent) == 27 + 7 + 8 + 8
     assert [cells[0] for cells in sent if "none" in cells[3:]] == []
+
+
+def test_every_row_that_is_received_has_a_pipeline_and_a_test() -> None:
+    received = [cells for title, cells in rows() if title.startswith("Received")]
+    assert len(received) == 60 + 3 + 40 + 3
+    assert [cells[0] for cells in received if "none" in cells[3:]] == []
