@@ -12,9 +12,9 @@ from minimize.samples import FORMATS, NAMES, SEED, generate
 
 HERE = Path(__file__).parent
 ROWS = {
-    "device_telemetry": 900,
+    "device_telemetry": 880,
     "usage_events": 1380,
-    "device_inventory": 800,
+    "device_inventory": 780,
     "hardware_inventory": 1800,
     "app_inventory": 2800,
     "enrollments": 1600,

@@ -240,3 +240,9 @@ def test_values_that_identify_under_a_plain_name_are_reported_by_lint_and_init(t
     )
     policy.write_text(text.replace("{type: string, do: drop}", "{type: string, do: keep}"))
     assert [(each.code, each.field) for each in lint(tmp_path / "p") if each.code == "L008"] == [("L008", "tag")]
+
+
+def test_e_mail_addresses_below_the_level_full_are_reported_by_their_values(project: Project) -> None:
+    project.policy({"reply_to": {"type": "string", "role": "quasi", "do": "keep"}}, levels=["required", "full"])
+    project.records([event(number, reply_to=f"ann{number}@mail.example") for number in range(30)])
+    assert [(each.code, each.field) for each in lint(project.folder) if each.code == "L009"] == [("L009", "reply_to")]

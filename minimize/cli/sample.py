@@ -36,6 +36,12 @@ def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], f
     console_usage       what administrators do in the console
     support_cases       messages to and from the help desk
     site_summary        weekly summaries of the on-premises product
+
+    What is sent to third parties, by recipient and function:
+
+    \b
+    apple_device_enrollment    apple_push               apple_volume_purchase
+    google_android_management  support_desk_cases       threat_defense_app_sync
     """
     from minimize.samples import generate
 

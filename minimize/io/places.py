@@ -100,12 +100,12 @@ def is_date(text: str) -> bool:
 
 
 def place_of(path: str) -> tuple[str, str | None]:
-    """The output and the date that a file belongs to.
+    """The output and the date that a file belongs to; sketches belong to those of their aggregate.
 
     >>> place_of("records/date=2026-11-24/tenant_id=7/run-0.parquet"), place_of("records/run-0.parquet")
     (('records', '2026-11-24'), ('records', None))
     """
-    name, first = PurePosixPath(path).parts[:2]
+    name, first = PurePosixPath(path.removeprefix(f"{SKETCHES}/")).parts[:2]
     return name, first.removeprefix("date=") if first.startswith("date=") else None
 
 

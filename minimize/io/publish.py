@@ -28,7 +28,7 @@ from minimize.failpoints import fail_point
 from minimize.io import intent as steps
 from minimize.io.base import Written
 from minimize.io.companions import SKETCHES, is_companion, sketches_path
-from minimize.io.durable import HashingFile, link_file, make_folder, sync_tree, write_file, written
+from minimize.io.durable import HashingFile, link_file, make_folder, sync_tree, there, write_file, written
 from minimize.io.elsewhere import Elsewhere, let_go
 from minimize.io.exchange import Exchange, exchange
 from minimize.io.history import INTENT, RECEIPT, RUNS, SUCCESS, receipts
@@ -39,7 +39,7 @@ from minimize.io.places import can_be_run_id, check_apart, check_place
 from minimize.io.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from minimize.io.quarantine import Quarantine
 from minimize.io.sink import ParquetSink
-from minimize.receipt import FileRef, OutputFile, Receipt, in_force_below, with_companions
+from minimize.receipt import CompanionFile, FileRef, OutputFile, Receipt, in_force_below, with_companions
 from minimize.stores import Place, Remote
 
 QUARANTINE: Final = "quarantine"
@@ -119,6 +119,8 @@ class Staging:
     _partitions: list[str] = field(default_factory=list)
     _sinks: list[ParquetSink] = field(default_factory=list)
     _kept: set[str] = field(default_factory=set)
+    kept_sketches: list[CompanionFile] = field(default_factory=list)
+    """Sketches whose files this run removes, for its receipt."""
     _published: bool = False
 
     @property
@@ -192,6 +194,13 @@ class Staging:
             fail_point("keep.before")
             self._keep(self.output.folder / path, self.root / path, path)
             fail_point("keep.after")
+
+    def keep_sketches(self, sketches: CompanionFile) -> None:
+        """Keeps sketches whose file goes; their partition has its place already. If they are lost, they stay so."""
+        self.kept_sketches.append(sketches)
+        standing = self.output.folder / sketches.path
+        if there(standing):
+            self._keep(standing, self.root / sketches.path, sketches.path)
 
     def _keep(self, standing: Place, new: Place, path: str) -> None:
         """On disk as a link, for a partition is swapped whole; in a bucket it stays where it is."""

@@ -26,7 +26,7 @@ from minimize.io.sink import ParquetSink
 from minimize.io.stored import Stored, open_stored
 from minimize.keys import Kms
 from minimize.pointer import Pointer
-from minimize.receipt import FileRef, OutputFile, Receipt, in_force, quarantine_in_force
+from minimize.receipt import FileRef, OutputFile, Receipt, in_force, kept_sketches, quarantine_in_force
 from minimize.scrub import scrub
 from minimize.stage import Batch, Counts, Stage
 from minimize.stores import Place
@@ -128,6 +128,7 @@ def rewrite(
 def _force(output: Output) -> dict[str, OutputFile]:
     said = output.receipts()
     found = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
+    found += [OutputFile(each.path, 0, each.digest) for each in kept_sketches(said)]
     return {file.path: file for file in found}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from minimize.io.base import Source, Written
 from minimize.io.elsewhere import Elsewhere
 from minimize.io.index.lens import Subkeys
 from minimize.io.index.write import Indexer
+from minimize.io.places import place_of
 from minimize.io.publish import Staging
 from minimize.io.sink import ParquetSink
 from minimize.job.dates import Day
@@ -26,7 +27,7 @@ from minimize.job.releases import Releases
 from minimize.job.watched import Progress, watched
 from minimize.plan.indexed import index_of
 from minimize.pointer import Pointer
-from minimize.receipt import in_force
+from minimize.receipt import CompanionFile, Receipt, in_force
 from minimize.spill import Aside
 from minimize.stages.generalize import memos_of
 
@@ -57,12 +58,11 @@ def moved(given: Given, staging: Staging, move: Any, late: Late, progress: Progr
         **given.told(given.at),
     )
     done = Moved()
-    releases = Releases.of(staging.output.folder, staging.output.receipts(), given.keys, given.kms)
+    chain = staging.output.receipts()
+    releases = Releases.of(staging.output.folder, chain, given.keys, given.kms)
     encryption = encryption_of(plan, "records", given.kms) if "records" in plan.outputs else None
-    gone = sorted(_standing(staging) - set(plan.outputs))
     for day, source in watched(given.sources, passes(plan), progress).items():
-        for name in gone:  # what the pipeline no longer has goes with the date that is run anew
-            staging.place(name, text_of(day))
+        _remove_others(staging, chain, set(plan.outputs), text_of(day))
         each = replace(job, reach=late.reach(day), aside=job.aside.anew())
         try:
             outcome = _one_date(each, source, text_of(day), staging, move, done.files, releases, encryption)
@@ -114,9 +114,18 @@ def _one_date(
     return outcome
 
 
-def _standing(staging: Staging) -> set[str]:
-    """The names of the outputs that stand from earlier runs."""
-    return {name for name, files in in_force(staging.output.receipts()).items() if files}
+def _remove_others(staging: Staging, chain: Sequence[Receipt], names: Collection[str], date: str | None) -> None:
+    """Removes what the pipeline no longer has of a date that is run anew.
+
+    Sketches stay until the retention of the date ends: a table that returns is compared with what it published before.
+    """
+    for name, files in in_force(chain).items():
+        mine = [] if name in names else [file for file in files if date in (None, place_of(file.path)[1])]
+        if mine:
+            staging.place(name, date)
+        for file in mine if date is not None else ():
+            if file.sketches is not None:
+                staging.keep_sketches(CompanionFile(file.sketches.path, file.sketches.digest, file.path))
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from minimize.io.stored import open_stored
 from minimize.keys import Keyring, Kms
 from minimize.keys.seal import Seal
 from minimize.ledger.tokens import KEY
-from minimize.receipt import OutputFile, Receipt, in_force, sha256_text
+from minimize.receipt import FileRef, OutputFile, Receipt, in_force, kept_sketches, sha256_text
 from minimize.spill import Hasher, Words
 from minimize.stores import Place
 
@@ -37,7 +37,7 @@ _MARK: Final = 8
 class Former:
     """What is in force of an aggregate for one date: its table, the row of each group, and all releases so far.
 
-    is_lost  whether a table is in force that cannot be read: a run of the date puts another one in its place
+    is_lost  whether a table was published that is gone, or cannot be read: a run of the date puts another one in its place
     """
 
     table: pa.Table | None
@@ -64,6 +64,7 @@ class Releases:
 
     output: Place
     files: Mapping[tuple[str, str | None], Sequence[OutputFile]] = field(repr=False)
+    kept: Mapping[tuple[str, str | None], FileRef] = field(repr=False)
     keys: Keyring = field(repr=False)
     kms: Kms | None = None
 
@@ -74,7 +75,8 @@ class Releases:
         for name, every in in_force(chain).items():
             for file in every if name != "records" else ():
                 files.setdefault((name, place_of(file.path)[1]), []).append(file)
-        return cls(output, files, keys, kms)
+        kept = {place_of(each.path): FileRef(each.path, each.digest) for each in kept_sketches(chain)}
+        return cls(output, files, kept, keys, kms)
 
     @property
     def hasher(self) -> Hasher:
@@ -91,8 +93,9 @@ class Releases:
         nothing = np.empty(0, np.uint64)
         files = self.files.get((name, date), ())
         if not files:
-            return Former(None, nothing, ReleaseHistory.empty())
-        history = self._history(files[0], name, date)
+            kept = self.kept.get((name, date))
+            return Former(None, nothing, self._history(kept, name, date), is_lost=kept is not None)
+        history = self._history(files[0].sketches, name, date)
         try:
             tables = [open_stored(self.output, file.path, self.kms).table() for file in files]
         except OutputError:
@@ -113,7 +116,7 @@ class Releases:
 
         Raises OutputError if sketches are lost, KeyringError without the subject key.
         """
-        histories = [self._opened(every[0], *place) for place, every in self.files.items() if place[0] == name]
+        histories = [self._opened(every[0].sketches, *place) for place, every in self.files.items() if place[0] == name]
         if any(each is None for each in histories):
             raise OutputError(f"the sketches of {name} are lost")
         return sum(each.deferred for each in histories if each is not None)
@@ -130,21 +133,21 @@ class Releases:
         body = self._seal(version).seal(content, *_words(name, date))
         return f"{KEY}/{version}\n".encode() + body
 
-    def _history(self, file: OutputFile, name: str, date: str | None) -> ReleaseHistory:
-        history = self._opened(file, name, date)
+    def _history(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory:
+        history = self._opened(sketches, name, date)
         if history is not None:
             return history
         message = "the sketches of %s%s are lost: rows that changed keep their figures, and no other rows are published"
         log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
         return replace(ReleaseHistory.empty(), is_lost=True)
 
-    def _opened(self, file: OutputFile, name: str, date: str | None) -> ReleaseHistory | None:
-        """The releases that are sealed with a file; None if its sketches are lost."""
-        if file.sketches is None:
+    def _opened(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory | None:
+        """The releases that are sealed in sketches; None if these are lost."""
+        if sketches is None:
             return ReleaseHistory.empty()
         try:
-            sealed = (self.output / file.sketches.path).read_bytes()
-            if sha256_text(sealed) != file.sketches.digest:
+            sealed = (self.output / sketches.path).read_bytes()
+            if sha256_text(sealed) != sketches.digest:
                 raise ValueError("these are not the sketches of the receipt")
             head, _, body = sealed.partition(b"\n")
             version = int(head.removeprefix(f"{KEY}/".encode()))

@@ -74,6 +74,7 @@ def receipt_of(
         undeclared=account.undeclared(plan, found),
         outputs=late.account(account.outputs(plan, found, files)),
         replaces=_replaced(chain, staging),
+        kept_sketches=tuple(staging.kept_sketches) or None,
         quarantine=account.quarantine(found, files.get("quarantine", ())),
         stays=_stays(outcomes),
         backfill=None if how.backfill is None else how.backfill.ref,
@@ -152,3 +153,4 @@ def _files_of(receipt: Receipt) -> Iterator[tuple[str, str]]:
     for output in receipt.outputs.values():
         yield from ((file.path, file.digest) for file in output.files)
     yield from ((file.path, file.digest) for file in receipt.quarantine.files)
+    yield from ((each.path, each.digest) for each in receipt.kept_sketches or ())

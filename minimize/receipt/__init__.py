@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from minimize.receipt.chain import check_chain
-from minimize.receipt.force import check_history, in_force, in_force_below, quarantine_in_force, with_companions
+from minimize.receipt.force import (
+    check_history,
+    in_force,
+    in_force_below,
+    kept_sketches,
+    quarantine_in_force,
+    with_companions,
+)
 from minimize.receipt.model import (
     ANNOTATING,
     Adoption,
@@ -57,6 +64,7 @@ __all__ = [
     "check_history",
     "in_force",
     "in_force_below",
+    "kept_sketches",
     "new_run_id",
     "quarantine_in_force",
     "sha256_text",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from minimize.errors import Finding
-from minimize.receipt.model import FileRef, Output, OutputFile
+from minimize.receipt.model import CompanionFile, FileRef, Output, OutputFile
 from minimize.receipt.receipt import Receipt
 
 
@@ -41,11 +41,22 @@ def quarantine_in_force(receipts: Iterable[Receipt]) -> list[OutputFile]:
     return sorted(standing.values(), key=lambda file: file.path)
 
 
+def kept_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
+    """The sketches that outlive their files, by path: those of tables that the pipeline no longer has."""
+    standing: dict[str, CompanionFile] = {}
+    for receipt in _in_order(receipts):
+        for file in _taken_away(receipt):
+            standing.pop(file.path, None)
+        standing.update({each.path: each for each in receipt.kept_sketches or ()})
+    return sorted(standing.values(), key=lambda each: each.path)
+
+
 def in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
-    """The paths of the files that stand below these folders, quarantine among them."""
+    """The paths of the files that stand below these folders, quarantine and sketches without their file among them."""
     below = tuple(f"{folder}/" for folder in folders)
     files = [*chain.from_iterable(in_force(receipts).values()), *quarantine_in_force(receipts)]
-    return {file.path for file in files if file.path.startswith(below)}
+    paths = [*(file.path for file in files), *(each.path for each in kept_sketches(receipts))]
+    return {path for path in paths if path.startswith(below)}
 
 
 def check_history(receipts: Iterable[Receipt]) -> list[Finding]:
@@ -59,6 +70,7 @@ def check_history(receipts: Iterable[Receipt]) -> list[Finding]:
         again = [file.path for file in _written(receipt) if file.path in used]
         findings += [_contradiction(receipt, f"writes {path}, a name that was used before") for path in again]
         standing.update({file.path: file.digest for file in _written(receipt)})
+        standing.update({each.path: each.digest for each in receipt.kept_sketches or ()})
         used |= {file.path for file in _written(receipt)}
     return findings
 

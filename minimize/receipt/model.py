@@ -161,7 +161,7 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class CompanionFile:
-    """A file that is published and removed together with a file of an output (`of`): an index, or sketches."""
+    """A file that is published together with a file of an output (`of`): an index, or sketches. Sketches may outlive it."""
 
     path: str
     digest: str

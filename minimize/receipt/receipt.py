@@ -22,6 +22,7 @@ from minimize.receipt.model import (
     Adoption,
     AuditHead,
     BackfillRef,
+    CompanionFile,
     Digest,
     FieldReceipt,
     FileRef,
@@ -73,6 +74,7 @@ class Receipt:
     backfill   the backfill that the run was part of
     retention  the policy whose retention was applied, where files keep the one that they were written under
     stays      aggregates that stand as they were though records behind them are gone: per name the dates
+    kept_sketches  sketches whose files this one removes, because the pipeline no longer has their table
     from_      what a retraction was made from (`from` in JSON)
     files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the ledger's audit log as it was then; absent where the change was told to no ledger
@@ -112,6 +114,7 @@ class Receipt:
     backfill: BackfillRef | None = field(default=None, metadata=OMIT)
     retention: PolicyRef | None = field(default=None, metadata=OMIT)
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT)
+    kept_sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT)
     from_: Annotated[Way | None, Alias(alias="from")] = field(default=None, metadata=OMIT)
     voids: str | None = field(default=None, metadata=OMIT)
     reason: str | None = field(default=None, metadata=OMIT)

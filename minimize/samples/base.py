@@ -25,6 +25,8 @@ DAY = 86_400_000
 """Milliseconds."""
 ANCIENT = 40
 """Days after which most records are no longer kept."""
+HOUR_STEP = 10_007_003
+"""Milliseconds between the hours of two members, one after the other: the first few are spread over the day."""
 LARGEST = 300_000
 """Members of a population; in larger samples each of them has more records."""
 
@@ -177,7 +179,7 @@ class Dataset(ABC, Generic[P]):
         member = number % reporting * self.every + part.day.toordinal() % self.every
         turn = number // reporting % self.daily
         interval = DAY // self.daily
-        start = part.midnight + turn * interval + member * 7919 % interval
+        start = part.midnight + turn * interval + member * HOUR_STEP % interval
         events, arrival = delayed(start + random.integers(0, 60_000, part.count), random, self.ancient)
         turns = part.index * self.daily + turn
         return Rows(member[arrival], events[arrival], turns[arrival], random)

@@ -90,18 +90,22 @@ def switched(
 
 
 def levels(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
-    """Every level is in force somewhere; one is lowered by the developer, one at noon of the last day, one raised too late."""
+    """Every level is in force somewhere; one is lowered by the developer, one at noon of the last day."""
     alpine, harbour, orchard, quarry, meadow, _ = TENANTS
     return [
         said(alpine, "level", "full", clock.before(60)),
         said(alpine, "level", "enhanced", clock.before(15), "developer"),
         said(harbour, "level", "basic", clock.before(60)),
-        said(harbour, "level", "full", clock.before(10), recorded=clock.on_last(24 * 30)),
         said(orchard, "level", "full", clock.before(60)),
         said(quarry, "level", "enhanced", clock.before(60)),
         said(quarry, "level", "required", clock.on_last(12)),
         said(meadow, "level", "required", clock.before(60)),
     ]
+
+
+def recorded_later(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
+    """A level that was raised, as is recorded only a month later: runs before that must not see it."""
+    return [said(TENANTS[1], "level", "full", clock.before(10), recorded=clock.on_last(24 * 30))]
 
 
 def app_inventory(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
@@ -126,8 +130,9 @@ def location(clock: Clock, subjects: Subjects, random: Random) -> list[Setting]:
         *switched(quarry, "location", [clock.before(40), clock.before(30)]),
     ]
     for index, device in enumerate(subjects.named(subjects.of(2)[:LOST])):
-        end = clock.on_last(20 if index % 3 == 2 else 32)
-        rows += switched(orchard, "location", [clock.on_last(6 + index % 3), end], subject=device)
+        start, end = clock.on_last(6 + index % 3), clock.on_last(20 if index % 3 == 2 else 32)
+        rows.append(said(orchard, "location", "on", start, subject=device))
+        rows.append(said(orchard, "location", "off", end, subject=device, recorded=start))
     return rows
 
 

@@ -42,7 +42,7 @@ class Faults:
             [_with(name, value) for name, value in self.wrong.items()],
             [_with(name, value) for name, value in self.forbidden.items()],
         )
-        first = [_cut, *missing[:1], *wrong[:1], _with(self.time, "yesterday evening"), *forbidden[:1]]
+        first = [_cut, *forbidden[:1], *missing[:1], *wrong[:1], _with(self.time, "yesterday evening")]
         return [*first, _undecodable, _twice, _listed, *missing[1:], *wrong[1:], *forbidden[1:]]
 
     def harmless(self) -> list[Fault]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from minimize.errors import Finding, OutputError
 from minimize.keys import Kms
-from minimize.receipt import OutputFile, Receipt, in_force, quarantine_in_force, sha256_text
+from minimize.receipt import FileRef, OutputFile, Receipt, in_force, kept_sketches, quarantine_in_force, sha256_text
 from minimize.stores import Place, relative
 from minimize.verification.codes import found
 from minimize.verification.policy import PolicyView, Unreadable, document, own_retentions, policy_view
@@ -104,6 +104,7 @@ class Evidence:
     standing  the files in force that one of these receipts wrote
     earlier   the receipts before these, which are read and not checked
     kept      the files in force that an earlier receipt wrote: only that they are there is checked
+    sketches  files that are gone, whose sketches are in force, with the run that removed them
     """
 
     output: Place
@@ -117,6 +118,7 @@ class Evidence:
     """Whether anything was ever published here: else there is nothing to check."""
     earlier: tuple[Receipt, ...] = ()
     kept: tuple[Standing, ...] = ()
+    sketches: tuple[Standing, ...] = ()
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -158,7 +160,15 @@ def gather(output: Place, kms: Kms | None = None, *, first: int = 1) -> Evidence
         kms,
         earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
         kept=tuple(each for each in standing if each.run.receipt.sequence < first),
+        sketches=tuple(_without_files(every)),
     )
+
+
+def _without_files(runs: Sequence[Run]) -> Iterator[Standing]:
+    by = {each.path: run for run in runs for each in run.receipt.kept_sketches or ()}
+    for each in kept_sketches(run.receipt for run in runs):
+        file = OutputFile(each.of, 0, "", sketches=FileRef(each.path, each.digest))
+        yield Standing(PurePosixPath(each.of).parts[0], file, by[each.path])
 
 
 def _no_output(folder: Place) -> Finding:

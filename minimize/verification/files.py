@@ -43,7 +43,9 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
         if not (evidence.output / root / SUCCESS).is_file():
             yield found("V015", f"no {SUCCESS}", file=root)
     known = {standing.file.path for standing in every}
-    companions = (each for standing in every for each in (standing.file.index, standing.file.sketches))
+    companions = (
+        each for standing in (*every, *evidence.sketches) for each in (standing.file.index, standing.file.sketches)
+    )
     known |= {each.path for each in companions if each is not None}
     if isinstance(evidence.output, Remote):
         yield from _strange_objects(evidence.output, known)

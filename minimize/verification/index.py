@@ -52,9 +52,12 @@ def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
 
 
 def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
-    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force; V019 if no keyring opens them."""
+    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force, and of those that are gone.
+
+    V019 if no keyring opens them.
+    """
     unopened = 0
-    for standing in evidence.standing:
+    for standing in (*evidence.standing, *(each for each in evidence.sketches if each.run in evidence.runs)):
         sketches = standing.file.sketches
         if sketches is None:
             continue

@@ -274,8 +274,8 @@ def test_limit_people_in_several_groups(survey: Survey) -> None:
     assert survey.row("versions", version="1") == {"version": "1", "people": 39}
 
 
-def test_limit_a_table_that_was_gone_for_a_while(survey: Survey) -> None:
-    """40 − 39 = 1, though another pipeline was in force in between, without this table. The guide says so."""
+def test_a_table_that_was_gone_for_a_while(survey: Survey) -> None:
+    """40 − 39 = 1, though another pipeline was in force in between, without this table."""
     survey.tables(daily=table())
     survey.answers(people(0, 40, age=30, version="1"))
     survey.publish()
@@ -284,4 +284,4 @@ def test_limit_a_table_that_was_gone_for_a_while(survey: Survey) -> None:
     survey.tables(daily=table())
     survey.answers(people(0, 39, age=30, version="1"))
     survey.publish()
-    assert survey.row("daily") == {"events": 39}
+    assert gives_nobody_away(40, number(survey.row("daily"), "events"))

@@ -18,6 +18,8 @@ COPIED = (
     "usage_events",
 )
 """What is copied of the folder of pipelines: the scenario `device_management` runs the other pipelines."""
+TENANT = "b5730cd6-c2c3-5a07-8236-ab63d20570b1"
+"""One whose administrator stopped looking for devices, and lowers the level at noon of the last day."""
 
 
 def copy_samples(session: Session, *data: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import minimize
 from minimize.aggregates.release_history import ReleaseHistory
 from minimize.aggregates.table import AggregateResult
 from minimize.errors import MinimizeError
+from minimize.governance.retention.expire import expire
 from minimize.inspection import plan_for
 from minimize.io.published import receipts
 from minimize.job.disclosure_guard import guarded
@@ -25,7 +27,7 @@ from minimize.keys import PublicKeys
 from minimize.keys.create import add_key
 from minimize.keys.keyring import Keyring
 from minimize.verification import check
-from tests.project import AT, DAY, Project, event, events
+from tests.project import AT, BEFORE, DAY, Project, event, events
 
 BELOW = 5
 DAILY: dict[str, Any] = {
@@ -259,10 +261,83 @@ def test_no_aggregate_is_named_like_the_folder_of_sketches(project: Project) -> 
         project.run()
 
 
-def test_an_aggregate_that_the_pipeline_no_longer_has_is_removed_with_its_sketches(project: Project) -> None:
+def without_aggregates(project: Project) -> None:
+    """A run of the same date by a pipeline without the aggregate."""
     project.pipeline(aggregates=None)
     again(project, of(*range(20), battery=40))
-    assert not [*(project.out / "sketches").rglob("*.sealed")]
+
+
+def test_an_aggregate_that_the_pipeline_no_longer_has_is_removed_and_its_sketches_stay(project: Project) -> None:
+    before = sketches_of(project)
+    without_aggregates(project)
+    assert not (project.out / "daily").exists() or not [*(project.out / "daily").rglob("*.parquet")]
+    assert sketches_of(project) == before
+    assert errors(project) == []
+    again(project, of(*range(20), battery=40))
+    assert sketches_of(project) == before
+    assert errors(project) == []
+
+
+def test_dates_that_have_the_aggregate_and_dates_that_lost_it_are_apart(project: Project) -> None:
+    project.records(of(*range(20), battery=40), day=BEFORE)
+    project.run(date=BEFORE)
+    project.pipeline(aggregates=None)
+    for _ in range(2):
+        project.run(date=BEFORE)
+        assert errors(project) == []
+    assert len([*(project.out / "daily").rglob("*.parquet")]) == 1
+    assert len([*(project.out / "sketches").rglob("*.sealed")]) == 2
+
+
+def test_an_aggregate_that_returns_is_compared_with_what_it_published_before(project: Project) -> None:
+    without_aggregates(project)
+    project.pipeline(aggregates=DAILY)
+    assert again(project, of(*range(19), battery=40)).outputs["daily"].deferred == 1
+    assert published(project) == {}
+    again(project, of(*range(12), battery=40))
+    assert published(project) == {"north": (12, 40.0)}
+    assert len([*(project.out / "sketches").rglob("*.sealed")]) == 1
+    assert errors(project) == []
+
+
+def test_an_aggregate_that_returns_with_the_same_data_has_the_same_figures(project: Project) -> None:
+    without_aggregates(project)
+    project.pipeline(aggregates=DAILY)
+    again(project, of(*range(20), battery=40))
+    assert published(project) == {"north": (20, 40.0)}
+
+
+def test_an_aggregate_that_returns_without_its_sketches_publishes_nothing(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_aggregates(project)
+    sketches_of(project).unlink()
+    assert errors(project) == ["V011"]
+    without_aggregates(project)
+    project.pipeline(aggregates=DAILY)
+    again(project, of(*range(20), battery=40))
+    assert published(project) == {}
+    assert any(getattr(record, "code", "") == "W034" for record in caplog.records)
+    assert errors(project) == []
+
+
+def test_sketches_of_an_aggregate_that_is_gone_are_checked(project: Project) -> None:
+    without_aggregates(project)
+    sketches_of(project).write_bytes(b"subject/1\nnothing")
+    assert errors(project) == ["V012"]
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_sketches_end_with_the_retention_of_their_date(project: Project, is_gone: bool) -> None:
+    if is_gone:
+        without_aggregates(project)
+    else:
+        again(project, of(*range(4), battery=40), allow_shrink=True)
+        assert published(project) == {}
+    expire(project.out, at=AT + timedelta(days=28), keys=project.keys, yes=True, allow_shrink=True)
+    assert sketches_of(project).exists()
+    expire(project.out, at=AT + timedelta(days=40), keys=project.keys, yes=True, allow_shrink=True)
+    assert not (project.out / "sketches").exists()
     assert errors(project) == []
 
 

@@ -78,11 +78,11 @@ def device_inventory(number: int) -> dict[str, Any]:
         "management_name": f"{email.partition('@')[0]}_{device['device_type']}",
         "phone_number": f"+33639980{subject:03}",
     }
-    nobody = {"device_name": f"{model}, entrance {subject}", "management_name": f"kiosk_{subject}"}
+    kiosk = {"device_name": f"{model}, entrance {subject}", "management_name": f"kiosk_{subject}"}
     return {
         **_head("device_inventory", number),
         **device,
-        **(nobody if device["device_type"] == "android_dedicated" else owner),
+        **(kiosk if device["device_type"] == "android_dedicated" else owner),
         "serial_number": f"SN{subject:010}",
         "imei": f"35362607067{subject:04}",
         "meid": f"A000000000{subject:04}",

@@ -53,7 +53,7 @@ def test_the_help_desk_sees_a_phone_number_by_ownership(made: Any) -> None:
     assert {row["phone_number"] for row in rows if row["device_type"] == "android_dedicated"} == {None}
 
 
-def test_the_help_desk_sees_whose_device_it_is_and_nobody_else_does(made: Any) -> None:
+def test_the_owner_the_name_and_the_serial_number_of_a_device_are_for_the_help_desk_alone(made: Any) -> None:
     visible = {"user_display_name", "device_name", "serial_number"}
     assert all(any(row[key] for row in made("device_lookup")) for key in visible)
     assert not visible & set(made("device_inventory")[0])

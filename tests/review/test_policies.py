@@ -34,6 +34,7 @@ TIGHTENS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "each subject must have it on, too": ({}, features(per_subject=True), "J022"),
     "one more must not arrive": ({}, {"never": ["/contacts", "/sms", "/calls"]}, "J024"),
+    "at any depth and not at the top alone": ({}, {"never": ["contacts", "/sms"]}, "J024"),
     "a subject": ({"subject": None}, {}, "J025"),
     "records of companies alone": ({}, {"records": {"collect_if": {"owner": "company"}}}, "J026"),
     "records at a level": ({}, {"records": {"level": "full"}}, "J026"),
@@ -45,6 +46,7 @@ NEUTRAL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {},
         {"features": {"location": {"holders": ["admin", "developer"], "retention": "24h"}, "usage": {}, "new": {}}},
     ),
+    "a place that a key at any depth covers": ({"never": ["contacts"]}, {"never": ["contacts", "/contacts"]}),
     "a level more": ({}, {"levels": ["required", "basic", "full", "fuller"]}),
 }
 
@@ -149,7 +151,7 @@ heads = some.fixed_dictionaries(
     optional={
         "retention": some.sampled_from([None, "7d", "90d"]),
         "subject": some.sampled_from([None, "owner"]),
-        "never": some.sampled_from([None, ["/contacts"], ["/calls"]]),
+        "never": some.sampled_from([None, ["/contacts"], ["/calls"], ["contacts"]]),
         "levels": some.sampled_from([["required", "basic", "full", "more"], ["basic", "required", "full"]]),
         "records": some.builds(lambda when: {"collect_if": when}, conditions),
         "purposes": some.sampled_from([["operations", "customer_support", "service_maintenance"]]),

@@ -95,6 +95,8 @@ class Due:
 
 def look(asked: Asked, written: Written, file: OutputFile) -> Due:
     """What of a file is due. Raises OutputError where it is damaged."""
+    if file.sketches is not None and not file.rows and (due := look_closed(asked, written, file)) is not None:
+        return due  # an empty table has no times, but its sketches have a date
     stored = open_stored(asked.output, file.path, asked.kms)
     orders = asked.orders(written, stored, place_of(file.path)[0])
     if _is_past(orders, stored):
@@ -112,7 +114,7 @@ def look(asked: Asked, written: Written, file: OutputFile) -> Due:
 
 
 def look_closed(asked: Asked, written: Written, file: OutputFile) -> Due | None:
-    """A file that nobody can read any more, its keys destroyed: due once its batch date is past its retention; else None."""
+    """A file that cannot be read, its keys destroyed, or sketches: due once their batch date is past its retention; else None."""
     orders = asked.unread(written, file.path)
     age, born = orders.rules.age, orders.born
     if age is None or born is None or born + A_DAY > limit(orders.at, age):

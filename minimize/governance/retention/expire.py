@@ -28,7 +28,7 @@ from minimize.job.origin import pipeline_behind
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import find_ledger
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import OutputFile, Receipt, in_force
+from minimize.receipt import OutputFile, Receipt, in_force, kept_sketches
 from minimize.stores import Anywhere, output_at
 from minimize.switching import House
 from minimize.times import moment
@@ -84,16 +84,26 @@ class Expiry:
         for written, file in self.standing():
             due = unless_shredded(partial(look, asked, written, file))
             yield file, look_closed(asked, written, file) if due is None else due
+        written_by = self._writers()
+        for each in kept_sketches(self.chain):
+            file = OutputFile(each.path, 0, each.digest)
+            due = look_closed(asked, written_by[each.of], file)
+            if due is not None:
+                yield file, due
 
     def standing(self, name: str | None = None) -> Iterator[tuple[Written, OutputFile]]:
         """The files in force (of one output where it is named), each with who wrote it."""
+        written_by = self._writers()
+        for output, files in in_force(self.chain).items():
+            if name in (None, output):
+                yield from ((written_by[file.path], file) for file in files)
+
+    def _writers(self) -> dict[str, Written]:
         by = writers(self.chain)
         runs = {each.run_id: each for each in by.values()}
         reading = self.reading or Reading(self.pipeline.policy.purposes)
         known = {run: Written(self.asked.output, each, reading) for run, each in runs.items()}
-        for output, files in in_force(self.chain).items():
-            if name in (None, output):
-                yield from ((known[by[file.path].run_id], file) for file in files)
+        return {path: known[receipt.run_id] for path, receipt in by.items()}
 
     def _concerned(self, event: Event, due: tuple[Due, ...]) -> int:
         """How many files hold something that goes because of one event."""

@@ -45,7 +45,7 @@ class Partition:
         why = ", ".join(f"{count:,} {_WHY[reason]}" for reason, count in self.gated.items() if count)
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
-        told = "; ".join(part for part in parts if part)
+        told = "; ".join(part for part in parts if part) or "no rows, sketches of earlier ones"
         return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files go, {self.rewritten} are rewritten)"
 
 

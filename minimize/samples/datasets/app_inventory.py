@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from minimize.samples import collection
 from minimize.samples.apps import APPS, IDS, VERSIONS, size, version
-from minimize.samples.base import DAY, Dataset, Rows, Slice, delayed
+from minimize.samples.base import DAY, HOUR_STEP, Dataset, Rows, Slice, delayed
 from minimize.samples.devices import ANDROID, IPHONE, MAC, WINDOWS, Devices
 from minimize.samples.lines import concatenated
 from minimize.samples.values import Ints, Random, only, picked, taken, weighted
@@ -41,7 +41,7 @@ class AppInventory(Dataset[Devices]):
         """The applications of a device together, once a day; of more rows than there are applications, again."""
         pair = np.arange(part.start, part.start + part.count) % len(self._apps.devices)
         device = self._apps.devices[pair]
-        start = part.midnight + device * 7919_000 % (DAY - 60_000)
+        start = part.midnight + device * HOUR_STEP % (DAY - 60_000)
         events, arrival = delayed(start + random.integers(0, 60_000, part.count), random)
         return Rows(device[arrival], events[arrival], (pair - self._starts[device])[arrival], random)
 

@@ -43,7 +43,10 @@ class DeviceTelemetry(Dataset[Devices]):
         *("os_language", "os_version", "security_patch", "is_encrypted", "is_supervised", "lost_mode", "jail_broken"),
         *("compliance_state", "labels", "hardware"),
     )
-    settings_by = (collection.levels, collection.app_inventory, collection.location, collection.usage)
+    settings_by = (
+        *(collection.levels, collection.recorded_later, collection.app_inventory, collection.location),
+        collection.usage,
+    )
     wrong = (("battery_pct", "87"), ("apps", "none"), ("free_storage_bytes", 1.5))
 
     def __init__(self, per_day: int, seed: int) -> None:

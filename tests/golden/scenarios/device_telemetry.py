@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.golden.runner import ROOT, Session
-from tests.golden.samples import copy_samples, plant_in_telemetry
+from tests.golden.samples import TENANT, copy_samples, plant_in_telemetry
 
 PIPELINE = "pipelines/device_telemetry"
 OUTPUT = "out/device_telemetry"
@@ -13,13 +13,11 @@ def steps(session: Session) -> None:
     """Looks, runs, verifies, reports, changes the policy, and carries the change out."""
     copy_samples(session, "device_telemetry")
     plant_in_telemetry(session)
-    tenant = session.records("sample_data/device_telemetry/2026-11-23/part-00000.ndjson.gz")[0]["tenant_id"]
-
     for command in ("lint", "plan", "drift", "test"):
         session.run(f"{command} {PIPELINE} --json")
     session.run(f"plan {PIPELINE} --preview 2 --json")
-    session.run(f"plan {PIPELINE} --tenant {tenant} --json")
-    session.run(f"explain {PIPELINE} latitude --tenant {tenant} --at 2026-11-24T10:00:00Z --json")
+    session.run(f"plan {PIPELINE} --tenant {TENANT} --json")
+    session.run(f"explain {PIPELINE} latitude --tenant {TENANT} --at 2026-11-24T10:00:00Z --json")
     session.run(f"explain {PIPELINE} phone_number --json")
     session.run(f"explain {PIPELINE} no_such_field --json")
     record = "sample_data/device_telemetry/2026-11-23/part-00000.ndjson.gz:1"

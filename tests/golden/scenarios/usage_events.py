@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from tests.golden.runner import Session
-from tests.golden.samples import copy_samples, plant_in_usage
+from tests.golden.samples import TENANT, copy_samples, plant_in_usage
 
 PIPELINE = "pipelines/usage_events"
 OUTPUT = "out/usage_events"
@@ -16,10 +16,9 @@ def steps(session: Session) -> None:
     """Runs by the settings of a file, then by those of the ledger, then after one was turned off."""
     copy_samples(session, "usage_events")
     plant_in_usage(session)
-    tenant = session.records("sample_data/usage_events/2026-11-23/part-00000.ndjson.gz")[0]["tenant_id"]
     for command in ("lint", "plan", "test"):
         session.run(f"{command} {PIPELINE} --json")
-    session.run(f"explain {PIPELINE} feature_name --tenant {tenant} --json")
+    session.run(f"explain {PIPELINE} feature_name --tenant {TENANT} --json")
     session.run(f"run {PIPELINE} --json")
     session.look(OUTPUT)
     session.run(f"verify {OUTPUT} --json")
@@ -29,15 +28,15 @@ def steps(session: Session) -> None:
     options = f"--pipeline {PIPELINE} --json"
     session.run(f"settings import {SETTINGS} {options}")
     session.run(f"settings import {SETTINGS} {options}")
-    session.run(f"settings show --tenant {tenant} {options}")
-    session.run(f"settings why {tenant} usage 2026-11-24T10:00:00Z {options}")
+    session.run(f"settings show --tenant {TENANT} {options}")
+    session.run(f"settings why {TENANT} usage 2026-11-24T10:00:00Z {options}")
     session.run(f"run {PIPELINE} --date 2026-11-24 --settings ledger --json")
-    session.run(f"settings set {tenant} level required --holder admin --from 2026-11-24T00:00:00Z {options}")
-    session.run(f"settings set {tenant} sdk off --holder developer --subject CANARY-user-22 {options}")
-    session.run(f"settings set {tenant} usage perhaps {options}")
-    session.run(f"settings set {tenant} no_such_feature on {options}")
-    session.run(f"settings show --tenant {tenant} --setting level --history {options}")
-    session.run(f"settings why {tenant} enhanced 2026-11-24T10:00:00Z --run-at 2026-11-24T12:00:00Z {options}")
+    session.run(f"settings set {TENANT} level required --holder admin --from 2026-11-24T00:00:00Z {options}")
+    session.run(f"settings set {TENANT} sdk off --holder developer --subject CANARY-user-22 {options}")
+    session.run(f"settings set {TENANT} usage perhaps {options}")
+    session.run(f"settings set {TENANT} no_such_feature on {options}")
+    session.run(f"settings show --tenant {TENANT} --setting level --history {options}")
+    session.run(f"settings why {TENANT} enhanced 2026-11-24T10:00:00Z --run-at 2026-11-24T12:00:00Z {options}")
     session.run(f"settings export exported.csv {options}")
     session.run(f"run {PIPELINE} --pending --settings ledger --json")
     session.run(f"retract {OUTPUT} --json")

@@ -1,0 +1,212 @@
+"""A night of the whole service: every pipeline that ships, shares, messages, the removal of a device, and an incident."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import time_machine
+
+import minimize
+from minimize.policy.load import load_pipeline
+from minimize.recipients import load_recipients
+from minimize.samples.world import TENANTS
+from tests.commands import Result, command
+from tests.project import clean_environment
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+AGREED = datetime(2026, 11, 20, 8, tzinfo=UTC)
+NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
+MORNING = datetime(2026, 11, 25, 9, tzinfo=UTC)
+NEXT_NIGHT = datetime(2026, 11, 26, 1, tzinfo=UTC)
+AGREEING = TENANTS[:3]
+"""The tenants that agree to everything; the others never answer."""
+PARTS = ("written", "gated", "quarantined", "suppressed", "deduplicated")
+
+
+@dataclass(frozen=True)
+class Service:
+    """The pipelines and samples that ship, in a folder of their own, with a keyring and a ledger."""
+
+    folder: Path
+
+    def __call__(self, when: datetime, *arguments: object, code: int = 0) -> Result:
+        """Runs a command at a time."""
+        with clean_environment(self.folder) as patch, time_machine.travel(when):
+            patch.setenv("MINIMIZE_KEYS", str(self.folder / "test.keys"))
+            patch.setenv("MINIMIZE_LEDGER", str(self.folder / "ledger.db"))
+            patch.setenv("MINIMIZE_ACTOR", "operator@service.example")
+            done = command(*arguments)
+        assert done.code == code, (arguments, done.out, done.err)
+        return done
+
+    @property
+    def names(self) -> list[str]:
+        """The pipelines."""
+        return sorted(path.parent.name for path in (self.folder / "pipelines").glob("*/pipeline.yaml"))
+
+    def run_all(self, when: datetime, *options: str) -> None:
+        """Runs every pipeline."""
+        for name in self.names:
+            self(when, "run", f"pipelines/{name}", "--quiet", *options)
+
+    def receipts(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every receipt, with its pipeline."""
+        for path in sorted((self.folder / "out").glob("*/runs/*/receipt.json")):
+            yield path.parts[-4], json.loads(path.read_text())
+
+    def records(self, name: str) -> pa.Table:
+        """The records of a pipeline in force."""
+        with clean_environment(self.folder) as patch:
+            patch.setenv("MINIMIZE_LEDGER", str(self.folder / "ledger.db"))
+            return minimize.read(self.folder / "out" / name, keys=self.folder / "test.keys")
+
+    def sample(self, dataset: str) -> Iterator[dict[str, Any]]:
+        """The records of a sample that are whole."""
+        for path in sorted((self.folder / "sample_data" / dataset).glob("*/*.ndjson.gz")):
+            for line in gzip.decompress(path.read_bytes()).decode("utf-8", "replace").splitlines():
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(record, dict):
+                    yield record
+
+
+@pytest.fixture(scope="module", name="service")
+def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """The morning after: tenants agreed, every pipeline ran, and what may be sent was sent."""
+    service = Service(tmp_path_factory.mktemp("service"))
+    shutil.copytree(ROOT / "pipelines", service.folder / "pipelines")
+    shutil.copytree(ROOT / "sample_data", service.folder / "sample_data")
+    names = [word for name in ("device", "user", "session") for word in ("--name", name)]
+    service(AGREED, "keys", "new", "test.keys", *names)
+    for tenant in AGREEING:
+        for recipient, function in functions(service, "outbound", "inbound"):
+            version = load_recipients(service.folder / "pipelines" / "recipients").named(recipient).functions[function]
+            service(AGREED, "consent", "give", tenant, recipient, function, "--text-version", version.text_version)
+    service.run_all(NIGHT)
+    return service
+
+
+def functions(service: Service, *directions: str) -> list[tuple[str, str]]:
+    known = load_recipients(service.folder / "pipelines" / "recipients")
+    return [
+        (name, function.name)
+        for name in known.names()
+        for function in known.named(name).functions.values()
+        if function.direction in directions
+    ]
+
+
+def test_every_row_of_every_pipeline_is_accounted_for(service: Service) -> None:
+    ran = Counter[str]()
+    for name, receipt in service.receipts():
+        rows = receipt["rows"]
+        assert rows["read"] == sum(rows[part] for part in PARTS), name
+        assert rows["read"] > 0, name
+        ran[name] += 1
+    assert set(ran) == set(service.names)
+
+
+def test_every_output_verifies_and_so_does_the_audit_log(service: Service) -> None:
+    for name in service.names:
+        service(MORNING, "verify", f"out/{name}")
+    service(MORNING, "audit", "verify")
+
+
+def test_what_is_sent_is_of_tenants_that_agreed(service: Service) -> None:
+    known = load_recipients(service.folder / "pipelines" / "recipients")
+    sent = {}
+    for recipient, function in functions(service, "outbound"):
+        name = next(
+            each for each in service.names if each.startswith(f"{recipient}_") and feeds(service, each, function)
+        )
+        manifest = known.named(recipient).functions[function]
+        having = [word for each in manifest.requires for word in ("--having", each)]
+        if not manifest.shared:
+            refused = service(
+                MORNING, "share", "send", recipient, function, "--pipeline", f"pipelines/{name}", *having, code=3
+            )
+            assert "secrets are read from the source" in refused.err
+            continue
+        to = ("--to", f"{name}.parquet", "--json")
+        done = service(
+            MORNING, "share", "send", recipient, function, "--pipeline", f"pipelines/{name}", *having, *to
+        ).json
+        assert set(done["tenants"]) <= set(AGREEING), name
+        assert done["rows"] > 0, name
+        sent[recipient, function] = done["rows"]
+    log = service(MORNING, "share", "log", "--json").json
+    assert sum(sent.values()) == sum(each["rows"] for each in log["disclosures"])
+
+
+def feeds(service: Service, name: str, function: str) -> bool:
+    """Whether a pipeline is for a function of a recipient that it is named after."""
+    source = load_pipeline(service.folder / "pipelines" / name).source
+    return source.recipient is None and (name.endswith(function) or function == "case_handover")
+
+
+def test_what_is_received_is_of_tenants_that_agreed(service: Service) -> None:
+    received = [name for name in service.names if load_pipeline(service.folder / "pipelines" / name).source.recipient]
+    assert len(received) == len(functions(service, "inbound"))
+    for name in received:
+        records = service.records(name)
+        assert records.num_rows > 0, name
+        assert set(records.column("tenant_id").to_pylist()) <= set(AGREEING), name
+    gated = {name: receipt["gated_by"].get("consent", 0) for name, receipt in service.receipts() if name in received}
+    assert all(gated.values())
+
+
+def test_a_removed_device_is_gone_from_every_dataset_and_does_not_return(service: Service) -> None:
+    device, tenant = everywhere(service)
+    before = service(MORNING, "subject", "view", device, "--tenant", tenant, "--json").json
+    assert before["subjects"][0]["rows"] > 0
+    service(MORNING, "subject", "delete", device, "--tenant", tenant, "--yes")
+    service.run_all(NEXT_NIGHT)
+    after = service(NEXT_NIGHT, "subject", "view", device, "--tenant", tenant, "--json").json
+    assert after["subjects"][0]["rows"] == 0
+    for name in service.names:
+        service(NEXT_NIGHT, "verify", f"out/{name}")
+    for name, receipt in service.receipts():
+        assert receipt["rows"]["read"] == sum(receipt["rows"][part] for part in PARTS), name
+
+
+def everywhere(service: Service) -> tuple[str, str]:
+    """A device of which most datasets have a record, and its tenant."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for dataset in ("device_telemetry", "device_inventory", "hardware_inventory", "app_inventory", "enrollments"):
+        for record in service.sample(dataset):
+            if isinstance(record.get("device_id"), str) and isinstance(record.get("tenant_id"), str):
+                found.setdefault((record["device_id"], record["tenant_id"]), set()).add(dataset)
+    chosen = max(sorted(found), key=lambda pair: len(found[pair]))
+    assert len(found[chosen]) == 5
+    return chosen
+
+
+def test_an_incident_names_the_tenants_whose_records_were_exposed(service: Service) -> None:
+    exposed = service.records("device_lookup")
+    service(
+        *(MORNING, "incident", "open", "INC-1", "--title", "A copy of the help desk's table was lost"),
+        *(
+            "--from",
+            "2026-11-25T02:00Z",
+            "--known",
+            "2026-11-25T08:00Z",
+            "--exposed",
+            "output:out/device_lookup#records",
+        ),
+    )
+    scope = service(MORNING, "incident", "scope", "INC-1", "--json").json
+    assert {each["tenant"] for each in scope["scope"]["tenants"]} == set(exposed.column("tenant_id").to_pylist())
+    service(MORNING, "incident", "declare", "INC-1")
