@@ -145,7 +145,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "policy approve": ("minimize policy approve pipelines/device_telemetry/policy.yaml --by privacy@example.com",),
         "explain": (
-            "minimize explain pipelines/device_telemetry latitude --tenant contoso --at 2026-11-24T10:00:00Z",
+            "minimize explain pipelines/device_support position --tenant contoso --at 2026-11-24T10:00:00Z",
             "minimize explain pipelines/device_telemetry os_version --record data/2026-11-24/a.ndjson.gz:17",
         ),
         "test": ("minimize test pipelines/device_telemetry",),
