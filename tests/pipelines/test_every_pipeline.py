@@ -173,7 +173,7 @@ def test_identified_records_are_encrypted_by_category() -> None:
     identified = {name: records.encrypt for name, records in outputs.items() if records.must_be == "identified"}
     encrypted = {name for name, encrypt in identified.items() if encrypt is not None}
     sent = set(SENT) - {"apple_push", "threat_defense_app_sync"}
-    assert encrypted == {"device_lookup", "administrator_contacts", "support_cases", *sent}
+    assert encrypted == {"device_lookup", "device_support", "administrator_contacts", "support_cases", *sent}
 
 
 def test_a_device_a_user_and_an_administrator_have_one_pseudonym_in_all_datasets(runs: Runs) -> None:
