@@ -30,6 +30,15 @@ ROWS = {
     "google_android_management": 250,
     "support_desk_cases": 250,
     "threat_defense_app_sync": 250,
+    "apple_push_authenticate": 250,
+    "apple_push_token_update": 250,
+    "apple_push_checkout": 250,
+    "apple_push_commands": 250,
+    "apple_device_enrollment_sync": 250,
+    "apple_volume_purchase_sync": 250,
+    "google_android_management_sync": 250,
+    "jamf_compliance": 250,
+    "threat_defense_threat_state": 250,
 }
 """The records of each sample that is part of the repository."""
 

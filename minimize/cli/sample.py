@@ -42,6 +42,13 @@ def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], f
     \b
     apple_device_enrollment    apple_push               apple_volume_purchase
     google_android_management  support_desk_cases       threat_defense_app_sync
+
+    What third parties send, by recipient and function:
+
+    \b
+    apple_push_authenticate       apple_push_token_update     apple_push_checkout
+    apple_push_commands           apple_volume_purchase_sync  apple_device_enrollment_sync
+    google_android_management_sync  jamf_compliance           threat_defense_threat_state
     """
     from minimize.samples import generate
 

@@ -6,7 +6,7 @@ and record. A field of the message keeps no more than the manifest lets it; step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,8 @@ from minimize.recipients.model import Function, Shared
 from minimize.recipients.party import party
 from minimize.techniques import Step
 from minimize.techniques.generalize import Generalize
+from minimize.techniques.map import Map
+from minimize.techniques.pseudonymize import Pseudonymize
 
 
 def faults(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:
@@ -122,22 +124,38 @@ def _field(asked: _Received, field: Field, shared: Shared) -> Iterator[Finding]:
     if not shared.chain:
         if chains:
             yield asked.finding("T033", "the manifest drops it", "say `do: drop`", field)
-    elif not all(_begins(way, shared.chain) for way in chains):
-        hint = f"the manifest has it as {chain_text(shared.do)}; more steps may follow"
+        return
+    rest = [_rest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
+    if None in rest:
+        hint = f"the manifest has it as {chain_text(shared.form)}; more steps may follow"
         yield asked.finding("T034", "it is kept in another form than the manifest's", hint, field)
+    elif shared.values and not all(_lists(steps, shared.values) for steps in rest if steps is not None):
+        hint = f"say `map: {{values: …}}` with {', '.join(shared.values)}"
+        yield asked.finding("T034", "it may keep other values than the manifest lists", hint, field)
 
 
-def _begins(way: Sequence[Step], manifest: Sequence[Step]) -> bool:
-    """Whether a chain does what the manifest's does first. Keeping does nothing."""
-    own, first = ([_form(step) for step in chain if step.name != "keep"] for chain in (way, manifest))
-    return own[: len(first)] == first
+def _rest(way: Sequence[Step], manifest: Sequence[Step]) -> list[Step] | None:
+    """The steps after those of the manifest; None for a chain that does not begin with them. Keeping does nothing."""
+    own, first = ([step for step in chain if step.name != "keep"] for chain in (way, manifest))
+    begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
+    return own[len(first) :] if begins else None
 
 
-def _form(step: Step) -> tuple[object, ...]:
-    """What is the same for steps that do the same; a hierarchy is the file that it was read from."""
-    if isinstance(step, Generalize):
-        return step.name, step.level, step.digest
-    return step.name, step
+def _lists(steps: Sequence[Step], values: Collection[str]) -> bool:
+    """Whether a chain gives nothing but some of these values."""
+    maps = [step for step in steps if isinstance(step, Map)]
+    return bool(maps) and {*maps[-1].values.values(), maps[-1].otherwise} <= {*values, None} and steps[-1] is maps[-1]
+
+
+def _is_as_strict(step: Step, manifest: Step) -> bool:
+    """Whether a step does what the manifest's does. A pseudonym may be another for each tenant or period, where the manifest has
+    one for all; a hierarchy is the file that it was read from."""
+    if isinstance(step, Generalize) and isinstance(manifest, Generalize):
+        return (step.level, step.digest) == (manifest.level, manifest.digest)
+    if isinstance(step, Pseudonymize) and isinstance(manifest, Pseudonymize):
+        narrower = {name: getattr(step, name) for name in ("per", "rotate") if getattr(manifest, name) is None}
+        return step == manifest.model_copy(update=narrower)
+    return step == manifest
 
 
 _CHECKS: Final[tuple[Callable[[_Received], Iterator[Finding]], ...]] = (_head, _fields)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from minimize.samples.devices import ANDROID, DEDICATED, IPAD, MAC, Devices
+from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC, Devices
 from minimize.samples.values import Bools, Ints, taken
 from minimize.samples.world import DOMAINS, Administrators, Population
 
@@ -92,4 +92,26 @@ class AndroidDevices(Selection):
     def fits(self, devices: Devices) -> Bools:
         """Android devices."""
         kinds: Bools = (devices.kind >= ANDROID) & (devices.kind <= DEDICATED)
+        return kinds
+
+
+class Macs(AppleDevices):
+    """Macs, which Jamf Pro manages."""
+
+    seeded_as = "macs"
+
+    def fits(self, devices: Devices) -> Bools:
+        """Macs."""
+        kinds: Bools = devices.kind == MAC
+        return kinds
+
+
+class MobileDevices(Selection):
+    """Phones and tablets of users, on which a vendor of mobile threat defense looks for threats."""
+
+    seeded_as = "mobile_devices"
+
+    def fits(self, devices: Devices) -> Bools:
+        """Phones and tablets, without dedicated ones."""
+        kinds: Bools = (devices.kind >= IPHONE) & (devices.kind < DEDICATED)
         return kinds

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from minimize import apply, read
+from minimize.consent import terms_of
+from minimize.keys import Keyring
+from minimize.ledger import Actor, Event, find_ledger
+from minimize.ledger.consents import Act, record
+from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_pipeline
+from minimize.recipients import load_recipient
+from minimize.samples.world import TENANTS
 from tests.commands import Result, command
 from tests.project import clean_environment
 
@@ -31,6 +38,12 @@ SENT = {
     "threat_defense_app_sync": ("threat_defense", "app_sync"),
 }
 """The pipelines whose records are sent to a recipient for a function; their samples are small."""
+RECEIVED = {
+    path.parent.name: (source.recipient, source.function)
+    for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
+    if (source := load_pipeline(path.parent).source).recipient and source.function
+}
+"""The pipelines whose records a recipient sends under a function; their samples are small."""
 DATASETS = {
     path.parent.name: Path(load_pipeline(path.parent).source.path).parts[-3]
     for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
@@ -41,6 +54,8 @@ SAMPLED = tuple(name for name, dataset in DATASETS.items() if (ROOT / "sample_da
 NAMES = tuple(name for name, dataset in DATASETS.items() if name in SAMPLED or dataset in handmade.DATASETS)
 """The pipelines that are run: on committed samples, or else on records made by hand."""
 AT = "2026-11-25T00:00:00Z"
+AGREED = datetime(2026, 10, 1, tzinfo=UTC)
+TESTER = Actor("user", application="a test", user="ann")
 
 
 @dataclass(frozen=True)
@@ -96,6 +111,8 @@ class Runs:
 
     def _run(self, key: str, name: str, *more: str) -> Ran:
         if key not in self.made:
+            if name in RECEIVED:
+                consent(self.keys.with_name("ledger.db"), Keyring.load(self.keys), *RECEIVED[name])
             output = self.folder / key
             arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
             self.made[key] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
@@ -109,6 +126,15 @@ def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Res
             patch.setenv("MINIMIZE_KEYS", str(keys))
             patch.setenv("MINIMIZE_LEDGER", str(keys.with_name("ledger.db")))
         return command(*arguments)
+
+
+def consent(ledger: Path, keys: Keyring, name: str, function: str, tenants: Sequence[str] = TENANTS) -> None:
+    """Records that tenants agreed to a recipient and a function some weeks before the samples."""
+    terms = terms_of(load_recipient(RECIPIENTS / f"{name}.yaml"), function).text
+    acts = [Act(tenant, name, function, "given", terms, "admin", AGREED, None, AGREED) for tenant in tenants]
+    said: dict[str, Any] = {"component": "test", "activity": "consent", "operation": "given", "category": "sharing"}
+    with open_ledger(find_ledger(ledger), create=True) as book:
+        record(book, acts, [Event(**said, actor=TESTER, time=AGREED) for _ in acts], keys)
 
 
 def new_keys(path: Path) -> Path:

@@ -152,11 +152,22 @@ def test_a_personal_device_shows_managed_applications_only_and_only_with_the_inv
     assert {row["tenant_id"] for row in personal} == {INVENTORIED, INVENTORIED_AGAIN}
 
 
-def test_a_corporate_device_shows_all_applications_without_the_inventory(rows: list[dict[str, Any]]) -> None:
-    corporate = [row for row in rows if row["owner_type"] == "corporate" and row["apps"]]
+def test_a_corporate_windows_device_shows_managed_applications_only(rows: list[dict[str, Any]]) -> None:
+    windows = [
+        row for row in rows if (row["owner_type"], row["device_type"]) == ("corporate", "windows") and row["apps"]
+    ]
+    assert {app["name"] for row in windows for app in row["apps"]} <= set(APPS[:MANAGED])
+
+
+@pytest.mark.parametrize("device_type", ["mac", "iphone", "android"])
+def test_another_corporate_device_shows_all_applications_without_the_inventory(
+    rows: list[dict[str, Any]], device_type: str
+) -> None:
+    shown = [row for row in rows if row["owner_type"] == "corporate" and row["apps"]]
+    corporate = [row for row in shown if row["device_type"] == device_type]
     names = {app["name"] for row in corporate for app in row["apps"]}
-    assert names > set(APPS[:MANAGED])
-    assert {row["tenant_id"] for row in corporate} == set(TENANTS)
+    assert names - set(APPS[:MANAGED])
+    assert {row["tenant_id"] for row in shown} == set(TENANTS)
 
 
 def test_an_application_shows_its_name_and_version_only(rows: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,18 @@ import pytest
 import time_machine
 
 import minimize as library
-from minimize.consent import terms_of
 from minimize.errors import NotPermitted
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Event, find_ledger
-from minimize.ledger.consents import Act, record
+from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.pointer import Pointer
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipient
 from minimize.samples.world import TENANTS
 
-from .shipped import PIPELINES, RECIPIENTS, ROOT, SENT, Runs, minimize, new_keys
+from .shipped import PIPELINES, RECIPIENTS, ROOT, SENT, Runs, consent, minimize, new_keys
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
-ANN = Actor("user", application="a test", user="ann")
 SECRETS = {
     "apple_device_enrollment": {"server_token"},
     "apple_push": {"Token", "PushMagic"},
@@ -85,24 +82,12 @@ class Sending:
             return minimize("share", "send", recipient, function, *places, *having, *arguments, keys=self.runs.keys)
 
 
-def consent(ledger: Path, keys: Keyring, name: str) -> None:
-    recipient, function = recipient_of(name), SENT[name][1]
-    text, at = terms_of(recipient, function).text, NOW - timedelta(days=20)
-    acts = [Act(t, recipient.recipient, function, "given", text, "admin", at, None, at) for t in TENANTS]
-    audited = [
-        Event(component="t", actor=ANN, activity="consent", time=at, operation="given", category="sharing")
-        for _ in acts
-    ]
-    with open_ledger(find_ledger(ledger), create=True) as book:
-        record(book, acts, audited, keys)
-
-
 @pytest.fixture(scope="module", name="sending")
 def _sending(tmp_path_factory: pytest.TempPathFactory) -> Sending:
     folder = tmp_path_factory.mktemp("outbound")
     found = Sending(Runs(folder, new_keys(folder / "test.keys")), folder / "ledger.db")
     for name in SENT:
-        consent(found.ledger, Keyring.load(found.runs.keys), name)
+        consent(found.ledger, Keyring.load(found.runs.keys), *SENT[name])
     return found
 
 

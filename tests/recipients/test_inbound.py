@@ -75,6 +75,38 @@ def test_keys_of_a_map_are_no_field_of_the_message() -> None:
     assert ("T032", "/tags/~keys") in found(tags, {"/tags/*": {"do": "keep"}})
 
 
+@pytest.mark.parametrize(
+    ("do", "codes"),
+    [
+        ({"pseudonymize": {"key": "device", "per": "tenant_id"}}, []),
+        ({"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "month"}}, []),
+        ({"pseudonymize": {"key": "other"}}, [("T034", "udid")]),
+        ({"pseudonymize": {"key": "device", "link": "devices"}}, [("T034", "udid")]),
+        ({"tokenize": {"key": "device"}}, [("T034", "udid")]),
+    ],
+)
+def test_a_pseudonym_may_be_another_for_each_tenant(do: Any, codes: list[Any]) -> None:
+    assert found({"udid": {**RECEIVED["fields"]["udid"], "do": do}}) == codes
+
+
+LISTED: dict[str, Any] = {"state": {"do": "keep", "values": ["on", "off"]}}
+
+
+@pytest.mark.parametrize(
+    ("do", "codes"),
+    [
+        ({"map": {"values": {"on": "on", "off": "off"}}}, []),
+        ({"map": {"values": {"on": "on"}, "otherwise": "off"}}, []),
+        ({"map": {"values": {"on": "on"}, "otherwise": "other"}}, [("T034", "state")]),
+        ("keep", [("T034", "state")]),
+        ([{"map": {"values": {"on": "on"}}}, {"mask": {"keep_last": 1}}], [("T034", "state")]),
+        ("drop", []),
+    ],
+)
+def test_a_field_whose_values_are_listed_keeps_no_others(do: Any, codes: list[Any]) -> None:
+    assert found({"state": {"type": "string", "do": do}}, LISTED) == codes
+
+
 def test_a_field_that_is_spelled_as_a_pointer_is_the_same() -> None:
     assert found({"os_version": None, "/os_version": VERSION}) == []
 

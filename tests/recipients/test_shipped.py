@@ -28,7 +28,7 @@ def lines(recipient: Recipient) -> tuple[int, int]:
         ("google", 7, 3),
         ("jamf", 0, 40),
         ("support_desk", 8, 0),
-        ("threat_defense", 8, 0),
+        ("threat_defense", 8, 3),
         ("configmgr", 0, 0),
     ],
 )

@@ -3,14 +3,21 @@
 import numpy as np
 import pytest
 
-from minimize.samples.devices import ANDROID, IPAD, MAC
-from minimize.samples.selection import AndroidDevices, AppleDevices, OrganizationAppleDevices, Selection
+from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC
+from minimize.samples.selection import (
+    AndroidDevices,
+    AppleDevices,
+    Macs,
+    MobileDevices,
+    OrganizationAppleDevices,
+    Selection,
+)
 from minimize.samples.world import World
 
 WORLD = World(1)
 
 
-@pytest.mark.parametrize("kind", [AndroidDevices, AppleDevices, OrganizationAppleDevices])
+@pytest.mark.parametrize("kind", [AndroidDevices, AppleDevices, OrganizationAppleDevices, Macs, MobileDevices])
 def test_fewer_devices_are_the_first_of_more(kind: type[Selection]) -> None:
     few, many = kind(WORLD, 20).facts(("device_id",)), kind(WORLD, 300).facts(("device_id",))
     assert few["device_id"].to_pylist() == many["device_id"].to_pylist()[:20]
@@ -20,6 +27,9 @@ def test_they_are_of_the_kinds_that_they_are_called_after() -> None:
     apple, android = AppleDevices(WORLD, 200), AndroidDevices(WORLD, 200)
     assert set(np.unique(apple.devices.kind[apple.numbers])) == set(range(MAC, IPAD + 1))
     assert android.devices.kind[android.numbers].min() == ANDROID
+    macs, mobile = Macs(WORLD, 200), MobileDevices(WORLD, 200)
+    assert set(np.unique(macs.devices.kind[macs.numbers])) == {MAC}
+    assert set(np.unique(mobile.devices.kind[mobile.numbers])) == set(range(IPHONE, DEDICATED))
 
 
 def test_no_device_of_an_organization_is_the_users_own() -> None:
