@@ -170,6 +170,7 @@ _LOG: Final = {
     "W033": "a ledger that a migration damaged was replaced by the copy from before",
     "W034": "sketches are lost: rows that changed keep their figures, and no other rows are published",
     "W035": "a histogram has too many cells to be guarded, and is not published",
+    "W036": "a device is located, and the pipeline does not read its settings from the ledger",
     "W040": "a date was left alone, because a file of it cannot be read",
     "W041": "a date was left alone, because it has far fewer rows than at its last receipt",
     "W042": "a date was left alone, because a receipt of it is as of a later time",

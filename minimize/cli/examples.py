@@ -58,6 +58,12 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "settings why": ("minimize settings why contoso location 2026-11-24T10:00:00Z --subject d-4711",),
         "settings import": ("minimize settings import settings.csv",),
         "settings export": ("minimize settings export settings.csv",),
+        "locate start": (
+            "minimize locate start d-4711 --tenant contoso --pipeline pipelines/device_support",
+            "minimize locate start d-4711 --tenant contoso --hours 4 --pipeline pipelines/device_support",
+        ),
+        "locate end": ("minimize locate end d-4711 --tenant contoso",),
+        "locate list": ("minimize locate list --tenant contoso",),
         "recipient list": ("minimize recipient list",),
         "recipient show": ("minimize recipient show apple --html > apple.html",),
         "recipient lint": ("minimize recipient lint pipelines/recipients",),
@@ -139,7 +145,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "policy approve": ("minimize policy approve pipelines/device_telemetry/policy.yaml --by privacy@example.com",),
         "explain": (
-            "minimize explain pipelines/device_telemetry latitude --tenant contoso --at 2026-11-24T10:00:00Z",
+            "minimize explain pipelines/device_support position --tenant contoso --at 2026-11-24T10:00:00Z",
             "minimize explain pipelines/device_telemetry os_version --record data/2026-11-24/a.ndjson.gz:17",
         ),
         "test": ("minimize test pipelines/device_telemetry",),

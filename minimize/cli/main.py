@@ -29,6 +29,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "expire": ("minimize.cli.expire", "Take out of an output what is past its retention, or must go."),
     "runs": ("minimize.cli.runs", "What was published: list or show runs, or index them anew from receipts."),
     "settings": ("minimize.cli.settings", "Who turned which feature on or off, when: set, show, why, import, export."),
+    "locate": ("minimize.cli.locate", "Locate a lost device for a day at most: start, end, list."),
     "recipient": ("minimize.cli.recipient", "Third parties: list them, show a tenant what goes to one, lint."),
     "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
     "receive": ("minimize.cli.receive", "Minimize what a third party sends, where contract and consent let it."),

@@ -75,6 +75,7 @@ _CONTACTS: Final[Mapping[str, re.Pattern[str]]] = {
 """What names a person or a computer, or says where to reach or find them."""
 _ADDRESS: Final = re.compile(r"address(?:_(?:line_?)?[0-9])?")
 """A name that is nothing but an address is a postal one."""
+_COORDINATE: Final = re.compile(r"(?:^|_)(?:lat|latitude|lon|lng|longitude)(?=_|$)")
 _ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
 """A name that says nothing but that it identifies."""
 _PERHAPS: Final = _table(
@@ -135,6 +136,15 @@ def contact_kind(pointer: Pointer) -> str | None:
 def perhaps(pointer: Pointer) -> Role | None:
     """The role that a name suggests, sure or not."""
     return surely(pointer) or _matched(_name(pointer), _PERHAPS)
+
+
+def is_coordinate(pointer: Pointer) -> bool:
+    """Whether a name is that of a latitude or a longitude.
+
+    >>> is_coordinate(Pointer.parse("/place/latitude")), is_coordinate(Pointer.parse("latency"))
+    (True, False)
+    """
+    return _COORDINATE.search(_name(pointer)) is not None
 
 
 def presumed(field: Field) -> Role:

@@ -6,16 +6,21 @@ from minimize.switching.changing import Allowed, Wish, set_setting, shown
 from minimize.switching.deciding import Moment, Why, why
 from minimize.switching.exchanging import export_settings, import_settings
 from minimize.switching.house import House
+from minimize.switching.locate import LocateAction, end_locating, located, start_locating
 
 __all__ = [
     "Allowed",
     "House",
+    "LocateAction",
     "Moment",
     "Why",
     "Wish",
+    "end_locating",
     "export_settings",
     "import_settings",
+    "located",
     "set_setting",
     "shown",
+    "start_locating",
     "why",
 ]

@@ -115,6 +115,8 @@ class Step(BaseModel):
     source: ClassVar[str]
     about: ClassVar[str]
     """One line for the table in the README and for `plan`."""
+    locates: ClassVar[bool] = False
+    """Whether it gives a position."""
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """The output type for an input type. Raises TypeRefused."""

@@ -34,6 +34,7 @@ class Grid(Technique):
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "Malkin 2016"
     about: ClassVar[str] = "the centre of an equal-area cell"
+    locates: ClassVar[bool] = True
 
     metres: float = Field(300.0, ge=10, le=1_000_000)
 

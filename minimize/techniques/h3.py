@@ -34,6 +34,7 @@ class H3(Technique):
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "H3 (Uber, 2018)"
     about: ClassVar[str] = "the H3 cell of a position"
+    locates: ClassVar[bool] = True
 
     resolution: int = Field(ge=0, le=15)
 

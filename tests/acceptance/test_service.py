@@ -134,16 +134,12 @@ def test_what_is_sent_is_of_tenants_that_agreed(service: Service) -> None:
         )
         manifest = known.named(recipient).functions[function]
         having = [word for each in manifest.requires for word in ("--having", each)]
+        to = ("--pipeline", f"pipelines/{name}", *having, "--to", f"{name}.parquet", "--json")
         if not manifest.shared:
-            refused = service(
-                MORNING, "share", "send", recipient, function, "--pipeline", f"pipelines/{name}", *having, code=3
-            )
+            refused = service(MORNING, "share", "send", recipient, function, *to, code=3)
             assert "secrets are read from the source" in refused.err
             continue
-        to = ("--to", f"{name}.parquet", "--json")
-        done = service(
-            MORNING, "share", "send", recipient, function, "--pipeline", f"pipelines/{name}", *having, *to
-        ).json
+        done = service(MORNING, "share", "send", recipient, function, *to).json
         assert set(done["tenants"]) <= set(AGREEING), name
         assert done["rows"] > 0, name
         sent[recipient, function] = done["rows"]
@@ -208,5 +204,5 @@ def test_an_incident_names_the_tenants_whose_records_were_exposed(service: Servi
         ),
     )
     scope = service(MORNING, "incident", "scope", "INC-1", "--json").json
-    assert {each["tenant"] for each in scope["scope"]["tenants"]} == set(exposed.column("tenant_id").to_pylist())
+    assert {each["tenant_id"] for each in scope["scope"]["tenants"]} == set(exposed.column("tenant_id").to_pylist())
     service(MORNING, "incident", "declare", "INC-1")

@@ -50,8 +50,13 @@ def test_cases_are_told_with_their_conditions() -> None:
 
 
 def test_a_feature_tells_when_it_is_collected_and_how_long_it_is_kept(entry: Dataset) -> None:
-    place = field(entry, "latitude")
-    assert (place.collected, place.kept) == ("feature location is on", "1d")
+    place = field(of("device_support"), "position")
+    assert place.collected.startswith("feature location is on for the tenant and for the subject itself; ")
+    assert place.kept == "1d"
+    assert (
+        "location: position of a lost device; kept 1d; only for subjects for whom it is turned on one by one"
+        in entry.features
+    )
     assert field(entry, "event_time").kept == "30d"
 
 

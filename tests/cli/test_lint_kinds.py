@@ -91,6 +91,7 @@ KINDS = [
         ),
         "",
     ),
+    ("L048", "warning", HEAD + "  cell: {from: [latitude, battery], do: {grid: {metres: 300}}}  # !\n", ""),
     # conditions
     ("L050", "error", HEAD + "  x: {type: string, do: keep, collect_if: {device_id: a}}  # !\n", ""),
     (

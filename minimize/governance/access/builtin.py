@@ -28,6 +28,7 @@ _SUPPORT: Final = permissions(
     "grant/break_glass",
     "grant/read",
     "dataset/reidentify",
+    "remote_tasks/locate",
     "incident/read",
     "incident/open",
 )
@@ -74,7 +75,11 @@ BUILTIN: Final[Mapping[str, Role]] = MappingProxyType(
         for role in (
             _role("analyst", "reads what names nobody", _ANALYST),
             _role("operator", "keeps pipelines running, and reads counts", _OPERATOR),
-            _role("support_engineer", "sees no data, unless a grant for an incident lets them", _SUPPORT),
+            _role(
+                "support_engineer",
+                "locates lost devices, and sees data only under a grant for an incident",
+                _SUPPORT,
+            ),
             _role("privacy_officer", "decides about consents, subjects, incidents and the access of others", _OFFICER),
             _role("auditor", "sees what was done, and changes nothing", _AUDITOR, _NOT_THE_AUDITOR),
             _role("role_administrator", "gives roles and tokens to others, and sees no data", _ADMINISTRATOR),

@@ -29,6 +29,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "subject/restrict": "keep what is held of a subject from being used",
         "settings/read": "see collection settings",
         "settings/set": "change collection settings",
+        "remote_tasks/locate": "locate a lost device, and end it",
         "consent/read": "see consents",
         "consent/request": "ask a tenant for a consent",
         "consent/give": "record that a tenant agreed",

@@ -63,6 +63,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     aggregates.retention,
     records.found_again,
     records.covered,
+    records.located,
     outputs.in_bucket,
     approval.approval,
 )

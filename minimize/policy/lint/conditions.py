@@ -11,9 +11,14 @@ from minimize.policy.model import Field
 
 
 def reads(subject: Subject) -> Iterator[Finding]:
-    """L050, L051: a record shows the outcome of a condition, and with it something of what the condition reads."""
+    """L050, L051: a record shows the outcome of a condition, and with it something of what the condition reads.
+
+    Conditions of a field that is for other purposes show nothing.
+    """
     for key, field in _reads(subject):
         read = subject.policy.fields[key]
+        if field is not None and not subject.is_for_purpose(field):
+            continue
         if read.role in ("secret", "identifier"):
             message = f"the condition reads `{read.key}`, whose role is {read.role}"
             hint = "whether the value is there tells about what was read"

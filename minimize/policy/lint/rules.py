@@ -55,6 +55,7 @@ _RULES = (
     Rule(
         "L047", "error", "a feature that is decided for each subject, in a policy that names no subject: it is never on"
     ),
+    Rule("L048", "warning", "positions in records that are not encrypted"),
     Rule("L050", "error", "a condition reads a secret or an identifier"),
     Rule("L051", "warning", "a condition reads a field that the output does not hold"),
     Rule("L052", "warning", "a condition asks for a value that the field's type never has"),

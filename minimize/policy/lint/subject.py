@@ -61,8 +61,10 @@ class Subject:
     def is_held(self, key: str) -> bool:
         """Whether the records hold the field, in a run for the pipeline's purpose."""
         field = self.policy.fields.get(key)
-        if field is None or is_dropped(field):
-            return False
+        return field is not None and not is_dropped(field) and self.is_for_purpose(field)
+
+    def is_for_purpose(self, field: Field) -> bool:
+        """Whether a field may be had for the pipeline's purpose; without a pipeline for any."""
         purpose = None if self.pipeline is None else self.pipeline.purpose
         return not field.purposes or purpose is None or purpose in field.purposes
 

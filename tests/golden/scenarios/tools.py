@@ -51,7 +51,7 @@ def steps(session: Session) -> None:
 
     session.run(f"policy approve {POLICY} --by pia@example.com --json")
     session.run(f"lint {PIPELINE} --json")
-    session.replace(POLICY, "do: {round: {to: 0.1}}", "do: {round: {to: 0.01}}")
+    session.replace(POLICY, "do: {grid: {metres: 300}}", "do: {grid: {metres: 100}}")
     session.replace(
         POLICY,
         "carrier:          {type: string, role: quasi, do: {top: {keep: 20, other: other}}}",

@@ -49,3 +49,34 @@ def test_an_identifier_that_stands_in_records_wants_a_subject_to_find_it_by(
     found = [each for each in pipeline_lint_of("records: {}\n", fields) if each.code == "L072"]
     assert bool(found) == uncovered
     assert all(each.severity == "error" and each.field == "device" for each in found)
+
+
+POSITIONS = """\
+fields:
+  latitude: {type: double, role: quasi, do: drop}
+  longitude: {type: double, role: quasi, do: drop}
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("position: {from: [latitude, longitude], role: quasi, do: {grid: {metres: 300}}}", True),
+        ("position: {from: [latitude, longitude], role: quasi, do: {h3: {resolution: 9}}}", True),
+        ("position: {from: [latitude, longitude], purposes: [customer_support], do: {grid: {metres: 300}}}", False),
+        ("lat: {type: double, role: quasi, do: keep}", True),
+        ("lat: {type: double, role: quasi, do: {round: {to: 0.1}}}", False),
+        ("latency: {type: double, do: keep}", False),
+    ],
+)
+def test_a_position_in_records_that_are_not_encrypted_is_told(pipeline_lint_of: LintOf, field: str, told: bool) -> None:
+    fields = f"{POSITIONS}  {field}\n"
+    for records, is_told in (
+        ("{}", told),
+        ("{encrypt: none}", told),
+        ("{encrypt: by_category}", False),
+        ("false", False),
+    ):
+        aggregate = "" if records != "false" else "aggregates: {}\n"
+        found = [each.code for each in pipeline_lint_of(f"records: {records}\n{aggregate}", fields)]
+        assert (found.count("L048") == 1) == is_told

@@ -1,0 +1,222 @@
+"""Locate actions: the feature `location` turned on for one lost device, with its end recorded at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from minimize.canonical import EXACT, Folding, canonical_id, canonical_text
+from minimize.errors import RefusedError
+from minimize.job.collecting import LEDGER
+from minimize.keys import Keyring
+from minimize.ledger import Change, Event, Resource, actor_of
+from minimize.ledger.tokens import TokenIndex, secrets_of, subject_token, versions_in
+from minimize.policy.pipeline import Pipeline
+from minimize.receipt import time_text
+from minimize.settings import FeatureSwitch
+from minimize.settings.faults import nameless
+from minimize.switching.changing import event_of
+from minimize.switching.house import House
+from minimize.switching.words import check_subject
+
+if TYPE_CHECKING:
+    from minimize.ledger.settings import Recorded
+
+log = logging.getLogger("minimize")
+FEATURE: Final = "location"
+HOLDER: Final = "admin"
+LONGEST: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class LocateAction:
+    """One device that is located: its tenant, its token, since when and until when (None: no end is recorded)."""
+
+    tenant: str
+    device: str
+    since: datetime
+    until: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The action as `locate list --json` prints it."""
+        until = None if self.until is None else time_text(self.until)
+        return {"tenant": self.tenant, "device": self.device, "since": time_text(self.since), "until": until}
+
+
+def start_locating(device: str, tenant: str, house: House, now: datetime, *, span: timedelta = LONGEST) -> LocateAction:
+    """Turns `location` on for a device of a tenant from now on, and off when the span is over; both are recorded at once.
+
+    An action of the device that is in force already gets the new end. Takes a span of at most 24 hours, and the house with the
+    pipeline whose policy counts. Raises RefusedError if the action would have no effect: the policy does not decide the feature
+    for each subject, an administrator may not turn it on, the tenant's own setting is not on, or somebody opted out of it.
+    Raises PolicyError for blank names, LedgerError, KeyringError.
+    """
+    from minimize.ledger.settings import record, recorded
+
+    if not timedelta() < span <= LONGEST:
+        raise RefusedError("a device is located for 24 hours at most", hint="choose a shorter time")
+    job, switch = _checked(house.job)
+    tenant, device = _names(tenant, device)
+    keys, end = house.keyring(), now + span
+    with house.opened(create=True) as ledger:
+        rows = recorded(ledger)
+        known = list(_tokens(rows, keys, tenant, device, job.policy.folding))
+        tokens = known or [(tenant, subject_token(keys, tenant, device))]
+        new = [each for name, token in tokens for each in _until(rows, name, token, now, end)]
+        _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
+        record(ledger, new, _event("locate", now, tokens, Change("until", None, time_text(end))), keys)
+    if job.settings != LEDGER:
+        message = "the pipeline %s does not read its settings from the ledger: a run follows the action with --settings ledger"
+        log.warning(message, job.pipeline, extra={"code": "W036"})
+    return LocateAction(*tokens[0], now, end)
+
+
+def end_locating(device: str, tenant: str, house: House, now: datetime) -> bool:
+    """Turns `location` off for a device from now on. Gives whether it was located, or was to be located later.
+
+    Without a pipeline ids that differ in case alone are taken for one device. Raises PolicyError for blank names, LedgerError,
+    KeyringError.
+    """
+    from minimize.ledger.settings import record, recorded
+
+    tenant, device = _names(tenant, device)
+    folding = Folding(subject=True) if house.job is None else house.job.policy.folding
+    keys = house.keyring()
+    with house.opened() as ledger:
+        rows = recorded(ledger)
+        tokens = list(_tokens(rows, keys, tenant, device, folding))
+        new = [each for name, token in tokens for each in _ending(rows, name, token, now)]
+        if new:
+            located = [(each.tenant_id, str(each.subject)) for each in new]
+            record(ledger, new, _event("end_locate", now, list(dict.fromkeys(located))), keys)
+    return bool(new)
+
+
+def located(house: House, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
+    """The devices that are located now, of all tenants or of one. Devices are tokens."""
+    from minimize.ledger.settings import recorded
+
+    tenant = canonical_id(tenant)
+    with house.opened() as ledger:
+        rows = recorded(ledger)
+    pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
+    found = (_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
+    return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
+
+
+def _checked(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
+    """The pipeline, and how settings decide its feature. Raises RefusedError if no action can have an effect."""
+    if job is None:
+        raise RefusedError("no pipeline was named whose policy locates devices", hint="--pipeline PIPELINE")
+    switch = job.policy.switch(FEATURE)
+    if switch is None or not switch.per_subject:
+        message = f"the policy {job.policy.policy} has no feature `{FEATURE}` that is decided for each device"
+        raise RefusedError(message, hint=f"features: {{{FEATURE}: {{per_subject: true, retention: 24h}}}}")
+    if switch.holders and HOLDER not in switch.holders:
+        message = f"the policy {job.policy.policy} does not let an administrator turn `{FEATURE}` on"
+        raise RefusedError(message, hint=f"add {HOLDER} to the feature's `holders`")
+    return job, switch
+
+
+def _names(tenant: str, device: str) -> tuple[str, str]:
+    check_subject(device)
+    if not canonical_text(tenant):
+        raise nameless()
+    return canonical_text(tenant), canonical_text(device)
+
+
+def _check_effect(
+    rows: Sequence[Recorded],
+    switch: FeatureSwitch,
+    tenant: str,
+    device: str,
+    keys: Keyring,
+    folding: Folding,
+    now: datetime,
+) -> None:
+    """Raises RefusedError if the device would not be located with these rows."""
+    from minimize.settings.ledger import as_rows
+
+    seen = as_rows(rows, keys, LEDGER).compared(folding).at(now)
+    tenants, devices = pa.array([tenant]), pa.array([device])
+    if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
+        hint = f"minimize settings set TENANT {FEATURE} on"
+        raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
+    if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
+        message = f"another holder has turned `{FEATURE}` off for this device, and any opt-out wins"
+        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE")
+
+
+def _tokens(
+    rows: Sequence[Recorded], keys: Keyring, tenant: str, device: str, folding: Folding = EXACT
+) -> Iterator[tuple[str, str]]:
+    """The tokens under which a device has settings, each with its tenant as it was recorded."""
+    known: dict[str, set[str]] = {}
+    for row in rows:
+        if row.subject:
+            known.setdefault(row.tenant_id, set()).add(row.subject)
+    secrets = secrets_of(keys, versions_in(token for tokens in known.values() for token in tokens))
+    yield from TokenIndex(known, folding).find(secrets, tenant, device)
+
+
+def _until(rows: Sequence[Recorded], tenant: str, token: str, now: datetime, end: datetime) -> Iterator[Recorded]:
+    """The rows of an action: on from now on, whatever was to change before its end, and off at its end."""
+    within = (moment for moment in _values(rows, tenant, token) if now < moment < end)
+    yield from (_row(tenant, token, "on", moment, now) for moment in (now, *within))
+    yield _row(tenant, token, "off", end, now)
+
+
+def _ending(rows: Sequence[Recorded], tenant: str, token: str, now: datetime) -> Iterator[Recorded]:
+    """The rows that end an action: off from now on, and whenever it was to be on later; none if it is not and will not be."""
+    values = _values(rows, tenant, token)
+    if _in_force(values, now) == "on":
+        yield _row(tenant, token, "off", now, now)
+    yield from (
+        _row(tenant, token, "off", moment, now) for moment, each in values.items() if each == "on" and moment > now
+    )
+
+
+def _action(rows: Sequence[Recorded], tenant: str, token: str, now: datetime) -> LocateAction | None:
+    values = _values([row for row in rows if row.recorded_at <= now], tenant, token)
+    if _in_force(values, now) != "on":
+        return None
+    since = now
+    for moment in sorted((each for each in values if each <= now), reverse=True):
+        if values[moment] != "on":
+            break
+        since = moment
+    until = next((moment for moment, value in values.items() if moment > now and value != "on"), None)
+    return LocateAction(tenant, token, since, until)
+
+
+def _values(rows: Sequence[Recorded], tenant: str, token: str) -> Mapping[datetime, str]:
+    """What the administrator's setting for a device is from each moment on, in the order of the moments."""
+    mine = (tenant, token, FEATURE, HOLDER)
+    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == mine]
+    ordered = sorted(own, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
+    return {row.valid_from: row.value for row in ordered}
+
+
+def _in_force(values: Mapping[datetime, str], now: datetime) -> str | None:
+    return next((value for moment, value in reversed(list(values.items())) if moment <= now), None)
+
+
+def _row(tenant: str, token: str, value: str, valid_from: datetime, now: datetime) -> Recorded:
+    from minimize.ledger.settings import Recorded
+
+    return Recorded(tenant, token, FEATURE, value, HOLDER, valid_from, now)
+
+
+def _event(operation: str, now: datetime, tokens: Sequence[tuple[str, str]], *changes: Change) -> Event:
+    """The entry of the audit log, with a resource for each token of the device."""
+    value = "on" if changes else "off"
+    resources = tuple(
+        Resource(FEATURE, "setting", f"settings/{tenant}/{FEATURE}/{token}", (Change(HOLDER, None, value), *changes))
+        for tenant, token in tokens
+    )
+    return replace(event_of(operation, actor_of(), now, resources[0]), resources=resources)

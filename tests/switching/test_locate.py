@@ -1,0 +1,205 @@
+"""Locate actions: one device, for a day at most, and only where that has an effect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from minimize.errors import PolicyError, RefusedError
+from minimize.keys.create import add_key
+from minimize.ledger.asked import logged
+from minimize.ledger.audit import Wanted, told
+from minimize.switching import House, Wish, end_locating, located, set_setting, shown, start_locating, why
+from tests.project import POLICY, Project
+
+NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TENANT_ON = Wish("north", "location", "on", valid_from=NOW - 48 * HOUR)
+
+
+@pytest.fixture(name="book")
+def _book(home: Project) -> House:
+    """A tenant that lets its devices be located."""
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True, "retention": "24h"}}})
+    made = House(ledger=home.folder / "ledger.db", pipeline=home.folder, keys=home.keys)
+    set_setting(TENANT_ON, made, NOW - 48 * HOUR)
+    return made
+
+
+def collected(book: House, at: datetime, device: str = "d1", run: datetime | None = None) -> bool:
+    return why("north", "location", at, book, run=run or at, subject=device).collected
+
+
+def hours(book: House, now: datetime) -> list[tuple[float, float | None]]:
+    """Of each device that is located at a time since when and until when it is, in hours from the first moment."""
+    return [
+        ((each.since - NOW) / HOUR, None if each.until is None else (each.until - NOW) / HOUR)
+        for each in located(book, now)
+    ]
+
+
+def test_one_device_is_located_from_now_until_the_end(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    assert [collected(book, NOW + hour * HOUR) for hour in (-1, 0, 23, 24, 30)] == [False, True, True, False, False]
+    assert not collected(book, NOW, "d2")
+    assert hours(book, NOW + HOUR) == [(0, 24)]
+
+
+def test_after_the_end_a_run_releases_no_position_of_before(book: House) -> None:
+    start_locating("d1", "north", book, NOW, span=4 * HOUR)
+    assert collected(book, NOW + HOUR, run=NOW + 3 * HOUR)
+    assert not collected(book, NOW + HOUR, run=NOW + 4 * HOUR)
+
+
+@pytest.mark.parametrize("span", [timedelta(), -HOUR, timedelta(hours=24, seconds=1)])
+def test_a_device_is_located_for_a_day_at_most(book: House, span: timedelta) -> None:
+    with pytest.raises(RefusedError, match="24 hours at most"):
+        start_locating("d1", "north", book, NOW, span=span)
+    assert len(shown(book, NOW, history=True)) == 1
+
+
+def test_starting_again_gives_a_new_end(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    start_locating("d1", "north", book, NOW + 20 * HOUR)
+    assert hours(book, NOW + 21 * HOUR) == [(0, 44)]
+    assert [collected(book, NOW + hour * HOUR) for hour in (23, 24, 43, 44)] == [True, True, True, False]
+
+
+def test_starting_again_for_less_time_ends_earlier(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    start_locating("d1", "north", book, NOW + HOUR, span=2 * HOUR)
+    assert [collected(book, NOW + hour * HOUR) for hour in (2, 3, 20)] == [True, False, False]
+
+
+def test_an_action_is_ended_at_once_and_for_good(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    start_locating("d1", "north", book, NOW + 20 * HOUR)
+    assert end_locating("d1", "north", book, NOW + 21 * HOUR)
+    assert [collected(book, NOW + hour * HOUR) for hour in (20, 21, 25, 43)] == [True, False, False, False]
+    assert located(book, NOW + 21 * HOUR) == []
+
+
+def test_ending_what_is_not_located_changes_nothing(book: House) -> None:
+    assert not end_locating("d1", "north", book, NOW)
+    start_locating("d1", "north", book, NOW)
+    assert not end_locating("d1", "north", book, NOW + 25 * HOUR)
+    assert not end_locating("d2", "north", book, NOW)
+    assert len(shown(book, NOW + 25 * HOUR, history=True)) == 3
+
+
+def test_it_can_be_located_again_after_the_end(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    end_locating("d1", "north", book, NOW + HOUR)
+    start_locating("d1", "north", book, NOW + 2 * HOUR)
+    assert hours(book, NOW + 3 * HOUR) == [(2, 26)]
+    assert [collected(book, NOW + hour * HOUR) for hour in (1, 2, 24, 25, 26)] == [False, True, True, True, False]
+
+
+def test_the_list_has_tokens_of_one_tenant_or_of_all(book: House) -> None:
+    set_setting(replace(TENANT_ON, tenant="south"), book, NOW - 48 * HOUR)
+    for tenant in ("north", "south"):
+        start_locating("device-4711", tenant, book, NOW)
+    assert [each.tenant for each in located(book, NOW + HOUR)] == ["north", "south"]
+    (only,) = located(book, NOW + HOUR, tenant="south")
+    assert only.device.startswith("subject/1:")
+    assert "4711" not in str(only.as_json())
+
+
+def test_a_device_stands_in_the_ledger_as_a_token_only(book: House, home: Project) -> None:
+    start_locating("device-4711", "north", book, NOW)
+    assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"usage": {}}, "no feature `location` that is decided for each device"),
+        ({"location": {}}, "no feature `location` that is decided for each device"),
+        ({"location": {"per_subject": True, "holders": ["user"]}}, "does not let an administrator"),
+    ],
+)
+def test_a_policy_that_locates_no_device_refuses(
+    book: House, home: Project, features: dict[str, Any], message: str
+) -> None:
+    fields = {key: field for key, field in POLICY["fields"].items() if key != "latitude"}
+    home.write("policy", POLICY | {"features": features, "fields": fields})
+    with pytest.raises(RefusedError, match=message):
+        start_locating("d1", "north", book, NOW)
+
+
+def test_without_a_pipeline_nothing_is_started(book: House) -> None:
+    with pytest.raises(RefusedError, match="no pipeline"):
+        start_locating("d1", "north", replace(book, pipeline=None), NOW)
+
+
+@pytest.mark.parametrize("wish", [replace(TENANT_ON, value="off"), Wish("north", "location", "off", "user")])
+def test_a_tenant_whose_own_setting_is_off_refuses(book: House, wish: Wish) -> None:
+    set_setting(replace(wish, valid_from=NOW - HOUR), book, NOW - HOUR)
+    with pytest.raises(RefusedError, match="the tenant's own setting"):
+        start_locating("d1", "north", book, NOW)
+    with pytest.raises(RefusedError, match="the tenant's own setting"):
+        start_locating("d1", "south", book, NOW)
+
+
+def test_an_opt_out_of_the_device_refuses(book: House) -> None:
+    set_setting(Wish("north", "location", "off", "user", subject="d1"), book, NOW - HOUR)
+    with pytest.raises(RefusedError, match="any opt-out wins"):
+        start_locating("d1", "north", book, NOW)
+    start_locating("d2", "north", book, NOW)
+
+
+@pytest.mark.parametrize("names", [(" ", "north"), ("d1", " ")])
+def test_a_device_and_its_tenant_have_names(book: House, names: tuple[str, str]) -> None:
+    with pytest.raises(PolicyError):
+        start_locating(*names, book, NOW)
+    with pytest.raises(PolicyError):
+        end_locating(*names, book, NOW)
+
+
+def test_after_a_rotation_of_the_key_an_action_is_found(book: House, home: Project) -> None:
+    start_locating("d1", "north", book, NOW)
+    add_key(home.keys, "subject", now=NOW)
+    start_locating("d1", "north", book, NOW + HOUR)
+    assert hours(book, NOW + 2 * HOUR) == [(0, 25)]
+    assert end_locating("d1", "north", book, NOW + 2 * HOUR)
+    assert not collected(book, NOW + 2 * HOUR)
+
+
+def test_ids_that_differ_in_case_are_one_device_where_the_policy_says_so(book: House, home: Project) -> None:
+    device = {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}
+    fields = POLICY["fields"] | {"device_id": POLICY["fields"]["device_id"] | {"do": device}}
+    features = {"location": {"per_subject": True}, "usage": {}}
+    home.write("policy", POLICY | {"features": features, "fields": fields})
+    set_setting(Wish("north", "usage", "off", "user", subject="D1"), book, NOW - HOUR)
+    start_locating("d1", "north", book, NOW)
+    assert collected(book, NOW, "D1")
+    assert end_locating("D1", "north", replace(book, pipeline=None), NOW + HOUR)
+    assert not collected(book, NOW + HOUR, "d1")
+
+
+def test_each_action_is_in_the_audit_log_with_its_end(
+    book: House, home: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "sue@example.com")
+    start_locating("device-4711", "north", book, NOW, span=2 * HOUR)
+    end_locating("device-4711", "north", book, NOW + HOUR)
+    with book.opened() as ledger:
+        start, end = (told(entry) for entry in logged(ledger, Wanted(activity="settings"))[-2:])
+    assert [(each["operation"], each["actor"]["user"]) for each in (start, end)] == [
+        ("locate", "sue@example.com"),
+        ("end_locate", "sue@example.com"),
+    ]
+    changes = {change["name"]: change["new"] for change in start["resources"][0]["changed_properties"]}
+    assert changes == {"admin": "on", "until": "2026-11-25T10:00:00Z"}
+    assert "device-4711" not in str((start, end))
+
+
+def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
+    book: House, home: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.pipeline(aggregates=None, settings="settings.csv")
+    start_locating("d1", "north", book, NOW)
+    assert [getattr(record, "code", None) for record in caplog.records] == ["W036"]
