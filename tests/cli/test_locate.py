@@ -69,6 +69,17 @@ def test_an_end_says_whether_there_was_anything_to_end(
     assert command("locate", *end, "--json").json == {"tenant": "north", "ended": False}
 
 
+def test_the_audit_log_vouches_for_the_settings_of_actions(
+    project: Project, command: Command, clock: time_machine.Traveller
+) -> None:
+    locate(command, project, *START)
+    clock.shift(timedelta(hours=1))
+    locate(command, project, "end", "d4711", "--tenant", "north")
+    done = command("audit", "verify", "--json")
+    assert [each["code"] for each in done.json["findings"] if each["severity"] == "error"] == []
+    assert done.code == 0
+
+
 def test_it_refuses_what_would_have_no_effect(project: Project, command: Command) -> None:
     other = locate(command, project, "start", "d4711", "--tenant", "south")
     assert (other.code, "the tenant's own setting `location` is not on" in other.err) == (3, True)
