@@ -9,7 +9,7 @@ import click
 from minimize.cli import options
 from minimize.cli.progress import progress
 from minimize.cli.quiet import quiet
-from minimize.cli.run import ended
+from minimize.cli.run_result import print_run
 from minimize.cli.when import DATE, TIME
 
 
@@ -76,4 +76,4 @@ def command(
             progress=advanced,
             allow_shrink=allow_shrink,
         )
-    return ended(done, job, output, pending=pending, as_json=as_json)
+    return print_run(done, job, output, pending=pending, as_json=as_json)

@@ -15,28 +15,12 @@ from minimize.policy.scope import Scope, pointer_of
 from minimize.policy.shape import Shape, build, words_of
 from minimize.policy.steps import StepReader
 from minimize.policy.yaml import Node
+from minimize.recipients.listed_values import ListedValues
 from minimize.recipients.model import THROUGH, Shared
-from minimize.techniques import TECHNIQUES, Context, Step, Technique, Treated, TypeRefused
-from minimize.techniques.base import each_distinct
-from minimize.techniques.map import Map
+from minimize.techniques import TECHNIQUES, Step, Technique, TypeRefused
 
 _HIDDEN = frozenset({"key", "passes", "line"})
 MAX_PROTOCOL: Final = 1_000
-
-
-class ListedValues(Map):
-    """A map that keeps the listed values. Any other value becomes null and counts as unparsable, as `map` alone would not.
-
-    >>> import pyarrow as pa
-    >>> from datetime import UTC, datetime
-    >>> listed = ListedValues(values={"assigned": "assigned"})
-    >>> listed.apply(pa.array(["assigned", "lost"]), Context("f", datetime.now(UTC))).untreated.to_pylist()
-    [False, True]
-    """
-
-    def apply(self, values: pa.Array, context: Context) -> Treated:
-        """The listed values."""
-        return each_distinct(values, self.values.get, pa.string())
 
 
 @dataclass(frozen=True, slots=True)

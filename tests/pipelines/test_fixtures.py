@@ -22,4 +22,4 @@ def test_every_record_and_row_is_as_they_say(name: str) -> None:
     done = try_fixtures(PIPELINES / name, now=datetime(2026, 11, 25, tzinfo=UTC))
     assert done.failures == ()
     assert done.records > 5
-    assert done.rows == 3
+    assert done.rows >= 3
