@@ -31,8 +31,11 @@ _BUCKETS: Final = 80
 _DENSE: Final = 1 << 23
 """Entries per figure that are kept in one array: 32 MiB. Groups come in the order in which they have enough rows, so these are
 the frequent ones; the others are kept as sorted keys, which costs four times as much for each row."""
-_MOST_WAITING: Final = 1 << 21
-"""Rows that may wait: with three figures 34 MiB. Rows of a group that is never published cost no more than that."""
+_MOST_WAITING: Final = 1 << 22
+"""Rows that may wait: with three figures 68 MiB. Rows of a group that is never published cost no more than that.
+
+Rows of two that are merged are in memory already, so that twice as many may wait then: mostly sketches are asked for next.
+"""
 _AT_ONCE: Final = 1 << 14
 """Rows that are added at once: the entries of a bucket are next to each other, and in the cache for its second figure. One add
 in 16,384 rows takes 22 ns, one in all rows of three figures 48 ns."""
@@ -110,7 +113,7 @@ class ContributionSketches:
             # The upper half of a product depends on all bits of both factors. Assigning takes the lower half of a word.
             sums[place] = subjects if values is None else (odd * values) >> _HALF
         small = self._arena.copy_of(buckets, np.min_scalar_type(self._buckets - 1))
-        self._wait(_Waiting(self._arena.copy_of(groups, np.int32), small, tuple(figures), sums))
+        self._wait(_Waiting(self._arena.copy_of(groups, np.int32), small, tuple(figures), sums), _MOST_WAITING)
 
     @property
     def nbytes(self) -> int:
@@ -131,7 +134,8 @@ class ContributionSketches:
             self._add(slots[keys // self._width] * self._width + keys % self._width, sums)
         same = are_same(groups)
         for each in other._waiting:
-            self._wait(each if same else replace(each, groups=groups[each.groups].astype(np.int32)))
+            mine = each if same else replace(each, groups=groups[each.groups].astype(np.int32))
+            self._wait(mine, 2 * _MOST_WAITING)
 
     def settle(self, groups: Codes) -> list[Entries]:
         """The sketches of some groups, in their order, for each kind of figure."""
@@ -179,11 +183,11 @@ class ContributionSketches:
         self._slots[new] = np.arange(len(self._groups), len(self._groups) + len(new))
         self._groups = np.concatenate([self._groups, new])
 
-    def _wait(self, rows: _Waiting) -> None:
+    def _wait(self, rows: _Waiting, most: int) -> None:
         self._know(int(rows.groups.max(initial=-1)) + 1)
         self._waiting.append(rows)
         self._rows += len(rows.groups)
-        if self._rows > _MOST_WAITING:
+        if self._rows > most:
             self._look()
 
     def _look(self) -> None:

@@ -20,8 +20,8 @@ from minimize.codebook import are_same, changes
 from minimize.spill import Accumulator, Aside, Rows, Words
 
 Mask = npt.NDArray[np.bool_]
-_MOST_WAITING: Final = 1 << 21
-"""Rows that may wait: 24 MiB."""
+_MOST_WAITING: Final = 1 << 22
+"""Rows that may wait: 36 MiB. Twice as many when two are merged, whose rows are in memory already."""
 _SMALL: Final = 1 << 26
 """Bytes of pairs below which it is not worth while to look for values that enough subjects have."""
 _WHOLE: Final = 63
@@ -64,7 +64,7 @@ class ValueSubjects:
         self._subjects = max(self._subjects, int(subjects.max(initial=-1)) + 1)
         types: list[npt.DTypeLike] = [np.int32, np.min_scalar_type(int(values.max(initial=0))), np.int32]
         columns = zip((groups, values, subjects), types, strict=True)
-        self._wait(_Rows(*(self._arena.copy_of(codes, type_) for codes, type_ in columns)))
+        self._wait(_Rows(*(self._arena.copy_of(codes, type_) for codes, type_ in columns)), _MOST_WAITING)
 
     def merge(self, other: Self, groups: Codes, values: Codes, subjects: Codes) -> None:
         """Takes others in; `groups[i]`, `values[i]` and `subjects[i]` are our codes for their code i."""
@@ -74,7 +74,7 @@ class ValueSubjects:
         self._subjects = max(self._subjects, int(subjects.max(initial=-1)) + 1)
         same = all(are_same(codes) for codes in (groups, values, subjects))
         for each in other._waiting:
-            self._wait(each if same else each.recoded(groups, values, subjects))
+            self._wait(each if same else each.recoded(groups, values, subjects), 2 * _MOST_WAITING)
         if other._beyond is not None:
             self._beyond = self._beyond or _Beyond(other._beyond.aside, other._beyond.width)
             self._beyond.merge(other._beyond, groups)
@@ -102,11 +102,11 @@ class ValueSubjects:
             found = np.minimum.reduce([counts.distinct(groups, bit) for bit in bits])
         return np.asarray((found >= self._below) & np.asarray(results.is_valid()), np.bool_)
 
-    def _wait(self, rows: _Rows) -> None:
+    def _wait(self, rows: _Rows, most: int) -> None:
         self._sides = None
         self._waiting.append(rows)
         self._rows += len(rows.groups)
-        if self._rows > _MOST_WAITING:
+        if self._rows > most:
             self._fold()
 
     def _fold(self) -> None:
