@@ -177,6 +177,7 @@ _LOG: Final = {
     "W043": "a date that was asked for has no files",
     "W044": "no ledger is known to data in memory, so that erasures are unknown",
     "W045": "no consent to what a third party sends is in the ledger, so that every record was gated",
+    "W046": "rows of what a third party sends were gated, because no consent covers them",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

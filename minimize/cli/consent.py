@@ -246,4 +246,10 @@ def _told(found: Why) -> str:
     word = "consent" if found.valid else "no consent"
     head = f"{found.recipient} {found.function} for {found.tenant}: {word} ({found.told})"
     acts = [(when, "nothing" if act is None else _said(act)) for when, act in found.deciding]
-    return "\n".join([head, *(f"at {when:%Y-%m-%dT%H:%M:%SZ}: {act}" for when, act in acts)])
+    lines = [f"at {when:%Y-%m-%dT%H:%M:%SZ}: {act}" for when, act in acts]
+    return "\n".join([head, *lines, *map(_recorded_later, found.recorded_later)])
+
+
+def _recorded_later(act: Act) -> str:
+    recorded, since = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (act.recorded_at, act.valid_from))
+    return f"recorded only at {recorded}, valid from {since}: {act.state} by {act.by}. Only runs from {recorded} on count it"

@@ -27,7 +27,7 @@ from minimize.job.limits import check_quarantine, check_whose, too_early
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
 from minimize.job.pending import READING, Skipped, error_of
-from minimize.job.sender import warn_without
+from minimize.job.sender import warn_of_gated, warn_without
 from minimize.job.shrinking import check_shrinking, clock_beside
 from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
@@ -217,6 +217,8 @@ def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
             done = quietly(lambda: _published(_with_reads(given, folder), folder, how, booking, all_))
         tell_made(booking, given.keys, how.started)
         observer.published(done.receipt)
+        if given.sender is not None:
+            warn_of_gated(given.people.consents, given.sender, done.receipt)
         return done
 
 

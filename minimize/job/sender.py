@@ -14,6 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
+from minimize.counts import counted
 from minimize.errors import LedgerError, NotPermitted, PolicyError, Reason
 from minimize.keys import Keyring
 from minimize.ledger import Address, Event, actor_of
@@ -149,6 +150,25 @@ def warn_without(consents: Consents | None, sender: Sender) -> None:
     if consents is None or not consents.acts:
         message = "no tenant's consent to %s of %s is in the ledger: every record is gated (minimize consent give)"
         log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
+
+
+def warn_of_gated(consents: Consents | None, sender: Sender, receipt: Receipt) -> None:
+    """Logs how many rows a run gated by consent, and the rule; nothing if `warn_without` has logged that there is no consent."""
+    gated = receipt.gated_by.consent
+    if not gated or consents is None or not consents.acts:
+        return
+    message = (
+        "no consent covers %s. A consent counts only for messages that arrived after it was valid. "
+        "`minimize consent why TENANT %s %s --event TIME` explains the decision for a time of arrival"
+    )
+    data = {"gated": gated}
+    log.warning(
+        message,
+        counted(gated, "row"),
+        sender.name,
+        sender.party.function,
+        extra={"code": "W046", "run_id": receipt.run_id, "data": data},
+    )
 
 
 def _gone(name: str, function: str) -> Party:

@@ -56,6 +56,17 @@ def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
     assert (told["valid"], told["why"], len(told["moments"])) == (False, "other_text", 2)
 
 
+def test_why_at_a_time_before_the_recording_says_when_the_consent_was_recorded(command: Command) -> None:
+    given = command("consent", "give", *WHOSE, "--from", "2026-01-01T00:00:00Z", "--json").json
+    lines = command("consent", "why", *WHOSE, "--at", "2026-01-02T00:00:00Z").out.splitlines()
+    recorded = given["recorded_at"][:19] + "Z"
+    assert lines[1:] == [
+        "at 2026-01-02T00:00:00Z: nothing",
+        f"recorded only at {recorded}, valid from 2026-01-01T00:00:00Z: given by ann@contoso.example. "
+        f"Only runs from {recorded} on count it",
+    ]
+
+
 def test_what_cannot_be_agreed_to_exits_2(command: Command) -> None:
     assert "did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc").err
     old = command("consent", "give", *WHOSE, "--text-version", "7")

@@ -104,6 +104,24 @@ def test_with_a_consent_there_is_no_such_warning(agreed: Inbound, caplog: pytest
     assert [record for record in caplog.records if getattr(record, "code", "") == "W045"] == []
 
 
+def test_one_warning_counts_the_rows_that_arrived_before_their_consent(
+    inbound: Inbound, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbound.consent("give", "north", AT - timedelta(minutes=1))
+    with caplog.at_level(logging.WARNING, "minimize"):
+        assert inbound.receive().gated_by.consent == 10
+    assert [record.message for record in caplog.records if getattr(record, "code", "") == "W046"] == [
+        "no consent covers 10 rows. A consent counts only for messages that arrived after it was valid. "
+        "`minimize consent why TENANT vendor hook --event TIME` explains the decision for a time of arrival"
+    ]
+
+
+def test_without_gated_rows_there_is_no_such_warning(agreed: Inbound, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "minimize"):
+        agreed.receive([message(0), message(2)])
+    assert [record for record in caplog.records if getattr(record, "code", "") == "W046"] == []
+
+
 def test_a_row_without_consent_is_counted_once_after_an_erasure_and_before_retention(agreed: Inbound) -> None:
     add_event(Wish("north", "erasure", "u0", AT - timedelta(minutes=1)), agreed.home, AT - timedelta(minutes=1))
     old = (AT - timedelta(days=40)).isoformat()

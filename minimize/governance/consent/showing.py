@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from minimize.canonical import canonical_id
 from minimize.consent.deciding import Consents, Seen
-from minimize.consent.history import NOTHING
+from minimize.consent.history import NOTHING, History
 from minimize.consent.states import REASONS, STATES
 from minimize.consent.terms import terms_from
 from minimize.errors import PolicyError
@@ -41,13 +42,17 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Whether a tenant's consent permits sharing, by stable word where not, and the acts that decide at each time."""
+    """Whether a tenant's consent permits sharing, by stable word where not, and the acts that decide at each time.
+
+    recorded_later  acts that were recorded after the time of sharing, and decide at these times for any later run
+    """
 
     tenant: str
     recipient: str
     function: str
     reason: str | None
     deciding: tuple[tuple[datetime, Act | None], ...]
+    recorded_later: tuple[Act, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -65,7 +70,8 @@ class Why:
             {"time": time_text(when), "act": None if act is None else as_json(act)} for when, act in self.deciding
         ]
         whose = {"tenant": self.tenant, "recipient": self.recipient, "function": self.function}
-        return {**whose, "valid": self.valid, "why": self.reason, "moments": moments}
+        later = {"recorded_later": [as_json(act) for act in self.recorded_later]} if self.recorded_later else {}
+        return {**whose, "valid": self.valid, "why": self.reason, "moments": moments, **later}
 
 
 def shown(
@@ -114,6 +120,7 @@ def why(
         function,
         reason,
         tuple((when, _decided(seen, recipient, function, when)) for when in seen.times),
+        tuple(_recorded_later(seen, recipient, function)),
     )
 
 
@@ -174,6 +181,20 @@ def _standing(seen: Seen, recipient: Recipient | None, name: str, function: str)
 
 
 def _decided(seen: Seen, recipient: str, function: str, when: datetime) -> Act | None:
+    return _deciding(seen.consents.history(recipient, function), when, seen.run)
+
+
+def _recorded_later(seen: Seen, recipient: str, function: str) -> Iterator[Act]:
+    """The acts that decide by all that is recorded today, and were recorded after the time of the run."""
     history = seen.consents.history(recipient, function)
-    found = history.deciding(when, seen.run)
+    today = max((act.recorded_at for act in history.acts), default=seen.run)
+    acts = [_deciding(history, when, today) for when in seen.times]
+    for act in {act.id: act for act in acts if act is not None}.values():
+        if act.recorded_at > seen.run:
+            yield act
+
+
+def _deciding(history: History, when: datetime, run: datetime) -> Act | None:
+    """The act that decides for the only tenant of a history."""
+    found = history.deciding(when, run)
     return None if not len(found) or found[0] == NOTHING else history.acts[int(found[0])]

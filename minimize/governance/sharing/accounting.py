@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from minimize.canonical import canonical_text
 from minimize.errors import Reason
 from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.asked import Asked
@@ -15,7 +17,7 @@ from minimize.recipients.refusals import of_tenants, reason
 
 def told(asked: Asked, planned: Planned, made: Made, tenants: Tenants) -> Account:
     """The account of what was made; where nothing is left, what held it back stands against it."""
-    held = (*held_back(asked, tenants), *_of_records(made, tenants))
+    held = (*held_back(asked, tenants), *_of_records(made, tenants, fold=_is_folded(planned)))
     if made.rows or not held:
         return account(asked, planned, made, held=held)
     return account(asked, planned, made, against=(*held, reason("nothing_left", "nothing is left to send")))
@@ -53,14 +55,26 @@ def held_back(asked: Asked, tenants: Tenants) -> Iterator[Reason]:
         yield of_tenants(word, count, rows, independent=independent)
 
 
-def _of_records(made: Made, tenants: Tenants) -> Iterator[Reason]:
+def _of_records(made: Made, tenants: Tenants, *, fold: bool) -> Iterator[Reason]:
     """What holds records back beside the consent of their tenants."""
     closed = made.gated.total() + made.emptied
     if closed:
-        agreed = [name for name in tenants.total() if tenants.verdicts[name].consent is not None]
-        whole = sum(1 for name in agreed if not made.tenants[name])
         message = "collection settings, conditions, retention or an erasure hold them back"
-        yield reason("collection_off", message, tenants=whole, rows=closed)
+        yield reason("collection_off", message, tenants=_affected(made, tenants, closed, fold=fold), rows=closed)
     if made.rejected:
         message = "they lack what the policy requires, or hold what it forbids"
         yield reason("incomplete", message, rows=made.rejected.total())
+
+
+def _affected(made: Made, tenants: Tenants, closed: int, *, fold: bool) -> int | None:
+    """How many tenants agreed and have rows that are held back; None if rows that are incomplete hide the number."""
+    agreed: Counter[str] = Counter()
+    for name, rows in tenants.total().items():
+        if tenants.verdicts[name].consent is not None:
+            agreed[canonical_text(name, fold=fold)] += rows
+    lacking = agreed - made.tenants
+    return len(lacking) if lacking.total() == closed else None
+
+
+def _is_folded(planned: Planned) -> bool:
+    return planned.plan is not None and planned.plan.policy.folding.tenant

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from minimize.errors import ConfigurationError, KeyringError
+from minimize.errors import ConfigurationError, KeyringError, OutputError
 from minimize.governance.sharing.composing import Composed
 from minimize.governance.sharing.connecting import Connector
 from minimize.io import FORMATS, published
@@ -146,6 +146,14 @@ def source_of(data: Any, wanted: Request) -> Rereadable:
     if kind is None or not path.is_file():
         raise ConfigurationError("the data's path is no file that can be read", hint="a .parquet, .ndjson or .csv file")
     return FilesAgain(FORMATS[kind]([path], path.parent, wanted))
+
+
+def published_records(output: str, pipeline: str | None) -> str:
+    """The output folder, whose records are to be shared. Raises OutputError if no run of the pipeline has published there."""
+    if not Path(output).is_file() and not (Path(output) / RUNS).is_dir():
+        run = f"`minimize run {pipeline or 'PIPELINE'}`"
+        raise OutputError(f"nothing was published in {output} yet", hint=f"run the pipeline first: {run}")
+    return output
 
 
 def opened(data: Any, keys: Keyring) -> Any:

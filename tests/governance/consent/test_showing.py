@@ -84,3 +84,22 @@ def test_a_function_that_is_not_there_is_no_consent_and_a_recipient_is_an_error(
     assert why("north", "vendor", "nothing", home, run=hours(1)).reason == "no_function"
     with pytest.raises(PolicyError):
         why("north", "vendro", "sync", home, run=hours(1))
+
+
+def test_why_names_a_consent_that_was_recorded_after_the_time_of_sharing(home: House) -> None:
+    given = act("give", replace(WISH, valid_from=NOW), home, hours(3))
+    before = why("north", "vendor", "sync", home, run=hours(1))
+    assert (before.reason, before.deciding, before.recorded_later) == ("none", ((hours(1), None),), (given,))
+    assert before.as_json()["recorded_later"][0]["recorded_at"] == "2026-11-25T11:00:00Z"
+
+
+def test_why_names_no_act_as_recorded_later_that_the_time_of_sharing_knows(home: House) -> None:
+    act("give", replace(WISH, valid_from=NOW), home, hours(3))
+    after = why("north", "vendor", "sync", home, run=hours(3), event=hours(1))
+    assert (after.valid, after.recorded_later) == (True, ())
+    assert "recorded_later" not in after.as_json()
+
+
+def test_why_names_no_consent_as_recorded_later_that_is_valid_from_a_later_time(home: House) -> None:
+    act("give", replace(WISH, valid_from=hours(2)), home, hours(3))
+    assert why("north", "vendor", "sync", home, run=hours(1)).recorded_later == ()

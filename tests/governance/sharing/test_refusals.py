@@ -191,6 +191,13 @@ def test_rows_past_their_retention(sender: Sender) -> None:
     assert refused(sender, old)["collection_off"].rows == 1
 
 
+def test_tenants_of_which_only_some_rows_are_past_their_retention_are_counted(sender: Sender) -> None:
+    times = pa.array([EVENT - 31 * DAY, EVENT, EVENT], TIME)
+    account = sender.share(RECORDS.slice(0, 3).set_column(2, "event_time", times), dry_run=True)
+    held = {each.rule: (each.tenants, each.rows) for each in account.held}
+    assert (account.rows, held["collection_off"]) == (2, (1, 1))
+
+
 def test_every_reason_is_told_at_once(sender: Sender) -> None:
     wrong = sender.vendor_with("contract.until", "2026-03-01").vendor_with("functions.sync.requires", ["an_account"])
     found = refused(wrong, RECORDS, purpose="customer_support")
