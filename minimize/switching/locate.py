@@ -16,6 +16,9 @@ from minimize.job.collecting import LEDGER
 from minimize.keys import Keyring
 from minimize.ledger import Change, Event, Resource, actor_of
 from minimize.ledger.tokens import TokenIndex, secrets_of, subject_token, versions_in
+from minimize.plan.request import leaves_house
+from minimize.policy.condition import Condition, Feature, atoms
+from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
 from minimize.settings import FeatureSwitch
@@ -53,7 +56,8 @@ def start_locating(device: str, tenant: str, house: House, now: datetime, *, spa
 
     An action of the device that is in force already gets the new end. Takes a span of at most 24 hours, and the house with the
     pipeline whose policy counts. Raises RefusedError if the action would have no effect: the policy does not decide the feature
-    for each subject, an administrator may not turn it on, the tenant's own setting is not on, or somebody opted out of it.
+    for each subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the tenant's
+    own setting is not on, or another holder has turned it off.
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
     from minimize.ledger.settings import record, recorded
@@ -120,7 +124,31 @@ def _checked(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
     if switch.holders and HOLDER not in switch.holders:
         message = f"the policy {job.policy.policy} does not let an administrator turn `{FEATURE}` on"
         raise RefusedError(message, hint=f"add {HOLDER} to the feature's `holders`")
+    _check_purpose(job)
     return job, switch
+
+
+def _check_purpose(job: Pipeline) -> None:
+    """Raises RefusedError if no field that depends on the feature is released for the pipeline's purpose."""
+    fields = [field for field in job.policy.fields.values() if _depends(job.policy, field)]
+    if any(leaves_house(field, job.purpose) for field in fields):
+        return
+    purposes = [name for name in job.policy.purposes if any(leaves_house(field, name) for field in fields)]
+    message = f"the policy {job.policy.policy} releases no field of `{FEATURE}` for the purpose {job.purpose}"
+    released = f"it releases one for {', '.join(purposes)}: name a pipeline with such a purpose"
+    raise RefusedError(message, hint=released if purposes else "it releases none for any purpose")
+
+
+def _depends(policy: Policy, field: Field) -> bool:
+    """Whether the feature decides about a field: by the gate of the records, of the field, or of a field it is made from."""
+    records = policy.records
+    sources = [field, *(policy.fields[key] for key in field.from_ if key in policy.fields)]
+    conditions = [records.collect_if, *(each.collect_if for each in sources), *(case.when for case in field.cases)]
+    return FEATURE in (records.feature, *(each.feature for each in sources)) or any(map(_asks, conditions))
+
+
+def _asks(condition: Condition | None) -> bool:
+    return condition is not None and Feature(FEATURE) in atoms(condition)
 
 
 def _names(tenant: str, device: str) -> tuple[str, str]:

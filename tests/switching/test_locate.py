@@ -130,6 +130,35 @@ def test_a_policy_that_locates_no_device_refuses(
         start_locating("d1", "north", book, NOW)
 
 
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"purposes": ["customer_support"]}, "it releases one for customer_support"),
+        ({"do": "drop"}, "it releases none for any purpose"),
+    ],
+)
+def test_a_pipeline_whose_purpose_has_no_position_refuses(
+    book: House, home: Project, changes: dict[str, Any], hint: str
+) -> None:
+    fields = POLICY["fields"] | {"latitude": POLICY["fields"]["latitude"] | changes}
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}, "fields": fields})
+    with pytest.raises(RefusedError, match="no field of `location` for the purpose service_maintenance") as refused:
+        start_locating("d1", "north", book, NOW)
+    assert hint in refused.value.hint
+    assert located(book, NOW) == []
+
+
+@pytest.mark.parametrize("made", [{"from": ["latitude"]}, {"collect_if": {"feature": "location"}}])
+def test_a_field_that_depends_on_the_feature_in_another_way_is_enough(
+    book: House, home: Project, made: dict[str, Any]
+) -> None:
+    hidden = POLICY["fields"]["latitude"] | {"do": "drop"}
+    shown_ = {"type": "double", "role": "quasi", "do": {"round": {"to": 0.1}}} | made
+    fields = POLICY["fields"] | {"latitude": hidden, "place": shown_}
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}, "fields": fields})
+    assert start_locating("d1", "north", book, NOW).until == NOW + 24 * HOUR
+
+
 def test_without_a_pipeline_nothing_is_started(book: House) -> None:
     with pytest.raises(RefusedError, match="no pipeline"):
         start_locating("d1", "north", replace(book, pipeline=None), NOW)
