@@ -29,6 +29,7 @@ from minimize.switching.words import check_subject
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
+    from minimize.settings.seen import Explained
 
 log = logging.getLogger("minimize")
 FEATURE: Final = "location"
@@ -56,8 +57,8 @@ def start_locating(device: str, tenant: str, house: House, now: datetime, *, spa
 
     An action of the device that is in force already gets the new end. Takes a span of at most 24 hours, and the house with the
     pipeline whose policy counts. Raises RefusedError if the action would have no effect: the policy does not decide the feature
-    for each subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the tenant's
-    own setting is not on, or another holder has turned it off.
+    for each subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the
+    tenant's own setting is not on, or another holder has turned it off.
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
     from minimize.ledger.settings import record, recorded
@@ -173,11 +174,23 @@ def _check_effect(
     seen = as_rows(rows, keys, LEDGER).compared(folding).at(now)
     tenants, devices = pa.array([tenant]), pa.array([device])
     if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
-        hint = f"minimize settings set TENANT {FEATURE} on"
+        _refuse_opt_out(seen, "the tenant", tenant, None, now)
+        hint = f"minimize settings set TENANT {FEATURE} on --pipeline PIPELINE"
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
     if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
-        message = f"another holder has turned `{FEATURE}` off for this device, and any opt-out wins"
-        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE")
+        _refuse_opt_out(seen, "this device", tenant, device, now)
+        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --pipeline PIPELINE"
+        raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
+
+
+def _refuse_opt_out(seen: Explained, whose: str, tenant: str, device: str | None, now: datetime) -> None:
+    """Raises RefusedError if another holder than the one of locate actions has turned the feature off; names the holder."""
+    rows = seen.why(tenant, FEATURE, now, device)
+    holders = sorted({row.holder for row in rows if row.value != "on"} - {HOLDER})
+    if holders:
+        subject = "" if device is None else " --subject DEVICE"
+        message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
+        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --pipeline PIPELINE")
 
 
 def _tokens(

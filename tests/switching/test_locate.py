@@ -164,18 +164,27 @@ def test_without_a_pipeline_nothing_is_started(book: House) -> None:
         start_locating("d1", "north", replace(book, pipeline=None), NOW)
 
 
-@pytest.mark.parametrize("wish", [replace(TENANT_ON, value="off"), Wish("north", "location", "off", "user")])
-def test_a_tenant_whose_own_setting_is_off_refuses(book: House, wish: Wish) -> None:
-    set_setting(replace(wish, valid_from=NOW - HOUR), book, NOW - HOUR)
-    with pytest.raises(RefusedError, match="the tenant's own setting"):
+@pytest.mark.parametrize("holder", ["user", "developer"])
+def test_a_refusal_names_the_holder_that_has_turned_the_tenant_off(book: House, holder: str) -> None:
+    set_setting(Wish("north", "location", "off", holder), book, NOW - HOUR)
+    with pytest.raises(RefusedError, match=f"the holder `{holder}` has turned `location` off for the tenant"):
         start_locating("d1", "north", book, NOW)
+
+
+def test_a_tenant_whose_own_setting_is_off_refuses(book: House) -> None:
+    set_setting(replace(TENANT_ON, value="off", valid_from=NOW - HOUR), book, NOW - HOUR)
+    with pytest.raises(RefusedError, match="the tenant's own setting") as refused:
+        start_locating("d1", "north", book, NOW)
+    assert "--pipeline" in refused.value.hint
     with pytest.raises(RefusedError, match="the tenant's own setting"):
         start_locating("d1", "south", book, NOW)
 
 
 def test_an_opt_out_of_the_device_refuses(book: House) -> None:
     set_setting(Wish("north", "location", "off", "user", subject="d1"), book, NOW - HOUR)
-    with pytest.raises(RefusedError, match="any opt-out wins"):
+    with pytest.raises(
+        RefusedError, match="the holder `user` has turned `location` off for this device, and any opt-out wins"
+    ):
         start_locating("d1", "north", book, NOW)
     start_locating("d2", "north", book, NOW)
 
