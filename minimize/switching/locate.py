@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
 from minimize.settings import FeatureSwitch
 from minimize.settings.faults import nameless
-from minimize.switching.changing import event_of
+from minimize.switching.changing import event_of, warn_of_other_settings
 from minimize.switching.house import House
 from minimize.switching.words import check_subject
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
     from minimize.settings.seen import Explained
 
-log = logging.getLogger("minimize")
 FEATURE: Final = "location"
 HOLDER: Final = "admin"
 LONGEST: Final = timedelta(hours=24)
@@ -75,9 +73,7 @@ def start_locating(device: str, tenant: str, house: House, now: datetime, *, spa
         new = [each for name, token in tokens for each in _until(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
         record(ledger, new, _event("locate", now, tokens, Change("until", None, time_text(end))), keys)
-    if job.settings != LEDGER:
-        message = "the pipeline %s does not read its settings from the ledger: a run follows the action with --settings ledger"
-        log.warning(message, job.pipeline, extra={"code": "W036"})
+    warn_of_other_settings(job)
     return LocateAction(*tokens[0], now, end)
 
 

@@ -241,3 +241,4 @@ def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
     home.pipeline(aggregates=None, settings="settings.csv")
     start_locating("d1", "north", book, NOW)
     assert [getattr(record, "code", None) for record in caplog.records] == ["W036"]
+    assert "minimize settings import FILE" in caplog.text
