@@ -201,7 +201,7 @@ def _check_effect(
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
     if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
         _refuse_opt_out(seen, "this device", tenant, device, now)
-        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --pipeline PIPELINE"
+        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE"
         raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
 
 
@@ -212,7 +212,9 @@ def _refuse_opt_out(seen: Explained, whose: str, tenant: str, device: str | None
     if holders:
         subject = "" if device is None else " --subject DEVICE"
         message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
-        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --pipeline PIPELINE")
+        raise RefusedError(
+            message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE"
+        )
 
 
 def _tokens(
