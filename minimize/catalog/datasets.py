@@ -12,9 +12,8 @@ from minimize.plan import Plan
 from minimize.plan.columns import form_text
 from minimize.plan.encrypted import encrypted_in_words
 from minimize.plan.model import FieldPlan
-from minimize.policy.model import Policy
 from minimize.policy.pipeline import SourceModel
-from minimize.policy.words import chain_text, condition_text, duration, feature_text
+from minimize.policy.words import chain_text, duration, gate_texts
 
 ABSENT = "absent"
 UNLIMITED = "no limit is stated"
@@ -62,7 +61,7 @@ def _field(plan: Plan, field: FieldPlan, fed: Sequence[Fed]) -> FieldEntry:
         after="; ".join(_after(field)),
         leaves=field.leaves or "",
         purposes=declared.purposes or plan.policy.purposes,
-        collected="; ".join(_collected(plan.policy, field)),
+        collected="; ".join(gate_texts(plan.policy, declared)),
         kept="" if field.gives is None and field.measured is None else kept(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _inputs(plan, name)),
         recipients=tuple(str(each) for each in fed if each.sends(field.key)),
@@ -73,16 +72,6 @@ def _after(field: FieldPlan) -> Iterator[str]:
     yield ABSENT if field.gives is None else form_text(field)
     if field.field.in_aggregates and field.measured is not None:
         yield f"in aggregates {chain_text(field.field.in_aggregates)}"
-
-
-def _collected(policy: Policy, field: FieldPlan) -> Iterator[str]:
-    declared = field.field
-    if declared.feature:
-        yield feature_text(policy, declared.feature)
-    if declared.level:
-        yield f"level is {declared.level} or higher"
-    if declared.collect_if is not None:
-        yield condition_text(declared.collect_if)
 
 
 def _inputs(plan: Plan, name: str) -> set[str]:

@@ -39,14 +39,21 @@ def start(device: str, tenant: str, hours: int, as_json: bool, **places: Any) ->
     """Locate DEVICE from now on. The end is recorded at once; starting again gives a new end.
 
     DEVICE is its subject in the policy of --pipeline. The ledger holds it as a keyed token.
+
+    A position is released only if the policy's other conditions hold, too, for example of a corporate, supervised iPhone in lost
+    mode. They are printed.
     """
-    from minimize.switching import start_locating
+    from minimize.switching import position_conditions, start_locating
 
     if places["pipeline"] is None:
         raise click.UsageError("--pipeline names the pipeline whose policy locates devices")
     may(PERMISSION, places, tenant)
-    action = start_locating(device, tenant, _house(**places), _now(), span=timedelta(hours=hours))
-    options.show(action.as_json(), as_json, f"a device of {on_one_line(tenant)} is located until {_time(action.until)}")
+    house = _house(**places)
+    action = start_locating(device, tenant, house, _now(), span=timedelta(hours=hours))
+    conditions = position_conditions(house)
+    lines = [f"a device of {on_one_line(tenant)} is located until {_time(action.until)}"]
+    lines += [f"  {field} is released only if: {words}" for field, words in conditions.items()]
+    options.show(action.as_json() | {"conditions": conditions}, as_json, "\n".join(lines))
 
 
 @command.command("end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Le
 from minimize.techniques import Step
 
 if TYPE_CHECKING:
-    from minimize.policy.model import Do, Policy
+    from minimize.policy.model import Do, Field, Policy, Records
 
 
 def condition_text(condition: Condition) -> str:
@@ -69,6 +70,16 @@ def feature_text(policy: Policy, name: str) -> str:
     feature = policy.features.get(name)
     both = feature is not None and feature.per_subject
     return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
+
+
+def gate_texts(policy: Policy, gated: Field | Records) -> Iterator[str]:
+    """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`."""
+    if gated.feature:
+        yield feature_text(policy, gated.feature)
+    if gated.level:
+        yield f"level is {gated.level} or higher"
+    if gated.collect_if is not None:
+        yield condition_text(gated.collect_if)
 
 
 def _bracketed(condition: Condition) -> str:

@@ -6,7 +6,7 @@ from minimize.switching.changing import Allowed, Wish, set_setting, shown
 from minimize.switching.deciding import Moment, Why, why
 from minimize.switching.exchanging import export_settings, import_settings
 from minimize.switching.house import House
-from minimize.switching.locate import LocateAction, end_locating, located, start_locating
+from minimize.switching.locate import LocateAction, end_locating, located, position_conditions, start_locating
 
 __all__ = [
     "Allowed",
@@ -19,6 +19,7 @@ __all__ = [
     "export_settings",
     "import_settings",
     "located",
+    "position_conditions",
     "set_setting",
     "shown",
     "start_locating",

@@ -17,8 +17,9 @@ from minimize.ledger import Change, Event, Resource, actor_of
 from minimize.ledger.tokens import TokenIndex, secrets_of, subject_token, versions_in
 from minimize.plan.request import leaves_house
 from minimize.policy.condition import Condition, Feature, atoms
-from minimize.policy.model import Field, Policy
+from minimize.policy.model import Field, Policy, Records
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.words import condition_text, gate_texts
 from minimize.receipt import time_text
 from minimize.settings import FeatureSwitch
 from minimize.settings.faults import nameless
@@ -110,6 +111,22 @@ def located(house: House, now: datetime, *, tenant: str | None = None) -> list[L
     return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
 
 
+def position_conditions(house: House) -> dict[str, str]:
+    """The policy's conditions, in words, of each field that the pipeline releases of a device that is located."""
+    job = house.job
+    if job is None:
+        return {}
+    fields = [field for field in _fields(job.policy) if leaves_house(field, job.purpose)]
+    return {field.key: words for field in fields if (words := _conditions(job, field))}
+
+
+def _conditions(job: Pipeline, field: Field) -> str:
+    policy, own = job.policy, None if job.records is None else job.records.collect_if
+    gated: list[Field | Records] = [field, *_sources(policy, field), policy.records]
+    texts = [text for each in gated for text in gate_texts(policy, each)]
+    return "; ".join(dict.fromkeys([*texts, *([] if own is None else [condition_text(own)])]))
+
+
 def _checked(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
     """The pipeline, and how settings decide its feature. Raises RefusedError if no action can have an effect."""
     if job is None:
@@ -127,7 +144,7 @@ def _checked(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
 
 def _check_purpose(job: Pipeline) -> None:
     """Raises RefusedError if no field that depends on the feature is released for the pipeline's purpose."""
-    fields = [field for field in job.policy.fields.values() if _depends(job.policy, field)]
+    fields = _fields(job.policy)
     if any(leaves_house(field, job.purpose) for field in fields):
         return
     purposes = [name for name in job.policy.purposes if any(leaves_house(field, name) for field in fields)]
@@ -136,10 +153,19 @@ def _check_purpose(job: Pipeline) -> None:
     raise RefusedError(message, hint=released if purposes else "it releases none for any purpose")
 
 
+def _fields(policy: Policy) -> list[Field]:
+    """The fields that the feature decides about."""
+    return [field for field in policy.fields.values() if _depends(policy, field)]
+
+
+def _sources(policy: Policy, field: Field) -> list[Field]:
+    return [policy.fields[key] for key in field.from_ if key in policy.fields]
+
+
 def _depends(policy: Policy, field: Field) -> bool:
     """Whether the feature decides about a field: by the gate of the records, of the field, or of a field it is made from."""
     records = policy.records
-    sources = [field, *(policy.fields[key] for key in field.from_ if key in policy.fields)]
+    sources = [field, *_sources(policy, field)]
     conditions = [records.collect_if, *(each.collect_if for each in sources), *(case.when for case in field.cases)]
     return FEATURE in (records.feature, *(each.feature for each in sources)) or any(map(_asks, conditions))
 
@@ -175,7 +201,7 @@ def _check_effect(
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
     if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
         _refuse_opt_out(seen, "this device", tenant, device, now)
-        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --pipeline PIPELINE"
+        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE"
         raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
 
 
@@ -186,7 +212,9 @@ def _refuse_opt_out(seen: Explained, whose: str, tenant: str, device: str | None
     if holders:
         subject = "" if device is None else " --subject DEVICE"
         message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
-        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --pipeline PIPELINE")
+        raise RefusedError(
+            message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE"
+        )
 
 
 def _tokens(

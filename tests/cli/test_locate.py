@@ -39,13 +39,22 @@ def locate(command: Command, project: Project, *words: object) -> Result:
 
 def test_it_says_until_when_a_device_is_located(project: Project, command: Command) -> None:
     done = locate(command, project, *START, "--hours", 4)
-    assert (done.code, done.out) == (0, "a device of north is located until 2026-11-24T16:00:00Z\n")
+    assert (done.code, done.out.splitlines()[0]) == (0, "a device of north is located until 2026-11-24T16:00:00Z")
     found = locate(command, project, *START, "--json").json
     assert (found["tenant"], found["since"], found["until"]) == (
         "north",
         "2026-11-24T12:00:00Z",
         "2026-11-25T12:00:00Z",
     )
+
+
+def test_it_prints_the_conditions_of_the_policy(project: Project, command: Command) -> None:
+    latitude = POLICY["fields"]["latitude"] | {"collect_if": {"owner_type": "corporate"}}
+    fields = POLICY["fields"] | {"owner_type": {"type": "string", "do": "keep"}, "latitude": latitude}
+    project.write("policy", POLICY, features={"location": {"per_subject": True}}, fields=fields)
+    words = "feature location is on for the tenant and for the subject itself; owner_type is corporate"
+    assert f"  latitude is released only if: {words}\n" in locate(command, project, *START).out
+    assert locate(command, project, *START, "--json").json["conditions"] == {"latitude": words}
 
 
 def test_the_list_shows_tokens(project: Project, command: Command) -> None:

@@ -167,8 +167,11 @@ def test_without_a_pipeline_nothing_is_started(book: House) -> None:
 @pytest.mark.parametrize("holder", ["user", "developer"])
 def test_a_refusal_names_the_holder_that_has_turned_the_tenant_off(book: House, holder: str) -> None:
     set_setting(Wish("north", "location", "off", holder), book, NOW - HOUR)
-    with pytest.raises(RefusedError, match=f"the holder `{holder}` has turned `location` off for the tenant"):
+    with pytest.raises(
+        RefusedError, match=f"the holder `{holder}` has turned `location` off for the tenant"
+    ) as refused:
         start_locating("d1", "north", book, NOW)
+    assert "--settings ledger" in refused.value.hint
 
 
 def test_a_tenant_whose_own_setting_is_off_refuses(book: House) -> None:
