@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.errors import OutputError
 from tests.commands import Command, Result
 from tests.governance.sharing.sender import Sender, recent_records
 
@@ -61,6 +62,22 @@ def test_a_refusal_exits_3_with_every_reason(shop: Sender, command: Command) -> 
 def test_nowhere_to_send_it_exits_2(shop: Sender, command: Command) -> None:
     assert send(command, shop).code == 2
     assert command("share", "send", "vendor", "sync", "--dry-run").code == 2
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_before_the_first_run_send_names_the_output_and_the_command(
+    shop: Sender, command: Command, *, exists: bool
+) -> None:
+    output = shop.folder / "published"
+    if exists:
+        output.mkdir()
+    said = command(
+        *("share", "send", "vendor", "sync", "--dry-run", "--json"),
+        *("--policy", shop.folder / "policy.yaml", "--data", output),
+    )
+    assert (said.code, said.error["code"]) == (2, OutputError.default_code)
+    assert said.error["message"] == f"nothing was published in {output} yet"
+    assert said.error["hint"] == "run the pipeline first: `minimize run PIPELINE`"
 
 
 def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Command) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from minimize.errors import ConfigurationError, KeyringError
+from minimize.errors import ConfigurationError, KeyringError, OutputError
 from minimize.governance.sharing.composing import Composed
 from minimize.governance.sharing.connecting import Connector
 from minimize.io import FORMATS, published
@@ -137,12 +137,19 @@ def resolve(
 
 
 def source_of(data: Any, wanted: Request) -> Rereadable:
-    """The data as a source: a file by its ending, else data in memory. Raises SchemaError with the whole diff."""
+    """The data as a source: a file by its ending, else data in memory. Raises SchemaError with the whole diff.
+
+    Raises OutputError for an output folder in which no run has published.
+    """
     if not isinstance(data, str | os.PathLike):
         return memory(data, wanted)
     path = Path(data)
     kinds = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
     kind = next((kinds[ending] for ending in path.suffixes if ending in kinds), None)
+    if path.is_dir() or not path.suffix:
+        raise OutputError(
+            f"nothing was published in {path} yet", hint="run the pipeline first: `minimize run PIPELINE`"
+        )
     if kind is None or not path.is_file():
         raise ConfigurationError("the data's path is no file that can be read", hint="a .parquet, .ndjson or .csv file")
     return FilesAgain(FORMATS[kind]([path], path.parent, wanted))
