@@ -28,6 +28,8 @@ minimize plan pipelines/enrollments > /dev/null
 A dataset has one folder of records for each date. All datasets are about the same tenants, users, devices and administrators,
 so that a deletion, a consent or an incident concerns the same subjects in each of them. `minimize sample NAME --rows N --out DIR`
 makes more records. A pipeline reads one dataset for one purpose. Several pipelines may read the same dataset under one policy.
+An aggregate without `late:` has its figures per batch date: two dates of one week have two rows, and subjects who are in both are
+counted in both.
 
 This page is generated from the pipelines: `python docs/datasets.py`. A test fails if they differ.
 """

@@ -10,7 +10,7 @@ from minimize.catalog.gather import STATED, Known
 from minimize.catalog.model import Activity, Ran, RecipientEntry, Record
 from minimize.plan import Plan
 from minimize.plan.encrypted import encrypted_in_words
-from minimize.plan.model import FieldPlan
+from minimize.plan.model import Branch, FieldPlan
 from minimize.policy.pipeline import SourceModel
 from minimize.policy.words import duration
 from minimize.receipt import time_text
@@ -99,8 +99,15 @@ def _data(plan: Plan) -> Iterator[str]:
 
 
 def _told(field: FieldPlan) -> str:
-    techniques = " → ".join(each for each in field.technique if each != "keep")
-    return f"{field.key} ({techniques})" if techniques else field.key
+    ways = list(dict.fromkeys(map(_way, field.branches)))
+    return field.key if ways == ["kept as it is"] else f"{field.key} ({' or '.join(ways)})"
+
+
+def _way(branch: Branch) -> str:
+    """What one case does."""
+    if branch.steps is None:
+        return "dropped"
+    return " → ".join(step.name for step in branch.steps if step.name != "keep") or "kept as it is"
 
 
 def _limits(plan: Plan) -> Iterator[str]:

@@ -52,7 +52,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "runs void": ('minimize runs void 20261125T022300Z-3b01b7134733 --reason "the clock was ahead"',),
         "settings set": (
             "minimize settings set contoso location on --holder admin --pipeline pipelines/device_telemetry",
-            "minimize settings set contoso location off --holder user --subject d-4711",
+            "minimize settings set contoso location off --holder user --subject d-4711 --pipeline pipelines/device_telemetry",
         ),
         "settings show": ("minimize settings show --tenant contoso",),
         "settings why": ("minimize settings why contoso location 2026-11-24T10:00:00Z --subject d-4711",),

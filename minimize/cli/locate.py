@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minimize.switching import House, LocateAction
 
 PERMISSION: Final = "remote_tasks/locate"
+_SAME_IDS: Final = "The ids of the tenant and of the device must be written as in `locate start`"
 
 
 @click.group(name="locate")
@@ -54,12 +55,21 @@ def start(device: str, tenant: str, hours: int, as_json: bool, **places: Any) ->
 @options.house
 @options.as_json
 def end(device: str, tenant: str, as_json: bool, **places: Any) -> None:
-    """Locate DEVICE no longer, from now on. A run after this releases no position of it."""
-    from minimize.switching import end_locating
+    """Locate DEVICE no longer, from now on. A run after this releases no position of it.
+
+    Write DEVICE and its tenant as in `locate start`. Says if the ledger has no setting of the tenant.
+    """
+    from minimize.switching import end_locating, shown
 
     may(PERMISSION, places, tenant)
-    ended = end_locating(device, tenant, _house(**places), _now())
-    text = f"a device of {on_one_line(tenant)} is no longer located" if ended else "nothing to do: it is not located"
+    house, now = _house(**places), _now()
+    ended = end_locating(device, tenant, house, now)
+    if ended:
+        text = f"a device of {on_one_line(tenant)} is no longer located"
+    elif shown(house, now, tenant=tenant, history=True):
+        text = f"nothing to do: the device is not located. {_SAME_IDS}"
+    else:
+        text = f"nothing to do: the ledger has no setting of the tenant {on_one_line(tenant)}. {_SAME_IDS}"
     options.show({"tenant": tenant, "ended": ended}, as_json, text)
 
 

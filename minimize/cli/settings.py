@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 _NO_POLICY: Final = "no policy was asked who may turn it on, and which levels there are: say --pipeline"
+_UNCHECKED: Final = "no policy was asked whether it has this feature or level, and who may turn it on: say --pipeline"
 _PER_SUBJECT: Final = "it is collected only if the tenant's setting and the subject's own (--subject) are both on"
 
 
@@ -65,7 +66,7 @@ def set_(
 ) -> None:
     """Set SETTING of TENANT to VALUE: a feature to on or off, `level` to one of the policy's levels.
 
-    With --pipeline the words are held against its policy.
+    With --pipeline the words are held against its policy. Without it a misspelt feature is recorded, with a warning.
     """
     from minimize.switching import Wish, set_setting
     from minimize.times import moment
@@ -73,6 +74,8 @@ def set_(
     may("settings/set", places, tenant)
     wish = Wish(tenant, setting, value, holder, subject, moment(valid_from))
     before = set_setting(wish, _house(**places), _now())
+    if places["pipeline"] is None:
+        log.warning(_UNCHECKED, extra={"code": "W019"})
     whose = f"a subject of {on_one_line(tenant)}" if subject else on_one_line(tenant)
     body = {"tenant": tenant, "setting": setting, "holder": holder, "old": before, "new": value}
     options.show(body, as_json, f"{setting} of {whose}, held by {holder}: {value} (before: {before})")

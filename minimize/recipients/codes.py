@@ -16,7 +16,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T006": "a recipient in a file of another name",
         "T007": "a function about an aggregate that comes in, may be more than aggregated, or passes secrets",
         "T008": "a list of values for a secret, or for a field that does not leave as text",
-        "T010": "a recipient without a contract, or with one that permits no transmission: nothing goes to it",
+        "T010": "a recipient without a contract, or to which data goes and whose contract permits no transmission",
         "T011": "a contract that is not in force",
         "T012": "a field that goes out, and that the contract does not permit",
         "T013": "a contract that permits a field which no function sends",

@@ -98,20 +98,22 @@ class _Judged:
 
 
 def _contract(judged: _Judged) -> Iterator[Finding]:
-    contract = judged.recipient.contract
-    if not judged.leaving:
-        return
-    if contract is None or not contract.permits_transmission:
-        yield judged.finding(
-            "T010", "warning", "no contract permits transmission: nothing goes to it", "say `contract:`"
-        )
+    contract, receives = judged.recipient.contract, bool(judged.recipient.inbound)
+    sends = contract is not None and contract.permits_transmission
+    if judged.leaving and not sends:
+        message = "no contract permits transmission: nothing goes to it"
+        yield judged.finding("T010", "warning", message, "say `contract:`")
+    elif receives and contract is None:
+        yield judged.finding("T010", "warning", "no contract: nothing is received from it", "say `contract:`")
+    if contract is None or not (receives or (judged.leaving and sends)):
         return
     if not contract.holds(judged.on):
         yield judged.finding("T011", "error", f"the contract {contract.reference} is not in force on {judged.on}")
-    if contract.retention is None:
-        hint = "say `retention:` in the contract"
-        yield judged.finding("T014", "warning", "nobody says how long the recipient keeps what it got", hint)
-    yield from _permitted(judged, contract)
+    if judged.leaving and sends:
+        if contract.retention is None:
+            hint = "say `retention:` in the contract"
+            yield judged.finding("T014", "warning", "nobody says how long the recipient keeps what it got", hint)
+        yield from _permitted(judged, contract)
 
 
 def _permitted(judged: _Judged, contract: Contract) -> Iterator[Finding]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from minimize.canonical import canonical_id, canonical_text
+from minimize.job.collecting import LEDGER
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
+from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
 from minimize.settings import SettingRow
 from minimize.switching.house import House
@@ -18,6 +21,8 @@ from minimize.switching.words import check_subject, check_words
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
+
+log = logging.getLogger("minimize")
 
 Allowed = Callable[[Actor, Resource], None]
 """Whether somebody may change a setting: raises RefusedError where not."""
@@ -57,7 +62,17 @@ def set_setting(wish: Wish, house: House, now: datetime, *, allowed: Allowed | N
         if allowed is not None:
             allowed(actor, resource)
         record(ledger, [row], event_of("set", actor, now, resource), keys)
+    if house.job is not None:
+        warn_of_other_settings(house.job)
     return before or "nothing"
+
+
+def warn_of_other_settings(job: Pipeline) -> None:
+    """Warns if runs of the pipeline do not follow what was recorded, because it does not read its settings from the ledger."""
+    if job.settings != LEDGER:
+        message = "the pipeline %s does not read its settings from the ledger: a run follows this change with --settings ledger%s"
+        file = ", and then ignores its settings file: import that first (minimize settings import FILE)"
+        log.warning(message, job.pipeline, file if job.settings else "", extra={"code": "W036"})
 
 
 def shown(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,18 +15,21 @@ from minimize.job.collecting import LEDGER
 from minimize.keys import Keyring
 from minimize.ledger import Change, Event, Resource, actor_of
 from minimize.ledger.tokens import TokenIndex, secrets_of, subject_token, versions_in
+from minimize.plan.request import leaves_house
+from minimize.policy.condition import Condition, Feature, atoms
+from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipt import time_text
 from minimize.settings import FeatureSwitch
 from minimize.settings.faults import nameless
-from minimize.switching.changing import event_of
+from minimize.switching.changing import event_of, warn_of_other_settings
 from minimize.switching.house import House
 from minimize.switching.words import check_subject
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
+    from minimize.settings.seen import Explained
 
-log = logging.getLogger("minimize")
 FEATURE: Final = "location"
 HOLDER: Final = "admin"
 LONGEST: Final = timedelta(hours=24)
@@ -53,7 +55,8 @@ def start_locating(device: str, tenant: str, house: House, now: datetime, *, spa
 
     An action of the device that is in force already gets the new end. Takes a span of at most 24 hours, and the house with the
     pipeline whose policy counts. Raises RefusedError if the action would have no effect: the policy does not decide the feature
-    for each subject, an administrator may not turn it on, the tenant's own setting is not on, or somebody opted out of it.
+    for each subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the
+    tenant's own setting is not on, or another holder has turned it off.
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
     from minimize.ledger.settings import record, recorded
@@ -70,9 +73,7 @@ def start_locating(device: str, tenant: str, house: House, now: datetime, *, spa
         new = [each for name, token in tokens for each in _until(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
         record(ledger, new, _event("locate", now, tokens, Change("until", None, time_text(end))), keys)
-    if job.settings != LEDGER:
-        message = "the pipeline %s does not read its settings from the ledger: a run follows the action with --settings ledger"
-        log.warning(message, job.pipeline, extra={"code": "W036"})
+    warn_of_other_settings(job)
     return LocateAction(*tokens[0], now, end)
 
 
@@ -120,7 +121,31 @@ def _checked(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
     if switch.holders and HOLDER not in switch.holders:
         message = f"the policy {job.policy.policy} does not let an administrator turn `{FEATURE}` on"
         raise RefusedError(message, hint=f"add {HOLDER} to the feature's `holders`")
+    _check_purpose(job)
     return job, switch
+
+
+def _check_purpose(job: Pipeline) -> None:
+    """Raises RefusedError if no field that depends on the feature is released for the pipeline's purpose."""
+    fields = [field for field in job.policy.fields.values() if _depends(job.policy, field)]
+    if any(leaves_house(field, job.purpose) for field in fields):
+        return
+    purposes = [name for name in job.policy.purposes if any(leaves_house(field, name) for field in fields)]
+    message = f"the policy {job.policy.policy} releases no field of `{FEATURE}` for the purpose {job.purpose}"
+    released = f"it releases one for {', '.join(purposes)}: name a pipeline with such a purpose"
+    raise RefusedError(message, hint=released if purposes else "it releases none for any purpose")
+
+
+def _depends(policy: Policy, field: Field) -> bool:
+    """Whether the feature decides about a field: by the gate of the records, of the field, or of a field it is made from."""
+    records = policy.records
+    sources = [field, *(policy.fields[key] for key in field.from_ if key in policy.fields)]
+    conditions = [records.collect_if, *(each.collect_if for each in sources), *(case.when for case in field.cases)]
+    return FEATURE in (records.feature, *(each.feature for each in sources)) or any(map(_asks, conditions))
+
+
+def _asks(condition: Condition | None) -> bool:
+    return condition is not None and Feature(FEATURE) in atoms(condition)
 
 
 def _names(tenant: str, device: str) -> tuple[str, str]:
@@ -145,11 +170,23 @@ def _check_effect(
     seen = as_rows(rows, keys, LEDGER).compared(folding).at(now)
     tenants, devices = pa.array([tenant]), pa.array([device])
     if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
-        hint = f"minimize settings set TENANT {FEATURE} on"
+        _refuse_opt_out(seen, "the tenant", tenant, None, now)
+        hint = f"minimize settings set TENANT {FEATURE} on --pipeline PIPELINE"
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
     if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
-        message = f"another holder has turned `{FEATURE}` off for this device, and any opt-out wins"
-        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE")
+        _refuse_opt_out(seen, "this device", tenant, device, now)
+        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --pipeline PIPELINE"
+        raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
+
+
+def _refuse_opt_out(seen: Explained, whose: str, tenant: str, device: str | None, now: datetime) -> None:
+    """Raises RefusedError if another holder than the one of locate actions has turned the feature off; names the holder."""
+    rows = seen.why(tenant, FEATURE, now, device)
+    holders = sorted({row.holder for row in rows if row.value != "on"} - {HOLDER})
+    if holders:
+        subject = "" if device is None else " --subject DEVICE"
+        message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
+        raise RefusedError(message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --pipeline PIPELINE")
 
 
 def _tokens(

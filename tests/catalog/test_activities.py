@@ -18,6 +18,11 @@ def of(path: Path) -> Record:
     return record(known, recipients_of(known), stated(known))
 
 
+def test_every_case_of_a_field_is_named_also_the_one_that_keeps_it() -> None:
+    support = of(PIPELINES / "device_support").activities[0]
+    assert "phone_number (dropped or kept as it is or mask)" in support.data[0]
+
+
 def test_an_activity_says_what_article_30_asks() -> None:
     one = of(PIPELINES / "device_telemetry").activities[0]
     assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))

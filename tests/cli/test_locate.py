@@ -62,11 +62,21 @@ def test_an_end_says_whether_there_was_anything_to_end(
     project: Project, command: Command, clock: time_machine.Traveller
 ) -> None:
     end = ("end", "d4711", "--tenant", "north")
-    assert command("locate", *end).out == "nothing to do: it is not located\n"
+    nothing = command("locate", *end)
+    assert (nothing.code, nothing.out.split(". ")[0]) == (0, "nothing to do: the device is not located")
     locate(command, project, *START)
     clock.shift(timedelta(hours=1))
     assert command("locate", *end).out == "a device of north is no longer located\n"
     assert command("locate", *end, "--json").json == {"tenant": "north", "ended": False}
+
+
+def test_an_end_says_whether_the_tenant_is_unknown(project: Project, command: Command) -> None:
+    locate(command, project, *START)
+    done = command("locate", "end", "d4711", "--tenant", "nroth")
+    assert done.code == 0
+    assert done.out.startswith("nothing to do: the ledger has no setting of the tenant nroth. ")
+    assert "must be written as in `locate start`" in done.out
+    assert "must be written as in `locate start`" in command("locate", "end", "d4712", "--tenant", "north").out
 
 
 def test_the_audit_log_vouches_for_the_settings_of_actions(

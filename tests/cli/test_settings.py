@@ -33,6 +33,24 @@ def test_a_subject_is_not_printed(project: Project, command: Command) -> None:
     assert "d4711" not in said(command, project, "show", "--json").out
 
 
+def test_without_a_policy_a_setting_is_set_with_a_warning(project: Project, command: Command) -> None:
+    done = command("settings", "set", "north", "locaton", "on")
+    assert done.code == 0
+    assert "no policy was asked whether it has this feature" in done.err
+    assert not said(command, project, "set", "north", "location", "on").err
+
+
+@pytest.mark.parametrize(("settings", "imports"), [("settings.csv", True), (None, False)])
+def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
+    project: Project, command: Command, settings: str | None, imports: bool
+) -> None:
+    project.pipeline(aggregates=None, settings=settings)
+    done = said(command, project, "set", "north", "location", "on")
+    assert done.code == 0
+    assert "a run follows this change with --settings ledger" in done.err
+    assert ("minimize settings import FILE" in done.err) is imports
+
+
 def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> None:
     said(command, project, "set", "north", "location", "on", "--from", "2026-11-01T00:00:00Z")
     run = ("--run-at", "2099-01-01T00:00:00Z")

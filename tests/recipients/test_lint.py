@@ -33,6 +33,14 @@ def test_a_contract_that_is_over_is_told() -> None:
     assert found(on=date(2027, 1, 1)) == [("T011", None)]
 
 
+def test_what_only_sends_to_us_needs_a_contract_in_force_that_need_not_permit_transmission() -> None:
+    functions = sync(direction="inbound")
+    silent = {**CONTRACT, "permits_transmission": False, "permitted_fields": []}
+    assert found(contract=silent, functions=functions) == []
+    assert found(contract=None, functions=functions) == [("T010", None)]
+    assert found(contract=silent, functions=functions, on=date(2027, 1, 1)) == [("T011", None)]
+
+
 def test_a_field_that_the_contract_does_not_permit_is_told() -> None:
     assert found(contract={**CONTRACT, "permitted_fields": ["app_id", "token"]}) == [("T012", "device_id")]
 
@@ -85,10 +93,6 @@ def test_a_function_without_a_text_is_told() -> None:
 
 def test_a_field_of_which_nobody_says_what_it_is_for_is_told() -> None:
     assert found(functions=sync(fields={**SHARED_FIELDS, "app_id": "keep"})) == [("T023", "app_id")]
-
-
-def test_what_only_comes_in_needs_no_contract() -> None:
-    assert found(contract=None, functions=sync(direction="inbound")) == []
 
 
 def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:

@@ -130,23 +130,61 @@ def test_a_policy_that_locates_no_device_refuses(
         start_locating("d1", "north", book, NOW)
 
 
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"purposes": ["customer_support"]}, "it releases one for customer_support"),
+        ({"do": "drop"}, "it releases none for any purpose"),
+    ],
+)
+def test_a_pipeline_whose_purpose_has_no_position_refuses(
+    book: House, home: Project, changes: dict[str, Any], hint: str
+) -> None:
+    fields = POLICY["fields"] | {"latitude": POLICY["fields"]["latitude"] | changes}
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}, "fields": fields})
+    with pytest.raises(RefusedError, match="no field of `location` for the purpose service_maintenance") as refused:
+        start_locating("d1", "north", book, NOW)
+    assert hint in refused.value.hint
+    assert located(book, NOW) == []
+
+
+@pytest.mark.parametrize("made", [{"from": ["latitude"]}, {"collect_if": {"feature": "location"}}])
+def test_a_field_that_depends_on_the_feature_in_another_way_is_enough(
+    book: House, home: Project, made: dict[str, Any]
+) -> None:
+    hidden = POLICY["fields"]["latitude"] | {"do": "drop"}
+    shown_ = {"type": "double", "role": "quasi", "do": {"round": {"to": 0.1}}} | made
+    fields = POLICY["fields"] | {"latitude": hidden, "place": shown_}
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}, "fields": fields})
+    assert start_locating("d1", "north", book, NOW).until == NOW + 24 * HOUR
+
+
 def test_without_a_pipeline_nothing_is_started(book: House) -> None:
     with pytest.raises(RefusedError, match="no pipeline"):
         start_locating("d1", "north", replace(book, pipeline=None), NOW)
 
 
-@pytest.mark.parametrize("wish", [replace(TENANT_ON, value="off"), Wish("north", "location", "off", "user")])
-def test_a_tenant_whose_own_setting_is_off_refuses(book: House, wish: Wish) -> None:
-    set_setting(replace(wish, valid_from=NOW - HOUR), book, NOW - HOUR)
-    with pytest.raises(RefusedError, match="the tenant's own setting"):
+@pytest.mark.parametrize("holder", ["user", "developer"])
+def test_a_refusal_names_the_holder_that_has_turned_the_tenant_off(book: House, holder: str) -> None:
+    set_setting(Wish("north", "location", "off", holder), book, NOW - HOUR)
+    with pytest.raises(RefusedError, match=f"the holder `{holder}` has turned `location` off for the tenant"):
         start_locating("d1", "north", book, NOW)
+
+
+def test_a_tenant_whose_own_setting_is_off_refuses(book: House) -> None:
+    set_setting(replace(TENANT_ON, value="off", valid_from=NOW - HOUR), book, NOW - HOUR)
+    with pytest.raises(RefusedError, match="the tenant's own setting") as refused:
+        start_locating("d1", "north", book, NOW)
+    assert "--pipeline" in refused.value.hint
     with pytest.raises(RefusedError, match="the tenant's own setting"):
         start_locating("d1", "south", book, NOW)
 
 
 def test_an_opt_out_of_the_device_refuses(book: House) -> None:
     set_setting(Wish("north", "location", "off", "user", subject="d1"), book, NOW - HOUR)
-    with pytest.raises(RefusedError, match="any opt-out wins"):
+    with pytest.raises(
+        RefusedError, match="the holder `user` has turned `location` off for this device, and any opt-out wins"
+    ):
         start_locating("d1", "north", book, NOW)
     start_locating("d2", "north", book, NOW)
 
@@ -203,3 +241,4 @@ def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
     home.pipeline(aggregates=None, settings="settings.csv")
     start_locating("d1", "north", book, NOW)
     assert [getattr(record, "code", None) for record in caplog.records] == ["W036"]
+    assert "minimize settings import FILE" in caplog.text
