@@ -178,6 +178,7 @@ _LOG: Final = {
     "W044": "no ledger is known to data in memory, so that erasures are unknown",
     "W045": "no consent to what a third party sends is in the ledger, so that every record was gated",
     "W046": "rows of what a third party sends were gated, because no consent covers them",
+    "W047": "a consent was refused or withdrawn of which the ledger has no record",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -10,6 +11,7 @@ import click
 
 from minimize.cli import options, recalls
 from minimize.cli.allowing import may
+from minimize.cli.lines import on_one_line
 from minimize.cli.quiet import quiet
 from minimize.cli.when import TIME
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from minimize.ledger.consents import Act
     from minimize.switching import House
 
+log = logging.getLogger("minimize")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -194,16 +197,20 @@ def _end(
     to: str | None,
     **places: Any,
 ) -> None:
-    from minimize.governance.consent import Wish
+    from minimize.governance.consent import Wish, ends_nothing
     from minimize.governance.consent.showing import as_json as plain
     from minimize.governance.sharing import withdraw as ended
     from minimize.times import moment
 
     wish = Wish(tenant, recipient, function, None, moment(valid_from))
     may(f"consent/{verb}", places, tenant)
+    house = _house(**places)
     with recalls.handing(to, recipient) as hand:
-        done = ended(wish, _house(**places), _now(), verb=verb, recipients=recipients)
+        done = ended(wish, house, _now(), verb=verb, recipients=recipients)
         hand(done.recalls)
+    if ends_nothing(done.acts[0], house):
+        message = "no consent of this tenant to %s of %s is recorded: is the tenant spelled correctly?"
+        log.warning(message, on_one_line(function), on_one_line(recipient), extra={"code": "W047"})
     body = {**plain(done.acts[0]), "recalls": recalls.plain(done.recalls), "ending": done.ending}
     body |= {"received": True} if done.is_received else {}
     ending = [f"and by hand: {done.ending}"] if done.ending else []

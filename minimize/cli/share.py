@@ -170,17 +170,14 @@ def _line(each: Disclosure) -> str:
 
 def _data(data: str | None, output: str | None, pipeline: str | None) -> str:
     """What is sent: what was named, else the records of the output, else those of the pipeline's."""
-    if data:
-        return data
-    from minimize.governance.sharing.asked import published_records
+    if data or output:
+        return data or output or ""
+    if pipeline is None:
+        raise click.UsageError("say --data PATH, or --pipeline")
     from minimize.job.given import as_pipeline
 
-    if not output:
-        if pipeline is None:
-            raise click.UsageError("say --data PATH, or --pipeline")
-        job = as_pipeline(pipeline)
-        output = str(job.folder / job.output)
-    return published_records(output, pipeline)
+    job = as_pipeline(pipeline)
+    return str(job.folder / job.output)
 
 
 def _house(places: dict[str, Any]) -> House:

@@ -67,6 +67,29 @@ def test_why_at_a_time_before_the_recording_says_when_the_consent_was_recorded(c
     ]
 
 
+NO_CONSENT = "no consent of this tenant to sync of vendor is recorded"
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "refuse"])
+def test_the_end_of_a_consent_that_is_not_recorded_is_recorded_with_a_warning(command: Command, verb: str) -> None:
+    assert command("consent", "give", "contoso", "vendor", "sync").code == 0
+    done = command("consent", verb, "contsoo", "vendor", "sync")
+    assert (done.code, NO_CONSENT in done.err, "contsoo" in done.err) == (0, True, False)
+    assert NO_CONSENT in command("consent", verb, "contsoo", "vendor", "sync").err
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "refuse"])
+def test_the_end_of_a_recorded_consent_needs_no_warning(command: Command, verb: str) -> None:
+    assert command("consent", "give", *WHOSE).code == 0
+    assert NO_CONSENT not in command("consent", verb, *WHOSE).err
+
+
+def test_only_a_refusal_answers_a_request_without_a_warning(command: Command) -> None:
+    assert command("consent", "request", *WHOSE).code == 0
+    assert NO_CONSENT not in command("consent", "refuse", *WHOSE).err
+    assert NO_CONSENT in command("consent", "withdraw", *WHOSE).err
+
+
 def test_what_cannot_be_agreed_to_exits_2(command: Command) -> None:
     assert "did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc").err
     old = command("consent", "give", *WHOSE, "--text-version", "7")

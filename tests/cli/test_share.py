@@ -13,7 +13,6 @@ import pytest
 from minimize.errors import OutputError
 from tests.commands import Command, Result
 from tests.governance.sharing.sender import Sender, recent_records
-from tests.project import Project
 
 
 @pytest.fixture(name="shop")
@@ -65,11 +64,20 @@ def test_nowhere_to_send_it_exits_2(shop: Sender, command: Command) -> None:
     assert command("share", "send", "vendor", "sync", "--dry-run").code == 2
 
 
-def test_before_the_first_run_send_names_the_output_and_the_command(command: Command, project: Project) -> None:
-    said = command("share", "send", "vendor", "sync", "--pipeline", project.folder, "--dry-run", "--json")
+@pytest.mark.parametrize("exists", [False, True])
+def test_before_the_first_run_send_names_the_output_and_the_command(
+    shop: Sender, command: Command, *, exists: bool
+) -> None:
+    output = shop.folder / "published"
+    if exists:
+        output.mkdir()
+    said = command(
+        *("share", "send", "vendor", "sync", "--dry-run", "--json"),
+        *("--policy", shop.folder / "policy.yaml", "--data", output),
+    )
     assert (said.code, said.error["code"]) == (2, OutputError.default_code)
-    assert said.error["message"] == f"nothing was published in {project.folder / 'out'} yet"
-    assert said.error["hint"] == f"run the pipeline first: `minimize run {project.folder}`"
+    assert said.error["message"] == f"nothing was published in {output} yet"
+    assert said.error["hint"] == "run the pipeline first: `minimize run PIPELINE`"
 
 
 def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Command) -> None:

@@ -125,6 +125,16 @@ def overruled_by(given: Act, house: House) -> Act | None:
     return max(later, key=lambda each: each.valid_from, default=None)
 
 
+def ends_nothing(ending: Act, house: House) -> bool:
+    """Whether the ledger has no consent that a refusal or withdrawal could end. A refusal may also answer a request."""
+    from minimize.ledger.consents import recorded
+
+    with house.opened() as ledger:
+        acts = recorded(ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function)
+    answered = {*VALID, "requested"} if ending.state == "refused" else VALID
+    return not any(each.state in answered for each in acts)
+
+
 def _act(verb: Verb, wish: Wish, terms: Terms, before: Sequence[Act], actor: Actor, now: datetime) -> Act:
     from minimize.ledger.consents import Act
 

@@ -137,23 +137,22 @@ def resolve(
 
 
 def source_of(data: Any, wanted: Request) -> Rereadable:
-    """The data as a source: a file by its ending, else data in memory. Raises SchemaError with the whole diff."""
+    """The data as a source: a file by its ending, else data in memory. Raises SchemaError with the whole diff.
+
+    Raises OutputError for an output folder in which no run has published.
+    """
     if not isinstance(data, str | os.PathLike):
         return memory(data, wanted)
     path = Path(data)
     kinds = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
     kind = next((kinds[ending] for ending in path.suffixes if ending in kinds), None)
+    if path.is_dir() or not path.suffix:
+        raise OutputError(
+            f"nothing was published in {path} yet", hint="run the pipeline first: `minimize run PIPELINE`"
+        )
     if kind is None or not path.is_file():
         raise ConfigurationError("the data's path is no file that can be read", hint="a .parquet, .ndjson or .csv file")
     return FilesAgain(FORMATS[kind]([path], path.parent, wanted))
-
-
-def published_records(output: str, pipeline: str | None) -> str:
-    """The output folder, whose records are to be shared. Raises OutputError if no run of the pipeline has published there."""
-    if not Path(output).is_file() and not (Path(output) / RUNS).is_dir():
-        run = f"`minimize run {pipeline or 'PIPELINE'}`"
-        raise OutputError(f"nothing was published in {output} yet", hint=f"run the pipeline first: {run}")
-    return output
 
 
 def opened(data: Any, keys: Keyring) -> Any:
