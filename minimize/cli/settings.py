@@ -180,11 +180,9 @@ def _told(found: Why) -> str:
 
 def _moment(what: str, moment: Moment) -> list[str]:
     head = f"{what}, {moment.time:%Y-%m-%dT%H:%M:%SZ}: {'on' if moment.holds else 'off'}"
-    return (
-        [head, *(f"  {_line(row)}{_RAN_OUT if moment.ran_out(row) else ''}" for row in moment.rows)]
-        if moment.rows
-        else [f"{head}: nobody said anything"]
-    )
+    if not moment.rows:
+        return [f"{head}: nobody said anything"]
+    return [head, *(f"  {_line(row)}" + (_RAN_OUT if moment.ran_out(row) else "") for row in moment.rows)]
 
 
 def _line(row: SettingRow) -> str:

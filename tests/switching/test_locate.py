@@ -203,3 +203,21 @@ def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
     home.pipeline(aggregates=None, settings="settings.csv")
     start_locating("d1", "north", book, NOW)
     assert [getattr(record, "code", None) for record in caplog.records] == ["W036"]
+
+
+def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be_ended(book: House) -> None:
+    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW)
+    set_setting(by_user, replace(book, pipeline=None), NOW)
+    assert hours(book, NOW + HOUR) == [(0, 24)]
+    assert hours(book, NOW + 24 * HOUR) == []
+    assert end_locating("d1", "north", book, NOW + 2 * HOUR)
+    assert hours(book, NOW + 2 * HOUR) == []
+    assert [collected(book, NOW + hour * HOUR) for hour in (1, 2)] == [True, False]
+    assert not end_locating("d1", "north", book, NOW + 3 * HOUR)
+
+
+def test_what_a_user_is_to_turn_on_later_is_ended_too(book: House) -> None:
+    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW + 5 * HOUR)
+    set_setting(by_user, replace(book, pipeline=None), NOW)
+    assert end_locating("d1", "north", book, NOW + HOUR)
+    assert not collected(book, NOW + 6 * HOUR)
