@@ -21,7 +21,7 @@ from minimize.receipt import time_text
 from minimize.settings import FeatureSwitch
 from minimize.settings.base import LONGEST_OWN_ON
 from minimize.settings.faults import nameless
-from minimize.switching.changing import event_of
+from minimize.switching.changing import LOCATION, event_of
 from minimize.switching.house import House
 from minimize.switching.words import check_subject
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
 
 log = logging.getLogger("minimize")
-FEATURE: Final = "location"
+FEATURE: Final = LOCATION
 HOLDER: Final = "admin"
 LONGEST: Final = LONGEST_OWN_ON
 

@@ -221,3 +221,18 @@ def test_what_a_user_is_to_turn_on_later_is_ended_too(book: House) -> None:
     set_setting(by_user, replace(book, pipeline=None), NOW)
     assert end_locating("d1", "north", book, NOW + HOUR)
     assert not collected(book, NOW + 6 * HOUR)
+
+
+@pytest.mark.parametrize("holder", ["admin", "user"])
+def test_settings_set_does_not_turn_location_on_for_one_device(book: House, holder: str) -> None:
+    own = replace(TENANT_ON, subject="d1", holder=holder)
+    with pytest.raises(RefusedError, match="`per_subject`") as refused:
+        set_setting(own, book, NOW)
+    assert (refused.value.exit_code, refused.value.hint) == (3, "minimize locate start")
+    assert len(shown(book, NOW, history=True)) == 1
+
+
+def test_settings_set_turns_location_off_for_one_device(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    set_setting(replace(TENANT_ON, subject="d1", value="off", valid_from=NOW + HOUR), book, NOW)
+    assert not collected(book, NOW + HOUR)
