@@ -73,7 +73,11 @@ def test_a_per_subject_feature_is_collected_of_the_subjects_that_are_on(keys: Ke
     rules = policy({"model": {"type": "string", "do": "keep"}}, features={"location": {"per_subject": True}})
     data = table(events(20))
     device = data["device_id"][0].as_py()
-    own = SETTINGS.splitlines()[1].replace("north,,", f"north,{device},")
+    own = (
+        SETTINGS.splitlines()[1]
+        .replace("north,,", f"north,{device},")
+        .replace("2026-01-01T00:00:00Z", "2026-11-24T01:00:00Z")
+    )
     (tmp_path / "settings.csv").write_text(SETTINGS + own + "\n")
     out = minimized(data, keys, rules, settings=tmp_path / "settings.csv")
     expected = [row["device_id"] == device and row["tenant_id"] == "north" for row in data.to_pylist()]

@@ -24,6 +24,7 @@ log = logging.getLogger("minimize")
 _NO_POLICY: Final = "no policy was asked who may turn it on, and which levels there are: say --pipeline"
 _UNCHECKED: Final = "no policy was asked whether it has this feature or level, and who may turn it on: say --pipeline"
 _PER_SUBJECT: Final = "it is collected only if the tenant's setting and the subject's own (--subject) are both on"
+_RAN_OUT: Final = "; it has run out, because a subject's own `on` counts for 24 hours"
 
 
 @click.group(name="settings")
@@ -182,7 +183,9 @@ def _told(found: Why) -> str:
 
 def _moment(what: str, moment: Moment) -> list[str]:
     head = f"{what}, {moment.time:%Y-%m-%dT%H:%M:%SZ}: {'on' if moment.holds else 'off'}"
-    return [head, *(f"  {_line(row)}" for row in moment.rows)] if moment.rows else [f"{head}: nobody said anything"]
+    if not moment.rows:
+        return [f"{head}: nobody said anything"]
+    return [head, *(f"  {_line(row)}" + (_RAN_OUT if moment.ran_out(row) else "") for row in moment.rows)]
 
 
 def _line(row: SettingRow) -> str:

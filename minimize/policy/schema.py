@@ -82,7 +82,7 @@ def _policy_parts() -> dict[str, Schema]:
                 "per_subject": {
                     "type": "boolean",
                     "description": "Collected only for subjects that have it on by a setting of their own, and whose tenant "
-                    "has it on, too.",
+                    "has it on, too. A subject's own `on` counts for 24 hours.",
                 },
             },
         ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from datetime import timedelta
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -21,12 +22,17 @@ SCHEMA = pa.schema(
 )
 
 
+LONGEST_OWN_ON: Final = timedelta(hours=24)
+"""How long a subject's own `on` of a `per_subject` feature counts from its `valid_from`. An `off` counts without end."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureSwitch:
     """How settings decide a feature.
 
     holders      who may turn it on; empty for anyone
-    per_subject  whether it is on only for subjects that have a setting of their own, next to their tenant's
+    per_subject  whether it is on only for subjects that have a setting of their own, next to their tenant's; their own `on`
+                 counts for 24 hours (`LONGEST_OWN_ON`)
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from minimize.canonical import EXACT, Folding, canonical, canonical_text
 from minimize.settings.asked import Asked, Bounds, Known, pair
-from minimize.settings.base import SCHEMA, FeatureSwitch, Settings
+from minimize.settings.base import LONGEST_OWN_ON, SCHEMA, FeatureSwitch, Settings
 from minimize.settings.columns import index, moments
 from minimize.settings.timeline import Bools, Changes, Integers, Timeline
 
@@ -22,6 +22,7 @@ LEVEL = "level"
 """The setting whose values are levels; every other setting is a feature."""
 
 _OFF, _ON, _IGNORED = 0, 1, 2
+_OWN_ON_SPAN = LONGEST_OWN_ON // timedelta(microseconds=1)
 _PERIODS = 64
 """How many answers a history remembers before it forgets them all."""
 
@@ -38,6 +39,11 @@ class SettingRow:
     valid_from: datetime
     recorded_at: datetime
     line: int | None
+
+    def ran_out(self, switch: FeatureSwitch, when: datetime) -> bool:
+        """Whether it is a subject's own `on` of a `per_subject` feature that no longer counts at a time."""
+        limited = switch.per_subject and self.subject is not None and self.value == "on"
+        return limited and when - self.valid_from >= LONGEST_OWN_ON
 
 
 class Explained(Settings, Protocol):
@@ -135,9 +141,10 @@ class SeenSettings:
 
         Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as they came in, equally
         long; null anywhere is off, no times means that only `at` decides. Without subjects a feature that is `per_subject` is
-        off. Gives no nulls.
+        off; a subject's own `on` of it counts for 24 hours. Gives no nulls.
         """
-        history = self._history((switch.name, switch), lambda rows: self._feature_classes(rows, switch))
+        key = (switch.name, switch)
+        history = self._history(key, lambda rows: self._feature_classes(rows, switch), own_runs_out=switch.per_subject)
         question = _Question(per_subject=switch.per_subject)
         return self._both(history, question, self._asked(tenants, subjects, times))
 
@@ -192,7 +199,9 @@ class SeenSettings:
         values = self._rows["value"].take(pa.array(rows)).combine_chunks()
         return np.maximum(index(values, pa.array(levels, pa.string())), 0)
 
-    def _history(self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers]) -> _History:
+    def _history(
+        self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers], *, own_runs_out: bool = False
+    ) -> _History:
         """The history of a setting, by its name and by what decides the classes of its rows."""
         if key not in self._histories:
             rows = np.flatnonzero(pc.equal(self._rows["setting"], key[0]).to_numpy())
@@ -204,7 +213,10 @@ class SeenSettings:
                 classes(rows),
             )
             own = self._own[rows]
-            self._histories[key] = _History(Timeline.of(changes.take(~own)), Timeline.of(changes.take(own)))
+            of_subjects = changes.take(own)
+            if own_runs_out:
+                of_subjects = of_subjects.followed(_IGNORED, after=_ON, span=_OWN_ON_SPAN)
+            self._histories[key] = _History(Timeline.of(changes.take(~own)), Timeline.of(of_subjects))
         return self._histories[key]
 
     def _asked(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> Asked:

@@ -35,6 +35,25 @@ class Changes:
             self.classes[places],
         )
 
+    def followed(self, by: int, *, after: int, span: int) -> Changes:
+        """The rows that count, and a row of class `by` at the end of the span after each row of class `after`.
+
+        A row gets none if the next one of the same entity and holder begins within the span (in microseconds).
+        """
+        kept = _latest(self)
+        ends = np.minimum(kept.valid_from, np.iinfo(np.int64).max - span) + span
+        replaced = np.zeros(len(ends), np.bool_)
+        same = (kept.entities[1:] == kept.entities[:-1]) & (kept.holders[1:] == kept.holders[:-1])
+        replaced[:-1] = same & (kept.valid_from[1:] <= ends[:-1])
+        places = np.flatnonzero((kept.classes == after) & ~replaced)
+        return Changes(
+            np.append(kept.entities, kept.entities[places]),
+            np.append(kept.holders, kept.holders[places]),
+            np.append(kept.valid_from, ends[places]),
+            np.append(kept.recorded_at, kept.recorded_at[places]),
+            np.append(kept.classes, np.full(len(places), by, np.int64)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from minimize.canonical import canonical_id, canonical_text
 from minimize.job.collecting import LEDGER
+from minimize.errors import RefusedError
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 
+LOCATION: Final = "location"
+"""The feature that `locate start` turns on for one device."""
 Allowed = Callable[[Actor, Resource], None]
 """Whether somebody may change a setting: raises RefusedError where not."""
 
@@ -44,12 +47,14 @@ def set_setting(wish: Wish, house: House, now: datetime, *, allowed: Allowed | N
     """Records a setting, and tells the audit log of it.
 
     Gives what was in force by the same holder before, `nothing` where that said nothing. Raises PolicyError for words that the
-    pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises.
+    pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises. Raises RefusedError for a subject's
+    own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has a permission of its own.
     """
     from minimize.ledger.settings import Recorded, record, recorded
 
     check_words(wish.tenant, wish.setting, wish.value, wish.holder, house.job)
     check_subject(wish.subject)
+    _check_own_on(wish, house.job)
     wish = replace(wish, tenant=canonical_text(wish.tenant))
     keys = house.keyring()
     with house.opened(create=True) as ledger:
@@ -114,6 +119,15 @@ def event_of(operation: str, actor: Actor, now: datetime, resource: Resource) ->
         time=now,
         resources=(resource,),
     )
+
+
+def _check_own_on(wish: Wish, job: Pipeline | None) -> None:
+    """Raises RefusedError for a subject's own `on` of a feature that is `per_subject`."""
+    switch = None if job is None else job.policy.switch(wish.setting)
+    if switch is not None and switch.per_subject and wish.subject is not None and wish.value == "on":
+        message = f"`{wish.setting}` is `per_subject`: `settings set` does not turn it on for one subject"
+        is_location = wish.setting == LOCATION
+        raise RefusedError(message, hint="minimize locate start" if is_location else "minimize settings import FILE")
 
 
 def _before(rows: Sequence[Recorded], new: Recorded) -> str | None:

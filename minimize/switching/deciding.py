@@ -27,13 +27,22 @@ class Moment:
     time: datetime
     holds: bool
     rows: tuple[SettingRow, ...]
+    switch: FeatureSwitch
 
     def as_json(self) -> dict[str, Any]:
         """The moment as JSON; whose a subject's own row is, the question says."""
-        rows = [{**asdict(row), "subject": None if row.subject is None else "the subject"} for row in self.rows]
+        rows = [
+            {**asdict(row), "subject": None if row.subject is None else "the subject"}
+            | ({"ran_out": True} if self.ran_out(row) else {})
+            for row in self.rows
+        ]
         times = ("valid_from", "recorded_at")
         shown = [{key: time_text(value) if key in times else value for key, value in row.items()} for row in rows]
         return {"time": time_text(self.time), "on": self.holds, "rows": shown}
+
+    def ran_out(self, row: SettingRow) -> bool:
+        """Whether the row is a subject's own `on` that no longer counts at this time."""
+        return row.ran_out(self.switch, self.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,12 @@ def why(
     question = _Question.of(setting, job)
     seen = rows.at(run)
     then, now = (
-        Moment(when, question.holds(seen, when, tenant, subject), question.why(seen, when, tenant, subject))
+        Moment(
+            when,
+            question.holds(seen, when, tenant, subject),
+            question.why(seen, when, tenant, subject),
+            question.switch,
+        )
         for when in (event, run)
     )
     whose = stranger(tenant, rows, house.folder)

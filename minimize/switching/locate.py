@@ -22,8 +22,9 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.words import condition_text, gate_texts
 from minimize.receipt import time_text
 from minimize.settings import FeatureSwitch
+from minimize.settings.base import LONGEST_OWN_ON
 from minimize.settings.faults import nameless
-from minimize.switching.changing import event_of, warn_of_other_settings
+from minimize.switching.changing import LOCATION, event_of, warn_of_other_settings
 from minimize.switching.house import House
 from minimize.switching.words import check_subject
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from minimize.ledger.settings import Recorded
     from minimize.settings.seen import Explained
 
-FEATURE: Final = "location"
+FEATURE: Final = LOCATION
 HOLDER: Final = "admin"
-LONGEST: Final = timedelta(hours=24)
+LONGEST: Final = LONGEST_OWN_ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +238,18 @@ def _until(rows: Sequence[Recorded], tenant: str, token: str, now: datetime, end
 
 
 def _ending(rows: Sequence[Recorded], tenant: str, token: str, now: datetime) -> Iterator[Recorded]:
-    """The rows that end an action: off from now on, and whenever it was to be on later; none if it is not and will not be."""
+    """The rows that end an action: off from now on, and whenever it was to be on later; none if it is not and will not be.
+
+    The administrator's `off` ends what another holder turned on, too: any opt-out wins.
+    """
     values = _values(rows, tenant, token)
-    if _in_force(values, now) == "on":
+    holders = _by_holder(rows, tenant, token)
+    later = [moment for each in holders for moment in each if moment > now]
+    others_on = (
+        _counting(values, when) != "off" and any(_counting(each, when) == "on" for each in holders)
+        for when in (now, *later)
+    )
+    if _in_force(values, now) == "on" or any(others_on):
         yield _row(tenant, token, "off", now, now)
     yield from (
         _row(tenant, token, "off", moment, now) for moment, each in values.items() if each == "on" and moment > now
@@ -247,7 +257,7 @@ def _ending(rows: Sequence[Recorded], tenant: str, token: str, now: datetime) ->
 
 
 def _action(rows: Sequence[Recorded], tenant: str, token: str, now: datetime) -> LocateAction | None:
-    values = _values([row for row in rows if row.recorded_at <= now], tenant, token)
+    values = _effect([row for row in rows if row.recorded_at <= now], tenant, token)
     if _in_force(values, now) != "on":
         return None
     since = now
@@ -259,9 +269,35 @@ def _action(rows: Sequence[Recorded], tenant: str, token: str, now: datetime) ->
     return LocateAction(tenant, token, since, until)
 
 
-def _values(rows: Sequence[Recorded], tenant: str, token: str) -> Mapping[datetime, str]:
-    """What the administrator's setting for a device is from each moment on, in the order of the moments."""
-    mine = (tenant, token, FEATURE, HOLDER)
+def _effect(rows: Sequence[Recorded], tenant: str, token: str) -> Mapping[datetime, str]:
+    """What the settings of all holders come to for a device from each moment on: any opt-out wins, an `on` runs out."""
+    holders = _by_holder(rows, tenant, token)
+    starts = {moment for values in holders for moment in values}
+    ends = {moment + LONGEST for values in holders for moment, value in values.items() if value == "on"}
+    return {moment: _sum([_counting(values, moment) for values in holders]) for moment in sorted(starts | ends)}
+
+
+def _by_holder(rows: Sequence[Recorded], tenant: str, token: str) -> list[Mapping[datetime, str]]:
+    """What the settings of each holder for a device are from each moment on."""
+    mine = [row for row in rows if (row.tenant_id, row.subject, row.setting) == (tenant, token, FEATURE)]
+    return [_values(mine, tenant, token, holder) for holder in dict.fromkeys(row.holder for row in mine)]
+
+
+def _counting(values: Mapping[datetime, str], when: datetime) -> str | None:
+    """The value of one holder that counts at a time; None if there is none, or an `on` that has run out."""
+    since = max((moment for moment in values if moment <= when), default=None)
+    if since is None or (values[since] == "on" and when - since >= LONGEST):
+        return None
+    return values[since]
+
+
+def _sum(values: Sequence[str | None]) -> str:
+    return "on" if set(values) - {None} == {"on"} else "off"
+
+
+def _values(rows: Sequence[Recorded], tenant: str, token: str, holder: str = HOLDER) -> Mapping[datetime, str]:
+    """What a holder's setting for a device is from each moment on, in the order of the moments."""
+    mine = (tenant, token, FEATURE, holder)
     own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == mine]
     ordered = sorted(own, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
     return {row.valid_from: row.value for row in ordered}

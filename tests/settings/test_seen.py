@@ -135,13 +135,35 @@ def located(view: Explained, *days: int, subject: str | None = "s", holders: Seq
 
 
 def test_a_per_subject_feature_is_on_where_tenant_and_subject_both_are() -> None:
-    view = seen(on(), on(start=5, subject="s"), off(start=7, subject="s"), on(start=9, subject="s"))
+    view = seen(on(), *(on(start=each, subject="s") for each in (5, 6, 9)), off(start=7, subject="s"), at=9)
     assert located(view, 4, 5, 6, 7, 8, 9) == [False, True, True, False, False, True]
     assert located(view, 6, subject="other") == [False]
 
 
+def test_a_subjects_own_on_of_a_per_subject_feature_counts_for_24_hours() -> None:
+    view = seen(on(), on("user", start=5, subject="s"))
+    second = timedelta(seconds=1)
+    whens = [day(5), day(6) - second, day(6), day(9)]
+    assert [located(view.as_of(microseconds_of(when)), 5) for when in whens] == [[True], [True], [False], [False]]
+
+
+def test_the_end_of_an_own_on_does_not_replace_an_opt_out_of_the_same_holder() -> None:
+    view = seen(on(), on(start=5, subject="s"), off(start=6, subject="s"), on("user", start=8, subject="s"), at=8)
+    assert located(view, 8) == [False]
+
+
+def test_an_own_on_that_was_corrected_to_off_has_no_end_of_its_own() -> None:
+    corrected = off(start=5, subject="s")._replace(recorded_at=1)
+    view = seen(on(), on(start=5, subject="s"), corrected, on("user", start=8, subject="s"), at=8)
+    assert located(view, 8) == [False]
+
+
+def test_an_own_on_where_the_user_is_the_only_holder_has_no_end() -> None:
+    assert is_on(seen(on("user", subject="s")), 29, subject="s", holders=("user",)) == [True]
+
+
 def test_a_per_subject_feature_needs_the_subject_to_be_on_at_the_time_of_the_run() -> None:
-    view = seen(on(), on(start=5, subject="s"), off(start=7, subject="s"))
+    view = seen(on(), on(start=5, subject="s"), on(start=6, subject="s"), off(start=7, subject="s"))
     assert located(view, 6) == [False]
     assert located(view.as_of(microseconds_of(day(6))), 6) == [True]
 
@@ -160,11 +182,11 @@ def test_a_per_subject_feature_is_off_where_no_subject_is_known() -> None:
 
 @pytest.mark.parametrize("rows", [[off("user", subject="s")], [off("developer")], [on("developer", value="odd")]])
 def test_any_opt_out_wins_over_a_per_subject_feature(rows: list[Said]) -> None:
-    assert located(seen(on(), on(subject="s"), *rows), 10) == [False]
+    assert located(seen(on(), on(start=10, subject="s"), *rows, at=10), 10) == [False]
 
 
 def test_only_a_holder_who_may_turn_it_on_turns_a_per_subject_feature_on_for_a_subject() -> None:
-    view = seen(on("admin"), on("developer", subject="s"))
+    view = seen(on("admin"), on("developer", start=10, subject="s"), at=10)
     assert located(view, 10, holders=("admin",)) == [False]
     assert located(view, 10) == [True]
 

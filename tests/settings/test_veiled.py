@@ -112,7 +112,10 @@ def test_of_two_tokens_of_a_subject_each_must_be_on_for_a_per_subject_feature(tm
     switch = FeatureSwitch("location", per_subject=True)
     for values in (("on", "on"), ("on", "off"), ("on",)):
         tokens = (subject_token(newer, "north", "device-4711", version) for version in (1, 2))
-        rows = [replace(own, subject=token, value=value) for token, value in zip(tokens, values, strict=False)]
+        rows = [
+            replace(own, subject=token, value=value, valid_from=AT)
+            for token, value in zip(tokens, values, strict=False)
+        ]
         found = as_rows([on, *rows], newer, "a ledger").at(AT)
         asked = (switch, pa.array(["north", "north"]), pa.array(["device-4711", "d2"]), None)
         assert found.feature_on(*asked).to_pylist() == ["off" not in values, False]

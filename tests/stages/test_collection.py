@@ -102,7 +102,8 @@ def test_a_device_that_became_personal_leaves_its_number_reduced_and_its_applica
     assert (now["phone_number"], now["apps"]) == ("****5678", None)
 
 
-LOCATED = (on("location"), on("location", subject="d"))
+SINCE = before(hours=23, minutes=59)
+LOCATED = (on("location"), on("location", subject="d", valid_from=SINCE, recorded_at=SINCE))
 LOST = {"latitude": 48.8566, "longitude": 2.3522, "owner_type": "corporate", "is_lost": True}
 
 

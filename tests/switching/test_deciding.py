@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,9 +43,10 @@ def test_the_subjects_own_row_decides_for_it(files: House) -> None:
 def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(home: Project) -> None:
     home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}})
     home.pipeline(aggregates=None, settings="settings.csv")
-    (home.folder / "settings.csv").write_text(SETTINGS + OWN.replace("off,user", "on,admin"))
+    (home.folder / "settings.csv").write_text(SETTINGS + OWN.replace("off,user", "on,admin").replace("11-01", "11-20"))
     project = House(pipeline=home.folder, keys=home.keys)
-    whole, own = (why("north", "location", EVENT, project, run=RUN, subject=subject) for subject in (None, "d3"))
+    run = EVENT + timedelta(hours=1)
+    whole, own = (why("north", "location", EVENT, project, run=run, subject=subject) for subject in (None, "d3"))
     assert (whole.collected, own.collected) == (False, True)
     assert [row["subject"] for row in own.as_json()["event"]["rows"]] == [None, "the subject"]
     assert whole.as_json()["per_subject"] is True
@@ -80,3 +81,14 @@ def test_the_ledger_answers_where_the_pipeline_asks_it(home: Project) -> None:
     found = why("north", "location", EVENT, project, run=RUN, subject="d3")
     assert not found.collected
     assert [row.holder for row in found.run.rows] == ["admin", "user"]
+
+
+def test_an_own_on_that_has_run_out_is_explained(home: Project) -> None:
+    home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}})
+    home.pipeline(aggregates=None, settings="settings.csv")
+    (home.folder / "settings.csv").write_text(SETTINGS + OWN.replace("off,user", "on,user").replace("11-01", "11-20"))
+    found = why("north", "location", EVENT, House(pipeline=home.folder, keys=home.keys), run=RUN, subject="d3")
+    assert (found.event.holds, found.run.holds) == (True, False)
+    told = found.as_json()
+    assert [row.get("ran_out") for row in told["event"]["rows"]] == [None, None]
+    assert [row.get("ran_out") for row in told["run"]["rows"]] == [None, True]

@@ -245,3 +245,38 @@ def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
     start_locating("d1", "north", book, NOW)
     assert [getattr(record, "code", None) for record in caplog.records] == ["W036"]
     assert "minimize settings import FILE" in caplog.text
+
+
+
+
+def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be_ended(book: House) -> None:
+    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW)
+    set_setting(by_user, replace(book, pipeline=None), NOW)
+    assert hours(book, NOW + HOUR) == [(0, 24)]
+    assert hours(book, NOW + 24 * HOUR) == []
+    assert end_locating("d1", "north", book, NOW + 2 * HOUR)
+    assert hours(book, NOW + 2 * HOUR) == []
+    assert [collected(book, NOW + hour * HOUR) for hour in (1, 2)] == [True, False]
+    assert not end_locating("d1", "north", book, NOW + 3 * HOUR)
+
+
+def test_what_a_user_is_to_turn_on_later_is_ended_too(book: House) -> None:
+    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW + 5 * HOUR)
+    set_setting(by_user, replace(book, pipeline=None), NOW)
+    assert end_locating("d1", "north", book, NOW + HOUR)
+    assert not collected(book, NOW + 6 * HOUR)
+
+
+@pytest.mark.parametrize("holder", ["admin", "user"])
+def test_settings_set_does_not_turn_location_on_for_one_device(book: House, holder: str) -> None:
+    own = replace(TENANT_ON, subject="d1", holder=holder)
+    with pytest.raises(RefusedError, match="`per_subject`") as refused:
+        set_setting(own, book, NOW)
+    assert (refused.value.exit_code, refused.value.hint) == (3, "minimize locate start")
+    assert len(shown(book, NOW, history=True)) == 1
+
+
+def test_settings_set_turns_location_off_for_one_device(book: House) -> None:
+    start_locating("d1", "north", book, NOW)
+    set_setting(replace(TENANT_ON, subject="d1", value="off", valid_from=NOW + HOUR), book, NOW)
+    assert not collected(book, NOW + HOUR)

@@ -77,8 +77,10 @@ class Shared(AsItComes):
 
 def test_a_per_subject_feature_is_on_for_the_subjects_that_the_file_shows(project: Daily) -> None:
     project.policy(**PER_SUBJECT)
-    lines = [row("", "on", LONG_AGO), row("d1", "on", LONG_AGO)]
+    own = (START - HOUR, START + 23 * HOUR)
+    lines = [row("", "on", LONG_AGO), *(row("d1", "on", since) for since in own)]
     assert on(project, *lines) == [True, False, False]
+    assert on(project, *lines[:2]) == [False, False, False]
     assert on(project, *lines, row("d1", "off", LONG_AGO, "user")) == [False, False, False]
 
 

@@ -108,7 +108,8 @@ def test_a_subject_that_objected_is_found_by_its_pseudonym(alone: Daily) -> None
 def test_of_a_per_subject_feature_only_the_values_of_subjects_that_are_on_stay(alone: Daily) -> None:
     features = {"location": {"about": "position", "per_subject": True}, "inventory": {"about": "applications"}}
     policy(alone, features=features)
-    says(alone, off("south", "d0", "2025-12-01T00:00:00Z").replace(",off,", ",on,"))
+    days = ("2025-12-31T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+    says(alone, *(off("south", "d0", each).replace(",off,", ",on,") for each in days))
     again(alone)
     assert places(alone) == {"south-d0"}
 

@@ -64,7 +64,8 @@ def test_a_per_subject_feature_is_shared_of_subjects_that_are_on_and_can_be_matc
     home.policy({"device_id": FIELDS["device_id"] | {"do": {"pseudonymize": device}}}, features=features)
     (row,) = {row["device_id"] for row in events(1) if row["tenant_id"] == "north"}
     on = "location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
-    (home.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + f"\nnorth,,{on}north,{row},{on}")
+    own = on.replace("2026-01-01T00", "2026-11-24T01")
+    (home.folder / "settings.csv").write_text(SETTINGS.splitlines()[0] + f"\nnorth,,{on}north,{row},{own}")
     given = shared(home, home.out)
     located = given.filter(pc.is_valid(given["latitude"]))["device_id"]
     assert len(set(located.to_pylist())) == (1 if rotate is None else 0)
