@@ -92,7 +92,7 @@ def sender_of(
     except PolicyError:
         if not again:
             raise
-    return Sender(_gone(name, function))
+    return Sender(Party(Recipients.none(), gone(name), function, "inbound", ()))
 
 
 def refused(
@@ -151,7 +151,6 @@ def warn_without(consents: Consents | None, sender: Sender) -> None:
         log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
 
 
-def _gone(name: str, function: str) -> Party:
+def gone(name: str) -> Recipient:
     """A third party whose file is gone: it has no function any more."""
-    nobody = Recipient(recipient=name, standing="independent", functions={})
-    return Party(Recipients.none(), nobody, function, "inbound", ())
+    return Recipient(recipient=name, standing="independent", functions={})
