@@ -82,8 +82,12 @@ class ConsentPeriods:
         places = [(own, other._known.get(name, -1)) for own, name in enumerate(self.tenants)]
         shared = [(own, place) for own, place in places if place >= 0]
         ours, theirs = np.array(shared, np.int64).reshape(-1, 2).T
-        starts = np.maximum(self.starts[ours][:, :, None], other.starts[theirs][:, None, :]).reshape(len(ours), -1)
-        ends = np.minimum(self.ends[ours][:, :, None], other.ends[theirs][:, None, :]).reshape(len(ours), -1)
+        shape = (
+            len(ours),
+            self.starts.shape[1] * other.starts.shape[1],
+        )  # every period with every other, most of them empty
+        starts = np.maximum(self.starts[ours][:, :, None], other.starts[theirs][:, None, :]).reshape(shape)
+        ends = np.minimum(self.ends[ours][:, :, None], other.ends[theirs][:, None, :]).reshape(shape)
         tenants = tuple(self.tenants[own] for own in ours.tolist())
         return replace(self, tenants=tenants, starts=starts, ends=ends, digest=_both(self.digest, other.digest))
 
