@@ -14,7 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
-from minimize.errors import LedgerError, NotPermitted, PolicyError, Reason
+from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, Reason, RefusedError
 from minimize.keys import Keyring
 from minimize.ledger import Address, Event, actor_of
 from minimize.ledger.received import received_event
@@ -101,6 +101,20 @@ def sender_of(
         if not again:
             raise
     return Sender(Party(Recipients.none(), gone(name), function, "inbound", ()))
+
+
+def check_same_sender(job: Pipeline, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (R013) where an output's receipts name another sender than the pipeline, or it names none any more."""
+    last = next((each.received for each in reversed(chain) if each.received is not None), None)
+    source = job.source
+    if last is None or (last.recipient, last.function) == (source.recipient, source.function):
+        return
+    file = None if job.path is None else str(job.path)
+    sent = f"{source.function} of {source.recipient}" if source.is_received else "no sender"
+    message = f"the output holds what {last.recipient} sent by {last.function}, and the pipeline's source names {sent}"
+    hint = f"source: {{recipient: {last.recipient}, function: {last.function}}}, or another output folder"
+    finding = Finding("R013", message, hint=hint, file=file, line=job.line_of("source"))
+    raise RefusedError("the consents to what was received would not be asked for", findings=[finding], hint=hint)
 
 
 def refused(
