@@ -55,6 +55,7 @@ _REFUSALS: Final = {
     "R008": "a field that aggregates of other groups show in another way, so that nothing compares their figures",
     "R011": "a source has another digest than when its records were quarantined",
     "R012": "a source is gone since its records were quarantined",
+    "R013": "an output whose receipts name another sender than the pipeline's source, or it names none any more",
     "R021": "a policy that shows more of a field than an output has of it",
 }
 _SETTINGS: Final = {

@@ -106,7 +106,8 @@ def preview_rows(
         raise ConfigurationError("this plan has no pipeline", hint="a preview reads the pipeline's source")
     keyring = find_keyring(keys, plan.pipeline.folder)
     require_keys(plan, keyring)
-    when = moment(at, "at") or datetime.now(UTC)
+    now = datetime.now(UTC)
+    when = moment(at, "at") or now
     known = load_job_settings(settings, plan.pipeline, keyring)
     people = People() if keyring is None else load_people(plan.pipeline, keyring, plan.pipeline.target(), None)
     found = found_files(plan.pipeline, input, None)
@@ -120,7 +121,7 @@ def preview_rows(
         aside=Aside(find_budget(plan.pipeline.folder)),
         erased=people.erased.at(when, plan.policy.future),
         corrected=corrections(people.corrected, plan.policy, when, keyring),
-        consents=periods_of(plan.pipeline, people.consents, when),
+        consents=periods_of(plan.pipeline, people.consents, when, now),
     )
     return pa.Table.from_batches(_first(job, sources, rows), schema=job.records_schema).slice(0, rows)
 

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import time_machine
+
+import minimize
 from minimize.governance.consent import Wish, act
 from minimize.governance.consent.acting import Verb
 from minimize.ledger.asked import logged
@@ -15,6 +18,7 @@ from minimize.ledger.audit import Wanted
 from minimize.ledger.chain import Entry
 from minimize.ledger.ledger import open_ledger
 from minimize.switching import House
+from minimize.times import moment
 from tests.project import AT, Project, write_project
 from tests.world import CONTRACT, vendor_file, write_configuration
 
@@ -116,6 +120,13 @@ class Inbound(Project):
     def consent(self, verb: Verb, tenant: str, at: datetime = LONG_AGO, **wish: Any) -> None:
         """Records an act about a tenant's consent at a time, which is valid from then on."""
         act(verb, Wish(tenant, "vendor", "hook", **wish), self.home, at)
+
+    def run(
+        self, date: Any = None, at: datetime | str | None = AT, clock: datetime | None = None, **options: Any
+    ) -> minimize.Receipt:
+        """Runs the pipeline as of a time, which is now unless a `clock` says otherwise."""
+        with time_machine.travel(clock or moment(at) or AT, tick=False):
+            return super().run(date, at, **options)
 
     def receive(self, records: Iterable[Mapping[str, Any] | str] = ()) -> Any:
         """Writes messages for the day, and runs the pipeline over them. The receipt."""

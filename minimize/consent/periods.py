@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final, Self
@@ -77,6 +77,20 @@ class ConsentPeriods:
         tenants = tuple(name for name, holds in zip(history.known, now.tolist(), strict=True) if holds)
         return cls(tenants, starts[now], ends[now], fold, digest)
 
+    def narrowed(self, other: Self) -> Self:
+        """What is covered by these periods and by others, of tenants that both have."""
+        places = [(own, other._known.get(name, -1)) for own, name in enumerate(self.tenants)]
+        shared = [(own, place) for own, place in places if place >= 0]
+        ours, theirs = np.array(shared, np.int64).reshape(-1, 2).T
+        shape = (
+            len(ours),
+            self.starts.shape[1] * other.starts.shape[1],
+        )  # every period with every other, most of them empty
+        starts = np.maximum(self.starts[ours][:, :, None], other.starts[theirs][:, None, :]).reshape(shape)
+        ends = np.minimum(self.ends[ours][:, :, None], other.ends[theirs][:, None, :]).reshape(shape)
+        tenants = tuple(self.tenants[own] for own in ours.tolist())
+        return replace(self, tenants=tenants, starts=starts, ends=ends, digest=_both(self.digest, other.digest))
+
     def agreed(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
         """Per record whether the tenant's consent held at the event time, and holds at the run's; never null.
 
@@ -115,6 +129,12 @@ class ConsentPeriods:
 
 def _holds(decisions: Sequence[Decision]) -> Bools:
     return np.array([reason is None for _, reason in decisions], np.bool_)
+
+
+def _both(*digests: str) -> str:
+    """One digest for two; that of equal ones is their own."""
+    each = sorted(set(digests))
+    return each[0] if len(each) == 1 else f"sha256:{hashlib.sha256(' '.join(each).encode()).hexdigest()}"
 
 
 def _digest(consents: Consents, recipient: str, function: str, wanted: Terms | None, run: datetime) -> str:

@@ -51,6 +51,8 @@ class Given:
     pipeline: Pipeline
     at: datetime
     at_given: bool
+    now: datetime
+    """When it was asked: consents, contract and list must hold then, too, where `at` is earlier."""
     keys: Keyring
     kms: Kms
     """Who keeps the master keys of encrypted outputs."""
@@ -88,10 +90,14 @@ class Given:
         return {"settings": settings, "erased": erased, "corrected": corrected, "consents": self.consents(when)}
 
     def consents(self, when: datetime) -> ConsentPeriods | None:
-        """When tenants agreed to what a third party sends, as a run at this time knows it; None for records of our own."""
+        """When tenants agreed to what a third party sends, as a run at this time knows it; None for records of our own.
+
+        What this run itself reads must be agreed to now, too; what an earlier one read is as it was known then.
+        """
         if self.sender is None:
             return None
-        return self.sender.periods(self.people.consents or NO_CONSENTS, self.pipeline.policy, when)
+        now = self.now if when == self.at else None
+        return self.sender.periods(self.people.consents or NO_CONSENTS, self.pipeline.policy, when, now)
 
     def without(self, skipped: Sequence[Skipped]) -> Given:
         """The same without these dates, which are left alone."""
@@ -126,7 +132,7 @@ def resolve(
     job = as_pipeline(pipeline)
     now, asked = datetime.now(UTC), moment(at, "at")
     keyring = _keyring(keys, job)
-    sender = sender_of(job, asked or now, recipients=recipients, having=having, again=again)
+    sender = sender_of(job, asked or now, now=now, recipients=recipients, having=having, again=again)
     if sender is not None and not again:
         sender.check(job)
     memory = find_budget(job.folder)
@@ -161,6 +167,7 @@ def resolve(
         pipeline=job,
         at=asked or now,
         at_given=asked is not None,
+        now=now,
         keys=keyring,
         kms=kms,
         settings=rows,

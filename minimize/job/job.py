@@ -27,7 +27,7 @@ from minimize.job.limits import check_quarantine, check_whose, too_early
 from minimize.job.moving import moved
 from minimize.job.observers import figures, observer_of, told_if_refused
 from minimize.job.pending import READING, Skipped, error_of
-from minimize.job.sender import warn_of_gated, warn_without
+from minimize.job.sender import check_same_sender, warn_of_gated, warn_without
 from minimize.job.shrinking import check_shrinking, clock_beside
 from minimize.job.told import How, nothing_done, receipt_of
 from minimize.job.watched import Progress
@@ -210,6 +210,7 @@ def _performed(given: Given, how: How, all_: list[Skipped]) -> RunResult:
         catch_up(booking, folder.receipts())
         check_list(folder.receipts(), given.output, given.keys)
         check_whose(given, folder)
+        check_same_sender(given.pipeline, folder.receipts())
         given = _remaining(given, too_early(given, folder.receipts()), all_)
         if given.sender is not None:
             warn_without(given.people.consents, given.sender)

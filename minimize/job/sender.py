@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
 from minimize.counts import counted
-from minimize.errors import LedgerError, NotPermitted, PolicyError, Reason
+from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, Reason, RefusedError
 from minimize.keys import Keyring
 from minimize.ledger import Address, Event, actor_of
 from minimize.ledger.received import received_event
@@ -59,10 +59,15 @@ class Sender:
             return
         raise refused(self.name, self.party.function, reasons, ledger, keys, now)
 
-    def periods(self, consents: Consents, policy: Policy, when: datetime) -> ConsentPeriods:
-        """When tenants agreed, as it is known at the time of a run."""
-        fold = policy.folding.tenant
-        return ConsentPeriods.of(consents, self.party.recipient, self.party.function, when, fold=fold)
+    def periods(
+        self, consents: Consents, policy: Policy, when: datetime, now: datetime | None = None
+    ) -> ConsentPeriods:
+        """When tenants agreed, as it is known at the time of a run; of a run as of an earlier time also as it is known `now`."""
+        fold, side = policy.folding.tenant, self.party
+        found = ConsentPeriods.of(consents, side.recipient, side.function, when, fold=fold)
+        if now is None or now <= when:
+            return found
+        return found.narrowed(ConsentPeriods.of(consents, side.recipient, side.function, now, fold=fold))
 
     def received(self, periods: ConsentPeriods) -> Received:
         """What a receipt says of it."""
@@ -75,25 +80,42 @@ def sender_of(
     job: Pipeline,
     at: datetime,
     *,
+    now: datetime | None = None,
     recipients: Recipients | str | PathLike[str] | None = None,
     having: Collection[str] = (),
     again: bool = False,
 ) -> Sender | None:
     """Who sends the records of a pipeline; None for records of our own.
 
-    Takes the time of the run, the folder of recipients, and prerequisites that are met beside those that the pipeline names.
+    Takes the time of the run, and now, where contract and list must hold then, too; the folder of recipients, and prerequisites
+    that are met beside those that the pipeline names.
     Raises PolicyError for a third party that there is not; with `again`, one that is gone has no function instead.
     """
     name, function = job.source.recipient, job.source.function
     if name is None or function is None:
         return None
     met = frozenset((*job.source.having, *having))
+    whens = (at,) if now is None else (at, now)
     try:
-        return Sender(party(name, function, "inbound", recipients, job.folder, (at,)), met)
+        return Sender(party(name, function, "inbound", recipients, job.folder, whens), met)
     except PolicyError:
         if not again:
             raise
-    return Sender(_gone(name, function))
+    return Sender(Party(Recipients.none(), gone(name), function, "inbound", ()))
+
+
+def check_same_sender(job: Pipeline, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (R013) where an output's receipts name another sender than the pipeline, or it names none any more."""
+    last = next((each.received for each in reversed(chain) if each.received is not None), None)
+    source = job.source
+    if last is None or (last.recipient, last.function) == (source.recipient, source.function):
+        return
+    file = None if job.path is None else str(job.path)
+    sent = f"{source.function} of {source.recipient}" if source.is_received else "no sender"
+    message = f"the output holds what {last.recipient} sent by {last.function}, and the pipeline's source names {sent}"
+    hint = f"source: {{recipient: {last.recipient}, function: {last.function}}}, or another output folder"
+    finding = Finding("R013", message, hint=hint, file=file, line=job.line_of("source"))
+    raise RefusedError("the consents to what was received would not be asked for", findings=[finding], hint=hint)
 
 
 def refused(
@@ -128,10 +150,12 @@ def consents_of(job: Pipeline, ledger: Ledger) -> Consents | None:
     return Consents(tuple(recorded(ledger, recipient=job.source.recipient, function=job.source.function)))
 
 
-def periods_of(job: Pipeline, consents: Consents | None, at: datetime) -> ConsentPeriods | None:
+def periods_of(
+    job: Pipeline, consents: Consents | None, at: datetime, now: datetime | None = None
+) -> ConsentPeriods | None:
     """When tenants agreed to what a pipeline receives, for a look at its records; None for records of our own."""
     sender = sender_of(job, at, again=True)
-    return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at)
+    return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at, now)
 
 
 def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> bool:
@@ -171,7 +195,6 @@ def warn_of_gated(consents: Consents | None, sender: Sender, receipt: Receipt) -
     )
 
 
-def _gone(name: str, function: str) -> Party:
+def gone(name: str) -> Recipient:
     """A third party whose file is gone: it has no function any more."""
-    nobody = Recipient(recipient=name, standing="independent", functions={})
-    return Party(Recipients.none(), nobody, function, "inbound", ())
+    return Recipient(recipient=name, standing="independent", functions={})

@@ -27,7 +27,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "J027": "the approval of a policy",
         "J029": "words, names and versions, which change nothing of what leaves",
         "J030": "the purpose of a pipeline",
-        "J031": "where a pipeline reads and writes, and whose settings count",
+        "J031": "where a pipeline reads and writes, who sends its records, and whose settings count",
         "J032": "an output that came or went",
         "J033": "the most that an output may be",
         "J034": "encryption at rest",

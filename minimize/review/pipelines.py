@@ -40,12 +40,29 @@ def _head(old: Pipeline, new: Pipeline) -> Iterator[Told]:
     yield Told("J030", ("purpose",), old.purpose, new.purpose, changed(old.purpose, new.purpose))
     for name in ("path", "format"):
         yield Told("J031", ("source", name), getattr(old.source, name), getattr(new.source, name), "neutral")
+    sender = _sender(old), _sender(new)
+    yield Told("J031", ("source", "recipient"), *sender, _sent(old, new))
+    having = old.source.having, new.source.having
+    yield Told(
+        "J031", ("source", "having"), listed(having[0]), listed(having[1]), changed(set(having[0]), set(having[1]))
+    )
     settings: Grade = "neutral" if old.settings and new.settings else _turned_on(old.settings, new.settings)
     yield Told("J031", ("settings",), plain(old.settings), plain(new.settings), settings)
     yield Told("J031", ("output",), old.output, new.output, "neutral")
     for name in ("fail_above", "stop_above"):
         before, after = getattr(old.quarantine, name), getattr(new.quarantine, name)
         yield Told("J039", ("quarantine", name), plain(before), plain(after), lower(before, after))
+
+
+def _sender(job: Pipeline) -> str:
+    return f"{job.source.function} of {job.source.recipient}" if job.source.is_received else "our own records"
+
+
+def _sent(old: Pipeline, new: Pipeline) -> Grade:
+    """Of what a third party sends, consent decides about each record; of records of our own it does not."""
+    if not old.source.is_received and new.source.is_received:
+        return "tightens"
+    return changed(_sender(old), _sender(new))
 
 
 def _turned_on(old: str | None, new: str | None) -> Grade:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from minimize.canonical import canonical_id, canonical_text
-from minimize.job.collecting import LEDGER
 from minimize.errors import RefusedError
+from minimize.job.collecting import LEDGER
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Change, Event, Resource, actor_of
 from minimize.ledger.tokens import known_token, secrets_of, subject_token, versions_in

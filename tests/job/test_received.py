@@ -12,10 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import time_machine
 
 import minimize
-from minimize.errors import LedgerError, NotPermitted, PolicyError
+from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
 from minimize.governance.retention.recording import Wish, add_event
+from minimize.governance.retention.retract import retract
+from minimize.inspection import preview_rows
 from minimize.job.backfill import backfill
 from minimize.job.replay import replay
 from minimize.ledger.chain import Entry
@@ -361,3 +364,62 @@ def test_a_pipeline_without_records_balances_too(agreed: Inbound) -> None:
 def _changes(entry: Entry) -> dict[str, Any]:
     (resource,) = json.loads(entry.event)["resources"]
     return {change["name"]: change["new"] for change in resource["changed_properties"]}
+
+
+def past(project: Inbound) -> Receipt:
+    """A run into another folder as of `AT`, two days later."""
+    return project.run(output=project.folder / "past", clock=AT + timedelta(days=2))
+
+
+def test_a_run_as_of_an_earlier_time_keeps_nothing_that_was_withdrawn_since(agreed: Inbound) -> None:
+    agreed.consent("give", "south")
+    agreed.receive()
+    agreed.consent("withdraw", "north", AT + timedelta(days=1))
+    assert past(agreed).rows.written == 5
+    assert agreed.tenants(agreed.folder / "past") == ["south"] * 5
+
+
+def test_a_run_as_of_an_earlier_time_does_not_count_what_was_agreed_to_since(inbound: Inbound) -> None:
+    inbound.records(messages(10))
+    inbound.consent("give", "north", AT + timedelta(days=1), valid_from=LONG_AGO)
+    assert past(inbound).rows.written == 0
+
+
+def test_a_run_as_of_an_earlier_time_is_refused_once_the_contract_ended(agreed: Inbound) -> None:
+    agreed.receive()
+    agreed.vendor(contract={**CONTRACT, "until": "2026-11-26"})
+    with pytest.raises(NotPermitted, match="not in force"):
+        past(agreed)
+
+
+def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(agreed: Inbound) -> None:
+    agreed.records(messages(10))
+    agreed.consent("withdraw", "north", AT + timedelta(days=1))
+    plan = minimize.plan_for(agreed.folder)
+    with time_machine.travel(AT + timedelta(days=2), tick=False):
+        assert preview_rows(plan, 3, at=AT, keys=agreed.keys).num_rows == 0
+
+
+@pytest.mark.parametrize("verb", ["run", "backfill", "replay", "retract"])
+@pytest.mark.parametrize("sent", [{}, {"recipient": "vendor", "function": "other", "having": ["connection"]}])
+def test_what_was_received_is_not_read_anew_without_its_sender(
+    agreed: Inbound, verb: str, sent: dict[str, Any]
+) -> None:
+    ahead = message(10, received_at=(AT + timedelta(days=2)).isoformat())  # is in quarantine, and passes later
+    agreed.records([*messages(10), ahead])
+    agreed.run()
+    agreed.vendor(functions={**hook(), "other": hook()["hook"]})
+    agreed.pipeline(source={"path": SOURCE["path"], "format": SOURCE["format"], **sent})
+    later = AT + timedelta(days=3)
+    asked = {"backfill": "b", "pipeline": "pipeline.yaml", "dates": [DAY], "reason": "r", "policy": "now"}
+    file = write_yaml(agreed.folder / "b.yaml", asked)
+    ways: dict[str, Callable[[], Any]] = {
+        "run": lambda: agreed.run(at=later),
+        "backfill": lambda: backfill(file, output=agreed.out, keys=agreed.keys),
+        "replay": lambda: replay(agreed.out, keys=agreed.keys),
+        "retract": lambda: retract(agreed.out, yes=True, keys=agreed.keys),
+    }
+    with time_machine.travel(later, tick=False), pytest.raises(RefusedError) as caught:
+        ways[verb]()
+    assert [each.code for each in caught.value.findings] == ["R013"]
+    assert agreed.tenants() == ["north"] * 5

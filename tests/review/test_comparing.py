@@ -206,6 +206,29 @@ def test_changes_of_a_pipeline_loosen_one_way_and_not_the_other(name: str, tmp_p
     assert [(each.code, each.grade) for each in back.found] == [(code, expected)]
 
 
+RECEIVED = {"recipient": "vendor", "function": "hook", "having": ["connection"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "grades"),
+    [
+        (RECEIVED, {}, ["loosens", "loosens"]),
+        ({}, {**RECEIVED, "having": []}, ["tightens"]),
+        (RECEIVED, {**RECEIVED, "function": "other"}, ["loosens"]),
+        (RECEIVED, {**RECEIVED, "having": []}, ["loosens"]),
+    ],
+)
+def test_who_sends_the_records_of_a_pipeline_is_compared(
+    before: dict[str, Any], after: dict[str, Any], grades: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
+    for name, sent in (("old.yaml", before), ("new.yaml", after)):
+        source = {**PIPELINE["source"], **sent}
+        (tmp_path / name).write_text(json.dumps({**PIPELINE, "source": source}))
+    found = diff(tmp_path / "old.yaml", tmp_path / "new.yaml").found
+    assert [(each.code, each.grade) for each in found] == [("J031", grade) for grade in grades]
+
+
 def test_what_runs_put_beside_their_receipts_is_not_compared(repo: Repository) -> None:
     for name, says in (("policy.yaml", POLICY), ("receipt.json", {}), ("pipeline.yaml", PIPELINE)):
         repo.writes(f"pipelines/p/out/runs/r1/{name}", says)

@@ -247,8 +247,6 @@ def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
     assert "minimize settings import FILE" in caplog.text
 
 
-
-
 def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be_ended(book: House) -> None:
     by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW)
     set_setting(by_user, replace(book, pipeline=None), NOW)

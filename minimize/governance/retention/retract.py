@@ -39,7 +39,7 @@ from minimize.job.job import perform, quiet
 from minimize.job.ledgers import check_ledger_of
 from minimize.job.origin import pipeline_behind, settings_of
 from minimize.job.origin import place_of as written_at
-from minimize.job.sender import periods_of
+from minimize.job.sender import check_same_sender, periods_of
 from minimize.job.told import How
 from minimize.keys import Keyring, find_keyring
 from minimize.policy.condition import Condition, Feature, Level
@@ -209,6 +209,7 @@ def _resolved(folder: Place, want: Want) -> Retracting:
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     job = pipeline_behind(folder, chain[-1], want.pipeline)
+    check_same_sender(job, chain)
     check_ledger_of(folder, job.folder, want.ledger)
     keyring = find_keyring(want.keys, job.folder)
     if keyring is None:

@@ -20,9 +20,9 @@ from minimize.governance.sharing.connecting import hand_on
 from minimize.governance.sharing.consented import AgreedSource, Tenants
 from minimize.governance.sharing.files import Aside
 from minimize.governance.sharing.making import Making, making
+from minimize.governance.sharing.passed_on import Sent, agreed_to_receive, senders
 from minimize.governance.sharing.payload import InMemory, Made, Nothing, Taker, make
 from minimize.governance.sharing.planning import Planned, planned, tenants_alone
-from minimize.job.sender import consents_of, periods_of
 from minimize.minimizer import tell
 from minimize.plan import Plan
 from minimize.pointer import Pointer
@@ -48,11 +48,13 @@ class Act:
     """One act, planned.
 
     clock  tells the time: consents are looked at again before the payload is handed over
+    sent   the third parties that sent the data to us, where it is an output that says so
     """
 
     asked: Asked
     planned: Planned
     clock: Clock
+    sent: frozenset[Sent] = frozenset()
 
     def dry(self) -> Account:
         """What would leave, and why the rest would not."""
@@ -84,8 +86,7 @@ class Act:
                 file.abandon()
 
     def _making(self, ledger: Ledger, plan: Plan, tenants: Tenants) -> Making:
-        gone, job = ErasedRows.of_ledger(ledger, self.asked.keys), self.asked.job
-        agreed = None if job is None else periods_of(job, consents_of(job, ledger), self.asked.at)
+        gone, agreed = ErasedRows.of_ledger(ledger, self.asked.keys), agreed_to_receive(self.asked, self.sent, ledger)
         return making(self.asked, self.planned, plan, tenants, gone, agreed)
 
     def _plan(self) -> Plan | None:
@@ -131,7 +132,7 @@ class Act:
 
 def act(asked: Asked, given: Any, clock: Clock) -> Act:
     """An act, planned. Raises faults of configuration; refusals come later, all at once."""
-    return Act(asked, planned(asked, given), clock)
+    return Act(asked, planned(asked, given), clock, senders(given))
 
 
 def _finished(file: Aside, made: Made) -> Mapping[str, Any]:

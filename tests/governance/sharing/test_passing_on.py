@@ -54,3 +54,19 @@ def test_records_that_may_not_be_received_any_more_do_not_go(ran: Inbound) -> No
     ran.consent("withdraw", "south", AT)
     with pytest.raises(NotPermitted):
         shared(ran)
+
+
+def test_what_an_output_received_is_asked_for_where_only_a_policy_is_named(ran: Inbound) -> None:
+    def by_policy(data: Any) -> Any:
+        places: dict[str, Any] = {"policy": ran.folder / "policy.yaml", "ledger": ran.ledger, "keys": ran.keys}
+        with time_machine.travel(AT + timedelta(hours=1), tick=False):
+            return minimize.share(data, recipient="vendor", function="sync", **places)
+
+    file = next(ran.out.glob("records/**/*.parquet"))
+    assert (by_policy(ran.out).num_rows, by_policy(file).num_rows) == (10, 10)
+    ran.consent("withdraw", "north", AT)
+    assert by_policy(ran.out).num_rows == 5
+    ran.consent("withdraw", "south", AT)
+    for data in (ran.out, file):
+        with pytest.raises(NotPermitted):
+            by_policy(data)
