@@ -1,7 +1,7 @@
 """Whether a pipeline takes what a third party sends as the manifest of its function lets it: what `lint` and a run ask.
 
-The policy of such a pipeline names the fields of the message, and what the transport adds to it: tenant, subject, event time
-and record. A field of the message keeps no more than the manifest lets it; steps after the manifest's are allowed.
+The policy of such a pipeline names the fields of the message, and those that the transport adds to it: tenant, event time and
+record. A field of the message keeps no more than the manifest lets it; steps after the manifest's are allowed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from minimize.errors import Finding, PolicyError
 from minimize.pointer import Pointer
 from minimize.policy.faults import did_you_mean
-from minimize.policy.fields import ways_of
+from minimize.policy.fields import is_dropped, ways_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.words import chain_text
@@ -73,12 +73,14 @@ class _Received:
             None if field is None else field.key,
         )
 
-    @property
-    def envelope(self) -> frozenset[Pointer]:
-        """Where the fields stand that no message has: the transport adds them."""
-        policy = self.policy
-        names = (policy.tenant, policy.subject, policy.time, policy.record)
-        return frozenset(Pointer.parse(name) for name in names if name is not None)
+    def is_added(self, field: Field) -> bool:
+        """Whether a field is one that the transport adds. The subject is always of the message; the record may only be dropped."""
+        policy, key = self.policy, field.key
+        if key == policy.subject:
+            return False
+        if key == policy.record:
+            return is_dropped(field) and not field.in_aggregates
+        return key in (policy.tenant, policy.time)
 
     @property
     def message(self) -> dict[Pointer, Shared]:
@@ -103,7 +105,7 @@ def _head(asked: _Received) -> Iterator[Finding]:
 
 
 def _fields(asked: _Received) -> Iterator[Finding]:
-    message, envelope = asked.message, asked.envelope
+    message = asked.message
     for field in asked.policy.fields.values():
         shared = message.get(field.pointer)
         if field.from_:
@@ -111,8 +113,13 @@ def _fields(asked: _Received) -> Iterator[Finding]:
             yield asked.finding("T036", "a received field is not derived from others", hint, field)
         elif shared is not None:
             yield from _field(asked, field, shared)
-        elif field.pointer not in envelope:
-            hint = did_you_mean(field.key, asked.function.fields) or "take it out: what is not named is dropped"
+        elif not asked.is_added(field):
+            rest = (
+                "say `do: drop`"
+                if field.key == asked.policy.record
+                else "remove it: fields without an entry are dropped"
+            )
+            hint = did_you_mean(field.key, asked.function.fields) or rest
             yield asked.finding("T032", f"{asked.function.name} does not have this field", hint, field)
 
 

@@ -115,6 +115,14 @@ def test_a_policy_without_a_tenant_is_named() -> None:
     assert found({"tenant_id": None}, tenant=None) == [("T030", None)]
 
 
+def test_the_subject_is_a_field_of_the_message() -> None:
+    assert found({"email": {**KEEP, "role": "identifier"}}, subject="email") == [("T032", "email")]
+
+
+def test_a_record_that_the_transport_adds_is_dropped() -> None:
+    assert found({"message_id": {**KEEP, "role": "identifier"}}) == [("T032", "message_id")]
+
+
 @pytest.fixture(name="inbound")
 def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
     enter(tmp_path, monkeypatch)
