@@ -31,7 +31,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T030": "a pipeline that receives from a third party, and whose policy names no tenant",
         "T031": "a pipeline that receives from a third party, and whose policy names no event time",
         "T032": "a field that the inbound function does not have",
-        "T033": "a field that the manifest of the inbound function drops",
+        "T033": "a field that the manifest of the inbound function drops, and that is kept, or read by something else",
         "T034": "a field that is kept in another form than the manifest of the inbound function has",
         "T035": "a field of another role than the manifest of the inbound function has",
         "T036": "a received field that is derived from others",
