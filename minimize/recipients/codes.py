@@ -29,7 +29,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "T023": "a field of which nobody says what it is for",
         "T024": "an example that is not of its field's type, or none of its values",
         "T030": "a pipeline that receives from a third party, and whose policy names no tenant",
-        "T031": "a pipeline that receives from a third party, and whose policy names no event time",
+        "T031": "a pipeline that receives from a third party, and whose event time is missing, no timestamp, or of the sender",
         "T032": "a field that the inbound function does not have",
         "T033": "a field that the manifest of the inbound function drops, and that is kept, or read by something else",
         "T034": "a field that is kept in another form than the manifest of the inbound function has",

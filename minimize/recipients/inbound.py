@@ -102,6 +102,7 @@ def _head(asked: _Received) -> Iterator[Finding]:
     if policy.tenant is None:
         hint = "say `tenant: FIELD`"
         yield asked.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
+    yield from _time(asked)
     if job is None:
         return
     if policy.time is None:
@@ -111,6 +112,22 @@ def _head(asked: _Received) -> Iterator[Finding]:
         file, line = None if job.path is None else str(job.path), job.line_of("purpose")
         message = f"{function.name} is for {function.purpose}, and the pipeline's purpose is {job.purpose}"
         yield Finding("T037", message, "error", f"purpose: {function.purpose}", file, line)
+
+
+def _time(asked: _Received) -> Iterator[Finding]:
+    """Consent is asked as of the event time, so the transport says it, to the moment."""
+    field = asked.policy.fields.get(asked.policy.time or "")
+    if field is None:
+        return
+    hint = "say `time: FIELD`, a timestamp that the transport adds, such as when the message arrived"
+    if field.pointer in asked.message:
+        yield asked.finding(
+            "T031", "the event time is a field of the message, so the sender can choose it", hint, field
+        )
+    if field.type != "timestamp":
+        yield asked.finding(
+            "T031", f"the event time is a {field.type}, and consent is asked as of a moment", hint, field
+        )
 
 
 def _fields(asked: _Received) -> Iterator[Finding]:

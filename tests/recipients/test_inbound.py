@@ -123,6 +123,15 @@ def test_a_record_that_the_transport_adds_is_dropped() -> None:
     assert found({"message_id": {**KEEP, "role": "identifier"}}) == [("T032", "message_id")]
 
 
+def test_the_sender_does_not_choose_the_event_time() -> None:
+    sent = {"sent_at": {"type": "timestamp", "role": "quasi", "do": "keep"}}
+    assert found(sent, sent, time="sent_at") == [("T031", "sent_at"), ("T032", "received_at")]
+
+
+def test_the_event_time_is_no_day() -> None:
+    assert found({"received_at": {"type": "date", "role": "quasi", "do": "keep"}}) == [("T031", "received_at")]
+
+
 SHORT: dict[str, Any] = {"truncate_version": 2}
 
 
